@@ -2,12 +2,12 @@
  * Folders that this program may replace, and how it removes their contents: file by file, only files that it wrote.
  * Other files are moved on or stay.
  */
-import { createHash } from "node:crypto";
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
+import { hasDigest } from "./digest.node.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
 /** The files of a checkpoint: ours in a marked folder, edited or not. */
@@ -76,14 +76,18 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
   return (await isOurs(path)) ? "ours" : "a folder of somebody else";
 };
 
+/** `path`, or with -2, -3, … at its end: the first that is not taken. */
+export const freeName = async (path: string): Promise<string> => {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? path : `${path}-${i}`;
+    if ((await occupantOf(name)) === "nothing") return name;
+  }
+};
+
 const isUnchanged = async (path: string, name: string, manifest: Manifest | null): Promise<boolean> => {
   if (name !== basename(name) || manifest === null || !Object.hasOwn(manifest.files, name)) return false;
   const digest = manifest.files[name];
-  if (digest === undefined) return false;
-  return readRegularFile(join(path, name), { maxBytes: digest.bytes }).then(
-    (bytes) => createHash("sha256").update(bytes).digest("hex") === digest.sha256,
-    () => false,
-  );
+  return digest !== undefined && (await hasDigest(join(path, name), digest));
 };
 
 /**

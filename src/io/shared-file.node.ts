@@ -1,9 +1,7 @@
 /** A file that is to be in two folders: by a link where that is possible, which takes no room. */
-import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { copyFile, link, open, realpath, stat } from "node:fs/promises";
-import { openRegularFile } from "../core/system/regular-file.node.ts";
-import { bytesOfFile } from "./files.node.ts";
+import { digestOf } from "./digest.node.ts";
 import type { FileDigest } from "./manifest.ts";
 
 /** The contents of a file that stays where it is, too. */
@@ -37,16 +35,5 @@ export const shareFile = async ({ path, mostCopied }: SharedFile, to: string): P
   await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE)
     .catch(() => link(from, to))
     .catch((error: unknown) => copy(from, to, mostCopied, error));
-  const file = await openRegularFile(to);
-  try {
-    const hash = createHash("sha256");
-    let bytes = 0;
-    for await (const piece of bytesOfFile(file)) {
-      hash.update(piece);
-      bytes += piece.length;
-    }
-    return { bytes, sha256: hash.digest("hex") };
-  } finally {
-    await file.close();
-  }
+  return digestOf(to);
 };

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { type Keep, recoverCheckpoint } from "../../../io/checkpoint.node.ts";
 import { flushFolder } from "../../../io/files.node.ts";
 import { haveSameFiles, type Manifest } from "../../../io/manifest.ts";
-import { isOursAlone, occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
+import { freeName, isOursAlone, occupantOf, readManifest, removeOwned } from "../../../io/owned-folder.node.ts";
 import type { RunConfig } from "../../config/config.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
 import { isOfPlan } from "../same-config.node.ts";
@@ -17,13 +17,6 @@ import { isOfPlan } from "../same-config.node.ts";
 export const keptSteps = async (folder: string): Promise<readonly number[]> => {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.flatMap((entry) => (entry.isDirectory() ? (keptStep(entry.name) ?? []) : [])).sort((a, b) => b - a);
-};
-
-const freeName = async (path: string): Promise<string> => {
-  for (let i = 1; ; i++) {
-    const name = i === 1 ? path : `${path}-${i}`;
-    if ((await occupantOf(name)) === "nothing") return name;
-  }
 };
 
 /** Sets the kept checkpoint `path` aside. Returns its new name. */
