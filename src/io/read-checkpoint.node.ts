@@ -13,6 +13,7 @@ import { hashedSource, openFileSource } from "./file-source.node.ts";
 import { isFile } from "./files.node.ts";
 import { type FileDigest, isManifest, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 import { readManifest } from "./owned-folder.node.ts";
+import { isRunFolder } from "./run-places.node.ts";
 
 /** Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or a killed writer's. */
 export const hasCheckpoint = async (folder: string): Promise<boolean> => {
@@ -79,8 +80,18 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
 /** Names of the checkpoints in a run's folder. */
 const ofRun = /^(best|checkpoint(-\d+)?)$/u;
 
+/** The checkpoint that a run's folder stands for; undefined: it is none, or has none. */
+const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
+  if (!(await isRunFolder(folder))) return undefined;
+  for (const name of ["best", "checkpoint"]) if (await hasCheckpoint(join(folder, name))) return join(folder, name);
+  return undefined;
+};
+
 /** Hint for `folder`, which has no file `name`. */
 const missingHint = async (folder: string, name: string): Promise<string> => {
+  // Not by the file alone: a run that trains an adapter has it in base/, the model as it was before.
+  const own = await checkpointOfRun(folder);
+  if (own !== undefined) return quotePath(own);
   const found = [...(await checkpointsIn(folder, name))].sort();
   const [first] = found;
   // Of several runs or models, none is more likely to be meant.

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
+import { isPlaceOfRun } from "../../io/run-places.node.ts";
 
 const refused = (where: string, must: string, got: string): CheckpointError =>
   new CheckpointError({ where, must, got, hint: "another folder" });
@@ -14,7 +15,8 @@ const holds = (folder: string, path: string): boolean =>
   folder === path || (dirname(path) !== path && holds(folder, dirname(path)));
 
 /**
- * A checkpoint is replaced whole, so nothing else may be in its folder. One of a run is its run's.
+ * A checkpoint is replaced whole, so nothing else may be in its folder. One of a run is its run's, and so is the base that a
+ * run of adapters keeps, whose manifest names no run: so a run's places are known by their names, too, also while empty.
  * @param where the called function, for an error about the name.
  * @param names of the new files.
  * @returns the folder's path, resolved once.
@@ -42,6 +44,7 @@ export const replaceable = async (where: string, directory: string, names: reado
   if (occupant === "ours" && (await readManifest(path))?.run != null) {
     throw refused(directory, must, "a checkpoint of a run, which goes on from it");
   }
+  if (await isPlaceOfRun(path)) throw refused(directory, must, `a folder of the run in ${dirname(directory)}`);
   if (occupant === "nothing" || occupant === "an empty folder" || occupant === "ours") return path;
   throw refused(directory, must, occupant);
 };
