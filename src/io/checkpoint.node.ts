@@ -58,10 +58,10 @@ export const exists = async (path: string): Promise<boolean> => (await identityO
 /** The new place of the replaced checkpoint `old`; undefined: it is removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
 
-/** Removes or keeps the checkpoint `old`, which `path` has replaced. */
-const putAway = async ({ path, old }: Place, keep: Keep | undefined): Promise<void> => {
+/** Removes or keeps the checkpoint `old`, which `path` has replaced. @param own as in `recoverCheckpoint`. */
+const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readonly string[]): Promise<void> => {
   const kept = await keep?.(old);
-  if (kept === undefined) await removeOwned(old, path);
+  if (kept === undefined) await removeOwned(old, path, own);
   else await rename(old, kept);
 };
 
@@ -69,7 +69,7 @@ const putAway = async ({ path, old }: Place, keep: Keep | undefined): Promise<vo
  * Completes or undoes a killed writer's work on the checkpoint `folder`, so that it is under its own name. Not for use
  * while another process writes it.
  * @param keep as in `writeCheckpoint`.
- * @param own names of files, besides a checkpoint's usual ones, that a killed writer may have left.
+ * @param own names of files, besides a checkpoint's usual ones, that a killed writer may have left, damaged or not.
  */
 export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readonly string[] = []): Promise<void> => {
   const place = placeOf(folder);
@@ -79,7 +79,7 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
   if (occupant !== "nothing") {
     const isOld = occupant === "ours" || occupant === "an empty folder";
     if (isOld && (await occupantOf(path)) === "nothing") await rename(old, path);
-    else if (isOld && (await exists(path))) await putAway(place, keep);
+    else if (isOld && (await exists(path))) await putAway(place, keep, own);
     else {
       throw new CheckpointError({
         where: old,
@@ -135,7 +135,12 @@ export const checkReplaceable = async (folder: string): Promise<void> => {
   });
 };
 
-const replace = async (place: Place, temporary: string, keep: Keep | undefined): Promise<void> => {
+const replace = async (
+  place: Place,
+  temporary: string,
+  keep: Keep | undefined,
+  own: readonly string[],
+): Promise<void> => {
   const { path, parent, old } = place;
   const replaced = await exists(path);
   if (replaced) await rename(path, old);
@@ -147,7 +152,7 @@ const replace = async (place: Place, temporary: string, keep: Keep | undefined):
   }
   await flushFolder(parent);
   // The new one is in its place: the next writer removes the rest.
-  if (replaced) await putAway(place, keep).catch(() => undefined);
+  if (replaced) await putAway(place, keep, own).catch(() => undefined);
 };
 
 const isShared = (contents: Contents | SharedFile): contents is SharedFile =>
@@ -205,7 +210,7 @@ export const writeCheckpoint = async (
     await check?.(digests);
     await writeFlushed(join(temporary, manifestName), manifestJson({ run: run ?? null, files: digests }));
     await flushFolder(temporary);
-    await replace(place, temporary, keep);
+    await replace(place, temporary, keep, names);
   } catch (error) {
     if (made && (await exists(temporary).catch(() => false))) {
       await removeOwned(temporary, undefined, names).catch(() => undefined);

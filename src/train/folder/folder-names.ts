@@ -14,6 +14,7 @@
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
  *     best-set-aside-<step>/   best weights from after the point that a run goes on from, until it has them again
  *     base/                of a run that trains an adapter: the model that the adapter is for, its weights as links
+ *     base-set-aside/      what was in its place, and was another model
  *     rollback/            with onNonfinite "rollback": the state to go back to
  *     nonfinite-step-N.safetensors   the record of a step that was not finite, or exploded
  *     .lock                names the process that works in the folder, while there is one

@@ -5,16 +5,13 @@ import { isRecord } from "../../../core/checks/is-record.ts";
 import { readRegularFile } from "../../../core/system/regular-file.node.ts";
 import { isFile } from "../../../io/files.node.ts";
 import { readManifest } from "../../../io/owned-folder.node.ts";
+import { descriptionName, isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
 import { isHubName } from "../../files/hub.node.ts";
 import { weightsFileName } from "../../parse.ts";
-
-/** The folder in an adapter's run that keeps its base. */
-export const keptBaseName = "base";
 
 /** The name of a base that is one file, in that folder. */
 export const keptGgufName = "model.gguf";
 
-const descriptionName = "run.json";
 const maxDescriptionBytes = 2 ** 20;
 
 /** Most entries of a folder that are looked at. */
@@ -40,12 +37,15 @@ export const keptBaseOf = async (run: string): Promise<string> => {
   return (await isFile(file)) ? file : folder;
 };
 
-/** Other checkpoints of the run that `model` is a checkpoint of, with weights of this hash, by their manifests. */
+/** The other checkpoints of the run that `model` is a checkpoint of, with weights of this hash, by their manifests. */
 export const otherCheckpoints = async (model: string, hash: string): Promise<readonly string[]> => {
-  const run = dirname(resolve(model));
-  if (isHubName(model) || !(await isFile(join(run, descriptionName)))) return [];
+  const path = resolve(model);
+  const run = dirname(path);
+  if (isHubName(model) || !(await isRunFolder(run))) return [];
   const entries = await readdir(run, { withFileTypes: true }).catch(() => []);
-  const folders = entries.slice(0, mostEntries).filter((entry) => entry.isDirectory());
+  const folders = entries
+    .slice(0, mostEntries)
+    .filter((entry) => entry.isDirectory() && join(run, entry.name) !== path);
   const found: string[] = [];
   for (const { name } of folders) {
     const files = (await readManifest(join(run, name)).catch(() => null))?.files ?? {};
