@@ -60,6 +60,7 @@ const pieceBytes = 2 ** 22;
 export const hashedSource = (source: ByteSource, sha256: string, differs: () => Error): ByteSource => {
   const hash = createHash("sha256");
   let hashed = 0;
+  let found: string | undefined;
   const hashTo = async (offset: number): Promise<void> => {
     while (hashed < offset) {
       const bytes = await source.read(hashed, Math.min(pieceBytes, offset - hashed));
@@ -81,7 +82,8 @@ export const hashedSource = (source: ByteSource, sha256: string, differs: () => 
     },
     async end() {
       await hashTo(source.size);
-      if (hash.digest("hex") !== sha256) throw differs();
+      found ??= hash.digest("hex");
+      if (found !== sha256) throw differs();
     },
   };
 };

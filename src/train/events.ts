@@ -44,7 +44,7 @@ export interface StartEvent extends Versioned {
   readonly vocabSize: number;
   /** The run's folder; "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints, null if nothing is saved. */
   readonly out: string | null;
-  /** The checkpoint whose weights the run began with; null if it drew its own. */
+  /** The checkpoint whose weights the run began with, or that serves in its place; null if it drew its own. */
   readonly initFrom: string | null;
   /** Updates done before: 0 unless resumed. */
   readonly step: number;

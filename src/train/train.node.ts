@@ -175,7 +175,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
       options,
       ranks,
       backend,
-      { ...prepared, ...fitting, facts, config: settled },
+      { ...prepared, ...fitting, facts, config: settled, initFrom: data.initFrom?.path ?? null },
       data,
       store,
       first,
@@ -187,7 +187,8 @@ async function* runPrepared(
   { stopAt, profile, signal, onCheckpoint, onAdapter }: Running,
   ranks: Ranks,
   backend: Backend,
-  prepared: Prepared & Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts },
+  prepared: Prepared &
+    Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts; readonly initFrom: string | null },
   { name, prompt, finalSampleTokens, initFrom }: RunData,
   store: RunFolder | null,
   first: FirstState,
@@ -205,7 +206,6 @@ async function* runPrepared(
       finalSampleTokens,
       store: ranks === null ? keeper : await storeOfRanks(ranks, keeper),
       ...first,
-      initFrom: initFrom?.path ?? null,
       broken,
       stopAt,
       profile,
@@ -302,6 +302,8 @@ const resumeRun = async function* (
       facts: initial === null ? (saved?.facts ?? null) : keptFacts(initial),
       chatTemplate: data.chatTemplate,
     };
+    // Of adapters' model, the place that serves.
+    const initFrom = initial?.where ?? data.initFrom?.path ?? null;
     // Nobody else keeps the weights once they are in the backend.
     initial = null;
     await checkTexts(around, [options.data ?? data.data, options.valData ?? data.valData]);
@@ -319,7 +321,8 @@ const resumeRun = async function* (
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
       // Of an earlier version's run, too: its base may be trained further after this.
       if (store !== null) await keep({ root: resolve(path), shown: path });
-      yield* runPrepared(options, ranks, backend, { ...prepared, ...fitting, facts }, data, store, state, broken);
+      const complete = { ...prepared, ...fitting, facts, initFrom };
+      yield* runPrepared(options, ranks, backend, complete, data, store, state, broken);
     });
   } finally {
     await lock?.release();

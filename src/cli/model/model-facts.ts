@@ -4,7 +4,7 @@ import { architectureOf } from "../../models/hugging-face/hugging-face.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
 import { isBase } from "../../pretrained/adapter/base/check.ts";
-import { placeOfBase } from "../../pretrained/adapter/base/open.node.ts";
+import { isWhole, openWhole } from "../../pretrained/adapter/base/find.node.ts";
 import { adapterWeightsName } from "../../pretrained/adapter/config.ts";
 import type { OpenedAdapter } from "../../pretrained/adapter/load.ts";
 import { basePath, namesAdapter, openAdapter } from "../../pretrained/adapter/open.node.ts";
@@ -50,7 +50,7 @@ export interface AdapterFacts {
   /** Size of the file. */
   readonly bytes: number;
   readonly checked: boolean;
-  /** Whether the model has the weights that it was trained on; null: the adapter does not say which. */
+  /** Whether the model has the weights that it was trained on, to the byte; null: the adapter does not say which. */
   readonly isBase: boolean | null;
 }
 
@@ -62,7 +62,8 @@ const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): P
   const { rank, alpha, targets = [] } = lora;
   return {
     ...{ path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked },
-    isBase: baseHash === null ? null : await isBase(opened, adapter),
+    // Its manifest alone would not tell of damage.
+    isBase: baseHash === null ? null : (await isBase(opened, adapter)) && (await isWhole(opened)),
   };
 };
 
@@ -90,10 +91,8 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
 
 /** The model of an adapter: the weights that it was trained on or, where those are nowhere, the model that it names. */
 const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
-  openPretrained(
-    base === undefined ? ((await placeOfBase(adapter)) ?? (await basePath(adapter))) : await modelDirectory(base),
-    options,
-  );
+  (base === undefined ? (await openWhole(adapter))?.opened : undefined) ??
+  openPretrained(base === undefined ? await basePath(adapter) : await modelDirectory(base), options);
 
 /**
  * Facts about the model that `path` names: a run, a directory or `hf:org/name`; and about its adapter, if `path` names an

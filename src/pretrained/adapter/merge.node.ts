@@ -111,7 +111,7 @@ export const saveMerged = async (directory: string, adapter: string, options: Me
       const own = { config: read.lora, layout: loraLayout(config, read.lora), read: arrayReader(read.values) };
       await addAdapter(config, layout, own, arrayReader(values), place);
       await writeCheckpoint(to, files);
-      return { base: path, parameters: layout.count };
+      return { base: base.servedFrom(), parameters: layout.count };
     } finally {
       await weights.close();
     }

@@ -3,7 +3,7 @@ import { writeCheckpoint } from "../../io/checkpoint.node.ts";
 import { replaceable } from "../files/replaceable.node.ts";
 import { whileOpen } from "../model/closed.ts";
 import type { LanguageModel } from "../model/language-model.ts";
-import { hashOfBase } from "./base/open.node.ts";
+import { hashOfBase } from "./base/find.node.ts";
 import { adapterBase } from "./open.node.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 

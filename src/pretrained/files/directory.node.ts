@@ -18,6 +18,11 @@ import { openWeights } from "./weights.ts";
 export interface OpenedPretrained extends Pretrained {
   /** Its weights' hash: without a manifest their files are read for it, at the first call and while they are open. */
   readonly sha256: () => Promise<string>;
+  /**
+   * Compares the bytes of its weights with the manifest, if there is one; so it reads what nobody has read yet.
+   * @throws CheckpointError for a damaged file.
+   */
+  readonly check: () => Promise<void>;
   /** The files with the weights. */
   readonly weightFiles: readonly WeightFileFacts[];
   /** The other files that loading read, as they are. */
@@ -62,6 +67,9 @@ export const openDirectory = async (directory: string, where = directory): Promi
     return {
       ...{ ...facts, checked: manifest !== null, weights, dtypes: weights.dtypes, weightFiles, smallFiles: files },
       sha256: () => hashOfWeights(weightFiles),
+      check: async () => {
+        for (const { source } of large) await source.end();
+      },
       textFiles: Object.fromEntries(text),
     };
   } catch (error) {

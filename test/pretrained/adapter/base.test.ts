@@ -1,17 +1,20 @@
 /** An adapter computes with the weights that it was trained on, and with no others. */
-import { cp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadNamed } from "#foretoken/cli/model/checkpoint-path.js";
 import { readModelFacts } from "#foretoken/cli/model/model-facts.js";
 import { readManifest } from "#foretoken/io/owned-folder.node.js";
 import { readSafetensors, writeSafetensors } from "#foretoken/io/safetensors.js";
-import { keepBase } from "#foretoken/pretrained/adapter/base/keep.node.js";
+import { baseFilesOf, keepBase } from "#foretoken/pretrained/adapter/base/keep.node.js";
 import { saveMerged } from "#foretoken/pretrained/adapter/merge.node.js";
 import { saveAdapter } from "#foretoken/pretrained/adapter/save.node.js";
 import { loadPretrained as loadInPage } from "#foretoken/pretrained/load.browser.js";
 import { type LoadOptions, loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { openPretrained } from "#foretoken/pretrained/open.node.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
+import { loadInWorker } from "#foretoken/worker/model.node.js";
 import { writeGguf } from "../../support/gguf.ts";
 import { ggufModel } from "../../support/gguf-models.ts";
 import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
@@ -79,6 +82,24 @@ const withoutHash = async (adapter: string): Promise<void> => {
   const { tensors } = readSafetensors(await readFile(path), path);
   await writeFile(path, writeSafetensors(tensors.values(), { format: "pt" }));
   await rm(join(adapter, "manifest.json"));
+};
+
+/** A file with a flipped bit takes the place of one; links to that one stay as they are. */
+const damage = async (path: string): Promise<void> => {
+  const bytes = await readFile(path);
+  const last = bytes.length - 2;
+  bytes[last] = (bytes[last] ?? 0) ^ 1;
+  await writeFile(`${path}.new`, bytes);
+  await rename(`${path}.new`, path);
+};
+
+/** Keeps the model `from` in a run as one that goes on does. Returns its lines. */
+const keepAgain = async (run: string, from: string): Promise<readonly string[]> => {
+  const lines: string[] = [];
+  const opened = await openPretrained(from);
+  await keepBase({ root: run, shown: "run" }, await baseFilesOf(opened), (line) => void lines.push(line));
+  await opened.weights.close();
+  return lines;
 };
 
 const scoreOf = async (path: string, options: LoadOptions = {}) => {
@@ -172,7 +193,111 @@ describe("a base that was trained further", () => {
   });
 });
 
+describe("a base that is damaged", () => {
+  it("is replaced by whole weights, as one that is gone, while there are some", async () => {
+    const { mean } = await scoreOf(join(begun.adapters, "best"));
+    const { base, weights, adapters, adapter, kept } = await copyOf(await begin(begun.base));
+    const spare = newPath();
+    await cp(weights, spare, { recursive: true });
+    await rm(join(base, "best"), { recursive: true });
+    await damage(join(weights, "model.safetensors"));
+    const fault = `${join(weights, "model.safetensors")}: the file must be the one that was saved, by its SHA-256 in manifest.json; got other contents`;
+    expect(await scoreOf(adapter)).toEqual({ mean, lines: [`${fault}; ${kept} serves instead`] });
+    const { lm, notices } = await loadNamed(adapters, {}, on);
+    await lm.close();
+    expect(notices).toContain(`${fault}; ${kept} serves instead`);
+    expect((await saveMerged(newPath(), adapter)).base).toBe(kept);
+    const facts = async () => {
+      const { path, adapter: told } = await readModelFacts(adapters, {}, () => {});
+      return { path, isBase: told?.isBase };
+    };
+    expect(await facts()).toEqual({ path: kept, isBase: true });
+    const going = await collect(train({ resume: adapters, steps: 6, ...on }));
+    expect(going[0]).toMatchObject({ type: "start", initFrom: kept });
+
+    await damage(join(kept, "model.safetensors"));
+    await expect(loadPretrained(adapter, on)).rejects.toThrow(`${fault}; try base MODEL, or a complete copy`);
+    await expect(loadNamed(adapter, {}, on)).rejects.toThrow(`${fault}; try --base MODEL, or a complete copy`);
+    expect(await facts()).toEqual({ path: weights, isBase: false });
+    await expect(collect(train({ resume: adapters, steps: 8, ...on }))).rejects.toThrow("got none that can be read");
+
+    const other = join(base, "checkpoint-4");
+    await rename(spare, other);
+    expect(await scoreOf(join(begun.adapters, "best"))).toMatchObject({ mean, lines: [] });
+    expect((await scoreOf(adapter)).lines.at(-1)).toContain(`; ${other} serves instead`);
+    await collect(train({ resume: adapters, steps: 8, ...on }));
+    expect(await readFile(join(kept, "model.safetensors"))).toEqual(await readFile(join(other, "model.safetensors")));
+  });
+});
+
 describe("the base that a run of adapters keeps", () => {
+  it("is compared when the run goes on: a damaged one is written anew, another model is set aside", async () => {
+    const { weights, adapters, kept } = await copyOf(begun);
+    const whole = await readFile(join(kept, "model.safetensors"));
+    await damage(join(kept, "model.safetensors"));
+    const lines: string[] = [];
+    await collect(train({ resume: adapters, steps: 6, ...on, onNotice: (line) => lines.push(line) }));
+    expect(lines).toContain(`${kept}: was damaged; written anew from ${weights}`);
+    expect(await readFile(join(kept, "model.safetensors"))).toEqual(whole);
+    expect(await keepAgain(adapters, weights)).toEqual([]);
+    for (const name of ["tokenizer.json", "manifest.json"]) {
+      await writeFile(join(kept, name), "{}");
+      expect(await keepAgain(adapters, weights)).toEqual([`run/base: was damaged; written anew from ${weights}`]);
+    }
+    const bases = async () => (await readdir(adapters)).filter((name) => name.includes("base")).sort();
+    expect(await bases()).toEqual(["base"]);
+
+    const mine = newPath();
+    await rename(kept, mine);
+    await symlink(mine, kept);
+    expect(await keepAgain(adapters, weights)).toEqual([]);
+    await rm(kept);
+    await cp(join(gone.base, "checkpoint"), kept, { recursive: true });
+    const aside = (name: string): string =>
+      `run/${name}: was base/, and is not the model that the adapter is for; remove it when it is not wanted any more`;
+    expect(await keepAgain(adapters, weights)).toEqual([aside("base-set-aside")]);
+    await rm(kept, { recursive: true });
+    await mkdir(kept);
+    expect(await keepAgain(adapters, weights)).toEqual([]);
+    await rm(kept, { recursive: true });
+    await writeFile(kept, "a note");
+    expect(await keepAgain(adapters, weights)).toEqual([aside("base-set-aside-2")]);
+    expect(await readFile(join(kept, "model.safetensors"))).toEqual(whole);
+    expect(await readFile(join(adapters, "base-set-aside-2"), "utf8")).toBe("a note");
+    expect(await bases()).toEqual(["base", "base-set-aside", "base-set-aside-2"]);
+  });
+
+  it("is replaced by no saved model, nor is its place taken", async () => {
+    const { weights, adapters, adapter, kept } = await copyOf(begun);
+    const before = await readManifest(kept);
+    const [model, tuned] = [await loadPretrained(weights, on), await loadPretrained(adapter, on)];
+    const refused = `got a folder of the run in ${adapters}; try another folder`;
+    const refuse = async (): Promise<void> => {
+      await expect(saveMerged(kept, adapter)).rejects.toThrow(refused);
+      await expect(savePretrained(kept, model)).rejects.toThrow(refused);
+    };
+    await refuse();
+    // Its files are others than the base's.
+    await expect(saveAdapter(kept, tuned)).rejects.toThrow("earlier checkpoint and nothing else; got");
+    expect(await readManifest(kept)).toEqual(before);
+    await rm(kept, { recursive: true });
+    await refuse();
+    await expect(saveAdapter(kept, tuned)).rejects.toThrow(refused);
+    for (let i = 0; i < 2; i++) await saveMerged(join(adapters, "merged"), adapter, { base: weights });
+    await Promise.all([model.close(), tuned.close()]);
+  });
+
+  it("is not what the run's folder stands for", async () => {
+    const { adapters, adapter } = await copyOf(begun);
+    for (const name of ["best", "checkpoint"]) {
+      const hint = `a checkpoint must have config.json; got no such file; try ${join(adapters, name)}`;
+      await expect(loadPretrained(adapters, on)).rejects.toThrow(hint);
+      await expect(loadInWorker(adapters, on)).rejects.toThrow(hint);
+      await rm(join(adapters, name), { recursive: true });
+    }
+    await expect(stat(adapter)).rejects.toThrow("ENOENT");
+  });
+
   it("serves where the base is gone, and takes no room beside it", async () => {
     const { base, adapter, adapters, kept } = await copyOf(await begin(begun.base));
     expect((await readdir(kept)).sort()).toEqual([
@@ -209,18 +334,35 @@ describe("the base that a run of adapters keeps", () => {
 
   it("may be a GGUF file, which another one replaces", async () => {
     const model = join(newPath(), "..", "tiny.gguf");
-    const bytes = Buffer.from(writeGguf(ggufModel("llama").file));
-    await writeFile(model, bytes);
+    await writeFile(model, writeGguf(ggufModel("llama").file));
     const config = { model: { contextLength: 8 } } as NonNullable<NewRun["config"]>;
     const run = await tune(model, { preset: undefined, config });
     const { mean } = await scoreOf(join(run, "checkpoint"));
-    const last = bytes.length - 2;
-    bytes[last] = (bytes[last] ?? 0) ^ 1;
-    await writeFile(`${model}.new`, bytes);
-    await rename(`${model}.new`, model);
+    await damage(model);
     const found = await scoreOf(join(run, "checkpoint"));
     expect(found.mean).toBe(mean);
     expect(found.lines.join("\n")).toContain(`${join(run, "base", "model.gguf")} serves instead`);
+    const place = join(run, "base", "model.gguf");
+    await damage(model);
+    await damage(place);
+    expect(await keepAgain(run, model)).toEqual([`run/base: was damaged; written anew from ${model}`]);
+    expect(await readFile(place)).toEqual(await readFile(model));
+    expect((await readdir(run)).filter((name) => name.includes("base"))).toEqual(["base"]);
+  });
+});
+
+describe("an adapter alone", () => {
+  it("begins no run: the way is to merge it as it was named", async () => {
+    for (const named of [begun.adapters, join(begun.adapters, "checkpoint")]) {
+      await expect(tune(named)).rejects.toThrow(
+        `initFrom ${named}: must name a whole model; got an adapter alone; try npx foretoken merge ${named} --out NEW, then initFrom NEW`,
+      );
+    }
+    const { adapters } = await copyOf(begun);
+    const kept = join(adapters, "checkpoint-4");
+    await rename(join(adapters, "best"), kept);
+    await rm(join(adapters, "checkpoint"), { recursive: true });
+    await expect(tune(adapters)).rejects.toThrow(`got earlier ones alone; try npx foretoken merge ${kept} --out NEW`);
   });
 });
 

@@ -6,7 +6,10 @@ const plural = (count: number, word: string): string => `${formatCount(count)} $
 const adapterRows = (adapter: AdapterFacts | null): readonly (readonly [label: string, value: string])[] => {
   if (adapter === null) return [];
   const { path, rank, alpha, targets, parameters, bytes, isBase } = adapter;
-  const base = { true: "the weights that it was trained on", false: "other weights than it was trained on" };
+  const base = {
+    true: "the weights that it was trained on",
+    false: "not the weights that it was trained on: others, or damaged",
+  };
   return [
     ["adapter", path],
     ["rank", `${rank}, alpha ${+alpha.toPrecision(6)}, on ${targets.join(", ")}`],

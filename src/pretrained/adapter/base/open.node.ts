@@ -1,16 +1,13 @@
 /** Opening the model that an adapter is for, and no other. */
-import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { isHubName } from "../../files/hub.node.ts";
 import { isGgufName } from "../../gguf/open.node.ts";
 import { noticeUnchecked, openPretrained } from "../../open.node.ts";
-import type { AdapterBase } from "../config.ts";
 import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
 import { isBase, notBase, trainedOn } from "./check.ts";
-import { keptBaseOf, otherCheckpoints } from "./places.node.ts";
+import { placeOfBase, placesOfBase, unlessDamaged } from "./find.node.ts";
 
 /** Which model an adapter is put on. */
 export interface BaseOptions {
@@ -23,56 +20,6 @@ export interface BaseOptions {
   /** Gets the bytes fetched so far, and in all. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
-
-/** The hash of the weights at `path`; null for a model that cannot be opened. */
-const hashAt = async (path: string): Promise<string | null> => {
-  try {
-    const { sha256, weights } = await openPretrained(path);
-    try {
-      return await sha256();
-    } finally {
-      await weights.close();
-    }
-  } catch (error) {
-    if (error instanceof CheckpointError) return null;
-    throw error;
-  }
-};
-
-/** The hash of the model that an adapter in `folder` will name; null for a model of the hub, or none on this disk. */
-export const hashOfBase = async (folder: string, { name, revision }: AdapterBase): Promise<string | null> => {
-  const peft = { base: name, revision: revision ?? null };
-  const place = await basePath({ where: folder, peft }).catch(() => null);
-  return place === null || isHubName(place) ? null : hashAt(place);
-};
-
-/**
- * Where on this disk weights with this hash are: kept in the run that was trained on them, or another checkpoint of the run
- * that made them.
- * @param run its folder.
- * @param named the place where they were.
- */
-export const findWeights = async (
-  hash: string,
-  run: string,
-  named: string | undefined,
-): Promise<string | undefined> => {
-  const kept = await keptBaseOf(run);
-  if ((await hashAt(kept)) === hash) return kept;
-  return named === undefined ? undefined : (await otherCheckpoints(named, hash))[0];
-};
-
-/**
- * The place of the weights that an adapter was trained on; undefined if they are nowhere, or it does not say which.
- * @param tried a place where they are not.
- */
-export const placeOfBase = async (adapter: OpenedAdapter, tried?: string): Promise<string | undefined> => {
-  const { baseHash, where } = adapter;
-  if (baseHash === null) return undefined;
-  const named = await basePath(adapter).catch(() => undefined);
-  if (named !== undefined && named !== tried && (await hashAt(named)) === baseHash) return named;
-  return findWeights(baseHash, join(where, ".."), named);
-};
 
 /** The place of an adapter's base as a word of a command; `otherwise` where it is unknown. @param tried as in `placeOfBase`. */
 const wordFor = async (adapter: OpenedAdapter, otherwise: string, tried?: string): Promise<string> => {
@@ -103,24 +50,94 @@ const openChecked = async (
   }
 };
 
+/** The model of an adapter, open. */
+export interface OpenedBase extends OpenedPretrained {
+  /** The place that its weights were read from. */
+  readonly servedFrom: () => string;
+}
+
+/** An error about a base that nobody named for this call, with the way to name one. */
+const withBaseHint = (error: CheckpointError): CheckpointError => {
+  const { hint } = error.details;
+  if (hint?.startsWith("base ")) return error;
+  return new CheckpointError({
+    ...error.details,
+    hint: hint === undefined ? "base MODEL" : `base MODEL, or ${hint}`,
+    cause: error,
+  });
+};
+
+/** Opens the next place that serves, and says why; undefined: there is none. @param fault of the one before. */
+const openNext = async (
+  places: AsyncIterator<string>,
+  fault: CheckpointError,
+  onNotice: BaseOptions["onNotice"],
+): Promise<OpenedPretrained | undefined> => {
+  for (;;) {
+    const { value: place, done } = await places.next();
+    if (done === true) return undefined;
+    const opened = await openPretrained(place).catch(unlessDamaged);
+    if (opened === undefined) continue;
+    const { hint: _, ...details } = fault.details;
+    await onNotice?.(`${new CheckpointError(details).message}; ${place} serves instead`);
+    return opened;
+  }
+};
+
+/** A base whose weights are the next place's, where they turn out to be damaged: a manifest does not tell before they are read. */
+const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { onNotice }: BaseOptions): OpenedBase => {
+  let serving = first;
+  return {
+    ...first,
+    servedFrom: () => serving.where,
+    weights: {
+      ...first.weights,
+      async read(...asked) {
+        let fault: CheckpointError | undefined;
+        for (;;) {
+          const error: unknown = await serving.weights.read(...asked).catch((thrown: unknown) => thrown);
+          if (error === undefined) return;
+          if (!(error instanceof CheckpointError)) throw error;
+          fault ??= error;
+          const next = await openNext(places, error, onNotice);
+          if (next === undefined) throw withBaseHint(fault);
+          await serving.weights.close();
+          serving = next;
+        }
+      },
+      close: () => serving.weights.close(),
+    },
+  };
+};
+
 /**
- * Opens the model of an adapter. Where the one that the adapter names is gone or has other weights by now, the weights that
- * the adapter was trained on serve from another place, and a line says so; a model that the caller names is never replaced.
+ * Opens the model of an adapter. Where the one that the adapter names is gone, damaged or has other weights by now, the
+ * weights that the adapter was trained on serve from another place, and a line says so; a model that the caller names is
+ * never replaced.
  * @throws CheckpointError for a model with other weights, or none that can be opened.
  */
-export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedPretrained> => {
+export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedBase> => {
   const { base, baseCheck = true, onNotice } = options;
-  if (base !== undefined)
-    return openChecked(adapter, base, options, async () => `base ${await wordFor(adapter, "MODEL", base)}`);
-  let named: string | undefined;
+  if (base !== undefined) {
+    const opened = await openChecked(
+      adapter,
+      base,
+      options,
+      async () => `base ${await wordFor(adapter, "MODEL", base)}`,
+    );
+    return { ...opened, servedFrom: () => opened.where };
+  }
+  const named = await basePath(adapter).catch((error: unknown) => error);
+  const searched = baseCheck ? adapter : { ...adapter, baseHash: null };
+  const places = placesOfBase(searched, typeof named === "string" ? named : undefined);
   try {
-    named = await basePath(adapter);
-    return await openChecked(adapter, named, options, async () => "base MODEL");
+    if (typeof named !== "string") throw named;
+    const opened = await openChecked(adapter, named, options, async () => "base MODEL");
+    return withOthers(opened, places, options);
   } catch (error) {
-    const found = error instanceof CheckpointError && baseCheck ? await placeOfBase(adapter, named) : undefined;
-    if (!(error instanceof CheckpointError) || found === undefined) throw error;
-    const { hint: _, ...details } = error.details;
-    await onNotice?.(`${new CheckpointError(details).message}; ${found} serves instead`);
-    return openChecked(adapter, found, options, async () => "base MODEL");
+    if (!(error instanceof CheckpointError)) throw error;
+    const opened = await openNext(places, error, onNotice);
+    if (opened === undefined) throw withBaseHint(error);
+    return withOthers(opened, places, options);
   }
 };

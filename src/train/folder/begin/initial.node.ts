@@ -1,16 +1,18 @@
 /** The weights that a new run begins with, from another run's folder or a checkpoint's directory. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
-import { quoteWord } from "../../../core/text/shell-word.ts";
+import { quotePath, quoteWord } from "../../../core/text/shell-word.ts";
 import { isFile } from "../../../io/files.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import { findWeights } from "../../../pretrained/adapter/base/find.node.ts";
 import { type BaseFiles, baseFilesOf } from "../../../pretrained/adapter/base/keep.node.ts";
-import { findWeights } from "../../../pretrained/adapter/base/open.node.ts";
+import { isAdapterFolder } from "../../../pretrained/adapter/open.node.ts";
 import { collectWeights } from "../../../pretrained/files/weights.ts";
 import { noticeUnchecked, openPretrained } from "../../../pretrained/open.node.ts";
 import type { InitialWeights } from "../../prepare/initial.ts";
 import type { RunDescription } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
+import { noWeights } from "../lost-weights.node.ts";
 
 /** Weights from a disk. */
 export interface FoundWeights extends InitialWeights {
@@ -22,18 +24,20 @@ export interface FoundWeights extends InitialWeights {
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
+/** The way from an adapter, whose model and weights are together a model to begin with. */
+const mergeFirst = (adapter: string): string =>
+  `npx foretoken merge ${quotePath(adapter)} --out NEW, then initFrom NEW`;
+
+const wayFrom = async (kept: string): Promise<string> =>
+  (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
+
 /** The checkpoint that `named` stands for: of a run, the best weights, or the last ones if there are no best yet. */
 export const checkpointOf = async (named: string): Promise<string> => {
   if (!(await isRun(named))) return named;
   for (const name of [folderNames.best, folderNames.checkpoint]) {
     if (await hasCheckpoint(join(named, name))) return join(named, name);
   }
-  throw new CheckpointError({
-    where: `initFrom ${named}`,
-    must: "the run must have a checkpoint",
-    got: "none yet",
-    hint: `resume ${quoteWord(named)}`,
-  });
+  throw await noWeights(`initFrom ${named}`, named, wayFrom, `resume ${quoteWord(named)}`);
 };
 
 const read = async (directory: string, onNotice: (line: string) => void): Promise<FoundWeights> => {
@@ -66,6 +70,15 @@ export const readInitial = async (
   onNotice: (line: string) => void = () => {},
 ): Promise<FoundWeights> => {
   const directory = await checkpointOf(named);
+  if (await isAdapterFolder(directory)) {
+    throw new CheckpointError({
+      where: `initFrom ${named}`,
+      must: "must name a whole model",
+      got: "an adapter alone",
+      // As `named`: of a run it takes the best weights, as this does.
+      hint: mergeFirst(named),
+    });
+  }
   return read(directory, onNotice).catch(async (error: unknown) => {
     const last = join(named, folderNames.checkpoint);
     const isBest = directory === join(named, folderNames.best);
@@ -74,18 +87,22 @@ export const readInitial = async (
   });
 };
 
-/** The same weights in another place: kept by the run, or in another checkpoint of the run that made them. */
+/** The same weights in another place, whole: kept by the run, or in another checkpoint of the run that made them. */
 const readElsewhere = async (
   run: string,
   { path, sha256 }: NonNullable<RunDescription["data"]["initFrom"]>,
   onNotice: (line: string) => void,
 ): Promise<FoundWeights | null> => {
-  const place = await findWeights(sha256, run, path);
-  if (place === undefined) return null;
-  const found = await read(place, onNotice);
-  if (found.sha256 !== sha256) return null;
-  await onNotice(`${path}: no longer the weights that ${run} began with; ${place} serves instead`);
-  return found;
+  for await (const place of findWeights(sha256, run, path)) {
+    const found = await read(place, onNotice).catch((error: unknown) => {
+      if (!(error instanceof CheckpointError)) throw error;
+      return null;
+    });
+    if (found?.sha256 !== sha256) continue;
+    await onNotice(`${path}: no longer the weights that ${run} began with; ${place} serves instead`);
+    return found;
+  }
+  return null;
 };
 
 /**
