@@ -128,7 +128,9 @@ describe("a run's folder", () => {
     expect(asked[0]?.stderr).toMatch(
       /^foretoken: no-best: the best weights, of step \d, must be in the run's folder; got none there: [^\n]*; try --weights last\n$/u,
     );
-    expect(asked[1]?.stderr).toMatch(/^foretoken: no-checkpoint: [^\n]*; got none yet; try --weights best\n$/u);
+    expect(asked[1]?.stderr).toMatch(
+      /^foretoken: no-checkpoint: [^\n]*; got its best weights alone; try --weights best\n$/u,
+    );
   });
 
   test.each(["generate", "evaluate"])("alone has a choice of weights: %s says so of a checkpoint", async (verb) => {

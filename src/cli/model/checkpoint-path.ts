@@ -2,7 +2,6 @@ import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
-import { quoteWord } from "../../core/text/shell-word.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { RunDescription } from "../../train/folder/description.node.ts";
 import { folderNames } from "../../train/folder/folder-names.ts";
@@ -48,8 +47,9 @@ const isFile = (path: string): Promise<boolean> =>
     },
   );
 
-const noWeights = (run: string, must: string, hint: string, got = "none yet"): CheckpointError =>
-  new CheckpointError({ where: run, must, got, hint });
+/** Loaded when needed, since most commands find weights. */
+const noWeights = async (run: string): Promise<CheckpointError> =>
+  (await import("../../train/folder/lost-weights.node.ts")).noWeights(run, run);
 
 /** Bytes of a model whose loading takes long enough to be shown. */
 const shownFrom = 50 * 2 ** 20;
@@ -142,22 +142,20 @@ export const loadNamed = async (
   }
   if (weights === "best" && hasLast) {
     const lost = await bestStepOf(path);
-    throw noWeights(
-      path,
-      lost === undefined
-        ? "the run must have weights of an evaluation"
-        : `the best weights, of step ${formatCount(lost)}, must be in the run's folder`,
-      "--weights last",
-      lost === undefined
-        ? undefined
-        : "none there: they were deleted, or replaced before the run went back to an earlier checkpoint",
-    );
+    throw new CheckpointError({
+      where: path,
+      ...(lost === undefined
+        ? { must: "the run must have weights of an evaluation", got: "none yet" }
+        : {
+            must: `the best weights, of step ${formatCount(lost)}, must be in the run's folder`,
+            got: "none there: they were deleted, or replaced before the run went back to an earlier checkpoint",
+          }),
+      hint: "--weights last",
+    });
   }
-  throw noWeights(
-    path,
-    "the run must have a checkpoint",
-    hasBest ? "--weights best" : `npx foretoken train --resume ${quoteWord(path)}`,
-  );
+  if (!hasBest) throw await noWeights(path);
+  const must = "the run must have a checkpoint";
+  throw new CheckpointError({ where: path, must, got: "its best weights alone", hint: "--weights best" });
 };
 
 /**
@@ -169,7 +167,7 @@ export const modelDirectory = async (path: string): Promise<string> => {
   for (const name of [folderNames.best, folderNames.checkpoint]) {
     if (await hasCheckpoint(join(path, name))) return join(path, name);
   }
-  throw noWeights(path, "the run must have a checkpoint", `npx foretoken train --resume ${quoteWord(path)}`);
+  throw await noWeights(path);
 };
 
 /** Description of the run whose folder, or a checkpoint of it, is `path`; undefined if there is none that can be read. */

@@ -65,7 +65,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     generating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
     evaluating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
     generating("a file", ["broken.json"], "broken.json: ", "got a file that is none; try a run's folder"),
-    generating("none yet", ["no-checkpoint"], "no-checkpoint: the run must have a checkpoint", "--resume"),
+    generating("none left", ["no-checkpoint"], "no-checkpoint: the run must have a checkpoint", "try a new run"),
     generating("of a newer format", ["newer-config"], "config.json", "format version must be 1 or less; got 99"),
     generating("a folder of runs", ["runs"], "config.json; got no such file; try one of the checkpoints in it\n"),
     generating("a folder of one run", ["alone"], "try alone/run/best\n"),
@@ -86,7 +86,11 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
   "--init-from": [
     training("nowhere", ["--init-from", "nowhere"], "nowhere", "no such file or folder"),
     training("a text", ["--init-from", "text.txt"], "got a text; try npx foretoken train --data text.txt, or"),
-    training("none yet", ["--init-from", "no-checkpoint"], "--init-from no-checkpoint: the run must have a checkpoint"),
+    training(
+      "none left",
+      ["--init-from", "no-checkpoint"],
+      "--init-from no-checkpoint: the run must have a checkpoint",
+    ),
     training(
       "without tokenizer",
       ["--init-from", "no-tokenizer"],

@@ -1,6 +1,8 @@
 import { cp, mkdir, readdir, readFile, rename, rm, symlink, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { loadNamed, modelDirectory } from "#foretoken/cli/model/checkpoint-path.js";
+import { readInitial } from "#foretoken/train/folder/begin/initial.node.js";
 import { train } from "#foretoken/train/train.node.js";
 import { checkpointHashes, collect, timelessMetrics } from "../../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
@@ -112,6 +114,31 @@ describe("a checkpoint", () => {
       /checkpoint: the run's checkpoint must be there, since one was/u,
     );
     expect(await readFile(join(out, "metrics.jsonl"), "utf8")).toBe(metrics);
+  });
+
+  it("that is lost leads to one that is there, from every command, or to a new run", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 2, stopAt: 9 }));
+    for (const name of ["checkpoint", "best"]) await rm(join(out, name), { recursive: true });
+    const asked = async (): Promise<readonly string[]> => {
+      const works = [modelDirectory(out), loadNamed(out, {}, {}), readInitial(out), resume(out)];
+      return Promise.all(works.map(async (work) => (await failure(work)).message));
+    };
+    const kept = join(out, "checkpoint-8");
+    const must = "the run must have a checkpoint; got";
+    const model = `${out}: ${must} earlier ones alone; try ${kept}`;
+    expect(await asked()).toEqual([
+      ...[model, model, `initFrom ${out}: ${must} earlier ones alone; try initFrom ${kept}`],
+      `${join(out, "checkpoint")}: the run's checkpoint must be there, since one was saved; got no such folder; try resume ${kept}`,
+    ]);
+    await readInitial(kept);
+    const aside = join(out, "checkpoint-set-aside");
+    await rename(kept, aside);
+    for (const message of await asked()) expect(message.endsWith(aside)).toBe(true);
+    await rm(aside, { recursive: true });
+    for (const message of await asked()) {
+      expect(message).toMatch(/; got none any more: the run has no weights left; try a new run, or restoring them$/u);
+    }
   });
 
   it.each([

@@ -1,10 +1,9 @@
 /** Going on with a run. */
 import { join, resolve } from "node:path";
-import { isRecord } from "../../../core/checks/is-record.ts";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { systemErrorCode } from "../../../core/errors/system-error.ts";
 import { quoteWord } from "../../../core/text/shell-word.ts";
-import { filterJsonLines, readJsonLines } from "../../../io/jsonl.node.ts";
+import { filterJsonLines } from "../../../io/jsonl.node.ts";
 import type { Lock } from "../../../io/lock.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
 import type { KeptFacts } from "../../../pretrained/files/pretrained-files.ts";
@@ -14,6 +13,7 @@ import { freshProgress, type Progress } from "../../run/progress.ts";
 import type { BrokenOff } from "../../run/run-input.ts";
 import { type RunDescription, redescribe } from "../description.node.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
+import { lostOf, noneLeft } from "../lost-weights.node.ts";
 import { isSame } from "../same-config.node.ts";
 import { setBestAside } from "../write/best-aside.node.ts";
 import { keptSteps, setLeftAside, takeUp } from "../write/kept-checkpoints.node.ts";
@@ -77,17 +77,16 @@ const withWayBack = async (
 
 /** Fails for a run that has lost its checkpoint, unlike a run that had none yet. */
 const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
-  const [kept] = await keptSteps(path);
-  let saved = kept;
-  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
-    if (isRecord(line) && line.type === "checkpoint" && typeof line.step === "number") saved ??= line.step;
-  }
-  if (saved === undefined) return;
+  const lost = await lostOf(path);
+  if (lost === null) return;
+  const { kept } = lost;
+  const hasBest = await hasCheckpoint(join(path, folderNames.best));
   throw new CheckpointError({
     where: join(path, checkpoint),
     must: "the run's checkpoint must be there, since one was saved",
-    got: "no such folder",
-    hint: kept === undefined ? "restoring it" : `resume ${quoteWord(join(path, keptName(kept)))}`,
+    ...(kept === null && !hasBest
+      ? noneLeft
+      : { got: "no such folder", hint: kept === null ? "restoring it" : `resume ${quoteWord(kept)}` }),
   });
 };
 
