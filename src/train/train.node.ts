@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { openBackend } from "../backend/select.node.ts";
 import { ConfigError } from "../core/errors/errors.ts";
+import { yieldToHost } from "../core/system/yield.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { keepBase } from "../pretrained/adapter/base/keep.node.ts";
@@ -84,12 +85,14 @@ const meet = async (
   ranks: Ranks,
   { name, capabilities: { instructionSet, dtype } }: Backend,
   config: RunConfig,
-  data: Pick<RunData, "sha256" | "initFrom">,
+  { sha256, initFrom, finalSampleTokens }: Pick<RunData, "sha256" | "initFrom" | "finalSampleTokens">,
   step: number,
+  stopAt: number | undefined,
 ): Promise<void> => {
   if (ranks === null) return;
-  const hashes = { text: data.sha256, weights: data.initFrom?.sha256 ?? "none" };
-  await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, step, config });
+  const hashes = { text: sha256, weights: initFrom?.sha256 ?? "none" };
+  const plan = { step, stopAt: stopAt ?? null, finalSampleTokens, config };
+  await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
   checkDivides(passesPerStep(config), config.train, ranks.size);
 };
 
@@ -153,6 +156,8 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
+    // An abort that came while the text was read is noticed.
+    await yieldToHost();
     options.signal?.throwIfAborted();
     const planned = {
       prepared,
@@ -164,7 +169,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
       ranks: ranks?.size ?? 1,
     };
     const fitting = await preflight(around, backend, settled, planned);
-    await meet(ranks, backend, settled, data, 0);
+    await meet(ranks, backend, settled, data, 0, options.stopAt);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
     const base = keepingBase(settled, initial, options);
     const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given, base);
@@ -312,12 +317,13 @@ const resumeRun = async function* (
     const { prepared, facts, reading } = ready;
     if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
     yield* withBackend(options, ranks, config, async function* (backend) {
+      await yieldToHost();
       options.signal?.throwIfAborted();
       const { finalSampleTokens: sampleTokens } = data;
       const isResumed = state.resume !== null;
       const planned = { prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 };
       const fitting = await preflight(around, backend, config, planned);
-      await meet(ranks, backend, config, data, progress.step);
+      await meet(ranks, backend, config, data, progress.step, options.stopAt);
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
       // Of an earlier version's run, too: its base may be trained further after this.
       if (store !== null) await keep({ root: resolve(path), shown: path });

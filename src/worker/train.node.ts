@@ -58,5 +58,7 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
   }
   const callbacks = { ...handOutCallbacks(rest), onNotice: (line: string) => onNotice?.(line) };
   const request = { options: args, handedTo: handedTo(rest) };
-  yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks });
+  // A rank that is left would leave the others waiting; and a run that goes on has its folder's lock while its text is read.
+  const leaves = rest.mpi !== true && rest.resume === undefined;
+  yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks }, leaves);
 }

@@ -47,15 +47,46 @@ export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
 export const handOutOf = (name: keyof HandOut | null, ask: CallContext["ask"]): HandOut =>
   name === null ? {} : { [name]: (files: unknown, which: string): Promise<void> => ask(name, files, which) };
 
-/** Trains in `thread`, which is released at the end. */
+/** Whether `signal` aborts before `work` is settled. */
+const isAbortedBefore = (work: Promise<unknown>, signal: AbortSignal | undefined): Promise<boolean> =>
+  new Promise((resolve) => {
+    const abort = (): void => resolve(true);
+    signal?.addEventListener("abort", abort);
+    const settled = (): void => {
+      signal?.removeEventListener("abort", abort);
+      resolve(false);
+    };
+    work.then(settled, settled);
+  });
+
+/**
+ * Trains in `thread`, which is released at the end.
+ * @param leaves whether a run that is stopped before its first event is left at once. Nothing is saved by then, and a large text
+ *   takes many seconds to read: the thread ends that by itself.
+ */
 export async function* trainIn(
   thread: WorkerThread,
   args: object,
   options: CallOptions,
+  leaves = true,
 ): AsyncGenerator<TrainEvent, void, undefined> {
+  const { signal } = options;
+  const events = thread.call("train", args, options) as AsyncGenerator<TrainEvent, void, undefined>;
+  const first = events.next();
+  if (leaves && (await isAbortedBefore(first, signal))) {
+    thread.leave();
+    const end = async (): Promise<void> => {
+      if ((await first).done !== true) await events.return();
+    };
+    void end()
+      .catch(() => undefined)
+      .finally(() => thread.release());
+    throw signal?.reason;
+  }
   try {
-    yield* thread.call("train", args, options) as AsyncGenerator<TrainEvent, void, undefined>;
+    for (let event = await first; event.done !== true; event = await events.next()) yield event.value;
   } finally {
+    await events.return();
     thread.release();
   }
 }

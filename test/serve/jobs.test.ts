@@ -42,6 +42,38 @@ test("a run that was killed, then resumed and stopped before its first event, is
   expect((await shelf.find("killed")).summary.state).toBe("unfinished");
 });
 
+test("a run that is stopped while it reads its text is gone at once, and is not said to be saved", async () => {
+  const jobs = createJobs(
+    createTurns(() => {}),
+    () => {},
+  );
+  const { config } = smallRun("", 12);
+  const options = { text: catText, out: join(folder, "early"), config: config as object, backend: "wasm" } as const;
+  const begun = jobs.start("early", options);
+  const closed = jobs.close();
+  await expect(begun).rejects.toThrow("studio: the run was stopped before it began");
+  expect(await closed).toBeUndefined();
+});
+
+test("a run that failed tells so on, until another start of it has succeeded", async () => {
+  const failed: string[] = [];
+  const jobs = createJobs(
+    createTurns(() => {}),
+    () => {},
+    (name, line) => failed.push(`${name}: ${line}`),
+  );
+  const { config } = smallRun("", 400);
+  const out = join(folder, "lost");
+  await jobs.start("lost", { text: catText, out, config: config as object, backend: "wasm", threads: 1 });
+  await rm(out, { recursive: true });
+  while (jobs.current() !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  const failure = jobs.failureOf("lost");
+  expect(failure).toContain("lost");
+  expect(failed).toEqual([`lost: ${failure}`]);
+  await expect(jobs.start("lost", { resume: out, backend: "wasm" })).rejects.toThrow();
+  expect(jobs.failureOf("lost")).toBe(failure);
+});
+
 test("a run whose folder cannot be made says so in the words of the library", async () => {
   await writeFile(page.path("runs"), "a file in the place of the folder of runs");
   const { status, body } = await page.post("runs", smallRun("first", 2));

@@ -77,7 +77,12 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // A run's own folder: the page shows it among the runs beside it.
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
-  const studio = await startStudio({ folder, texts, models, host, port, backend, threads, version: version() });
+  // A run that could not be saved in its place tells here where it is: its folder may have no room for that.
+  const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
+  const studio = await startStudio({
+    ...{ folder, texts, models, host, port, backend, threads, onFailure },
+    version: version(),
+  });
   writeOut(`${studio.url}\n`);
   if (studio.elsewhere.length > 0) writeNotice(`from other machines: ${studio.elsewhere.join(" or ")}`);
   if (open === true) openPage(studio.url);
@@ -86,9 +91,12 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   });
   writeNotice("Ending the studio; if it trains a run, that is saved first (Ctrl-C again quits at once)");
   const saved = await studio.close();
-  if (saved === undefined) return;
-  const goOn = commandLine(["train", "--resume", join(folder, saved)]);
-  writeNotice(`${saved} is saved; to go on: ${goOn}, or the studio`);
+  if (saved !== undefined) {
+    const goOn = commandLine(["train", "--resume", join(folder, saved)]);
+    writeNotice(`${saved} is saved; to go on: ${goOn}, or the studio`);
+  }
+  // A thread may still read the text of a run that has not begun.
+  process.exit();
 };
 
 /** `foretoken studio`. */

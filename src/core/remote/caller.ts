@@ -19,6 +19,8 @@ export interface Caller {
   take(message: WorkerMessage): void;
   /** The other thread is gone: all calls fail. */
   fail(error: Error): void;
+  /** Nobody waits any more for the calls under way. */
+  leave(): void;
 }
 
 type Reply = WorkerMessage & { readonly type: "event" | "end" | "error" };
@@ -48,12 +50,13 @@ export const createCaller = (
   const calls = new Map<number, Call>();
   let called = 0;
   let isAwaited = false;
+  let isLeft = false;
   /** Why the other thread is gone. */
   let gone: Error | undefined;
 
   /** A call whose callback is running waits for this thread, not for the other one. */
   const tellWaiting = (): void => {
-    const now = [...calls.values()].some(({ waits, answering }) => waits && answering === 0);
+    const now = !isLeft && [...calls.values()].some(({ waits, answering }) => waits && answering === 0);
     if (now !== isAwaited) waiting(now);
     isAwaited = now;
   };
@@ -149,6 +152,10 @@ export const createCaller = (
         state.replies.push(message);
         state.wake();
       }
+    },
+    leave() {
+      isLeft = true;
+      tellWaiting();
     },
     fail(error) {
       gone ??= error;

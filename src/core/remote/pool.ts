@@ -4,6 +4,8 @@ import type { Caller } from "./caller.ts";
 /** A thread for one user, until it is released. */
 export interface WorkerThread extends Pick<Caller, "call"> {
   isAlive(): boolean;
+  /** Its calls under way no longer keep the process alive. It is ended when it is released. */
+  leave(): void;
   /** Gives the thread back. If it is not kept, it is ended, and running calls fail. */
   release(): void;
 }
@@ -34,13 +36,18 @@ export const createPool = (start: () => StartedThread): ThreadPool => {
       const thread = idle?.isAlive() === true ? idle : start();
       idle = undefined;
       let isReleased = false;
+      let isLeft = false;
       return {
         call: (method, args, options) => thread.caller.call(method, args, options),
         isAlive: thread.isAlive,
+        leave() {
+          isLeft = true;
+          thread.caller.leave();
+        },
         release() {
           if (isReleased) return;
           isReleased = true;
-          if (thread.isAlive() && idle?.isAlive() !== true) idle = thread;
+          if (!isLeft && thread.isAlive() && idle?.isAlive() !== true) idle = thread;
           else thread.end();
         },
       };

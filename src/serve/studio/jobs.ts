@@ -22,6 +22,8 @@ interface Job {
   readonly stop: () => void;
   /** Resolves when the run has ended and its folder is free. */
   readonly ended: Promise<void>;
+  /** Whether its first event has come: before, nothing is saved. */
+  hasBegun: boolean;
 }
 
 export interface Jobs extends OwnRuns {
@@ -40,7 +42,7 @@ export interface Jobs extends OwnRuns {
   stop(name: string): boolean;
   /** The run under way, or one that is about to begin. */
   current(): string | undefined;
-  /** Stops the run, and waits until it is saved. Nothing is begun any more. @returns its name; undefined: there was none. */
+  /** Stops the run, and waits until it is saved. Nothing is begun any more. @returns its name; undefined: nothing was to be saved. */
   close(): Promise<string | undefined>;
 }
 
@@ -69,8 +71,15 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
 
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
 
-/** @param onChange is called when a run begins or ends. */
-export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
+/**
+ * @param onChange is called when a run begins or ends.
+ * @param onFailure is called with the error of a run that has ended with one: its line may be all that tells where it is saved.
+ */
+export const createJobs = (
+  turns: Turns,
+  onChange: () => void,
+  onFailure: (name: string, line: string) => void = () => {},
+): Jobs => {
   const failures = new Map<string, string>();
   /** Stopped before they could note an end: their notes are those of a run that was killed. */
   const stopped = new Set<string>();
@@ -98,7 +107,10 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       while ((await events.next()).done !== true);
     } catch (error) {
       if (isAbort(error)) stopped.add(name);
-      else failures.set(name, lineOf(error));
+      else {
+        failures.set(name, lineOf(error));
+        onFailure(name, lineOf(error));
+      }
     }
   };
 
@@ -116,18 +128,22 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
         onChange();
       };
       // At once: what is asked for while it begins is refused.
-      job = {
+      const own: Job = {
         name,
+        hasBegun: false,
         stop: () => controller.abort(),
         ended: first.then(({ done }) => (done === true ? undefined : takeRest(name, events))).then(end, end),
       };
-      failures.delete(name);
-      stopped.delete(name);
+      job = own;
       const { value: start } = await first.catch((error: unknown) => {
         if (!isAbort(error)) throw error;
         stopped.add(name);
         throw new HttpError(409, "studio: the run was stopped before it began");
       });
+      own.hasBegun = true;
+      // Only now: a refusal must not hide where the run was saved.
+      failures.delete(name);
+      stopped.delete(name);
       if (start?.type === "start") note(name, start);
       onChange();
       return [...notices];
@@ -139,7 +155,7 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       const ended = new Promise<void>((resolve) => {
         done = resolve;
       });
-      const mine: Job = { name, stop, ended };
+      const mine: Job = { name, stop, ended, hasBegun: true };
       job = mine;
       onChange();
       return {
@@ -166,8 +182,10 @@ export const createJobs = (turns: Turns, onChange: () => void): Jobs => {
       isClosed = true;
       const last = job;
       last?.stop();
-      await last?.ended;
-      return last === undefined || failures.has(last.name) ? undefined : last.name;
+      // Of a run that still reads its text nothing is to be saved; reading a large one takes longer than whoever ends the studio waits.
+      if (last?.hasBegun !== true) return undefined;
+      await last.ended;
+      return failures.has(last.name) ? undefined : last.name;
     },
   };
 };

@@ -42,6 +42,8 @@ export interface StudioOptions {
   readonly patienceMs?: number | undefined;
   /** Limits of the bodies of requests. Default: 200 MiB of all together, and 64 KiB of each in 10 seconds. */
   readonly bodies?: BodyLimits | undefined;
+  /** Is called with the line of an error that has ended a run, and the run's name. */
+  readonly onFailure?: ((name: string, line: string) => void) | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
   /** The folder of the built page. Default: the package's own. */
@@ -131,7 +133,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   let shelf: RunShelf | undefined;
   const touch = (): void => shelf?.touch();
   const turns = createTurns(touch);
-  const jobs: Jobs = createJobs(turns, touch);
+  const jobs: Jobs = createJobs(turns, touch, options.onFailure);
   shelf = openShelf(folder, jobs);
   let guard = (): GuardSettings => ({ names: [], port: 0, token, apiPath });
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };

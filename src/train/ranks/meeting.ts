@@ -15,6 +15,10 @@ export interface RankFacts {
   readonly hashes: { readonly text: string; readonly weights: string };
   /** Updates done. */
   readonly step: number;
+  /** The update to stop at; null: the last one. */
+  readonly stopAt: number | null;
+  /** Tokens of the sample at the end. */
+  readonly finalSampleTokens: number;
   readonly config: unknown;
 }
 
@@ -25,6 +29,8 @@ const labels: Readonly<Record<keyof RankFacts, string>> = {
   dtype: "dtype",
   hashes: "SHA-256 of",
   step: "steps done",
+  stopAt: "step to stop at",
+  finalSampleTokens: "length of the last sample",
   config: "configuration",
 };
 

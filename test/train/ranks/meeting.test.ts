@@ -8,6 +8,8 @@ const facts: RankFacts = {
   dtype: "float32",
   hashes: { text: "a1b2", weights: "none" },
   step: 0,
+  stopAt: null,
+  finalSampleTokens: 400,
   config: { model: { nLayer: 2 }, train: { seed: 1, schedule: { kind: "cosine" } } },
 };
 
@@ -20,6 +22,7 @@ it.each([
   [{ instructionSet: "avx2" }, /^rank 2 of 3: must have the instruction set of rank 0; got "?avx2"? and/],
   [{ dtype: "bfloat16" }, /^rank 2 of 3: must have the dtype of rank 0; got "?bfloat16"? and/],
   [{ hashes: { text: "ffff", weights: "none" } }, /^rank 2 of 3: must have the SHA-256 of text of rank 0; got "?ffff/],
+  [{ stopAt: 20 }, /^rank 2 of 3: must have the step to stop at of rank 0; got 20 and null$/],
   [{ step: 4 }, /^rank 2 of 3: must have the steps done of rank 0; got 4 and 0$/],
   [
     { config: { model: { nLayer: 2 }, train: { seed: 2, schedule: { kind: "cosine" } } } },

@@ -244,7 +244,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
                 `npx foretoken generate . --prompt ${quoted(prompt)}`,
                 "npx foretoken generate . --interactive         # line by line",
               ]),
-          "npx foretoken evaluate .                       # measure it again",
+          `npx foretoken evaluate .                       # measure it${story.evals.length === 0 ? "" : " again"}`,
         ]
       : []),
     ...(reason === "finished" && !isRising(story.evals)
