@@ -3,6 +3,7 @@ import type { ModelConfig } from "../../models/config.ts";
 import { architectureOf } from "../../models/hugging-face/hugging-face.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
+import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
 import { isBase } from "../../pretrained/adapter/base/check.ts";
 import { isWhole, openWhole } from "../../pretrained/adapter/base/find.node.ts";
 import { adapterWeightsName } from "../../pretrained/adapter/config.ts";
@@ -63,7 +64,12 @@ const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): P
   return {
     ...{ path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked },
     // Its manifest alone would not tell of damage.
-    isBase: baseHash === null ? null : (await isBase(opened, adapter)) && (await isWhole(opened)),
+    isBase:
+      baseHash === null
+        ? null
+        : (await isBase(opened, adapter)) &&
+          (await isWhole(opened)) &&
+          !(await differsFromKept(opened, join(where, ".."), baseHash)),
   };
 };
 

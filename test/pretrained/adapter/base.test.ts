@@ -401,3 +401,42 @@ describe("an adapter that was saved by a program", () => {
     await expect(loadPretrained(other, { ...on, adapter: saved })).rejects.toThrow(others);
   });
 });
+
+describe("a model from elsewhere whose other files change, and its weights stay", () => {
+  const swapped = async (path: string): Promise<void> => {
+    const json = JSON.parse(await readFile(path, "utf8")) as { model: { vocab: Record<string, number> } };
+    const { vocab } = json.model;
+    const [one = "", other = ""] = Object.keys(vocab).slice(1, 3);
+    [vocab[one], vocab[other]] = [vocab[other] as number, vocab[one] as number];
+    await writeFile(path, JSON.stringify(json));
+  };
+  const changed = async (path: string): Promise<void> => {
+    const json = JSON.parse(await readFile(path, "utf8")) as { layer_norm_epsilon: number };
+    await writeFile(path, JSON.stringify({ ...json, layer_norm_epsilon: 0.5 }));
+  };
+
+  it.each([
+    ["tokenizer.json", swapped],
+    ["config.json", changed],
+  ])("is not taken where the run has the one that it began with: %s", async (name, change) => {
+    const model = newPath();
+    await cp(join(begun.base, "checkpoint"), model, { recursive: true });
+    for (const own of ["manifest.json", "trainer_state.json", "optimizer.safetensors"]) await rm(join(model, own));
+    const config = JSON.parse(await readFile(join(model, "config.json"), "utf8")) as { foretoken?: unknown };
+    delete config.foretoken;
+    await writeFile(join(model, "config.json"), JSON.stringify(config));
+    const run = await tune(model);
+    const { mean } = await scoreOf(join(run, "best"));
+    await change(join(model, name));
+    const found = await scoreOf(join(run, "best"));
+    expect(found.mean).toBe(mean);
+    const kept = join(run, "base");
+    expect(found.lines).toContain(
+      `${model}: the model must be as it was when the adapter was trained; got another configuration or tokenizer; ${kept} serves instead`,
+    );
+    const notices: string[] = [];
+    const onNotice = (line: string) => notices.push(line);
+    await collect(train({ resume: run, steps: 5, ...on, onNotice }));
+    expect(notices).toContain(`${model}: no longer the model that ${run} began with; ${kept} serves instead`);
+  });
+});

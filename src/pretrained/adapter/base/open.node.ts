@@ -1,4 +1,5 @@
 /** Opening the model that an adapter is for, and no other. */
+import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
@@ -6,6 +7,7 @@ import { isGgufName } from "../../gguf/open.node.ts";
 import { noticeUnchecked, openPretrained } from "../../open.node.ts";
 import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
+import { differsFromKept } from "./as-trained.node.ts";
 import { isBase, notBase, trainedOn } from "./check.ts";
 import { placeOfBase, placesOfBase, unlessDamaged } from "./find.node.ts";
 
@@ -48,6 +50,17 @@ const openChecked = async (
     await opened.weights.close();
     throw error;
   }
+};
+
+/** Closes a model and throws, if the base that the adapter's run keeps has another configuration or tokenizer. */
+const checkAsTrained = async ({ where, baseHash }: OpenedAdapter, opened: OpenedPretrained): Promise<void> => {
+  if (baseHash === null || !(await differsFromKept(opened, join(where, ".."), baseHash))) return;
+  await opened.weights.close();
+  throw new CheckpointError({
+    where: opened.where,
+    must: "the model must be as it was when the adapter was trained",
+    got: "another configuration or tokenizer",
+  });
 };
 
 /** The model of an adapter, open. */
@@ -133,6 +146,7 @@ export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Pr
   try {
     if (typeof named !== "string") throw named;
     const opened = await openChecked(adapter, named, options, async () => "base MODEL");
+    if (baseCheck) await checkAsTrained(adapter, opened);
     return withOthers(opened, places, options);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;

@@ -4,6 +4,7 @@ import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath, quoteWord } from "../../../core/text/shell-word.ts";
 import { isFile } from "../../../io/files.node.ts";
 import { hasCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import { differsFromKept } from "../../../pretrained/adapter/base/as-trained.node.ts";
 import { findWeights } from "../../../pretrained/adapter/base/find.node.ts";
 import { type BaseFiles, baseFilesOf } from "../../../pretrained/adapter/base/keep.node.ts";
 import { isAdapterFolder } from "../../../pretrained/adapter/open.node.ts";
@@ -99,7 +100,7 @@ const readElsewhere = async (
       return null;
     });
     if (found?.sha256 !== sha256) continue;
-    await onNotice(`${path}: no longer the weights that ${run} began with; ${place} serves instead`);
+    await onNotice(`${path}: no longer the model that ${run} began with; ${place} serves instead`);
     return found;
   }
   return null;
@@ -120,7 +121,9 @@ export const readStart = async (
   if (from === undefined) return null;
   const found = await readInitial(from.path).catch((error: unknown) => error);
   const isThere = !(found instanceof Error) && (found as FoundWeights).sha256 === from.sha256;
-  if (isThere) return found as FoundWeights;
+  const isAsTrained =
+    isThere && (config.lora === undefined || !(await differsFromKept(found as FoundWeights, path, from.sha256)));
+  if (isAsTrained) return found as FoundWeights;
   const other = await readElsewhere(path, from, onNotice);
   if (other !== null) return other;
   throw new CheckpointError({
