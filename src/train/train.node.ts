@@ -17,7 +17,7 @@ import { defaultRunName, hasOwnParts, nameOfText } from "./folder/begin/default-
 import { type FoundWeights, readInitial, readStart } from "./folder/begin/initial.node.ts";
 import { checkFree, createRunFolder } from "./folder/begin/new-run-folder.node.ts";
 import { readRunDescription } from "./folder/description.node.ts";
-import { runsFolder } from "./folder/folder-names.ts";
+import { folderNames, runsFolder } from "./folder/folder-names.ts";
 import { brokenOff, endOf, missingEnd } from "./folder/resume/ended-run.node.ts";
 import { findRun, lockRun } from "./folder/resume/find-run.node.ts";
 import { readRun } from "./folder/resume/resume.node.ts";
@@ -284,7 +284,8 @@ const resumeRun = async function* (
     if (saved !== null && end !== null) {
       const missing = await missingEnd(path, progress, end);
       if (missing === undefined) {
-        if (lock !== null) await read.mendBest();
+        // Of another checkpoint they are not in their place, since the run is not there.
+        if (lock !== null && named.checkpoint === folderNames.checkpoint) await read.mendBest();
         throw hasEnded(options.resume, config.train, end);
       }
       if (missing.sampled || data.finalSampleTokens === 0) {

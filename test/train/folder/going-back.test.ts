@@ -201,6 +201,16 @@ describe("the best weights of the point that a run goes on from", () => {
     expect(await readdir(out)).not.toContain("best-set-aside-12");
   });
 
+  it("stay where a checkpoint that has ended is named, and the run is elsewhere", async () => {
+    const out = newPath();
+    await collect(train({ ...options(out), keepLast: 3 }));
+    await resume(join(out, "checkpoint-4"), { stopAt: 6 });
+    expect(await stepOf(join(out, "best"))).toBe(5);
+    expect((await failure(resume(join(out, "checkpoint-set-aside")))).message).toContain("must have steps left");
+    expect(await stepOf(join(out, "best"))).toBe(5);
+    expect(await stepOf(join(out, "best-set-aside-12"))).toBe(12);
+  });
+
   it("are not made of a checkpoint that is damaged", async () => {
     const out = newPath();
     await collect(train({ ...options(out, { evalInterval: 4, checkpointInterval: 2 }), keepLast: 9, stopAt: 7 }));
