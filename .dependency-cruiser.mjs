@@ -1,7 +1,7 @@
 import { shared } from "./scripts/build/studio.mjs";
 
 // The floors of the house (docs/architecture.md): a folder of src may import from itself and from those before it.
-const floors = [
+export const floors = [
   "core",
   "backend",
   "autograd",
@@ -15,6 +15,10 @@ const floors = [
   "pretrained",
   "generate",
   "chat",
+  "config",
+  "evaluate",
+  "trainer",
+  "runs",
   "train",
   "inside",
   "plot",
@@ -38,6 +42,16 @@ const upwards = floors.slice(0, -1).map((floor, i) => ({
 export default {
   forbidden: [
     ...upwards,
+    {
+      name: "readers-of-runs-do-not-train",
+      comment: "The studio, plots, lessons and commands that list or read runs take a run from src/runs.",
+      severity: "error",
+      from: {
+        path: "^src/(serve|plot|lesson)/|^src/cli/commands/",
+        pathNot: "^src/cli/commands/(train|replay|info)\\.ts$",
+      },
+      to: { path: "^src/train/" },
+    },
     {
       name: "page-bundles-shared-files-alone",
       comment: "The studio's page takes types from src, and code of the files that scripts/build/studio.mjs names.",

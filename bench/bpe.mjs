@@ -11,7 +11,7 @@
  */
 import { parseArgs } from "node:util";
 import { modelLayout } from "../dist/models/model.js";
-import { presets } from "../dist/train/config/presets.js";
+import { presets } from "../dist/config/presets.js";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { textTable } from "./lib/statistics.mjs";

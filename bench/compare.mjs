@@ -17,7 +17,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loadCorpus } from "../dist/data/corpora.node.js";
 import { trainCharTokenizer } from "../dist/tokenizer/char.js";
-import { presets } from "../dist/train/config/presets.js";
+import { presets } from "../dist/config/presets.js";
 import { configs, measured, randomTokens, runConfig } from "./lib/configs.mjs";
 import { startContestant } from "./lib/contestants.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";

@@ -12,7 +12,7 @@
  */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { configOfText } from "../dist/train/config/from-text.js";
+import { configOfText } from "../dist/config/from-text.js";
 import { comparisonOf, defaultsSections, rangeOf } from "./lib/defaults-report.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";

@@ -14,7 +14,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openBackend } from "../dist/backend/select.node.js";
-import { presets } from "../dist/train/config/presets.js";
+import { presets } from "../dist/config/presets.js";
 import { configs, runConfig } from "./lib/configs.mjs";
 import { settle, startContestant } from "./lib/contestants.mjs";
 import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
@@ -48,7 +48,7 @@ const characters = 65;
 const { shakespeare } = presets;
 /**
  * A step of fine-tuning SmolLM2-135M with 1,024 tokens.
- * @type {import("../dist/train/config/config.js").RunConfig}
+ * @type {import("../dist/config/config.js").RunConfig}
  */
 const smollm2 = {
   ...runConfig("book"),

@@ -16,6 +16,9 @@ export { type Memory, readScalar, readTensor, type Tensor } from "./autograd/ten
 export type { Backend, BackendName, Capabilities, Storage, View } from "./backend/backend.ts";
 export type { WasmOptions } from "./backend/implementations/wasm/browser.ts";
 export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
+export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./config/config.ts";
+export type { PartialConfig } from "./config/merge.ts";
+export { defaultPreset, type PresetName, presets } from "./config/presets.ts";
 export {
   CheckpointError,
   ConfigError,
@@ -43,6 +46,9 @@ export type {
   GivenShareGpt,
 } from "./data/parse-document.ts";
 export type { RowKind } from "./data/rows.ts";
+export { compareEvaluations, type HalfWidth, type LossDifference } from "./evaluate/compare.ts";
+export type { EvaluateOptions } from "./evaluate/data.browser.ts";
+export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
 export {
   type FinishReason,
   type GenerateDoneEvent,
@@ -120,6 +126,20 @@ export {
 export type { Candidate } from "./pretrained/model/likeliest.ts";
 export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.ts";
 export { savePretrained } from "./pretrained/save.browser.ts";
+export type {
+  CheckpointEvent,
+  DoneEvent,
+  EstimateEvent,
+  EvalEvent,
+  NonfiniteEvent,
+  OverfittingEvent,
+  ProfileEvent,
+  SampleEvent,
+  StartDocuments,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+} from "./runs/events.ts";
 export { type BpeTokenizer, bpeTokenizer } from "./tokenizer/bpe/bpe.ts";
 export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/learn/train.ts";
 export type { BpeParts, MergeRule } from "./tokenizer/bpe/parts.ts";
@@ -136,26 +156,6 @@ export { encodeWithSpecials } from "./tokenizer/special.ts";
 export { type TextStream, type TokenBytes, textStream } from "./tokenizer/text-stream.ts";
 export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { SkippedText, UnknownChoice } from "./tokenizer/unknown.ts";
-export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./train/config/config.ts";
-export type { PartialConfig } from "./train/config/merge.ts";
-export { defaultPreset, type PresetName, presets } from "./train/config/presets.ts";
-export type {
-  CheckpointEvent,
-  DoneEvent,
-  EstimateEvent,
-  EvalEvent,
-  NonfiniteEvent,
-  OverfittingEvent,
-  ProfileEvent,
-  SampleEvent,
-  StartDocuments,
-  StartEvent,
-  StepEvent,
-  TrainEvent,
-} from "./train/events.ts";
-export { compareEvaluations, type HalfWidth, type LossDifference } from "./train/measuring/compare.ts";
-export type { EvaluateOptions } from "./train/measuring/data.browser.ts";
-export type { Evaluation, WindowLoss } from "./train/measuring/evaluate.ts";
 export { evaluate } from "./train/train.browser.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.browser.ts";
 export { type TrainOptions, train } from "./worker/train.browser.ts";

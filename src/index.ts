@@ -25,6 +25,9 @@ export {
 export { type ChatOptions, chat } from "./chat/chat.node.ts";
 export type { ChatModel } from "./chat/conversation.node.ts";
 export type { ChatMessage } from "./chat/messages.ts";
+export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./config/config.ts";
+export type { PartialConfig } from "./config/merge.ts";
+export { defaultPreset, type PresetName, presets } from "./config/presets.ts";
 export {
   CheckpointError,
   ConfigError,
@@ -54,6 +57,10 @@ export type {
   GivenShareGpt,
 } from "./data/parse-document.ts";
 export type { RowKind } from "./data/rows.ts";
+export { compareEvaluations, type HalfWidth, type LossDifference } from "./evaluate/compare.ts";
+export { type EvaluateOptions, evaluate } from "./evaluate/evaluate.node.ts";
+export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
+export type { SplitName } from "./evaluate/evaluate-corpus.ts";
 export {
   type FinishReason,
   type GenerateDoneEvent,
@@ -127,6 +134,28 @@ export {
 export type { Candidate } from "./pretrained/model/likeliest.ts";
 export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.ts";
 export { savePretrained } from "./pretrained/save.node.ts";
+export type {
+  CheckpointEvent,
+  DoneEvent,
+  EstimateEvent,
+  EvalEvent,
+  NonfiniteEvent,
+  OverfittingEvent,
+  ProfileEvent,
+  SampleEvent,
+  StartDocuments,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+} from "./runs/events.ts";
+export {
+  type ListedRun,
+  listRuns,
+  type RunList,
+  type RunLoss,
+  type RunState,
+  type SkippedFolder,
+} from "./runs/list/runs.node.ts";
 export { type BpeTokenizer, bpeTokenizer } from "./tokenizer/bpe/bpe.ts";
 export { type BpeTrainer, type BpeTraining, bpeTrainer, trainBpeTokenizer } from "./tokenizer/bpe/learn/train.ts";
 export type { BpeParts, MergeRule } from "./tokenizer/bpe/parts.ts";
@@ -143,34 +172,5 @@ export { encodeWithSpecials } from "./tokenizer/special.ts";
 export { type TextStream, type TokenBytes, textStream } from "./tokenizer/text-stream.ts";
 export type { DecodeOptions, SpecialToken, Tokenizer } from "./tokenizer/tokenizer.ts";
 export type { SkippedText, UnknownChoice } from "./tokenizer/unknown.ts";
-export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./train/config/config.ts";
-export type { PartialConfig } from "./train/config/merge.ts";
-export { defaultPreset, type PresetName, presets } from "./train/config/presets.ts";
-export type {
-  CheckpointEvent,
-  DoneEvent,
-  EstimateEvent,
-  EvalEvent,
-  NonfiniteEvent,
-  OverfittingEvent,
-  ProfileEvent,
-  SampleEvent,
-  StartDocuments,
-  StartEvent,
-  StepEvent,
-  TrainEvent,
-} from "./train/events.ts";
-export {
-  type ListedRun,
-  listRuns,
-  type RunList,
-  type RunLoss,
-  type RunState,
-  type SkippedFolder,
-} from "./train/folder/list/runs.node.ts";
-export { compareEvaluations, type HalfWidth, type LossDifference } from "./train/measuring/compare.ts";
-export { type EvaluateOptions, evaluate } from "./train/measuring/evaluate.node.ts";
-export type { Evaluation, WindowLoss } from "./train/measuring/evaluate.ts";
-export type { SplitName } from "./train/measuring/evaluate-corpus.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.node.ts";
 export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./worker/train.node.ts";

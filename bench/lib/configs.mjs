@@ -1,5 +1,5 @@
 /** The measured models, each with its batch. One description is for this library and its peers. */
-import { presets } from "../../dist/train/config/presets.js";
+import { presets } from "../../dist/config/presets.js";
 
 /** The reference model without dropout. Bias on all but q, k, v and the head; an untied head. */
 const book = { ...presets.book.model, dropout: 0 };
@@ -35,11 +35,11 @@ export const measured = ["nano-cpu", "book", "baby", "gpt2"];
 
 /**
  * The whole configuration of a run: AdamW and clipping, as usual for such models.
- * @returns {import("../../dist/train/config/config.js").RunConfig}
+ * @returns {import("../../dist/config/config.js").RunConfig}
  */
 export const runConfig = (name) => {
   const { model, batchSize } = configs[name];
-  /** @type {import("../../dist/train/config/config.js").RunConfig["train"]} */
+  /** @type {import("../../dist/config/config.js").RunConfig["train"]} */
   const train = {
     ...presets.book.train,
     batchSize,

@@ -1,7 +1,7 @@
 /** How often the interval of a stretch of a text contains the whole text's difference of two models. */
 import { randomKey, randomStream } from "../../dist/core/random.js";
-import { compareEvaluations } from "../../dist/train/measuring/compare.js";
-import { studentWithin } from "../../dist/train/measuring/half-width.js";
+import { compareEvaluations } from "../../dist/evaluate/compare.js";
+import { studentWithin } from "../../dist/evaluate/half-width.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 

@@ -1,5 +1,5 @@
 /** Runs whose memory is compared with its estimate: from 0.1 to 124 million parameters. */
-import { presets } from "../../dist/train/config/presets.js";
+import { presets } from "../../dist/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
 /** Two steps, an evaluation after each, a sample and a checkpoint: all kinds of work of a run. */

@@ -8,7 +8,7 @@ import { openCounting } from "../../dist/backend/observers/counting.js";
 import { bytesPerElement } from "../../dist/core/tensors/dtype.js";
 import { createDecoder } from "../../dist/generate/decoder.js";
 import { createModel } from "../../dist/models/model.js";
-import { undrawnTrainer } from "../../dist/train/steps/trainer.js";
+import { undrawnTrainer } from "../../dist/trainer/trainer.js";
 import { randomTokens, runConfig } from "./configs.mjs";
 
 /**
@@ -54,7 +54,7 @@ const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activati
 
 /**
  * The calls of a training step.
- * @param {import("../../dist/train/config/config.js").RunConfig} config
+ * @param {import("../../dist/config/config.js").RunConfig} config
  * @param {number} vocabSize
  * @param {Kind} [kind]
  */

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { profiled } from "../../dist/backend/observers/profiled.js";
 import { openBackend } from "../../dist/backend/select.node.js";
 import { openPretrained } from "../../dist/pretrained/open.node.js";
-import { trainerOn } from "../../dist/train/steps/trainer.js";
+import { trainerOn } from "../../dist/trainer/trainer.js";
 import { peakMemory } from "../lib/peak-memory.mjs";
 
 const [tokensFile, json] = process.argv.slice(2);

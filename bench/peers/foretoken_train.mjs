@@ -8,7 +8,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { openBackend } from "../../dist/backend/select.node.js";
-import { createTrainer } from "../../dist/train/steps/trainer.js";
+import { createTrainer } from "../../dist/trainer/trainer.js";
 import { peakMemory } from "../lib/peak-memory.mjs";
 
 const [tokensFile, json] = process.argv.slice(2);

@@ -10,9 +10,9 @@
 import { readFileSync } from "node:fs";
 import { openBackend } from "../../dist/backend/select.node.js";
 import { trainTokenizer } from "../../dist/tokenizer/registry.js";
-import { evaluate, measureTokens } from "../../dist/train/measuring/evaluate.js";
-import { readSnapshot } from "../../dist/train/steps/state.js";
-import { createTrainer } from "../../dist/train/steps/trainer.js";
+import { evaluate, measureTokens } from "../../dist/evaluate/evaluate.js";
+import { readSnapshot } from "../../dist/trainer/state.js";
+import { createTrainer } from "../../dist/trainer/trainer.js";
 
 const { file, config, shares, threads, dtype, characters } = JSON.parse(process.argv[2]);
 const text = [...readFileSync(file, "utf8")].slice(0, characters);

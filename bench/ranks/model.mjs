@@ -14,7 +14,7 @@
  */
 import { fitLogarithms } from "./least-squares.mjs";
 
-/** Elements that are summed together (src/train/steps/owners.ts): the messages that follow are checked against counted ones. */
+/** Elements that are summed together (src/trainer/owners.ts): the messages that follow are checked against counted ones. */
 export const bucketElements = 2 ** 20;
 
 /** Sums that are under way at a time (native/mpi/engine.h). */

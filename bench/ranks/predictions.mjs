@@ -15,7 +15,7 @@ export const networks = [1, 10, 100].flatMap((gigabits) =>
   [10, 100].map((microseconds) => ({ gigabits, microseconds })),
 );
 
-/** Tokens of a pass (src/train/steps/passes.ts). */
+/** Tokens of a pass (src/trainer/passes.ts). */
 const tokensPerPass = 4096;
 
 /** Open MPI asks before it sends a long message: it crosses the network three times. */

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { loadMpi } from "../../dist/train/ranks/addon.node.js";
-import { bucketsOf, ownersOf } from "../../dist/train/steps/owners.js";
+import { bucketsOf, ownersOf } from "../../dist/trainer/owners.js";
 
 const [floats, rounds] = process.argv.slice(2).map(Number);
 // Its methods take more or less, by version.

@@ -10,7 +10,7 @@ export const shared = [
   "src/lesson/small-model-config.ts",
   "src/lesson/words.ts",
   "src/plot/ticks.ts",
-  "src/train/run/rise.ts",
+  "src/runs/rise.ts",
 ];
 
 /** Libraries in the page: licences ask for their text wherever the code goes. */

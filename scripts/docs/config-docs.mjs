@@ -14,7 +14,7 @@ import { isMain, root } from "../build/common.mjs";
  * the kind of a union.
  */
 const interfaces = {
-  "src/train/config/config.ts": { TrainConfig: ["run", "train"] },
+  "src/config/config.ts": { TrainConfig: ["run", "train"] },
   "src/tokenizer/config.ts": { CharTokenizerConfig: ["run", "tokenizer", { kind: "char" }] },
   "src/models/config.ts": {
     ModelConfig: ["run", "model"],
@@ -180,8 +180,8 @@ const rewritten = (file, source, docFor) => {
 
 /** The files with interfaces of the configuration, as they should be: path and text. */
 export const configSources = async () => {
-  const { runConfigSchema } = await import("../../dist/train/config/config.js");
-  const { presets, defaultPreset } = await import("../../dist/train/config/presets.js");
+  const { runConfigSchema } = await import("../../dist/config/config.js");
+  const { presets, defaultPreset } = await import("../../dist/config/presets.js");
   const { generateSettingsSchema, generateDefaults } = await import("../../dist/generate/generate.js");
   const schemaOf = (schema) => z.toJSONSchema(schema, { io: "input" });
   const run = { schema: schemaOf(runConfigSchema), presets, preset: defaultPreset };

@@ -72,8 +72,8 @@ const fieldsOf = (path, schema) => {
 const valueAt = (value, path) => path.split(".").reduce((inner, key) => inner?.[key], value);
 
 const configurationPage = async () => {
-  const { runConfigSchema } = await import("../../dist/train/config/config.js");
-  const { presets } = await import("../../dist/train/config/presets.js");
+  const { runConfigSchema } = await import("../../dist/config/config.js");
+  const { presets } = await import("../../dist/config/presets.js");
   const { properties } = z.toJSONSchema(runConfigSchema, { io: "input" });
   const names = Object.keys(presets);
   const row = (cells) => `| ${cells.join(" | ")} |`;

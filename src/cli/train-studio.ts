@@ -1,7 +1,7 @@
 /** The studio of `train --studio`: a page on the run that the command trains. */
 import { basename, dirname, resolve } from "node:path";
 import type { BackendChoice } from "../backend/select.node.ts";
-import type { StartEvent } from "../train/events.ts";
+import type { StartEvent } from "../runs/events.ts";
 import { onInterrupt } from "./process/interrupt.ts";
 import { writeNotice } from "./process/output.ts";
 import { version } from "./version.ts";

@@ -1,5 +1,5 @@
 import { randomKey, randomStream } from "../core/random.ts";
-import { measureTokens } from "../train/measuring/evaluate.ts";
+import { measureTokens } from "../evaluate/evaluate.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { bigramModel, type CountedModel, meanLoss, uniformModel, unigramModel, writeCounted } from "./counted.ts";
 import { count, nats, percent } from "./figures.ts";

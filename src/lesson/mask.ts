@@ -1,6 +1,6 @@
+import { evaluate, type MeasuredTokens, measureTokens } from "../evaluate/evaluate.ts";
 import { generateDefaults } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
-import { evaluate, type MeasuredTokens, measureTokens } from "../train/measuring/evaluate.ts";
 import { foldLineEnds, visibleCharacter, visibleText } from "./characters.ts";
 import { count, nats, percent } from "./figures.ts";
 import type { LessonInput } from "./input.ts";

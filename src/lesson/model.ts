@@ -1,6 +1,6 @@
+import { presets } from "../config/presets.ts";
 import { freshModel, type Model } from "../models/model.ts";
 import { type LanguageModel, languageModel } from "../pretrained/model/language-model.ts";
-import { presets } from "../train/config/presets.ts";
 import type { LessonInput } from "./input.ts";
 
 /** A model of the preset `book` with its initial weights, untrained. The caller closes it. */

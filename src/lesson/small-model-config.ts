@@ -1,6 +1,7 @@
 /** The small model of the lessons, of the terminal and of the page alike: numbers alone, so that a page can import them. */
+
+import type { TrainConfig, TrainerConfig } from "../config/config.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
-import type { TrainConfig, TrainerConfig } from "../train/config/config.ts";
 
 /** The size of a lesson: as much as its reader can wait for. */
 export interface LessonSize {

@@ -1,13 +1,13 @@
 import type { Backend } from "../backend/backend.ts";
+import type { TrainerConfig } from "../config/config.ts";
+import { presets } from "../config/presets.ts";
 import { yieldToHost } from "../core/system/yield.ts";
+import { evaluate, type MeasuredTokens } from "../evaluate/evaluate.ts";
 import { generate } from "../generate/generate.ts";
 import type { Model } from "../models/model.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 import { type LanguageModel, languageModel } from "../pretrained/model/language-model.ts";
-import type { TrainerConfig } from "../train/config/config.ts";
-import { presets } from "../train/config/presets.ts";
-import { evaluate, type MeasuredTokens } from "../train/measuring/evaluate.ts";
-import { createTrainer, type Trainer } from "../train/steps/trainer.ts";
+import { createTrainer, type Trainer } from "../trainer/trainer.ts";
 import type { LessonInput } from "./input.ts";
 import type { Curve, Level, Piece } from "./piece.ts";
 import { compiledSize, type LessonSize, smallModelConfig } from "./small-model-config.ts";

@@ -1,17 +1,19 @@
 /** What a new run would be, found without beginning it: nothing is written or trained. */
+
 import { openBackend } from "../backend/select.node.ts";
+import type { RunConfig } from "../config/config.ts";
+import { checkTrainOptions } from "../config/options.ts";
+import { defaultPreset } from "../config/presets.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../models/model.ts";
 import { keptFacts } from "../pretrained/files/pretrained-files.ts";
-import type { RunConfig } from "./config/config.ts";
-import { checkTrainOptions } from "./config/options.ts";
-import { defaultPreset } from "./config/presets.ts";
-import { hasOwnParts } from "./folder/begin/default-name.node.ts";
-import { readInitial } from "./folder/begin/initial.node.ts";
-import { givenData, loadData, prepareData } from "./prepare/data.node.ts";
+import { givenData, loadData } from "../runs/begin/data.node.ts";
+import { hasOwnParts } from "../runs/begin/default-name.node.ts";
+import { readInitial } from "../runs/begin/initial.node.ts";
+import type { MemoryEstimate } from "../runs/memory-estimate.ts";
+import { prepareData } from "./prepare/data.node.ts";
 import { checkFits, configOfWeights } from "./prepare/initial.ts";
 import { checkLora } from "./prepare/lora.ts";
-import type { MemoryEstimate } from "./prepare/memory.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { planConfig, withDType } from "./prepare/prepare.ts";
 import type { NewRun } from "./train.node.ts";

@@ -1,11 +1,11 @@
 /** Options of `train` in Node. */
 import type { Backend } from "../backend/backend.ts";
 import type { BackendChoice } from "../backend/select.node.ts";
+import type { RunConfig } from "../config/config.ts";
+import type { PartialConfig } from "../config/merge.ts";
+import type { PresetName } from "../config/presets.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
 import type { ExtendKind } from "../optim/config.ts";
-import type { RunConfig } from "./config/config.ts";
-import type { PartialConfig } from "./config/merge.ts";
-import type { PresetName } from "./config/presets.ts";
 import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";
 
 /** Options of new and of resumed runs. Those of a computation change no result. */

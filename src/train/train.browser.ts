@@ -3,6 +3,10 @@
 import { z } from "zod";
 import type { Backend } from "../backend/backend.ts";
 import { type BackendChoice, openBackend } from "../backend/select.browser.ts";
+import type { RunConfig } from "../config/config.ts";
+import type { PartialConfig } from "../config/merge.ts";
+import { checkNoFields, checkTextOptions, mostTemplate } from "../config/options.ts";
+import type { PresetName } from "../config/presets.ts";
 import {
   checkBackendChoice,
   checkCallback,
@@ -14,18 +18,15 @@ import {
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
+import { dataToMeasure, type EvaluateOptions } from "../evaluate/data.browser.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import { evaluateCorpus } from "../evaluate/evaluate-corpus.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import { type CheckpointSource, readPretrained } from "../pretrained/load.browser.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
-import type { RunConfig } from "./config/config.ts";
-import type { PartialConfig } from "./config/merge.ts";
-import { checkNoFields, checkTextOptions, mostTemplate } from "./config/options.ts";
-import type { PresetName } from "./config/presets.ts";
-import type { TrainEvent } from "./events.ts";
-import { dataToMeasure, type EvaluateOptions } from "./measuring/data.browser.ts";
-import type { Evaluation } from "./measuring/evaluate.ts";
-import { evaluateCorpus } from "./measuring/evaluate-corpus.ts";
+import type { TrainEvent } from "../runs/events.ts";
+import { runAlone } from "../trainer/team.ts";
 import { prepareGiven } from "./prepare/given.ts";
 import { checkFits, configOfWeights, drawnState, firstState } from "./prepare/initial.ts";
 import { checkLora } from "./prepare/lora.ts";
@@ -34,7 +35,6 @@ import { bytesOfTokens, checkStopAt, planConfig, withDType } from "./prepare/pre
 import { handedTo, type OnAdapter, type OnCheckpoint } from "./run/callbacks.ts";
 import { handingOut } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
-import { runAlone } from "./steps/team.ts";
 
 /** Options of `train`. */
 export interface TrainOptions {

@@ -2,10 +2,10 @@
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
+import { evaluateCorpus } from "../evaluate/evaluate-corpus.ts";
 import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
 import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
-import type { TrainEvent } from "../train/events.ts";
-import { evaluateCorpus } from "../train/measuring/evaluate-corpus.ts";
+import type { TrainEvent } from "../runs/events.ts";
 import type { HandOut } from "../train/run/callbacks.ts";
 import { type TrainOptions, train } from "../train/train.browser.ts";
 import { modelMethods } from "./model-methods.ts";

@@ -38,6 +38,6 @@ serveThread(
     ({ checkpoint, ...options }: LoadRequest, { onNotice, onProgress, onOpened }) =>
       loadOpened(checkpoint, { ...options, onNotice, onProgress }, onOpened),
     // Loaded when needed: generation begins sooner without.
-    async () => (await import("../train/measuring/evaluate-corpus.ts")).evaluateCorpus,
+    async () => (await import("../evaluate/evaluate-corpus.ts")).evaluateCorpus,
   ),
 );

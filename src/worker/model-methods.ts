@@ -1,6 +1,8 @@
 /** Methods of a thread that holds models: it loads them, generates with them and evaluates them. */
 import type { BackendName, Capabilities } from "../backend/backend.ts";
 import type { CallContext } from "../core/remote/server.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
 import { type GenerateEvent, type GenerateOptions, generate } from "../generate/generate.ts";
 import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -8,8 +10,6 @@ import { closedError } from "../pretrained/model/closed.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
 import type { Score, ScoreOptions } from "../pretrained/model/score.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
-import type { Evaluation } from "../train/measuring/evaluate.ts";
-import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../train/measuring/evaluate-corpus.ts";
 import { answerInside, type InsideRequest } from "./model-inside.ts";
 
 /** Facts about a loaded model, for the calling thread. */

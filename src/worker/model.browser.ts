@@ -1,11 +1,11 @@
 import { backendChoices } from "../backend/select.browser.ts";
 import { checkNumber } from "../core/checks/check-arguments.ts";
+import { dataToMeasure, type EvaluateOptions } from "../evaluate/data.browser.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
 import type { AdapterSource, CheckpointSource } from "../pretrained/load.browser.ts";
-import { dataToMeasure, type EvaluateOptions } from "../train/measuring/data.browser.ts";
-import type { Evaluation } from "../train/measuring/evaluate.ts";
 import type { LoadRequest } from "./entry.browser.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";

@@ -7,12 +7,12 @@ import { takeThread } from "../core/remote/worker.node.ts";
 import { show } from "../core/text/show.ts";
 import { locatedDocuments } from "../data/given-documents.ts";
 import type { GivenDocument } from "../data/parse-document.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import type { MeasuredCorpus, MeasuredText, Measuring } from "../evaluate/evaluate-corpus.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import { type CheckpointFiles, neededFiles } from "../pretrained/files/checkpoint-files.ts";
 import { wholeText } from "../pretrained/model/whole-text.ts";
 import { unknownChoices } from "../tokenizer/unknown.ts";
-import type { Evaluation } from "../train/measuring/evaluate.ts";
-import type { MeasuredCorpus, MeasuredText, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { workerEntries } from "./entries.node.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
@@ -108,7 +108,7 @@ export const loadInWorker = async (
         const { documents, unknown, ...rest } = corpus;
         const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
         // Only here: a model that writes needs nothing of it.
-        const { measuredDocuments } = await import("../train/measuring/documents.ts");
+        const { measuredDocuments } = await import("../evaluate/documents.ts");
         return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
       }
       checkCorpus("evaluate: corpus", corpus);

@@ -14,6 +14,8 @@ import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import { alternatives } from "../core/text/alternatives.ts";
 import { show } from "../core/text/show.ts";
+import type { Evaluation } from "../evaluate/evaluate.ts";
+import type { MeasuredCorpus, Measuring } from "../evaluate/evaluate-corpus.ts";
 import {
   type GenerateEvent,
   type GenerateOptions,
@@ -28,8 +30,6 @@ import { checkScoreOptions, type Score, type ScoreOptions } from "../pretrained/
 import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import type { Evaluation } from "../train/measuring/evaluate.ts";
-import type { MeasuredCorpus, Measuring } from "../train/measuring/evaluate-corpus.ts";
 import { callsInside, type ThreadInside } from "./model-inside.ts";
 import type { LoadedModel, ScoreRequest } from "./model-methods.ts";
 

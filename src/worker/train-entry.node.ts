@@ -1,7 +1,7 @@
 /** The module of a worker thread that trains. */
 import type { CallContext } from "../core/remote/server.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
-import type { TrainEvent } from "../train/events.ts";
+import type { TrainEvent } from "../runs/events.ts";
 import type { HandOut } from "../train/run/callbacks.ts";
 import { type TrainOptions, train } from "../train/train.node.ts";
 import { handOutOf } from "./train.ts";

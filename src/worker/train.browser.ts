@@ -1,5 +1,5 @@
 import { checkCallback, checkSignal } from "../core/checks/check-arguments.ts";
-import type { TrainEvent } from "../train/events.ts";
+import type { TrainEvent } from "../runs/events.ts";
 import { handedTo } from "../train/run/callbacks.ts";
 import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";
 import { sentCheckpoint } from "./model.browser.ts";

@@ -1,6 +1,6 @@
+import { checkTrainOptions } from "../config/options.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
-import { checkTrainOptions } from "../train/config/options.ts";
-import type { TrainEvent } from "../train/events.ts";
+import type { TrainEvent } from "../runs/events.ts";
 import { setUcx } from "../train/ranks/addon.node.ts";
 import { handedTo } from "../train/run/callbacks.ts";
 import {

@@ -5,7 +5,7 @@ import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { show } from "../core/text/show.ts";
-import type { TrainEvent } from "../train/events.ts";
+import type { TrainEvent } from "../runs/events.ts";
 import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts";
 
 /** Whether a value can be sent to a thread. */

@@ -75,6 +75,21 @@ describe("the import rules", () => {
     expect(await broken(files)).toEqual(["floor-models: src/models/model.ts"]);
   });
 
+  test("refuse training where runs are only read", async () => {
+    const files = {
+      "src/train/run.ts": "export const one = 1;\n",
+      "src/runs/list.ts": "export const two = 2;\n",
+      "src/serve/list.ts": 'export { one } from "../train/run.ts";\n',
+      "src/plot/list.ts": 'export { two } from "../runs/list.ts";\n',
+      "src/cli/commands/runs.ts": 'export { one } from "../../train/run.ts";\n',
+      "src/cli/commands/train.ts": 'export { one } from "../../train/run.ts";\n',
+    };
+    expect(await broken(files)).toEqual([
+      "readers-of-runs-do-not-train: src/cli/commands/runs.ts",
+      "readers-of-runs-do-not-train: src/serve/list.ts",
+    ]);
+  });
+
   test("refuse a folder that is no floor", async () => {
     const files = {
       ...core,
@@ -126,7 +141,7 @@ describe("the import rules", () => {
     const files = {
       ...core,
       "src/plot/ticks.ts": "export const ticks = 1;\n",
-      "src/train/run/rise.ts": 'export { one } from "../../core/tensors/shape.ts";\n',
+      "src/runs/rise.ts": 'export { one } from "../core/tensors/shape.ts";\n',
       "web/types.ts":
         'import type { Shape } from "../src/core/tensors/shape.ts";\nexport const of = (shape: Shape) => shape.size;\n',
       "web/shared.ts": 'export { ticks } from "../src/plot/ticks.ts";\n',
@@ -134,7 +149,16 @@ describe("the import rules", () => {
     };
     expect(await broken(files)).toEqual([
       "page-bundles-shared-files-alone: web/code.ts",
-      "shared-files-import-nothing: src/train/run/rise.ts",
+      "shared-files-import-nothing: src/runs/rise.ts",
     ]);
   });
+});
+
+test("docs/architecture.md names each floor, in the order of the rules, from the top", async () => {
+  const { floors } = (await import(rules)) as { readonly floors: readonly string[] };
+  const page = await readFile(join(root, "docs/architecture.md"), "utf8");
+  const [table = ""] = page.split("| floor | contents |").slice(1);
+  const [rows = ""] = table.split("\n\n");
+  const named = [...rows.matchAll(/^\| `(\w+)` \| (.+) \|$/gmu)].map(([, name]) => name);
+  expect(named).toEqual([...floors].reverse());
 });

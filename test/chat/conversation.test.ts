@@ -6,12 +6,12 @@ import { type ChatMessage, markNames } from "#foretoken/chat/messages.js";
 import { createChatSession } from "#foretoken/cli/interactive/chat-session.js";
 import type { Session } from "#foretoken/cli/interactive/session.js";
 import type { Settings } from "#foretoken/cli/interactive/settings.js";
+import { presets } from "#foretoken/config/presets.js";
 import { generate, generateDefaults } from "#foretoken/generate/generate.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { encodeWithSpecials } from "#foretoken/tokenizer/special.js";
-import { presets } from "#foretoken/train/config/presets.js";
 
 const characters = [..." !.?<>|_\nabcdefghijklmnopqrstuvwxyzHISW"];
 const tokenizer = charTokenizer(characters, ["<|endoftext|>", "<|say|>", "<|end|>"]);

@@ -3,9 +3,9 @@ import { conversationPrompt } from "#foretoken/chat/conversation.node.js";
 import { encodeDocuments, type Learner, type WriteConversations } from "#foretoken/chat/learn.js";
 import { writeConversations } from "#foretoken/chat/template.node.js";
 import { writeHere } from "#foretoken/chat/write-here.js";
+import { presets } from "#foretoken/config/presets.js";
 import type { DocumentMessage, Documents, LocatedDocument } from "#foretoken/data/documents.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
-import { presets } from "#foretoken/train/config/presets.js";
 import { endlessTemplate } from "../support/templates.ts";
 
 const characters = [..." !.?<>|_\nabcdefghijklmnopqrstuvwxyzHISW[]/"];

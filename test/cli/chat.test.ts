@@ -2,11 +2,11 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { presets } from "#foretoken/config/presets.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { trainTokenizer } from "#foretoken/tokenizer/registry.js";
-import { presets } from "#foretoken/train/config/presets.js";
 import { cli, jsonLines, text, tiny, workplace } from "./cli.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { runConfigSchema } from "#foretoken/config/config.js";
+import { presets } from "#foretoken/config/presets.js";
 import { parseConfig } from "#foretoken/core/checks/config.js";
 import { configFields } from "#foretoken/core/checks/schema-fields.js";
-import { runConfigSchema } from "#foretoken/train/config/config.js";
-import { presets } from "#foretoken/train/config/presets.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 const refusal = (changes: object): string => {

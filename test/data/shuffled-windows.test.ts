@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { presets } from "#foretoken/config/presets.js";
 import { DataError } from "#foretoken/core/errors/errors.js";
 import { passesOfWindows, shuffledWindows } from "#foretoken/data/shuffled-windows.js";
-import { presets } from "#foretoken/train/config/presets.js";
-import { passesOfText } from "#foretoken/train/steps/passes.js";
+import { passesOfText } from "#foretoken/trainer/passes.js";
 
 const contextLength = 8;
 const perEpoch = 12;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
+import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { withoutHeads } from "#foretoken/inside/heads.js";
 import { lensOf } from "#foretoken/inside/lens.js";
@@ -10,7 +11,6 @@ import type { LanguageModel } from "#foretoken/pretrained/model/language-model.j
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { wholeText } from "#foretoken/pretrained/model/whole-text.js";
 import { savePretrained } from "#foretoken/pretrained/save.browser.js";
-import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { forEachBackend } from "../support/backends.ts";
 import { expectClose, forwardError, furthest, largest } from "../support/closeness.ts";
 import { byHand, lossByHand } from "./by-hand.ts";

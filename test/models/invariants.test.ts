@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { inferenceContext, withContext } from "#foretoken/autograd/context.js";
 import { readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
+import { presets } from "#foretoken/config/presets.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import { initialise } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
@@ -9,7 +10,6 @@ import { createModel, type Model, uploadIds, uploadSegments } from "#foretoken/m
 import { logitsOf, transformer } from "#foretoken/models/transformer.js";
 import { headsOf } from "#foretoken/nn/causal-self-attention.js";
 import { createSegments } from "#foretoken/ops/segments.js";
-import { presets } from "#foretoken/train/config/presets.js";
 import { forEachBackend } from "../support/backends.ts";
 import { bookModel, differentiate, groupedModel, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
 

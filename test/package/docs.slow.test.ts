@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { presets } from "#foretoken/train/config/presets.js";
+import { presets } from "#foretoken/config/presets.js";
 import { root } from "./installed.ts";
 
 describe("the reference, made from the docstrings", () => {

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { readTensor } from "#foretoken/autograd/tensor.js";
+import type { TrainConfig } from "#foretoken/config/config.js";
+import { presets } from "#foretoken/config/presets.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
-import type { TrainConfig } from "#foretoken/train/config/config.js";
-import { presets } from "#foretoken/train/config/presets.js";
-import { createTrainer } from "#foretoken/train/steps/trainer.js";
+import { createTrainer } from "#foretoken/trainer/trainer.js";
 import { forEachBackend } from "../support/backends.ts";
 import { expectClose, forwardError, furthest, gradientError, largest, type PassSizes } from "../support/closeness.ts";
 import { bookModel, differentiate, hashedIds, hashedModel, hashedWeights, qwen3Model } from "../support/models.ts";

@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, ShapeError } from "#foretoken/core/errors/errors.js";
+import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
-import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { bookModel, hashedModel } from "../support/models.ts";
 import { useFolder } from "../support/runs.ts";
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { ConfigError, DataError, ShapeError } from "#foretoken/core/errors/errors.js";
+import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import type { Score } from "#foretoken/pretrained/model/score.js";
 import { wholeText } from "#foretoken/pretrained/model/whole-text.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
 import { forEachBackend } from "../support/backends.ts";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
 import { bookModel, hashedModel } from "../support/models.ts";

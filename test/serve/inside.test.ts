@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { attentionOf } from "#foretoken/inside/attention.js";
 import { withoutHeads } from "#foretoken/inside/heads.js";
@@ -23,7 +24,6 @@ import type { ScoreAnswer } from "#foretoken/serve/studio/protocol.js";
 import { openShelf } from "#foretoken/serve/studio/runs.js";
 import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
 import { createTurns } from "#foretoken/serve/studio/turns.js";
-import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { train } from "#foretoken/worker/train.node.js";
 import { catText, eventsOf, pageAt, smallRun } from "./studio.ts";
 

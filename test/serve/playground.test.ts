@@ -3,12 +3,12 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import type { ModelListAnswer, ScoreAnswer } from "#foretoken/serve/studio/protocol.js";
 import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
-import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { train } from "#foretoken/worker/train.node.js";
 import { catText, eventsOf, firstEvent, notesOf, pageAt, type ServerEvent, smallRun } from "./studio.ts";
 

@@ -1,12 +1,12 @@
 import { backward } from "#foretoken/autograd/context.js";
 import { readScalar, readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
+import { presets } from "#foretoken/config/presets.js";
 import type { ArenaLayout } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { crossEntropyLoss, forward } from "#foretoken/models/forward.js";
 import { createGradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
-import { presets } from "#foretoken/train/config/presets.js";
 import { hashInteger, hashUniform } from "./hash.ts";
 
 /** The reference task's model without dropout, to be made smaller. */

@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
-import type { RunConfig } from "#foretoken/train/config/config.js";
-import type { PartialConfig } from "#foretoken/train/config/merge.js";
-import type { TrainEvent } from "#foretoken/train/events.js";
+import type { RunConfig } from "#foretoken/config/config.js";
+import type { PartialConfig } from "#foretoken/config/merge.js";
+import type { TrainEvent } from "#foretoken/runs/events.js";
 import { hashInteger } from "./hash.ts";
 
 /** A folder for the tests of one file, removed after them; `newPath` gives a name in it that is not taken. */

@@ -1,4 +1,4 @@
-import type { OwnedRange, RunTeam, Team } from "#foretoken/train/steps/team.js";
+import type { OwnedRange, RunTeam, Team } from "#foretoken/trainer/team.js";
 
 /**
  * Machines in one process: each gives something, and waits for what all have given when they called it for the same time, in

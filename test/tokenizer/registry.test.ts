@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
+import { runConfigSchema } from "#foretoken/config/config.js";
+import { presets } from "#foretoken/config/presets.js";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
+import { fixedConfig } from "#foretoken/runs/same-config.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
 import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";
-import { runConfigSchema } from "#foretoken/train/config/config.js";
-import { presets } from "#foretoken/train/config/presets.js";
-import { fixedConfig } from "#foretoken/train/folder/same-config.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 it("makes the tokenizer that a configuration names, for all parts of a text", () => {

@@ -1,6 +1,7 @@
 /** The types of the configuration are written by hand, for editors. Here they are held to their schemas. */
 import { expect, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
+import type { RunConfig, runConfigSchema, TrainConfig, trainConfigSchema } from "#foretoken/config/config.js";
 import type { generateSettingsSchema } from "#foretoken/generate/generate.js";
 import type { Sampling, samplingSchema } from "#foretoken/generate/sampler.js";
 import type { ModelConfig, modelConfigSchema } from "#foretoken/models/config.js";
@@ -11,7 +12,6 @@ import type {
   scheduleConfigSchema,
 } from "#foretoken/optim/config.js";
 import type { TokenizerConfig, tokenizerConfigSchema } from "#foretoken/tokenizer/config.js";
-import type { RunConfig, runConfigSchema, TrainConfig, trainConfigSchema } from "#foretoken/train/config/config.js";
 
 const script = new URL("../../scripts/docs/config-docs.mjs", import.meta.url).href;
 const { configSources }: { configSources: () => Promise<readonly Source[]> } = await import(script);

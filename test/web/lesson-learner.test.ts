@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import * as library from "#foretoken/browser.js";
+import { evaluate, measureTokens } from "#foretoken/evaluate/evaluate.js";
 import { compiledSize, smallModelConfig } from "#foretoken/lesson/small-model-config.js";
-import { evaluate, measureTokens } from "#foretoken/train/measuring/evaluate.js";
-import { createTrainer } from "#foretoken/train/steps/trainer.js";
+import { createTrainer } from "#foretoken/trainer/trainer.js";
 import { createLearner, type Library } from "../../web/lesson/engine/learner.ts";
 import type { Report } from "../../web/lesson/engine/messages.ts";
 import { createSession, openedFacts } from "../../web/lesson/engine/session.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { RunConfig } from "#foretoken/train/config/config.js";
+import type { RunConfig } from "#foretoken/config/config.js";
 import { bestIn, incomparable, measureOf } from "../../web/compare/differences.ts";
 import { failureText, fieldOf, wrongOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";

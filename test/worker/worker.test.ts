@@ -8,13 +8,13 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { CheckpointError, ConfigError, DataError, ForetokenError } from "#foretoken/core/errors/errors.js";
 import { errorOfMessage, messageOfError } from "#foretoken/core/remote/error-message.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
+import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
+import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained as savedInPage } from "#foretoken/pretrained/save.browser.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
-import type { TrainEvent } from "#foretoken/train/events.js";
-import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
-import { evaluateCorpus } from "#foretoken/train/measuring/evaluate-corpus.js";
+import type { TrainEvent } from "#foretoken/runs/events.js";
 import { evaluate as evaluateInPage } from "#foretoken/train/train.browser.js";
 import { train as trainHere } from "#foretoken/train/train.node.js";
 import { loadInWorker, type WorkerModel } from "#foretoken/worker/model.node.js";

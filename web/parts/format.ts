@@ -1,6 +1,7 @@
 /** Numbers as the page writes them, the same everywhere. */
+
+import type { RunConfig } from "../../src/config/config.ts";
 import type { Extension } from "../../src/optim/config.ts";
-import type { RunConfig } from "../../src/train/config/config.ts";
 
 const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 

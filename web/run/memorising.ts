@@ -1,5 +1,5 @@
 /** Whether a run learns its text by heart: the same from its evaluations alone, while it trains and after a reload. */
-import { hasRisen } from "../../src/train/run/rise.ts";
+import { hasRisen } from "../../src/runs/rise.ts";
 import type { RunData } from "./run-data.ts";
 
 export interface Memorising {

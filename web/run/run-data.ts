@@ -1,6 +1,7 @@
 /** The numbers of a run in columns, taken from its series and then from each event. */
+
+import type { EvalEvent, StepEvent, TrainEvent } from "../../src/runs/events.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
-import type { EvalEvent, StepEvent, TrainEvent } from "../../src/train/events.ts";
 import { createPyramid, type Pyramid } from "../chart/pyramid.ts";
 import { createSmoother, type Smoother } from "../chart/smooth.ts";
 import { createTable, lowerBound, type Table } from "../chart/table.ts";

@@ -1,7 +1,7 @@
 /** A run as the page follows it: its series once, then its events from where the series ends. */
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
+import type { TrainEvent } from "../../src/runs/events.ts";
 import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
-import type { TrainEvent } from "../../src/train/events.ts";
 import { isLive } from "../parts/run-state.tsx";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
 import { api, getJson, runPath } from "../server/request.ts";

@@ -1,6 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
+import { extensionParts } from "../../config/extend.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { openRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
@@ -11,9 +12,8 @@ import { type DrawnRun, type MetricName, metricNames, type XName, xNames } from 
 import { differencesOf } from "../../plot/differences.ts";
 import { mostRuns } from "../../plot/style.ts";
 import { isOurSvg, plotSvg } from "../../plot/svg.ts";
-import { extensionParts } from "../../train/config/extend.ts";
-import { type ListedRun, listRuns } from "../../train/folder/list/runs.node.ts";
-import { readColumns } from "../../train/folder/list/series.node.ts";
+import { type ListedRun, listRuns } from "../../runs/list/runs.node.ts";
+import { readColumns } from "../../runs/list/series.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { comparableRuns } from "../display/texts/runs-table.ts";
 import { expecting, parseChoice, parsePath } from "../flags/flags.ts";

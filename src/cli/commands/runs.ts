@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import { runsFolder } from "../../train/folder/folder-names.ts";
-import { type ListedRun, listRuns } from "../../train/folder/list/runs.node.ts";
+import { runsFolder } from "../../runs/folder-names.ts";
+import { type ListedRun, listRuns } from "../../runs/list/runs.node.ts";
 import { comparableRuns, groupedLines, runsNextLines } from "../display/texts/runs-table.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { notes } from "../help.ts";

@@ -3,8 +3,8 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
+import { folderNames, runsFolder } from "../../runs/folder-names.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
-import { folderNames, runsFolder } from "../../train/folder/folder-names.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addComputingFlags,

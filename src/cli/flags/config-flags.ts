@@ -1,5 +1,8 @@
 import { type Command, Option } from "commander";
 import { z } from "zod";
+import { runConfigSchema } from "../../config/config.ts";
+import { derivedFields } from "../../config/from-text.ts";
+import { defaultPreset, type PresetName, presetNames, presets } from "../../config/presets.ts";
 import { type FieldNamer, parseConfig } from "../../core/checks/config.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { jsonLimits, parseJson } from "../../core/checks/json.ts";
@@ -8,9 +11,6 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
-import { runConfigSchema } from "../../train/config/config.ts";
-import { derivedFields } from "../../train/config/from-text.ts";
-import { defaultPreset, type PresetName, presetNames, presets } from "../../train/config/presets.ts";
 import { dtypeNames } from "../suggestions/flags-of-others.ts";
 import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
 

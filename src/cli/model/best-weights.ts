@@ -6,7 +6,7 @@ import { manifestName, parseManifest } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
-import { folderNames } from "../../train/folder/folder-names.ts";
+import { folderNames } from "../../runs/folder-names.ts";
 import { formatCount } from "../display/texts/format.ts";
 
 interface Steps {

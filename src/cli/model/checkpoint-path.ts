@@ -3,8 +3,8 @@ import { dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
-import type { RunDescription } from "../../train/folder/description.node.ts";
-import { folderNames } from "../../train/folder/folder-names.ts";
+import type { RunDescription } from "../../runs/description.node.ts";
+import { folderNames } from "../../runs/folder-names.ts";
 import { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "../../worker/model.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { progressLine } from "../process/progress-line.ts";
@@ -49,7 +49,7 @@ const isFile = (path: string): Promise<boolean> =>
 
 /** Loaded when needed, since most commands find weights. */
 const noWeights = async (run: string): Promise<CheckpointError> =>
-  (await import("../../train/folder/lost-weights.node.ts")).noWeights(run, run);
+  (await import("../../runs/lost-weights.node.ts")).noWeights(run, run);
 
 /** Bytes of a model whose loading takes long enough to be shown. */
 const shownFrom = 50 * 2 ** 20;
@@ -184,6 +184,6 @@ export const runOf = async (path: string): Promise<RunDescription | undefined> =
   const folder = dirname(resolve(path));
   if (!(await isFile(join(folder, folderNames.description)))) return undefined;
   // Loaded when needed: `generate` does not need it and begins sooner without.
-  const { readRunDescription } = await import("../../train/folder/description.node.ts");
+  const { readRunDescription } = await import("../../runs/description.node.ts");
   return readRunDescription(folder);
 };

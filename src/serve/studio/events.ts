@@ -1,6 +1,6 @@
 /** The streams of events about runs. */
 import { join } from "node:path";
-import { folderNames } from "../../train/folder/folder-names.ts";
+import { folderNames } from "../../runs/folder-names.ts";
 import { merged } from "../http/merge.ts";
 import type { ServerEvent } from "../http/sse.ts";
 import { followNotes } from "./notes.ts";

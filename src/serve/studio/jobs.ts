@@ -1,8 +1,9 @@
 /** The run that this studio computes: at most one. It goes on when the page is closed. */
+
+import { presetOf } from "../../config/preset-of.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
-import { presetOf } from "../../train/config/preset-of.ts";
-import type { StartEvent } from "../../train/events.ts";
-import type { ListedRun } from "../../train/folder/list/runs.node.ts";
+import type { StartEvent } from "../../runs/events.ts";
+import type { ListedRun } from "../../runs/list/runs.node.ts";
 import { type TrainOptions, train } from "../../worker/train.node.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { OwnRuns } from "./runs.ts";

@@ -6,8 +6,8 @@ import { z } from "zod";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { openRegularFile } from "../../core/system/regular-file.node.ts";
 import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
-import { eventVersion } from "../../train/events.ts";
-import { parseNoted } from "../../train/folder/noted-events.ts";
+import { eventVersion } from "../../runs/events.ts";
+import { parseNoted } from "../../runs/noted-events.ts";
 
 /** An event of `train` as it is in the notes. */
 export type NotedLine = Readonly<Record<string, unknown>> & { readonly type: string };

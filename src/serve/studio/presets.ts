@@ -1,5 +1,5 @@
 /** What each preset is for, in a line. */
-import { type PresetName, presetNames } from "../../train/config/presets.ts";
+import { type PresetName, presetNames } from "../../config/presets.ts";
 
 const about: Readonly<Record<PresetName, string>> = {
   quick: "a first model in about two minutes on two cores",

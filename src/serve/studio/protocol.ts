@@ -3,12 +3,12 @@
  * those of `train`, texts those of `generate`; nothing here imports code for Node, so a page may import it.
  */
 import { z } from "zod";
+import type { RunConfig } from "../../config/config.ts";
+import type { PresetName } from "../../config/presets.ts";
 import { type GenerateDoneEvent, generateSettingsSchema, type TokenEvent } from "../../generate/generate.ts";
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
+import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
-import type { RunConfig } from "../../train/config/config.ts";
-import type { PresetName } from "../../train/config/presets.ts";
-import type { MemoryEstimate } from "../../train/prepare/memory.ts";
 import { headsOffSchema } from "./inside/protocol.ts";
 
 /** Every address of the protocol begins with this. */

@@ -2,9 +2,9 @@
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
-import { findsFolder } from "../../train/folder/finds-folder.node.ts";
-import { folderNames } from "../../train/folder/folder-names.ts";
-import { type KnownRuns, type ListedRun, readRuns } from "../../train/folder/list/runs.node.ts";
+import { findsFolder } from "../../runs/finds-folder.node.ts";
+import { folderNames } from "../../runs/folder-names.ts";
+import { type KnownRuns, type ListedRun, readRuns } from "../../runs/list/runs.node.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 

@@ -1,7 +1,7 @@
 /** Texts of the folder that was named at start: nothing outside of it, links included. */
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
-import { folderNames } from "../../train/folder/folder-names.ts";
+import { folderNames } from "../../runs/folder-names.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { TextListAnswer } from "./protocol.ts";
 

@@ -1,10 +1,10 @@
 /** Texts that models write, and probabilities of texts that they are given: one at a time. */
 
 import { ShapeError } from "../../core/errors/errors.ts";
+import { measureTokens } from "../../evaluate/evaluate.ts";
 import { readPrompt } from "../../generate/generate.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { readText } from "../../tokenizer/unknown.ts";
-import { measureTokens } from "../../train/measuring/evaluate.ts";
 import { failureOf } from "../http/json.ts";
 import type { ServerEvent } from "../http/sse.ts";
 import type { Jobs } from "./jobs.ts";

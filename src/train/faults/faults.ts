@@ -1,14 +1,13 @@
 /** Decides which steps are left out: steps whose loss or gradient is not finite, or explodes. */
-import type { TrainConfig } from "../config/config.ts";
-import type { Progress } from "../run/progress.ts";
-import type { StepMeasure } from "../steps/trainer.ts";
-
-export const faultKinds = ["nonfinite", "loss", "gradient"] as const;
+import type { TrainConfig } from "../../config/config.ts";
+import type { Progress } from "../../runs/progress.ts";
+import type { FaultKind } from "../../runs/record/flight-record.ts";
+import type { StepMeasure } from "../../trainer/trainer.ts";
 
 /** The fault of a step. */
 export interface Fault {
   /** Not finite, or the loss or the gradient exploded. */
-  readonly kind: (typeof faultKinds)[number];
+  readonly kind: FaultKind;
   /** The condition that was broken. */
   readonly must: string;
 }

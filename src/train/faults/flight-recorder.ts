@@ -6,7 +6,7 @@ import { holdsIntegers } from "../../backend/kernels/signature.ts";
 import { firstNotFinite } from "../../core/tensors/finite.ts";
 import type { ArenaLayout } from "../../models/arena.ts";
 import { trainedPart } from "../../models/model.ts";
-import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../steps/trainer.ts";
+import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../../trainer/trainer.ts";
 
 /** Beginning of a finding if every tensor is finite. */
 export const allFinite = "no tensor: ";

@@ -1,23 +1,18 @@
 /** What a run does with a step that is not finite, or explodes. Such a step never changes a weight. */
 import type { Backend } from "../../backend/backend.ts";
+import type { RunConfig } from "../../config/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
 import { quotePath } from "../../core/text/shell-word.ts";
-import type { RunConfig } from "../config/config.ts";
-import { type NonfiniteEvent, eventVersion as v } from "../events.ts";
-import type { Progress } from "../run/progress.ts";
-import { readPart } from "../steps/state.ts";
-import type { RunTeam } from "../steps/team.ts";
-import { calmer, type Trainer } from "../steps/trainer.ts";
+import { type NonfiniteEvent, eventVersion as v } from "../../runs/events.ts";
+import type { Progress } from "../../runs/progress.ts";
+import { type RecordedBatch, recordChunks, recordName } from "../../runs/record/flight-record.ts";
+import type { RecordStore } from "../../runs/store.ts";
+import { readPart } from "../../trainer/state.ts";
+import type { RunTeam } from "../../trainer/team.ts";
+import { calmer, type Trainer } from "../../trainer/trainer.ts";
 import { type Fault, mostInARow } from "./faults.ts";
-import { type RecordedBatch, recordChunks, recordName } from "./flight-record.ts";
 import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
-
-/** The place for records of steps. */
-export interface RecordStore {
-  /** Writes a file with this plain name, atomically; returns its path. */
-  saveRecord?(name: string, chunks: readonly Uint8Array[]): Promise<string>;
-}
 
 interface Flight {
   /** The backend that the trainer was given. */

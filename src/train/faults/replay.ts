@@ -1,9 +1,9 @@
 import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { type Batch, firstRowOfPass, passRows } from "../../data/batches.ts";
-import { type PassSource, passesPerStep, tokensPerPass } from "../steps/passes.ts";
-import { trainerOn } from "../steps/trainer.ts";
-import type { FlightRecord, RecordedSegment } from "./flight-record.ts";
+import type { FlightRecord, RecordedSegment } from "../../runs/record/flight-record.ts";
+import { type PassSource, passesPerStep, tokensPerPass } from "../../trainer/passes.ts";
+import { trainerOn } from "../../trainer/trainer.ts";
 import { type Finding, findBad } from "./flight-recorder.ts";
 
 /** Result of a repeated step. */

@@ -1,20 +1,8 @@
 /** States to go back to: the state of the last planned checkpoint, or the run's first state. */
 import { CheckpointError } from "../../core/errors/errors.ts";
-import { readSnapshot, type StateArrays } from "../steps/state.ts";
-import type { Trainer } from "../steps/trainer.ts";
-
-/** A trainer's state after `step` updates. */
-export interface RollbackPoint {
-  readonly step: number;
-  readonly arrays: StateArrays;
-}
-
-/** Saves a point, in place of the one before. */
-export interface RollbackStore {
-  saveRollback?(point: RollbackPoint): Promise<void>;
-  /** null if there is none. */
-  readRollback?(): Promise<RollbackPoint | null>;
-}
+import type { RollbackPoint, RollbackStore } from "../../runs/store.ts";
+import { readSnapshot } from "../../trainer/state.ts";
+import type { Trainer } from "../../trainer/trainer.ts";
 
 /** Step of the last planned checkpoint up to `step`; 0 if there is none yet. */
 const plannedBefore = (step: number, checkpointInterval: number): number => step - (step % checkpointInterval);

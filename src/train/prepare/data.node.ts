@@ -1,57 +1,21 @@
-/** The data of a run: read, encoded and described. When these functions return, nobody holds its text any more. */
+/** The data of a run: encoded and described. When these functions return, nobody holds its text any more. */
+
 import { writeConversations } from "../../chat/template.node.ts";
-import { givenCorpus, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
-import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } from "../../data/documents.node.ts";
+import type { LoadedCorpus } from "../../data/corpora.node.ts";
+import type { DocumentsCorpus } from "../../data/documents.node.ts";
 import { textOfDocuments } from "../../data/documents.ts";
-import type { GivenDocuments } from "../../data/given-documents.ts";
-import type { GivenText } from "../../data/given-text.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
+import type { RunCorpus } from "../../runs/begin/data.node.ts";
+import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
+import type { RunData } from "../../runs/run-schemas.ts";
 import type { TokenizerConfig } from "../../tokenizer/config.ts";
 import { trainTokenizer } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { GivenData, RunData } from "../folder/run-schemas.ts";
 import { prepareDocuments } from "./documents.ts";
 import { factsOf, withTurnEnds } from "./facts.ts";
-import { checkAlphabet, type InitialWeights } from "./initial.ts";
+import { checkAlphabet } from "./initial.ts";
 import { readingBytes } from "./preflight.node.ts";
 import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
-
-/** A run's text, or its documents. */
-export type RunCorpus =
-  | { readonly kind: "text"; readonly corpus: LoadedCorpus }
-  | { readonly kind: "documents"; readonly corpus: DocumentsCorpus };
-
-/** The options that name data, or hand it over. */
-export interface DataOptions {
-  readonly text?: GivenText["text"] | undefined;
-  readonly valText?: GivenText["valText"];
-  readonly documents?: GivenDocuments["documents"] | undefined;
-  readonly valDocuments?: GivenDocuments["valDocuments"];
-  readonly data?: string | undefined;
-  readonly valData?: string | undefined;
-  readonly valFraction?: number | undefined;
-}
-
-/** The data that a program hands over; undefined: it is on disk. */
-export const givenData = ({ text, valText, documents, valDocuments }: DataOptions): GivenData | undefined => {
-  if (documents !== undefined) return { documents, valDocuments };
-  return text === undefined ? undefined : { text, valText };
-};
-
-/** @param given as of `givenData`. */
-export const loadData = async (
-  given: GivenData | undefined,
-  { data, valData, valFraction }: DataOptions,
-): Promise<RunCorpus> => {
-  if (given !== undefined) {
-    return "documents" in given
-      ? { kind: "documents", corpus: givenDocuments(given, valFraction) }
-      : { kind: "text", corpus: givenCorpus(given, valFraction) };
-  }
-  return data !== undefined && (await hasDocuments(data))
-    ? { kind: "documents", corpus: await loadDocuments(data, { valData, valFraction }) }
-    : { kind: "text", corpus: await loadCorpus(data, { valData, valFraction }) };
-};
 
 /** A model as it is before its data is read. */
 export interface ModelBefore {

@@ -1,12 +1,12 @@
 /** Checks and settings before a run on documents begins. */
 import { encodeDocuments, type LearnedDocuments, type Learner, type WriteConversations } from "../../chat/learn.ts";
+import { defaultLongDocuments, defaultRows, type RunConfig, runConfigSchema } from "../../config/config.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { CheckpointError, ConfigError, DataError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import { countedTokens, type DocumentsSplit, documentCount, type LocatedDocument } from "../../data/documents.ts";
 import { documentRows, type Pieces, piecesOf } from "../../data/rows.ts";
-import { defaultLongDocuments, defaultRows, type RunConfig, runConfigSchema } from "../config/config.ts";
-import { measureDocuments } from "../measuring/evaluate.ts";
+import { measureDocuments } from "../../evaluate/evaluate.ts";
 import type { ConfigPlan, Prepared } from "./prepare.ts";
 
 /**

@@ -1,14 +1,16 @@
 /** Data that a program hands over, where there are no files: encoded, with a prompt that fits it. */
+
 import { writeHere } from "../../chat/write-here.ts";
 import { firstWord, splitText } from "../../data/corpus.ts";
 import { splitDocuments, textOfDocuments } from "../../data/documents.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "../../data/given-documents.ts";
 import type { GivenText } from "../../data/given-text.ts";
 import { type KeptFacts, keptFacts } from "../../pretrained/files/pretrained-files.ts";
+import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
 import { trainTokenizer } from "../../tokenizer/registry.ts";
 import { prepareDocuments } from "./documents.ts";
 import { factsOf, withTurnEnds } from "./facts.ts";
-import { checkAlphabet, type InitialWeights } from "./initial.ts";
+import { checkAlphabet } from "./initial.ts";
 import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
 
 /** Options of the data. */

@@ -1,26 +1,20 @@
 /** A new run that begins with the weights of another model: its configuration, its text and its first state. */
 
+import type { RunConfig } from "../../config/config.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { TextSplit } from "../../data/corpus.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import type { CollectedPretrained } from "../../pretrained/files/weights.ts";
+import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
+import { freshProgress } from "../../runs/progress.ts";
+import type { ResumedState } from "../../runs/store.ts";
 import type { CharTokenizer } from "../../tokenizer/char.ts";
 import { tokenizerConfigOf } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { describeCharacter } from "../../tokenizer/unknown.ts";
-import type { RunConfig } from "../config/config.ts";
-import { freshProgress } from "../run/progress.ts";
-import type { ResumedState, RunInput } from "../run/run-input.ts";
-import { type StateArrays, stateLayouts, weightsName } from "../steps/state.ts";
-
-/** Weights to begin with, and their place, as errors name it. */
-export interface InitialWeights
-  extends Pick<
-    CollectedPretrained,
-    "where" | "config" | "tokenizer" | "chatTemplate" | "endTokens" | "fused" | "values"
-  > {}
+import { type StateArrays, stateLayouts, weightsName } from "../../trainer/state.ts";
+import type { RunInput } from "../run/run-input.ts";
 
 /** The part of a run's configuration that follows from its weights: the rest is the preset's. */
 export const configOfWeights = ({ config, tokenizer }: InitialWeights) => ({

@@ -1,10 +1,10 @@
 /** What a run with adapters (LoRA) has besides others. */
 
+import type { RunConfig, TrainConfig } from "../../config/config.ts";
+import type { PartialConfig } from "../../config/merge.ts";
+import { merge } from "../../config/merge.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
-import type { RunConfig, TrainConfig } from "../config/config.ts";
-import type { PartialConfig } from "../config/merge.ts";
-import { merge } from "../config/merge.ts";
 import type { HandOut } from "../run/callbacks.ts";
 
 /**

@@ -1,11 +1,13 @@
 /** Memory limits of the system for a run, and the error for a run that does not fit. */
+
 import { stat } from "node:fs/promises";
 import type { Backend } from "../../backend/backend.ts";
+import type { RunConfig } from "../../config/config.ts";
 import { freeMemory } from "../../core/system/available-memory.node.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 import type { TextSplit } from "../../data/corpus.ts";
-import type { RunConfig } from "../config/config.ts";
-import { estimateMemory, type MemoryEstimate } from "./memory.ts";
+import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
+import { estimateMemory } from "./memory.ts";
 import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts";
 import { bytesOfTokens, type Prepared } from "./prepare.ts";
 

@@ -1,8 +1,10 @@
 /** Whether a run fits into memory: checked before anything is allocated for it or written. */
+
+import type { RunConfig } from "../../config/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { formatBytes } from "../../core/text/format-bytes.ts";
-import type { RunConfig } from "../config/config.ts";
-import { estimateMemory, type MemoryEstimate, type MemoryNeeds } from "./memory.ts";
+import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
+import { estimateMemory, type MemoryNeeds } from "./memory.ts";
 
 /** Available memory. */
 export interface AvailableMemory {

@@ -1,5 +1,11 @@
 /** Checks and settings before a run begins, for texts from anywhere. */
 import type { Backend } from "../../backend/backend.ts";
+import { type RunConfig, runConfigSchema } from "../../config/config.ts";
+import { configOfFineTuning, derivedOfFineTuning, type FineTuningFacts, isLarge } from "../../config/from-model.ts";
+import { configOfText, derivedFields } from "../../config/from-text.ts";
+import { given } from "../../config/given.ts";
+import { merge } from "../../config/merge.ts";
+import { defaultPreset, presetNames, presets } from "../../config/presets.ts";
 import { type FieldNamer, parseConfig } from "../../core/checks/config.ts";
 import { plainData } from "../../core/checks/plain-data.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -9,14 +15,8 @@ import { show } from "../../core/text/show.ts";
 import { checkTokenCounts } from "../../data/batches.ts";
 import type { TextSplit } from "../../data/corpus.ts";
 import type { Documents } from "../../data/documents.ts";
+import { type MeasuredTokens, measureTokens } from "../../evaluate/evaluate.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { type RunConfig, runConfigSchema } from "../config/config.ts";
-import { configOfFineTuning, derivedOfFineTuning, type FineTuningFacts, isLarge } from "../config/from-model.ts";
-import { configOfText, derivedFields } from "../config/from-text.ts";
-import { given } from "../config/given.ts";
-import { merge } from "../config/merge.ts";
-import { defaultPreset, presetNames, presets } from "../config/presets.ts";
-import { type MeasuredTokens, measureTokens } from "../measuring/evaluate.ts";
 import { asksForLora, withLoraDefaults } from "./lora.ts";
 
 /**

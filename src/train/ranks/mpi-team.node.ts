@@ -5,7 +5,7 @@ import { deserialize, serialize } from "node:v8";
 import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { launchedRank } from "../../core/system/launched-rank.node.ts";
-import type { OwnedRange, RunTeam } from "../steps/team.ts";
+import type { OwnedRange, RunTeam } from "../../trainer/team.ts";
 import { type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
 import { foldOverRanks, gatherOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts } from "./meeting.ts";

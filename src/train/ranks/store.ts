@@ -1,6 +1,6 @@
 /** The store of a run that several ranks train: rank 0 writes, the others go on as if they had. */
-import type { RunStore, SavedState } from "../run/run-input.ts";
-import type { RunTeam } from "../steps/team.ts";
+import type { RunStore, SavedState } from "../../runs/store.ts";
+import type { RunTeam } from "../../trainer/team.ts";
 
 /** What rank 0's store can do: all ranks choose by it, as where a state to go back to is kept. */
 interface StoreAbilities {

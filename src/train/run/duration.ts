@@ -1,4 +1,4 @@
-import type { RunConfig } from "../config/config.ts";
+import type { RunConfig } from "../../config/config.ts";
 
 /** The median, of an even number the higher of the two; undefined if there are none. */
 export const median = (values: readonly number[]): number | undefined =>

@@ -1,4 +1,6 @@
 /** Checkpoints for the caller's `onCheckpoint` or `onAdapter`, besides a run's folder or instead of one. */
+
+import type { RunConfig } from "../../config/config.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { AdapterBase } from "../../pretrained/adapter/config.ts";
 import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
@@ -6,10 +8,9 @@ import { adapterTextFiles } from "../../pretrained/adapter/text.ts";
 import { adapterFiles } from "../../pretrained/adapter/write.ts";
 import { checkpointFiles, filesInMemory } from "../../pretrained/files/checkpoint-files.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
+import type { RunStore } from "../../runs/store.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { RunConfig } from "../config/config.ts";
 import { type HandOut, handedTo, type WhichWeights } from "./callbacks.ts";
-import type { RunStore } from "./run-input.ts";
 
 /** A store that keeps nothing. */
 const keepNothing = (path: string): RunStore => ({

@@ -1,12 +1,12 @@
 /** Evaluations and samples of a run. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
+import { type Evaluation, evaluate } from "../../evaluate/evaluate.ts";
 import { generate } from "../../generate/generate.ts";
-import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../events.ts";
+import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../../runs/events.ts";
+import { hasTurned, type Progress } from "../../runs/progress.ts";
 import { checkHealth } from "../faults/leave-out.ts";
-import { type Evaluation, evaluate } from "../measuring/evaluate.ts";
-import { evaluateTogether } from "../measuring/evaluate-together.ts";
-import { hasTurned, type Progress } from "./progress.ts";
+import { evaluateTogether } from "./evaluate-together.ts";
 import { note, type RunState } from "./run-state.ts";
 
 /** Fails if the loss cannot be computed. */

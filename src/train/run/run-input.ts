@@ -1,64 +1,14 @@
-/** Input of a run, and the store that keeps it. */
+/** Input of a run. */
+
 import type { Backend } from "../../backend/backend.ts";
-import type { CheckpointError } from "../../core/errors/errors.ts";
-import type { ReadValues } from "../../models/arena.ts";
+import type { RunConfig } from "../../config/config.ts";
+import type { MeasuredTokens } from "../../evaluate/evaluate.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
+import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
+import type { BaseWeights, BrokenOff, ResumedState, RunStore } from "../../runs/store.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { RunConfig } from "../config/config.ts";
-import type { TrainEvent } from "../events.ts";
-import type { RecordStore } from "../faults/leave-out.ts";
-import type { RollbackStore } from "../faults/rollback.ts";
-import type { MeasuredTokens } from "../measuring/evaluate.ts";
-import type { MemoryEstimate } from "../prepare/memory.ts";
+import type { RunTeam } from "../../trainer/team.ts";
 import type { PreparedDocuments } from "../prepare/prepare.ts";
-import type { StateArrays, TrainerSnapshot } from "../steps/state.ts";
-import type { RunTeam } from "../steps/team.ts";
-import type { Progress } from "./progress.ts";
-
-/** A run at one step: a resumed run starts from it. */
-export interface ResumedState {
-  readonly progress: Progress;
-  /** Gives the trainer's state, once: its arrays are as large as those in the backend. */
-  take(): StateArrays;
-}
-
-/** The weights that adapters are beside, in the layout of the model. */
-export interface BaseWeights {
-  /** Gives them, once: they are as large as those in the backend. */
-  take(): Float32Array;
-}
-
-/** A run at one step while it is saved: the trainer's state is read from the backend piece by piece. */
-export interface SavedState extends TrainerSnapshot {
-  readonly progress: Progress;
-}
-
-/** Store of a run. */
-export interface RunStore extends RecordStore, RollbackStore {
-  /** Its path, as events show it. */
-  readonly path: string;
-  /** Notes an event; the order is kept. */
-  record(event: TrainEvent): Promise<void>;
-  /** Replaces the checkpoint, atomically; returns its directory. */
-  saveCheckpoint(state: SavedState): Promise<string>;
-  /** Saves the state before the first step of a run that cannot draw it again, as its first checkpoint. */
-  saveStart?(state: SavedState): Promise<void>;
-  /** Replaces the weights of the lowest validation loss, after `step` updates. */
-  saveBest(values: ReadValues, step: number): Promise<void>;
-  /**
-   * Saves a run that ends with an error of the store, where it can.
-   * @returns the error to end the run with instead, which says where it is saved; null if it is saved in its place.
-   */
-  saveInNeed?(state: SavedState): Promise<CheckpointError | null>;
-}
-
-/** Work that a stopped run had begun and not ended, besides an evaluation, which its progress has. */
-export interface BrokenOff {
-  /** The sample after the evaluation of its step, or the last one. */
-  readonly sample: boolean;
-  /** Loss of the run's last evaluation, if all steps are done. */
-  readonly lastLoss: number | undefined;
-}
 
 export interface RunInput {
   readonly backend: Backend;

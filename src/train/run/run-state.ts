@@ -3,10 +3,10 @@ import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import { closeOnError } from "../../core/errors/close-on-error.ts";
 import { type LanguageModel, type LanguageModelFacts, languageModel } from "../../pretrained/model/language-model.ts";
-import type { TrainEvent } from "../events.ts";
+import type { TrainEvent } from "../../runs/events.ts";
+import { freshProgress, type Progress } from "../../runs/progress.ts";
+import { createTrainer, type Trainer } from "../../trainer/trainer.ts";
 import { createRollback, type Rollback } from "../faults/rollback.ts";
-import { createTrainer, type Trainer } from "../steps/trainer.ts";
-import { freshProgress, type Progress } from "./progress.ts";
 import type { RunInput } from "./run-input.ts";
 
 /** A run under way. The parts of a run (step, measure, save) read it, and change the fields that are not readonly. */

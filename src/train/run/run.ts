@@ -1,10 +1,10 @@
 import { countedTokens, documentCount } from "../../data/documents.ts";
+import { predictedTokens } from "../../evaluate/evaluate.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
-import { type DoneEvent, type StartEvent, type TrainEvent, eventVersion as v } from "../events.ts";
-import { predictedTokens } from "../measuring/evaluate.ts";
+import { type DoneEvent, type StartEvent, type TrainEvent, eventVersion as v } from "../../runs/events.ts";
+import { beforeStep, freshProgress, isEvaluationDue, isOutOfPatience } from "../../runs/progress.ts";
 import { measure, tellOverfitting, writeSample } from "./measure.ts";
-import { beforeStep, freshProgress, isEvaluationDue, isOutOfPatience } from "./progress.ts";
 import type { RunInput } from "./run-input.ts";
 import { isAborted, isDrawn, note, type RunState, setUp } from "./run-state.ts";
 import { save, savedInNeed, savePlanned } from "./save.ts";

@@ -1,7 +1,7 @@
 /** Saving a run. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
-import { type CheckpointEvent, eventVersion as v } from "../events.ts";
+import { type CheckpointEvent, eventVersion as v } from "../../runs/events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { note, type RunState } from "./run-state.ts";
 

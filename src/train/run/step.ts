@@ -7,10 +7,10 @@ import {
   type StepEvent,
   type TrainEvent,
   eventVersion as v,
-} from "../events.ts";
+} from "../../runs/events.ts";
+import type { StepMeasure } from "../../trainer/trainer.ts";
 import { type Fault, faultOf, withoutStep, withStep } from "../faults/faults.ts";
 import { recordFault } from "../faults/leave-out.ts";
-import type { StepMeasure } from "../steps/trainer.ts";
 import { estimateSeconds, median } from "./duration.ts";
 import { isAborted, note, type RunState } from "./run-state.ts";
 

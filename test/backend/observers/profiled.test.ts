@@ -5,8 +5,8 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { openCounting } from "#foretoken/backend/observers/counting.js";
 import { profiled } from "#foretoken/backend/observers/profiled.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
-import { createTrainer, undrawnTrainer } from "#foretoken/train/steps/trainer.js";
 import { train } from "#foretoken/train/train.node.js";
+import { createTrainer, undrawnTrainer } from "#foretoken/trainer/trainer.js";
 import { forEachBackend } from "../../support/backends.ts";
 import { checkpointHashes, collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 

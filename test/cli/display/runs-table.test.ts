@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { comparableRuns, groupedLines, runsLines, runsNextLines } from "#foretoken/cli/display/texts/runs-table.js";
 import { columns } from "#foretoken/cli/display/texts/width.js";
-import type { ListedRun } from "#foretoken/train/folder/list/runs.node.js";
+import type { ListedRun } from "#foretoken/runs/list/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { style } from "./style.ts";
 

@@ -1,4 +1,4 @@
-import type { StartEvent } from "#foretoken/train/events.js";
+import type { StartEvent } from "#foretoken/runs/events.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 
 const memory = { total: 2 ** 30, weights: 1, gradients: 1, moments: 1, temporaries: 1, saving: 1, loading: 1 };

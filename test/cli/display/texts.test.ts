@@ -6,7 +6,7 @@ import { startLines } from "#foretoken/cli/display/texts/run-text.js";
 import { nonfiniteText, overfittingText } from "#foretoken/cli/display/texts/warning-text.js";
 import { columns, wrapText } from "#foretoken/cli/display/texts/width.js";
 import { printable } from "#foretoken/cli/process/terminal.js";
-import { presets } from "#foretoken/train/config/presets.js";
+import { presets } from "#foretoken/config/presets.js";
 import { start } from "./start-event.ts";
 import { style } from "./style.ts";
 

@@ -16,8 +16,8 @@ import {
 } from "#foretoken/cli/display/texts/width.js";
 import { renderPiece } from "#foretoken/cli/lesson/render.js";
 import { symbolsFor } from "#foretoken/cli/process/terminal.js";
-import type { EvalEvent } from "#foretoken/train/events.js";
-import type { ListedRun } from "#foretoken/train/folder/list/runs.node.js";
+import type { EvalEvent } from "#foretoken/runs/events.js";
+import type { ListedRun } from "#foretoken/runs/list/runs.node.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { start } from "./start-event.ts";
 

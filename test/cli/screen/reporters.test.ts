@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import type { NonfiniteEvent, OverfittingEvent } from "#foretoken/train/events.js";
+import type { NonfiniteEvent, OverfittingEvent } from "#foretoken/runs/events.js";
 import { type Outcome, outcomeOf } from "../../outcome-of.ts";
 import { cli, jsonLines, tiny, workplace } from "../cli.ts";
 

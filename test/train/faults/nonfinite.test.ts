@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
-import { configHash } from "#foretoken/train/folder/same-config.node.js";
-import { readRecord } from "#foretoken/train/folder/write/record.node.js";
+import { readRecord } from "#foretoken/runs/record/record.node.js";
+import { configHash } from "#foretoken/runs/same-config.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import {

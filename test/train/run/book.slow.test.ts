@@ -2,11 +2,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openBackend } from "#foretoken/backend/select.node.js";
+import { presets } from "#foretoken/config/presets.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { presets } from "#foretoken/train/config/presets.js";
-import { createTrainer } from "#foretoken/train/steps/trainer.js";
 import { train } from "#foretoken/train/train.node.js";
+import { createTrainer } from "#foretoken/trainer/trainer.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { checkpointHashes, collect, ofType, useFolder } from "../../support/runs.ts";
 

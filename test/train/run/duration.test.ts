@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
-import type { TrainEvent } from "#foretoken/train/events.js";
+import type { TrainEvent } from "#foretoken/runs/events.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/run/duration.js";
 import { train } from "#foretoken/train/train.node.js";

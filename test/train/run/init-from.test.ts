@@ -2,10 +2,10 @@ import { cp, readdir, readFile, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ForetokenError } from "#foretoken/core/errors/errors.js";
+import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { listRuns } from "#foretoken/index.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
-import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { train as trainInThread } from "#foretoken/worker/train.node.js";
 import {

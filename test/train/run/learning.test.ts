@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
+import type { TrainerConfig } from "#foretoken/config/config.js";
+import { presets } from "#foretoken/config/presets.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
-import type { TrainerConfig } from "#foretoken/train/config/config.js";
-import { presets } from "#foretoken/train/config/presets.js";
-import { evaluate } from "#foretoken/train/measuring/evaluate.js";
-import { createTrainer, type StepResult } from "#foretoken/train/steps/trainer.js";
+import { evaluate } from "#foretoken/evaluate/evaluate.js";
+import { createTrainer, type StepResult } from "#foretoken/trainer/trainer.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { bookModel } from "../../support/models.ts";
 

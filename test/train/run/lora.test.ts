@@ -1,12 +1,12 @@
 import { appendFile, cp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import type { RunConfig } from "#foretoken/config/config.js";
+import type { PartialConfig } from "#foretoken/config/merge.js";
 import { ForetokenError } from "#foretoken/core/errors/errors.js";
+import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { listRuns } from "#foretoken/index.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
-import type { RunConfig } from "#foretoken/train/config/config.js";
-import type { PartialConfig } from "#foretoken/train/config/merge.js";
-import { evaluate } from "#foretoken/train/measuring/evaluate.node.js";
 import { estimateMemory } from "#foretoken/train/prepare/memory.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { forEachBackend } from "../../support/backends.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { freshProgress, hasTurned } from "#foretoken/train/run/progress.js";
+import { freshProgress, hasTurned } from "#foretoken/runs/progress.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import {
   checkpointHashes,

@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from "vitest";
-import type { TrainEvent } from "#foretoken/train/events.js";
+import type { TrainEvent } from "#foretoken/runs/events.js";
 import { train } from "#foretoken/train/train.node.js";
 import { forEachBackend } from "../../support/backends.ts";
 import {

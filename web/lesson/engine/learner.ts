@@ -1,6 +1,6 @@
 /** A small model that learns, step by step, on the library's public functions: with the numbers of the terminal's lessons. */
 import type * as Foretoken from "../../../src/browser.ts";
-import type { TrainerConfig } from "../../../src/train/config/config.ts";
+import type { TrainerConfig } from "../../../src/config/config.ts";
 
 /** The library, as a page loads it. */
 export type Library = typeof Foretoken;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { readJsonLines } from "../../../io/jsonl.node.ts";
-import { folderNames } from "../../../train/folder/folder-names.ts";
+import { folderNames } from "../../../runs/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
 import { lossHistory } from "./loss-history.ts";
 

@@ -1,4 +1,4 @@
-import type { TrainEvent } from "../../../train/events.ts";
+import type { TrainEvent } from "../../../runs/events.ts";
 import { writeOut } from "../../process/output.ts";
 import { checkSize, printableName, reflowIn, styleFor, terminalColumns } from "../../process/terminal.ts";
 import type { CurvePoint } from "../drawing/canvas.ts";

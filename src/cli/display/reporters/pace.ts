@@ -1,4 +1,4 @@
-import type { StartEvent } from "../../../train/events.ts";
+import type { StartEvent } from "../../../runs/events.ts";
 import { evaluationsLeft, forwardSeconds, median } from "../../../train/run/duration.ts";
 
 const recent = 50;

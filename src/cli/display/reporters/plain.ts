@@ -1,4 +1,4 @@
-import type { StepEvent } from "../../../train/events.ts";
+import type { StepEvent } from "../../../runs/events.ts";
 import { writeNotice, writeOut } from "../../process/output.ts";
 import { plainStyle, printableName } from "../../process/terminal.ts";
 import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/format.ts";

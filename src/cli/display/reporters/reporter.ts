@@ -1,4 +1,4 @@
-import type { TrainEvent } from "../../../train/events.ts";
+import type { TrainEvent } from "../../../runs/events.ts";
 import { writeJson, writeNotice } from "../../process/output.ts";
 
 /** Shows the events of a run, in one of three ways: JSON, plain lines, or a display redrawn in place. */

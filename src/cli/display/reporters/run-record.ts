@@ -1,4 +1,4 @@
-import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../train/events.ts";
+import type { EvalEvent, SampleEvent, StartEvent, TrainEvent } from "../../../runs/events.ts";
 import { keepsBest } from "../../model/best-weights.ts";
 import type { ToldRun } from "../texts/run-text.ts";
 import { createPace, type Pace } from "./pace.ts";

@@ -1,5 +1,5 @@
 import { commandLine } from "../../../core/text/shell-word.ts";
-import { runsFolder } from "../../../train/folder/folder-names.ts";
+import { runsFolder } from "../../../runs/folder-names.ts";
 import type { Style } from "../../process/terminal.ts";
 import { wrapCommand } from "./shell.ts";
 import { columns, wrapText } from "./width.ts";

@@ -1,5 +1,5 @@
 import type { KernelProfile } from "../../../backend/observers/profiled.ts";
-import type { ProfileEvent } from "../../../train/events.ts";
+import type { ProfileEvent } from "../../../runs/events.ts";
 import type { Style } from "../../process/terminal.ts";
 import { formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
 import { columns, padLeft, padRight, wrapText } from "./width.ts";

@@ -1,12 +1,12 @@
 import { dirname } from "node:path";
+import type { TrainConfig } from "../../../config/config.ts";
+import { extensionParts, longerSteps } from "../../../config/extend.ts";
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
-import type { TrainConfig } from "../../../train/config/config.ts";
-import { extensionParts, longerSteps } from "../../../train/config/extend.ts";
-import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../train/events.ts";
-import { rowsInWords } from "../../../train/folder/write/run-readme.ts";
-import type { MemoryEstimate } from "../../../train/prepare/memory.ts";
-import { hasRisen } from "../../../train/run/rise.ts";
+import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../runs/events.ts";
+import type { MemoryEstimate } from "../../../runs/memory-estimate.ts";
+import { hasRisen } from "../../../runs/rise.ts";
+import { rowsInWords } from "../../../runs/write/run-readme.ts";
 import { escapeText } from "../../flags/flags.ts";
 import { printable, printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";

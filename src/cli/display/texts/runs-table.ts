@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
+import { longerSteps } from "../../../config/extend.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
-import { longerSteps } from "../../../train/config/extend.ts";
-import type { ListedRun, RunState } from "../../../train/folder/list/runs.node.ts";
+import type { ListedRun, RunState } from "../../../runs/list/runs.node.ts";
 import { printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatCount, formatLoss, formatShort } from "./format.ts";
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";

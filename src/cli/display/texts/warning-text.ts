@@ -1,5 +1,5 @@
 import { commandLine } from "../../../core/text/shell-word.ts";
-import type { NonfiniteEvent, OverfittingEvent, StartEvent } from "../../../train/events.ts";
+import type { NonfiniteEvent, OverfittingEvent, StartEvent } from "../../../runs/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
 
 /** What the advice follows from. */

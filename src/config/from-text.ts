@@ -1,0 +1,143 @@
+/** The configuration of a text of one's own, where neither a preset nor the fields are given: docs/recipe.md. */
+import { mostEmbd } from "../models/config.ts";
+import type { RunConfig } from "./config.ts";
+import { given, wholeNumber } from "./given.ts";
+import { presets } from "./presets.ts";
+
+/** What a text's default configuration follows from. */
+export interface TextFacts {
+  /** Tokens to learn from. */
+  readonly tokens: number;
+  /** Distinct tokens. */
+  readonly vocabSize: number;
+}
+
+/** Sizes for texts of at least `tokens` tokens. */
+interface Size {
+  readonly tokens: number;
+  readonly nLayer: number;
+  readonly nEmbd: number;
+  readonly contextLength: number;
+  readonly batchSize: number;
+  readonly dropout: number;
+  /** Times that a text of `tokens` tokens is read; between two sizes they follow a power of the number of tokens. */
+  readonly passes: number;
+}
+
+const sizes: readonly Size[] = [
+  { tokens: 0, nLayer: 2, nEmbd: 64, contextLength: 32, batchSize: 16, dropout: 0.3, passes: 80 },
+  { tokens: 15_000, nLayer: 4, nEmbd: 128, contextLength: 64, batchSize: 16, dropout: 0.2, passes: 28 },
+  { tokens: 150_000, nLayer: 4, nEmbd: 128, contextLength: 128, batchSize: 32, dropout: 0.1, passes: 18 },
+  { tokens: 1_500_000, nLayer: 6, nEmbd: 192, contextLength: 128, batchSize: 32, dropout: 0, passes: 12 },
+];
+
+/** Of longer texts more steps would still learn more, but would take longer than ten minutes on two cores with AMX. */
+const mostSteps = 4000;
+
+/** Channels of a head. */
+const headDim = 32;
+
+/** Hidden width of SwiGLU: 8/3 of the channels, in eights, so that it has the weights of a GELU layer of 4 times. */
+const hiddenOf = (nEmbd: number): number => Math.max(8, Math.round((nEmbd * 8) / 3 / 8) * 8);
+
+/** Heads of about 32 channels that divide `nEmbd` into even parts, as rotary positions need; 1 if there are none. */
+const headsOf = (nEmbd: number): number => {
+  const most = Math.max(1, Math.round(nEmbd / headDim));
+  for (let heads = most; heads > 1; heads--) if (nEmbd % heads === 0 && (nEmbd / heads) % 2 === 0) return heads;
+  return 1;
+};
+
+/** The first size, whose `tokens` is 0, in the interpolation of passes. */
+const fewestTokens = 1500;
+
+/** Times that a text of at least `fewestTokens` tokens is read. */
+const passesFor = (tokens: number): number => {
+  const points = sizes.map((size) => ({ tokens: Math.max(fewestTokens, size.tokens), passes: size.passes }));
+  const upper = points.findIndex((point) => point.tokens > tokens);
+  if (upper < 0) return (points.at(-1) as (typeof points)[number]).passes;
+  const [low, high] = [points[upper - 1], points[upper]] as [(typeof points)[number], (typeof points)[number]];
+  const share = Math.log(tokens / low.tokens) / Math.log(high.tokens / low.tokens);
+  return low.passes * (high.passes / low.passes) ** share;
+};
+
+/**
+ * A text of many distinct tokens, few of each, as a short one in Chinese: it is learned by heart in a quarter of the steps
+ * of another of its length.
+ */
+const isVaried = ({ tokens, vocabSize }: TextFacts): boolean => vocabSize > 256 && tokens < 200 * vocabSize;
+
+const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number => {
+  const tokens = Math.max(fewestTokens, facts.tokens);
+  const passes = passesFor(tokens) / (isVaried(facts) ? 4 : 1);
+  const steps = (passes * tokens) / (contextLength * batchSize);
+  // A plan that is easy to read, with a whole number of steps between evaluations.
+  const unit = steps < 1000 ? 50 : 100;
+  return Math.min(mostSteps, Math.max(unit, Math.round(steps / unit) * unit));
+};
+
+const sizeFor = (tokens: number): Size => sizes.findLast((size) => size.tokens <= tokens) as Size;
+
+/**
+ * The default configuration of a text, for given changes: parts that depend on each other follow what is given. The head
+ * count and the hidden width follow `model.nEmbd`; the steps see as many tokens as they would without the changes; the
+ * intervals follow the steps. The changes themselves are not merged.
+ * @param changes of any kind: faults in them are found when they are merged and parsed.
+ */
+export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig => {
+  const { tokens } = facts;
+  const { shakespeare } = presets;
+  const size = sizeFor(tokens);
+  const wanted = (field: string) => wholeNumber(given(changes, field.split(".")));
+  const nEmbd = wanted("model.nEmbd") ?? size.nEmbd;
+  // More than there may be is a fault of its own field alone: no other follows it there.
+  const followed = Math.min(nEmbd, mostEmbd);
+  // A context longer than the text cannot be trained.
+  const contextLength = Math.max(1, Math.min(size.contextLength, tokens - 1));
+  const perStep =
+    (wanted("model.contextLength") ?? contextLength) *
+    (wanted("train.batchSize") ?? size.batchSize) *
+    (wanted("train.gradAccumSteps") ?? 1);
+  const fitted = Math.max(1, Math.round((stepsFor(facts, size) * contextLength * size.batchSize) / perStep));
+  const steps = wanted("train.steps") ?? fitted;
+  const evalInterval = wanted("train.evalInterval") ?? Math.max(1, Math.round(steps / 10));
+  return {
+    ...shakespeare,
+    model: {
+      ...shakespeare.model,
+      contextLength,
+      nLayer: size.nLayer,
+      nHead: headsOf(followed),
+      nEmbd,
+      mlp: { kind: "swiglu", hidden: hiddenOf(followed) },
+      dropout: size.dropout,
+    },
+    train: {
+      ...shakespeare.train,
+      steps,
+      batchSize: size.batchSize,
+      evalInterval,
+      checkpointInterval: evalInterval,
+      patience: 3,
+      sampleTokens: 120,
+    },
+  };
+};
+
+/** Fields that a text of one's own sets, most of them by its size. */
+const derived = [
+  "model.nLayer",
+  "model.nHead",
+  "model.nEmbd",
+  "model.contextLength",
+  "model.mlp.hidden",
+  "model.dropout",
+  "train.steps",
+  "train.batchSize",
+  "train.evalInterval",
+  "train.checkpointInterval",
+  "train.patience",
+];
+
+/** Fields of a text's default configuration that follow from the text, since `changes` do not name them. */
+export const derivedFields = (changes: unknown): readonly string[] =>
+  derived.filter((field) => given(changes, field.split(".")) === undefined);

@@ -1,0 +1,183 @@
+import { z } from "zod";
+import {
+  checkBackendChoice,
+  checkCallback,
+  checkKeys,
+  checkOptions,
+  checkSignal,
+} from "../core/checks/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { configFields } from "../core/checks/schema-fields.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import { extendKinds } from "../optim/config.ts";
+import { nonfiniteActions, runConfigSchema } from "./config.ts";
+
+const running = {
+  // Checked when it is opened, before anything is written.
+  backend: z.unknown().optional(),
+  threads: z.int().min(1).max(256).optional(),
+  stopAt: z.int().positive().optional(),
+  keepLast: z.int().positive().optional(),
+  profile: z.boolean().optional(),
+  availableMemory: z.number().positive().optional(),
+  memoryCheck: z.boolean().optional(),
+  mpi: z.boolean().optional(),
+  signal: z.unknown().optional(),
+  onNotice: z.unknown().optional(),
+  onCheckpoint: z.unknown().optional(),
+  onAdapter: z.unknown().optional(),
+};
+
+/** Most characters of a chat template: many times those of any known one. */
+export const mostTemplate = 2 ** 18;
+
+const newRunSchema = z.strictObject({
+  ...running,
+  data: z.string().min(1).optional(),
+  valData: z.string().min(1).optional(),
+  text: z.string().optional(),
+  valText: z.string().optional(),
+  // Checked one by one when they are read.
+  documents: z.unknown().optional(),
+  valDocuments: z.unknown().optional(),
+  dataName: z.string().min(1).max(200).optional(),
+  chatTemplate: z.string().min(1).max(mostTemplate).optional(),
+  valFraction: z.number().gt(0).lt(1).optional(),
+  preset: z.string().optional(),
+  initFrom: z.string().min(1).optional(),
+  // Checked after it is merged with the preset.
+  config: z.unknown().optional(),
+  out: z.string().min(1).nullable().optional(),
+  prompt: z.string().min(1).optional(),
+  finalSampleTokens: z.int().min(0).optional(),
+});
+
+/** New places of the same text. */
+const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
+
+const resumedRunSchema = z.strictObject({
+  ...running,
+  ...moved,
+  resume: z.string().min(1),
+  steps: z.int().positive().optional(),
+  extend: z.enum(extendKinds).optional(),
+  onNonfinite: z.enum(nonfiniteActions).optional(),
+});
+
+/** An option's own name, without the parent's. */
+const optionName = (path: readonly string[]): string => {
+  const [name = ""] = path;
+  return name in newRunSchema.shape || name in resumedRunSchema.shape ? path.join(".") : "train";
+};
+
+const heldOut = "only one of them may say what is held out";
+
+const onePlace = "both must be lists of documents, both strings, or both on disk";
+
+/** Options that may not be given together, with the reason. */
+const contradictions = [
+  ["data", "documents", "only one of them may say what to train on"],
+  ["text", "documents", "only one of them may say what to train on"],
+  ["valDocuments", "valFraction", heldOut],
+  ["valDocuments", "valData", heldOut],
+  ["valDocuments", "valText", heldOut],
+  ["documents", "valData", onePlace, "documents and valDocuments"],
+  ["documents", "valText", onePlace, "documents and valDocuments"],
+  ["data", "valDocuments", onePlace, "data and valData"],
+  ["text", "valDocuments", onePlace, "text and valText"],
+  ["data", "text", "only one of them may say what to train on"],
+  ["valData", "valFraction", heldOut],
+  ["valText", "valFraction", heldOut],
+  ["valData", "valText", heldOut],
+  ["text", "valData", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
+  ["data", "valText", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
+] as const;
+
+/** @throws ConfigError naming options for the text that contradict each other. */
+export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void => {
+  for (const [one, other, must, hint = "one of them"] of contradictions) {
+    if (given[one] === undefined || given[other] === undefined) continue;
+    throw new ConfigError({ where: `${one} and ${other}`, must, got: "both", hint });
+  }
+  for (const name of ["documents", "valDocuments"]) {
+    const list = given[name];
+    if (list === undefined || Array.isArray(list)) continue;
+    throw new ConfigError({ where: name, must: "must be a list of documents", got: show(list) });
+  }
+  for (const [held, name] of [
+    ["valText", "text"],
+    ["valDocuments", "documents"],
+  ] as const) {
+    if (given[held] === undefined || given[name] !== undefined) continue;
+    throw new ConfigError({
+      where: held,
+      must: `must be given together with the ${name} to train on`,
+      got: `${held} alone`,
+      hint: `${name} as well`,
+    });
+  }
+};
+
+/** Where the configuration has `name`: a part of it, or a field, the one that lies least deep. */
+const placeInConfig = (name: string): string | undefined => {
+  if (Object.hasOwn(runConfigSchema.shape, name)) return `config.${name}`;
+  const places = configFields(runConfigSchema).filter(({ path }) => path.at(-1) === name && name !== "kind");
+  const [first] = places.sort((a, b) => a.path.length - b.path.length);
+  return first && ["config", ...first.path].join(".");
+};
+
+/** @throws ConfigError for an unknown option that the configuration has, as `steps`: naming its place there. */
+export const checkNoFields = (options: object, known: Readonly<Record<string, unknown>>): void => {
+  for (const name of Object.keys(options)) {
+    const hint = Object.hasOwn(known, name) ? undefined : placeInConfig(name);
+    if (hint === undefined) continue;
+    throw new ConfigError({ where: "train", must: "every key must be a known one", got: show(name), hint });
+  }
+};
+
+/** Options of new and of resumed runs, and of the thread in which they are computed. */
+const optionNames = [...Object.keys(newRunSchema.shape), ...Object.keys(resumedRunSchema.shape), "worker"];
+
+/**
+ * Checks the options of `train`, except the preset, the config and the backend.
+ * @throws ConfigError naming the first bad, unknown or contradictory option.
+ */
+export const checkTrainOptions = (options: object): void => {
+  checkOptions("train: options", options);
+  const given = withoutUndefined(options) as Readonly<Record<string, unknown>>;
+  if (given.resume === undefined) checkNoFields(given, newRunSchema.shape);
+  checkKeys("train", given, optionNames);
+  const { backend, signal, onNotice, onCheckpoint, onAdapter } = given;
+  checkBackendChoice("train: backend", backend);
+  checkSignal("train: signal", signal);
+  checkCallback("train: onNotice", onNotice);
+  checkCallback("train: onCheckpoint", onCheckpoint);
+  checkCallback("train: onAdapter", onAdapter);
+  if (given.resume === undefined) {
+    parseConfig(newRunSchema, given, optionName);
+    checkTextOptions(given);
+    if (given.dataName !== undefined && given.text === undefined && given.documents === undefined) {
+      const must = "must go with text or documents: what is on disk has a name";
+      throw new ConfigError({ where: "dataName", must, got: show(given.dataName), hint: "leaving it out" });
+    }
+    return;
+  }
+  const other = Object.keys(given).find((key) => key in newRunSchema.shape && !(key in resumedRunSchema.shape));
+  if (other !== undefined) {
+    throw new ConfigError({
+      where: "resume",
+      must: "nothing that would change the run may be given with it",
+      got: other,
+      hint: "a new run, or resume with steps, extend, data or an option of how it runs, as threads, stopAt or onNotice",
+    });
+  }
+  parseConfig(resumedRunSchema, given, optionName);
+  if (given.extend !== undefined && given.steps === undefined) {
+    throw new ConfigError({
+      where: "extend",
+      must: "must go with steps, the new number of all steps",
+      got: "no steps",
+    });
+  }
+};

@@ -1,0 +1,35 @@
+/** Documents to measure on: a part of them, encoded for a model. */
+import { encodeDocuments, type WriteConversations } from "../chat/learn.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import type { DocumentsSplit } from "../data/documents.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import type { UnknownChoice } from "../tokenizer/unknown.ts";
+import type { MeasuredDocuments, SplitName } from "./evaluate-corpus.ts";
+
+/** The part of a model that documents are encoded for. */
+export type DocumentReader = Pick<LanguageModel, "tokenizer" | "chatTemplate" | "endTokens">;
+
+/**
+ * Encodes a part of documents.
+ * @throws ConfigError for conversations without a chat template, or characters to skip; CheckpointError for a conversation
+ *   that the template cannot write; DataError for a character that the tokenizer lacks.
+ */
+export const measuredDocuments = async (
+  { tokenizer, chatTemplate, endTokens }: DocumentReader,
+  { name, train, val }: DocumentsSplit & { readonly name: string },
+  split: SplitName,
+  unknown: UnknownChoice | undefined,
+  write: WriteConversations,
+): Promise<MeasuredDocuments> => {
+  if (unknown === "skip") {
+    throw new ConfigError({
+      where: "unknown",
+      must: "must be error for documents, which are measured as they are",
+      got: "skip",
+      hint: "documents without those characters",
+    });
+  }
+  const located = split === "all" ? [...train, ...val] : split === "train" ? train : val;
+  const learner = { tokenizer, chatTemplate, endToken: tokenizer.endOfText ?? endTokens[0] };
+  return { name, documents: (await encodeDocuments(learner, located, name, write)).documents };
+};

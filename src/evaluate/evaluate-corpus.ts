@@ -1,0 +1,188 @@
+import { checkBoolean, checkCallback, checkChoice, checkSignal } from "../core/checks/check-arguments.ts";
+import { ConfigError, DataError } from "../core/errors/errors.ts";
+import { nearest } from "../core/text/nearest.ts";
+import { show } from "../core/text/show.ts";
+import { checkPredictable } from "../data/batches.ts";
+import { type Corpus, type Passage, passagesOf } from "../data/corpus.ts";
+import type { Documents } from "../data/documents.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { type ReadText, readText, type SkippedText, type UnknownChoice, unknownChoices } from "../tokenizer/unknown.ts";
+import {
+  type Evaluation,
+  evaluate as evaluateTokens,
+  type MeasuredTokens,
+  measureDocuments,
+  measureTokens,
+  predictedTokens,
+} from "./evaluate.ts";
+
+export const splitNames = ["val", "train", "all"] as const;
+/** Part of a text: the held-out end, the text before it, or both. */
+export type SplitName = (typeof splitNames)[number];
+
+export interface Measuring {
+  /** Which part to measure on. Default "val"; of documents that are named or given, "all". */
+  readonly split?: SplitName | undefined;
+  /**
+   * Characters that the tokenizer lacks: "error" (the default) refuses the text, "skip" measures on the text without
+   * them. Then the result says what was left out, and its figures count only the characters and bytes that were read.
+   */
+  readonly unknown?: UnknownChoice | undefined;
+  /** Tokens of a window: a whole number from 1, at most the model's context length, which is the default. */
+  readonly contextLength?: number | undefined;
+  /** Whether the result has the loss of each window, as `compareEvaluations` needs it. Default false. */
+  readonly windows?: boolean | undefined;
+  /** Abort to end with the signal's reason. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each batch with the number of predicted tokens and of all tokens. A promise is waited for. */
+  readonly onProgress?: ((predicted: number, tokens: number) => void) | undefined;
+}
+
+/**
+ * Checks the options of an evaluation before anything is loaded.
+ * @throws ConfigError for an unknown split, or a held-out share where all of the text is measured.
+ */
+export const checkSplit = (split: string = "val", valFraction?: number): void => {
+  if (!splitNames.some((name) => name === split)) {
+    throw new ConfigError({
+      where: "split",
+      must: `must be ${splitNames.slice(0, -1).join(", ")} or ${splitNames.at(-1)}`,
+      got: show(split),
+      hint: (typeof split === "string" ? nearest(split, splitNames) : undefined) ?? "val",
+    });
+  }
+  if (split === "all" && valFraction !== undefined) {
+    throw new ConfigError({
+      where: "valFraction",
+      must: "must not be given where all of the text is measured",
+      got: String(valFraction),
+      hint: "split val or train, or no valFraction",
+    });
+  }
+};
+
+/** The text to measure on. */
+export type MeasuredSplit = Pick<Corpus, "name" | "train" | "val" | "parts">;
+
+/** Documents to measure on, encoded for the model: all of them. */
+export interface MeasuredDocuments {
+  /** Their name, for errors. */
+  readonly name: string;
+  /** The loss is the mean over their tokens that count. */
+  readonly documents: Documents;
+}
+
+/** What is measured on. */
+export type MeasuredCorpus = MeasuredSplit | MeasuredDocuments;
+
+/** A text to measure from end to end, with the options of an evaluation. */
+export interface MeasuredText extends Omit<Measuring, "split"> {
+  /** The text to measure on, all of it: at least two tokens. */
+  readonly text: string;
+}
+
+/** `error` with the file and the line of the first character that the tokenizer lacks. */
+const locatedError = (
+  tokenizer: LanguageModel["tokenizer"],
+  passages: readonly Passage[],
+  error: DataError,
+): DataError => {
+  for (const { text, where, before } of passages) {
+    try {
+      tokenizer.encode(text, where, before);
+    } catch (found) {
+      if (!(found instanceof DataError)) throw found;
+      const { hint, characters } = error.details;
+      return new DataError({
+        ...found.details,
+        ...(hint === undefined ? {} : { hint }),
+        ...(characters === undefined ? {} : { characters }),
+      });
+    }
+  }
+  return error;
+};
+
+const howToSkip = 'unknown: "skip"';
+
+/** A split as the model reads it. @throws DataError for a character that the tokenizer lacks, with its place in its file. */
+const readSplit = (
+  { tokenizer }: LanguageModel,
+  { name, train, val, parts }: MeasuredSplit,
+  split: SplitName,
+  unknown: UnknownChoice,
+): ReadText => {
+  const all = train + val;
+  const from = split === "val" ? train.length : 0;
+  const to = split === "train" ? train.length : all.length;
+  try {
+    return readText(tokenizer, all.slice(from, to), unknown, name, howToSkip);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    throw locatedError(tokenizer, passagesOf(all, parts, from, to), error);
+  }
+};
+
+/** @throws ConfigError for a window that the model cannot have. */
+const checkWindow = (contextLength: number, { model }: LanguageModel): void => {
+  const most = model.config.contextLength;
+  if (Number.isInteger(contextLength) && contextLength >= 1 && contextLength <= most) return;
+  throw new ConfigError({
+    where: "contextLength",
+    must: `must be a whole number from 1 to the model's context length, ${most}`,
+    got: show(contextLength),
+  });
+};
+
+const splitTitles: Readonly<Record<SplitName, string>> = {
+  val: "validation split",
+  train: "training split",
+  all: "text",
+};
+
+/** The tokens to measure, and what was left out of a text. @throws DataError if there is none to predict */
+const readCorpus = (
+  lm: LanguageModel,
+  corpus: MeasuredCorpus,
+  split: SplitName,
+  unknown: UnknownChoice,
+): { readonly measured: MeasuredTokens; readonly skipped?: SkippedText | undefined } => {
+  if ("documents" in corpus) {
+    const measured = measureDocuments(corpus.documents, lm.tokenizer);
+    if (predictedTokens(measured) > 0) return { measured };
+    const must = "the documents must have a token to predict that counts";
+    throw new DataError({ where: corpus.name, must, got: "none" });
+  }
+  const { ids, skipped } = readSplit(lm, corpus, split, unknown);
+  checkPredictable(ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
+  return { measured: measureTokens(ids, lm.tokenizer), skipped };
+};
+
+/** Like `evaluate`, on a loaded text or on encoded documents. */
+export const evaluateCorpus = async (
+  lm: LanguageModel,
+  corpus: MeasuredCorpus,
+  { split = "val", unknown = "error", contextLength, windows = false, signal, onProgress }: Measuring = {},
+): Promise<Evaluation> => {
+  checkSplit(split);
+  if (contextLength !== undefined) checkWindow(contextLength, lm);
+  checkChoice("evaluate: unknown", unknown, unknownChoices);
+  checkBoolean("evaluate: windows", windows);
+  checkSignal("evaluate: signal", signal);
+  checkCallback("evaluate: onProgress", onProgress);
+  const { measured, skipped } = readCorpus(lm, corpus, split, unknown);
+  const tokens = predictedTokens(measured);
+  const result = await evaluateTokens(lm.model, measured, signal, (done) => onProgress?.(done, tokens), {
+    contextLength,
+    windows,
+  });
+  if (!Number.isFinite(result.perplexity)) {
+    throw new ConfigError({
+      where: "evaluation",
+      must: "the loss and its perplexity must be finite",
+      got: `${result.natsPerToken} nats per token`,
+      hint: "a model whose training went well",
+    });
+  }
+  return skipped === undefined ? result : { ...result, skipped };
+};

@@ -1,0 +1,49 @@
+/** The first files of a run that could not begin. */
+import { readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { readRegularFile } from "../../core/system/regular-file.node.ts";
+import { temporaryOf } from "../../io/files.node.ts";
+import { occupantOf, removeOwned } from "../../io/owned-folder.node.ts";
+import { keptBaseName } from "../../io/run-places.node.ts";
+import { folderNames } from "../folder-names.ts";
+import { readmeMark } from "../write/run-readme.ts";
+
+/** Larger files are not those of a run that has not begun. */
+const maxBytes = 2 ** 20;
+
+const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
+  readRegularFile(path, { maxBytes }).then(
+    (bytes) => isOurs(new TextDecoder().decode(bytes)),
+    () => false,
+  );
+
+/** Whether the run has made the entry `name`. Somebody may have put a file of that name there meanwhile. */
+const isOfRun = async (folder: string, name: string, written: readonly string[]): Promise<boolean> => {
+  const path = join(folder, name);
+  const { metrics, readme } = folderNames;
+  if (written.includes(name)) return true;
+  if (name === readme) return isText(path, (text) => text.includes(readmeMark));
+  // The first event, or the part of it that found room.
+  const begin = '{"v":';
+  return name === metrics && isText(path, (text) => text.slice(0, begin.length) === begin.slice(0, text.length));
+};
+
+/**
+ * Removes the files of a run that has not begun. Others stay.
+ * @param folder it was empty when the run took it.
+ * @param written names of files that the run has put there.
+ */
+export const removeBegun = async (folder: string, written: readonly string[]): Promise<void> => {
+  const { checkpoint, best, rollback, ...files } = folderNames;
+  const folders: readonly string[] = [checkpoint, best, rollback, keptBaseName];
+  const names: readonly string[] = Object.values(files);
+  for (const entry of await readdir(folder)) {
+    const path = join(folder, entry);
+    const begun = temporaryOf(entry);
+    const isOurs = begun !== undefined && names.includes(begun);
+    if (isOurs || (await isOfRun(folder, entry, written))) await unlink(path).catch(() => undefined);
+    const isCheckpoint =
+      begun === undefined ? folders.includes(entry) && (await occupantOf(path)) === "ours" : folders.includes(begun);
+    if (isCheckpoint) await removeOwned(path).catch(() => undefined);
+  }
+};

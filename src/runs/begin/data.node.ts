@@ -1,0 +1,43 @@
+/** The data of a run: what options name it, and reading it. */
+import { givenCorpus, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
+import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } from "../../data/documents.node.ts";
+import type { GivenDocuments } from "../../data/given-documents.ts";
+import type { GivenText } from "../../data/given-text.ts";
+import type { GivenData } from "../run-schemas.ts";
+
+/** A run's text, or its documents. */
+export type RunCorpus =
+  | { readonly kind: "text"; readonly corpus: LoadedCorpus }
+  | { readonly kind: "documents"; readonly corpus: DocumentsCorpus };
+
+/** The options that name data, or hand it over. */
+export interface DataOptions {
+  readonly text?: GivenText["text"] | undefined;
+  readonly valText?: GivenText["valText"];
+  readonly documents?: GivenDocuments["documents"] | undefined;
+  readonly valDocuments?: GivenDocuments["valDocuments"];
+  readonly data?: string | undefined;
+  readonly valData?: string | undefined;
+  readonly valFraction?: number | undefined;
+}
+
+/** The data that a program hands over; undefined: it is on disk. */
+export const givenData = ({ text, valText, documents, valDocuments }: DataOptions): GivenData | undefined => {
+  if (documents !== undefined) return { documents, valDocuments };
+  return text === undefined ? undefined : { text, valText };
+};
+
+/** @param given as of `givenData`. */
+export const loadData = async (
+  given: GivenData | undefined,
+  { data, valData, valFraction }: DataOptions,
+): Promise<RunCorpus> => {
+  if (given !== undefined) {
+    return "documents" in given
+      ? { kind: "documents", corpus: givenDocuments(given, valFraction) }
+      : { kind: "text", corpus: givenCorpus(given, valFraction) };
+  }
+  return data !== undefined && (await hasDocuments(data))
+    ? { kind: "documents", corpus: await loadDocuments(data, { valData, valFraction }) }
+    : { kind: "text", corpus: await loadCorpus(data, { valData, valFraction }) };
+};

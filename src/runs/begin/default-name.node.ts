@@ -1,0 +1,36 @@
+/** Names of run folders where none is given. */
+import { parse, resolve } from "node:path";
+import { isCorpusName } from "../../data/corpora.node.ts";
+
+/** `<time>-<preset>`, with the time of day in UTC to the second. @param what the preset, or the name of the text. */
+export const defaultRunName = (what: string): string => {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
+  return `${time}-${what}`;
+};
+
+/** Options of a new run that say what it is trained on. */
+interface DataNames {
+  readonly data?: string | undefined;
+  readonly text?: string | undefined;
+  readonly documents?: unknown;
+  readonly initFrom?: string | undefined;
+}
+
+/** Whether the defaults follow from the text, or from the model that is given: neither comes with the program. */
+export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boolean =>
+  text !== undefined ||
+  documents !== undefined ||
+  initFrom !== undefined ||
+  (data !== undefined && !isCorpusName(data));
+
+/** A text's name as a part of a folder's: letters, digits and hyphens. */
+export const nameOfText = (data: string): string => {
+  const { name } = parse(resolve(data));
+  const words = name.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-");
+  return (
+    [...words]
+      .slice(0, 40)
+      .join("")
+      .replace(/^-+|-+$/gu, "") || "text"
+  );
+};

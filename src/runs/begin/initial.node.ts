@@ -1,0 +1,140 @@
+/** The weights that a new run begins with, from another run's folder or a checkpoint's directory. */
+
+import { join } from "node:path";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { quotePath, quoteWord } from "../../core/text/shell-word.ts";
+import { isFile } from "../../io/files.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
+import { findWeights } from "../../pretrained/adapter/base/find.node.ts";
+import { type BaseFiles, baseFilesOf } from "../../pretrained/adapter/base/keep.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
+import { collectWeights } from "../../pretrained/files/weights.ts";
+import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
+import type { RunDescription } from "../description.node.ts";
+import { folderNames } from "../folder-names.ts";
+import { noWeights } from "../lost-weights.node.ts";
+import type { InitialWeights } from "./initial-weights.ts";
+
+/** Weights from a disk. */
+export interface FoundWeights extends InitialWeights {
+  /** As `Pretrained.sha256`. */
+  readonly sha256: string;
+  /** Their files, which a run of adapters keeps. */
+  readonly files: BaseFiles;
+}
+
+const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
+
+/** The way from an adapter, whose model and weights are together a model to begin with. */
+const mergeFirst = (adapter: string): string =>
+  `npx foretoken merge ${quotePath(adapter)} --out NEW, then initFrom NEW`;
+
+const wayFrom = async (kept: string): Promise<string> =>
+  (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
+
+/** The checkpoint that `named` stands for: of a run, the best weights, or the last ones if there are no best yet. */
+export const checkpointOf = async (named: string): Promise<string> => {
+  if (!(await isRun(named))) return named;
+  for (const name of [folderNames.best, folderNames.checkpoint]) {
+    if (await hasCheckpoint(join(named, name))) return join(named, name);
+  }
+  throw await noWeights(`initFrom ${named}`, named, wayFrom, `resume ${quoteWord(named)}`);
+};
+
+const read = async (directory: string, onNotice: (line: string) => void): Promise<FoundWeights> => {
+  const opened = await openPretrained(directory, { onNotice });
+  if (opened.tokenizer.kind === "none") {
+    await opened.weights.close();
+    throw new CheckpointError({
+      where: directory,
+      must: "a checkpoint must have tokenizer.json to begin a run with",
+      got: "no such file",
+      hint: "a complete copy of the folder",
+    });
+  }
+  await noticeUnchecked(opened, directory, onNotice);
+  const hashes = async () => ({ sha256: await opened.sha256(), files: await baseFilesOf(opened) });
+  const known = await hashes().catch(async (error: unknown) => {
+    await opened.weights.close();
+    throw error;
+  });
+  return { ...(await collectWeights(opened)), ...known };
+};
+
+/**
+ * Reads the weights, the model's configuration and the tokenizer in `named`.
+ * @param onNotice is called if there is no manifest to compare the files with.
+ * @throws CheckpointError if a file is missing or damaged.
+ */
+export const readInitial = async (
+  named: string,
+  onNotice: (line: string) => void = () => {},
+): Promise<FoundWeights> => {
+  const directory = await checkpointOf(named);
+  if (await isAdapterFolder(directory)) {
+    throw new CheckpointError({
+      where: `initFrom ${named}`,
+      must: "must name a whole model",
+      got: "an adapter alone",
+      // As `named`: of a run it takes the best weights, as this does.
+      hint: mergeFirst(named),
+    });
+  }
+  return read(directory, onNotice).catch(async (error: unknown) => {
+    const last = join(named, folderNames.checkpoint);
+    const isBest = directory === join(named, folderNames.best);
+    if (!(error instanceof CheckpointError) || !isBest || !(await hasCheckpoint(last))) throw error;
+    throw new CheckpointError({ ...error.details, hint: `initFrom ${quoteWord(last)}`, cause: error });
+  });
+};
+
+/** The same weights in another place, whole: kept by the run, or in another checkpoint of the run that made them. */
+const readElsewhere = async (
+  run: string,
+  { path, sha256 }: NonNullable<RunDescription["data"]["initFrom"]>,
+  onNotice: (line: string) => void,
+): Promise<FoundWeights | null> => {
+  for await (const place of findWeights(sha256, run, path)) {
+    const found = await read(place, onNotice).catch((error: unknown) => {
+      if (!(error instanceof CheckpointError)) throw error;
+      return null;
+    });
+    if (found?.sha256 !== sha256) continue;
+    await onNotice(`${path}: no longer the model that ${run} began with; ${place} serves instead`);
+    return found;
+  }
+  return null;
+};
+
+/**
+ * The weights that a run begins with, once more: those that its adapters are beside, which it never saves; or its process
+ * was killed after it had described the run, and before it had saved them.
+ * @param onNotice gets a line where they are in another place than they were.
+ * @throws CheckpointError if they are gone by now, or others.
+ */
+export const readStart = async (
+  path: string,
+  { config, data }: RunDescription,
+  onNotice: (line: string) => void = () => {},
+): Promise<FoundWeights | null> => {
+  const from = data.initFrom;
+  if (from === undefined) return null;
+  const found = await readInitial(from.path).catch((error: unknown) => error);
+  const isThere = !(found instanceof Error) && (found as FoundWeights).sha256 === from.sha256;
+  const isAsTrained =
+    isThere && (config.lora === undefined || !(await differsFromKept(found as FoundWeights, path, from.sha256)));
+  if (isAsTrained) return found as FoundWeights;
+  const other = await readElsewhere(path, from, onNotice);
+  if (other !== null) return other;
+  throw new CheckpointError({
+    where: `resume ${path}`,
+    must:
+      config.lora === undefined
+        ? `the weights that the run begins with must be in ${from.path}, since it has not saved them yet`
+        : `the model that its adapters are for must be in ${from.path}, as it was when the run began`,
+    got: found instanceof Error ? "none that can be read" : "others (their SHA-256 differs)",
+    hint: config.lora === undefined ? "a new run in another folder" : "putting it back",
+    cause: found,
+  });
+};

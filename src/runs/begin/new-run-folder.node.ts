@@ -1,0 +1,243 @@
+import { readdir, stat, unlink } from "node:fs/promises";
+import { join, normalize, resolve } from "node:path";
+import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { readRegularFile } from "../../core/system/regular-file.node.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
+import { textPieces } from "../../data/corpora.node.ts";
+import { lineOfDocument } from "../../data/documents-json.ts";
+import { locatedDocuments } from "../../data/given-documents.ts";
+import { identityOf } from "../../io/checkpoint.node.ts";
+import { type Contents, makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
+import { type Lock, takeLock } from "../../io/lock.node.ts";
+import { occupantOf } from "../../io/owned-folder.node.ts";
+import { descriptionText } from "../description.node.ts";
+import type { TrainEvent } from "../events.ts";
+import { folderNames } from "../folder-names.ts";
+import { type GivenData, keptNames } from "../run-schemas.ts";
+import type { RunSubject } from "../write/checkpoint-files.node.ts";
+import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
+import { removeBegun } from "./begun-files.node.ts";
+import { unwritable } from "./unwritable.node.ts";
+
+/** Whether a run's description is empty: its process was killed, or the power failed, before it was on the disk. */
+const isBlank = async (path: string): Promise<boolean> =>
+  readRegularFile(path, { maxBytes: 2 ** 20 }).then(
+    (bytes) => bytes.every((byte) => byte === 0),
+    () => false,
+  );
+
+/** Files that a process may leave that was killed while it made a run's folder, and no others. */
+const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
+  const { description, lock } = folderNames;
+  const name = temporaryOf(entry) ?? entry;
+  if (name === lock || name === `${lock}-taking`) return true;
+  return name === description && (entry !== name || (await isBlank(join(folder, entry))));
+};
+
+/**
+ * Fails unless `path` can become a run's folder: it is unused, or an empty folder.
+ * @param out as the user gave it.
+ */
+const checkEmpty = async (path: string, out: string): Promise<void> => {
+  const found = await stat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  const entries = found.isDirectory() ? await readdir(path) : undefined;
+  let other: string | undefined;
+  for (const entry of entries ?? []) if (!(await isLeftover(path, entry))) other ??= entry;
+  if (entries !== undefined && other === undefined) return;
+  const isRun = entries?.includes(folderNames.description) === true;
+  throw new ConfigError({
+    where: `out ${out}`,
+    must: "the folder must be new or empty",
+    got: entries === undefined ? "a file" : isRun ? "a run" : "a folder with other files",
+    hint: isRun ? `another folder, or resume ${quoteWord(out)}` : "another folder",
+  });
+};
+
+/**
+ * Fails unless `out` can become a run's folder: it is unused, or an empty folder.
+ * @throws ConfigError when something is there or it cannot be read. Nothing is changed.
+ */
+export const checkFree = (out: string): Promise<void> =>
+  checkEmpty(resolve(out), out).catch(async (error: unknown) => {
+    throw error instanceof ForetokenError ? error : await unwritable(out, resolve(out), error);
+  });
+
+/** A folder of this process alone, with its lock. */
+interface Reserved {
+  /** As the user gave it, or with a number at its end. */
+  readonly out: string;
+  readonly path: string;
+  readonly lock: Lock;
+  /** Folders that were made for it. */
+  readonly made: readonly string[];
+}
+
+const reserveAt = async (given: string): Promise<Reserved> => {
+  // Resolved once: `new/..` is another folder before and after `new` exists.
+  const path = resolve(given);
+  const out = normalize(given);
+  const made = await makeFolders(path);
+  try {
+    const lock = await takeLock(join(path, folderNames.lock), `out ${out}`);
+    try {
+      await checkEmpty(path, out);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    return { out, path, lock, made };
+  } catch (error) {
+    await removeEmptyFolders(made);
+    throw error;
+  }
+};
+
+/** @param isOwnChoice whether another name will do: `out` with a number, if it is taken. */
+const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => {
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? out : `${out}-${i}`;
+    try {
+      return await reserveAt(name);
+    } catch (error) {
+      const isTaken = error instanceof ForetokenError;
+      if (isTaken && isOwnChoice && i < 100) continue;
+      throw isTaken ? error : await unwritable(name, resolve(name), error);
+    }
+  }
+};
+
+/** A string's UTF-8, piece by piece. */
+function* bytesOf(text: string): Generator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder();
+  for (const piece of textPieces(text)) yield encoder.encode(piece);
+}
+
+/** Documents in JSON, a line each. */
+function* linesOf(documents: readonly unknown[]): Generator<Uint8Array, void, undefined> {
+  const encoder = new TextEncoder();
+  for (const { source } of locatedDocuments(documents, "documents"))
+    yield encoder.encode(`${lineOfDocument(source)}\n`);
+}
+
+/** The data that a run was given, by the names of the files that keep it: the texts byte by byte, or the documents. */
+function* keptData(given: GivenData): Generator<readonly [name: string, contents: Contents], void, undefined> {
+  const isDocuments = "documents" in given;
+  const names = keptNames(isDocuments);
+  yield [names.data, isDocuments ? linesOf(given.documents) : bytesOf(given.text)];
+  if (isDocuments && given.valDocuments !== undefined) yield [names.valData, linesOf(given.valDocuments)];
+  if (!isDocuments && given.valText !== undefined) yield [names.valData, bytesOf(given.valText)];
+}
+
+/** Removes what a process may have left that was killed here before. */
+const removeLeftovers = async (folder: string): Promise<void> => {
+  for (const entry of await readdir(folder)) {
+    const isLock = entry === folderNames.lock;
+    if (!isLock && (await isLeftover(folder, entry))) await unlink(join(folder, entry)).catch(() => undefined);
+  }
+};
+
+/**
+ * A new run's folder. The folder and its lock are made at once: two runs never share one, and a folder that cannot be
+ * written to is an error before anything is computed. Its files are written once there is more to keep than the first
+ * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind. Neither does a
+ * run whose first files cannot be written, say on a full disk.
+ * @param out its path; a name of the program's own choice may get a number at its end.
+ * @param given the data, if it lies in no file.
+ * @param keepMore writes what else is to be kept in the folder.
+ * @throws ConfigError when something is there by now, or the folder or its first files cannot be made.
+ */
+export const createRunFolder = async (
+  out: string,
+  isOwnChoice: boolean,
+  subject: RunSubject,
+  given?: GivenData,
+  keepMore?: (run: { readonly root: string; readonly shown: string }) => Promise<void>,
+): Promise<RunFolder> => {
+  const reserved = await reserve(out, isOwnChoice);
+  const { path, lock, made } = reserved;
+  const identity = await identityOf(path);
+  const written: string[] = [];
+  let opened: Promise<RunFolder> | undefined;
+  let first: TrainEvent | undefined;
+  /** Whether the run has begun, with all its files in their places: from then on they stay, whatever happens. */
+  let hasBegun = false;
+  let hasFailed = false;
+
+  const open = async (): Promise<RunFolder> => {
+    const { description } = folderNames;
+    for (const [name, contents] of [
+      [description, descriptionText(subject)] as const,
+      ...(given ? keptData(given) : []),
+    ]) {
+      const file = join(path, name);
+      // Before it is written: an error may come after the file is in its place.
+      if ((await occupantOf(file)) === "nothing") written.push(name);
+      await replaceFile(file, contents);
+    }
+    await keepMore?.({ root: path, shown: reserved.out });
+    const run = await openRunFolder(reserved.out, subject, lock, true, path);
+    if (first === undefined) return run;
+    return run.record(first).then(
+      () => run,
+      async (error: unknown) => {
+        await run.close().catch(() => undefined);
+        throw error;
+      },
+    );
+  };
+  /** Does `work` in the folder, which has its files from the first call on. */
+  const within = async <T>(work: (run: RunFolder) => Promise<T>): Promise<T> => {
+    try {
+      opened ??= open();
+      return await work(await opened);
+    } catch (error) {
+      if (hasBegun) throw error;
+      hasFailed = true;
+      throw await unwritable(reserved.out, path, error);
+    }
+  };
+  /** As `within`, for what is worth keeping: a checkpoint, or the events of steps. */
+  const keep = <T>(work: (run: RunFolder) => Promise<T>): Promise<T> =>
+    within((run) => {
+      hasBegun = true;
+      return work(run);
+    });
+  /** Whether nobody else has taken the folder's name, or its lock. */
+  const isOurs = async (): Promise<boolean> =>
+    identity !== undefined && (await identityOf(path)) === identity && !(await lock.isTaken());
+
+  return {
+    path: reserved.out,
+    record: async (event) => {
+      if (event.type === "start") first = event;
+      else await (event.step > 0 ? keep : within)((run) => run.record(event));
+    },
+    saveCheckpoint: (state) => keep((run) => run.saveCheckpoint(state)),
+    saveStart: (state) => within((run) => run.saveStart(state)),
+    saveBest: (values, step) => within((run) => run.saveBest(values, step)),
+    saveInNeed: (state) => within((run) => run.saveInNeed(state)),
+    saveRecord: (name, chunks) => within((run) => run.saveRecord(name, chunks)),
+    saveRollback: (point) => within((run) => run.saveRollback(point)),
+    readRollback: () => within((run) => run.readRollback()),
+    close: async () => {
+      // Whoever asked for the folder has got its error.
+      const run = await opened?.catch(() => undefined);
+      try {
+        await run?.close();
+      } finally {
+        const isLeft = run !== undefined && !hasFailed;
+        if (!isLeft && (await isOurs().catch(() => false))) {
+          await removeBegun(path, written).catch(() => undefined);
+          await removeLeftovers(path).catch(() => undefined);
+        }
+        await lock.release();
+        if (!isLeft) await removeEmptyFolders(made);
+      }
+    },
+  };
+};

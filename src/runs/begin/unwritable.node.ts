@@ -1,0 +1,65 @@
+/** The error of a new run whose folder or first files cannot be made. */
+import { statfs } from "node:fs/promises";
+import { basename, dirname, relative, resolve, sep } from "node:path";
+import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { formatBytes } from "../../core/text/format-bytes.ts";
+import { temporaryOf } from "../../io/files.node.ts";
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOTDIR: "a file above it",
+  EEXIST: "a file",
+  EACCES: "no permission",
+  EPERM: "no permission",
+  EROFS: "a disk that cannot be written to",
+  ENOSPC: "a full disk",
+  EDQUOT: "a full quota of the disk",
+};
+
+/** Whether a call that found no room was to make a name: disks also run out of those. */
+const makesName = (error: unknown): boolean =>
+  error instanceof Error && "syscall" in error && ["open", "mkdir", "link", "rename"].includes(String(error.syscall));
+
+/** The room on the disk of `path`, or of the nearest folder above it; "" if the system does not tell. */
+const roomAt = async (path: string, isForName: boolean): Promise<string> => {
+  const found = await statfs(path).catch(() => undefined);
+  if (found === undefined) return dirname(path) === path ? "" : roomAt(dirname(path), isForName);
+  const { bavail, blocks, bsize } = found;
+  if (isForName && bavail > 0) return " (no room for another file)";
+  return blocks === 0 ? "" : ` (${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free)`;
+};
+
+/** The name, in the folder `path`, of the file that an error is about; "" if it names none. */
+const fileOf = (error: unknown, path: string): string => {
+  const cause = error instanceof CheckpointError ? error.cause : error;
+  const named = cause instanceof Error && "path" in cause ? cause.path : undefined;
+  const where = error instanceof CheckpointError ? error.details.where : undefined;
+  const file = typeof named === "string" ? named : where;
+  if (file === undefined) return "";
+  const inside = relative(path, resolve(file))
+    .split(sep)
+    .map((name) => temporaryOf(name) ?? name);
+  return inside[0] === ".." ? basename(file) : inside.join("/");
+};
+
+/**
+ * The error to end a run with that cannot begin, where the system refuses to make its folder or its first files.
+ * @param out the folder as the user named it, at `path`.
+ * @returns `error` itself, if it is no error of the system.
+ */
+export const unwritable = async (out: string, path: string, error: unknown): Promise<unknown> => {
+  const cause = error instanceof CheckpointError ? error.cause : error;
+  const code = systemErrorCode(cause);
+  if (code === undefined) return error;
+  // Of the system's own words the call and the path are left out.
+  const reason = reasons[code] ?? (cause as Error).message.replace(/, \w+(?: '.*)?$/su, "");
+  const room = code === "ENOSPC" ? await roomAt(path, makesName(cause)) : "";
+  const file = fileOf(error, path);
+  return new ConfigError({
+    where: `out ${out}`,
+    must: "the folder must be one that can be made and written to",
+    got: `${reason}${room}${file === "" ? "" : `, at ${file}`}`,
+    hint: code === "ENOSPC" || code === "EDQUOT" ? "more room there, or a folder on another disk" : "another folder",
+    cause: error,
+  });
+};

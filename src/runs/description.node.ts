@@ -1,0 +1,153 @@
+/** A run's description, `run.json`: its configuration and its data. */
+import { readdir, stat, utimes } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import type { RunConfig } from "../config/config.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
+import { quoteWord } from "../core/text/shell-word.ts";
+import { isRegularFile, replaceFile } from "../io/files.node.ts";
+import { holdsAllFiles } from "../io/read-checkpoint.node.ts";
+import {
+  checkFormatVersion,
+  checkJson,
+  formatVersion,
+  jsonText,
+  parseJson,
+} from "../pretrained/files/checkpoint-json.ts";
+import { findsFolder } from "./finds-folder.node.ts";
+import { folderNames } from "./folder-names.ts";
+import { descriptionSchema, keptNames, type RunData } from "./run-schemas.ts";
+import { isSame } from "./same-config.node.ts";
+
+/** Description of a run, as its folder has it. */
+export interface RunDescription {
+  readonly config: RunConfig;
+  readonly data: RunData;
+  /** Number of checkpoints to keep, the last one included. */
+  readonly keepLast: number;
+}
+
+const versioned = z.object({ formatVersion: z.int() });
+
+/** Checks JSON of a run. The version goes first: a later version may have fields that are unknown here. */
+export const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown, where: string) => {
+  const version = versioned.safeParse(json);
+  if (version.success) checkFormatVersion(version.data.formatVersion, where);
+  return checkJson(schema, json, where);
+};
+
+/** A larger file is no description. */
+export const maxDescriptionBytes = 2 ** 20;
+
+const ownFolder = "the folder that train named in its first lines";
+
+/** Most entries of a folder that are looked at. */
+const mostEntries = 1000;
+
+/** Names of the runs in `folder`, the latest first. */
+const runsIn = async (folder: string): Promise<readonly string[]> => {
+  const names = await readdir(folder).catch(() => []);
+  const found = await Promise.all(
+    names.slice(0, mostEntries).map(async (name) => {
+      const { description, metrics } = folderNames;
+      const [about, notes] = await Promise.all(
+        [description, metrics].map((file) => stat(join(folder, name, file)).catch(() => undefined)),
+      );
+      return about?.isFile() === true ? [{ name, time: notes?.mtimeMs ?? about.mtimeMs }] : [];
+    }),
+  );
+  return found
+    .flat()
+    .sort((a, b) => b.time - a.time)
+    .map(({ name }) => name);
+};
+
+/** What to try with a folder that has no description. */
+const wayWithout = async (path: string): Promise<string> => {
+  for (const name of [folderNames.checkpoint, folderNames.best]) {
+    const saved = join(path, name);
+    if (await holdsAllFiles(saved)) return `restoring it; or a new run with initFrom ${quoteWord(saved)}`;
+  }
+  const above = dirname(path);
+  if (await isRegularFile(join(resolve(above), folderNames.description))) return `resume ${quoteWord(above)}`;
+  return (await holdsAllFiles(path)) ? "the run's folder itself, not its checkpoint" : ownFolder;
+};
+
+const readDescription = async (path: string, where: string): Promise<Uint8Array> => {
+  try {
+    return await readRegularFile(join(path, folderNames.description), { maxBytes: maxDescriptionBytes });
+  } catch (cause) {
+    if (systemErrorCode(cause) === "ENOENT") {
+      const [run, ...others] = await runsIn(path);
+      if (run !== undefined) {
+        throw new CheckpointError({
+          where: `resume ${path}`,
+          must: "must name a run's folder",
+          got: `a folder that holds ${others.length === 0 ? "a run" : "runs"}`,
+          hint: `resume ${quoteWord(join(path, run))}${others.length > 0 ? " or another one" : ""}`,
+        });
+      }
+      throw new CheckpointError({
+        where: path,
+        must: `a run's folder must have ${folderNames.description}`,
+        got: "no such file",
+        hint: await wayWithout(path),
+      });
+    }
+    const isKind = cause instanceof UnreadableFileError;
+    throw new CheckpointError({
+      where,
+      must: isKind ? cause.must : "the file must be readable",
+      got: isKind ? cause.got : cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  }
+};
+
+/** @throws CheckpointError if `path` is no run's folder or its description is damaged. */
+export const readRunDescription = async (path: string): Promise<RunDescription> => {
+  if (!(await findsFolder(path))) {
+    throw new CheckpointError({
+      where: `resume ${path}`,
+      must: "must name a run's folder",
+      got: (await stat(path).catch(() => undefined)) === undefined ? "no such folder" : "a file",
+      hint: ownFolder,
+    });
+  }
+  const where = join(path, folderNames.description);
+  const bytes = await readDescription(path, where);
+  if (bytes.every((byte) => byte === 0)) {
+    throw new CheckpointError({
+      where,
+      must: "the file must say what the run is",
+      got: "an empty one, left by a process that was ended before the run began",
+      hint: `a new run, for which ${path} is free if nothing else is in it`,
+    });
+  }
+  const described = checkVersioned(descriptionSchema, parseJson(bytes, where), where);
+  const { data } = described;
+  if (data.kept !== true) return described;
+  // By their own names: a forged description may name any file.
+  const names = keptNames(data.documents === true);
+  const valData = data.valData === null ? null : join(path, names.valData);
+  return { ...described, data: { ...data, data: join(path, names.data), valData } };
+};
+
+/** The contents of `run.json`. */
+export const descriptionText = ({ config, data, keepLast }: RunDescription): string =>
+  jsonText({ formatVersion, config, data, keepLast });
+
+/** Writes the description of a run that was extended, in place of the one before. */
+export const redescribe = async (root: string, described: RunDescription, config: RunConfig): Promise<void> => {
+  if (isSame(config, described.config)) return;
+  const path = join(root, folderNames.description);
+  // An action for this process alone is not the run's.
+  const { onNonfinite } = described.config.train;
+  const train = { ...config.train, onNonfinite };
+  const { atime, mtime } = await stat(path);
+  await replaceFile(path, descriptionText({ ...described, config: { ...config, train } }));
+  // The time of the file tells when the run was begun.
+  await utimes(path, atime, mtime).catch(() => undefined);
+};

@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { hasRisen } from "./rise.ts";
+
+const step = z.int().min(0);
+
+const start = z.object({
+  type: z.literal("start"),
+  parameters: z.number(),
+  backend: z.string(),
+  instructionSet: z.string(),
+  trainTokens: z.number(),
+  valTokens: z.number(),
+  vocabSize: z.number(),
+  documents: z
+    .object({ train: z.number(), val: z.number(), trainTargets: z.number(), valTargets: z.number(), chat: z.boolean() })
+    .optional(),
+});
+const stepDone = z.object({ type: z.literal("step"), step });
+const evaluation = z.object({
+  type: z.literal("eval"),
+  step,
+  trainLoss: z.number().nullable(),
+  valLoss: z.number(),
+  natsPerCharacter: z.number(),
+  bitsPerByte: z.number(),
+  // Earlier versions also measured where a run was stopped ("interrupted"), and counted that nowhere.
+  reason: z.enum(["begin", "interval", "end"]),
+  best: z.boolean().default(false),
+});
+const sample = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
+const checkpoint = z.object({ type: z.literal("checkpoint"), step });
+const done = z.object({ type: z.literal("done"), step, reason: z.enum(["finished", "patience", "interrupted"]) });
+
+const notedEventSchema = z.discriminatedUnion("type", [start, stepDone, evaluation, sample, checkpoint, done]);
+
+/** Fields of a run's events that later readers need. Events of `TrainEvent` have this form. */
+export type NotedEvent = z.infer<typeof notedEventSchema>;
+export type NotedStart = z.infer<typeof start>;
+export type NotedEval = z.infer<typeof evaluation>;
+export type NotedSample = z.infer<typeof sample>;
+export type NotedDone = z.infer<typeof done>;
+
+/** A line of `metrics.jsonl` as an event; undefined if it is none, or damaged. */
+export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventSchema.safeParse(line).data;
+
+/**
+ * The best evaluation: the last one whose weights were kept. It has the lowest loss, but in a run that lost the weights of a
+ * lower one and began to compare anew.
+ */
+export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => evals.findLast(({ best }) => best);
+
+/** Whether the validation loss was rising at the last evaluation: more steps would not help. */
+export const isRising = (evals: readonly NotedEval[]): boolean => {
+  const [best, last] = [bestEval(evals), evals.at(-1)];
+  if (best === undefined || last === undefined) return false;
+  return hasRisen(last.valLoss, best.valLoss, evals.length - 1 - evals.indexOf(best));
+};

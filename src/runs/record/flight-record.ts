@@ -1,0 +1,259 @@
+/**
+ * The file that records a faulty step: safetensors with the weights before the step under this project's names,
+ * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as
+ * metadata. A batch of documents is one row, with their passes and lengths as `batch.segments`, [documents, 2].
+ */
+import { z } from "zod";
+import { type RunConfig, runConfigSchema } from "../../config/config.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { NamedTensor } from "../../core/tensors/named-tensor.ts";
+import { readSafetensors, safetensorsChunks } from "../../io/safetensors.ts";
+import { checkFormatVersion, checkJson, formatVersion } from "../../pretrained/files/checkpoint-json.ts";
+import { passesPerStep } from "../../trainer/passes.ts";
+import { trainedLayout } from "../../trainer/state.ts";
+import type { StepMeasure } from "../../trainer/trainer.ts";
+
+/** The faults of a step: not finite, or the loss or the gradient exploded. */
+export const faultKinds = ["nonfinite", "loss", "gradient"] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** A document, or a piece of one, in a recorded batch. */
+export interface RecordedSegment {
+  /** Number of its pass in the step. */
+  readonly pass: number;
+  readonly length: number;
+}
+
+/** Token ids of a step, inputs and targets, row after row. */
+export interface RecordedBatch {
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  readonly rows: number;
+  readonly time: number;
+  /** The documents that its one row is divided into; absent: windows of a text. */
+  readonly segments?: readonly RecordedSegment[];
+}
+
+/** A step before it changed a weight, and its fault. */
+export interface FlightRecord extends StepMeasure {
+  readonly config: RunConfig;
+  readonly vocabSize: number;
+  /** Number of the update, from 1, as in events. */
+  readonly step: number;
+  readonly reason: FaultKind;
+  /** The first bad tensor, in the words of `findBad`. */
+  readonly tensor: string;
+  readonly backend: string;
+  readonly instructionSet: string;
+  readonly dtype: string;
+  /** The weights that are trained, in the layout of `trainedLayout`. */
+  readonly values: Float32Array;
+  readonly batch: RecordedBatch;
+}
+
+/** Mark in the metadata of every record: a file that has it may be overwritten. */
+export const recordMark = "foretoken flight record";
+
+const segmentsName = "batch.segments";
+
+/** Ids below this are exact in float32. */
+const mostIds = 2 ** 24;
+
+/** The file's name in a run's folder. */
+export const recordName = (step: number): string => `nonfinite-step-${step}.safetensors`;
+
+/** The file, in pieces; views of the weights are among them. */
+export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
+  const { config, vocabSize, step, loss, gradNorm, reason, tensor, backend, instructionSet, dtype, values } = record;
+  const { x, y, rows, time, segments } = record.batch;
+  const tensors: NamedTensor[] = trainedLayout(config, vocabSize).parameters.map(({ name, shape, offset, size }) => ({
+    name,
+    shape,
+    data: values.subarray(offset, offset + size),
+  }));
+  const ids = (name: string, data: ArrayLike<number>): NamedTensor => ({
+    name,
+    shape: [rows, time],
+    data: Float32Array.from(data),
+  });
+  const pairs = Float32Array.from((segments ?? []).flatMap(({ pass, length }) => [pass, length]));
+  const documents =
+    segments === undefined
+      ? []
+      : [{ name: segmentsName, shape: [segments.length, 2], data: pairs } satisfies NamedTensor];
+  return safetensorsChunks([...tensors, ids("batch.x", x), ids("batch.y", y), ...documents], {
+    backend,
+    config: JSON.stringify(config),
+    dtype,
+    // Sorted to the front of the header, and short: the first bytes of the file are enough to find it.
+    format: recordMark,
+    formatVersion: String(formatVersion),
+    gradNorm: String(gradNorm),
+    instructionSet,
+    loss: String(loss),
+    reason,
+    seed: String(config.train.seed),
+    step: String(step),
+    tensor,
+    vocabSize: String(vocabSize),
+  });
+};
+
+const number = z
+  .string()
+  .max(40)
+  .regex(/^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:e[+-]\d+)?)$/u, {
+    error: "must be a number as text",
+  });
+const wholeNumber = z.string().regex(/^\d{1,16}$/u, { error: "must be a whole number as text" });
+const word = z.string().regex(/^[\w-]+$/u, { error: "must be a word" });
+
+/** Most characters of a config, and of any other entry of the metadata. */
+const mostConfig = 2 ** 14;
+const mostText = 200;
+
+const metadataSchema = z.strictObject({
+  backend: z.enum(["reference", "wasm", "native"]),
+  config: z.string(),
+  dtype: z.enum(["float32", "bfloat16"]),
+  format: z.literal(recordMark),
+  formatVersion: wholeNumber,
+  gradNorm: number,
+  instructionSet: word,
+  loss: number,
+  reason: z.enum(faultKinds),
+  seed: wholeNumber,
+  step: wholeNumber,
+  tensor: z.string(),
+  vocabSize: wholeNumber,
+});
+
+/** Most nested objects in a config, with room to spare. */
+const deepest = 16;
+
+const parseConfigText = (text: string, where: string): RunConfig => {
+  let depth = 0;
+  let most = 0;
+  for (const character of text) {
+    if (character === "{" || character === "[") most = Math.max(most, ++depth);
+    else if (character === "}" || character === "]") depth--;
+  }
+  let json: unknown;
+  try {
+    if (most > deepest) throw new Error(`${most} levels`);
+    json = JSON.parse(text);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new CheckpointError({ where, must: `must be JSON of at most ${deepest} levels`, got, cause });
+  }
+  return checkJson(runConfigSchema, json, where);
+};
+
+/** The documents of a recorded batch: passes in order, each of a length that the configuration allows. */
+const readSegments = (
+  tensor: { readonly shape: readonly number[]; readonly data: Float32Array } | undefined,
+  config: RunConfig,
+  fail: (must: string, got: string) => never,
+): readonly RecordedSegment[] | undefined => {
+  if (tensor === undefined) return undefined;
+  const { shape, data } = tensor;
+  const { contextLength } = config.model;
+  const count = shape[0] ?? 0;
+  if (shape.length !== 2 || shape[1] !== 2)
+    fail(`${segmentsName} must have shape [documents, 2]`, `[${shape.join(", ")}]`);
+  const segments: RecordedSegment[] = [];
+  let last = 0;
+  let tokens = 0;
+  for (let i = 0; i < count; i++) {
+    const [pass, length] = [data[2 * i] as number, data[2 * i + 1] as number];
+    const fits = Number.isInteger(pass) && pass >= last && pass < passesPerStep(config);
+    tokens += length;
+    if (!fits || !(Number.isInteger(length) && length >= 1 && length <= contextLength)) {
+      fail(
+        `${segmentsName} must hold passes in order, and lengths from 1 to ${contextLength}`,
+        `${pass} and ${length}`,
+      );
+    }
+    segments.push({ pass, length });
+    last = pass;
+  }
+  const most = config.train.batchSize * config.train.gradAccumSteps * contextLength;
+  if (tokens < 1 || tokens > most) fail(`${segmentsName} must have 1 to ${most} tokens together`, String(tokens));
+  return segments;
+};
+
+/**
+ * Reads a record back. It may be forged: every value is checked.
+ * @param bytes the whole file.
+ * @param where the file, for errors.
+ * @throws CheckpointError naming the damage.
+ */
+export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
+  const { tensors, metadata } = readSafetensors(bytes, where);
+  const fail = (must: string, got: string): never => {
+    throw new CheckpointError({ where, must, got, hint: "a file that train left of a step" });
+  };
+  if (metadata.format !== recordMark) fail("the file must be the record of a step", "another safetensors file");
+  for (const [key, value] of Object.entries(metadata)) {
+    const most = key === "config" ? mostConfig : mostText;
+    if (key.length > mostText || value.length > most)
+      fail(`the metadata ${key.slice(0, 40)} must have at most ${most} characters`, String(value.length));
+  }
+  const version = Number(metadata.formatVersion);
+  if (Number.isInteger(version)) checkFormatVersion(version, where);
+  const told = checkJson(metadataSchema, { ...metadata }, where);
+  const config = parseConfigText(told.config, `${where}: config`);
+  const { model, train } = config;
+  const step = Number(told.step);
+  if (step < 1 || step > train.steps) fail(`step must be from 1 to ${train.steps}`, told.step);
+  if (Number(told.seed) !== train.seed) fail(`the seed must be that of the config, ${train.seed}`, told.seed);
+  if (train.dtype !== told.dtype) fail(`dtype must be that of the config, ${train.dtype}`, told.dtype);
+  const vocabSize = Number(told.vocabSize);
+  if (vocabSize < 1 || vocabSize > mostIds) fail(`vocabSize must be from 1 to ${mostIds}`, told.vocabSize);
+
+  const expect = (name: string, shape: readonly number[]): Float32Array => {
+    const tensor = tensors.get(name);
+    const got = tensor === undefined ? "no such tensor" : `[${tensor.shape.slice(0, 8).join(", ")}]`;
+    if (tensor === undefined || tensor.shape.join() !== shape.join())
+      return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
+    return tensor.data;
+  };
+  // Before the layout is made, which a forged config could make long: two tensors of the batch, one for each parameter.
+  if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
+  const layout = trainedLayout(config, vocabSize);
+  const segments = readSegments(tensors.get(segmentsName), config, fail);
+  const [rows, time] =
+    segments === undefined
+      ? [train.batchSize * train.gradAccumSteps, model.contextLength]
+      : [1, segments.reduce((sum, { length }) => sum + length, 0)];
+  const x = expect("batch.x", [rows, time]);
+  const y = expect("batch.y", [rows, time]);
+  for (const [name, ids] of [
+    ["batch.x", x],
+    ["batch.y", y],
+  ] as const) {
+    // A target of a document that does not count.
+    const least = segments !== undefined && ids === y ? -1 : 0;
+    const bad = ids.findIndex((id) => !(Number.isInteger(id) && id >= least && id < vocabSize));
+    if (bad >= 0) fail(`${name} must hold whole numbers in [${least}, ${vocabSize})`, `${ids[bad]} at position ${bad}`);
+  }
+  const found = layout.parameters.map(({ name, shape }) => expect(name, shape));
+  const all = found.length + (segments === undefined ? 2 : 3);
+  if (tensors.size !== all) fail(`the file must hold ${all} tensors`, String(tensors.size));
+  const values = new Float32Array(layout.length);
+  for (const [i, { offset }] of layout.parameters.entries()) values.set(found[i] as Float32Array, offset);
+  return {
+    config,
+    vocabSize,
+    step,
+    loss: Number(told.loss),
+    gradNorm: Number(told.gradNorm),
+    reason: told.reason,
+    tensor: told.tensor,
+    backend: told.backend,
+    instructionSet: told.instructionSet,
+    dtype: told.dtype,
+    values,
+    batch: { x, y, rows, time, ...(segments === undefined ? {} : { segments }) },
+  };
+};

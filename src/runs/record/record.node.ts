@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { openRegularFile, readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { replaceFile } from "../../io/files.node.ts";
+import { type FlightRecord, parseRecord, recordMark } from "./flight-record.ts";
+
+/** More elements than the weights of any model here: a larger file is no record. */
+const maxBytes = 2 ** 33;
+
+/** The mark of a record lies within so many bytes of the file's beginning, since the metadata come first. */
+const markWithin = 2 ** 16;
+
+/** Whether `path` may be replaced: it does not exist, or is the record of a step. */
+const isOurs = async (path: string): Promise<boolean> => {
+  try {
+    const file = await openRegularFile(path);
+    try {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(markWithin), 0, markWithin, 0);
+      return buffer.subarray(0, bytesRead).includes(recordMark);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof UnreadableFileError) return false;
+    if (systemErrorCode(error) === "ENOENT") return true;
+    throw error;
+  }
+};
+
+/**
+ * Writes the record of a step into a run's folder, atomically, and returns its path.
+ * @throws CheckpointError if another file has the name.
+ */
+export const writeRecord = async (folder: string, name: string, chunks: readonly Uint8Array[]): Promise<string> => {
+  const path = join(folder, name);
+  if (!(await isOurs(path))) {
+    throw new CheckpointError({
+      where: path,
+      must: "the record of a step must have this name for itself",
+      got: "another file",
+      hint: "another name for that file",
+    });
+  }
+  await replaceFile(path, chunks);
+  return path;
+};
+
+/**
+ * Reads the record of a step, which may be forged.
+ * @throws CheckpointError naming the damage.
+ */
+export const readRecord = async (path: string): Promise<FlightRecord> => {
+  // The user has named the file, so a link is followed.
+  const bytes = await readRegularFile(path, { maxBytes, followLinks: true }).catch((cause: unknown) => {
+    const code = systemErrorCode(cause);
+    const refused = cause instanceof UnreadableFileError ? cause : undefined;
+    const got = code === "ENOENT" ? "no such file" : (refused?.got ?? code ?? String(cause));
+    throw new CheckpointError({ where: path, must: refused?.must ?? "must name a readable file", got, cause });
+  });
+  return parseRecord(bytes, path);
+};

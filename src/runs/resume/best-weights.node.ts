@@ -1,0 +1,180 @@
+/** The best weights of a run that goes on: where they are, and what is done if they are not in their place. */
+
+import { createHash } from "node:crypto";
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { RunConfig } from "../../config/config.ts";
+import { openRegularFile } from "../../core/system/regular-file.node.ts";
+import { recoverCheckpoint, writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { bytesOfFile, flushFolder } from "../../io/files.node.ts";
+import type { Manifest } from "../../io/manifest.ts";
+import { occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
+import { hasCheckpoint, holdsAllFiles } from "../../io/read-checkpoint.node.ts";
+import { folderNames, keptName } from "../folder-names.ts";
+import type { Progress } from "../progress.ts";
+import { isOfPlan } from "../same-config.node.ts";
+import type { ResumedState } from "../store.ts";
+import { asidesIn, setBestAside } from "../write/best-aside.node.ts";
+import { stateFiles } from "../write/checkpoint-files.node.ts";
+
+type OnNotice = (line: string) => void | Promise<void>;
+
+/** The point that a run goes on from. */
+export interface ResumedPoint {
+  readonly progress: Progress;
+  /** Name of its checkpoint in the run's folder. */
+  readonly checkpoint: string;
+  /** The run's configuration until now. */
+  readonly config: RunConfig;
+  /** The configuration that it goes on with: another, if it was given another number of steps. */
+  readonly next: RunConfig;
+}
+
+async function* bytesAt(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await openRegularFile(path);
+  try {
+    yield* bytesOfFile(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Names of the files of a checkpoint's weights. */
+const weightNames = ({ files }: Manifest): readonly string[] =>
+  Object.keys(files).filter((name) => !stateFiles.includes(name));
+
+/** Whether the weights' files have the hashes of the manifest. */
+const isUndamaged = async (folder: string, manifest: Manifest): Promise<boolean> => {
+  for (const name of weightNames(manifest)) {
+    const hash = createHash("sha256");
+    try {
+      for await (const piece of bytesAt(join(folder, name))) hash.update(piece);
+    } catch {
+      return false;
+    }
+    if (hash.digest("hex") !== manifest.files[name]?.sha256) return false;
+  }
+  return true;
+};
+
+/** Where best weights are that are not in their place: set aside, or those of a checkpoint. */
+interface Source {
+  readonly kind: "aside" | "checkpoint";
+  /** Name of the folder in the run's. */
+  readonly name: string;
+}
+
+const sourceOf = async (
+  folder: string,
+  { progress: { step, best }, checkpoint, config }: ResumedPoint,
+): Promise<Source | undefined> => {
+  if (best === null) return undefined;
+  for (const { name, path, manifest } of await asidesIn(folder)) {
+    if (isOfPlan(manifest.run, best.step, config) && (await isUndamaged(path, manifest)))
+      return { kind: "aside", name };
+  }
+  // Its files were compared with their hashes when they were read.
+  if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
+    return { kind: "checkpoint", name: checkpoint };
+  }
+  for (const name of [keptName(best.step), folderNames.checkpoint]) {
+    const manifest = await readManifest(join(folder, name));
+    if (manifest === null || !isOfPlan(manifest.run, best.step, config)) continue;
+    if (await isUndamaged(join(folder, name), manifest)) return { kind: "checkpoint", name };
+  }
+  return undefined;
+};
+
+/** Whether a run that goes on from `point` comes to these weights, which are of a later step. */
+const isAhead = ({ run }: Manifest, { progress: { step }, next }: ResumedPoint): boolean =>
+  run !== null && run.step > step && isOfPlan(run, run.step, next);
+
+/** What is wrong with the best weights of a state; undefined: nothing, or better ones come again. */
+const faultOf = async (folder: string, point: ResumedPoint): Promise<string | undefined> => {
+  const { best } = point.progress;
+  if (best === null || (await sourceOf(folder, point)) !== undefined) return undefined;
+  const path = join(folder, folderNames.best);
+  // They were replaced by better ones, which come again when the run is as far again.
+  if ((await asidesIn(folder)).some(({ manifest }) => isAhead(manifest, point))) return undefined;
+  if (!(await hasCheckpoint(path))) return "gone";
+  const manifest = await readManifest(path);
+  // Without a manifest nothing is known of its files.
+  if (manifest === null) return undefined;
+  if (!(await holdsAllFiles(path))) return "not whole";
+  if (manifest.run === null || isAhead(manifest, point)) return undefined;
+  if (manifest.run.step !== best.step) return `those of step ${manifest.run.step}`;
+  return (await isUndamaged(path, manifest)) ? undefined : "damaged";
+};
+
+/** A run's state, in which no evaluation is the best if the weights of that one are gone: so the next one's are kept. */
+export const withoutLostBest = async (
+  folder: string,
+  state: ResumedState,
+  from: Omit<ResumedPoint, "progress">,
+  onNotice: OnNotice,
+): Promise<ResumedState> => {
+  const { progress } = state;
+  const fault = await faultOf(folder, { ...from, progress });
+  if (fault === undefined) return state;
+  const best = join(folder, folderNames.best);
+  await onNotice(`${best}: the best weights are ${fault}; those of the next evaluation take their place`);
+  return { ...state, progress: { ...progress, best: null, evalsSinceBest: 0 } };
+};
+
+/** Writes the weights of the checkpoint `from` as the best ones. */
+const writeFrom = async (from: string, best: string): Promise<void> => {
+  const manifest = await readManifest(from);
+  if (manifest === null) return;
+  const files = Object.fromEntries(weightNames(manifest).map((name) => [name, bytesAt(join(from, name))]));
+  await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
+};
+
+/** Puts the weights of `source` into the best ones' place, if it is free. Resolves to the checkpoint that they were written from. */
+const fill = async (folder: string, source: Source | undefined, isDamaged: boolean): Promise<string | undefined> => {
+  if (source === undefined) return undefined;
+  const place = join(folder, folderNames.best);
+  const from = join(folder, source.name);
+  if (isDamaged && (await occupantOf(place)) === "ours") await removeOwned(place);
+  if ((await occupantOf(place)) !== "nothing") return undefined;
+  if (source.kind === "checkpoint") {
+    await writeFrom(from, place);
+    return source.name;
+  }
+  await rename(from, place);
+  await flushFolder(folder);
+  return undefined;
+};
+
+/**
+ * Puts the best weights of the point that a run goes on from into their place: those in it are set aside if they are of later.
+ * @param shown the folder's path, as it is shown.
+ */
+export const arrangeBest = async (
+  folder: string,
+  shown: string,
+  point: ResumedPoint,
+  onNotice: OnNotice,
+): Promise<void> => {
+  const { best, step } = point.progress;
+  const place = join(folder, folderNames.best);
+  await recoverCheckpoint(place);
+  const manifest = await readManifest(place);
+  const found = manifest?.run?.step;
+  const isBest = found !== undefined && found === best?.step;
+  const isWhole =
+    manifest !== null && (await holdsAllFiles(place)) && (!isBest || (await isUndamaged(place, manifest)));
+  if (isBest && isWhole) return;
+  const source = await sourceOf(folder, point);
+  const isOther = found !== undefined && !isBest && (source !== undefined || found > step);
+  const returns = found === undefined || found <= step || (manifest !== null && isAhead(manifest, point));
+  const aside = isOther ? await setBestAside(folder, shown, step, returns) : undefined;
+  const isDamaged = manifest !== null && !isWhole && !isOther;
+  const written = await fill(folder, source, isDamaged).catch(async (error: unknown) => {
+    await aside?.undo();
+    throw error;
+  });
+  if (aside !== undefined) await onNotice(aside.line);
+  if (written !== undefined) {
+    await onNotice(`${join(shown, folderNames.best)}: the weights of ${written}, which are the best ones so far`);
+  }
+};

@@ -1,0 +1,82 @@
+/** How a run has ended, and the notes of one whose process was stopped or killed before it wrote all of them. */
+
+import { join } from "node:path";
+import type { RunConfig, TrainConfig } from "../../config/config.ts";
+import { readJsonLines } from "../../io/jsonl.node.ts";
+import { type DoneEvent, eventVersion as v } from "../events.ts";
+import { folderNames } from "../folder-names.ts";
+import { parseNoted } from "../noted-events.ts";
+import { isEvaluationDue, isOutOfPatience, type Progress } from "../progress.ts";
+import type { BrokenOff } from "../store.ts";
+
+/** A run's notes about the step that it continues from. */
+interface NotesAt {
+  /** Validation loss at that step. */
+  readonly valLoss: number | undefined;
+  readonly sampled: boolean;
+  /** Whether the run's end is the last note. */
+  readonly ended: boolean;
+}
+
+const notesAt = async (path: string, step: number): Promise<NotesAt> => {
+  let valLoss: number | undefined;
+  let sampled = false;
+  let ended = false;
+  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
+    const event = parseNoted(line);
+    if (event === undefined) continue;
+    const isHere = event.type !== "start" && event.step === step;
+    if (isHere && event.type === "eval") valLoss = event.valLoss;
+    if (isHere && event.type === "sample") sampled = true;
+    ended = isHere && event.type === "done" && event.reason !== "interrupted";
+  }
+  return { valLoss, sampled, ended };
+};
+
+/** How a run has ended by itself; null if there are steps left. */
+export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
+  if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
+  return isOutOfPatience(progress, train) ? "patience" : null;
+};
+
+/** What an ended run still has to write: its last notes, or its last sample as well. */
+export interface MissingEnd {
+  readonly done: DoneEvent & { readonly valLoss: number };
+  /** Whether the last sample is there. */
+  readonly sampled: boolean;
+}
+
+/** The last event of an ended run, if it was not noted; undefined if it was, or can no longer be made. */
+export const missingEnd = async (
+  path: string,
+  { step, best }: Progress,
+  reason: "finished" | "patience",
+): Promise<MissingEnd | undefined> => {
+  const { valLoss, sampled, ended } = await notesAt(path, step);
+  if (ended || valLoss === undefined) return undefined;
+  const bestValLoss = best?.valLoss ?? valLoss;
+  const done = {
+    v,
+    type: "done",
+    task: "train",
+    step,
+    reason,
+    valLoss,
+    bestValLoss,
+    bestStep: best?.step ?? step,
+    out: path,
+  } as const;
+  return { done, sampled };
+};
+
+/** Whether the sample after a step's evaluation was interrupted: a stopped run does not wait for it. */
+export const brokenOff = async (
+  path: string,
+  { step, lossCount, leftOut }: Progress,
+  { evalInterval, sampleTokens, steps }: TrainConfig,
+): Promise<BrokenOff | undefined> => {
+  const isEvaluated = step > 0 && step < steps && step % evalInterval === 0 && lossCount + leftOut === 0;
+  if (!isEvaluated || sampleTokens === 0) return undefined;
+  const { valLoss, sampled } = await notesAt(path, step);
+  return valLoss === undefined || sampled ? undefined : { sample: true, lastLoss: undefined };
+};

@@ -1,0 +1,210 @@
+/** Going on with a run. */
+
+import { join, resolve } from "node:path";
+import type { RunConfig } from "../../config/config.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
+import { filterJsonLines } from "../../io/jsonl.node.ts";
+import type { Lock } from "../../io/lock.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { type RunDescription, redescribe } from "../description.node.ts";
+import { folderNames, keptName, keptStep } from "../folder-names.ts";
+import { lostOf, noneLeft } from "../lost-weights.node.ts";
+import { freshProgress, type Progress } from "../progress.ts";
+import { isSame } from "../same-config.node.ts";
+import type { BrokenOff } from "../store.ts";
+import { setBestAside } from "../write/best-aside.node.ts";
+import { keptSteps, setLeftAside, takeUp } from "../write/kept-checkpoints.node.ts";
+import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
+import { arrangeBest, withoutLostBest } from "./best-weights.node.ts";
+import type { NamedRun } from "./find-run.node.ts";
+import { mendNotes } from "./mended-notes.node.ts";
+import { readSaved, type SavedRun } from "./saved-state.node.ts";
+import type { BaseModel } from "./saved-weights.node.ts";
+
+/** A run read back from its folder, and the folder, opened to continue it. */
+export interface ResumedRun {
+  /** The checkpoint; null for a run that ended before its first: it starts again. */
+  readonly saved: SavedRun | null;
+  /** The configuration that the run goes on with. */
+  readonly config: RunConfig;
+  /** Puts the best weights of the checkpoint into their place, where a kill came while they were moved. */
+  mendBest(): Promise<void>;
+  /**
+   * @param run the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
+   *   If the run was given another number of steps, its description is written anew.
+   * @param lock the run's, which the caller releases at the end.
+   */
+  open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
+}
+
+/** A run, as it goes on. */
+export interface ContinuedRun {
+  readonly tokenizer: Tokenizer;
+  readonly facts: KeptFacts;
+  readonly broken?: BrokenOff | undefined;
+}
+
+/** Error for a checkpoint that cannot be read, with the command to continue from the one before, if there is one. */
+const withWayBack = async (
+  error: unknown,
+  { path, checkpoint }: NamedRun,
+  description: RunDescription,
+  base: BaseModel | null,
+): Promise<unknown> => {
+  const step = keptStep(checkpoint);
+  // One that was set aside is of another continuation: none was before it.
+  if (!(error instanceof CheckpointError) || (step === undefined && checkpoint !== folderNames.checkpoint))
+    return error;
+  const failed = step ?? Number.POSITIVE_INFINITY;
+  for (const kept of await keptSteps(path).catch(() => [])) {
+    if (kept >= failed) continue;
+    const whole = await readSaved(join(path, keptName(kept)), description, () => {}, base).then(
+      () => true,
+      () => false,
+    );
+    if (!whole) continue;
+    return new CheckpointError({
+      ...error.details,
+      hint: `resume ${quoteWord(join(path, keptName(kept)))}`,
+      cause: error,
+    });
+  }
+  return error;
+};
+
+/** Fails for a run that has lost its checkpoint, unlike a run that had none yet. */
+const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
+  const lost = await lostOf(path);
+  if (lost === null) return;
+  const { kept } = lost;
+  const hasBest = await hasCheckpoint(join(path, folderNames.best));
+  throw new CheckpointError({
+    where: join(path, checkpoint),
+    must: "the run's checkpoint must be there, since one was saved",
+    ...(kept === null && !hasBest
+      ? noneLeft
+      : { got: "no such folder", hint: kept === null ? "restoring it" : `resume ${quoteWord(kept)}` }),
+  });
+};
+
+/** Names the best weights in an error of moving them. */
+const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
+  work.catch((cause: unknown) => {
+    if (systemErrorCode(cause) === undefined) throw cause;
+    throw new CheckpointError({
+      where: join(path, folderNames.best),
+      must: "the best weights must be ones that can be set aside, since the run goes on from before them",
+      got: cause instanceof Error ? cause.message : String(cause),
+      cause,
+    });
+  });
+
+/** Says that kept checkpoints of `steps` were set aside. */
+const leftLine = (path: string, steps: readonly number[]): string => {
+  const [first = 0, last = first] = [steps[0], steps.at(-1)];
+  const which = steps.length === 1 ? `step ${first}` : `steps ${first} to ${last}, ${steps.length} of them`;
+  const named = join(path, `${keptName(first)}-set-aside`);
+  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run leaves (${which})`;
+};
+
+/** Says what remains to be done where the system refuses to put a run's folder in order, as on a full disk. */
+const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
+  work().catch((cause: unknown) => {
+    if (systemErrorCode(cause) === undefined) throw cause;
+    throw new CheckpointError({
+      where: path,
+      must: "the run's folder must be writable, with room for its notes; no checkpoint is harmed",
+      got: cause instanceof Error ? cause.message : String(cause),
+      hint: `resume ${quoteWord(path)}, once there is room`,
+      cause,
+    });
+  });
+
+/**
+ * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
+ * @param described the run's description, as it is on the disk.
+ * @param goOn gives the configuration that a run of this progress goes on with.
+ * @param keepLast checkpoints to keep from now on.
+ * @param onNotice is called if there is no manifest to compare the files with.
+ * @param base the model that the run's adapters are for; null: it trains all weights.
+ * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another config or step.
+ */
+export const readRun = async (
+  named: NamedRun,
+  described: RunDescription,
+  goOn: (progress: Progress) => RunConfig,
+  keepLast: number = described.keepLast,
+  onNotice: (line: string) => void = () => {},
+  base: BaseModel | null = null,
+): Promise<ResumedRun> => {
+  const { path, checkpoint } = named;
+  const root = resolve(path);
+  const directory = join(path, checkpoint);
+  const { data } = described;
+  const subject = { data, keepLast, keptMore: described.keepLast > 1 };
+  if (!(await hasCheckpoint(directory))) {
+    await checkNeverSaved(named);
+    const config = goOn(freshProgress);
+    return {
+      saved: null,
+      config,
+      mendBest: async () => {},
+      async open({ tokenizer, facts }, lock) {
+        const aside = await inPlace(path, setBestAside(root, path));
+        if (aside !== undefined) await onNotice(aside.line);
+        await inOrder(path, async () => {
+          await redescribe(root, described, config);
+          await filterJsonLines(join(root, folderNames.metrics), () => false);
+        });
+        return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, true, root);
+      },
+    };
+  }
+  const read = await readSaved(directory, described, onNotice, base).catch(async (error: unknown) => {
+    throw await withWayBack(error, named, described, base);
+  });
+  const from = { checkpoint, config: described.config };
+  // Without its best weights a run has not lost its patience, which may decide how it goes on.
+  const known = await withoutLostBest(path, read.state, { ...from, next: described.config }, onNotice);
+  const config = goOn(known.progress);
+  const ahead = { ...from, next: config };
+  const state = isSame(config, described.config) ? known : await withoutLostBest(path, known, ahead, onNotice);
+  const saved = { ...read, state };
+  const mendBest = (): Promise<void> =>
+    inPlace(path, arrangeBest(root, path, { ...ahead, progress: saved.state.progress }, onNotice));
+  return {
+    saved,
+    config,
+    mendBest,
+    async open({ tokenizer, facts, broken }, lock) {
+      const { progress } = saved.state;
+      // First: if it cannot be done, nothing has changed.
+      await mendBest();
+      await inOrder(path, async () => {
+        if (checkpoint !== folderNames.checkpoint) {
+          const aside = await takeUp(root, checkpoint);
+          if (aside !== undefined) {
+            await onNotice(
+              `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
+            );
+          }
+        }
+        const left = await setLeftAside(root, progress.step, config);
+        if (left.length > 0) await onNotice(leftLine(path, left));
+        // Before the notes: a run that was killed in between is an extended one, with notes to mend.
+        await redescribe(root, described, config);
+        if (!(await mendNotes(path, root, progress, config.train, broken))) {
+          const notes = join(path, folderNames.metrics);
+          await onNotice(
+            `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
+          );
+        }
+      });
+      return openRunFolder(path, { ...subject, config, tokenizer, facts }, lock, false, root);
+    },
+  };
+};

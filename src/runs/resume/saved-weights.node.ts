@@ -1,0 +1,50 @@
+/** The weights in a run's checkpoint: a whole model, or the adapters beside one. */
+import { join } from "node:path";
+import type { RunConfig } from "../../config/config.ts";
+import { memorySource } from "../../io/byte-source.ts";
+import { adapterConfigName, adapterWeightsName, parsePeftConfig } from "../../pretrained/adapter/config.ts";
+import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
+import { readAdapterValues } from "../../pretrained/adapter/read.ts";
+import { type CheckpointFiles, openFiles } from "../../pretrained/files/checkpoint-files.ts";
+import { type KeptFacts, keptFacts } from "../../pretrained/files/pretrained-files.ts";
+import { collectWeights } from "../../pretrained/files/weights.ts";
+import type { Pretrained } from "../../pretrained/pretrained.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { checkSame } from "../same-config.node.ts";
+
+/** The model that a run's adapters are for. */
+export type BaseModel = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens">;
+
+/** The weights that are trained, with the tokenizer and other facts about their model. */
+export interface SavedWeights {
+  readonly values: Float32Array;
+  readonly tokenizer: Tokenizer;
+  readonly facts: KeptFacts;
+}
+
+/** Of a run that trains all weights. */
+export const modelOf = async (
+  files: CheckpointFiles,
+  directory: string,
+  checked: boolean,
+  config: RunConfig,
+): Promise<SavedWeights> => {
+  const pretrained = await collectWeights(await openFiles(files, directory, checked));
+  const { tokenizer, values, config: model } = pretrained;
+  checkSame(join(directory, "config.json"), model, config.model);
+  checkSame(join(directory, "tokenizer.json"), tokenizer.kind, config.tokenizer.kind);
+  return { tokenizer, values, facts: keptFacts(pretrained) };
+};
+
+/** Of a run that trains adapters for `base`. */
+export const adaptersOf = async (
+  files: AdapterFiles,
+  directory: string,
+  { model, lora }: RunConfig,
+  base: BaseModel,
+): Promise<SavedWeights> => {
+  const peft = parsePeftConfig(files[adapterConfigName], join(directory, adapterConfigName));
+  const where = join(directory, adapterWeightsName);
+  const { values } = await readAdapterValues(model, peft, memorySource(files[adapterWeightsName]), where, lora);
+  return { tokenizer: base.tokenizer, values, facts: keptFacts(base) };
+};

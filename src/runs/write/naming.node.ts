@@ -1,0 +1,22 @@
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
+
+/** Names the file `where` in an error of `work`: for an open file the system does not. */
+export const naming = async (where: string, work: Promise<void>): Promise<void> => {
+  try {
+    await work;
+  } catch (cause) {
+    if (cause instanceof UnreadableFileError) {
+      throw new CheckpointError({ where, must: cause.must, got: cause.got, cause });
+    }
+    if (systemErrorCode(cause) === undefined) throw cause;
+    throw new CheckpointError({
+      where,
+      must: "the run's notes must be writable while it trains",
+      got: cause instanceof Error ? cause.message : String(cause),
+      hint: "more room on the disk",
+      cause,
+    });
+  }
+};

@@ -1,0 +1,55 @@
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
+import type { readSafetensors } from "../../io/safetensors.ts";
+import type { StateLayout, StatePart } from "../../trainer/state.ts";
+
+/** A running mean of the optimizer as the tensors of `optimizer.safetensors`: its name, a dot, the parameter's name. */
+export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTensor[] =>
+  layout.parameters.map(({ name, shape, offset, size }) => ({
+    name: `${kind}.${name}`,
+    shape,
+    read: () => read(offset, size),
+  }));
+
+/** Index of the first number that no moment can be, or -1: a mean of squares cannot be negative either. */
+const findBad = (data: Float32Array, lowest: number): number => {
+  for (let i = 0; i < data.length; i++) {
+    const value = data[i] as number;
+    if (!(value >= lowest && value < Number.POSITIVE_INFINITY)) return i;
+  }
+  return -1;
+};
+
+/**
+ * Reads a running mean of the optimizer. The file may have more tensors than needed: earlier versions wrote Muon's
+ * second moments of all parameters.
+ * @param where the file, for errors.
+ * @throws CheckpointError for a missing tensor, one of another shape, or a number that no moment can be.
+ */
+export const momentsFrom = (
+  { name: kind, layout }: StateLayout,
+  tensors: ReturnType<typeof readSafetensors>["tensors"],
+  where: string,
+): Float32Array => {
+  const values = new Float32Array(layout.length);
+  for (const { name, shape, offset, size } of layout.parameters) {
+    const tensor = tensors.get(`${kind}.${name}`);
+    if (tensor === undefined || tensor.data.length !== size || tensor.shape.join() !== shape.join()) {
+      throw new CheckpointError({
+        where,
+        must: `the file must hold ${kind}.${name} with shape [${shape.join(", ")}]`,
+        got: tensor === undefined ? "no such tensor" : `[${tensor.shape.join(", ")}]`,
+      });
+    }
+    const bad = findBad(tensor.data, kind === "v" ? 0 : -Number.MAX_VALUE);
+    if (bad !== -1) {
+      throw new CheckpointError({
+        where,
+        must: `${kind}.${name} must hold finite numbers${kind === "v" ? " from 0" : ""}`,
+        got: `${tensor.data[bad]} at ${bad}`,
+      });
+    }
+    values.set(tensor.data, offset);
+  }
+  return values;
+};

@@ -1,0 +1,156 @@
+/** Saving a run whose folder cannot take it any more: it is deleted or replaced while the run trains, or its disk is full. */
+import { unlink } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { quotePath, quoteWord } from "../../core/text/shell-word.ts";
+import { writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { type Contents, makeFolders, removeEmptyFolders, replaceFile } from "../../io/files.node.ts";
+import type { Binding } from "../../io/manifest.ts";
+import { removeOwned } from "../../io/owned-folder.node.ts";
+import { folderNames } from "../folder-names.ts";
+
+/**
+ * Whether an error of writing comes from a deletion: a file is not there any more that was, or the rest of a checkpoint is
+ * not known as one, since its manifest went first.
+ */
+export const isOfDeletion = (error: unknown): boolean => {
+  const isWrapped = error instanceof CheckpointError;
+  if (isWrapped && error.cause === undefined) return true;
+  return systemErrorCode(isWrapped ? error.cause : error) === "ENOENT";
+};
+
+/** The files of a checkpoint, asked for again for each place that is tried. */
+type Files = () => Readonly<Record<string, Contents>>;
+
+/** A run, to be saved. */
+export interface RescuedRun {
+  readonly step: number;
+  /** Of the whole run. */
+  readonly steps: number;
+  /** Text of `run.json`. */
+  readonly description: string;
+  readonly run: Binding;
+  /** Files of the last checkpoint. */
+  readonly checkpoint: Files;
+  /** Further checkpoints by their folders' names, such as the best weights. */
+  readonly further: Readonly<Record<string, { readonly run: Binding; readonly files: Files }>>;
+  /** Other files, such as notes. */
+  readonly others: Files;
+}
+
+/** Makes a new folder. Resolves to it and the folders above that it made; undefined: the name is taken. */
+const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
+  makeFolders(path).then(
+    (made) => (made.includes(path) ? made : undefined),
+    (error: unknown) => {
+      if (systemErrorCode(error) === "EEXIST") return undefined;
+      throw error;
+    },
+  );
+
+/**
+ * Writes the run into the folder `refuge`, which is new.
+ * @param whole whether it fails if anything cannot be written; else all but the checkpoint may be missing.
+ * @returns the names of what is missing.
+ */
+const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Promise<readonly string[]> => {
+  const missing: string[] = [];
+  const tolerate = async (name: string, work: Promise<void>): Promise<void> => {
+    try {
+      await work;
+    } catch (error) {
+      if (whole) throw error;
+      missing.push(name);
+    }
+  };
+  await replaceFile(join(refuge, folderNames.description), subject.description);
+  await writeCheckpoint(join(refuge, folderNames.checkpoint), subject.checkpoint(), { run: subject.run });
+  for (const [name, contents] of Object.entries(subject.others())) {
+    await tolerate(name, replaceFile(join(refuge, name), contents));
+  }
+  for (const [name, { run, files }] of Object.entries(subject.further)) {
+    await tolerate(name, writeCheckpoint(join(refuge, name), files(), { run }));
+  }
+  return missing;
+};
+
+/** Removes what `writeTo` had written, and the folders that were made for it. */
+const removeBegun = async (refuge: string, { further, others }: RescuedRun, made: readonly string[]): Promise<void> => {
+  for (const name of [folderNames.checkpoint, ...Object.keys(further)]) {
+    await removeOwned(join(refuge, name)).catch(() => undefined);
+  }
+  for (const name of [folderNames.description, ...Object.keys(others())]) {
+    await unlink(join(refuge, name)).catch(() => undefined);
+  }
+  await removeEmptyFolders(made);
+};
+
+/** Most bytes of a folder's name, on most systems. */
+const maxNameBytes = 255;
+
+/** `name` with `ending`; shortened where that would be too long for a name. */
+const withEnding = (name: string, ending: string): string => {
+  let begin = "";
+  let bytes = Buffer.byteLength(ending);
+  for (const character of name) {
+    bytes += Buffer.byteLength(character);
+    if (bytes > maxNameBytes) break;
+    begin += character;
+  }
+  return begin + ending;
+};
+
+/** Folders to try, in order. */
+function* refugesOf(path: string): Generator<Generator<string>> {
+  const name = basename(path);
+  for (const place of [dirname(path), tmpdir(), homedir()]) {
+    yield (function* () {
+      for (let i = 1; i <= 100; i++) yield join(place, withEnding(name, `-rescued${i === 1 ? "" : `-${i}`}`));
+    })();
+  }
+}
+
+/** Saves the run in the first of `refuges` that is free. Resolves to undefined if it cannot be saved there. */
+const saveIn = async (
+  refuges: Iterable<string>,
+  subject: RescuedRun,
+  whole: boolean,
+): Promise<{ readonly refuge: string; readonly missing: readonly string[] } | undefined> => {
+  for (const refuge of refuges) {
+    let made: readonly string[] | undefined;
+    try {
+      // Only a folder that it has made itself.
+      made = await makeNew(refuge);
+      if (made !== undefined) return { refuge, missing: await writeTo(refuge, subject, whole) };
+    } catch {
+      if (made !== undefined) await removeBegun(refuge, subject, made);
+      return undefined;
+    }
+  }
+  return undefined;
+};
+
+/**
+ * Saves a run in a new folder: beside its own, among the system's temporary ones, or in the user's home; with all of its
+ * files where there is such a place.
+ * @param path of its own folder.
+ * @param fault that keeps it from being saved there.
+ * @returns the error to end the run with: the fault, and where it is saved.
+ */
+export const rescued = async (path: string, fault: CheckpointError, subject: RescuedRun): Promise<CheckpointError> => {
+  const { step, steps } = subject;
+  const { got = "an error" } = fault.details;
+  for (const whole of [true, false]) {
+    for (const refuges of refugesOf(resolve(path))) {
+      const saved = await saveIn(refuges, subject, whole);
+      if (saved === undefined) continue;
+      const { refuge, missing } = saved;
+      const without = missing.length === 0 ? "" : `, without ${missing.join(", ")}, which could not be written`;
+      const hint = step < steps ? `resume ${quoteWord(refuge)}` : `npx foretoken generate ${quotePath(refuge)}`;
+      return new CheckpointError({ ...fault.details, got: `${got}; saved in ${refuge} instead${without}`, hint });
+    }
+  }
+  return new CheckpointError({ ...fault.details, got: `${got}, and no other place to save in` });
+};

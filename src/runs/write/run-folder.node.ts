@@ -1,0 +1,153 @@
+import { readdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { earlierConfigs } from "../../config/extend.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { checkReplaceable, identityOf, recoverCheckpoint } from "../../io/checkpoint.node.ts";
+import { temporaryOf } from "../../io/files.node.ts";
+import { readJsonLines } from "../../io/jsonl.node.ts";
+import type { Lock } from "../../io/lock.node.ts";
+import { readManifest } from "../../io/owned-folder.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { stateLayouts } from "../../trainer/state.ts";
+import type { TrainEvent } from "../events.ts";
+import { folderNames } from "../folder-names.ts";
+import { type NotedEvent, parseNoted } from "../noted-events.ts";
+import { writeRecord } from "../record/record.node.ts";
+import { configHash } from "../same-config.node.ts";
+import type { RunStore } from "../store.ts";
+import type { RunSubject } from "./checkpoint-files.node.ts";
+import { keepBefore } from "./kept-checkpoints.node.ts";
+import { naming } from "./naming.node.ts";
+import { openNotes } from "./notes.node.ts";
+import { isOfDeletion } from "./rescue.node.ts";
+import { readRollback, writeRollback } from "./rollback.node.ts";
+import { bindingAt, openSaving } from "./saving.node.ts";
+import { openStory } from "./story.node.ts";
+
+/** A run's folder opened for writing. */
+export interface RunFolder extends Required<RunStore> {
+  /** Closes its files. Its lock is the caller's. */
+  close(): Promise<void>;
+}
+
+async function* notedEvents(path: string): AsyncGenerator<NotedEvent, void, undefined> {
+  for await (const line of readJsonLines(path)) {
+    const event = parseNoted(line);
+    if (event !== undefined) yield event;
+  }
+}
+
+/** Removes the temporary files of a killed process. */
+const removeLeftovers = async (folder: string): Promise<void> => {
+  const ours: readonly string[] = Object.values(folderNames);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const name = temporaryOf(entry.name);
+    if (entry.isFile() && name !== undefined && ours.includes(name)) await unlink(join(folder, entry.name));
+  }
+};
+
+/** Puts a run's folder in order, and opens what is written to at every step. */
+const openFiles = async (path: string, subject: RunSubject) => {
+  const { checkpoint, best, rollback, metrics } = folderNames;
+  await removeLeftovers(path);
+  for (const name of [checkpoint, best, rollback]) {
+    const folder = join(path, name);
+    // Now, and not only when there is something to save.
+    await checkReplaceable(folder);
+    const step = (await readManifest(folder))?.run?.step ?? 0;
+    await recoverCheckpoint(folder, name === checkpoint ? keepBefore(path, step, subject.keepLast) : undefined);
+  }
+  const noted = join(path, metrics);
+  const story = await openStory(path, subject, notedEvents(noted), await hasCheckpoint(join(path, checkpoint)));
+  return { story, notes: await openNotes(noted) };
+};
+
+/** Whether the files for people tell of such an event. */
+const isTold = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
+
+/**
+ * Opens an existing run's folder to continue writing to it.
+ * @param shown its path, as events show it.
+ * @param lock the folder's, which the caller releases after `close`.
+ * @param first whether the run has no notes yet.
+ * @param path resolved when the lock was taken, since the program may have changed its working directory.
+ */
+export const openRunFolder = async (
+  shown: string,
+  subject: RunSubject,
+  lock: Lock,
+  first: boolean,
+  path: string,
+): Promise<RunFolder> => {
+  const { config, tokenizer } = subject;
+  const rollback = join(path, folderNames.rollback);
+  const layouts = stateLayouts(config, tokenizer.vocabSize);
+  // The weights to go back to may be from before the run was extended.
+  const hashes = [config, ...earlierConfigs(config).map((earlier) => earlier.config)].map(configHash);
+  const identity = await identityOf(path);
+  // It may be deleted, or its disk unmounted, while a run goes on. If that is unknown, the folder counts as there: writing
+  // to it then gives the error.
+  const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
+  const { story, notes } = await openFiles(path, subject).catch(async (error: unknown) => {
+    if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
+    throw new CheckpointError({
+      where: shown,
+      must: "the run's folder must be writable, its notes regular files",
+      got: error instanceof Error ? error.message : String(error),
+      cause: error,
+    });
+  });
+  const place = { shown, path, notes, isHere, isTaken: lock.isTaken };
+  const saving = await openSaving(subject, place).catch(async (error: unknown) => {
+    await notes.close();
+    throw error;
+  });
+
+  /** Tries once more where a deletion went on meanwhile. */
+  const twice = (work: () => Promise<void>): Promise<void> =>
+    work().catch((error: unknown) => {
+      if (!isOfDeletion(error)) throw error;
+      return work();
+    });
+  /** Writes nothing into a folder that has replaced the run's: the next checkpoint finds the change. */
+  const unlessGone = async (work: () => Promise<void>): Promise<void> => {
+    if (!(await isHere())) return;
+    try {
+      await twice(work);
+    } catch (error) {
+      if (await isHere()) throw error;
+    }
+  };
+
+  return {
+    path: shown,
+    record: async (event) => {
+      // Without the `start` of a resumed run, its metrics equal those of an uninterrupted one.
+      if (event.type !== "start" || first) await naming(join(shown, folderNames.metrics), notes.append(event));
+      const told = isTold(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
+      await naming(join(shown, event.type === "sample" ? folderNames.samples : folderNames.readme), told);
+    },
+    saveCheckpoint: saving.save,
+    saveStart: saving.saveStart,
+    saveInNeed: saving.saveInNeed,
+    saveBest: (values, step) => twice(() => saving.saveBest(values, step)),
+    async saveRecord(name, chunks) {
+      await writeRecord(path, name, chunks);
+      return join(shown, name);
+    },
+    saveRollback: (point) =>
+      unlessGone(() =>
+        saving.saveRollback((folder) => writeRollback(folder, layouts, point, bindingAt(point.step, config))),
+      ),
+    async readRollback() {
+      await unlessGone(saving.makeRollbackAgain);
+      return readRollback(rollback, layouts, hashes);
+    },
+    async close() {
+      await notes.close();
+      await saving.close();
+    },
+  };
+};

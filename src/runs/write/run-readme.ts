@@ -1,0 +1,362 @@
+import type { RunConfig, TrainConfig } from "../../config/config.ts";
+import { extensionParts, longerSteps } from "../../config/extend.ts";
+import { presetOf } from "../../config/preset-of.ts";
+import type { RowKind } from "../../data/rows.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
+import { folderNames } from "../folder-names.ts";
+import {
+  bestEval,
+  isRising,
+  type NotedDone,
+  type NotedEval,
+  type NotedEvent,
+  type NotedStart,
+} from "../noted-events.ts";
+
+/** The events of a run so far, as far as its page shows them. */
+export interface RunStory {
+  start: NotedStart | undefined;
+  step: number;
+  readonly evals: NotedEval[];
+  /** Whether there is a checkpoint. */
+  saved: boolean;
+  sampled: boolean;
+  done: NotedDone | undefined;
+}
+
+export const newStory = (saved: boolean): RunStory => ({
+  start: undefined,
+  step: 0,
+  evals: [],
+  saved,
+  sampled: false,
+  done: undefined,
+});
+
+/** Adds an event. */
+export const goOn = (story: RunStory, event: NotedEvent): void => {
+  if (event.type !== "start") story.step = event.step;
+  switch (event.type) {
+    case "start":
+      // A resumed run sends some events again.
+      story.start ??= event;
+      break;
+    case "eval":
+      story.evals.push(event);
+      break;
+    case "sample":
+      story.sampled = true;
+      break;
+    case "checkpoint":
+      story.saved = true;
+      break;
+    case "done":
+      story.done = event;
+      break;
+    case "step":
+      break;
+  }
+};
+
+/** The facts on a page besides the events. */
+export interface ReadmeSubject {
+  readonly config: RunConfig;
+  /** Name of the text. */
+  readonly corpus: string;
+  /** Prompt of the samples. */
+  readonly prompt: string;
+  /** Directory of the weights that it began with; undefined if it drew its own. */
+  readonly initFrom?: string | undefined;
+  /** Number of checkpoints to keep, the last one included. */
+  readonly keepLast: number;
+  /** Whether the folder has the text. Default false. */
+  readonly keptText?: boolean;
+  /** Step of the weights in `best/`; null: there are none. Default that of the best evaluation, if one has kept any. */
+  readonly bestStep?: number | null | undefined;
+  /** Names of the folders of best weights that were set aside. Default none. */
+  readonly asides?: readonly string[];
+}
+
+const count = (value: number): string => Math.round(value).toLocaleString("en-US");
+const plural = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`;
+const loss = (value: number): string => value.toFixed(4);
+
+const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+
+/** Most rows of the table of losses: a long run's rows are thinned out evenly. */
+const mostRows = 20;
+
+const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
+  if (evals.length <= mostRows) return evals;
+  const last = evals.length - 1;
+  const kept = new Set(Array.from({ length: mostRows }, (_, i) => Math.round((i * last) / (mostRows - 1))));
+  return evals.filter((one, i) => kept.has(i) || one === best);
+};
+
+const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
+  if (evals.length === 0) return ["None has been measured yet."];
+  const best = bestEval(evals);
+  return [
+    row(["step", "validation", "training", "bits/byte", ""]),
+    "|---:|---:|---:|---:|---|",
+    ...shownEvals(evals, best).map((one) => {
+      const { step, valLoss, trainLoss, bitsPerByte } = one;
+      const training = trainLoss === null ? "" : loss(trainLoss);
+      const reasons = { begin: "before", interval: "", end: "" };
+      const mark = one === best ? "best" : reasons[one.reason];
+      return row([count(step), loss(valLoss), training, loss(bitsPerByte), mark]);
+    }),
+  ];
+};
+
+/** How the run ended. The page is not written between a run's last evaluation and the checkpoint after it. */
+const reasonOf = ({ evals, done }: RunStory, { steps }: TrainConfig): NotedDone["reason"] | undefined => {
+  const last = evals.at(-1);
+  return done?.reason ?? (last?.reason === "end" && last.step >= steps ? "finished" : undefined);
+};
+
+const state = (story: RunStory, train: TrainConfig): string => {
+  const { steps, patience } = train;
+  const so = `${count(story.step)} of ${count(steps)} steps`;
+  switch (reasonOf(story, train)) {
+    case "finished":
+      return `finished: ${so}`;
+    case "patience":
+      return `ended after ${so}: ${plural(patience, "evaluation")} without a better loss`;
+    case "interrupted":
+      return `interrupted after ${so}`;
+    case undefined:
+      return `not finished: ${so} when this page was written`;
+  }
+};
+
+const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig): string => {
+  const heads =
+    nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} of keys and values)`;
+  return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, context ${count(contextLength)}`;
+};
+
+/** How many documents a row has. */
+export const rowsInWords: Readonly<Record<RowKind, string>> = {
+  packed: "as many documents in a row as fit",
+  one: "one document in a row",
+};
+
+const plan = ({ model, train }: RunConfig): string => {
+  const { steps, batchSize, gradAccumSteps, optimizer, schedule, learningRate, seed, rows } = train;
+  const windows = batchSize * gradAccumSteps;
+  const tokens = `${count(windows)} × ${count(model.contextLength)} = ${count(windows * model.contextLength)} tokens`;
+  return [
+    rows === undefined
+      ? `${plural(steps, "step")} of ${tokens}`
+      : `${plural(steps, "step")} of at most ${tokens}, ${rowsInWords[rows]}`,
+    `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
+    ...(train.windows === "shuffled" ? ["each token once in a pass over the text"] : []),
+    `seed ${seed}`,
+  ].join("; ");
+};
+
+/** A word of a command, quoted for every shell. Line ends and tabs are written as the command reads them. */
+const quoted = (prompt: string): string => {
+  const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
+  return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
+};
+
+/** The last two names of a path: the rest of it may be nobody else's business. */
+const endOf = (path: string): string => path.split(/[\\/]/u).slice(-2).join("/");
+
+/** The weights that the run began with, and whether they are trained. */
+const origin = (
+  { model, lora }: RunConfig,
+  initFrom: string | undefined,
+): readonly (readonly [what: string, fact: string])[] => {
+  if (initFrom === undefined) return [];
+  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their place and hash`;
+  if (lora === undefined) return [["begun with", weights]];
+  const size = plural(loraLayout(model, lora).count, "parameter");
+  return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, beside the ${weights}`]];
+};
+
+/** The text, or the documents, with their sizes. */
+const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: RunConfig): string => {
+  if (start === undefined) return corpus;
+  const { trainTokens, valTokens, vocabSize, documents } = start;
+  const distinct = plural(vocabSize, tokenizer.kind === "char" ? "distinct character" : "distinct token");
+  if (documents === undefined) {
+    return `${corpus}: ${plural(trainTokens, "token")} to learn from, ${count(valTokens)} held out, ${distinct}`;
+  }
+  const part = (many: number, tokens: number, targets: number): string =>
+    `${count(many)} of ${count(tokens)} tokens, of which the loss counts ${count(targets)}`;
+  const { train, val, trainTargets, valTargets } = documents;
+  return `${corpus}: to learn from ${part(train, trainTokens, trainTargets)}; held out ${part(val, valTokens, valTargets)}; ${distinct}`;
+};
+
+const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): readonly string[] => {
+  const { start, evals } = story;
+  const best = bestEval(evals);
+  const preset = presetOf(config);
+  const extension = extensionParts(config.train);
+  const told: readonly (readonly [what: string, fact: string])[] = [
+    ["state", state(story, config.train)],
+    ...(preset === null ? [] : ([["preset", preset]] as const)),
+    ["model", `${start === undefined ? "" : `${plural(start.parameters, "parameter")}: `}${shape(config.model)}`],
+    ...origin(config, initFrom),
+    [config.train.rows === undefined ? "text" : "documents", textFact(start, corpus, config)],
+    ["plan", plan(config)],
+    ...(extension.length === 0 ? [] : ([["extended", extension.join("; ")]] as const)),
+    ...(start === undefined
+      ? []
+      : ([
+          ["begun on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
+          ...(initFrom === undefined
+            ? ([["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`]] as const)
+            : []),
+        ] as const)),
+    ...(best === undefined
+      ? []
+      : ([["best", `${loss(best.valLoss)} nats/token on what was held out, at step ${count(best.step)}`]] as const)),
+  ];
+  return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
+};
+
+/** Whether there are weights of the lowest loss. */
+const hasBest = ({ evals }: RunStory, { bestStep }: ReadmeSubject): boolean => bestStep !== null && evals.length > 0;
+
+/** Whether there are weights to write with. */
+const hasWeights = (story: RunStory, subject: ReadmeSubject): boolean => story.saved || hasBest(story, subject);
+
+const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
+  const { prompt, config } = subject;
+  const { saved } = story;
+  const chats = story.start?.documents?.chat === true;
+  const reason = reasonOf(story, config.train);
+  const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train.steps)}`;
+  const isOver = reason === "finished" || reason === "patience";
+  const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
+  return [
+    ...(isOver ? [] : [`npx foretoken train --resume .                 # ${going}`]),
+    ...(hasWeights(story, subject)
+      ? [
+          ...(chats
+            ? ["npx foretoken chat .                           # a conversation"]
+            : [
+                `npx foretoken generate . --prompt ${quoted(prompt)}`,
+                "npx foretoken generate . --interactive         # line by line",
+              ]),
+          `npx foretoken evaluate .                       # measure it${story.evals.length === 0 ? "" : " again"}`,
+        ]
+      : []),
+    ...(reason === "finished" && !isRising(story.evals)
+      ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
+      : []),
+    // Without this flag the commands take the weights with the lowest validation loss.
+    ...(saved && hasBest(story, subject)
+      ? [
+          `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # those of the last step, not the best`,
+        ]
+      : []),
+  ];
+};
+
+/** What a checkpoint is. */
+const formOf = ({ lora }: RunConfig): string =>
+  lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
+
+/** What `best/` has: other weights than those of the best evaluation where somebody has deleted these. */
+const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
+  typeof bestStep !== "number" || bestStep === bestEval(evals)?.step
+    ? "the weights with the lowest validation loss"
+    : `the best weights that are left, of step ${count(bestStep)}`;
+
+const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
+  const { config, keepLast, keptText = false, asides = [] } = subject;
+  return [
+    row(["file", "what it is"]),
+    "|---|---|",
+    row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
+    ...(keptText
+      ? [
+          config.train.rows === undefined
+            ? row(["`text.txt`", "the text, which was given as a string"])
+            : row(["`documents.jsonl`", "the documents, which were given as a list"]),
+        ]
+      : []),
+    row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
+    ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
+    ...(story.saved
+      ? [
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what going on needs:`]),
+          row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
+          row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
+          row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
+          ...(keepLast > 1
+            ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
+            : []),
+        ]
+      : []),
+    ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
+    ...(config.lora === undefined
+      ? []
+      : [row(["`base/`", "the model that the adapters are for, where it could be kept: it may be trained further"])]),
+    ...asides.map((name) =>
+      row([`\`${name}/\``, "the best weights of a continuation that the run has left; until it has the same again"]),
+    ),
+    ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
+      ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
+      : []),
+  ];
+};
+
+/** Loads the weights that the commands take. */
+const python = (story: RunStory, subject: ReadmeSubject): string => {
+  const { lora } = subject.config;
+  const folder = hasBest(story, subject) ? folderNames.best : folderNames.checkpoint;
+  if (lora !== undefined) {
+    return `from peft import AutoPeftModelForCausalLM
+model = AutoPeftModelForCausalLM.from_pretrained("${folder}")`;
+  }
+  return `from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained("${folder}")
+tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
+};
+
+/** Mark of a page that may be overwritten. */
+export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
+
+/** A file's name may have line ends and terminal codes. */
+const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
+
+/** The page that explains a run's folder, in Markdown: a function of the configuration and the events. */
+export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
+  const subject = { ...given, corpus: inOneLine(given.corpus) };
+  const sh = commands(story, subject);
+  const { config } = subject;
+  const packageName = config.lora === undefined ? "transformers" : "peft";
+  return [
+    `# A language model of ${subject.corpus}`,
+    "",
+    readmeMark,
+    "",
+    subject.config.train.rows === undefined
+      ? "Foretoken trained it, or is training it, to predict the next token of this text."
+      : "Foretoken trained it, or is training it, to predict the next token of these documents; of conversations, of the answers.",
+    "",
+    ...facts(story, subject),
+    "",
+    "## Losses",
+    "",
+    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps before.`,
+    "",
+    ...lossesTable(story.evals),
+    ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
+    ...(hasWeights(story, subject)
+      ? ["", `In Python, with the package ${packageName}:`, "", "```python", python(story, subject), "```"]
+      : []),
+    "",
+    "## Files",
+    "",
+    ...files(story, subject),
+    "",
+  ].join("\n");
+};

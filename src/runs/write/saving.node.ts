@@ -1,0 +1,207 @@
+/** Saving a run: in its folder, or elsewhere if that cannot be. */
+
+import { join } from "node:path";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { writeCheckpoint } from "../../io/checkpoint.node.ts";
+import { isRegularFile, replaceFile } from "../../io/files.node.ts";
+import type { Binding } from "../../io/manifest.ts";
+import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
+import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
+import type { ReadValues } from "../../models/arena.ts";
+import { descriptionText } from "../description.node.ts";
+import { folderNames } from "../folder-names.ts";
+import { configHash } from "../same-config.node.ts";
+import type { SavedState } from "../store.ts";
+import { dropWrittenAgain } from "./best-aside.node.ts";
+import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
+import { type HeldCheckpoint, holdCheckpoint, holdFiles } from "./held-files.node.ts";
+import { keepBefore, prune } from "./kept-checkpoints.node.ts";
+import { naming } from "./naming.node.ts";
+import type { Notes } from "./notes.node.ts";
+import { isOfDeletion, type RescuedRun, rescued } from "./rescue.node.ts";
+
+/** A run's folder, to save in. */
+export interface SavingPlace {
+  /** Its path, as events show it. */
+  readonly shown: string;
+  /** Its absolute path. */
+  readonly path: string;
+  readonly notes: Notes;
+  /** Whether the folder is still the opened one. */
+  isHere(): Promise<boolean>;
+  /** Whether another process has the folder's lock by now. */
+  isTaken(): Promise<boolean>;
+}
+
+/** Saves a run. */
+export interface Saving {
+  /** Returns the checkpoint's directory. @throws CheckpointError that says where the run is saved instead. */
+  save(state: SavedState): Promise<string>;
+  /** As `save`, but nothing is trained yet that another place could keep. */
+  saveStart(state: SavedState): Promise<void>;
+  /** Saves a run that ends with an error. Resolves to the error that says where it is saved instead; null: it is saved here. */
+  saveInNeed(state: SavedState): Promise<CheckpointError | null>;
+  saveBest(values: ReadValues, step: number): Promise<void>;
+  /** Replaces the point to go back to. `write` writes it into a folder. */
+  saveRollback(write: (folder: string) => Promise<void>): Promise<void>;
+  /** Makes the point to go back to again, if it was deleted. */
+  makeRollbackAgain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a checkpoint's manifest says of the run. */
+export const bindingAt = (step: number, config: unknown): Binding => ({ step, config: configHash(config) });
+
+const ignoreSystemError = (error: unknown): void => {
+  if (systemErrorCode(error) === undefined) throw error;
+};
+
+/** Prepares for saving. Files that nobody could write again are held open from now on. */
+export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
+  const { config, keepLast, keptMore = false } = subject;
+  const { shown, path, notes, isHere, isTaken } = place;
+  const { text, valText, documents, valDocuments } = folderNames;
+  const checkpoint = join(path, folderNames.checkpoint);
+  const best = join(path, folderNames.best);
+  const rollback = join(path, folderNames.rollback);
+  const description = join(path, folderNames.description);
+  /** Of texts that were given, this may be the only copy. */
+  const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
+  const heldBest = await holdCheckpoint(best);
+  const heldRollback = await holdCheckpoint(rollback);
+  /** The last checkpoint that this process has found or written. */
+  let known = (await readManifest(checkpoint))?.run ?? null;
+
+  /** @throws CheckpointError if another process has saved in the folder: its work is not replaced. */
+  const checkOwn = async (): Promise<void> => {
+    const must = "no other process may save in the run's folder while it trains";
+    if (await isTaken()) {
+      throw new CheckpointError({ where: join(shown, folderNames.lock), must, got: "the lock of another process" });
+    }
+    const found = (await readManifest(checkpoint))?.run ?? null;
+    if (found === null || (found.step === known?.step && found.config === known.config)) return;
+    throw new CheckpointError({
+      where: join(shown, folderNames.checkpoint),
+      must,
+      got: `a checkpoint of step ${found.step} that this one has not written`,
+    });
+  };
+  /** Makes a checkpoint again of which files were deleted, if nobody else has the name. */
+  const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promise<void> => {
+    const run = await held.run();
+    if (run === null || (await holdsAllFiles(folder))) return;
+    if (!["nothing", "an empty folder", "ours"].includes(await occupantOf(folder))) return;
+    await writeCheckpoint(folder, held.contents(), { run, makeParents: false });
+    await held.renew();
+  };
+  /** Makes files again that somebody has deleted: the description, the notes, the weights that are not written at every save. */
+  const makeAgain = async (): Promise<void> => {
+    if (!(await isRegularFile(description))) {
+      await naming(join(shown, folderNames.description), replaceFile(description, descriptionText(subject)));
+    }
+    await naming(join(shown, folderNames.metrics), notes.makeAgain());
+    await makeCheckpointAgain(best, heldBest);
+    await makeCheckpointAgain(rollback, heldRollback);
+  };
+
+  const faulty = (got: string): CheckpointError =>
+    new CheckpointError({ where: path, must: "the run's folder must stay in its place while it trains", got });
+  /** Saves in the run's folder. Resolves to what hinders it, such as that somebody deletes it meanwhile. */
+  const faultOfSaving = async (state: SavedState): Promise<CheckpointError | undefined> => {
+    const { step } = state.progress;
+    const run = bindingAt(step, config);
+    const gone = faulty("no such folder any more");
+    if (!(await isHere())) return gone;
+    try {
+      await checkOwn();
+      await makeAgain();
+      await naming(join(shown, folderNames.metrics), notes.flush());
+      const keep = keepBefore(path, step, keepLast);
+      await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
+      known = run;
+      // If only one is kept, others beside it are the user's own copies. Those that cannot be removed wait for the next time.
+      if (keepLast > 1 || keptMore) await prune(path, step, keepLast, config).catch(ignoreSystemError);
+    } catch (error) {
+      if (!(await isHere())) return gone;
+      if (error instanceof CheckpointError) return error;
+      if (systemErrorCode(error) === undefined) throw error;
+      const got = error instanceof Error ? error.message : String(error);
+      const must = "the run's folder must be writable while it trains";
+      return new CheckpointError({ where: shown, must, got, cause: error });
+    }
+    if (!(await isHere())) return gone;
+    const isWhole = (await isRegularFile(description)) && (await holdsAllFiles(checkpoint));
+    return isWhole ? undefined : faulty("files that are deleted while they are written");
+  };
+
+  /** The best weights and the point to go back to, as far as they can be had: they are those of the state, or held open. */
+  const furtherOf = async ({ progress, weights }: SavedState): Promise<RescuedRun["further"]> => {
+    const { step, best: measured } = progress;
+    const [bestRun, rollbackRun] = [await heldBest.run(), await heldRollback.run()];
+    const isNow = measured?.step === step;
+    return {
+      ...(isNow ? { best: { run: bindingAt(step, config), files: () => weightFiles(subject, weights.read) } } : {}),
+      ...(!isNow && bestRun !== null && bestRun.step === measured?.step
+        ? { best: { run: bestRun, files: () => heldBest.contents() } }
+        : {}),
+      ...(rollbackRun === null ? {} : { rollback: { run: rollbackRun, files: () => heldRollback.contents() } }),
+    };
+  };
+  let ending: Promise<CheckpointError> | undefined;
+  const saveElsewhere = (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
+    const { progress } = state;
+    const saving = async (): Promise<CheckpointError> => {
+      const further = await furtherOf(state);
+      // Without the best weights, the next evaluation begins anew.
+      const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
+      return rescued(path, fault, {
+        step: progress.step,
+        steps: config.train.steps,
+        description: descriptionText(subject),
+        run: bindingAt(progress.step, config),
+        checkpoint: () => checkpointFiles(subject, { ...state, progress: going }),
+        further,
+        others: () => ({ ...texts.contents(), [folderNames.metrics]: notes.contents() }),
+      });
+    };
+    ending ??= saving();
+    return ending;
+  };
+
+  const saveInNeed = async (state: SavedState): Promise<CheckpointError | null> => {
+    const first = await faultOfSaving(state);
+    // A deletion that went on meanwhile may be over.
+    const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
+    return fault === undefined ? null : saveElsewhere(state, fault);
+  };
+
+  return {
+    async save(state) {
+      const error = await saveInNeed(state);
+      if (error !== null) throw error;
+      return join(shown, folderNames.checkpoint);
+    },
+    async saveStart(state) {
+      const fault = await faultOfSaving(state);
+      if (fault !== undefined) throw fault;
+    },
+    saveInNeed,
+    async saveBest(values, step) {
+      if (!(await isHere())) throw faulty("no such folder any more");
+      await checkOwn();
+      const run = bindingAt(step, config);
+      await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });
+      await heldBest.renew();
+      await dropWrittenAgain(path).catch(ignoreSystemError);
+    },
+    async saveRollback(write) {
+      await write(rollback);
+      await heldRollback.renew();
+    },
+    makeRollbackAgain: () => makeCheckpointAgain(rollback, heldRollback),
+    async close() {
+      for (const held of [texts, heldBest, heldRollback]) await held.close();
+    },
+  };
+};

@@ -1,0 +1,105 @@
+/** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { RunConfig } from "../../config/config.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { readRegularFile } from "../../core/system/regular-file.node.ts";
+import { openToAppend, replaceFile, writeAll } from "../../io/files.node.ts";
+import { readManifest } from "../../io/owned-folder.node.ts";
+import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import type { TrainEvent } from "../events.ts";
+import { folderNames } from "../folder-names.ts";
+import type { NotedEvent, NotedSample } from "../noted-events.ts";
+import type { RunData } from "../run-schemas.ts";
+import { asidesIn } from "./best-aside.node.ts";
+import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
+
+/** The run that the files are about. */
+export interface StorySubject {
+  readonly config: RunConfig;
+  readonly data: Pick<RunData, "name" | "prompt" | "initFrom" | "kept">;
+  readonly keepLast: number;
+}
+
+const sampleMark = "--- step ";
+const sampleText = ({ step, prompt, text }: NotedSample): string => `${sampleMark}${step} ---\n${prompt}${text}\n\n`;
+
+/** The first bytes of a file are enough to recognise it. */
+const maxPageBytes = 2 ** 24;
+
+/** Whether `path` may be overwritten: it does not exist, `isOurs` recognises it, or a power failure has emptied it. */
+const mayWrite = async (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
+  readRegularFile(path, { maxBytes: maxPageBytes }).then(
+    (bytes) => {
+      const text = new TextDecoder().decode(bytes);
+      return isOurs(text) || /^\0*$/u.test(text);
+    },
+    (error: unknown) => systemErrorCode(error) === "ENOENT",
+  );
+
+const append = async (path: string, text: string): Promise<void> => {
+  const file = await openToAppend(path);
+  try {
+    await writeAll(file, new TextEncoder().encode(text));
+  } finally {
+    await file.close();
+  }
+};
+
+/** Writes the events down for people. */
+export interface Story {
+  tell(event: TrainEvent): Promise<void>;
+}
+
+/**
+ * Opens the files for people in a run's folder.
+ * @param past the earlier events, in order.
+ * @param saved whether there is a checkpoint.
+ */
+export const openStory = async (
+  folder: string,
+  { config, data, keepLast }: StorySubject,
+  past: AsyncIterable<NotedEvent>,
+  saved: boolean,
+): Promise<Story> => {
+  const story = newStory(saved);
+  const subject = {
+    config,
+    corpus: data.name,
+    prompt: data.prompt,
+    keepLast,
+    initFrom: data.initFrom?.path,
+    keptText: data.kept === true,
+  };
+  const page = join(folder, folderNames.readme);
+  const samples = join(folder, folderNames.samples);
+  const written: string[] = [];
+  for await (const event of past) {
+    goOn(story, event);
+    if (event.type === "sample") written.push(sampleText(event));
+  }
+  const ownsSamples = await mayWrite(samples, (text) => text.startsWith(sampleMark));
+  if (ownsSamples && written.length > 0) await replaceFile(samples, written.join(""));
+  else if (ownsSamples) {
+    await unlink(samples).catch((error: unknown) => {
+      if (systemErrorCode(error) !== "ENOENT") throw error;
+    });
+  }
+  return {
+    async tell(event) {
+      if (event.type === "estimate" || event.type === "profile") return;
+      if (event.type === "overfitting" || event.type === "nonfinite") return;
+      goOn(story, event);
+      if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
+      // A kill after a better evaluation must not leave a page that tells of another best loss than the notes.
+      const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
+      const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
+      const isPage = (text: string): boolean => text.includes(readmeMark);
+      if (!isDue || !(await mayWrite(page, isPage))) return;
+      const best = join(folder, folderNames.best);
+      const bestStep = (await hasCheckpoint(best)) ? (await readManifest(best))?.run?.step : null;
+      const asides = (await asidesIn(folder)).map(({ name }) => name).sort();
+      await replaceFile(page, runReadme(story, { ...subject, bestStep, asides }));
+    },
+  };
+};

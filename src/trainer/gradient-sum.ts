@@ -1,0 +1,128 @@
+/**
+ * The gradients of a step's passes, added in a fixed order: along a binary tree over their numbers. Passes [from, to)
+ * are the sum of two halves, of which the first has the odd one. So the bits of a step depend neither on how its passes
+ * are grouped into micro-batches nor on how many machines share them, as long as each has a whole branch of the tree:
+ * 2ᵏ machines have its 2ᵏ branches of depth k.
+ */
+import type { Storage } from "../backend/backend.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
+import { createGradients, type Gradients } from "../models/gradients.ts";
+import { type Model, trainedPart } from "../models/model.ts";
+import type { Range } from "../models/pieces.ts";
+
+/** The pass that the second half of [from, to) begins with. */
+export const middleOf = (from: number, to: number): number => from + Math.ceil((to - from) / 2);
+
+/** Number of gradient arrays for a sum of `count` passes: ⌊log₂ count⌋ + 1. */
+export const arraysOfSum = (count: number): number => 32 - Math.clz32(count);
+
+/**
+ * Computes the gradient of pass `number` into `gradients`; returns its part of the loss. Passes come in order.
+ * @param onComplete for the last pass: may be called for elements of `gradients` that are complete before the pass has ended.
+ */
+export type GradientOfPass = (
+  number: number,
+  gradients: Gradients,
+  onComplete?: (range: Range) => void,
+) => Promise<number>;
+
+/** Sum of the passes' gradients. */
+export interface GradientSum {
+  /** The sum, when it is complete. */
+  readonly total: Gradients;
+  /** All arrays that gradients are written to. */
+  readonly storages: readonly Storage[];
+  /**
+   * Computes the sum over passes [from, to); returns the sum of their parts of the loss, added along the same tree.
+   * @param onComplete called for elements of `total` that are complete while the last pass still computes others; never twice
+   *   for one.
+   */
+  add(from: number, to: number, gradientOf: GradientOfPass, onComplete?: (range: Range) => void): Promise<number>;
+  close(): void;
+}
+
+/** Memory for the sum of `count` passes' gradients. If it fails, nothing stays allocated. */
+export const createGradientSum = (model: Model, count: number): GradientSum => {
+  const { backend } = model;
+  const { layout } = trainedPart(model);
+  const arrays: Gradients[] = [];
+  const close = (): void => {
+    for (const one of arrays.splice(0).reverse()) one.close();
+  };
+  closeOnError(close, () => {
+    while (arrays.length < arraysOfSum(count)) arrays.push(createGradients(model));
+  });
+  const arrayAt = (depth: number): Gradients => {
+    const array = arrays[depth];
+    if (array === undefined) throw new Error(`a sum of ${count} passes has no array ${depth}`);
+    return array;
+  };
+  const storages = arrays.map(({ arena }) => arena.storage);
+
+  /** Adds elements of `other`, array `depth` + 1, to array `depth`. */
+  const addUp = (depth: number, other: Storage, { from, to }: Range): void => {
+    const y = { storage: arrayAt(depth).arena.storage, offset: from };
+    backend.run("add", { a: y, b: { storage: other, offset: from }, y, n: to - from });
+  };
+
+  /**
+   * Sums [from, to) in array `depth`: the first half is made there too, so only second halves take one more array.
+   * @param ofLast given for the branch with the last pass, whose elements may be added up before others.
+   */
+  const addBranch = async (
+    from: number,
+    to: number,
+    depth: number,
+    gradientOf: GradientOfPass,
+    ofLast?: LastPass,
+  ): Promise<number> => {
+    if (to - from === 1) return gradientOf(from, arrayAt(depth), ofLast?.onComplete(depth));
+    const middle = middleOf(from, to);
+    const first = await addBranch(from, middle, depth, gradientOf);
+    const second = await addBranch(middle, to, depth + 1, gradientOf, ofLast);
+    const { storage } = arrayAt(depth + 1).arena;
+    for (const range of ofLast?.left() ?? [{ from: 0, to: layout.length }]) addUp(depth, storage, range);
+    return first + second;
+  };
+
+  /** Elements of the last pass on their way up, to the sum of all passes. */
+  const lastPass = (tell: (range: Range) => void): LastPass => {
+    const told: Range[] = [];
+    return {
+      onComplete: (depth) => (range) => {
+        // Of the array under way as it is: what `arena` would fill with zeros is still to be computed.
+        for (let up = depth - 1; up >= 0; up--) addUp(up, storages[up + 1] as Storage, range);
+        told.push(range);
+        tell(range);
+      },
+      left: () => gapsBetween(told, layout.length),
+    };
+  };
+
+  return {
+    total: arrayAt(0),
+    storages,
+    add: (from, to, gradientOf, onComplete) =>
+      addBranch(from, to, 0, gradientOf, onComplete === undefined ? undefined : lastPass(onComplete)),
+    close,
+  };
+};
+
+interface LastPass {
+  /** Takes elements that are complete in array `depth`. */
+  onComplete(depth: number): (range: Range) => void;
+  /** The elements that have not been taken. */
+  left(): readonly Range[];
+}
+
+/** What of [0, length) is in none of the ranges, which do not overlap. */
+const gapsBetween = (ranges: readonly Range[], length: number): readonly Range[] => {
+  const gaps: Range[] = [];
+  let at = 0;
+  for (const { from, to } of [...ranges].sort((one, other) => one.from - other.from)) {
+    if (from > at) gaps.push({ from: at, to: from });
+    at = to;
+  }
+  if (at < length) gaps.push({ from: at, to: length });
+  return gaps;
+};

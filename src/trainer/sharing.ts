@@ -1,0 +1,210 @@
+/**
+ * How a team shares a trainer's arrays. Gradients are summed where they are owned, while the backward pass still computes others
+ * (reduce-scatter); each machine keeps the moments of what it owns alone, and updates that (ZeRO-1: Rajbhandari et al. 2020, "ZeRO:
+ * Memory Optimizations Toward Training Trillion Parameter Models"); then all get the new weights (all-gather).
+ */
+import type { Backend, Storage } from "../backend/backend.ts";
+import type { ArenaLayout, ReadValues } from "../models/arena.ts";
+import { normOf, sumsOfSquares } from "../models/gradients.ts";
+import { piecesOfLayout, type Range } from "../models/pieces.ts";
+import type { OptimizerConfig } from "../optim/config.ts";
+import type { PartOfState } from "../optim/optimizer.ts";
+import { heldRanges, type Stretch, stretchesOf } from "../optim/stretches.ts";
+import { type Bucket, bucketsOf, ownersOf } from "./owners.ts";
+import type { OwnedRange, Team } from "./team.ts";
+
+/** A trainer's arrays in a team. */
+export interface Sharing {
+  /** What this machine updates. */
+  readonly stretches: readonly Stretch[];
+  /** Elements of this machine's sum of gradients that will not change any more: their sum over the team may begin. */
+  complete(range: Range): void;
+  /** Waits for the sums over the team. All elements are complete by then. */
+  summed(): Promise<void>;
+  /** The length of the gradient, as of `Gradients`: same bits. */
+  norm(): Promise<number>;
+  /** Fills the weights, or the gradients, that others own with theirs. */
+  gather(storage: Storage): Promise<void>;
+  /** To be called when this machine has failed, before the arrays are freed: nobody writes to them then. */
+  giveUp(): Promise<void>;
+  /** Reads an array of the optimizer's state on all machines at once. */
+  reader(part: PartOfState): ReadValues;
+}
+
+/** Elements of the state that are read at a time: a message of MPI has a limit, and so has memory. */
+const readAtATime = 2 ** 22;
+
+/** Buckets that are copied at a time, where the backend does not show its memory. */
+const mostCopies = 4;
+
+/** Begins pieces of work one after the other, so in the same order on all machines, when fewer than `most` are under way. */
+const inOrder = (most: number): ((begin: () => Promise<{ readonly ended: Promise<void> }>) => Promise<void>) => {
+  let last: Promise<unknown> = Promise.resolve();
+  const underWay: Promise<void>[] = [];
+  return (begin) => {
+    const begun = last.then(async () => {
+      while (underWay.length >= most) await underWay.shift();
+      const { ended } = await begin();
+      underWay.push(ended);
+      return { ended };
+    });
+    last = begun;
+    return begun.then(({ ended }) => ended);
+  };
+};
+
+const widthOf = ({ from, to }: Range): number => to - from;
+
+/** @param gradients this machine's sums. */
+export const createSharing = (
+  team: Team,
+  backend: Backend,
+  layout: ArenaLayout,
+  config: OptimizerConfig,
+  gradients: Storage,
+): Sharing => {
+  const { rank, size } = team;
+  const pieces = piecesOfLayout(layout);
+  const owners = ownersOf(layout, config, size);
+  const buckets = bucketsOf(layout, owners);
+  const ownPieces = pieces.filter((_, number) => owners[number] === rank);
+  const heldBy = Array.from({ length: size }, (_, machine) =>
+    heldRanges(stretchesOf(layout, config, (_, number) => owners[number] === machine)),
+  );
+
+  /** The memory of the arrays that are shared: made once, since the engine counts each view as so many bytes taken. */
+  const shown = new Map<Storage, Float32Array | null>();
+  const memoryOf = (storage: Storage): Float32Array | null => {
+    const known = shown.get(storage);
+    if (known !== undefined) return known;
+    const memory = backend.view?.(storage);
+    const found = memory instanceof Float32Array ? memory : null;
+    shown.set(storage, found);
+    return found;
+  };
+
+  const beginCopy = inOrder(mostCopies);
+
+  /** What is under way. An error is thrown where it is waited for. */
+  const underWay = new Set<Promise<void>>();
+  const noted = (work: Promise<void>): Promise<void> => {
+    underWay.add(work);
+    const ended = (): void => {
+      underWay.delete(work);
+    };
+    work.then(ended, ended);
+    return work;
+  };
+
+  /**
+   * Shares a bucket of `storage`: its memory itself where the backend shows it, at once, while kernels write elsewhere; else a
+   * copy.
+   * @param taken whose elements come from others.
+   */
+  const share = (
+    storage: Storage,
+    { from: first, to, ranges }: Bucket,
+    carry: Team["allGather"],
+    taken: (range: OwnedRange) => boolean,
+  ): Promise<void> => {
+    const shown = memoryOf(storage);
+    if (shown !== null) return noted(carry(shown, ranges));
+    const copied = async (): Promise<{ readonly ended: Promise<void> }> => {
+      const copy = (await backend.read(storage, first, to - first)) as Float32Array;
+      const shifted = ranges.map(({ from, to, owner }) => ({ from: from - first, to: to - first, owner }));
+      const ended = carry(copy, shifted).then(() => {
+        for (const range of shifted.filter(taken)) {
+          backend.write(storage, copy.subarray(range.from, range.to), first + range.from);
+        }
+      });
+      return { ended };
+    };
+    return noted(beginCopy(copied));
+  };
+
+  const isOwn = ({ owner }: OwnedRange): boolean => owner === rank;
+  const sum = (bucket: Bucket, urgent: boolean): Promise<void> =>
+    share(gradients, bucket, (array, ranges) => team.reduceScatter(array, ranges, urgent), isOwn);
+
+  /** Elements of each bucket that are not complete yet, gaps between parameters aside. */
+  const parameters = layout.parameters.map(({ offset, size }) => ({ from: offset, to: offset + size }));
+  const overlapOf = (one: Range, other: Range): number =>
+    Math.max(0, Math.min(one.to, other.to) - Math.max(one.from, other.from));
+  const whole = buckets.map((bucket) => parameters.reduce((all, one) => all + overlapOf(one, bucket), 0));
+  let left = [...whole];
+  let begun: Promise<void>[] = [];
+
+  /** Begins the sums of the buckets that are complete, in their order: the same on all machines. */
+  const beginSums = (urgent: boolean, isComplete: (bucket: number) => boolean): void => {
+    while (begun.length < buckets.length && isComplete(begun.length)) {
+      begun.push(sum(buckets[begun.length] as Bucket, urgent));
+    }
+  };
+
+  /** Reads elements of an array of the state into `values`. */
+  const readShared = async (
+    { name, storage, held }: PartOfState,
+    asked: Range,
+    values: Float32Array,
+  ): Promise<void> => {
+    for (const range of held) {
+      const part = overlap(range, asked);
+      if (part === null) continue;
+      const own = await backend.read(storage, range.at + part.from - range.from, widthOf(part));
+      values.set(own as Float32Array, part.from - asked.from);
+    }
+    const ranges = heldBy.flatMap((by, owner) =>
+      by[name].flatMap((range) => {
+        const part = overlap(range, asked);
+        return part === null ? [] : [{ from: part.from - asked.from, to: part.to - asked.from, owner }];
+      }),
+    );
+    await team.allGather(values, ranges);
+  };
+
+  return {
+    stretches: stretchesOf(layout, config, (_, number) => owners[number] === rank),
+    complete(range) {
+      for (const [i, bucket] of buckets.entries()) left[i] = (left[i] ?? 0) - overlapOf(range, bucket);
+      beginSums(false, (bucket) => left[bucket] === 0);
+    },
+    async summed() {
+      beginSums(true, () => true);
+      const all = begun;
+      begun = [];
+      left = [...whole];
+      await Promise.all(all);
+    },
+    async norm() {
+      const own = Float32Array.from(await sumsOfSquares(backend, gradients, ownPieces));
+      const sums = new Float32Array(pieces.length);
+      let next = 0;
+      for (const [number, owner] of owners.entries()) if (owner === rank) sums[number] = own[next++] ?? Number.NaN;
+      await team.allGather(
+        sums,
+        owners.map((owner, number) => ({ from: number, to: number + 1, owner })),
+      );
+      return normOf(sums);
+    },
+    async gather(storage) {
+      await Promise.all(buckets.map((bucket) => share(storage, bucket, team.allGather, (range) => !isOwn(range))));
+    },
+    async giveUp() {
+      team.giveUp();
+      await Promise.allSettled(underWay);
+    },
+    reader: (part) => async (offset, length) => {
+      const values = new Float32Array(length);
+      for (let from = 0; from < length; from += readAtATime) {
+        const to = Math.min(from + readAtATime, length);
+        await readShared(part, { from: offset + from, to: offset + to }, values.subarray(from, to));
+      }
+      return values;
+    },
+  };
+};
+
+const overlap = (one: Range, other: Range): Range | null => {
+  const [from, to] = [Math.max(one.from, other.from), Math.min(one.to, other.to)];
+  return from < to ? { from, to } : null;
+};

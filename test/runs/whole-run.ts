@@ -1,0 +1,50 @@
+/** A run that tests of its folder compare with: small, on the reference backend, in a folder that is removed after them. */
+import { beforeAll, expect } from "vitest";
+import type { RunConfig } from "#foretoken/config/config.js";
+import type { PartialConfig } from "#foretoken/config/merge.js";
+import type { TrainEvent } from "#foretoken/runs/events.js";
+import { train } from "#foretoken/train/train.node.js";
+import { collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+
+export type TrainChanges = NonNullable<PartialConfig<RunConfig>["train"]>;
+
+export const failure = async (work: Promise<unknown>): Promise<Error> => {
+  const error = await work.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(Error);
+  return error as Error;
+};
+
+export const resume = (path: string, more: object = {}): Promise<readonly TrainEvent[]> =>
+  collect(train({ resume: path, backend: "reference", ...more }));
+
+export const useWholeRun = () => {
+  const { newPath, writeText } = useFolder();
+  const run = {
+    data: "",
+    /** Twelve steps, evaluations at 5, 10 and 12, checkpoints at 4, 8 and 12. */
+    whole: "",
+  };
+  const options = (out: string, changes: TrainChanges = {}) =>
+    ({
+      preset: "book",
+      config: { ...smallRun, train: { ...smallRun.train, ...changes } },
+      data: run.data,
+      out,
+      backend: "reference",
+      finalSampleTokens: 3,
+    }) as const;
+
+  beforeAll(async () => {
+    run.data = await writeText(wordsText("trust", 300));
+    run.whole = newPath();
+    await collect(train(options(run.whole)));
+  });
+
+  /** Ends a run like a kill, in the middle of the work after the event. */
+  const killedAt = async (out: string, type: string, step: number, changes?: TrainChanges): Promise<void> => {
+    for await (const event of train(options(out, changes))) {
+      if (event.type === type && "step" in event && event.step === step) break;
+    }
+  };
+  return { newPath, writeText, run, options, killedAt };
+};

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
+import { createDecoder } from "#foretoken/generate/decoder.js";
+import { freshModel } from "#foretoken/models/model.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { createTrainer } from "#foretoken/trainer/trainer.js";
+import { smallMuonRun } from "../support/runs.ts";
+
+const vocabSize = 20;
+const config = resolveConfig("shakespeare", [smallMuonRun]);
+
+/** `backend`, whose memory is enough for `most` storages more. */
+const withRoomFor = (most: number, backend: Backend): Backend => {
+  let taken = 0;
+  return {
+    ...backend,
+    alloc(dtype, length) {
+      if (taken++ === most) throw new ConfigError({ where: "memory", must: "must suffice" });
+      return backend.alloc(dtype, length);
+    },
+  };
+};
+
+/** Makes something in ever more memory until it succeeds; returns the number of failures. */
+const failures = async (make: (backend: Backend) => { close(): void }): Promise<number> => {
+  const backend = await openReference();
+  try {
+    for (let failed = 0; ; failed++) {
+      try {
+        make(withRoomFor(failed, backend)).close();
+        return failed;
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigError);
+        expect(backend.bytesInUse()).toBe(0);
+      }
+    }
+  } finally {
+    expect(backend.bytesInUse()).toBe(0);
+    await backend.close();
+  }
+};
+
+test("a trainer for which memory does not suffice leaves none taken", async () => {
+  // Weights, two tables of angles, gradients of two passes, two moments and a flag, a direction and four scratch
+  // matrices.
+  expect(await failures((backend) => createTrainer(backend, config, vocabSize, new Int32Array(100)))).toBe(13);
+});
+
+test("a decoder for which memory does not suffice leaves none taken", async () => {
+  const opened = await openReference();
+  const model = freshModel(opened, config.model, vocabSize, 1);
+  const before = opened.bytesInUse();
+  for (let layers = 0; layers < config.model.nLayer; layers++) {
+    expect(() => createDecoder({ ...model, backend: withRoomFor(layers, opened) })).toThrow(ConfigError);
+    expect(opened.bytesInUse()).toBe(before);
+  }
+  model.close();
+  await opened.close();
+});
