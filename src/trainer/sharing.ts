@@ -10,6 +10,7 @@ import { piecesOfLayout, type Range } from "../models/pieces.ts";
 import type { OptimizerConfig } from "../optim/config.ts";
 import type { PartOfState } from "../optim/optimizer.ts";
 import { heldRanges, type Stretch, stretchesOf } from "../optim/stretches.ts";
+import { createCarrier } from "./carrier.ts";
 import { type Bucket, bucketsOf, ownersOf } from "./owners.ts";
 import type { OwnedRange, Team } from "./team.ts";
 
@@ -34,25 +35,6 @@ export interface Sharing {
 /** Elements of the state that are read at a time: a message of MPI has a limit, and so has memory. */
 const readAtATime = 2 ** 22;
 
-/** Buckets that are copied at a time, where the backend does not show its memory. */
-const mostCopies = 4;
-
-/** Begins pieces of work one after the other, so in the same order on all machines, when fewer than `most` are under way. */
-const inOrder = (most: number): ((begin: () => Promise<{ readonly ended: Promise<void> }>) => Promise<void>) => {
-  let last: Promise<unknown> = Promise.resolve();
-  const underWay: Promise<void>[] = [];
-  return (begin) => {
-    const begun = last.then(async () => {
-      while (underWay.length >= most) await underWay.shift();
-      const { ended } = await begin();
-      underWay.push(ended);
-      return { ended };
-    });
-    last = begun;
-    return begun.then(({ ended }) => ended);
-  };
-};
-
 const widthOf = ({ from, to }: Range): number => to - from;
 
 /** @param gradients this machine's sums. */
@@ -72,59 +54,10 @@ export const createSharing = (
     heldRanges(stretchesOf(layout, config, (_, number) => owners[number] === machine)),
   );
 
-  /** The memory of the arrays that are shared: made once, since the engine counts each view as so many bytes taken. */
-  const shown = new Map<Storage, Float32Array | null>();
-  const memoryOf = (storage: Storage): Float32Array | null => {
-    const known = shown.get(storage);
-    if (known !== undefined) return known;
-    const memory = backend.view?.(storage);
-    const found = memory instanceof Float32Array ? memory : null;
-    shown.set(storage, found);
-    return found;
-  };
-
-  const beginCopy = inOrder(mostCopies);
-
-  /** What is under way. An error is thrown where it is waited for. */
-  const underWay = new Set<Promise<void>>();
-  const noted = (work: Promise<void>): Promise<void> => {
-    underWay.add(work);
-    const ended = (): void => {
-      underWay.delete(work);
-    };
-    work.then(ended, ended);
-    return work;
-  };
-
-  /**
-   * Shares a bucket of `storage`: its memory itself where the backend shows it, at once, while kernels write elsewhere; else a
-   * copy.
-   * @param taken whose elements come from others.
-   */
-  const share = (
-    storage: Storage,
-    { from: first, to, ranges }: Bucket,
-    carry: Team["allGather"],
-    taken: (range: OwnedRange) => boolean,
-  ): Promise<void> => {
-    const shown = memoryOf(storage);
-    if (shown !== null) return noted(carry(shown, ranges));
-    const copied = async (): Promise<{ readonly ended: Promise<void> }> => {
-      const copy = (await backend.read(storage, first, to - first)) as Float32Array;
-      const shifted = ranges.map(({ from, to, owner }) => ({ from: from - first, to: to - first, owner }));
-      const ended = carry(copy, shifted).then(() => {
-        for (const range of shifted.filter(taken)) {
-          backend.write(storage, copy.subarray(range.from, range.to), first + range.from);
-        }
-      });
-      return { ended };
-    };
-    return noted(beginCopy(copied));
-  };
-
+  const carrier = createCarrier(backend);
   const isOwn = ({ owner }: OwnedRange): boolean => owner === rank;
   const sum = (bucket: Bucket, urgent: boolean): Promise<void> =>
-    share(gradients, bucket, (array, ranges) => team.reduceScatter(array, ranges, urgent), isOwn);
+    carrier.carry(gradients, bucket, (array, ranges) => team.reduceScatter(array, ranges, urgent), isOwn);
 
   /** Elements of each bucket that are not complete yet, gaps between parameters aside. */
   const parameters = layout.parameters.map(({ offset, size }) => ({ from: offset, to: offset + size }));
@@ -187,11 +120,13 @@ export const createSharing = (
       return normOf(sums);
     },
     async gather(storage) {
-      await Promise.all(buckets.map((bucket) => share(storage, bucket, team.allGather, (range) => !isOwn(range))));
+      await Promise.all(
+        buckets.map((bucket) => carrier.carry(storage, bucket, team.allGather, (range) => !isOwn(range))),
+      );
     },
     async giveUp() {
       team.giveUp();
-      await Promise.allSettled(underWay);
+      await carrier.settled();
     },
     reader: (part) => async (offset, length) => {
       const values = new Float32Array(length);

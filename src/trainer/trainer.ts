@@ -1,30 +1,23 @@
-import { backward, dropoutSource } from "../autograd/context.ts";
-import { readScalar } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
 import { type Observer, observed } from "../backend/observers/observed.ts";
 import type { TrainerConfig } from "../config/config.ts";
 import { closeOnError } from "../core/errors/close-on-error.ts";
 import { ConfigError } from "../core/errors/errors.ts";
-import { randomKey } from "../core/random.ts";
 import { alternatives } from "../core/text/alternatives.ts";
 import type { Batch } from "../data/batches.ts";
 import type { Documents } from "../data/documents.ts";
 import type { BatchSize } from "../data/rows.ts";
 import { arenaReader, initialise } from "../models/arena.ts";
-import { forwardLoss, segmentsLoss } from "../models/forward.ts";
 import type { Gradients } from "../models/gradients.ts";
-import { baseLayers } from "../models/lora/layout.ts";
 import { adaptedModel } from "../models/lora/model.ts";
 import { canFreeze, createFrozenModel, createModel, type Model, trainedPart } from "../models/model.ts";
-import type { Range } from "../models/pieces.ts";
-import { dropoutPlaces } from "../models/transformer.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createPartOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
-import { stretchesOf } from "../optim/stretches.ts";
 import { createGradientSum, type GradientOfPass } from "./gradient-sum.ts";
+import { passGradientOf } from "./pass-gradient.ts";
 import { type PassSource, passesBetween, passesOfDocuments, passesOfText, passesPerStep } from "./passes.ts";
-import { createSharing } from "./sharing.ts";
+import { reductionOf } from "./reduction.ts";
 import { type StateArrays, type TrainerSnapshot, weightsName } from "./state.ts";
 import { alone, shareOf, type Team } from "./team.ts";
 
@@ -58,16 +51,13 @@ export interface Trainer {
    * part of the state. null: all weights are trained.
    */
   readonly base: Model | null;
-  /**
-   * Gradients of the step that was measured last, over all passes and all machines. On several machines each has only those of
-   * its own weights, unless the step was observed.
-   */
+  /** Gradients of the step that was measured last, over all passes; in a team, only of the weights that are updated here. */
   readonly gradients: Gradients;
   /** All arrays that a step writes gradients to, including `gradients`. */
   readonly gradientStorages: readonly Storage[];
-  /** The passes of a step on all machines, in order: rows of token ids and of their targets. */
+  /** The passes of a step, in order: rows of token ids and of their targets. */
   passes(step: number): Iterable<Batch>;
-  /** Tokens of a step on all machines, and those that its loss is the mean of. */
+  /** Tokens of a step, and those that its loss is the mean of. */
   sizeOf(step: number): BatchSize;
   /**
    * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and
@@ -77,11 +67,11 @@ export interface Trainer {
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** Updates the weights by the gradient of the last `measure`; returns the learning rate. */
   update(step: number, measured: StepMeasure): Promise<number>;
-  /** Whether every weight and every moment that an update has written is finite, on all machines. */
+  /** Whether every weight and every moment that an update has written is finite. */
   isFinite(): Promise<boolean>;
   /**
-   * The current state, for a checkpoint or a rollback. Read it before the next update. What is read of the optimizer's part must
-   * be read on all machines, in the same order.
+   * The current state, for a checkpoint or a rollback. Read it before the next update; in a team, all read the same, in the
+   * same order.
    */
   snapshot(): TrainerSnapshot;
   /**
@@ -124,6 +114,56 @@ export const undrawnTrainer = (
   return trainerOn(backend, config, vocabSize, passes, team);
 };
 
+/** Allocates one thing after the other; `close` frees them, the last one first. */
+const allocator = () => {
+  const opened: { close(): void }[] = [];
+  const close = (): void => {
+    for (const one of opened.splice(0).reverse()) one.close();
+  };
+  const open = <T extends { close(): void }>(create: () => T): T => {
+    const one = closeOnError(close, create);
+    opened.push(one);
+    return one;
+  };
+  return { open, close };
+};
+
+/** The arrays of a state by name. */
+const arraysIn =
+  (arrays: StateArrays) =>
+  (name: string): Float32Array => {
+    const values = arrays.get(name);
+    if (values === undefined) throw new Error(`a state must have ${name}`);
+    return values;
+  };
+
+/** @throws ConfigError for a loss or a gradient that is not finite. */
+const checkFinite = (step: number, { loss, gradNorm }: StepMeasure): void => {
+  if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
+  throw new ConfigError({
+    where: `step ${step + 1}`,
+    must: "loss and gradient must stay finite",
+    got: `loss ${loss}, gradient norm ${gradNorm}`,
+    hint: alternatives(calmer(step)),
+  });
+};
+
+/** The memory of a trainer. If it fails, nothing stays allocated. */
+const allocate = (backend: Backend, config: TrainerConfig, vocabSize: number, passes: number, team: Team) => {
+  const { lora } = config;
+  const { open, close } = allocator();
+  const create = lora !== undefined && canFreeze(backend) ? createFrozenModel : createModel;
+  const whole = open(() => create(backend, config.model, vocabSize));
+  const model = lora === undefined ? whole : open(() => adaptedModel(whole, lora));
+  const sum = open(() => createGradientSum(model, passes));
+  const { optimizer: rule } = config.train;
+  const reduction = closeOnError(close, () => reductionOf(team, backend, model, rule, sum.total));
+  const optimizer = open(() => createPartOptimizer(backend, trainedPart(model).layout, rule, reduction.stretches));
+  // Allocated now: lasting memory comes before the memory of steps.
+  closeOnError(close, () => model.rounded());
+  return { model, base: model === whole ? null : whole, sum, reduction, optimizer, close };
+};
+
 /** A trainer on passes from any source. */
 export const trainerOn = (
   given: Backend,
@@ -132,158 +172,75 @@ export const trainerOn = (
   source: PassSource,
   team: Team = alone,
 ): Trainer => {
-  const { train } = config;
-  const { seed, maxGradNorm } = train;
-  const { lora } = config;
-  const drops = config.model.dropout > 0 || (lora?.dropout ?? 0) > 0;
-  const places = dropoutPlaces(config.model, lora === undefined ? 0 : baseLayers(config.model).length);
-  const share = shareOf(passesPerStep(config), team);
-  const opened: { close(): void }[] = [];
-  const close = (): void => {
-    for (const one of opened.splice(0).reverse()) one.close();
-  };
-  const open = <T extends { close(): void } | null>(create: () => T): T => {
-    const one = closeOnError(close, create);
-    if (one !== null) opened.push(one);
-    return one;
-  };
+  const { train, lora } = config;
   const backend = observed(given);
-  const create = lora !== undefined && canFreeze(backend) ? createFrozenModel : createModel;
-  const whole = open(() => create(backend, config.model, vocabSize));
-  const model = lora === undefined ? whole : open(() => adaptedModel(whole, lora));
+  const here = shareOf(passesPerStep(config), team);
+  const allocated = allocate(backend, config, vocabSize, here.to - here.from, team);
+  const { model, base, sum, reduction, optimizer, close } = allocated;
   const { layout, arena } = trainedPart(model);
-  const sum = open(() => createGradientSum(model, share.to - share.from));
-  const sharing =
-    team.size === 1 ? null : createSharing(team, backend, layout, train.optimizer, sum.total.arena.storage);
-  const optimizer = open(() =>
-    createPartOptimizer(
-      backend,
-      layout,
-      train.optimizer,
-      sharing?.stretches ?? stretchesOf(layout, train.optimizer, () => true),
-    ),
-  );
-  // Allocated now: lasting memory comes before the memory of steps.
-  closeOnError(close, () => model.rounded());
+  const passGradient = passGradientOf(backend, model, config);
   /** The step whose weights are known here: the weights of another may have been changed from outside. */
   let knownFor = -1;
-
-  /** Computes the gradient of a pass; returns its part of the step's loss. */
-  const gradientOf = async (
-    step: number,
-    number: number,
-    { x, y, rows, time, segments }: Batch,
-    targets: number,
-    gradients: Gradients,
-    enter: StepObserver["phase"],
-    onComplete: ((range: Range) => void) | undefined,
-  ): Promise<number> => {
-    gradients.clear();
-    if (x.length === 0) return 0;
-    // Each pass drops at its own places, which follow from its number.
-    const source = drops ? dropoutSource(randomKey(seed, "dropout", step), number * places) : null;
-    const summed = await gradients.record(
-      async (context) => {
-        enter("forward");
-        const recomputing = { ...context, recomputes: train.recomputeActivations === true };
-        const total =
-          segments === undefined
-            ? forwardLoss(recomputing, model, x, y, rows, time) // [1]
-            : segmentsLoss(recomputing, model, x, y, segments); // [1]
-        const reading = readScalar(backend, total);
-        enter("backward");
-        backward(context, total, 1 / targets);
-        return reading;
-      },
-      source,
-      model.rounded()?.of,
-      onComplete,
-    );
-    return summed / targets;
-  };
 
   const measure = async (step: number, enter: StepObserver["phase"], isObserved: boolean): Promise<StepMeasure> => {
     if (step !== knownFor) model.weightsChanged();
     knownFor = step;
     const { targets } = source.sizeOf(step);
-    const batches = passesBetween(config, source, step, share);
+    const batches = passesBetween(config, source, step, here);
     const gradientOfPass: GradientOfPass = async (number, gradients, onComplete) => {
       const { value: batch } = batches.next();
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
-      return gradientOf(step, number, batch, targets, gradients, enter, onComplete);
+      return passGradient({ step, number, batch, targets }, gradients, enter, onComplete);
     };
-    if (sharing === null) {
-      const loss = await sum.add(share.from, share.to, gradientOfPass);
-      enter("norm");
-      return { loss, gradNorm: await sum.total.norm() };
-    }
-    const ours = await sum.add(share.from, share.to, gradientOfPass, sharing.complete);
-    // Weights that no op has touched are still to be filled with zeros.
-    const { storage } = sum.total.arena;
-    await sharing.summed();
-    const loss = await team.total(ours);
+    const loss = await reduction.reduce(await sum.add(here.from, here.to, gradientOfPass, reduction.complete));
     enter("norm");
-    const gradNorm = await sharing.norm();
-    if (isObserved) await sharing.gather(storage);
+    const gradNorm = await reduction.norm();
+    if (isObserved) await reduction.completeGradients();
     return { loss, gradNorm };
-  };
-
-  /** Where work of a team fails, its arrays may be under way: they must not be freed before that has ended. */
-  const inTeam = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await work;
-    } catch (error) {
-      await sharing?.giveUp();
-      throw error;
-    }
   };
 
   const begin = (): void => {
     for (const storage of [arena.storage, ...optimizer.state.map((part) => part.storage)]) {
       backend.run("fill", { y: { storage, offset: 0 }, n: storage.length, value: 0 });
     }
-    initialise(backend, layout, arena, seed);
+    initialise(backend, layout, arena, train.seed);
   };
 
   const trainer: Trainer = {
     model,
-    base: model === whole ? null : whole,
+    base,
     gradients: sum.total,
     gradientStorages: sum.storages,
     passes: (step) => passesBetween(config, source, step, { from: 0, to: passesPerStep(config) }),
     sizeOf: source.sizeOf,
     measure: (step, observer) =>
       observer === undefined
-        ? inTeam(measure(step, () => {}, false))
-        : backend.observe(observer.kernel, () => inTeam(measure(step, observer.phase, true))),
+        ? reduction.during(measure(step, () => {}, false))
+        : backend.observe(observer.kernel, () => reduction.during(measure(step, observer.phase, true))),
     async update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
-      const gradScale = clipFactor(gradNorm, maxGradNorm);
-      // The copies of an adapter follow at their next use, as those of weights that come from other machines.
-      const rounded = lora === undefined && sharing === null ? model.rounded() : null;
+      const gradScale = clipFactor(gradNorm, train.maxGradNorm);
+      // The copies of an adapter follow at their next use, as those of weights that are not updated here.
+      const rounded = lora === undefined && reduction.updatesAll ? model.rounded() : null;
       const update = { step: step + 1, learningRate, gradScale, rounded };
       optimizer.update({ values: arena, gradients: sum.total.arena, ...update });
-      if (sharing !== null) await inTeam(sharing.gather(arena.storage));
+      await reduction.during(reduction.completeWeights());
       knownFor = step + 1;
       return learningRate;
     },
-    isFinite: async () => (await team.total((await optimizer.isFinite()) ? 0 : 1)) === 0,
+    isFinite: async () => (await reduction.total((await optimizer.isFinite()) ? 0 : 1)) === 0,
     snapshot: () => ({
       weights: { name: weightsName, layout, read: arenaReader(backend, arena) },
       optimizer: optimizer.state.map((part) => ({
         name: part.name,
         layout: part.layout,
-        read: sharing?.reader(part) ?? arenaReader(backend, part),
+        read: reduction.reader(part),
       })),
     }),
     restore(arrays) {
       if (arrays === null) begin();
       else {
-        const valuesOf = (name: string): Float32Array => {
-          const values = arrays.get(name);
-          if (values === undefined) throw new Error(`a state must have ${name}`);
-          return values;
-        };
+        const valuesOf = arraysIn(arrays);
         backend.write(arena.storage, valuesOf(weightsName));
         for (const { name, storage, held } of optimizer.state) {
           const values = valuesOf(name);
@@ -295,16 +252,9 @@ export const trainerOn = (
       optimizer.forget();
     },
     async step(step) {
-      const { loss, gradNorm } = await trainer.measure(step);
-      if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-        throw new ConfigError({
-          where: `step ${step + 1}`,
-          must: "loss and gradient must stay finite",
-          got: `loss ${loss}, gradient norm ${gradNorm}`,
-          hint: alternatives(calmer(step)),
-        });
-      }
-      return { loss, gradNorm, learningRate: await trainer.update(step, { loss, gradNorm }) };
+      const measured = await trainer.measure(step);
+      checkFinite(step, measured);
+      return { ...measured, learningRate: await trainer.update(step, measured) };
     },
     close,
   };

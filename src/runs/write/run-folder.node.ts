@@ -18,12 +18,13 @@ import { writeRecord } from "../record/record.node.ts";
 import { configHash } from "../same-config.node.ts";
 import type { RunStore } from "../store.ts";
 import type { RunSubject } from "./checkpoint-files.node.ts";
+import { bindingAt } from "./elsewhere.node.ts";
 import { keepBefore } from "./kept-checkpoints.node.ts";
 import { naming } from "./naming.node.ts";
 import { openNotes } from "./notes.node.ts";
 import { isOfDeletion } from "./rescue.node.ts";
 import { readRollback, writeRollback } from "./rollback.node.ts";
-import { bindingAt, openSaving } from "./saving.node.ts";
+import { openSaving } from "./saving.node.ts";
 import { openStory } from "./story.node.ts";
 
 /** A run's folder opened for writing. */

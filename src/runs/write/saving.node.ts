@@ -11,15 +11,15 @@ import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import { descriptionText } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
-import { configHash } from "../same-config.node.ts";
 import type { SavedState } from "../store.ts";
 import { dropWrittenAgain } from "./best-aside.node.ts";
 import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
+import { bindingAt, savingElsewhere } from "./elsewhere.node.ts";
 import { type HeldCheckpoint, holdCheckpoint, holdFiles } from "./held-files.node.ts";
 import { keepBefore, prune } from "./kept-checkpoints.node.ts";
 import { naming } from "./naming.node.ts";
 import type { Notes } from "./notes.node.ts";
-import { isOfDeletion, type RescuedRun, rescued } from "./rescue.node.ts";
+import { isOfDeletion } from "./rescue.node.ts";
 
 /** A run's folder, to save in. */
 export interface SavingPlace {
@@ -50,17 +50,41 @@ export interface Saving {
   close(): Promise<void>;
 }
 
-/** What a checkpoint's manifest says of the run. */
-export const bindingAt = (step: number, config: unknown): Binding => ({ step, config: configHash(config) });
-
 const ignoreSystemError = (error: unknown): void => {
   if (systemErrorCode(error) === undefined) throw error;
+};
+
+/**
+ * @param known the last checkpoint that this process has found or written.
+ * @throws CheckpointError if another process has saved in the folder: its work is not replaced.
+ */
+const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | null): Promise<void> => {
+  const must = "no other process may save in the run's folder while it trains";
+  if (await isTaken()) {
+    throw new CheckpointError({ where: join(shown, folderNames.lock), must, got: "the lock of another process" });
+  }
+  const found = (await readManifest(join(path, folderNames.checkpoint)))?.run ?? null;
+  if (found === null || (found.step === known?.step && found.config === known.config)) return;
+  throw new CheckpointError({
+    where: join(shown, folderNames.checkpoint),
+    must,
+    got: `a checkpoint of step ${found.step} that this one has not written`,
+  });
+};
+
+/** Makes a checkpoint again of which files were deleted, if nobody else has the name. */
+const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promise<void> => {
+  const run = await held.run();
+  if (run === null || (await holdsAllFiles(folder))) return;
+  if (!["nothing", "an empty folder", "ours"].includes(await occupantOf(folder))) return;
+  await writeCheckpoint(folder, held.contents(), { run, makeParents: false });
+  await held.renew();
 };
 
 /** Prepares for saving. Files that nobody could write again are held open from now on. */
 export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
   const { config, keepLast, keptMore = false } = subject;
-  const { shown, path, notes, isHere, isTaken } = place;
+  const { shown, path, notes, isHere } = place;
   const { text, valText, documents, valDocuments } = folderNames;
   const checkpoint = join(path, folderNames.checkpoint);
   const best = join(path, folderNames.best);
@@ -70,31 +94,10 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
   const heldBest = await holdCheckpoint(best);
   const heldRollback = await holdCheckpoint(rollback);
+  const elsewhere = savingElsewhere(subject, { path, notes, texts, best: heldBest, rollback: heldRollback });
   /** The last checkpoint that this process has found or written. */
   let known = (await readManifest(checkpoint))?.run ?? null;
 
-  /** @throws CheckpointError if another process has saved in the folder: its work is not replaced. */
-  const checkOwn = async (): Promise<void> => {
-    const must = "no other process may save in the run's folder while it trains";
-    if (await isTaken()) {
-      throw new CheckpointError({ where: join(shown, folderNames.lock), must, got: "the lock of another process" });
-    }
-    const found = (await readManifest(checkpoint))?.run ?? null;
-    if (found === null || (found.step === known?.step && found.config === known.config)) return;
-    throw new CheckpointError({
-      where: join(shown, folderNames.checkpoint),
-      must,
-      got: `a checkpoint of step ${found.step} that this one has not written`,
-    });
-  };
-  /** Makes a checkpoint again of which files were deleted, if nobody else has the name. */
-  const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promise<void> => {
-    const run = await held.run();
-    if (run === null || (await holdsAllFiles(folder))) return;
-    if (!["nothing", "an empty folder", "ours"].includes(await occupantOf(folder))) return;
-    await writeCheckpoint(folder, held.contents(), { run, makeParents: false });
-    await held.renew();
-  };
   /** Makes files again that somebody has deleted: the description, the notes, the weights that are not written at every save. */
   const makeAgain = async (): Promise<void> => {
     if (!(await isRegularFile(description))) {
@@ -114,7 +117,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     const gone = faulty("no such folder any more");
     if (!(await isHere())) return gone;
     try {
-      await checkOwn();
+      await checkOwn(place, known);
       await makeAgain();
       await naming(join(shown, folderNames.metrics), notes.flush());
       const keep = keepBefore(path, step, keepLast);
@@ -135,45 +138,11 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     return isWhole ? undefined : faulty("files that are deleted while they are written");
   };
 
-  /** The best weights and the point to go back to, as far as they can be had: they are those of the state, or held open. */
-  const furtherOf = async ({ progress, weights }: SavedState): Promise<RescuedRun["further"]> => {
-    const { step, best: measured } = progress;
-    const [bestRun, rollbackRun] = [await heldBest.run(), await heldRollback.run()];
-    const isNow = measured?.step === step;
-    return {
-      ...(isNow ? { best: { run: bindingAt(step, config), files: () => weightFiles(subject, weights.read) } } : {}),
-      ...(!isNow && bestRun !== null && bestRun.step === measured?.step
-        ? { best: { run: bestRun, files: () => heldBest.contents() } }
-        : {}),
-      ...(rollbackRun === null ? {} : { rollback: { run: rollbackRun, files: () => heldRollback.contents() } }),
-    };
-  };
-  let ending: Promise<CheckpointError> | undefined;
-  const saveElsewhere = (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
-    const { progress } = state;
-    const saving = async (): Promise<CheckpointError> => {
-      const further = await furtherOf(state);
-      // Without the best weights, the next evaluation begins anew.
-      const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
-      return rescued(path, fault, {
-        step: progress.step,
-        steps: config.train.steps,
-        description: descriptionText(subject),
-        run: bindingAt(progress.step, config),
-        checkpoint: () => checkpointFiles(subject, { ...state, progress: going }),
-        further,
-        others: () => ({ ...texts.contents(), [folderNames.metrics]: notes.contents() }),
-      });
-    };
-    ending ??= saving();
-    return ending;
-  };
-
   const saveInNeed = async (state: SavedState): Promise<CheckpointError | null> => {
     const first = await faultOfSaving(state);
     // A deletion that went on meanwhile may be over.
     const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
-    return fault === undefined ? null : saveElsewhere(state, fault);
+    return fault === undefined ? null : elsewhere(state, fault);
   };
 
   return {
@@ -189,7 +158,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     saveInNeed,
     async saveBest(values, step) {
       if (!(await isHere())) throw faulty("no such folder any more");
-      await checkOwn();
+      await checkOwn(place, known);
       const run = bindingAt(step, config);
       await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });
       await heldBest.renew();

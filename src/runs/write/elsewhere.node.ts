@@ -1,0 +1,69 @@
+/** Saving a run in a new folder, where its own cannot be written any more. */
+import type { CheckpointError } from "../../core/errors/errors.ts";
+import type { Binding } from "../../io/manifest.ts";
+import { descriptionText } from "../description.node.ts";
+import { folderNames } from "../folder-names.ts";
+import { configHash } from "../same-config.node.ts";
+import type { SavedState } from "../store.ts";
+import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
+import type { HeldCheckpoint, HeldFiles } from "./held-files.node.ts";
+import type { Notes } from "./notes.node.ts";
+import { type RescuedRun, rescued } from "./rescue.node.ts";
+
+/** What a checkpoint's manifest says of the run. */
+export const bindingAt = (step: number, config: unknown): Binding => ({ step, config: configHash(config) });
+
+/** What is left of a run's folder: files that are held open, and its notes. */
+interface Remains {
+  readonly path: string;
+  readonly notes: Notes;
+  readonly texts: HeldFiles;
+  readonly best: HeldCheckpoint;
+  readonly rollback: HeldCheckpoint;
+}
+
+/** The best weights and the point to go back to, as far as they can be had: they are those of the state, or held open. */
+const furtherOf = async (
+  subject: RunSubject,
+  { best, rollback }: Remains,
+  { progress, weights }: SavedState,
+): Promise<RescuedRun["further"]> => {
+  const { step, best: measured } = progress;
+  const [bestRun, rollbackRun] = [await best.run(), await rollback.run()];
+  const isNow = measured?.step === step;
+  return {
+    ...(isNow
+      ? { best: { run: bindingAt(step, subject.config), files: () => weightFiles(subject, weights.read) } }
+      : {}),
+    ...(!isNow && bestRun !== null && bestRun.step === measured?.step
+      ? { best: { run: bestRun, files: () => best.contents() } }
+      : {}),
+    ...(rollbackRun === null ? {} : { rollback: { run: rollbackRun, files: () => rollback.contents() } }),
+  };
+};
+
+/** Saves a run in a new folder, once; resolves to the error that says where it is, and why. */
+export const savingElsewhere = (subject: RunSubject, remains: Remains) => {
+  const { config } = subject;
+  const { path, notes, texts } = remains;
+  const save = async (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
+    const { progress } = state;
+    const further = await furtherOf(subject, remains, state);
+    // Without the best weights, the next evaluation begins anew.
+    const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
+    return rescued(path, fault, {
+      step: progress.step,
+      steps: config.train.steps,
+      description: descriptionText(subject),
+      run: bindingAt(progress.step, config),
+      checkpoint: () => checkpointFiles(subject, { ...state, progress: going }),
+      further,
+      others: () => ({ ...texts.contents(), [folderNames.metrics]: notes.contents() }),
+    });
+  };
+  let ending: Promise<CheckpointError> | undefined;
+  return (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
+    ending ??= save(state, fault);
+    return ending;
+  };
+};
