@@ -25,6 +25,7 @@ import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { checkLoad } from "../pretrained/check-load.ts";
 import { type CheckpointSource, readPretrained } from "../pretrained/load.browser.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { givenOnce } from "../runs/begin/initial-weights.ts";
 import type { TrainEvent } from "../runs/events.ts";
 import { runAlone } from "../trainer/team.ts";
 import { prepareGiven } from "./prepare/given.ts";
@@ -147,7 +148,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   checkStopAt(stopAt, 0);
   const { initFrom } = options;
   if (initFrom !== undefined) checkLoad(initFrom, {}, true, "train: initFrom");
-  let initial = initFrom === undefined ? null : await readPretrained(initFrom);
+  const initial = initFrom === undefined ? null : givenOnce(await readPretrained(initFrom));
   const parts = initial === null ? null : configOfWeights(initial);
   const plan = planConfig(preset, [rest.config ?? {}], "config", parts);
   checkLora(plan.expected, initial !== null, options);
@@ -184,10 +185,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       kind: { ...opened.capabilities, name: opened.name },
     });
     const first = initial === null ? drawnState : firstState(initial, settled);
-    const from = initial?.where ?? null;
     const base = { name: null, fused: facts?.fused, sha256: initial?.sha256 };
-    // Nobody else keeps the weights once they are in the backend.
-    initial = null;
     yield* run({
       ...prepared,
       memory,
@@ -200,7 +198,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
       finalSampleTokens,
       store: handingOut(null, options, { ...prepared, facts }, base),
       ...first,
-      initFrom: from,
+      initFrom: initial?.where ?? null,
       stopAt,
       profile,
       team: runAlone(signal),

@@ -116,7 +116,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
   // Before weights are read, which takes longer.
   if (out !== null && options.out !== undefined && options.initFrom !== undefined) await checkFree(out);
-  let initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
+  const initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
   const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
   checkLora(plan.expected, initial !== null, options);
   if (initial !== null) checkFits(initial, plan.expected);
@@ -124,7 +124,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
   if (saved) architectureOf(plan.expected.model);
   if (out !== null && options.out !== undefined) await checkFree(out);
   await checkTexts(around, [options.data, valData]);
-  // Neither the data nor the weights are kept in another variable, which would hold them.
+  // The data is kept in no variable, which would hold it.
   const { prepared, facts, reading, about } = await prepareData(
     plan,
     loadData(given, options),
@@ -175,17 +175,8 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
     const base = keepingBase(settled, initial, options);
     const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given, base);
     const first = initial === null ? drawnState : firstState(initial, settled);
-    // Nobody else keeps the weights once they are in the backend.
-    initial = null;
-    yield* runPrepared(
-      options,
-      ranks,
-      backend,
-      { ...prepared, ...fitting, facts, config: settled, initFrom: data.initFrom?.path ?? null },
-      data,
-      store,
-      first,
-    );
+    const complete = { ...prepared, ...fitting, facts, config: settled, initFrom: data.initFrom?.path ?? null };
+    yield* runPrepared(options, ranks, backend, complete, data, store, first);
   });
 };
 
@@ -275,9 +266,9 @@ const resumeRun = async function* (
   const lock = writes(ranks) ? await lockRun(path) : null;
   try {
     if (lock !== null) await recoverTakeUp(resolve(path));
-    let initial = described.config.lora === undefined ? null : await readStart(path, described, options.onNotice);
+    const base = described.config.lora === undefined ? null : await readStart(path, described, options.onNotice);
     const goOn = (reached: Progress): RunConfig => configToGoOn(described.config, reached, options);
-    const read = await readRun(named, described, goOn, options.keepLast, options.onNotice, initial);
+    const read = await readRun(named, described, goOn, options.keepLast, options.onNotice, base);
     const { saved, config, open } = read;
     const progress = saved?.state.progress ?? freshProgress;
     const end = endOf(progress, config.train);
@@ -299,7 +290,7 @@ const resumeRun = async function* (
       }
       broken = { sample: true, lastLoss: missing.done.valLoss };
     } else checkStopAt(options.stopAt, progress.step);
-    if (saved === null) initial ??= await readStart(path, described, options.onNotice);
+    const initial = base ?? (saved === null ? await readStart(path, described, options.onNotice) : null);
     const first = initial === null ? drawnState : firstState(initial, config);
     const state = saved === null ? first : { ...first, resume: saved.state };
     const keep = keepingBase(config, initial, options);
@@ -311,8 +302,6 @@ const resumeRun = async function* (
     };
     // Of adapters' model, the place that serves.
     const initFrom = initial?.where ?? data.initFrom?.path ?? null;
-    // Nobody else keeps the weights once they are in the backend.
-    initial = null;
     await checkTexts(around, [options.data ?? data.data, options.valData ?? data.valData]);
     const loading = loadRunCorpus(data, options);
     const ready = await prepareData(settledPlan(config), loading, before, data.prompt, options.onNotice);

@@ -14,7 +14,7 @@ import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
 import type { RunDescription } from "../description.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { noWeights } from "../lost-weights.node.ts";
-import type { InitialWeights } from "./initial-weights.ts";
+import { givenOnce, type InitialWeights } from "./initial-weights.ts";
 
 /** Weights from a disk. */
 export interface FoundWeights extends InitialWeights {
@@ -59,7 +59,7 @@ const read = async (directory: string, onNotice: (line: string) => void): Promis
     await opened.weights.close();
     throw error;
   });
-  return { ...(await collectWeights(opened)), ...known };
+  return { ...givenOnce(await collectWeights(opened)), ...known };
 };
 
 /**

@@ -111,30 +111,17 @@ export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string
   });
 };
 
-const once = <T>(value: T): (() => T) => {
-  let kept: T | undefined = value;
-  return () => {
-    if (kept === undefined) throw new Error("the weights are given once");
-    const given = kept;
-    kept = undefined;
-    return given;
-  };
-};
-
 /** The state before the first step: the weights, and moments of zero. */
-const initialState = ({ values, tokenizer }: InitialWeights, config: RunConfig): ResumedState => {
-  const weights = once(values);
-  return {
-    progress: freshProgress,
-    take: (): StateArrays => {
-      const arrays = new Map([[weightsName, weights()]]);
-      for (const { name, layout } of stateLayouts(config, tokenizer.vocabSize)) {
-        if (name !== weightsName) arrays.set(name, new Float32Array(layout.length));
-      }
-      return arrays;
-    },
-  };
-};
+const initialState = ({ take, tokenizer }: InitialWeights, config: RunConfig): ResumedState => ({
+  progress: freshProgress,
+  take: (): StateArrays => {
+    const arrays = new Map([[weightsName, take()]]);
+    for (const { name, layout } of stateLayouts(config, tokenizer.vocabSize)) {
+      if (name !== weightsName) arrays.set(name, new Float32Array(layout.length));
+    }
+    return arrays;
+  },
+});
 
 /** What a run begins with. */
 export type FirstState = Pick<RunInput, "resume" | "base">;
@@ -143,7 +130,7 @@ export type FirstState = Pick<RunInput, "resume" | "base">;
 export const firstState = (initial: InitialWeights, config: RunConfig): FirstState =>
   config.lora === undefined
     ? { resume: initialState(initial, config), base: null }
-    : { resume: null, base: { take: once(initial.values) } };
+    : { resume: null, base: { take: initial.take } };
 
 /** The first state of a run that draws its weights. */
 export const drawnState: FirstState = { resume: null, base: null };

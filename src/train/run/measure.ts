@@ -4,10 +4,10 @@ import { yieldToHost } from "../../core/system/yield.ts";
 import { type Evaluation, evaluate } from "../../evaluate/evaluate.ts";
 import { generate } from "../../generate/generate.ts";
 import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../../runs/events.ts";
-import { hasTurned, type Progress } from "../../runs/progress.ts";
+import { hasTurned } from "../../runs/progress.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { evaluateTogether } from "./evaluate-together.ts";
-import { note, type RunState } from "./run-state.ts";
+import { note, type Running } from "./running.ts";
 
 /** Fails if the loss cannot be computed. */
 const checkFinite = (step: number, valLoss: number, perplexity: number): void => {
@@ -20,27 +20,8 @@ const checkFinite = (step: number, valLoss: number, perplexity: number): void =>
   });
 };
 
-/** The progress after an evaluation; keeps the weights if they are the best. */
-const countEvaluation = async (
-  { trainer, input, progress }: RunState,
-  valLoss: number,
-  isBest: boolean,
-): Promise<Progress> => {
-  const { step, best, evalsSinceBest } = progress;
-  if (isBest) await checkHealth(trainer, step);
-  if (isBest) await input.store?.saveBest(trainer.snapshot().weights.read, step);
-  return {
-    ...progress,
-    lossSum: 0,
-    lossCount: 0,
-    leftOut: 0,
-    best: isBest ? { step, valLoss } : best,
-    evalsSinceBest: isBest ? 0 : evalsSinceBest + 1,
-  };
-};
-
 /** Evaluates, alone or with the team; undefined if it was broken off, since the run is to stop. */
-const evaluation = async ({ trainer: { model }, input: { team, val } }: RunState): Promise<Evaluation | undefined> => {
+const evaluation = async ({ trainer: { model }, input: { team, val } }: Running): Promise<Evaluation | undefined> => {
   if (team.size > 1) return evaluateTogether(team, model, val);
   const signal = team.asked;
   return evaluate(model, val, signal).catch((error: unknown) => {
@@ -53,32 +34,35 @@ const evaluation = async ({ trainer: { model }, input: { team, val } }: RunState
  * Measures the whole validation split.
  * @returns undefined if the evaluation was broken off, since the run is to stop: then nothing has changed.
  */
-export const measure = async (run: RunState, reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
-  const { input } = run;
+export const measure = async (run: Running, reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
+  const { input, trainer, position } = run;
   const evaluated = await evaluation(run);
   if (evaluated === undefined) return undefined;
   const { natsPerToken: valLoss, ...rest } = evaluated;
-  const { step, lossSum, lossCount, best } = run.progress;
+  const { step, lossSum, lossCount, best } = position.progress;
   checkFinite(step, valLoss, rest.perplexity);
   const isBest = best === null || valLoss < best.valLoss;
-  const after = await countEvaluation(run, valLoss, isBest);
-  run.measured = { step, valLoss };
+  if (isBest) {
+    await checkHealth(trainer, step);
+    await input.store?.saveBest(trainer.snapshot().weights.read, step);
+  }
+  position.measuredNow(valLoss);
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
   const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
   // Only now: a run that is saved since its weights or its notes cannot be kept here makes up for the evaluation.
-  run.progress = after;
+  position.evaluated(isBest);
   return event;
 };
 
 /** Once per run, at the evaluation that shows it. */
 export async function* tellOverfitting(
-  run: RunState,
+  { input, position }: Running,
   valLoss: number,
 ): AsyncGenerator<OverfittingEvent, void, undefined> {
-  const { step, best, overfitting } = run.progress;
-  if (best === null || overfitting || !hasTurned(run.progress, valLoss)) return;
-  run.progress = { ...run.progress, overfitting: true };
-  yield await note(run.input, {
+  const { step, best, overfitting } = position.progress;
+  if (best === null || overfitting || !hasTurned(position.progress, valLoss)) return;
+  position.toldOverfitting();
+  yield await note(input, {
     v,
     type: "overfitting",
     step,
@@ -93,18 +77,18 @@ export async function* tellOverfitting(
  * @returns whether the sample is complete. An interrupted sample is not shown; a resumed run makes up for it.
  */
 export async function* writeSample(
-  run: RunState,
+  run: Running,
   maxNewTokens: number,
 ): AsyncGenerator<SampleEvent, boolean, undefined> {
-  const { input, progress } = run;
+  const { input, position } = run;
   const text = await input.team.fromFirst(() => sampleText(run, maxNewTokens));
   if (text === null) return false;
-  yield await note(input, { v, type: "sample", step: progress.step, prompt: input.prompt, text });
+  yield await note(input, { v, type: "sample", step: position.progress.step, prompt: input.prompt, text });
   return true;
 }
 
 /** The text of a sample; null if it is interrupted. */
-const sampleText = async ({ input, lm }: RunState, maxNewTokens: number): Promise<string | null> => {
+const sampleText = async ({ input, lm }: Running, maxNewTokens: number): Promise<string | null> => {
   const { prompt, team, config, documents } = input;
   const stop = team.asked === undefined ? {} : { signal: team.asked };
   let text = "";

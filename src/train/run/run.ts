@@ -3,10 +3,10 @@ import { predictedTokens } from "../../evaluate/evaluate.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
 import { type DoneEvent, type StartEvent, type TrainEvent, eventVersion as v } from "../../runs/events.ts";
-import { beforeStep, freshProgress, isEvaluationDue, isOutOfPatience } from "../../runs/progress.ts";
+import { freshProgress, isEvaluationDue } from "../../runs/progress.ts";
 import { measure, tellOverfitting, writeSample } from "./measure.ts";
 import type { RunInput } from "./run-input.ts";
-import { isAborted, isDrawn, note, type RunState, setUp } from "./run-state.ts";
+import { isAborted, isDrawn, note, type Running, setUp } from "./running.ts";
 import { save, savedInNeed, savePlanned } from "./save.ts";
 import { takeStep } from "./step.ts";
 
@@ -33,8 +33,8 @@ export async function* run(input: RunInput): Events {
   const run = setUp(input);
   try {
     yield* makeUp(run);
-    while (run.progress.step < run.lastStep && !run.outOfPatience && !isAborted(input)) {
-      run.progress = beforeStep(run.progress, input.config.train);
+    while (run.position.progress.step < run.lastStep && !run.position.outOfPatience && !isAborted(input)) {
+      run.position.beginStep();
       yield* takeStep(run);
       yield* afterStep(run);
     }
@@ -85,18 +85,18 @@ const startDocuments = ({ documents, val }: Pick<RunInput, "documents" | "val">)
       };
 
 /** Does the work that a resumed run had begun and not ended when it was stopped; keeps weights that it cannot draw. */
-async function* makeUp(run: RunState): Events {
-  const { input, rollback, firstStep } = run;
+async function* makeUp(run: Running): Events {
+  const { input, rollback, firstStep, position } = run;
   const { train } = input.config;
   if (firstStep === 0 && input.initFrom !== null) {
     // The weights that it begins with may stay the best.
-    const before = run.progress.best === null ? await measure(run, "begin") : undefined;
+    const before = position.progress.best === null ? await measure(run, "begin") : undefined;
     if (before !== undefined) yield before;
     if (isDrawn(input)) return;
     // Not noted: a kill after this resumes the same run, as in a run that draws its weights.
-    await input.store?.saveStart?.({ progress: run.progress, ...run.trainer.snapshot() });
+    await input.store?.saveStart?.({ progress: position.progress, ...run.trainer.snapshot() });
     await rollback?.keep(0);
-  } else if (isEvaluationDue(run.progress, train)) yield* afterStep(run);
+  } else if (isEvaluationDue(position.progress, train)) yield* afterStep(run);
   else if (input.broken?.sample === true && input.broken.lastLoss === undefined) {
     yield* writeSample(run, train.sampleTokens);
     yield* savePlanned(run);
@@ -106,31 +106,30 @@ async function* makeUp(run: RunState): Events {
 }
 
 /** Planned events after a step: an evaluation with a sample, a checkpoint. */
-async function* afterStep(run: RunState): Events {
+async function* afterStep(run: Running): Events {
   const { config } = run.input;
   const { steps, sampleTokens } = config.train;
-  const { step } = run.progress;
-  if (isEvaluationDue(run.progress, config.train)) {
+  const { step } = run.position.progress;
+  if (isEvaluationDue(run.position.progress, config.train)) {
     const evaluated = await measure(run, step === steps ? "end" : "interval");
     if (evaluated === undefined) return;
     yield evaluated;
     yield* tellOverfitting(run, evaluated.valLoss);
     if (step < steps && sampleTokens > 0) yield* writeSample(run, sampleTokens);
-    run.outOfPatience = isOutOfPatience(run.progress, config.train);
-    if (run.outOfPatience) return;
+    if (run.position.outOfPatience) return;
   }
   yield* savePlanned(run);
 }
 
 /** Whether the run has reached its end without being stopped: only then the last sample is written. */
-const isOver = ({ input, progress, outOfPatience }: RunState): boolean => {
+const isOver = ({ input, position: { progress, outOfPatience } }: Running): boolean => {
   const { train } = input.config;
   if (outOfPatience || input.broken?.lastLoss !== undefined) return true;
   return progress.step >= train.steps && !isEvaluationDue(progress, train);
 };
 
 /** The last sample, the last checkpoint and the last event. */
-async function* end(run: RunState): Events {
+async function* end(run: Running): Events {
   const { input, profile } = run;
   let interrupted = !isOver(run);
   if (!interrupted && input.finalSampleTokens > 0) {
@@ -139,7 +138,7 @@ async function* end(run: RunState): Events {
     interrupted = isAborted(input) && !whole;
   }
   yield* save(run);
-  const { step } = run.progress;
+  const { step } = run.position.progress;
   if (profile !== null) {
     // Not noted: it depends on the clock and on this process alone.
     const seconds = (performance.now() - run.begun) / 1000;
@@ -148,7 +147,7 @@ async function* end(run: RunState): Events {
   yield await note(input, ended(run, interrupted));
 }
 
-const ended = ({ input, progress, measured }: RunState, interrupted: boolean): DoneEvent => {
+const ended = ({ input, position: { progress, measured } }: Running, interrupted: boolean): DoneEvent => {
   const { step, best } = progress;
   const valLoss = measured?.step === step ? measured.valLoss : null;
   if (valLoss === null && !interrupted) throw new Error("a run that is not interrupted ends with an evaluation");

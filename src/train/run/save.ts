@@ -3,25 +3,26 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { type CheckpointEvent, eventVersion as v } from "../../runs/events.ts";
 import { checkHealth } from "../faults/leave-out.ts";
-import { note, type RunState } from "./run-state.ts";
+import { note, type Running } from "./running.ts";
 
 /**
  * Writes a checkpoint of the current state, once per step. @throws ConfigError if a weight or a moment is not finite.
  */
-export async function* save(run: RunState): AsyncGenerator<CheckpointEvent, void, undefined> {
-  const { input, trainer, progress } = run;
+export async function* save(run: Running): AsyncGenerator<CheckpointEvent, void, undefined> {
+  const { input, trainer, position } = run;
+  const { progress } = position;
   const { step } = progress;
-  if (input.store === null || run.savedAt === step) return;
+  if (input.store === null || position.savedAt === step) return;
   await checkHealth(trainer, step);
   const path = await input.store.saveCheckpoint({ progress, ...trainer.snapshot() });
-  run.savedAt = step;
+  position.saved();
   yield await note(input, { v, type: "checkpoint", step, path });
 }
 
 /** Writes the planned checkpoint and the rollback point, if they are due at this step. */
-export async function* savePlanned(run: RunState): AsyncGenerator<CheckpointEvent, void, undefined> {
+export async function* savePlanned(run: Running): AsyncGenerator<CheckpointEvent, void, undefined> {
   const { steps, checkpointInterval } = run.input.config.train;
-  const { step } = run.progress;
+  const { step } = run.position.progress;
   if (step % checkpointInterval !== 0 || step === steps) return;
   yield* save(run);
   await run.rollback?.keep(step);
@@ -31,10 +32,14 @@ export async function* savePlanned(run: RunState): AsyncGenerator<CheckpointEven
  * The error to end a run with. If its store fails, what was trained is saved, in another place if need be; not of a team,
  * whose state its first machine cannot read alone.
  */
-export const savedInNeed = async ({ input, trainer, progress, ...run }: RunState, error: unknown): Promise<unknown> => {
+export const savedInNeed = async (
+  { input, trainer, position, firstStep }: Running,
+  error: unknown,
+): Promise<unknown> => {
   const { store, team } = input;
+  const { progress, savedAt } = position;
   const isOfStore = error instanceof CheckpointError || systemErrorCode(error) !== undefined;
-  const isNew = progress.step > run.firstStep && progress.step !== run.savedAt;
+  const isNew = progress.step > firstStep && progress.step !== savedAt;
   if (!isOfStore || store?.saveInNeed === undefined || team.size > 1 || !isNew) return error;
   try {
     await checkHealth(trainer, progress.step);

@@ -9,30 +9,28 @@ import {
   eventVersion as v,
 } from "../../runs/events.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
-import { type Fault, faultOf, withoutStep, withStep } from "../faults/faults.ts";
+import { type Fault, faultOf } from "../faults/faults.ts";
 import { recordFault } from "../faults/leave-out.ts";
 import { estimateSeconds, median } from "./duration.ts";
-import { isAborted, note, type RunState } from "./run-state.ts";
+import { isAborted, note, type Running } from "./running.ts";
 
 /** Steps for the estimate of a run's time: enough for a median, few enough to come early. */
 const timedSteps = 5;
 
 const secondsSince = (began: number): number => (performance.now() - began) / 1000;
 
-/** Notes the time of a step of this process. The first one also warms up. */
-const noteSeconds = ({ firstStep, progress, stepSeconds }: RunState, seconds: number): void => {
-  if (progress.step > firstStep + 1) stepSeconds.push(seconds);
-};
-
 /** Updates the weights by the measured gradient. */
-const update = async (run: RunState, measured: StepMeasure, began: number): Promise<StepEvent> => {
-  const { trainer, input, progress } = run;
-  const { tokens } = trainer.sizeOf(progress.step);
-  const learningRate = await trainer.update(progress.step, measured);
+const update = async (
+  { trainer, input, position }: Running,
+  measured: StepMeasure,
+  began: number,
+): Promise<StepEvent> => {
+  const { step: before } = position.progress;
+  const { tokens } = trainer.sizeOf(before);
+  const learningRate = await trainer.update(before, measured);
   const seconds = secondsSince(began);
-  run.progress = withStep(progress, measured);
-  const { step } = run.progress;
-  noteSeconds(run, seconds);
+  position.stepped(measured, seconds);
+  const { step } = position.progress;
   const { loss, gradNorm } = measured;
   const tokensPerSecond = tokens / seconds;
   return note(input, { v, type: "step", step, loss, learningRate, gradNorm, tokensPerSecond });
@@ -43,22 +41,25 @@ const update = async (run: RunState, measured: StepMeasure, began: number): Prom
  * @param seconds that the step took until its fault was found.
  * @throws ConfigError if the run is to stop.
  */
-const leaveOut = async (run: RunState, fault: Fault, seconds: number): Promise<NonfiniteEvent> => {
-  const { backend, trainer, rollback, input, progress } = run;
+const leaveOut = async (
+  { backend, trainer, rollback, input, position }: Running,
+  fault: Fault,
+  seconds: number,
+): Promise<NonfiniteEvent> => {
+  const { progress } = position;
   const { config, store, team } = input;
   const flight = { backend, trainer, config, vocabSize: input.tokenizer.vocabSize, store, team };
   const event = await recordFault(flight, progress, fault);
   await rollback?.goBack(progress.step);
-  run.progress = withoutStep(progress);
-  noteSeconds(run, seconds);
+  position.leftOut(seconds);
   return note(input, event);
 };
 
 /** How long the run still takes. Not noted: it depends on the clock and on this process alone. */
-const estimate = ({ input, trainer, progress, lastStep, stepSeconds: timed }: RunState): EstimateEvent => {
-  const { step } = progress;
+const estimate = ({ input, trainer, position, lastStep }: Running): EstimateEvent => {
+  const { step } = position.progress;
   const prompt = input.documents?.promptIds ?? input.tokenizer.encode(input.prompt);
-  const stepSeconds = median(timed) ?? 0;
+  const stepSeconds = median(position.stepSeconds) ?? 0;
   const secondsLeft = estimateSeconds(input.config, stepSeconds, {
     step,
     lastStep,
@@ -71,13 +72,13 @@ const estimate = ({ input, trainer, progress, lastStep, stepSeconds: timed }: Ru
   return { v, type: "estimate", step, timedSteps, stepSeconds, secondsLeft };
 };
 
-export async function* takeStep(run: RunState): AsyncGenerator<TrainEvent, void, undefined> {
-  const { trainer, input, firstStep, lastStep } = run;
+export async function* takeStep(run: Running): AsyncGenerator<TrainEvent, void, undefined> {
+  const { trainer, input, firstStep, lastStep, position } = run;
   const began = performance.now();
-  const measured = await trainer.measure(run.progress.step);
-  const fault = faultOf(measured, run.progress, input.config.train, input.tokenizer.vocabSize);
+  const measured = await trainer.measure(position.progress.step);
+  const fault = faultOf(measured, position.progress, input.config.train, input.tokenizer.vocabSize);
   yield fault === undefined ? await update(run, measured, began) : await leaveOut(run, fault, secondsSince(began));
-  const { step } = run.progress;
+  const { step } = position.progress;
   if (step === firstStep + 1 + timedSteps && step < lastStep && !isAborted(input)) yield estimate(run);
   await yieldToHost();
 }

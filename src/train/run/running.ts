@@ -1,16 +1,16 @@
-/** State of a run under way. */
+/** A run under way. */
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import { closeOnError } from "../../core/errors/close-on-error.ts";
 import { type LanguageModel, type LanguageModelFacts, languageModel } from "../../pretrained/model/language-model.ts";
 import type { TrainEvent } from "../../runs/events.ts";
-import { freshProgress, type Progress } from "../../runs/progress.ts";
 import { createTrainer, type Trainer } from "../../trainer/trainer.ts";
 import { createRollback, type Rollback } from "../faults/rollback.ts";
+import { firstPosition, type Position } from "./position.ts";
 import type { RunInput } from "./run-input.ts";
 
-/** A run under way. The parts of a run (step, measure, save) read it, and change the fields that are not readonly. */
-export interface RunState {
+/** A run under way: its parts, which stay, and where it is. */
+export interface Running {
   readonly input: RunInput;
   /** The run's backend, with a clock if it is profiled. */
   readonly backend: Backend;
@@ -23,16 +23,7 @@ export interface RunState {
   readonly lastStep: number;
   /** Milliseconds, by `performance.now()`. */
   readonly begun: number;
-  /** Everything of the run's position that is saved. */
-  progress: Progress;
-  /** The last evaluation, of this process or, if all steps are done, of the one before; null if there is none yet. */
-  measured: { readonly step: number; readonly valLoss: number } | null;
-  /** Whether there have been too many evaluations without a better loss. */
-  outOfPatience: boolean;
-  /** Step of the checkpoint that this process wrote last; -1 if none. */
-  savedAt: number;
-  /** Seconds of this process's steps, those that were left out too, without the first, which also warms up. */
-  readonly stepSeconds: number[];
+  readonly position: Position;
 }
 
 /** Whether the run's first state follows from its seed: of adapters always, of other weights if no checkpoint gave them. */
@@ -43,8 +34,8 @@ const factsOf = ({ facts }: RunInput): LanguageModelFacts =>
   facts === undefined ? {} : { chatTemplate: facts.chatTemplate, endTokens: facts.endTokens };
 
 /** Creates a run's parts, in its first or its resumed state. `trainer.close` frees the memory. */
-export const setUp = (input: RunInput): RunState => {
-  const { config, tokenizer, store, resume, broken } = input;
+export const setUp = (input: RunInput): Running => {
+  const { config, tokenizer, store, resume } = input;
   const { train } = config;
   const begun = performance.now();
   const profile = input.profile === true ? profiled(input.backend) : null;
@@ -61,8 +52,7 @@ export const setUp = (input: RunInput): RunState => {
     if (input.base !== null) trainer.base?.writeWeights(input.base.take(), 0);
     if (resume !== null) trainer.restore(resume.take());
   });
-  const progress = resume?.progress ?? freshProgress;
-  const { step } = progress;
+  const position = firstPosition(input, train);
   return {
     input,
     backend,
@@ -70,14 +60,10 @@ export const setUp = (input: RunInput): RunState => {
     trainer,
     lm: languageModel(trainer.model, tokenizer, undefined, factsOf(input)),
     rollback: train.onNonfinite === "rollback" ? createRollback(trainer, train, store, isDrawn(input)) : null,
-    firstStep: step,
+    firstStep: position.progress.step,
     lastStep: Math.min(train.steps, input.stopAt ?? train.steps),
     begun,
-    progress,
-    measured: broken?.lastLoss === undefined ? null : { step, valLoss: broken.lastLoss },
-    outOfPatience: false,
-    savedAt: -1,
-    stepSeconds: [],
+    position,
   };
 };
 
