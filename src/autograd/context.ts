@@ -14,7 +14,10 @@ import type { RealDType } from "../core/tensors/dtype.ts";
 import { createTape, type Tape } from "./tape.ts";
 import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
-/** Dropout's randomness in one forward pass: a key, and a number for each place that drops, in order of use. */
+/**
+ * Dropout's randomness in one forward pass: a key, and a number for each place that drops, in order of use.
+ * @experimental
+ */
 export interface DropoutSource {
   /** Key of the random numbers, of `randomKey`. */
   readonly key: RandomKey;
@@ -22,7 +25,10 @@ export interface DropoutSource {
   nextSite(): number;
 }
 
-/** The environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout. */
+/**
+ * The environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout.
+ * @experimental
+ */
 export interface Context {
   /** Runs the kernels. */
   readonly backend: Backend;
@@ -47,13 +53,17 @@ export type Rounded = (weight: Tensor) => Tensor;
 /** The weight that products read: its rounded copy, if there is one. */
 export const factorOf = ({ rounded }: Context, weight: Tensor): Tensor => (rounded === null ? weight : rounded(weight));
 
-/** A context that records: `backward` computes gradients from it. */
+/**
+ * A context that records: `backward` computes gradients from it.
+ * @experimental
+ */
 export interface TrainingContext extends Context {
   readonly tape: Tape;
 }
 
 /**
  * Numbers the places that drop `first`, `first` + 1, … under `key`.
+ * @experimental
  * @param first a whole number from 0; passes of one step must not share places.
  */
 export const dropoutSource = (key: RandomKey, first = 0): DropoutSource => {
@@ -65,7 +75,10 @@ export const dropoutSource = (key: RandomKey, first = 0): DropoutSource => {
 
 const realOf = (backend: Backend): RealDType => (backend.capabilities.real.includes("float32") ? "float32" : "float64");
 
-/** A context for inference: no gradients, no dropout. Close its memory when done. */
+/**
+ * A context for inference: no gradients, no dropout. Close its memory when done.
+ * @experimental
+ */
 export const inferenceContext = (backend: Backend, rounded: Rounded | null = null): Context => {
   checkBackend("inferenceContext: backend", backend);
   return { backend, memory: createMemory(backend, realOf(backend)), tape: null, dropout: null, rounded };
@@ -92,6 +105,7 @@ export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
 /**
  * Runs `work` in a context and frees its temporaries, whether it returns or throws: no tensor computed in the context
  * may be used after that.
+ * @experimental
  * @param context from `inferenceContext`, used only here; for one that records see `Gradients`.
  * @returns the result of `work`.
  */
@@ -111,6 +125,7 @@ export const withContext = async <C extends Context, T>(
 /**
  * The backward pass from `total`: adds the gradient of scale · `total` to the gradient of every weight that the
  * context's tape watches. Uses the tape up, so only once, and frees the memory of `total` itself: read it before.
+ * @experimental
  * @param total a sum, [1], such as from `crossEntropyLoss`.
  * @param scale factor on every gradient; 1 / predictions turns the gradient of a sum into the gradient of a mean.
  * @throws ShapeError if `total` is not one number.

@@ -7,6 +7,7 @@ import type { Memory, Tensor } from "./tensor.ts";
  * Reverse-mode automatic differentiation, define-by-run: each op that runs appends one entry, `backward` walks the
  * entries in reverse and lets each op turn the gradient of its output into gradients of its inputs (its
  * vector–Jacobian product). See Griewank & Walther, "Evaluating Derivatives" (2008), chapter 3.
+ * @experimental
  */
 export interface Tape {
   /**

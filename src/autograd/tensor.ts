@@ -4,7 +4,10 @@ import { ShapeError } from "../core/errors/errors.ts";
 import { type DType, type HostArray, hostArray, type RealDType } from "../core/tensors/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
-/** A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage. */
+/**
+ * A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage.
+ * @experimental
+ */
 export interface Tensor extends View {
   /** Sizes of its axes, the last one contiguous. */
   readonly shape: Shape;
@@ -34,7 +37,10 @@ export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
   return { storage: tensor.storage, offset: tensor.offset, shape };
 };
 
-/** Copies the tensor's elements to the host, after all work before it. */
+/**
+ * Copies the tensor's elements to the host, after all work before it.
+ * @experimental
+ */
 export const readTensor = async (backend: Backend, tensor: Tensor): Promise<HostArray> => {
   checkBackend("readTensor: backend", backend);
   checkTensor("readTensor: tensor", tensor);
@@ -52,7 +58,10 @@ export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArr
   }
 };
 
-/** The element of a tensor of one, such as a loss, after all work before it. */
+/**
+ * The element of a tensor of one, such as a loss, after all work before it.
+ * @experimental
+ */
 export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> => {
   checkTensor("readScalar: tensor", tensor);
   return (await readTensor(backend, reshape(tensor, [1])))[0] as number;
@@ -62,6 +71,7 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
  * The temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an
  * activation goes back to the backend as soon as the backward pass is done with it; `close` frees what is left.
  * Tensors that were not allocated here (parameters) pass through `retain` and `release` untouched.
+ * @experimental
  */
 export interface Memory {
   /** A tensor with one reference, contents undefined; of the real type by default. */

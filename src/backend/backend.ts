@@ -1,7 +1,10 @@
 import type { DType, HostArray, HostData, ProductDType, RealDType } from "../core/tensors/dtype.ts";
 import type { KernelArgs, KernelName } from "./kernels/kernels.ts";
 
-/** A piece of a backend's memory. Only the backend that made it can use it. */
+/**
+ * A piece of a backend's memory. Only the backend that made it can use it.
+ * @experimental
+ */
 export interface Storage {
   /** Element type. */
   readonly dtype: DType;
@@ -9,7 +12,10 @@ export interface Storage {
   readonly length: number;
 }
 
-/** A place in a storage, as kernels take it. `offset` counts elements. */
+/**
+ * A place in a storage, as kernels take it. `offset` counts elements.
+ * @experimental
+ */
 export interface View {
   /** The memory that it is a part of. */
   readonly storage: Storage;
@@ -27,7 +33,10 @@ export interface RecordedCalls {
   readonly numbers: Float64Array;
 }
 
-/** Properties of an opened backend. */
+/**
+ * Properties of an opened backend.
+ * @experimental
+ */
 export interface Capabilities {
   /** The instruction set in use, as "avx512", "simd128", "javascript". */
   readonly instructionSet: string;
@@ -55,6 +64,7 @@ export interface Capabilities {
  *
  * Sizes, element types and offsets of every `run` are checked against `kernels` (calls/check.ts) before memory is
  * touched; a wrong one is a `ShapeError` or `DTypeError`.
+ * @experimental
  */
 export interface Backend {
   /** Its kind. */

@@ -9,13 +9,22 @@ import { checkChoice, checkRandomKey, checkWhole } from "./checks/check-argument
 /** Purposes of streams of numbers; part of the key, so no two uses share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
 const streamNames = Object.keys(streams);
-/** Purpose of random numbers. */
+/**
+ * Purpose of random numbers.
+ * @experimental
+ */
 export type Stream = keyof typeof streams;
 
-/** A key: the user's seed (53 bits, split in two) and two words for the purpose. */
+/**
+ * A key: the user's seed (53 bits, split in two) and two words for the purpose.
+ * @experimental
+ */
 export type RandomKey = readonly [seedLow: number, seedHigh: number, stream: number, index: number];
 
-/** The key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), under the user's `seed`. */
+/**
+ * The key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), under the user's `seed`.
+ * @experimental
+ */
 export const randomKey = (seed: number, stream: Stream, index = 0): RandomKey => {
   checkWhole("randomKey: seed", seed);
   checkWhole("randomKey: index", index);
@@ -68,7 +77,10 @@ export const threefry4x32 = (counter: RandomKey, key: RandomKey, out: Uint32Arra
   out[3] = x3;
 };
 
-/** A sequential reader of one key's numbers. Same key, same numbers, on every machine. */
+/**
+ * A sequential reader of one key's numbers. Same key, same numbers, on every machine.
+ * @experimental
+ */
 export interface RandomStream {
   /** The next uniform 32-bit word. */
   uint32(): number;
@@ -80,7 +92,10 @@ export interface RandomStream {
   normal(): number;
 }
 
-/** Reads the words of `key` in order, starting at block `startBlock` of four words. */
+/**
+ * Reads the words of `key` in order, starting at block `startBlock` of four words.
+ * @experimental
+ */
 export const randomStream = (key: RandomKey, startBlock = 0): RandomStream => {
   checkRandomKey("randomStream: key", key);
   checkWhole("randomStream: startBlock", startBlock);

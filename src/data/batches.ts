@@ -5,6 +5,7 @@ import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
 /**
  * Shifted pairs. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: at every position the target is
  * the token after it. In documents −1 is a target that does not count. Both are row-major [rows, time].
+ * @experimental
  */
 export interface Batch {
   /** Inputs, [rows · time]. */
@@ -22,7 +23,10 @@ export interface Batch {
   readonly segments?: readonly number[];
 }
 
-/** The windows that `trainingBatch` draws. */
+/**
+ * The windows that `trainingBatch` draws.
+ * @experimental
+ */
 export interface TrainingBatchOptions {
   /** Rows of one micro-batch, B. */
   readonly batchSize: number;
@@ -70,6 +74,7 @@ const rowDrawer = (
  * A batch of windows at uniformly random offsets, as new arrays. Row r of a step is a pure function of
  * (seed, step, r), so a resumed run gets the batches of an uninterrupted one, and k accumulated micro-batches of B rows
  * are one batch of k·B rows.
+ * @experimental
  * @param tokens the training split; at least contextLength + 1 of them.
  * @throws DataError for fewer.
  */
@@ -134,7 +139,10 @@ export function* trainingPasses(
 /** Makes a batch, as new arrays. */
 export type MakeBatch = () => Batch;
 
-/** Options of `evaluationWindows`. */
+/**
+ * Options of `evaluationWindows`.
+ * @experimental
+ */
 export interface EvaluationOptions {
   /** Tokens of a window, T: a whole number from 1. */
   readonly contextLength: number;
@@ -146,6 +154,7 @@ export interface EvaluationOptions {
  * The whole of `tokens` in non-overlapping windows of contextLength, in order: every token after the first is a
  * target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a batch of its own:
  * one row, `time` below contextLength. Fewer than two tokens give nothing.
+ * @experimental
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
   for (const make of windowsToMake(tokens, options)) yield make();

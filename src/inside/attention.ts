@@ -20,7 +20,10 @@ import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./toke
 /** Most probabilities of one call, 32 MiB of them: four heads over 1,024 tokens, or 144 heads over 170. */
 export const mostAttentionCells = 2 ** 22;
 
-/** Options of `attentionOf`. */
+/**
+ * Options of `attentionOf`.
+ * @experimental
+ */
 export interface AttentionOfOptions {
   /** Layers, each from 0 to nLayer − 1. Default: all. */
   readonly layers?: readonly number[] | undefined;
@@ -32,7 +35,10 @@ export interface AttentionOfOptions {
   readonly to?: number | undefined;
 }
 
-/** Attention of one head. */
+/**
+ * Attention of one head.
+ * @experimental
+ */
 export interface AttentionMap {
   /** From 0 to nLayer − 1. */
   readonly layer: number;
@@ -45,7 +51,10 @@ export interface AttentionMap {
   readonly probabilities: Float64Array;
 }
 
-/** What positions of a text attend to. */
+/**
+ * What positions of a text attend to.
+ * @experimental
+ */
 export interface AttentionMaps {
   /** All tokens of the text: T of them. */
   readonly tokens: readonly NamedToken[];
@@ -140,6 +149,7 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
  * Which positions of a text each position attends to: softmax over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017), for
  * chosen heads. The model computes queries and keys, with their norms, rotation and adapters, as it does for `logits`; the
  * softmax is computed in double precision. Without the causal mask a position attends to all.
+ * @experimental
  * @param lm a model of `loadPretrained` or `languageModel`. A head that `withoutHeads` switched off still has its
  *   probabilities: its values alone are not used.
  * @param text a text, or its token ids: T tokens, from 1 to the context length.

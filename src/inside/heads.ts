@@ -8,7 +8,10 @@ import { type LanguageModel, languageModel } from "../pretrained/model/language-
 import { below } from "./options.ts";
 import { modelHint } from "./tokens.ts";
 
-/** An attention head of a model. */
+/**
+ * An attention head of a model.
+ * @experimental
+ */
 export interface HeadPlace {
   /** From 0 to nLayer − 1. */
   readonly layer: number;
@@ -31,6 +34,7 @@ const parseHeads = (heads: readonly HeadPlace[], { nLayer, nHead }: Model["confi
 /**
  * The same model with attention heads switched off: their outputs are zero before the layer's projection (as in Michel et al.
  * 2019). What `score`, `evaluate` and `generate` give of it, beside the same of `lm`, tells what the heads do.
+ * @experimental
  * @param lm a model of `loadPretrained` or `languageModel`, which stays as it is and must stay open. Where it has an adapter
  *   in use, the result has it too, and keeps it.
  * @param heads in any order; none gives a model that computes what `lm` does. Heads that are off in `lm` stay off.

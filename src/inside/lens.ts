@@ -19,7 +19,10 @@ import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./toke
 /** Most logits that are on the host at one time, 64 MiB of them. */
 const mostLogits = 2 ** 24;
 
-/** Options of `lensOf`. */
+/**
+ * Options of `lensOf`.
+ * @experimental
+ */
 export interface LensOptions {
   /** Positions to read, each a whole number from 0 to T − 1. Default: all. Each costs 2 · nLayer + 1 rows of the head. */
   readonly positions?: readonly number[] | undefined;
@@ -29,7 +32,10 @@ export interface LensOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The token that follows in the text. */
+/**
+ * The token that follows in the text.
+ * @experimental
+ */
 export interface LensTarget extends NamedToken {
   /** Softmax of all logits. From 0 to 1. */
   readonly probability: number;
@@ -37,7 +43,10 @@ export interface LensTarget extends NamedToken {
   readonly rank: number;
 }
 
-/** The model's prediction, if it ended at this place. */
+/**
+ * The model's prediction, if it ended at this place.
+ * @experimental
+ */
 export interface LensReading {
   /** Where in the pass. */
   readonly stage: LensStage;
@@ -47,7 +56,10 @@ export interface LensReading {
   readonly next: LensTarget | null;
 }
 
-/** The predictions at one position, from the embedding to the last MLP. */
+/**
+ * The predictions at one position, from the embedding to the last MLP.
+ * @experimental
+ */
 export interface LensPosition {
   /** From 0. */
   readonly position: number;
@@ -115,6 +127,7 @@ const likelier = (logits: ArrayLike<number>, at: number, id: number, vocabSize: 
 /**
  * The logit lens (nostalgebraist 2020): the residual stream after the embedding, after each attention and after each MLP,
  * read through the model's final norm and its head, as if the model ended there.
+ * @experimental
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param text a text, or its token ids: T tokens, from 1 to the context length.
  * @param options which positions, and how many tokens to name.

@@ -18,7 +18,10 @@ const optionsSchema = z.strictObject({
   of: z.enum(["embedding", "head"]).default("embedding"),
 });
 
-/** Options of `neighboursOf`. */
+/**
+ * Options of `neighboursOf`.
+ * @experimental
+ */
 export interface NeighbourOptions {
   /** Neighbours to name. Whole number from 1 to 1000. Default 10. */
   readonly top?: number | undefined;
@@ -29,13 +32,19 @@ export interface NeighbourOptions {
   readonly of?: "embedding" | "head" | undefined;
 }
 
-/** A token near another one. */
+/**
+ * A token near another one.
+ * @experimental
+ */
 export interface Neighbour extends NamedToken {
   /** Cosine of the angle between the two rows, from −1 to 1; 0 for a row of zeros. */
   readonly cosine: number;
 }
 
-/** The tokens nearest to one. */
+/**
+ * The tokens nearest to one.
+ * @experimental
+ */
 export interface Neighbours {
   /** The token itself. */
   readonly token: NamedToken;
@@ -62,6 +71,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 /**
  * The tokens whose rows of the embedding, or of the head, are nearest to a token's by their cosine (as Mikolov et al. 2013
  * compare word vectors).
+ * @experimental
  * @param lm a model of `loadPretrained` or `languageModel`. Its adapters change no such rows.
  * @param token an id, or a text that is one token.
  * @param options how many, and of which matrix.

@@ -19,7 +19,10 @@ import { modelHint, readIds } from "./tokens.ts";
 
 const parts = ["attention", "mlp", "residual"] as const;
 
-/** What `patched` replaces. */
+/**
+ * What `patched` replaces.
+ * @experimental
+ */
 export interface PatchOptions {
   /** The text, or its token ids, that the activation comes from: T tokens, from 1 to the context length. */
   readonly clean: string | ArrayLike<number>;
@@ -36,7 +39,10 @@ export interface PatchOptions {
   readonly part: "attention" | "mlp" | "residual";
 }
 
-/** The corrupted text's pass with one activation of the clean text's. */
+/**
+ * The corrupted text's pass with one activation of the clean text's.
+ * @experimental
+ */
 export interface Patched {
   /** Of every position: those before `position` are as without the patch. */
   readonly logits: Logits;
@@ -94,6 +100,7 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 /**
  * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text with one activation replaced by the
  * clean text's at the same place. What that changes in the logits tells what the activation carries.
+ * @experimental
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options two texts of as many tokens, and the place.
  * @returns the logits and the loss of the corrupted text. What a branch adds is the difference of the residual stream after

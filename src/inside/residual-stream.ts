@@ -5,7 +5,10 @@ import { type Model, uploadIds } from "../models/model.ts";
 import { attentionBranch, mlpBranch } from "../nn/block.ts";
 import { embedding } from "../ops/embedding.ts";
 
-/** A place in a pass, after the token and position vectors or after a branch of a block. */
+/**
+ * A place in a pass, after the token and position vectors or after a branch of a block.
+ * @experimental
+ */
 export type LensStage =
   | {
       /** The vectors of tokens and positions were added: no block has run. */

@@ -9,7 +9,10 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 /** What to give in place of a model that is none. */
 export const modelHint = "a model from loadPretrained";
 
-/** A token as it can be shown alone. */
+/**
+ * A token as it can be shown alone.
+ * @experimental
+ */
 export interface NamedToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;

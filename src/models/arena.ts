@@ -9,7 +9,10 @@ import type { Declare, Initialisation, ParameterSpec } from "../nn/parameters.ts
 /** Kernels run best from 64-byte boundaries: 16 float32, or 32 bfloat16 of a copy in the same layout. */
 const alignment = 32;
 
-/** A parameter with its place in an arena. */
+/**
+ * A parameter with its place in an arena.
+ * @experimental
+ */
 export interface Placed extends ParameterSpec {
   /** In elements, from the arena's start. */
   readonly offset: number;
@@ -23,6 +26,7 @@ export interface Placed extends ParameterSpec {
  * Where each parameter lies in one flat array. Values, gradients and an optimizer's running means are arrays of such a
  * layout, so clearing, clipping and updating are one call over all of them. Matrices come first: weight
  * decay applies to [0, decayed) only. Gaps between parameters stay zero.
+ * @experimental
  */
 export interface ArenaLayout {
   /** In the order of their declaration. */
@@ -70,7 +74,10 @@ const placeAll = (indexed: readonly Unplaced[]): ArenaLayout => {
   return { parameters, length, decayed, count: parameters.reduce((sum, { size }) => sum + size, 0) };
 };
 
-/** A flat array in a backend with the arena's layout, and a tensor for each parameter in it. */
+/**
+ * A flat array in a backend with the arena's layout, and a tensor for each parameter in it.
+ * @experimental
+ */
 export interface Arena {
   /** The flat array. */
   readonly storage: Storage;

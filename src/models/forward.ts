@@ -32,6 +32,7 @@ const checkForward = (
 /**
  * One pass over `rows` sequences of `time` tokens, all positions of all of them at once. Position t of a row sees
  * tokens 0 to t of that row and no other (without the causal mask all of that row).
+ * @experimental
  * @param context where temporaries live: of `withContext(inferenceContext(…))` or `Gradients.record`.
  * @param ids [rows · time], row after row, each a whole number in [0, vocabSize).
  * @param rows sequences, B.
@@ -50,6 +51,7 @@ export const forward = (context: Context, model: Model, ids: ArrayLike<number>, 
 /**
  * −ln p(target), summed over all predictions: divide by their number for the mean that is called the loss. As
  * torch.nn.functional.cross_entropy with reduction "sum" and ignore_index −1.
+ * @experimental
  * @param context the one that `logits` were computed in.
  * @param logits [.., V], as of `forward`.
  * @param targets the id that should have been predicted at each position, in the same order; −1 leaves one out.
@@ -66,6 +68,7 @@ export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int3
 /**
  * `forward` and `crossEntropyLoss` in one. The logits of a large vocabulary are then never all in memory, but computed a
  * range of it at a time, and once more on the way back.
+ * @experimental
  * @param ids as for `forward`, [rows · time].
  * @param targets as for `crossEntropyLoss`, [rows · time].
  * @param rows as for `forward`.

@@ -15,7 +15,10 @@ import { type Arena, createArena } from "./arena.ts";
 import { checkTrainable, type Model, trainedPart } from "./model.ts";
 import { piecesOfLayout, type Range } from "./pieces.ts";
 
-/** A number for each weight of a model: how the loss would change with it. */
+/**
+ * A number for each weight of a model: how the loss would change with it.
+ * @experimental
+ */
 export interface Gradients {
   /** In the layout of the model's weights, or of its adapters if it has some; by a weight's name in `arena.tensors`. */
   readonly arena: Arena;
@@ -65,6 +68,7 @@ export const normOf = (sums: HostArray): number => {
 
 /**
  * Gradients of a model's weights, all zero; of a model with adapters those of the adapters alone. The caller closes them.
+ * @experimental
  * @throws ConfigError for a model with bfloat16 weights alone, and no adapters.
  */
 export const createGradients = (model: Model): Gradients => {

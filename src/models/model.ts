@@ -17,7 +17,10 @@ import type { Adapter } from "./lora/adapter.ts";
 import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
 import { declareTransformer, type TransformerTensors } from "./transformer.ts";
 
-/** A model in a backend's memory. */
+/**
+ * A model in a backend's memory.
+ * @experimental
+ */
 export interface Model {
   /** Its shape. */
   readonly config: ModelConfig;
@@ -206,6 +209,7 @@ export const checkAllHeads = (where: string, { parameters }: Model): void => {
 
 /**
  * A model before any training: its weights are drawn from normal distributions, each a function of the seed alone.
+ * @experimental
  * @param config checked; a preset's, as `{ ...presets.quick.model, nLayer: 3 }`.
  * @param vocabSize tokens that there are, as `tokenizer.vocabSize`.
  * @param seed a whole number from 0.

@@ -12,7 +12,10 @@ import { type Moments, momentLayouts } from "./state.ts";
 import { type HeldRange, heldRanges, lengthOf, type Stretch, stretchesOf } from "./stretches.ts";
 import type { Optimizer, OptimizerLayout, Update } from "./update.ts";
 
-/** An optimizer whose running means start at zero. */
+/**
+ * An optimizer whose running means start at zero.
+ * @experimental
+ */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
   checkBackend("createOptimizer: backend", backend);
   checkLayout("createOptimizer: layout", layout);

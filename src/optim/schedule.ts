@@ -3,7 +3,10 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { Extension, ScheduleConfig } from "./config.ts";
 
-/** The plan of a learning rate, besides the step. */
+/**
+ * The plan of a learning rate, besides the step.
+ * @experimental
+ */
 export interface LearningRatePlan {
   /** The highest learning rate. */
   readonly learningRate: number;
@@ -77,6 +80,7 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
  * After an extension, by its `schedule`: `stretch` is the rate of a run of the new total from its beginning, `restart`
  * that of a new run of the added steps; both are reached in a straight line from the last rate, over `warmupSteps`.
  * `constant` is the last rate.
+ * @experimental
  */
 export const learningRateAt = (plan: LearningRatePlan, step: number): number => {
   checkPlan("learningRateAt: plan", plan);

@@ -1,7 +1,10 @@
 import type { Arena, ArenaLayout } from "../models/arena.ts";
 import type { RoundedWeights } from "../models/rounded-weights.ts";
 
-/** Input of one update. */
+/**
+ * Input of one update.
+ * @experimental
+ */
 export interface Update {
   /** The weights, which change. */
   readonly values: Arena;
@@ -25,13 +28,19 @@ export interface OptimizerLayout {
   readonly layout: ArenaLayout;
 }
 
-/** A running mean of an optimizer in a backend's memory. */
+/**
+ * A running mean of an optimizer in a backend's memory.
+ * @experimental
+ */
 export interface OptimizerArena extends OptimizerLayout {
   /** The running means. */
   readonly arena: Arena;
 }
 
-/** An update rule with its running means, in a backend's memory. */
+/**
+ * An update rule with its running means, in a backend's memory.
+ * @experimental
+ */
 export interface Optimizer {
   /** The running means: with the weights, everything that the next update depends on. */
   readonly state: readonly OptimizerArena[];

@@ -16,7 +16,7 @@ import {
 } from "./library.ts";
 
 /** Pages for users of the library; the others are about its insides. */
-const pages = ["README.md", "docs/browser.md", "docs/security.md"];
+const pages = ["README.md", "docs/browser.md", "docs/security.md", "docs/stability.md"];
 
 const ours = ownNames();
 const exported = Object.fromEntries(

@@ -2,3 +2,4 @@
 import "./docstrings.ts";
 import "./examples.ts";
 import "./named.ts";
+import "./stability.ts";

@@ -13,7 +13,10 @@ import { declareLora, type LoraLayer, loraLayout } from "./layout.ts";
 /** The adapters of a block, by the name of the layer in it. A layer without one is not there. */
 export type BlockAdapters = ReadonlyMap<string, LoraWeights>;
 
-/** Low-rank adapters of a model. */
+/**
+ * Low-rank adapters of a model.
+ * @experimental
+ */
 export interface Adapter {
   /** Rank, alpha, dropout and targets. */
   readonly config: LoraConfig;

@@ -85,6 +85,7 @@ export const addAdapter = async (
 /**
  * Adds the adapters of a model to the weights of its base: W + (alpha / rank)·B·A, summed in double precision and rounded
  * once. The base then computes, up to rounding, what the model did; all other models over the same base change with it.
+ * @experimental
  * @param model of `loraModel`, which is of no use afterwards: close it.
  * @throws ConfigError for a model without adapters, or whose base has bfloat16 weights alone.
  */

@@ -13,7 +13,10 @@ import type { Model } from "../model.ts";
 import { type Adapter, type BlockAdapters, createAdapter } from "./adapter.ts";
 import { type LoraConfig, loraConfigSchema } from "./config.ts";
 
-/** A model with low-rank adapters beside its weights. */
+/**
+ * A model with low-rank adapters beside its weights.
+ * @experimental
+ */
 export interface AdaptedModel extends Model {
   /** The adapters: training changes these alone. */
   readonly adapter: Adapter;
@@ -73,6 +76,7 @@ export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
  * A model for low-rank adaptation (LoRA, Hu et al. 2021): the weights of `base`, which training leaves as they are, and
  * adapters beside its linear layers. They begin as nothing: the model computes what `base` computes, until it is trained.
  * Several such models may share a base.
+ * @experimental
  * @param base it must stay open for as long as the model is used, and may have bfloat16 weights alone.
  * @param lora rank, alpha, dropout and targets; fields that are left out have their defaults.
  * @param seed a whole number from 0: decides the first values of the matrices A. The matrices B begin with zeros.

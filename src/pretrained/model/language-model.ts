@@ -76,7 +76,10 @@ export interface LanguageModel {
   close(): Promise<void>;
 }
 
-/** What a checkpoint says of a model besides its shape and its tokenizer. */
+/**
+ * What a checkpoint says of a model besides its shape and its tokenizer.
+ * @experimental
+ */
 export interface LanguageModelFacts {
   /** How a conversation is written out. Default null. */
   readonly chatTemplate?: ChatTemplate | null | undefined;
@@ -88,6 +91,7 @@ export interface LanguageModelFacts {
 
 /**
  * Combines a model and its tokenizer; `onClose` runs once, after the weights are freed.
+ * @experimental
  * @param facts the template of a conversation, tokens that end a text, and adapters, where there are any. The adapters are
  *   closed with the model.
  */
