@@ -1,14 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-
-const root = fileURLToPath(new URL("..", import.meta.url));
-const readText = (file: string): Promise<string> => readFile(join(root, file), "utf8");
-// Not docs/api/, which is made.
-const inDocs = async (folder: string): Promise<string[]> =>
-  (await readdir(join(root, folder))).filter((name) => name.endsWith(".md")).map((name) => `${folder}/${name}`);
-const pages = ["README.md", ...(await inDocs("docs")), ...(await inDocs("docs/guides"))];
+import { pages, readPage } from "./support/pages.ts";
 
 interface Snippet {
   /** The source after the language: ```ts src/ops/swiglu.ts */
@@ -50,17 +41,17 @@ const missingPart = (code: string, text: string): string | undefined => {
 
 describe.each(pages)("%s", (page) => {
   test("quotes its sources word by word", async () => {
-    for (const { source, code } of snippetsOf(await readText(page))) {
+    for (const { source, code } of snippetsOf(await readPage(page))) {
       if (source === undefined) continue;
-      expect(missingPart(code, await readText(source)), `quoted from ${source}, and not in it`).toBeUndefined();
+      expect(missingPart(code, await readPage(source)), `quoted from ${source}, and not in it`).toBeUndefined();
     }
   });
 
   test("has no code that is neither quoted from a source nor run by a test", async () => {
-    for (const { source, runner, code } of snippetsOf(await readText(page))) {
+    for (const { source, runner, code } of snippetsOf(await readPage(page))) {
       expect(source ?? runner, code).toBeDefined();
       if (source !== undefined || runner === undefined) continue;
-      expect(await readText(runner), `${runner} reads ${page}`).toContain(page);
+      expect(await readPage(runner), `${runner} reads ${page}`).toContain(page);
     }
   });
 });

@@ -2,18 +2,13 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join, posix } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { anchorsOf, linksOf, pages, readPage, root } from "./support/pages.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
-const inDocs = async (folder: string): Promise<string[]> =>
-  (await readdir(join(root, folder))).filter((name) => name.endsWith(".md")).map((name) => `${folder}/${name}`);
-const pages = ["README.md", ...(await inDocs("docs")), ...(await inDocs("docs/guides"))];
 /** Folders that a command named beside them makes. */
 const made = ["docs/api/"];
-const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
 
 let folder: string;
 beforeAll(async () => {
@@ -72,10 +67,16 @@ test("the blocks of docs/guides/going-on.md go on with a run, and begin one from
 });
 
 describe.each(pages)("%s", (page) => {
-  test("links to files that are there", async () => {
-    const prose = (await readPage(page)).replace(/^```[\s\S]*?^```/gm, "");
-    const links = [...prose.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link]) => link as string);
-    expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([]);
+  test("links to files and headings that are there", async () => {
+    const text = await readPage(page);
+    const dead = [];
+    for (const { file, anchor } of linksOf(text)) {
+      const path = file === "" ? page : posix.join(dirname(page), file);
+      const there = existsSync(join(root, path));
+      const isHeading = anchor === undefined || (there && anchorsOf(await readPage(path)).has(anchor));
+      if (!there || !isHeading) dead.push(`${file}#${anchor ?? ""}`);
+    }
+    expect(dead).toEqual([]);
   });
 
   test("names files that are there", async () => {
@@ -85,6 +86,19 @@ describe.each(pages)("%s", (page) => {
     if (page === "docs/architecture.md") expect(named.length).toBeGreaterThan(100);
     expect(named.filter((name) => !made.includes(name) && !existsSync(join(root, name)))).toEqual([]);
   });
+});
+
+test("links and headings of a page are found", () => {
+  const page = `# A \`run\`, and [why](b.md)\n[x](c.md#top) ![y](d.svg "Y") <img src="e.png"> [z](https://f.org) [w](#g) \`<a href="u.md">\`
+\`\`\`sh\n# no heading [v](h.md)\n\`\`\`\n## Twice\n## Twice\n`;
+  expect(linksOf(page).map(({ file, anchor }) => [file, anchor])).toEqual([
+    ["b.md", undefined],
+    ["c.md", "top"],
+    ["d.svg", undefined],
+    ["e.png", undefined],
+    ["", "g"],
+  ]);
+  expect([...anchorsOf(page)]).toEqual(["a-run-and-why", "twice", "twice-1"]);
 });
 
 test("comments name files that are there", async () => {
