@@ -106,6 +106,8 @@ export interface Backend {
   bytesInUse(): number;
   /** Bytes taken from the system for storages, including freed memory that is kept for reuse. Absent: as in use. */
   bytesHeld?(): number;
+  /** Whether it was closed. Its storages are all freed then; it refuses to free one again. */
+  isClosed(): boolean;
   /** Stops threads and frees all memory. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -67,8 +67,8 @@ export const createDecoder = (model: Model, cache = true): Decoder => {
       return asFloat32(logits);
     },
     close() {
-      // A backend that was closed before has freed all, and would refuse to free it again.
-      if (backend.bytesInUse() === 0) return;
+      // A closed backend has freed everything, and would refuse to free it again.
+      if (backend.isClosed()) return;
       steps.release();
       kept?.free();
     },

@@ -296,6 +296,7 @@ export const compiledBackend = (
     record,
     replay,
     bytesInUse: () => bytesInUse,
+    isClosed: () => closing !== undefined,
     bytesHeld: () => (closing === undefined ? cache.held() : 0),
     close,
   };

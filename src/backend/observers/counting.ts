@@ -90,6 +90,7 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
  */
 export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: null }): CountingBackend => {
   const { activations, tiles, name = "native", threads = 1 } = kind;
+  let closed = false;
   let bytes = 0;
   let peak = 0;
   let peakTouched = 0;
@@ -130,6 +131,9 @@ export const openCounting = (kind: MemoryKind = { activations: "float32", tiles:
     peakBytes: () => peak,
     peakTouched: () => peakTouched,
     scratchBytes: () => threads * perThread + shared,
-    async close() {},
+    isClosed: () => closed,
+    async close() {
+      closed = true;
+    },
   };
 };

@@ -92,6 +92,7 @@ export const isBackend = objectWith({
   read: isFunction,
   write: isFunction,
   run: isFunction,
+  isClosed: isFunction,
   capabilities: objectWith({ real: isList }),
 });
 

@@ -100,7 +100,7 @@ export const placeModel = async (
       await weights.read(layout, { place: writeWeights, ...(frozen ? { placeWords: writeWeights } : {}) }, onProgress);
     } catch (error) {
       // A backend that was closed meanwhile has freed the weights, and would refuse to free them again.
-      if (backend.bytesInUse() > 0) model.close();
+      if (!backend.isClosed()) model.close();
       throw error;
     }
     return model;

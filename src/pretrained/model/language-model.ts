@@ -117,8 +117,8 @@ export const languageModel = (
     const models = [...adapted.values(), model];
     models.forEach(markClosed);
     try {
-      // A backend that was closed before has freed the weights, and would refuse to free them again.
-      if (model.backend.bytesInUse() > 0) for (const one of models) one.close();
+      // A closed backend has freed the weights, and would refuse to free them again.
+      if (!model.backend.isClosed()) for (const one of models) one.close();
     } finally {
       await onClose();
     }

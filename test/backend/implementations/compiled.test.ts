@@ -125,9 +125,11 @@ for (const { name, open, missing } of compiledBackends) {
     test("after close nothing works, and closing again does no harm", async () => {
       const closed = await open(2);
       const storage = closed.alloc("float32", 8);
+      expect(closed.isClosed()).toBe(false);
       await Promise.all([closed.close(), closed.close()]);
       await closed.close();
       expect(closed.bytesInUse()).toBe(0);
+      expect(closed.isClosed()).toBe(true);
       expect(() => closed.alloc("float32", 1)).toThrow(ConfigError);
       expect(() => closed.run("fill", { y: { storage, offset: 0 }, n: 1, value: 0 })).toThrow(ShapeError);
       await expect(closed.read(storage)).rejects.toThrow(ShapeError);

@@ -122,8 +122,10 @@ describe("memory of the reference backend", () => {
   test("a closed backend refuses all but a second close", async () => {
     const backend = await openReference();
     const y = view(backend, [1]);
+    expect(backend.isClosed()).toBe(false);
     await backend.close();
     await backend.close();
+    expect(backend.isClosed()).toBe(true);
     expect(() => backend.alloc("float32", 1)).toThrow(ConfigError);
     expect(() => backend.free(y.storage)).toThrow(ShapeError);
     expect(() => backend.write(y.storage, new Float32Array(1))).toThrow(ShapeError);

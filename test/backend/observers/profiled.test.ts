@@ -122,6 +122,15 @@ describe("a profiled backend", () => {
     expect(backend.profile()).toEqual([]);
   });
 
+  it("is closed when the backend inside is", async () => {
+    for (const inner of [await openReference(), openCounting()]) {
+      const backend = profiled(inner);
+      expect(backend.isClosed()).toBe(false);
+      await inner.close();
+      expect(backend.isClosed()).toBe(true);
+    }
+  });
+
   it("computes the same bits", async () => {
     const losses = async (timed: boolean): Promise<number> => {
       const backend = timed ? profiled(await openReference()) : await openReference();

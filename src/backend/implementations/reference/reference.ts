@@ -143,6 +143,7 @@ export const openReference = async ({
     read,
     run,
     bytesInUse: () => bytes,
+    isClosed: () => closed,
     close,
   };
 };
