@@ -15,7 +15,7 @@ import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { checkFinite } from "./finite.ts";
 import { below, someBelow } from "./options.ts";
 import { residualStream } from "./residual-stream.ts";
-import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
+import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
 /** Most probabilities of one call, 32 MiB of them: four heads over 1,024 tokens, or 144 heads over 170. */
 export const mostAttentionCells = 2 ** 22;
@@ -77,7 +77,7 @@ const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["con
   const parsed = parseConfig(schema, withoutUndefined(options), "attentionOf");
   const { layers, heads, from, to } = parsed;
   if (from >= to) {
-    throw new ConfigError({ where: "attentionOf: from", must: `must be below to, ${to}`, got: String(from) });
+    throw new ConfigError({ ...argument("attentionOf", "from"), must: `must be below to, ${to}`, got: String(from) });
   }
   const maps = layers.length * heads.length;
   const cells = maps * (to - from) * time;
@@ -167,7 +167,7 @@ export const attentionOf = async (
   checkLanguageModel("attentionOf: model", lm, modelHint);
   const { model, tokenizer } = lm;
   const { config, backend } = model;
-  const ids = readIds("attentionOf: text", lm, text);
+  const ids = readIds(argument("attentionOf", "text"), lm, text);
   const time = ids.length;
   const { layers, heads, from, to } = parseOptions(options, config, time);
   const last = Math.max(...layers);

@@ -19,17 +19,11 @@ export interface HeadPlace {
   readonly head: number;
 }
 
-const parseHeads = (heads: readonly HeadPlace[], { nLayer, nHead }: Model["config"]): readonly HeadPlace[] =>
-  parseConfig(
-    z.array(
-      z.strictObject({
-        layer: below(nLayer),
-        head: below(nHead),
-      }),
-    ),
-    heads,
-    (path) => ["withoutHeads: heads", ...path].join("."),
-  );
+const parseHeads = (heads: readonly HeadPlace[], { nLayer, nHead }: Model["config"]): readonly HeadPlace[] => {
+  const place = z.strictObject({ layer: below(nLayer), head: below(nHead) });
+  const name = (path: readonly string[]): string => `withoutHeads: ${path.join(".")}`;
+  return parseConfig(z.strictObject({ heads: z.array(place) }), { heads }, name).heads;
+};
 
 /**
  * The same model with attention heads switched off: their outputs are zero before the layer's projection (as in Michel et al.

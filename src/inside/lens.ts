@@ -14,7 +14,7 @@ import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "../pret
 import { checkFinite } from "./finite.ts";
 import { someBelow } from "./options.ts";
 import { type LensStage, residualStream } from "./residual-stream.ts";
-import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
+import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
 /** Most logits that are on the host at one time, 64 MiB of them. */
 const mostLogits = 2 ** 24;
@@ -146,7 +146,7 @@ export const lensOf = async (
   const { model, tokenizer } = lm;
   const { signal, ...rest } = options;
   checkSignal("lensOf: signal", signal);
-  const ids = readIds("lensOf: text", lm, text);
+  const ids = readIds(argument("lensOf", "text"), lm, text);
   const { positions, top } = parseOptions(rest, ids.length);
   const names = namesOf(tokenizer);
   const nameLikeliest = likeliestOf(names, top);

@@ -8,7 +8,7 @@ import { whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { highestIds } from "../pretrained/model/likeliest.ts";
 import { checkFinite } from "./finite.ts";
-import { modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
+import { argument, encodeArgument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
 /** Numbers of a matrix that are read at a time, 4 MiB. */
 const readAtATime = 2 ** 20;
@@ -54,12 +54,12 @@ export interface Neighbours {
 
 /** @throws DataError for a text of several tokens, or none. */
 const readToken = (lm: LanguageModel, token: number | string): number => {
-  const where = "neighboursOf: token";
-  if (typeof token !== "string") return readIds(where, lm, [token])[0] as number;
-  const ids = lm.tokenizer.encode(token, where);
+  const at = argument("neighboursOf", "token");
+  if (typeof token !== "string") return readIds(at, lm, [token])[0] as number;
+  const ids = encodeArgument(lm.tokenizer, token, at);
   if (ids.length === 1) return ids[0] as number;
   const must = "must be the text of one token, or its id";
-  throw new DataError({ where, must, got: ids.length === 0 ? "no token" : `${ids.length} tokens` });
+  throw new DataError({ ...at, must, got: ids.length === 0 ? "no token" : `${ids.length} tokens` });
 };
 
 const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {

@@ -15,7 +15,7 @@ import { softmaxSum } from "../pretrained/model/likeliest.ts";
 import { checkFinite } from "./finite.ts";
 import { below } from "./options.ts";
 import { residualStream, type StreamStage } from "./residual-stream.ts";
-import { modelHint, readIds } from "./tokens.ts";
+import { argument, modelHint, readIds } from "./tokens.ts";
 
 const parts = ["attention", "mlp", "residual"] as const;
 
@@ -116,8 +116,8 @@ export const patched = async (lm: LanguageModel, options: PatchOptions): Promise
   const { model } = lm;
   const { backend, config, parameters, vocabSize } = model;
   const { clean, corrupted, ...rest } = options;
-  const from = readIds("patched: clean", lm, clean);
-  const ids = readIds("patched: corrupted", lm, corrupted);
+  const from = readIds(argument("patched", "clean"), lm, clean);
+  const ids = readIds(argument("patched", "corrupted"), lm, corrupted);
   if (from.length !== ids.length) {
     const must = "clean and corrupted must have as many tokens";
     throw new ShapeError({ where: "patched", must, got: `${from.length} and ${ids.length}` });

@@ -1,6 +1,6 @@
 /** Texts and tokens that the functions of this folder are given, and the names that they give tokens. */
 import { checkIdList } from "../core/checks/check-arguments.ts";
-import { DataError, ShapeError } from "../core/errors/errors.ts";
+import { DataError, type ErrorDetails, ShapeError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { textAlone } from "../tokenizer/token-text.ts";
@@ -33,24 +33,41 @@ export const namedToken = (names: Tokenizer, id: number): NamedToken => ({
   text: textAlone(names.token(id), names.bytes(id)),
 });
 
+/** An argument of a function, for errors. */
+export type Argument = Required<Pick<ErrorDetails, "where" | "field">>;
+
+export const argument = (called: string, field: string): Argument => ({
+  where: `${called}: ${field}`,
+  field,
+});
+
+/** @throws DataError for a character that the tokenizer lacks */
+export const encodeArgument = (tokenizer: Tokenizer, text: string, { where, field }: Argument): Int32Array => {
+  try {
+    return tokenizer.encode(text, where);
+  } catch (error) {
+    throw error instanceof DataError ? new DataError({ ...error.details, field }) : error;
+  }
+};
+
 /**
  * The ids of a text that one pass takes.
- * @param where the function, for errors.
+ * @param at the argument that it is.
  * @throws ShapeError for more tokens than the context has, or an id that is none; DataError for no tokens, or a character
  *   that the tokenizer lacks.
  */
 export const readIds = (
-  where: string,
+  at: Argument,
   { model, tokenizer }: Pick<LanguageModel, "model" | "tokenizer">,
   given: unknown,
 ): Int32Array => {
-  if (typeof given !== "string") checkIdList(where, given);
-  const ids = typeof given === "string" ? tokenizer.encode(given, where) : (given as ArrayLike<number>);
+  if (typeof given !== "string") checkIdList(at.where, given);
+  const ids = typeof given === "string" ? encodeArgument(tokenizer, given, at) : (given as ArrayLike<number>);
   const { contextLength } = model.config;
-  if (ids.length === 0) throw new DataError({ where, must: "there must be one token or more", got: "none" });
+  if (ids.length === 0) throw new DataError({ ...at, must: "there must be one token or more", got: "none" });
   if (ids.length > contextLength) {
     const must = `there must be at most ${contextLength} tokens (the context length)`;
-    throw new ShapeError({ where, must, got: `${ids.length}` });
+    throw new ShapeError({ ...at, must, got: `${ids.length}` });
   }
   // An embedding may have more rows than there are tokens.
   const { vocabSize } = tokenizer;
@@ -58,7 +75,7 @@ export const readIds = (
     const id: unknown = ids[i];
     if (Number.isInteger(id) && (id as number) >= 0 && (id as number) < vocabSize) continue;
     throw new ShapeError({
-      where,
+      ...at,
       must: `token ids must be whole numbers in [0, ${vocabSize})`,
       got: `${show(id)} at position ${i}`,
     });

@@ -121,28 +121,28 @@ export const parseConfig = <Schema extends z.ZodType>(
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
   // A key of a record may have any length.
   const path = issue.path.map((key) => shorten(String(key)));
-  const field = call(path);
+  const place = { where: call(path), ...(path.length === 0 ? {} : { field: path.join(".") }) };
   const given = valueAt(value, issue.path);
   if (issue.code === "unrecognized_keys") {
     const unknown = String(issue.keys[0]);
     // A flag is one key: it is named whole.
-    const named = typeof where === "string" ? field : call([...path, shorten(unknown)]);
+    const named = typeof where === "string" ? place : { ...place, where: call([...path, shorten(unknown)]) };
     const other = otherKind(schema, issue.path, given, unknown);
-    if (other !== undefined) throw new ConfigError({ where: named, ...other });
+    if (other !== undefined) throw new ConfigError({ ...named, ...other });
     const hint = nearest(unknown, knownKeys(schema, issue.path));
     throw new ConfigError({
-      where: named,
+      ...named,
       must: "every key must be a known one",
       got: show(unknown),
       ...(hint === undefined ? {} : { hint }),
     });
   }
-  if (issue.code === "custom") throw new ConfigError({ where: field, must: issue.message });
+  if (issue.code === "custom") throw new ConfigError({ ...place, must: issue.message });
   if (issue.code === "invalid_union" && issue.errors.length === 0) {
     const kinds = knownKinds(schema, issue.path);
     const hint = given === undefined ? kindFor(schema, issue.path, valueAt(value, issue.path.slice(0, -1))) : undefined;
     throw new ConfigError({
-      where: field,
+      ...place,
       must: `must be ${alternatives(kinds)}`,
       ...instead(given, kinds),
       ...(hint === undefined ? {} : { hint }),
@@ -150,7 +150,7 @@ export const parseConfig = <Schema extends z.ZodType>(
   }
   const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
   throw new ConfigError({
-    where: field,
+    ...place,
     must: requirement(issue),
     ...instead(given, names),
     ...missingField(schema, issue, given),

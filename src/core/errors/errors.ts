@@ -7,6 +7,8 @@ import { oneLine, shorten } from "../text/one-line.ts";
 export interface ErrorDetails {
   /** The thing that was checked: an op, a file, an option. */
   readonly where: string;
+  /** The argument or option of the called function that `where` names, as "heads.0.layer". Absent: no single one. */
+  readonly field?: string;
   /** The invariant, as "nEmbd must be divisible by nHead". */
   readonly must: string;
   /** The value, as "100 and 12". */

@@ -50,9 +50,10 @@ const withModel = async <T>(
 ): Promise<T> => {
   const turn = await turns.take(signal);
   try {
-    return await work(await models.load(place, { headsOff: [], signal }));
-  } catch (error) {
-    throw inRequest(error);
+    const model = await models.load(place, { headsOff: [], signal });
+    return await work(model).catch((error: unknown) => {
+      throw inRequest(error);
+    });
   } finally {
     turn.release();
   }

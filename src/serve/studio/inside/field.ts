@@ -2,17 +2,13 @@
 import { ConfigError, ForetokenError } from "../../../core/errors/errors.ts";
 
 /**
- * An error of a function, as "patched: clean" or "lensOf.top", with the request's field in its place.
+ * An error of a function of the library about one of its arguments: the request's field is named in place of the argument.
+ * Other errors stay as they are.
  * @param names of fields whose names in the request differ.
  */
 export const inRequest = (error: unknown, names: Readonly<Record<string, string>> = {}): unknown => {
-  if (!(error instanceof ForetokenError)) return error;
-  const { where } = error.details;
-  const [, rest = ""] = /^(?:attentionOf|lensOf|neighboursOf|patched|withoutHeads)(?:: |\.|$)(.*)$/su.exec(where) ?? [
-    undefined,
-    where,
-  ];
-  const [name = "", ...path] = rest.split(".");
-  const renamed = [names[name] ?? name, ...path].join(".");
-  return new ConfigError({ ...error.details, where: renamed === "" ? "request" : renamed, cause: error });
+  if (!(error instanceof ForetokenError) || error.details.field === undefined) return error;
+  const [argument = "", ...path] = error.details.field.split(".");
+  const field = [names[argument] ?? argument, ...path].join(".");
+  return new ConfigError({ ...error.details, where: field, field, cause: error });
 };
