@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Backend, Storage } from "#foretoken/backend/backend.js";
-import type { CompiledKernel, Engine } from "#foretoken/backend/implementations/compiled.js";
-import { checkCompiledKernels, compiledBackend } from "#foretoken/backend/implementations/compiled.js";
+import { compiledBackend } from "#foretoken/backend/implementations/compiled/compiled.js";
+import {
+  type CompiledKernel,
+  checkCompiledKernels,
+  type Engine,
+} from "#foretoken/backend/implementations/compiled/engine.js";
 import { initialMemoryBytes } from "#foretoken/backend/implementations/wasm/engine.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
 import { blockBytes } from "#foretoken/backend/memory/memory-cache.js";

@@ -9,8 +9,14 @@ import type { ProductDType } from "../../../core/tensors/dtype.ts";
 import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
 import type { Backend } from "../../backend.ts";
 import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../../instruction-sets.ts";
-import type { CompiledKernel, Engine, PacketLimits } from "../compiled.ts";
-import { checkCompiledKernels, checkThreads, compiledBackend } from "../compiled.ts";
+import { compiledBackend } from "../compiled/compiled.ts";
+import {
+  type CompiledKernel,
+  checkCompiledKernels,
+  checkThreads,
+  type Engine,
+  type PacketLimits,
+} from "../compiled/engine.ts";
 import { addonFile, findPrebuilt } from "./prebuilt.node.ts";
 
 /** Exports of native/napi.cc. */

@@ -4,8 +4,9 @@ import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData, ProductDType } from "../../../core/tensors/dtype.ts";
 import type { Backend } from "../../backend.ts";
 import type { WasmInstructionSet } from "../../instruction-sets.ts";
-import type { CompiledKernel, Engine } from "../compiled.ts";
-import { checkCompiledKernels, checkThreads, compiledBackend, packetLength } from "../compiled.ts";
+import { compiledBackend } from "../compiled/compiled.ts";
+import { type CompiledKernel, checkCompiledKernels, checkThreads, type Engine } from "../compiled/engine.ts";
+import { packetLayout } from "../compiled/packet.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
@@ -141,7 +142,7 @@ const wasmEngine = (
   };
 
   // Shared memory is never detached, so this view stays valid.
-  const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLength(limits));
+  const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLayout(limits).length);
   const run = (): number => {
     if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
     try {
