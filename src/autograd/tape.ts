@@ -1,6 +1,7 @@
 import type { Backend } from "../backend/backend.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape, sameShape, sizeOf } from "../core/tensors/shape.ts";
+import { createLastUses } from "./last-uses.ts";
 import type { Memory, Tensor } from "./tensor.ts";
 
 /**
@@ -60,6 +61,12 @@ interface Entry {
   readonly vjp: (dy: Tensor) => void;
 }
 
+/** @throws ShapeError unless `gradient` has the shape of `tensor`. */
+const checkGradient = (where: string, must: string, gradient: Tensor, tensor: Tensor): void => {
+  if (sameShape(tensor.shape, gradient.shape)) return;
+  throw new ShapeError({ where, must, got: `${formatShape(gradient.shape)} for ${formatShape(tensor.shape)}` });
+};
+
 /** An empty tape over `backend`, with gradients of activations in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
@@ -67,32 +74,14 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
-  /** Leaves whose last use is looked for: entries that use them, and whom to tell. */
-  const uses = new Map<Tensor, { count: number; readonly onComplete: () => void }>();
-  /** Leaves whose gradients have been told to be complete. */
-  const complete = new Set<Tensor>();
-  /** Entries whose leaves are not known before the backward pass. */
-  let unknown = 0;
-
-  /** An entry has been gone through. */
-  const used = (leaf: Tensor): void => {
-    const use = uses.get(leaf);
-    if (use === undefined || --use.count > 0 || unknown > 0) return;
-    uses.delete(leaf);
-    complete.add(leaf);
-    use.onComplete();
-  };
-
-  const checkOpen = (tensor: Tensor): void => {
-    if (complete.has(tensor)) throw new Error("a gradient was added to after its last use: an op left out an input");
-  };
+  const lastUses = createLastUses();
 
   const accumulate = (tensor: Tensor, gradient: Tensor): void => {
     if (!tracked.has(tensor)) {
       memory.release(gradient);
       return;
     }
-    checkOpen(tensor);
+    lastUses.checkOpen(tensor);
     const existing = gradients.get(tensor);
     if (existing === undefined) {
       gradients.set(tensor, gradient);
@@ -115,7 +104,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
 
   const destination = (tensor: Tensor): Destination | null => {
     if (!tracked.has(tensor)) return null;
-    checkOpen(tensor);
+    lastUses.checkOpen(tensor);
     const existing = gradients.get(tensor);
     if (existing !== undefined) {
       const blank = leaves.get(tensor);
@@ -133,17 +122,11 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
 
   return {
     watch(leaf, gradient, blank = new Set(), onComplete) {
-      if (!sameShape(leaf.shape, gradient.shape)) {
-        throw new ShapeError({
-          where: "watch",
-          must: "a gradient must have its tensor's shape",
-          got: `${formatShape(gradient.shape)} for ${formatShape(leaf.shape)}`,
-        });
-      }
+      checkGradient("watch", "a gradient must have its tensor's shape", gradient, leaf);
       tracked.add(leaf);
       leaves.set(leaf, blank);
       gradients.set(leaf, gradient);
-      if (onComplete !== undefined) uses.set(leaf, { count: 0, onComplete });
+      if (onComplete !== undefined) lastUses.watch(leaf, onComplete);
     },
     tracks: (tensor) => tracked.has(tensor),
     record(output, inputs, saved, vjp) {
@@ -152,20 +135,15 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         return;
       }
       tracked.add(output);
-      const counted = inputs.filter((input) => uses.has(input));
-      for (const leaf of counted) {
-        const use = uses.get(leaf);
-        if (use !== undefined) use.count++;
-      }
-      entries.push({ output, counted, saved, vjp });
+      entries.push({ output, counted: lastUses.count(inputs), saved, vjp });
     },
     recordAgain(output, saved, again) {
       tracked.add(output);
-      unknown++;
+      lastUses.addUnknown();
       // The entries of the work come to lie where this one was: the backward pass takes them next.
       const vjp = (dy: Tensor): void => {
         accumulate(again(), memory.retain(dy));
-        unknown--;
+        lastUses.resolveUnknown();
       };
       entries.push({ output, counted: [], saved, vjp });
     },
@@ -177,13 +155,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       return to?.gradient ?? null;
     },
     backward(output, gradient) {
-      if (!sameShape(output.shape, gradient.shape)) {
-        throw new ShapeError({
-          where: "backward",
-          must: "the gradient must have the output's shape",
-          got: `${formatShape(gradient.shape)} for ${formatShape(output.shape)}`,
-        });
-      }
+      checkGradient("backward", "the gradient must have the output's shape", gradient, output);
       accumulate(output, memory.retain(gradient));
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
         const dy = gradients.get(entry.output);
@@ -196,7 +168,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
         tracked.delete(entry.output);
         for (const tensor of entry.saved) memory.release(tensor);
         memory.release(entry.output);
-        for (const leaf of entry.counted) used(leaf);
+        for (const leaf of entry.counted) lastUses.used(leaf);
       }
     },
   };
