@@ -83,8 +83,8 @@ export default {
       name: "no-barrels",
       comment: "Inside the package, import the file that has the thing, not the one that hands it on.",
       severity: "error",
-      from: { path: "^src/" },
-      to: { path: "(^|/)index\\.ts$|^src/browser\\.ts$" },
+      from: { path: "^src/", pathNot: "^src/(index|browser)\\.ts$" },
+      to: { path: "(^|/)index\\.ts$|^src/(browser|everywhere)\\.ts$" },
     },
     {
       name: "node-modules-only-in-node-files",

@@ -112,10 +112,12 @@ describe("the import rules", () => {
   test("refuse a barrel inside the package", async () => {
     const files = {
       ...core,
-      "src/index.ts": 'export { one } from "./core/tensors/shape.ts";\n',
+      "src/everywhere.ts": 'export { one } from "./core/tensors/shape.ts";\n',
+      "src/index.ts": 'export * from "./everywhere.ts";\n',
       "src/cli/main.ts": 'export { one } from "../index.ts";\n',
+      "src/serve/main.ts": 'export { one } from "../everywhere.ts";\n',
     };
-    expect(await broken(files)).toEqual(["no-barrels: src/cli/main.ts"]);
+    expect(await broken(files)).toEqual(["no-barrels: src/cli/main.ts", "no-barrels: src/serve/main.ts"]);
   });
 
   test("refuse Node's modules where the browser runs too", async () => {
