@@ -58,7 +58,7 @@ test("generate loads the backend that computes, and nothing of training's but th
   expect(trained.status, trained.stderr).toBe(0);
   const generate = ["generate", "run", "--prompt", "T", "--max-new-tokens", "1", "--backend"];
   const modules = await modulesOf([...generate, "reference"]);
-  expect(modules.filter((name) => name.startsWith("train/"))).toEqual(["train/folder/folder-names.js"]);
+  expect(modules.filter((name) => name.startsWith("train/"))).toEqual(["runs/folder-names.js"]);
   expect(modules).toContain("backend/implementations/reference/reference.js");
   expect(modules.filter((name) => name.startsWith("backend/implementations/wasm/"))).toEqual([]);
 });

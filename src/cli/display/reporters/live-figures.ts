@@ -1,4 +1,4 @@
-import type { TrainEvent } from "../../../train/events.ts";
+import type { TrainEvent } from "../../../runs/events.ts";
 import type { CurvePoint } from "../drawing/canvas.ts";
 import type { LiveState } from "../drawing/live-frame.ts";
 import { lossHistory } from "../drawing/loss-history.ts";
