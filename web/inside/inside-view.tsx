@@ -8,11 +8,11 @@ import { models } from "../server/facts.ts";
 import { getJson, runPath } from "../server/request.ts";
 import { followRuns, runs } from "../server/run-list.ts";
 import { address } from "../shell/address.ts";
-import { Attention } from "./attention/attention.tsx";
+import { AttentionView } from "./attention/attention-view.tsx";
 import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
-import { Heads } from "./heads.tsx";
-import { Lens } from "./lens.tsx";
-import { NearestTokens } from "./neighbours.tsx";
+import { HeadsOff } from "./heads-off.tsx";
+import { LensTable } from "./lens-table.tsx";
+import { NearestTokens } from "./nearest-tokens.tsx";
 import { Patching } from "./patching.tsx";
 import { modelOf, setText, showTab, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
@@ -30,10 +30,10 @@ const firstText = async (model: string): Promise<string> => {
 };
 
 const shown = {
-  attention: Attention,
-  lens: Lens,
+  attention: AttentionView,
+  lens: LensTable,
   neighbours: NearestTokens,
-  heads: Heads,
+  heads: HeadsOff,
   patching: Patching,
 } as const satisfies Readonly<Record<Tab, unknown>>;
 

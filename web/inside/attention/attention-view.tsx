@@ -110,7 +110,7 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
   );
 };
 
-export const Attention = ({ model, text, all }: Viewed) => {
+export const AttentionView = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const time = tokens.length;
   const layer = indexOf("layer", shape.nLayer);

@@ -127,7 +127,7 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
   );
 };
 
-export const Heads = ({ model, text, all }: Viewed) => {
+export const HeadsOff = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const off = headsOf(address.value.query, shape);
   const canScore = tokens.length > 1;

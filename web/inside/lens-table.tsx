@@ -64,7 +64,7 @@ const Detail = ({ position, stage }: { readonly position: LensPosition; readonly
   );
 };
 
-export const Lens = ({ model, text, all }: Viewed) => {
+export const LensTable = ({ model, text, all }: Viewed) => {
   const time = all.tokens.length;
   // What comes after the whole text is asked first, so pages are counted from its end.
   const at = indexOf("at", time, time - 1);
