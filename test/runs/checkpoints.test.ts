@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { loadNamed, modelDirectory } from "#foretoken/cli/model/checkpoint-path.js";
 import { readInitial } from "#foretoken/runs/begin/initial.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, collect, timelessMetrics } from "../support/runs.ts";
+import { anyBackend, checkpointHashes, collect, timelessMetrics } from "../../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();
@@ -13,7 +13,7 @@ describe("a checkpoint", () => {
   it("is alone again where a run that kept more is to keep one", async () => {
     const out = newPath();
     await collect(train({ ...options(out), keepLast: 3, stopAt: 9 }));
-    await collect(train({ resume: out, backend: "reference", keepLast: 1 }));
+    await collect(train({ resume: out, ...anyBackend, keepLast: 1 }));
     expect((await readdir(out)).filter((name) => name.startsWith("checkpoint"))).toEqual(["checkpoint"]);
   });
 
@@ -98,7 +98,7 @@ describe("a checkpoint", () => {
       else await symlink(join(out, "elsewhere"), join(out, name));
       const types: string[] = [];
       const work = (async () => {
-        for await (const { type } of train({ resume: out, backend: "reference" })) types.push(type);
+        for await (const { type } of train({ resume: out, ...anyBackend })) types.push(type);
       })();
       expect((await failure(work)).message).toMatch(/must be new, empty or a checkpoint that foretoken wrote/u);
       expect(types).toEqual([]);

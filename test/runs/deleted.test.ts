@@ -3,24 +3,25 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { openBackend } from "#foretoken/backend/select.node.js";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, timelessMetrics, wordsText } from "../support/runs.ts";
+import { anyBackend, checkpointHashes, timelessMetrics, wordsText } from "../../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();
 
 /** Does `work` after step 6 of a run; its checkpoints are of the steps 4, 8 and 12. */
-const trainWith = async (out: string, work: () => Promise<void>, backend: Backend | "reference" = "reference") => {
-  for await (const event of train({ ...options(out), backend })) {
+const trainWith = async (out: string, work: () => Promise<void>, backend?: Backend) => {
+  for await (const event of train({ ...options(out), ...(backend && { backend }) })) {
     if (event.type === "step" && event.step === 6) await work();
   }
 };
 
-/** The reference backend, which does `work` once, in the middle of writing a checkpoint, after `begin` was called. */
+/** A backend that does `work` once, in the middle of writing a checkpoint, after `begin` was called. */
 const whileWriting = async (out: string, work: () => void) => {
-  const backend = await openReference();
+  const { backend: name, ...openedWith } = anyBackend;
+  const backend = await openBackend(name, openedWith);
   let isWaiting = false;
   const read: Backend["read"] = (...given) => {
     if (isWaiting && existsSync(out) && readdirSync(out).some((name) => /^\.tmp-.*-checkpoint$/u.test(name))) {
@@ -175,7 +176,7 @@ describe("a run's folder that cannot be written to any more", () => {
     const out = newPath();
     for await (const event of train(options(out))) if (event.type === "checkpoint" && event.step === 4) break;
     const training = (async () => {
-      for await (const event of train({ resume: out, backend: "reference" })) {
+      for await (const event of train({ resume: out, ...anyBackend })) {
         if (event.type !== "step" || event.step !== 5) continue;
         await rm(join(out, ".lock"));
         await resume(out);
@@ -190,7 +191,7 @@ describe("a run's folder that cannot be written to any more", () => {
 
   it("because another process has its lock, keeps that one's work", async () => {
     const out = newPath();
-    const other = train({ resume: out, backend: "reference" });
+    const other = train({ resume: out, ...anyBackend });
     const error = await failure(
       trainWith(out, async () => {
         await rm(join(out, ".lock"));

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
-import { useFailingDisk } from "../support/failing-disk.ts";
-import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { useFailingDisk } from "../../support/failing-disk.ts";
+import { anyBackend, checkpointHashes, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 import { failure, resume } from "./whole-run.ts";
 
 const { newPath } = useFolder();
@@ -15,7 +15,7 @@ const disk = useFailingDisk();
 const text = wordsText("full-disk", 60);
 const model = { contextLength: 8, nLayer: 1, nHead: 1, nEmbd: 8 };
 const plan = { ...smallRun.train, ...{ steps: 3, evalInterval: 2, checkpointInterval: 2, sampleTokens: 1 } };
-const running = { preset: "book", backend: "reference", finalSampleTokens: 1, memoryCheck: false } as const;
+const running = { preset: "book", ...anyBackend, finalSampleTokens: 1, memoryCheck: false } as const;
 const given = { ...running, config: { model, train: plan }, text, valText: text };
 /** The run that others begin with, and that they are compared with. */
 let whole = "";

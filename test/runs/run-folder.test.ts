@@ -8,7 +8,7 @@ import type { NotedEval } from "#foretoken/runs/noted-events.js";
 import { goOn, newStory, runReadme } from "#foretoken/runs/write/run-readme.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { train } from "#foretoken/train/train.node.js";
-import { checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { anyBackend, checkpointHashes, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 const read = (...path: string[]): Promise<string> => readFile(join(...path), "utf8");
@@ -17,10 +17,10 @@ let data = "";
 /** A folder of runs, one for each way to end. */
 let runs = "";
 
-/** Twelve steps on the reference backend, an evaluation every five. */
+/** Twelve steps, an evaluation every five. */
 const start = (out: string, config: object = {}) => {
-  const settings = { ...smallRun, train: { ...smallRun.train, ...config } };
-  return { preset: "book", config: settings, data, out, backend: "reference", finalSampleTokens: 5 } as const;
+  const settings = { ...tinyRun, train: { ...tinyRun.train, ...config } };
+  return { preset: "book", config: settings, data, out, ...anyBackend, finalSampleTokens: 5 } as const;
 };
 
 beforeAll(async () => {
@@ -142,8 +142,8 @@ describe("a run's own page", () => {
   it("is that of an uninterrupted run once it has been resumed to the end, and so are the samples", async () => {
     const out = newPath();
     await collect(train({ ...start(out), stopAt: 2 }));
-    for (const stopAt of [5, 8]) await collect(train({ resume: out, backend: "reference", stopAt }));
-    await collect(train({ resume: out, backend: "reference" }));
+    for (const stopAt of [5, 8]) await collect(train({ resume: out, ...anyBackend, stopAt }));
+    await collect(train({ resume: out, ...anyBackend }));
     for (const file of ["README.md", "samples.txt"])
       expect(await read(out, file)).toBe(await read(runs, "whole", file));
     expect((await readdir(out)).sort()).toEqual((await readdir(join(runs, "whole"))).sort());
@@ -221,7 +221,7 @@ describe("a run's own page", () => {
     const out = newPath();
     await collect(train({ ...start(out), stopAt: 7 }));
     await writeFile(join(out, "README.md"), left);
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     expect(await read(out, "README.md")).toBe(await read(runs, "whole", "README.md"));
   });
 
@@ -240,7 +240,7 @@ describe("a run's own page", () => {
     const out = newPath();
     await collect(train({ ...start(out), stopAt: 2 }));
     await writeFile(join(out, "README.md"), "My notes.\n");
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     expect(await read(out, "README.md")).toBe("My notes.\n");
   });
 
@@ -248,7 +248,7 @@ describe("a run's own page", () => {
     const out = newPath();
     await collect(train({ ...start(out), stopAt: 7 }));
     for (const file of ["README.md", "samples.txt"]) await rm(join(out, file));
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     for (const file of ["README.md", "samples.txt"])
       expect(await read(out, file)).toBe(await read(runs, "whole", file));
   });

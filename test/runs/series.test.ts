@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { readColumns } from "#foretoken/runs/list/series.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { hashInteger } from "../support/hash.ts";
-import { collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { hashInteger } from "../../support/hash.ts";
+import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 
@@ -34,7 +34,7 @@ describe("a run's columns", () => {
   it("have the numbers of its events, and end where its notes end", async () => {
     const out = newPath();
     const data = await writeText(wordsText("series", 300));
-    const events = await collect(train({ data, out, backend: "reference", config: smallRun, preset: "book" }));
+    const events = await collect(train({ data, out, ...anyBackend, config: tinyRun, preset: "book" }));
     const columns = await readColumns(out);
     const steps = ofType(events, "step");
     expect(steps.length).toBe(12);

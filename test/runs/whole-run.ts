@@ -1,10 +1,10 @@
-/** A run that tests of its folder compare with: small, on the reference backend, in a folder that is removed after them. */
+/** A run that tests of its folder compare with: tiny, in a folder that is removed after them. */
 import { beforeAll, expect } from "vitest";
 import type { RunConfig } from "#foretoken/config/config.js";
 import type { PartialConfig } from "#foretoken/config/merge.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { train } from "#foretoken/train/train.node.js";
-import { collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
 
 export type TrainChanges = NonNullable<PartialConfig<RunConfig>["train"]>;
 
@@ -15,7 +15,7 @@ export const failure = async (work: Promise<unknown>): Promise<Error> => {
 };
 
 export const resume = (path: string, more: object = {}): Promise<readonly TrainEvent[]> =>
-  collect(train({ resume: path, backend: "reference", ...more }));
+  collect(train({ resume: path, ...anyBackend, ...more }));
 
 export const useWholeRun = () => {
   const { newPath, writeText } = useFolder();
@@ -27,10 +27,10 @@ export const useWholeRun = () => {
   const options = (out: string, changes: TrainChanges = {}) =>
     ({
       preset: "book",
-      config: { ...smallRun, train: { ...smallRun.train, ...changes } },
+      config: { ...tinyRun, train: { ...tinyRun.train, ...changes } },
       data: run.data,
       out,
-      backend: "reference",
+      ...anyBackend,
       finalSampleTokens: 3,
     }) as const;
 

@@ -59,7 +59,16 @@ export const smallRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
-/** The same of the other architecture and optimizer; start from preset "shakespeare". */
+/** The same plan for a model so small that a run is little but its plan and its folder: for tests of those. */
+export const tinyRun = {
+  model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.2 },
+  train: smallRun.train,
+} satisfies PartialConfig<RunConfig>;
+
+/** The backend of runs for which any would do: the fastest one that gives the same bits on every machine. */
+export const anyBackend = { backend: "wasm", threads: 1 } as const;
+
+/** `smallRun` of the other architecture and optimizer; start from preset "shakespeare". */
 export const smallMuonRun = {
   model: { ...smallRun.model, mlp: { kind: "swiglu", hidden: 24 } },
   train: {
