@@ -9,12 +9,13 @@ import { configHash } from "#foretoken/runs/same-config.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   ofType,
   smallMuonRun,
-  smallRun,
   timelessMetrics,
+  tinyRun,
   useFolder,
   wordsText,
 } from "../../support/runs.ts";
@@ -44,7 +45,7 @@ forEachBackend(
     const schedule = { kind: "linear", minLearningRate: 3.4e38 } as const;
     const plan = { steps: 3, learningRate: 1e-3, warmupSteps: 0, schedule, evalInterval: 3 };
     it.each([
-      ["book", { ...smallRun, train: { ...smallRun.train, ...plan } }],
+      ["book", { ...tinyRun, train: { ...tinyRun.train, ...plan } }],
       [
         "shakespeare",
         {
@@ -78,7 +79,7 @@ forEachBackend(
     it("is not taken for the best either", async () => {
       const backend = await open(2);
       // An update so large that it makes weights infinite which the validation text never sees.
-      const config = { ...smallRun, train: { ...smallRun.train, learningRate: 1e38, warmupSteps: 0, evalInterval: 1 } };
+      const config = { ...tinyRun, train: { ...tinyRun.train, learningRate: 1e38, warmupSteps: 0, evalInterval: 1 } };
       const out = newPath();
       const message = await messageOf(collect(train({ preset: "book", data, backend, config, out })));
       expect(message).toMatch(/^(?:evaluation after step 1|step 1): .* must stay finite/u);
@@ -93,9 +94,9 @@ forEachBackend(
 
 /** On the reference backend: 40 steps whose gradients differ much, so that some of them count as exploding. */
 const shaky = (onNonfinite: string, changes: object = {}) => ({
-  ...smallRun,
+  ...tinyRun,
   train: {
-    ...smallRun.train,
+    ...tinyRun.train,
     steps: 44,
     batchSize: 1,
     gradAccumSteps: 1,
@@ -111,7 +112,7 @@ const options = (out: string | null, config: object): NewRun => ({
   config,
   data,
   out,
-  backend: "reference",
+  ...anyBackend,
   finalSampleTokens: 3,
 });
 
@@ -149,7 +150,7 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
       const file = join(out, `nonfinite-step-${event.step}.safetensors`);
       expect(event).toMatchObject({ v: 1, action, file, loss: expect.any(Number), gradNorm: expect.any(Number) });
       expect(event.tensor).toMatch(/^no tensor: all finite, largest gradient /u);
-      expect(await readRecord(file)).toMatchObject({ step: event.step, reason: "gradient", backend: "reference" });
+      expect(await readRecord(file)).toMatchObject({ step: event.step, reason: "gradient", backend: anyBackend.backend });
     }
     const steps = [...left, ...ofType(events, "step")].map(({ step }) => step);
     expect(steps.sort((a, b) => a - b)).toEqual(Array.from({ length: 44 }, (_, i) => i + 1));
@@ -169,7 +170,7 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
       const out = newPath();
       let begun = false;
       for (const stopAt of [...stops, undefined]) {
-        const next = begun ? { resume: out, backend: "reference" as const } : options(out, shaky(action));
+        const next = begun ? { resume: out, ...anyBackend } : options(out, shaky(action));
         begun = true;
         await collect(train({ ...next, stopAt }));
       }
@@ -235,7 +236,7 @@ describe("a run that is to roll back", () => {
       const out = newPath();
       await collect(train({ ...options(out, fine), stopAt }));
       await edit(out, { maxLossRatio: 1e-3 });
-      await messageOf(collect(train({ resume: out, backend: "reference" })));
+      await messageOf(collect(train({ resume: out, ...anyBackend })));
       return (await readRecord(join(out, `nonfinite-step-${recorded}.safetensors`))).values;
     };
     const planned = await weights(8, 9);
@@ -250,7 +251,7 @@ describe("a run that is to roll back", () => {
     const bad = ofType(events, "nonfinite").find(({ step }) => step % 8 !== 1)?.step ?? expect.fail("none");
     await collect(train({ ...options(out, shaky("rollback")), stopAt: bad - 1 }));
     await rm(join(out, "rollback"), { recursive: true });
-    await expect(collect(train({ resume: out, backend: "reference" }))).rejects.toThrow(
+    await expect(collect(train({ resume: out, ...anyBackend }))).rejects.toThrow(
       /weights and moments of step \d+ must be there to go back to; got none/u,
     );
   });
@@ -271,14 +272,14 @@ describe("a run that is to stop", () => {
       "run.json",
     ]);
     const { tensors, metadata } = readSafetensors(await readFile(file), file);
-    expect(tensors.get("batch.x")?.shape).toEqual([1, 16]);
-    expect(metadata).toMatchObject({ step: "2", reason: "loss", seed: "1", backend: "reference" });
+    expect(tensors.get("batch.x")?.shape).toEqual([1, tinyRun.model.contextLength]);
+    expect(metadata).toMatchObject({ step: "2", reason: "loss", seed: "1", backend: anyBackend.backend });
   });
 
   it("goes on where it is resumed with another action, as a run that was begun with it", async () => {
     const [stopped, whole] = [newPath(), newPath()];
     await messageOf(collect(train(options(stopped, shaky("stop")))));
-    const resume = { resume: stopped, backend: "reference" } as const;
+    const resume = { resume: stopped, ...anyBackend } as const;
     // As it was begun with, unless told otherwise.
     await messageOf(collect(train(resume)));
     await collect(train({ ...resume, onNonfinite: "skip" }));
@@ -294,7 +295,7 @@ describe("a run that is to stop", () => {
     const fine = shaky("stop", { maxGradNormRatio: 0 });
     await collect(train({ ...options(out, fine), stopAt: 3 }));
     await edit(out, { maxLossRatio: 1e-3 });
-    const resume = () => collect(train({ resume: out, backend: "reference" }));
+    const resume = () => collect(train({ resume: out, ...anyBackend }));
     const first = await messageOf(resume());
     expect(await messageOf(resume())).toBe(first);
     const file = join(out, "nonfinite-step-4.safetensors");

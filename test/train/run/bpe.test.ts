@@ -9,19 +9,20 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { train as trainInBrowser } from "#foretoken/train/train.browser.js";
 import { train } from "#foretoken/train/train.node.js";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   ofType,
-  smallRun,
   timelessMetrics,
+  tinyRun,
   useFolder,
   wordsText,
 } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
-const on = { backend: "reference", finalSampleTokens: 5 } as const;
+const on = { ...anyBackend, finalSampleTokens: 5 } as const;
 /** The only pairs that come twice give about twenty tokens more than the bytes. */
-const config = { ...smallRun, tokenizer: { kind: "bpe", vocabSize: 270, specialTokens: ["<|endoftext|>"] } } as const;
+const config = { ...tinyRun, tokenizer: { kind: "bpe", vocabSize: 270, specialTokens: ["<|endoftext|>"] } } as const;
 const text = wordsText("bpe", 300);
 
 let data = "";
@@ -39,7 +40,7 @@ describe("a run with byte-level BPE", () => {
     const metrics = await timelessMetrics(source);
     const samples = metrics.filter((event) => (event as { readonly type: string }).type === "sample");
     expect(samples.length).toBeGreaterThan(0);
-    const lm = await loadPretrained(join(source, "best"), { backend: "reference" });
+    const lm = await loadPretrained(join(source, "best"), anyBackend);
     expect(lm.tokenizer).toMatchObject({ kind: "bpe", vocabSize: 270 });
     const found = await evaluate(lm, { data, split: "val" });
     // ASCII: a character is a byte.
@@ -51,12 +52,12 @@ describe("a run with byte-level BPE", () => {
   it("gives the bytes of the uninterrupted run when it is resumed", async () => {
     const out = newPath();
     await collect(train({ preset: "book", config, data, out, stopAt: 7, ...on }));
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(source));
   });
 
   it("generates after any prompt", async () => {
-    const lm = await loadPretrained(join(source, "best"), { backend: "reference" });
+    const lm = await loadPretrained(join(source, "best"), anyBackend);
     for (const prompt of ["the cat", "日本語 \u{1f600}\u0000", "<|endoftext|>"]) {
       let ids = 0;
       for await (const event of generate(lm, { prompt, maxNewTokens: 4, stop: [] })) if ("id" in event) ids++;
@@ -69,7 +70,7 @@ describe("a run with byte-level BPE", () => {
     const out = newPath();
     const other = await writeText(`${wordsText("other", 200)}Zürich`);
     await collect(
-      train({ preset: "book", initFrom: source, data: other, out, config: { train: smallRun.train }, ...on }),
+      train({ preset: "book", initFrom: source, data: other, out, config: { train: tinyRun.train }, ...on }),
     );
     expect(await tokenizerOf(out)).toBe(await tokenizerOf(source));
   });
@@ -78,18 +79,20 @@ describe("a run with byte-level BPE", () => {
     for (const [field, value] of Object.entries({ vocabSize: 300, pattern: "gpt4" })) {
       const tokenizer = { kind: "bpe", [field]: value } as const;
       const out = newPath();
-      const asked = { train: smallRun.train, tokenizer } as const;
+      const asked = { train: tinyRun.train, tokenizer } as const;
       const begun = collect(train({ preset: "book", initFrom: source, data, out, config: asked, ...on }));
       await expect(begun).rejects.toThrow(`config.tokenizer.${field}: must be that of the weights in`);
     }
   });
 
   it("trains on a string, in Node and in pages", async () => {
-    const small = { ...config, train: { ...smallRun.train, steps: 2, evalInterval: 2, checkpointInterval: 2 } };
-    const inNode = await collect(train({ text, out: null, config: small, ...on }));
+    // A page reads the kernels of the compiled one from its own files.
+    const exact = { ...on, backend: "reference" } as const;
+    const small = { ...config, train: { ...tinyRun.train, steps: 2, evalInterval: 2, checkpointInterval: 2 } };
+    const inNode = await collect(train({ text, out: null, config: small, ...exact }));
     const given: CheckpointFiles[] = [];
     const onCheckpoint = (files: CheckpointFiles): void => void given.push(files);
-    const inPage = await collect(trainInBrowser({ text, config: small, onCheckpoint, ...on }));
+    const inPage = await collect(trainInBrowser({ text, config: small, onCheckpoint, ...exact }));
     expect(ofType(inPage, "eval").at(-1)?.valLoss).toBe(ofType(inNode, "eval").at(-1)?.valLoss);
     const lm = await loadInBrowser(given.at(-1) as CheckpointFiles, { backend: "reference" });
     expect(lm.tokenizer.kind).toBe("bpe");

@@ -11,7 +11,15 @@ import { listRuns } from "#foretoken/runs/list/runs.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { chatContext, chats, chatTokenizer, writeChatModel, writeChats } from "../../support/chats.ts";
-import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder } from "../../support/runs.ts";
+import {
+  anyBackend,
+  checkpointHashes,
+  collect,
+  ofType,
+  smallRun,
+  timelessMetrics,
+  useFolder,
+} from "../../support/runs.ts";
 
 const { newPath } = useFolder();
 let model = "";
@@ -26,7 +34,7 @@ const { schedule, optimizer, ...plan } = smallRun.train;
 const config = { model: { dropout: 0.1 }, train: { ...plan, schedule, optimizer } } satisfies PartialConfig<RunConfig>;
 
 const begin = (options: Partial<NewRun> = {}) =>
-  train({ initFrom: model, data, config, preset: "book", backend: "wasm", finalSampleTokens: 6, ...options });
+  train({ initFrom: model, data, config, preset: "book", ...anyBackend, finalSampleTokens: 6, ...options });
 
 forEachBackend(
   "a run on conversations",
@@ -47,7 +55,7 @@ forEachBackend(
 describe("a run on conversations", () => {
   it("says what it takes, learns the answers, and leaves a model that answers", async () => {
     const out = newPath();
-    const learning = { train: { ...config.train, steps: 120, learningRate: 2e-2, evalInterval: 60, sampleTokens: 8 } };
+    const learning = { train: { ...config.train, steps: 60, learningRate: 3e-2, evalInterval: 30, sampleTokens: 8 } };
     const events = await collect(begin({ out, config: learning }));
     const [start] = ofType(events, "start");
     expect(start?.documents).toMatchObject({ train: 36, val: 4, chat: true });
@@ -62,7 +70,7 @@ describe("a run on conversations", () => {
     expect(["who?", "why", "Is it so", "Hi"]).toContain(sample?.prompt);
     expect(sample?.text).not.toContain("<|im");
 
-    const lm = await loadPretrained(join(out, "best"), { backend: "reference" });
+    const lm = await loadPretrained(join(out, "best"), anyBackend);
     expect(lm.chatTemplate?.template).toContain("add_generation_prompt");
     expect(lm.endTokens).toEqual(chatTokenizer.specialTokens.flatMap(({ id }, i) => (i === 1 ? [] : [id])));
     let answer = "";
@@ -81,7 +89,7 @@ describe("a run on conversations", () => {
     expect(readme).toContain("as many documents in a row as fit");
     expect(readme).toContain("npx foretoken chat .");
     const { runs } = await listRuns(join(out, ".."));
-    expect(runs.find(({ path }) => path === out)).toMatchObject({ state: "finished", step: 120 });
+    expect(runs.find(({ path }) => path === out)).toMatchObject({ state: "finished", step: 60 });
   }, 60_000);
 
   it("has the loss that evaluate measures", async () => {
@@ -89,7 +97,7 @@ describe("a run on conversations", () => {
     const out = newPath();
     const exact = { ...config, train: { ...config.train, dtype: "float32" } } as const;
     const events = await collect(begin({ out, valData: val, config: exact }));
-    const lm = await loadPretrained(join(out, "checkpoint"), { backend: "wasm" });
+    const lm = await loadPretrained(join(out, "checkpoint"), anyBackend);
     const measured = await evaluate(lm, { data: val });
     const end = ofType(events, "eval").at(-1);
     expect(measured.natsPerToken).toBeCloseTo(end?.valLoss ?? 0, 6);
@@ -110,9 +118,9 @@ describe("a run on conversations", () => {
     const text = await readFile(moved, "utf8");
     // Another spelling of the same documents is the same.
     await writeFile(moved, text.replaceAll('":"', '" : "'));
-    await collect(train({ resume: out, backend: "wasm", stopAt: 3 }));
+    await collect(train({ resume: out, ...anyBackend, stopAt: 3 }));
     await writeFile(moved, text.replace("who?", "why?"));
-    await expect(collect(train({ resume: out, backend: "wasm" }))).rejects.toThrow(
+    await expect(collect(train({ resume: out, ...anyBackend }))).rejects.toThrow(
       /the documents must be those that the run began with; got others \(their SHA-256 differs\)/u,
     );
   });
@@ -125,7 +133,7 @@ describe("a run on conversations", () => {
     expect((await readFile(join(out, "documents.jsonl"), "utf8")).split("\n")).toHaveLength(13);
     expect((await readFile(join(out, "val-documents.jsonl"), "utf8")).split("\n")).toHaveLength(3);
     const whole = newPath();
-    await collect(train({ resume: out, backend: "wasm" }));
+    await collect(train({ resume: out, ...anyBackend }));
     await collect(begin({ ...given, out: whole }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
     const events = await collect(begin({ ...given, config: { train: { ...config.train, steps: 1 } } }));
@@ -137,8 +145,8 @@ describe("a run on conversations", () => {
     const chatTemplate =
       "{% for m in messages %}{{ m.role }} {{ m.content }}<|endoftext|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
     await collect(begin({ out, chatTemplate, stopAt: 2 }));
-    await collect(train({ resume: out, backend: "wasm", stopAt: 3 }));
-    const lm = await loadPretrained(join(out, "checkpoint"), { backend: "reference" });
+    await collect(train({ resume: out, ...anyBackend, stopAt: 3 }));
+    const lm = await loadPretrained(join(out, "checkpoint"), anyBackend);
     expect(lm.chatTemplate?.template).toBe(chatTemplate);
     await lm.close();
   });
@@ -167,7 +175,7 @@ describe("a run on conversations", () => {
     const text = `${newPath()}.txt`;
     await writeFile(text, "so be it. ".repeat(60));
     const bare = newPath();
-    await collect(train({ data: text, config: smallRun, preset: "book", out: bare, stopAt: 1, backend: "reference" }));
+    await collect(train({ data: text, config: smallRun, preset: "book", out: bare, stopAt: 1, ...anyBackend }));
     await expect(collect(begin({ initFrom: bare }))).rejects.toThrow(
       /^.*\.jsonl: a model that learns from conversations must have a chat template; got none; try a model with one/u,
     );
@@ -194,7 +202,7 @@ describe("a run on plain documents", () => {
           config: options,
           preset: "book",
           out: rows === "one" ? out : null,
-          backend: "wasm",
+          ...anyBackend,
           finalSampleTokens: 3,
         }),
       );

@@ -4,7 +4,7 @@ import type { TrainEvent } from "#foretoken/runs/events.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { estimateSeconds, evaluationsLeft, forwardSeconds } from "#foretoken/train/run/duration.js";
 import { train } from "#foretoken/train/train.node.js";
-import { collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
+import { anyBackend, collect, ofType, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 
@@ -47,7 +47,7 @@ describe("how long a run takes", () => {
 it("is told once, after the first steps, and not kept", async () => {
   const data = await writeText(wordsText("duration", 300));
   const out = newPath();
-  const options = { preset: "book", config: smallRun, data, backend: "reference", finalSampleTokens: 0 } as const;
+  const options = { preset: "book", config: smallRun, data, ...anyBackend, finalSampleTokens: 0 } as const;
   const events = await collect(train({ ...options, out, stopAt: 11 }));
   const [estimate, ...more] = ofType(events, "estimate");
   expect(more).toEqual([]);
@@ -60,7 +60,7 @@ it("is told once, after the first steps, and not kept", async () => {
   const valTokens = ofType(events, "start")[0]?.valTokens ?? 0;
   const expected = (5 + (2 * valTokens) / 96 / 3) * median;
   expect(estimate?.secondsLeft).toBeCloseTo(expected, 9);
-  const resumed = await collect(train({ resume: out, backend: "reference" }));
+  const resumed = await collect(train({ resume: out, ...anyBackend }));
   expect(ofType(resumed, "estimate")).toEqual([]);
 });
 

@@ -15,12 +15,13 @@ import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { type NewRun, type ResumedRunOptions, train } from "#foretoken/train/train.node.js";
 import { train as trainInThread } from "#foretoken/worker/train.node.js";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   ofType,
   smallMuonRun,
-  smallRun,
   timelessMetrics,
+  tinyRun,
   useFolder,
   wordsText,
 } from "../../support/runs.ts";
@@ -35,8 +36,8 @@ type Changes = NonNullable<PartialConfig<RunConfig>["train"]>;
 
 const begin = (out: string, changes: Changes = {}): NewRun => ({
   preset: "book",
-  config: { ...smallRun, train: { ...smallRun.train, ...changes } },
-  ...{ data, out, backend: "reference", finalSampleTokens: 5 },
+  config: { ...tinyRun, train: { ...tinyRun.train, ...changes } },
+  ...{ data, out, ...anyBackend, finalSampleTokens: 5 },
 });
 
 /** A run of 12 steps that has ended. */
@@ -47,7 +48,7 @@ const finished = async (changes?: Changes): Promise<string> => {
 };
 
 const goOn = (resume: string, more: Omit<ResumedRunOptions, "resume"> = {}): AsyncGenerator<TrainEvent> =>
-  train({ resume, backend: "reference", ...more });
+  train({ resume, ...anyBackend, ...more });
 
 const described = async (run: string): Promise<{ readonly config: RunConfig }> =>
   JSON.parse(await readFile(join(run, "run.json"), "utf8")) as { config: RunConfig };
@@ -191,7 +192,7 @@ describe("a finished run with more steps", () => {
     const out = newPath();
     const { config: _, ...rest } = begin(out);
     await collect(trainInThread({ ...rest, preset: "shakespeare", config: smallMuonRun }));
-    const events = await collect(trainInThread({ resume: out, steps: 18, extend: "restart", backend: "reference" }));
+    const events = await collect(trainInThread({ resume: out, steps: 18, extend: "restart", ...anyBackend }));
     const rates = ofType(events, "step").map(({ learningRate }) => learningRate);
     expect(rates.slice(0, 3)).toEqual([1, 2, 3].map((i) => 1e-3 + (i / 3) * (1e-2 - 1e-3)));
     expect(rates.at(-1)).toBe(1e-3);
@@ -326,7 +327,7 @@ describe("the configuration of an extended run", () => {
 });
 
 it("refuses more extensions than a configuration can keep, before anything is written", () => {
-  let config = resolveConfig("book", [smallRun]);
+  let config = resolveConfig("book", [tinyRun]);
   for (let done = 1; done <= mostExtensions; done++) config = extendConfig(config, done, { steps: done + 1 });
   expect(resolveConfig("book", [config]).train.extensions).toHaveLength(mostExtensions);
   expect(() => extendConfig(config, mostExtensions + 1, { steps: 1000 })).toThrow(

@@ -9,6 +9,7 @@ import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { train as trainInThread } from "#foretoken/worker/train.node.js";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   ofType,
@@ -20,7 +21,7 @@ import {
 } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
-const on = { backend: "reference", finalSampleTokens: 3 } as const;
+const on = { ...anyBackend, finalSampleTokens: 3 } as const;
 
 /** A run to begin from, and another text with fewer characters. */
 let source = "";
@@ -48,7 +49,7 @@ const messageOf = async (work: Promise<unknown>): Promise<string> => {
 };
 
 const lossOf = async (directory: string): Promise<number> => {
-  const lm = await loadPretrained(directory, { backend: "reference" });
+  const lm = await loadPretrained(directory, anyBackend);
   const { natsPerToken } = await evaluate(lm, { data, split: "val" });
   await lm.close();
   return natsPerToken;
@@ -94,7 +95,7 @@ describe("a run that begins with weights", () => {
   it("begins with a checkpoint of a run that no saved model replaces", async () => {
     const best = join(source, "best");
     const before = await checkpointHashes(source);
-    const lm = await loadPretrained(best, { backend: "reference" });
+    const lm = await loadPretrained(best, anyBackend);
     expect(await messageOf(savePretrained(best, lm))).toMatch(/got a checkpoint of a run, which goes on from it/u);
     await lm.close();
     expect(await checkpointHashes(source)).toEqual(before);
@@ -105,7 +106,7 @@ describe("a run that begins with weights", () => {
     await collect(train(options(whole)));
     for await (const { type } of train(options(out))) if (type === "eval") break;
     expect(await readdir(out)).not.toContain("checkpoint");
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
@@ -120,7 +121,7 @@ describe("a run that begins with weights", () => {
     for (const stopAt of [1, 6]) {
       const out = newPath();
       await collect(train(options(out, { stopAt })));
-      await collect(train({ resume: out, backend: "reference" }));
+      await collect(train({ resume: out, ...anyBackend }));
       expect(await checkpointHashes(out), `stopped after ${stopAt}`).toEqual(expected);
       expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
     }
@@ -132,7 +133,7 @@ describe("a run that begins with weights", () => {
       if (event.type === "step" && event.step === 3) break;
     }
     await rm(moved, { recursive: true });
-    const resumed = await collect(train({ resume: killed, backend: "reference" }));
+    const resumed = await collect(train({ resume: killed, ...anyBackend }));
     expect(resumed[0]).toMatchObject({ step: 0, initFrom: join(moved, "best") });
     expect(await checkpointHashes(killed)).toEqual(expected);
     // Other weights, other bits.
@@ -158,10 +159,10 @@ describe("a run that begins with weights", () => {
       return out;
     };
     const [first, second, third] = [await young(), await young(), await young()];
-    await collect(train({ resume: first, backend: "reference" }));
+    await collect(train({ resume: first, ...anyBackend }));
     expect(await checkpointHashes(first)).toEqual(await checkpointHashes(whole));
     expect(await timelessMetrics(first)).toEqual(await timelessMetrics(whole));
-    const again = (resume: string): Promise<string> => messageOf(collect(train({ resume, backend: "reference" })));
+    const again = (resume: string): Promise<string> => messageOf(collect(train({ resume, ...anyBackend })));
     // Here the last weights are the best ones: they would serve.
     for (const name of ["best", "checkpoint"]) await rm(join(moved, name), { recursive: true });
     expect(await again(second)).toMatch(
@@ -186,14 +187,14 @@ describe("a run that begins with weights", () => {
     expect(left[0]?.step).toBeLessThan(40);
     const step = left[0]?.step ?? expect.fail("no step was left out");
     await collect(train(options(out, { config: { train: plan }, stopAt: step - 1 })));
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
   it("can be extended, and is saved nowhere if it is not to be", async () => {
     const out = newPath();
     await collect(train(options(out)));
-    const events = await collect(train({ resume: out, steps: 15, backend: "reference" }));
+    const events = await collect(train({ resume: out, steps: 15, ...anyBackend }));
     expect(events.at(-1)).toMatchObject({ step: 15, reason: "finished" });
     const unsaved = await collect(train(options(null)));
     expect(unsaved.at(-1)).toMatchObject({ step: 12, reason: "finished", out: null });

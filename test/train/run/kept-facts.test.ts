@@ -8,7 +8,7 @@ import { train as trainInPage } from "#foretoken/train/train.browser.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { writeGguf } from "../../support/gguf.ts";
 import { endId, ggufModel, ggufVocabSize, turnId } from "../../support/gguf-models.ts";
-import { collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
+import { anyBackend, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 
@@ -41,12 +41,12 @@ describe("a run that begins with a model for conversations", () => {
       data,
       out,
       config,
-      backend: "reference",
+      ...anyBackend,
     } as const;
     expect(await factsOf(options.initFrom)).toEqual(expected);
     await collect(train({ ...options, stopAt: 3, finalSampleTokens: 3 }));
     expect(await factsOf(join(out, "checkpoint"))).toEqual(expected);
-    await collect(train({ resume: out, backend: "reference" }));
+    await collect(train({ resume: out, ...anyBackend }));
     for (const name of ["checkpoint", "best"]) expect(await factsOf(join(out, name))).toEqual(expected);
     // And from a run on to the next.
     const next = newPath();
@@ -55,7 +55,7 @@ describe("a run that begins with a model for conversations", () => {
   });
 
   it("hands them out with the checkpoints of a page", async () => {
-    const source = await loadPretrained(await talker(), { backend: "reference" });
+    const source = await loadPretrained(await talker(), anyBackend);
     const { savePretrained } = await import("#foretoken/pretrained/save.browser.js");
     const initFrom = await savePretrained(source);
     await source.close();
@@ -77,14 +77,14 @@ describe("a run that begins with a model for conversations", () => {
     );
     expect(got.length).toBeGreaterThan(1);
     for (const files of got) {
-      const lm = await loadPretrained(files, { backend: "reference" });
+      const lm = await loadPretrained(files, anyBackend);
       expect({ chatTemplate: lm.chatTemplate, endTokens: lm.endTokens }).toEqual(expected);
       await lm.close();
     }
   });
 
   it("leaves out an end token that no row of its embedding is left for", async () => {
-    const source = await loadPretrained(await talker(), { backend: "reference" });
+    const source = await loadPretrained(await talker(), anyBackend);
     const { keptFacts } = await import("#foretoken/pretrained/files/pretrained-files.js");
     const { tokenizer, chatTemplate } = source;
     const facts = keptFacts({ tokenizer, chatTemplate, endTokens: [endId, ggufVocabSize] });
