@@ -24,7 +24,7 @@ const failureWithout = (out: string, step: number, changes?: TrainChanges): Prom
 
 /** Gradients that differ much, so that some of them count as exploding. */
 const shaky = (onNonfinite: "skip" | "rollback"): TrainChanges => ({
-  ...{ steps: 44, batchSize: 1, gradAccumSteps: 1, evalInterval: 100, checkpointInterval: 8 },
+  ...{ steps: 28, batchSize: 1, gradAccumSteps: 1, evalInterval: 100, checkpointInterval: 8 },
   ...{ onNonfinite, maxGradNormRatio: 1.15 },
 });
 
