@@ -65,8 +65,8 @@ const hostile: [string, unknown, RegExp][] = [
   ["an object that holds itself", cyclic, /must be nested at most 16 deep/u],
   ["objects in objects", deep(), /must be nested at most 16 deep/u],
   [
-    "a million keys",
-    { model: Object.fromEntries(Array.from({ length: 1_000_000 }, (_, i) => [`k${i}`, 1])) },
+    "too many keys",
+    { model: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`k${i}`, 1])) },
     /must have at most 10000 fields; got more/u,
   ],
   ["a key of 30 MB", { model: { ["k".repeat(30_000_000)]: 1 } }, /every key must be a known one; got "kkk/u],
@@ -89,10 +89,15 @@ const hostile: [string, unknown, RegExp][] = [
 
 describe("a configuration given to the library", () => {
   it.each(hostile)("is refused in one line with %s", (_, config, message) => {
-    const resolve = () => resolveConfig("quick", [config]);
-    expect(resolve).toThrow(ConfigError);
-    expect(resolve).toThrow(message);
-    expect(resolve).toThrow(/^[^\n]{1,300}$/u);
+    let error: unknown;
+    try {
+      resolveConfig("quick", [config]);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toMatch(message);
+    expect((error as Error).message).toMatch(/^[^\n]{1,300}$/u);
   });
 
   it("cannot change what all objects inherit", () => {

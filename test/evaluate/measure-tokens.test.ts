@@ -61,7 +61,9 @@ it("puts no text together: a hundred million tokens of it would not fit into a s
     },
   };
   const ids = new Int32Array(1_000_001).fill(1, 500_001);
-  expect(measureTokens(ids, watched)).toEqual({ ids, characters: 1_000_000, bytes: 500_000 + 4 * 500_000 });
+  const { ids: measured, ...counts } = measureTokens(ids, watched);
+  expect(measured).toBe(ids);
+  expect(counts).toEqual({ characters: 1_000_000, bytes: 500_000 + 4 * 500_000 });
   expect(asked).toEqual([0, 1]);
 });
 
