@@ -9,6 +9,7 @@ import { createTrainer } from "#foretoken/trainer/trainer.js";
 import { forEachBackend } from "../support/backends.ts";
 import { hashedIds } from "../support/models.ts";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   smallGroupedRun,
@@ -95,7 +96,7 @@ describe("a run that computes its blocks again", () => {
   it("can be broken off and resumed, and ends with the weights of one that keeps them", async () => {
     const data = await writeText(wordsText("recompute", 300));
     const plain = newPath();
-    const shared = { preset: "book", data, backend: "wasm" } as const;
+    const shared = { preset: "book", data, ...anyBackend } as const;
     await collect(train({ ...shared, out: plain, config: smallRun }));
     const out = newPath();
     const config = { ...smallRun, train: { ...smallRun.train, recomputeActivations: true } };
@@ -103,7 +104,7 @@ describe("a run that computes its blocks again", () => {
     for await (const event of train({ ...shared, out, config, signal: controller.signal })) {
       if (event.type === "step" && event.step === 6) controller.abort();
     }
-    await collect(train({ resume: out, threads: 1, backend: "wasm" }));
+    await collect(train({ resume: out, ...anyBackend }));
     const [wanted, got] = [await checkpointHashes(plain), await checkpointHashes(out)];
     for (const file of ["model.safetensors", "optimizer.safetensors"]) {
       expect(got[`checkpoint/${file}`]).toBe(wanted[`checkpoint/${file}`]);

@@ -2,7 +2,6 @@ import { access, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import type { RunConfig } from "#foretoken/config/config.js";
 import type { PartialConfig } from "#foretoken/config/merge.js";
@@ -18,11 +17,13 @@ import { compiled, forEachBackend } from "../../support/backends.ts";
 import { furthest, gradientError, largest } from "../../support/closeness.ts";
 import { hashedIds } from "../../support/models.ts";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   ofType,
   smallRun,
   timelessMetrics,
+  tinyRun,
   useFolder,
   wordsText,
 } from "../../support/runs.ts";
@@ -34,10 +35,10 @@ beforeAll(async () => {
 });
 
 type TrainChanges = NonNullable<PartialConfig<RunConfig>["train"]>;
-const changed = (changes: TrainChanges) => ({ ...smallRun, train: { ...smallRun.train, sampleTokens: 0, ...changes } });
+const changed = (changes: TrainChanges) => ({ ...tinyRun, train: { ...tinyRun.train, sampleTokens: 0, ...changes } });
 
 const options = (out: string | null, changes: TrainChanges = {}) =>
-  ({ preset: "book", config: changed(changes), data, out, backend: "auto", threads: 2, finalSampleTokens: 0 }) as const;
+  ({ preset: "book", config: changed(changes), data, out, ...anyBackend, finalSampleTokens: 0 }) as const;
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
@@ -188,7 +189,7 @@ describe("the end of a run", () => {
     const done = ofType(await collect(train(options(whole, changes))), "done")[0];
     const out = newPath();
     await collect(train({ ...options(out, changes), stopAt: (done?.step ?? 0) - 1 }));
-    const resumed = await collect(train({ resume: out, threads: 2 }));
+    const resumed = await collect(train({ resume: out, ...anyBackend }));
     expect(ofType(resumed, "done")[0]).toMatchObject({ reason: "patience", step: done?.step });
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
@@ -215,7 +216,7 @@ describe("a signal", () => {
     }
     // It is not measured: that takes minutes on a large text.
     expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
-    await collect(train({ resume: out, threads: 1 }));
+    await collect(train({ resume: out, ...anyBackend }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
@@ -234,7 +235,7 @@ describe("a signal", () => {
         if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: stop });
       }
       expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
-      const resumed = await collect(train({ resume: out, threads: 2 }));
+      const resumed = await collect(train({ resume: out, ...anyBackend }));
       expect(ofType(resumed, "eval")[0]?.step).toBe(stop);
       expect(await checkpointHashes(out), `stopped after ${stop}`).toEqual(await checkpointHashes(whole));
       expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
@@ -297,7 +298,7 @@ describe("a run that breaks off", () => {
   it("because the reader stops reading gives its memory back and can be resumed from the last checkpoint", async () => {
     const whole = newPath();
     const config = changed({});
-    const backend = await openReference();
+    const backend = await openBackend("wasm", { threads: 1 });
     const all = { ...options(whole), config, backend };
     await collect(train(all));
     const out = newPath();
@@ -319,7 +320,7 @@ describe("a run that breaks off", () => {
     for await (const event of train(options(out))) if (event.type === "step" && event.step === 3) break;
     expect((await readdir(out)).sort()).toEqual(["README.md", "metrics.jsonl", "run.json"]);
     const notices: string[] = [];
-    const resumed = train({ resume: out, threads: 2, onNotice: (line) => notices.push(line) });
+    const resumed = train({ resume: out, ...anyBackend, onNotice: (line) => notices.push(line) });
     expect(ofType(await collect(resumed), "start")[0]?.step).toBe(0);
     expect(notices).toEqual([`${out}: no checkpoint yet; beginning again at step 0`]);
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
@@ -329,7 +330,7 @@ describe("a run that breaks off", () => {
   it("ends the threads of a backend that it opened by name", async () => {
     const workers = (): number => (process.report.getReport() as { workers?: unknown[] }).workers?.length ?? 0;
     const before = workers();
-    for await (const event of train({ ...options(null), backend: "wasm" })) {
+    for await (const event of train({ ...options(null), threads: 2 })) {
       if (event.type !== "step") continue;
       expect(workers()).toBe(before + 1);
       break;

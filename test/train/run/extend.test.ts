@@ -1,4 +1,4 @@
-import { readFile, stat, utimes } from "node:fs/promises";
+import { cp, readFile, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { RunConfig } from "#foretoken/config/config.js";
@@ -28,8 +28,11 @@ import {
 
 const { newPath, writeText } = useFolder();
 let data = "";
+/** A run of 12 steps that has ended. */
+let ended = "";
 beforeAll(async () => {
   data = await writeText(wordsText("extend", 300));
+  ended = await finishedWith({});
 });
 
 type Changes = NonNullable<PartialConfig<RunConfig>["train"]>;
@@ -40,10 +43,16 @@ const begin = (out: string, changes: Changes = {}): NewRun => ({
   ...{ data, out, ...anyBackend, finalSampleTokens: 5 },
 });
 
-/** A run of 12 steps that has ended. */
-const finished = async (changes?: Changes): Promise<string> => {
+const finishedWith = async (changes: Changes): Promise<string> => {
   const out = newPath();
   await collect(train(begin(out, changes)));
+  return out;
+};
+
+/** A copy of the run that has ended. */
+const finished = async (): Promise<string> => {
+  const out = newPath();
+  await cp(ended, out, { recursive: true });
   return out;
 };
 
@@ -110,13 +119,10 @@ describe("a finished run with more steps", () => {
   it.each(["stretch", "restart", "constant"] as const)(
     "that is interrupted and resumed ends with the bits of one that is not: %s",
     async (extend) => {
-      const start = await finished();
-      const whole = await finished();
-      expect(await checkpointHashes(start)).toEqual(await checkpointHashes(whole));
+      const [parts, whole] = [await finished(), await finished()];
       await collect(goOn(whole, { steps: 22, extend }));
       const expected = await checkpointHashes(whole);
 
-      const parts = start;
       await stopAtOnce(parts, { steps: 22, extend });
       // The page and the list do not take it for finished.
       expect(await readFile(join(parts, "README.md"), "utf8")).toContain(
@@ -191,7 +197,7 @@ describe("a finished run with more steps", () => {
   it("does so with Muon, in a thread of its own", async () => {
     const out = newPath();
     const { config: _, ...rest } = begin(out);
-    await collect(trainInThread({ ...rest, preset: "shakespeare", config: smallMuonRun }));
+    await collect(train({ ...rest, preset: "shakespeare", config: smallMuonRun }));
     const events = await collect(trainInThread({ resume: out, steps: 18, extend: "restart", ...anyBackend }));
     const rates = ofType(events, "step").map(({ learningRate }) => learningRate);
     expect(rates.slice(0, 3)).toEqual([1, 2, 3].map((i) => 1e-3 + (i / 3) * (1e-2 - 1e-3)));
@@ -220,7 +226,7 @@ describe("an interrupted run with another number of steps", () => {
     const before = await readFile(join(out, "run.json"));
     await collect(goOn(out, { steps: 12 }));
     expect(await readFile(join(out, "run.json"))).toEqual(before);
-    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(await finished()));
+    expect(await checkpointHashes(out)).toEqual(await checkpointHashes(ended));
   });
 
   it("begins anew with it where there is no checkpoint yet", async () => {
@@ -228,7 +234,7 @@ describe("an interrupted run with another number of steps", () => {
     for await (const event of train(begin(out))) if (event.type === "step" && event.step === 2) break;
     const events = await collect(goOn(out, { steps: 15 }));
     expect(ofType(events, "step")).toHaveLength(15);
-    const [one, other] = [await checkpointHashes(out), await checkpointHashes(await finished({ steps: 15 }))];
+    const [one, other] = [await checkpointHashes(out), await checkpointHashes(await finishedWith({ steps: 15 }))];
     expect(one["checkpoint/model.safetensors"]).toBe(other["checkpoint/model.safetensors"]);
   });
 
@@ -256,7 +262,7 @@ describe("an interrupted run with another number of steps", () => {
 describe("a run that ended for want of patience", () => {
   it("goes on when it is given steps, with patience anew and the best weights kept", async () => {
     const wild = { learningRate: 3, maxLossRatio: 0, steps: 50, evalInterval: 1, patience: 3, checkpointInterval: 50 };
-    const out = await finished(wild);
+    const out = await finishedWith(wild);
     const ended = (await timelessMetrics(out)).at(-1) as { step: number; bestStep: number; bestValLoss: number };
     expect(await messageOf(collect(goOn(out)))).toMatch(/got 3 evaluations .*; try steps 50 to go on all the same$/u);
     const events = await collect(goOn(out, { steps: 50, stopAt: ended.step + 2 }));
@@ -275,7 +281,7 @@ describe("a run that ended for want of patience", () => {
 describe("a new number of steps is refused", () => {
   let run = "";
   beforeAll(async () => {
-    run = await finished({ schedule: { kind: "linear", minLearningRate: 0 } });
+    run = await finishedWith({ schedule: { kind: "linear", minLearningRate: 0 } });
   });
 
   it.each([

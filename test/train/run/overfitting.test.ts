@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { freshProgress, hasTurned } from "#foretoken/runs/progress.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import {
+  anyBackend,
   checkpointHashes,
   collect,
   ofType,
@@ -18,7 +19,7 @@ const plan = {
   model: { ...smallRun.model, dropout: 0 },
   train: {
     ...smallRun.train,
-    steps: 120,
+    steps: 40,
     learningRate: 2e-2,
     schedule: { kind: "constant" },
     evalInterval: 10,
@@ -33,6 +34,7 @@ const runOn = async (out: string | null): Promise<NewRun> => ({
   data: await writeText("the cat sat on a mat.\n".repeat(4)),
   valData: await writeText(wordsText("overfitting", 60)),
   out,
+  ...anyBackend,
   finalSampleTokens: 0,
 });
 
@@ -66,7 +68,9 @@ describe("an overfitting run", () => {
       const events = [];
       let begun = false;
       for (const stopAt of [...stops, undefined]) {
-        events.push(...(await collect(train({ ...(begun ? { resume: out } : { ...options, out }), stopAt }))));
+        events.push(
+          ...(await collect(train({ ...(begun ? { resume: out, ...anyBackend } : { ...options, out }), stopAt }))),
+        );
         begun = true;
       }
       expect(ofType(events, "overfitting").length).toBe(1);
