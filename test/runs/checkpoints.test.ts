@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { loadNamed, modelDirectory } from "#foretoken/cli/model/checkpoint-path.js";
 import { readInitial } from "#foretoken/runs/begin/initial.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { anyBackend, checkpointHashes, collect, timelessMetrics } from "../../support/runs.ts";
+import { anyBackend, checkpointHashes, collect, timelessMetrics } from "../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();

@@ -6,7 +6,7 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { train } from "#foretoken/train/train.node.js";
-import { anyBackend, checkpointHashes, timelessMetrics, wordsText } from "../../support/runs.ts";
+import { anyBackend, checkpointHashes, timelessMetrics, wordsText } from "../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
-import { useFailingDisk } from "../../support/failing-disk.ts";
-import { anyBackend, checkpointHashes, collect, smallRun, useFolder, wordsText } from "../../support/runs.ts";
+import { useFailingDisk } from "../support/failing-disk.ts";
+import { anyBackend, checkpointHashes, collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
 import { failure, resume } from "./whole-run.ts";
 
 const { newPath } = useFolder();

@@ -8,7 +8,7 @@ import { readCheckpoint } from "#foretoken/io/read-checkpoint.node.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { listRuns } from "#foretoken/runs/list/runs.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { anyBackend, checkpointHashes, collect, ofType, timelessMetrics } from "../../support/runs.ts";
+import { anyBackend, checkpointHashes, collect, ofType, timelessMetrics } from "../support/runs.ts";
 import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options, killedAt } = useWholeRun();

@@ -8,7 +8,7 @@ import type { NotedEval } from "#foretoken/runs/noted-events.js";
 import { goOn, newStory, runReadme } from "#foretoken/runs/write/run-readme.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { train } from "#foretoken/train/train.node.js";
-import { anyBackend, checkpointHashes, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
+import { anyBackend, checkpointHashes, collect, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 const read = (...path: string[]): Promise<string> => readFile(join(...path), "utf8");

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { readColumns } from "#foretoken/runs/list/series.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { hashInteger } from "../../support/hash.ts";
-import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
+import { hashInteger } from "../support/hash.ts";
+import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 

@@ -4,7 +4,7 @@ import type { RunConfig } from "#foretoken/config/config.js";
 import type { PartialConfig } from "#foretoken/config/merge.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { train } from "#foretoken/train/train.node.js";
-import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
+import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 
 export type TrainChanges = NonNullable<PartialConfig<RunConfig>["train"]>;
 
