@@ -10,7 +10,7 @@
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, posix, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { isMain, readStamp, root } from "./build/common.mjs";
 
@@ -69,13 +69,39 @@ const publishedManifest = ({ native, repository }) => {
 };
 
 /**
+ * Declarations that TypeScript reads for users of the package: the files of its exports, and all that those import.
+ * @param {string[]} entries
+ * @returns {Set<string>}
+ */
+export const declarationsFrom = (entries) => {
+  const reached = new Set();
+  const visit = (path) => {
+    if (reached.has(path)) return;
+    reached.add(path);
+    // Of a declaration file only: import or export … from "./x.ts", and import("./x.ts").
+    for (const [, name] of readFileSync(join(root, path), "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g))
+      visit(posix.join(posix.dirname(path), name.replace(/\.[jt]s$/, ".d.ts")));
+  };
+  entries.forEach(visit);
+  return reached;
+};
+
+/** Whether a file goes into the package: all that npm lists, but for declarations that no user can import. */
+const isPublished = () => {
+  const entries = Object.values(readJson("package.json").exports).flatMap(({ types }) => (types ? [types] : []));
+  const declarations = declarationsFrom(entries.map((path) => posix.normalize(path)));
+  return (path) => !path.endsWith(".d.ts") || declarations.has(path);
+};
+
+/**
  * Packs foretoken from what is built.
  * @param {{ to: string, native?: boolean, repository?: string }} options native: names the prebuilt kernels
  */
 export const packMain = ({ to, native = false, repository }) =>
   inTemporaryFolder(async (folder) => {
     const [{ files }] = JSON.parse(await npm(["pack", "--json", "--dry-run"], root));
-    for (const { path } of files) {
+    const published = isPublished();
+    for (const { path } of files.filter(({ path }) => published(path))) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
       copyFileSync(join(root, path), join(folder, path));
     }
