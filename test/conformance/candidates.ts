@@ -4,6 +4,7 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { openWasm, probeWasm } from "#foretoken/backend/implementations/wasm/node.js";
 import { UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import type { ProductDType } from "#foretoken/core/tensors/dtype.js";
+import type { Layout } from "./harness.ts";
 
 interface Present {
   readonly kind: "present";
@@ -14,6 +15,8 @@ interface Present {
   readonly open: (threads: number) => Promise<Backend>;
   /** How many threads to try it with. */
   readonly threads: readonly number[];
+  /** JavaScript knows no alignment: of the reference one layout says as much as both. */
+  readonly layouts: readonly Layout[];
 }
 
 export type ActivationDType = "float32" | "bfloat16";
@@ -39,6 +42,7 @@ const present = (
   threads: readonly number[],
   open: Opening,
   activations: ActivationDType = "float32",
+  layouts: readonly Layout[] = ["aligned", "odd"],
 ): Candidate[] =>
   dtypes
     .filter((dtype) => dtype === "bfloat16" || activations === "float32")
@@ -48,6 +52,7 @@ const present = (
       dtype,
       activations,
       threads,
+      layouts,
       open: (count) => open(dtype, count),
     }));
 
@@ -67,6 +72,7 @@ const native = orMissing("native", async () => {
         dtype: "float32",
         activations: "float32",
         threads: [1, 2],
+        layouts: ["aligned", "odd"],
         open: (threads) => openNative({ threads, instructionSet, manyRows: true }),
       });
     await manyRows.close();
@@ -82,7 +88,7 @@ const wasm = orMissing("wasm", async () =>
 );
 
 export const candidates: readonly Candidate[] = [
-  ...present("reference", [1], (dtype) => openReference({ dtype })),
+  ...present("reference", [1], (dtype) => openReference({ dtype }), "float32", ["odd"]),
   ...(await native),
   ...(await wasm),
 ];

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/implementations/reference/host-args.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -246,43 +247,57 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array
   return { wrong, worst };
 };
 
+/** A digest of all that a call leaves in its storages. */
+const digestOf = (contents: Contents): string => {
+  const hash = createHash("sha1");
+  for (const data of contents.values()) hash.update(bytesOf(data));
+  return hash.digest("base64");
+};
+
+/** Whether a backend's results are right, and what they are. */
+export interface Agreement {
+  /** The fault, or undefined. */
+  readonly fault: string | undefined;
+  /** Digest of the results, as of `resultBits`. */
+  readonly bits: string;
+}
+
 /**
  * Runs the sample on the backend, with activations of that type, and holds every element of every storage against the
  * reference in double, opened with the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows,
- * the guards around each buffer) untouched. Returns the fault, or undefined.
+ * the guards around each buffer) untouched.
  */
-export const disagreement = async <K extends KernelName>(
+export const agreement = async <K extends KernelName>(
   backend: Backend,
   kernel: K,
   sample: Sample<K>,
   layout: Layout,
   activations: ActivationDType = "float32",
-): Promise<string | undefined> => {
+): Promise<Agreement> => {
   const planned = plan(kernel, sample, layout, "float32", activations);
   const results = await expected(kernel, sample, backend.capabilities.dtype, activations);
   const actual = await run(backend, kernel, sample, planned, activations);
+  const bits = digestOf(actual);
   for (const { name, contents: given } of planned.roots) {
     const got = actual.get(name) as HostArray;
     const result = results.get(name);
     if (result === undefined && bytesOf(got).equals(bytesOf(given))) continue;
     const { wrong, worst } = compare(got, result?.wanted ?? given, result?.tolerances);
     if (wrong === 0) continue;
-    return (
+    const fault =
       `${kernel} (${sample.name}; ${layout} offsets): ${wrong} of ${got.length} elements of ${name} are wrong; ` +
-      `worst ${locate(planned, name, worst.index)}: expected ${worst.wanted} ± ${worst.limit}, got ${got[worst.index]}`
-    );
+      `worst ${locate(planned, name, worst.index)}: expected ${worst.wanted} ± ${worst.limit}, got ${got[worst.index]}`;
+    return { fault, bits };
   }
-  return undefined;
+  return { fault: undefined, bits };
 };
 
-/** The bytes that a sample leaves in all of its storages, for comparing two backends to the bit. */
+/** Digest of the bytes that a sample leaves in all of its storages, for comparing two backends to the bit. */
 export const resultBits = async <K extends KernelName>(
   backend: Backend,
   kernel: K,
   sample: Sample<K>,
+  layout: Layout,
   activations: ActivationDType = "float32",
-): Promise<readonly Buffer[]> => {
-  const planned = plan(kernel, sample, "aligned", "float32", activations);
-  const contents = await run(backend, kernel, sample, planned, activations);
-  return [...contents.values()].map(bytesOf);
-};
+): Promise<string> =>
+  digestOf(await run(backend, kernel, sample, plan(kernel, sample, layout, "float32", activations), activations));
