@@ -53,16 +53,22 @@ if (rounds < 6) refuse(`--rounds: must be 6 or more, or there is no interval; go
 const folder = mkdtempSync(join(tmpdir(), "foretoken-compare-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-const corpus = await loadCorpus();
-const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
+/** Tokens of the text, and how many there are to choose from. */
+const textTokens = async () => {
+  const corpus = await loadCorpus();
+  const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
+  return { tokens: tokenizer.encode(corpus.train), vocabSize: tokenizer.vocabSize };
+};
 
 /** A run's configuration, its vocabulary and the file of its tokens. */
-const planOf = (name) => {
+const planOf = async (name) => {
   const file = join(folder, `${name}.i32`);
   const random = configs[name]?.vocabSize ?? null;
-  writeFileSync(file, random === null ? tokenizer.encode(corpus.train) : randomTokens(100_000, random));
+  const { tokens, vocabSize } =
+    random === null ? await textTokens() : { tokens: randomTokens(100_000, random), vocabSize: random };
+  writeFileSync(file, tokens);
   const config = ofPresets.includes(name) ? presets[name] : runConfig(name);
-  return { file, config, vocabSize: random ?? tokenizer.vocabSize };
+  return { file, config, vocabSize };
 };
 
 const here = fileURLToPath(new URL("..", import.meta.url));
@@ -70,7 +76,7 @@ const checkouts = { old: resolve(values.with), new: here };
 
 /** Ratios of the rounds, new to old; undefined where one of both does not start. */
 const compare = async (name, backend, dtype) => {
-  const { file, config, vocabSize } = planOf(name);
+  const { file, config, vocabSize } = await planOf(name);
   const request = JSON.stringify({ config, vocabSize, threads, backend, dtype });
   const commands = Object.fromEntries(
     Object.entries(checkouts).map(([which, checkout]) => [

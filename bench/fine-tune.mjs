@@ -105,8 +105,9 @@ const measure = async (method, dtype, { directory, file }) => {
   const tried = [];
   const attempt = async (way) => {
     const one = await torch(way);
-    await one?.end();
-    if (one !== undefined) tried.push({ way, name: one.name, milliseconds: one.first, peakMemory: one.peakMemory });
+    if (one === undefined) return;
+    await one.end();
+    tried.push({ way, name: one.name, milliseconds: one.first, peakMemory: one.peakMemory });
     await settle();
   };
   const fastest = () => tried.toSorted((a, b) => a.milliseconds - b.milliseconds)[0];
@@ -122,7 +123,7 @@ const measure = async (method, dtype, { directory, file }) => {
   const taking = [ours, theirs].filter((one) => one !== undefined);
   for (let round = 0; round < rounds; round++) {
     for (const one of taking) {
-      await settle();
+      if (theirs !== undefined) await settle();
       const { milliseconds, losses, peakMemory } = await one.ask({ steps: 1 });
       one.times.push(...milliseconds);
       one.losses.push(...losses);

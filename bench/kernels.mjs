@@ -4,11 +4,12 @@
  *
  *   node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,smollm2,decode] [--dtype float32,bfloat16] [--backend native]
  *                          [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
+ *                          [--roof-memory 512]
  *   node bench/kernels.mjs --list         lists the kernels; measures nothing
  *
  * A configuration is a training step of that model; `shakespeare` is that preset with dropout, for its optimizer and
  * its other kernels; `smollm2` is a step of fine-tuning SmolLM2-135M, measured if it is named; `decode` is one more token of `book` after half a context. Each call is repeated for --milliseconds
- * in each round, three times at least.
+ * in each round, three times at least. --roof-memory: up to which size, in MiB, memory is measured.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -18,7 +19,7 @@ import { presets } from "../dist/config/presets.js";
 import { configs, runConfig } from "./lib/configs.mjs";
 import { settle, startContestant } from "./lib/contestants.mjs";
 import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
-import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { commonOptions, namesOf, refuse, roofOptions, wholeNumber } from "./lib/options.mjs";
 import { productOf } from "./lib/products.mjs";
 import { distinct, recordDecoding, recordStep, replay } from "./lib/recorded-calls.mjs";
 import { measureRoofs, passingTime, peakOf } from "./lib/roofs.mjs";
@@ -27,6 +28,7 @@ import { count, digits, median, percent, ratio, textTable } from "./lib/statisti
 const { values } = parseArgs({
   options: {
     ...commonOptions,
+    ...roofOptions,
     config: { type: "string", default: "book,baby,gpt2,shakespeare,decode" },
     dtype: { type: "string", default: "float32,bfloat16" },
     backend: { type: "string", default: "native" },
@@ -39,6 +41,7 @@ const { values } = parseArgs({
 const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
 const [backendName] = namesOf("backend", values.backend, ["native", "wasm", "reference"]);
 const threads = wholeNumber("threads", values.threads);
+const roofMemory = wholeNumber("roof-memory", values["roof-memory"]);
 const rounds = wholeNumber("rounds", values.rounds);
 const milliseconds = Number(values.milliseconds);
 if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.milliseconds}`);
@@ -214,7 +217,7 @@ if (values.list) {
     const backend = await open(name, dtype);
     const { instructionSet } = backend.capabilities;
     if (measurements.length === 0) {
-      roofs = await measureRoofs(instructionSet, threads);
+      roofs = await measureRoofs(instructionSet, threads, roofMemory);
       if (roofs !== undefined) console.log(`${instructionSet}, ${threads} threads: ${roofsLine(roofs)}`);
       peers = await startPeers();
       for (const peer of peers) console.log(`${peer.name}: ${peer.about.version}`);

@@ -5,11 +5,13 @@
  *
  *   node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
  *                        [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
+ *                        [--roof-memory 512]
  *
  * --seconds is about how long each configuration is measured, after a warm-up: rounds and steps follow from it and from
  * the time of a step, but each process makes at least one step in each of three rounds. If a step of WebAssembly, the
  * reference or TensorFlow.js takes seconds, only its second step counts and no other is made.
- * --dropout adds a process of ours with it, beside the one without.
+ * --dropout adds a process of ours with it, beside the one without. --roof-memory: up to which size, in MiB, memory is
+ * measured.
  *
  * Prints the medians of alternating rounds, and ratios against the best of PyTorch, of the same dtype and of all, with
  * the range of the rounds.
@@ -25,16 +27,18 @@ import { trainCharTokenizer } from "../dist/tokenizer/char.js";
 import { configs, randomTokens, runConfig, tokensPerStep } from "./lib/configs.mjs";
 import { settle, startContestant } from "./lib/contestants.mjs";
 import { machine, machineLine, roofsLine } from "./lib/machine.mjs";
-import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
+import { commonOptions, configNames, namesOf, refuse, roofOptions, wholeNumber } from "./lib/options.mjs";
 import { stepCost } from "./lib/recorded-calls.mjs";
 import { measureRoofs } from "./lib/roofs.mjs";
 import { count, digits, median, textTable } from "./lib/statistics.mjs";
 import { dropoutCosts, trainingTable } from "./lib/training-table.mjs";
 
-const kinds = ["native", "wasm", "reference", "pytorch", "tfjs"];
+const peerKinds = ["pytorch", "tfjs"];
+const kinds = ["native", "wasm", "reference", ...peerKinds];
 const { values } = parseArgs({
   options: {
     ...commonOptions,
+    ...roofOptions,
     only: { type: "string", default: kinds.join(",") },
     seconds: { type: "string", default: "120" },
     dropout: { type: "string", default: "0" },
@@ -43,6 +47,7 @@ const { values } = parseArgs({
 const names = configNames(values.config);
 const wanted = namesOf("only", values.only, kinds);
 const threads = wholeNumber("threads", values.threads);
+const roofMemory = wholeNumber("roof-memory", values["roof-memory"]);
 const seconds = Number(values.seconds);
 const dropout = Number(values.dropout);
 if (!(seconds > 0)) refuse(`--seconds: must be above 0; got ${values.seconds}`);
@@ -162,11 +167,12 @@ const measure = async (name) => {
   if (contestants.length === 0) refuse("nothing to measure: none of what --only names is here");
   checkStart(contestants, vocabSize);
   const taking = contestants.filter(({ isSlow }) => !isSlow);
+  const peers = taking.some(({ kind }) => peerKinds.includes(kind));
   const round = taking.reduce((sum, { step, steps }) => sum + 0.3 + step * steps, 0);
   const rounds = Math.max(minRounds, Math.min(maxRounds, Math.floor(seconds / Math.max(round, 0.1))));
   for (let i = 0; i < rounds; i++) {
     for (const one of taking) {
-      await settle();
+      if (peers) await settle();
       const { milliseconds, losses, peakMemory } = await one.ask({ steps: one.steps });
       Object.assign(one, { peakMemory, lastLoss: losses.at(-1) });
       one.times.push(median(milliseconds));
@@ -183,7 +189,7 @@ const measure = async (name) => {
 const native = backends.find((backend) => backend.name === "native");
 const roofs =
   native?.available === true && wanted.includes("native")
-    ? await measureRoofs(native.instructionSet, threads)
+    ? await measureRoofs(native.instructionSet, threads, roofMemory)
     : undefined;
 const about = machine();
 console.log(machineLine(about));

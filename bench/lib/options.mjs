@@ -16,6 +16,9 @@ export const commonOptions = /** @type {const} */ ({
   json: { type: "string" },
 });
 
+/** Of programs that measure roofs: up to which size, in MiB, they measure memory. */
+export const roofOptions = /** @type {const} */ ({ "roof-memory": { type: "string", default: "512" } });
+
 /** A whole number above 0. */
 export const wholeNumber = (flag, text) => {
   const value = Number(text);

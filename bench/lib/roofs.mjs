@@ -57,13 +57,13 @@ const compileRoofs = async (instructionSet) => {
 };
 
 /**
- * Measures for `instructionSet`, with `threads` threads. Undefined, with a line on standard error, if there is no
- * compiler, or for a set that is not this machine's (such as WebAssembly's).
+ * Measures for `instructionSet`, with `threads` threads, memory up to `most` MiB. Undefined, with a line on standard error,
+ * if there is no compiler, or for a set that is not this machine's (such as WebAssembly's).
  */
-export const measureRoofs = async (instructionSet, threads) => {
+export const measureRoofs = async (instructionSet, threads, most) => {
   const program = await compileRoofs(instructionSet);
   if (program === undefined) return undefined;
-  const { first, last } = measuredSizes(caches(threads));
+  const { first, last } = measuredSizes(caches(threads), most * mebibyte);
   const measured = JSON.parse(await execute([program, threads, first, last].map(String)));
   return { instructionSet, threads, ...measured };
 };
@@ -81,11 +81,11 @@ export const measureReading = async (instructionSet, threads, bytes) => {
   return levels[0].read;
 };
 
-/** From half of L2 to a size that no cache holds, in bytes: doubled in between. */
-export const measuredSizes = ({ l2, l3 }) => {
+/** From half of L2 to a size that no cache holds, in bytes: doubled in between. At most `most`, but eight times L2 or more. */
+export const measuredSizes = ({ l2, l3 }, most = 512 * mebibyte) => {
   const first = l2 / 2;
   // A virtual machine sees the whole host's L3, which it shares, and may have little memory.
-  const last = Math.max(16 * l2, Math.min(8 * l3, 512 * mebibyte));
+  const last = Math.max(Math.min(16 * l2, Math.max(8 * l2, most)), Math.min(8 * l3, most));
   return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
 };
 

@@ -36,7 +36,7 @@ const resultsSchema = z.object({
 
 it("compares a checkout with another, here with itself", async () => {
   const args = ["--with", root, "--config", "tiny", "--only", "reference", "--dtype", "float32"];
-  const { stdout, json } = await runBench("compare", [...args, "--rounds", "6", "--seconds", "0.05", "--limit", "100"]);
+  const { stdout, json } = await runBench("compare", [...args, "--rounds", "6", "--seconds", "0.01", "--limit", "100"]);
   expect(stdout).toMatch(/tiny reference \(javascript\) float32: .* ms a step; ratio/u);
   const { results } = resultsSchema.parse(json);
   expect(results).toHaveLength(1);

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { z } from "zod";
 import { kernelNames } from "#foretoken/backend/kernels/kernels.js";
 import { describeBackends } from "#foretoken/backend/select.node.js";
+import { testRefusals } from "./refusal.ts";
 import { runBench } from "./run-bench.ts";
 
 const { backends } = await describeBackends();
@@ -41,7 +42,19 @@ it("covers every kernel that a model calls", async () => {
 
 it.each(["native", "wasm", "reference"])("times each call of a step on %s", async (backend) => {
   const found = backends.find(({ name }) => name === backend);
-  const quick = ["--config", "tiny", "--rounds", "1", "--milliseconds", "0.1", "--threads", "1", "--no-peers"];
+  const quick = [
+    "--config",
+    "tiny",
+    "--rounds",
+    "1",
+    "--milliseconds",
+    "0.1",
+    "--threads",
+    "1",
+    "--no-peers",
+    "--roof-memory",
+    "1",
+  ];
   const { status, stdout, stderr, json } = await runBench("kernels", [...quick, "--backend", backend]);
   if (found?.available !== true) {
     expect(stderr).toContain(found?.reason);
@@ -58,13 +71,8 @@ it.each(["native", "wasm", "reference"])("times each call of a step on %s", asyn
   }
 });
 
-it.each([
+testRefusals("kernels", [
   [["--config", "large"], /--config: must be one or more of .*decode; got large/],
   [["--dtype", "int8"], /--dtype: must be one or more of float32, bfloat16; got int8/],
   [["--rounds", "0"], /--rounds: must be a whole number above 0; got 0/],
-])("refuses %j in a line", async (args, says) => {
-  const { status, stderr } = await runBench("kernels", args);
-  expect(status).toBe(2);
-  expect(stderr.trim()).toMatch(says);
-  expect(stderr.trim().split("\n")).toHaveLength(1);
-});
+]);

@@ -14,7 +14,7 @@ interface Roofs {
   readonly levels: readonly Level[];
 }
 interface RoofsModule {
-  measuredSizes(caches: { l2: number; l3: number }): { first: number; last: number };
+  measuredSizes(caches: { l2: number; l3: number }, most?: number): { first: number; last: number };
   namedLevels(roofs: Pick<Roofs, "levels">): { l2: Level; l3: Level; memory: Level };
   peakOf(roofs: Roofs, dtype: string): number;
   passingTime(roofs: Pick<Roofs, "levels">, footprint: number, read: number, written: number): number;
@@ -38,6 +38,10 @@ it("measures from half of L2 to what no cache holds, whatever the system says of
     last: 512 * mebibyte,
   });
   expect(measuredSizes({ l2: 4 * mebibyte, l3: 4 * mebibyte })).toEqual({ first: 2 * mebibyte, last: 64 * mebibyte });
+  // As far as is asked for, but with five sizes or more.
+  const caches = { l2: 2 * mebibyte, l3: 32 * mebibyte };
+  expect(measuredSizes(caches, 64 * mebibyte)).toEqual({ first: mebibyte, last: 64 * mebibyte });
+  expect(measuredSizes(caches, mebibyte)).toEqual({ first: mebibyte, last: 16 * mebibyte });
 });
 
 it("names levels", () => {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { z } from "zod";
+import { testRefusals } from "./refusal.ts";
 import { runBench } from "./run-bench.ts";
 
 interface ResidentMemory {
@@ -41,15 +42,10 @@ it("watches a run's memory", async () => {
   expect(stdout).toMatch(/^memory (grew|did not grow): .* rose by -?[\d.]+ MiB outside the engine's heap/mu);
 });
 
-it.each([
+testRefusals("soak/main", [
   [["--config", "book,baby"], /--config: must be one configuration of .*; got book,baby/],
   [["--steps", "10"], /--steps: must be at least 200; got 10/],
   [["--part", "fuzz,sleep"], /--part: must be one or more of memory, fuzz, kill, faults; got sleep/],
   [["--cases", "many"], /--cases: must be a whole number above 0; got many/],
   [["--dtype", "int8"], /--dtype: must be one or more of auto, float32, bfloat16; got int8/],
-])("refuses %j in a line", async (args, says) => {
-  const { status, stderr } = await runBench("soak/main", args);
-  expect(status).toBe(2);
-  expect(stderr.trim()).toMatch(says);
-  expect(stderr.trim().split("\n")).toHaveLength(1);
-});
+]);
