@@ -18,7 +18,7 @@ import { parseArgs } from "node:util";
 import { measured } from "./lib/configs.mjs";
 import { machine } from "./lib/machine.mjs";
 import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
-import { mergePart, parts, resultsFile } from "./lib/results.mjs";
+import { mergePart, parts, resultsFile, resultsText } from "./lib/results.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -94,7 +94,7 @@ for (const part of due) {
   results = { machine: about, ...results, [part]: mergePart(results[part], figures) };
   mkdirSync(dirname(file), { recursive: true });
   // Written beside it, then renamed: an interrupted run leaves the old file.
-  writeFileSync(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);
   renameSync(`${file}.tmp`, file);
 }
 const shown = relative(process.cwd(), file);

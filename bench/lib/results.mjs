@@ -12,6 +12,27 @@ export const resultsFile = ({ cpu, cores }) => {
   return join(root, "bench/results", `${words.join("-")}.json`);
 };
 
+const isContainer = (value) => typeof value === "object" && value !== null;
+/** A list of rows that is longer has a line for each. */
+const oneLine = 800;
+const hasLines = (value) =>
+  (Array.isArray(value) && value.some(isContainer) && JSON.stringify(value).length > oneLine) ||
+  (isContainer(value) && Object.values(value).some(hasLines));
+
+/**
+ * The text of a file of results: JSON with a line for each row of figures, so that a change shows which were measured again.
+ * @param {any} value
+ */
+export const resultsText = (value, indent = "") => {
+  if (!hasLines(value)) return JSON.stringify(value);
+  const inner = `${indent} `;
+  const isList = Array.isArray(value);
+  const lines = Object.entries(value)
+    .filter(([, one]) => one !== undefined)
+    .map(([name, one]) => `${inner}${isList ? "" : `${JSON.stringify(name)}: `}${resultsText(one, inner)}`);
+  return [isList ? "[" : "{", lines.join(",\n"), `${indent}${isList ? "]" : "}"}`].join("\n");
+};
+
 /** Identity of a measurement: no other in its part has the same. */
 const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 

@@ -1,7 +1,7 @@
 /** The file of results of scaling.mjs and sums.mjs: one machine's. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { resultsFile } from "../lib/results.mjs";
+import { resultsFile, resultsText } from "../lib/results.mjs";
 
 /** `bench/results/scaling-intel-xeon-processor-2-cores.json`. */
 export const scalingFile = (machine) => {
@@ -22,6 +22,6 @@ export const readResults = (file) => {
 /** Written beside it, then renamed: an interrupted run leaves the old file. */
 export const writeResults = (file, results) => {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(`${file}.tmp`, `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);
   renameSync(`${file}.tmp`, file);
 };

@@ -13,6 +13,7 @@ interface ReportSections {
 interface Results {
   mergePart(earlier: object | undefined, later: object): { measurements: readonly Readonly<Record<string, unknown>>[] };
   resultsFile(machine: object): string;
+  resultsText(value: object): string;
 }
 
 const path = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
@@ -20,7 +21,7 @@ const path = (file: string): string => fileURLToPath(new URL(`../../${file}`, im
 const { fill, floorOf, sections } = (await import(
   new URL("../../bench/lib/report-sections.mjs", import.meta.url).href
 )) as ReportSections;
-const { mergePart, resultsFile } = (await import(
+const { mergePart, resultsFile, resultsText } = (await import(
   new URL("../../bench/lib/results.mjs", import.meta.url).href
 )) as Results;
 
@@ -126,6 +127,20 @@ it("keeps what a later run did not measure again", () => {
     { name: "baby", text: "some text", threads: 2 },
   ]);
   expect(resultsFile(machine)).toMatch(/bench[\\/]results[\\/]some-cpu-2-cores\.json$/u);
+});
+
+it("are kept with a line for each row of figures", () => {
+  const rows = Array.from({ length: 40 }, (_, i) => ({
+    name: `row ${i}`,
+    times: [i, i + 1],
+    roofs: { levels: [{ i }] },
+  }));
+  const value = { machine: { cpu: "a" }, train: { measurements: [{ name: "book", results: rows, more: undefined }] } };
+  const text = resultsText(value);
+  expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+  expect(text.split("\n").filter((line) => line.includes("row "))).toHaveLength(40);
+  expect(text.split("\n").length).toBeLessThan(60);
+  expect(text).toContain('\n "machine": {"cpu":"a"},\n');
 });
 
 it("refuses a document that has no place for a section, or two", () => {
