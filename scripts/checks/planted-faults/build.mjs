@@ -1,0 +1,46 @@
+// Builds a scratch tree with a fault in it, no more of it than tests can notice.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import ts from "typescript";
+import { findCompiler } from "../../build/native.mjs";
+import { runToEnd } from "./process.mjs";
+
+/** One file as the build writes it. @param {string} tree @param {string} text */
+const transpiled = (tree, file, text) => {
+  const { config } = ts.readConfigFile(join(tree, "tsconfig.json"), ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, tree);
+  return ts.transpileModule(text, { compilerOptions: { ...options, declaration: false }, fileName: file }).outputText;
+};
+
+/** @param {string} tree @param {boolean} compiles whether it will have faults of native/: others take the addon as it is */
+export const builderOf = (tree, compiles) => {
+  const objects = mkdtempSync(join(tmpdir(), "foretoken-objects-"));
+  const compiler = compiles ? findCompiler() : undefined;
+  const quick = compiler && ["node", join(import.meta.dirname, "quick-compiler.mjs"), ...compiler].join(" ");
+  const env = { ...process.env, ...(quick && { CXX: quick }), FORETOKEN_FAULT_OBJECTS: objects };
+  /** @returns {Promise<string | undefined>} the compilers' words if they failed */
+  const run = async (script) => {
+    const { code, output } = await runToEnd(process.execPath, [script], { cwd: tree, env });
+    // Without the addon the build goes on.
+    return code !== 0 || output.includes("is not built") ? output : undefined;
+  };
+  const all = () => run("scripts/build.mjs");
+  return {
+    all,
+    /**
+     * What the nearest tests of a changed file load. The list has only faults that compile, so types are not checked again.
+     * @param {string} file @param {string} before its text without the fault @param {string} text
+     */
+    nearest: async (file, before, text) => {
+      if (file.startsWith("native/")) return run("scripts/build/native.mjs");
+      // Tests import files of web/ as they are.
+      if (file.startsWith("web/")) return undefined;
+      const output = join(tree, file.replace(/^src\//, "dist/").replace(/\.ts$/, ".js"));
+      if (readFileSync(output, "utf8") !== transpiled(tree, file, before)) return all();
+      writeFileSync(output, transpiled(tree, file, text));
+      return undefined;
+    },
+    close: () => rmSync(objects, { recursive: true, force: true }),
+  };
+};

@@ -1,0 +1,174 @@
+// Plants a fault in a scratch tree, builds it, and runs tests until one fails. A find counts once that test fails again
+// with the fault and passes without it.
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { builderOf } from "./build.mjs";
+import { isFastTest, nearestTests, readTests } from "./nearest.mjs";
+import { runToEnd } from "./process.mjs";
+import { locate, planted, readSources } from "./sources.mjs";
+
+/** As many test files are run in round 1; they are most of those that could find a fault, and take minutes. */
+const nearestCount = 25;
+
+/** As many of them are run first: vitest would begin with the longest. */
+const firstCount = 5;
+
+/** A file of tests that tells nothing for as long hangs. */
+const silenceMs = 600_000;
+
+/**
+ * @typedef {{ how: "failed" | "broken" | "hangs" | "crashed", file: string | undefined, test: string }} Failure
+ */
+
+/** What the events of a run say: the first failure, and files that have begun and not ended. */
+const readEvents = (path) => {
+  const events = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n").filter(Boolean) : [];
+  /** @type {Map<string, number>} */
+  const running = new Map();
+  /** @type {Failure | undefined} */
+  let failure;
+  let files = 0;
+  for (const line of events) {
+    const { event, file, state, name, error, broken } = JSON.parse(line);
+    if (event === "begin") running.set(file, 0);
+    if (event === "test") {
+      running.set(file, (running.get(file) ?? 0) + 1);
+      if (state === "failed") failure ??= { how: "failed", file, test: `${name}: ${error}` };
+    }
+    if (event === "end") {
+      running.delete(file);
+      files++;
+      if (broken || state === "failed") failure ??= { how: "broken", file, test: error };
+    }
+  }
+  return { running, failure, files };
+};
+
+/**
+ * Runs test files until the first failure.
+ * @param {string} tree
+ * @param {readonly string[]} files
+ * @returns {Promise<Failure | undefined>}
+ */
+const runTests = async (tree, files) => {
+  const folder = mkdtempSync(join(tmpdir(), "foretoken-events-"));
+  const events = join(folder, "events.jsonl");
+  const args = [
+    ...[join(tree, "node_modules/vitest/vitest.mjs"), "run", "--project", "test", "--bail", "1"],
+    ...["--reporter", join(import.meta.dirname, "reporter.mjs")],
+    // Faults are often judged on a machine that does other work too.
+    ...["--testTimeout", "240000", "--hookTimeout", "240000", ...files],
+  ];
+  let kill = () => {};
+  /** @type {Failure | undefined} */
+  let hanging;
+  let told = "";
+  let since = Date.now();
+  const watch = setInterval(() => {
+    const { running } = readEvents(events);
+    const now = JSON.stringify([...running]);
+    if (now !== told) [told, since] = [now, Date.now()];
+    if (Date.now() - since < silenceMs) return;
+    hanging = { how: "hangs", file: [...running.keys()][0], test: `in ${[...running.keys()].join(" or ")}` };
+    kill();
+  }, 2000);
+  try {
+    const { code, output } = await runToEnd(process.execPath, args, {
+      cwd: tree,
+      env: { ...process.env, FORETOKEN_FAULT_EVENTS: events },
+      onStart: (end) => (kill = end),
+    });
+    const { failure, running, files: ended } = readEvents(events);
+    if (failure !== undefined || hanging !== undefined) return failure ?? hanging;
+    if (code === 0 && ended > 0) return undefined;
+    const last = output.trim().split("\n").at(-1) ?? "";
+    return { how: "crashed", file: [...running.keys()][0], test: `vitest ended with ${code}: ${last}` };
+  } finally {
+    clearInterval(watch);
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+/** Outputs of the build, which are kept aside while a fault is in the tree: a copy costs less than another build. */
+const outputs = ["dist", "build"];
+
+/**
+ * Builds the tree as it is, and keeps the outputs.
+ * @param {string} tree is changed and put back; nothing else may use it
+ * @param {readonly import("./sources.mjs").Fault[]} faults that will be judged
+ */
+export const openTree = async (tree, faults) => {
+  const builder = builderOf(
+    tree,
+    faults.some(({ file }) => file.startsWith("native/")),
+  );
+  const failed = await builder.all();
+  if (failed !== undefined) throw new Error(`${tree}: the build fails without any fault\n${failed}`);
+  const kept = mkdtempSync(join(tmpdir(), "foretoken-outputs-"));
+  const copy = (from, to) => {
+    for (const name of outputs) {
+      rmSync(join(to, name), { recursive: true, force: true });
+      cpSync(join(from, name), join(to, name), { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    }
+  };
+  copy(tree, kept);
+  const sources = readSources(tree);
+  const tests = readTests(tree);
+
+  /**
+   * @param {import("./sources.mjs").Fault} fault
+   * @param {1 | 2} round 1: the nearest tests; 2: all others
+   */
+  const judge = async (fault, round) => {
+    const began = performance.now();
+    const file = locate(sources, fault);
+    const text = sources.get(file) ?? "";
+    const unsound = [];
+    const result = (found) => ({
+      ...{ id: fault.id, kind: fault.kind, file, round, ...found },
+      ...(unsound.length > 0 ? { unsound } : {}),
+      seconds: Math.round((performance.now() - began) / 1000),
+    });
+    const plant = () => {
+      const changed = planted(text, fault);
+      writeFileSync(join(tree, file), changed);
+      return round === 1 ? builder.nearest(file, text, changed) : builder.all();
+    };
+    const restore = () => {
+      writeFileSync(join(tree, file), text);
+      copy(kept, tree);
+    };
+    try {
+      const nearest = nearestTests(file, sources, tests).slice(0, nearestCount);
+      let files =
+        round === 1 ? nearest : [...tests.keys()].filter((test) => isFastTest(test) && !nearest.includes(test));
+      for (;;) {
+        const refused = await plant();
+        if (refused !== undefined)
+          return result({ found: true, how: "does not build", test: refused.trim().split("\n")[0] });
+        let failure;
+        for (const part of [files.slice(0, firstCount), files.slice(firstCount)])
+          if (failure === undefined && part.length > 0) failure = await runTests(tree, part);
+        if (failure === undefined) return result({ found: false });
+        const again = failure.file === undefined ? files : [failure.file];
+        const fails = await runTests(tree, again);
+        restore();
+        const without = await runTests(tree, again);
+        if (fails !== undefined && without === undefined)
+          return result({ found: true, how: failure.how, test: `${failure.file}: ${failure.test}` });
+        // It fails without the fault, or by chance: it says nothing of the fault.
+        unsound.push(`${failure.file}: ${failure.test}`);
+        if (failure.file === undefined) return result({ found: false });
+        files = files.filter((test) => test !== failure.file);
+      }
+    } finally {
+      restore();
+    }
+  };
+  const close = () => {
+    builder.close();
+    rmSync(kept, { recursive: true, force: true });
+  };
+  return { judge, close };
+};

@@ -1,0 +1,89 @@
+// Which tests are near a file: by the imports that run, from the tests down to it.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path/posix";
+
+/**
+ * @param {string} tree
+ * @returns {Map<string, string>} test files and what they share, by their path
+ */
+export const readTests = (tree) =>
+  new Map(
+    readdirSync(join(tree, "test"), { recursive: true, encoding: "utf8" })
+      .map((path) => `test/${path.replaceAll("\\", "/")}`)
+      .filter((file) => /\.(ts|mjs)$/.test(file))
+      .sort()
+      .map((file) => [file, readFileSync(join(tree, file), "utf8")]),
+  );
+
+export const isFastTest = (file) => file.endsWith(".test.ts") && !file.endsWith(".slow.test.ts");
+
+// Imports of types alone run nothing. A program or a worker is started by its address, which is a string too.
+const imported = /(?<!type )(?:\bfrom |\bimport |\bimport\(|\bnew URL\()\s*"([^"]+)"/g;
+const onlyTypes = /^(?:import|export) type [^;]*;/gm;
+const started = /["/](dist\/[\w./-]+\.js)"/g;
+
+const sourceOf = (output) => output.replace(/^dist\//, "src/").replace(/\.js$/, ".ts");
+
+/** The file of the tree that an import of `file` means, if it is one. */
+const resolved = (file, name) => {
+  if (name === "foretoken") return "src/index.ts";
+  if (name === "foretoken/browser") return "src/browser.ts";
+  if (name.startsWith("#foretoken/")) return sourceOf(`dist/${name.slice("#foretoken/".length)}`);
+  if (!name.startsWith(".")) return undefined;
+  const path = join(dirname(file), name);
+  if (path.startsWith("dist/")) return sourceOf(path);
+  // Workers name the output that lies beside their own.
+  return path.startsWith("src/") ? path.replace(/\.js$/, ".ts") : path;
+};
+
+/** What a file imports or starts. */
+export const importsOf = (file, text) => {
+  const code = text.replace(onlyTypes, "");
+  const names = [...code.matchAll(imported)].map(([, name]) => resolved(file, name));
+  const programs = [...code.matchAll(started)].map(([, path]) => sourceOf(path));
+  return [...new Set([...names, ...programs])].filter((name) => name !== undefined);
+};
+
+/** Tests of the kernels, nearest first: no import leads from a test to C++. */
+const kernelTests = ["conformance", "backend", "ops", "parity", "autograd", "optim", "models", "generate"];
+/** Tests of pages that they open, and import nothing of. */
+const pageTests = ["web", "browser", "serve", "starters", "examples"];
+
+const inFolders = (tests, folders) =>
+  folders.flatMap((folder) => [...tests.keys()].filter((file) => file.startsWith(`test/${folder}/`)));
+
+const wordsOf = (path) => path.split(/[/.]/).filter((word) => !["src", "test", "ts", "tsx", "web"].includes(word));
+
+/**
+ * The test files that import a file, directly or not, nearest first. Of the same distance, first those whose path has
+ * words of the file's, then those that mention the file's name.
+ * @param {string} file
+ * @param {import("./sources.mjs").Sources} sources
+ * @param {Map<string, string>} tests
+ * @returns {string[]}
+ */
+export const nearestTests = (file, sources, tests) => {
+  const fast = (files) => files.filter(isFastTest);
+  if (file.startsWith("native/")) return fast(inFolders(tests, kernelTests));
+  /** @type {Map<string, string[]>} */
+  const importers = new Map();
+  for (const [path, text] of [...sources, ...tests])
+    if (!path.startsWith("native/"))
+      for (const name of importsOf(path, text)) importers.set(name, [...(importers.get(name) ?? []), path]);
+  const distance = new Map([[file, 0]]);
+  for (const [at, steps] of distance)
+    for (const importer of importers.get(at) ?? []) if (!distance.has(importer)) distance.set(importer, steps + 1);
+  const words = wordsOf(file);
+  const mention = new RegExp(`\\b${words.at(-1)}\\b`);
+  const rank = (test) => {
+    const shared = words.filter((word) => wordsOf(test).includes(word)).length;
+    return [distance.get(test), -shared, mention.test(tests.get(test) ?? "") ? 0 : 1];
+  };
+  const found = fast([...distance.keys()]).map((test) => ({ test, rank: rank(test) }));
+  found.sort((a, b) => {
+    const i = a.rank.findIndex((one, at) => one !== b.rank[at]);
+    return i === -1 ? (a.test < b.test ? -1 : 1) : a.rank[i] - b.rank[i];
+  });
+  const nearest = found.map(({ test }) => test);
+  return nearest.length > 0 || !file.startsWith("web/") ? nearest : fast(inFolders(tests, pageTests));
+};

@@ -1,0 +1,33 @@
+// Runs a program to its end, with all that it started: a test that hangs is ended with its workers.
+import { spawn } from "node:child_process";
+
+/**
+ * @param {string} program
+ * @param {readonly string[]} args
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv, onLine?: (line: string) => void, onStart?: (kill: () => void) => void }} options
+ * @returns {Promise<{ code: number | null, output: string }>} `output`: the last of both streams
+ */
+export const runToEnd = (program, args, { cwd, env = process.env, onLine = () => {}, onStart = () => {} }) =>
+  new Promise((resolve, reject) => {
+    // A group of its own, so that it can be ended with its children.
+    const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    onStart(() => {
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // It has just ended.
+      }
+    });
+    let output = "";
+    let unfinished = "";
+    const take = (chunk) => {
+      output = (output + chunk).slice(-20_000);
+      const lines = (unfinished + chunk).split("\n");
+      unfinished = lines.pop();
+      lines.forEach(onLine);
+    };
+    child.stdout.setEncoding("utf8").on("data", take);
+    child.stderr.setEncoding("utf8").on("data", take);
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, output }));
+  });

@@ -1,0 +1,32 @@
+// A reporter of vitest: appends a line of JSON to $FORETOKEN_FAULT_EVENTS for each file that begins or ends and each test
+// that ends, so that judge.mjs sees at once what failed and what hangs.
+import { appendFileSync } from "node:fs";
+
+const tell = (event) => appendFileSync(process.env.FORETOKEN_FAULT_EVENTS ?? "", `${JSON.stringify(event)}\n`);
+const fileOf = (module) => module.relativeModuleId;
+const textOf = (errors) => String(errors[0]?.message ?? "").split("\n")[0];
+
+/** vitest makes a reporter of the default export. */
+// biome-ignore lint/style/noDefaultExport: the form of a reporter
+export default class {
+  onTestModuleStart(module) {
+    tell({ event: "begin", file: fileOf(module) });
+  }
+  onTestCaseResult(test) {
+    const { state, errors = [] } = test.result();
+    tell({ event: "test", file: fileOf(test.module), name: test.fullName, state, error: textOf(errors) });
+  }
+  onTestModuleEnd(module) {
+    const errors = module.errors();
+    tell({
+      event: "end",
+      file: fileOf(module),
+      state: module.state(),
+      error: textOf(errors),
+      broken: errors.length > 0,
+    });
+  }
+  onTestRunEnd(_modules, errors, reason) {
+    tell({ event: "over", reason, error: textOf(errors) });
+  }
+}
