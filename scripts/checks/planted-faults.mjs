@@ -38,6 +38,7 @@ import { isMain, root } from "../build/common.mjs";
 import { compilerOf } from "./planted-faults/compile.mjs";
 import { drawFaults } from "./planted-faults/draw.mjs";
 import { openTree } from "./planted-faults/judge.mjs";
+import { stopAll } from "./planted-faults/process.mjs";
 import { locate, readSources } from "./planted-faults/sources.mjs";
 
 const listPath = join(root, "scripts/checks/planted-faults/faults.json");
@@ -133,6 +134,7 @@ const judgeAll = async ({ only, results: path, tree: given }) => {
 };
 
 if (isMain(import.meta.url)) {
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stopAll);
   const text = /** @type {const} */ ({ type: "string" });
   const { values } = parseArgs({ options: { tree: text, only: text, results: text, draw: text } });
   await (values.draw === undefined ? judgeAll(values) : draw(Number(values.draw)));

@@ -18,7 +18,8 @@ const firstCount = 5;
 const silenceMs = 600_000;
 
 /**
- * @typedef {{ how: "failed" | "broken" | "hangs" | "crashed", file: string | undefined, test: string }} Failure
+ * @typedef {{ how: "failed" | "broken" | "hangs" | "crashed", file: string | undefined, name?: string, test: string }} Failure
+ *   `name`: of the test, if one failed
  */
 
 /** What the events of a run say: the first failure, and files that have begun and not ended. */
@@ -34,7 +35,7 @@ const readEvents = (path) => {
     if (event === "begin") running.set(file, 0);
     if (event === "test") {
       running.set(file, (running.get(file) ?? 0) + 1);
-      if (state === "failed") failure ??= { how: "failed", file, test: `${name}: ${error}` };
+      if (state === "failed") failure ??= { how: "failed", file, name, test: `${name}: ${error}` };
     }
     if (event === "end") {
       running.delete(file);
@@ -45,13 +46,17 @@ const readEvents = (path) => {
   return { running, failure, files };
 };
 
+/** A pattern of vitest for a test: it joins names by spaces alone. */
+const patternOf = (name) => `^${name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll(" > ", " (?:> )?")}$`;
+
 /**
  * Runs test files until the first failure.
  * @param {string} tree
  * @param {readonly string[]} files
+ * @param {string} [only] the name of a test: the others of the files are not run
  * @returns {Promise<Failure | undefined>}
  */
-const runTests = async (tree, files) => {
+const runTests = async (tree, files, only) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-events-"));
   const events = join(folder, "events.jsonl");
   const args = [
@@ -59,6 +64,7 @@ const runTests = async (tree, files) => {
     ...["--reporter", join(import.meta.dirname, "reporter.mjs")],
     // Faults are often judged on a machine that does other work too.
     ...["--testTimeout", "240000", "--hookTimeout", "240000", ...files],
+    ...(only === undefined ? [] : ["--testNamePattern", patternOf(only)]),
   ];
   let kill = () => {};
   /** @type {Failure | undefined} */
@@ -152,11 +158,18 @@ export const openTree = async (tree, faults) => {
           if (failure === undefined && part.length > 0) failure = await runTests(tree, part);
         if (failure === undefined) return result({ found: false });
         const again = failure.file === undefined ? files : [failure.file];
-        const fails = await runTests(tree, again);
-        restore();
-        const without = await runTests(tree, again);
-        if (fails !== undefined && without === undefined)
-          return result({ found: true, how: failure.how, test: `${failure.file}: ${failure.test}` });
+        /** Whether the test fails with the fault and passes without it. @param {string} [only] */
+        const isConfirmed = async (only) => {
+          const fails = await runTests(tree, again, only);
+          if (fails === undefined) return false;
+          restore();
+          return (await runTests(tree, again, only)) === undefined;
+        };
+        const confirmed =
+          (failure.name !== undefined && (await isConfirmed(failure.name))) ||
+          // Alone, a test may lack what those before it did.
+          ((await plant()) === undefined && (await isConfirmed()));
+        if (confirmed) return result({ found: true, how: failure.how, test: `${failure.file}: ${failure.test}` });
         // It fails without the fault, or by chance: it says nothing of the fault.
         unsound.push(`${failure.file}: ${failure.test}`);
         if (failure.file === undefined) return result({ found: false });

@@ -1,6 +1,16 @@
 // Runs a program to its end, with all that it started: a test that hangs is ended with its workers.
 import { spawn } from "node:child_process";
 
+/** @type {Set<() => void>} */
+const running = new Set();
+let stopped = false;
+
+/** Ends what runs; from then on `runToEnd` rejects, so that its callers put back what they changed. */
+export const stopAll = () => {
+  stopped = true;
+  for (const kill of running) kill();
+};
+
 /**
  * @param {string} program
  * @param {readonly string[]} args
@@ -9,15 +19,18 @@ import { spawn } from "node:child_process";
  */
 export const runToEnd = (program, args, { cwd, env = process.env, onLine = () => {}, onStart = () => {} }) =>
   new Promise((resolve, reject) => {
+    if (stopped) throw new Error("stopped");
     // A group of its own, so that it can be ended with its children.
     const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
-    onStart(() => {
+    const kill = () => {
       try {
         process.kill(-child.pid, "SIGKILL");
       } catch {
         // It has just ended.
       }
-    });
+    };
+    running.add(kill);
+    onStart(kill);
     let output = "";
     let unfinished = "";
     const take = (chunk) => {
@@ -29,5 +42,9 @@ export const runToEnd = (program, args, { cwd, env = process.env, onLine = () =>
     child.stdout.setEncoding("utf8").on("data", take);
     child.stderr.setEncoding("utf8").on("data", take);
     child.on("error", reject);
-    child.on("close", (code) => resolve({ code, output }));
+    child.on("close", (code) => {
+      running.delete(kill);
+      if (stopped) reject(new Error("stopped"));
+      else resolve({ code, output });
+    });
   });
