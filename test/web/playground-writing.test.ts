@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import type { WritingEvent } from "#foretoken/serve/studio/protocol.js";
+import type { Writing } from "../../web/playground/writing.ts";
+
+type Playground = typeof import("../../web/playground/writing.ts");
+
+const kept = new Map<string, string>();
+const storage = {
+  getItem: (key: string) => kept.get(key) ?? null,
+  setItem: (key: string, value: string) => void kept.set(key, value),
+  removeItem: (key: string) => void kept.delete(key),
+};
+/** What the studio's server is asked, and the body of its answer, which the test writes to. */
+const asked: { readonly body: string; readonly answer: ReadableStreamDefaultController<Uint8Array> }[] = [];
+let playground: Playground;
+
+beforeAll(async () => {
+  vi.stubGlobal("sessionStorage", storage);
+  vi.stubGlobal("localStorage", storage);
+  vi.stubGlobal("location", {
+    hash: "",
+    pathname: "/playground",
+    search: "?model=runs/a/last",
+    href: "http://localhost/",
+  });
+  vi.stubGlobal("window", new EventTarget());
+  vi.stubGlobal("document", new EventTarget());
+  vi.stubGlobal("requestAnimationFrame", () => 1);
+  vi.stubGlobal("cancelAnimationFrame", () => {});
+  vi.stubGlobal("fetch", async (_path: string, { body }: { readonly body: string }) => {
+    const stream = new ReadableStream<Uint8Array>({ start: (answer) => void asked.push({ body, answer }) });
+    return new Response(stream);
+  });
+  playground = await import("../../web/playground/writing.ts");
+});
+afterAll(() => {
+  vi.unstubAllGlobals();
+});
+
+const tell = (answer: ReadableStreamDefaultController<Uint8Array>, event: WritingEvent): void =>
+  answer.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(event)}\n\n`));
+
+it("a branch is under way until its text is whole, and begins with the tokens before it and the chosen one", async () => {
+  const { branch, shownOf, underWay, writings } = playground;
+  const token = (id: number) => ({ id, text: `${id}`, probability: 0.5, candidates: [], isChosen: false });
+  const from: Writing = {
+    id: 7,
+    parent: null,
+    shared: 0,
+    side: "left",
+    model: "runs/a/last",
+    modelName: "a",
+    prompt: "p",
+    about: "",
+    tokens: [token(1), token(2), token(3)],
+    state: "done",
+    note: "",
+    paused: [],
+    sharedWith: [],
+  };
+  const branched = branch("left", from, 1, { id: 9, text: "9", probability: 0.1 });
+  const [request] = await vi.waitUntil(() => (asked.length > 0 ? asked : undefined));
+  if (request === undefined) throw new Error("nothing was asked");
+  // All that does not wait for the answer has been done then.
+  await new Promise(setImmediate);
+  expect(JSON.parse(request.body)).toMatchObject({ model: "runs/a/last", prompt: "p", promptIds: [1, 9] });
+  expect(underWay.value).toBeInstanceOf(AbortController);
+  expect(shownOf("left")).toMatchObject({ parent: 7, shared: 2, state: "writing" });
+
+  tell(request.answer, { type: "token", id: 4, text: "4", probability: 0.25 } as WritingEvent);
+  tell(request.answer, { type: "done", finishReason: "length" } as WritingEvent);
+  request.answer.close();
+  await branched;
+  expect(underWay.value).toBeUndefined();
+  expect(writings.value).toHaveLength(1);
+  const whole = shownOf("left");
+  expect(whole).toMatchObject({ state: "done", note: "" });
+  expect(whole?.tokens.map(({ id, isChosen }) => [id, isChosen])).toEqual([
+    [1, false],
+    [9, true],
+    [4, false],
+  ]);
+});
