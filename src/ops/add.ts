@@ -6,7 +6,7 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
-import { type OpSample, requireShape, sampleInput } from "./op.ts";
+import { requireShape } from "./op.ts";
 
 /** Elementwise; both of one shape. */
 export const add = (context: Context, a: Tensor, b: Tensor): Tensor => {
@@ -21,19 +21,3 @@ export const add = (context: Context, a: Tensor, b: Tensor): Tensor => {
   });
   return y;
 };
-
-export const samples: readonly OpSample[] = [
-  {
-    name: "two tensors",
-    inputs: { a: [3, 7], b: [3, 7] },
-    run: (context, inputs) => add(context, sampleInput(inputs, "a"), sampleInput(inputs, "b")),
-  },
-  {
-    name: "one tensor with itself, twice",
-    inputs: { a: [19] },
-    run: (context, inputs) => {
-      const a = sampleInput(inputs, "a");
-      return add(context, add(context, a, a), a);
-    },
-  },
-];

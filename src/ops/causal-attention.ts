@@ -11,18 +11,16 @@
  * that nothing of size T×T is kept but, where there is dropout, a bit for each weight. Dropout acts on P, as in
  * torch.nn.functional.scaled_dot_product_attention.
  */
-import { type Context, dropoutSource } from "../autograd/context.ts";
+import type { Context } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
 
 import { packedWidth, wordsOf } from "../backend/kernels/sizes.ts";
 
 import { ShapeError } from "../core/errors/errors.ts";
-import { randomKey } from "../core/random.ts";
 import { formatShape, type Shape } from "../core/tensors/shape.ts";
 import { dropoutArguments } from "./dropout.ts";
-import { type OpSample, sampleInput } from "./op.ts";
-import { createSegments, type Segment, type Segments } from "./segments.ts";
+import type { Segments } from "./segments.ts";
 
 /** What a position sees. `causal`: itself and those before it; `none`: the whole sequence. */
 export type AttentionMask = "causal" | "none";
@@ -312,61 +310,3 @@ export const cachedCausalAttention = (
   memory.release(logSumExp);
   return out;
 };
-
-interface SampleShape extends Partial<Heads> {
-  readonly b?: number;
-  readonly t: number;
-  readonly p?: number;
-  readonly mask?: AttentionMask;
-  readonly segments?: readonly Segment[];
-  /** A tensor each for queries, keys and values. */
-  readonly apart?: boolean;
-}
-
-const sample = (name: string, given: SampleShape): OpSample => {
-  const { b = 1, t, heads = 1, keyHeads = heads, headDim = 3, p = 0, mask = "causal", segments, apart } = given;
-  const shape = { heads, keyHeads, headDim };
-  const of = (count: number): Shape => [b, t, count * headDim];
-  return {
-    name: mask === "causal" ? name : `${name}, no mask`,
-    inputs:
-      apart === true
-        ? { queries: of(heads), keys: of(keyHeads), values: of(keyHeads) }
-        : { qkv: of(heads + 2 * keyHeads) },
-    run: (context, inputs) => {
-      const dropped = { ...context, dropout: dropoutSource(randomKey(2, "dropout")) };
-      const input =
-        apart === true
-          ? {
-              queries: sampleInput(inputs, "queries"),
-              keys: sampleInput(inputs, "keys"),
-              values: sampleInput(inputs, "values"),
-            }
-          : sampleInput(inputs, "qkv");
-      return causalAttention(dropped, input, shape, {
-        dropoutP: p,
-        mask,
-        segments: segments === undefined ? null : createSegments(context.memory, segments),
-      });
-    },
-  };
-};
-
-export const samples: readonly OpSample[] = [
-  sample("one position", { t: 1, headDim: 2 }),
-  sample("odd sizes", { b: 2, t: 5, heads: 3, headDim: 7 }),
-  sample("dropout", { t: 6, heads: 2, headDim: 4, p: 0.3 }),
-  sample("past one key block", { t: 70 }),
-  sample("one position", { t: 1, headDim: 2, mask: "none" }),
-  sample("odd sizes", { b: 2, t: 5, heads: 3, headDim: 7, mask: "none" }),
-  sample("dropout", { t: 6, heads: 2, headDim: 4, p: 0.3, mask: "none" }),
-  sample("grouped queries", { b: 2, t: 5, heads: 4, keyHeads: 2 }),
-  sample("one head of keys, dropout", { t: 6, heads: 3, keyHeads: 1, headDim: 4, p: 0.3 }),
-  sample("grouped queries", { b: 2, t: 5, heads: 4, keyHeads: 2, mask: "none" }),
-  sample("tensors apart", { b: 2, t: 4, heads: 2, keyHeads: 1, apart: true }),
-  sample("packed documents", { t: 9, heads: 2, segments: [{ length: 2 }, { length: 6 }, { length: 1 }] }),
-  sample("packed documents, grouped queries, dropout", {
-    ...{ t: 8, heads: 4, keyHeads: 2, p: 0.3 },
-    segments: [{ length: 5 }, { length: 3 }],
-  }),
-];

@@ -8,7 +8,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+import { requireShape, rowsOf } from "./op.ts";
 
 /** The summed loss, [1]. A negative target takes its row out of the sum. */
 export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor): Tensor => {
@@ -36,21 +36,3 @@ export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor):
   });
   return loss;
 };
-
-const sample = (name: string, targets: readonly number[], vocabSize: number): OpSample => ({
-  name,
-  inputs: { logits: [targets.length, vocabSize] },
-  run: (context, inputs) =>
-    crossEntropy(
-      context,
-      sampleInput(inputs, "logits"),
-      context.memory.upload(Int32Array.from(targets), [targets.length]),
-    ),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("two tokens", [1], 2),
-  sample("odd sizes", [0, 6, 3, 3, 5], 7),
-  sample("an ignored row", [4, -1, 0], 19),
-  sample("past one vector", [64, 0, 31], 65),
-];

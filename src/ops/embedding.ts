@@ -10,8 +10,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape } from "../core/tensors/shape.ts";
-import { type OpSample, sampleInput } from "./op.ts";
-import { createSegments, type Segment, type Segments } from "./segments.ts";
+import type { Segments } from "./segments.ts";
 
 /** `positions` null: token vectors alone. `at`: the position of the first column, or the segments that T is divided into. */
 export const embedding = (
@@ -54,34 +53,3 @@ export const embedding = (
   });
   return y;
 };
-
-const sample = (
-  name: string,
-  ids: readonly (readonly number[])[],
-  v: number,
-  c: number,
-  p: number,
-  at: number | readonly Segment[],
-) => {
-  const time = ids[0]?.length ?? 0;
-  return {
-    name,
-    inputs: { tokens: [v, c], ...(p > 0 ? { positions: [p, c] } : {}) },
-    run: (context, inputs) =>
-      embedding(
-        context,
-        context.memory.upload(Int32Array.from(ids.flat()), [ids.length, time]),
-        sampleInput(inputs, "tokens"),
-        p > 0 ? sampleInput(inputs, "positions") : null,
-        typeof at === "number" ? at : createSegments(context.memory, at),
-      ),
-  } satisfies OpSample;
-};
-
-export const samples: readonly OpSample[] = [
-  sample("one token", [[2]], 3, 4, 2, 0),
-  sample("repeated tokens", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, 0), // biome-ignore format: a batch reads best on one line
-  sample("no positions", [[1, 1, 0, 2]], 3, 17, 0, 0),
-  sample("later start", [[3, 0]], 4, 5, 7, 5),
-  sample("segments", [[3, 0, 1, 3]], 4, 5, 4, [{ length: 1 }, { length: 3 }]),
-];

@@ -17,11 +17,9 @@ import {
   type LinearWeights,
   linearGradients,
   linearSizes,
-  sampleDropout,
   savedOf,
   weightsOf,
 } from "./linear.ts";
-import { type OpSample, sampleInput } from "./op.ts";
 
 export interface GeluMlpWeights {
   /** C → F */
@@ -61,33 +59,3 @@ export const geluMlp = (
   });
   return end.y;
 };
-
-const sample = (name: string, approximate: GeluApproximation, withBias: boolean, p: number): OpSample => ({
-  name,
-  inputs: {
-    x: [3, 5],
-    up: [9, 5],
-    down: [5, 9],
-    residual: [3, 5],
-    ...(withBias ? { upBias: [9], downBias: [5] } : {}),
-  },
-  run: (context, inputs) => {
-    const weights = (weight: string, bias: string): LinearWeights => ({
-      weight: sampleInput(inputs, weight),
-      bias: withBias ? sampleInput(inputs, bias) : null,
-    });
-    return geluMlp(
-      { ...context, dropout: sampleDropout() },
-      sampleInput(inputs, "x"),
-      { up: weights("up", "upBias"), down: weights("down", "downBias"), approximate },
-      sampleInput(inputs, "residual"),
-      p,
-    );
-  },
-});
-
-export const samples: readonly OpSample[] = [
-  sample("exact", "none", true, 0),
-  sample("tanh, no bias", "tanh", false, 0),
-  sample("a fifth dropped", "none", true, 0.2),
-];

@@ -9,7 +9,6 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
-import { type OpSample, sampleInput } from "./op.ts";
 
 export type GeluApproximation = "none" | "tanh";
 
@@ -28,15 +27,3 @@ export const gelu = (context: Context, x: Tensor, approximate: GeluApproximation
   });
   return y;
 };
-
-const sample = (name: string, size: number, approximate: GeluApproximation): OpSample => ({
-  name,
-  inputs: { x: [size] },
-  run: (context, inputs) => gelu(context, sampleInput(inputs, "x"), approximate),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("one element", 1, "none"),
-  sample("past one vector", 37, "none"),
-  sample("tanh", 37, "tanh"),
-];

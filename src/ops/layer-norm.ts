@@ -9,7 +9,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { nowhere, type OpSample, requireShape, rowsOf, sampleInput } from "./op.ts";
+import { nowhere, requireShape, rowsOf } from "./op.ts";
 
 /** `beta` null: no offset. `eps` is added to the variance. */
 export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tensor | null, eps: number): Tensor => {
@@ -36,23 +36,3 @@ export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tens
   });
   return y;
 };
-
-const sample = (name: string, rows: number, channels: number, withBeta: boolean): OpSample => ({
-  name,
-  inputs: { x: [rows, channels], gamma: [channels], ...(withBeta ? { beta: [channels] } : {}) },
-  run: (context, inputs) =>
-    layerNorm(
-      context,
-      sampleInput(inputs, "x"),
-      sampleInput(inputs, "gamma"),
-      withBeta ? sampleInput(inputs, "beta") : null,
-      1e-5,
-    ),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("two channels", 3, 2, true),
-  sample("odd sizes", 5, 7, true),
-  sample("no offset", 2, 19, false),
-  sample("past one vector", 9, 33, true),
-];

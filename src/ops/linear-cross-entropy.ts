@@ -14,7 +14,7 @@ import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { Capabilities } from "../backend/backend.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts";
-import { type OpSample, requireShape, sampleInput } from "./op.ts";
+import { requireShape } from "./op.ts";
 
 /**
  * Logits that are kept where there are no more of them: 64 MiB, since computing them twice takes longer than memory does;
@@ -141,29 +141,3 @@ export const linearCrossEntropy = (
   });
   return loss;
 };
-
-const sample = (
-  name: string,
-  targets: readonly number[],
-  [vocabSize, k]: readonly [number, number],
-  columns: number,
-  withBias = false,
-): OpSample => ({
-  name,
-  inputs: { x: [targets.length, k], weight: [vocabSize, k], ...(withBias ? { bias: [vocabSize] } : {}) },
-  run: (context, inputs) =>
-    linearCrossEntropy(
-      context,
-      sampleInput(inputs, "x"),
-      { weight: sampleInput(inputs, "weight"), bias: withBias ? sampleInput(inputs, "bias") : null },
-      context.memory.upload(Int32Array.from(targets), [targets.length]),
-      columns,
-    ),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("all at once", [0, 6, 3, 3, 5], [7, 4], 7),
-  sample("two ranges", [1, 0, 2], [3, 5], 2),
-  sample("a token at a time, an ignored row", [0, -1, 4, 2], [5, 3], 1, true),
-  sample("ranges past one vector", [64, 0, 31, 32], [65, 18], 32, true),
-];

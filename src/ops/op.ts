@@ -1,27 +1,9 @@
-import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
-/**
- * One case of an op for the gradient check, by finite differences in float64 on the reference backend. Inputs are filled with random numbers of order 1.
- */
-export interface OpSample {
-  readonly name: string;
-  /** Real inputs; a gradient is checked for each. */
-  readonly inputs: Readonly<Record<string, Shape>>;
-  readonly run: (context: Context, inputs: Readonly<Record<string, Tensor>>) => Tensor;
-}
-
 /** In place of a destination where no gradient is wanted: kernels that take null leave it out. */
 export const nowhere = { gradient: null, add: 0 } as const;
-
-/** An input of a sample, by name. */
-export const sampleInput = (inputs: Readonly<Record<string, Tensor>>, name: string): Tensor => {
-  const tensor = inputs[name];
-  if (tensor === undefined) throw new ShapeError({ where: "sample", must: `input ${name} must be declared` });
-  return tensor;
-};
 
 /** Splits a shape into rows × last axis, after checking the last axis. */
 export const rowsOf = (where: string, tensor: Tensor, width: number): number => {

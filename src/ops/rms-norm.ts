@@ -8,7 +8,7 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { nowhere, type OpSample, rowsOf, sampleInput } from "./op.ts";
+import { nowhere, rowsOf } from "./op.ts";
 
 /** `weight` is γ. `eps` is added to the mean square. */
 export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number): Tensor => {
@@ -31,15 +31,3 @@ export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number
   });
   return y;
 };
-
-const sample = (name: string, rows: number, channels: number): OpSample => ({
-  name,
-  inputs: { x: [rows, channels], weight: [channels] },
-  run: (context, inputs) => rmsNorm(context, sampleInput(inputs, "x"), sampleInput(inputs, "weight"), 1e-5),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("one channel", 3, 1),
-  sample("odd sizes", 5, 7),
-  sample("past one vector", 9, 33),
-];

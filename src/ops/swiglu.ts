@@ -10,7 +10,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape } from "../core/tensors/shape.ts";
-import { type OpSample, rowsOf, sampleInput } from "./op.ts";
+import { rowsOf } from "./op.ts";
 
 /** The last axis of `x` holds the gate and then what it scales, each half as long. */
 export const swiglu = (context: Context, x: Tensor): Tensor => {
@@ -36,15 +36,3 @@ export const swiglu = (context: Context, x: Tensor): Tensor => {
   });
   return y;
 };
-
-const sample = (name: string, rows: number, hidden: number): OpSample => ({
-  name,
-  inputs: { x: [rows, 2 * hidden] },
-  run: (context, inputs) => swiglu(context, sampleInput(inputs, "x")),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("one element", 1, 1),
-  sample("odd sizes", 3, 5),
-  sample("past one vector", 2, 19),
-];

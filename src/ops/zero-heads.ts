@@ -9,7 +9,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
-import { type OpSample, rowsOf, sampleInput } from "./op.ts";
+import { rowsOf } from "./op.ts";
 
 /** A copy of x with zeros in place of some heads. */
 const copyWithZeros = (
@@ -59,15 +59,3 @@ export const zeroHeads = (
   tape?.record(y, [x], [], (dy) => tape.accumulate(x, copyWithZeros(context, dy, rows, headDim, off)));
   return y;
 };
-
-const sample = (name: string, heads: number, headDim: number, off: readonly number[]): OpSample => ({
-  name,
-  inputs: { x: [2, 3, heads * headDim] },
-  run: (context, inputs) => zeroHeads(context, sampleInput(inputs, "x"), { heads, headDim }, off),
-});
-
-export const samples: readonly OpSample[] = [
-  sample("the last of two heads", 2, 3, [1]),
-  sample("two of three heads", 3, 5, [2, 0]),
-  sample("none", 2, 4, []),
-];

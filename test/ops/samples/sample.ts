@@ -1,0 +1,25 @@
+import { type Context, type DropoutSource, dropoutSource } from "#foretoken/autograd/context.js";
+import type { Tensor } from "#foretoken/autograd/tensor.js";
+import { randomKey } from "#foretoken/core/random.js";
+import type { Shape } from "#foretoken/core/tensors/shape.js";
+
+/**
+ * One case of an op for the gradient check, by finite differences in float64 on the reference backend. Inputs are filled with
+ * random numbers of order 1.
+ */
+export interface OpSample {
+  readonly name: string;
+  /** Real inputs; a gradient is checked for each. */
+  readonly inputs: Readonly<Record<string, Shape>>;
+  readonly run: (context: Context, inputs: Readonly<Record<string, Tensor>>) => Tensor;
+}
+
+/** An input of a sample, by name. */
+export const sampleInput = (inputs: Readonly<Record<string, Tensor>>, name: string): Tensor => {
+  const tensor = inputs[name];
+  if (tensor === undefined) throw new Error(`sample: input ${name} must be declared`);
+  return tensor;
+};
+
+/** A source of dropout that draws the same each time. */
+export const sampleDropout = (): DropoutSource => dropoutSource(randomKey(1, "dropout"));
