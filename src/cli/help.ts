@@ -1,6 +1,7 @@
 import type { Command, Help, Option } from "commander";
 import { wrapCommand } from "./display/texts/shell.ts";
 import { columns, padRight, wrapText } from "./display/texts/width.ts";
+import { host } from "./process/host.ts";
 import { styleFor } from "./process/terminal.ts";
 
 /** A name and what is said about it: a flag, a command, a part of a lesson. */
@@ -12,7 +13,7 @@ const narrowest = 20;
 
 /** Columns of a help page: of the terminal; in a pipe what COLUMNS says, as other programs take it, else 80. */
 export const helpColumns = (): number => {
-  const asked = process.stdout.columns ?? Number(process.env.COLUMNS ?? "");
+  const asked = host.stdout.columns ?? Number(process.env.COLUMNS ?? "");
   return Math.max(narrowest, Math.min(widest, asked > 0 ? asked : 80));
 };
 
@@ -115,7 +116,7 @@ const byGroup = <Item>(items: readonly Item[], groupOf: (item: Item) => string):
 /** A command's help page. Groups of flags have a line that says what they are for. */
 export const helpPage = (command: Command, helper: Help): string => {
   const width = helpColumns();
-  const { bold } = styleFor(process.stdout).colors;
+  const { bold } = styleFor(host.stdout).colors;
   const section = (heading: string, entries: readonly Entry[]): string[] =>
     entries.length === 0
       ? []

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { reportFailure } from "./failure.ts";
 import { surviveLostTerminal } from "./process/lost-terminal.ts";
-import { guardStandardStreams } from "./process/output.ts";
+import { enterHost } from "./process/output.ts";
 import { runProgram } from "./program.ts";
 
 const args = process.argv.slice(2);
-guardStandardStreams();
+enterHost(process);
 surviveLostTerminal();
 // A bug outside of the command's own flow, such as in a timer, is shown in the same words.
 process.on("uncaughtException", (error) => process.exit(reportFailure(error, args.includes("--verbose"))));

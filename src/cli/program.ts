@@ -3,6 +3,7 @@ import { hasLauncher } from "../core/system/launched-rank.node.ts";
 import { commandLineError, reportFailure } from "./failure.ts";
 import { helpPage, notes } from "./help.ts";
 import { exitStatus } from "./process/exit-status.ts";
+import { host } from "./process/host.ts";
 import { writeOut } from "./process/output.ts";
 import { declareVerb, prepareVerb, type Verbs } from "./verb.ts";
 import { version } from "./version.ts";
@@ -133,7 +134,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       await declareVerb(command, verb);
     }
     await program.parseAsync(words, { from: "user" });
-    return Number(process.exitCode ?? exitStatus.success);
+    return Number(host.exitCode ?? exitStatus.success);
   } catch (error) {
     const told = error instanceof CommanderError ? await commandLineError(error, current, words) : error;
     if (told === undefined) return exitStatus.success;

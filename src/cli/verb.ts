@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 
-/** Adds a verb's arguments, flags and action. The action sets `process.exitCode` unless it is 0. */
+/** Adds a verb's arguments, flags and action. The action sets `host.exitCode` unless it is 0. */
 export type Declare = (command: Command) => void;
 
 export interface Verb {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
+import { runInProcess } from "./in-process.ts";
 
 export const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
@@ -17,8 +18,14 @@ export interface Running {
   readonly input?: string;
 }
 
-/** Runs the real program in `cwd`, its output in pipes. */
-export const cli = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> => {
+/**
+ * Runs a command line in this process, in `cwd`, with streams of its own: one after the other, in the order of the calls.
+ * Loading a program's modules takes longer than most commands do.
+ */
+export const cli: (args: readonly string[], running: Running) => Promise<Outcome> = runInProcess;
+
+/** Runs the real program in `cwd`, its output in pipes: where the process is what is tested. */
+export const cliProcess = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> => {
   const child = spawn(process.execPath, [program, ...args], {
     cwd,
     env: { ...process.env, LC_ALL: "C.UTF-8", ...env },

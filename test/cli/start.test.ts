@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { cli, tiny, workplace } from "./cli.ts";
+import { cli, cliProcess, tiny, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -33,7 +33,7 @@ const modulesOf = async (args: readonly string[]): Promise<readonly string[]> =>
     register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)});`,
   );
   const env = { NODE_OPTIONS: `--import=${pathToFileURL(preload).href}` };
-  expect(await cli(args, { cwd, env })).toMatchObject({ status: 0 });
+  expect(await cliProcess(args, { cwd, env })).toMatchObject({ status: 0 });
   const urls = (await readFile(list, "utf8")).split("\n");
   return urls.flatMap((url) => {
     const [, part] = /\/(?:dist|node_modules)\/(.+)$/u.exec(url) ?? [];

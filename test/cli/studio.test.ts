@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol.js";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
-import { cli, onWindows, program, tinyWith, workplace } from "./cli.ts";
+import { cli, cliProcess, onWindows, program, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -36,7 +36,7 @@ const endless = tinyWith("--steps", "1000000", "--patience", "0");
 /** Runs the program until it has printed an address. */
 const served = (args: readonly string[]): Promise<Served> =>
   new Promise((resolve, reject) => {
-    const ended = cli(args, {
+    const ended = cliProcess(args, {
       cwd,
       onOutput: (stdout, kill) => {
         const url = /http:\/\/\S+/u.exec(stdout)?.[0];
@@ -67,7 +67,7 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
 });
 
 test.skipIf(onWindows)("it stops a run of another terminal only where that is asked for", async () => {
-  const training = cli(["train", ...endless, "--out", "runs/far"], { cwd });
+  const training = cliProcess(["train", ...endless, "--out", "runs/far"], { cwd });
   const studio = await served(["studio", "--port", "0"]);
   const far = async (): Promise<RunSummary | undefined> =>
     (await runsAt(studio.url)).find(({ name, step }) => name === "far" && step > 0);

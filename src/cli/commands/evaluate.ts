@@ -31,6 +31,7 @@ import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { type FoundModel, loadNamed, modelPlaces, runOf, runOfModel } from "../model/checkpoint-path.ts";
+import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
@@ -277,7 +278,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
       });
     };
     const result = await measure(lm);
-    const { stdout } = process;
+    const { stdout } = host;
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
@@ -295,7 +296,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;
-    process.exitCode = interrupt.status();
+    host.exitCode = interrupt.status();
   } finally {
     interrupt.release();
     await lm.close();

@@ -27,6 +27,7 @@ import { runInteractive } from "../interactive/loop.ts";
 import { createSession, type Writer } from "../interactive/session.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { defaultPrompt } from "../model/default-prompt.ts";
+import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
 import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
@@ -60,7 +61,7 @@ const listedCandidates = 5;
 
 /** Says how probabilities are shown, where the text goes. */
 const writeLegend = (style: ProbabilityStyle): void => {
-  const { stdout } = process;
+  const { stdout } = host;
   for (const line of probabilityLegend(style, terminalColumns(stdout))) {
     if (style.depth === 1) writeNotice(line);
     else writeOut(`${line}\n`);
@@ -74,7 +75,7 @@ const probabilityView = (
 ): { readonly candidates: number; readonly textOf?: (showSpecialTokens: boolean) => EventText } => {
   if (!showProbabilities) return { candidates: 0 };
   if (json === true) return { candidates: listedCandidates };
-  const { stdout } = process;
+  const { stdout } = host;
   const style = { ...styleFor(stdout), depth: colorDepthFor(stdout) };
   writeLegend(style);
   return { candidates: 1, textOf: (showSpecialTokens) => probabilityText(lm.tokenizer, showSpecialTokens, style) };
@@ -123,7 +124,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     if (json !== true) writeOut(shownText(read.text));
     const events = lm.generate({ ...settings, prompt, cache, candidates, signal: interrupt.signal });
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
-    if (finishReason === "aborted") process.exitCode = interrupt.status();
+    if (finishReason === "aborted") host.exitCode = interrupt.status();
   } finally {
     interrupt.release();
     await lm.close();

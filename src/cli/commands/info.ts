@@ -12,6 +12,7 @@ import { checkArguments, parsePath } from "../flags/flags.ts";
 import { addAdapterFlags } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { type ModelParts, modelPlaces } from "../model/checkpoint-path.ts";
+import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { printableName, styleFor, terminalColumns } from "../process/terminal.ts";
 
@@ -86,7 +87,7 @@ const machineRows = ({
 ];
 
 const rowsText = (rows: readonly Row[]): string => {
-  const { stdout } = process;
+  const { stdout } = host;
   const { unicode } = styleFor(stdout).symbols;
   // In a pipe a line is a fact.
   const width = stdout.isTTY ? Math.max(narrowest, terminalColumns(stdout) - labelWidth) : Number.POSITIVE_INFINITY;

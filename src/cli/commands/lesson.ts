@@ -23,6 +23,7 @@ import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
 import { readKeys } from "../lesson/keys.ts";
 import { showOnTerminal, showPlain, widest } from "../lesson/show.ts";
+import { host } from "../process/host.ts";
 import { type Interrupt, onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { canRedraw, checkSize, reflowIn, styleFor, terminalColumns } from "../process/terminal.ts";
@@ -54,10 +55,10 @@ ${lessonNames.map((name) => `  ${name.padEnd(13)}${lessons[name].summary}`).join
 On a terminal Enter or space goes on, and q ends. Every figure is computed while you read.`;
 
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
-  const { stdin, stdout } = process;
+  const { stdin, stdout } = host;
   const keys = readKeys(stdin, {
     // When keys are read one by one, the terminal sends no signals for them.
-    onInterrupt: () => process.emit("SIGINT", "SIGINT"),
+    onInterrupt: () => host.emit("SIGINT", "SIGINT"),
     onSuspend: () => {
       if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");
     },
@@ -95,8 +96,8 @@ const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => 
 const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promise<void> => {
   if (json) {
     for await (const piece of lesson) writeJson(piece);
-  } else if (process.stdin.isTTY && canRedraw(process.stdout)) await withKeys(lesson, interrupt);
-  else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
+  } else if (host.stdin.isTTY && canRedraw(host.stdout)) await withKeys(lesson, interrupt);
+  else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(host.stdout)), styleFor(host.stdout));
 };
 
 /** The command for the part that follows this one, in lines; none after the last. */
@@ -107,7 +108,7 @@ const nextPart = (part: Part, data: string | undefined): readonly string[] => {
     command: commandLine(["lesson", next, ...(data === undefined ? [] : ["--data", data])]),
     purpose: lessons[next].summary,
   };
-  return nextLines([command], Math.min(widest, terminalColumns(process.stdout)), styleFor(process.stdout));
+  return nextLines([command], Math.min(widest, terminalColumns(host.stdout)), styleFor(host.stdout));
 };
 
 /** Said before a model learns a text that is too short for it. */
@@ -142,7 +143,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     await backend.close();
   }
   const status = interrupt.status();
-  if (status !== undefined) process.exitCode = status;
+  if (status !== undefined) host.exitCode = status;
 };
 
 /** `foretoken lesson`. */

@@ -5,6 +5,7 @@ import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { baseCheckFlag, baseFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, modelDirectory } from "../model/checkpoint-path.ts";
+import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
@@ -44,7 +45,7 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
       writeJson({ path: out, adapter, base: merged.base, parameters: merged.parameters, dtype });
       return;
     }
-    const { unicode } = styleFor(process.stdout).symbols;
+    const { unicode } = styleFor(host.stdout).symbols;
     const [to, from] = [out, merged.base].map((name) => printableName(name, unicode));
     writeOut(`${to}: ${formatCount(merged.parameters)} parameters of ${from}, with the adapter merged into them\n`);
   } catch (error) {

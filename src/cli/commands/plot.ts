@@ -18,6 +18,7 @@ import { formatPlural } from "../display/texts/format.ts";
 import { comparableRuns } from "../display/texts/runs-table.ts";
 import { expecting, parseChoice, parsePath } from "../flags/flags.ts";
 import { notes } from "../help.ts";
+import { host } from "../process/host.ts";
 import { writeNotice, writeOut } from "../process/output.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
 import { metricNamesOfOthers } from "../suggestions/flags-of-others.ts";
@@ -181,7 +182,7 @@ const runPlot = async (paths: readonly string[], { out, csv, ...options }: PlotF
   const path = out ?? fileName(runs, csv ? "csv" : "svg");
   await writeFileOfOurs(path, text, csv);
   const what = csv ? "the numbers" : `the ${options.metric.replaceAll("-", " ")}`;
-  const shown = printableName(path, styleFor(process.stdout).symbols.unicode);
+  const shown = printableName(path, styleFor(host.stdout).symbols.unicode);
   writeOut(`${shown}: ${what} of ${formatPlural(runs.length, "run")}\n`);
 };
 

@@ -11,6 +11,7 @@ import { addRunningFlags, checkArguments, parsePath, type RunningFlags } from ".
 import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
 import { exitStatus } from "../process/exit-status.ts";
+import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 
 const examples = `
@@ -98,7 +99,7 @@ const runReplay = async (path: string, flags: RunningFlags): Promise<void> => {
         reproduced,
       });
     } else writeOut(resultText(record, result, backend));
-    if (!reproduced) process.exitCode = exitStatus.mistake;
+    if (!reproduced) host.exitCode = exitStatus.mistake;
   } finally {
     await backend.close();
   }

@@ -5,6 +5,7 @@ import { type ListedRun, listRuns } from "../../runs/list/runs.node.ts";
 import { comparableRuns, groupedLines, runsNextLines } from "../display/texts/runs-table.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { notes } from "../help.ts";
+import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { styleFor, terminalColumns } from "../process/terminal.ts";
 
@@ -44,7 +45,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
   const groups = sort === "loss" ? comparableRuns(runs).map((group) => [...group].sort(byLoss)) : [runs];
   if (json === true) for (const run of groups.flat()) writeJson(run);
   else if (runs.length > 0) {
-    const { stdout } = process;
+    const { stdout } = host;
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const style = styleFor(stdout);
     // A program that reads the table gets nothing else.

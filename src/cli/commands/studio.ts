@@ -16,6 +16,7 @@ import {
 } from "../flags/flags.ts";
 import { notes } from "../help.ts";
 import { modelPlaces } from "../model/checkpoint-path.ts";
+import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { openPage } from "../process/open-page.ts";
 import { writeNotice, writeOut } from "../process/output.ts";
@@ -68,7 +69,7 @@ const parseHost = (text: string): string => {
 };
 
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
-  const { texts, model: models, host, port, open, threads } = flags;
+  const { texts, model: models, host: address, port, open, threads } = flags;
   // The first run makes the default folder; another name may be a mistake.
   if (given !== undefined && (await isMissing(given)))
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
@@ -80,7 +81,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   // A run that could not be saved in its place tells here where it is: its folder may have no room for that.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
   const studio = await startStudio({
-    ...{ folder, texts, models, host, port, backend, threads, onFailure },
+    ...{ folder, texts, models, host: address, port, backend, threads, onFailure },
     version: version(),
   });
   writeOut(`${studio.url}\n`);
@@ -96,7 +97,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     writeNotice(`${saved} is saved; to go on: ${goOn}, or the studio`);
   }
   // A thread may still read the text of a run that has not begun.
-  process.exit();
+  host.exit();
 };
 
 /** `foretoken studio`. */

@@ -8,6 +8,7 @@ import { type SplitPattern, splitPatterns } from "../../tokenizer/bpe/split/patt
 import { formatCount } from "../display/texts/format.ts";
 import { checkArguments, expecting, parseChoice, parseInteger, parsePath, parseText } from "../flags/flags.ts";
 import { notes } from "../help.ts";
+import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { styleFor, terminalColumns } from "../process/terminal.ts";
 import { findTokenizer } from "../tokenizer/find-tokenizer.ts";
@@ -89,7 +90,7 @@ const runInspect = async (path: string | undefined, given: string | undefined, f
   }
   const text = await textOf(given, flags.file);
   const tokenizer = await findTokenizer(path);
-  const { stdout } = process;
+  const { stdout } = host;
   const width = terminalColumns(stdout);
   if (text === undefined) {
     if (flags.json === true) writeJson(tokenizerFacts(tokenizer));

@@ -41,6 +41,7 @@ import {
 import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
 import { exitStatus } from "../process/exit-status.ts";
+import { host } from "../process/host.ts";
 import { type EndingSignal, onInterrupt } from "../process/interrupt.ts";
 import { type OutputEnd, onOutputEnd, suggestAfterFailure, writeNotice } from "../process/output.ts";
 import { isFollower } from "../process/rank.ts";
@@ -210,7 +211,7 @@ const chooseReporter = async (flags: TrainFlags, context: RunContext, out: strin
   if (isFollower()) return silentReporter();
   if (flags.json === true) return jsonReporter();
   // A launcher gives a rank a terminal of its own, wherever its output goes.
-  if (hasLauncher() || !canRedraw(process.stdout)) return plainReporter(context);
+  if (hasLauncher() || !canRedraw(host.stdout)) return plainReporter(context);
   return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
 };
 
@@ -249,7 +250,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   let savedStep: number | undefined;
   const interrupt = onInterrupt((status, signal) => {
     // Nothing has begun before the first event, so there is nothing to finish and save.
-    if (reporter === undefined) process.exit(status);
+    if (reporter === undefined) host.exit(status);
     reporter.interrupting();
     notice(`Finishing the step and saving${secondSignal[signal]?.(savedStep) ?? ""}`);
     if (signal !== "SIGHUP" && endsRanksSoon()) notice(soonEnded);
@@ -312,7 +313,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
     interrupt.release();
     if (!reachedEnd) await studio?.close();
   }
-  const stays = flags.json !== true && process.stdout.isTTY && outputEnded === undefined;
+  const stays = flags.json !== true && host.stdout.isTTY && outputEnded === undefined;
   await studio?.end(stays && interrupt.status() === undefined);
   if (!interrupted) return;
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
@@ -323,7 +324,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   if (status === undefined) return;
   if ((flags.json === true || outputEnded === "gone") && toGoOn !== undefined)
     reporter?.notice(`saved; to go on: ${toGoOn}`);
-  process.exitCode = status;
+  host.exitCode = status;
 };
 
 /** `foretoken train`. */

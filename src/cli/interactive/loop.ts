@@ -5,6 +5,7 @@ import type { WorkerModel } from "../../worker/model.node.ts";
 import { flow, formatPlural } from "../display/texts/format.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { exitStatus } from "../process/exit-status.ts";
+import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
 import { reflowIn, styleFor, terminalColumns } from "../process/terminal.ts";
@@ -23,7 +24,7 @@ const write = async (
   { prompt, events, showSpecialTokens }: Extract<Request, { kind: "write" }>,
   { json, textOf }: Writing,
 ): Promise<void> => {
-  const { stdout } = process;
+  const { stdout } = host;
   if (!json) writeOut(stdout.isTTY ? styleFor(stdout).colors.bold(shownText(prompt)) : prompt);
   await writeGenerated(events, json, textOf?.(showSpecialTokens));
 };
@@ -114,7 +115,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
 };
 
 const onTerminal = async (lm: WorkerModel, session: Session, writing: Writing, hint: string): Promise<void> => {
-  const { stdin, stdout, stderr } = process;
+  const { stdin, stdout, stderr } = host;
   // Typed text is not part of a result that goes elsewhere.
   const output = stdout.isTTY && !writing.json ? stdout : stderr;
   const style = styleFor(output);
@@ -150,7 +151,7 @@ const onTerminal = async (lm: WorkerModel, session: Session, writing: Writing, h
 };
 
 const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
-  const { stdin } = process;
+  const { stdin } = host;
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   const readline = createInterface({ input: stdin, terminal: false });
@@ -163,7 +164,7 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
       const outcome = await answer(session, line, interrupt.signal, writing, writeNotice);
       if (outcome === "quit") break;
       // The rest is still done, but a script must learn of the error.
-      if (!outcome) process.exitCode = exitStatus.mistake;
+      if (!outcome) host.exitCode = exitStatus.mistake;
     }
   } finally {
     readline.close();
@@ -171,7 +172,7 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
   }
   // If the reader of standard output went away, an earlier mistake keeps its status.
   const status = interrupt.status();
-  if (status !== undefined) process.exitCode = status;
+  if (status !== undefined) host.exitCode = status;
 };
 
 /**
@@ -179,4 +180,4 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
  * @param hint what to type, said at the start.
  */
 export const runInteractive = (lm: WorkerModel, session: Session, writing: Writing, hint: string): Promise<void> =>
-  process.stdin.isTTY ? onTerminal(lm, session, writing, hint) : fromPipe(session, writing);
+  host.stdin.isTTY ? onTerminal(lm, session, writing, hint) : fromPipe(session, writing);

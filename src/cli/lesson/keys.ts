@@ -1,4 +1,5 @@
 import type { ReadStream } from "node:tty";
+import { host } from "../process/host.ts";
 
 /** Meaning of a key. */
 export type Wish = "go on" | "end";
@@ -78,7 +79,7 @@ export const readKeys = (
   input.setRawMode(true);
   input.on("data", take).on("end", end);
   input.resume();
-  process.on("SIGCONT", resumed);
+  host.on("SIGCONT", resumed);
   return {
     next: () =>
       new Promise((resolve) => {
@@ -86,7 +87,7 @@ export const readKeys = (
         else waiting = resolve;
       }),
     close() {
-      process.off("SIGCONT", resumed);
+      host.off("SIGCONT", resumed);
       input.off("data", take).off("end", end);
       input.setRawMode(false);
       input.pause();

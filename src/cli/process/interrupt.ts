@@ -1,3 +1,5 @@
+import { host } from "./host.ts";
+
 /** Ctrl-C, SIGTERM and a closed terminal as an AbortSignal. */
 export interface Interrupt {
   readonly signal: AbortSignal;
@@ -22,19 +24,19 @@ export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => v
   let status: number | undefined;
   const handle = (signal: EndingSignal): void => {
     if (status !== undefined && signal === "SIGHUP") return;
-    if (status !== undefined) process.exit(statusOf[signal]);
+    if (status !== undefined) host.exit(statusOf[signal]);
     status = statusOf[signal];
     controller.abort();
     onFirst(status, signal);
   };
   const signals = Object.keys(statusOf) as readonly EndingSignal[];
-  for (const signal of signals) process.on(signal, handle);
+  for (const signal of signals) host.on(signal, handle);
   return {
     signal: controller.signal,
     abort: () => controller.abort(),
     status: () => status,
     release: () => {
-      for (const signal of signals) process.off(signal, handle);
+      for (const signal of signals) host.off(signal, handle);
     },
   };
 };

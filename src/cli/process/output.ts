@@ -6,6 +6,7 @@ import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { launchedRank } from "../../core/system/launched-rank.node.ts";
 import { oneLine } from "../../core/text/one-line.ts";
 import { exitStatus } from "./exit-status.ts";
+import { type Host, host, setHost } from "./host.ts";
 
 /**
  * Standard output and error of the program. Standard output may end early in one of two ways:
@@ -21,29 +22,47 @@ const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
 /** How standard output ended: its reader is gone, or it failed. */
 export type OutputEnd = "gone" | "failed";
 
-let ended = false;
-let failure: unknown;
-let whenEnded: ((how: OutputEnd) => void) | undefined;
-let wayOut = "another place for it, as a disk with more room";
+/** Standard output of one command. */
+interface Standard {
+  ended: boolean;
+  failure: unknown;
+  whenEnded: (how: OutputEnd) => void;
+  wayOut: string;
+  /** Descriptor of a file or a device other than a terminal; null: it is neither; undefined: not looked at yet. */
+  file: number | null | undefined;
+  /** What `writeLater` has to do. */
+  written: Promise<void>;
+}
+
+const unused = (): Standard => ({
+  ended: false,
+  failure: undefined,
+  whenEnded: () => {},
+  wayOut: "another place for it, as a disk with more room",
+  file: undefined,
+  written: Promise.resolve(),
+});
+
+let standard = unused();
 
 /**
  * Called when standard output ends, so that no work is done for nothing. Later writes are dropped.
  */
 export const onOutputEnd = (action: (how: OutputEnd) => void): void => {
-  whenEnded = action;
+  standard.whenEnded = action;
 };
 
 /** A hint for the user if standard output failed; the default suggests another place. */
 export const suggestAfterFailure = (hint: string): void => {
-  wayOut = hint;
+  standard.wayOut = hint;
 };
 
-const end = (error: unknown): void => {
-  if (ended) return;
-  ended = true;
+const end = (output: Standard, error: unknown): void => {
+  if (output.ended) return;
+  output.ended = true;
   const how = goneCodes.includes(systemErrorCode(error) ?? "") ? "gone" : "failed";
-  if (how === "failed") failure = error;
-  whenEnded?.(how);
+  if (how === "failed") output.failure = error;
+  output.whenEnded(how);
 };
 
 /** The system's message, with its code first. */
@@ -55,6 +74,7 @@ const saidBy = (error: unknown): string => {
 
 /** At the very end, so that no earlier status is taken for the last one. */
 const tellFailure = (): void => {
+  const { failure, wayOut } = standard;
   if (failure === undefined) return;
   const error = new ConfigError({
     where: "standard output",
@@ -63,73 +83,75 @@ const tellFailure = (): void => {
     hint: wayOut,
   });
   writeNotice(`foretoken: ${error.message}`);
-  const status = Number(process.exitCode ?? exitStatus.success);
+  const status = Number(host.exitCode ?? exitStatus.success);
   // The status of a signal, or of an error, says more.
-  if (status === exitStatus.success) process.exitCode = exitStatus.mistake;
+  if (status === exitStatus.success) host.exitCode = exitStatus.mistake;
 };
 
-/** Call once, before anything is written. */
-export const guardStandardStreams = (): void => {
-  process.stdout.on("error", end);
-  process.stderr.on("error", () => {});
-  process.on("exit", tellFailure);
+/** Makes `given` the place that the next command runs in. Call it before anything is written. */
+export const enterHost = (given: Host): void => {
+  setHost(given);
+  const output = unused();
+  standard = output;
+  given.stdout.on("error", (error) => end(output, error));
+  given.stderr.on("error", () => {});
+  given.on("exit", tellFailure);
 };
 
-/** Whether standard output is a file or a device other than a terminal. */
-const isFile = (): boolean => {
+/** The descriptor of standard output, if it is a file or a device other than a terminal. */
+const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
+  if (fd === undefined) return null;
   try {
-    const found = fstatSync(1);
-    return !isatty(1) && (found.isFile() || found.isCharacterDevice() || found.isBlockDevice() || found.isDirectory());
+    const found = fstatSync(fd);
+    const isFile = found.isFile() || found.isCharacterDevice() || found.isBlockDevice() || found.isDirectory();
+    return isFile && !isatty(fd) ? fd : null;
   } catch {
-    return false;
+    return null;
   }
 };
 
-let toFile: boolean | undefined;
-
 /** Node's own stream for a file takes a short write, as on a disk that just became full, for a whole one. */
-const writeWhole = (text: string): void => {
+const writeWhole = (descriptor: number, text: string): void => {
   const bytes = Buffer.from(text);
   for (let offset = 0; offset < bytes.length; ) {
-    const written = writeSync(1, bytes, offset, bytes.length - offset);
+    const written = writeSync(descriptor, bytes, offset, bytes.length - offset);
     if (written === 0) throw new Error("nothing of it was taken");
     offset += written;
   }
 };
 
-let written = Promise.resolve();
-
 /**
  * Writes without waiting: a launcher that ends its ranks reads nothing from them meanwhile, and a rank that waited for it
  * could not save.
  */
-const writeLater = (text: string): void => {
-  written = written
+const writeLater = (output: Standard, text: string): void => {
+  output.written = output.written
     .then(async () => {
       const bytes = Buffer.from(text);
-      for (let offset = 0; offset < bytes.length && !ended; ) {
+      for (let offset = 0; offset < bytes.length && !output.ended; ) {
         offset += (await promisify(write)(1, bytes, offset, bytes.length - offset)).bytesWritten;
       }
     })
-    .catch(end);
+    .catch((error: unknown) => end(output, error));
 };
 
 /** Writes to standard output; without a reader the text is dropped. */
 export const writeOut = (text: string): void => {
-  if (ended) return;
+  const output = standard;
+  if (output.ended) return;
   if (launchedRank() !== null) {
-    writeLater(text);
+    writeLater(output, text);
     return;
   }
-  toFile ??= isFile();
-  if (!toFile) {
-    process.stdout.write(text);
+  if (output.file === undefined) output.file = fileOf(host.stdout);
+  if (output.file === null) {
+    host.stdout.write(text);
     return;
   }
   try {
-    writeWhole(text);
+    writeWhole(output.file, text);
   } catch (error) {
-    end(error);
+    end(output, error);
   }
 };
 
@@ -141,5 +163,5 @@ export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stri
 
 /** A line for people that is not part of the result. Names in it may have any character: none moves a cursor. */
 export const writeNotice = (line: string): void => {
-  process.stderr.write(`${oneLine(line)}\n`);
+  host.stderr.write(`${oneLine(line)}\n`);
 };

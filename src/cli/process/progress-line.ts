@@ -1,4 +1,5 @@
 import { cutText } from "../display/texts/width.ts";
+import { host } from "./host.ts";
 import { canRedraw, terminalColumns } from "./terminal.ts";
 
 /** A line that is rewritten in place. */
@@ -14,7 +15,7 @@ const updateEvery = 100;
 
 /** A line on standard error with the progress, where that is a terminal; nothing elsewhere. */
 export const progressLine = (hidden = false): ProgressLine => {
-  const { stderr } = process;
+  const { stderr } = host;
   const isShown = !hidden && canRedraw(stderr);
   let shownAt = performance.now();
   let isDrawn = false;

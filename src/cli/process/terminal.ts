@@ -1,6 +1,7 @@
 import type { WriteStream } from "node:tty";
 import pc from "picocolors";
 import { controls } from "../../core/text/one-line.ts";
+import { host } from "./host.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
@@ -123,7 +124,7 @@ export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(s
 export const colorDepthFor = (stream: Pick<WriteStream, "isTTY">): ColorDepth => colorDepth(surroundingsOf(stream));
 
 /** For lines that programs read too: never an escape code, whatever the environment asks for. */
-export const plainStyle = (): Style => ({ ...styleFor(process.stdout), colors: pc.createColors(false) });
+export const plainStyle = (): Style => ({ ...styleFor(host.stdout), colors: pc.createColors(false) });
 
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { cli, jsonLines, onWindows, shell, tiny, workplace } from "../cli.ts";
+import { cli, cliProcess, jsonLines, onWindows, shell, tiny, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -98,7 +98,7 @@ test.skipIf(onWindows)(`what is closed or empty ends a command with its own stat
 test("a bug outside of a command's own flow is one line too, and its status is the last word", async () => {
   const throwing = `process.once("beforeExit", () => { throw new Error("lost\\n".repeat(1000)); })`;
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(throwing)}` };
-  const { status, stdout, stderr } = await cli(["--version"], { cwd, env });
+  const { status, stdout, stderr } = await cliProcess(["--version"], { cwd, env });
   expect({ status, version: stdout }).toEqual({ status: 1, version: expect.stringMatching(/^[\d.]+\n$/u) });
   expect(stderr).toMatch(/^foretoken: a bug: lost\\n[^\n]*…[^\n]*; please report it with what --verbose adds\n$/u);
   expect(stderr.trimEnd().length).toBeLessThanOrEqual(300);

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cli, workplace } from "../../cli/cli.ts";
+import { cli, cliProcess, workplace } from "../../cli/cli.ts";
 import { missingMpi, mpirun, mpiTitle, trainOn } from "../../support/mpi.ts";
 import { checkpointHashes, smallMuonRun, smallRun, timelessMetrics } from "../../support/runs.ts";
 
@@ -69,14 +69,14 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
   });
 
   it("info names the library", async () => {
-    const { stdout } = await cli(["info", "--json"], place);
+    const { stdout } = await cliProcess(["info", "--json"], place);
     const { mpi } = JSON.parse(stdout) as { readonly mpi: unknown };
     expect(mpi).toEqual({ available: true, library: expect.stringMatching(/^Open MPI v\d+\.\d+\.\d+$/) });
   });
 
   it("are refused where the addon's library does not know the launcher", async () => {
     const env = { PMI_RANK: "0", PMI_SIZE: "2" };
-    const { status, stderr } = await cli(["train", ...flags("adamw", "alone")], { cwd: place.cwd, env });
+    const { status, stderr } = await cliProcess(["train", ...flags("adamw", "alone")], { cwd: place.cwd, env });
     expect(status).not.toBe(0);
     expect(stderr).toMatch(
       /^foretoken: mpirun: the addon's MPI must be the launcher's, .* 2 ranks; got 1 in Open MPI v/m,

@@ -1,4 +1,5 @@
 import type { WriteStream } from "node:tty";
+import { host } from "../../process/host.ts";
 import { writeOut } from "../../process/output.ts";
 
 const hideCursor = "\u001b[?25l";
@@ -28,12 +29,17 @@ export const holdTerminal = (stdout: WriteStream, { resized, resumed }: Terminal
     resumed();
   };
   stdout.on("resize", resized);
-  process.on("exit", restore);
-  if (process.platform !== "win32") process.on("SIGTSTP", suspend).on("SIGCONT", resume);
+  host.on("exit", restore);
+  if (process.platform !== "win32") {
+    host.on("SIGTSTP", suspend);
+    host.on("SIGCONT", resume);
+  }
   writeOut(hideCursor);
   return () => {
     stdout.off("resize", resized);
-    process.off("exit", restore).off("SIGTSTP", suspend).off("SIGCONT", resume);
+    host.off("exit", restore);
+    host.off("SIGTSTP", suspend);
+    host.off("SIGCONT", resume);
     restore();
   };
 };

@@ -1,4 +1,5 @@
 import type { TrainEvent } from "../../../runs/events.ts";
+import { host } from "../../process/host.ts";
 import { writeOut } from "../../process/output.ts";
 import { checkSize, printableName, reflowIn, styleFor, terminalColumns } from "../../process/terminal.ts";
 import { holdTerminal } from "../drawing/held-terminal.ts";
@@ -18,7 +19,7 @@ const redrawMs = 100;
 const widest = 500;
 /** A display redrawn in place at most ten times a second: figures and the loss curve; lasting lines scroll above it. */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
-  const { stdout } = process;
+  const { stdout } = host;
   const style = styleFor(stdout);
   // One column less than the terminal's: a full last column makes some terminals wrap.
   const width = (): number => Math.max(20, Math.min(widest, terminalColumns(stdout) - 1));

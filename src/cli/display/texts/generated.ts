@@ -1,10 +1,11 @@
 import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts";
+import { host } from "../../process/host.ts";
 import { writeJson, writeOut } from "../../process/output.ts";
 import { printable, styleFor } from "../../process/terminal.ts";
 
 /** A model's text for standard output: nothing in it moves a terminal's cursor; a pipe gets it unchanged. */
 export const shownText = (text: string): string =>
-  process.stdout.isTTY ? printable(text, styleFor(process.stdout).symbols.unicode) : text;
+  host.stdout.isTTY ? printable(text, styleFor(host.stdout).symbols.unicode) : text;
 
 /** Most milliseconds that text waits for more: too short to be seen, and many tokens of a small model. */
 const longestWait = 5;

@@ -1,0 +1,97 @@
+/** Commands that run in this process: with streams, signals and an exit status of their own. */
+import { EventEmitter } from "node:events";
+import { PassThrough, Writable } from "node:stream";
+import type { Host } from "#foretoken/cli/process/host.js";
+import { enterHost } from "#foretoken/cli/process/output.js";
+import { runProgram } from "#foretoken/cli/program.js";
+import type { Outcome } from "../outcome-of.ts";
+import type { Running } from "./cli.ts";
+
+/** Ends the flow that calls `exit`, as the end of a process does. */
+class Exit extends Error {}
+
+const textTo = (take: (text: string) => void): Writable =>
+  new Writable({
+    decodeStrings: false,
+    write: (text: string | Buffer, _, done) => {
+      take(String(text));
+      done();
+    },
+  });
+
+/** Sets environment variables; the result puts the old ones back. */
+const withEnv = (env: Readonly<Record<string, string>>): (() => void) => {
+  const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, env);
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+};
+
+const run = async (args: readonly string[], { cwd, onOutput, env = {}, input = "" }: Running): Promise<Outcome> => {
+  const folder = process.cwd();
+  const putBack = withEnv({ LC_ALL: "C.UTF-8", ...env });
+  process.chdir(cwd);
+  let stdout = "";
+  let stderr = "";
+  /** As it was when the command has called `exit`: in this process the rest of it goes on. */
+  let exited: Outcome | undefined;
+  let failure: unknown;
+  const events = new EventEmitter();
+  // As the system sends it: between two pieces of work.
+  const kill = (signal: NodeJS.Signals): void => {
+    setImmediate(() => {
+      try {
+        if (!events.emit(signal, signal)) throw new Error(`nothing listens to ${signal}: it would end the process`);
+      } catch (error) {
+        if (!(error instanceof Exit)) failure = error;
+      }
+    });
+  };
+  const streams = {
+    stdin: new PassThrough().end(input),
+    stdout: textTo((text) => {
+      stdout += text;
+      onOutput?.(stdout, kill);
+    }),
+    stderr: textTo((text) => {
+      stderr += text;
+    }),
+  };
+  const end = (): Outcome => {
+    events.emit("exit");
+    return { status: Number(host.exitCode), stdout, stderr };
+  };
+  const host = Object.assign(events, streams, {
+    exitCode: undefined as Host["exitCode"],
+    exit(status?: number): never {
+      host.exitCode = status ?? host.exitCode ?? 0;
+      exited ??= end();
+      throw new Exit();
+    },
+  });
+  try {
+    enterHost(host as unknown as Host);
+    const status = await runProgram(args);
+    if (failure !== undefined) throw failure;
+    if (exited !== undefined) return exited;
+    host.exitCode = status;
+    return end();
+  } finally {
+    process.chdir(folder);
+    putBack();
+  }
+};
+
+/** The command before, which has to be over: working directory and environment are those of the whole process. */
+let last: Promise<unknown> = Promise.resolve();
+
+/** Runs a command line in this process, in `cwd`, after those that were called before. */
+export const runInProcess = (args: readonly string[], running: Running): Promise<Outcome> => {
+  const outcome = last.then(() => run(args, running));
+  last = outcome.catch(() => {});
+  return outcome;
+};
