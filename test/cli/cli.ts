@@ -22,7 +22,7 @@ export interface Running {
  * Runs a command line in this process, in `cwd`, with streams of its own: one after the other, in the order of the calls.
  * Loading a program's modules takes longer than most commands do.
  */
-export const cli: (args: readonly string[], running: Running) => Promise<Outcome> = runInProcess;
+export const cli = runInProcess;
 
 /** Runs the real program in `cwd`, its output in pipes: where the process is what is tested. */
 export const cliProcess = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> => {
@@ -43,6 +43,15 @@ export const shellPrelude = `foretoken() { "${process.execPath}" "${program}" "$
 /** Runs a line of shell in which `foretoken` is the program. */
 export const shell = (line: string, cwd: string): Promise<Outcome> =>
   outcomeOf(spawn("bash", ["-c", `${shellPrelude}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
+
+/** The command in a line that the program has written, by its words: a shell that knew no quotes but '…' would do the same. */
+export const proposedWords = (line: string): string[] => {
+  const [, command = ""] = /npx foretoken (.*?)(?: +# .*)?$/u.exec(line) ?? [];
+  const words = [...command.matchAll(/'([^']*)'|([^\s'"\\$]+)|(\S)/gu)];
+  const odd = words.find(([, , , other]) => other !== undefined);
+  if (command === "" || odd !== undefined) throw new Error(`it takes a shell to read ${JSON.stringify(line)}`);
+  return words.map(([, quoted, plain]) => quoted ?? plain ?? "");
+};
 
 /** 3,072 characters, 17 of them distinct. */
 export const text = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(64);

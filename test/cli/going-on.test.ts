@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { cli, jsonLines, shell, text, tiny, tinyWith, workplace } from "./cli.ts";
+import { cli, jsonLines, proposedWords, text, tiny, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -11,24 +12,28 @@ let remove: () => Promise<void>;
 
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
+  expect(await cli(["train", ...tiny, "--out", "base"], { cwd })).toMatchObject({ status: 0 });
 });
+
+/** A copy of the finished run `base`. */
+const copyOfBase = (name: string): Promise<void> => cp(join(cwd, "base"), join(cwd, name), { recursive: true });
 
 afterAll(() => remove());
 
 const on = ["--backend", "reference"];
 
-/** The command in `shown` with this purpose, to be run by `shell`. */
-const proposed = (shown: string, purpose: string): string => {
+/** The words of the command in `shown` with this purpose. */
+const proposed = (shown: string, purpose: string): string[] => {
   const line = shown.split("\n").find((one) => one.includes(`# ${purpose}`));
-  return (line ?? expect.fail(`no proposal to ${purpose}`)).replace("npx foretoken", "foretoken").split(" # ")[0] ?? "";
+  return proposedWords(line ?? expect.fail(`no proposal to ${purpose}`));
 };
 
 describe("the proposal to train longer", () => {
   test("works as it is printed, in the run's own folder, from its screen and its page", async () => {
     const trained = await cli(["train", ...tiny, "--out", "longer"], { cwd });
     const command = proposed(trained.stdout, "train longer");
-    expect(command.trim()).toBe("foretoken train --resume longer --steps 18 --backend reference");
-    const again = await shell(command, cwd);
+    expect(command).toEqual(["train", "--resume", "longer", "--steps", "18", ...on]);
+    const again = await cli(command, { cwd });
     expect(again).toMatchObject({ status: 0, stderr: "" });
     expect(again.stdout).toContain("on from step 6");
     expect(again.stdout).toMatch(
@@ -36,11 +41,9 @@ describe("the proposal to train longer", () => {
     );
     expect(again.stdout).toContain("Done: 18 steps, the last 12 in ");
     const page = readFileSync(join(cwd, "longer", "README.md"), "utf8");
-    const inside = `${proposed(page, "train longer")} ${on.join(" ")}`;
-    const third = await shell(
-      inside.replace("--resume .", "--resume ../longer").replace("54", "20"),
-      join(cwd, "longer"),
-    );
+    const inside = proposed(page, "train longer").map((word) => ({ ".": "../longer", "54": "20" })[word] ?? word);
+    expect(inside).toEqual(["train", "--resume", "../longer", "--steps", "20"]);
+    const third = await cli([...inside, ...on], { cwd: join(cwd, "longer") });
     expect(third, third.stderr).toMatchObject({ status: 0 });
     expect(third.stdout).toContain("Done: 20 steps");
   });
@@ -61,9 +64,7 @@ describe("the proposal to train longer", () => {
   test("is to go on to the planned end where a run was interrupted", async () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
-    expect(proposed(stopped.stdout, "go on to the planned end").trim()).toBe(
-      "foretoken train --resume stopped --backend reference",
-    );
+    expect(proposed(stopped.stdout, "go on to the planned end")).toEqual(["train", "--resume", "stopped", ...on]);
     // The list proposes on a terminal alone.
     const listed = await cli(["runs", "stopped"], { cwd });
     expect(listed.stdout).toMatch(/^run .*\nstopped .*interrupted\n$/u);
@@ -71,7 +72,7 @@ describe("the proposal to train longer", () => {
 });
 
 test("a number of steps and its way come as flags in either spelling, and as JSON", async () => {
-  await cli(["train", ...tiny, "--out", "json"], { cwd });
+  await copyOfBase("json");
   const args = ["train", "--resume", "json", "--train.steps", "9", "--extend", "restart", "--json", ...on];
   const events = jsonLines((await cli(args, { cwd })).stdout);
   expect(events[0]).toMatchObject({
@@ -83,19 +84,18 @@ test("a number of steps and its way come as flags in either spelling, and as JSO
 });
 
 test("train --init-from begins a run in a folder of its own with the weights of another, and says so", async () => {
-  await cli(["train", ...tiny, "--out", "first"], { cwd });
   writeFileSync(join(cwd, "part.txt"), text.slice(0, 1000));
   const plan = ["--data", "part.txt", "--steps", "2", "--batch-size", "2", ...on];
-  const begun = await cli(["train", "--init-from", "first", ...plan, "--model.dropout", "0.1", "--out", "second"], {
+  const begun = await cli(["train", "--init-from", "base", ...plan, "--model.dropout", "0.1", "--out", "second"], {
     cwd,
   });
   expect(begun, begun.stderr).toMatchObject({ status: 0 });
-  expect(begun.stdout).toMatch(/^weights {4}from \S*first\/best$/mu);
+  expect(begun.stdout).toMatch(/^weights {4}from \S*base\/best$/mu);
   expect(begun.stdout).toContain("17 distinct");
   const description = JSON.parse(readFileSync(join(cwd, "second", "run.json"), "utf8")) as Record<string, unknown>;
   expect(description).toMatchObject({
     config: { model: { nEmbd: 8, dropout: 0.1 }, train: { steps: 2 } },
-    data: { initFrom: { path: join(cwd, "first", "best"), sha256: expect.stringMatching(/^[0-9a-f]{64}$/u) } },
+    data: { initFrom: { path: join(cwd, "base", "best"), sha256: expect.stringMatching(/^[0-9a-f]{64}$/u) } },
   });
 });
 
@@ -112,7 +112,6 @@ test.each(["float32", "bfloat16"])("evaluate gives the loss that a run in %s has
 });
 
 test("evaluate --against compares a tuned model with the one that it began with, on the same windows", async () => {
-  await cli(["train", ...tiny, "--out", "base"], { cwd });
   const plan = ["--steps", "2", "--batch-size", "2", ...on];
   const tuned = await cli(["train", "--init-from", "base", "--data", "text.txt", ...plan, "--out", "tuned"], { cwd });
   expect(tuned, tuned.stderr).toMatchObject({ status: 0 });
@@ -143,11 +142,9 @@ test("evaluate --against compares a tuned model with the one that it began with,
 test("evaluate --against says what was left out of a text, and that the figures do not compare", async () => {
   writeFileSync(join(cwd, "other.txt"), "The bat said that a hat has the rat.\n".repeat(20));
   await cli(["train", ...tinyWith("--data", "other.txt"), "--out", "other"], { cwd });
-  await cli(["train", ...tiny, "--out", "whole"], { cwd });
-  const { status, stdout, stderr } = await cli(
-    ["evaluate", "whole", "--against", "other", "--unknown", "skip", ...on],
-    { cwd },
-  );
+  const { status, stdout, stderr } = await cli(["evaluate", "base", "--against", "other", "--unknown", "skip", ...on], {
+    cwd,
+  });
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^left out of against: \d+ characters that the model never saw: /mu);
   expect(stdout).not.toContain("left out of this");

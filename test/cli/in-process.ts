@@ -1,11 +1,17 @@
 /** Commands that run in this process: with streams, signals and an exit status of their own. */
 import { EventEmitter } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { PassThrough, Writable } from "node:stream";
 import type { Host } from "#foretoken/cli/process/host.js";
 import { enterHost } from "#foretoken/cli/process/output.js";
 import { runProgram } from "#foretoken/cli/program.js";
 import type { Outcome } from "../outcome-of.ts";
 import type { Running } from "./cli.ts";
+
+export interface RunningHere extends Running {
+  /** A file or a device that standard output goes to; default: into the outcome. */
+  readonly output?: string;
+}
 
 /** Ends the flow that calls `exit`, as the end of a process does. */
 class Exit extends Error {}
@@ -31,10 +37,14 @@ const withEnv = (env: Readonly<Record<string, string>>): (() => void) => {
   };
 };
 
-const run = async (args: readonly string[], { cwd, onOutput, env = {}, input = "" }: Running): Promise<Outcome> => {
+const run = async (
+  work: () => Promise<number>,
+  { cwd, onOutput, env = {}, input = "", output }: RunningHere,
+): Promise<Outcome> => {
   const folder = process.cwd();
   const putBack = withEnv({ LC_ALL: "C.UTF-8", ...env });
   process.chdir(cwd);
+  const file = output === undefined ? undefined : openSync(output, "w");
   let stdout = "";
   let stderr = "";
   /** As it was when the command has called `exit`: in this process the rest of it goes on. */
@@ -51,12 +61,13 @@ const run = async (args: readonly string[], { cwd, onOutput, env = {}, input = "
       }
     });
   };
+  const toOutput = textTo((text) => {
+    stdout += text;
+    onOutput?.(stdout, kill);
+  });
   const streams = {
     stdin: new PassThrough().end(input),
-    stdout: textTo((text) => {
-      stdout += text;
-      onOutput?.(stdout, kill);
-    }),
+    stdout: file === undefined ? toOutput : Object.assign(toOutput, { fd: file }),
     stderr: textTo((text) => {
       stderr += text;
     }),
@@ -75,7 +86,7 @@ const run = async (args: readonly string[], { cwd, onOutput, env = {}, input = "
   });
   try {
     enterHost(host as unknown as Host);
-    const status = await runProgram(args);
+    const status = await work();
     if (failure !== undefined) throw failure;
     if (exited !== undefined) return exited;
     host.exitCode = status;
@@ -83,15 +94,20 @@ const run = async (args: readonly string[], { cwd, onOutput, env = {}, input = "
   } finally {
     process.chdir(folder);
     putBack();
+    if (file !== undefined) closeSync(file);
   }
 };
 
 /** The command before, which has to be over: working directory and environment are those of the whole process. */
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs a command line in this process, in `cwd`, after those that were called before. */
-export const runInProcess = (args: readonly string[], running: Running): Promise<Outcome> => {
-  const outcome = last.then(() => run(args, running));
+/** Does `work` of a command, which gives its exit status, after what was begun before. */
+export const onHost = (work: () => Promise<number>, running: RunningHere): Promise<Outcome> => {
+  const outcome = last.then(() => run(work, running));
   last = outcome.catch(() => {});
   return outcome;
 };
+
+/** Runs a command line in this process, in `cwd`, after those that were called before. */
+export const runInProcess = (args: readonly string[], running: RunningHere): Promise<Outcome> =>
+  onHost(() => runProgram(args), running);

@@ -154,7 +154,7 @@ describe.each(Object.entries(mistakes))("%s", (_, cases) => {
     before = contents();
   });
 
-  it.concurrent.each(cases)("$name: one line that says what is wrong", async ({ args, says }) => {
+  it.each(cases)("$name: one line that says what is wrong", async ({ args, says }) => {
     const { status, stdout, stderr } = await cli(args, { cwd });
     expect({ status, silent: stdout === "", lines: stderr.split("\n").length - 1 }, stderr).toEqual({
       status: 2,
@@ -165,7 +165,6 @@ describe.each(Object.entries(mistakes))("%s", (_, cases) => {
     for (const words of says) expect(stderr).toContain(words);
   });
 
-  // Runs after the tests above, which are started together.
   afterAll(() => {
     expect(contents()).toEqual(before);
   });

@@ -19,6 +19,7 @@ afterAll(() => remove());
 const told = /^foretoken: standard output: must take what is written; got ENOSPC[^\n]*; try [^\n]+\n$/u;
 // Named, so that nothing is told of a better backend that is not here.
 const backend = "--backend reference";
+const full = { output: "/dev/full" };
 const training = `train ${tiny.join(" ")}`;
 const lesson = "lesson pairs --data text.txt --backend reference";
 
@@ -31,16 +32,19 @@ const commands = [
 const noFullDevice = existsSync("/dev/full") ? "" : " (this system has no /dev/full)";
 
 describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, () => {
-  test.concurrent.each(commands)("%s says so in a line, and ends with the status of a mistake", async (line) => {
-    const outcome = await shell(`foretoken ${line} > /dev/full`, cwd);
+  test.each(commands)("%s says so in a line, and ends with the status of a mistake", async (line) => {
+    const outcome = await cli(line.split(" "), { cwd, ...full });
+    expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
+  });
+
+  test("so does the program that a shell has started", async () => {
+    const outcome = await shell(`foretoken evaluate run ${backend} > /dev/full`, cwd);
     expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
   });
 
   test("so does generate that takes prompts from a pipe", async () => {
-    const outcome = await shell(
-      "printf 'The\\nIt\\n' | foretoken generate run -i --backend reference > /dev/full",
-      cwd,
-    );
+    const args = ["generate", "run", "-i", "--backend", "reference"];
+    const outcome = await cli(args, { cwd, ...full, input: "The\nIt\n" });
     expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
   });
 
@@ -54,7 +58,7 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
   test.each(["", " --json"])("train%s saves first, and names how to go on", async (flag) => {
     const out = `full${flag.trim()}`;
-    const outcome = await shell(`foretoken ${training}${flag} --out ${out} > /dev/full`, cwd);
+    const outcome = await cli(`${training}${flag} --out ${out}`.split(" "), { cwd, ...full });
     expect(outcome).toEqual({ status: 2, stdout: "", stderr: expect.stringMatching(told) });
     expect(outcome.stderr).toContain(`npx foretoken train --resume ${out}, `);
     const rest = await cli(["train", "--resume", out, "--backend", "reference", "--json"], { cwd });

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Outcome } from "../../outcome-of.ts";
-import { cli, jsonLines, onWindows, shell, tiny, tinyWith, tree, workplace } from "../cli.ts";
+import { cli, jsonLines, onWindows, proposedWords, shell, tiny, tinyWith, tree, workplace } from "../cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -118,7 +118,7 @@ test.skipIf(onWindows)(`the next commands can be copied${noShell}`, async () => 
   expect(generated.status).toBe(0);
   expect(generated.stderr).toMatch(/^(backend [^\n]+\n)?$/u);
   expect(generated.stdout).toMatch(/^The/u);
-  const longer = await shell(`${String(commands[2]).replace("npx foretoken", "foretoken").split("#")[0]} --json`, cwd);
+  const longer = await cli([...proposedWords(String(commands[2])), "--json"], { cwd });
   expect(jsonLines(longer.stdout).at(-1)).toMatchObject({ type: "done", step: 18 });
 });
 

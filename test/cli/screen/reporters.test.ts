@@ -1,8 +1,11 @@
-import { spawn } from "node:child_process";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import type { NonfiniteEvent, OverfittingEvent } from "#foretoken/runs/events.js";
-import { type Outcome, outcomeOf } from "../../outcome-of.ts";
+import { liveReporter } from "#foretoken/cli/display/reporters/live.js";
+import { plainReporter } from "#foretoken/cli/display/reporters/plain.js";
+import { jsonReporter } from "#foretoken/cli/display/reporters/reporter.js";
+import type { NonfiniteEvent, OverfittingEvent, TrainEvent } from "#foretoken/runs/events.js";
+import type { Outcome } from "../../outcome-of.ts";
 import { cli, jsonLines, tiny, workplace } from "../cli.ts";
+import { onHost } from "../in-process.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -28,24 +31,19 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
+const reporters = { plain: plainReporter, live: liveReporter, json: jsonReporter };
+
 /** A reporter's output for a run with both warnings. */
-const told = (reporter: string): Promise<Outcome> => {
-  const program = `
-    const at = (path) => import(${JSON.stringify(new URL("../../../dist/cli/display/reporters/", import.meta.url).href)} + path);
-    const { plainReporter } = await at("plain.js");
-    const { liveReporter } = await at("live.js");
-    const { jsonReporter } = await at("reporter.js");
-    const context = { why: undefined };
-    const reporter = { plain: plainReporter, live: liveReporter, json: jsonReporter }[${JSON.stringify(reporter)}](context);
-    for (const event of ${JSON.stringify([start, overfitting, nonfinite])}) reporter.event(event);
-    reporter.close();`;
-  const env = { ...process.env, LC_ALL: "C.UTF-8", FORCE_COLOR: "1", NO_COLOR: undefined };
-  const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
-    ...{ cwd, env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  return outcomeOf(child);
-};
+const told = (kind: keyof typeof reporters): Promise<Outcome> =>
+  onHost(
+    async () => {
+      const reporter = reporters[kind]({ why: undefined });
+      for (const event of [start, overfitting, nonfinite]) reporter.event(event as TrainEvent);
+      reporter.close();
+      return 0;
+    },
+    { cwd, env: { FORCE_COLOR: "1", NO_COLOR: "" } },
+  );
 
 const yellow = (text: string): string => `\u001b[33m${text}\u001b[39m`;
 
