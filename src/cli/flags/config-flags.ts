@@ -117,6 +117,9 @@ interface ConfigFlag {
   readonly option: Option;
 }
 
+/** The flags of all fields of a configuration. */
+export type ConfigFlags = readonly ConfigFlag[];
+
 const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag => {
   const option = new Option(`${flag} ${placeholder(field)}`, `${field.description}${defaultText(field)}`)
     .argParser(parserFor(flag, field))
@@ -146,7 +149,7 @@ const makeFlags = (): readonly ConfigFlag[] => {
 };
 
 /** Adds a flag for every field of a run's config; returns them for `changesFromFlags`. */
-export const addConfigFlags = (command: Command): readonly ConfigFlag[] => {
+export const addConfigFlags = (command: Command): ConfigFlags => {
   const flags = makeFlags();
   for (const { option } of flags) command.addOption(option);
   return flags;
@@ -160,7 +163,7 @@ export interface FlagChanges {
 }
 
 /** @throws ConfigError when the short and the long flag of a field disagree. */
-export const changesFromFlags = (command: Command, flags: readonly ConfigFlag[]): FlagChanges => {
+export const changesFromFlags = (command: Command, flags: ConfigFlags): FlagChanges => {
   const changes: Record<string, unknown> = {};
   const setBy = new Map<string, string>();
   const values = new Map<string, unknown>();

@@ -1,10 +1,10 @@
 /** The studio of `train --studio`: a page on the run that the command trains. */
 import { basename, dirname, resolve } from "node:path";
-import type { BackendChoice } from "../backend/select.node.ts";
-import type { StartEvent } from "../runs/events.ts";
-import { onInterrupt } from "./process/interrupt.ts";
-import { writeNotice } from "./process/output.ts";
-import { version } from "./version.ts";
+import type { BackendChoice } from "../../backend/select.node.ts";
+import type { StartEvent } from "../../runs/events.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { writeNotice } from "../process/output.ts";
+import { version } from "../version.ts";
 
 /** A studio on a run. */
 export interface TrainStudio {
@@ -30,7 +30,7 @@ export const openTrainStudio = async (
   { backend, threads, stop }: TrainStudioOptions,
 ): Promise<TrainStudio> => {
   // Loaded for it alone: a run without a page needs no server.
-  const { startStudio } = await import("../serve/studio/start.ts");
+  const { startStudio } = await import("../../serve/studio/start.ts");
   const path = resolve(run);
   const studio = await startStudio({ folder: dirname(path), backend, threads, version: version() });
   const adopted = studio.adopt(basename(path), start, stop);
