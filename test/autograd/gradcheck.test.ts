@@ -14,7 +14,7 @@ import { gelu } from "#foretoken/ops/gelu.js";
 import { linear } from "#foretoken/ops/linear.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import { opSamples } from "../ops/samples/all.ts";
-import { hashInteger, hashUniform } from "../support/hash.ts";
+import { hashInteger, hashSign, hashUniform } from "../support/hash.ts";
 import { bookModel, groupedModel, qwen3Model } from "../support/models.ts";
 
 const backend = await openReference({ real: "float64" });
