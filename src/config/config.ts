@@ -28,7 +28,7 @@ export const longDocumentActions = ["cut", "refuse"] as const;
 /** What is done with a document that is longer than the context. */
 export type LongDocumentAction = (typeof longDocumentActions)[number];
 
-/** How windows are drawn where the configuration does not say: as in runs of early versions. */
+/** How windows are drawn where the configuration does not say. */
 export const defaultWindows: WindowKind = "random";
 /** How documents are taken where the configuration does not say. */
 export const defaultRows: RowKind = "packed";
@@ -47,7 +47,6 @@ export const trainConfigSchema = z.strictObject({
   schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
   optimizer: optimizerConfigSchema.describe("update rule"),
   maxGradNorm: float32FromZero().describe("clip the global gradient norm to this; 0: never"),
-  // Runs of versions without this field computed in float32.
   dtype: z
     .enum(dtypeChoices)
     .default("float32")
@@ -57,7 +56,6 @@ export const trainConfigSchema = z.strictObject({
   checkpointInterval: positiveInteger.describe("steps between checkpoints"),
   patience: countOrNone.describe("stop after this many evaluations without a better loss; 0: never"),
   sampleTokens: countOrNone.describe("tokens to write at each evaluation; 0: none"),
-  // Defaults are for runs of versions without these fields.
   onNonfinite: z
     .enum(nonfiniteActions)
     .default("stop")
@@ -70,22 +68,21 @@ export const trainConfigSchema = z.strictObject({
   maxGradNormRatio: ratio
     .default(1000)
     .describe("a gradient norm above this times the mean one explodes, from step 21 on; 0: never"),
-  // Absent in a run that keeps them: the hash of its configuration is that of early versions.
+  // Absent in a run that keeps them, as in the hash of its configuration.
   recomputeActivations: z
     .boolean()
     .optional()
     .describe(
       "keep each block's input alone and compute the block again in the backward pass: much less memory, same bits, about a third more time; unless given, activations are kept",
     ),
-  // Absent in a run that draws them: the hash of its configuration is that of early versions.
+  // Absent in a run that draws them, as in the hash of its configuration.
   windows: z
     .enum(windowKinds)
     .optional()
     .describe(
       "of a text: windows begin at random, or each token comes once before any comes again, in a new order; random unless given or a large model is tuned",
     ),
-  // Only in runs on documents, which have both. Absent in all others: the hash of their configuration is that of early
-  // versions.
+  // Only in runs on documents, which have both.
   rows: z
     .enum(rowKinds)
     .optional()
@@ -94,7 +91,7 @@ export const trainConfigSchema = z.strictObject({
     .enum(longDocumentActions)
     .optional()
     .describe("documents that are longer than the context are cut into pieces that fit, or refused; cut unless given"),
-  // Written by a run that is extended. Absent in all others: the hash of their configuration is that of early versions.
+  // Written by a run that is extended. Absent in all others.
   extensions: z
     .array(extensionSchema)
     .max(mostExtensions)
@@ -198,7 +195,7 @@ export const runConfigSchema = z
   .strictObject({
     tokenizer: tokenizerConfigSchema,
     model: modelConfigSchema,
-    // Absent in a run that trains all weights: the hash of its configuration is that of early versions.
+    // Absent in a run that trains all weights.
     lora: loraConfigSchema.optional(),
     train: trainConfigSchema,
   })

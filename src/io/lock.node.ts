@@ -35,7 +35,7 @@ interface Process {
 
 /** The holder of a lock. */
 interface Holder extends Process {
-  /** The lock's own file, open in the thread that has the lock. Earlier versions kept none. */
+  /** The lock's own file, open in the thread that has the lock. Absent if its part of the lock is damaged. */
   readonly file?: OpenFile;
 }
 

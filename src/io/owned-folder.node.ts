@@ -4,10 +4,10 @@
  */
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { isRecord } from "../core/checks/is-record.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { hasDigest } from "./digest.node.ts";
+import { isOwnConfig } from "./first-form.node.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
 /** The files of a checkpoint: ours in a marked folder, edited or not. */
@@ -44,21 +44,9 @@ export const readManifest = async (folder: string): Promise<Manifest | null> => 
   }
 };
 
-const hasSection = (text: string): boolean => {
-  try {
-    const json: unknown = JSON.parse(text);
-    return isRecord(json) && isRecord(json.foretoken) && typeof json.foretoken.formatVersion === "number";
-  } catch {
-    return false;
-  }
-};
-
-/**
- * Whether this program wrote a folder: by its manifest or, for early versions, by the section of `config.json` that no
- * other program writes.
- */
+/** Whether this program wrote a folder: by its manifest, or by its `config.json`. */
 const isOurs = async (folder: string): Promise<boolean> =>
-  isMarked(await readMark(join(folder, manifestName))) || hasSection(await readMark(join(folder, "config.json")));
+  isMarked(await readMark(join(folder, manifestName))) || isOwnConfig(await readMark(join(folder, "config.json")));
 
 /** A thing with a path. */
 export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";

@@ -139,7 +139,7 @@ const readFile = async (
     },
   );
 
-/** null if the folder has none of ours: another program wrote it, or an early version. */
+/** null if the folder has none of ours. */
 const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
   const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
     async (error: unknown) => {

@@ -164,8 +164,8 @@ export const loadOpened = async (
 /**
  * A language model from a directory: a checkpoint's, or one of Hugging Face's with a model of GPT-2, Llama, Mistral, Qwen2,
  * Qwen3 or Phi-3; from the hub; or from its files as `onCheckpoint` gets them. Weights are read piece by piece into the
- * backend's memory and compared with the SHA-256 in `manifest.json` meanwhile; a model without one, from an earlier version
- * or another program, loads unchecked, and `onNotice` says so.
+ * backend's memory and compared with the SHA-256 in `manifest.json` meanwhile; a model without one, such as another
+ * program's, loads unchecked, and `onNotice` says so.
  * The folder of a LoRA adapter stands for its model with the adapter in use.
  * @param checkpoint its directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
  * @param options backend, threads, dtype, adapters.

@@ -8,6 +8,7 @@ import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { quoteWord } from "../core/text/shell-word.ts";
 import { isRegularFile, replaceFile } from "../io/files.node.ts";
+import { completeDescription } from "../io/first-form.node.ts";
 import { holdsAllFiles } from "../io/read-checkpoint.node.ts";
 import {
   checkFormatVersion,
@@ -126,7 +127,7 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
       hint: `a new run, for which ${path} is free if nothing else is in it`,
     });
   }
-  const described = checkVersioned(descriptionSchema, parseJson(bytes, where), where);
+  const described = checkVersioned(descriptionSchema, completeDescription(parseJson(bytes, where)), where);
   const { data } = described;
   if (data.kept !== true) return described;
   // By their own names: a forged description may name any file.

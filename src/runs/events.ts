@@ -193,7 +193,7 @@ export interface ProfileEvent extends Versioned {
 /** Last event of a run. */
 export interface DoneEvent extends Versioned {
   readonly type: "done";
-  /** The `done` of `generate` has `"generate"`. Notes of earlier versions have no such field. */
+  /** The `done` of `generate` has `"generate"`. */
   readonly task: "train";
   /** Updates done. */
   readonly step: number;

@@ -23,7 +23,6 @@ const evaluation = z.object({
   valLoss: z.number(),
   natsPerCharacter: z.number(),
   bitsPerByte: z.number(),
-  // Earlier versions also measured where a run was stopped ("interrupted"), and counted that nowhere.
   reason: z.enum(["begin", "interval", "end"]),
   best: z.boolean().default(false),
 });

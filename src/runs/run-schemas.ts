@@ -50,8 +50,7 @@ export const descriptionSchema = z.strictObject({
   formatVersion: z.int().positive(),
   config: runConfigSchema,
   data: dataSchema,
-  // Runs of earlier versions kept the last one.
-  keepLast: z.int().positive().default(1),
+  keepLast: z.int().positive(),
 });
 
 /** `trainer_state.json` */

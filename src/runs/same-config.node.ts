@@ -10,7 +10,7 @@ import { folderNames } from "./folder-names.ts";
 
 /**
  * A configuration as JSON without the one field that a resumption may change, and without the default tokenizer, which
- * earlier versions did not write: so hashes stay the same.
+ * a configuration may leave out.
  */
 export const fixedConfig = (config: unknown): string => {
   if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);

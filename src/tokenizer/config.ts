@@ -26,7 +26,7 @@ const huggingFaceSchema = z.strictObject({ kind: z.literal("hugging-face") });
 
 const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, huggingFaceSchema]);
 
-/** The tokenizer of a run whose configuration names none: the only one of early versions. */
+/** The tokenizer of a run whose configuration names none. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 
 /** A token for each character; tokens that are learned from the text; or the tokenizer that came with the weights. */

@@ -316,7 +316,7 @@ const resumeRun = async function* (
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, progress.step, options.stopAt);
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
-      // Of an earlier version's run, too: its base may be trained further after this.
+      // Again, if the copy is gone or damaged: the base may be trained further after this.
       if (store !== null) await keep({ root: resolve(path), shown: path });
       const complete = { ...prepared, ...fitting, facts, initFrom };
       yield* runPrepared(options, ranks, backend, complete, data, store, state, broken);

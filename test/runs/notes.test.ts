@@ -40,7 +40,7 @@ describe("the notes of a run", () => {
   });
 });
 
-describe("a run of an earlier version, without a manifest", () => {
+describe("a run in the first form, without a manifest", () => {
   const fixture = fileURLToPath(new URL("../fixtures/run-a9ede5f", import.meta.url));
 
   it("resumes to the same bits each time, and is called unchecked", async () => {

@@ -105,7 +105,7 @@ describe("a run's columns", () => {
     expect(leftOut).toEqual([]);
   });
 
-  it("lack what earlier versions measured where a run was stopped", async () => {
+  it("lack what runs in the first form measured where they were stopped", async () => {
     const { evals } = await readColumns(await noted([stepLine(1), evalLine(1, 4), evalLine(1, 3, "interrupted")]));
     expect([evals.step, evals.valLoss]).toEqual([[1], [4]]);
   });

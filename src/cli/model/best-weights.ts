@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
+import { hasNoManifest } from "../../io/first-form.node.ts";
 import { manifestName, parseManifest } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
@@ -69,7 +70,6 @@ export const keepsBest = (run: string, step: number): boolean => {
     const manifest = JSON.parse(readFileSync(join(best, manifestName), "utf8")) as unknown;
     return parseManifest(manifest)?.run?.step === step;
   } catch {
-    // Earlier versions wrote no manifest.
-    return existsSync(best) && !existsSync(join(best, manifestName));
+    return hasNoManifest(best);
   }
 };

@@ -29,7 +29,7 @@ export interface OpenedAdapter {
   readonly baseHash: string | null;
 }
 
-/** The hash of its base in an adapter's weights' file; null: PEFT wrote it, or an earlier version. */
+/** The hash of its base in an adapter's weights' file; null: it names none, as PEFT's. */
 export const baseHashIn = async (source: ByteSource, where: string): Promise<string | null> =>
   (await openMetadata(source, `${where}/${adapterWeightsName}`))[baseHashKey] ?? null;
 

@@ -9,7 +9,6 @@ import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isHubName, isKept, parseName } from "../files/hub.node.ts";
 import { isGgufName } from "../gguf/open.node.ts";
 import { configName } from "../parse.ts";
-import { baseHashOfRun } from "./base/places.node.ts";
 import { type AdapterBase, adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
 import { baseHashIn, type OpenedAdapter } from "./load.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
@@ -73,8 +72,7 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
   try {
     const peft = parsePeftConfig(config, join(folder, adapterConfigName));
     const text = parseAdapterText(files, folder);
-    // Earlier versions noted it in the run alone.
-    const baseHash = (await baseHashIn(source, folder)) ?? (await baseHashOfRun(folder));
+    const baseHash = await baseHashIn(source, folder);
     return { ...{ where: folder, peft, text, source, checked: manifest !== null }, baseHash };
   } catch (error) {
     await source.close();

@@ -1,6 +1,7 @@
 /** A run's numbers in columns, from its notes: for curves. */
 import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
+import { isEvalAtStop } from "../../io/first-form.node.ts";
 import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { type StepColumns, thinSteps } from "./thin-steps.ts";
@@ -77,8 +78,7 @@ const takeEval = ({ evals }: Reading, event: Line): void => {
   const { step, valLoss, trainLoss, natsPerCharacter, bitsPerByte, reason } = event;
   if (!isStep(step) || !isNumber(valLoss) || !isNumber(natsPerCharacter) || !isNumber(bitsPerByte)) return;
   if (trainLoss !== null && !isNumber(trainLoss)) return;
-  // Earlier versions also measured where a run was stopped, and counted that nowhere.
-  if (reason === "interrupted") return;
+  if (isEvalAtStop(reason)) return;
   cut(evals, countBefore(evals.step, step));
   evals.step.push(step);
   evals.valLoss.push(valLoss);

@@ -21,8 +21,7 @@ const findBad = (data: Float32Array, lowest: number): number => {
 };
 
 /**
- * Reads a running mean of the optimizer. The file may have more tensors than needed: earlier versions wrote Muon's
- * second moments of all parameters.
+ * Reads a running mean of the optimizer. The file may have more tensors than needed.
  * @param where the file, for errors.
  * @throws CheckpointError for a missing tensor, one of another shape, or a number that no moment can be.
  */

@@ -1,34 +1,17 @@
 /** Places that may have the weights of an adapter's base, besides the one that the adapter names. */
 import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { isRecord } from "../../../core/checks/is-record.ts";
-import { readRegularFile } from "../../../core/system/regular-file.node.ts";
 import { isFile } from "../../../io/files.node.ts";
 import { readManifest } from "../../../io/owned-folder.node.ts";
-import { descriptionName, isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
+import { isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
 import { isHubName } from "../../files/hub.node.ts";
 import { weightsFileName } from "../../parse.ts";
 
 /** The name of a base that is one file, in that folder. */
 export const keptGgufName = "model.gguf";
 
-const maxDescriptionBytes = 2 ** 20;
-
 /** Most entries of a folder that are looked at. */
 const mostEntries = 1000;
-
-/** The hash of its base in the description of an adapter's run; null: it lies in no run's folder. */
-export const baseHashOfRun = async (adapter: string): Promise<string | null> => {
-  const path = join(adapter, "..", descriptionName);
-  const json: unknown = await readRegularFile(path, { maxBytes: maxDescriptionBytes }).then(
-    (bytes) => JSON.parse(new TextDecoder().decode(bytes)),
-    () => null,
-  );
-  const { config, data } = isRecord(json) ? json : {};
-  if (!isRecord(config) || !isRecord(config.lora) || !isRecord(data) || !isRecord(data.initFrom)) return null;
-  const { sha256 } = data.initFrom;
-  return typeof sha256 === "string" ? sha256 : null;
-};
 
 /** The base that a run keeps, if it keeps one. */
 export const keptBaseOf = async (run: string): Promise<string> => {
