@@ -10,8 +10,8 @@
  * Trainings that FILE has already are not repeated.
  */
 import { parseArgs } from "node:util";
-import { modelLayout } from "../dist/models/model.js";
 import { presets } from "../dist/config/presets.js";
+import { modelLayout } from "../dist/models/model.js";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { textTable } from "./lib/statistics.mjs";

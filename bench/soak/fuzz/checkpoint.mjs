@@ -16,8 +16,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { openBackend } from "../../../dist/backend/select.node.js";
-import { loadPretrained } from "../../../dist/pretrained/load.node.js";
 import { evaluate } from "../../../dist/evaluate/evaluate.node.js";
+import { loadPretrained } from "../../../dist/pretrained/load.node.js";
 import { train } from "../../../dist/train/train.node.js";
 import { treeOf } from "../lib/folder.mjs";
 import { failure, judged, judgedProgram } from "../lib/judge.mjs";
