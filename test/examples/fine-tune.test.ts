@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { train } from "#foretoken/train/train.node.js";
-import { collect, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { collect, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 import { numbersIn, runExample } from "./run-example.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -15,7 +15,7 @@ beforeAll(async () => {
   const run = newPath();
   base = join(run, "best");
   const text = await writeText(wordsText("base", 300));
-  await collect(train({ preset: "book", config: smallRun, data: text, out: run, backend: "reference" }));
+  await collect(train({ preset: "book", config: tinyRun, data: text, out: run, backend: "reference" }));
   data = newPath();
   await writeFile(data, wordsText("tuned", 300));
 });
