@@ -13,14 +13,14 @@ import { loadRunCorpus } from "#foretoken/runs/resume/run-corpus.node.js";
 import { train as trainInPage } from "#foretoken/train/train.browser.js";
 import { loadInWorker } from "#foretoken/worker/model.node.js";
 import { type NewRun, type TrainOptions, train } from "#foretoken/worker/train.node.js";
-import { checkpointHashes, collect, ofType, smallRun, useFolder, wordsText } from "../support/runs.ts";
+import { checkpointHashes, collect, ofType, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const { newPath, writeText } = useFolder();
 const text = wordsText("given", 300);
 const valText = wordsText("held out", 60);
-const small = { preset: "book", config: smallRun, backend: "reference", finalSampleTokens: 5 } as const;
+const small = { preset: "book", config: tinyRun, backend: "reference", finalSampleTokens: 5 } as const;
 
 /** Events without the clock, the memory and places. */
 const timeless = (events: readonly TrainEvent[]): unknown[] =>
@@ -231,7 +231,7 @@ describe("options for the text", () => {
   });
 
   it("need a model that can be saved where it is handed out", async () => {
-    const config = { ...smallRun, model: { ...smallRun.model, mask: "none" } } as const;
+    const config = { ...tinyRun, model: { ...tinyRun.model, mask: "none" } } as const;
     await expect(collect(train({ ...small, config, text, onCheckpoint() {} }))).rejects.toThrow(ConfigError);
     expect((await collect(train({ ...small, config, text }))).at(-1)).toMatchObject({ type: "done", out: null });
   });

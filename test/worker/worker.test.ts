@@ -20,7 +20,7 @@ import { train as trainHere } from "#foretoken/train/train.node.js";
 import { loadInWorker, type WorkerModel } from "#foretoken/worker/model.node.js";
 import { type NewRun, train } from "#foretoken/worker/train.node.js";
 import { outcomeOf } from "../outcome-of.ts";
-import { checkpointHashes, collect, smallRun, timelessMetrics, useFolder, wordsText } from "../support/runs.ts";
+import { checkpointHashes, collect, timelessMetrics, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 const options = (out: string | null, changes: object = {}): NewRun => ({
-  ...{ preset: "book", config: smallRun, data, out, backend: "reference", finalSampleTokens: 5 },
+  ...{ preset: "book", config: tinyRun, data, out, backend: "reference", finalSampleTokens: 5 },
   ...changes,
 });
 
@@ -69,13 +69,13 @@ describe("training in a thread of its own", () => {
     expect((await timelessMetrics(there)).length).toBe((await timelessMetrics(here)).length);
   });
 
-  // A step of the reference backend that takes seconds.
+  // A step that takes the reference backend half a second.
   const slow = {
-    model: { ...smallRun.model, contextLength: 128, nLayer: 2, nHead: 2, nEmbd: 128 },
+    model: { ...tinyRun.model, contextLength: 128, nLayer: 2, nEmbd: 128 },
     train: {
-      ...smallRun.train,
+      ...tinyRun.train,
       steps: 100,
-      batchSize: 8,
+      batchSize: 3,
       gradAccumSteps: 1,
       evalInterval: 100,
       checkpointInterval: 100,
@@ -232,7 +232,7 @@ describe("training in a thread of its own", () => {
     await expect(work()).rejects.toThrow("the worker thread has ended (1)");
     posted.mockRestore();
     expect(await readdir(out)).toContain(".lock");
-    expect((await resumed()).at(-1)).toMatchObject({ type: "done", step: smallRun.train.steps, reason: "finished" });
+    expect((await resumed()).at(-1)).toMatchObject({ type: "done", step: tinyRun.train.steps, reason: "finished" });
     expect(await readdir(out)).not.toContain(".lock");
     const whole = newPath();
     await collect(trainHere(options(whole)));
