@@ -9,7 +9,15 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { chats, chatTokenizer, writeChatModel, writeChats } from "../../support/chats.ts";
-import { checkpointHashes, collect, ofType, smallRun, timelessMetrics, useFolder } from "../../support/runs.ts";
+import {
+  anyBackend,
+  checkpointHashes,
+  collect,
+  ofType,
+  smallRun,
+  timelessMetrics,
+  useFolder,
+} from "../../support/runs.ts";
 
 const { newPath } = useFolder();
 let model = "";
@@ -25,7 +33,7 @@ const lora = { rank: 3, alpha: 6, dropout: 0.2 };
 
 const begin = (options: Partial<NewRun> = {}) =>
   train({
-    ...{ initFrom: model, data, preset: "book", backend: "wasm", finalSampleTokens: 6 },
+    ...{ initFrom: model, data, preset: "book", ...anyBackend, finalSampleTokens: 6 },
     config: { lora, train: plan },
     ...options,
   } as NewRun);
