@@ -187,25 +187,22 @@ describe.each(["llama", "gpt2", "phi3", "patterns"])("an adapter like %s", (name
     const whole = new Map(
       [configName, weightsName].map((file) => [file, Uint8Array.from(readFileSync(join(directory, file)))]),
     );
+    const path = newPath();
+    await mkdir(path);
+    for (const [file, bytes] of whole) await writeFile(join(path, file), bytes);
     const before = backend.bytesInUse();
     let loaded = 0;
     for (let index = 0; index < cases; index++) {
       const random = randomFor(`adapter ${name}`, index);
-      const path = newPath();
-      await mkdir(path);
-      const target = random.pick([...whole.keys()]);
-      for (const [file, bytes] of whole) {
-        const change = random.below(3) > 0 ? (file === configName ? "forge" : "header") : "damage";
-        const changed =
-          file !== target
-            ? bytes
-            : change === "forge"
-              ? new TextEncoder().encode(JSON.stringify(forge(random, JSON.parse(new TextDecoder().decode(bytes)))))
-              : change === "header"
-                ? forgeHeader(random, bytes)
-                : damage(random, bytes);
-        await writeFile(join(path, file), changed);
-      }
+      const [target, bytes] = random.pick([...whole]);
+      const change = random.below(3) > 0 ? (target === configName ? "forge" : "header") : "damage";
+      const changed =
+        change === "forge"
+          ? new TextEncoder().encode(JSON.stringify(forge(random, JSON.parse(new TextDecoder().decode(bytes)))))
+          : change === "header"
+            ? forgeHeader(random, bytes)
+            : damage(random, bytes);
+      await writeFile(join(path, target), changed);
       const said = `${name} ${index}: ${target}`;
       try {
         const lm = await loadPretrained(base, { backend, adapter: path });
@@ -220,7 +217,7 @@ describe.each(["llama", "gpt2", "phi3", "patterns"])("an adapter like %s", (name
         expect(error.message, said).toContain(path);
       }
       expect(backend.bytesInUse(), said).toBe(before);
-      await rm(path, { recursive: true });
+      await writeFile(join(path, target), bytes);
     }
     // Some changes are harmless: both outcomes occur.
     expect(loaded).toBeGreaterThan(0);
