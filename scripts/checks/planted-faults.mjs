@@ -51,12 +51,12 @@ const readList = () => JSON.parse(readFileSync(listPath, "utf8"));
 
 const draw = async (seed) => {
   const known = existsSync(listPath) ? readList() : undefined;
-  const rejected = known?.seed === seed ? known.rejected : [];
+  const { rejected, faults: accepted } = known?.seed === seed ? known : { rejected: [], faults: [] };
   const onRefused = (fault) => {
     rejected.push(fault);
     console.log(`${fault.id} ${fault.kind} in ${fault.file}: ${fault.reason}`);
   };
-  const options = { seed, count, least, rejected: [...rejected], refusal: compilerOf(root), onRefused };
+  const options = { seed, count, least, rejected: [...rejected], accepted, refusal: compilerOf(root), onRefused };
   const faults = await drawFaults(readSources(root), options);
   rejected.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   writeFileSync(listPath, `${JSON.stringify({ seed, faults, rejected }, undefined, 2)}\n`);

@@ -42,14 +42,18 @@ const typeScriptOf = (tree, config) => {
   };
 };
 
-/** The units of the lowest and the highest instruction set, which the build makes on this machine or another. */
-const unitsToCheck = async (compiler) => {
+/**
+ * Compilations to try: all of the lowest instruction set, to the end, since many warnings come from what the optimizer sees;
+ * and the highest, which has code of its own, without one.
+ */
+const compilationsOf = async (compiler) => {
   const sets = await compilableSets(compiler);
-  const ofSets = [sets[0], sets.at(-1)].flatMap((set) =>
-    unitsOfSet(set).map((unit) => ({ ...unit, flags: [...unit.flags, ...set.flags] })),
-  );
-  const common = ["dispatch", "parallel", "heap", "tables"].map((name) => ({ source: `native/${name}.cc`, flags: [] }));
-  return [...common, ...ofSets];
+  const unitsOf = (set) => unitsOfSet(set).map(({ source, flags }) => [...flags, ...set.flags, source]);
+  const common = ["dispatch", "parallel", "heap", "tables"].map((name) => [`native/${name}.cc`]);
+  return [
+    ...[...common, ...unitsOf(sets[0])].map((flags) => [...flags, "-c", "-o", "checked.o"]),
+    ...unitsOf(sets.at(-1)).map((flags) => [...flags, "-fsyntax-only"]),
+  ];
 };
 
 /** @returns {(file: string, text: string) => Promise<string | undefined>} */
@@ -60,8 +64,9 @@ const cppOf = (tree) => async (file, text) => {
   try {
     cpSync(join(tree, "native"), join(folder, "native"), { recursive: true });
     writeFileSync(join(folder, file), text);
-    for (const { source, flags } of await unitsToCheck(compiler)) {
-      const [program, ...args] = [...compiler, ...commonFlags, ...flags, "-fsyntax-only", source];
+    for (const flags of await compilationsOf(compiler)) {
+      // A warning is an error where the project is checked.
+      const [program, ...args] = [...compiler, ...commonFlags, "-Werror", ...flags];
       const { code, output } = await runToEnd(program, args, { cwd: folder });
       if (code !== 0) return `does not compile: ${/error: (.*)/.exec(output)?.[1] ?? output.slice(0, 200)}`;
     }

@@ -59,13 +59,15 @@ const pick = (random, rooms) => {
  * @param {number} options.count
  * @param {Readonly<Record<string, number>>} options.least the fewest of an area: the last draws are from it if need be
  * @param {import("./sources.mjs").Fault[]} options.rejected
+ * @param {import("./sources.mjs").Fault[]} [options.accepted] those of an earlier draw, which compile
  * @param {(file: string, text: string) => Promise<string | undefined>} options.refusal why a changed text does not compile
  * @param {(fault: import("./sources.mjs").Fault & { reason: string }) => void} options.onRefused
  * @returns {Promise<import("./sources.mjs").Fault[]>}
  */
-export const drawFaults = async (sources, { seed, count, least, rejected, refusal, onRefused }) => {
+export const drawFaults = async (sources, { seed, count, least, rejected, accepted = [], refusal, onRefused }) => {
   const byKind = roomsByKind(sources);
   const taken = new Set(rejected.map(keyOf));
+  const known = new Set(accepted.map(keyOf));
   const faults = [];
   const drawFrom = async (kind, area, slot) => {
     const rooms = [...byKind.get(kind).values()].filter((room) => area === undefined || room.area === area);
@@ -77,6 +79,7 @@ export const drawFaults = async (sources, { seed, count, least, rejected, refusa
       const fault = { id: `f${String(slot + 1).padStart(2, "0")}`, kind, file, ...snippetOf(sources, file, place) };
       if (taken.has(keyOf(fault))) continue;
       taken.add(keyOf(fault));
+      if (known.has(keyOf(fault))) return fault;
       const text = sources.get(file);
       const reason = await refusal(file, text.slice(0, place.start) + place.replacement + text.slice(place.end));
       if (reason === undefined) return fault;
