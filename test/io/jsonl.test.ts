@@ -1,8 +1,8 @@
-import { appendFile, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, open, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { filterJsonLines, openJsonLines, readJsonLines } from "#foretoken/io/jsonl.node.js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { filterJsonLines, openJsonLines, readJsonLines, readWholeLines } from "#foretoken/io/jsonl.node.js";
 
 let folder = "";
 let path = "";
@@ -46,6 +46,40 @@ describe("JSON lines", () => {
     await filterJsonLines(path, upTo(3));
     expect(await readFile(path, "utf8")).toBe(whole.split("\n").slice(0, 3).join("\n").concat("\n"));
     expect(await readdir(folder)).toEqual(["metrics.jsonl"]);
+  });
+
+  it.each([
+    ["one by one", readJsonLines],
+    ["many at a time", readWholeLines],
+  ] as const)("are read %s from a file that is closed before the reading ends", async (_, read) => {
+    await appendFile(path, '{"step":1}\n{"step":2}\n');
+    const other = await open(path);
+    await other.close();
+    const files = Object.getPrototypeOf(other) as typeof other;
+    const { read: readPiece } = files;
+    let closed = 0;
+    const seen = new Set<typeof other>();
+    const reading = vi.spyOn(files, "read").mockImplementation(function (this: typeof other, ...args: unknown[]) {
+      if (!seen.has(this)) {
+        const close = this.close;
+        this.close = async () => {
+          await close();
+          await new Promise(setImmediate);
+          closed++;
+        };
+      }
+      seen.add(this);
+      return Reflect.apply(readPiece, this, args);
+    });
+    try {
+      for await (const _piece of read(path));
+      expect(closed).toBe(1);
+      // Left in the middle.
+      for await (const _piece of read(path)) break;
+      expect(closed).toBe(2);
+    } finally {
+      reading.mockRestore();
+    }
   });
 
   it("of a missing file are none", async () => {
