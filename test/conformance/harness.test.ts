@@ -69,6 +69,15 @@ const withInputsOf = (bits: number, backend: Backend): Backend => {
 
 describe("the suite notices", () => {
   let backend: Backend;
+  /** A sample that a kernel which does nothing fails. */
+  const smallestChanging = async <K extends KernelName>(kernel: K): Promise<Sample<K> | undefined> => {
+    const given: readonly Sample<K>[] = samples[kernel];
+    for (const sample of given.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
+      const { fault } = await agreement({ ...backend, run: () => {} }, kernel, sample, "odd");
+      if (fault !== undefined) return sample;
+    }
+    return undefined;
+  };
   beforeAll(async () => {
     backend = await openReference();
   });
@@ -106,5 +115,14 @@ describe("the suite notices", () => {
     const messages = await failures(withInputsOf(6, exact), kernel, most(kernel));
     exact.close();
     expect(messages).toHaveLength(most(kernel));
+  });
+
+  test.for(kernelNames)("a %s with other bits for another number of threads", async (kernel) => {
+    const sample = await smallestChanging(kernel);
+    if (sample === undefined) return expect.fail("no sample");
+    const same = await agreement(backend, kernel, sample, "odd", "float32", [backend]);
+    expect(same).toEqual({ fault: undefined, sameBits: true });
+    const other = { ...backend, run: () => {} };
+    expect(await agreement(backend, kernel, sample, "odd", "float32", [other])).toEqual({ ...same, sameBits: false });
   });
 });

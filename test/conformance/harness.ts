@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
 import { asGiven, type HostArgs, roundedToBfloat16 } from "#foretoken/backend/implementations/reference/host-args.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -247,25 +246,18 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array
   return { wrong, worst };
 };
 
-/** A digest of all that a call leaves in its storages. */
-const digestOf = (contents: Contents): string => {
-  const hash = createHash("sha1");
-  for (const data of contents.values()) hash.update(bytesOf(data));
-  return hash.digest("base64");
-};
-
-/** Whether a backend's results are right, and what they are. */
+/** What a backend makes of a sample. */
 export interface Agreement {
-  /** The fault, or undefined. */
+  /** What is wrong with its results, or undefined. */
   readonly fault: string | undefined;
-  /** Digest of the results, as of `resultBits`. */
-  readonly bits: string;
+  /** Whether others leave the same bytes in all storages. */
+  readonly sameBits: boolean;
 }
 
 /**
  * Runs the sample on the backend, with activations of that type, and holds every element of every storage against the
  * reference in double, opened with the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows,
- * the guards around each buffer) untouched.
+ * the guards around each buffer) untouched. `others` then run the same call, and are held against the backend to the bit.
  */
 export const agreement = async <K extends KernelName>(
   backend: Backend,
@@ -273,11 +265,15 @@ export const agreement = async <K extends KernelName>(
   sample: Sample<K>,
   layout: Layout,
   activations: ActivationDType = "float32",
+  others: readonly Backend[] = [],
 ): Promise<Agreement> => {
   const planned = plan(kernel, sample, layout, "float32", activations);
   const results = await expected(kernel, sample, backend.capabilities.dtype, activations);
   const actual = await run(backend, kernel, sample, planned, activations);
-  const bits = digestOf(actual);
+  let sameBits = true;
+  for (const other of others)
+    for (const [name, data] of await run(other, kernel, sample, planned, activations))
+      sameBits &&= bytesOf(data).equals(bytesOf(actual.get(name) as HostArray));
   for (const { name, contents: given } of planned.roots) {
     const got = actual.get(name) as HostArray;
     const result = results.get(name);
@@ -287,17 +283,7 @@ export const agreement = async <K extends KernelName>(
     const fault =
       `${kernel} (${sample.name}; ${layout} offsets): ${wrong} of ${got.length} elements of ${name} are wrong; ` +
       `worst ${locate(planned, name, worst.index)}: expected ${worst.wanted} ± ${worst.limit}, got ${got[worst.index]}`;
-    return { fault, bits };
+    return { fault, sameBits };
   }
-  return { fault: undefined, bits };
+  return { fault: undefined, sameBits };
 };
-
-/** Digest of the bytes that a sample leaves in all of its storages, for comparing two backends to the bit. */
-export const resultBits = async <K extends KernelName>(
-  backend: Backend,
-  kernel: K,
-  sample: Sample<K>,
-  layout: Layout,
-  activations: ActivationDType = "float32",
-): Promise<string> =>
-  digestOf(await run(backend, kernel, sample, plan(kernel, sample, layout, "float32", activations), activations));
