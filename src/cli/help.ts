@@ -113,6 +113,37 @@ const byGroup = <Item>(items: readonly Item[], groupOf: (item: Item) => string):
   return groups;
 };
 
+/** A page with the flags that most people need, each with a few words. */
+export interface ShortHelp {
+  /** Flags by their heading. */
+  readonly groups: Readonly<Record<string, readonly Entry[]>>;
+  /** As of `notes`. */
+  readonly notes: string;
+}
+
+const shortPages = new WeakMap<Command, ShortHelp>();
+
+/** Makes `--help` of a command with many flags a short page; `--help-all` shows the whole one, with `text` under it. */
+export const addShortHelp = (command: Command, short: ShortHelp, text: string): void => {
+  shortPages.set(command, short);
+  command
+    .option("--help-all", "show all flags, by group")
+    .on("option:help-all", () => {
+      shortPages.delete(command);
+      command.help();
+    })
+    .addHelpText("after", () => notes(shortPages.get(command)?.notes ?? text)());
+};
+
+/** The groups of a short page. The last one gets the flag that leads to all. */
+const shortGroups = ({ groups }: ShortHelp, flags: number): readonly (readonly [string, readonly Entry[]])[] => {
+  const all: Entry = ["--help-all", `show all ${flags} flags, with their defaults and more examples`];
+  return Object.entries(groups).map(([heading, entries], i, { length }) => [
+    heading,
+    i === length - 1 ? [...entries, all] : entries,
+  ]);
+};
+
 /** A command's help page. Groups of flags have a line that says what they are for. */
 export const helpPage = (command: Command, helper: Help): string => {
   const width = helpColumns();
@@ -121,7 +152,15 @@ export const helpPage = (command: Command, helper: Help): string => {
     entries.length === 0
       ? []
       : ["", ...wrapText(heading, width).map((line) => bold(line)), ...entryLines(entries, width)];
-  const options = byGroup(helper.visibleOptions(command), ({ helpGroupHeading }) => helpGroupHeading ?? "Options:");
+  const options = helper.visibleOptions(command);
+  const short = shortPages.get(command);
+  const groups =
+    short === undefined
+      ? [...byGroup(options, ({ helpGroupHeading }) => helpGroupHeading ?? "Options:")].map(
+          ([heading, group]) =>
+            [heading, group.map((option): Entry => [option.flags, option.description + defaultOf(option)])] as const,
+        )
+      : shortGroups(short, options.length);
   return [
     ...wrapText(`${bold("Usage:")} ${helper.commandUsage(command)}`, width),
     "",
@@ -130,12 +169,7 @@ export const helpPage = (command: Command, helper: Help): string => {
       "Arguments:",
       helper.visibleArguments(command).map((one) => [one.name(), one.description]),
     ),
-    ...[...options].flatMap(([heading, group]) =>
-      section(
-        heading,
-        group.map((option) => [option.flags, option.description + defaultOf(option)]),
-      ),
-    ),
+    ...groups.flatMap(([heading, entries]) => section(heading, entries)),
     ...section(
       "Commands:",
       helper.visibleCommands(command).map((one) => [one.name(), one.summary()]),

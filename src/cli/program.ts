@@ -126,7 +126,7 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       const command = program.command(name).summary(summary).description(summary);
       if (name !== word) continue;
       current = command;
-      if (!words.includes("--help") && !words.includes("-h")) {
+      if (!["--help", "-h", "--help-all"].some((flag) => words.includes(flag))) {
         const refused = hasLauncher() ? (await import("./process/rank.ts")).refusedOnRanks(name) : undefined;
         if (refused !== undefined) throw refused;
         await prepareVerb(verb);

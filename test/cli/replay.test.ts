@@ -85,7 +85,7 @@ describe("foretoken replay", () => {
 
 describe("foretoken train --on-nonfinite", () => {
   it("has the choices in its help, and refuses others", async () => {
-    const { stdout } = await cli(["train", "--help"], place);
+    const { stdout } = await cli(["train", "--help-all"], place);
     expect(stdout).toMatch(/--on-nonfinite <stop\|skip\|rollback>/u);
     const { status, stderr } = await cli(["train", ...tiny, "--out", "no", "--on-nonfinite", "skipp"], place);
     expect([status, stderr]).toEqual([

@@ -14,7 +14,7 @@ let place: Awaited<ReturnType<typeof workplace>>;
 let help = "";
 beforeAll(async () => {
   place = await workplace();
-  help = (await cli(["train", "--help"], place)).stdout;
+  help = (await cli(["train", "--help-all"], place)).stdout;
 });
 afterAll(() => place.remove());
 

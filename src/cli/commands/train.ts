@@ -12,7 +12,7 @@ import type { RunContext } from "../display/texts/run-text.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import { checkArguments } from "../flags/flags.ts";
 import { inFlags } from "../flags/option-names.ts";
-import { notes } from "../help.ts";
+import { addShortHelp } from "../help.ts";
 import { exitStatus } from "../process/exit-status.ts";
 import { host } from "../process/host.ts";
 import { type EndingSignal, onInterrupt } from "../process/interrupt.ts";
@@ -20,7 +20,7 @@ import { type OutputEnd, onOutputEnd, suggestAfterFailure, writeNotice } from ".
 import { isFollower } from "../process/rank.ts";
 import { canRedraw } from "../process/terminal.ts";
 import { addTrainFlags, type TrainFlags } from "../train/flags.ts";
-import { examples } from "../train/help.ts";
+import { examples, shortHelp } from "../train/help.ts";
 import { runOptions } from "../train/options.ts";
 import { openTrainStudio, type TrainStudio } from "../train/studio.ts";
 
@@ -148,11 +148,9 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
 /** `foretoken train`. */
 export const declareTrain = (command: Command): void => {
   const configFlags = addTrainFlags(command.usage("[flags]"));
-  command
-    .addHelpText("after", notes(examples))
-    .allowExcessArguments()
-    .action(async (flags: TrainFlags) => {
-      checkArguments(command);
-      await runTrain(await runOptions(command, flags, configFlags), flags);
-    });
+  addShortHelp(command, shortHelp, examples);
+  command.allowExcessArguments().action(async (flags: TrainFlags) => {
+    checkArguments(command);
+    await runTrain(await runOptions(command, flags, configFlags), flags);
+  });
 };

@@ -1,6 +1,10 @@
 /** The help of `foretoken train`. */
-import { defaultPreset, type PresetName, presets } from "../../config/presets.ts";
+
+import { backendChoices } from "../../backend/select.node.ts";
+import { defaultPreset, type PresetName, presetNames, presets } from "../../config/presets.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
 import { formatCount } from "../display/texts/format.ts";
+import type { ShortHelp } from "../help.ts";
 
 const stepsOf = (preset: PresetName): string => formatCount(presets[preset].train.steps);
 
@@ -28,3 +32,43 @@ row as fit into the context; --rows one: one document in a row.
 
 A preset's fields, or those that follow from a text of your own, are changed first by --config, then by flags.
 Ctrl-C saves and says how to go on; a second Ctrl-C quits at once, and what was saved before stays whole.`;
+
+/** The page of `--help`: at most 40 lines of 80 columns. */
+export const shortHelp: ShortHelp = {
+  groups: {
+    "Run: its text, its plan and its folder": [
+      ["--data <text>", "a file, a folder, .jsonl documents or a corpus's name"],
+      ["--val-data <text>", "a text to validate on (default: the end of --data)"],
+      ["--preset <name>", alternatives(presetNames)],
+      ["--out <folder>", "the run's folder (default: a new one in runs/)"],
+      ["--resume <folder>", "go on with this run; with --steps: train it longer"],
+      ["--init-from <model>", "begin with the weights of a run or of another model"],
+    ],
+    "Model: its size (default: by the text, or of the preset)": [
+      ["--tokenizer <kind>", "char or bpe; hugging-face with --init-from"],
+      ["--model.nLayer <n>", "transformer blocks"],
+      ["--model.nHead <n>", "attention heads in each block"],
+      ["--model.nEmbd <n>", "channels of the residual stream"],
+      ["--model.contextLength <n>", "tokens that a prediction can see"],
+    ],
+    "Training: how long and how fast it learns": [
+      ["--steps <n>", "optimizer updates"],
+      ["--batch-size <n>", "windows of text in a step"],
+      ["--learning-rate <x>", "the highest, after a warm-up"],
+      ["--patience <n>", "stop after so many evaluations without a better loss"],
+      ["--seed <n>", "decides weights, batches and samples (default: 1)"],
+    ],
+    "Running: where it computes, and how it tells its results": [
+      ["--backend <name>", `${alternatives(backendChoices)} (default: auto)`],
+      ["--threads <n>", "threads to compute with (default: all cores)"],
+      ["--dtype <type>", "auto, float32 or bfloat16 (default: auto)"],
+      ["--studio", "open a page with the run's curves"],
+      ["--json", "write events as JSON, one on a line"],
+    ],
+  },
+  notes: `
+Examples:
+  $ npx foretoken train --data notes.txt --out runs/notes   on your text
+  $ npx foretoken train --resume runs/notes                 after Ctrl-C
+  $ npx foretoken train --model.nLayer 6 --steps 2000       another size`,
+};

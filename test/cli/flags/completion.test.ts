@@ -68,7 +68,7 @@ describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
     const verbs = bashOffers(["foretoken", ""]);
     for (const [, verb] of help.matchAll(/^ {2}(\w+)(?: \[options\])? .*\S {2,}\w/gmu)) expect(verbs).toContain(verb);
     expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info"]));
-    const flags = (await cli(["train", "--help"], { cwd })).stdout.matchAll(/^ {2}(?:-\w, )?(--[\w.-]+)/gmu);
+    const flags = (await cli(["train", "--help-all"], { cwd })).stdout.matchAll(/^ {2}(?:-\w, )?(--[\w.-]+)/gmu);
     const named = [...flags].map(([, flag]) => flag);
     expect(named.length).toBeGreaterThan(30);
     expect([...bashOffers(["foretoken", "train", "-"])].sort()).toEqual([...new Set(named)].sort());

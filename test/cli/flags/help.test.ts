@@ -10,8 +10,14 @@ let cwd: string;
 let remove: () => Promise<void>;
 let verbs: readonly string[];
 
-const help = async (args: readonly string[], width: number): Promise<string> =>
-  (await cli([...args, "--help"], { cwd, env: { COLUMNS: String(width) } })).stdout;
+const help = async (args: readonly string[], width: number, flag = "--help"): Promise<string> =>
+  (await cli([...args, flag], { cwd, env: { COLUMNS: String(width) } })).stdout;
+
+/** Pages with all flags of each command, and of the program. */
+const whole = (): readonly (readonly [args: readonly string[], flag: string])[] => [
+  [[], "--help"],
+  ...verbs.map((verb) => [[verb], verb === "train" ? "--help-all" : "--help"] as const),
+];
 
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
@@ -31,8 +37,8 @@ const wordsOf = (page: string): readonly string[] => page.split(/\s+/u).filter((
 
 describe.each([80, 60, 44])("at %i columns", (width) => {
   test("no help page has a line that is wider, or a broken word", async () => {
-    for (const args of [[], ...verbs.map((verb) => [verb])]) {
-      const [page, wide] = await Promise.all([help(args, width), help(args, 100)]);
+    for (const [args, flag] of [...whole(), [["train"], "--help"] as const]) {
+      const [page, wide] = await Promise.all([help(args, width, flag), help(args, 100, flag)]);
       for (const line of page.split("\n")) expect(columns(line), line).toBeLessThanOrEqual(width);
       const known = new Set(wordsOf(wide));
       for (const word of wordsOf(page)) {
@@ -58,8 +64,8 @@ const groupsOf = (page: string): ReadonlyMap<string, readonly string[]> => {
 };
 
 test("every group of flags says what it is for, and every flag with a value what its default is", async () => {
-  for (const args of [[], ...verbs.map((verb) => [verb])]) {
-    const groups = groupsOf(await help(args, 100));
+  for (const [args, flag] of whole()) {
+    const groups = groupsOf(await help(args, 100, flag));
     expect(groups.size).toBeGreaterThan(0);
     for (const [heading, entries] of groups) {
       expect(heading, args.join(" ")).toMatch(/^[A-Z][\w ]+: [a-z].{8,}$/u);
@@ -72,7 +78,7 @@ test("every group of flags says what it is for, and every flag with a value what
 });
 
 test("a default of a field is that of the preset, with the others beside it", async () => {
-  const page = await help(["train"], 100);
+  const page = await help(["train"], 100, "--help-all");
   const flags = [...groupsOf(page).values()].flat();
   const entry = (flag: string): string => flags.find((one) => one.startsWith(`${flag} `)) ?? "";
   expect(entry("--model.norm.eps")).toMatch(/\(default: 1e-6; 1e-5 with [a-z0-9 ,-]+\)/u);
@@ -80,6 +86,35 @@ test("a default of a field is that of the preset, with the others beside it", as
   expect(entry("--on-nonfinite")).toContain("(default: stop)");
   expect(entry("--model.position.kind")).toMatch(/\(default: rope; learned with [a-z0-9 ,]+\)/u);
   expect(entry("--steps")).toMatch(/\(default: by the size of --data, else [\d]+; [\d]+ with book/u);
+});
+
+describe("the short page of train", () => {
+  test.each([80, 90, 100])("fits on a screen of 40 rows and %i columns", async (width) => {
+    const lines = (await help(["train"], width)).trimEnd().split("\n");
+    expect(lines.length).toBeLessThanOrEqual(40);
+    for (const line of lines) expect(columns(line), line).toBeLessThanOrEqual(width);
+  });
+
+  test("has flags that there are, by group, and leads to all of them", async () => {
+    const [short, all] = await Promise.all([help(["train"], 100), help(["train"], 100, "--help-all")]);
+    const flagsOf = (page: string): string[] =>
+      [...groupsOf(page).values()].flat().flatMap((entry) => /(?<=^(?:-\w, )?)--[\w.-]+/u.exec(entry)?.[0] ?? []);
+    const known = flagsOf(all);
+    expect(known).toEqual(expect.arrayContaining(flagsOf(short)));
+    expect(flagsOf(short).length).toBeGreaterThan(18);
+    expect(short).toContain(`--help-all        show all ${known.length} flags`);
+    for (const heading of groupsOf(short).keys()) expect(heading).toMatch(/^[A-Z][\w ]+: [a-z].{8,}$/u);
+    // Other commands have one page.
+    expect(await cli(["runs", "--help-all"], { cwd })).toMatchObject({ status: 2, stdout: "" });
+  });
+
+  test("is asked for in any place of a command line", async () => {
+    const page = await help(["train"], 80);
+    const args = ["train", "--steps", "5", "--help-all"];
+    expect(await help(["train", "--steps", "5"], 80)).toBe(page);
+    expect(await cli(["help", "train"], { cwd, env: { COLUMNS: "80" } })).toMatchObject({ status: 0, stdout: page });
+    expect((await cli(args, { cwd, env: { COLUMNS: "80" } })).stdout).toBe(await help(["train"], 80, "--help-all"));
+  });
 });
 
 describe("the layout of a page", () => {

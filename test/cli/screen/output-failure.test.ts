@@ -24,7 +24,17 @@ const training = `train ${tiny.join(" ")}`;
 const lesson = "lesson pairs --data text.txt --backend reference";
 
 const commands = [
-  ...["--help", "--version", "train --help", "info", "info --json", "runs .", "runs . --json", "completion bash"],
+  ...[
+    "--help",
+    "--version",
+    "train --help",
+    "train --help-all",
+    "info",
+    "info --json",
+    "runs .",
+    "runs . --json",
+    "completion bash",
+  ],
   ...[`generate run ${backend}`, `generate run --json ${backend}`, `evaluate run ${backend}`],
   ...[`evaluate run --json ${backend}`, lesson, `${lesson} --json`],
 ];
@@ -71,9 +81,9 @@ const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "
 
 // A file at its limit takes the beginning of a write, and nothing after that.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
-  const whole = await cli(["train", "--help"], { cwd });
+  const whole = await cli(["train", "--help-all"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);
-  const outcome = await shell("ulimit -f 1; foretoken train --help > short.txt", cwd);
+  const outcome = await shell("ulimit -f 1; foretoken train --help-all > short.txt", cwd);
   expect(outcome).toMatchObject({
     status: 2,
     stderr: expect.stringMatching(/^[^\n]*standard output[^\n]*EFBIG[^\n]*\n$/u),

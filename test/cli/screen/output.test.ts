@@ -275,7 +275,9 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
 
 test("--help and --version answer on every level, with examples", async () => {
   const helps = await Promise.all([
-    ...[["--help"], ["help"], [], ["help", "train"], ["train", "--help"]].map((args) => cli(args, { cwd })),
+    ...[["--help"], ["help"], [], ["help", "train"], ["train", "--help"], ["train", "--help-all"]].map((args) =>
+      cli(args, { cwd }),
+    ),
     ...["generate", "evaluate", "runs", "completion", "info"].map((verb) => cli([verb, "--help"], { cwd })),
   ]);
   for (const help of helps) {
@@ -285,7 +287,7 @@ test("--help and --version answer on every level, with examples", async () => {
   }
   expect(helps[3]?.stdout).toBe(helps[4]?.stdout);
   for (const flag of ["--model.nLayer", "--model.dropout", "--train.warmupSteps", "--learning-rate", "--stop-at"]) {
-    expect(helps[4]?.stdout).toContain(flag);
+    expect(helps[5]?.stdout).toContain(flag);
   }
   const versions = await Promise.all([["--version"], ["-V"], ["version"]].map((args) => cli(args, { cwd })));
   for (const { status, stdout } of versions) {
