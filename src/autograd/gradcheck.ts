@@ -53,6 +53,27 @@ export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string
  */
 const safety = 32;
 
+/** @throws ShapeError if `backend` does not compute in float64 or an input's data does not fill its shape. */
+const checkInputs = (backend: Backend, inputs: Readonly<Record<string, CheckedInput>>): void => {
+  if (!backend.capabilities.real.includes("float64")) {
+    throw new ShapeError({
+      where: "checkGradients",
+      must: "the backend must compute in float64",
+      got: backend.capabilities.real.join(", "),
+      hint: 'openReference({ real: "float64" })',
+    });
+  }
+  for (const [name, { shape, data }] of Object.entries(inputs)) {
+    if (data.length !== sizeOf(shape)) {
+      throw new ShapeError({
+        where: "checkGradients",
+        must: `${name} must hold ${sizeOf(shape)} elements`,
+        got: `${data.length}`,
+      });
+    }
+  }
+};
+
 /**
  * Compares the gradient of f(inputs) = Σ cotangent · run(inputs) from the tape with finite differences, for every
  * element of every input. The differences are of fourth order, (4·D(h) − D(2h)) / 3 with D(h) the central difference,
@@ -74,23 +95,7 @@ export const checkGradients = async (
   cotangent: (i: number) => number,
   along?: (input: string, i: number) => number,
 ): Promise<GradientCheck> => {
-  if (!backend.capabilities.real.includes("float64")) {
-    throw new ShapeError({
-      where: "checkGradients",
-      must: "the backend must compute in float64",
-      got: backend.capabilities.real.join(", "),
-      hint: 'openReference({ real: "float64" })',
-    });
-  }
-  for (const [name, { shape, data }] of Object.entries(inputs)) {
-    if (data.length !== sizeOf(shape)) {
-      throw new ShapeError({
-        where: "checkGradients",
-        must: `${name} must hold ${sizeOf(shape)} elements`,
-        got: `${data.length}`,
-      });
-    }
-  }
+  checkInputs(backend, inputs);
   const upload = ({ memory }: Context): Record<string, Tensor> =>
     Object.fromEntries(Object.entries(inputs).map(([name, { shape, data }]) => [name, memory.upload(data, shape)]));
 

@@ -67,6 +67,19 @@ const checkGradient = (where: string, must: string, gradient: Tensor, tensor: Te
   throw new ShapeError({ where, must, got: `${formatShape(gradient.shape)} for ${formatShape(tensor.shape)}` });
 };
 
+const copyAll = (backend: Backend, x: Tensor, y: Tensor): void => {
+  const n = sizeOf(x.shape);
+  backend.run("copyRows", { x, y, rows: 1, width: n, xStride: n, yStride: n });
+};
+
+/** A sum in memory of its own, since `existing` is shared with another tensor's gradient: it is released. */
+const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Tensor): Tensor => {
+  const sum = memory.allocate(existing.shape, existing.storage.dtype);
+  backend.run("add", { a: existing, b: gradient, y: sum, n: sizeOf(existing.shape) });
+  memory.release(existing);
+  return sum;
+};
+
 /** An empty tape over `backend`, with gradients of activations in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
@@ -89,15 +102,11 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
     }
     const n = sizeOf(tensor.shape);
     if (leaves.get(tensor)?.delete(tensor)) {
-      backend.run("copyRows", { x: gradient, y: existing, rows: 1, width: n, xStride: n, yStride: n });
+      copyAll(backend, gradient, existing);
     } else if (leaves.has(tensor) || memory.exclusive(existing)) {
       backend.run("add", { a: existing, b: gradient, y: existing, n });
     } else {
-      // `existing` is shared with another tensor's gradient: the sum needs its own memory.
-      const sum = memory.allocate(existing.shape, existing.storage.dtype);
-      backend.run("add", { a: existing, b: gradient, y: sum, n });
-      memory.release(existing);
-      gradients.set(tensor, sum);
+      gradients.set(tensor, sumOf(backend, memory, existing, gradient));
     }
     memory.release(gradient);
   };
@@ -114,8 +123,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
     const fresh = memory.allocate(tensor.shape, tensor.storage.dtype);
     gradients.set(tensor, fresh);
     if (existing === undefined) return { gradient: fresh, add: 0 };
-    const n = sizeOf(tensor.shape);
-    backend.run("copyRows", { x: existing, y: fresh, rows: 1, width: n, xStride: n, yStride: n });
+    copyAll(backend, existing, fresh);
     memory.release(existing);
     return { gradient: fresh, add: 1 };
   };

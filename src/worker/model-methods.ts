@@ -37,55 +37,85 @@ export interface ScoreRequest {
   readonly options: Omit<ScoreOptions, "signal">;
 }
 
+/** What is told while a model is loaded. */
+interface LoadingHooks {
+  readonly onNotice: (line: string) => Promise<void>;
+  readonly onProgress: (bytes: number, all: number) => void;
+  readonly onOpened: (facts: Pick<LanguageModel, "tokenizer">) => void;
+}
+
+/** The models of a thread, by their keys. */
+const modelShelf = () => {
+  const models = new Map<number, LanguageModel>();
+  /** Heads that are switched off in a model. */
+  const headsOff = new Map<number, readonly HeadPlace[]>();
+  let loaded = 0;
+  const wholeModelOf = (method: string, key: number): LanguageModel => {
+    const lm = models.get(key);
+    if (lm === undefined) throw closedError(method);
+    return lm;
+  };
+  return {
+    /** Returns the model's key. */
+    add(lm: LanguageModel): number {
+      const key = ++loaded;
+      models.set(key, lm);
+      return key;
+    },
+    /** @throws ConfigError for a model that is closed. */
+    wholeModelOf,
+    /** With the adapter that is in use now, and without the heads that are off now. */
+    modelOf(method: string, key: number): LanguageModel {
+      const lm = wholeModelOf(method, key);
+      const off = headsOff.get(key);
+      return off === undefined ? lm : withoutHeads(lm, off);
+    },
+    switchOff(key: number, heads: readonly HeadPlace[]): void {
+      // Checked before anything changes.
+      withoutHeads(wholeModelOf("withoutHeads", key), heads);
+      if (heads.length === 0) headsOff.delete(key);
+      else headsOff.set(key, heads);
+    },
+    async close(key: number): Promise<void> {
+      const lm = models.get(key);
+      models.delete(key);
+      headsOff.delete(key);
+      await lm?.close();
+    },
+  };
+};
+
+/** Tells the calling thread how far a model is loaded. */
+const tellLoading = (ask: CallContext["ask"]): LoadingHooks => {
+  let told = performance.now();
+  return {
+    onNotice: (line) => ask("onNotice", line),
+    onProgress(bytes, all) {
+      if (performance.now() - told < progressEvery) return;
+      told = performance.now();
+      void ask("onProgress", bytes, all).catch(() => {});
+    },
+    // The calling thread makes its tokenizer while this one reads the weights.
+    onOpened({ tokenizer }) {
+      if (tokenizer.kind !== "none") void ask("onTokenizer", tokenizer.toJSON()).catch(() => {});
+    },
+  };
+};
+
 /**
  * The methods of a thread with models.
  * @param loadModel loads a model.
  * @param loadEvaluate called for the first evaluation.
  */
 export const modelMethods = <Request>(
-  loadModel: (
-    request: Request,
-    hooks: {
-      readonly onNotice: (line: string) => Promise<void>;
-      readonly onProgress: (bytes: number, all: number) => void;
-      readonly onOpened: (facts: Pick<LanguageModel, "tokenizer">) => void;
-    },
-  ) => Promise<LanguageModel>,
+  loadModel: (request: Request, hooks: LoadingHooks) => Promise<LanguageModel>,
   loadEvaluate: () => Promise<typeof evaluateCorpus>,
 ) => {
-  const models = new Map<number, LanguageModel>();
-  /** Heads that are switched off in a model. */
-  const headsOff = new Map<number, readonly HeadPlace[]>();
-  let loaded = 0;
-
-  const wholeModelOf = (method: string, key: number): LanguageModel => {
-    const lm = models.get(key);
-    if (lm === undefined) throw closedError(method);
-    return lm;
-  };
-
-  /** With the adapter that is in use now, and without the heads that are off now. */
-  const modelOf = (method: string, key: number): LanguageModel => {
-    const lm = wholeModelOf(method, key);
-    const off = headsOff.get(key);
-    return off === undefined ? lm : withoutHeads(lm, off);
-  };
-
+  const { add, wholeModelOf, modelOf, switchOff, close } = modelShelf();
   return {
     async *load(request: Request, { ask }: CallContext): AsyncGenerator<LoadedModel, void> {
-      let told = performance.now();
-      const onProgress = (bytes: number, all: number): void => {
-        if (performance.now() - told < progressEvery) return;
-        told = performance.now();
-        void ask("onProgress", bytes, all).catch(() => {});
-      };
-      // The calling thread makes its tokenizer while this one reads the weights.
-      const onOpened = ({ tokenizer }: Pick<LanguageModel, "tokenizer">): void => {
-        if (tokenizer.kind !== "none") void ask("onTokenizer", tokenizer.toJSON()).catch(() => {});
-      };
-      const lm = await loadModel(request, { onNotice: (line) => ask("onNotice", line), onProgress, onOpened });
-      const key = ++loaded;
-      models.set(key, lm);
+      const lm = await loadModel(request, tellLoading(ask));
+      const key = add(lm);
       const { config, layout, backend, vocabSize } = lm.model;
       const { name, capabilities } = backend;
       const { endTokens, chatTemplate, adapters, adapter } = lm;
@@ -158,18 +188,12 @@ export const modelMethods = <Request>(
       readonly key: number;
       readonly heads: readonly HeadPlace[];
     }): AsyncGenerator<never, void> {
-      // Checked before anything changes.
-      withoutHeads(wholeModelOf("withoutHeads", key), heads);
-      if (heads.length === 0) headsOff.delete(key);
-      else headsOff.set(key, heads);
+      switchOff(key, heads);
     },
 
     // biome-ignore lint/correctness/useYield: a call that yields nothing
     async *close({ key }: { readonly key: number }): AsyncGenerator<never, void> {
-      const lm = models.get(key);
-      models.delete(key);
-      headsOff.delete(key);
-      await lm?.close();
+      await close(key);
     },
   };
 };

@@ -40,6 +40,67 @@ interface Call {
 }
 
 /**
+ * Tells who waits for the other thread: a call whose callback is running waits for this thread, not for that one.
+ * @param waiting as of `createCaller`.
+ */
+const waitTeller = (calls: ReadonlyMap<number, Call>, waiting: (somebody: boolean) => void) => {
+  let isAwaited = false;
+  let isLeft = false;
+  const tellWaiting = (): void => {
+    const now = !isLeft && [...calls.values()].some(({ waits, answering }) => waits && answering === 0);
+    if (now !== isAwaited) waiting(now);
+    isAwaited = now;
+  };
+  const leave = (): void => {
+    isLeft = true;
+    tellWaiting();
+  };
+  return { tellWaiting, leave };
+};
+
+/** Waits for the call's next reply. @throws what the call has failed with on this side. */
+const nextReply = async (state: Call, tellWaiting: () => void): Promise<Reply> => {
+  state.waits = true;
+  tellWaiting();
+  try {
+    while (state.replies.length === 0 && state.failure === undefined) {
+      await new Promise<void>((resolve) => {
+        state.wake = resolve;
+      });
+    }
+  } finally {
+    state.waits = false;
+    tellWaiting();
+  }
+  if (state.failure !== undefined) throw state.failure.error;
+  return state.replies.shift() as Reply;
+};
+
+/** Runs a callback that the other thread waits for; returns the answer to it. */
+const answerOf = async (
+  state: Call,
+  { call, name, args, asked }: WorkerMessage & { type: "callback" },
+  tellWaiting: () => void,
+): Promise<CallerMessage> => {
+  const run = async (): Promise<void> => {
+    await state.callbacks[name]?.(...(args as never[]));
+  };
+  state.answering++;
+  tellWaiting();
+  const error = await run().then(
+    () => null,
+    (thrown: unknown) => {
+      // The other thread throws it where the callback was called: the end of the call shows the result.
+      state.thrown.set(asked, thrown);
+      return messageOfError(thrown);
+    },
+  );
+  state.answering--;
+  tellWaiting();
+  return { type: "answer", call, asked, error };
+};
+
+/**
  * @param post sends to the other thread.
  * @param waiting is called when somebody begins to wait for the other thread, and when nobody does any more.
  */
@@ -49,54 +110,9 @@ export const createCaller = (
 ): Caller => {
   const calls = new Map<number, Call>();
   let called = 0;
-  let isAwaited = false;
-  let isLeft = false;
   /** Why the other thread is gone. */
   let gone: Error | undefined;
-
-  /** A call whose callback is running waits for this thread, not for the other one. */
-  const tellWaiting = (): void => {
-    const now = !isLeft && [...calls.values()].some(({ waits, answering }) => waits && answering === 0);
-    if (now !== isAwaited) waiting(now);
-    isAwaited = now;
-  };
-
-  const reply = async (state: Call): Promise<Reply> => {
-    state.waits = true;
-    tellWaiting();
-    try {
-      while (state.replies.length === 0 && state.failure === undefined) {
-        await new Promise<void>((resolve) => {
-          state.wake = resolve;
-        });
-      }
-    } finally {
-      state.waits = false;
-      tellWaiting();
-    }
-    if (state.failure !== undefined) throw state.failure.error;
-    return state.replies.shift() as Reply;
-  };
-
-  const runCallback = async (state: Call, message: WorkerMessage & { type: "callback" }): Promise<void> => {
-    const { call, name, args, asked } = message;
-    const run = async (): Promise<void> => {
-      await state.callbacks[name]?.(...(args as never[]));
-    };
-    state.answering++;
-    tellWaiting();
-    const error = await run().then(
-      () => null,
-      (thrown: unknown) => {
-        // The other thread throws it where the callback was called: the end of the call shows the result.
-        state.thrown.set(asked, thrown);
-        return messageOfError(thrown);
-      },
-    );
-    state.answering--;
-    tellWaiting();
-    post({ type: "answer", call, asked, error });
-  };
+  const { tellWaiting, leave } = waitTeller(calls, waiting);
 
   return {
     async *call(method, args, { signal, callbacks = {} } = {}) {
@@ -116,7 +132,7 @@ export const createCaller = (
         open = true;
         signal?.addEventListener("abort", abort);
         for (;;) {
-          const message = await reply(state);
+          const message = await nextReply(state, tellWaiting);
           if (message.type === "event") {
             yield message.value;
             // The second event is asked for when the first was taken: leaving the loop at once has begun nothing else.
@@ -137,7 +153,7 @@ export const createCaller = (
         if (open && calls.has(call)) {
           post({ type: "return", call });
           while (open) {
-            const { type } = await reply(state);
+            const { type } = await nextReply(state, tellWaiting);
             open = type === "event";
           }
         }
@@ -147,16 +163,13 @@ export const createCaller = (
     take(message) {
       const state = calls.get(message.call);
       if (state === undefined) return;
-      if (message.type === "callback") void runCallback(state, message);
+      if (message.type === "callback") void answerOf(state, message, tellWaiting).then(post);
       else {
         state.replies.push(message);
         state.wake();
       }
     },
-    leave() {
-      isLeft = true;
-      tellWaiting();
-    },
+    leave,
     fail(error) {
       gone ??= error;
       for (const [call, state] of calls) {

@@ -70,6 +70,44 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
   };
 };
 
+/** What is known of this studio's runs, by their names, besides their folders. */
+const createLedger = () => {
+  const failures = new Map<string, string>();
+  /** Stopped before they could note an end: their notes are those of a run that was killed. */
+  const stopped = new Set<string>();
+  /** As they were when they began. */
+  const begun = new Map<string, ListedRun>();
+  return {
+    failures,
+    stopped,
+    noteStart(name: string, start: StartEvent | undefined): void {
+      if (start !== undefined && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
+    },
+    /** A run has begun. Only then: a refusal must not hide where an earlier one was saved. */
+    forgetEnds(name: string): void {
+      failures.delete(name);
+      stopped.delete(name);
+    },
+    /** Runs that are under way or have failed. */
+    begun: (underWay: string | undefined): readonly ListedRun[] =>
+      [...begun.values()].filter(({ name }) => underWay === name || failures.has(name)),
+  };
+};
+
+const underWayError = (name: string): HttpError => {
+  const must = "one run at a time can be computed";
+  const hint = "again when it has ended or is stopped";
+  return new HttpError(409, `studio: ${must}; got ${JSON.stringify(name)} under way; try ${hint}`);
+};
+
+const resolvable = () => {
+  let done = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    done = resolve;
+  });
+  return { ended, done };
+};
+
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === "AbortError";
 
 /**
@@ -81,24 +119,13 @@ export const createJobs = (
   onChange: () => void,
   onFailure: (name: string, line: string) => void = () => {},
 ): Jobs => {
-  const failures = new Map<string, string>();
-  /** Stopped before they could note an end: their notes are those of a run that was killed. */
-  const stopped = new Set<string>();
-  /** Of this studio, by their names: as they were when they began. */
-  const begun = new Map<string, ListedRun>();
+  const { failures, stopped, noteStart, forgetEnds, begun } = createLedger();
   let job: Job | undefined;
   let isClosed = false;
 
   const checkFree = (): void => {
     if (isClosed) throw new HttpError(409, "studio: nothing can be begun while it closes");
-    if (job === undefined) return;
-    const must = "one run at a time can be computed";
-    const hint = "again when it has ended or is stopped";
-    throw new HttpError(409, `studio: ${must}; got ${JSON.stringify(job.name)} under way; try ${hint}`);
-  };
-
-  const note = (name: string, start: StartEvent): void => {
-    if (start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
+    if (job !== undefined) throw underWayError(job.name);
   };
 
   /** Takes the events after the first one. The worker is at most one ahead: it stands still while a text is written. */
@@ -142,20 +169,15 @@ export const createJobs = (
         throw new HttpError(409, "studio: the run was stopped before it began");
       });
       own.hasBegun = true;
-      // Only now: a refusal must not hide where the run was saved.
-      failures.delete(name);
-      stopped.delete(name);
-      if (start?.type === "start") note(name, start);
+      forgetEnds(name);
+      noteStart(name, start?.type === "start" ? start : undefined);
       onChange();
       return [...notices];
     },
     adopt(name, start, stop) {
       checkFree();
-      note(name, start);
-      let done = (): void => {};
-      const ended = new Promise<void>((resolve) => {
-        done = resolve;
-      });
+      noteStart(name, start);
+      const { ended, done } = resolvable();
       const mine: Job = { name, stop, ended, hasBegun: true };
       job = mine;
       onChange();
@@ -178,7 +200,7 @@ export const createJobs = (
     isPaused: (name) => job?.name === name && turns.isTaken(),
     failureOf: (name) => failures.get(name) ?? null,
     wasStopped: (name) => stopped.has(name),
-    begun: () => [...begun.values()].filter(({ name }) => job?.name === name || failures.has(name)),
+    begun: () => begun(job?.name),
     async close() {
       isClosed = true;
       const last = job;

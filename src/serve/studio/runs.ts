@@ -75,10 +75,9 @@ const noRun = (name: string): HttpError =>
     `${JSON.stringify(name)}: must name a run of the folder; got none of that name; try the list of runs`,
   );
 
-/** @param folder the folder of runs; one that is missing has none. */
-export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
+/** Looks at the folder of runs: who asks while a look is under way shares the one after it. */
+const sharedLook = (folder: string, own: OwnRuns) => {
   const known: KnownRuns = new Map();
-  /** The look that is under way, and the one after it: all who ask meanwhile share that. */
   let looking: Promise<readonly ListedRun[]> | undefined;
   let following: Promise<readonly ListedRun[]> | undefined;
   let skipped: RunListAnswer["skipped"] = [];
@@ -99,24 +98,25 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
     });
     return looking;
   };
-  /** Never from before the call: a run that was just started is among them. */
-  const runs = (): Promise<readonly ListedRun[]> => {
-    if (looking === undefined) return begin();
-    following ??= looking
-      .catch(() => undefined)
-      .then(() => {
-        following = undefined;
-        return begin();
-      });
-    return following;
+  return {
+    /** Never from before the call: a run that was just started is among them. */
+    runs(): Promise<readonly ListedRun[]> {
+      if (looking === undefined) return begin();
+      following ??= looking
+        .catch(() => undefined)
+        .then(() => {
+          following = undefined;
+          return begin();
+        });
+      return following;
+    },
+    /** Folders that the last look has skipped. */
+    skipped: () => skipped,
   };
+};
 
-  const list = async (): Promise<RunListAnswer> => {
-    const found = await runs();
-    return { runs: await Promise.all(found.map((run) => summaryOf(run, own))), skipped };
-  };
-
-  // One loop looks for all who wait for a change, and only while somebody waits.
+/** Waits for changes of the list: one loop looks for all who wait, and only while somebody waits. */
+const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" | "touch"> => {
   let version: ListVersion | undefined;
   let waiting = 0;
   let wake: AbortController | undefined;
@@ -173,13 +173,6 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
     });
 
   return {
-    folder,
-    list,
-    async find(name) {
-      const found = (await runs()).find((run) => run.name === name);
-      if (found === undefined) throw noRun(name);
-      return { path: found.path, summary: await summaryOf(found, own) };
-    },
     async change(seen, signal) {
       if (seen === undefined && !signal.aborted) return refresh();
       waiting++;
@@ -199,5 +192,24 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
       // At once, but not more often than the shortest time allows: the loop counts from the last look.
       if (performance.now() - lastLook > lookMs) wake?.abort();
     },
+  };
+};
+
+/** @param folder the folder of runs; one that is missing has none. */
+export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
+  const { runs, skipped } = sharedLook(folder, own);
+  const list = async (): Promise<RunListAnswer> => {
+    const found = await runs();
+    return { runs: await Promise.all(found.map((run) => summaryOf(run, own))), skipped: skipped() };
+  };
+  return {
+    folder,
+    list,
+    async find(name) {
+      const found = (await runs()).find((run) => run.name === name);
+      if (found === undefined) throw noRun(name);
+      return { path: found.path, summary: await summaryOf(found, own) };
+    },
+    ...changesOf(list),
   };
 };

@@ -54,6 +54,20 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
   }
 };
 
+const noBytes = new Uint8Array();
+
+/** The tokens that are one piece of text each. @param bytes of a token; none: it is not found in a text. */
+const wholeTokens = (count: number, bytes: (id: number) => Uint8Array) => {
+  const pieces = pieceTable();
+  const ids: number[] = [];
+  for (let id = 0; id < count; id++) {
+    const piece = bytes(id);
+    const index = piece.length === 0 ? -1 : pieces.add(piece, 0, piece.length);
+    if (index === ids.length) ids.push(id);
+  }
+  return { pieces, ids: Int32Array.from(ids) };
+};
+
 /**
  * The tokenizer of a vocabulary and its merges.
  * @param where the file that they are from, for errors.
@@ -106,17 +120,6 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     return nameById.get(id) ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes(id));
   };
 
-  const wholeTokens = (): { readonly pieces: ReturnType<typeof pieceTable>; readonly ids: Int32Array } => {
-    const pieces = pieceTable();
-    const wholeIds: number[] = [];
-    for (const id of tokens.keys()) {
-      const piece = nameById.has(id) ? new Uint8Array() : bytes(id);
-      const index = piece.length === 0 ? -1 : pieces.add(piece, 0, piece.length);
-      if (index === wholeIds.length) wholeIds.push(id);
-    }
-    return { pieces, ids: Int32Array.from(wholeIds) };
-  };
-
   /** Made when a text is first encoded. */
   let encodeBytes: EncodeBytes | undefined;
   const encodeText = (text: string, out: IdList): void => {
@@ -124,7 +127,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
       nextPiece: nextPieceOf(pattern),
       merges,
       idOfByte,
-      whole: ignoreMerges ? wholeTokens() : undefined,
+      whole: ignoreMerges ? wholeTokens(tokens.length, (id) => (nameById.has(id) ? noBytes : bytes(id))) : undefined,
     });
     const utf8 = textEncoder.encode(normalized(text));
     encodeBytes(utf8, 0, utf8.length, out);

@@ -36,10 +36,42 @@ const shortPiece = 8;
 const firstSlot = (low: number, high: number): number =>
   (Math.imul(mix(low, Math.imul(high, 0x9e3779b1)), 0x85ebca6b) >>> 7) * slotSize;
 
-export const pieceTable = (): PieceTable => {
-  let slots = new Int32Array(slotSize * 2 ** 11).fill(-1);
+/** The bytes of pieces, one after the other. */
+const pieceBytes = () => {
   let offsets = new Int32Array(2 ** 10);
   let arena = new Uint8Array(2 ** 14);
+  let size = 0;
+  return {
+    append(source: Uint8Array, from: number, to: number): void {
+      const offset = offsets[size] as number;
+      const needed = offset + to - from;
+      if (needed > arena.length) {
+        const larger = new Uint8Array(Math.max(2 * arena.length, needed));
+        larger.set(arena);
+        arena = larger;
+      }
+      for (let i = from; i < to; i++) arena[offset + i - from] = source[i] as number;
+      size++;
+      if (size >= offsets.length) offsets = doubled(offsets);
+      offsets[size] = needed;
+    },
+    isSame(index: number, source: Uint8Array, from: number, length: number): boolean {
+      const offset = offsets[index] as number;
+      for (let i = 0; i < length; i++) if (arena[offset + i] !== source[from + i]) return false;
+      return true;
+    },
+    length: () => offsets[size] as number,
+    offset: (index: number) => offsets[index] as number,
+    all: () => arena.subarray(0, offsets[size]),
+    clear(): void {
+      size = 0;
+    },
+  };
+};
+
+export const pieceTable = (): PieceTable => {
+  let slots = new Int32Array(slotSize * 2 ** 11).fill(-1);
+  const kept = pieceBytes();
   let size = 0;
   let source: Uint8Array = noBytes;
   let view: DataView = new DataView(noBytes.buffer);
@@ -72,25 +104,18 @@ export const pieceTable = (): PieceTable => {
     }
   };
 
-  const sameBytes = (index: number, from: number, length: number): boolean => {
-    const offset = offsets[index] as number;
-    for (let i = 0; i < length; i++) if (arena[offset + i] !== source[from + i]) return false;
-    return true;
-  };
-
   /** The slot of the piece of `readKey`, or the free one where it belongs. */
   const slotOf = (from: number, length: number): number => {
     const mask = slots.length - 1;
     let slot = firstSlot(low, high) & mask;
     for (; slots[slot + 3] !== -1; slot = (slot + slotSize) & mask) {
       if (slots[slot] !== low || slots[slot + 1] !== high || slots[slot + 2] !== length) continue;
-      if (length <= shortPiece || sameBytes(slots[slot + 3] as number, from, length)) break;
+      if (length <= shortPiece || kept.isSame(slots[slot + 3] as number, source, from, length)) break;
     }
     return slot;
   };
 
   const grow = (): void => {
-    offsets = doubled(offsets);
     const old = slots;
     slots = new Int32Array(2 * old.length).fill(-1);
     const mask = slots.length - 1;
@@ -104,26 +129,12 @@ export const pieceTable = (): PieceTable => {
     }
   };
 
-  const append = (from: number, to: number): void => {
-    const offset = offsets[size] as number;
-    const needed = offset + to - from;
-    if (needed > arena.length) {
-      const larger = new Uint8Array(Math.max(2 * arena.length, needed));
-      larger.set(arena);
-      arena = larger;
-    }
-    for (let i = from; i < to; i++) arena[offset + i - from] = source[i] as number;
-    size++;
-    if (size + 1 >= offsets.length) grow();
-    offsets[size] = needed;
-  };
-
   return {
     get size() {
       return size;
     },
     get byteLength() {
-      return offsets[size] as number;
+      return kept.length();
     },
     find: (bytes, from, to) => {
       readFrom(bytes);
@@ -140,13 +151,17 @@ export const pieceTable = (): PieceTable => {
       slots[slot + 1] = high;
       slots[slot + 2] = to - from;
       slots[slot + 3] = size;
-      append(from, to);
+      kept.append(source, from, to);
+      size++;
+      // Half of the slots are free.
+      if (2 * slotSize * (size + 1) >= slots.length) grow();
       return size - 1;
     },
-    bytes: () => arena.subarray(0, offsets[size]),
-    offset: (index) => offsets[index] as number,
+    bytes: kept.all,
+    offset: kept.offset,
     clear: () => {
       slots.fill(-1);
+      kept.clear();
       size = 0;
     },
   };

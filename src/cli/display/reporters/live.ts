@@ -1,7 +1,7 @@
 import type { TrainEvent } from "../../../runs/events.ts";
 import { host } from "../../process/host.ts";
 import { writeOut } from "../../process/output.ts";
-import { checkSize, printableName, reflowIn, styleFor, terminalColumns } from "../../process/terminal.ts";
+import { checkSize, printableName, reflowIn, type Style, styleFor, terminalColumns } from "../../process/terminal.ts";
 import { holdTerminal } from "../drawing/held-terminal.ts";
 import { liveFrame } from "../drawing/live-frame.ts";
 import { liveRegion } from "../drawing/live-region.ts";
@@ -17,6 +17,11 @@ import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from
 const redrawMs = 100;
 /** Most columns of the display: more show nothing more, and all are redrawn ten times a second. */
 const widest = 500;
+
+/** A warning in lines of this width. */
+const warningLines = (line: string, width: number, { symbols, colors }: Style): readonly string[] =>
+  wrapText(printableName(line, symbols.unicode), width).map((part) => colors.yellow(part));
+
 /** A display redrawn in place at most ten times a second: figures and the loss curve; lasting lines scroll above it. */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = host;
@@ -66,9 +71,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
 
   const warn = (line: string): void => {
     checkSize(stdout);
-    region.print(
-      wrapText(printableName(line, style.symbols.unicode), width()).map((part) => style.colors.yellow(part)),
-    );
+    region.print(warningLines(line, width(), style));
   };
 
   const finish = (kept: RunRecord, event: Extract<TrainEvent, { type: "done" }>): void => {
