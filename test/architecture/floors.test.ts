@@ -59,6 +59,21 @@ const cases: readonly Case[] = [
     broken: ["every-folder-is-a-floor: src/cli/misc.ts"],
   },
   {
+    title: "refuse training where runs are only read",
+    files: {
+      "src/train/trained.ts": "export const one = 1;\n",
+      "src/runs/listed.ts": "export const two = 2;\n",
+      "src/serve/list.ts": 'export { one } from "../train/trained.ts";\n',
+      "src/plot/list.ts": 'export { two } from "../runs/listed.ts";\n',
+      "src/cli/commands/runs.ts": 'export { one } from "../../train/trained.ts";\n',
+      "src/cli/commands/train.ts": 'export { one } from "../../train/trained.ts";\n',
+    },
+    broken: [
+      "readers-of-runs-do-not-train: src/cli/commands/runs.ts",
+      "readers-of-runs-do-not-train: src/serve/list.ts",
+    ],
+  },
+  {
     title: "refuse a cycle",
     files: {
       "src/core/a.ts": 'import { b } from "./b.ts";\nexport const a = (): number => b();\n',
@@ -102,7 +117,7 @@ const cases: readonly Case[] = [
     title: "refuse code of src in the studio's page, unless it is a shared file, which imports nothing",
     files: {
       "src/plot/ticks.ts": "export const ticks = 1;\n",
-      "src/runs/rise.ts": 'export { one } from "../../core/tensors/shape.ts";\n',
+      "src/runs/rise.ts": 'export { one } from "../core/tensors/shape.ts";\n',
       "web/types.ts":
         'import type { Shape } from "../src/core/tensors/shape.ts";\nexport const of = (shape: Shape) => shape.size;\n',
       "web/shared.ts": 'export { ticks } from "../src/plot/ticks.ts";\n',
