@@ -14,8 +14,9 @@ const slowTests = "test/**/*.slow.test.ts";
  */
 export default defineConfig({
   test: {
-    // A test may use every core itself.
+    // Two files at a time, each with one thread unless a test asks for more: threads that wait for each other spin.
     maxWorkers: 2,
+    env: { FORETOKEN_THREADS: "1" },
     // Loaded by Node itself, which takes less time; but for a module that a test replaces, and its importer.
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,

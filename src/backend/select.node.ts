@@ -1,11 +1,11 @@
 /** The choice of a backend: by name, or the best one. */
 
-import { availableParallelism } from "node:os";
 import { checkBoolean, checkChoice, checkKeys, checkName } from "../core/checks/check-arguments.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/tensors/dtype.ts";
 import { showWord } from "../core/text/show.ts";
 import type { Backend, BackendName } from "./backend.ts";
+import { defaultThreads } from "./implementations/compiled/default-threads.node.ts";
 import { openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 
@@ -63,10 +63,10 @@ export interface BackendReport {
 type Probe = (asked?: string) => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>;
 
 const probes: Readonly<Record<BackendName, Probe>> = {
-  native: async (asked) => ({ ...probeNative(asked), threads: availableParallelism() }),
+  native: async (asked) => ({ ...probeNative(asked), threads: defaultThreads() }),
   wasm: async (asked) => {
     const { probeWasm } = await loadWasm();
-    return { ...(await probeWasm(asked)), notCompiled: [], threads: availableParallelism(), fasterDtype: "float32" };
+    return { ...(await probeWasm(asked)), notCompiled: [], threads: defaultThreads(), fasterDtype: "float32" };
   },
   reference: async () => ({
     instructionSet: "javascript",
@@ -133,7 +133,7 @@ export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> =
 
 /** Options of `openBackend`. */
 export interface BackendOptions {
-  /** 1 to 256; default: as many as the machine runs at a time. The reference backend always has one. */
+  /** 1 to 256; default: FORETOKEN_THREADS, or as many as the machine runs at a time. The reference backend always has one. */
   readonly threads?: number | undefined;
   /** Element type of the operands of products; default: float32. `auto`: the faster one here. */
   readonly dtype?: DTypeChoice | undefined;

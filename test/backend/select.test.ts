@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { chooseNative, fasterDtypeOf, nativeInstructionSets } from "#foretoken/backend/instruction-sets.js";
 import type { BackendChoice } from "#foretoken/backend/select.node.js";
@@ -86,6 +87,34 @@ test.for([0, 1.5, -2, 257])("%d threads are refused by every backend that has th
 
 const kernelsOf = new URL("../../dist/backend/implementations/wasm/kernels.relaxed-simd.wasm", import.meta.url);
 const isCompiled = existsSync(kernelsOf);
+
+describe("the number of threads, where none is given", () => {
+  const threadsOf = async (name: "native" | "wasm"): Promise<number> => {
+    const backend = await openBackend(name);
+    await backend.close();
+    return backend.capabilities.threads;
+  };
+  const compiled = backends.flatMap(({ name, available }) => (available && name !== "reference" ? [name] : []));
+
+  test.for(compiled)("is as many as the machine runs at a time, or FORETOKEN_THREADS: %s", async (name) => {
+    vi.stubEnv("FORETOKEN_THREADS", undefined);
+    expect(await threadsOf(name)).toBe(availableParallelism());
+    vi.stubEnv("FORETOKEN_THREADS", "3");
+    expect(await threadsOf(name)).toBe(3);
+    const described = (await describeBackends()).backends.find((one) => one.name === name);
+    expect(described).toMatchObject({ threads: 3 });
+    const given = await openBackend(name, { threads: 2 });
+    expect(given.capabilities.threads).toBe(2);
+    await given.close();
+  });
+
+  test.for(["0", "257", "-1", "two", "1.5", "1000"])("is refused where the variable is %s", async (value) => {
+    vi.stubEnv("FORETOKEN_THREADS", value);
+    const must = "must be a whole number from 1 to 256";
+    const error = new ConfigError({ where: "FORETOKEN_THREADS", must, got: `"${value}"`, hint: "leaving it out" });
+    for (const name of compiled) await expect(openBackend(name)).rejects.toThrow(error);
+  });
+});
 
 describe("an instruction set of WebAssembly", () => {
   const wasm = backends.find(({ name }) => name === "wasm");

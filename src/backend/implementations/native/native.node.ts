@@ -1,7 +1,6 @@
 /** The native backend: the C++ kernels as a Node-API addon, with the machine's best instruction set. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError, UnsupportedKernelError } from "../../../core/errors/errors.ts";
@@ -10,6 +9,7 @@ import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
 import type { Backend } from "../../backend.ts";
 import { chooseNative, fasterDtypeOf, hasTiles, takesNarrow } from "../../instruction-sets.ts";
 import { compiledBackend } from "../compiled/compiled.ts";
+import { defaultThreads } from "../compiled/default-threads.node.ts";
 import {
   type CompiledKernel,
   checkCompiledKernels,
@@ -124,7 +124,7 @@ const openInstance = (addon: Addon, instructionSet: string, threads: number): Ad
 };
 
 export interface NativeOptions {
-  /** 1 to 256; default: as many as the machine runs at a time. */
+  /** 1 to 256; default: FORETOKEN_THREADS, or as many as the machine runs at a time. */
   readonly threads?: number | undefined;
   /** Element type of the operands of products; default: float32. */
   readonly dtype?: ProductDType | undefined;
@@ -141,7 +141,7 @@ export interface NativeOptions {
  * @throws ConfigError for a number of threads, or an instruction set, that is not available
  */
 export const openNative = async ({
-  threads = availableParallelism(),
+  threads = defaultThreads(),
   dtype = "float32",
   instructionSet: asked,
   manyRows = false,

@@ -1,6 +1,5 @@
 /** The WebAssembly backend in Node. */
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { ConfigError, UnsupportedKernelError } from "../../../core/errors/errors.ts";
@@ -8,6 +7,7 @@ import type { ProductDType } from "../../../core/tensors/dtype.ts";
 import { askedInstructionSet } from "../../asked-instruction-set.node.ts";
 import type { Backend } from "../../backend.ts";
 import { chooseWasm, type WasmInstructionSet, wasmInstructionSets } from "../../instruction-sets.ts";
+import { defaultThreads } from "../compiled/default-threads.node.ts";
 import type { WasmHost } from "./engine.ts";
 import { loadKernels, openWasmBackend } from "./engine.ts";
 
@@ -97,7 +97,7 @@ export const probeWasm = async (
 };
 
 export interface WasmOptions {
-  /** 1 to 256; default: as many as the machine runs at a time. */
+  /** 1 to 256; default: FORETOKEN_THREADS, or as many as the machine runs at a time. */
   readonly threads?: number | undefined;
   /** Element type of the operands of products; default: float32. */
   readonly dtype?: ProductDType | undefined;
@@ -112,7 +112,7 @@ export interface WasmOptions {
  * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not compiled
  */
 export const openWasm = async ({
-  threads = availableParallelism(),
+  threads = defaultThreads(),
   dtype = "float32",
   instructionSet,
 }: WasmOptions = {}): Promise<Backend> =>

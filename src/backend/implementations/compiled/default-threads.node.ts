@@ -1,0 +1,17 @@
+import { availableParallelism } from "node:os";
+import { ConfigError } from "../../../core/errors/errors.ts";
+import { show } from "../../../core/text/show.ts";
+import { maxThreads } from "./engine.ts";
+
+/**
+ * Threads of a backend that is opened without a number: as many as the machine runs at a time, or as FORETOKEN_THREADS says.
+ * @throws ConfigError if that is no whole number from 1 to 256.
+ */
+export const defaultThreads = (): number => {
+  const { FORETOKEN_THREADS: asked = "" } = process.env;
+  if (asked === "") return availableParallelism();
+  const threads = /^\d{1,3}$/u.test(asked) ? Number(asked) : 0;
+  if (threads >= 1 && threads <= maxThreads) return threads;
+  const must = `must be a whole number from 1 to ${maxThreads}`;
+  throw new ConfigError({ where: "FORETOKEN_THREADS", must, got: show(asked), hint: "leaving it out" });
+};
