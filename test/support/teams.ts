@@ -48,12 +48,14 @@ export const teamOf = (size: number): readonly Team[] => {
       rank,
       size,
       async reduceScatter(array, ranges) {
+        checkRanges(array, ranges);
         const sums = treeSum(await exchange(array), Math.fround);
         // Of others' elements a machine has a sum over some machines: here of three of itself.
         const partial = array.map((value) => 3 * value);
         for (const range of ranges) fill(array, range, range.owner === rank ? sums : partial);
       },
       async allGather(array, ranges) {
+        checkRanges(array, ranges);
         const all = await exchange(array);
         for (const range of ranges) fill(array, range, all[range.owner]);
       },
@@ -61,6 +63,19 @@ export const teamOf = (size: number): readonly Team[] => {
       total: async (value) => treeSum(await exchange([value]), (sum) => sum)[0] ?? Number.NaN,
     };
   });
+};
+
+/** Each element has one owner: machines that send at the same time would write over each other's. */
+const checkRanges = (array: Float32Array, ranges: readonly OwnedRange[]): void => {
+  let end = 0;
+  for (const { from, to } of [...ranges].sort((one, other) => one.from - other.from)) {
+    if (from < end || to < from || to > array.length) {
+      throw new Error(
+        `ranges must not overlap, and lie within ${array.length} elements; got [${from}, ${to}) after ${end}`,
+      );
+    }
+    end = to;
+  }
 };
 
 const fill = (array: Float32Array, { from, to }: OwnedRange, values: ArrayLike<number> | undefined): void => {
