@@ -22,7 +22,7 @@ const silenceMs = 600_000;
  *   `name`: of the test, if one failed
  */
 
-/** What the events of a run say: the first failure, and files that have begun and not ended. */
+/** What the events of a run say: the first failure, files that have begun and not ended, and an error outside of tests. */
 const readEvents = (path) => {
   const events = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n").filter(Boolean) : [];
   /** @type {Map<string, number>} */
@@ -30,9 +30,11 @@ const readEvents = (path) => {
   /** @type {Failure | undefined} */
   let failure;
   let files = 0;
+  let outside = "";
   for (const line of events) {
     const { event, file, state, name, error, broken } = JSON.parse(line);
     if (event === "begin") running.set(file, 0);
+    if (event === "over") outside = error;
     if (event === "test") {
       running.set(file, (running.get(file) ?? 0) + 1);
       if (state === "failed") failure ??= { how: "failed", file, name, test: `${name}: ${error}` };
@@ -43,7 +45,7 @@ const readEvents = (path) => {
       if (broken || state === "failed") failure ??= { how: "broken", file, test: error };
     }
   }
-  return { running, failure, files };
+  return { running, failure, files, outside };
 };
 
 /** A pattern of vitest for a test: it joins names by spaces alone. */
@@ -85,11 +87,12 @@ const runTests = async (tree, files, only) => {
       env: { ...process.env, FORETOKEN_FAULT_EVENTS: events },
       onStart: (end) => (kill = end),
     });
-    const { failure, running, files: ended } = readEvents(events);
+    const { failure, running, files: ended, outside } = readEvents(events);
     if (failure !== undefined || hanging !== undefined) return failure ?? hanging;
     if (code === 0 && ended > 0) return undefined;
-    const last = output.trim().split("\n").at(-1) ?? "";
-    return { how: "crashed", file: [...running.keys()][0], test: `vitest ended with ${code}: ${last}` };
+    // An error that no test waits for, or the end of a process.
+    const words = outside || (output.trim().split("\n").at(-1) ?? "");
+    return { how: "crashed", file: [...running.keys()][0], test: `vitest ended with ${code}: ${words}` };
   } finally {
     clearInterval(watch);
     rmSync(folder, { recursive: true, force: true });
@@ -154,10 +157,15 @@ export const openTree = async (tree, faults) => {
         if (refused !== undefined)
           return result({ found: true, how: "does not build", test: refused.trim().split("\n")[0] });
         let failure;
-        for (const part of [files.slice(0, firstCount), files.slice(firstCount)])
-          if (failure === undefined && part.length > 0) failure = await runTests(tree, part);
+        /** @type {string[]} */
+        let ran = [];
+        for (const part of [files.slice(0, firstCount), files.slice(firstCount)]) {
+          if (failure !== undefined || part.length === 0) continue;
+          ran = part;
+          failure = await runTests(tree, part);
+        }
         if (failure === undefined) return result({ found: false });
-        const again = failure.file === undefined ? files : [failure.file];
+        const again = failure.file === undefined ? ran : [failure.file];
         /** Whether the test fails with the fault and passes without it. @param {string} [only] */
         const isConfirmed = async (only) => {
           const fails = await runTests(tree, again, only);
@@ -169,7 +177,12 @@ export const openTree = async (tree, faults) => {
           (failure.name !== undefined && (await isConfirmed(failure.name))) ||
           // Alone, a test may lack what those before it did.
           ((await plant()) === undefined && (await isConfirmed()));
-        if (confirmed) return result({ found: true, how: failure.how, test: `${failure.file}: ${failure.test}` });
+        if (confirmed)
+          return result({
+            found: true,
+            how: failure.how,
+            test: `${failure.file ?? ran.join(" or ")}: ${failure.test}`,
+          });
         // It fails without the fault, or by chance: it says nothing of the fault.
         unsound.push(`${failure.file}: ${failure.test}`);
         if (failure.file === undefined) return result({ found: false });
