@@ -145,6 +145,7 @@ describe("an instruction set of WebAssembly", () => {
       await expect(openBackend("wasm", { instructionSet: "relaxed-simd" })).rejects.toThrow(message);
       vi.stubEnv("FORETOKEN_ISA", "relaxed-simd");
       await expect(openBackend("auto")).rejects.toThrow(message);
+      await expect(describeBackends()).rejects.toThrow(message);
     },
   );
 
