@@ -6,8 +6,9 @@
 //
 // The faults are in planted-faults/faults.json, drawn once by a seed (--draw) and not by hand: comparisons turned, numbers
 // off by one, awaits dropped, arguments swapped, checks missing, and edges of kernels. A fault has the text of its lines, so
-// it is found again where lines or files were moved. Beside them are the candidates that were rejected, with the reason:
-// those that do not compile, and those that change no behaviour, which are added by hand after reading, before --draw again.
+// it is found again where lines or files were moved or indented anew; where they were worded anew, `later` is added to it by
+// hand, with the lines and what they become now. Beside the faults are the candidates that were rejected, with the reason:
+// those that do not compile, and those that change no behaviour: these are added by hand after reading, before --draw again.
 //
 // DIR is a worktree with node_modules, of the commit that is to be judged, for this alone: faults are written into it and
 // taken out again. Unless given, one of HEAD is made, and removed at the end.
@@ -137,5 +138,10 @@ if (isMain(import.meta.url)) {
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stopAll);
   const text = /** @type {const} */ ({ type: "string" });
   const { values } = parseArgs({ options: { tree: text, only: text, results: text, draw: text } });
-  await (values.draw === undefined ? judgeAll(values) : draw(Number(values.draw)));
+  try {
+    await (values.draw === undefined ? judgeAll(values) : draw(Number(values.draw)));
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }

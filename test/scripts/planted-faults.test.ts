@@ -7,12 +7,15 @@ interface Place {
   readonly end: number;
   readonly replacement: string;
 }
-interface Fault {
+interface Change {
+  readonly snippet: string;
+  readonly becomes: string;
+}
+interface Fault extends Change {
   readonly id: string;
   readonly kind: string;
   readonly file: string;
-  readonly snippet: string;
-  readonly becomes: string;
+  readonly later?: readonly Change[];
 }
 interface DrawOptions {
   readonly seed: number;
@@ -36,8 +39,8 @@ const { kinds, placesIn } = (await import(new URL("places.mjs", folder).href)) a
   placesIn: (file: string, text: string) => Place[];
 };
 const { locate, planted, snippetOf } = (await import(new URL("sources.mjs", folder).href)) as {
-  locate: (sources: Sources, fault: Fault) => string;
-  planted: (text: string, fault: Fault) => string;
+  locate: (sources: Sources, fault: Fault) => { readonly file: string; readonly change: Change };
+  planted: (text: string, change: Change) => string;
   snippetOf: (sources: Sources, file: string, place: Place) => { snippet: string; becomes: string };
 };
 
@@ -136,17 +139,19 @@ describe("a drawn fault", () => {
   });
 
   it("is found where its lines or its file were moved", () => {
-    expect(locate(new Map([["src/a.ts", `// New.\n${text}`]]), made)).toBe("src/a.ts");
-    expect(
-      locate(
-        new Map([
-          ["src/a.ts", "// Another.\n"],
-          ["src/b/c.ts", text],
-        ]),
-        made,
-      ),
-    ).toBe("src/b/c.ts");
-    expect(locate(new Map([["src/b/c.ts", text]]), made)).toBe("src/b/c.ts");
+    const fileOf = (files: Readonly<Record<string, string>>): string =>
+      locate(new Map(Object.entries(files)), made).file;
+    expect(fileOf({ "src/a.ts": `// New.\n${text}` })).toBe("src/a.ts");
+    expect(fileOf({ "src/a.ts": "// Another.\n", "src/b/c.ts": text })).toBe("src/b/c.ts");
+    expect(fileOf({ "src/b/c.ts": text.replace(/^/gm, "    ") })).toBe("src/b/c.ts");
+  });
+
+  it("is found where its lines were worded anew, if the list says how", () => {
+    const change = { snippet: "const c = 2;\nuse(a);", becomes: "const c = 2;\nuse(c);" };
+    const anew = text.replace("const b", "const c");
+    const found = locate(new Map([["src/a.ts", anew]]), { ...made, later: [change] });
+    expect(found).toEqual({ file: "src/a.ts", change });
+    expect(planted(`  ${anew}`, found.change)).toBe("  const a = 1;\nuse(a);\nconst c = 2;\nuse(c);\n");
   });
 
   it("must have one place", () => {

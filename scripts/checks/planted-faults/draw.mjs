@@ -67,7 +67,7 @@ const pick = (random, rooms) => {
 export const drawFaults = async (sources, { seed, count, least, rejected, accepted = [], refusal, onRefused }) => {
   const byKind = roomsByKind(sources);
   const taken = new Set(rejected.map(keyOf));
-  const known = new Set(accepted.map(keyOf));
+  const known = new Map(accepted.map((fault) => [keyOf(fault), fault]));
   const faults = [];
   const drawFrom = async (kind, area, slot) => {
     const rooms = [...byKind.get(kind).values()].filter((room) => area === undefined || room.area === area);
@@ -79,7 +79,8 @@ export const drawFaults = async (sources, { seed, count, least, rejected, accept
       const fault = { id: `f${String(slot + 1).padStart(2, "0")}`, kind, file, ...snippetOf(sources, file, place) };
       if (taken.has(keyOf(fault))) continue;
       taken.add(keyOf(fault));
-      if (known.has(keyOf(fault))) return fault;
+      const before = known.get(keyOf(fault));
+      if (before !== undefined) return { ...before, ...fault };
       const text = sources.get(file);
       const reason = await refusal(file, text.slice(0, place.start) + place.replacement + text.slice(place.end));
       if (reason === undefined) return fault;

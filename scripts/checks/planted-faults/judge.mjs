@@ -131,7 +131,7 @@ export const openTree = async (tree, faults) => {
    */
   const judge = async (fault, round) => {
     const began = performance.now();
-    const file = locate(sources, fault);
+    const { file, change } = locate(sources, fault);
     const text = sources.get(file) ?? "";
     const unsound = [];
     const result = (found) => ({
@@ -140,7 +140,7 @@ export const openTree = async (tree, faults) => {
       seconds: Math.round((performance.now() - began) / 1000),
     });
     const plant = () => {
-      const changed = planted(text, fault);
+      const changed = planted(text, change);
       writeFileSync(join(tree, file), changed);
       return round === 1 ? builder.nearest(file, text, changed) : builder.all();
     };

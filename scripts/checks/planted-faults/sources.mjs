@@ -4,7 +4,9 @@ import { join } from "node:path";
 
 /**
  * @typedef {Map<string, string>} Sources the text of each file by its path, with "/"
- * @typedef {{ id: string, kind: string, file: string, snippet: string, becomes: string }} Fault whole lines, and what they become
+ * @typedef {{ snippet: string, becomes: string }} Change whole lines, and what they become
+ * @typedef {Change & { id: string, kind: string, file: string, later?: Change[] }} Fault `later`: the same where a commit after
+ *   the draw has worded the lines anew
  */
 
 /** What the build does not compile here: another addon, tests, and what the build writes. */
@@ -25,8 +27,16 @@ export const readSources = (tree) => {
   return new Map(code.sort().map((file) => [file, readFileSync(join(tree, file), "utf8")]));
 };
 
+/** Lines without their indentation, which changes when code is moved into a function or out of one. */
+const unindented = (text) => `\n${text.replace(/^[ \t]+/gm, "")}\n`;
+
+/** @type {Map<string, string>} */
+const known = new Map();
+/** The same of a whole file: it is asked for again and again. */
+const unindentedFile = (text) => known.get(text) ?? known.set(text, unindented(text)).get(text) ?? "";
+
 /** How often `snippet` is in `text`, as whole lines. */
-const countIn = (text, snippet) => `\n${text}`.split(`\n${snippet}\n`).length - 1;
+const countIn = (text, snippet) => unindentedFile(text).split(unindented(snippet)).length - 1;
 
 /**
  * The lines that hold a range of a file, with as many around them as no other place of the sources has.
@@ -55,29 +65,35 @@ export const snippetOf = (sources, file, { start, end, replacement }) => {
 };
 
 /**
- * The file that holds a fault's snippet now: the one that the list names, or else the only other one.
+ * Where a fault's lines are now: in the file that the list names, or else in the only other one that has them.
  * @param {Sources} sources
  * @param {Fault} fault
- * @returns {string}
+ * @returns {{ file: string, change: Change }}
  */
-export const locate = (sources, { id, file, snippet }) => {
-  const here = countIn(sources.get(file) ?? "", snippet);
-  if (here === 1) return file;
-  if (here > 1) throw new Error(`${id}: ${file} has its lines ${here} times; give the list more lines around them`);
-  const found = [...sources].filter(([, text]) => countIn(text, snippet) > 0);
-  if (found.length === 0)
-    throw new Error(`${id}: its lines, once in ${file}, are nowhere now; draw another fault for it`);
-  if (found.length > 1 || countIn(found[0][1], snippet) > 1)
-    throw new Error(
-      `${id}: its lines, once in ${file}, are in several places: ${found.map(([name]) => name).join(", ")}`,
-    );
-  return found[0][0];
+export const locate = (sources, { id, file, snippet, becomes, later = [] }) => {
+  for (const change of [{ snippet, becomes }, ...later]) {
+    const here = countIn(sources.get(file) ?? "", change.snippet);
+    if (here === 1) return { file, change };
+    if (here > 1) throw new Error(`${id}: ${file} has its lines ${here} times; give the list more lines around them`);
+    const found = [...sources].filter(([, text]) => countIn(text, change.snippet) > 0);
+    if (found.length > 1 || found.some(([, text]) => countIn(text, change.snippet) > 1)) {
+      const names = found.map(([name]) => name).join(", ");
+      throw new Error(`${id}: its lines, once in ${file}, are in several places: ${names}`);
+    }
+    for (const [name] of found) return { file: name, change };
+  }
+  throw new Error(`${id}: its lines, once in ${file}, are nowhere now; give it \`later\` lines, or draw another fault`);
 };
 
 /**
  * The text of the file that `locate` found, with the fault in it.
  * @param {string} text
- * @param {Fault} fault
+ * @param {Change} change
  */
-export const planted = (text, { snippet, becomes }) =>
-  `\n${text}`.split(`\n${snippet}\n`).join(`\n${becomes}\n`).slice(1);
+export const planted = (text, { snippet, becomes }) => {
+  const lines = text.split("\n");
+  const wanted = snippet.split("\n").map((line) => line.trimStart());
+  const at = lines.findIndex((_, i) => wanted.every((line, j) => lines[i + j]?.trimStart() === line));
+  if (at === -1) throw new Error("the text must have the lines of the fault");
+  return [...lines.slice(0, at), ...becomes.split("\n"), ...lines.slice(at + wanted.length)].join("\n");
+};
