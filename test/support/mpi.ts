@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { hasMpi } from "#foretoken/train/ranks/addon.node.js";
 import { program } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
@@ -107,4 +107,4 @@ export const isAlive = (pid: number): boolean => /\) [^ZX] /u.test(readProc(`/pr
 
 /** Waits until the processes are gone, for as long as ranks may take to end. */
 export const expectGone = (pids: readonly number[]): Promise<void> =>
-  expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+  vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 10_000);

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { jsonLines, tinyWith, workplace } from "../../cli/cli.ts";
 import { expectGone, isAlive, missingMpi, mpiTitle, ours, startMpirun, trainOn } from "../../support/mpi.ts";
 
@@ -23,12 +23,22 @@ const endless = (out: string): string[] => [
   ...["--json", "--out", out],
 ];
 
+/** These tests mostly wait, so some go on at once. */
+const waiting = { concurrent: true };
+
+let starts: Promise<unknown> = Promise.resolve();
+/** Only one test at a time starts its ranks: each begins as if it were alone. */
+const inTurn = <T>(start: () => Promise<T>): Promise<T> => {
+  const started = starts.then(start);
+  starts = started.catch(() => {});
+  return started;
+};
+
 /** Starts mpirun; resolves once its output has `sign`. Given up on its output, mpirun would end before. */
-const startedUntil = async (
-  args: readonly string[],
-  sign: string,
-  variables: Readonly<Record<string, string>> = {},
-) => {
+const startedUntil = (args: readonly string[], sign: string, variables: Readonly<Record<string, string>> = {}) =>
+  inTurn(() => startNowUntil(args, sign, variables));
+
+const startNowUntil = async (args: readonly string[], sign: string, variables: Readonly<Record<string, string>>) => {
   let output = "";
   let seen: (() => void) | undefined;
   const reached = new Promise<void>((resolve) => {
@@ -64,7 +74,7 @@ const impatient = { FORETOKEN_RANK_TIMEOUT: "3" };
 
 const oneCheckpoint = '"type":"checkpoint"';
 
-describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), () => {
+describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), waiting, () => {
   it.each([
     [2, 0, {}],
     [2, 1, impatient],
@@ -101,17 +111,20 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
   });
 });
 
-describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while it starts"), () => {
+describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while it starts"), waiting, () => {
   /** Milliseconds after the ranks exist: before a line of ours has run, in MPI_Init, or while they meet. */
   const moments = [300, 500, 700, 900, 1100, 1400, 1700, 2100, 2500];
 
   const frozenAfter = async (ms: number, variables: Readonly<Record<string, string>>): Promise<void> => {
     const [ranks, frozen] = ms % 200 === 100 ? [2, 1] : [4, 2];
-    const started = startMpirun(trainOn(ranks, endless(`starting-${ms}`)), place.cwd, undefined, variables);
-    await expect.poll(() => started.pids().length, { interval: 5, timeout: 30_000 }).toBe(ranks);
-    const pids = started.pids();
-    await setTimeout(ms);
-    process.kill(pids[frozen] as number, "SIGSTOP");
+    const { started, pids } = await inTurn(async () => {
+      const started = startMpirun(trainOn(ranks, endless(`starting-${ms}`)), place.cwd, undefined, variables);
+      await vi.waitFor(() => expect(started.pids()).toHaveLength(ranks), { interval: 5, timeout: 30_000 });
+      const pids = started.pids();
+      await setTimeout(ms);
+      process.kill(pids[frozen] as number, "SIGSTOP");
+      return { started, pids };
+    });
     try {
       const { status, stderr } = await started.outcome;
       expect(status).not.toBe(0);
@@ -132,7 +145,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while 
   );
 });
 
-describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stand still"), () => {
+describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stand still"), waiting, () => {
   // These wait for as long as a silence may be: time itself is what they are about.
   const longest = 3;
   const longer = 1000 * (longest + 2);
@@ -146,7 +159,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
       await setTimeout(longer);
       const before = stepsIn(started.output());
       for (const pid of round === 1 ? pids : [...pids].reverse()) process.kill(pid, "SIGCONT");
-      await expect.poll(() => stepsIn(started.output()), { timeout: 30_000 }).toBeGreaterThan(before + 100);
+      await vi.waitFor(() => expect(stepsIn(started.output())).toBeGreaterThan(before + 100), 30_000);
       // Longer than a silence: whoever was thought dead on waking would have been named by now.
       await setTimeout(longer);
       expect(pids.filter(isAlive)).toEqual(pids);
@@ -162,7 +175,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
     const started = await startedUntil(failing("slow", 1, "slow"), "fails", variables);
     const pids = started.pids();
     const metrics = join(place.cwd, "slow/metrics.jsonl");
-    await expect.poll(async () => stepsIn(await readFile(metrics, "utf8")), { timeout: 60_000 }).toBeGreaterThan(20);
+    await vi.waitFor(async () => expect(stepsIn(await readFile(metrics, "utf8"))).toBeGreaterThan(20), 60_000);
     expect(pids.filter(isAlive)).toEqual(pids);
     started.kill("SIGKILL");
     expect(ours((await started.outcome).stderr)).toEqual([]);
@@ -178,7 +191,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
     expect(pids.filter(isAlive)).toEqual(pids);
     const before = stepsIn(started.output());
     process.kill(pids[1] as number, "SIGCONT");
-    await expect.poll(() => stepsIn(started.output()), { timeout: 30_000 }).toBeGreaterThan(before + 100);
+    await vi.waitFor(() => expect(stepsIn(started.output())).toBeGreaterThan(before + 100), 30_000);
     started.kill("SIGKILL");
     await expectGone(pids);
   });
