@@ -6,7 +6,8 @@
  *                         [--backend native,wasm] [--threads 2] [--dtype auto] [--rounds 1] [--resume] [--json FILE]
  *
  * With --rounds a configuration trains that many times, and the median peak counts: when the engine collects its garbage,
- * and so the peak of a small run, differs from process to process by some MiB.
+ * and so the peak of a small run, differs from process to process by some MiB. Once more than half of the rounds are within
+ * the limits, so is the median of all, whatever the others are: they are left out.
  *
  * --resume also measures, for each configuration, a run that continues from the checkpoint of the first one's first step.
  *
@@ -53,12 +54,20 @@ const program = fileURLToPath(new URL("lib/memory-run.mjs", import.meta.url));
 const measure = (options) =>
   JSON.parse(execFileSync(process.execPath, [program, JSON.stringify(options)], { encoding: "utf8" }));
 
+const ratioOf = ({ memory, measured }) => memory.total / measured;
+
+const isWithin = ({ memory, measured }) => {
+  const ratio = ratioOf({ memory, measured });
+  return (ratio >= least && ratio <= most) || Math.abs(memory.total - measured) <= allowance;
+};
+
 /** A run's estimate with the median peak of some processes. */
 const measureAnew = (options) => {
-  const results = Array.from({ length: rounds }, () => {
+  const results = [];
+  while (results.length < rounds && results.filter(isWithin).length <= rounds / 2) {
     rmSync(options.out, { recursive: true, force: true });
-    return measure(options);
-  });
+    results.push(measure(options));
+  }
   return { ...results[0], measured: median(results.map(({ measured }) => measured)) };
 };
 
@@ -80,8 +89,7 @@ for (const name of names) {
     const { model, train } = config;
     const options = { data, valFraction, out, backend, threads, config: { model, train: { ...train, dtype } } };
     const add = (what, result) => {
-      const { memory, measured } = result;
-      results.push({ name: what, ratio: memory.total / measured, threads, ...result });
+      results.push({ name: what, ratio: ratioOf(result), threads, ...result });
     };
     if (values.resume) {
       add(name, measure({ ...options, stopAt: 1, config: { model, train: { ...train, steps: 2, dtype } } }));
@@ -94,8 +102,6 @@ for (const name of names) {
   rmSync(data);
 }
 
-const isWithin = ({ ratio, memory, measured }) =>
-  (ratio >= least && ratio <= most) || Math.abs(memory.total - measured) <= allowance;
 const about = machine();
 console.log(`${machineLine(about)}; ${threads} threads; MiB\n`);
 process.stdout.write(
