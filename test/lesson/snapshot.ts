@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
-import { lessonInput } from "#foretoken/lesson/input.js";
+import { type LessonInput, lessonInput } from "#foretoken/lesson/input.js";
 import { type LessonName, lessons } from "#foretoken/lesson/lessons.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { plainText, replay, screensOf } from "./screens.ts";
@@ -10,9 +10,18 @@ import { plainText, replay, screensOf } from "./screens.ts";
 /** Rows of a terminal that fit a screen of a lesson, without the row of the question whether to continue. */
 const rows = 30 - 1;
 
-/** Tests that a part looks as reviewed, from Moby-Dick, on the backend whose bits are the same on every machine. */
-export const testSnapshots = (name: LessonName, times: readonly number[] = []): void => {
+export interface LearnedLesson {
+  readonly input: LessonInput;
+  readonly pieces: readonly Piece[];
+}
+
+/**
+ * Tests that a part looks as reviewed, from Moby-Dick, on the backend whose bits are the same on every machine.
+ * @returns the lesson, for more tests of it.
+ */
+export const testSnapshots = (name: LessonName, times: readonly number[] = []): (() => LearnedLesson) => {
   let backend: Backend;
+  let input: LessonInput | undefined;
   const pieces: Piece[] = [];
 
   beforeAll(async () => {
@@ -20,7 +29,7 @@ export const testSnapshots = (name: LessonName, times: readonly number[] = []): 
     const corpus = await loadCorpus("moby-dick");
     let reading = 0;
     const clock = (): number => times[reading++] ?? 0;
-    const input = lessonInput({ backend, corpus, clock, signal: new AbortController().signal });
+    input = lessonInput({ backend, corpus, clock, signal: new AbortController().signal });
     for await (const piece of lessons[name].start(input)) pieces.push(piece);
     expect(reading).toBe(times.length);
     // Far more than a training takes, for machines that are slow or busy.
@@ -35,4 +44,9 @@ export const testSnapshots = (name: LessonName, times: readonly number[] = []): 
     for (const screen of screens) expect(screen.trimEnd().split("\n").length).toBeLessThanOrEqual(rows);
     for (const line of screens.join("").split("\n")) expect([...line].length).toBeLessThanOrEqual(width);
   });
+
+  return () => {
+    if (input === undefined) throw new Error(`the lesson ${name} has not begun`);
+    return { input, pieces };
+  };
 };
