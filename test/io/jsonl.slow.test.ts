@@ -11,8 +11,8 @@ const longestString = 2 ** 29 - 24;
 
 it("a file of events that is longer than any string is read and rewritten, in bounded memory", async () => {
   const path = `${newPath()}.jsonl`;
-  const line = (step: number): string => `${JSON.stringify({ v: 1, type: "step", step, note: "x".repeat(470) })}\n`;
-  const perPiece = 1000;
+  const line = (step: number): string => `${JSON.stringify({ v: 1, type: "step", step, note: "x".repeat(4070) })}\n`;
+  const perPiece = 100;
   const file = await open(path, "w");
   let steps = 0;
   for (let bytes = 0; bytes <= longestString + 2 ** 20; ) {
