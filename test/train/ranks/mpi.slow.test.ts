@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cli, cliProcess, workplace } from "../../cli/cli.ts";
+import { cli, cliProcess, jsonLines, workplace } from "../../cli/cli.ts";
+import type { Outcome } from "../../outcome-of.ts";
 import { missingMpi, mpirun, mpiTitle, trainOn } from "../../support/mpi.ts";
 import { checkpointHashes, smallMuonRun, smallRun, timelessMetrics } from "../../support/runs.ts";
 
@@ -27,16 +28,24 @@ const flags = (config: string, out: string, dtype = "float32"): string[] => [
   ...["--out", out, "--json"],
 ];
 
+/** The types of the events that were told. */
+const told = (stdout: string): string[] =>
+  jsonLines(stdout)
+    .map(({ type }) => String(type))
+    .filter((type) => ["step", "done"].includes(type));
+
 /** All that a run leaves behind that does not depend on the clock or the number of processes. */
 const left = async (out: string) => ({
   files: await checkpointHashes(join(place.cwd, out)),
   metrics: await timelessMetrics(join(place.cwd, out)),
 });
 
-const checked = async (running: Promise<{ readonly status: number | null; readonly stderr: string }>) => {
-  const { status, stderr } = await running;
+const checked = async (running: Promise<Outcome>): Promise<Outcome> => {
+  const outcome = await running;
+  const { status, stderr } = outcome;
   expect(stderr).not.toContain("foretoken:");
   expect(status, stderr).toBe(0);
+  return outcome;
 };
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
@@ -45,13 +54,14 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
     ["adamw", "bfloat16"],
     ["muon", "float32"],
     ["muon", "bfloat16"],
-  ])("2 and 4 have the bits of one process: %s, %s, with dropout", async (config, dtype) => {
+  ])("2 and 4 have the bits of one process, and rank 0 alone speaks: %s, %s, with dropout", async (config, dtype) => {
     const name = `${config}-${dtype}`;
     await checked(cli(["train", ...flags(config, `${name}-1`, dtype)], { cwd: place.cwd }));
     const one = await left(`${name}-1`);
     for (const ranks of [2, 4]) {
       const out = `${name}-${ranks}`;
-      await checked(mpirun(trainOn(ranks, flags(config, out, dtype)), place.cwd));
+      const { stdout } = await checked(mpirun(trainOn(ranks, flags(config, out, dtype)), place.cwd));
+      expect(told(stdout)).toEqual([...Array(train.steps).fill("step"), "done"]);
       expect(await left(out), `${ranks} ranks`).toEqual(one);
     }
   });
@@ -82,15 +92,5 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
       /^foretoken: mpirun: the addon's MPI must be the launcher's, .* 2 ranks; got 1 in Open MPI v/m,
     );
     expect(existsSync(join(place.cwd, "alone"))).toBe(false);
-  });
-
-  it("rank 0 alone speaks", async () => {
-    const { stdout } = await mpirun(trainOn(2, flags("adamw", "spoken")), place.cwd);
-    const events = stdout
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as { readonly type: string });
-    expect(events.filter(({ type }) => type === "step")).toHaveLength(train.steps);
-    expect(events.filter(({ type }) => type === "done")).toHaveLength(1);
   });
 });
