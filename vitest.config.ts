@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /**
  * Folders whose tests change nothing outside of themselves: no variable of the environment, no working directory, no module.
@@ -7,6 +8,28 @@ import { defineConfig } from "vitest/config";
 const pure = "autograd,core,generate,inside,lesson,models,ops,optim,parity,plot,tokenizer";
 const pureTests = `test/{${pure}}/**/*.test.ts`;
 const slowTests = "test/**/*.slow.test.ts";
+
+/** The slow files that take more than 20 seconds, longest first. */
+const longest = [
+  ...["bench/soak", "train/ranks/faults", "package/tarball", "web/views", "train/ranks/kinds", "web/inside"],
+  ...["train/run/book", "package/native", "train/ranks/mpi", "train/ranks/hangs", "train/prepare/memory"],
+  ...["web/lesson-race", "lesson/mask", "train/ranks/evaluation", "train/ranks/nonfinite", "package/docs"],
+];
+
+/** The place of a slow file in the order; all others come before it. */
+const placeOf = ({ moduleId }: TestSpecification): number => {
+  const [, name = ""] = /\/test\/(.*)\.slow\.test\.ts$/u.exec(moduleId) ?? [];
+  if (name === "") return -1;
+  return longest.includes(name) ? longest.indexOf(name) : longest.length;
+};
+
+/** Begins with the longest files: one that began last would leave all cores but its own without work. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    // The sort is stable: files without a place stay as vitest has them.
+    return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
+  }
+}
 
 /**
  * "test" and "test-pure" run with `npm test`; "slow" holds what takes minutes and runs with `npm run test:slow`. One file:
@@ -23,10 +46,19 @@ export default defineConfig({
     hookTimeout: 60_000,
     // A focused test left behind must not pass for the whole suite.
     allowOnly: false,
+    sequence: { sequencer: LongestFirst },
     projects: [
       { extends: true, test: { name: "test", include: ["test/**/*.test.ts"], exclude: [slowTests, pureTests] } },
       { extends: true, test: { name: "test-pure", include: [pureTests], exclude: [slowTests], isolate: false } },
-      { extends: true, test: { name: "slow", include: [slowTests], testTimeout: 600_000 } },
+      {
+        extends: true,
+        test: {
+          ...{ name: "slow", include: [slowTests], testTimeout: 600_000 },
+          // One more, since these often wait for other processes to start and to end. With a group of its own, which such a
+          // number must have, it runs after the others.
+          ...{ maxWorkers: 3, sequence: { groupOrder: 1 } },
+        },
+      },
     ],
   },
 });
