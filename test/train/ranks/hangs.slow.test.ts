@@ -95,10 +95,10 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
   });
 
   it.each([
-    [0, impatient],
-    [1, {}],
-  ])("hanging in JavaScript: rank %i is named, and all end", async (hanging, variables) => {
-    const started = await startedUntil(failing(`hanging-${hanging}`, hanging, "hang"), "fails", variables);
+    [0, "loop", impatient],
+    [1, "block", {}],
+  ])("hanging in JavaScript: rank %i (%s) is named, and all end", async (hanging, how, variables) => {
+    const started = await startedUntil(failing(`hanging-${hanging}`, hanging, how), "fails", variables);
     const pids = started.pids();
     const { status, stderr } = await started.outcome;
     expect(status).not.toBe(0);

@@ -1,6 +1,6 @@
 /**
  * One rank of a run, as a program that uses the library, of which one rank fails:
- * `mpirun -n 2 node rank.mjs OUT RANK STEP hang|slow|throw|nan|backward`. That rank prints "fails" first, and
+ * `mpirun -n 2 node rank.mjs OUT RANK STEP loop|block|slow|throw|nan|backward`. That rank prints "fails" first, and
  * errors of the run are printed with their rank. A slow one is no failure: its first step takes 1 s, and STEP 6 s.
  */
 import { writeSync } from "node:fs";
@@ -36,6 +36,7 @@ const fail = () => {
   if (how === "nan") writesNaN = true;
   else if (how === "backward") throwsInBackward = true;
   else if (how === "slow") block(6);
+  else if (how === "block") block(Number.POSITIVE_INFINITY);
   else for (;;);
 };
 
