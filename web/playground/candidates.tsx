@@ -3,6 +3,7 @@ import type { RefObject } from "preact";
 import { useRef } from "preact/hooks";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import { percent } from "../parts/format.ts";
+import { placeAfter } from "./arrow-keys.ts";
 import { surprisal, visible } from "./surprise.ts";
 import type { ShownToken } from "./token-text.tsx";
 
@@ -31,11 +32,11 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
       ? candidates
       : [...candidates, { id: token.id, text: token.text, probability }];
   const move = (event: KeyboardEvent) => {
-    const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (by === 0) return;
     const buttons: HTMLElement[] = [...(list.current?.querySelectorAll("button") ?? [])];
     const at = document.activeElement instanceof HTMLElement ? buttons.indexOf(document.activeElement) : -1;
-    buttons[Math.max(0, Math.min(buttons.length - 1, at + by))]?.focus();
+    const next = placeAfter(event.key, at, buttons.length);
+    if (next === undefined) return;
+    buttons[next]?.focus();
     event.preventDefault();
   };
   return (
