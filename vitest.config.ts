@@ -53,7 +53,7 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          ...{ name: "slow", include: [slowTests], testTimeout: 600_000 },
+          ...{ name: "slow", include: [slowTests], testTimeout: 600_000, hookTimeout: 600_000 },
           // One more, since these often wait for other processes to start and to end. With a group of its own, which such a
           // number must have, it runs after the others.
           ...{ maxWorkers: 3, sequence: { groupOrder: 1 } },
