@@ -7,6 +7,9 @@ import { program } from "../browser/chromium.ts";
 
 const axe = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
 
+/** Pixels of a window. */
+const height = 900;
+
 export interface Opened {
   readonly page: Page;
   /** Errors in the page, what its policy forbade, and requests to other hosts. */
@@ -42,7 +45,7 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
   return async (path, { colorScheme = "light", width = 1280, proxy, serviceWorkers = "allow" } = {}) => {
     if (browser === undefined) throw new Error("no browser");
     const context = await browser.newContext({
-      viewport: { width, height: 900 },
+      viewport: { width, height },
       colorScheme,
       serviceWorkers,
       acceptDownloads: true,
@@ -82,7 +85,7 @@ interface AxeResult {
 /** What axe-core holds against the page: serious and critical findings, a line each. */
 export const violationsOf = async (page: Page): Promise<readonly string[]> => {
   await page.evaluate(await readFile(axe, "utf8"));
-  const { violations } = (await page.evaluate("axe.run(document)")) as AxeResult;
+  const { violations } = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResult;
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .flatMap(({ id, nodes }) =>
@@ -90,4 +93,32 @@ export const violationsOf = async (page: Page): Promise<readonly string[]> => {
         ({ html, failureSummary = "" }) => `${id}: ${html.slice(0, 200)} ${failureSummary.replace(/\s+/g, " ")}`,
       ),
     );
+};
+
+const looks = [
+  { colorScheme: "light", width: 1280 },
+  { colorScheme: "dark", width: 1280 },
+  { colorScheme: "light", width: 360 },
+] as const;
+
+/**
+ * Expects nothing serious against the page, and nothing wider than its window, in each look: light, dark and narrow.
+ * @param page just opened, light and wide. It is loaded anew for each of the others.
+ * @param loaded waits until the page shows all that it has.
+ */
+export const expectNothingSerious = async (page: Page, loaded: () => Promise<void>): Promise<void> => {
+  const grounds: Partial<Record<"light" | "dark", unknown>> = {};
+  for (const { colorScheme, width } of looks) {
+    const look = `${colorScheme}, ${width} pixels`;
+    if (grounds.light !== undefined) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height });
+      await page.reload();
+    }
+    await loaded();
+    grounds[colorScheme] = await page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
+    expect({ look, found: await violationsOf(page) }).toEqual({ look, found: [] });
+    expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth"), look).toBeLessThanOrEqual(0);
+  }
+  expect(grounds.dark).not.toBe(grounds.light);
 };
