@@ -17,7 +17,7 @@
 // faults that are left. Slow tests are not run. In round 1 only what those tests load is built: one file of JavaScript, or
 // the addon; in round 2 all, WebAssembly and pages too. The addon is compiled with fewer optimizations, which changes no bit.
 // A find counts once the failing file fails again with the fault and passes without it; a file that does not is named as
-// `unsound`, and the others go on. A file of tests that is silent for 10 minutes hangs, and has found the fault.
+// `unsound`, and the others go on. A file of tests that is silent for 3 minutes hangs, and has found the fault.
 //
 // The results are lines of JSON, one for a fault and round; a run that was stopped goes on after them. Read the table at the
 // end so: "found" is what the tests are for; a fault that is "not found" is a test that is missing. Takes hours.

@@ -15,7 +15,7 @@ const nearestCount = 25;
 const firstCount = 5;
 
 /** A file of tests that tells nothing for as long hangs. */
-const silenceMs = 600_000;
+const silenceMs = 180_000;
 
 /**
  * @typedef {{ how: "failed" | "broken" | "hangs" | "crashed", file: string | undefined, name?: string, test: string }} Failure
