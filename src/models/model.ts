@@ -2,6 +2,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
+import { freeOnce } from "../backend/memory/free-once.ts";
 import { checkBackend, checkWhole } from "../core/checks/check-arguments.ts";
 import { parseConfig } from "../core/checks/config.ts";
 import { plainData } from "../core/checks/plain-data.ts";
@@ -131,12 +132,12 @@ const modelOver = (
     },
     rounded,
     weightsChanged,
-    close() {
+    close: freeOnce(backend, () => {
       close();
       if (angles === null) return;
       backend.free(angles.cos.storage);
       backend.free(angles.sin.storage);
-    },
+    }),
   };
 };
 

@@ -4,6 +4,7 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { ConfigError, ShapeError } from "#foretoken/core/errors/errors.js";
 import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { generate } from "#foretoken/generate/generate.js";
+import { loraModel } from "#foretoken/models/lora/model.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
@@ -119,10 +120,30 @@ describe("close", () => {
     });
   });
 
+  it("works after the model itself was closed, and frees both of a model and its adapters", async () => {
+    const own = backend.bytesInUse();
+    const base = hashedModel(backend, config, characters.length);
+    const adapted = loraModel(base, { rank: 1 }, 1);
+    const both = languageModel(base, charTokenizer(characters), undefined, { adapters: { own: adapted } });
+    both.model.close();
+    both.model.close();
+    expect(backend.bytesInUse()).toBeGreaterThan(own);
+    await both.close();
+    expect(backend.bytesInUse()).toBe(own);
+    // A closed backend has freed all.
+    const last = hashedModel(backend, config, characters.length);
+    await backend.close();
+    last.close();
+  });
+
   it("calls onClose where freeing fails, and fails", async () => {
-    backend.alloc("float32", 4);
-    lm.model.close();
-    await expect(lm.close()).rejects.toThrow();
+    const close = (): never => {
+      throw new Error("not to be freed");
+    };
+    const failing = languageModel({ ...lm.model, close }, charTokenizer(characters), async () => {
+      closings++;
+    });
+    await expect(failing.close()).rejects.toThrow("not to be freed");
     expect(closings).toBe(1);
   });
 });

@@ -2,6 +2,7 @@
 import type { Tensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage } from "../../backend/backend.ts";
 import { allocateAll } from "../../backend/memory/allocate-all.ts";
+import { freeOnce } from "../../backend/memory/free-once.ts";
 import { closeOnError } from "../../core/errors/close-on-error.ts";
 import { hostArray, type RealDType } from "../../core/tensors/dtype.ts";
 import { isWhole, type LoraFactors, type LoraOutputs, type LoraWeights, placeOutputs } from "../../ops/lora.ts";
@@ -100,9 +101,9 @@ export const createAdapter = (
     () => allocateAll(backend, activations, [placedLength, isNarrow ? layout.length : 0]),
   ) as readonly [Storage, Storage];
   const [placed, narrow] = copies;
-  const close = (): void => {
+  const close = freeOnce(backend, () => {
     for (const storage of [...copies, arena.storage]) backend.free(storage);
-  };
+  });
 
   // Stays so beside the matrices B.
   closeOnError(close, () => clear(backend, placed));

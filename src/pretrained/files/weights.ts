@@ -99,8 +99,7 @@ export const placeModel = async (
       const { layout, frozen, writeWeights } = model;
       await weights.read(layout, { place: writeWeights, ...(frozen ? { placeWords: writeWeights } : {}) }, onProgress);
     } catch (error) {
-      // A backend that was closed meanwhile has freed the weights, and would refuse to free them again.
-      if (!backend.isClosed()) model.close();
+      model.close();
       throw error;
     }
     return model;

@@ -117,8 +117,7 @@ export const languageModel = (
     const models = [...adapted.values(), model];
     models.forEach(markClosed);
     try {
-      // A closed backend has freed the weights, and would refuse to free them again.
-      if (!model.backend.isClosed()) for (const one of models) one.close();
+      for (const one of models) one.close();
     } finally {
       await onClose();
     }
