@@ -5,7 +5,8 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
  * Folders whose tests change nothing outside of themselves: no variable of the environment, no working directory, no module.
  * Their files share processes, which start and load the library once: that halves their time.
  */
-const pure = "autograd,core,generate,inside,lesson,models,ops,optim,parity,plot,tokenizer";
+const pure =
+  "autograd,config,conformance,core,generate,inside,lesson,models,ops,optim,parity,plot,tokenizer,train,trainer";
 const pureTests = `test/{${pure}}/**/*.test.ts`;
 const slowTests = "test/**/*.slow.test.ts";
 
