@@ -49,6 +49,8 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
   for await (const event of train({
     preset: "book",
     config,
+    // Evaluations are many, and need not be long.
+    valFraction: 0.01,
     out: join(folder, "run"),
     backend: /** @type {"auto" | "native" | "wasm" | "reference"} */ (backend),
     threads,

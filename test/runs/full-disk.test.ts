@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { useFailingDisk } from "../support/failing-disk.ts";
@@ -23,10 +23,11 @@ let fromWeights: NewRun;
 /** Where runs are saved whose own disk is full. */
 let elsewhere = "";
 
-afterAll(() => vi.unstubAllEnvs());
+beforeEach(() => {
+  for (const name of ["TMPDIR", "HOME"]) vi.stubEnv(name, elsewhere);
+});
 beforeAll(async () => {
   [whole, elsewhere] = [newPath(), newPath()];
-  for (const name of ["TMPDIR", "HOME"]) vi.stubEnv(name, elsewhere);
   await collect(train({ ...given, out: whole }));
   const { config, preset: _, ...rest } = given;
   fromWeights = { ...rest, initFrom: whole, config: { train: { ...config.train, onNonfinite: "rollback" } } };

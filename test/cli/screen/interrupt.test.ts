@@ -20,7 +20,7 @@ import {
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-const steps = ["--steps", "100", "--eval-interval", "40", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
+const steps = ["--steps", "60", "--eval-interval", "25", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
 const long = tinyWith(...steps);
 
 const noSignals = onWindows ? " (Windows ends a process that is sent a signal)" : "";
@@ -142,7 +142,7 @@ test.skipIf(onWindows)(
 
     const rest = await cli(["train", "--resume", "parts", "--backend", "reference", "--json"], { cwd });
     expect(rest.status).toBe(0);
-    expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "finished", step: 100 });
+    expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "finished", step: 60 });
     for (const file of ["model.safetensors", "optimizer.safetensors", "trainer_state.json"]) {
       expect(read("parts", "checkpoint", file).equals(read("whole", "checkpoint", file)), file).toBe(true);
     }
@@ -160,7 +160,7 @@ test.skipIf(onWindows)(
     expect(terminated.status).toBe(143);
     expect(tree(join(cwd, "terminated", "checkpoint"))).toContain("trainer_state.json");
     expect(stopped.status).toBe(0);
-    expect(stopped.stdout).toContain("Interrupted at step 7 of 100");
+    expect(stopped.stdout).toContain("Interrupted at step 7 of 60");
     expect(stopped.stdout).toContain("npx foretoken train --resume stopped");
   },
 );
