@@ -7,16 +7,20 @@ import { buildBrowser } from "./build/browser.mjs";
 import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build/common.mjs";
 import { generateKernelHeader } from "./build/kernel-header.mjs";
 import { buildNative, execute } from "./build/native.mjs";
+import { buildStarters } from "./build/starters.mjs";
 import { buildStudio } from "./build/studio.mjs";
 
-const hasPackage = (name) => {
+const canResolve = (path) => {
   try {
-    createRequire(import.meta.url).resolve(name);
+    createRequire(import.meta.url).resolve(path);
     return true;
   } catch {
     return false;
   }
 };
+
+/** A package may have no module, as Biome, or hide its package.json. */
+const hasPackage = (name) => canResolve(name) || canResolve(`${name}/package.json`);
 
 /** Made from outputs, by build/browser.mjs. */
 const bundle = "dist/foretoken.browser.js";
@@ -25,7 +29,11 @@ const bundle = "dist/foretoken.browser.js";
 const removeOrphans = (sources) => {
   const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
   for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
-    if (file !== bundle && !file.startsWith("dist/studio/") && !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, "")))
+    if (
+      file !== bundle &&
+      !/^dist\/(studio|starters)\//.test(file) &&
+      !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))
+    )
       rmSync(join(root, file));
   }
 };
@@ -69,7 +77,7 @@ const buildTypeScriptAndHeader = async () => {
 const buildWasm = async () => (await execute([process.execPath, "scripts/build/wasm.mjs"])).trim() || undefined;
 
 const main = async () => {
-  const missing = ["typescript", "@yowasp/clang", "node-api-headers", "rolldown", "vite"].filter(
+  const missing = ["typescript", "@biomejs/biome", "@yowasp/clang", "node-api-headers", "rolldown", "vite"].filter(
     (name) => !hasPackage(name),
   );
   if (missing.length > 0) {
@@ -82,7 +90,9 @@ const main = async () => {
   };
   const [first] = await Promise.allSettled([buildTypeScriptAndHeader()]);
   const others =
-    first.status === "rejected" ? [] : await Promise.allSettled([forBrowser(), buildNative(), buildStudio()]);
+    first.status === "rejected"
+      ? []
+      : await Promise.allSettled([forBrowser(), buildNative(), buildStudio(), buildStarters()]);
   const results = [first, ...others];
   for (const result of results) {
     if (result.status === "rejected") {

@@ -85,7 +85,9 @@ const notice = () => {
 /** Builds what is out of date, from what the other builds made. Resolves to a line for the user, or to undefined. */
 export const buildBrowser = async () => {
   const kernels = builtKernels();
-  const sources = sourcesUnder("dist", [".js"]).filter((file) => join(root, file) !== output);
+  const sources = sourcesUnder("dist", [".js"]).filter(
+    (file) => join(root, file) !== output && !file.startsWith("dist/starters/"),
+  );
   const versions = [...bundled, "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
   const hash = hashFiles(
     [...sources, ...kernels.map(kernelPath), "package.json", "scripts/build/browser.mjs"],

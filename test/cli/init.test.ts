@@ -23,19 +23,36 @@ afterAll(() => remove());
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 const readText = (...parts: string[]): string => readFileSync(inside(...parts), "utf8");
 
-describe.each(["page", "node"])("init %s", (kind) => {
+/** The names of a starter's files but its text, and where each lies in this project if it is written as it is there. */
+const filesOf = (kind: string, js: boolean): Readonly<Record<string, string>> => {
+  const inFolder = (folder: string): (readonly [string, string])[] =>
+    readdirSync(join(root, folder)).map((name) => [name === "gitignore" ? ".gitignore" : name, join(folder, name)]);
+  const template = inFolder(`templates/${kind}`);
+  if (!js) return Object.fromEntries(template);
+  const shared = template.filter(([name]) => /\.(html|css|svg)$/u.test(name));
+  return Object.fromEntries([...shared, ...inFolder(`templates/${kind}-js`), ...inFolder(`dist/starters/${kind}`)]);
+};
+
+describe.each([
+  ["page", []],
+  ["page", ["--js"]],
+  ["node", []],
+  ["node", ["--js"]],
+] as const)("init %s %s", (kind, flags) => {
   test("writes its template's files with a text, and names the next commands", async () => {
-    const { status, stdout, stderr } = await cli(["init", kind], { cwd });
+    const folder = ["new", kind, ...flags].join("");
+    const { status, stdout, stderr } = await cli(["init", kind, folder, ...flags], { cwd });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    const folder = `foretoken-${kind}`;
-    const names = readdirSync(join(root, "templates", kind));
-    const expected = [...names.filter((name) => name !== "gitignore"), ".gitignore", "text.txt"].sort();
+    const files = filesOf(kind, flags.length > 0);
+    const expected = [...Object.keys(files), "text.txt"].sort();
     expect(tree(inside(folder))).toEqual(expected);
+    expect(expected).toContain(flags.length > 0 ? "main.js" : "main.ts");
     expect(stdout).toBe(
       `${expected.length} new files in ${folder}. Next:\n\n  cd ${folder}\n  npm install\n  npm start\n`,
     );
-    for (const name of names.filter((one) => one !== "gitignore" && one !== "package.json")) {
-      expect(readText(folder, name)).toBe(readFileSync(join(root, "templates", kind, name), "utf8"));
+    for (const [name, path] of Object.entries(files)) {
+      if (name === "package.json" || (name === "index.html" && flags.length > 0)) continue;
+      expect(readText(folder, name)).toBe(readFileSync(join(root, path), "utf8"));
     }
     const list = readFileSync(join(root, "examples/names.txt"), "utf8");
     const text = readText(folder, "text.txt");
@@ -44,7 +61,30 @@ describe.each(["page", "node"])("init %s", (kind) => {
     expect(new Set(text.split("\n", 100).map((name) => name[0])).size).toBeGreaterThan(10);
     expect(readText(folder, ".gitignore")).toContain("node_modules\n");
   });
+});
 
+test("init page --js names the library and the script for a page without a bundler", async () => {
+  await cli(["init", "page", "in-js", "--js"], { cwd });
+  const [typeScript, javaScript] = [
+    readFileSync(join(root, "templates/page/index.html"), "utf8"),
+    readText("in-js", "index.html"),
+  ];
+  const scripts = (page: string): readonly string[] => page.match(/<script.*<\/script>/gu) ?? [];
+  expect(scripts(typeScript)).toEqual(['<script type="module" src="./main.ts"></script>']);
+  expect(scripts(javaScript)).toEqual([
+    '<script type="importmap">{ "imports": { "foretoken/browser": "./foretoken.browser.js" } }</script>',
+    '<script type="module" src="main.js"></script>',
+  ]);
+  const rest = (page: string): string => page.replaceAll(/\s*<script.*<\/script>/gu, "");
+  expect(rest(javaScript)).toBe(rest(typeScript));
+});
+
+test.each(["page", "node"])("init %s writes into a folder of its name by itself", async (kind) => {
+  expect((await cli(["init", kind], { cwd })).status).toBe(0);
+  expect(tree(inside(`foretoken-${kind}`))).toContain("main.ts");
+});
+
+describe.each(["page", "node"])("init %s", (kind) => {
   test("depends on this package by its path, in a folder however deep, and in the current one", async () => {
     mkdirSync(inside("deep", kind, "here"), { recursive: true });
     await cli(["init", kind, `deep/${kind}/new folder`], { cwd });
@@ -77,7 +117,7 @@ test.skipIf(onWindows)("a folder's name moves no cursor, and the next command is
   expect(stdout).not.toContain("\u001b");
   expect(stdout).toContain(" new files in new\\u001b[2J one. ");
   expect(stdout).toContain("  cd $'new\\033[2J one'\n");
-  expect(tree(inside(name))).toContain("main.js");
+  expect(tree(inside(name))).toContain("main.ts");
 });
 
 test("a folder whose name looks like a flag is one of cd's", async () => {
@@ -99,8 +139,8 @@ describe("init writes nothing", () => {
     writeFileSync(inside("taken", "style.css"), "mine");
     await refused("taken", "must have none of the new files; got style.css");
     expect(readText("taken", "style.css")).toBe("mine");
-    mkdirSync(inside("holder", "main.js"), { recursive: true });
-    await refused("holder", "must have none of the new files; got main.js, a folder");
+    mkdirSync(inside("holder", "main.ts"), { recursive: true });
+    await refused("holder", "must have none of the new files; got main.ts, a folder");
   });
 
   test("in the place of a file", () => refused("text.txt", "must be a folder, or not be there yet; got a file"));
@@ -151,7 +191,7 @@ describe("init writes nothing", () => {
     const before = tree(cwd);
     for (const folder of ["begun", "not/begun"]) {
       // Files of at most 8 KiB: the text is longer.
-      const { status, stderr } = await shell(`ulimit -f 8; foretoken init page ${folder}`, cwd);
+      const { status, stderr } = await shell(`ulimit -f 8; foretoken init node ${folder}`, cwd);
       expect({ status, stderr }).toEqual({
         status: 2,
         stderr: expect.stringMatching(/^foretoken: init: folder .*; got EFBIG.*text\.txt'; try another folder\n$/u),

@@ -117,7 +117,10 @@ describe.skipIf(missing !== undefined)(
 
 describe("the clone", () => {
   it("depends on no package that is not published: anybody could take its name", async () => {
-    const manifests = ["package.json", "templates/page/package.json", "templates/node/package.json"];
+    const manifests = [
+      "package.json",
+      ...["page", "page-js", "node", "node-js"].map((name) => `templates/${name}/package.json`),
+    ];
     for (const path of manifests) {
       const { dependencies = {}, optionalDependencies = {} } = JSON.parse(await readFile(join(root, path), "utf8"));
       expect(optionalDependencies).toEqual({});

@@ -150,7 +150,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     it("writes a starter that npm installs without a warning, and that finds the package", async () => {
-      const made = await run("npx --no-install foretoken init node starter");
+      const made = await run("npx --no-install foretoken init node starter --js");
       expect({ stderr: made.stderr, status: made.status }).toEqual({ stderr: "", status: 0 });
       const inStarter = (line: string): Promise<Outcome> => shell(line, join(installed.project, "starter"));
       expect(await inStarter("npm install --offline --no-audit --no-fund")).toMatchObject({ stderr: "", status: 0 });

@@ -13,7 +13,7 @@ describe.skipIf(missingChromium !== undefined)(
   () => {
     let starter: Starter;
     beforeAll(async () => {
-      starter = await newStarter("page");
+      starter = await newStarter("page", { js: true });
     });
     afterAll(() => starter.remove());
 

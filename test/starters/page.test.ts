@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isolation, missingChromium, policy, serveSite } from "../browser/chromium.ts";
 import { openTab, type Tab, type TabOptions } from "../browser/tab.ts";
 import { wordsText } from "../support/runs.ts";
-import { newStarter, root, type Starter, startServer } from "./starter.ts";
+import { newStarter, root, type Starter, type StarterOptions, startServer } from "./starter.ts";
 
 // It trains for real, on machines that may be slow or busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
@@ -20,11 +20,10 @@ const paste = (text: string): string => `{
   box.dispatchEvent(new Event("input"));
 }`;
 
-let starter: Starter;
-beforeAll(async () => {
-  starter = await newStarter("page");
-  // As it is, but for a smaller model and fewer steps.
-  const file = join(starter.folder, "main.js");
+/** A starter as it is, but for a smaller model and fewer steps. */
+const smallStarter = async (options: StarterOptions = {}): Promise<Starter> => {
+  const starter = await newStarter("page", options);
+  const file = join(starter.folder, options.js === true ? "main.js" : "main.ts");
   const main = await readFile(file, "utf8");
   const changes = [
     ['backend === "wasm" ? {} :', 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :'],
@@ -35,13 +34,15 @@ beforeAll(async () => {
     file,
     changes.reduce((text, [asWritten, smaller]) => text.replace(asWritten, smaller), main),
   );
-});
-afterAll(() => starter.remove());
+  return starter;
+};
 
-describe.skipIf(missingChromium !== undefined)(title("the starter's page, from the starter's server"), () => {
+describe.skipIf(missingChromium !== undefined)(title("the starter's page, from Vite"), () => {
+  let starter: Starter;
   let tab: Tab;
   let stop: () => Promise<void>;
   beforeAll(async () => {
+    starter = await smallStarter();
     const server = await startServer(starter.folder);
     stop = server.stop;
     tab = await openTab(server.address);
@@ -49,6 +50,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from t
   afterAll(async () => {
     await tab?.close();
     await stop?.();
+    await starter?.remove();
   });
 
   test("has no message, and a text to begin with", async () => {
@@ -124,7 +126,12 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from t
   });
 });
 
-describe.skipIf(missingChromium !== undefined)(title("the starter's page, from other servers"), () => {
+describe.skipIf(missingChromium !== undefined)(title("the starter's page in JavaScript, from other servers"), () => {
+  let starter: Starter;
+  beforeAll(async () => {
+    starter = await smallStarter({ js: true });
+  });
+  afterAll(() => starter?.remove());
   const files = () => ({
     "/": join(starter.folder, "index.html"),
     "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),

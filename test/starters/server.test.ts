@@ -16,7 +16,7 @@ let address: string;
 let stop: () => Promise<void>;
 
 beforeAll(async () => {
-  starter = await newStarter("page");
+  starter = await newStarter("page", { js: true });
   await writeFile(join(dirname(starter.folder), "secret.txt"), "secret");
   await writeFile(join(starter.folder, ".env"), "secret");
   await mkdir(join(starter.folder, "sub"));
@@ -44,7 +44,7 @@ const ask = (path: string, { method = "GET", host = "localhost" } = {}): Promise
   });
 const statusOf = (answer: string): string => answer.split(" ")[1] ?? "";
 
-describe("the starter's server", () => {
+describe("the server of the starter in JavaScript", () => {
   test("serves the page, files below its folder, and the library, with the headers that isolate", async () => {
     const files = {
       "": "index.html",

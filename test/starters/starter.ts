@@ -1,5 +1,6 @@
 /** Starter projects, as `foretoken init` writes them. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,22 +14,46 @@ export interface Starter {
   readonly remove: () => Promise<void>;
 }
 
-/** A new starter with foretoken in its node_modules, as npm installs a dependency by its path: a link. `bare`: without. */
-export const newStarter = async (kind: "page" | "node", { bare = false } = {}): Promise<Starter> => {
+export interface StarterOptions {
+  /** In JavaScript (`--js`). */
+  readonly js?: boolean;
+  /** Without node_modules. */
+  readonly bare?: boolean;
+}
+
+/** What the starters in TypeScript are written with, as this project has it: no registry is asked. */
+const tools: Readonly<Record<"page" | "node", readonly string[]>> = {
+  page: ["typescript", "vite"],
+  node: ["typescript", "@types/node"],
+};
+
+/** A new starter with its packages in node_modules: links, as npm installs foretoken by its path. */
+export const newStarter = async (
+  kind: "page" | "node",
+  { js = false, bare = false }: StarterOptions = {},
+): Promise<Starter> => {
   const parent = await mkdtemp(join(tmpdir(), "foretoken-starter-"));
   const remove = (): Promise<void> => rm(parent, { recursive: true });
-  const { status, stderr } = await cli(["init", kind, "starter"], { cwd: parent });
+  const { status, stderr } = await cli(["init", kind, "starter", ...(js ? ["--js"] : [])], { cwd: parent });
   if (status !== 0) throw new Error(stderr);
   const folder = join(parent, "starter");
   if (bare) return { folder, remove };
-  await mkdir(join(folder, "node_modules"));
-  await symlink(root, join(folder, "node_modules/foretoken"), "junction");
+  const inFolder = (name: string): string => join(folder, "node_modules", name);
+  await mkdir(inFolder("@types"), { recursive: true });
+  await symlink(root, inFolder("foretoken"), "junction");
+  for (const name of js ? [] : tools[kind]) await symlink(join(root, "node_modules", name), inFolder(name), "junction");
   return { folder, remove };
 };
 
-/** Starts the starter's own server on a free port; resolves to its address. */
+/** The server of `npm start`, on a free port: Vite, or in JavaScript the starter's own. */
+const serverOf = (folder: string): readonly string[] => {
+  const own = join(folder, "server.mjs");
+  return existsSync(own) ? [own, "0"] : [join(folder, "node_modules/vite/bin/vite.js"), "--port", "0"];
+};
+
+/** Starts the starter's server on a free port; resolves to its address. */
 export const startServer = async (folder: string): Promise<{ address: string; stop: () => Promise<void> }> => {
-  const child: ChildProcess = spawn(process.execPath, ["server.mjs", "0"], { cwd: folder, stdio: "pipe" });
+  const child: ChildProcess = spawn(process.execPath, serverOf(folder), { cwd: folder, stdio: "pipe" });
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
   let printed = "";
   const address = await new Promise<string>((resolve, reject) => {

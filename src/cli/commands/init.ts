@@ -14,11 +14,13 @@ import { writeOut } from "../process/output.ts";
 
 const kinds = ["page", "node"] as const;
 type Kind = (typeof kinds)[number];
+type Form = "ts" | "js";
 
 const examples = `
 Examples:
   $ npx foretoken init page               a web page that trains a model, in foretoken-page
   $ npx foretoken init node ../my-model   a program for Node.js, in ../my-model
+  $ npx foretoken init page --js          the page in JavaScript, which needs no other package
 
 It writes new files only. If one of them is there already, it writes nothing.`;
 
@@ -64,14 +66,33 @@ const withDependency = (text: string, folder: string): string => {
   return `${JSON.stringify({ ...json, dependencies, allowScripts }, null, 2)}\n`;
 };
 
+/** Files of the page that are the same in TypeScript and in JavaScript. */
+const isShared = (name: string): boolean => /\.(html|css|svg)$/.test(name);
+
+const moduleInTypeScript = '<script type="module" src="./main.ts"></script>';
+
+/** Vite finds the library in node_modules; without it the page names the file that its own server takes from there. */
+const moduleInJavaScript = `<script type="importmap">{ "imports": { "foretoken/browser": "./foretoken.browser.js" } }</script>
+    <script type="module" src="main.js"></script>`;
+
+/** Where the files of a starter lie. JavaScript is made from the TypeScript of templates/ by scripts/build/starters.mjs. */
+const sourcesOf = async (kind: Kind, form: Form): Promise<readonly string[]> => {
+  const filesIn = async (folder: string): Promise<readonly string[]> =>
+    (await readdir(join(packageRoot, folder))).sort().map((name) => join(packageRoot, folder, name));
+  const template = await filesIn(`templates/${kind}`);
+  if (form === "ts") return template;
+  const own = await Promise.all([filesIn(`templates/${kind}-js`), filesIn(`dist/starters/${kind}`)]);
+  return [...template.filter(isShared), ...own.flat()];
+};
+
 /** The files of a starter for the folder `folder`. */
-const filesOf = async (kind: Kind, folder: string): Promise<readonly NewFile[]> => {
-  const template = join(packageRoot, "templates", kind);
-  const names = (await readdir(template)).sort();
-  const copied = names.map(async (from): Promise<NewFile> => {
-    const text = await readFile(join(template, from), "utf8");
-    const name = hiddenNames[from] ?? from;
-    return { name, contents: name === "package.json" ? withDependency(text, folder) : text };
+const filesOf = async (kind: Kind, form: Form, folder: string): Promise<readonly NewFile[]> => {
+  const copied = (await sourcesOf(kind, form)).map(async (path): Promise<NewFile> => {
+    const text = await readFile(path, "utf8");
+    const name = hiddenNames[basename(path)] ?? basename(path);
+    if (name === "package.json") return { name, contents: withDependency(text, folder) };
+    const contents = form === "js" ? text.replace(moduleInTypeScript, moduleInJavaScript) : text;
+    return { name, contents };
   });
   return Promise.all([...copied, firstText()]);
 };
@@ -152,12 +173,12 @@ const inFolder = async <T>(given: string, work: () => Promise<T>): Promise<T> =>
   }
 };
 
-const runInit = async (kind: Kind, given: string): Promise<void> => {
+const runInit = async (kind: Kind, form: Form, given: string): Promise<void> => {
   const path = resolve(given);
   const { files, folder } = await inFolder(given, async () => {
     const at = await kindAt(path);
     const folder = await realPath(path);
-    const files = await filesOf(kind, folder);
+    const files = await filesOf(kind, form, folder);
     await checkFree(folder, at, given, files);
     await writeFiles(folder, files);
     return { files, folder };
@@ -174,11 +195,13 @@ export const declareInit = (command: Command): void => {
     .usage("<kind> [folder]")
     .argument("<kind>", "page or node", parseChoice("kind", kinds))
     .argument("[folder]", "a new or existing folder (default: foretoken-<kind>)", parsePath("[folder]"))
+    .optionsGroup("Files: their language")
+    .option("--js", "JavaScript (default: TypeScript)")
     .optionsGroup("Output: of errors and of help")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
-    .action(async (kind: Kind, folder: string | undefined) => {
+    .action(async (kind: Kind, folder: string | undefined, { js = false }: { readonly js?: boolean }) => {
       checkArguments(command);
-      await runInit(kind, folder ?? `foretoken-${kind}`);
+      await runInit(kind, js ? "js" : "ts", folder ?? `foretoken-${kind}`);
     });
 };

@@ -3,13 +3,16 @@
 const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
 const slowly = "So the page trains a smaller model, slowly, in plain JavaScript.";
 
-/**
- * The obstacles that are there. One with `stops` makes training impossible; with any other it is slow.
- * @param {any} scope the page's global object
- * @returns {{ title: string, text: string, stops: boolean }[]}
- */
-export const findObstacles = (scope) => {
-  const found = [];
+export interface Obstacle {
+  readonly title: string;
+  readonly text: string;
+  /** Whether it makes training impossible; with any other it is slow. */
+  readonly stops: boolean;
+}
+
+/** The obstacles that are there, in the page with this global object. */
+export const findObstacles = (scope: Partial<typeof globalThis>): readonly Obstacle[] => {
+  const found: Obstacle[] = [];
   if (typeof scope.Worker === "undefined") {
     found.push({
       title: "This browser has no web workers",

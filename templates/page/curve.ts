@@ -4,7 +4,13 @@ const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
 const namespace = "http://www.w3.org/2000/svg";
 
-const element = (name, attributes, text = "") => {
+interface Point {
+  readonly step: number;
+  /** Nats per token. */
+  readonly loss: number;
+}
+
+const element = (name: string, attributes: Readonly<Record<string, string | number>>, text = ""): Element => {
   const made = document.createElementNS(namespace, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   made.textContent = text;
@@ -12,7 +18,7 @@ const element = (name, attributes, text = "") => {
 };
 
 /** Round numbers from `low` to `high`, about `count` of them. */
-const ticks = (low, high, count) => {
+const ticks = (low: number, high: number, count: number): readonly number[] => {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const size = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= rough) ?? rough;
@@ -20,29 +26,25 @@ const ticks = (low, high, count) => {
   return Array.from({ length: Math.floor(high / size) - first + 1 }, (_, i) => Number(((first + i) * size).toFixed(6)));
 };
 
-/**
- * Draws into `svg` and draws again whenever its width changes.
- * @param {SVGSVGElement} svg
- */
-export const createCurve = (svg) => {
-  /** @type {{ step: number, loss: number }[]} */
-  let losses = [];
-  /** @type {{ step: number, loss: number }[]} */
-  let means = [];
-  /** @type {{ step: number, loss: number }[]} */
-  let measured = [];
+/** Draws into `svg` and draws again whenever its width changes. */
+export const createCurve = (svg: Element) => {
+  let losses: Point[] = [];
+  let means: Point[] = [];
+  let measured: Point[] = [];
   let steps = 1;
   let isPlanned = false;
 
-  const draw = () => {
+  const draw = (): void => {
     isPlanned = false;
     const width = Math.max(240, svg.clientWidth);
     const values = [...losses, ...measured].map(({ loss }) => loss);
     const high = values.reduce((most, loss) => Math.max(most, loss), 1) * 1.03;
     const low = values.reduce((least, loss) => Math.min(least, loss), high - 0.5) - 0.05;
-    const x = (step) => margin.left + (step / steps) * (width - margin.left - margin.right);
-    const y = (loss) => margin.top + ((high - loss) / (high - low)) * (height - margin.top - margin.bottom);
-    const path = (points) => points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
+    const x = (step: number): number => margin.left + (step / steps) * (width - margin.left - margin.right);
+    const y = (loss: number): number =>
+      margin.top + ((high - loss) / (high - low)) * (height - margin.top - margin.bottom);
+    const path = (points: readonly Point[]): string =>
+      points.map(({ step, loss }) => `${x(step).toFixed(1)},${y(loss).toFixed(1)}`).join(" ");
     const bottom = height - margin.bottom;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", String(height));
@@ -68,7 +70,7 @@ export const createCurve = (svg) => {
   };
 
   /** Many steps come between two frames: they are drawn at once. */
-  const plan = () => {
+  const plan = (): void => {
     if (isPlanned) return;
     isPlanned = true;
     requestAnimationFrame(draw);
@@ -79,19 +81,19 @@ export const createCurve = (svg) => {
 
   return {
     /** A new run, of so many steps. */
-    begin(plannedSteps) {
+    begin(plannedSteps: number): void {
       [losses, means, measured, steps] = [[], [], [], plannedSteps];
       plan();
     },
     /** The loss of a step, in nats per token. */
-    addStep(step, loss) {
+    addStep(step: number, loss: number): void {
       const before = means.at(-1)?.loss ?? loss;
       losses.push({ step, loss });
       means.push({ step, loss: before + (loss - before) * Math.max(0.1, 1 / step) });
       plan();
     },
     /** The loss on held-out text, in nats per token. */
-    addMeasured(step, loss) {
+    addMeasured(step: number, loss: number): void {
       measured.push({ step, loss });
       plan();
     },

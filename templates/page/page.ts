@@ -1,19 +1,31 @@
-// What the page shows, and what its controls do. main.js says what is trained.
-import { createCurve } from "./curve.js";
-import { findObstacles } from "./obstacles.js";
+// What the page shows, and what its controls do. main.ts says what is trained.
+import {
+  type EvalEvent,
+  ForetokenError,
+  type GenerateEvent,
+  type SampleEvent,
+  type TrainEvent,
+} from "foretoken/browser";
+import { createCurve } from "./curve.ts";
+import { findObstacles } from "./obstacles.ts";
 
-/**
- * The element with this id.
- * @returns {any}
- */
-const part = (id) => document.getElementById(id);
+/** The element of index.html with this id. */
+const part = <Kind extends Element = HTMLElement>(id: string): Kind => document.querySelector(`#${id}`) as Kind;
 
-const say = (line) => {
+const textBox = part<HTMLTextAreaElement>("text");
+const fileInput = part<HTMLInputElement>("file");
+const trainButton = part<HTMLButtonElement>("train");
+const progress = part<HTMLProgressElement>("progress");
+const promptBox = part<HTMLInputElement>("prompt");
+const writeButton = part<HTMLButtonElement>("write");
+const written = part("written");
+
+const say = (line: string): void => {
   part("status").textContent = line;
 };
 
 /** A message at the top of the page, read out at once. `kind`: "lasting", or "news" or "error" until the next run. */
-const tell = (kind, title, text) => {
+const tell = (kind: "lasting" | "news" | "error", title: string, text: string): void => {
   const notice = document.createElement("div");
   const heading = document.createElement("strong");
   heading.textContent = title;
@@ -23,10 +35,10 @@ const tell = (kind, title, text) => {
 };
 
 /** An error in the page's own words, if it is one that a visitor can mend: the library's are for programs. */
-const tellError = (error) => {
-  const unknown = error.details?.characters ?? [];
+const tellError = (error: unknown): void => {
+  const unknown = error instanceof ForetokenError ? (error.details.characters ?? []) : [];
   if (unknown.length === 0) {
-    tell("error", "That did not work.", error.message);
+    tell("error", "That did not work.", error instanceof Error ? error.message : String(error));
     return;
   }
   const listed = unknown.map((character) => `“${character}”`).join(" ");
@@ -40,57 +52,57 @@ const isStopped = obstacles.some(({ stops }) => stops);
 
 part("unserved").remove();
 for (const { title, text } of obstacles) tell("lasting", `${title}.`, text);
-part("train").disabled = isStopped;
+trainButton.disabled = isStopped;
 
 // The text: an example, a file, or whatever is typed.
 
 const count = new Intl.NumberFormat("en");
 
-const showSize = () => {
-  const { value } = part("text");
+const showSize = (): void => {
+  const { value } = textBox;
   part("size").textContent = `${count.format(value.length)} characters, ${new Set(value).size} of them different`;
 };
 
-const setText = (text) => {
-  part("text").value = text;
+const setText = (text: string): void => {
+  textBox.value = text;
   showSize();
 };
 
-const openFile = async (file) => {
+const openFile = async (file: File | undefined): Promise<void> => {
   if (file === undefined) return;
   setText(await file.text());
   say(`Opened ${file.name}.`);
 };
 
-part("text").addEventListener("input", showSize);
-part("file").addEventListener("change", () => openFile(part("file").files[0]));
-part("text").addEventListener("dragover", (event) => event.preventDefault());
-part("text").addEventListener("drop", (event) => {
-  if (event.dataTransfer.files.length === 0) return;
+textBox.addEventListener("input", showSize);
+fileInput.addEventListener("change", () => openFile(fileInput.files?.[0]));
+textBox.addEventListener("dragover", (event) => event.preventDefault());
+textBox.addEventListener("drop", (event) => {
+  const file = event.dataTransfer?.files[0];
+  if (file === undefined) return;
   event.preventDefault();
-  openFile(event.dataTransfer.files[0]);
+  openFile(file);
 });
 
-const loadExample = async () => {
-  const response = await fetch("text.txt");
+const loadExample = async (): Promise<void> => {
+  const response = await fetch(new URL("./text.txt", import.meta.url));
   // Meanwhile somebody may have begun to type.
-  if (response.ok && part("text").value === "") setText(await response.text());
+  if (response.ok && textBox.value === "") setText(await response.text());
 };
 loadExample().catch(() => say("The example could not be loaded: paste a text of your own."));
 
 // The two buttons. While one is at work it reads "Stop", and the other one waits.
 
-/** @type {AbortController | undefined} */
-let atWork;
+let atWork: AbortController | undefined;
 let isTrained = false;
 
-const showButtons = () => {
-  part("train").disabled = isStopped || (atWork !== undefined && part("train").textContent !== "Stop");
-  part("write").disabled = !isTrained || (atWork !== undefined && part("write").textContent !== "Stop");
+const showButtons = (): void => {
+  trainButton.disabled = isStopped || (atWork !== undefined && trainButton.textContent !== "Stop");
+  writeButton.disabled = !isTrained || (atWork !== undefined && writeButton.textContent !== "Stop");
 };
 
 /** Does `work` until it ends or the button is pressed again. */
-const press = async (button, work) => {
+const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
   if (atWork !== undefined) {
     atWork.abort();
     return;
@@ -117,11 +129,11 @@ addEventListener("keydown", ({ key }) => {
 });
 
 /** Calls `work` with the text and a signal to stop, when a model is to be trained. */
-export const onTrain = (work) => {
-  part("train").addEventListener("click", () =>
-    press(part("train"), async (signal) => {
+export const onTrain = (work: (text: string, signal: AbortSignal) => Promise<void>): void => {
+  trainButton.addEventListener("click", () =>
+    press(trainButton, async (signal) => {
       say("Training begins…");
-      await work(part("text").value, signal);
+      await work(textBox.value, signal);
       isTrained = true;
     }),
   );
@@ -129,19 +141,19 @@ export const onTrain = (work) => {
 };
 
 /** Calls `work` with the prompt and a signal to stop, when text is to be written. */
-export const onWrite = (work) => {
+export const onWrite = (work: (prompt: string, signal: AbortSignal) => Promise<void>): void => {
   part("writing").addEventListener("submit", (event) => {
     event.preventDefault();
-    press(part("write"), async (signal) => {
-      part("written").replaceChildren(part("prompt").value);
-      part("written").setAttribute("aria-busy", "true");
+    press(writeButton, async (signal) => {
+      written.replaceChildren(promptBox.value);
+      written.setAttribute("aria-busy", "true");
       try {
-        await work(part("prompt").value, signal);
+        await work(promptBox.value, signal);
       } catch (error) {
-        part("written").replaceChildren();
+        written.replaceChildren();
         throw error;
       } finally {
-        part("written").setAttribute("aria-busy", "false");
+        written.setAttribute("aria-busy", "false");
       }
     });
   });
@@ -152,7 +164,7 @@ export const onWrite = (work) => {
 const curve = createCurve(part("curve"));
 let plannedSteps = 1;
 
-const showMeasured = ({ step, valLoss, trainLoss }) => {
+const showMeasured = ({ step, valLoss, trainLoss }: EvalEvent): void => {
   const row = document.createElement("tr");
   for (const value of [step, trainLoss?.toFixed(3) ?? "", valLoss.toFixed(3)]) {
     row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
@@ -163,7 +175,7 @@ const showMeasured = ({ step, valLoss, trainLoss }) => {
   say(`${line}.`);
 };
 
-const showSample = ({ step, prompt, text }) => {
+const showSample = ({ step, prompt, text }: SampleEvent): void => {
   const block = document.createElement("div");
   const heading = document.createElement("h3");
   heading.textContent = `After ${step} steps`;
@@ -172,19 +184,19 @@ const showSample = ({ step, prompt, text }) => {
 };
 
 /** Shows an event of the library's `train`. */
-export const showTraining = (event) => {
+export const showTraining = (event: TrainEvent): void => {
   switch (event.type) {
     case "start":
       plannedSteps = event.config.train.steps;
       curve.begin(plannedSteps);
-      part("progress").max = plannedSteps;
+      progress.max = plannedSteps;
       part("table").replaceChildren();
       part("samples").replaceChildren();
       part("parameters").textContent = count.format(event.parameters);
       break;
     case "step":
       curve.addStep(event.step, event.loss);
-      part("progress").value = event.step;
+      progress.value = event.step;
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
       part("step").textContent = `${event.step} of ${plannedSteps}`;
@@ -195,7 +207,7 @@ export const showTraining = (event) => {
       break;
     case "sample":
       showSample(event);
-      if (part("prompt").value === "") part("prompt").value = event.prompt;
+      if (promptBox.value === "") promptBox.value = event.prompt;
       break;
     case "overfitting":
       tell(
@@ -214,6 +226,6 @@ export const showTraining = (event) => {
 };
 
 /** Shows an event of `generate`: text as it comes. */
-export const showWriting = (event) => {
-  if (event.type === "token") part("written").append(event.text);
+export const showWriting = (event: GenerateEvent): void => {
+  if (event.type === "token") written.append(event.text);
 };

@@ -1,4 +1,3 @@
-// @ts-check
 // Trains a model on a text, and writes with it:
 //
 //     npm start                    text.txt
@@ -19,7 +18,7 @@ let run = "";
 /** Whether the run came to its end. */
 let isEnded = false;
 
-const trainOnText = async () => {
+const trainOnText = async (): Promise<void> => {
   const { signal } = interrupt;
   for await (const event of train({ data, preset: "quick", config, finalSampleTokens: 0, signal })) {
     if (event.type === "start") {
@@ -37,7 +36,7 @@ const trainOnText = async () => {
   }
 };
 
-const write = async () => {
+const write = async (): Promise<void> => {
   const lm = await loadPretrained(`${run}/best`);
   // It can begin with characters of its text only.
   const known = [...asked].filter((character) => {

@@ -1,0 +1,108 @@
+// Makes the JavaScript of the starters of `foretoken init --js` from their TypeScript: templates/*/NAME.ts without its types,
+// with its comments and its layout, as dist/starters/*/NAME.js.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./common.mjs";
+
+/** Those of the starter in JavaScript: Vite's settings are of the other alone. */
+export const starterSources = () =>
+  sourcesUnder("templates", [".ts"]).filter((file) => basename(file) !== "vite.config.ts");
+
+/** The import without the names that are types; undefined: without any name. */
+const withoutTypes = (ts, node, file) => {
+  const { importClause, moduleSpecifier } = node;
+  const names = importClause?.namedBindings;
+  if (importClause?.isTypeOnly) return undefined;
+  if (names === undefined || !ts.isNamedImports(names)) return node.getText(file);
+  const kept = names.elements.filter(({ isTypeOnly }) => !isTypeOnly).map((name) => name.getText(file));
+  return kept.length === 0 ? undefined : `import { ${kept.join(", ")} } from ${moduleSpecifier.getText(file)};`;
+};
+
+/** The parts of the text to replace: where they begin and end, and their new text. */
+const changesOf = (ts, file) => {
+  const text = file.text;
+  const changes = [];
+  const replace = (from, to, by = "") => {
+    changes.push({ from, to, by });
+  };
+  /** With its comments and the line after it. */
+  const removeWhole = (node) => {
+    const after = /\s*/y;
+    after.lastIndex = node.getEnd();
+    replace(
+      ts.getLeadingCommentRanges(text, node.getFullStart())?.[0]?.pos ?? node.getStart(file),
+      node.getEnd() + after.exec(text)[0].length,
+    );
+  };
+  const visit = (node) => {
+    if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) {
+      removeWhole(node);
+      return;
+    }
+    if (ts.isImportDeclaration(node)) {
+      const kept = withoutTypes(ts, node, file);
+      if (kept === undefined) removeWhole(node);
+      else replace(node.getStart(file), node.getEnd(), kept);
+      return;
+    }
+    if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node)) {
+      replace(node.expression.getEnd(), node.getEnd());
+      visit(node.expression);
+      return;
+    }
+    for (const list of [node.typeParameters, node.typeArguments]) {
+      if (list !== undefined) replace(list.pos - 1, text.indexOf(">", list.end) + 1);
+    }
+    if (node.type !== undefined) {
+      const colon = text.lastIndexOf(":", node.type.getStart(file));
+      replace(node.questionToken?.getStart(file) ?? colon, node.type.getEnd());
+    }
+    ts.forEachChild(node, (child) => {
+      if (!ts.isTypeNode(child) && !ts.isTypeParameterDeclaration(child)) visit(child);
+    });
+  };
+  ts.forEachChild(file, visit);
+  return changes.sort((a, b) => b.from - a.from);
+};
+
+/**
+ * `source` without its types.
+ * @param names names of all files that are made: where the text or its imports name one of them, it is named as made.
+ */
+export const toJavaScript = async (source, names) => {
+  const { default: ts } = await import("typescript");
+  const file = ts.createSourceFile("a.ts", source, ts.ScriptTarget.Latest, true);
+  let text = source;
+  for (const { from, to, by } of changesOf(ts, file)) text = text.slice(0, from) + by + text.slice(to);
+  for (const name of names) text = text.replaceAll(new RegExp(`\\b${name}\\b`, "g"), name.replace(/ts$/, "js"));
+  const biome = join(root, "node_modules/@biomejs/biome/bin/biome");
+  return execFileSync(process.execPath, [biome, "format", "--stdin-file-path=templates/a.js"], {
+    cwd: root,
+    input: text,
+    encoding: "utf8",
+  });
+};
+
+export const buildStarters = async () => {
+  const sources = starterSources();
+  const outputs = sources.map((file) =>
+    join(root, file.replace(/^templates\//, "dist/starters/").replace(/\.ts$/, ".js")),
+  );
+  const hash = hashFiles([...sources, "scripts/build/starters.mjs", "biome.json"]);
+  if (outputs.every((file) => readStamp("starters", file) === hash)) return undefined;
+  const started = performance.now();
+  rmSync(join(root, "dist/starters"), { recursive: true, force: true });
+  const names = sources.map((file) => basename(file));
+  for (const [i, source] of sources.entries()) {
+    mkdirSync(dirname(outputs[i]), { recursive: true });
+    writeFileSync(outputs[i], await toJavaScript(readFileSync(join(root, source), "utf8"), names));
+  }
+  writeStamp("starters", hash);
+  return `Starters: built in ${secondsSince(started)}`;
+};
+
+if (isMain(import.meta.url)) {
+  const line = await buildStarters();
+  if (line !== undefined) console.log(line);
+}
