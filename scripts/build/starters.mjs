@@ -26,23 +26,26 @@ const changesOf = (ts, file) => {
   const replace = (from, to, by = "") => {
     changes.push({ from, to, by });
   };
-  /** With its comments and the line after it. */
-  const removeWhole = (node) => {
-    const after = /\s*/y;
-    after.lastIndex = node.getEnd();
-    replace(
-      ts.getLeadingCommentRanges(text, node.getFullStart())?.[0]?.pos ?? node.getStart(file),
-      node.getEnd() + after.exec(text)[0].length,
-    );
+  /** From `from`, with the empty lines after it. */
+  const removeWhole = (node, from) => {
+    const rest = text.slice(node.getEnd());
+    replace(from, node.getEnd() + rest.length - rest.trimStart().length);
+  };
+  /** Where the comment begins that belongs to it, or it does. */
+  const startOf = (node) => {
+    const start = node.getStart(file);
+    const comment = ts.getLeadingCommentRanges(text, node.getFullStart())?.at(-1);
+    return comment === undefined || text.slice(comment.end, start).includes("\n\n") ? start : comment.pos;
   };
   const visit = (node) => {
     if (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) {
-      removeWhole(node);
+      removeWhole(node, startOf(node));
       return;
     }
     if (ts.isImportDeclaration(node)) {
       const kept = withoutTypes(ts, node, file);
-      if (kept === undefined) removeWhole(node);
+      // A comment before an import is often that of the file.
+      if (kept === undefined) removeWhole(node, node.getStart(file));
       else replace(node.getStart(file), node.getEnd(), kept);
       return;
     }
