@@ -50,7 +50,10 @@ export const createCurve = (svg: Element) => {
     svg.setAttribute("height", String(height));
     if (values.length === 0) {
       const middle = { class: "tick", x: width / 2, y: height / 2, "text-anchor": "middle" };
-      svg.replaceChildren(element("text", middle, "The curve comes with the first step."));
+      svg.replaceChildren(
+        element("rect", { class: "empty", x: 1, y: 1, width: width - 2, height: height - 2, rx: 6 }),
+        element("text", middle, "The curve comes with the first step."),
+      );
       return;
     }
     svg.replaceChildren(
@@ -58,14 +61,14 @@ export const createCurve = (svg: Element) => {
         element("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(loss), y2: y(loss) }),
         element("text", { class: "tick", x: margin.left - 8, y: y(loss) + 4, "text-anchor": "end" }, String(loss)),
       ]),
-      ...ticks(0, steps, width < 420 ? 4 : 8).map((step) =>
+      ...ticks(0, steps, width < 420 ? 4 : 8).flatMap((step) => [
+        element("line", { class: "grid", x1: x(step), x2: x(step), y1: margin.top, y2: bottom }),
         element("text", { class: "tick", x: x(step), y: bottom + 20, "text-anchor": "middle" }, String(step)),
-      ),
-      element("line", { class: "axis", x1: margin.left, x2: width - margin.right, y1: bottom, y2: bottom }),
+      ]),
       element("polyline", { class: "each", points: path(losses) }),
       element("polyline", { class: "mean", points: path(means) }),
-      element("polyline", { class: "held-out", points: path(measured) }),
-      ...measured.map(({ step, loss }) => element("circle", { class: "dot", cx: x(step), cy: y(loss), r: 4 })),
+      element("polyline", { class: "validation", points: path(measured) }),
+      ...measured.map(({ step, loss }) => element("circle", { class: "dot", cx: x(step), cy: y(loss), r: 3.5 })),
     );
   };
 

@@ -110,6 +110,7 @@ const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => P
   const name = button.textContent;
   atWork = new AbortController();
   button.textContent = "Stop";
+  button.classList.remove("primary");
   part("notices").replaceChildren(...part("notices").querySelectorAll(".lasting"));
   showButtons();
   try {
@@ -120,6 +121,7 @@ const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => P
   } finally {
     atWork = undefined;
     button.textContent = name;
+    button.classList.add("primary");
     showButtons();
   }
 };
@@ -145,7 +147,10 @@ export const onWrite = (work: (prompt: string, signal: AbortSignal) => Promise<v
   part("writing").addEventListener("submit", (event) => {
     event.preventDefault();
     press(writeButton, async (signal) => {
-      written.replaceChildren(promptBox.value);
+      const prompt = document.createElement("span");
+      prompt.className = "prompt";
+      prompt.textContent = promptBox.value;
+      written.replaceChildren(prompt);
       written.setAttribute("aria-busy", "true");
       try {
         await work(promptBox.value, signal);
@@ -170,6 +175,8 @@ const showMeasured = ({ step, valLoss, trainLoss }: EvalEvent): void => {
     row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
   }
   part("table").append(row);
+  part("val-loss").textContent = valLoss.toFixed(3);
+  part("val-step").textContent = `at step ${step}`;
   const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on text it has not seen`;
   part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below has each measurement.`);
   say(`${line}.`);
@@ -179,7 +186,10 @@ const showSample = ({ step, prompt, text }: SampleEvent): void => {
   const block = document.createElement("div");
   const heading = document.createElement("h3");
   heading.textContent = `After ${step} steps`;
-  block.append(heading, Object.assign(document.createElement("pre"), { textContent: prompt + text }));
+  block.append(
+    heading,
+    Object.assign(document.createElement("p"), { className: "written", textContent: prompt + text }),
+  );
   part("samples").append(block);
 };
 
@@ -192,14 +202,17 @@ export const showTraining = (event: TrainEvent): void => {
       progress.max = plannedSteps;
       part("table").replaceChildren();
       part("samples").replaceChildren();
-      part("parameters").textContent = count.format(event.parameters);
+      for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
+      part("steps").textContent = `of ${plannedSteps}`;
+      part("val-step").textContent = "nats per token";
+      part("parameters").textContent = `${count.format(event.parameters)} parameters`;
       break;
     case "step":
       curve.addStep(event.step, event.loss);
       progress.value = event.step;
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
-      part("step").textContent = `${event.step} of ${plannedSteps}`;
+      part("step").textContent = String(event.step);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);

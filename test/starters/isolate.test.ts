@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missingChromium, serveSite } from "../browser/chromium.ts";
 import { openTab } from "../browser/tab.ts";
 import { wordsText } from "../support/runs.ts";
-import { newStarter, root, type Starter } from "./starter.ts";
+import { newStarter, root, type Starter, siteFiles } from "./starter.ts";
 
 const page = "docs/guides/hosting.md";
 
@@ -28,13 +28,7 @@ describe.skipIf(missingChromium !== undefined)(
       const index = await readFile(join(starter.folder, "index.html"), "utf8");
       const changed = index.replace("<head>", '<head><script src="isolate.js"></script>');
       await writeFile(join(starter.folder, "index.html"), changed);
-      const names = ["main.js", "page.js", "curve.js", "obstacles.js", "style.css", "text.txt", "isolate.js"];
-      const files = {
-        "/": join(starter.folder, "index.html"),
-        "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),
-        ...Object.fromEntries(names.map((name) => [`/${name}`, join(starter.folder, name)])),
-      };
-      await serveSite({ files, headers: {} }, async (address) => {
+      await serveSite({ files: await siteFiles(starter.folder), headers: {} }, async (address) => {
         const tab = await openTab(address);
         try {
           await tab.untilLoaded(

@@ -1,7 +1,7 @@
 /** Starter projects, as `foretoken init` writes them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +44,13 @@ export const newStarter = async (
   for (const name of js ? [] : tools[kind]) await symlink(join(root, "node_modules", name), inFolder(name), "junction");
   return { folder, remove };
 };
+
+/** The files of a page in JavaScript for a server of files: the library is beside them. */
+export const siteFiles = async (folder: string): Promise<Readonly<Record<string, string>>> => ({
+  ...Object.fromEntries((await readdir(folder)).map((name) => [`/${name}`, join(folder, name)])),
+  "/": join(folder, "index.html"),
+  "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),
+});
 
 /** The server of `npm start`, on a free port: Vite, or in JavaScript the starter's own. */
 const serverOf = (folder: string): readonly string[] => {

@@ -1,0 +1,26 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { root } from "./starter.ts";
+
+const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
+
+/** Colours by their names, in the light and then in the dark. */
+const coloursOf = (css: string): readonly Readonly<Record<string, string>>[] =>
+  [...css.matchAll(/:root[^{]*\{([^}]*)\}/gu)].map(([, block = ""]) =>
+    Object.fromEntries([...block.matchAll(/--([\w-]+): (#\w+);/gu)].map(([, name = "", value = ""]) => [name, value])),
+  );
+
+test("the starter's page has the studio's colours, in both themes, and its mark", async () => {
+  const [light = {}, dark = {}] = coloursOf(await read("web/style/colors.css"));
+  const inStudio = ({ "series-training": training = "", ...others }: Readonly<Record<string, string>>) => ({
+    ...others,
+    training,
+  });
+  const [ownLight = {}, ownDark = {}] = coloursOf(await read("templates/page/style.css"));
+  expect(Object.keys(ownLight).length).toBeGreaterThan(10);
+  expect(Object.keys(ownDark)).toEqual(Object.keys(ownLight));
+  expect(inStudio(light)).toMatchObject(ownLight);
+  expect(inStudio(dark)).toMatchObject(ownDark);
+  expect(await read("templates/page/icon.svg")).toBe(await read("web/public/icon.svg"));
+});
