@@ -12,17 +12,24 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
 
-/** Replaces a part of a starter's program, so that it trains for less time. */
-const change = async (path: string, from: string, to: string): Promise<void> => {
+/** The starter's program, in `path`, with another number of steps and a smaller model, which trains in less time. */
+const setSteps = async (path: string, steps: number): Promise<void> => {
   const main = await readFile(path, "utf8");
-  expect(main).toContain(from);
-  await writeFile(path, main.replace(from, to));
+  const changes = [
+    [/const steps = \d+;/u, `const steps = ${steps};`],
+    [/const config = \{ (?:model: .* )?train:/u, "const config = { model: { nEmbd: 48, contextLength: 16 }, train:"],
+  ] as const;
+  for (const [asWritten] of changes) expect(main).toMatch(asWritten);
+  await writeFile(
+    path,
+    changes.reduce((text, [asWritten, other]) => text.replace(asWritten, other), main),
+  );
 };
 
 test("the starter for Node.js checks its types, trains, tells its loss, writes, and leaves a run for the commands", async () => {
   const { folder, remove } = await newStarter("node");
   try {
-    await change(join(folder, "main.ts"), "const steps = 400;", "const steps = 100;");
+    await setSteps(join(folder, "main.ts"), 100);
     const { scripts } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
     expect(scripts.start).toBe("tsc && node dist/main.js");
     await run(process.execPath, ["node_modules/typescript/bin/tsc"], { cwd: folder });
@@ -55,8 +62,7 @@ describe("the starter for Node.js in JavaScript", () => {
     outcomeOf(
       spawn(process.execPath, ["main.js", ...args], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] }),
     );
-  const setSteps = (from: number, to: number): Promise<void> =>
-    change(join(starter.folder, "main.js"), `const steps = ${from};`, `const steps = ${to};`);
+  const setStepsTo = (steps: number): Promise<void> => setSteps(join(starter.folder, "main.js"), steps);
 
   test.each([
     ["a beginning with unknown characters", ["naïve ☃☃", "ï", "☃"], "nave "],
@@ -64,11 +70,10 @@ describe("the starter for Node.js in JavaScript", () => {
   ] as const)(
     "on a text without a line end, with %s, it says what is left out, and writes",
     async (_, given, begun) => {
-      await setSteps(400, 1);
+      await setStepsTo(1);
       await writeFile(join(starter.folder, "line.txt"), " a naive cat sat on a mat".repeat(100));
       const [prompt, ...unknown] = given;
       const { status, stdout, stderr } = await startOn(["line.txt", ...(prompt === undefined ? [] : [prompt])]);
-      await setSteps(1, 400);
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
       expect(stdout).toContain(`\nThe model never saw ${names}: it begins without.\n\nThe model writes:\n\n${begun}`);
@@ -79,14 +84,13 @@ describe("the starter for Node.js in JavaScript", () => {
   );
 
   test("saves on Ctrl-C, and names the command that goes on", async () => {
-    await setSteps(400, 100_000);
+    await setStepsTo(100_000);
     const child = spawn(process.execPath, ["main.js"], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] });
     const ended = outcomeOf(child);
     child.stdout.on("data", (text: Buffer) => {
       if (text.includes("step 100 of")) child.kill("SIGINT");
     });
     const { status, stdout, stderr } = await ended;
-    await setSteps(100_000, 400);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const [, folder = ""] =
       /^Saved in (\S+)\. To go on:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
