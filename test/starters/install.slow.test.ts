@@ -1,8 +1,10 @@
 import { readdir, readlink, realpath } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { isolation, missingChromium, serveSite } from "../browser/chromium.ts";
+import { openTab } from "../browser/tab.ts";
 import { shell } from "../package/installed.ts";
-import { newStarter, root } from "./starter.ts";
+import { newStarter, root, type Starter } from "./starter.ts";
 
 test.each(["page", "node"] as const)(
   "npm installs the %s starter in JavaScript without a warning, and nothing from elsewhere",
@@ -23,17 +25,52 @@ test.each(["page", "node"] as const)(
   },
 );
 
-test.each([
-  ["node", "npm run check"],
-  ["page", "npm run build"],
-] as const)("npm installs the %s starter without a warning, and its types are right: %s", async (kind, command) => {
-  const { folder, remove } = await newStarter(kind, { bare: true });
+/** npm installs the starter: from its cache where it has the packages, since this project has some of them in other versions. */
+const installed = async (kind: "page" | "node"): Promise<Starter> => {
+  const starter = await newStarter(kind, { bare: true });
+  const outcome = await shell("npm install --prefer-offline", starter.folder);
+  if (outcome.status !== 0 || outcome.stderr !== "") await starter.remove();
+  expect(outcome).toMatchObject({ status: 0, stderr: "" });
+  return starter;
+};
+
+test("npm installs the starter for Node.js without a warning, and its types are right", async () => {
+  const { folder, remove } = await installed("node");
   try {
-    // From npm's cache where it has them: this project has TypeScript and Vite in other versions.
-    expect(await shell("npm install --prefer-offline", folder)).toMatchObject({ status: 0, stderr: "" });
-    expect(await shell(command, folder)).toMatchObject({ status: 0, stderr: "" });
-    if (kind === "page") expect(await readdir(join(folder, "dist"))).toEqual(["assets", "index.html"]);
+    expect(await shell("npm run check", folder)).toMatchObject({ status: 0, stderr: "" });
   } finally {
     await remove();
   }
+});
+
+const withoutChromium = missingChromium === undefined ? "" : `: ${missingChromium}`;
+
+describe.skipIf(missingChromium !== undefined)(`the starter's page, built${withoutChromium}`, () => {
+  test("is static files for any folder of a server, which train", async () => {
+    const { folder, remove } = await installed("page");
+    try {
+      expect(await shell("npm run build", folder)).toMatchObject({ status: 0, stderr: "" });
+      expect((await readdir(join(folder, "dist"))).sort()).toEqual(["assets", "index.html"]);
+      const assets = join(folder, "dist/assets");
+      const names = await readdir(assets);
+      const files = {
+        "/below/page/": join(folder, "dist/index.html"),
+        ...Object.fromEntries(names.map((name) => [`/below/page/assets/${name}`, join(assets, name)])),
+      };
+      await serveSite({ files, headers: isolation }, async (address) => {
+        const tab = await openTab(`${address}below/page/`);
+        try {
+          await tab.until(`document.getElementById("text").value.length > 10_000`);
+          expect(await tab.evaluate(`document.querySelectorAll(".notice").length`)).toBe(0);
+          await tab.evaluate(`document.getElementById("train").click()`);
+          await tab.until(`document.querySelectorAll("#table tr").length >= 1`);
+          expect(tab.errors).toEqual([]);
+        } finally {
+          await tab.close();
+        }
+      });
+    } finally {
+      await remove();
+    }
+  });
 });
