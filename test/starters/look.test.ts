@@ -17,7 +17,7 @@ test("the starter's page has the studio's colours, in both themes, and its mark"
     ...others,
     training,
   });
-  const [ownLight = {}, ownDark = {}] = coloursOf(await read("templates/page/style.css"));
+  const [ownLight = {}, ownDark = {}] = coloursOf(await read("templates/page/colors.css"));
   expect(Object.keys(ownLight).length).toBeGreaterThan(10);
   expect(Object.keys(ownDark)).toEqual(Object.keys(ownLight));
   expect(inStudio(light)).toMatchObject(ownLight);
