@@ -6,7 +6,17 @@
  * closed, so the rest of its process sees that nobody has the lock any more.
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, fstatSync, openSync, readFileSync, readlinkSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { link, unlink } from "node:fs/promises";
 import { hostname, uptime } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -99,8 +109,24 @@ const identify = (fd: number): OpenFile => {
   return { fd, device: String(dev), inode: String(ino) };
 };
 
+/** Whether this process has `file` open to write, in any of its threads, by what Linux tells. Elsewhere: it may have. */
+const isOpenInProcess = ({ fd, device, inode }: OpenFile): boolean => {
+  if (process.platform !== "linux") return true;
+  try {
+    const { dev, ino } = statSync(`/proc/self/fd/${fd}`, { bigint: true });
+    const flags = /^flags:\s*([0-7]+)$/mu.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "0";
+    const canWrite = (Number.parseInt(flags, 8) & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
+    return String(dev) === device && String(ino) === inode && canWrite;
+  } catch (error) {
+    return systemErrorCode(error) !== "ENOENT";
+  }
+};
+
 /** Whether `file`, opened by a thread of this process to write, is still open. */
-const isOpen = ({ fd, device, inode }: OpenFile): boolean => {
+const isOpen = (file: OpenFile): boolean => {
+  // Deno lets a thread use its own files alone.
+  if (process.versions.deno !== undefined) return isOpenInProcess(file);
+  const { fd, device, inode } = file;
   try {
     const now = identify(fd);
     if (now.device !== device || now.inode !== inode) return false;
