@@ -37,6 +37,13 @@ const describeMpi = (): Mpi => {
   }
 };
 
+/** The program that runs this one. Deno and Bun name the version of Node that they follow as theirs. */
+const runtimeName = (): string => {
+  const { deno, bun } = process.versions;
+  if (deno !== undefined) return `Deno ${deno}`;
+  return bun === undefined ? `Node.js ${process.version}` : `Bun ${bun}`;
+};
+
 const collect = async () => {
   const { backends, auto } = await describeBackends();
   return {
@@ -46,6 +53,7 @@ const collect = async () => {
       memoryBytes: totalmem(),
       os: `${type()} ${release()} ${arch()}`,
       node: process.version,
+      runtime: runtimeName(),
     },
     backends,
     auto,
@@ -78,7 +86,7 @@ const machineRows = ({
 }: Awaited<ReturnType<typeof collect>>): readonly Row[] => [
   ["cpu", `${machine.cpu}, ${machine.cores} core${machine.cores === 1 ? "" : "s"}`],
   ["memory", formatBytes(machine.memoryBytes)],
-  ["system", `${machine.os}, Node.js ${machine.node}`],
+  ["system", `${machine.os}, ${machine.runtime}`],
   ...backends.map((backend) => [backend.name, describe(backend)] as const),
   ["auto", `${auto.name}: ${auto.why}`],
   ["mpi", mpi.available ? `${mpi.library}: mpirun -n 2 npx foretoken train` : mpi.reason],

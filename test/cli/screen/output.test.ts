@@ -219,7 +219,10 @@ test("evaluate gives its five figures, on the run's own text unless told otherwi
 test("info names the machine, every backend, and what auto takes", async () => {
   const [told, shown] = await Promise.all([cli(["info", "--json"], { cwd }), cli(["info"], { cwd })]);
   const [info] = jsonLines(told.stdout);
-  expect(info).toMatchObject({ machine: { node: process.version }, auto: { why: expect.stringMatching(/./u) } });
+  expect(info).toMatchObject({
+    machine: { node: process.version, runtime: `Node.js ${process.version}` },
+    auto: { why: expect.stringMatching(/./u) },
+  });
   for (const word of ["native", "wasm", "reference", "auto", "cpu", "memory"]) expect(shown.stdout).toContain(word);
 });
 
