@@ -25,6 +25,7 @@ export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from ".
 
 // Runs on disk
 
+export { type PlotRunsOptions, plotRuns } from "./plot/runs.node.ts";
 export {
   type ListedRun,
   listRuns,

@@ -12,7 +12,7 @@ export const groups = {
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
   Backends: ["openBackend", "describeBackends"],
-  "Texts and runs": ["loadCorpus", "splitText", "listRuns"],
+  "Texts and runs": ["loadCorpus", "splitText", "listRuns", "plotRuns"],
   Tokenizers: [
     ...["trainBpeTokenizer", "bpeTrainer", "trainCharTokenizer", "loadTokenizer", "bpeTokenizer"],
     ...["encodeWithSpecials", "textStream"],

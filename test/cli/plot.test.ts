@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { ConfigError, plotRuns } from "#foretoken/index.js";
 import { readChart } from "../plot/read-svg.ts";
 import { cli, jsonLines, onWindows, tiny, tinyWith, workplace } from "./cli.ts";
 
@@ -66,6 +67,29 @@ test("writes the file, or the numbers, to standard output", async () => {
     steps.map(({ step, loss }) => ['"one"', step, loss]),
   );
   expect((await readdir(cwd)).filter((name) => name.startsWith("two") || name.endsWith(".csv"))).toEqual([]);
+});
+
+test("draws the same as the library's plotRuns", async () => {
+  const inFolder = (name: string): string => join(cwd, name);
+  const drawn = await cli(
+    ["plot", "runs/one", "runs/two", "--metric", "grad-norm", "--x", "time", "--log", "--out", "-"],
+    {
+      cwd,
+    },
+  );
+  const runs = [inFolder("runs/one"), inFolder("runs/two")];
+  expect(await plotRuns(runs, { metric: "grad-norm", x: "time", log: true })).toBe(drawn.stdout);
+  const plain = await cli(["plot", "runs/one", "--out", "-"], { cwd });
+  expect(await plotRuns([inFolder("runs/one")])).toBe(plain.stdout);
+  for (const [folders, said] of [
+    [[], "plotRuns: folders: must be a list of paths, with one or more; got []"],
+    [[cwd], "must be a run's folder"],
+    [Array.from({ length: 9 }, () => inFolder("runs/one")), "plotRuns: at most 8 runs can be told apart"],
+  ] as const) {
+    const error = await plotRuns(folders).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toContain(said);
+  }
 });
 
 test("overwrites no file that it has not written", async () => {

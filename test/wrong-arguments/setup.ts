@@ -22,6 +22,8 @@ export interface Setup extends Pick<Folder, "newPath"> {
   readonly data: string;
   readonly backend: foretoken.Backend;
   readonly lm: foretoken.LanguageModel;
+  /** The folder of a run. */
+  readonly run: string;
   /** The folder of `lm`, its files, and the model that the browser's entry loaded from them. */
   readonly checkpoint: string;
   readonly files: browser.CheckpointFiles;
@@ -51,6 +53,9 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   await foretoken.savePretrained(checkpoint, lm);
   const files = await browser.savePretrained(lm);
 
+  const run = newPath();
+  for await (const _ of foretoken.train({ text, out: run, backend, config: tinyConfig, finalSampleTokens: 0 }));
+
   const base = foretoken.freshModel(backend, tinyModel, tokenizer.vocabSize, 1);
   const adapters = { notes: loraModel(base, { rank: 1 }, 1) };
   const adaptedLm = foretoken.languageModel(base, tokenizer, undefined, { adapters });
@@ -58,7 +63,7 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   await foretoken.saveAdapter(adapter, adaptedLm, { base: checkpoint });
 
   return {
-    ...{ newPath, backend, lm, context, logits, chatLm, checkpoint, files, adaptedLm, adapter },
+    ...{ newPath, backend, lm, context, logits, chatLm, run, checkpoint, files, adaptedLm, adapter },
     data: await writeText(text),
     browserLm: await browser.loadPretrained(files, { backend: "reference" }),
     adapterFiles: await browser.saveAdapter(adaptedLm),

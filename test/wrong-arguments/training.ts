@@ -80,4 +80,6 @@ export const trainingCases = (setup: Setup): readonly Case[] => [
   ...evaluationCases(setup),
   ...trainCases(setup),
   { name: "listRuns", args: () => [setup.checkpoint], call: foretoken.listRuns },
+  ...optionCases("plotRuns", ["metric", "x", "log"], (wrong) => foretoken.plotRuns([setup.run], wrong as never)),
+  { name: "plotRuns", args: () => [[setup.run]], call: foretoken.plotRuns },
 ];

@@ -1,19 +1,17 @@
 import type { FileHandle } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
-import { extensionParts } from "../../config/extend.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { openRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { replaceFile } from "../../io/files.node.ts";
 import { isOurCsv, runsCsv } from "../../plot/csv.ts";
-import { type DrawnRun, type MetricName, metricNames, type XName, xNames } from "../../plot/curves.ts";
-import { differencesOf } from "../../plot/differences.ts";
+import { type MetricName, metricNames, type XName, xNames } from "../../plot/curves.ts";
+import { openRuns } from "../../plot/runs.node.ts";
 import { mostRuns } from "../../plot/style.ts";
 import { isOurSvg, plotSvg } from "../../plot/svg.ts";
-import { type ListedRun, listRuns } from "../../runs/list/runs.node.ts";
-import { readColumns } from "../../runs/list/series.node.ts";
+import type { ListedRun } from "../../runs/list/runs.node.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { comparableRuns } from "../display/texts/runs-table.ts";
 import { expecting, parseChoice, parsePath } from "../flags/flags.ts";
@@ -41,57 +39,6 @@ Examples:
 An SVG file opens in any browser. It has light and dark colours, and no program in it. Training losses are smoothed; a band
 shows the lowest and the highest of them. Time is the sum of the steps' times, and an evaluation stands where its step ends:
 how long evaluations, samples and pauses took is not noted.`;
-
-/** The run in a folder. @throws ConfigError if there is none, CheckpointError if it cannot be read. */
-const findRun = async (path: string): Promise<ListedRun> => {
-  const { runs, skipped } = await listRuns(path);
-  const [first] = runs;
-  const must = "must be a run's folder";
-  if (first !== undefined && resolve(first.path) === resolve(path)) return first;
-  const own = skipped.find((one) => resolve(one.path) === resolve(path));
-  if (own !== undefined) throw new ConfigError({ where: path, must, got: own.reason });
-  const got = first === undefined ? "a folder without run.json" : `a folder with ${formatPlural(runs.length, "run")}`;
-  // As many as one chart has room for.
-  const named = runs.slice(0, 8).map((run) => run.path);
-  throw new ConfigError({ where: path, must, got, hint: named.length === 0 ? "npx foretoken runs" : named.join(" ") });
-};
-
-/** Names that tell the runs apart: those of their folders, or their paths. */
-const namesOf = (runs: readonly ListedRun[]): readonly string[] => {
-  const names = runs.map(({ path }) => basename(resolve(path)));
-  return new Set(names).size === names.length ? names : runs.map(({ path }) => path);
-};
-
-/** What tells runs apart besides a name: first of all the text, and the fields that change a result. */
-const described = (runs: readonly ListedRun[]): readonly unknown[] => {
-  // One text may have several names.
-  const isOneText = new Set(runs.map(({ corpusSha256 }) => corpusSha256)).size === 1;
-  return runs.map(({ config, corpus, corpusSha256 }) => {
-    const { extensions: _, checkpointInterval: __, ...train } = config.train;
-    const extended = extensionParts(config.train).join("; ");
-    return {
-      ...(isOneText ? {} : { text: `${corpus} (${corpusSha256.slice(0, 8)})` }),
-      ...config,
-      train: { ...train, ...(extended === "" ? {} : { extended }) },
-    };
-  });
-};
-
-const drawnRuns = async (runs: readonly ListedRun[]): Promise<readonly DrawnRun[]> => {
-  const names = namesOf(runs);
-  const differences = differencesOf(described(runs));
-  const drawn: DrawnRun[] = [];
-  for (const [i, { path, config }] of runs.entries()) {
-    const { batchSize, gradAccumSteps } = config.train;
-    drawn.push({
-      name: names[i] ?? path,
-      numbers: await readColumns(path),
-      tokensPerStep: batchSize * gradAccumSteps * config.model.contextLength,
-      differences: differences[i] ?? [],
-    });
-  }
-  return drawn;
-};
 
 /** The default file's name. */
 const fileName = (runs: readonly ListedRun[], ending: string): string => {
@@ -161,16 +108,7 @@ const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promis
 };
 
 const runPlot = async (paths: readonly string[], { out, csv, ...options }: PlotFlags): Promise<void> => {
-  if (paths.length > mostRuns) {
-    const must = `at most ${mostRuns} runs can be told apart in one chart`;
-    throw new ConfigError({ where: "plot", must, got: String(paths.length), hint: "fewer of them" });
-  }
-  const runs: ListedRun[] = [];
-  for (const path of paths) runs.push(await findRun(path));
-  const drawn = await drawnRuns(runs);
-  if (drawn.every(({ numbers: { steps, evals } }) => steps.step.length + evals.step.length === 0)) {
-    throw new ConfigError({ where: paths.join(" "), must: "a run must have steps to draw", got: "none yet" });
-  }
+  const { runs, drawn } = await openRuns("plot", paths);
   if (options.metric === "loss" && comparableRuns(runs).length > 1) {
     writeNotice("these runs have different texts or tokenizers: their losses per token do not compare");
   }

@@ -239,6 +239,13 @@ export const checkUpdate = checkForm(
   }),
 );
 
+const isPathList = listOf(isText);
+
+export const checkPaths = checkForm(
+  "a list of paths, with one or more",
+  (value) => isPathList(value) && (value as readonly string[]).length > 0,
+);
+
 export const checkSurroundings = checkForm(
   "an object with env and fetch",
   objectWith({ env: isObject, fetch: isFunction }),
