@@ -23,6 +23,7 @@ const slowTests = "test/**/*.slow.test.ts";
 const longest = [
   ...["bench/soak", "train/ranks/faults", "package/tarball", "web/views", "train/ranks/kinds", "web/inside"],
   ...["train/run/book", "package/native", "train/ranks/mpi", "train/ranks/hangs", "train/prepare/memory"],
+  ...["package/runtimes"],
   ...["web/lesson-race", "lesson/mask", "train/ranks/evaluation", "train/ranks/nonfinite", "package/docs"],
 ];
 
