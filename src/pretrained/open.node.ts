@@ -14,13 +14,22 @@ export const uncheckedNotice = (path: string): string =>
     ? `${path}: unchecked, since GGUF has no hashes: damage to its weights would not be noticed`
     : `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
 
-/** Says so if damage to a model would not be noticed. Files of the hub were compared when they were fetched. */
+/**
+ * Says so if damage to a model would not be noticed. Files of the hub were compared when they were fetched.
+ * @throws what `onNotice` throws, once the model is closed.
+ */
 export const noticeUnchecked = async (
-  { checked, where }: Pick<OpenedPretrained, "checked" | "where">,
+  { checked, where, weights }: Pick<OpenedPretrained, "checked" | "where" | "weights">,
   path: string,
   onNotice: HubOptions["onNotice"],
 ): Promise<void> => {
-  if (!checked && !isHubName(path)) await onNotice?.(uncheckedNotice(where));
+  if (checked || isHubName(path)) return;
+  try {
+    await onNotice?.(uncheckedNotice(where));
+  } catch (error) {
+    await weights.close();
+    throw error;
+  }
 };
 
 const isFolder = async (path: string): Promise<boolean> => {

@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -13,6 +13,7 @@ import { modelLayout } from "#foretoken/models/model.js";
 import { pretrainedFiles } from "#foretoken/pretrained/files/pretrained-files.js";
 import { loadPretrained, readPretrained } from "#foretoken/pretrained/load.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { train } from "#foretoken/worker/train.node.js";
 import { bookModel, groupedModel, hashedWeights, qwen3Model } from "../support/models.ts";
 import { useFolder } from "../support/runs.ts";
 
@@ -176,6 +177,29 @@ describe("loadPretrained", () => {
     await expect(loadPretrained(await checkpoint(), { backend: "reference" })).rejects.toThrow("must suffice");
     expect(() => backend.alloc("float32", 1)).toThrow("open");
   });
+
+  it.skipIf(process.platform !== "linux")(
+    "leaves no file open when the notice of an unchecked model throws",
+    async () => {
+      const folder = await checkpoint();
+      await rm(join(folder, "manifest.json"));
+      const onNotice = (line: string): void => {
+        throw new Error(`not taken: ${line}`);
+      };
+      await expect(loadPretrained(folder, { backend: "reference", onNotice })).rejects.toThrow("not taken: ");
+      const run = train({
+        text: "abcabc".repeat(20),
+        out: null,
+        initFrom: folder,
+        backend: "reference",
+        worker: false,
+        onNotice,
+      });
+      await expect(run.next()).rejects.toThrow("not taken: ");
+      const open = (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ""));
+      expect((await Promise.all(open)).filter((path) => path.startsWith(folder))).toEqual([]);
+    },
+  );
 
   it("closes the backend that it opened with the model", async () => {
     const lm = await loadPretrained(await checkpoint(), { backend: "reference", threads: undefined });
