@@ -1,4 +1,5 @@
-import { statfsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
+import { arch, platform } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -13,6 +14,9 @@ const folderInMemory = (): string | undefined => {
   }
 };
 const inMemory = folderInMemory();
+
+const addon = `dist/backend/implementations/native/foretoken.${platform()}-${arch()}.node`;
+const isBuilt = existsSync(new URL(addon, import.meta.url));
 
 /** Files that replace a module or stand in for a browser as they load: each has a process of its own. */
 const alone = ["backend/implementations/worker-browser", "pretrained/load", "web/playground-writing"];
@@ -50,7 +54,8 @@ export default defineConfig({
   test: {
     // Two files at a time, each with one thread unless a test asks for more: threads that wait for each other spin.
     maxWorkers: 2,
-    env: { FORETOKEN_THREADS: "1" },
+    // Where no native kernels are built, tests have chosen to do without: programs and commands give no advice on them.
+    env: { FORETOKEN_THREADS: "1", ...(isBuilt ? {} : { FORETOKEN_NO_NATIVE: "1" }) },
     // Loaded by Node itself, which takes less time; but for a module that a test replaces, and its importer.
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,

@@ -6,13 +6,13 @@ export * from "./everywhere.ts";
 
 // Backends
 
+export { openBackend } from "./backend/open.node.ts";
 export {
   type BackendChoice,
   type BackendDescription,
   type BackendOptions,
   type BackendReport,
   describeBackends,
-  openBackend,
 } from "./backend/select.node.ts";
 
 // Text

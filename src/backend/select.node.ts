@@ -4,10 +4,11 @@ import { checkBoolean, checkChoice, checkKeys, checkName } from "../core/checks/
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/tensors/dtype.ts";
 import { showWord } from "../core/text/show.ts";
+import { askedInstructionSet } from "./asked-instruction-set.node.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { defaultThreads } from "./implementations/compiled/default-threads.node.ts";
-import { openNative, probeNative } from "./implementations/native/native.node.ts";
-import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
+import { adviceOnNative, openNative, probeNative } from "./implementations/native/native.node.ts";
+import { checkReference, nativeInstructionSets, referenceInstructionSets } from "./instruction-sets.ts";
 
 // Most starts need only one backend, and the native one first: the others are loaded when they are needed.
 const loadWasm = () => import("./implementations/wasm/node.ts");
@@ -57,6 +58,11 @@ export interface BackendReport {
     readonly name: BackendName;
     /** The reason, in one line. */
     readonly why: string;
+    /**
+     * How to get native kernels, in one line for the user. Undefined unless they are missing although this machine can have
+     * them, and nobody has chosen to do without: by FORETOKEN_NO_NATIVE, or by an instruction set that they lack.
+     */
+    readonly advice?: string | undefined;
   };
 }
 
@@ -87,11 +93,19 @@ const describeBackend = async (name: BackendName, asked?: string): Promise<Backe
   }
 };
 
-const autoOf = (looked: readonly BackendDescription[]): BackendReport["auto"] | undefined => {
+/** Whether an instruction set is asked for that native kernels lack. */
+const asksForOther = (asked?: string): boolean => {
+  const name = askedInstructionSet(asked)?.name;
+  return name !== undefined && !nativeInstructionSets.some((set) => set === name);
+};
+
+const autoOf = (looked: readonly BackendDescription[], asked?: string): BackendReport["auto"] | undefined => {
   const best = looked.find((backend) => backend.available);
   if (best === undefined) return undefined;
   const missing = looked.flatMap((backend) => (backend.available ? [] : [backend.reason]));
-  return { name: best.name, why: [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ") };
+  const why = [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ");
+  const advice = best.name === "native" || asksForOther(asked) ? undefined : adviceOnNative();
+  return { name: best.name, why, ...(advice === undefined ? {} : { advice }) };
 };
 
 const noReference = (): Error => new Error("the reference backend is always there");
@@ -125,7 +139,7 @@ export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> =
   const looked: BackendDescription[] = [];
   for (const name of order) {
     looked.push(await describeBackend(name, asked));
-    const auto = autoOf(looked);
+    const auto = autoOf(looked, asked);
     if (auto !== undefined) return auto;
   }
   throw noReference();
@@ -150,24 +164,7 @@ export interface BackendOptions {
   readonly manyRows?: boolean | undefined;
 }
 
-/**
- * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here.
- *
- * @param choice a backend by name.
- * @param options threads, dtype, instruction set, many rows.
- * @throws UnsupportedKernelError with the reason, if the named one is not available
- * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
- * @example
- * ```ts
- * import { loadPretrained, openBackend } from "foretoken";
- *
- * const backend = await openBackend("auto", { threads: 2 });
- * const models = await Promise.all(["runs/a/best", "runs/b/best"].map((path) => loadPretrained(path, { backend })));
- * console.log(models.map(({ model }) => model.config.nLayer));
- * for (const lm of models) await lm.close();
- * await backend.close();
- * ```
- */
+/** `openBackend` of the library, without advice: for callers that have given it, or that compute too little for that. */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkKeys("openBackend", options, ["threads", "dtype", "instructionSet", "manyRows"]);
   const { threads, dtype = "float32", instructionSet, manyRows = false } = options;

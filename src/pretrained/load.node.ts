@@ -1,4 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
+import { adviseOnce } from "../backend/open.node.ts";
 import { type BackendChoice, openBackend } from "../backend/select.node.ts";
 import { checkBoolean, checkName } from "../core/checks/check-arguments.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
@@ -66,7 +67,8 @@ export interface LoadOptions {
   readonly baseCheck?: boolean | undefined;
   /**
    * Gets one line for the user: that there is no manifest, so that damage would not be noticed; or where the weights of an
-   * adapter's model were found, if not in the place that it names. A promise is waited for.
+   * adapter's model were found, if not in the place that it names; or, once per process, how to get native kernels that are
+   * missing. A promise is waited for.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
@@ -189,5 +191,6 @@ export const loadPretrained = async (
   checkLoad(checkpoint, options);
   if (options.base !== undefined) checkName("loadPretrained: base", options.base);
   if (options.asInTraining !== undefined) checkBoolean("loadPretrained: asInTraining", options.asInTraining);
+  await adviseOnce(options.backend, options.onNotice);
   return loadOpened(checkpoint, options, () => {});
 };

@@ -46,7 +46,10 @@ export interface Running {
    * rank 0 alone writes and hands out checkpoints. Needs the MPI addon. Default: false, but the command `train` finds out.
    */
   readonly mpi?: boolean | undefined;
-  /** Gets one line for the user, such as that another text is used. A promise is waited for. */
+  /**
+   * Gets one line for the user, such as that another text is used, or how to get native kernels that are missing. A promise is
+   * waited for.
+   */
   readonly onNotice?: (line: string) => void;
   /**
    * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the

@@ -1,3 +1,4 @@
+import { adviseOnce } from "../backend/open.node.ts";
 import { backendChoices } from "../backend/select.node.ts";
 import { writeConversations } from "../chat/template.node.ts";
 import { checkBoolean, checkChoice, checkKeys, checkName, checkNumber } from "../core/checks/check-arguments.ts";
@@ -30,7 +31,7 @@ export interface WorkerModel extends ThreadModel {
 
 /** Options of `loadInWorker`. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
-  /** Gets one line for the user, such as that the files are unchecked. A promise is waited for. */
+  /** Gets one line for the user, such as that the files are unchecked, or native kernels missing. A promise is waited for. */
   readonly onNotice?: ((line: string) => void) | undefined;
   /** Gets the bytes of the weights read so far, and in all, some times a second. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
@@ -96,6 +97,7 @@ export const loadInWorker = async (
     onNotice: (line: string) => onNotice?.(line),
     onProgress: (bytes: number, all: number) => onProgress?.(bytes, all),
   };
+  await adviseOnce(sent.backend, onNotice);
   const thread = takeThread(workerEntries.model);
   const isPath = typeof checkpoint === "string";
   const [wanted, where] = isPath ? [checkpoint, checkpoint] : [neededFiles(checkpoint), "checkpoint"];

@@ -1,3 +1,4 @@
+import { adviseOnce } from "../backend/open.node.ts";
 import { checkTrainOptions } from "../config/options.ts";
 import { takeThread } from "../core/remote/worker.node.ts";
 import type { TrainEvent } from "../runs/events.ts";
@@ -52,6 +53,7 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
   checkTrainOptions(rest);
   if (rest.mpi === true) setUcx();
   const { signal, onNotice, onCheckpoint, onAdapter, ...args } = rest;
+  await adviseOnce(rest.backend, onNotice);
   if (!worker || !canSend(args)) {
     yield* trainHere(rest);
     return;

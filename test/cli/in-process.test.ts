@@ -40,11 +40,12 @@ describe("a command that is called in this process", () => {
   });
 
   test("takes its input and its environment as the program does", async () => {
-    const running = { cwd, input: "The\n/nope\n", env: { FORETOKEN_NO_NATIVE: "1" } };
-    const args = ["generate", "run", "-i", "--max-new-tokens", "9"];
+    const running = { cwd, input: "The\n/nope\n", env: { FORCE_COLOR: "1", NO_COLOR: "" } };
+    const args = ["generate", "run", "-i", "--max-new-tokens", "9", "--show-probabilities"];
     const outcome = await cli(args, running);
     expect(outcome).toEqual(await cliProcess(args, running));
-    expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining("FORETOKEN_NO_NATIVE") });
+    expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining("/nope") });
+    expect(`${outcome.stdout}${outcome.stderr}`).toContain("\u001b[");
   });
 
   test("leaves nothing to the next one, nor to the process", async () => {

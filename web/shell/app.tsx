@@ -72,6 +72,7 @@ const Facts = () => {
     <span>
       Foretoken {version}, {backend.name} {backend.instructionSet}, {backend.threads}{" "}
       {backend.threads === 1 ? "thread" : "threads"}. Runs are in <span class="mono">{runsFolder}</span>.
+      {backend.advice !== null && ` The backend ${backend.name} is ${backend.advice}`}
     </span>
   );
 };

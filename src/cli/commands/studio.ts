@@ -73,7 +73,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   // The first run makes the default folder; another name may be a mistake.
   if (given !== undefined && (await isMissing(given)))
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
-  const { backend, remark } = await chooseBackend(flags);
+  const { backend, advice, remark } = await chooseBackend(flags);
   if (remark !== undefined) writeNotice(remark);
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // A run's own folder: the page shows it among the runs beside it.
@@ -81,7 +81,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   // A run that could not be saved in its place tells here where it is: its folder may have no room for that.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
   const studio = await startStudio({
-    ...{ folder, texts, models, host: address, port, backend, threads, onFailure },
+    ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
   });
   writeOut(`${studio.url}\n`);

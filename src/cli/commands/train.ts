@@ -56,10 +56,9 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       `srun has started ${tasks} tasks without MPI: each trains its own model (one model on all: srun --mpi=pmix)`,
     );
   }
-  const { backend, why, remark } = await chooseBackend(flags);
+  const { backend, why, advice, remark } = await chooseBackend(flags);
   let reporter: TrainReporter | undefined;
-  // The other reporters print `why` themselves.
-  const early: string[] = flags.json === true && remark !== undefined ? [remark] : [];
+  const early: string[] = remark === undefined ? [] : [remark];
   const notice = (line: string): void => {
     if (reporter === undefined) early.push(line);
     else reporter.notice(line);
@@ -108,7 +107,8 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
         out = event.out;
         savedStep = event.step > 0 ? event.step : undefined;
         if (flags.studio === true && out !== null && !isFollower()) {
-          studio = await openTrainStudio(out, event, { backend, threads: flags.threads, stop: interrupt.abort });
+          const computing = { backend, advice, threads: flags.threads };
+          studio = await openTrainStudio(out, event, { ...computing, stop: interrupt.abort });
           notice(`Studio: ${studio.url}`);
         }
       }

@@ -6,7 +6,9 @@ export interface ChosenBackend {
   readonly backend: BackendChoice;
   /** Reason for the choice, if the user left it to us. */
   readonly why: string | undefined;
-  /** A line for standard error, if our choice is not the fastest backend. */
+  /** How to get native kernels, if this machine can have them. */
+  readonly advice: string | undefined;
+  /** That advice as a line for standard error. */
   readonly remark: string | undefined;
 }
 
@@ -20,7 +22,8 @@ export const chooseBackend = async ({ backend, threads }: RunningFlags): Promise
       hint: "--backend wasm",
     });
   }
-  if (backend !== "auto") return { backend, why: undefined, remark: undefined };
-  const { name, why } = await findAuto();
-  return { backend: name, why, remark: name === "native" ? undefined : `backend ${name}: ${why}` };
+  if (backend !== "auto") return { backend, why: undefined, advice: undefined, remark: undefined };
+  const { name, why, advice } = await findAuto();
+  if (advice === undefined) return { backend: name, why, advice, remark: undefined };
+  return { backend: name, why: "the fastest that is installed", advice, remark: `backend ${name}: ${advice}` };
 };

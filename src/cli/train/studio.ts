@@ -18,6 +18,8 @@ export interface TrainStudio {
 
 export interface TrainStudioOptions {
   readonly backend: BackendChoice;
+  /** As `StudioOptions` has it. */
+  readonly advice: string | undefined;
   readonly threads: number | undefined;
   /** Asks the run to save and stop. */
   readonly stop: () => void;
@@ -27,12 +29,12 @@ export interface TrainStudioOptions {
 export const openTrainStudio = async (
   run: string,
   start: StartEvent,
-  { backend, threads, stop }: TrainStudioOptions,
+  { backend, advice, threads, stop }: TrainStudioOptions,
 ): Promise<TrainStudio> => {
   // Loaded for it alone: a run without a page needs no server.
   const { startStudio } = await import("../../serve/studio/start.ts");
   const path = resolve(run);
-  const studio = await startStudio({ folder: dirname(path), backend, threads, version: version() });
+  const studio = await startStudio({ folder: dirname(path), backend, advice, threads, version: version() });
   const adopted = studio.adopt(basename(path), start, stop);
   const close = async (): Promise<void> => {
     adopted.end();

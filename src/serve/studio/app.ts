@@ -56,6 +56,7 @@ export interface StudioParts {
   readonly bodies: Bodies;
   readonly patienceMs: number;
   readonly backend: BackendChoice | undefined;
+  readonly advice: string | undefined;
   readonly threads: number | undefined;
 }
 
@@ -93,6 +94,7 @@ const infoOf = async (parts: StudioParts): Promise<StudioInfo> => {
       name,
       instructionSet: used?.instructionSet ?? "",
       threads: threads ?? used?.threads ?? 1,
+      advice: parts.advice ?? null,
     },
     presets: presetTexts,
     defaultPreset,

@@ -34,7 +34,13 @@ export interface StudioInfo {
   readonly runsFolder: string;
   /** Name of the folder whose texts may be chosen; null: none was named at start. */
   readonly textFolder: string | null;
-  readonly backend: { readonly name: string; readonly instructionSet: string; readonly threads: number };
+  readonly backend: {
+    readonly name: string;
+    readonly instructionSet: string;
+    readonly threads: number;
+    /** How to get native kernels that are missing, as `BackendReport` has it; else null. */
+    readonly advice: string | null;
+  };
   readonly presets: readonly { readonly name: PresetName; readonly about: string }[];
   readonly defaultPreset: PresetName;
   /** Texts that need no file. */

@@ -37,6 +37,8 @@ export interface StudioOptions {
   /** The token of a server that other machines can reach. Default: a new one. */
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
+  /** What the page says of a backend that is not the fastest: see `BackendReport`. Default: nothing. */
+  readonly advice?: string | undefined;
   readonly threads?: number | undefined;
   /** Milliseconds that an answer waits for a page which does not take it, before it is given up. Default: 30,000. */
   readonly patienceMs?: number | undefined;
@@ -137,11 +139,11 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   shelf = openShelf(folder, jobs);
   let guard = (): GuardSettings => ({ names: [], port: 0, token, apiPath });
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
-  const { backend, models: named = [], patienceMs = 30_000 } = options;
+  const { backend, advice, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
   const own = { shelf, jobs, turns, models, bodies: createBodies(options.bodies ?? bodyLimits) };
   const served = { version, runsFolder: basename(folder), textFolder, page, library: ownLibrary };
-  const parts = { ...own, ...served, patienceMs, backend, threads };
+  const parts = { ...own, ...served, patienceMs, backend, advice, threads };
   const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,

@@ -46,29 +46,45 @@ const built = fileURLToPath(new URL(addonFile, import.meta.url));
 
 const where = "native backend";
 
+const isHidden = (): boolean => process.env.FORETOKEN_NO_NATIVE === "1";
+
+/** Whether scripts/build/native.mjs can build the addon on such a machine. */
+const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
+
+/** The addon's file, with what to do if it does not load; or, where there is none, the package that would bring it. */
+type FoundAddon =
+  | { readonly file: string; readonly again: string }
+  | { readonly file: null; readonly package: string | undefined };
+
+const withCompiler = (): string => `${buildCommand()} with a C++ compiler on the path`;
+
 /** An addon that was built here comes before a prebuilt one: somebody has built it for this machine. */
-const findAddon = (): { readonly file: string; readonly again: string } => {
+const findAddon = (): FoundAddon => {
   if (existsSync(built)) return { file: built, again: "npm run build" };
   const prebuilt = findPrebuilt(root);
-  const withCompiler = `${buildCommand()} with a C++ compiler on the path`;
-  if (typeof prebuilt?.file === "string") return { file: prebuilt.file, again: withCompiler };
-  throw new UnsupportedKernelError({
-    where,
-    must: `it must be built for ${process.platform} ${process.arch}`,
-    ...(prebuilt === undefined
-      ? { got: "no such file", hint: withCompiler }
-      : {
-          got: `no such file, and no package ${prebuilt.name}`,
-          hint: `installing with optional packages, or ${withCompiler}`,
-        }),
-  });
+  if (typeof prebuilt?.file === "string") return { file: prebuilt.file, again: withCompiler() };
+  return { file: null, package: prebuilt?.name };
 };
 
+const noAddon = (name: string | undefined): UnsupportedKernelError =>
+  new UnsupportedKernelError({
+    where,
+    must: `it must be built for ${process.platform} ${process.arch}`,
+    ...(name === undefined
+      ? { got: "no such file", hint: withCompiler() }
+      : {
+          got: `no such file, and no package ${name}`,
+          hint: `installing with optional packages, or ${withCompiler()}`,
+        }),
+  });
+
 const loadAddon = (): Addon => {
-  if (process.env.FORETOKEN_NO_NATIVE === "1") {
+  if (isHidden()) {
     throw new UnsupportedKernelError({ where, must: "it must not be hidden", got: "FORETOKEN_NO_NATIVE=1" });
   }
-  const { file, again } = findAddon();
+  const found = findAddon();
+  if (found.file === null) throw noAddon(found.package);
+  const { file, again } = found;
   let addon: Addon;
   try {
     addon = createRequire(import.meta.url)(file) as Addon;
@@ -106,6 +122,28 @@ export const probeNative = (
   const { instructionSets, notCompiled, pairsAreFast } = addon;
   const instructionSet = chooseSet(addon, asked);
   return { instructionSet, instructionSets, notCompiled, fasterDtype: fasterDtypeOf(instructionSet, pairsAreFast) };
+};
+
+/**
+ * How to get native kernels that are missing here although this machine can have them, in one line that begins in the middle of
+ * a sentence. Undefined where they are there, where FORETOKEN_NO_NATIVE hides them, and where no machine of this kind has them.
+ */
+export const adviceOnNative = (): string | undefined => {
+  if (isHidden() || !canBeBuilt) return undefined;
+  const slower = "several times slower than native kernels";
+  try {
+    const found = findAddon();
+    if (found.file === null) {
+      return found.package === undefined
+        ? `${slower}; with a C++ compiler, this builds them: ${buildCommand()}`
+        : `${slower}; this installs them, as ${found.package}: npm install --include=optional`;
+    }
+    loadAddon();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UnsupportedKernelError)) throw error;
+    return `${slower}; ${error.message}`;
+  }
 };
 
 const openInstance = (addon: Addon, instructionSet: string, threads: number): AddonInstance => {

@@ -1,0 +1,46 @@
+/** Opens backends for programs, and tells them if `auto` does not take the fastest one that this machine can have. */
+import type { Backend } from "./backend.ts";
+import { type BackendChoice, type BackendOptions, findAuto, openBackend as openSilently } from "./select.node.ts";
+
+/** Nobody needs advice twice. */
+let advised = false;
+
+/**
+ * Says how to get native kernels, once per process, if `choice` is left to us, they are missing, and this machine can have them.
+ * @param tell gets the line; default: a warning of the process, which Node prints on standard error.
+ */
+export const adviseOnce = async (
+  choice: unknown,
+  tell: (line: string) => unknown = (line) =>
+    process.emitWarning(line, { type: "ForetokenWarning", code: "FORETOKEN_NO_NATIVE_KERNELS" }),
+): Promise<void> => {
+  if (advised || (choice !== undefined && choice !== "auto")) return;
+  const { name, advice } = await findAuto();
+  advised = true;
+  if (advice !== undefined) await tell(`backend ${name}: ${advice}`);
+};
+
+/**
+ * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here. If native kernels are
+ * missing that this machine can have, a warning of the process says so, once.
+ *
+ * @param choice a backend by name.
+ * @param options threads, dtype, instruction set, many rows.
+ * @throws UnsupportedKernelError with the reason, if the named one is not available
+ * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
+ * @example
+ * ```ts
+ * import { loadPretrained, openBackend } from "foretoken";
+ *
+ * const backend = await openBackend("auto", { threads: 2 });
+ * const models = await Promise.all(["runs/a/best", "runs/b/best"].map((path) => loadPretrained(path, { backend })));
+ * console.log(models.map(({ model }) => model.config.nLayer));
+ * for (const lm of models) await lm.close();
+ * await backend.close();
+ * ```
+ */
+export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
+  const backend = await openSilently(choice, options);
+  await adviseOnce(choice);
+  return backend;
+};

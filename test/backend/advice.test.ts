@@ -1,0 +1,131 @@
+/** A package without native kernels, on a machine that can have them: programs and commands say so, once. */
+import { spawn } from "node:child_process";
+import { rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import type { ChosenBackend } from "#foretoken/cli/flags/backend-choice.js";
+import { outcomeOf } from "../outcome-of.ts";
+import { type PackageCopy, packageWithoutNative } from "../support/package-without-native.ts";
+import { wordsText } from "../support/runs.ts";
+
+let copy: PackageCopy;
+beforeAll(async () => {
+  copy = await packageWithoutNative();
+  await writeFile(join(copy.folder, "words.txt"), wordsText("advice", 200));
+});
+afterAll(() => copy.remove());
+
+/** Whether this kind of machine has native kernels at all. */
+const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
+const slower = "backend wasm: several times slower than native kernels";
+const builds = `${slower}; with a C++ compiler, this builds them: node `;
+
+interface Choosing {
+  readonly chooseBackend: (flags: { readonly backend: string }) => Promise<ChosenBackend>;
+}
+
+describe.skipIf(!canBeBuilt)(`the advice${canBeBuilt ? "" : ": this kind of machine has no native kernels"}`, () => {
+  beforeEach(() => {
+    vi.stubEnv("FORETOKEN_NO_NATIVE", undefined);
+    vi.stubEnv("FORETOKEN_ISA", undefined);
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  const remarkOn = async (backend = "auto"): Promise<string | undefined> => {
+    const { chooseBackend }: Choosing = await import(copy.address("cli/flags/backend-choice.js"));
+    return (await chooseBackend({ backend })).remark;
+  };
+  const builder = (): string => relative(process.cwd(), join(copy.folder, "scripts/build/native.mjs"));
+
+  test("names the command that builds the native kernels", async () => {
+    expect(await remarkOn()).toBe(builds + builder());
+  });
+
+  test.each([
+    ["by name", "wasm", {}],
+    ["by FORETOKEN_NO_NATIVE", "auto", { FORETOKEN_NO_NATIVE: "1" }],
+    ["by an instruction set", "auto", { FORETOKEN_ISA: "simd128" }],
+  ])("is not given to a user who has chosen WebAssembly %s", async (_, backend, env) => {
+    for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+    expect(await remarkOn(backend)).toBeUndefined();
+  });
+
+  test("stays the same where an instruction set of native kernels is asked for", async () => {
+    vi.stubEnv("FORETOKEN_ISA", "baseline");
+    expect(await remarkOn()).toBe(builds + builder());
+  });
+
+  test("says why a library that is there does not load", async () => {
+    const file = `backend/implementations/native/foretoken.${process.platform}-${process.arch}.node`;
+    const path = fileURLToPath(copy.address(file));
+    await writeFile(path, "no library");
+    try {
+      expect(await remarkOn()).toMatch(
+        new RegExp(`^${slower}; native backend: its library must load; got [^\\n]+$`, "u"),
+      );
+    } finally {
+      await rm(path);
+    }
+  });
+
+  test("names the package with native kernels, where there is one for this machine", async () => {
+    const name = `@some/native-${process.platform}-${process.arch}`;
+    await copy.nameNative(name);
+    try {
+      expect(await remarkOn()).toBe(`${slower}; this installs them, as ${name}: npm install --include=optional`);
+    } finally {
+      await copy.nameNative(undefined);
+    }
+  });
+});
+
+const node = (...args: readonly string[]) =>
+  outcomeOf(
+    spawn(process.execPath, args, {
+      cwd: copy.folder,
+      env: { ...process.env, FORETOKEN_NO_NATIVE: "", FORETOKEN_ISA: "" },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+
+/** The whole line, in the copy's folder. */
+const line = canBeBuilt ? [`${builds}${join("scripts", "build", "native.mjs")}`] : [];
+const model = { nLayer: 1, nHead: 1, nEmbd: 8, contextLength: 8 };
+
+test("a command says it in a line on standard error, and not in its report", async () => {
+  const flags = Object.entries(model).flatMap(([name, value]) => [`--model.${name}`, String(value)]);
+  const run = ["--data", "words.txt", "--preset", "quick", "--steps", "1", "--train.sampleTokens", "0", ...flags];
+  const { status, stdout, stderr } = await node(fileURLToPath(copy.address("cli/main.js")), "train", ...run);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: line.map((one) => `${one}\n`).join("") });
+  expect(stdout).toContain(canBeBuilt ? " the fastest that is installed" : " native backend: it must be built");
+  expect(stdout).not.toContain("several times slower");
+});
+
+/** Trains and loads models, with options beside those that say what is computed; prints what it is told. */
+const program = (options: string, workers: readonly boolean[], loads: readonly string[]): string => `
+  import { loadInWorker, loadPretrained, openBackend, train } from "${copy.address("index.js")}";
+  process.on("warning", ({ name, code, message }) => console.log("warning", name, code, message));
+  const options = ${options};
+  const config = ${JSON.stringify({ model, train: { steps: 1, batchSize: 2, sampleTokens: 0 } })};
+  const run = { data: "words.txt", preset: "quick", config, finalSampleTokens: 0, ...options };
+  let files;
+  for (const worker of ${JSON.stringify(workers)})
+    for await (const _ of train({ ...run, out: null, worker, onCheckpoint: (saved) => void (files = saved) }));
+  for (const load of [${loads.join()}]) await (await load(files, options)).close();
+  await (await openBackend("auto")).close();
+`;
+
+test.each([
+  ["a warning of the process", "warning ForetokenWarning FORETOKEN_NO_NATIVE_KERNELS", "{}", [true], ["loadInWorker"]],
+  [
+    "its callback for notices",
+    "notice",
+    '{ onNotice: (line) => console.log("notice", line) }',
+    [false, false],
+    ["loadPretrained", "loadInWorker"],
+  ],
+])("a program is told once, by %s", async (_, prefix, options, workers, loads) => {
+  const { status, stdout } = await node("--input-type=module", "-e", program(options, workers, loads));
+  expect({ status, stdout }).toEqual({ status: 0, stdout: line.map((one) => `${prefix} ${one}\n`).join("") });
+});
