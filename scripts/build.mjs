@@ -1,5 +1,6 @@
 // Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the studio's
-// page. npm runs it after `npm ci`. Outputs that are up to date are left alone, without a word.
+// page. npm runs it after `npm ci`, which takes minutes: what begins and ends is told at once. Outputs that are up to date are
+// left alone, without a word.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -45,6 +46,7 @@ const buildTypeScript = async () => {
   const hash = hashFiles([...sources, "tsconfig.json", "package.json"]);
   if (complete && readStamp("typescript", outputs[0]) === hash) return undefined;
   const started = performance.now();
+  console.log(`TypeScript: compiling ${sources.length} files; then native kernels, WebAssembly and the studio's page`);
   // With its notes of an earlier build the compiler would not write deleted files again.
   if (!complete) rmSync(join(root, "build/tsconfig.tsbuildinfo"), { force: true });
   await execute([process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "."]);
@@ -74,7 +76,13 @@ const buildTypeScriptAndHeader = async () => {
 };
 
 // In a process of its own: that compiler computes on the thread that calls it.
-const buildWasm = async () => (await execute([process.execPath, "scripts/build/wasm.mjs"])).trim() || undefined;
+const buildWasm = () => execute([process.execPath, "scripts/build/wasm.mjs"], (text) => process.stdout.write(text));
+
+/** Tells what a build has done as soon as it is done. @param {Promise<string | undefined>} build */
+const told = async (build) => {
+  const line = await build;
+  if (line !== undefined) console.log(line);
+};
 
 const main = async () => {
   const missing = ["typescript", "@biomejs/biome", "@yowasp/clang", "node-api-headers", "rolldown", "vite"].filter(
@@ -85,21 +93,23 @@ const main = async () => {
     return;
   }
   const forBrowser = async () => {
-    const lines = await Promise.all([buildWasm(), buildExamples()]);
-    return [...lines, await buildBrowser()].filter((line) => line !== undefined).join("\n") || undefined;
+    await Promise.all([buildWasm(), told(buildExamples())]);
+    await told(buildBrowser());
   };
-  const [first] = await Promise.allSettled([buildTypeScriptAndHeader()]);
+  const [first] = await Promise.allSettled([told(buildTypeScriptAndHeader())]);
   const others =
     first.status === "rejected"
       ? []
-      : await Promise.allSettled([forBrowser(), buildNative(), buildStudio(), buildStarters()]);
-  const results = [first, ...others];
-  for (const result of results) {
+      : await Promise.allSettled([
+          forBrowser(),
+          told(buildNative(console.log)),
+          told(buildStudio()),
+          told(buildStarters()),
+        ]);
+  for (const result of [first, ...others]) {
     if (result.status === "rejected") {
       console.error(result.reason.message);
       process.exitCode = 1;
-    } else if (result.value !== undefined) {
-      console.log(result.value);
     }
   }
 };

@@ -138,14 +138,18 @@ export const findCompiler = () => {
 /**
  * Runs a command in the project's folder; resolves to what it printed, or rejects with that.
  * @param {string[]} command
+ * @param {(text: string) => void} [tell] gets what it prints on standard output at once
  * @returns {Promise<string>}
  */
-export const execute = (command) =>
+export const execute = (command, tell) =>
   new Promise((resolve, reject) => {
     const [program = "", ...args] = command;
     const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
     let text = "";
-    child.stdout.on("data", (chunk) => (text += chunk));
+    child.stdout.on("data", (chunk) => {
+      text += chunk;
+      tell?.(String(chunk));
+    });
     child.stderr.on("data", (chunk) => (text += chunk));
     child.on("error", (error) => reject(new Error(String(error.message))));
     child.on("close", (code) =>
@@ -221,8 +225,11 @@ const build = async (compiler, sets, headers) => {
   }
 };
 
-/** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
-export const buildNative = async () => {
+/**
+ * Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say.
+ * @param {(line: string) => void} tell gets a line before the compiler runs, which takes a minute or more
+ */
+export const buildNative = async (tell) => {
   const required = process.env.FORETOKEN_REQUIRE_NATIVE === "1";
   const skip = (reason) => {
     // What was built from other sources must not be loaded.
@@ -255,20 +262,22 @@ export const buildNative = async () => {
   const runnable = await runnableSets(compiler).catch(() => undefined);
   // Where the machine cannot be asked all serve.
   const sets = wantedSets(compilable, runnable ?? [], runnable === undefined ? "all" : asked);
+  const names = sets.map(({ name }) => name);
+  // A broken compiler has none.
+  if (names.length > 0) tell(`native: compiling for ${names.join(", ")} with ${compiler.join(" ")}`);
   try {
     await build(compiler, sets, headers);
   } catch (error) {
     console.error(error.message);
     return skip(`${compiler[0]} failed (its output is above)`);
   }
-  const names = sets.map(({ name }) => name);
   writeStamp("native", stamp + [...names, ...(sets.length === compilable.length ? ["all"] : [])].join());
   return `native: built for ${names.join(", ")} in ${secondsSince(started)}`;
 };
 
 if (isMain(import.meta.url)) {
   try {
-    const line = await buildNative();
+    const line = await buildNative(console.log);
     if (line !== undefined) console.log(line);
   } catch (error) {
     console.error(error.message);

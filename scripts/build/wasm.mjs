@@ -119,6 +119,7 @@ export const buildWasm = async () => {
   for (const module of modules) if (!isBuilt(module)) rmSync(join(folder, module.file), { force: true });
   if (wanted.length === 0) return undefined;
   const started = performance.now();
+  console.log(`WebAssembly: compiling for ${wanted.map(({ set }) => set).join(", ")}`);
   mkdirSync(folder, { recursive: true });
   for (const { file, flags: moduleFlags } of wanted) {
     const temporary = join(folder, `${file}.${process.pid}.tmp`);

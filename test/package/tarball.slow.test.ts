@@ -185,7 +185,7 @@ describe.skipIf(missing !== undefined)(
       const { stdout, stderr } = await run(`${named}node node_modules/foretoken/scripts/build/native.mjs`);
       expect(stderr).toBe("");
       const { auto } = JSON.parse((await run("npx --no-install foretoken info --json")).stdout);
-      if (/^native: built for /.test(stdout)) expect(auto.name).toBe("native");
+      if (/^native: compiling for .*\nnative: built for .*\n$/.test(stdout)) expect(auto.name).toBe("native");
       else {
         expect(stdout).toMatch(/^(no C\+\+ compiler|no Node-API headers) found.*WebAssembly serves\n$/);
         expect(auto.why).toContain(join("node_modules", "foretoken", "scripts", "build", "native.mjs"));

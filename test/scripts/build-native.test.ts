@@ -89,7 +89,7 @@ test.skipIf(onWindows).for([
   );
   const { stdout, stderr } = build({ PATH: process.env.PATH ?? "", CXX: compiler, ...more });
   expect(stderr.includes("warning: odd")).toBe(strict);
-  expect(stdout.startsWith("native: built for ")).toBe(!strict);
+  expect(/^native: built for /mu.test(stdout)).toBe(!strict);
 });
 
 test("after a failure no job is begun, and those that run are waited for", async () => {
@@ -124,12 +124,12 @@ test.skipIf(onWindows)(`what is up to date is left alone, and a changed source i
   // Writes its last argument's file, as a compiler would.
   const compiler = compilerThat('for last; do :; done; echo x >> calls; echo built > "$last"');
   const env = { PATH: process.env.PATH ?? "", CXX: compiler };
-  expect(build(env).stdout).toMatch(/^native: built for /);
+  expect(build(env).stdout).toMatch(/^native: compiling for \S.* with \S+\nnative: built for /u);
   expect(existsSync(join(folder, addon))).toBe(true);
   expect(build(env).stdout).toBe("");
   expect(build({ PATH: "" }).stdout).toBe("");
   writeFileSync(join(folder, "native/napi.cc"), "int two = 2;\n");
-  expect(build(env).stdout).toMatch(/^native: built for /);
+  expect(build(env).stdout).toMatch(/^native: built for /mu);
 });
 
 const { wantedSets } = (await import(new URL("../../scripts/build/native.mjs", import.meta.url).href)) as {
