@@ -96,7 +96,7 @@ export interface NewRun extends Running {
   readonly config?: PartialConfig<RunConfig>;
   /**
    * Folder of the run: new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page; else
-   * `runs/<time>-<preset>`, or the name of the text in place of the preset's, with a number if it is taken.
+   * `runs/<time>-<name of the text>`, with `-<preset>` for another than the default one, and a number if it is taken.
    */
   readonly out?: string | null | undefined;
   /** Prompt of the samples; default: one that fits the text. */

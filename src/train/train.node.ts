@@ -13,7 +13,7 @@ import { keepBase } from "../pretrained/adapter/base/keep.node.ts";
 import { isHubName } from "../pretrained/files/hub.node.ts";
 import { type KeptFacts, keptFacts } from "../pretrained/files/pretrained-files.ts";
 import { givenData, loadData } from "../runs/begin/data.node.ts";
-import { defaultRunName, hasOwnParts, nameOfText } from "../runs/begin/default-name.node.ts";
+import { defaultRunName, hasOwnParts } from "../runs/begin/default-name.node.ts";
 import { type FoundWeights, readInitial, readStart } from "../runs/begin/initial.node.ts";
 import { checkFree, createRunFolder } from "../runs/begin/new-run-folder.node.ts";
 import { readRunDescription } from "../runs/description.node.ts";
@@ -109,20 +109,19 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
-  const folder = join(runsFolder, defaultRunName(preset ?? nameOfText(options.data ?? options.initFrom ?? "")));
-  const asked = options.out === undefined ? (given === undefined ? folder : null) : options.out;
-  const out = writes(ranks) ? asked : null;
-  const saved = out !== null || handedTo(options) !== null;
+  const isNamedLater = writes(ranks) && options.out === undefined && given === undefined;
+  const asked = writes(ranks) ? (options.out ?? null) : null;
+  const saved = asked !== null || isNamedLater || handedTo(options) !== null;
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
   // Before weights are read, which takes longer.
-  if (out !== null && options.out !== undefined && options.initFrom !== undefined) await checkFree(out);
+  if (asked !== null && options.initFrom !== undefined) await checkFree(asked);
   const initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
   const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
   checkLora(plan.expected, initial !== null, options);
   if (initial !== null) checkFits(initial, plan.expected);
   // A model that is saved must have a class of `transformers`.
   if (saved) architectureOf(plan.expected.model);
-  if (out !== null && options.out !== undefined) await checkFree(out);
+  if (asked !== null) await checkFree(asked);
   await checkTexts(around, [options.data, valData]);
   // The data is kept in no variable, which would hold it.
   const { prepared, facts, reading, about } = await prepareData(
@@ -140,6 +139,8 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
   const { config, tokenizer } = prepared;
   const { prompt = about.prompt } = options;
   tokenizer.encode(prompt, "prompt");
+  // Only the text that was read has a name: the default may be either of two.
+  const out = isNamedLater ? join(runsFolder, defaultRunName(about.name, options.preset)) : asked;
   const data: RunData = {
     ...(given === undefined
       ? {
@@ -173,7 +174,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
     await meet(ranks, backend, settled, data, 0, options.stopAt);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
     const base = keepingBase(settled, initial, options);
-    const store = out === null ? null : await createRunFolder(out, options.out === undefined, subject, given, base);
+    const store = out === null ? null : await createRunFolder(out, isNamedLater, subject, given, base);
     const first = initial === null ? drawnState : firstState(initial, settled);
     const complete = { ...prepared, ...fitting, facts, config: settled, initFrom: data.initFrom?.path ?? null };
     yield* runPrepared(options, ranks, backend, complete, data, store, first);

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { cli, jsonLines, workplace } from "./cli.ts";
+import { basename, join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { train } from "#foretoken/train/train.node.js";
+import { cli, jsonLines, tiny, withFlags, workplace } from "./cli.ts";
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -24,6 +25,32 @@ test("a text of one's own decides what its user does not set, and the head says 
   expect(row).not.toContain("dropout");
   // A folder with the text's name, not a preset's.
   expect(stdout).toMatch(/^run {8}runs\/[\d-]+-My-notes-2$/mu);
+});
+
+test.each([
+  [["--data", "My notes (2).txt", "--preset", "quick"], /^[\d-]+-My-notes-2-quick$/u],
+  // The default preset has the name of an author: not of the text.
+  [["--data", "My notes (2).txt", "--preset", "shakespeare"], /^[\d-]+-My-notes-2$/u],
+])("a run's folder is named after its text: %j", async (named, expected) => {
+  const args = withFlags(tiny, ["--eval-interval", "6", "--json", "--stop-at", "1", "--verbose"]).slice(2);
+  const [start] = jsonLines((await cli(["train", ...named, ...args], { cwd })).stdout);
+  expect(basename(String(start?.out))).toMatch(expected);
+});
+
+test("a first run without a network is named after the text that it learns from", async () => {
+  vi.stubGlobal("fetch", () => Promise.reject(new Error("offline")));
+  vi.stubEnv("XDG_CACHE_HOME", join(cwd, "cache"));
+  vi.stubEnv("FORETOKEN_CORPORA", undefined);
+  const before = process.cwd();
+  process.chdir(cwd);
+  try {
+    for await (const event of train({ config: { model: { nLayer: 1, nEmbd: 16, nHead: 2 } }, backend: "reference" })) {
+      expect(event).toMatchObject({ type: "start", corpus: "moby-dick", out: expect.stringMatching(/-moby-dick$/u) });
+      break;
+    }
+  } finally {
+    process.chdir(before);
+  }
 });
 
 test("a preset, and the text that comes with the program, decide nothing by size", async () => {

@@ -69,11 +69,7 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
       'JSON with changes to it: { "preset", "tokenizer", "model", "lora", "train" } (default: none)',
       parsePath("--config"),
     )
-    .option(
-      "--out <folder>",
-      "the run's folder, new or empty (default: runs/<time>-<preset or text>)",
-      parsePath("--out"),
-    )
+    .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<text>)", parsePath("--out"))
     .option(
       "--init-from <dir>",
       "begin with the weights of a run (its best), a checkpoint or a model from elsewhere: a new run with their model and tokenizer (default: fresh weights)",

@@ -1,12 +1,7 @@
 /** Names of run folders where none is given. */
 import { parse, resolve } from "node:path";
+import { defaultPreset } from "../../config/presets.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
-
-/** `<time>-<preset>`, with the time of day in UTC to the second. @param what the preset, or the name of the text. */
-export const defaultRunName = (what: string): string => {
-  const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
-  return `${time}-${what}`;
-};
 
 /** Options of a new run that say what it is trained on. */
 interface DataNames {
@@ -24,7 +19,7 @@ export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boo
   (data !== undefined && !isCorpusName(data));
 
 /** A text's name as a part of a folder's: letters, digits and hyphens. */
-export const nameOfText = (data: string): string => {
+const nameOfText = (data: string): string => {
   const { name } = parse(resolve(data));
   const words = name.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-");
   return (
@@ -33,4 +28,14 @@ export const nameOfText = (data: string): string => {
       .join("")
       .replace(/^-+|-+$/gu, "") || "text"
   );
+};
+
+/**
+ * `<time>-<text>`, with the time of day in UTC to the second, and `-<preset>` after it for another preset than the default
+ * one, whose name would pass for that of a text.
+ * @param text the name of the text, or its path.
+ */
+export const defaultRunName = (text: string, preset?: string): string => {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
+  return [time, nameOfText(text), ...(preset === undefined || preset === defaultPreset ? [] : [preset])].join("-");
 };

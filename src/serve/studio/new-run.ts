@@ -4,14 +4,14 @@ import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { PartialConfig } from "../../config/merge.ts";
-import { defaultPreset, type PresetName } from "../../config/presets.ts";
+import type { PresetName } from "../../config/presets.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { corpusNames, isCorpusName } from "../../data/corpora.node.ts";
 import { documentsOfText } from "../../data/documents-json.ts";
 import type { GivenDocument } from "../../data/parse-document.ts";
-import { defaultRunName, nameOfText } from "../../runs/begin/default-name.node.ts";
+import { defaultRunName } from "../../runs/begin/default-name.node.ts";
 import { readColumns } from "../../runs/list/series.node.ts";
 import { planInWorker } from "../../worker/plan.node.ts";
 import type { NewRun } from "../../worker/train.node.ts";
@@ -43,8 +43,8 @@ const fromHere = (path: string): string => {
 interface Source {
   readonly options: Pick<NewRun, "data" | "text" | "documents" | "dataName">;
   readonly words: readonly string[];
-  /** A part of the folder's name; undefined: the preset's. */
-  readonly name: string | undefined;
+  /** The name or path of the text: a part of the folder's name. */
+  readonly name: string;
 }
 
 const sourceOf = async (source: TextSource, texts: string | null): Promise<Source> => {
@@ -53,25 +53,25 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
       const { name } = source;
       if (!isCorpusName(name))
         throw new ConfigError({ where: "text.name", must: `must be one of ${corpusNames.join(", ")}`, got: name });
-      return { options: { data: name }, words: ["--data", name], name: undefined };
+      return { options: { data: name }, words: ["--data", name], name };
     }
     case "file": {
       const path = await textPath(texts, source.path);
-      return { options: { data: path }, words: ["--data", fromHere(path)], name: nameOfText(path) };
+      return { options: { data: path }, words: ["--data", fromHere(path)], name: path };
     }
     case "given": {
       const { name, text } = source;
       // The file that the text would be in: never a text that comes with the program, nor a flag, nor a file elsewhere.
       const file = basename(name.replaceAll("\\", "/"));
       const words = ["--data", file.startsWith("-") || isCorpusName(file) ? `./${file}` : file];
-      if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name: nameOfText(name) };
+      if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name };
       // It names the line that is none.
       documentsOfText(text, name);
       const documents = text.split("\n").filter((line) => line.trim() !== "");
       return {
         options: { documents: documents.map((line) => JSON.parse(line) as GivenDocument), dataName: name },
         words,
-        name: nameOfText(name),
+        name,
       };
     }
   }
@@ -117,7 +117,7 @@ export const askedRun = async (
 ): Promise<AskedRun> => {
   const { options, words, name: textName } = await sourceOf(text, texts);
   const place = initFrom === undefined ? undefined : await models.placeOf(initFrom, "initFrom");
-  const name = given ?? (await freeName(shelf.folder, defaultRunName(preset ?? textName ?? defaultPreset)));
+  const name = given ?? (await freeName(shelf.folder, defaultRunName(textName, preset)));
   const out = join(shelf.folder, name);
   if (given !== undefined && (await isThere(out)))
     throw new HttpError(
