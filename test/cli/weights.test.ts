@@ -63,7 +63,7 @@ describe("a run's folder", () => {
   });
 
   test("does so for generate, which is silent where both are of one step", async () => {
-    const args = ["--prompt", "The", "--json", ...on];
+    const args = ["--prompt", "The", ...on];
     expect((await cli(["train", ...tinyWith("--steps", "2"), "--out", "short"], { cwd })).status).toBe(0);
     const [own, best, short] = await Promise.all([
       cli(["generate", "run", ...args], { cwd }),

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { host } from "#foretoken/cli/process/host.js";
+import { runProgram } from "#foretoken/cli/program.js";
 import type { Outcome } from "../../outcome-of.ts";
 import { cli, jsonLines, onWindows, proposedWords, shell, tiny, tinyWith, tree, workplace } from "../cli.ts";
+import { onHost } from "../in-process.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -137,6 +140,41 @@ test("generate writes the prompt and the text of the token events", async () => 
   expect(shown).toMatchObject({ status: 0, stderr: "", stdout: `The cat\n${String(done?.text)}\n` });
 });
 
+/** An event without what depends on the clock. */
+const timeless = ({ seconds: _, tokensPerSecond: __, ...event }: Record<string, unknown>) => event;
+
+describe("the pace of a text", () => {
+  const args = ["generate", "json", "--prompt", "The", "--backend", "reference", "--max-new-tokens"];
+  /** With standard error on a terminal. */
+  const seen = (tokens: string) =>
+    onHost(
+      () => {
+        Object.assign(host.stderr, { isTTY: true });
+        return runProgram([...args, tokens]);
+      },
+      { cwd, env: { FORCE_COLOR: "1" } },
+    );
+
+  test("is below it on a terminal, dim, and leaves the text in a pipe alone", async () => {
+    const [shown, piped, one] = [await seen("30"), await cli([...args, "30"], { cwd }), await seen("1")];
+    expect(shown.stdout).toBe(piped.stdout);
+    expect(piped.stderr).toBe("");
+    expect(shown.stderr).toMatch(/^\u001b\[2m30 tokens · [\d,]+ tokens\/s\u001b\[22m\n$/u);
+    // A single token has no pace.
+    expect(one.stderr).toBe("\u001b[2m1 token\u001b[22m\n");
+  });
+
+  test("is in the last event for programs", async () => {
+    const [many, one] = await Promise.all(["30", "1"].map((tokens) => cli([...args, tokens, "--json"], { cwd })));
+    const done = jsonLines(many?.stdout ?? "").at(-1);
+    expect(done).toMatchObject({ type: "done", newTokens: 30 });
+    const { seconds, tokensPerSecond } = done as { readonly seconds: number; readonly tokensPerSecond: number };
+    // The rate is that of the 29 tokens after the first one, so it is at least that of all the time.
+    expect(tokensPerSecond * seconds).toBeGreaterThanOrEqual(29);
+    expect(jsonLines(one?.stdout ?? "").at(-1)).toMatchObject({ newTokens: 1, tokensPerSecond: null });
+  });
+});
+
 test("generate ends before a stop string, with its escapes interpreted, and is the same without a cache", async () => {
   const args = [
     "generate",
@@ -150,7 +188,7 @@ test("generate ends before a stop string, with its escapes interpreted, and is t
     "2",
   ];
   const [all, uncached] = await Promise.all([cli(args, { cwd }), cli([...args, "--no-cache"], { cwd })]);
-  expect(uncached.stdout).toBe(all.stdout);
+  expect(jsonLines(uncached.stdout).map(timeless)).toEqual(jsonLines(all.stdout).map(timeless));
   const text = String(jsonLines(all.stdout).at(-1)?.text);
   const at = text.indexOf("\n");
   expect(at).toBeGreaterThan(0);

@@ -2,6 +2,7 @@ import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts"
 import { host } from "../../process/host.ts";
 import { writeJson, writeOut } from "../../process/output.ts";
 import { printable, styleFor } from "../../process/terminal.ts";
+import { formatCount, formatPlural } from "./format.ts";
 
 /** A model's text for standard output: nothing in it moves a terminal's cursor; a pipe gets it unchanged. */
 export const shownText = (text: string): string =>
@@ -16,8 +17,43 @@ export type EventText = (event: GenerateEvent) => string;
 /** The text of an event. */
 const ownText: EventText = (event) => (event.type === "token" ? event.text : "\n");
 
+/** How fast a text was written. */
+export interface WritingPace {
+  /** From the request to the last token, reading of the prompt included. */
+  readonly seconds: number;
+  /** From the first token on, so without reading of the prompt; null: there is only one token. */
+  readonly tokensPerSecond: number | null;
+}
+
+/** Times a text that is asked for now. */
+const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: number) => WritingPace } => {
+  const asked = performance.now();
+  let first: number | undefined;
+  let last = asked;
+  return {
+    token() {
+      last = performance.now();
+      first ??= last;
+    },
+    pace(tokens) {
+      const writing = last - (first ?? last);
+      return { seconds: (last - asked) / 1000, tokensPerSecond: writing > 0 ? (1000 * (tokens - 1)) / writing : null };
+    },
+  };
+};
+
+/** Tells people the pace below the text. On standard error, and only on a terminal: a text in a file stays the text alone. */
+const tellPace = (tokens: number, { tokensPerSecond }: WritingPace): void => {
+  const { stderr } = host;
+  if (!stderr.isTTY) return;
+  const { symbols, colors } = styleFor(stderr);
+  const speed = tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`];
+  stderr.write(`${colors.dim([formatPlural(tokens, "token"), ...speed].join(` ${symbols.dot} `))}\n`);
+};
+
 /**
- * Writes a model's text to standard output as it comes, with a line end after it; with `json`, the events.
+ * Writes a model's text to standard output as it comes, with a line end after it and its pace below, on a terminal; with
+ * `json`, the events, and the pace in the last one.
  * @param textOf writes it in another form.
  * @returns the finish reason.
  */
@@ -28,15 +64,17 @@ export const writeGenerated = async (
 ): Promise<FinishReason | undefined> => {
   let waiting = "";
   let writtenAt = Number.NEGATIVE_INFINITY;
-  let finishReason: FinishReason | undefined;
+  let done: Extract<GenerateEvent, { type: "done" }> | undefined;
+  const watch = paceWatch();
   const flush = (): void => {
     if (waiting !== "") writeOut(textOf === undefined ? shownText(waiting) : waiting);
     waiting = "";
   };
   try {
     for await (const event of events) {
-      if (event.type === "done") finishReason = event.finishReason;
-      if (json) writeJson(event);
+      if (event.type === "done") done = event;
+      else watch.token();
+      if (json) writeJson(event.type === "done" ? { ...event, ...watch.pace(event.newTokens) } : event);
       else waiting += (textOf ?? ownText)(event);
       const now = performance.now();
       if (now - writtenAt < longestWait) continue;
@@ -48,5 +86,6 @@ export const writeGenerated = async (
   } finally {
     flush();
   }
-  return finishReason;
+  if (done !== undefined && !json) tellPace(done.newTokens, watch.pace(done.newTokens));
+  return done?.finishReason;
 };
