@@ -8,29 +8,9 @@ import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts"
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
 
-/** Notice for a model whose files are compared with no hashes: a checkpoint without a manifest, or a GGUF file. */
+/** Notice for a model whose files are compared with no hashes, since it has no manifest. */
 export const uncheckedNotice = (path: string): string =>
-  isGgufName(path)
-    ? `${path}: unchecked, since GGUF has no hashes: damage to its weights would not be noticed`
-    : `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
-
-/**
- * Says so if damage to a model would not be noticed. Files of the hub were compared when they were fetched.
- * @throws what `onNotice` throws, once the model is closed.
- */
-export const noticeUnchecked = async (
-  { checked, where, weights }: Pick<OpenedPretrained, "checked" | "where" | "weights">,
-  path: string,
-  onNotice: HubOptions["onNotice"],
-): Promise<void> => {
-  if (checked || isHubName(path)) return;
-  try {
-    await onNotice?.(uncheckedNotice(where));
-  } catch (error) {
-    await weights.close();
-    throw error;
-  }
-};
+  `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
 
 const isFolder = async (path: string): Promise<boolean> => {
   try {
@@ -41,6 +21,27 @@ const isFolder = async (path: string): Promise<boolean> => {
   }
 };
 
+const isGgufFile = async (path: string): Promise<boolean> => isGgufName(path) && !(await isFolder(path));
+
+/**
+ * Says so if a model should have a manifest, and has none: damage to it would not be noticed. Files of the hub were compared
+ * when they were fetched. A GGUF file never has hashes, which its user cannot change: `info` alone tells that.
+ * @throws what `onNotice` throws, once the model is closed.
+ */
+export const noticeUnchecked = async (
+  { checked, where, weights }: Pick<OpenedPretrained, "checked" | "where" | "weights">,
+  path: string,
+  onNotice: HubOptions["onNotice"],
+): Promise<void> => {
+  if (checked || isHubName(path) || (await isGgufFile(path))) return;
+  try {
+    await onNotice?.(uncheckedNotice(where));
+  } catch (error) {
+    await weights.close();
+    throw error;
+  }
+};
+
 /**
  * Finds and checks the model that `path` names: a directory, ours or another program's, a GGUF file, or `hf:org/name` on
  * the Hugging Face hub. Its weights are read later, and its files stay open until then.
@@ -48,7 +49,7 @@ const isFolder = async (path: string): Promise<boolean> => {
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {
   if (isHubName(path)) return openHub(path, options);
-  if (isGgufName(path) && !(await isFolder(path))) return openGguf(path);
+  if (await isGgufFile(path)) return openGguf(path);
   if (await isAdapterFolder(path)) {
     throw new CheckpointError({
       where: path,

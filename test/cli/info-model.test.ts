@@ -1,4 +1,8 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { writeGguf } from "../support/gguf.ts";
+import { ggufModel } from "../support/gguf-models.ts";
 import { foreignModel } from "../support/hugging-face.ts";
 import { cli, jsonLines, workplace } from "./cli.ts";
 
@@ -29,6 +33,22 @@ test("info tells what a model is, for people and for programs", async () => {
   ]);
   expect(shown.stdout).toMatch(/^parameters +13,152$/mu);
   expect(shown.stdout).toMatch(/^tokenizer +none: token ids alone$/mu);
+});
+
+test("info alone says that a GGUF file has no checksums", async () => {
+  await writeFile(join(cwd, "small.gguf"), writeGguf(ggufModel("llama").file));
+  const about = ["--backend", "reference"];
+  const [shown, told, ...starts] = await Promise.all([
+    cli(["info", "small.gguf"], { cwd }),
+    cli(["info", "small.gguf", "--json"], { cwd }),
+    cli(["generate", "small.gguf", "--max-new-tokens", "2", ...about], { cwd }),
+    cli(["evaluate", "small.gguf", "--data", "text.txt", "--split", "all", ...about], { cwd }),
+    cli(["train", "--init-from", "small.gguf", "--data", "text.txt", "--steps", "1", ...about], { cwd }),
+  ]);
+  expect(shown.stdout).toMatch(/^checked +no: a GGUF file has no checksums, so damage .* would not be noticed$/mu);
+  expect(jsonLines(told.stdout)).toMatchObject([{ checked: false }]);
+  for (const { status, stderr } of [shown, told, ...starts])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
 test("a command that needs text says that a model has no tokenizer", async () => {

@@ -1,3 +1,4 @@
+import { isGgufName } from "../../../pretrained/gguf/open.node.ts";
 import type { AdapterFacts, ModelFacts } from "../../model/model-facts.ts";
 import { formatBytes, formatCount } from "./format.ts";
 
@@ -18,6 +19,13 @@ const adapterRows = (adapter: AdapterFacts | null): readonly (readonly [label: s
   ];
 };
 
+const checkedText = ({ checked, path }: ModelFacts): string => {
+  if (checked) return "its files are compared with its manifest";
+  return isGgufName(path)
+    ? "no: a GGUF file has no checksums, so damage to its weights would not be noticed"
+    : "no manifest: damage would not be noticed";
+};
+
 /** Facts about a model as labels and values. */
 export const modelRows = (facts: ModelFacts): readonly (readonly [label: string, value: string])[] => {
   const { config, tokenizer, vocabSize } = facts;
@@ -36,10 +44,7 @@ export const modelRows = (facts: ModelFacts): readonly (readonly [label: string,
     ["tokenizer", tokens],
     ["chat", facts.chatTemplate ? "has a template" : "no template"],
     ["weights", `${facts.dtypes.join(", ")}, ${formatBytes(facts.bytes)}`],
-    [
-      "checked",
-      facts.checked ? "its files are compared with its manifest" : "no manifest: damage would not be noticed",
-    ],
+    ["checked", checkedText(facts)],
     ...adapterRows(facts.adapter),
   ];
 };

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { isGgufName } from "../../gguf/open.node.ts";
 import { noticeUnchecked, openPretrained } from "../../open.node.ts";
 import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
@@ -43,8 +42,7 @@ const openChecked = async (
   try {
     const compared = baseCheck && adapter.baseHash !== null;
     if (compared && !(await isBase(opened, adapter))) throw notBase(path, adapter, await way());
-    // The hash is that of the whole file.
-    if (!compared || !isGgufName(path)) await noticeUnchecked(opened, path, onNotice);
+    await noticeUnchecked(opened, path, onNotice);
     return opened;
   } catch (error) {
     await opened.weights.close();
