@@ -3,6 +3,7 @@ import type { CurvePoint } from "../drawing/canvas.ts";
 import type { LiveState } from "../drawing/live-frame.ts";
 import { lossHistory } from "../drawing/loss-history.ts";
 import type { PastLosses } from "../drawing/past-losses.ts";
+import { activityAfter } from "./activity.ts";
 import type { RunRecord } from "./run-record.ts";
 
 /** Share of the smoothed loss that remains at each step. */
@@ -19,12 +20,8 @@ const smoother = () => {
   };
 };
 
-/** Other work of a run after `step`, as far as it is known beforehand. */
-const activityAfter = ({ start }: RunRecord, step: number, interrupted: boolean): string | undefined => {
-  const { steps, evalInterval } = start.config.train;
-  if (interrupted) return "saving";
-  return step % evalInterval === 0 || step === steps ? "measuring on the held-out text" : undefined;
-};
+/** Events of a run's work; others come between two of these. */
+const changesActivity: readonly TrainEvent["type"][] = ["start", "step", "eval", "sample", "checkpoint", "done"];
 
 /** The live display's content, as it follows from the events so far. */
 export interface LiveFigures {
@@ -47,9 +44,9 @@ export const liveFigures = (past?: PastLosses): LiveFigures => {
   let learningRate: number | undefined;
   let activity: string | undefined;
   let interrupted = false;
-  let ended = false;
   return {
-    take(event, record) {
+    take(event, { start }) {
+      if (changesActivity.includes(event.type)) activity = activityAfter(start, event, interrupted);
       switch (event.type) {
         case "start":
           step = event.step;
@@ -57,20 +54,10 @@ export const liveFigures = (past?: PastLosses): LiveFigures => {
         case "step":
           ({ step, loss, learningRate } = event);
           smoothedLoss = smooth(loss);
-          activity = activityAfter(record, step, interrupted);
           train.add(step, loss);
           break;
         case "eval":
-          activity = { begin: undefined, interval: undefined, end: "writing" }[event.reason];
           validation.push({ step: event.step, loss: event.valLoss });
-          break;
-        case "checkpoint":
-        case "sample":
-          activity = undefined;
-          break;
-        case "done":
-          activity = undefined;
-          ended = true;
           break;
       }
     },
@@ -85,7 +72,8 @@ export const liveFigures = (past?: PastLosses): LiveFigures => {
       smoothedLoss,
       learningRate,
       tokensPerSecond: pace.tokensPerSecond(),
-      secondsLeft: ended ? undefined : pace.secondsLeft(),
+      // After the last step it is not known: the activity says what is left.
+      secondsLeft: step < start.config.train.steps ? pace.secondsLeft() : undefined,
       activity,
       train: train.points(),
       validation,

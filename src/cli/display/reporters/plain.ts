@@ -5,6 +5,7 @@ import { formatCount, formatDuration, formatLoss, formatRate } from "../texts/fo
 import { profileLines } from "../texts/profile-table.ts";
 import { estimateLines, evalLines, type RunContext, sampleLines, startLines, summaryLines } from "../texts/run-text.ts";
 import { nonfiniteText, overfittingText } from "../texts/warning-text.ts";
+import { activityAfter } from "./activity.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
@@ -25,15 +26,18 @@ export const plainReporter = (context: RunContext): TrainReporter => {
     spokeAt = now();
   };
 
-  const stepLine = ({ step, loss, learningRate }: StepEvent, { start, pace }: RunRecord): string => {
+  const stepLine = (event: StepEvent, { start, pace }: RunRecord): string => {
+    const { step, loss, learningRate } = event;
     const { steps } = start.config.train;
-    const left = pace.secondsLeft();
+    const left = step < steps ? pace.secondsLeft() : undefined;
+    const activity = step < steps ? undefined : activityAfter(start, event, false);
     return [
       `step ${formatCount(step)}/${formatCount(steps)}`,
       `loss ${formatLoss(loss)}`,
       `lr ${formatRate(learningRate)}`,
       `${formatCount(pace.tokensPerSecond() ?? 0)} tokens/s`,
       ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
+      ...(activity === undefined ? [] : [activity]),
     ].join("  ");
   };
 

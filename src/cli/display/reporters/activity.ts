@@ -1,0 +1,36 @@
+import type { StartEvent, TrainEvent } from "../../../runs/events.ts";
+
+/** Other work than steps, in words. */
+const words = {
+  measuring: "measuring on the held-out text",
+  writing: "writing a sample",
+  saving: "saving",
+  making: "making up for the end",
+} as const;
+
+/** Whether the run saves after `step`: by its plan, or as it ends. */
+const savesAfter = ({ config: { train }, out }: StartEvent, step: number): boolean =>
+  out !== null && (step >= train.steps || step % train.checkpointInterval === 0);
+
+/**
+ * The work of a run after an event, other than its next step, as far as it is known beforehand; undefined: none is known.
+ * @param stopping whether the run was asked to stop.
+ */
+export const activityAfter = (start: StartEvent, event: TrainEvent, stopping: boolean): string | undefined => {
+  const { steps, evalInterval, sampleTokens } = start.config.train;
+  const saving = (step: number): string | undefined => (savesAfter(start, step) ? words.saving : undefined);
+  switch (event.type) {
+    case "start":
+      return event.step >= steps ? words.making : undefined;
+    case "step":
+      if (stopping) return words.saving;
+      return event.step % evalInterval === 0 || event.step >= steps ? words.measuring : saving(event.step);
+    case "eval":
+      if (event.reason === "begin") return undefined;
+      return event.reason === "end" || sampleTokens > 0 ? words.writing : saving(event.step);
+    case "sample":
+      return saving(event.step);
+    default:
+      return undefined;
+  }
+};
