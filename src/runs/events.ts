@@ -198,13 +198,13 @@ export interface DoneEvent extends Versioned {
   /** Updates done. */
   readonly step: number;
   /**
-   * `patience`: no better loss for too long; `interrupted`: aborted, or stopped by `stopAt`. An interrupted run is saved and not
+   * `patience`: no better loss for too long; `interrupted`: stopped by `signal` or `stopAt`. A stopped run is saved and not
    * measured, which could take minutes: `evaluate` measures it.
    */
   readonly reason: "finished" | "patience" | "interrupted";
-  /** At this step, nats per token; null if it was not measured, in an interrupted run. */
+  /** At this step, nats per token; null if it was not measured, in a stopped run. */
   readonly valLoss: number | null;
-  /** The lowest of all evaluations; null if an interrupted run had none yet. */
+  /** The lowest of all evaluations; null if a stopped run had none yet. */
   readonly bestValLoss: number | null;
   /** The step of `bestValLoss`. */
   readonly bestStep: number | null;

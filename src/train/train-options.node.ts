@@ -26,7 +26,7 @@ export interface Running {
   readonly backend?: Backend | BackendChoice;
   /** Threads of a backend opened here; default: all cores. */
   readonly threads?: number | undefined;
-  /** End after this many updates as an interruption would; the schedule stays the whole run's. */
+  /** Stop after this many updates, as an abort of `signal` would; the schedule stays the whole run's. */
   readonly stopAt?: number | undefined;
   /** Checkpoints to keep, including the last one; at least 1. Default 1, or as the resumed run began. */
   readonly keepLast?: number | undefined;

@@ -329,7 +329,7 @@ const resumeRun = async function* (
 
 /**
  * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
- * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
+ * Same options, backend and instruction set: same bits, with any number of threads, stopped and resumed or not.
  * All input is checked before anything is written.
  *
  * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last checkpoint

@@ -27,7 +27,7 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 
 /**
  * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
- * Same options, backend and instruction set: same bits, with any number of threads, interrupted or not.
+ * Same options, backend and instruction set: same bits, with any number of threads, stopped and resumed or not.
  * All input is checked before anything is written.
  *
  * With a backend by name, the run has its own thread: timers, signals and input are handled while a step takes seconds.

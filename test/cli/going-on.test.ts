@@ -61,13 +61,13 @@ describe("the proposal to train longer", () => {
     expect(readFileSync(join(cwd, "rising", "README.md"), "utf8")).not.toContain("train longer");
   });
 
-  test("is to go on to the planned end where a run was interrupted", async () => {
+  test("is to go on to the planned end where a run was stopped", async () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
     expect(proposed(stopped.stdout, "go on to the planned end")).toEqual(["train", "--resume", "stopped", ...on]);
     // The list proposes on a terminal alone.
     const listed = await cli(["runs", "stopped"], { cwd });
-    expect(listed.stdout).toMatch(/^run .*\nstopped .*interrupted\n$/u);
+    expect(listed.stdout).toMatch(/^run .*\nstopped .* stopped\n$/u);
   });
 });
 
@@ -151,7 +151,7 @@ test("evaluate --against says what was left out of a text, and that the figures 
   expect(stdout).toMatch(/They read other texts, so no figure compares: try a text that both know\.\n$/u);
 });
 
-describe("what is said of an interrupted run", () => {
+describe("what is said of a stopped run", () => {
   test("is the same best loss at the same step everywhere, and that it was not measured where it stopped", async () => {
     const args = ["train", ...tinyWith("--steps", "20", "--eval-interval", "4"), "--stop-at", "7", "--out"];
     const shown = await cli([...args, "told"], { cwd });
@@ -159,7 +159,7 @@ describe("what is said of an interrupted run", () => {
     const done = events.at(-1) as { bestValLoss: number };
     expect(done).toMatchObject({ type: "done", step: 7, valLoss: null, bestStep: 4 });
     const best = done.bestValLoss.toFixed(3);
-    expect(shown.stdout).toMatch(/^Interrupted at step 7 of 20, after \S+; saved, not measured there$/mu);
+    expect(shown.stdout).toMatch(/^Stopped at step 7 of 20, after \S+; saved, not measured there$/mu);
     expect(shown.stdout).toMatch(
       new RegExp(`^validation {1,2}${best} nats/token . at step 4, the last evaluation`, "mu"),
     );

@@ -89,6 +89,6 @@ describe("a command that is called in this process", () => {
       },
     });
     expect(status).toBe(143);
-    expect(stdout).not.toContain("Interrupted at step");
+    expect(stdout).not.toContain("Stopped at step");
   });
 });

@@ -160,7 +160,7 @@ test.skipIf(onWindows)("train --studio has a page on its run, which can stop it"
   expect((await post(url, "runs/shown/stop", {})).status).toBe(200);
   const { status, stdout } = await ended;
   expect(status).toBe(0);
-  expect(stdout).toContain("Interrupted at step");
+  expect(stdout).toContain("Stopped at step");
 });
 
 test("an address for others has a token in it", async () => {

@@ -156,7 +156,7 @@ describe("a run's own page", () => {
     const killed = await read(runs, "killed", "README.md");
     expect(whole).toContain("| state | finished: 12 of 12 steps |");
     expect(whole).toMatch(/^npx foretoken train --resume \. --steps 36 +# train longer/mu);
-    expect(half).toContain("| state | interrupted after 7 of 12 steps |");
+    expect(half).toContain("| state | stopped after 7 of 12 steps |");
     expect(half).toContain("npx foretoken train --resume . ");
     expect(killed).toContain("| state | not finished: 0 of 12 steps when this page was written |");
     expect(killed).toContain("None has been measured yet.");

@@ -16,7 +16,7 @@ Examples:
   $ npx foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
   $ npx foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
   $ npx foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
-  $ npx foretoken train --resume runs/notes                go on where a run was interrupted
+  $ npx foretoken train --resume runs/notes                go on where a run was stopped
   $ npx foretoken train --resume runs/notes --steps 3000   train longer: 3,000 steps in all
   $ npx foretoken train --init-from runs/notes --data letters.txt  a new run from its weights
   $ npx foretoken train --init-from model.gguf --data chat.jsonl   on the answers of conversations

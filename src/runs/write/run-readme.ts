@@ -125,7 +125,7 @@ const state = (story: RunStory, train: TrainConfig): string => {
     case "patience":
       return `ended after ${so}: ${plural(patience, "evaluation")} without a better loss`;
     case "interrupted":
-      return `interrupted after ${so}`;
+      return `stopped after ${so}`;
     case undefined:
       return `not finished: ${so} when this page was written`;
   }

@@ -160,7 +160,7 @@ test.skipIf(onWindows)(
     expect(terminated.status).toBe(143);
     expect(tree(join(cwd, "terminated", "checkpoint"))).toContain("trainer_state.json");
     expect(stopped.status).toBe(0);
-    expect(stopped.stdout).toContain("Interrupted at step 7 of 60");
+    expect(stopped.stdout).toContain("Stopped at step 7 of 60");
     expect(stopped.stdout).toContain("npx foretoken train --resume stopped");
   },
 );

@@ -125,9 +125,7 @@ describe("a finished run with more steps", () => {
 
       await stopAtOnce(parts, { steps: 22, extend });
       // The page and the list do not take it for finished.
-      expect(await readFile(join(parts, "README.md"), "utf8")).toContain(
-        "| state | interrupted after 12 of 22 steps |",
-      );
+      expect(await readFile(join(parts, "README.md"), "utf8")).toContain("| state | stopped after 12 of 22 steps |");
       expect((await listRuns(parts)).runs).toMatchObject([{ state: "interrupted", step: 12, steps: 22 }]);
       await collect(goOn(parts, { stopAt: 13 }));
       for await (const event of goOn(parts)) if (event.type === "step" && event.step === 15) break;

@@ -275,7 +275,7 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
     case "patience":
       return `Stopped at step ${formatCount(done.step)}, after ${taken}: ${patience} evaluations without a better loss`;
     case "interrupted":
-      return `Interrupted at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved${done.valLoss === null ? ", not measured there" : ""}`;
+      return `Stopped at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved${done.valLoss === null ? ", not measured there" : ""}`;
   }
 };
 

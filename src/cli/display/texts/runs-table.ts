@@ -28,7 +28,7 @@ const bestText = ({ best }: ListedRun): string =>
 const stateText: Readonly<Record<RunState, string>> = {
   finished: "finished",
   patience: "out of patience",
-  interrupted: "interrupted",
+  interrupted: "stopped",
   unfinished: "unfinished",
 };
 
