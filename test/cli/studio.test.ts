@@ -63,6 +63,10 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
   kill("SIGINT");
   const { status, stdout, stderr } = await ended;
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${url}\n` });
+  // Beside the address, which is alone on standard output.
+  expect(stderr).toMatch(
+    /^The studio is the page at this address\. Ctrl-C ends it; .* saved first\. --open opens the page/mu,
+  );
   expect(stderr).toContain("Ending the studio");
 });
 

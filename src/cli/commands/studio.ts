@@ -68,6 +68,14 @@ const parseHost = (text: string): string => {
   });
 };
 
+/** What the printed address is, beside it: standard output has the address alone, for scripts. */
+const aboutPage = (opens: boolean): string =>
+  [
+    `The studio is the page at this address${opens ? ", which opens in the browser" : ""}.`,
+    "Ctrl-C ends it; a run that it trains is saved first.",
+    ...(opens ? [] : ["--open opens the page in the browser."]),
+  ].join(" ");
+
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
   const { texts, model: models, host: address, port, open, threads } = flags;
   // The first run makes the default folder; another name may be a mistake.
@@ -85,6 +93,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     version: version(),
   });
   writeOut(`${studio.url}\n`);
+  writeNotice(aboutPage(open === true));
   if (studio.elsewhere.length > 0) writeNotice(`from other machines: ${studio.elsewhere.join(" or ")}`);
   if (open === true) openPage(studio.url);
   await new Promise<void>((ended) => {
