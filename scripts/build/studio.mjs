@@ -7,6 +7,7 @@ import { lessonText, lessonTextName, lessonTextSources } from "./lesson-text.mjs
 const output = join(root, "dist/studio/index.html");
 /** Files of src whose code the page bundles: they import types alone. Of all others it takes types alone. */
 export const shared = [
+  "src/config/longer-steps.ts",
   "src/lesson/small-model-config.ts",
   "src/lesson/words.ts",
   "src/plot/ticks.ts",

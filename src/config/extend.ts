@@ -3,6 +3,7 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { type ExtendKind, type Extension, mostExtensions } from "../optim/config.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import type { RunConfig, TrainConfig } from "./config.ts";
+import { longerSteps } from "./longer-steps.ts";
 
 type Plan = Pick<TrainConfig, "steps" | "extensions">;
 
@@ -27,9 +28,6 @@ export const earlierConfigs = (
     until: after,
   }));
 };
-
-/** The number of all steps to propose to who wants to train longer than `steps`. */
-export const longerSteps = (steps: number): number => 3 * steps;
 
 /** Another number of steps for a run. */
 export interface MoreSteps {
@@ -61,7 +59,7 @@ export const extendConfig = (config: RunConfig, done: number, { steps, extend = 
       where: "steps",
       must: `the new number of all steps must be above the ${done} done`,
       got: String(steps),
-      hint: `steps ${longerSteps(done)}`,
+      hint: `steps ${longerSteps(config.train, done)}`,
     });
   }
   const { extensions = [], ...train } = config.train;
@@ -82,6 +80,10 @@ export const extendConfig = (config: RunConfig, done: number, { steps, extend = 
 
 const count = (value: number): string => value.toLocaleString("en-US");
 const rate = (value: number): string => String(Number(value.toPrecision(3)));
+
+/** The last change of the number of steps, in a word. */
+export const extensionWord = ({ steps, extensions = [] }: Plan): "extended" | "shortened" =>
+  steps < (extensions.at(-1)?.planned ?? steps) ? "shortened" : "extended";
 
 /** The last extension, in parts of a sentence; empty if there is none. */
 export const extensionParts = (train: TrainConfig): readonly string[] => {

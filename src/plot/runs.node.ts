@@ -1,6 +1,6 @@
 /** The runs of a chart, from their folders. */
 import { basename, resolve } from "node:path";
-import { extensionParts } from "../config/extend.ts";
+import { extensionParts, extensionWord } from "../config/extend.ts";
 import { checkBoolean, checkChoice, checkKeys, checkPaths } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { type ListedRun, listRuns } from "../runs/list/runs.node.ts";
@@ -41,7 +41,7 @@ const described = (runs: readonly ListedRun[]): readonly unknown[] => {
     return {
       ...(isOneText ? {} : { text: `${corpus} (${corpusSha256.slice(0, 8)})` }),
       ...config,
-      train: { ...train, ...(extended === "" ? {} : { extended }) },
+      train: { ...train, ...(extended === "" ? {} : { [extensionWord(config.train)]: extended }) },
     };
   });
 };

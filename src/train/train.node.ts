@@ -2,7 +2,8 @@ import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { openBackend } from "../backend/select.node.ts";
 import type { RunConfig } from "../config/config.ts";
-import { extendConfig, longerSteps } from "../config/extend.ts";
+import { extendConfig } from "../config/extend.ts";
+import { longerSteps } from "../config/longer-steps.ts";
 import { checkTrainOptions } from "../config/options.ts";
 import { defaultPreset } from "../config/presets.ts";
 import { ConfigError } from "../core/errors/errors.ts";
@@ -224,14 +225,15 @@ async function* noteEnd(store: RunFolder, done: TrainEvent & { readonly type: "d
   }
 }
 
-const hasEnded = (path: string, { steps, patience }: RunConfig["train"], end: "finished" | "patience"): ConfigError =>
-  new ConfigError({
+const hasEnded = (path: string, train: RunConfig["train"], end: "finished" | "patience"): ConfigError => {
+  const { steps, patience } = train;
+  return new ConfigError({
     where: `resume ${path}`,
     ...(end === "finished"
       ? {
           must: "the run must have steps left",
           got: `all ${steps} done`,
-          hint: `steps ${longerSteps(steps)} to train longer`,
+          hint: `steps ${longerSteps(train, steps)} to train longer`,
         }
       : {
           must: "the run must not have ended of itself",
@@ -239,6 +241,7 @@ const hasEnded = (path: string, { steps, patience }: RunConfig["train"], end: "f
           hint: `steps ${steps} to go on all the same`,
         }),
   });
+};
 
 /** The configuration that a run goes on with after `progress`. */
 const configToGoOn = (

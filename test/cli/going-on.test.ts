@@ -32,16 +32,16 @@ describe("the proposal to train longer", () => {
   test("works as it is printed, in the run's own folder, from its screen and its page", async () => {
     const trained = await cli(["train", ...tiny, "--out", "longer"], { cwd });
     const command = proposed(trained.stdout, "train longer");
-    expect(command).toEqual(["train", "--resume", "longer", "--steps", "18", ...on]);
+    expect(command).toEqual(["train", "--resume", "longer", "--steps", "12", ...on]);
     const again = await cli(command, { cwd });
     expect(again).toMatchObject({ status: 0, stderr: "" });
     expect(again.stdout).toContain("on from step 6");
     expect(again.stdout).toMatch(
-      /^extended {3}at step 6, from 6 steps to 18 \(stretch\) . learning rate from 0 to 0\.008 by step 8, then linear to 0$/mu,
+      /^extended {3}at step 6, from 6 steps to 12 \(stretch\) . learning rate from 0 to 0\.00533 by step 8, then linear to 0$/mu,
     );
-    expect(again.stdout).toContain("Done: 18 steps, the last 12 in ");
+    expect(again.stdout).toContain("Done: 12 steps, the last 6 in ");
     const page = readFileSync(join(cwd, "longer", "README.md"), "utf8");
-    const inside = proposed(page, "train longer").map((word) => ({ ".": "../longer", "54": "20" })[word] ?? word);
+    const inside = proposed(page, "train longer").map((word) => ({ ".": "../longer", "18": "20" })[word] ?? word);
     expect(inside).toEqual(["train", "--resume", "../longer", "--steps", "20"]);
     const third = await cli([...inside, ...on], { cwd: join(cwd, "longer") });
     expect(third, third.stderr).toMatchObject({ status: 0 });
@@ -61,6 +61,17 @@ describe("the proposal to train longer", () => {
     expect(readFileSync(join(cwd, "rising", "README.md"), "utf8")).not.toContain("train longer");
   });
 
+  test("asks for no more steps than the run's patience lets it take", async () => {
+    // Nothing is learned at this rate, so each evaluation after the first one costs patience.
+    const plan = tinyWith("--learning-rate", "1e-30", "--patience", "2", "--out", "patient", "--steps", "4");
+    const trained = await cli(["train", ...plan], { cwd });
+    expect(trained.stdout).toContain("Done: 4 steps");
+    const command = proposed(trained.stdout, "train longer");
+    expect(command).toEqual(["train", "--resume", "patient", "--steps", "8", ...on]);
+    expect(readFileSync(join(cwd, "patient", "README.md"), "utf8")).toContain("--resume . --steps 8 ");
+    expect((await cli(command, { cwd })).stdout).toContain("Done: 8 steps");
+  });
+
   test("is to go on to the planned end where a run was stopped", async () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
@@ -69,6 +80,16 @@ describe("the proposal to train longer", () => {
     const listed = await cli(["runs", "stopped"], { cwd });
     expect(listed.stdout).toMatch(/^run .*\nstopped .* stopped\n$/u);
   });
+});
+
+test("a stopped run that gets fewer steps is called shortened", async () => {
+  await cli(["train", ...tiny, "--out", "shorter", "--stop-at", "3"], { cwd });
+  const { stdout } = await cli(["train", "--resume", "shorter", "--steps", "4", ...on], { cwd });
+  expect(stdout).toMatch(/^shortened {2}at step 3, from 6 steps to 4 \(stretch\) /mu);
+  expect(stdout).not.toContain("extended");
+  expect(readFileSync(join(cwd, "shorter", "README.md"), "utf8")).toMatch(
+    /^\| shortened \| at step 3, from 6 steps to 4 /mu,
+  );
 });
 
 test("a number of steps and its way come as flags in either spelling, and as JSON", async () => {

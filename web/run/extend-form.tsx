@@ -1,5 +1,6 @@
 /** More steps for a run that has ended or was stopped. */
 import { useSignal } from "@preact/signals";
+import { longerSteps } from "../../src/config/longer-steps.ts";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
 import { Segmented } from "../parts/segmented.tsx";
@@ -34,7 +35,7 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
   const extend = useSignal<Extend>("stretch");
   const { patience } = config.train;
   // A run that ended early has steps of its plan left.
-  const value = typed.value ?? String(state === "patience" ? steps : 2 * steps);
+  const value = typed.value ?? String(state === "patience" ? steps : longerSteps(config.train, steps));
   const wanted = Number(value);
   const isLonger = Number.isInteger(wanted) && wanted > step;
   return (

@@ -1,5 +1,6 @@
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
-import { extensionParts, longerSteps } from "../../config/extend.ts";
+import { extensionParts, extensionWord } from "../../config/extend.ts";
+import { longerSteps } from "../../config/longer-steps.ts";
 import { presetOf } from "../../config/preset-of.ts";
 import type { RowKind } from "../../data/rows.ts";
 import type { ModelConfig } from "../../models/config.ts";
@@ -204,7 +205,7 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
     ...origin(config, initFrom),
     [config.train.rows === undefined ? "text" : "documents", textFact(start, corpus, config)],
     ["plan", plan(config)],
-    ...(extension.length === 0 ? [] : ([["extended", extension.join("; ")]] as const)),
+    ...(extension.length === 0 ? [] : ([[extensionWord(config.train), extension.join("; ")]] as const)),
     ...(start === undefined
       ? []
       : ([
@@ -231,7 +232,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
   const { saved } = story;
   const chats = story.start?.documents?.chat === true;
   const reason = reasonOf(story, config.train);
-  const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train.steps)}`;
+  const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train, config.train.steps)}`;
   const isOver = reason === "finished" || reason === "patience";
   const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
   return [

@@ -127,7 +127,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "with too few --steps",
       args: ["train", "--resume", "ended", "--steps", "6"],
-      says: ["--steps: the new number of all steps must be above the 6 done; got 6; try --steps 18\n"],
+      says: ["--steps: the new number of all steps must be above the 6 done; got 6; try --steps 12\n"],
     },
     {
       name: "with --extend alone",
@@ -143,7 +143,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "a finished run",
       args: ["train", "--resume", "finished"],
-      says: ["--resume finished", "steps left", "all 6 done; try --steps 18 to train longer\n"],
+      says: ["--resume finished", "steps left", "all 6 done; try --steps 12 to train longer\n"],
     },
     { name: "another text", args: ["train", "--resume", "half-of-changed-text"], says: ["other.txt", "SHA-256"] },
     { name: "no run", args: ["train", "--resume", "run/best"], says: ["run/best", "run.json", "; try --resume run\n"] },

@@ -122,7 +122,7 @@ test.skipIf(onWindows)(`the next commands can be copied${noShell}`, async () => 
   expect(generated.stderr).toMatch(/^(backend [^\n]+\n)?$/u);
   expect(generated.stdout).toMatch(/^The/u);
   const longer = await cli([...proposedWords(String(commands[2])), "--json"], { cwd });
-  expect(jsonLines(longer.stdout).at(-1)).toMatchObject({ type: "done", step: 18 });
+  expect(jsonLines(longer.stdout).at(-1)).toMatchObject({ type: "done", step: 12 });
 });
 
 test("generate writes the prompt and the text of the token events", async () => {

@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import type { TrainConfig } from "../../../config/config.ts";
-import { extensionParts, longerSteps } from "../../../config/extend.ts";
+import { extensionParts, extensionWord } from "../../../config/extend.ts";
+import { longerSteps } from "../../../config/longer-steps.ts";
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../runs/events.ts";
@@ -162,7 +163,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       width,
       style,
     ),
-    ...(extension.length === 0 ? [] : row("extended", extension, width, style)),
+    ...(extension.length === 0 ? [] : row(extensionWord(train), extension, width, style)),
     ...(warmup.length === 0 ? [] : row("warm-up", warmup, width, style)),
     ...(event.derived.length === 0 ? [] : row("by size", derivedParts(event), width, style)),
     ...row("memory", memoryParts(event.memory, event.availableMemory), width, style),
@@ -318,7 +319,14 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
     );
   }
   if (run !== null && done.reason === "finished" && !isRising(told)) {
-    const longer = ["train", "--resume", run, "--steps", String(longerSteps(done.step)), ...backend];
+    const longer = [
+      "train",
+      "--resume",
+      run,
+      "--steps",
+      String(longerSteps(start.config.train, done.step)),
+      ...backend,
+    ];
     next.push({ command: commandLine(longer), purpose: "train longer" });
   }
   if (run !== null && done.reason !== "interrupted") next.push(studioCommand(dirname(run)));

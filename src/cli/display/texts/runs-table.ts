@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { longerSteps } from "../../../config/extend.ts";
+import { longerSteps } from "../../../config/longer-steps.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
 import type { ListedRun, RunState } from "../../../runs/list/runs.node.ts";
 import { printableName, type Style } from "../../process/terminal.ts";
@@ -158,7 +158,7 @@ const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
           {
             command: commandLine([
               ...["train", "--resume", finished.path],
-              ...["--steps", String(longerSteps(finished.steps))],
+              ...["--steps", String(longerSteps(finished.config.train, finished.steps))],
             ]),
             purpose: "train longer",
           },

@@ -1,0 +1,15 @@
+/** How many steps to propose for a run that has ended. Types alone are imported here: the studio's page bundles this file. */
+import type { TrainConfig } from "./config.ts";
+
+/**
+ * The number of all steps to propose to who wants to train longer than `steps`: three times as many. A run with patience gets no
+ * more than its patience is sure to let it take: the learning rate rises first, and with it the loss, so that many added steps
+ * would stop for want of patience before the rate has fallen again.
+ */
+export const longerSteps = (
+  { patience, evalInterval }: Pick<TrainConfig, "patience" | "evalInterval">,
+  steps: number,
+): number => {
+  const threefold = 3 * steps;
+  return patience === 0 ? threefold : Math.min(threefold, (Math.floor(steps / evalInterval) + patience) * evalInterval);
+};

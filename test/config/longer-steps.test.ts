@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { longerSteps } from "#foretoken/config/longer-steps.js";
+
+test("a longer run has three times the steps, or as many as patience is sure to let it take", () => {
+  const steps = (patience: number, evalInterval: number, done: number): number =>
+    longerSteps({ patience, evalInterval }, done);
+  expect(steps(0, 100, 1000)).toBe(3000);
+  expect(steps(3, 45, 450)).toBe(585);
+  // Evaluations at 84 and 96 are two, and the run ends at the third.
+  expect(steps(3, 12, 80)).toBe(108);
+  expect(steps(100, 10, 20)).toBe(60);
+  // More steps in any case.
+  for (const done of [1, 7, 12, 13]) expect(steps(1, 12, done)).toBeGreaterThan(done);
+});
