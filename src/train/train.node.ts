@@ -37,7 +37,7 @@ import { checkFits, configOfWeights, drawnState, type FirstState, firstState } f
 import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
-import { checkDivides } from "./ranks/meeting.ts";
+import { checkDivides, type RankOptions } from "./ranks/meeting.ts";
 import { joinTeam, type MpiTeam, packageVersion } from "./ranks/mpi-team.node.ts";
 import { storeOfRanks } from "./ranks/store.ts";
 import { handedTo } from "./run/callbacks.ts";
@@ -82,18 +82,28 @@ const placeOfModel = (where: string): string => (isHubName(where) ? where : reso
 /** Whether this process writes: rank 0 does, for all. */
 const writes = (ranks: Ranks): boolean => ranks === null || ranks.rank === 0;
 
+const comparedOptions = (options: TrainOptions): RankOptions => ({
+  version: packageVersion(),
+  resume: options.resume ?? null,
+  out: options.resume === undefined ? (options.out ?? null) : null,
+  prompt: options.resume === undefined ? (options.prompt ?? null) : null,
+  keepLast: options.keepLast ?? null,
+});
+
 /** Waits until all ranks are ready to train the same. @throws ConfigError naming the first difference. */
 const meet = async (
   ranks: Ranks,
   { name, capabilities: { instructionSet, dtype } }: Backend,
   config: RunConfig,
   { sha256, initFrom, finalSampleTokens }: Pick<RunData, "sha256" | "initFrom" | "finalSampleTokens">,
-  step: number,
+  { chatTemplate }: KeptFacts,
+  progress: Progress,
   stopAt: number | undefined,
 ): Promise<void> => {
   if (ranks === null) return;
   const hashes = { text: sha256, weights: initFrom?.sha256 ?? "none" };
-  const plan = { step, stopAt: stopAt ?? null, finalSampleTokens, config };
+  const { step } = progress;
+  const plan = { chatTemplate, step, progress, stopAt: stopAt ?? null, finalSampleTokens, config };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
   checkDivides(passesPerStep(config), config.train, ranks.size);
 };
@@ -172,7 +182,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
       ranks: ranks?.size ?? 1,
     };
     const fitting = await preflight(around, backend, settled, planned);
-    await meet(ranks, backend, settled, data, 0, options.stopAt);
+    await meet(ranks, backend, settled, data, facts, freshProgress, options.stopAt);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
     const base = keepingBase(settled, initial, options);
     const store = out === null ? null : await createRunFolder(out, isNamedLater, subject, given, base);
@@ -318,7 +328,7 @@ const resumeRun = async function* (
       const isResumed = state.resume !== null;
       const planned = { prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 };
       const fitting = await preflight(around, backend, config, planned);
-      await meet(ranks, backend, config, data, progress.step, options.stopAt);
+      await meet(ranks, backend, config, data, facts, progress, options.stopAt);
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
       // Again, if the copy is gone or damaged: the base may be trained further after this.
       if (store !== null) await keep({ root: resolve(path), shown: path });
@@ -346,6 +356,7 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
   const ranks = options.mpi === true ? await joinTeam(options.signal) : null;
   let how: "left" | "failed" | "ended" = "left";
   try {
+    await ranks?.compare(comparedOptions(options));
     yield* options.resume === undefined ? startRun(options, ranks) : resumeRun(options, ranks);
     how = "ended";
   } catch (error) {

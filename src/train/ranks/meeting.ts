@@ -2,7 +2,25 @@
 
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { oneLine } from "../../core/text/one-line.ts";
 import { showWord } from "../../core/text/show.ts";
+
+/**
+ * A rank's options, in the order in which differences are told: those that rank 0 alone follows, for all. Compared before
+ * anything is read. null: not given.
+ */
+export interface RankOptions {
+  /** Of the package. */
+  readonly version: string;
+  /** The run to go on with. */
+  readonly resume: string | null;
+  /** The run's folder. */
+  readonly out: string | null;
+  /** Of the samples. */
+  readonly prompt: string | null;
+  /** Checkpoints to keep. */
+  readonly keepLast: number | null;
+}
 
 /** A rank's facts, in the order in which differences are told. */
 export interface RankFacts {
@@ -13,8 +31,12 @@ export interface RankFacts {
   readonly dtype: string;
   /** The text's, or the documents', with the weights' that the run begins with. */
   readonly hashes: { readonly text: string; readonly weights: string };
+  /** null: the model has none. */
+  readonly chatTemplate: unknown;
   /** Updates done. */
   readonly step: number;
+  /** Sums and means of the checkpoint that the run goes on from: those of no other training are the same to the bit. */
+  readonly progress: unknown;
   /** The update to stop at; null: the last one. */
   readonly stopAt: number | null;
   /** Tokens of the sample at the end. */
@@ -22,13 +44,19 @@ export interface RankFacts {
   readonly config: unknown;
 }
 
-const labels: Readonly<Record<keyof RankFacts, string>> = {
+const labels: Readonly<Record<keyof RankOptions | keyof RankFacts, string>> = {
   version: "version",
+  resume: "run to go on with (resume)",
+  out: "run's folder (out)",
+  prompt: "prompt of the samples",
+  keepLast: "number of checkpoints to keep (keepLast)",
   backend: "backend",
   instructionSet: "instruction set",
   dtype: "dtype",
   hashes: "SHA-256 of",
+  chatTemplate: "chat template",
   step: "steps done",
+  progress: "checkpoint's",
   stopAt: "step to stop at",
   finalSampleTokens: "length of the last sample",
   config: "configuration",
@@ -52,10 +80,14 @@ const differenceOf = (
   return { path, values: [one, other] };
 };
 
-const shown = (value: unknown): string => (typeof value === "string" ? showWord(value.slice(0, 16)) : String(value));
+/** Of a hash the beginning; a path or a text is told from another by its end, too. */
+const shown = (value: unknown): string => {
+  if (typeof value === "string") return showWord(/^[0-9a-f]{64}$/u.test(value) ? value.slice(0, 16) : oneLine(value));
+  return value === null ? "none" : String(value);
+};
 
 /** @throws ConfigError naming the first rank that differs from rank 0, and in what. */
-export const checkSameFacts = (all: readonly RankFacts[]): void => {
+export const checkSameFacts = (all: readonly (RankOptions | RankFacts)[]): void => {
   const [first] = all;
   for (const [rank, facts] of all.entries()) {
     const found = differenceOf(first, facts);
@@ -64,7 +96,7 @@ export const checkSameFacts = (all: readonly RankFacts[]): void => {
     const [one, other] = found.values;
     throw new ConfigError({
       where: `rank ${rank} of ${all.length}`,
-      must: `must have the ${[labels[fact as keyof RankFacts] ?? fact, rest.join(".")].join(" ").trim()} of rank 0`,
+      must: `must have the ${[labels[fact as keyof typeof labels] ?? fact, rest.join(".")].join(" ").trim()} of rank 0`,
       got: `${shown(other)} and ${shown(one)}`,
     });
   }

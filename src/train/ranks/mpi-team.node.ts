@@ -8,7 +8,7 @@ import { launchedRank } from "../../core/system/launched-rank.node.ts";
 import type { OwnedRange, RunTeam } from "../../trainer/team.ts";
 import { type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
 import { foldOverRanks, gatherOverRanks } from "./fold.ts";
-import { checkSameFacts, type RankFacts } from "./meeting.ts";
+import { checkSameFacts, type RankFacts, type RankOptions } from "./meeting.ts";
 import { createSigns } from "./signs.node.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
@@ -17,6 +17,8 @@ export interface MpiTeam extends RunTeam {
   readonly localSize: number;
   /** Default number of threads. */
   readonly threads: number;
+  /** Tells every rank the others' options. @throws ConfigError naming the first that differs. */
+  compare(options: RankOptions): Promise<void>;
   /** Tells every rank the others' facts, and waits for all. @throws ConfigError naming the first that differs. */
   meet(facts: RankFacts): Promise<void>;
   /** Waits for all ranks. */
@@ -152,6 +154,9 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
       return all.map((one) => one.subarray(1));
     },
     collect,
+    async compare(options) {
+      checkSameFacts(await collect(options));
+    },
     async meet(facts) {
       checkSameFacts(await collect(facts));
       signs.learn();

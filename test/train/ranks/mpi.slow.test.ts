@@ -3,9 +3,9 @@ import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cli, cliProcess, jsonLines, workplace } from "../../cli/cli.ts";
+import { cli, cliProcess, jsonLines, program, workplace } from "../../cli/cli.ts";
 import type { Outcome } from "../../outcome-of.ts";
-import { missingMpi, mpirun, mpiTitle, trainOn } from "../../support/mpi.ts";
+import { missingMpi, mpirun, mpiTitle, ours, trainOn } from "../../support/mpi.ts";
 import { checkpointHashes, smallMuonRun, smallRun, timelessMetrics } from "../../support/runs.ts";
 
 const train = { gradAccumSteps: 4, steps: 8, checkpointInterval: 4 };
@@ -76,6 +76,21 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
     await checked(mpirun(trainOn(2, again("part-2")), place.cwd));
     expect(await left("part-1")).toEqual(whole);
     expect(await left("part-2")).toEqual(whole);
+  });
+
+  it("with different folders are refused before anything is written", async () => {
+    const rank = (...args: readonly string[]) => ["-n", "1", process.execPath, program, "train", ...args];
+    const about = ["--data", "text.txt", "--json"];
+    const { status, stdout, stderr } = await mpirun(
+      [...rank(...about, "--out", "one"), ":", ...rank(...about, "--out", "other")],
+      place.cwd,
+    );
+    expect(ours(stderr)).toEqual([
+      "foretoken: rank 1 of 2: must have the run's folder (out) of rank 0; got other and one",
+    ]);
+    expect(status).toBe(2);
+    expect(stdout).toBe("");
+    for (const name of ["one", "other"]) expect(existsSync(join(place.cwd, name))).toBe(false);
   });
 
   it("info names the library", async () => {
