@@ -16,16 +16,27 @@ const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export type EndingSignal = keyof typeof statusOf;
 
 /**
+ * Milliseconds after the first signal in which the same one again is no second wish: `timeout` sends a signal to the program and
+ * to its group, a launcher to each of both. Faster than anyone presses Ctrl-C again.
+ */
+const sameWish = 300;
+
+/**
  * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with its exit status and its name. A second one ends the process at
- * once, except SIGHUP: a terminal that is closed sends it more than once.
+ * once, except one that comes with the first, and SIGHUP: a terminal that is closed sends it more than once.
  */
 export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => void): Interrupt => {
   const controller = new AbortController();
   let status: number | undefined;
+  let came = 0;
   const handle = (signal: EndingSignal): void => {
-    if (status !== undefined && signal === "SIGHUP") return;
-    if (status !== undefined) host.exit(statusOf[signal]);
+    if (status !== undefined) {
+      const isSame = status === statusOf[signal] && performance.now() - came < sameWish;
+      if (signal === "SIGHUP" || isSame) return;
+      host.exit(statusOf[signal]);
+    }
     status = statusOf[signal];
+    came = performance.now();
     controller.abort();
     onFirst(status, signal);
   };
