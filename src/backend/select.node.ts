@@ -66,24 +66,29 @@ export interface BackendReport {
   };
 }
 
-type Probe = (asked?: string) => Promise<Omit<BackendDescription & { available: true }, "name" | "available">>;
+type Available = BackendDescription & { readonly available: true };
+type Unavailable = BackendDescription & { readonly available: false };
+
+type Probe = (asked?: string) => Promise<Omit<Available, "name" | "available" | "threads">>;
 
 const probes: Readonly<Record<BackendName, Probe>> = {
-  native: async (asked) => ({ ...probeNative(asked), threads: defaultThreads() }),
+  native: async (asked) => probeNative(asked),
   wasm: async (asked) => {
     const { probeWasm } = await loadWasm();
-    return { ...(await probeWasm(asked)), notCompiled: [], threads: defaultThreads(), fasterDtype: "float32" };
+    return { ...(await probeWasm(asked)), notCompiled: [], fasterDtype: "float32" };
   },
   reference: async () => ({
     instructionSet: "javascript",
     instructionSets: referenceInstructionSets,
     notCompiled: [],
-    threads: 1,
     fasterDtype: "float32",
   }),
 };
 
-const describeBackend = async (name: BackendName, asked?: string): Promise<BackendDescription> => {
+/** A backend as far as its choice needs. A number of threads may be given, and then FORETOKEN_THREADS is not looked at. */
+type Looked = Omit<Available, "threads"> | Unavailable;
+
+const lookAt = async (name: BackendName, asked?: string): Promise<Looked> => {
   try {
     return { name, available: true, ...(await probes[name](asked)) };
   } catch (error) {
@@ -99,7 +104,7 @@ const asksForOther = (asked?: string): boolean => {
   return name !== undefined && !nativeInstructionSets.some((set) => set === name);
 };
 
-const autoOf = (looked: readonly BackendDescription[], asked?: string): BackendReport["auto"] | undefined => {
+const autoOf = (looked: readonly Looked[], asked?: string): BackendReport["auto"] | undefined => {
   const best = looked.find((backend) => backend.available);
   if (best === undefined) return undefined;
   const missing = looked.flatMap((backend) => (backend.available ? [] : [backend.reason]));
@@ -113,7 +118,7 @@ const noReference = (): Error => new Error("the reference backend is always ther
 /**
  * Every backend with its settings or why it is missing, and the choice of `auto`. Starts nothing.
  *
- * @throws ConfigError if FORETOKEN_ISA names an unavailable instruction set
+ * @throws ConfigError if FORETOKEN_ISA names an unavailable instruction set, or FORETOKEN_THREADS a bad number
  * @example
  * ```ts
  * import { describeBackends } from "foretoken";
@@ -123,9 +128,12 @@ const noReference = (): Error => new Error("the reference backend is always ther
  * ```
  */
 export const describeBackends = async (): Promise<BackendReport> => {
-  const backends = await Promise.all(order.map((name) => describeBackend(name)));
-  const auto = autoOf(backends);
+  const looked = await Promise.all(order.map((name) => lookAt(name)));
+  const auto = autoOf(looked);
   if (auto === undefined) throw noReference();
+  const backends = looked.map((one) =>
+    one.available ? { ...one, threads: one.name === "reference" ? 1 : defaultThreads() } : one,
+  );
   return { backends, auto };
 };
 
@@ -136,9 +144,9 @@ export const describeBackends = async (): Promise<BackendReport> => {
  * @throws ConfigError for an unavailable instruction set
  */
 export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> => {
-  const looked: BackendDescription[] = [];
+  const looked: Looked[] = [];
   for (const name of order) {
-    looked.push(await describeBackend(name, asked));
+    looked.push(await lookAt(name, asked));
     const auto = autoOf(looked, asked);
     if (auto !== undefined) return auto;
   }

@@ -113,6 +113,16 @@ describe("the number of threads, where none is given", () => {
     const must = "must be a whole number from 1 to 256";
     const error = new ConfigError({ where: "FORETOKEN_THREADS", must, got: `"${value}"`, hint: "leaving it out" });
     for (const name of compiled) await expect(openBackend(name)).rejects.toThrow(error);
+    await expect(describeBackends()).rejects.toThrow(error);
+  });
+
+  test("is not looked at where one is given, also by auto", async () => {
+    vi.stubEnv("FORETOKEN_THREADS", "none");
+    for (const name of ["auto", ...compiled] as const) {
+      const backend = await openBackend(name, { threads: 1 });
+      expect(backend.capabilities.threads).toBe(1);
+      await backend.close();
+    }
   });
 });
 

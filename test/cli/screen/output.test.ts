@@ -264,6 +264,15 @@ test("info names the machine, every backend, and what auto takes", async () => {
   for (const word of ["native", "wasm", "reference", "auto", "cpu", "memory"]) expect(shown.stdout).toContain(word);
 });
 
+test("a bad FORETOKEN_THREADS is refused, unless --threads is in its place", async () => {
+  const env = { FORETOKEN_THREADS: "many" };
+  const args = ["generate", "json", "--max-new-tokens", "2", "--prompt", "The"];
+  const [bare, given] = [await cli(args, { cwd, env }), await cli([...args, "--threads", "1"], { cwd, env })];
+  expect(bare.stderr).toMatch(/^foretoken: FORETOKEN_THREADS: must be a whole number from 1 to 256; got "many"/mu);
+  expect(bare.status).toBe(2);
+  expect(given).toMatchObject({ status: 0, stdout: expect.stringMatching(/^The/u) });
+});
+
 test("a backend that is missing is named with the reason", async () => {
   const env = { FORETOKEN_NO_NATIVE: "1" };
   const { stdout } = await cli(["info"], { cwd, env });
