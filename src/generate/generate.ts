@@ -18,6 +18,7 @@ import {
   unknownSchema,
 } from "../tokenizer/unknown.ts";
 import { createDecoder } from "./decoder.ts";
+import { defaultPrompt } from "./default-prompt.ts";
 import { type Sampling, sampleToken, samplingSchema } from "./sampler.ts";
 import { type StopWatch, stopWatch, type WatchedText } from "./stop-strings.ts";
 
@@ -31,7 +32,9 @@ export const generateSettingsSchema = samplingSchema.extend({
 });
 
 const optionsSchema = generateSettingsSchema.extend({
-  prompt: z.union([z.string(), z.array(z.int().min(0))], { error: "must be a text, or a list of token ids" }),
+  prompt: z
+    .union([z.string(), z.array(z.int().min(0))], { error: "must be a text, or a list of token ids" })
+    .optional(),
   endTokens: z.array(z.int().min(0)),
   candidates: z.int().min(0).max(mostCandidates),
   cache: z.boolean(),
@@ -60,9 +63,9 @@ type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefine
 export interface GenerateOptions extends SamplingOptions {
   /**
    * The text to continue, or its token ids, at least one token of it: the model sees its last contextLength tokens. Ids may
-   * be of special tokens, which no text is encoded to.
+   * be of special tokens, which no text is encoded to. Default: a line end; where the model knows none, its first token.
    */
-  readonly prompt: string | readonly number[] | Int32Array;
+  readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /** Tokens to write after the prompt. Whole number from 1. Default 400. */
   readonly maxNewTokens?: number | undefined;
   /** Same seed, same text. Whole number from 0. Default 1. */
@@ -242,14 +245,14 @@ const probabilitiesOf = (
  */
 export async function* generate(
   lm: LanguageModel,
-  options: GenerateOptions,
+  options: GenerateOptions = {},
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
   checkKeys("generate", options, generateOptionNames);
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
   const { prompt, cache, endTokens, candidates, ...settings } = parseGenerateOptions(given);
-  const read = readPrompt(lm.tokenizer, prompt, settings.unknown);
+  const read = readPrompt(lm.tokenizer, prompt ?? defaultPrompt(lm.tokenizer), settings.unknown);
   const ids = Array.from(read.ids);
   const promptTokens = ids.length;
   const random = randomStream(randomKey(settings.seed, "sampling"));

@@ -63,7 +63,7 @@ export interface ThreadModel extends ThreadInside {
     readonly capabilities: Capabilities;
   };
   /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
-  generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /** Like `score` of a model from `loadPretrained`: same numbers, same errors. */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /** Frees the model. Work on it that is under way fails. A second call does nothing. */
@@ -185,7 +185,7 @@ export const loadIn = async (
         adapter = name;
         await one<void>(call("useAdapter", { name }));
       },
-      generate: (settings) => {
+      generate: (settings = {}) => {
         checkKeys("generate", settings, generateOptionNames);
         const { signal, ...options } = settings;
         checkSignal("generate: signal", signal);

@@ -177,7 +177,7 @@ describe("generate", () => {
       { seed: -1 },
       { stop: [""] },
       { stop: "a" as never },
-      { prompt: undefined as never },
+      { prompt: null as never },
       { prompt: 1 as never },
       { cache: "no" as never },
     ]) {
@@ -204,6 +204,23 @@ describe("generate", () => {
       /must have at least one token .* got none but 2 characters that the model never saw: "É"/u,
     );
     await expect(write({ unknown: "ignore" as "skip" })).rejects.toThrow(/generate\.?.*unknown.* must be .*error/u);
+  });
+
+  it("begins with a line end where no prompt is given, or with the first token of a model that knows none", async () => {
+    const textOf = async (model: LanguageModel, options?: GenerateOptions): Promise<GenerateDoneEvent> => {
+      for await (const event of generate(model, options)) if (event.type === "done") return event;
+      throw new Error("no end");
+    };
+    const unlined = languageModel(lm.model, charTokenizer(characters.map((one) => (one === "\n" ? "!" : one))));
+    for (const [model, prompt] of [
+      [lm, "\n"],
+      [unlined, "a"],
+    ] as const) {
+      const given = await textOf(model, { prompt, maxNewTokens: 8 });
+      expect(await textOf(model, { maxNewTokens: 8 })).toEqual(given);
+      expect(await textOf(model, { maxNewTokens: 8, prompt: undefined })).toEqual(given);
+    }
+    expect((await textOf(lm)).newTokens).toBe(400);
   });
 
   it("takes a setting that is undefined for one that is not set", async () => {

@@ -98,7 +98,7 @@ describe("a model in a thread of its own", () => {
     for (const given of [{ backend: opened }, null, { foo: 1 }, { threads: () => 1 }, { onNotice: 1 }]) {
       await expect(loadInWorker(join(run, "checkpoint"), given as never)).rejects.toThrow(ConfigError);
     }
-    for (const given of [undefined, { prompt: "the", signal: {} }, { prompt: "the", seed: () => 1 }]) {
+    for (const given of [null, { prompt: "the", signal: {} }, { prompt: "the", seed: () => 1 }]) {
       expect(() => lm.generate(given as never)).toThrow(ConfigError);
     }
     for (const given of ["text.txt", { txt: "the" }, undefined]) {

@@ -26,7 +26,7 @@ import { notes } from "../help.ts";
 import { runInteractive } from "../interactive/loop.ts";
 import { createSession, type Writer } from "../interactive/session.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
-import { defaultPrompt } from "../model/default-prompt.ts";
+import { promptFor } from "../model/default-prompt.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
@@ -114,7 +114,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
-    const prompt = flags.prompt ?? (await defaultPrompt(lm.tokenizer, directory));
+    const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Now, and not after the prompt has been printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
     // After all checks of the input, so that a mistake gives one line only.
