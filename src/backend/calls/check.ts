@@ -3,7 +3,7 @@
  * sizes, offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
  */
 
-import { DTypeError, ShapeError } from "../../core/errors/errors.ts";
+import { ConfigError, DTypeError, ShapeError } from "../../core/errors/errors.ts";
 import type { DType, HostData, RealDType } from "../../core/tensors/dtype.ts";
 import { show, showWord } from "../../core/text/show.ts";
 import type { BackendName, Storage, View } from "../backend.ts";
@@ -17,6 +17,8 @@ export interface StorageOwner {
   readonly real: RealDType;
   readonly activations: RealDType | "bfloat16";
   owns(storage: Storage): boolean;
+  /** Whether the backend was closed, and all its storages were freed with it. Default: it is open. */
+  isClosed?(): boolean;
 }
 
 type Sizes = Readonly<Record<string, number>>;
@@ -194,12 +196,23 @@ const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths:
   }
 };
 
-const storageError = (where: string, owner: StorageOwner): ShapeError =>
-  new ShapeError({
+/** The error of a call of a backend that was closed, mostly under work that goes on with it. */
+export const closedBackend = (where: string, { name }: Pick<StorageOwner, "name">): ConfigError =>
+  new ConfigError({
     where,
-    must: `the storage must be a live one of the ${owner.name} backend`,
-    got: "one that was freed, or that another backend made",
+    must: `the ${name} backend must be open`,
+    got: "a closed one",
+    hint: "closing it after all work with it, such as a run, has ended",
   });
+
+const storageError = (where: string, owner: StorageOwner): ShapeError | ConfigError =>
+  owner.isClosed?.() === true
+    ? closedBackend(where, owner)
+    : new ShapeError({
+        where,
+        must: `the storage must be a live one of the ${owner.name} backend`,
+        got: "one that was freed, or that another backend made",
+      });
 
 const checkView = (
   owner: StorageOwner,
@@ -294,7 +307,7 @@ export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): v
   throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: told(length) });
 };
 
-/** @throws ShapeError for a storage that was freed or that another backend made */
+/** @throws ShapeError for a storage that was freed or that another backend made, ConfigError if the backend was closed */
 export const checkOwned = (owner: StorageOwner, where: string, storage: Storage): void => {
   if (!owner.owns(storage)) throw storageError(where, owner);
 };

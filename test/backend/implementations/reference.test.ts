@@ -126,11 +126,19 @@ describe("memory of the reference backend", () => {
     await backend.close();
     await backend.close();
     expect(backend.isClosed()).toBe(true);
-    expect(() => backend.alloc("float32", 1)).toThrow(ConfigError);
-    expect(() => backend.free(y.storage)).toThrow(ShapeError);
-    expect(() => backend.write(y.storage, new Float32Array(1))).toThrow(ShapeError);
-    expect(() => backend.run("fill", { y, n: 1, value: 0 })).toThrow(ShapeError);
-    await expect(backend.read(y.storage)).rejects.toThrow(ShapeError);
+    // Not of its storages, which are gone with it.
+    const closed = (where: string) =>
+      new ConfigError({
+        where,
+        must: "the reference backend must be open",
+        got: "a closed one",
+        hint: "closing it after all work with it, such as a run, has ended",
+      });
+    expect(() => backend.alloc("float32", 1)).toThrow(closed("alloc"));
+    expect(() => backend.free(y.storage)).toThrow(closed("free"));
+    expect(() => backend.write(y.storage, new Float32Array(1))).toThrow(closed("write"));
+    expect(() => backend.run("fill", { y, n: 1, value: 0 })).toThrow(closed("fill: y"));
+    await expect(backend.read(y.storage)).rejects.toThrow(closed("read"));
   });
 });
 

@@ -46,6 +46,20 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
+describe("a backend that is closed under a run", () => {
+  it("ends the run with one line that says so", async () => {
+    const backend = await openBackend("reference");
+    const training = async (): Promise<void> => {
+      for await (const event of train({ ...options(null), backend })) {
+        if (event.type === "step" && event.step === 2) await backend.close();
+      }
+    };
+    await expect(training()).rejects.toThrow(
+      /^[^\n]*: the reference backend must be open; got a closed one; try closing it /u,
+    );
+  });
+});
+
 describe("accumulated micro-batches", () => {
   it("have the gradient of one big batch", async () => {
     const vocabSize = 11;

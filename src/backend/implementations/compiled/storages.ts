@@ -3,7 +3,7 @@ import { ConfigError } from "../../../core/errors/errors.ts";
 import type { DType, HostArray, HostData } from "../../../core/tensors/dtype.ts";
 import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../../../core/tensors/dtype.ts";
 import type { Storage } from "../../backend.ts";
-import { checkAlloc, checkOwned, checkRange, checkWrite, type StorageOwner } from "../../calls/check.ts";
+import { checkAlloc, checkOwned, checkRange, checkWrite, closedBackend, type StorageOwner } from "../../calls/check.ts";
 import { blockBytes, memoryCache } from "../../memory/memory-cache.ts";
 import type { Engine } from "./engine.ts";
 
@@ -54,13 +54,13 @@ export const compiledStorages = (
       const { owner: maker, handle } = (storage ?? {}) as Partial<CompiledStorage>;
       return maker === owner && handle !== -1 && !closed;
     },
+    isClosed: () => closed,
   };
 
   return {
     owner,
     alloc(dtype, length) {
-      if (closed)
-        throw new ConfigError({ where: "alloc", must: `the ${name} backend must be open`, got: "a closed one" });
+      if (closed) throw closedBackend("alloc", owner);
       checkAlloc(owner, dtype, length);
       const used = length * bytesPerElement[dtype];
       const bytes = blockBytes(used);

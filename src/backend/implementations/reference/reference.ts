@@ -3,7 +3,15 @@ import type { DType, HostArray, HostData, ProductDType, RealDType } from "../../
 import { bytesPerElement, hostArray } from "../../../core/tensors/dtype.ts";
 import type { Backend, Storage, View } from "../../backend.ts";
 import type { StorageOwner } from "../../calls/check.ts";
-import { checkAlloc, checkCall, checkOwned, checkRange, checkWrite, kernelPlans } from "../../calls/check.ts";
+import {
+  checkAlloc,
+  checkCall,
+  checkOwned,
+  checkRange,
+  checkWrite,
+  closedBackend,
+  kernelPlans,
+} from "../../calls/check.ts";
 import type { KernelArgs, KernelName } from "../../kernels/kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";
@@ -61,7 +69,11 @@ export const openReference = async ({
   const spare = new Map<string, HostArray[]>();
   let bytes = 0;
   let closed = false;
-  const owner: StorageOwner = { name: "reference", real, activations: real, owns: (storage) => live.has(storage) };
+  const owner: StorageOwner = {
+    ...{ name: "reference", real, activations: real },
+    owns: (storage) => live.has(storage),
+    isClosed: () => closed,
+  };
 
   const operand: Operand = dtype === "bfloat16" ? roundedToBfloat16 : asGiven;
 
@@ -83,8 +95,7 @@ export const openReference = async ({
   };
 
   const alloc = (dtype: DType, length: number): Storage => {
-    if (closed)
-      throw new ConfigError({ where: "alloc", must: "the reference backend must be open", got: "a closed one" });
+    if (closed) throw closedBackend("alloc", owner);
     checkAlloc(owner, dtype, length);
     const storage: Storage = Object.freeze({ dtype, length });
     live.set(storage, poison(spare.get(sizeClass(dtype, length))?.pop() ?? newArray(dtype, length)));
