@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueAt } from "../../web/chart/curve.ts";
-import { endOf, placeLabels, shortName } from "../../web/chart/labels.ts";
+import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
@@ -205,15 +205,56 @@ describe("names of curves", () => {
     expect(endOf({ x: [11], y: [3] }, range)).toBeUndefined();
   });
 
-  it("do not lie on each other", () => {
+  const room = { gap: 15, top: 8, bottom: 292, right: 400 };
+
+  it("do not lie on each other, and move as little as possible", () => {
     const places = [
       { x: 10, width: 50, y: 100 },
       { x: 20, width: 50, y: 95 },
       { x: 30, width: 50, y: 82 },
       { x: 300, width: 50, y: 98 },
     ];
-    placeLabels(places, 15);
-    expect(places.map(({ y }) => y)).toEqual([100, 85, 70, 98]);
+    placeLabels(places, room);
+    expect(places.map(({ y }) => Math.round(y))).toEqual([107, 92, 77, 98]);
+  });
+
+  it("begin behind the end of another curve that they would cover", () => {
+    const places = [
+      { x: 300, width: 60, y: 100 },
+      { x: 320, width: 50, y: 101 },
+      { x: 40, width: 50, y: 101 },
+    ];
+    placeLabels(places, room);
+    expect(places.map(({ x }) => x)).toEqual([320, 320, 40]);
+  });
+
+  it("stay within the chart, apart and in their order, whatever ends where", () => {
+    for (let seed = 0; seed < 200; seed++) {
+      const at = (n: number, below: number) => hashInteger(`labels ${seed}`, n, below);
+      const places: LabelPlace[] = Array.from({ length: 2 + (seed % 7) }, (_, i) => ({
+        x: seed % 3 === 0 ? 390 : 60 + at(3 * i, 340),
+        width: 20 + at(3 * i + 1, 110),
+        y: seed % 2 === 0 ? at(3 * i + 2, 300) : 280 + at(3 * i + 2, 20),
+      }));
+      const before = places.map(({ y }) => y);
+      placeLabels(places, room);
+      for (const [i, a] of places.entries()) {
+        expect(a.x + a.width).toBeLessThanOrEqual(room.right);
+        expect(a.y).toBeGreaterThanOrEqual(room.top);
+        expect(a.y).toBeLessThanOrEqual(room.bottom + 1e-9);
+        for (const [j, b] of places.entries()) {
+          if (i >= j || a.x >= b.x + b.width || b.x >= a.x + a.width) continue;
+          expect(Math.abs(a.y - b.y)).toBeGreaterThanOrEqual(room.gap - 1e-9);
+          expect(Math.sign(a.y - b.y) * Math.sign((before[i] ?? 0) - (before[j] ?? 0))).toBeGreaterThanOrEqual(0);
+        }
+      }
+    }
+  });
+
+  it("of more curves than there are lines are closer, and still within the chart", () => {
+    const places = Array.from({ length: 8 }, (_, i) => ({ x: 10, width: 50, y: 20 + i }));
+    placeLabels(places, { ...room, bottom: 78 });
+    expect(places.map(({ y }) => y)).toEqual([8, 18, 28, 38, 48, 58, 68, 78]);
   });
 });
 
@@ -222,6 +263,27 @@ describe("long names", () => {
     expect(shortName("steady", 18)).toBe("steady");
     expect(shortName("letters-of-my-grandmother-0.001", 18)).toBe("letters-o…er-0.001");
     expect([...shortName("😀".repeat(40), 18)]).toHaveLength(18);
+  });
+
+  it("are cut where they are alike, so that they can be told apart", () => {
+    const names = ["0.001", "0.002", "0.01"].map((rate) => `sweep-lr-${rate}-wd-0.1-layers-2-seed-7`);
+    const short = ["…lr-0.001…", "…lr-0.002…", "…lr-0.01…"];
+    expect(shortNames(names, 18)).toEqual(short);
+    expect(shortNames([...names, "adam"], 18)).toEqual([...short, "adam"]);
+    expect(shortNames(["letters-of-my-grandmother-a", "letters-of-my-grandmother-b"], 12)).toEqual([
+      "letter…her-a",
+      "letter…her-b",
+    ]);
+    expect(shortNames(["steady", "steady"], 18)).toEqual(["steady", "steady"]);
+  });
+
+  it("are numbered where their parts that differ are too long themselves", () => {
+    const long = (middle: string) => `a-1${"x".repeat(40)}${middle}${"y".repeat(40)}1-b`;
+    const names = [long("1"), long("2").replaceAll("-1", "-2"), long("3").replace("1-", "2-"), "other"];
+    const short = shortNames(names, 7);
+    expect(new Set(short).size).toBe(4);
+    for (const name of short) expect([...name].length).toBeLessThanOrEqual(7);
+    expect(short[3]).toBe("other");
   });
 
   it("are whole below a saved chart, so that they can be told apart", () => {

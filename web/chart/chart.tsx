@@ -3,7 +3,7 @@ import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffe
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
 import { type Curve, extentOf, type Interval, nearestX, valueAt } from "./curve.ts";
-import { shortName } from "./labels.ts";
+import { shortName, shortNames } from "./labels.ts";
 import { lightColor } from "./palette.ts";
 import { createPlot, type Plot } from "./plot.ts";
 import { type FigureFormat, saveFigure } from "./save.ts";
@@ -78,6 +78,9 @@ const steps: Readonly<Record<string, number>> = {
   Home: Number.NEGATIVE_INFINITY,
   End: Number.POSITIVE_INFINITY,
 };
+
+/** Most characters of a name above the chart. */
+const mostInKey = 28;
 
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
 
@@ -157,6 +160,10 @@ export const Chart = (props: ChartProps) => {
   useEffect(() => () => cancelAnimationFrame(frame.current), []);
 
   const reading = useComputed(() => readingAt(curves.value, link.cursor.value, shown.value.format)).value;
+  const names = shortNames(
+    reading.values.map(({ curve }) => curve.label),
+    mostInKey,
+  );
   const isSmall = height < 200;
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
@@ -215,10 +222,10 @@ export const Chart = (props: ChartProps) => {
       </figcaption>
       <div class="chart-reading num" aria-hidden="true">
         <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(reading.at)}`}</span>
-        {reading.values.map(({ curve, text }) => (
-          <span class="reading" key={curve.key}>
+        {reading.values.map(({ curve, text }, i) => (
+          <span class="reading" key={curve.key} title={names[i] === curve.label ? undefined : curve.label}>
             {curve.label !== "" && <Swatch style={curve.style} />}
-            {curve.label !== "" && <span class="reading-label">{shortName(curve.label, 28)}</span>}{" "}
+            {curve.label !== "" && <span class="reading-label">{names[i]}</span>}{" "}
             <span class="reading-value">{text}</span>
           </span>
         ))}

@@ -1,4 +1,4 @@
-/** Where the names of curves stand: each at the end of its own curve, apart from each other. */
+/** Where the names of curves stand: each at the end of its own curve, apart from each other and within the chart. */
 import type { Interval, Points } from "./curve.ts";
 
 /** The last point of a line within `range`; undefined where it has none. */
@@ -12,20 +12,75 @@ export const endOf = ({ x, y }: Points, range: Interval): { readonly x: number; 
 
 /** A name from `x` on, around the height `y`. */
 export interface LabelPlace {
-  readonly x: number;
+  x: number;
   readonly width: number;
   y: number;
 }
 
-/** Moves names up that would lie on each other, the lowest one first; those beside each other stay. */
-export const placeLabels = (places: readonly LabelPlace[], gap: number): void => {
-  const placed: LabelPlace[] = [];
-  const meet = (a: LabelPlace, b: LabelPlace): boolean => a.x < b.x + b.width && b.x < a.x + a.width;
-  for (const place of places.toSorted((a, b) => b.y - a.y)) {
-    // From below to above: a place that was moved up may meet the next one.
-    for (const other of placed.toSorted((a, b) => b.y - a.y))
-      if (meet(place, other) && Math.abs(place.y - other.y) < gap) place.y = other.y - gap;
-    placed.push(place);
+/** Where names may stand; from `top` to `bottom` are the middles of their lines. */
+export interface LabelRoom {
+  /** From the middle of a line of text to that of the next one. */
+  readonly gap: number;
+  readonly top: number;
+  readonly bottom: number;
+  readonly right: number;
+}
+
+/** Least room between names beside each other, in lines of text. */
+const apart = 0.4;
+
+/** A name does not cover the curve of another one that ends under it: it begins behind that end. */
+const behindEnds = (places: readonly LabelPlace[]): readonly number[] =>
+  places.map(({ x, width }) =>
+    places
+      .map((other) => other.x)
+      .toSorted((a, b) => a - b)
+      .reduce((at, end) => (end > at && end < at + width ? end : at), x),
+  );
+
+/** Names that would meet if they had the same height: directly, or through others. */
+const groupsOf = (places: readonly LabelPlace[], between: number): readonly (readonly LabelPlace[])[] => {
+  const groups: LabelPlace[][] = [];
+  let end = Number.NEGATIVE_INFINITY;
+  for (const place of places.toSorted((a, b) => a.x - b.x)) {
+    if (place.x >= end + between) groups.push([]);
+    groups.at(-1)?.push(place);
+    end = Math.max(end, place.x + place.width);
+  }
+  return groups;
+};
+
+/** Rising values that are as near as possible to the given ones: those that fall are replaced by their mean. */
+const risingNear = (values: readonly number[]): readonly number[] => {
+  const blocks: { sum: number; count: number }[] = [];
+  for (const value of values) {
+    let block = { sum: value, count: 1 };
+    for (let last = blocks.at(-1); last !== undefined && last.sum / last.count > block.sum / block.count; ) {
+      block = { sum: last.sum + block.sum, count: last.count + block.count };
+      blocks.pop();
+      last = blocks.at(-1);
+    }
+    blocks.push(block);
+  }
+  return blocks.flatMap(({ sum, count }) => Array<number>(count).fill(sum / count));
+};
+
+/**
+ * Moves names apart that would lie on each other, and into the room: as little as possible, and in the order of their heights.
+ * More names than lines are closer than `gap`: still within the room.
+ */
+export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, right }: LabelRoom): void => {
+  for (const [i, x] of behindEnds(places).entries()) {
+    const place = places[i];
+    if (place !== undefined) place.x = Math.max(0, Math.min(x, right - place.width));
+  }
+  for (const group of groupsOf(places, apart * gap)) {
+    const sorted = group.toSorted((a, b) => a.y - b.y);
+    const line = Math.min(gap, (bottom - top) / Math.max(1, sorted.length - 1));
+    const wanted = risingNear(sorted.map(({ y }, i) => y - i * line));
+    const lowest = bottom - (sorted.length - 1) * line;
+    for (const [i, place] of sorted.entries())
+      place.y = Math.max(top, Math.min(lowest, wanted[i] ?? place.y)) + i * line;
   }
 };
 
@@ -35,4 +90,47 @@ export const shortName = (name: string, most: number): string => {
   if (characters.length <= most) return name;
   const begin = Math.ceil((most - 1) / 2);
   return `${characters.slice(0, begin).join("")}…${characters.slice(begin + 1 - most).join("")}`;
+};
+
+const commonBeginning = (names: readonly (readonly string[])[]): number => {
+  const [first = []] = names;
+  const differs = first.findIndex((character, i) => names.some((name) => name[i] !== character));
+  return differs === -1 ? first.length : differs;
+};
+
+const isWordEnd = (character: string | undefined): boolean =>
+  character === undefined || /[-_=,;:/+\s]/u.test(character);
+
+/** The part of a name from `begin` to `end`, in whole words, and the word before them, as "…lr-0.001…": what fits into `most`. */
+const around = (name: readonly string[], begin: number, end: number, most: number): string => {
+  const wordFrom = (at: number): number => (isWordEnd(name[at - 1]) ? at : wordFrom(at - 1));
+  const wordTo = (at: number): number => (isWordEnd(name[at]) ? at : wordTo(at + 1));
+  const shown = (from: number, to: number): string =>
+    `${from > 0 ? "…" : ""}${name.slice(from, to).join("")}${to < name.length ? "…" : ""}`;
+  const [from, to] = [wordFrom(begin), wordTo(end)];
+  const ways = [shown(from > 0 ? wordFrom(from - 1) : 0, to), shown(from, to), shown(begin, end)];
+  return ways.find((way) => [...way].length <= most) ?? shortName(name.slice(begin, end).join(""), most);
+};
+
+/** Names that are cut alike, each around the part in which they differ. */
+const differingParts = (names: readonly string[], most: number): ReadonlyMap<string, string> => {
+  const all = names.map((name) => [...name]);
+  const begin = commonBeginning(all);
+  const shortest = Math.min(...all.map(({ length }) => length));
+  const end = Math.min(shortest - begin, commonBeginning(all.map((name) => name.toReversed())));
+  return new Map(all.map((name, i) => [names[i] ?? "", around(name, begin, name.length - end, most)]));
+};
+
+/** Names of at most `most` characters that can be told apart, in their order: of those with like ends the part that differs. */
+export const shortNames = (names: readonly string[], most: number): readonly string[] => {
+  const distinct = [...new Set(names)];
+  const shown = new Map(distinct.map((name) => [name, shortName(name, most)]));
+  const alike = (name: string): readonly string[] => distinct.filter((other) => shown.get(other) === shown.get(name));
+  for (const group of distinct.map(alike))
+    if (group.length > 1) for (const [name, part] of differingParts(group, most)) shown.set(name, part);
+  const numbered = (name: string): string => {
+    const number = ` ${distinct.indexOf(name) + 1}`;
+    return `${shortName(name, most - number.length)}${number}`;
+  };
+  return names.map((name) => (alike(name).length > 1 ? numbered(name) : (shown.get(name) ?? name)));
 };

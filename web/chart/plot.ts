@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, plannedEnd, rangeOf } from "./curve.ts";
-import { endOf, placeLabels, shortName } from "./labels.ts";
+import { endOf, placeLabels, shortNames } from "./labels.ts";
 import { tickText } from "./ticks.ts";
 
 export interface PlotView {
@@ -82,28 +82,61 @@ const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string
     drawn.map((one) => [one.curve.key, one.curve.style, one.band !== undefined, hasDots(one)]),
   ]);
 
+/** Of a narrower chart the key above has the names: there is no room for them beside their curves. */
+const leastForNames = 480;
+/** Most characters of a name in the chart: of a longer one the key has all. */
+const mostAtEnd = 18;
+const nameSize = 12;
+const nameFont = (ratio: number): string => `${nameSize * ratio}px ui-sans-serif, system-ui, sans-serif`;
+/** Between a curve's end and its name. */
+const nameGap = 6;
+
+const namesOf = (drawn: readonly DrawnCurve[]): readonly string[] =>
+  shortNames(
+    drawn.map(({ curve }) => curve.label),
+    mostAtEnd,
+  );
+
+const measuring = document.createElement("canvas").getContext("2d");
+
+/** Pixels beside the chart's area in which the longest name has room; at the ends of curves that end earlier there is more. */
+const roomForNames = (drawn: readonly DrawnCurve[]): number => {
+  if (measuring === null) return 112;
+  measuring.font = nameFont(1);
+  return nameGap + 4 + Math.ceil(Math.max(...namesOf(drawn).map((name) => measuring.measureText(name).width)));
+};
+
 /** Names of the curves at their ends, moved apart where they would lie on each other. */
 const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): void => {
   const { ctx } = u;
   const ratio = devicePixelRatio;
   ctx.save();
-  ctx.font = `${12 * ratio}px ui-sans-serif, system-ui, sans-serif`;
+  ctx.font = nameFont(ratio);
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
-  const labels = drawn.flatMap(({ curve, line }) => {
+  const names = namesOf(drawn);
+  const labels = drawn.flatMap(({ curve, line }, i) => {
     const end = endOf(line, range);
-    if (end === undefined) return [];
-    const text = shortName(curve.label, 18);
-    const at = { x: u.valToPos(end.x, "x", true) + 6 * ratio, y: u.valToPos(end.y, "y", true) };
+    const text = names[i] ?? "";
+    if (end === undefined || text === "") return [];
+    const at = { x: u.valToPos(end.x, "x", true) + nameGap * ratio, y: u.valToPos(end.y, "y", true) };
     return [{ ...at, text, width: ctx.measureText(text).width, color: css(curve.style.color) }];
   });
-  placeLabels(labels, 14 * ratio);
+  const half = (nameSize * ratio) / 2;
+  const { top, height } = u.bbox;
+  placeLabels(labels, {
+    gap: (nameSize + 2) * ratio,
+    top: top + half,
+    bottom: top + height - half,
+    right: ctx.canvas.width - 2 * ratio,
+  });
   // The ground around a name keeps it readable where other curves go on.
   ctx.lineWidth = 4 * ratio;
   ctx.lineJoin = "round";
   ctx.strokeStyle = css("--paper");
+  // All grounds first: none may lie on a name.
+  for (const { text, x, y } of labels) ctx.strokeText(text, x, y);
   for (const { text, color, x, y } of labels) {
-    ctx.strokeText(text, x, y);
     ctx.fillStyle = color;
     ctx.fillText(text, x, y);
   }
@@ -130,7 +163,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
       {
         width,
         height,
-        padding: [10, hasLabels && width > 480 ? 112 : 20, 0, 0],
+        padding: [10, () => (hasLabels && (view?.width ?? width) > leastForNames ? roomForNames(drawn) : 20), 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false } },
         scales: { x: { time: false, range: () => [x[0], x[1]] }, y: { distr: log ? 3 : 1, range: () => [y[0], y[1]] } },
@@ -153,7 +186,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
         series,
         bands,
         hooks: {
-          draw: [(self) => hasLabels && self.width > 480 && drawLabels(self, drawn, x)],
+          draw: [(self) => hasLabels && self.width > leastForNames && drawLabels(self, drawn, x)],
           setCursor: [
             (self) => {
               const { left = -1 } = self.cursor;

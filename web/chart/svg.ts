@@ -1,7 +1,7 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
-import { endOf, type LabelPlace, placeLabels, shortName } from "./labels.ts";
+import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "./labels.ts";
 import { tickText } from "./ticks.ts";
 
 export interface Figure {
@@ -22,6 +22,7 @@ const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 4
 
 const noteHeight = 20;
 
+const lineHeight = 15;
 /** Of a character, about. */
 const textWidth = 7.5;
 /** Most characters of a name at the end of its curve, and in the line of a key below the chart. */
@@ -91,7 +92,11 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
   for (const [i, note] of notes.entries())
     parts.push(`<text x="${left}" y="${rowAt(keyed.length + i)}">${escaped(note)}</text>`);
   const ends: Place[] = [];
-  for (const { curve, line, band } of drawn) {
+  const names = shortNames(
+    drawn.map(({ curve }) => curve.label),
+    mostAtEnd,
+  );
+  for (const [n, { curve, line, band }] of drawn.entries()) {
     const color = colorOf(curve.style.color);
     if (band !== undefined) {
       const back = { x: band.x.toReversed(), y: band.low.toReversed() };
@@ -111,7 +116,7 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
       }
     }
     const end = endOf(line, x);
-    const text = shortName(curve.label, mostAtEnd);
+    const text = names[n] ?? "";
     const width = textWidth * text.length;
     if (end !== undefined)
       ends.push({
@@ -122,7 +127,12 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
         y: Math.max(top, Math.min(top + high, up(end.y))),
       });
   }
-  placeLabels(ends, 15);
+  placeLabels(ends, {
+    gap: lineHeight,
+    top: top + lineHeight / 2,
+    bottom: top + high - lineHeight / 2,
+    right: size.width,
+  });
   for (const end of ends) {
     // The ground around a name keeps it readable where other curves go on.
     parts.push(
