@@ -1,4 +1,6 @@
-/** A choice of one among a few, all in view. */
+/** A choice of one among a few: all in view, or, where there is no room for them, in a row that scrolls. */
+import { useEffect, useRef } from "preact/hooks";
+import { keepInView } from "./in-row.ts";
 
 export interface Option<T extends string> {
   readonly value: T;
@@ -28,22 +30,26 @@ export const Segmented = <T extends string>({
   value,
   onChange,
   showLabel = true,
-}: SegmentedProps<T>) => (
-  <fieldset class="segmented">
-    <legend class={showLabel ? "" : "hidden-text"}>{label}</legend>
-    <span class="segments">
-      {options.map((option) => (
-        <label key={option.value} class={option.value === value ? "segment chosen" : "segment"}>
-          <input
-            type="radio"
-            class="hidden-text"
-            name={nameOf(label)}
-            checked={option.value === value}
-            onChange={() => onChange(option.value)}
-          />
-          {option.label}
-        </label>
-      ))}
-    </span>
-  </fieldset>
-);
+}: SegmentedProps<T>) => {
+  const row = useRef<HTMLSpanElement>(null);
+  useEffect(() => keepInView(row.current, ".chosen"), [value]);
+  return (
+    <fieldset class="segmented">
+      <legend class={showLabel ? "" : "hidden-text"}>{label}</legend>
+      <span class="segments" ref={row}>
+        {options.map((option) => (
+          <label key={option.value} class={option.value === value ? "segment chosen" : "segment"}>
+            <input
+              type="radio"
+              class="hidden-text"
+              name={nameOf(label)}
+              checked={option.value === value}
+              onChange={() => onChange(option.value)}
+            />
+            {option.label}
+          </label>
+        ))}
+      </span>
+    </fieldset>
+  );
+};

@@ -99,7 +99,7 @@ export const RunsView = () => {
           New run
         </a>
       </div>
-      <div class="toolbar">
+      <div class="toolbar runs-toolbar">
         <label class="search">
           <span class="hidden-text">Filter by name, text, preset or state</span>
           <input

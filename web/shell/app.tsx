@@ -3,8 +3,8 @@ import { useComputed, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { CompareView } from "../compare/compare-view.tsx";
-import { InsideView } from "../inside/inside-view.tsx";
 import { NewRunView } from "../new-run/new-run-view.tsx";
+import { keepInView } from "../parts/in-row.ts";
 import { PlaygroundView } from "../playground/playground-view.tsx";
 import { RunView } from "../run/run-view.tsx";
 import { RunsView } from "../runs/runs-view.tsx";
@@ -24,6 +24,7 @@ const places = [
   { href: "/lesson", label: "Lesson" },
 ] as const;
 
+const Inside = later(async () => (await import("../inside/inside-view.tsx")).InsideView);
 const Lesson = later(async () => (await import("../lesson/lesson-view.tsx")).LessonView);
 
 interface Shown {
@@ -51,7 +52,7 @@ const shownAt = (at: string): Shown => {
   if (at === "/compare") return { title: "Compare", place: "/runs", view: <CompareView /> };
   if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
-  if (at === "/inside") return { title: "Inside", place: "/inside", view: <InsideView /> };
+  if (at === "/inside") return { title: "Inside", place: "/inside", view: <Inside /> };
   if (at === "/lesson") return { title: "Lesson", place: "/lesson", view: <Lesson /> };
   return { title: "Not found", place: "", view: <NotFound /> };
 };
@@ -104,6 +105,9 @@ export const App = () => {
     document.title = `${shown.value.title} · Foretoken studio`;
   });
   const { place, view } = shown.value;
+  const nav = useRef<HTMLElement>(null);
+  // On a narrow screen the places are a row that scrolls.
+  useEffect(() => keepInView(nav.current, "[aria-current]"), [place]);
   return (
     <>
       <a class="skip" href="#main">
@@ -117,7 +121,7 @@ export const App = () => {
           </svg>
           <span>Foretoken</span>
         </a>
-        <nav aria-label="Views">
+        <nav ref={nav} aria-label="Views">
           {places.map(({ href, label }) => (
             <a key={href} href={href} aria-current={href === place ? "page" : undefined}>
               {label}
