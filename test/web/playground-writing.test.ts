@@ -81,3 +81,19 @@ it("a branch is under way until its text is whole, and begins with the tokens be
     [4, false],
   ]);
 });
+
+it("the token that ends a text is known as its end", async () => {
+  const { write, shownOf } = playground;
+  const asks = asked.length;
+  const written = write(["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  if (request === undefined) throw new Error("nothing was asked");
+  const token = { type: "token", id: 4, text: "4", probability: 0.25 };
+  tell(request.answer, token as WritingEvent);
+  tell(request.answer, { ...token, id: 0, text: "" } as WritingEvent);
+  tell(request.answer, { type: "done", finishReason: "endOfText" } as WritingEvent);
+  request.answer.close();
+  await written;
+  expect(shownOf("left")).toMatchObject({ state: "done", note: "The model ended the text." });
+  expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false, true]);
+});

@@ -1,11 +1,12 @@
 /** The tokens that could have come at a place, with bars of their probabilities. */
-import type { RefObject } from "preact";
+import type { ComponentChildren, RefObject } from "preact";
 import { useRef } from "preact/hooks";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import { percent } from "../parts/format.ts";
 import { placeAfter } from "./arrow-keys.ts";
 import { surprisal, visible } from "./surprise.ts";
 import type { ShownToken } from "./token-text.tsx";
+import { candidateWords, tokenWords } from "./token-words.ts";
 
 export interface CandidatesProps {
   readonly index: number;
@@ -15,6 +16,10 @@ export interface CandidatesProps {
   readonly onChoose: ((candidate: Candidate) => void) | undefined;
   readonly first: RefObject<HTMLButtonElement | null>;
 }
+
+/** A token's text, or its name as a chip. */
+const named = (text: string, words: string | undefined): ComponentChildren =>
+  words === undefined ? visible(text) : <span class="token-chip">{words}</span>;
 
 const Bar = ({ share }: { readonly share: number }) => (
   <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">
@@ -42,7 +47,7 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
   return (
     <div class="candidates">
       <p class="candidates-head">
-        Token {index + 1} <b class="mono">{visible(token.text)}</b>
+        Token {index + 1} <b class="mono">{named(token.text, tokenWords({ ...token, candidates }))}</b>
         {probability !== undefined && (
           <span class="num soft">
             {percent(probability)}, {surprisal(probability).toFixed(2)} bits
@@ -56,9 +61,10 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
       <ul ref={list} onKeyDown={move}>
         {shown.map((candidate, n) => {
           const isOwn = candidate.id === token.id;
+          const words = isOwn ? tokenWords({ ...token, candidates }) : candidateWords(candidate);
           const row = (
             <>
-              <span class="mono candidate-text">{visible(candidate.text)}</span>
+              <span class="mono candidate-text">{named(candidate.text, words)}</span>
               <Bar share={candidate.probability} />
               <span class="num candidate-share">{percent(candidate.probability)}</span>
             </>
@@ -72,7 +78,7 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
                   ref={n === 0 ? first : null}
                   type="button"
                   class={isOwn ? "candidate taken" : "candidate"}
-                  aria-label={`${visible(candidate.text)}, ${percent(candidate.probability)}: ${isOwn ? "write on from here again" : "write on with this one"}`}
+                  aria-label={`${words ?? visible(candidate.text)}, ${percent(candidate.probability)}: ${isOwn ? "write on from here again" : "write on with this one"}`}
                   onClick={() => onChoose(candidate)}
                 >
                   {row}

@@ -1,6 +1,7 @@
 /** A model with its settings, the text that it writes, and the branches of it. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -10,8 +11,8 @@ import { LookInside } from "./look-inside.tsx";
 import { ModelChoice } from "./model-choice.tsx";
 import { SamplingControls } from "./sampling.tsx";
 import { isDouble, type Side } from "./settings.ts";
-import { visible } from "./surprise.ts";
 import { TokenText } from "./token-text.tsx";
+import { plainText, spokenToken } from "./token-words.ts";
 import { branch, show, shown, shownOf, type Writing, writings } from "./writing.ts";
 
 const depthOf = (writing: Writing, all: readonly Writing[]): number => {
@@ -31,6 +32,12 @@ const inTree = (all: readonly Writing[]): readonly Writing[] => {
   // The parent of a branch may have been forgotten.
   const orphans = all.filter(({ parent }) => parent !== null && !ids.has(parent));
   return [...below(null), ...orphans.flatMap((one) => [one, ...below(one.id)])];
+};
+
+/** The token that a branch begins with. */
+const chosenIn = ({ tokens, shared: length }: Writing): string => {
+  const token = tokens[length - 1];
+  return token === undefined ? "" : spokenToken(token);
 };
 
 const Branches = ({ side }: { readonly side: Side }) => {
@@ -60,8 +67,7 @@ const Branches = ({ side }: { readonly side: Side }) => {
                 </>
               ) : (
                 <>
-                  <b>↳ Text {one.id}</b> token {one.shared}:{" "}
-                  <span class="mono">{visible(one.tokens[one.shared - 1]?.text ?? "")}</span>{" "}
+                  <b>↳ Text {one.id}</b> token {one.shared}: <span class="mono">{chosenIn(one)}</span>{" "}
                   <span class="soft">{one.modelName}</span>
                 </>
               )}
@@ -73,7 +79,7 @@ const Branches = ({ side }: { readonly side: Side }) => {
   );
 };
 
-const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(({ text }) => text).join("");
+const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plainText).join("");
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
@@ -96,7 +102,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           {writing === undefined ? (
             <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
           ) : (
-            <div class="written" dir="auto">
+            <div class={writtenClass(textOf(writing))} dir="auto">
               <span class="prompt">{writing.prompt}</span>
               <TokenText
                 name={`${side}-token`}
@@ -112,14 +118,14 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
         </div>
         <p class="written-foot soft num" role="status">
           {writing !== undefined && (
-            <>
+            <span>
               {writing.state === "writing" ? meanwhile(writing) : `${count(writing.tokens.length)} tokens`}
               {` · by ${writing.modelName}`}
               {writing.note !== "" && writing.state !== "failed" && ` · ${writing.note}`}
-            </>
+            </span>
           )}
           {writing !== undefined && writing.tokens.length > 0 && (
-            <span class="row">
+            <span class="written-links">
               {writing.state !== "writing" && <LookInside model={writing.model} text={textOf(writing)} />}
               <Copy quiet label="Copy text" text={() => textOf(writing)} />
             </span>

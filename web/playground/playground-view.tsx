@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { models } from "../server/facts.ts";
@@ -44,18 +45,21 @@ const takeRun = (): void => {
   if (left === last.left && !isDouble() && isThere(last.right)) chooseModel("right", last.right);
 };
 
+const sidesShown = (): readonly Side[] => (isDouble() ? ["left", "right"] : ["left"]);
+const isReady = (): boolean => sidesShown().every((side) => modelOf(side) !== "");
+const start = (): void => {
+  if (isReady()) void write(sidesShown());
+};
+
 const PromptForm = () => {
   const { prompt, seed, maxNewTokens } = settings.value;
-  const sides: readonly Side[] = isDouble() ? ["left", "right"] : ["left"];
-  const isReady = sides.every((side) => modelOf(side) !== "");
   const writing = underWay.value !== undefined;
-  const start = () => void write(sides);
   return (
     <form
       class="prompt-form"
       onSubmit={(event) => {
         event.preventDefault();
-        if (isReady) start();
+        start();
       }}
     >
       <label class="field">
@@ -66,11 +70,6 @@ const PromptForm = () => {
           placeholder="The beginning of a text"
           value={prompt}
           onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
-          onKeyDown={(event) => {
-            if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !isReady) return;
-            event.preventDefault();
-            start();
-          }}
         />
       </label>
       <div class="row prompt-row">
@@ -112,7 +111,13 @@ const PromptForm = () => {
             Stop
           </button>
         ) : (
-          <button type="submit" class="primary" disabled={!isReady} title="Ctrl+Enter in the prompt">
+          <button
+            type="submit"
+            class="primary"
+            disabled={!isReady()}
+            title={mainActionTitle}
+            aria-keyshortcuts={mainActionKeys}
+          >
             Write
           </button>
         )}
@@ -127,7 +132,8 @@ const tabs = [
 ] as const;
 
 const Writing = () => (
-  <>
+  // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
+  <div onKeyDown={onMainAction(start)}>
     <PromptForm />
     <div class="toolbar">
       <Legend />
@@ -145,7 +151,7 @@ const Writing = () => (
       <Column side="left" label={isDouble() ? "First model" : "Model"} />
       {isDouble() && <Column side="right" label="Second model" />}
     </div>
-  </>
+  </div>
 );
 
 export const PlaygroundView = () => {

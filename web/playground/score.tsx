@@ -2,7 +2,9 @@
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";
+import { writtenClass } from "../parts/code.ts";
 import { count, loss } from "../parts/format.ts";
+import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, postJson } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
@@ -16,11 +18,12 @@ import { type ShownToken, TokenText } from "./token-text.tsx";
 
 const scored = signal<ScoreAnswer | undefined>(readKept<ScoreAnswer>("scored"));
 
-const shownToken = ({ id, text, logProb }: ScoreAnswer["tokens"][number]): ShownToken => ({
+const shownToken = ({ id, text, logProb, candidates }: ScoreAnswer["tokens"][number]): ShownToken => ({
   id,
   text,
   probability: logProb === null ? undefined : Math.exp(logProb),
   isChosen: false,
+  candidates,
 });
 
 const Totals = ({
@@ -57,6 +60,7 @@ export const Score = () => {
   const first = useRef<HTMLButtonElement>(null);
   const { scoreText } = settings.value;
   const model = modelOf("left");
+  const isReady = !asking.value && model !== "" && scoreText !== "";
   const ask = async (unknown: "error" | "skip") => {
     asking.value = true;
     failure.value = undefined;
@@ -75,7 +79,8 @@ export const Score = () => {
   const at = selected.value;
   const token = at === null ? undefined : tokens[at];
   return (
-    <section class="score">
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
+    <section class="score" onKeyDown={onMainAction(() => isReady && void ask("error"))}>
       <ModelChoice side="left" label="Model" />
       <label class="field">
         Text
@@ -91,7 +96,9 @@ export const Score = () => {
         <button
           type="button"
           class="primary"
-          disabled={asking.value || model === "" || scoreText === ""}
+          disabled={!isReady}
+          title={mainActionTitle}
+          aria-keyshortcuts={mainActionKeys}
           onClick={() => void ask("error")}
         >
           {asking.value ? "Reading…" : "Measure"}
@@ -133,7 +140,7 @@ export const Score = () => {
           )}
           <div class="written-and-inspector beside">
             <div class="written-box">
-              <div class="written" dir="auto">
+              <div class={writtenClass(answer.tokens.map(({ text }) => text).join(""))} dir="auto">
                 <TokenText
                   name="score-token"
                   label="Tokens of the text: arrow keys move"

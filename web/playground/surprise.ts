@@ -8,12 +8,12 @@ export interface SurpriseLevel {
 }
 
 export const surpriseLevels: readonly SurpriseLevel[] = [
-  { level: 0, from: 0.9, label: "90 % and more" },
+  { level: 0, from: 0.9, label: "over 90 %" },
   { level: 1, from: 0.5, label: "50–90 %" },
   { level: 2, from: 0.2, label: "20–50 %" },
   { level: 3, from: 0.05, label: "5–20 %" },
   { level: 4, from: 0.01, label: "1–5 %" },
-  { level: 5, from: 0, label: "below 1 %" },
+  { level: 5, from: 0, label: "under 1 %" },
 ];
 
 export const levelOf = (probability: number): number =>
@@ -24,6 +24,5 @@ export const surprisal = (probability: number): number => -Math.log2(probability
 
 /** A token's text where it must be seen whole: white space by signs. */
 export const visible = (text: string): string => {
-  if (text === "") return "∅";
   return text.replaceAll("\r", "␍").replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣");
 };

@@ -1,9 +1,12 @@
 /** A text whose tokens show how probable they were, and can be looked at one by one: by pointer, touch or keys. */
 import type { Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { memo } from "preact/compat";
 import { useEffect, useRef } from "preact/hooks";
+import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import { percent } from "../parts/format.ts";
 import { levelOf, surprisal, visible } from "./surprise.ts";
+import { spokenToken, tokenWords } from "./token-words.ts";
 
 export type Form = "shade" | "underline" | "numbers";
 
@@ -13,6 +16,9 @@ export interface ShownToken {
   /** undefined: nothing predicts it. */
   readonly probability: number | undefined;
   readonly isChosen: boolean;
+  /** The end of the text, which the model drew. */
+  readonly isEnd?: boolean | undefined;
+  readonly candidates?: readonly Candidate[] | undefined;
 }
 
 interface TokenProps {
@@ -23,30 +29,40 @@ interface TokenProps {
   readonly isSelected: boolean;
 }
 
-const spoken = ({ text, probability }: ShownToken): string =>
-  `${visible(text)}${probability === undefined ? "" : `, ${percent(probability)}`}`;
+const spoken = (token: ShownToken): string =>
+  `${spokenToken(token)}${token.probability === undefined ? "" : `, ${percent(token.probability)}`}`;
 
 /** A line break is shown by a sign and made by itself. */
-const parts = (text: string): string => (/^[\n\r]+$/.test(text) ? `↵${text}` : text === "" ? "▯" : text);
+const inLine = (text: string): string => (/^[\n\r]+$/.test(text) ? `↵${text}` : text);
+
+const ownText = (token: ShownToken, isCell: boolean): ComponentChildren => {
+  const words = tokenWords(token);
+  if (words !== undefined) return <span class="token-chip">{words}</span>;
+  return isCell ? <span class="token-cell">{visible(token.text)}</span> : inLine(token.text);
+};
 
 const Token = memo(({ token, index, id, form, isSelected }: TokenProps) => {
   const { text, probability, isChosen } = token;
   const level = probability === undefined ? "none" : String(levelOf(probability));
+  const isCell = form === "numbers";
   return (
-    <span
-      id={id}
-      role="option"
-      tabIndex={-1}
-      aria-selected={isSelected}
-      aria-label={spoken(token)}
-      class={`token ${form} level-${level}${isChosen ? " own" : ""}`}
-      data-index={index}
-    >
-      {parts(text)}
-      {form === "numbers" && probability !== undefined && (
-        <span class="token-bits num">{surprisal(probability).toFixed(1)}</span>
-      )}
-    </span>
+    <>
+      <span
+        id={id}
+        role="option"
+        tabIndex={-1}
+        aria-selected={isSelected}
+        aria-label={spoken(token)}
+        class={`token ${form} level-${level}${isChosen ? " own" : ""}`}
+        data-index={index}
+      >
+        {ownText(token, isCell)}
+        {isCell && (
+          <span class="token-bits num">{probability === undefined ? "–" : surprisal(probability).toFixed(1)}</span>
+        )}
+      </span>
+      {isCell && text.endsWith("\n") && <br />}
+    </>
   );
 });
 

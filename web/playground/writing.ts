@@ -16,6 +16,8 @@ export interface WrittenToken {
   readonly candidates: readonly Candidate[];
   /** Put there by the reader, in place of the drawn one. */
   readonly isChosen: boolean;
+  /** The model ended the text with it. */
+  readonly isEnd?: boolean;
 }
 
 export interface Writing {
@@ -104,6 +106,8 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
     const { id, text, probability, candidates = [] } = event;
     tokens.push({ id, text, probability, candidates, isChosen: false });
   } else if (event.type === "done") {
+    const last = tokens.at(-1);
+    if (event.finishReason === "endOfText" && last !== undefined) tokens[tokens.length - 1] = { ...last, isEnd: true };
     growing.current = { ...growing.current, state: "done", note: finishWords[event.finishReason] ?? "" };
   } else growing.current = { ...growing.current, state: "failed", note: event.error };
 };

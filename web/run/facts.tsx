@@ -2,13 +2,24 @@
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, flatten, loss, moment } from "../parts/format.ts";
+import { isLive } from "../parts/run-state.tsx";
 import type { RunFeed } from "./run-feed.ts";
 
 const tokenizerOf = ({ config, vocabSize }: RunSummary): string =>
   vocabSize === null ? config.tokenizer.kind : `${config.tokenizer.kind}, ${count(vocabSize)} tokens`;
 
+const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
+  const { best } = run;
+  if (best === null && !isLive(run)) return [["Best", "never measured"]];
+  return [
+    ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
+    // There from the beginning, so that nothing moves at the first evaluation.
+    ["", `${loss(best?.natsPerCharacter)} nats per character, ${loss(best?.bitsPerByte)} bits per byte`],
+  ];
+};
+
 const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
-  const { config, best } = run;
+  const { config } = run;
   const { model } = config;
   return [
     ["Text", run.corpus],
@@ -20,9 +31,7 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
     ["Parameters", run.parameters === null ? "–" : count(run.parameters)],
     ...(run.preset === null ? [] : [["Recipe", run.preset] as const]),
     ...(run.initFrom === null ? [] : [["Begins with", run.initFrom] as const]),
-    ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
-    // There from the beginning, so that nothing moves at the first evaluation.
-    ["", `${loss(best?.natsPerCharacter)} nats per character, ${loss(best?.bitsPerByte)} bits per byte`],
+    ...bestOf(run),
     ["Started", moment(run.startedAt)],
     ["Changed", moment(run.updatedAt)],
     ["SHA-256 of the text and its split", run.corpusSha256],

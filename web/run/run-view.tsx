@@ -79,7 +79,7 @@ const Failed = ({ run }: { readonly run: RunSummary }) =>
       <p>
         {run.hasCheckpoint
           ? "Its last checkpoint is intact: resume goes on from there."
-          : "It has no checkpoint yet: start it again with other settings."}{" "}
+          : "It has no checkpoint: start it again with other settings."}{" "}
         <a href="/new">New run</a>
       </p>
     </Notice>

@@ -1,6 +1,7 @@
 /** Texts that the model wrote along the run, with a slider from the first to the last. */
 
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { isLive } from "../parts/run-state.tsx";
@@ -59,8 +60,13 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
             </button>
             <output class="num">{`step ${count(sample.step)} (${index + 1} of ${samples.length})`}</output>
           </div>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
-          <section class="written" dir="auto" tabIndex={0} aria-label="Text of the sample">
+          <section
+            class={writtenClass(sample.prompt + sample.text)}
+            dir="auto"
+            // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
+            tabIndex={0}
+            aria-label="Text of the sample"
+          >
             <span class="prompt">{sample.prompt}</span>
             {sample.text}
           </section>
