@@ -33,6 +33,12 @@ test("a plan says what a run would be, and starts nothing", async () => {
     status: 400,
     body: { field: "keepLast" },
   });
+  // What is wrong with a text is at the field of the text, though its own words name none.
+  const text = { kind: "given", name: "short.txt", text: "The cat" };
+  const short = await page.post("plan", { ...asked, text });
+  expect(short).toMatchObject({ status: 400, body: { field: "text" } });
+  const lines = { kind: "given", name: "lines.jsonl", text: "no JSON" };
+  expect(await page.post("plan", { ...asked, text: lines })).toMatchObject({ status: 400, body: { field: "text" } });
   expect((await page.get<RunListAnswer>("runs")).body.runs).toEqual([]);
 });
 

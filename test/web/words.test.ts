@@ -1,30 +1,98 @@
 import { describe, expect, it } from "vitest";
-import type { RunConfig } from "#foretoken/config/config.js";
+import { type RunConfig, runConfigSchema } from "#foretoken/config/config.js";
+import { configFields } from "#foretoken/core/checks/schema-fields.js";
 import { bestIn, incomparable, measureOf } from "../../web/compare/differences.ts";
-import { failureText, fieldOf, wrongOf } from "../../web/new-run/labels.ts";
+import { failureText, fieldOf, isOfForm, wrongOf } from "../../web/new-run/failures.ts";
+import { aboutOf, labelOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";
 
 describe("a failure in the words of the form", () => {
-  it("has the form's name of the field", () => {
+  const wrong = (error: string, field?: string) => wrongOf(field === undefined ? { error } : { error, field });
+
+  it("stands at its field, without the field's name", () => {
     const failure = { error: "config.model.nEmbd: must be above 0; got -1", field: "model.nEmbd" };
-    expect(failureText(failure)).toBe("Width: must be above 0; got -1");
-    expect(wrongOf(failure)).toBe("must be above 0; got -1");
-    expect(failureText({ error: "name: must be new", field: "name" })).toBe("Name: must be new");
-    expect(failureText({ error: "train.betas: must be two", field: "train.betas" })).toBe(
-      "Training, betas: must be two",
+    expect([fieldOf(failure), wrongOf(failure), isOfForm(failure)]).toEqual([
+      "model.nEmbd",
+      "must be above 0; got -1",
+      true,
+    ]);
+    expect(wrong("name: must be new", "name")).toBe("must be new");
+    expect(wrong("request.keepLast: must be at least 1; got 0", "keepLast")).toBe("must be at least 1; got 0");
+  });
+
+  it("names other fields as the form does", () => {
+    expect(wrong("config.model.nEmbd: must be divisible by nHead; got 50 and 3; try 48 or 54", "model.nEmbd")).toBe(
+      "must be divisible by “Heads”; got 50 and 3; try 48 or 54",
     );
+    const sum = "must make a step of at most 16777216 tokens, with model.contextLength and train.gradAccumSteps; got 2";
+    expect(wrong(`config.train.batchSize: ${sum}`, "train.batchSize")).toBe(
+      "must make a step of at most 16777216 tokens, with “Context” and “Batches per step”; got 2",
+    );
+    const kind = "config.tokenizer: vocabSize belongs to kind bpe; got kind char; try tokenizer.kind bpe";
+    expect(wrong(kind, "tokenizer")).toBe("“Vocabulary size” belongs to kind bpe; got kind char; try “Tokenizer” bpe");
+    expect(failureText({ error: "lora: must have a model; try initFrom MODEL" })).toBe(
+      "lora: must have a model; try a model at “Begin with”",
+    );
+  });
+
+  it("proposes nothing that the form does not have", () => {
+    const text = "validation split: the text must have at least 2 tokens; got 1";
+    expect(wrong(`${text}; try more text, a larger valFraction, or another valData`, "text")).toBe(
+      `${text}; try more text`,
+    );
+    expect(
+      wrong("the text: must be short; got more; try model.contextLength 7 or less, or a smaller valFraction"),
+    ).toBe("the text: must be short; got more; try “Context” 7 or less");
+    expect(wrong("name: must be at hand; try a network, a folder, or --data with a text of your own", "text")).toBe(
+      "name: must be at hand; try a network or a folder",
+    );
+    expect(wrong("name: must be at hand; try --data", "text")).toBe("name: must be at hand");
+  });
+
+  it("leaves words alone that are no names of fields", () => {
+    const error =
+      "x.jsonl:1: the name of 7 steps must be a mask; got seed.txt, a name.kind and norm.eps.x; try dropout";
+    expect(wrong(error, "text")).toBe(error);
   });
 
   it("stands at the first field of a group that it is about as a whole", () => {
     expect(fieldOf({ error: "", field: "tokenizer" })).toBe("tokenizer.kind");
+    expect(fieldOf({ error: "", field: "lora" })).toBe("lora.rank");
     expect(fieldOf({ error: "", field: "text.name" })).toBe("text");
   });
 
-  it("stays as it is where it is about no field", () => {
-    expect(failureText({ error: "memory: must suffice; got less", field: "memory" })).toBe(
-      "memory: must suffice; got less",
-    );
-    expect(failureText({ error: "studio: one run at a time" })).toBe("studio: one run at a time");
+  it("stays apart where it is about no field", () => {
+    for (const failure of [
+      { error: "memory: must suffice; got less", field: "memory" },
+      { error: "studio: one run at a time" },
+    ]) {
+      expect(isOfForm(failure)).toBe(false);
+      expect(failureText(failure)).toBe(failure.error);
+    }
+  });
+});
+
+describe("the fields of the form", () => {
+  const fields = configFields(runConfigSchema).map(({ path, description }) => ({
+    path: path.join("."),
+    about: description,
+  }));
+
+  const ordinary = (text: string): string => text.replaceAll("AdamW", "Adam");
+
+  it("have names of their own, in words", () => {
+    const labels = fields.map(({ path }) => labelOf(path) ?? path);
+    expect(
+      labels.filter((label) => !/^[A-Z][A-Za-z:\- 0-9]*$/u.test(label) || /[a-z][A-Z]/u.test(ordinary(label))),
+    ).toEqual([]);
+    expect(labels.filter((label, i) => labels.indexOf(label) !== i)).toEqual([]);
+    expect(labelOf("train.optimizer.weightDecay")).toBe("Optimizer: weight decay");
+    expect(labelOf("memory")).toBeUndefined();
+  });
+
+  it("are described without names of code", () => {
+    const abouts = fields.map(({ path, about }) => aboutOf(path, about));
+    expect(abouts.filter((about) => /[a-z][A-Z]/u.test(ordinary(about)))).toEqual([]);
   });
 });
 

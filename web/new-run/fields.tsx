@@ -4,8 +4,9 @@ import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
 import { flatten } from "../parts/format.ts";
 import { fields } from "../server/facts.ts";
 import { draft, setValue } from "./draft.ts";
-import { commonLabels, groups } from "./labels.ts";
-import { plan, wrongAt } from "./planned.ts";
+import { aboutOf, commonLabels, groups, labelOf } from "./labels.ts";
+import { plan, wrongField } from "./planned.ts";
+import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 interface FieldProps {
   readonly field: ConfigFieldInfo;
@@ -18,7 +19,7 @@ const Input = ({ field: { path, type, choices }, now }: FieldProps) => {
   const value = draft.value.values[path] ?? "";
   const options = type === "boolean" ? ["true", "false"] : type === "string" ? choices : [];
   const id = `field-${path}`;
-  const common = { id, "aria-describedby": `${id}-about`, "aria-invalid": wrongAt(path) !== undefined };
+  const common = { id, ...wrongAttributes(path, `${id}-about`) };
   if (options.length > 0) {
     return (
       <select {...common} value={value} onChange={({ currentTarget }) => setValue(path, currentTarget.value)}>
@@ -52,13 +53,14 @@ const Field = (props: FieldProps) => {
   const { field, label } = props;
   const { path, about, choices, type } = field;
   const id = `field-${path}`;
-  const failure = wrongAt(path);
   const isChanged = draft.value.values[path] !== undefined;
   const isDerived = plan.value?.derived.includes(path) === true && !isChanged;
   return (
     <div class={isChanged ? "field changed" : "field"}>
       <div class="field-head">
-        <label for={id}>{label}</label>
+        <label for={id} title={path}>
+          {label}
+        </label>
         {isChanged && (
           <button type="button" class="quiet" aria-label={`Take back ${label}`} onClick={() => setValue(path, "")}>
             reset
@@ -72,10 +74,10 @@ const Field = (props: FieldProps) => {
       </div>
       <Input {...props} />
       <span class="about soft" id={`${id}-about`}>
-        {about}
+        {aboutOf(path, about)}
         {type === "words" && `: ${choices.join(", ")}`}
-        {failure !== undefined && <b class="bad"> {failure}</b>}
       </span>
+      <Wrong field={path} />
     </div>
   );
 };
@@ -92,8 +94,10 @@ export const Fields = () => {
     now: now.get(field.path) ?? "",
   });
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  // What is wrong is in view, whatever is searched for.
   const isFound = ({ path, about }: ConfigFieldInfo) =>
-    words.every((word) => `${path} ${about}`.toLowerCase().includes(word));
+    path === wrongField.value ||
+    words.every((word) => `${path} ${labelOf(path)} ${aboutOf(path, about)}`.toLowerCase().includes(word));
   const others = all.filter(({ path }) => commonLabels[path] === undefined);
   return (
     <section class="form-part" aria-labelledby="settings-head">
@@ -117,11 +121,13 @@ export const Fields = () => {
           />
         </label>
         {groups.map(({ key, label }) => {
-          const found = others.filter((field) => field.path.startsWith(`${key}.`) && isFound(field));
+          const own = others.filter((field) => field.path.startsWith(`${key}.`));
+          const found = own.filter(isFound);
+          const hasWrong = own.some(({ path }) => path === wrongField.value);
           if (found.length === 0) return null;
           const changed = found.filter(({ path }) => draft.value.values[path] !== undefined).length;
           return (
-            <details key={key} class="fold" open={words.length > 0}>
+            <details key={key} class="fold" open={words.length > 0 || hasWrong}>
               <summary>
                 <h3>
                   {label} <span class="soft num">{found.length}</span>
@@ -130,7 +136,7 @@ export const Fields = () => {
               </summary>
               <div class="fields">
                 {found.map((field) => (
-                  <Field key={field.path} {...propsOf(field, field.path.slice(key.length + 1))} />
+                  <Field key={field.path} {...propsOf(field, labelOf(field.path) ?? field.path)} />
                 ))}
               </div>
             </details>

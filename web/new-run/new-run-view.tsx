@@ -1,15 +1,13 @@
 import { useEffect } from "preact/hooks";
+import { onMainAction } from "../parts/main-action.ts";
 import { fields, info, models } from "../server/facts.ts";
 import { change, draft } from "./draft.ts";
 import { Fields } from "./fields.tsx";
 import { PlanPanel } from "./plan-panel.tsx";
-import { keepPlanning, wrongAt } from "./planned.ts";
+import { keepPlanning, planFailure } from "./planned.ts";
+import { start } from "./start.ts";
 import { TextChoice } from "./text-choice.tsx";
-
-const Wrong = ({ field }: { readonly field: string }) => {
-  const wrong = wrongAt(field);
-  return wrong === undefined ? null : <b class="bad"> {wrong}</b>;
-};
+import { goToWrong, Wrong, wrongAttributes } from "./wrong.tsx";
 
 const Beginning = () => {
   const { preset, name, initFrom, keepLast } = draft.value;
@@ -23,7 +21,7 @@ const Beginning = () => {
           <label for="preset">Recipe</label>
           <select
             id="preset"
-            aria-invalid={wrongAt("preset") !== undefined}
+            {...wrongAttributes("preset")}
             value={preset}
             onChange={({ currentTarget }) => change({ preset: currentTarget.value })}
           >
@@ -36,8 +34,8 @@ const Beginning = () => {
           </select>
           <span class="about soft">
             {presets.find((one) => one.name === preset)?.about ?? "Sizes and steps follow from the length of the text."}
-            <Wrong field="preset" />
           </span>
+          <Wrong field="preset" />
           {preset === "" && presets.length > 0 && (
             <details class="about soft">
               <summary>What each recipe is for</summary>
@@ -59,14 +57,14 @@ const Beginning = () => {
             autocomplete="off"
             spellcheck={false}
             placeholder="automatic"
-            aria-invalid={wrongAt("name") !== undefined}
+            {...wrongAttributes("name")}
             value={name}
             onInput={({ currentTarget }) => change({ name: currentTarget.value })}
           />
           <span class="about soft">
             Of its folder: letters, digits, “-”, “_” and “.”. Made from the text and the time where you give none.
-            <Wrong field="name" />
           </span>
+          <Wrong field="name" />
         </div>
         <div class="field">
           <label for="keep-last">Checkpoints to keep</label>
@@ -77,21 +75,22 @@ const Beginning = () => {
             inputMode="numeric"
             autocomplete="off"
             placeholder="1"
-            aria-invalid={wrongAt("keepLast") !== undefined}
+            {...wrongAttributes("keepLast")}
             value={keepLast}
             onInput={({ currentTarget }) => change({ keepLast: currentTarget.value.trim() })}
           />
           <span class="about soft">
             The last ones, besides the best: with 10, “Inside” shows how the model learned. Each takes its room on the
-            disk. <Wrong field="keepLast" />
+            disk.
           </span>
+          <Wrong field="keepLast" />
         </div>
         {known.length > 0 && (
           <div class="field">
             <label for="init-from">Begin with</label>
             <select
               id="init-from"
-              aria-invalid={wrongAt("initFrom") !== undefined}
+              {...wrongAttributes("initFrom")}
               value={initFrom}
               onChange={({ currentTarget }) => change({ initFrom: currentTarget.value })}
             >
@@ -102,15 +101,19 @@ const Beginning = () => {
                 </option>
               ))}
             </select>
-            <span class="about soft">
-              A model that was trained before is tuned to this text.
-              <Wrong field="initFrom" />
-            </span>
+            <span class="about soft">A model that was trained before is tuned to this text.</span>
+            <Wrong field="initFrom" />
           </div>
         )}
       </div>
     </section>
   );
+};
+
+/** The main action; where a field is wrong, that field instead. */
+const startOrShow = (): void => {
+  if (planFailure.value === undefined) void start();
+  else goToWrong();
 };
 
 export const NewRunView = () => {
@@ -131,7 +134,8 @@ export const NewRunView = () => {
   return (
     <section>
       <h1>New run</h1>
-      <div class="new-run">
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields */}
+      <div class="new-run" onKeyDown={onMainAction(startOrShow)}>
         <form class="new-run-form" onSubmit={(event) => event.preventDefault()}>
           <TextChoice />
           <Beginning />

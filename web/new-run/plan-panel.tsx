@@ -1,15 +1,14 @@
 /** What the run would take, before it is started, and the command that does the same. */
-import { useSignal } from "@preact/signals";
-import type { BegunRun, RunPlan } from "../../src/serve/studio/protocol.ts";
+import type { RunPlan } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { bytes, compact, count, duration } from "../parts/format.ts";
+import { mainActionKeys, mainActionTitle } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
-import { begun } from "../server/begun.ts";
-import { api, postJson } from "../server/request.ts";
-import { go, runAddress } from "../shell/address.ts";
-import { afterStart, request } from "./draft.ts";
-import { failureText, isOfForm } from "./labels.ts";
-import { plan, planFailure, planning } from "./planned.ts";
+import { request } from "./draft.ts";
+import { failureText } from "./failures.ts";
+import { plan, planFailure, planning, wrongField } from "./planned.ts";
+import { canStart, start, startFailure, starting } from "./start.ts";
+import { WrongPlace } from "./wrong.tsx";
 
 const Figures = ({
   of: { parameters, trainTokens, valTokens, vocabSize, memory, availableMemory, seconds, config },
@@ -54,24 +53,6 @@ const Figures = ({
 };
 
 export const PlanPanel = () => {
-  const failure = useSignal<string | undefined>(undefined);
-  const starting = useSignal(false);
-  const start = async () => {
-    const body = request.value;
-    if (body === undefined) return;
-    starting.value = true;
-    failure.value = undefined;
-    const answer = await postJson<BegunRun>(`${api}/runs`, body);
-    starting.value = false;
-    // At its field, where it is about one: until that is changed.
-    if (answer.kind === "failed" && isOfForm(answer.failure)) planFailure.value = answer.failure;
-    else if (answer.kind === "failed") failure.value = answer.failure.error;
-    else {
-      begun.value = answer.value;
-      afterStart();
-      go(runAddress(answer.value.name));
-    }
-  };
   const known = plan.value;
   const isReady = request.value !== undefined;
   const given = request.value?.text;
@@ -82,8 +63,9 @@ export const PlanPanel = () => {
       <h2>Plan</h2>
       <div class={isOld ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
         {!isReady && <p class="soft">Choose a text: its size, the model that fits it, memory and time appear here.</p>}
-        {isReady && known === undefined && planFailure.value === undefined && <p class="soft">Reading the text…</p>}
-        {failed !== undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
+        {isReady && known === undefined && failed === undefined && <p class="soft">Reading the text…</p>}
+        {failed !== undefined && wrongField.value === undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
+        <WrongPlace />
         {isReady && known !== undefined && failed !== undefined && (
           <p class="soft old-plan">Of the last valid settings:</p>
         )}
@@ -92,12 +74,14 @@ export const PlanPanel = () => {
       <button
         type="button"
         class="primary wide"
-        disabled={!isReady || starting.value || planFailure.value !== undefined}
+        disabled={!canStart()}
+        title={mainActionTitle}
+        aria-keyshortcuts={mainActionKeys}
         onClick={() => void start()}
       >
         {starting.value ? "Starting…" : "Start the run"}
       </button>
-      {failure.value !== undefined && <Notice tone="bad">{failure.value}</Notice>}
+      {startFailure.value !== undefined && <Notice tone="bad">{startFailure.value}</Notice>}
       {isReady && known !== undefined && (
         <div class={isOld ? "command-box asking" : "command-box"}>
           <div class="section-head">

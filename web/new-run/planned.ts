@@ -1,14 +1,20 @@
 /** The plan of the draft: asked for again a moment after each change. */
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
 import { request } from "./draft.ts";
-import { fieldOf, wrongOf } from "./labels.ts";
+import { fieldOf, isOfForm, wrongOf } from "./failures.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
 /** The plan is asked for, or will be in a moment. */
 export const planning = signal(false);
+
+/** The field of the form that is wrong; undefined: none is, or what is wrong is about no field. */
+export const wrongField = computed(() => {
+  const failure = planFailure.value;
+  return failure !== undefined && isOfForm(failure) ? fieldOf(failure) : undefined;
+});
 
 /** What is wrong with a field of the form; undefined: nothing is. */
 export const wrongAt = (field: string): string | undefined => {

@@ -6,6 +6,7 @@ import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { info, texts } from "../server/facts.ts";
 import { change, changeText, draft, givenText } from "./draft.ts";
+import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 const Given = () => {
   const refused = useSignal<string | undefined>(undefined);
@@ -28,6 +29,7 @@ const Given = () => {
         Text
         <textarea
           rows={9}
+          {...wrongAttributes("text")}
           spellcheck={false}
           placeholder="Paste a text here, or drop a file"
           value={text}
@@ -42,6 +44,7 @@ const Given = () => {
           }}
         />
       </label>
+      <Wrong field="text" />
       <div class="row">
         <label class="button file">
           Open a file
@@ -55,7 +58,7 @@ const Given = () => {
             }}
           />
         </label>
-        <span class="soft num">
+        <span class="soft num about">
           {text === ""
             ? "Some tens of thousands of characters make a first model."
             : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
@@ -77,17 +80,24 @@ const Choices = ({
   readonly value: string;
   readonly onChange: (name: string) => void;
 }) => (
-  <label class="field">
-    {label}
-    <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
-      <option value="">Choose…</option>
-      {names.map(([name, shown]) => (
-        <option key={name} value={name}>
-          {shown}
-        </option>
-      ))}
-    </select>
-  </label>
+  <div class="given">
+    <label class="field">
+      {label}
+      <select
+        {...wrongAttributes("text")}
+        value={value}
+        onChange={({ currentTarget }) => onChange(currentTarget.value)}
+      >
+        <option value="">Choose…</option>
+        {names.map(([name, shown]) => (
+          <option key={name} value={name}>
+            {shown}
+          </option>
+        ))}
+      </select>
+    </label>
+    <Wrong field="text" />
+  </div>
 );
 
 export const TextChoice = () => {

@@ -103,6 +103,16 @@ const flagsOf = (config: unknown): readonly string[] =>
     value === undefined || value === null ? [] : [`--${field}`, Array.isArray(value) ? value.join(",") : String(value)],
   );
 
+/**
+ * An error with the field of the form that it is about, where its own words name none. Data is wrong in the text; a text with
+ * characters that the model lacks is about the model, as long as the text is as it should be.
+ */
+export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFrom">): unknown => {
+  if (!(error instanceof DataError)) return error;
+  const isUnknown = initFrom !== undefined && (error.details.characters ?? []).length > 0;
+  return new HttpError(400, error.message, isUnknown ? "initFrom" : "text");
+};
+
 /** A new run, checked as far as that needs no text. */
 export interface AskedRun {
   readonly name: string;
@@ -115,7 +125,13 @@ export const askedRun = async (
   { text, preset, config, name: given, initFrom, keepLast }: NewRunRequest,
   { shelf, models, texts, backend, threads }: NewRunParts,
 ): Promise<AskedRun> => {
-  const { options, words, name: textName } = await sourceOf(text, texts);
+  const {
+    options,
+    words,
+    name: textName,
+  } = await sourceOf(text, texts).catch((error: unknown) => {
+    throw inForm(error, {});
+  });
   const place = initFrom === undefined ? undefined : await models.placeOf(initFrom, "initFrom");
   const name = given ?? (await freeName(shelf.folder, defaultRunName(textName, preset)));
   const out = join(shelf.folder, name);
@@ -185,15 +201,6 @@ const secondsOf = async (
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
 };
-
-/**
- * An error with the field of the form that it is about, where its own words name none: a text with characters that the model
- * lacks is about the model, as long as the text is as it should be.
- */
-export const inForm = (error: unknown, { initFrom }: NewRunRequest): unknown =>
-  initFrom !== undefined && error instanceof DataError && (error.details.characters ?? []).length > 0
-    ? new HttpError(400, error.message, "initFrom")
-    : error;
 
 const plannedRun = async (request: NewRunRequest, parts: NewRunParts) => {
   const { options, command } = await askedRun(request, parts);

@@ -149,7 +149,7 @@ export const newRunSchema = z.strictObject({
   name: z
     .string()
     .regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u, "must have letters, digits, -, _ and . alone")
-    .max(80)
+    .max(80, "must have at most 80 characters")
     .optional(),
   /** A model to begin with, by its key in `models`. */
   initFrom: z.string().optional(),

@@ -1,0 +1,65 @@
+/** Failures of the server in the words of the form, each for the field that it is about. */
+import type { Failure } from "../../src/serve/studio/protocol.ts";
+import { commonLabels, labelOf, namedFields } from "./labels.ts";
+
+/** The field of the form that a failure is about: of a group, such as `tokenizer`, its first one. */
+export const fieldOf = ({ field }: Failure): string | undefined => {
+  if (field === undefined) return undefined;
+  if (/^text\./u.test(field)) return "text";
+  const first = Object.keys(commonLabels).find((path) => path === field || path.startsWith(`${field}.`));
+  return first ?? namedFields.find((path) => path.startsWith(`${field}.`)) ?? field;
+};
+
+/** Whether it is about a field that the form shows. */
+export const isOfForm = (failure: Failure): boolean => labelOf(fieldOf(failure) ?? "") !== undefined;
+
+const quoted = (field: string): string => `“${labelOf(field) ?? field}”`;
+
+/** Paths, and their last parts where these are two words of code at least: "steps" and "seed" are words of everyone. */
+const codeNames: ReadonlyMap<string, string> = new Map(
+  namedFields.flatMap((path): (readonly [string, string])[] => {
+    const last = path.split(".").at(-1) ?? path;
+    const names = /[a-z][A-Z]/u.test(last) ? [path, last] : path.includes(".") ? [path] : [];
+    return names.map((name) => [name, quoted(path)] as const);
+  }),
+);
+
+const anyName = new RegExp(
+  `(?<![\\w.])(?:${[...codeNames.keys()]
+    .toSorted((a, b) => b.length - a.length)
+    .map((name) => name.replaceAll(".", "\\."))
+    .join("|")})(?!\\w|\\.\\w)`,
+  "gu",
+);
+
+/** A text with the form's names of fields in place of the names in code. */
+const inWords = (text: string): string =>
+  text
+    .replace(/\binitFrom MODEL\b/gu, "a model at “Begin with”")
+    .replace(anyName, (name) => codeNames.get(name) ?? name);
+
+/** What a program or a command has and the form has not. */
+const isElsewhere = (way: string): boolean => /\bval(?:Fraction|Data|Text|Documents)\b|(?:^|\s)--[a-z]/u.test(way);
+
+const joined = (ways: readonly string[]): string =>
+  ways.length < 2 ? ways.join("") : `${ways.slice(0, -1).join(", ")} or ${ways.at(-1)}`;
+
+/** The hint without ways that the form does not have; none left: no hint. */
+const withoutElsewhere = (error: string): string => {
+  const at = error.lastIndexOf("; try ");
+  if (at === -1) return error;
+  const hint = error.slice(at + "; try ".length);
+  if (!isElsewhere(hint)) return error;
+  const ways = hint.split(/, or |, | or /u).filter((way) => !isElsewhere(way));
+  return ways.length === 0 ? error.slice(0, at) : `${error.slice(0, at)}; try ${joined(ways)}`;
+};
+
+/** What is wrong, without the name of the field: to stand at it. */
+export const wrongOf = ({ error, field }: Failure): string => {
+  const names = [`config.${field}: `, `request.${field}: `, `${field}: `, `${field} `];
+  const name = field === undefined ? undefined : names.find((one) => error.startsWith(one));
+  return inWords(withoutElsewhere(name === undefined ? error : error.slice(name.length)));
+};
+
+/** A failure that stands apart from the fields. */
+export const failureText = (failure: Failure): string => inWords(withoutElsewhere(failure.error));
