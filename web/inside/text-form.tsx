@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
+import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { visible } from "../playground/surprise.ts";
 
@@ -24,12 +25,16 @@ export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) =
     draft.value = text;
   }, [text]);
   const { characters } = failure ?? {};
+  const look = () => {
+    if (draft.value !== "") onText(draft.value);
+  };
   return (
     <form
       class="inside-text"
+      onKeyDown={onMainAction(look)}
       onSubmit={(event) => {
         event.preventDefault();
-        onText(draft.value);
+        look();
       }}
     >
       <label class="field">
@@ -41,11 +46,6 @@ export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) =
           onInput={({ currentTarget }) => {
             draft.value = currentTarget.value;
           }}
-          onKeyDown={(event) => {
-            if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-            event.preventDefault();
-            onText(draft.value);
-          }}
         />
       </label>
       <div class="row">
@@ -53,7 +53,8 @@ export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) =
           type="submit"
           class="primary"
           disabled={draft.value === "" || draft.value === text}
-          title="Ctrl+Enter in the text"
+          title={mainActionTitle}
+          aria-keyshortcuts={mainActionKeys}
         >
           Look
         </button>

@@ -2,6 +2,8 @@
 import { useSignalEffect } from "@preact/signals";
 import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { keepInView } from "../parts/in-row.ts";
+import { mainActionKeys } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import type { LessonText } from "./chapter/text.ts";
 import { LossPart } from "./parts/loss-part.tsx";
@@ -35,11 +37,23 @@ const Shown = ({ name }: { readonly name: PartName }) => {
   );
 };
 
-const Next = ({ part, rel }: { readonly part: Part | undefined; readonly rel: "prev" | "next" }) =>
+interface NextProps {
+  readonly part: Part | undefined;
+  readonly rel: "prev" | "next";
+  /** It is what Ctrl+Enter does in a field of the part. */
+  readonly isMain?: boolean;
+}
+
+const Next = ({ part, rel, isMain = false }: NextProps) =>
   part === undefined ? (
     <span />
   ) : (
-    <a class={rel === "next" ? "button primary" : "button"} rel={rel} href={addressOf(part.name)}>
+    <a
+      class={rel === "next" ? "button primary" : "button"}
+      rel={rel}
+      href={addressOf(part.name)}
+      {...(isMain ? { title: "Ctrl+Enter in the text", "aria-keyshortcuts": mainActionKeys } : {})}
+    >
       {rel === "next" ? `Next: ${part.label} →` : `← ${part.label}`}
     </a>
   );
@@ -59,6 +73,8 @@ export const LessonView = () => {
     // The worker begins only where a model is needed.
     if (computing.includes(place.value) && current.value.kind === "text") openCurrent();
   });
+  const row = useRef<HTMLOListElement>(null);
+  useEffect(() => keepInView(row.current, "[aria-current]"), [name]);
   const first = useRef(true);
   useEffect(() => {
     // Whoever goes on by keyboard or ear begins at the new part.
@@ -71,7 +87,7 @@ export const LessonView = () => {
   return (
     <div class="lesson">
       <nav class="parts" aria-label="Parts of the lesson">
-        <ol>
+        <ol ref={row}>
           {parts.map(({ name: one, label }, i) => (
             <li key={one}>
               <a href={addressOf(one)} aria-current={one === name ? "step" : undefined}>
@@ -94,7 +110,7 @@ export const LessonView = () => {
         {part.name === "text" && lacksText ? (
           <span class="soft">The next part needs a text.</span>
         ) : (
-          <Next part={parts[index + 1]} rel="next" />
+          <Next part={parts[index + 1]} rel="next" isMain={part.name === "text" && choice.value === "own"} />
         )}
       </p>
     </div>

@@ -2,12 +2,19 @@
 import { useSignal } from "@preact/signals";
 import { shortText } from "../../../src/lesson/small-model-config.ts";
 import { count } from "../../parts/format.ts";
+import { onMainAction } from "../../parts/main-action.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { Character } from "../cell.tsx";
 import { bounds, type LessonText } from "../chapter/text.ts";
+import { addressOf } from "../place.ts";
 import { Scroll } from "../scroll.tsx";
 import { builtInName, choice, chooseText, current, own } from "../state.ts";
+
+/** The main action: on with the text, as soon as it is long enough. */
+const goOn = (): void => {
+  if (current.value.kind === "text") location.hash = addressOf("pairs");
+};
 
 const OwnText = () => {
   const refused = useSignal<string | undefined>(undefined);
@@ -21,7 +28,8 @@ const OwnText = () => {
     }
   };
   return (
-    <div class="given">
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys of its field
+    <div class="given" onKeyDown={onMainAction(goOn)}>
       <label class="field">
         Your own text
         <textarea
