@@ -192,19 +192,96 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByText("3 characters were left out: ж ф").waitFor();
   });
 
-  it("names a wrong field as the form does, and marks the plan of the settings before", async () => {
+  it("says what is wrong once, at its field and in its words, and marks the plan of the settings before", async () => {
     const page = await openPage("/new");
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat sat on the mat. ".repeat(200));
     await page.locator(".command-text").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first");
-    await page.getByText("Name: must be a new one", { exact: false }).waitFor();
-    expect(await page.getByLabel("Name", { exact: true }).getAttribute("aria-invalid")).toBe("true");
+    const alerts = page.getByRole("alert");
+    await alerts.filter({ hasText: /^must be a new one/ }).waitFor();
+    expect(await page.getByText("must be a new one").count()).toBe(1);
+    const name = page.getByLabel("Name", { exact: true });
+    expect(await name.getAttribute("aria-invalid")).toBe("true");
+    const described = (await name.getAttribute("aria-describedby")) ?? "";
+    expect(await page.locator(`#${described}`).textContent()).toMatch(/^must be a new one/);
     await page.locator(".old-plan").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first-again");
     await page.locator(".old-plan").waitFor({ state: "detached" });
     await page.locator(".command-text", { hasText: "first-again" }).waitFor();
-    await page.getByLabel("Width", { exact: true }).fill("-1");
-    await page.getByRole("alert").filter({ hasText: "Width: must" }).waitFor();
+    await page.getByLabel("Width", { exact: true }).fill("50");
+    await page.getByLabel("Heads", { exact: true }).fill("3");
+    await alerts.filter({ hasText: "must be divisible by “Heads”" }).waitFor();
+    expect(await alerts.count()).toBe(1);
+    await page.getByRole("button", { name: "“Width”" }).click();
+    expect(await page.evaluate("document.activeElement.id")).toBe("field-model.nEmbd");
+    await page.getByRole("button", { name: "Take back Width" }).click();
+    await page.getByRole("button", { name: "Take back Heads" }).click();
+    await alerts.waitFor({ state: "detached" });
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat");
+    await alerts.filter({ hasText: "the text must have at least" }).waitFor();
+    expect(await alerts.textContent()).not.toContain("valFraction");
+  });
+
+  it("does a view's main action by Ctrl+Enter in any of its fields", async () => {
+    const page = await openPage("/playground?run=first");
+    await page.getByLabel("Prompt").fill("The ");
+    await page.locator("button[type=submit]:enabled").waitFor();
+    await page.getByLabel("Tokens", { exact: true }).fill("7");
+    await page.keyboard.press("Control+Enter");
+    await page.getByText("7 tokens").waitFor();
+    await page.getByLabel("Seed").fill("3");
+    await page.keyboard.press("Control+Enter");
+    await page.getByRole("button", { name: /^Text 2/ }).waitFor();
+    await page.getByText("2 texts").waitFor();
+    await page.getByText("temperature 0.8, seed 3").waitFor();
+    await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
+    await page.getByText("3 texts").waitFor();
+    await page.goto(new URL("/new", page.url()).href);
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat sat on the mat. ".repeat(200));
+    for (const [label, value] of [
+      ["Steps", "8"],
+      ["Layers", "1"],
+      ["Width", "8"],
+      ["Name", "by-keys"],
+    ] as const)
+      await page.getByLabel(label, { exact: true }).fill(value);
+    await page.locator(".command-text", { hasText: "by-keys" }).waitFor();
+    await page.getByLabel("Width", { exact: true }).press("Control+Enter");
+    await page.waitForURL("**/runs/by-keys");
+    await server.until("by-keys", ({ owner }) => owner === null);
+    await page.goto(new URL("/inside?run=first", page.url()).href);
+    // It begins with a text of the run.
+    await page.getByText("8 of at most 8 tokens").waitFor();
+    await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat");
+    await page.keyboard.press("Control+Enter");
+    await page.getByText("7 of at most 8 tokens").waitFor();
+    await page.goto(new URL("/lesson", page.url()).href);
+    await page.getByText("My own", { exact: true }).click();
+    await page.getByRole("textbox", { name: "Your own text" }).fill("The cat sat on the mat. ".repeat(20));
+    await page.keyboard.press("Control+Enter");
+    await page.waitForURL("**/lesson#/pairs");
+  });
+
+  it("has the place and the tab that are shown in view on a narrow screen, in one line each", async () => {
+    const page = await openPage("/lesson", { width: 340 });
+    const isIn = (row: string, chosen: string) =>
+      page.evaluate(
+        ([outer, inner]) => {
+          const [box, one] = [document.querySelector(outer), document.querySelector(`${outer} ${inner}`)];
+          if (box === null || one === null) return "missing";
+          const [a, b] = [box.getBoundingClientRect(), one.getBoundingClientRect()];
+          return b.left >= a.left - 1 && b.right <= a.right + 1 && a.height < 2 * b.height;
+        },
+        [row, chosen] as const,
+      );
+    await page.locator(".lesson").waitFor();
+    expect(await isIn(".head nav", "[aria-current]")).toBe(true);
+    await page.goto(new URL("/inside?run=first&view=patching", page.url()).href);
+    await page.locator(".segment.chosen").waitFor();
+    expect(await isIn(".segments", ".chosen")).toBe(true);
+    await page.getByRole("link", { name: "Runs" }).click();
+    await page.locator("table.runs").waitFor();
+    expect(await isIn(".head nav", "[aria-current]")).toBe(true);
   });
 
   it("offers a run that ended early its planned end", async () => {
