@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol.js";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
@@ -30,14 +31,17 @@ interface Served {
   readonly ended: Promise<Outcome>;
 }
 
+/** A run that is kept with the tests. */
+const oldRun = fileURLToPath(new URL("../fixtures/run-a9ede5f/run", import.meta.url));
+
 /** A run that ends by being stopped. */
 const endless = tinyWith("--steps", "1000000", "--patience", "0");
 
 /** Runs the program until it has printed an address. */
-const served = (args: readonly string[]): Promise<Served> =>
+const served = (args: readonly string[], at = cwd): Promise<Served> =>
   new Promise((resolve, reject) => {
     const ended = cliProcess(args, {
-      cwd,
+      cwd: at,
       onOutput: (stdout, kill) => {
         const url = /http:\/\/\S+/u.exec(stdout)?.[0];
         if (url !== undefined) resolve({ url, kill, ended });
@@ -68,6 +72,21 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
     /^The studio is the page at this address\. Ctrl-C ends it; .* saved first\. --open opens the page/mu,
   );
   expect(stderr).toContain("Ending the studio");
+});
+
+test.skipIf(onWindows)("with a model the address leads into it, also where there are no runs yet", async () => {
+  const { cwd: empty, remove: removeEmpty } = await workplace();
+  const { url, kill, ended } = await served(["studio", "--model", oldRun, "--port", "0"], empty);
+  const { pathname, searchParams } = new URL(url);
+  expect(pathname).toBe("/inside");
+  const { view, ...body } = Object.fromEntries(searchParams);
+  expect([view, body.model]).toEqual(["lens", `models/${oldRun}`]);
+  expect(await runsAt(url)).toEqual([]);
+  // The text is one that the run wrote.
+  expect((await post(url, "inside/lens", body)).status).toBe(200);
+  kill("SIGINT");
+  expect(await ended).toMatchObject({ status: 0, stdout: `${url}\n` });
+  await removeEmpty();
 });
 
 test.skipIf(onWindows)("it stops a run of another terminal only where that is asked for", async () => {
@@ -188,6 +207,11 @@ test("a port that is in use is named, and one of our own choice is passed over",
 
 test.each([
   [["studio", "nowhere"], /nowhere: must be a folder of runs; got no such folder/u],
+  [
+    ["studio", "--model", "nowhere.gguf"],
+    /--model nowhere\.gguf: must be a model; got no such file or folder; try a run's/u,
+  ],
+  [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model of the hub/u],
   [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
   [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],
   [["studio", "--host", "a b"], /--host: must be a name or an address/u],

@@ -1,79 +1,21 @@
-import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
 import { loadPretrained as loadInPage } from "#foretoken/pretrained/load.browser.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { answer, type Served } from "../support/hub.ts";
 import { foreignModel } from "../support/hugging-face.ts";
 import { copyAdapter, peftAdapter } from "../support/peft.ts";
 import { useFolder } from "../support/runs.ts";
 
 const { newPath } = useFolder();
-const commit = "0123456789abcdef0123456789abcdef01234567";
-
-const blobHash = (bytes: Buffer): string =>
-  createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-
-/** What a server has, and how it answers. */
-interface Served {
-  readonly files: Map<string, Buffer>;
-  /** Paths that were asked for. */
-  readonly asked: string[];
-  /** Changes the bytes of a file on their way. */
-  spoil?: (name: string, bytes: Buffer) => Buffer;
-}
-
 const filesOf = async (name: string): Promise<Map<string, Buffer>> => {
   const { directory } = foreignModel(name);
   const names = await readdir(directory);
   return new Map(await Promise.all(names.map(async (file) => [file, await readFile(join(directory, file))] as const)));
-};
-
-const json = (response: ServerResponse, value: unknown): void => {
-  response.setHeader("Content-Type", "application/json");
-  response.end(JSON.stringify(value));
-};
-
-const sendFile = (request: IncomingMessage, response: ServerResponse, bytes: Buffer): void => {
-  const range = /^bytes=(\d+)-(\d*)$/u.exec(request.headers.range ?? "");
-  response.setHeader("ETag", `"${blobHash(bytes)}"`);
-  if (range === null) {
-    response.setHeader("Content-Length", bytes.length);
-    response.end(bytes);
-    return;
-  }
-  const [from, to] = [Number(range[1]), range[2] === "" ? bytes.length - 1 : Number(range[2])];
-  response.writeHead(206, { "Content-Range": `bytes ${from}-${to}/${bytes.length}` });
-  response.end(bytes.subarray(from, to + 1));
-};
-
-/** Answers as the hub does: a model's commit, the list of its files, and the files. */
-const answer = (served: Served, request: IncomingMessage, response: ServerResponse): void => {
-  const { pathname } = new URL(request.url ?? "/", "http://localhost");
-  served.asked.push(pathname);
-  if (/^\/api\/models\/some\/model\/revision\/(main|v1)$/u.test(pathname)) {
-    json(response, { _id: "1", id: "some/model", sha: commit });
-    return;
-  }
-  if (pathname === `/api/models/some/model/tree/${commit}`) {
-    const list = [...served.files].map(([path, bytes]) => {
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      const lfs = path.endsWith(".safetensors") ? { lfs: { oid: sha256, size: bytes.length, pointerSize: 130 } } : {};
-      return { type: "file", path, size: bytes.length, oid: blobHash(bytes), ...lfs };
-    });
-    json(response, [...list, { type: "file", path: "pytorch_model.bin", size: 2 ** 40, oid: "0" }]);
-    return;
-  }
-  const name = pathname.startsWith(`/some/model/resolve/${commit}/`) ? pathname.split("/").at(-1) : pathname.slice(1);
-  const bytes = served.files.get(name ?? "");
-  if (bytes === undefined) {
-    response.writeHead(404).end();
-    return;
-  }
-  sendFile(request, response, served.spoil?.(name ?? "", bytes) ?? bytes);
 };
 
 let server: Server;

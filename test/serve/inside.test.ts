@@ -273,6 +273,7 @@ it.each([
   ["attention", { text, more: 1 }, 400, undefined],
   ["lens", { text, from: 20 }, 400, "from"],
   ["lens", { text, top: 0 }, 400, "top"],
+  ["lens", { text, next: 1_000_000 }, 400, "next"],
   ["neighbours", { token: "The" }, 400, "token"],
   ["neighbours", { token: 1000 }, 400, "token"],
   ["neighbours", { token: "a", of: "<b>" }, 400, "of"],

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
+import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { folderNames, runsFolder } from "../../runs/folder-names.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -34,11 +35,12 @@ const examples = `
 Examples:
   $ npx foretoken studio                              the runs in ${runsFolder}, on a page of this machine
   $ npx foretoken studio --texts texts --open         new runs on the texts in a folder, in the browser
-  $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   a playground for other models too
+  $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   a look inside another model, and a playground with it
   $ npx foretoken studio experiments --port 8080
 
 The page shows runs while they train, also those of other terminals, compares them, starts, stops and resumes runs, and
-writes text with their models. A run that was started there goes on when the page is closed. Ctrl-C saves it and ends the
+writes text with their models. With --model the address that is printed, and --open, lead into the first model named: what
+it predicts after each layer, on a text to try. A run that was started there goes on when the page is closed. Ctrl-C saves it and ends the
 studio; train --resume or the page go on with it.
 
 Only this machine can reach the page, unless --host names another address. Then it needs the token in the address that is
@@ -57,6 +59,13 @@ const isMissing = async (path: string): Promise<boolean> =>
     () => false,
     () => true,
   );
+
+/** A name that is mistyped is told here, not by the page. */
+const checkModel = async (model: string): Promise<void> => {
+  if (isHubName(model) || !(await isMissing(model))) return;
+  const hint = /^[\w.-]+\/[\w.-]+$/u.test(model) ? `hf:${model} for a model of the hub` : modelPlaces;
+  throw new ConfigError({ where: `--model ${model}`, must: "must be a model", got: "no such file or folder", hint });
+};
 
 const parseHost = (text: string): string => {
   if (/^[\w.:-]+$/u.test(text) && !text.startsWith("-")) return text;
@@ -83,6 +92,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
   const { backend, advice, remark } = await chooseBackend(flags);
   if (remark !== undefined) writeNotice(remark);
+  for (const model of models ?? []) await checkModel(model);
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // A run's own folder: the page shows it among the runs beside it.
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
@@ -92,10 +102,11 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
   });
-  writeOut(`${studio.url}\n`);
+  const { url, elsewhere } = studio.inside ?? studio;
+  writeOut(`${url}\n`);
   writeNotice(aboutPage(open === true));
-  if (studio.elsewhere.length > 0) writeNotice(`from other machines: ${studio.elsewhere.join(" or ")}`);
-  if (open === true) openPage(studio.url);
+  if (elsewhere.length > 0) writeNotice(`from other machines: ${elsewhere.join(" or ")}`);
+  if (open === true) openPage(url);
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
@@ -118,7 +129,7 @@ export const declareStudio = (command: Command): void => {
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(
       "--model <model>",
-      `a model to write with besides those of the runs: ${modelPlaces}; may be given several times (default: none)`,
+      `a model to look into and to write with, besides those of the runs; the page opens on the first: ${modelPlaces}; may be given several times (default: none)`,
       collect("--model"),
     )
     .option("--open", "open the page in the browser")

@@ -6,10 +6,17 @@ const openers: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...str
   win32: ["cmd", "/c", "start", '""'],
 };
 
+/** On Windows "&" ends a command, but not between quotes. */
+const wordOf = (url: string): string => (process.platform === "win32" ? `"${url}"` : url);
+
 /** Opens an address in the browser, as far as there is one: who starts a program far away sees the address alone. */
 export const openPage = (url: string): void => {
   const [program, ...args] = openers[process.platform] ?? ["xdg-open"];
-  const opener = spawn(program, [...args, url], { stdio: "ignore", detached: true });
+  const opener = spawn(program, [...args, wordOf(url)], {
+    ...{ stdio: "ignore", detached: true },
+    // Node would quote the quotes.
+    windowsVerbatimArguments: true,
+  });
   opener.on("error", () => {});
   opener.unref();
 };

@@ -17,6 +17,7 @@ import { inTurn } from "../http/in-turn.ts";
 import { failureAnswer } from "../http/json.ts";
 import { endUntaken } from "../http/untaken.ts";
 import { createApp } from "./app.ts";
+import { firstInside } from "./first-inside.ts";
 import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
 import { openModels } from "./models.ts";
 import { apiPath } from "./protocol.ts";
@@ -57,6 +58,8 @@ export interface Studio {
   readonly url: string;
   /** The same for other machines, where this one has several addresses. */
   readonly elsewhere: readonly string[];
+  /** The same as both, but of the page that looks into the first model named at start; undefined: none was named. */
+  readonly inside: Pick<Studio, "url" | "elsewhere"> | undefined;
   /** The address of a run's page. */
   urlOf(name: string): string;
   /** Takes in a run of the folder that this process computes by itself. */
@@ -160,6 +163,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
       void listener(request, response);
     }),
   );
+  const first = await firstInside(named, shelf);
   await listenOn(server, options.port, host);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
@@ -170,9 +174,10 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   let closing: Promise<string | undefined> | undefined;
   const at = (path: string, name = here): string =>
     `http://${name}:${port}/${path}${token === null ? "" : `#token=${token}`}`;
+  const addresses = (path: string) => ({ url: at(path), elsewhere: elsewhere.map((name) => at(path, name)) });
   return {
-    url: at(""),
-    elsewhere: elsewhere.map((name) => at("", name)),
+    ...addresses(""),
+    inside: first === undefined ? undefined : addresses(first),
     urlOf: (name) => at(`runs/${encodeURIComponent(name)}`),
     adopt: jobs.adopt,
     close: () => {

@@ -123,9 +123,23 @@ export const attentionMaps = (
     return { shape, tokens: named(model, read), left, ...grid, maps: values };
   });
 
+/** The ids before `end`, and then `next`. @throws ConfigError where the model cannot take it, or would read it. */
+const followedBy = (
+  ids: ArrayLike<number>,
+  end: number,
+  next: number,
+  { contextLength, vocabSize, isCausal }: InsideShape,
+): readonly number[] => {
+  const refuse = (must: string, got: string) => new ConfigError({ where: "next", must, got, hint: "no next" });
+  if (!isCausal) throw refuse("must go with a model that has a causal mask", "a model without one");
+  if (end >= contextLength) throw refuse(`must follow one of the first ${contextLength - 1} tokens`, `token ${end}`);
+  if (next >= vocabSize) throw refuse(`must be below ${vocabSize}`, String(next));
+  return [...Array.from(ids).slice(0, end), next];
+};
+
 export const lensReadings = (
   parts: InsideParts,
-  { place, text, from = 0, to, top }: Asked<LensRequest>,
+  { place, text, from = 0, to, top, next }: Asked<LensRequest>,
   signal: AbortSignal,
 ): Promise<LensAnswer> =>
   withModel(parts, place, signal, async (model) => {
@@ -139,7 +153,8 @@ export const lensReadings = (
     }
     const positions = Array.from({ length: end - from }, (_, i) => from + i);
     // With the mask nothing later matters but the token that follows the last position.
-    const read = shape.isCausal ? ids.subarray(0, end + 1) : ids;
+    const read =
+      next !== undefined ? followedBy(ids, end, next, shape) : shape.isCausal ? ids.subarray(0, end + 1) : ids;
     return { shape, left, positions: await model.lensOf(read, { positions, top, signal }) };
   });
 

@@ -96,6 +96,11 @@ export const lensSchema = z.strictObject({
   to: z.int().min(1).optional(),
   /** Most probable tokens to name. Default 5. */
   top: z.int().min(1).max(20).optional(),
+  /**
+   * Id of a token that follows the last position, in place of the text's own: the answer has its probability and rank at each
+   * stage. Not for the last position of a full context, nor for a model without a causal mask, which would read the token.
+   */
+  next: whole.optional(),
 });
 export type LensRequest = z.infer<typeof lensSchema>;
 export interface LensAnswer extends InsideAnswer {
