@@ -97,22 +97,24 @@ export const LessonView = () => {
           ))}
         </ol>
       </nav>
-      <p class="crumb soft">
-        Lesson, part {index + 1} of {parts.length}
-      </p>
-      <h1 ref={heading} tabIndex={-1}>
-        {part.title}
-      </h1>
-      <Shown name={part.name} />
-      <p class="row part-ends">
-        <Next part={parts[index - 1]} rel="prev" />
-        <span class="grow" />
-        {part.name === "text" && lacksText ? (
-          <span class="soft">The next part needs a text.</span>
-        ) : (
-          <Next part={parts[index + 1]} rel="next" isMain={part.name === "text" && choice.value === "own"} />
-        )}
-      </p>
+      <div class="lesson-part">
+        <p class="crumb soft">
+          Lesson, part {index + 1} of {parts.length}
+        </p>
+        <h1 ref={heading} tabIndex={-1}>
+          {part.title}
+        </h1>
+        <Shown name={part.name} />
+        <p class="row part-ends">
+          <Next part={parts[index - 1]} rel="prev" />
+          <span class="grow" />
+          {part.name === "text" && lacksText ? (
+            <span class="soft">The next part needs a text.</span>
+          ) : (
+            <Next part={parts[index + 1]} rel="next" isMain={part.name === "text" && choice.value === "own"} />
+          )}
+        </p>
+      </div>
     </div>
   );
 };

@@ -8,7 +8,6 @@ import { Segmented } from "../../parts/segmented.tsx";
 import { Character } from "../cell.tsx";
 import { bounds, type LessonText } from "../chapter/text.ts";
 import { addressOf } from "../place.ts";
-import { Scroll } from "../scroll.tsx";
 import { builtInName, choice, chooseText, current, own } from "../state.ts";
 
 /** The main action: on with the text, as soon as it is long enough. */
@@ -80,8 +79,8 @@ const Vocabulary = ({ text }: { readonly text: LessonText }) => {
       <h2>Characters become numbers</h2>
       <p>
         A model computes with numbers. So each different character gets one, its <b>id</b>. There are{" "}
-        <b class="num">V = {count(all.length)}</b> of them. Together they are the <b>vocabulary</b>. A space is shown as
-        ␣, and the end of a line as ↵.
+        <b class="num">V&nbsp;=&nbsp;{count(all.length)}</b> of them. Together they are the <b>vocabulary</b>. A space
+        is shown as ␣, and the end of a line as ↵.
       </p>
       <ul class="vocabulary" aria-label="Characters and their ids">
         {all.slice(0, idsShown).map((character, id) => (
@@ -89,31 +88,16 @@ const Vocabulary = ({ text }: { readonly text: LessonText }) => {
             <Character text={character} /> <span class="num soft">{id}</span>
           </li>
         ))}
-        {all.length > idsShown && <li class="soft">and {count(all.length - idsShown)} more</li>}
+        {all.length > idsShown && <li class="soft more">and {count(all.length - idsShown)} more</li>}
       </ul>
-      <p>The text begins like this, as characters and as the model reads it:</p>
-      <Scroll label="Beginning of the text">
-        <table class="aligned">
-          <tbody>
-            <tr>
-              <th scope="row">text</th>
-              {characters.slice(0, beginning).map((character, i) => (
-                <td key={i}>
-                  <Character text={character} />
-                </td>
-              ))}
-            </tr>
-            <tr>
-              <th scope="row">ids</th>
-              {characters.slice(0, beginning).map((character, i) => (
-                <td key={i} class="num">
-                  {vocabulary.idOf.get(character)}
-                </td>
-              ))}
-            </tr>
-          </tbody>
-        </table>
-      </Scroll>
+      <p>The text begins like this, each character with its id, as the model reads it:</p>
+      <ol class="spelled" aria-label="Beginning of the text">
+        {characters.slice(0, beginning).map((character, i) => (
+          <li key={i}>
+            <Character text={character} /> <span class="num">{vocabulary.idOf.get(character)}</span>
+          </li>
+        ))}
+      </ol>
     </>
   );
 };
