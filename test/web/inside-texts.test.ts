@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { lensPage } from "../../web/inside/lens-page.ts";
-import { ranked } from "../../web/inside/ranked.ts";
-import { insideAddress, textIn } from "../../web/inside/texts.ts";
+import { ranked } from "../../web/inside/heads/ranked.ts";
+import { lensPage } from "../../web/inside/lens/lens-page.ts";
+import { leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
+import { mostRestored, restoredBy } from "../../web/inside/patching/restored.ts";
+import { insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
+import { percent } from "../../web/parts/format.ts";
 
 const kept = (key: string): string => `kept ${key}`;
 
@@ -24,6 +27,80 @@ describe("the texts of the inside", () => {
     expect(Object.fromEntries(query("x & y\n#"))).toEqual({ model: "runs/a b/best", text: "x & y\n#" });
     expect(Object.fromEntries(query("ж".repeat(1000)))).toEqual({ model: "runs/a b/best" });
   });
+});
+
+describe("a text to try", () => {
+  const unknownTo = (alphabet: string) => async (one: string) =>
+    [...new Set(one)].filter((character) => !alphabet.includes(character));
+
+  it("is the first that the tokenizer can read whole", async () => {
+    expect(await textFor(async () => [])).toBe("The capital of France is");
+    const withoutF = "The cat sat on the mat because it was tired.";
+    expect(await textFor(unknownTo(withoutF))).toBe(withoutF);
+    expect(await textFor(unknownTo("9876543210"))).toBe("0123456789");
+  });
+
+  it("is what the tokenizer can read of one, where it can read none whole", async () => {
+    expect(await textFor(unknownTo("aeiou"))).toBe("eaaoeaeaueiaie");
+    expect(await textFor(unknownTo(""))).toBe("The capital of France is");
+  });
+});
+
+describe("the rows of the lens", () => {
+  it("are all stages of a small model, and the layers of a large one, unless others are asked for", () => {
+    expect(lensRows(5, null, 4)).toEqual({ rows: "parts", stages: [0, 1, 2, 3, 4] });
+    expect(lensRows(5, "layers", 4)).toEqual({ rows: "layers", stages: [0, 2, 4] });
+    const large = lensRows(61, null, 60);
+    expect([large.rows, large.stages.length, large.stages.at(-1)]).toEqual(["layers", 31, 60]);
+    expect(lensRows(61, "parts", 60).stages).toHaveLength(61);
+  });
+
+  it("have the chosen stage among them", () => {
+    expect(lensRows(61, "layers", 3).rows).toBe("parts");
+    expect(rowOfStage("layers", 3)).toBe(4);
+    expect(rowOfStage("layers", 0)).toBe(0);
+    expect(rowOfStage("parts", 3)).toBe(3);
+  });
+});
+
+describe("the token that is predicted in the end", () => {
+  const reading = (...ids: readonly number[]) => ({ top: ids.map((id) => ({ id })) });
+
+  it("leads from the stage on after which no other does", () => {
+    const readings = [reading(7, 1), reading(1, 7), reading(2, 3), reading(3, 7), reading(7, 3), reading(7, 2)];
+    expect(leadOf(readings)).toEqual({ first: 4, among: 3 });
+    expect(leadOf([reading(7), reading(7)])).toEqual({ first: 0, among: 0 });
+  });
+
+  it("has a line for each power of ten that its rank can pass", () => {
+    expect(rankLines(49_152)).toEqual([1, 10, 100, 1000, 10_000]);
+    expect(rankLines(65)).toEqual([1, 10]);
+    expect(rankLines(1)).toEqual([1]);
+  });
+});
+
+describe("what a patch brings back", () => {
+  const reading = (probability: number) => ({ probability, top: [], loss: null });
+  const base = { clean: reading(0.8), corrupted: reading(0.2) };
+
+  it("is a part of the way from the corrupted text to the clean one", () => {
+    expect(restoredBy(0.5, base)).toBeCloseTo(0.5, 12);
+    expect(restoredBy(0.1, base)).toBeLessThan(0);
+    expect(restoredBy(0.5, { clean: reading(0.2), corrupted: reading(0.2) })).toBe(0);
+  });
+
+  it("is most at the place whose answer is furthest towards the clean text", () => {
+    const found = new Map([
+      ["0 1", reading(0.3)],
+      ["2 3", reading(0.7)],
+    ]);
+    expect(mostRestored(found, base)).toEqual({ layer: 2, position: 3, probability: 0.7 });
+    expect(mostRestored(found, { clean: base.corrupted, corrupted: base.clean })?.layer).toBe(0);
+  });
+});
+
+it("small shares have no powers of ten", () => {
+  expect([0.00089, 0.0000082, 1e-9].map(percent)).toEqual(["0.089 %", "0.0008 %", "below 0.0001 %"]);
 });
 
 describe("the pages of the lens", () => {

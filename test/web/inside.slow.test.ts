@@ -1,6 +1,11 @@
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { AttentionAnswer, NeighboursAnswer, PatchAnswer } from "#foretoken/serve/studio/inside/protocol.js";
+import type {
+  AttentionAnswer,
+  LensAnswer,
+  NeighboursAnswer,
+  PatchAnswer,
+} from "#foretoken/serve/studio/inside/protocol.js";
 import type { ScoreAnswer } from "#foretoken/serve/studio/protocol.js";
 import { train } from "#foretoken/worker/train.node.js";
 import { percent } from "../../web/parts/format.ts";
@@ -69,9 +74,10 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const masked = await colorOf(page, "--sunk");
     const stripes = new Set<string>();
     const seen = { masked: 0, open: 0 };
+    const step = (Math.min(box.width, box.height) - 60) / 8;
     for (let row = 0; row < 8; row++) {
       for (let column = 0; column < 8; column++) {
-        const [x, y] = [50 + column * 72, 50 + row * 72];
+        const [x, y] = [50 + column * step, 50 + row * step];
         const corners = [await readingAt(page, box.x + x - 4, box.y + y - 4)];
         corners.push(await readingAt(page, box.x + x + 4, box.y + y + 4));
         // A point on the border between two cells says nothing about either.
@@ -160,6 +166,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const cells = await page.locator(".losses tbody tr").first().locator("td").allTextContents();
     expect(cells.slice(0, 2)).toEqual([before.natsPerToken.toFixed(4), after.natsPerToken.toFixed(4)]);
     expect(await head.textContent()).toBe("Layer 2, head 1: off");
+    expect(await head.getAttribute("class")).toContain("head-off");
 
     await page.getByRole("button", { name: "Write both" }).click();
     await page.getByRole("button", { name: "Write both" }).waitFor();
@@ -169,11 +176,12 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     for (const one of written) expect(one.length).toBeGreaterThan(text.length + 40);
 
     await page.getByRole("button", { name: "Measure each alone" }).click();
-    await page.locator(".head-change").nth(3).waitFor();
+    await page.getByRole("button", { name: /^Layer 2, head 2: on; without it/u }).waitFor();
     const change = after.natsPerToken - before.natsPerToken;
-    expect(await page.locator(".head-change").nth(2).textContent()).toBe(
-      `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`,
-    );
+    const changed = `the loss changes by ${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(4)}`;
+    expect(await head.textContent()).toBe(`Layer 2, head 1: off; without it alone ${changed}`);
+    await head.hover();
+    await page.locator(".heat-reading", { hasText: changed }).waitFor();
     const ranking = page.locator(".head-ranking li");
     expect(await ranking.count()).toBe(4);
     const map = await ranking.filter({ hasText: "layer 2, head 1" }).getByRole("link").getAttribute("href");
@@ -189,15 +197,29 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
   it("has a lens, neighbours and patches that are the server's", async () => {
     const page = await openPage(at({ view: "lens", at: "3" }));
     await page.locator(".lens-cell").nth(79).waitFor();
-    expect(await page.locator(".cells thead th").allTextContents()).toEqual([
-      ...["Token", "Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"],
+    const rowNames = () => page.locator(".cells tbody th").allTextContents();
+    expect(await rowNames()).toEqual([
+      ...["Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"],
     ]);
     await page.getByText("The text goes on with", { exact: false }).waitFor();
     await page.locator(".lens-cell").first().focus();
-    await page.keyboard.press("ArrowDown");
-    await page.keyboard.press("End");
+    await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("PageDown");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "After h, at layer 2 MLP" }).waitFor();
+    // The token that is predicted in the end has its rank at each stage.
+    const lens = await server.post<LensAnswer>("inside/lens", { model: last, text, from: 1, to: 2, top: 1 });
+    const final = lens.body.positions[0]?.readings.at(-1)?.top[0];
+    const rise = { model: last, text, from: 1, to: 2, next: final?.id };
+    const ranks = (await server.post<LensAnswer>("inside/lens", rise)).body.positions[0]?.readings;
+    expect(ranks?.at(-1)?.next).toMatchObject({ rank: 1, probability: final?.probability });
+    await page.locator(".rise", { hasText: "Rank 1 here, with" }).waitFor();
+    await page.keyboard.press("PageUp");
+    await page.keyboard.press("Enter");
+    await page.locator(".rise", { hasText: `Rank ${ranks?.[0]?.next?.rank} here` }).waitFor();
+    await page.getByText("Layers", { exact: true }).click();
+    await page.getByRole("rowheader", { name: "Layer 1", exact: true }).waitFor();
+    expect(await rowNames()).toEqual(["Embedding", "Layer 1", "Layer 2"]);
 
     await page.getByText("Neighbours", { exact: true }).click();
     await page.getByRole("button", { name: "c", exact: true }).click();
@@ -219,6 +241,9 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const { body } = await server.post<PatchAnswer>("inside/patch", { model: last, clean: text, corrupted, places });
     const share = percent(body.patched[0]?.probability ?? Number.NaN);
     await page.locator(".three-readings > div").nth(2).getByText(`The answer has ${share}`).waitFor();
+    await page
+      .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % of the way` })
+      .waitFor();
     // The last place carries everything.
     expect(share).toBe(percent(body.clean.probability));
     expect(share).not.toBe(percent(body.corrupted.probability));

@@ -5,29 +5,37 @@ import type { RunSeries } from "../../src/serve/studio/protocol.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { models } from "../server/facts.ts";
-import { getJson, runPath } from "../server/request.ts";
+import { api, getJson, postJson, runPath } from "../server/request.ts";
 import { followRuns, runs } from "../server/run-list.ts";
 import { address } from "../shell/address.ts";
 import { AttentionView } from "./attention/attention-view.tsx";
 import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
-import { HeadsOff } from "./heads-off.tsx";
-import { LensTable } from "./lens-table.tsx";
+import { HeadsOff } from "./heads/heads-off.tsx";
+import { LensTable } from "./lens/lens-table.tsx";
 import { NearestTokens } from "./nearest-tokens.tsx";
-import { Patching } from "./patching.tsx";
+import { Patching } from "./patching/patching.tsx";
 import { modelOf, setText, showTab, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
 import { TextForm } from "./text-form.tsx";
+import { textFor } from "./texts.ts";
 
-const usualText = "The cat sat on the mat because it was tired.";
 const mostOfSample = 48;
 
-/** A text that the model can read: what its run wrote last. */
+/** A text that the model can read: what its run wrote last, or one to try. */
 const firstText = async (model: string): Promise<string> => {
   const run = /^runs\/([^/]+)\//.exec(model)?.[1];
-  if (run === undefined) return usualText;
-  const answer = await getJson<RunSeries>(`${runPath(run)}/series`);
-  const sample = answer.kind === "ok" ? answer.value.samples.at(-1) : undefined;
-  return sample === undefined ? usualText : [...(sample.prompt + sample.text)].slice(0, mostOfSample).join("");
+  const answer = run === undefined ? undefined : await getJson<RunSeries>(`${runPath(run)}/series`);
+  const sample = answer?.kind === "ok" ? answer.value.samples.at(-1) : undefined;
+  if (sample !== undefined) return [...(sample.prompt + sample.text)].slice(0, mostOfSample).join("");
+  return textFor(async (text) => {
+    const read = await postJson<TokensAnswer>(`${api}/inside/text`, { model, text });
+    return read.kind === "failed" ? (read.failure.characters ?? []) : [];
+  });
 };
+
+const readingWords = (model: string): string =>
+  model.startsWith("models/hf:")
+    ? "Reading the model: if it is not on this machine yet, it is downloaded first, which may take minutes…"
+    : "Reading the model…";
 
 const shown = {
   attention: AttentionView,
@@ -49,9 +57,14 @@ export const InsideView = () => {
   const text = textOf("text");
   useEffect(() => {
     if (text !== "" || model === "") return;
-    void firstText(model).then((first) => {
-      if (textOf("text") === "") setText("text", first);
-    });
+    waiting.value++;
+    void firstText(model)
+      .then((first) => {
+        if (textOf("text") === "" && modelOf() === model) setText("text", first);
+      })
+      .finally(() => {
+        waiting.value--;
+      });
   }, [text, model]);
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, failure } = useAnswer<TokensAnswer>("inside/text", body);
@@ -83,7 +96,7 @@ export const InsideView = () => {
         </div>
       )}
       <p class="computing soft" role="status">
-        {waiting.value > 0 && <span>Computing…</span>}
+        {waiting.value > 0 && <span>{all === undefined ? readingWords(model) : "Computing…"}</span>}
       </p>
       {all !== undefined && <Shown model={model} text={text} all={all} />}
     </section>

@@ -5,7 +5,7 @@ import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { visible } from "../playground/surprise.ts";
 import { address, setQuery } from "../shell/address.ts";
-import { Bars } from "./bars.tsx";
+import { Bars } from "./cells/bars.tsx";
 import { useAnswer } from "./state.ts";
 
 const matrices = [

@@ -22,7 +22,7 @@ export const tabOf = (): Tab => tabs.find(({ value }) => value === asked("view")
 /** Settings of one tab alone: in the address of no other one. */
 const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
   attention: ["from", "to", "head"],
-  lens: ["stage"],
+  lens: ["stage", "rows"],
   neighbours: ["token", "of"],
   heads: ["off"],
   patching: ["corrupted", "part", "answer"],

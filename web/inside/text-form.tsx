@@ -7,6 +7,7 @@ import { count } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { visible } from "../playground/surprise.ts";
+import { without } from "./texts.ts";
 
 export interface TextFormProps {
   readonly label: string;
@@ -16,8 +17,12 @@ export interface TextFormProps {
   readonly onText: (text: string) => void;
 }
 
-const without = (text: string, characters: readonly string[]): string =>
-  [...text].filter((one) => !characters.includes(one)).join("");
+/** Lines that a text takes, about, for browsers that do not fit the field to it. */
+const linesOf = (text: string): number =>
+  Math.min(
+    8,
+    text.split("\n").reduce((sum, line) => sum + 1 + Math.floor(line.length / 60), 0),
+  );
 
 export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) => {
   const draft = useSignal(text);
@@ -40,7 +45,7 @@ export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) =
       <label class="field">
         {label}
         <textarea
-          rows={2}
+          rows={linesOf(draft.value)}
           spellcheck={false}
           value={draft.value}
           onInput={({ currentTarget }) => {
@@ -48,23 +53,21 @@ export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) =
           }}
         />
       </label>
-      <div class="row">
-        <button
-          type="submit"
-          class="primary"
-          disabled={draft.value === "" || draft.value === text}
-          title={mainActionTitle}
-          aria-keyshortcuts={mainActionKeys}
-        >
-          Look
-        </button>
-        {all !== undefined && (
-          <span class="soft num about">
-            {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
-            {all.left > 0 && `: the model sees no more at a time, and ${count(all.left)} at the end are left out`}
-          </span>
-        )}
-      </div>
+      <button
+        type="submit"
+        class="primary"
+        disabled={draft.value === "" || draft.value === text}
+        title={mainActionTitle}
+        aria-keyshortcuts={mainActionKeys}
+      >
+        Look
+      </button>
+      {all !== undefined && (
+        <p class="soft num about">
+          {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
+          {all.left > 0 && `: the model sees no more at a time, and ${count(all.left)} at the end are left out`}
+        </p>
+      )}
       {failure !== undefined && (
         <Notice tone="bad">
           {characters === undefined ? (

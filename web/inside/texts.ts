@@ -14,6 +14,26 @@ export const textIn = (query: URLSearchParams, key: TextKey, kept: (key: TextKey
   return kept(key) ?? "";
 };
 
+/** A text without some characters. */
+export const without = (text: string, characters: readonly string[]): string =>
+  [...text].filter((one) => !characters.includes(one)).join("");
+
+const textsToTry = ["The capital of France is", "The cat sat on the mat because it was tired.", "0123456789"] as const;
+
+/**
+ * A text for a model that has none of its own: the first that it can read whole, else what it can read of one.
+ * @param unknownIn tells the characters of a text that the model never saw.
+ */
+export const textFor = async (unknownIn: (text: string) => Promise<readonly string[]>): Promise<string> => {
+  let longest = "";
+  for (const text of textsToTry) {
+    const known = without(text, await unknownIn(text));
+    if (known === text) return text;
+    if (known.length > longest.length) longest = known;
+  }
+  return longest === "" ? textsToTry[0] : longest;
+};
+
 /** The address that looks into a model on a text; without the text where that is too long for one. */
 export const insideAddress = (model: string, text: string): string =>
   `/inside?${new URLSearchParams({ model, ...(fitsAddress(text) ? { text } : {}) })}`;

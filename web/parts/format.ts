@@ -40,7 +40,8 @@ export const percent = (probability: number): string => {
   if (value >= 99.95) return "100 %";
   if (value >= 10) return `${value.toFixed(1)} %`;
   if (value >= 0.1) return `${value.toFixed(2)} %`;
-  return value === 0 ? "0 %" : `${value.toExponential(1).replace("e-", "e−")} %`;
+  if (value === 0) return "0 %";
+  return value < 0.0001 ? "below 0.0001 %" : `${Number(value.toFixed(value < 0.001 ? 4 : 3))} %`;
 };
 
 export const bytes = (value: number): string => {

@@ -1,11 +1,13 @@
 /** The text in a line, with an arc from one token to each that it attends to. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
 import { clipped, isOne, tokenAt } from "../names.ts";
 
 const character = 8.5;
+/** Between tokens; where there is room, more. */
 const gap = 10;
+const widest = 56;
 const tall = 110;
 /** Arcs for less are not drawn: they could not be told apart. */
 const least = 0.02;
@@ -18,16 +20,28 @@ export interface ArcsProps {
 
 export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   const box = useRef<HTMLDivElement>(null);
+  const [room, setRoom] = useState(0);
+  useEffect(() => {
+    // Of what is around it: the box itself is as wide as the text.
+    const around = box.current?.parentElement ?? null;
+    if (around === null) return;
+    const observer = new ResizeObserver(() => setRoom(around.clientWidth));
+    observer.observe(around);
+    return () => observer.disconnect();
+  }, []);
   const { tokens, columns, rows, maps } = answer;
   const own = columns.findIndex(({ from }) => from === rows[row]?.from);
   const names = columns.map((span) =>
     isOne(span) ? clipped(tokenAt(tokens, span.from), 14) : `${span.from + 1}–${span.to}`,
   );
-  let reached = gap;
-  const places = names.map((name) => {
-    const wide = Math.max(1, [...name].length) * character;
+  const widths = names.map((name) => Math.max(1, [...name].length) * character);
+  const taken = widths.reduce((sum, wide) => sum + wide, 0);
+  // Two pixels are the border's.
+  const between = Math.max(gap, Math.min(widest, (room - 2 - taken) / (names.length + 1)));
+  let reached = between;
+  const places = widths.map((wide) => {
     const middle = reached + wide / 2;
-    reached += wide + gap;
+    reached += wide + between;
     return { middle, wide };
   });
   const values = maps[0]?.values[row] ?? [];

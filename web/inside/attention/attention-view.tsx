@@ -5,7 +5,7 @@ import type { AttentionAnswer, Span, TokensAnswer } from "../../../src/serve/stu
 import { count, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { address, setQuery } from "../../shell/address.ts";
-import { Bars } from "../bars.tsx";
+import { Bars } from "../cells/bars.tsx";
 import { isOne, spanName } from "../names.ts";
 import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
@@ -142,40 +142,46 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
         token's attention among the tokens before it; a row adds up to 100 %.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
-      <section class="overview-box" aria-label="All heads" aria-busy={overview.isWaiting}>
-        <h2>All heads</h2>
-        {shownTo < time && (
-          <p class="soft about">
-            Small maps are of the first {count(shownTo)} of {count(time)} tokens
-            {shape.isCausal ? ": what comes later changes nothing there." : "."}
-          </p>
-        )}
-        {overview.value !== undefined && (
-          <Overview
-            answer={overview.value}
-            layer={layer}
-            head={head}
-            onChoose={(l, h) => setIndex({ layer: l, head: h })}
-          />
-        )}
-      </section>
-      {answer !== undefined && (
-        <>
-          <div class="map-head">
-            <Legend isCausal={shape.isCausal} />
-            {time > 16 && <Range from={from} to={shownEnd} time={time} />}
-          </div>
-          {isGrouped && (
+      <div class="attention-top">
+        <section class="overview-box" aria-label="All heads" aria-busy={overview.isWaiting}>
+          <h2>All heads</h2>
+          {shownTo < time && (
             <p class="soft about">
-              {count(to - from)} tokens are more than a screen shows: a cell stands for {count(sizeOf(answer.rows[0]))}{" "}
-              by {count(sizeOf(answer.rows[0]))} of them, the mean of its rows and the sum of its columns. Choose at
-              most {mostCells} tokens to see each. One map goes over at most 2,048.
+              Small maps are of the first {count(shownTo)} of {count(time)} tokens
+              {shape.isCausal ? ": what comes later changes nothing there." : "."}
             </p>
           )}
-          <div class="map-and-list">
-            <AttentionMap answer={answer} cell={cell} isWaiting={one.isWaiting} />
-            <Most answer={answer} row={row} />
-          </div>
+          {overview.value !== undefined && (
+            <Overview
+              answer={overview.value}
+              layer={layer}
+              head={head}
+              onChoose={(l, h) => setIndex({ layer: l, head: h })}
+            />
+          )}
+        </section>
+        {answer !== undefined && (
+          <section aria-label="One head">
+            <div class="map-head">
+              <Legend isCausal={shape.isCausal} />
+              {time > 16 && <Range from={from} to={shownEnd} time={time} />}
+            </div>
+            {isGrouped && (
+              <p class="soft about">
+                {count(to - from)} tokens are more than a screen shows: a cell stands for{" "}
+                {count(sizeOf(answer.rows[0]))} by {count(sizeOf(answer.rows[0]))} of them, the mean of its rows and the
+                sum of its columns. Choose at most {mostCells} tokens to see each. One map goes over at most 2,048.
+              </p>
+            )}
+            <div class="map-and-list">
+              <AttentionMap answer={answer} cell={cell} isWaiting={one.isWaiting} />
+              <Most answer={answer} row={row} />
+            </div>
+          </section>
+        )}
+      </div>
+      {answer !== undefined && (
+        <>
           <h2>Arcs over the text</h2>
           <p class="soft about">
             From the chosen token to those that it attends to: the wider an arc, the more; less than 2 % has none.

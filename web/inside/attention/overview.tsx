@@ -2,11 +2,13 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { theme } from "../../shell/theme.ts";
-import { reveal } from "../reveal.ts";
-import { ScrollFrame } from "../scroll-frame.tsx";
+import { reveal } from "../cells/reveal.ts";
+import { ScrollFrame } from "../cells/scroll-frame.tsx";
 import { mapColors, paintMap, sized } from "./paint.ts";
 
-const side = 56;
+const side = 48;
+/** Small maps that stand side by side beside the large one; more go to further rows of equal length. */
+const mostInRow = 9;
 
 type OneMap = AttentionAnswer["maps"][number];
 
@@ -33,10 +35,12 @@ export const Overview = ({ answer, layer, head, onChoose }: OverviewProps) => {
   const box = useRef<HTMLFieldSetElement>(null);
   useEffect(() => reveal(box.current, ".tile.chosen"), [answer, layer, head]);
   const { nLayer } = answer.shape;
+  const { nHead } = answer.shape;
+  const inRow = Math.ceil(nHead / Math.ceil(nHead / mostInRow));
   const layers = Array.from({ length: nLayer }, (_, n) => answer.maps.filter((map) => map.layer === n));
   return (
     <ScrollFrame box={box}>
-      <fieldset ref={box} class="overview">
+      <fieldset ref={box} class="overview" style={{ "--in-row": String(inRow) }}>
         <legend class="hidden-text">Head</legend>
         {layers.map((maps, n) => (
           <div key={n} class="overview-row">

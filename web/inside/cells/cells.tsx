@@ -1,7 +1,7 @@
 /** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
-import type { VNode } from "preact";
+import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { surpriseLevels } from "../playground/surprise.ts";
+import { surpriseLevels } from "../../playground/surprise.ts";
 import { reveal } from "./reveal.ts";
 import { ScrollFrame } from "./scroll-frame.tsx";
 
@@ -11,6 +11,8 @@ export interface CellLook {
   readonly before?: string;
   readonly after?: string;
   readonly className?: string;
+  /** How much of the shade it has, from 0 to 1. Default: what its class says. */
+  readonly strength?: number;
 }
 
 export interface CellsProps {
@@ -18,12 +20,16 @@ export interface CellsProps {
   /** Above the names of rows. */
   readonly corner: string;
   readonly rows: readonly string[];
-  readonly columns: readonly string[];
+  readonly columns: readonly ComponentChildren[];
+  /** A class of the table. */
+  readonly kind?: string;
   readonly look: (row: number, column: number) => CellLook;
   readonly chosen?: { readonly row: number; readonly column: number };
   /** A column to begin at, while no cell is chosen. */
   readonly firstColumn?: number;
   readonly onChoose: (row: number, column: number) => void;
+  /** Is told of a cell that the pointer or the focus comes to. */
+  readonly onPoint?: (row: number, column: number) => void;
 }
 
 const moves: Readonly<Record<string, readonly [number, number]>> = {
@@ -37,7 +43,10 @@ const moves: Readonly<Record<string, readonly [number, number]>> = {
   PageDown: [1e6, 0],
 };
 
-export const Cells = ({ label, corner, rows, columns, look, chosen, firstColumn, onChoose }: CellsProps) => {
+const percents = (strength: number): string => `${(100 * Math.max(0, Math.min(1, strength))).toFixed(1)}%`;
+
+export const Cells = (props: CellsProps) => {
+  const { label, corner, rows, columns, kind = "", look, chosen, firstColumn, onChoose, onPoint } = props;
   const box = useRef<HTMLDivElement>(null);
   const table = useRef<HTMLTableElement>(null);
   const [focused, setFocused] = useState({ row: 0, column: 0 });
@@ -58,7 +67,7 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, firstColumn,
   return (
     <ScrollFrame box={box}>
       <div ref={box} class="cells-box">
-        <table ref={table} class="cells" aria-label={label} onKeyDown={onKeyDown}>
+        <table ref={table} class={`cells ${kind}`} aria-label={label} onKeyDown={onKeyDown}>
           <thead>
             <tr>
               <th scope="col">{corner}</th>
@@ -74,7 +83,7 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, firstColumn,
               <tr key={row}>
                 <th scope="row">{name}</th>
                 {columns.map((_, column) => {
-                  const { text, before = "", after = "", className = "" } = look(row, column);
+                  const { text, before = "", after = "", className = "", strength } = look(row, column);
                   const isChosen = chosen?.row === row && chosen.column === column;
                   return (
                     <td key={column}>
@@ -84,7 +93,12 @@ export const Cells = ({ label, corner, rows, columns, look, chosen, firstColumn,
                         data-cell={`${row} ${column}`}
                         tabIndex={row === stop.row && column === stop.column ? 0 : -1}
                         aria-current={isChosen}
-                        onFocus={() => setFocused({ row, column })}
+                        {...(strength === undefined ? {} : { style: { "--strength": percents(strength) } })}
+                        onFocus={() => {
+                          setFocused({ row, column });
+                          onPoint?.(row, column);
+                        }}
+                        onPointerEnter={() => onPoint?.(row, column)}
                         onClick={() => onChoose(row, column)}
                       >
                         {before !== "" && <span class="hidden-text">{before} </span>}
@@ -109,14 +123,23 @@ export const shareClass = (probability: number): string => {
   return `share-${level === -1 ? 0 : 5 - level}`;
 };
 
-/** What the shades of `shareClass` mean. */
+/** What the shades of `shareClass` mean: a scale, with the shares at which one ends and the next begins. */
 export const ShadeKey = ({ label }: { readonly label: string }) => (
-  <ul class="shade-key" aria-label={label}>
-    <li aria-hidden="true">{label}:</li>
-    {surpriseLevels.map(({ level, label: range }) => (
-      <li key={level}>
-        <span class={`shade-sample share-${5 - level}`} aria-hidden="true" /> {range}
-      </li>
-    ))}
-  </ul>
+  <p class="shade-key">
+    <span>{label}</span>
+    <span class="hidden-text">
+      {`, from light to dark: ${surpriseLevels
+        .map(({ label: range }) => range)
+        .reverse()
+        .join(", ")}`}
+    </span>
+    <span class="shade-scale num" aria-hidden="true">
+      {[0, 1, 2, 3, 4, 5].map((share) => (
+        <span key={share}>
+          <span class={`shade-sample share-${share}`} />
+          {[" 1 ", " 5 ", " 20 ", " 50 ", " 90 % "][share]}
+        </span>
+      ))}
+    </span>
+  </p>
 );

@@ -1,18 +1,18 @@
 /** Heads that are switched off: what it does to the loss of the text, and to texts that are written. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { HeadPlace } from "../../src/inside/heads.ts";
-import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
-import type { ScoreAnswer } from "../../src/serve/studio/protocol.ts";
-import { count, loss } from "../parts/format.ts";
-import { Notice } from "../parts/notice.tsx";
-import { api, postJson } from "../server/request.ts";
-import { address, setQuery } from "../shell/address.ts";
-import { Cells, shareClass } from "./cells.tsx";
+import type { HeadPlace } from "../../../src/inside/heads.ts";
+import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import type { ScoreAnswer } from "../../../src/serve/studio/protocol.ts";
+import { count, loss } from "../../parts/format.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { api, postJson } from "../../server/request.ts";
+import { address, setQuery } from "../../shell/address.ts";
+import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
+import { useAnswer } from "../state.ts";
+import type { Viewed } from "../viewed.ts";
 import { ranked } from "./ranked.ts";
-import { useAnswer } from "./state.ts";
 import { TwoTexts } from "./two-texts.tsx";
-import type { Viewed } from "./viewed.ts";
 
 const same = (a: HeadPlace, b: HeadPlace): boolean => a.layer === b.layer && a.head === b.head;
 
@@ -119,9 +119,9 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
         ))}
       </ol>
       <p class="soft about">
-        Numbers are the change of the loss, in nats per token, without that head alone; the darker a head, the more the
-        loss rises, measured against the largest. A link shows the head's attention. This is the mean of{" "}
-        {count(tokens - 1)} predictions: on another text small differences may turn round.
+        Numbers are the change of the loss, in nats per token, without that head alone. A link shows the head's
+        attention. This is the mean of {count(tokens - 1)} predictions: on another text small differences may turn
+        round.
       </p>
     </>
   );
@@ -138,9 +138,18 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const failure = before.failure ?? after.failure;
   const whole = before.value?.natsPerToken;
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
-  const largest = Math.max(0, ...changes.values());
+  const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
   const toggle = (place: HeadPlace) =>
     setHeads(off.some((one) => same(one, place)) ? off.filter((one) => !same(one, place)) : [...off, place]);
+  const cellAt = (layer: number, head: number): HeatCell => {
+    const isOff = off.some((one) => same(one, { layer, head }));
+    const change = changes.get(`${layer} ${head}`);
+    return {
+      value: change === undefined || largest === 0 ? 0 : change / largest,
+      words: `${isOff ? "off" : "on"}${change === undefined ? "" : `; without it alone the loss changes by ${signed(change)}`}`,
+      className: isOff ? "head-off" : "",
+    };
+  };
   return (
     <>
       <p class="about-view">
@@ -164,45 +173,52 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
           {each.isUnderWay ? "Stop" : "Measure each alone"}
         </button>
       </div>
-      <Cells
-        label="Heads: Enter switches one off or on"
-        corner="Layer"
-        rows={Array.from({ length: shape.nLayer }, (_, n) => String(n + 1))}
-        columns={Array.from({ length: shape.nHead }, (_, n) => `Head ${n + 1}`)}
-        look={(layer, head) => {
-          const isOff = off.some((one) => same(one, { layer, head }));
-          const change = changes.get(`${layer} ${head}`);
-          const shade = change === undefined || largest === 0 ? "" : shareClass(change / largest);
-          return {
-            className: `head-cell ${isOff ? "head-off" : shade}`,
-            before: `Layer ${layer + 1}, head ${head + 1}:`,
-            text: (
-              <>
-                {isOff ? "off" : "on"}
-                {change !== undefined && <span class="head-change num">{signed(change)}</span>}
-              </>
-            ),
-          };
-        }}
-        onChoose={(layer, head) => toggle({ layer, head })}
-      />
-      {off.length > 0 && (
-        <p class="soft about">
-          Attention of what is off:{" "}
-          {off.map((place, n) => (
-            <span key={`${place.layer} ${place.head}`}>
-              {n > 0 && "; "}
-              <HeadLink {...place} />
-            </span>
-          ))}
-        </p>
-      )}
-      {changes.size > 0 && <Ranking changes={changes} tokens={tokens.length} />}
-      {!canScore && <p class="soft">A loss needs a text of two tokens or more.</p>}
-      <div aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
-        {before.value !== undefined && (
-          <Losses before={before.value} after={body === undefined ? undefined : after.value} />
-        )}
+      <div class="map-and-list">
+        <div>
+          {changes.size > 0 && (
+            <HeatKey
+              label="Change of the loss without a head alone"
+              from="no change"
+              to={`the loss rises by ${largest.toFixed(4)}`}
+              against="it falls"
+            />
+          )}
+          <Heat
+            label="Heads: Enter switches one off or on"
+            corner="Layer"
+            rows={Array.from({ length: shape.nLayer }, (_, n) => String(n + 1))}
+            columns={Array.from({ length: shape.nHead }, (_, n) => (
+              <span key={n} class="num">
+                <span class="hidden-text">Head </span>
+                {n + 1}
+              </span>
+            ))}
+            nameOf={(layer, head) => `Layer ${layer + 1}, head ${head + 1}`}
+            cell={cellAt}
+            hint={`Columns are heads 1 to ${shape.nHead}. Choose a cell to switch its head off.`}
+            onChoose={(layer, head) => toggle({ layer, head })}
+          />
+        </div>
+        <div>
+          <div aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
+            {before.value !== undefined && (
+              <Losses before={before.value} after={body === undefined ? undefined : after.value} />
+            )}
+          </div>
+          {!canScore && <p class="soft">A loss needs a text of two tokens or more.</p>}
+          {off.length > 0 && (
+            <p class="soft about">
+              Attention of what is off:{" "}
+              {off.map((place, n) => (
+                <span key={`${place.layer} ${place.head}`}>
+                  {n > 0 && "; "}
+                  <HeadLink {...place} />
+                </span>
+              ))}
+            </p>
+          )}
+          {changes.size > 0 && <Ranking changes={changes} tokens={tokens.length} />}
+        </div>
       </div>
       <TwoTexts model={model} prompt={text} headsOff={off} />
     </>

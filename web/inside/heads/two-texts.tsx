@@ -1,12 +1,12 @@
 /** The same text written twice, with all heads and without some. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { HeadPlace } from "../../src/inside/heads.ts";
-import type { WritingEvent } from "../../src/serve/studio/protocol.ts";
-import { Notice } from "../parts/notice.tsx";
-import { readEvents } from "../server/event-stream.ts";
-import { api, failureOf, jsonBody } from "../server/request.ts";
-import { authorization } from "../shell/token.ts";
+import type { HeadPlace } from "../../../src/inside/heads.ts";
+import type { WritingEvent } from "../../../src/serve/studio/protocol.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { readEvents } from "../../server/event-stream.ts";
+import { api, failureOf, jsonBody } from "../../server/request.ts";
+import { authorization } from "../../shell/token.ts";
 
 const settings = { maxNewTokens: 80, temperature: 0.8, topK: 40 } as const;
 

@@ -1,0 +1,87 @@
+/** A table of cells as a heat map: the shade says how much; numbers are read at the cell that is pointed at. */
+import { useState } from "preact/hooks";
+import { type CellLook, Cells, type CellsProps } from "./cells.tsx";
+
+export interface HeatCell {
+  /** From 0 to 1; below 0: the other way, in another colour. Undefined: nothing is known of it. */
+  readonly value: number | undefined;
+  /** The same in words, for the line below the map and for who does not see it. */
+  readonly words: string;
+  /** A class of the cell. */
+  readonly className?: string;
+}
+
+/** How a value is drawn. */
+export const heatLook = ({ value, className = "" }: Pick<HeatCell, "value" | "className">) => {
+  if (value === undefined) return { className: `heat-none ${className}`, strength: 0 };
+  return {
+    className: `${value < 0 ? "heat-against" : "heat-for"} ${className}`,
+    strength: Math.min(1, Math.abs(value)),
+  };
+};
+
+export interface HeatProps extends Omit<CellsProps, "look" | "kind" | "onPoint"> {
+  /** As `Layer 2, token 4`. */
+  readonly nameOf: (row: number, column: number) => string;
+  readonly cell: (row: number, column: number) => HeatCell;
+  /** Below the map, as long as no cell is pointed at. */
+  readonly hint: string;
+}
+
+export const Heat = ({ nameOf, cell, hint, ...cells }: HeatProps) => {
+  const [pointed, setPointed] = useState<{ readonly row: number; readonly column: number } | undefined>(undefined);
+  const at = pointed ?? cells.chosen;
+  const isThere = at !== undefined && at.row < cells.rows.length && at.column < cells.columns.length;
+  const look = (row: number, column: number): CellLook => {
+    const one = cell(row, column);
+    return {
+      ...heatLook(one),
+      before: `${nameOf(row, column)}:`,
+      text: <span class="hidden-text">{one.words}</span>,
+    };
+  };
+  return (
+    <div class="heat">
+      <Cells {...cells} kind="heat-cells" look={look} onPoint={(row, column) => setPointed({ row, column })} />
+      <p class="heat-reading num">
+        {isThere ? (
+          <>
+            <b>{nameOf(at.row, at.column)}</b>: {cell(at.row, at.column).words}
+          </>
+        ) : (
+          <span class="soft">{hint}</span>
+        )}
+      </p>
+    </div>
+  );
+};
+
+export interface HeatKeyProps {
+  readonly label: string;
+  /** What no shade and the full shade mean. */
+  readonly from: string;
+  readonly to: string;
+  /** What the other colour means; undefined: no cell has it. */
+  readonly against?: string | undefined;
+  /** What a hatched cell means; undefined: none is hatched. */
+  readonly none?: string | undefined;
+}
+
+/** What the shades of a heat map mean. */
+export const HeatKey = ({ label, from, to, against, none }: HeatKeyProps) => (
+  <ul class="shade-key" aria-label={label}>
+    <li>
+      {from} <span class="heat-ramp" aria-hidden="true" /> {to}
+    </li>
+    {against !== undefined && (
+      <li>
+        <span class="heat-sample against" aria-hidden="true" /> {against}
+      </li>
+    )}
+    {none !== undefined && (
+      <li>
+        <span class="heat-sample none" aria-hidden="true" /> {none}
+      </li>
+    )}
+  </ul>
+);

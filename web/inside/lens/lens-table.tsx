@@ -1,0 +1,180 @@
+/** The logit lens: what the model would predict if it ended earlier. */
+import type { LensPosition, LensReading } from "../../../src/inside/lens.ts";
+import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { count, percent } from "../../parts/format.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { Segmented } from "../../parts/segmented.tsx";
+import { visible } from "../../playground/surprise.ts";
+import { address, setQuery } from "../../shell/address.ts";
+import { Bars } from "../cells/bars.tsx";
+import { type CellLook, Cells, ShadeKey, shareClass } from "../cells/cells.tsx";
+import { clipped } from "../names.ts";
+import { indexOf, setIndex, useAnswer } from "../state.ts";
+import type { Viewed } from "../viewed.ts";
+import { lensPage } from "./lens-page.ts";
+import { Rise } from "./lens-rise.tsx";
+import { type LensRows, leadOf, lensRows, rowOfStage } from "./lens-rows.ts";
+
+const rowChoices = [
+  { value: "layers", label: "Layers" },
+  { value: "parts", label: "Attention and MLP" },
+] as const satisfies readonly { readonly value: LensRows; readonly label: string }[];
+
+const stageName = ({ stage }: LensReading, rows: LensRows): string => {
+  if (stage.kind === "embedding") return "Embedding";
+  const layer = `Layer ${stage.layer + 1}`;
+  if (rows === "layers") return layer;
+  return `${layer} ${stage.kind === "attention" ? "attention" : "MLP"}`;
+};
+
+const lookOf = (position: LensPosition | undefined, stage: number): CellLook => {
+  const reading = position?.readings[stage];
+  const [top] = reading?.top ?? [];
+  if (position === undefined || reading === undefined || top === undefined) return { text: "" };
+  const { next } = reading;
+  const isFinal = top.id === position.readings.at(-1)?.top[0]?.id;
+  return {
+    className: `lens-cell ${shareClass(top.probability)}${isFinal ? " final" : ""}`,
+    after: `${percent(top.probability)}${next === null ? "" : `; next comes ${visible(next.text)}, of rank ${next.rank}`}`,
+    text: (
+      <>
+        <span class="mono">{clipped(visible(top.text))}</span>
+        {next?.rank === 1 && <span class="lens-right"> ✓</span>}
+      </>
+    ),
+  };
+};
+
+interface DetailProps {
+  readonly viewed: Viewed;
+  readonly position: LensPosition;
+  readonly stage: number;
+  readonly rows: LensRows;
+}
+
+/** Since when the model's prediction has been what it is in the end. */
+const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
+  const last = position.readings.at(-1);
+  const final = last?.top[0];
+  if (final === undefined) return null;
+  const { first, among } = leadOf(position.readings);
+  const nameOf = (stage: number): string => {
+    const reading = position.readings[stage];
+    return reading === undefined ? "" : stageName(reading, rows).replace(/^[EL]/u, (letter) => letter.toLowerCase());
+  };
+  return (
+    <p>
+      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. It comes
+      first from {nameOf(first)} on
+      {among < first && `, and is among the first ${last?.top.length} from ${nameOf(among)} on`}.
+    </p>
+  );
+};
+
+const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
+  const reading = position.readings[stage];
+  if (reading === undefined) return null;
+  const { top, next } = reading;
+  return (
+    <div class="lens-detail" role="status">
+      <Bars
+        title={
+          <>
+            After <span class="mono">{visible(position.token.text)}</span>, at{" "}
+            {stageName(reading, rows).replace(/^[EL]/u, (letter) => letter.toLowerCase())}
+          </>
+        }
+        bars={top.map(({ id, text, probability }) => ({
+          key: id,
+          name: visible(text),
+          share: probability,
+          text: percent(probability),
+          isMarked: id === next?.id,
+        }))}
+      />
+      <div class="num about">
+        <Lead position={position} rows={rows} />
+        {next !== null && (
+          <p>
+            The text goes on with <span class="mono">{visible(next.text)}</span>: {percent(next.probability)}, rank{" "}
+            {count(next.rank)}.
+          </p>
+        )}
+      </div>
+      <Rise viewed={viewed} position={position} stage={stage} />
+    </div>
+  );
+};
+
+export const LensTable = (viewed: Viewed) => {
+  const { model, text, all } = viewed;
+  const time = all.tokens.length;
+  // What comes after the whole text is asked first, so pages are counted from its end.
+  const at = indexOf("at", time, time - 1);
+  const { from, to } = lensPage(at, time);
+  const { value, failure, isWaiting } = useAnswer<LensAnswer>("inside/lens", { model, text, from, to, top: 8 });
+  const positions = value?.positions ?? [];
+  const readings = positions[0]?.readings ?? [];
+  const column = Math.min(at - from, positions.length - 1);
+  const stage = indexOf("stage", readings.length, readings.length - 1);
+  const asked = address.value.query.get("rows");
+  const { rows, stages } = lensRows(readings.length, asked, stage);
+  const shown = positions[column];
+  return (
+    <>
+      <p class="about-view">
+        A model adds to its prediction layer by layer. A cell shows which token it would predict after the text up to
+        there, if it ended at that layer. ✓: the token that really follows.
+      </p>
+      {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
+      <div class="toolbar lens-head">
+        <Segmented
+          label="Rows"
+          showLabel={false}
+          value={rows}
+          options={rowChoices}
+          onChange={(next) => setQuery({ rows: next, stage: String(rowOfStage(next, stage) + 1) })}
+        />
+        <ShadeKey label="Probability" />
+        <p class="shade-key">
+          <span class="shade-sample final" aria-hidden="true" /> final prediction
+        </p>
+      </div>
+      {to - from < time && (
+        <div class="row">
+          <button type="button" disabled={from === 0} onClick={() => setIndex({ at: from - 1 })}>
+            ← Earlier
+          </button>
+          <span class="num">
+            Tokens {count(from + 1)} to {count(to)} of {count(time)}
+          </span>
+          <button type="button" disabled={to === time} onClick={() => setIndex({ at: to })}>
+            Later →
+          </button>
+        </div>
+      )}
+      <div class="map-and-list" aria-busy={isWaiting}>
+        {value !== undefined && (
+          <Cells
+            label="Predictions after each token, from the embedding to the last layer"
+            kind="lens-cells"
+            corner="Text"
+            rows={stages.map((n) => {
+              const reading = readings[n];
+              return reading === undefined ? "" : stageName(reading, rows);
+            })}
+            columns={positions.map(({ position, token }) => (
+              <>
+                <span class="soft num">{position + 1}</span> <span class="mono">{clipped(visible(token.text))}</span>
+              </>
+            ))}
+            look={(r, c) => lookOf(positions[c], stages[r] ?? 0)}
+            chosen={{ row: stages.indexOf(stage), column }}
+            onChoose={(r, c) => setIndex({ at: from + c, stage: stages[r] ?? 0 })}
+          />
+        )}
+        {shown !== undefined && <Detail viewed={viewed} position={shown} stage={stage} rows={rows} />}
+      </div>
+    </>
+  );
+};

@@ -1,0 +1,219 @@
+/** Activations of one text put into another: which of them carry the answer. */
+import { useEffect } from "preact/hooks";
+import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
+import { count, loss, percent } from "../../parts/format.ts";
+import { Notice } from "../../parts/notice.tsx";
+import { Segmented } from "../../parts/segmented.tsx";
+import { visible } from "../../playground/surprise.ts";
+import { address, setQuery } from "../../shell/address.ts";
+import { Bars } from "../cells/bars.tsx";
+import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
+import { clipped } from "../names.ts";
+import { indexOf, setIndex, setText, textOf, useAnswer } from "../state.ts";
+import { TextForm } from "../text-form.tsx";
+import type { Viewed } from "../viewed.ts";
+import { type PatchTableProps, usePatches } from "./patches.ts";
+import { mostRestored, restoredBy } from "./restored.ts";
+
+const parts = [
+  { value: "residual", label: "Whole stream" },
+  { value: "attention", label: "Attention" },
+  { value: "mlp", label: "MLP" },
+] as const;
+
+const partOf = (query: URLSearchParams): PatchPart =>
+  parts.find(({ value }) => value === query.get("part"))?.value ?? "residual";
+
+const Reading = ({
+  title,
+  reading,
+  answer,
+}: {
+  readonly title: string;
+  readonly reading: PatchReading | undefined;
+  readonly answer: number;
+}) => (
+  <div>
+    <Bars
+      title={title}
+      bars={(reading?.top ?? []).map(({ id, text, probability }) => ({
+        key: id,
+        name: visible(text),
+        share: probability,
+        text: percent(probability),
+        isMarked: id === answer,
+      }))}
+    />
+    <p class="soft num about">
+      {reading === undefined
+        ? "Choose a cell of the map."
+        : `The answer has ${percent(reading.probability)}${reading.loss === null ? "" : `; loss of the text ${loss(reading.loss)} nats per token`}`}
+    </p>
+  </div>
+);
+
+/** A token's name above its column; where the texts differ, both. */
+const Names = ({ n, base }: { readonly n: number; readonly base: PatchAnswer }) => {
+  const [own, other] = [base.tokens.clean[n], base.tokens.corrupted[n]];
+  const name = (text = ""): string => clipped(visible(text), 10);
+  return (
+    <>
+      <span class="soft num">{n + 1}</span> <span class="mono">{name(own?.text)}</span>
+      {own?.id !== other?.id && <span class="mono heat-other">{name(other?.text)}</span>}
+    </>
+  );
+};
+
+const PatchMap = ({ request, base }: PatchTableProps) => {
+  const part = partOf(address.value.query);
+  const { nLayer } = base.shape;
+  const { clean, corrupted } = base.tokens;
+  const { found, failure, isUnderWay, ask, stop } = usePatches({ request, base }, part);
+  const chosen = { row: indexOf("layer", nLayer), column: indexOf("at", clean.length) };
+  const isChosen = address.value.query.has("at");
+  const key = `${chosen.row} ${chosen.column}`;
+  useEffect(() => {
+    if (isChosen && !found.has(key)) void ask([{ layer: chosen.row, position: chosen.column }]);
+  }, [key, part, JSON.stringify(request), base.answer.id]);
+  const everywhere = Array.from({ length: nLayer * clean.length }, (_, n) => ({
+    layer: Math.floor(n / clean.length),
+    position: n % clean.length,
+  }));
+  const left = everywhere.filter(({ layer, position }) => !found.has(`${layer} ${position}`));
+  const isSame = clean.every(({ id }, n) => id === corrupted[n]?.id);
+  const changed = clean.findIndex(({ id }, n) => id !== corrupted[n]?.id);
+  const best = mostRestored(found, base);
+  const cellAt = (layer: number, position: number): HeatCell => {
+    const share = found.get(`${layer} ${position}`)?.probability;
+    if (share === undefined) return { value: undefined, words: "not tried yet" };
+    const value = restoredBy(share, base);
+    const isBest = best?.layer === layer && best.position === position;
+    return {
+      // Less is rounding, and no step back.
+      value: value < 0 && value > -0.005 ? 0 : value,
+      words: `the answer has ${percent(share)}, ${Math.round(100 * value)} % of the way back`,
+      className: isBest ? "heat-best" : "",
+    };
+  };
+  return (
+    <>
+      <div class="toolbar">
+        <Segmented
+          label="Put back"
+          value={part}
+          options={parts}
+          onChange={(next) => setQuery({ part: next === "residual" ? null : next })}
+        />
+        <button
+          type="button"
+          class={left.length > 0 && !isUnderWay && !isSame ? "primary" : ""}
+          disabled={(isSame || left.length === 0) && !isUnderWay}
+          onClick={() => (isUnderWay ? stop() : void ask(left))}
+        >
+          {isUnderWay ? "Stop" : "Try every cell"}
+        </button>
+        {isUnderWay && (
+          <span class="soft num about">
+            {count(found.size)} of {count(everywhere.length)}
+          </span>
+        )}
+      </div>
+      {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
+      <div class="map-and-list">
+        <div aria-busy={isUnderWay}>
+          <HeatKey
+            label="Probability of the answer with one activation put back"
+            from={`as corrupted, ${percent(base.corrupted.probability)}`}
+            to={`as clean, ${percent(base.clean.probability)}`}
+            against="further off"
+            none={left.length > 0 ? "not tried" : undefined}
+          />
+          <Heat
+            label="Places to patch: Enter tries one"
+            corner="Layer"
+            rows={Array.from({ length: nLayer }, (_, n) => String(n + 1))}
+            columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
+            nameOf={(layer, position) => `Layer ${layer + 1}, token ${position + 1}`}
+            cell={cellAt}
+            hint="Point at a cell to read it; choose one to try it alone."
+            {...(isChosen ? { chosen } : {})}
+            {...(changed > 0 ? { firstColumn: changed } : {})}
+            onChoose={(layer, at) => setIndex({ layer, at })}
+          />
+          {best !== undefined && (
+            <p class="row">
+              <span class="num">
+                Of {count(found.size)} tried, the answer returns most at layer {best.layer + 1}, token{" "}
+                {best.position + 1}: {percent(best.probability)}.
+              </span>
+              <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
+                Show it
+              </button>
+            </p>
+          )}
+        </div>
+        <div class="three-readings" aria-live="polite">
+          <Reading title="Clean" reading={base.clean} answer={base.answer.id} />
+          <Reading title="Corrupted" reading={base.corrupted} answer={base.answer.id} />
+          <Reading
+            title={isChosen ? `Patched at layer ${chosen.row + 1}, token ${chosen.column + 1}` : "Patched"}
+            reading={isChosen ? found.get(key) : undefined}
+            answer={base.answer.id}
+          />
+        </div>
+      </div>
+    </>
+  );
+};
+
+export const Patching = ({ model, text, all }: Viewed) => {
+  const corrupted = textOf("corrupted") || text;
+  const asked = address.value.query.get("answer");
+  const answer = asked !== null && /^\d{1,9}$/.test(asked) ? { answer: Number(asked) } : {};
+  const request = { model, clean: text, corrupted, ...answer };
+  const { value, failure, isWaiting } = useAnswer<PatchAnswer>("inside/patch", { ...request, places: [] });
+  const isSame = corrupted === text;
+  return (
+    <>
+      <p class="about-view">
+        The text above is the clean one. Change a word of it below, and the prediction changes. Then put one activation
+        of the clean text back at a time, at a layer and a token: where the answer returns, the model carries it there.
+      </p>
+      <TextForm
+        label="Corrupted text, of as many tokens"
+        text={corrupted}
+        failure={failure}
+        all={undefined}
+        onText={(next) => setText("corrupted", next)}
+      />
+      {all.left > 0 && <p class="soft about">Patching takes no text beyond the context length: shorten it.</p>}
+      {value !== undefined && (
+        <div aria-busy={isWaiting}>
+          <div class="toolbar">
+            <label class="field inline">
+              Answer
+              <select
+                value={value.answer.id}
+                onChange={({ currentTarget }) => setQuery({ answer: currentTarget.value })}
+              >
+                {[value.answer, ...value.clean.top, ...value.corrupted.top]
+                  .filter(({ id }, n, list) => list.findIndex((one) => one.id === id) === n)
+                  .map(({ id, text: name }) => (
+                    <option key={id} value={id}>
+                      {visible(name)}
+                    </option>
+                  ))}
+              </select>
+            </label>
+            <span class="soft num about">
+              after the last token: {percent(value.clean.probability)} in the clean text,{" "}
+              {percent(value.corrupted.probability)} in the corrupted one
+            </span>
+          </div>
+          {isSame && <p class="soft">Both texts are the same as yet: change the corrupted one.</p>}
+          <PatchMap request={request} base={value} />
+        </div>
+      )}
+    </>
+  );
+};
