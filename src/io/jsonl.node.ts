@@ -4,6 +4,7 @@ import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { openRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { bytesOfFile, flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
+import { parseLine } from "./json-line.ts";
 
 /** A file of JSON lines that grows at its end. */
 export interface JsonLines {
@@ -147,21 +148,6 @@ export async function* readWholeLines(path: string, from = 0): AsyncGenerator<Li
     await file.close();
   }
 }
-
-/** Most brackets of a line: an event has some dozens, and a forged line with more could be too deep to write again. */
-const mostBrackets = 1000;
-
-/** A line's value, or undefined if it is no JSON, such as a line that a killed process left unfinished. */
-export const parseLine = (line: string): unknown => {
-  // A damaged file may have millions of empty lines, and an exception for each takes long.
-  if (line.length < 2) return undefined;
-  if (line.length > mostBrackets && line.replace(/[^[{]+/gu, "").length > mostBrackets) return undefined;
-  try {
-    return JSON.parse(line) as unknown;
-  } catch {
-    return undefined;
-  }
-};
 
 /** The values of a file of JSON lines, in order. Lines that are no JSON are left out; a missing file has no lines. */
 export async function* readJsonLines(path: string): AsyncGenerator<unknown, void, undefined> {

@@ -1,7 +1,6 @@
-/** A run's description, `run.json`: its configuration and its data. */
+/** A run's description, read from its folder and written there. */
 import { readdir, stat, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { z } from "zod";
 import type { RunConfig } from "../config/config.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
@@ -10,34 +9,12 @@ import { quoteWord } from "../core/text/shell-word.ts";
 import { isRegularFile, replaceFile } from "../io/files.node.ts";
 import { completeDescription } from "../io/first-form.node.ts";
 import { holdsAllFiles } from "../io/read-checkpoint.node.ts";
-import {
-  checkFormatVersion,
-  checkJson,
-  formatVersion,
-  jsonText,
-  parseJson,
-} from "../pretrained/files/checkpoint-json.ts";
+import { parseJson } from "../pretrained/files/checkpoint-json.ts";
+import { checkVersioned, descriptionText, type RunDescription } from "./description.ts";
 import { findsFolder } from "./finds-folder.node.ts";
 import { folderNames } from "./folder-names.ts";
-import { descriptionSchema, keptNames, type RunData } from "./run-schemas.ts";
-import { isSame } from "./same-config.node.ts";
-
-/** Description of a run, as its folder has it. */
-export interface RunDescription {
-  readonly config: RunConfig;
-  readonly data: RunData;
-  /** Number of checkpoints to keep, the last one included. */
-  readonly keepLast: number;
-}
-
-const versioned = z.object({ formatVersion: z.int() });
-
-/** Checks JSON of a run. The version goes first: a later version may have fields that are unknown here. */
-export const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown, where: string) => {
-  const version = versioned.safeParse(json);
-  if (version.success) checkFormatVersion(version.data.formatVersion, where);
-  return checkJson(schema, json, where);
-};
+import { descriptionSchema, keptNames } from "./run-schemas.ts";
+import { isSame } from "./same-config.ts";
 
 /** A larger file is no description. */
 export const maxDescriptionBytes = 2 ** 20;
@@ -135,10 +112,6 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
   const valData = data.valData === null ? null : join(path, names.valData);
   return { ...described, data: { ...data, data: join(path, names.data), valData } };
 };
-
-/** The contents of `run.json`. */
-export const descriptionText = ({ config, data, keepLast }: RunDescription): string =>
-  jsonText({ formatVersion, config, data, keepLast });
 
 /** Writes the description of a run that was extended, in place of the one before. */
 export const redescribe = async (root: string, described: RunDescription, config: RunConfig): Promise<void> => {

@@ -2,13 +2,11 @@ import { join, resolve } from "node:path";
 import type { Backend } from "../backend/backend.ts";
 import { openBackend } from "../backend/select.node.ts";
 import type { RunConfig } from "../config/config.ts";
-import { extendConfig } from "../config/extend.ts";
-import { longerSteps } from "../config/longer-steps.ts";
 import { checkTrainOptions } from "../config/options.ts";
 import { defaultPreset } from "../config/presets.ts";
-import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
+import { readJsonLines } from "../io/jsonl.node.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { keepBase } from "../pretrained/adapter/base/keep.node.ts";
 import { isHubName } from "../pretrained/files/hub.node.ts";
@@ -21,7 +19,7 @@ import { readRunDescription } from "../runs/description.node.ts";
 import { type TrainEvent, eventVersion as v } from "../runs/events.ts";
 import { folderNames, runsFolder } from "../runs/folder-names.ts";
 import { freshProgress, type Progress } from "../runs/progress.ts";
-import { brokenOff, endOf, missingEnd } from "../runs/resume/ended-run.node.ts";
+import { brokenOff, endOf, missingEnd } from "../runs/resume/ended-run.ts";
 import { findRun, lockRun } from "../runs/resume/find-run.node.ts";
 import { readRun } from "../runs/resume/resume.node.ts";
 import { loadRunCorpus } from "../runs/resume/run-corpus.node.ts";
@@ -33,6 +31,7 @@ import type { RunFolder } from "../runs/write/run-folder.node.ts";
 import { passesPerStep } from "../trainer/passes.ts";
 import { runAlone } from "../trainer/team.ts";
 import { prepareData } from "./prepare/data.node.ts";
+import { configToGoOn, hasEnded } from "./prepare/go-on.ts";
 import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
 import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
@@ -235,37 +234,6 @@ async function* noteEnd(store: RunFolder, done: TrainEvent & { readonly type: "d
   }
 }
 
-const hasEnded = (path: string, train: RunConfig["train"], end: "finished" | "patience"): ConfigError => {
-  const { steps, patience } = train;
-  return new ConfigError({
-    where: `resume ${path}`,
-    ...(end === "finished"
-      ? {
-          must: "the run must have steps left",
-          got: `all ${steps} done`,
-          hint: `steps ${longerSteps(train, steps)} to train longer`,
-        }
-      : {
-          must: "the run must not have ended of itself",
-          got: `${patience} evaluations without a better loss (patience)`,
-          hint: `steps ${steps} to go on all the same`,
-        }),
-  });
-};
-
-/** The configuration that a run goes on with after `progress`. */
-const configToGoOn = (
-  described: RunConfig,
-  progress: Progress,
-  { steps, extend, onNonfinite = described.train.onNonfinite }: ResumedRunOptions,
-): RunConfig => {
-  const config = { ...described, train: { ...described.train, onNonfinite } };
-  if (steps === undefined) return config;
-  // As planned: there is nothing to change, unless the run has lost its patience.
-  if (steps === config.train.steps && extend === undefined && endOf(progress, config.train) === null) return config;
-  return extendConfig(config, progress.step, { steps, extend });
-};
-
 const resumeRun = async function* (
   options: ResumedRunOptions,
   ranks: Ranks,
@@ -286,13 +254,14 @@ const resumeRun = async function* (
     const { saved, config, open } = read;
     const progress = saved?.state.progress ?? freshProgress;
     const end = endOf(progress, config.train);
-    let broken = saved === null ? undefined : await brokenOff(path, progress, config.train);
+    const notes = () => readJsonLines(join(path, folderNames.metrics));
+    let broken = saved === null ? undefined : await brokenOff(notes(), progress, config.train);
     if (saved !== null && end !== null) {
-      const missing = await missingEnd(path, progress, end);
+      const missing = await missingEnd(notes(), progress, end, path);
       if (missing === undefined) {
         // Of another checkpoint they are not in their place, since the run is not there.
         if (lock !== null && named.checkpoint === folderNames.checkpoint) await read.mendBest();
-        throw hasEnded(options.resume, config.train, end);
+        throw hasEnded(`resume ${options.resume}`, config.train, end);
       }
       if (missing.sampled || data.finalSampleTokens === 0) {
         await ranks?.wait();

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { runConfigSchema } from "#foretoken/config/config.js";
 import { presets } from "#foretoken/config/presets.js";
 import { CheckpointError } from "#foretoken/core/errors/errors.js";
-import { fixedConfig } from "#foretoken/runs/same-config.node.js";
+import { fixedConfig } from "#foretoken/runs/same-config.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { defaultTokenizer } from "#foretoken/tokenizer/config.js";
 import { loadTokenizer, trainTokenizer } from "#foretoken/tokenizer/registry.js";

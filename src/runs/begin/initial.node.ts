@@ -11,7 +11,7 @@ import { type BaseFiles, baseFilesOf } from "../../pretrained/adapter/base/keep.
 import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
 import { collectWeights } from "../../pretrained/files/weights.ts";
 import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
-import type { RunDescription } from "../description.node.ts";
+import type { RunDescription } from "../description.ts";
 import { folderNames } from "../folder-names.ts";
 import { noWeights } from "../lost-weights.node.ts";
 import { givenOnce, type InitialWeights } from "./initial-weights.ts";

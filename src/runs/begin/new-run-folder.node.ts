@@ -11,7 +11,7 @@ import { identityOf } from "../../io/checkpoint.node.ts";
 import { type Contents, makeFolders, removeEmptyFolders, replaceFile, temporaryOf } from "../../io/files.node.ts";
 import { type Lock, takeLock } from "../../io/lock.node.ts";
 import { occupantOf } from "../../io/owned-folder.node.ts";
-import { descriptionText } from "../description.node.ts";
+import { descriptionText } from "../description.ts";
 import type { TrainEvent } from "../events.ts";
 import { folderNames } from "../folder-names.ts";
 import { type GivenData, keptNames } from "../run-schemas.ts";

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { isEvalAtStop } from "../../io/first-form.node.ts";
-import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
+import { parseLine } from "../../io/json-line.ts";
+import { readWholeLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { type StepColumns, thinSteps } from "./thin-steps.ts";
 

@@ -15,7 +15,7 @@ import type { Progress } from "../progress.ts";
 import { isOfPlan } from "../same-config.node.ts";
 import type { ResumedState } from "../store.ts";
 import { asidesIn, setBestAside } from "../write/best-aside.node.ts";
-import { stateFiles } from "../write/checkpoint-files.node.ts";
+import { stateFiles } from "../write/state-files.ts";
 
 type OnNotice = (line: string) => void | Promise<void>;
 

@@ -10,11 +10,12 @@ import type { Lock } from "../../io/lock.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { type RunDescription, redescribe } from "../description.node.ts";
+import { redescribe } from "../description.node.ts";
+import type { RunDescription } from "../description.ts";
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
 import { lostOf, noneLeft } from "../lost-weights.node.ts";
 import { freshProgress, type Progress } from "../progress.ts";
-import { isSame } from "../same-config.node.ts";
+import { isSame } from "../same-config.ts";
 import type { BrokenOff } from "../store.ts";
 import { setBestAside } from "../write/best-aside.node.ts";
 import { keptSteps, setLeftAside, takeUp } from "../write/kept-checkpoints.node.ts";
@@ -22,8 +23,9 @@ import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import { arrangeBest, withoutLostBest } from "./best-weights.node.ts";
 import type { NamedRun } from "./find-run.node.ts";
 import { mendNotes } from "./mended-notes.node.ts";
-import { readSaved, type SavedRun } from "./saved-state.node.ts";
-import type { BaseModel } from "./saved-weights.node.ts";
+import { readSaved } from "./saved-state.node.ts";
+import type { SavedRun } from "./saved-state.ts";
+import type { BaseModel } from "./saved-weights.ts";
 
 /** A run read back from its folder, and the folder, opened to continue it. */
 export interface ResumedRun {

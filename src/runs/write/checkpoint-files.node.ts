@@ -1,17 +1,15 @@
 /** The files of a run's checkpoints. */
 
-import { safetensorsPieces } from "../../io/safetensors.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { AdapterBase } from "../../pretrained/adapter/config.ts";
 import { adapterBase } from "../../pretrained/adapter/open.node.ts";
 import { adapterTextFiles } from "../../pretrained/adapter/text.ts";
 import { adapterFiles } from "../../pretrained/adapter/write.ts";
-import { formatVersion, jsonText } from "../../pretrained/files/checkpoint-json.ts";
 import { type KeptFacts, pretrainedFiles } from "../../pretrained/files/pretrained-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import type { RunDescription } from "../description.node.ts";
+import type { RunDescription } from "../description.ts";
 import type { SavedState } from "../store.ts";
-import { momentTensors } from "./optimizer-file.ts";
+import { stateContents } from "./state-files.ts";
 
 /** The run that a folder keeps. */
 export interface RunSubject extends RunDescription {
@@ -35,15 +33,8 @@ export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read
         ...(data.documents === true ? adapterTextFiles(facts) : {}),
       };
 
-const optimizerFile = "optimizer.safetensors";
-const stateFile = "trainer_state.json";
-
-/** What a checkpoint to resume from has besides the weights. */
-export const stateFiles: readonly string[] = [optimizerFile, stateFile];
-
 /** The files of a checkpoint to resume from. */
-export const checkpointFiles = (subject: RunSubject, { weights, optimizer, progress }: SavedState) => ({
-  ...weightFiles(subject, weights.read),
-  [optimizerFile]: safetensorsPieces(optimizer.flatMap(momentTensors)),
-  [stateFile]: jsonText({ formatVersion, config: subject.config, progress }),
+export const checkpointFiles = (subject: RunSubject, state: SavedState) => ({
+  ...weightFiles(subject, state.weights.read),
+  ...stateContents(subject.config, state),
 });

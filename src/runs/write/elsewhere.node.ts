@@ -1,7 +1,7 @@
 /** Saving a run in a new folder, where its own cannot be written any more. */
 import type { CheckpointError } from "../../core/errors/errors.ts";
 import type { Binding } from "../../io/manifest.ts";
-import { descriptionText } from "../description.node.ts";
+import { descriptionText } from "../description.ts";
 import { folderNames } from "../folder-names.ts";
 import { configHash } from "../same-config.node.ts";
 import type { SavedState } from "../store.ts";

@@ -9,7 +9,7 @@ import type { Binding } from "../../io/manifest.ts";
 import { occupantOf, readManifest } from "../../io/owned-folder.node.ts";
 import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
 import type { ReadValues } from "../../models/arena.ts";
-import { descriptionText } from "../description.node.ts";
+import { descriptionText } from "../description.ts";
 import { folderNames } from "../folder-names.ts";
 import type { SavedState } from "../store.ts";
 import { dropWrittenAgain } from "./best-aside.node.ts";

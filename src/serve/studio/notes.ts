@@ -5,7 +5,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { openRegularFile } from "../../core/system/regular-file.node.ts";
-import { parseLine, readWholeLines } from "../../io/jsonl.node.ts";
+import { parseLine } from "../../io/json-line.ts";
+import { readWholeLines } from "../../io/jsonl.node.ts";
 import { eventVersion } from "../../runs/events.ts";
 import { parseNoted } from "../../runs/noted-events.ts";
 

@@ -1,10 +1,7 @@
 /** How a run has ended, and the notes of one whose process was stopped or killed before it wrote all of them. */
 
-import { join } from "node:path";
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
-import { readJsonLines } from "../../io/jsonl.node.ts";
 import { type DoneEvent, eventVersion as v } from "../events.ts";
-import { folderNames } from "../folder-names.ts";
 import { parseNoted } from "../noted-events.ts";
 import { isEvaluationDue, isOutOfPatience, type Progress } from "../progress.ts";
 import type { BrokenOff } from "../store.ts";
@@ -18,11 +15,14 @@ interface NotesAt {
   readonly ended: boolean;
 }
 
-const notesAt = async (path: string, step: number): Promise<NotesAt> => {
+/** A run's notes, a value for each line of `metrics.jsonl`. */
+export type NotedLines = AsyncIterable<unknown> | Iterable<unknown>;
+
+const notesAt = async (notes: NotedLines, step: number): Promise<NotesAt> => {
   let valLoss: number | undefined;
   let sampled = false;
   let ended = false;
-  for await (const line of readJsonLines(join(path, folderNames.metrics))) {
+  for await (const line of notes) {
     const event = parseNoted(line);
     if (event === undefined) continue;
     const isHere = event.type !== "start" && event.step === step;
@@ -48,11 +48,12 @@ export interface MissingEnd {
 
 /** The last event of an ended run, if it was not noted; undefined if it was, or can no longer be made. */
 export const missingEnd = async (
-  path: string,
+  notes: NotedLines,
   { step, best }: Progress,
   reason: "finished" | "patience",
+  out: string,
 ): Promise<MissingEnd | undefined> => {
-  const { valLoss, sampled, ended } = await notesAt(path, step);
+  const { valLoss, sampled, ended } = await notesAt(notes, step);
   if (ended || valLoss === undefined) return undefined;
   const bestValLoss = best?.valLoss ?? valLoss;
   const done = {
@@ -64,19 +65,19 @@ export const missingEnd = async (
     valLoss,
     bestValLoss,
     bestStep: best?.step ?? step,
-    out: path,
+    out,
   } as const;
   return { done, sampled };
 };
 
 /** Whether the sample after a step's evaluation was interrupted: a stopped run does not wait for it. */
 export const brokenOff = async (
-  path: string,
+  notes: NotedLines,
   { step, lossCount, leftOut }: Progress,
   { evalInterval, sampleTokens, steps }: TrainConfig,
 ): Promise<BrokenOff | undefined> => {
   const isEvaluated = step > 0 && step < steps && step % evalInterval === 0 && lossCount + leftOut === 0;
   if (!isEvaluated || sampleTokens === 0) return undefined;
-  const { valLoss, sampled } = await notesAt(path, step);
+  const { valLoss, sampled } = await notesAt(notes, step);
   return valLoss === undefined || sampled ? undefined : { sample: true, lastLoss: undefined };
 };

@@ -1,5 +1,4 @@
 /** The weights in a run's checkpoint: a whole model, or the adapters beside one. */
-import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
 import { memorySource } from "../../io/byte-source.ts";
 import { adapterConfigName, adapterWeightsName, parsePeftConfig } from "../../pretrained/adapter/config.ts";
@@ -10,7 +9,7 @@ import { type KeptFacts, keptFacts } from "../../pretrained/files/pretrained-fil
 import { collectWeights } from "../../pretrained/files/weights.ts";
 import type { Pretrained } from "../../pretrained/pretrained.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { checkSame } from "../same-config.node.ts";
+import { checkSame } from "../same-config.ts";
 
 /** The model that a run's adapters are for. */
 export type BaseModel = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens">;
@@ -31,8 +30,8 @@ export const modelOf = async (
 ): Promise<SavedWeights> => {
   const pretrained = await collectWeights(await openFiles(files, directory, checked));
   const { tokenizer, values, config: model } = pretrained;
-  checkSame(join(directory, "config.json"), model, config.model);
-  checkSame(join(directory, "tokenizer.json"), tokenizer.kind, config.tokenizer.kind);
+  checkSame(`${directory}/config.json`, model, config.model);
+  checkSame(`${directory}/tokenizer.json`, tokenizer.kind, config.tokenizer.kind);
   return { tokenizer, values, facts: keptFacts(pretrained) };
 };
 
@@ -43,8 +42,8 @@ export const adaptersOf = async (
   { model, lora }: RunConfig,
   base: BaseModel,
 ): Promise<SavedWeights> => {
-  const peft = parsePeftConfig(files[adapterConfigName], join(directory, adapterConfigName));
-  const where = join(directory, adapterWeightsName);
+  const peft = parsePeftConfig(files[adapterConfigName], `${directory}/${adapterConfigName}`);
+  const where = `${directory}/${adapterWeightsName}`;
   const { values } = await readAdapterValues(model, peft, memorySource(files[adapterWeightsName]), where, lora);
   return { tokenizer: base.tokenizer, values, facts: keptFacts(base) };
 };

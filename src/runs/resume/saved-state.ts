@@ -1,0 +1,106 @@
+/** The state of a run in the files of one of its checkpoints. */
+
+import type { RunConfig } from "../../config/config.ts";
+import { earlierConfigs } from "../../config/extend.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { Manifest } from "../../io/manifest.ts";
+import { readSafetensors } from "../../io/safetensors.ts";
+import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
+import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { type StateArrays, stateLayouts, weightsName } from "../../trainer/state.ts";
+import { checkVersioned, type RunDescription } from "../description.ts";
+import { stateSchema } from "../run-schemas.ts";
+import { checkSame, isSame } from "../same-config.ts";
+import type { ResumedState } from "../store.ts";
+import { momentsFrom } from "../write/optimizer-file.ts";
+import { optimizerName, stateName } from "../write/state-files.ts";
+import type { SavedWeights } from "./saved-weights.ts";
+
+/** A run, as its checkpoint has it. */
+export interface SavedRun {
+  readonly state: ResumedState;
+  readonly tokenizer: Tokenizer;
+  readonly facts: KeptFacts;
+}
+
+/** A checkpoint, read; its files have been compared with the manifest. */
+export interface CheckpointRead {
+  /** Its place, as errors name it. */
+  readonly directory: string;
+  readonly state: Uint8Array;
+  readonly optimizer: Uint8Array;
+  /** null: there is none to compare with. */
+  readonly manifest: Manifest | null;
+  weights(): Promise<SavedWeights>;
+  /** SHA-256 of a configuration, as manifests have it. */
+  configHash(config: unknown): string | Promise<string>;
+}
+
+/** Fails for files of another step, or of another configuration, than the manifest's. */
+const checkBinding = async (
+  { manifest, configHash }: Pick<CheckpointRead, "manifest" | "configHash">,
+  step: number,
+  config: unknown,
+  where: string,
+): Promise<void> => {
+  const run = manifest?.run;
+  if (run === null || run === undefined) return;
+  if (run.step === step && run.config === (await configHash(config))) return;
+  throw new CheckpointError({
+    where,
+    must: "the step and the configuration must be those of the checkpoint's manifest",
+    got: run.step === step ? "another configuration" : `step ${step} with a manifest of step ${run.step}`,
+    hint: "a complete copy of the folder",
+  });
+};
+
+/** Returned once, so that nobody keeps the arrays once they are in the backend. */
+const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
+  let kept: StateArrays | undefined = arrays;
+  return () => {
+    const given = kept;
+    if (given === undefined) throw new Error("a checkpoint's arrays are given once");
+    kept = undefined;
+    return given;
+  };
+};
+
+/** Fails for a checkpoint of a plan that the run has left: it went back and was given other steps. */
+const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunConfig): void => {
+  if (!isRecord(saved) || !isRecord(saved.train)) return;
+  const { steps, extensions: _, ...rest } = saved.train;
+  const { steps: planned, extensions: __, ...expected } = train;
+  if (!isSame({ ...saved, train: rest }, { ...others, train: expected })) return;
+  throw new CheckpointError({
+    where: directory,
+    must: `the checkpoint must be of the run's plan, ${planned} steps`,
+    got: `one ${steps === planned ? "extended otherwise" : `of ${steps} steps`}, which the run has left`,
+    hint: "a new run with initFrom",
+  });
+};
+
+/** @throws CheckpointError for files of another configuration or step than the run's. */
+export const savedRunOf = async (read: CheckpointRead, { config }: RunDescription): Promise<SavedRun> => {
+  const { directory } = read;
+  const stateWhere = `${directory}/${stateName}`;
+  const stateJson = parseJson(read.state, stateWhere);
+  const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
+  // Hash of the file as it is: a later version fills in fields that the file lacks.
+  await checkBinding(read, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
+  // A checkpoint from before the run was extended has the configuration of that time.
+  const earlier = earlierConfigs(config).find(({ until, config: one }) => progress.step <= until && isSame(saved, one));
+  if (earlier === undefined && !isSame(saved, config)) {
+    checkPlan(directory, saved, config);
+    checkSame(stateWhere, saved, config);
+  }
+  const { tokenizer, values, facts } = await read.weights();
+  const optimizerWhere = `${directory}/${optimizerName}`;
+  const { tensors } = readSafetensors(read.optimizer, optimizerWhere);
+  const arrays = new Map([[weightsName, values]]);
+  for (const part of stateLayouts(config, tokenizer.vocabSize)) {
+    if (part.name !== weightsName) arrays.set(part.name, momentsFrom(part, tensors, optimizerWhere));
+  }
+  return { state: { progress, take: givenOnce(arrays) }, tokenizer, facts };
+};

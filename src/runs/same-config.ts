@@ -1,0 +1,34 @@
+/** When two configurations are those of one run. */
+import { isRecord } from "../core/checks/is-record.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { defaultTokenizer } from "../tokenizer/config.ts";
+import { folderNames } from "./folder-names.ts";
+
+/**
+ * A configuration as JSON without the one field that a resumption may change, and without the default tokenizer, which
+ * a configuration may leave out.
+ */
+export const fixedConfig = (config: unknown): string => {
+  if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
+  const { tokenizer, train, ...others } = config;
+  const isDefault = JSON.stringify(tokenizer) === JSON.stringify(defaultTokenizer);
+  return JSON.stringify({
+    ...(isDefault ? {} : { tokenizer }),
+    ...others,
+    train: { ...train, onNonfinite: undefined },
+  });
+};
+
+/** Whether two configurations are those of one run. */
+export const isSame = (one: unknown, other: unknown): boolean => fixedConfig(one) === fixedConfig(other);
+
+/** @throws CheckpointError for a configuration other than the description's. */
+export const checkSame = (where: string, one: unknown, description: unknown): void => {
+  if (isSame(one, description)) return;
+  throw new CheckpointError({
+    where,
+    must: `the checkpoint's config must be that of ${folderNames.description}`,
+    got: "another one",
+    hint: "undoing the change",
+  });
+};

@@ -1,0 +1,20 @@
+/** The files that a checkpoint to resume from has besides the weights. */
+import type { RunConfig } from "../../config/config.ts";
+import { safetensorsPieces } from "../../io/safetensors.ts";
+import { formatVersion, jsonText } from "../../pretrained/files/checkpoint-json.ts";
+import type { SavedState } from "../store.ts";
+import { momentTensors } from "./optimizer-file.ts";
+
+export const optimizerName = "optimizer.safetensors";
+export const stateName = "trainer_state.json";
+
+export const stateFiles: readonly string[] = [optimizerName, stateName];
+
+/** Their contents: the optimizer's running means, and the run's configuration and position. */
+export const stateContents = (
+  config: RunConfig,
+  { optimizer, progress }: Pick<SavedState, "optimizer" | "progress">,
+) => ({
+  [optimizerName]: safetensorsPieces(optimizer.flatMap(momentTensors)),
+  [stateName]: jsonText({ formatVersion, config, progress }),
+});
