@@ -13,6 +13,12 @@ export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
 
 export { type TrainOptions, train } from "./worker/train.browser.ts";
 
+// Runs that go on: in a page, and in Node
+
+export { zipFolder } from "./io/zip.ts";
+export { type FolderFiles, type RunFiles, runFromFolder, runToFolder } from "./runs/folder-in-memory.ts";
+export { type BrowserRunStore, openRunStore } from "./runs/kept-run.browser.ts";
+
 // Evaluation
 
 export type { EvaluateOptions } from "./evaluate/data.browser.ts";

@@ -1,6 +1,14 @@
 /** Manifests of files in memory, by Web Crypto: Node has it, and pages over HTTPS or from localhost. */
 import { CheckpointError } from "../core/errors/errors.ts";
-import { type FileDigest, isManifest, type Manifest, manifestJson, manifestName, parseManifest } from "./manifest.ts";
+import {
+  type Binding,
+  type FileDigest,
+  isManifest,
+  type Manifest,
+  manifestJson,
+  manifestName,
+  parseManifest,
+} from "./manifest.ts";
 
 type Files = Readonly<Record<string, Uint8Array>>;
 
@@ -19,12 +27,12 @@ export const canDigest = (): boolean => globalThis.crypto?.subtle !== undefined;
 export const hashInMemory = async (bytes: Uint8Array): Promise<string | null> =>
   canDigest() ? (await digestOf(bytes)).sha256 : null;
 
-/** The files with a `manifest.json` of their hashes, if hashes can be computed. */
-export const withManifest = async (files: Files): Promise<Files> => {
+/** The files with a `manifest.json` of their hashes, if hashes can be computed. @param run that the files are of. */
+export const withManifest = async (files: Files, run: Binding | null = null): Promise<Files> => {
   if (!canDigest()) return files;
   const digests: Record<string, FileDigest> = {};
   for (const [name, bytes] of Object.entries(files)) digests[name] = await digestOf(bytes);
-  return { ...files, [manifestName]: new TextEncoder().encode(manifestJson({ run: null, files: digests })) };
+  return { ...files, [manifestName]: new TextEncoder().encode(manifestJson({ run, files: digests })) };
 };
 
 /**

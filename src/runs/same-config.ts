@@ -1,6 +1,7 @@
 /** When two configurations are those of one run. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
+import { hashInMemory } from "../io/manifest-in-memory.ts";
 import { defaultTokenizer } from "../tokenizer/config.ts";
 import { folderNames } from "./folder-names.ts";
 
@@ -32,3 +33,7 @@ export const checkSame = (where: string, one: unknown, description: unknown): vo
     hint: "undoing the change",
   });
 };
+
+/** SHA-256 of a configuration, by Web Crypto; null where hashes cannot be computed. */
+export const configHashInMemory = (config: unknown): Promise<string | null> =>
+  hashInMemory(new TextEncoder().encode(fixedConfig(config)));

@@ -48,6 +48,8 @@ export interface RunStore extends RecordStore, RollbackStore {
   readonly path: string;
   /** Notes an event; the order is kept. */
   record(event: TrainEvent): Promise<void>;
+  /** All notes so far, as `metrics.jsonl` has them. */
+  notes?(): AsyncIterable<Uint8Array>;
   /** Replaces the checkpoint, atomically; returns its directory. */
   saveCheckpoint(state: SavedState): Promise<string>;
   /** Saves the state before the first step of a run that cannot draw it again, as its first checkpoint. */

@@ -192,19 +192,21 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
 };
 
 async function* runPrepared(
-  { stopAt, profile, signal, onCheckpoint, onAdapter }: Running,
+  { stopAt, profile, signal, keepLast = 1, onCheckpoint, onAdapter }: Running,
   ranks: Ranks,
   backend: Backend,
   prepared: Prepared &
     Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts; readonly initFrom: string | null },
-  { name, prompt, finalSampleTokens, initFrom }: RunData,
+  data: RunData,
   store: RunFolder | null,
   first: FirstState,
   broken?: BrokenOff,
 ): AsyncGenerator<TrainEvent, void, undefined> {
+  const { name, prompt, finalSampleTokens, initFrom } = data;
   try {
     const callbacks = writes(ranks) ? { onCheckpoint, onAdapter } : {};
-    const keeper = handingOut(store, callbacks, prepared, baseOf({ initFrom }, prepared.facts));
+    const description = { config: prepared.config, data, keepLast };
+    const keeper = handingOut(store, callbacks, { ...prepared, description }, baseOf({ initFrom }, prepared.facts));
     yield* run({
       ...prepared,
       backend,

@@ -1,5 +1,8 @@
 import { checkCallback, checkSignal } from "../core/checks/check-arguments.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
 import type { TrainEvent } from "../runs/events.ts";
+import { filesToResume } from "../runs/resume/given-run.ts";
 import { handedTo } from "../train/run/callbacks.ts";
 import { type TrainOptions as TrainHere, train as trainHere } from "../train/train.browser.ts";
 import { sentCheckpoint } from "./model.browser.ts";
@@ -17,9 +20,13 @@ export interface TrainOptions extends TrainHere {
 
 /** The options in a form that can be sent; wrong ones are refused by name where they are used. */
 const sendable = (options: TrainHere): TrainHere => {
-  const { initFrom } = options;
+  const { initFrom, resume } = options;
   const isAddress = typeof initFrom === "string" || initFrom instanceof URL;
-  return isAddress ? { ...options, initFrom: sentCheckpoint(initFrom) } : options;
+  return {
+    ...options,
+    ...(isAddress ? { initFrom: sentCheckpoint(initFrom) } : {}),
+    ...(isRecord(resume) ? { resume: filesToResume(resume as CheckpointFiles) } : {}),
+  };
 };
 
 /** A page's own thread draws it and answers its user. */

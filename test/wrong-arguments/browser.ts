@@ -37,12 +37,25 @@ export const browserCases = (setup: Setup): readonly Case[] => [
   ...optionCases("browser: evaluate", ["text", "signal", "onProgress", "other"], (wrong) =>
     browser.evaluate(setup.browserLm, { text: "the cat", ...wrong }),
   ),
+  { name: "browser: runToFolder", args: () => [{ text: shortText, last: setup.runFiles }], call: browser.runToFolder },
+  {
+    name: "browser: runFromFolder",
+    args: () => [browser.runToFolder({ text: shortText, last: setup.runFiles })],
+    call: browser.runFromFolder,
+  },
+  { name: "browser: zipFolder", args: () => [setup.files, "run"], call: browser.zipFolder },
+  {
+    // Here is no private file system: a ConfigError, too.
+    name: "browser: openRunStore",
+    args: () => ["run"],
+    call: openAndClose(browser.openRunStore),
+  },
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },
   ...optionCases(
     "browser: train",
     [
       ...["text", "valText", "valFraction", "preset", "prompt", "finalSampleTokens", "backend", "threads", "stopAt"],
-      ...["profile", "signal", "onCheckpoint", "onAdapter", "worker", "initFrom", "other"],
+      ...["profile", "signal", "onCheckpoint", "onAdapter", "worker", "initFrom", "resume", "steps", "other"],
     ],
     (wrong) =>
       browser.train({

@@ -28,6 +28,8 @@ export interface Setup extends Pick<Folder, "newPath"> {
   readonly checkpoint: string;
   readonly files: browser.CheckpointFiles;
   readonly browserLm: browser.LanguageModel;
+  /** The files of a run's last checkpoint. */
+  readonly runFiles: browser.CheckpointFiles;
   /** A context that is open, and logits [1, 2, V] in it. */
   readonly context: foretoken.Context;
   readonly logits: foretoken.Tensor;
@@ -38,6 +40,19 @@ export interface Setup extends Pick<Folder, "newPath"> {
   readonly adapter: string;
   readonly adapterFiles: browser.AdapterFiles;
 }
+
+/** A run of one step, as its last checkpoint is handed out. */
+const runOneStep = async (): Promise<browser.CheckpointFiles> => {
+  let files: browser.CheckpointFiles | undefined;
+  const onCheckpoint = (given: browser.CheckpointFiles): void => {
+    files = given;
+  };
+  const options = { text: shortText, backend: "reference", preset: "quick", finalSampleTokens: 0 } as const;
+  for await (const event of browser.train({ ...options, config: tinyConfig, onCheckpoint })) {
+    if (event.type === "done") break;
+  }
+  return files as browser.CheckpointFiles;
+};
 
 const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   const text = wordsText("arguments", 60);
@@ -66,6 +81,7 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
     ...{ newPath, backend, lm, context, logits, chatLm, run, checkpoint, files, adaptedLm, adapter },
     data: await writeText(text),
     browserLm: await browser.loadPretrained(files, { backend: "reference" }),
+    runFiles: await runOneStep(),
     adapterFiles: await browser.saveAdapter(adaptedLm),
   };
 };

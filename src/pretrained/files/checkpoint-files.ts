@@ -1,7 +1,7 @@
 /** A checkpoint as its files in memory: where there is no folder, as in a page. */
 
 import { memorySource } from "../../io/byte-source.ts";
-import { manifestName } from "../../io/manifest.ts";
+import { type Binding, manifestName } from "../../io/manifest.ts";
 import { checkManifest, hashInMemory, withManifest } from "../../io/manifest-in-memory.ts";
 import { joinChunks } from "../../io/safetensors.ts";
 import type { ReadValues } from "../../models/arena.ts";
@@ -25,20 +25,25 @@ export const neededFiles = (files: CheckpointFiles): CheckpointFiles => {
   return Object.fromEntries(names.map((name) => [name, files[name]])) as CheckpointFiles;
 };
 
-const bytesOf = async (content: string | AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
+/** Contents of files: texts, or pieces that are read one after the other. */
+export type FileContents = Readonly<Record<string, string | AsyncIterable<Uint8Array>>>;
+
+/** The bytes of a file. */
+export const bytesOf = async (content: FileContents[string]): Promise<Uint8Array> => {
   if (typeof content === "string") return new TextEncoder().encode(content);
   const pieces: Uint8Array[] = [];
   for await (const piece of content) pieces.push(piece);
   return joinChunks(pieces);
 };
 
-/** Files in memory with their manifest. */
+/** Files in memory with their manifest. @param run that they are of; null: of none. */
 export const filesInMemory = async (
-  contents: Readonly<Record<string, string | AsyncIterable<Uint8Array>>>,
+  contents: FileContents,
+  run: Binding | null = null,
 ): Promise<Readonly<Record<string, Uint8Array>>> => {
   const files: Record<string, Uint8Array> = {};
   for (const [name, content] of Object.entries(contents)) files[name] = await bytesOf(content);
-  return withManifest(files);
+  return withManifest(files, run);
 };
 
 /** The files of a Hugging Face directory with their manifest; weights in the layout of `modelLayout`. */

@@ -217,6 +217,9 @@ export const createRunFolder = async (
       if (event.type === "start") first = event;
       else await (event.step > 0 ? keep : within)((run) => run.record(event));
     },
+    async *notes() {
+      yield* await within(async (run) => run.notes());
+    },
     saveCheckpoint: (state) => keep((run) => run.saveCheckpoint(state)),
     saveStart: (state) => within((run) => run.saveStart(state)),
     saveBest: (values, step) => within((run) => run.saveBest(values, step)),

@@ -130,6 +130,7 @@ export const openRunFolder = async (
       const told = isTold(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
       await naming(join(shown, event.type === "sample" ? folderNames.samples : folderNames.readme), told);
     },
+    notes: () => notes.contents(),
     saveCheckpoint: saving.save,
     saveStart: saving.saveStart,
     saveInNeed: saving.saveInNeed,

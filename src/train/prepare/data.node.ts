@@ -6,28 +6,15 @@ import type { DocumentsCorpus } from "../../data/documents.node.ts";
 import { textOfDocuments } from "../../data/documents.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { RunCorpus } from "../../runs/begin/data.node.ts";
-import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
 import type { RunData } from "../../runs/run-schemas.ts";
 import type { TokenizerConfig } from "../../tokenizer/config.ts";
 import { trainTokenizer } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { prepareDocuments } from "./documents.ts";
-import { factsOf, withTurnEnds } from "./facts.ts";
+import { factsOf, type ModelBefore, withTurnEnds } from "./facts.ts";
 import { checkAlphabet } from "./initial.ts";
 import { readingBytes } from "./preflight.node.ts";
 import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
-
-/** A model as it is before its data is read. */
-export interface ModelBefore {
-  /** null: it is trained on the data. */
-  readonly tokenizer: Tokenizer | null;
-  /** The weights that the run begins with; null: others. */
-  readonly initial: InitialWeights | null;
-  /** The chat template and end tokens of those weights, or of the last checkpoint; null: there is neither. */
-  readonly facts: KeptFacts | null;
-  /** A chat template to take instead of the model's own. */
-  readonly chatTemplate?: string | undefined;
-}
 
 /** Tokens of the data, and the facts about it that are kept. */
 export interface PreparedData {

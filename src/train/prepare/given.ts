@@ -1,25 +1,27 @@
 /** Data that a program hands over, where there are no files: encoded, with a prompt that fits it. */
 
 import { writeHere } from "../../chat/write-here.ts";
-import { firstWord, splitText } from "../../data/corpus.ts";
-import { splitDocuments, textOfDocuments } from "../../data/documents.ts";
+import { firstWord, splitText, type TextSplit } from "../../data/corpus.ts";
+import { type DocumentsSplit, splitDocuments, textOfDocuments } from "../../data/documents.ts";
+import { lineOfDocument } from "../../data/documents-json.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "../../data/given-documents.ts";
 import type { GivenText } from "../../data/given-text.ts";
-import { type KeptFacts, keptFacts } from "../../pretrained/files/pretrained-files.ts";
-import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
+import { hashInMemory } from "../../io/manifest-in-memory.ts";
+import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import { trainTokenizer } from "../../tokenizer/registry.ts";
 import { prepareDocuments } from "./documents.ts";
-import { factsOf, withTurnEnds } from "./facts.ts";
+import { factsOf, type ModelBefore, withTurnEnds } from "./facts.ts";
 import { checkAlphabet } from "./initial.ts";
 import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
 
 /** Options of the data. */
 export interface GivenOptions {
   readonly valFraction: number | undefined;
-  readonly chatTemplate: string | undefined;
   /** Of samples; undefined: one that fits the data. */
   readonly prompt: string | undefined;
   readonly onNotice: (line: string) => Promise<void>;
+  /** Gets the hash by which a resumed run recognises the data, before it is encoded. Default: it is not computed. */
+  readonly onHash?: ((sha256: string | null) => void) | undefined;
 }
 
 /** Tokens of given data, the facts about its model, and the prompt of its samples. */
@@ -29,19 +31,29 @@ export interface PreparedGiven {
   readonly prompt: string;
 }
 
+const hashOf = (text: string): Promise<string | null> => hashInMemory(new TextEncoder().encode(text));
+
+/** The hash of `loadCorpus`; null where none can be computed. */
+const hashOfText = ({ train, val }: TextSplit): Promise<string | null> => hashOf(`${train}\0${val}`);
+
+/** The hash of documents in Node. */
+const hashOfDocuments = ({ train, val }: DocumentsSplit): Promise<string | null> => {
+  const [learned, held] = [train, val].map((part) => part.map(({ source }) => `${lineOfDocument(source)}\n`).join(""));
+  return hashOf(`documents\n${learned}\0${held}`);
+};
+
 /** @throws DataError for data that cannot be encoded, or is too short. */
 export const prepareGiven = async (
   plan: ConfigPlan,
   given: GivenText | GivenDocuments,
-  initial: InitialWeights | null,
-  { valFraction, chatTemplate, prompt: asked, onNotice }: GivenOptions,
+  { tokenizer: known, initial, facts: first, chatTemplate }: ModelBefore,
+  { valFraction, prompt: asked, onNotice, onHash }: GivenOptions,
 ): Promise<PreparedGiven> => {
-  const tokenizerFor = (train: string, val: string) =>
-    initial?.tokenizer ?? trainTokenizer(plan.expected.tokenizer, train, val);
-  const first = initial === null ? null : keptFacts(initial);
+  const tokenizerFor = (train: string, val: string) => known ?? trainTokenizer(plan.expected.tokenizer, train, val);
   if ("text" in given) {
     const { text, valText } = given;
     const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
+    if (onHash !== undefined) onHash(await hashOfText(split));
     if (initial !== null) checkAlphabet(initial, "text", split);
     const tokenizer = tokenizerFor(split.train, split.val);
     const prepared = prepare(plan, split, tokenizer);
@@ -53,6 +65,7 @@ export const prepareGiven = async (
     valDocuments === undefined
       ? splitDocuments(located, "documents", valFraction)
       : { train: located, val: locatedDocuments(valDocuments, "valDocuments") };
+  if (onHash !== undefined) onHash(await hashOfDocuments(split));
   const tokenizer = tokenizerFor(textOfDocuments(split.train), textOfDocuments(split.val));
   const facts = factsOf(tokenizer, first, chatTemplate);
   const prompt = asked ?? promptOfDocuments(split);

@@ -1,24 +1,39 @@
 /** Checkpoints for the caller's `onCheckpoint` or `onAdapter`, besides a run's folder or instead of one. */
 
 import type { RunConfig } from "../../config/config.ts";
+import type { Binding } from "../../io/manifest.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { AdapterBase } from "../../pretrained/adapter/config.ts";
 import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
 import { adapterTextFiles } from "../../pretrained/adapter/text.ts";
 import { adapterFiles } from "../../pretrained/adapter/write.ts";
-import { checkpointFiles, filesInMemory } from "../../pretrained/files/checkpoint-files.ts";
-import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
-import type { RunStore } from "../../runs/store.ts";
+import { bytesOf, type CheckpointFiles, filesInMemory } from "../../pretrained/files/checkpoint-files.ts";
+import { type KeptFacts, pretrainedFiles } from "../../pretrained/files/pretrained-files.ts";
+import { descriptionText, type RunDescription } from "../../runs/description.ts";
+import { folderNames } from "../../runs/folder-names.ts";
+import { keptNames, type RunData } from "../../runs/run-schemas.ts";
+import { configHashInMemory } from "../../runs/same-config.ts";
+import type { RunStore, SavedState } from "../../runs/store.ts";
+import { stateContents } from "../../runs/write/state-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type HandOut, handedTo, type WhichWeights } from "./callbacks.ts";
 
-/** A store that keeps nothing. */
-const keepNothing = (path: string): RunStore => ({
-  path,
-  record: async () => {},
-  saveCheckpoint: async () => path,
-  saveBest: async () => {},
-});
+/** A store that keeps the notes alone, in memory. @param past the notes before. */
+const keepNotes = (path: string, past: readonly unknown[]): RunStore => {
+  const lines = past.map((note) => JSON.stringify(note));
+  return {
+    path,
+    async record(event) {
+      // As in a run's folder: the notes of a resumed run are those of an uninterrupted one.
+      if (event.type !== "start" || lines.length === 0) lines.push(JSON.stringify(event));
+    },
+    async *notes() {
+      yield new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""));
+    },
+    saveCheckpoint: async () => path,
+    saveBest: async () => {},
+  };
+};
 
 /** The run whose checkpoints are handed out. */
 export interface HandedOutRun {
@@ -28,22 +43,69 @@ export interface HandedOutRun {
   readonly facts?: KeptFacts | undefined;
   /** The documents that it learns; absent: it learns a text. */
   readonly documents?: unknown;
+  /** Its description, for `run.json`; null: where its text has no hash, nobody can go on with it. */
+  readonly description: RunDescription | null;
+  /** Notes of a run that goes on and has no folder. */
+  readonly past?: readonly unknown[];
 }
 
-/** Gives the weights that were read to the callback. */
-const givingOut = (
-  { config: { model, lora }, tokenizer, facts, documents }: HandedOutRun,
-  base: AdapterBase,
-  { onCheckpoint, onAdapter }: HandOut,
-): ((values: ReadValues, which: WhichWeights) => Promise<void>) => {
-  if (lora === undefined) {
-    return async (values, which) => onCheckpoint?.(await checkpointFiles(model, tokenizer, values, facts), which);
-  }
-  const text = documents === undefined || facts === undefined ? {} : adapterTextFiles(facts);
-  return async (values, which) => {
-    const files = { ...adapterFiles(model, lora, values, base), ...text };
-    await onAdapter?.((await filesInMemory(files)) as AdapterFiles, which);
+/** A description for files that lie elsewhere: given data has the names that a run's folder would have. */
+const portable = ({ data, ...description }: RunDescription): RunDescription => {
+  if (data.kept !== true) return { ...description, data };
+  const names = keptNames(data.documents === true);
+  const kept: RunData = { ...data, data: names.data, valData: data.valData === null ? null : names.valData };
+  return { ...description, data: kept };
+};
+
+/** Gives checkpoints to a callback. */
+interface Giving {
+  last(state: SavedState): Promise<void>;
+  best(values: ReadValues, step: number): Promise<void>;
+}
+
+const givingModels = (
+  { config, tokenizer, facts, description }: HandedOutRun,
+  keeper: RunStore,
+  onCheckpoint: NonNullable<HandOut["onCheckpoint"]>,
+): Giving => {
+  const bindingAt = async (step: number): Promise<Binding | null> => {
+    const hash = await configHashInMemory(config);
+    return hash === null ? null : { step, config: hash };
   };
+  const weights = (read: ReadValues) => pretrainedFiles(config.model, tokenizer, read, facts);
+  return {
+    async last(state) {
+      const contents = { ...weights(state.weights.read), ...stateContents(config, state) };
+      const files = (await filesInMemory(contents, await bindingAt(state.progress.step))) as CheckpointFiles;
+      // Beside the manifest, as in a run's folder.
+      const ofRun =
+        description === null
+          ? {}
+          : {
+              [folderNames.description]: await bytesOf(descriptionText(portable(description))),
+              ...(keeper.notes === undefined ? {} : { [folderNames.metrics]: await bytesOf(keeper.notes()) }),
+            };
+      await onCheckpoint({ ...files, ...ofRun }, "last");
+    },
+    async best(values, step) {
+      const files = await filesInMemory(weights(values), await bindingAt(step));
+      await onCheckpoint(files as CheckpointFiles, "best");
+    },
+  };
+};
+
+const givingAdapters = (
+  { config: { model, lora }, facts, documents }: HandedOutRun,
+  base: AdapterBase,
+  onAdapter: NonNullable<HandOut["onAdapter"]>,
+): Giving => {
+  const text = documents === undefined || facts === undefined ? {} : adapterTextFiles(facts);
+  const give = async (values: ReadValues, which: WhichWeights): Promise<void> => {
+    if (lora === undefined) return;
+    const files = { ...adapterFiles(model, lora, values, base), ...text };
+    await onAdapter((await filesInMemory(files)) as AdapterFiles, which);
+  };
+  return { last: ({ weights }) => give(weights.read, "last"), best: (values) => give(values, "best") };
 };
 
 /**
@@ -58,19 +120,23 @@ export const handingOut = (
   base: AdapterBase,
 ): RunStore | null => {
   const name = handedTo(callbacks);
+  const { onCheckpoint, onAdapter } = callbacks;
   if (name === null) return store;
-  const keeper = store ?? keepNothing(name);
-  const give = givingOut(run, base, callbacks);
+  const keeper = store ?? keepNotes(name, run.past ?? []);
+  const give =
+    onCheckpoint !== undefined
+      ? givingModels(run, keeper, onCheckpoint)
+      : givingAdapters(run, base, onAdapter ?? (() => {}));
   return {
     ...keeper,
     async saveCheckpoint(state) {
       const path = await keeper.saveCheckpoint(state);
-      await give(state.weights.read, "last");
+      await give.last(state);
       return path;
     },
     async saveBest(values, step) {
       await keeper.saveBest(values, step);
-      await give(values, "best");
+      await give.best(values, step);
     },
   };
 };

@@ -1,0 +1,187 @@
+/** Files that a page keeps in the browser's private file system (OPFS), written together. */
+
+import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
+import { type FileDigest, manifestJson, parseManifest } from "./manifest.ts";
+import { hashInMemory } from "./manifest-in-memory.ts";
+
+/**
+ * The files of a store lie in one folder under their SHA-256, and `index.json` names them: the form of a checkpoint's
+ * manifest. Writing goes in this order:
+ *
+ *     1. files that the index does not name yet are written
+ *     2. the index is replaced: the browser does that at once, when the file is closed
+ *     3. files that the new index does not name are removed
+ *
+ * After the end of the tab at any moment, the index and all its files are the old or the new ones.
+ */
+export interface FileStore {
+  /** The files by their paths; null: none are kept. @throws CheckpointError for a file that is gone or damaged. */
+  read(): Promise<Readonly<Record<string, Uint8Array>> | null>;
+  /** Keeps files in place of those before. @throws CheckpointError if there is no room: those before stay. */
+  write(files: Readonly<Record<string, Uint8Array>>): Promise<void>;
+  /** Removes all files. */
+  clear(): Promise<void>;
+  /** Lets another tab open the store. */
+  close(): Promise<void>;
+}
+
+type Index = Readonly<Record<string, FileDigest>>;
+
+const indexName = "index.json";
+const folderName = "foretoken";
+
+const bytesAt = async (folder: FileSystemDirectoryHandle, name: string): Promise<Uint8Array | undefined> => {
+  try {
+    const file = await (await folder.getFileHandle(name)).getFile();
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "NotFoundError") return undefined;
+    throw error;
+  }
+};
+
+const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array): Promise<void> => {
+  const stream = await (await folder.getFileHandle(name, { create: true })).createWritable();
+  try {
+    // A copy if it is a view of shared memory, which a stream does not take.
+    await stream.write(
+      bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes),
+    );
+    await stream.close();
+  } catch (error) {
+    await stream.abort().catch(() => undefined);
+    throw error;
+  }
+};
+
+const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | null> => {
+  const bytes = await bytesAt(folder, indexName);
+  // Empty: the tab ended before the first index was written.
+  if (bytes === undefined || bytes.length === 0) return null;
+  try {
+    return parseManifest(JSON.parse(new TextDecoder().decode(bytes)))?.files ?? null;
+  } catch {
+    return null;
+  }
+};
+
+/** Removes files that the index does not name. */
+const removeOthers = async (folder: FileSystemDirectoryHandle, index: Index): Promise<void> => {
+  const kept = new Set([indexName, ...Object.values(index).map(({ sha256 }) => sha256)]);
+  // TypeScript's types of pages lack the iterators of a folder.
+  const names = (folder as unknown as { keys(): AsyncIterable<string> }).keys();
+  const others: string[] = [];
+  for await (const name of names) if (!kept.has(name)) others.push(name);
+  for (const name of others) await folder.removeEntry(name);
+};
+
+/** Takes the lock of a name until the returned function is called; undefined: another tab has it. */
+const takeLock = (name: string): Promise<(() => void) | undefined> =>
+  new Promise((resolve, reject) => {
+    const hold = (lock: Lock | null): Promise<void> | undefined => {
+      if (lock === null) {
+        resolve(undefined);
+        return undefined;
+      }
+      return new Promise((release) => resolve(release));
+    };
+    navigator.locks.request(name, { ifAvailable: true }, hold).catch(reject);
+  });
+
+/** The error of a browser that could not write. */
+const writeError = (where: string, error: unknown): CheckpointError => {
+  const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
+  return new CheckpointError({
+    where,
+    must: isFull
+      ? "the browser must have room for the new files beside the old ones, which are unharmed"
+      : "the browser must be able to write the files; the old ones are unharmed",
+    got: isFull ? "its quota for this page is full" : error instanceof Error ? error.message : String(error),
+    ...(isFull ? { hint: "a smaller model, or removing other data of this site" } : {}),
+    cause: error,
+  });
+};
+
+/**
+ * Opens the store of a name; one tab at a time has it.
+ * @throws ConfigError if another tab has it, or the page has no private file system.
+ */
+export const openFileStore = async (name: string): Promise<FileStore> => {
+  const where = `store "${name}"`;
+  if (globalThis.navigator?.storage?.getDirectory === undefined || navigator.locks === undefined) {
+    throw new ConfigError({
+      where,
+      must: "the browser must have a private file system, and the page must be served over HTTPS or from localhost",
+      got: "a page without one",
+    });
+  }
+  const release = await takeLock(`foretoken ${name}`);
+  if (release === undefined) {
+    throw new ConfigError({
+      where,
+      must: "one tab at a time may keep its run here",
+      got: "another tab that does",
+      hint: "closing that tab",
+    });
+  }
+  const open = async (): Promise<FileSystemDirectoryHandle> => {
+    const all = await (await navigator.storage.getDirectory()).getDirectoryHandle(folderName, { create: true });
+    return all.getDirectoryHandle(encodeURIComponent(name), { create: true });
+  };
+  const folder = await open().catch((error: unknown) => {
+    release();
+    throw writeError(where, error);
+  });
+
+  const replace = async (files: Readonly<Record<string, Uint8Array>>): Promise<void> => {
+    const known = await readIndex(folder);
+    const there = new Set(Object.values(known ?? {}).map(({ sha256 }) => sha256));
+    const index: Record<string, FileDigest> = {};
+    try {
+      for (const [path, bytes] of Object.entries(files)) {
+        const sha256 = (await hashInMemory(bytes)) ?? "";
+        index[path] = { bytes: bytes.length, sha256 };
+        if (!there.has(sha256)) await writeAt(folder, sha256, bytes);
+        there.add(sha256);
+      }
+      await writeAt(folder, indexName, new TextEncoder().encode(manifestJson({ run: null, files: index })));
+    } catch (error) {
+      await removeOthers(folder, known ?? {}).catch(() => undefined);
+      throw writeError(where, error);
+    }
+    // What cannot be removed now is removed the next time.
+    await removeOthers(folder, index).catch(() => undefined);
+  };
+  // One after the other.
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work, work);
+    last = next.catch(() => undefined);
+    return next;
+  };
+
+  return {
+    read: () =>
+      inTurn(async () => {
+        const index = await readIndex(folder);
+        if (index === null || Object.keys(index).length === 0) return null;
+        const files: Record<string, Uint8Array> = {};
+        for (const [path, { sha256 }] of Object.entries(index)) {
+          const bytes = await bytesAt(folder, sha256);
+          if (bytes === undefined || (await hashInMemory(bytes)) !== sha256) {
+            throw new CheckpointError({
+              where: `${where}: ${path}`,
+              must: "the file must be the one that was kept, by its SHA-256",
+              got: bytes === undefined ? "none" : `${bytes.length} other bytes`,
+              hint: "a new run",
+            });
+          }
+          files[path] = bytes;
+        }
+        return files;
+      }),
+    write: (files) => inTurn(() => replace(files)),
+    clear: () => inTurn(() => replace({})),
+    close: () => inTurn(async () => release()),
+  };
+};

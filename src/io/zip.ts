@@ -1,0 +1,92 @@
+/** ZIP archives without compression: weights do not compress. (APPNOTE 6.3, without ZIP64.) */
+import { checkText } from "../core/checks/check-arguments.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+
+const crcTable = Int32Array.from({ length: 256 }, (_, byte) => {
+  let rest = byte;
+  for (let bit = 0; bit < 8; bit++) rest = (rest >>> 1) ^ (rest & 1 ? 0xedb88320 : 0);
+  return rest;
+});
+
+const crcOf = (bytes: Uint8Array): number => {
+  let crc = -1;
+  for (let i = 0; i < bytes.length; i++) {
+    crc = (crc >>> 8) ^ (crcTable[(crc ^ (bytes[i] as number)) & 255] as number);
+  }
+  return ~crc >>> 0;
+};
+
+/** Numbers of two or four bytes, the lowest first. */
+const fieldsOf = (...fields: readonly (readonly [bytes: 2 | 4, value: number])[]): Uint8Array<ArrayBuffer> => {
+  const view = new DataView(new ArrayBuffer(fields.reduce((sum, [bytes]) => sum + bytes, 0)));
+  let at = 0;
+  for (const [bytes, value] of fields) {
+    if (bytes === 2) view.setUint16(at, value, true);
+    else view.setUint32(at, value, true);
+    at += bytes;
+  }
+  return new Uint8Array(view.buffer);
+};
+
+/** Names are UTF-8. */
+const flags = 0x0800;
+/** 1 January 1980: the same files give the same archive. */
+const date = 0x0021;
+
+/**
+ * A ZIP archive of a folder, for a download; its files are stored as they are.
+ * @experimental
+ * @param files their bytes by their paths in the folder, as `runToFolder` gives them.
+ * @param name of the folder in the archive.
+ * @throws ConfigError for 4 GiB or more.
+ */
+export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: string): Blob => {
+  if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {
+    throw new ConfigError({ where: "zipFolder: files", must: "must be files as Uint8Arrays", got: show(files) });
+  }
+  checkText("zipFolder: name", name);
+  const parts: BlobPart[] = [];
+  const directory: Uint8Array<ArrayBuffer>[] = [];
+  let at = 0;
+  for (const [path, bytes] of Object.entries(files)) {
+    const entry = new TextEncoder().encode(`${name}/${path}`);
+    const common = [
+      ...([
+        [2, 20],
+        [2, flags],
+        [2, 0],
+        [2, 0],
+        [2, date],
+        [4, crcOf(bytes)],
+        [4, bytes.length],
+      ] as const),
+      ...([
+        [4, bytes.length],
+        [2, entry.length],
+        [2, 0],
+      ] as const),
+    ] as const;
+    const local = fieldsOf([4, 0x04034b50], ...common);
+    const central = [
+      [2, 0],
+      [2, 0],
+      [2, 0],
+      [4, 0],
+      [4, at],
+    ] as const;
+    directory.push(fieldsOf([4, 0x02014b50], [2, 20], ...common, ...central), entry);
+    // A copy if it is a view of shared memory, which a Blob does not take.
+    const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
+    parts.push(local, entry, own);
+    at += local.length + entry.length + bytes.length;
+    if (at >= 2 ** 32) {
+      throw new ConfigError({ where: "zipFolder: files", must: "must have less than 4 GiB in all", got: "more" });
+    }
+  }
+  const size = directory.reduce((sum, { length }) => sum + length, 0);
+  const count = directory.length / 2;
+  const end = fieldsOf([4, 0x06054b50], [2, 0], [2, 0], [2, count], [2, count], [4, size], [4, at], [2, 0]);
+  return new Blob([...parts, ...directory, end], { type: "application/zip" });
+};

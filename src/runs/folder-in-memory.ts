@@ -1,0 +1,228 @@
+/** A run's folder in memory: for a page, which has no folders, to hand it to Node or to take it from there. */
+
+import { checkTextOptions } from "../config/options.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { ConfigError, DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import { lineOfDocument } from "../data/documents-json.ts";
+import { locatedDocuments } from "../data/given-documents.ts";
+import type { GivenDocument } from "../data/parse-document.ts";
+import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
+import { parseJson } from "../pretrained/files/checkpoint-json.ts";
+import { checkVersioned, descriptionText } from "./description.ts";
+import { folderNames } from "./folder-names.ts";
+import { checkGivenRun, isFiles } from "./resume/given-run.ts";
+import { descriptionSchema, keptPlaces } from "./run-schemas.ts";
+
+/**
+ * A run as a page has it: its text or its documents, and the files that `onCheckpoint` got.
+ * @experimental
+ */
+export interface RunFiles {
+  /** The text that it learns. A folder whose text lies elsewhere has none. */
+  readonly text?: string | undefined;
+  /** The text to validate on, if the run began with one. */
+  readonly valText?: string | undefined;
+  /** The documents that it learns, instead of a text. */
+  readonly documents?: readonly GivenDocument[] | undefined;
+  /** The documents to validate on, if the run began with some. */
+  readonly valDocuments?: readonly GivenDocument[] | undefined;
+  /** The last checkpoint, for `resume` of `train`. */
+  readonly last: CheckpointFiles;
+  /** The weights of the lowest validation loss. */
+  readonly best?: CheckpointFiles | undefined;
+}
+
+/**
+ * The files of a folder: their bytes by their paths in it, as "checkpoint/config.json".
+ * @experimental
+ */
+export type FolderFiles = Readonly<Record<string, Uint8Array>>;
+
+/** Files that lie beside the checkpoint in a run's folder. */
+const besideCheckpoint: readonly string[] = [folderNames.description, folderNames.metrics];
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const linesOf = (documents: readonly GivenDocument[], name: string): Uint8Array =>
+  encode(
+    locatedDocuments(documents, name)
+      .map(({ source }) => `${lineOfDocument(source)}\n`)
+      .join(""),
+  );
+
+/** The files of the texts or the documents. */
+const dataFiles = ({ text, valText, documents, valDocuments }: RunFiles): FolderFiles => ({
+  ...(text === undefined ? {} : { [folderNames.text]: encode(text) }),
+  ...(valText === undefined ? {} : { [folderNames.valText]: encode(valText) }),
+  ...(documents === undefined ? {} : { [folderNames.documents]: linesOf(documents, "documents") }),
+  ...(valDocuments === undefined ? {} : { [folderNames.valDocuments]: linesOf(valDocuments, "valDocuments") }),
+});
+
+/** @throws ConfigError unless the fields of a run are of their types. */
+const checkRun = (run: RunFiles): void => {
+  const where = "runToFolder: run";
+  if (!isRecord(run)) throw new ConfigError({ where, must: "must be an object", got: show(run) });
+  const { text, valText, documents, valDocuments, last, best } = run;
+  checkTextOptions({ text, valText, documents, valDocuments });
+  for (const [name, value] of Object.entries({ text, valText })) {
+    if (value === undefined || typeof value === "string") continue;
+    throw new ConfigError({ where: `${where}.${name}`, must: "must be a text", got: show(value) });
+  }
+  if (text === undefined && documents === undefined) {
+    throw new ConfigError({ where, must: "must have the run's text, or its documents", got: "neither" });
+  }
+  checkGivenRun(last, `${where}.last`);
+  if (best !== undefined && !isFiles(best)) {
+    throw new ConfigError({ where: `${where}.best`, must: "must have files as Uint8Arrays", got: show(best) });
+  }
+};
+
+/**
+ * The files of the folder that Node's `train({ resume })` and `foretoken train --resume` take.
+ * @experimental
+ * @param run its text or its documents, and the files that `onCheckpoint` got.
+ * @returns their bytes by their paths in the folder; those of the checkpoints are the given ones, not copies.
+ * @throws ConfigError unless `run` has a text or documents, and all files of a last checkpoint.
+ * @example
+ * ```ts
+ * import { type CheckpointFiles, runToFolder, zipFolder } from "foretoken/browser";
+ *
+ * declare const text: string;
+ * declare const last: CheckpointFiles;
+ * const link = document.createElement("a");
+ * link.href = URL.createObjectURL(zipFolder(runToFolder({ text, last }), "my-run"));
+ * link.download = "my-run.zip";
+ * link.click();
+ * ```
+ */
+export const runToFolder = (run: RunFiles): FolderFiles => {
+  checkRun(run);
+  const { text, valText, documents, valDocuments, last, best } = run;
+  const json = parseJson(last[folderNames.description] ?? new Uint8Array(), folderNames.description);
+  const description = checkVersioned(descriptionSchema, json, folderNames.description);
+  const places = keptPlaces(documents === undefined ? { text: text ?? "", valText } : { documents, valDocuments });
+  const files = Object.entries(last).filter(([name]) => !besideCheckpoint.includes(name));
+  const { [folderNames.metrics]: notes } = last;
+  return {
+    [folderNames.description]: encode(descriptionText({ ...description, data: { ...description.data, ...places } })),
+    ...dataFiles(run),
+    ...(notes === undefined ? {} : { [folderNames.metrics]: notes }),
+    ...Object.fromEntries(files.map(([name, bytes]) => [`${folderNames.checkpoint}/${name}`, bytes])),
+    ...Object.fromEntries(
+      Object.entries(best ?? {})
+        .filter(([name]) => !besideCheckpoint.includes(name))
+        .map(([name, bytes]) => [`${folderNames.best}/${name}`, bytes]),
+    ),
+  };
+};
+
+const isIterable = (value: unknown): value is Iterable<unknown> =>
+  typeof value === "object" && value !== null && typeof Reflect.get(value, Symbol.iterator) === "function";
+
+/** A file that is read when it is needed. */
+type Source = () => Promise<Uint8Array>;
+
+/** @throws ConfigError unless it is a list of a page's files, or a map of bytes. */
+const checkFolder = (folder: unknown): void => {
+  const isMap = isRecord(folder) && isFiles(folder);
+  const isList = isIterable(folder) && Array.from(folder).every((file) => file instanceof Blob);
+  if (isMap || isList) return;
+  throw new ConfigError({
+    where: "runFromFolder: folder",
+    must: "must be an object with the files' bytes by their paths, or a list of files",
+    got: show(folder),
+  });
+};
+
+/** The files by their paths, of a list of a page's files or of a map. */
+const sourcesOf = (folder: FolderFiles | Iterable<File>): ReadonlyMap<string, Source> => {
+  const entries = isIterable(folder)
+    ? Array.from(folder as Iterable<File>, (file): [string, Source] => [
+        file.webkitRelativePath || file.name,
+        async () => new Uint8Array(await file.arrayBuffer()),
+      ])
+    : Object.entries(folder as FolderFiles).map(([path, bytes]): [string, Source] => [path, async () => bytes]);
+  return new Map(entries);
+};
+
+/** The folder of the run among the paths: the one with `run.json` that lies least deep, with a "/" at its end. */
+const rootOf = (paths: readonly string[]): string | undefined => {
+  const { description } = folderNames;
+  const roots = paths
+    .filter((path) => path === description || path.endsWith(`/${description}`))
+    .map((path) => path.slice(0, path.length - description.length));
+  return roots.sort((a, b) => a.length - b.length)[0];
+};
+
+const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[] => {
+  const lines = new TextDecoder().decode(bytes).split("\n");
+  return lines.flatMap((line, i) => {
+    if (line.trim() === "") return [];
+    try {
+      return [JSON.parse(line) as GivenDocument];
+    } catch (cause) {
+      throw new DataError({ where: `${where}:${i + 1}`, must: "the line must be JSON", got: show(line), cause });
+    }
+  });
+};
+
+/**
+ * A run from the files of its folder, as `runToFolder` or Node wrote it. Checkpoints other than the last one are not read.
+ * @experimental
+ * @param folder bytes by paths; or the files of `<input type="file" webkitdirectory>`.
+ * @returns text and files for `train({ text, resume: last })`. A run of Node whose text lies elsewhere has no `text` here.
+ * @throws ConfigError if they are no run's folder or it has no checkpoint; what is damaged is found by `train`.
+ * @example
+ * ```ts
+ * import { runFromFolder, train } from "foretoken/browser";
+ *
+ * declare const input: HTMLInputElement;
+ * const { text, last } = await runFromFolder(input.files ?? []);
+ * for await (const event of train({ text, resume: last })) console.log(event.type);
+ * ```
+ */
+export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promise<RunFiles> => {
+  checkFolder(folder);
+  const sources = sourcesOf(folder);
+  const root = rootOf([...sources.keys()]);
+  const under = (name: string): readonly (readonly [string, Source])[] =>
+    [...sources].flatMap(([path, read]) => {
+      const inside = path.startsWith(`${root}${name}/`) ? path.slice(`${root}${name}/`.length) : "";
+      return inside === "" || inside.includes("/") ? [] : [[inside, read] as const];
+    });
+  const readAll = async (files: readonly (readonly [string, Source])[]): Promise<Record<string, Uint8Array>> =>
+    Object.fromEntries(await Promise.all(files.map(async ([name, read]) => [name, await read()] as const)));
+  const beside = await readAll(
+    [...Object.values(folderNames)].flatMap((name) => {
+      const read = sources.get(`${root}${name}`);
+      return read === undefined ? [] : [[name, read] as const];
+    }),
+  );
+  const last = await readAll(under(folderNames.checkpoint));
+  const { [folderNames.description]: description, [folderNames.metrics]: notes } = beside;
+  if (root === undefined || description === undefined || Object.keys(last).length === 0) {
+    throw new ConfigError({
+      where: "runFromFolder: folder",
+      must: `must be the folder of a run, with ${folderNames.description} and a checkpoint`,
+      got: root === undefined ? `no ${folderNames.description}` : `no ${folderNames.checkpoint}/`,
+      hint: "the folder that train named, or a download of a page",
+    });
+  }
+  const best = await readAll(under(folderNames.best));
+  const textOf = (name: string): string | undefined =>
+    beside[name] && new TextDecoder("utf-8", { ignoreBOM: true }).decode(beside[name]);
+  const listOf = (name: string) => beside[name] && documentsIn(beside[name], name);
+  const data = {
+    ...{ text: textOf(folderNames.text), valText: textOf(folderNames.valText) },
+    ...{ documents: listOf(folderNames.documents), valDocuments: listOf(folderNames.valDocuments) },
+  };
+  return {
+    ...Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined)),
+    last: {
+      ...last,
+      [folderNames.description]: description,
+      ...(notes === undefined ? {} : { [folderNames.metrics]: notes }),
+    } as unknown as CheckpointFiles,
+    ...(Object.keys(best).length === 0 ? {} : { best: best as CheckpointFiles }),
+  };
+};

@@ -1,0 +1,96 @@
+/** A run whose last checkpoint is in memory: the files that `onCheckpoint` got. */
+
+import { isRecord } from "../../core/checks/is-record.ts";
+import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { show } from "../../core/text/show.ts";
+import { parseLine } from "../../io/json-line.ts";
+import { manifestName } from "../../io/manifest.ts";
+import { canDigest, checkManifest, manifestIn } from "../../io/manifest-in-memory.ts";
+import { type CheckpointFiles, neededFiles, pretrainedNames } from "../../pretrained/files/checkpoint-files.ts";
+import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
+import { textFileNames } from "../../pretrained/parse.ts";
+import { checkVersioned, type RunDescription } from "../description.ts";
+import { folderNames } from "../folder-names.ts";
+import { descriptionSchema } from "../run-schemas.ts";
+import { configHashInMemory } from "../same-config.ts";
+import { optimizerName, stateFiles, stateName } from "../write/state-files.ts";
+import { type SavedRun, savedRunOf } from "./saved-state.ts";
+import { modelOf } from "./saved-weights.ts";
+
+/** A run, read from its files. */
+export interface GivenRun {
+  readonly description: RunDescription;
+  readonly saved: SavedRun;
+  /** Its notes, a value for each line. */
+  readonly notes: readonly unknown[];
+}
+
+/** Its place, as errors name it. */
+const directory = "checkpoint";
+
+/** Files without which no run goes on. */
+const needed = [...pretrainedNames, ...stateFiles, folderNames.description] as const;
+
+/** All files that are read. */
+export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
+  const ofRun = [...stateFiles, folderNames.description, folderNames.metrics];
+  const found = ofRun.flatMap((name) => (files[name] === undefined ? [] : [[name, files[name]] as const]));
+  return { ...neededFiles(files), ...Object.fromEntries(found) };
+};
+
+/** Whether a value is an object of files. */
+export const isFiles = (value: unknown): value is Readonly<Record<string, Uint8Array>> =>
+  isRecord(value) && Object.values(value).every((file) => file instanceof Uint8Array);
+
+/** @throws ConfigError unless `files` are those of a checkpoint to go on from. */
+export const checkGivenRun = (files: unknown, where: string): void => {
+  if (!isFiles(files)) {
+    throw new ConfigError({
+      where,
+      must: "must be an object with the files that onCheckpoint got, as Uint8Arrays",
+      got: show(files),
+    });
+  }
+  const missing = needed.filter((name) => files[name] === undefined);
+  if (missing.length === 0) return;
+  throw new ConfigError({
+    where,
+    must: "must have all files of a run's last checkpoint",
+    got: `none of the name ${alternatives(missing)}`,
+    hint: 'the files that onCheckpoint got with "last", or the folder of a run in runFromFolder',
+  });
+};
+
+const configHash = async (config: unknown): Promise<string> => (await configHashInMemory(config)) ?? "";
+
+/**
+ * Reads a run from the files of its last checkpoint, which `checkGivenRun` accepts.
+ * @throws CheckpointError for a damaged file, or one of another run or step.
+ */
+export const readGivenRun = async (files: CheckpointFiles): Promise<GivenRun> => {
+  const fileOf = (name: string): Uint8Array => files[name] ?? new Uint8Array();
+  const optional = textFileNames.filter((name) => files[name] !== undefined);
+  await checkManifest(files, [...pretrainedNames, ...stateFiles, ...optional], directory);
+  const json = parseJson(fileOf(folderNames.description), folderNames.description);
+  const description = checkVersioned(descriptionSchema, json, folderNames.description);
+  if (description.config.lora !== undefined) {
+    throw new CheckpointError({
+      where: folderNames.description,
+      must: "the run must train all weights, to go on from files in memory",
+      got: "a run that trains an adapter",
+      hint: "resuming its folder in Node",
+    });
+  }
+  const manifest = canDigest() && files[manifestName] !== undefined ? manifestIn(fileOf(manifestName)) : undefined;
+  const saved = await savedRunOf(
+    {
+      directory,
+      ...{ state: fileOf(stateName), optimizer: fileOf(optimizerName), configHash, manifest: manifest ?? null },
+      weights: () => modelOf(files, directory, manifest !== undefined, description.config),
+    },
+    description,
+  );
+  const notes = new TextDecoder().decode(fileOf(folderNames.metrics)).split("\n").map(parseLine);
+  return { description, saved, notes: notes.filter((note) => note !== undefined) };
+};
