@@ -1,0 +1,128 @@
+/** Files that a page keeps in the browser's private file system: whole, whenever its tab ends. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { type BrowserRunStore, openRunStore, type RunFiles, train } from "#foretoken/browser.js";
+import { type FileStore, openFileStore } from "#foretoken/io/file-store.browser.js";
+import { comparable } from "../support/handed-files.ts";
+import { stubPrivateFiles } from "../support/private-files.ts";
+import { tinyRun, wordsText } from "../support/runs.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const old = { "a/one": bytes("first"), "a/two": bytes("stays") };
+const next = { "a/one": bytes("second"), "a/two": bytes("stays"), three: bytes("more") };
+
+const asTexts = async (store: FileStore): Promise<unknown> => {
+  const files = await store.read();
+  return files && Object.fromEntries(Object.entries(files).map(([name, one]) => [name, new TextDecoder().decode(one)]));
+};
+const texts = (files: Readonly<Record<string, Uint8Array>>) =>
+  Object.fromEntries(Object.entries(files).map(([name, one]) => [name, new TextDecoder().decode(one)]));
+
+const messageOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => "no error",
+    (error: unknown) => (error as Error).message,
+  );
+
+describe("a store of files", () => {
+  it("has the old files or the new ones after the end of its tab at any change", async () => {
+    const seen = new Set<string>();
+    for (let count = 1; count < 20; count++) {
+      const browser = stubPrivateFiles();
+      const first = await openFileStore("store");
+      await first.write(old);
+      browser.endTabBefore(count);
+      // What cannot be removed any more does not matter: then nothing fails.
+      const failed = await messageOf(first.write(next));
+      browser.newTab();
+      const again = await openFileStore("store");
+      const found = JSON.stringify(await asTexts(again));
+      expect([JSON.stringify(texts(old)), JSON.stringify(texts(next))], `change ${count}`).toContain(found);
+      if (failed === "no error") expect(found).toBe(JSON.stringify(texts(next)));
+      seen.add(found);
+      // A later write leaves no file that is not named.
+      await again.write(next);
+      expect(browser.names()).toHaveLength(4);
+    }
+    expect(seen.size).toBe(2);
+  });
+
+  it("keeps what it had where the browser has no room, and says so in a line", async () => {
+    const browser = stubPrivateFiles();
+    const store = await openFileStore("store");
+    await store.write(old);
+    const names = browser.names();
+    browser.setRoom(500);
+    expect(await messageOf(store.write({ ...next, large: new Uint8Array(400) }))).toBe(
+      'store "store": the browser must have room for the new files beside the old ones, which are unharmed; got its quota for this page is full; try a smaller model, or removing other data of this site',
+    );
+    expect(await asTexts(store)).toEqual(texts(old));
+    expect([...browser.names()].sort()).toEqual([...names].sort());
+  });
+
+  it("writes files with the bytes of before once, and finds damaged ones", async () => {
+    const browser = stubPrivateFiles();
+    const store = await openFileStore("store");
+    await store.write({ one: bytes("same") });
+    const before = browser.changes();
+    await store.write({ one: bytes("same"), two: bytes("same") });
+    // The index alone.
+    expect(browser.changes()).toBe(before + 1);
+    const [name = ""] = browser.names().filter((one) => one !== "index.json");
+    browser.damage(name);
+    expect(await messageOf(store.read())).toMatch(/^store "store": one: the file must be the one that was kept/u);
+    await store.clear();
+    expect(await store.read()).toBe(null);
+    expect(browser.names()).toEqual(["index.json"]);
+  });
+
+  it("belongs to one tab at a time, by its name", async () => {
+    stubPrivateFiles();
+    const store = await openFileStore("store");
+    await (await openFileStore("other")).close();
+    const line =
+      'store "store": one tab at a time may keep its run here; got another tab that does; try closing that tab';
+    expect(await messageOf(openFileStore("store"))).toBe(line);
+    await store.close();
+    await openFileStore("store");
+  });
+});
+
+describe("a run that a page keeps", () => {
+  const text = wordsText("kept", 200);
+  const plan = { text, backend: "reference", preset: "book", config: tinyRun, finalSampleTokens: 0 } as const;
+  const follow = async (store: BrowserRunStore | null, options: Parameters<typeof train>[0]): Promise<RunFiles> => {
+    let kept: Partial<RunFiles> = { text };
+    for await (const event of train({
+      ...options,
+      async onCheckpoint(files, which) {
+        kept = { ...kept, [which]: files };
+        if (which === "last") await store?.write(kept as RunFiles);
+      },
+    })) {
+      // A tab that is closed.
+      if (store !== null && event.type === "step" && event.step === 7) break;
+    }
+    return kept as RunFiles;
+  };
+  let whole: RunFiles;
+  beforeAll(async () => {
+    whole = await follow(null, plan);
+  });
+
+  it("goes on after a reload with the bits of one that was not interrupted", async () => {
+    const browser = stubPrivateFiles();
+    const store = await openRunStore("notes of mine");
+    expect(await store.read()).toBe(null);
+    await follow(store, plan);
+    browser.newTab();
+    const kept = await (await openRunStore("notes of mine")).read();
+    expect(kept).toMatchObject({ text });
+    const { last } = await follow(null, { text: kept?.text, backend: "reference", resume: kept?.last });
+    expect(comparable(last)).toEqual(comparable(whole.last));
+  });
+
+  it("is refused without a name, and where there is no private file system", async () => {
+    expect(await messageOf(openRunStore(""))).toMatch(/^openRunStore: name: must be a text of 1 to 100 characters/u);
+    expect(await messageOf(openRunStore("a"))).toMatch(/^store "a": the browser must have a private file system/u);
+  });
+});
