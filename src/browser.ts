@@ -15,6 +15,7 @@ export { type TrainOptions, train } from "./worker/train.browser.ts";
 
 // Runs that go on: in a page, and in Node
 
+export { type FileStore, openFileStore } from "./io/file-store.browser.ts";
 export { zipFolder } from "./io/zip.ts";
 export { type FolderFiles, type RunFiles, runFromFolder, runToFolder } from "./runs/folder-in-memory.ts";
 export { type BrowserRunStore, openRunStore } from "./runs/kept-run.browser.ts";

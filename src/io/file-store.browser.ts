@@ -1,18 +1,13 @@
 /** Files that a page keeps in the browser's private file system (OPFS), written together. */
 
 import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import { type FileDigest, manifestJson, parseManifest } from "./manifest.ts";
 import { hashInMemory } from "./manifest-in-memory.ts";
 
 /**
- * The files of a store lie in one folder under their SHA-256, and `index.json` names them: the form of a checkpoint's
- * manifest. Writing goes in this order:
- *
- *     1. files that the index does not name yet are written
- *     2. the index is replaced: the browser does that at once, when the file is closed
- *     3. files that the new index does not name are removed
- *
- * After the end of the tab at any moment, the index and all its files are the old or the new ones.
+ * Files that a page keeps, written together: after the end of the tab at any moment, they are the old or the new ones.
+ * @experimental
  */
 export interface FileStore {
   /** The files by their paths; null: none are kept. @throws CheckpointError for a file that is gone or damaged. */
@@ -25,6 +20,14 @@ export interface FileStore {
   close(): Promise<void>;
 }
 
+/**
+ * The files of a store lie in one folder under their SHA-256, and `index.json` names them: the form of a checkpoint's
+ * manifest. Writing goes in this order:
+ *
+ *     1. files that the index does not name yet are written
+ *     2. the index is replaced: the browser does that at once, when the file is closed
+ *     3. files that the new index does not name are removed
+ */
 type Index = Readonly<Record<string, FileDigest>>;
 
 const indexName = "index.json";
@@ -75,17 +78,18 @@ const removeOthers = async (folder: FileSystemDirectoryHandle, index: Index): Pr
   for (const name of others) await folder.removeEntry(name);
 };
 
+/** Milliseconds in which a page that is reloaded has ended, with its workers. */
+const untilEnded = 1000;
+
 /** Takes the lock of a name until the returned function is called; undefined: another tab has it. */
 const takeLock = (name: string): Promise<(() => void) | undefined> =>
   new Promise((resolve, reject) => {
-    const hold = (lock: Lock | null): Promise<void> | undefined => {
-      if (lock === null) {
-        resolve(undefined);
-        return undefined;
-      }
-      return new Promise((release) => resolve(release));
-    };
-    navigator.locks.request(name, { ifAvailable: true }, hold).catch(reject);
+    const hold = (): Promise<void> => new Promise((release) => resolve(release));
+    navigator.locks.request(name, { signal: AbortSignal.timeout(untilEnded) }, hold).catch((error: unknown) => {
+      const isTaken = error instanceof DOMException && ["AbortError", "TimeoutError"].includes(error.name);
+      if (isTaken) resolve(undefined);
+      else reject(error);
+    });
   });
 
 /** The error of a browser that could not write. */
@@ -103,10 +107,17 @@ const writeError = (where: string, error: unknown): CheckpointError => {
 };
 
 /**
- * Opens the store of a name; one tab at a time has it.
- * @throws ConfigError if another tab has it, or the page has no private file system.
+ * Opens a place for files in the browser's private file system, by its name; one tab at a time has it. `openRunStore` keeps
+ * a run in such a place.
+ * @experimental
+ * @param name up to 100 characters; a page may have several.
+ * @throws ConfigError if another tab has it, or the page has no such file system: it must be served over HTTPS or from
+ *   localhost.
  */
 export const openFileStore = async (name: string): Promise<FileStore> => {
+  if (typeof name !== "string" || name === "" || name.length > 100) {
+    throw new ConfigError({ where: "store: name", must: "must be a text of 1 to 100 characters", got: show(name) });
+  }
   const where = `store "${name}"`;
   if (globalThis.navigator?.storage?.getDirectory === undefined || navigator.locks === undefined) {
     throw new ConfigError({

@@ -1,6 +1,4 @@
 /** A run that a page keeps in the browser, to go on with it after a reload. */
-import { ConfigError } from "../core/errors/errors.ts";
-import { show } from "../core/text/show.ts";
 import { openFileStore } from "../io/file-store.browser.ts";
 import { type RunFiles, runFromFolder, runToFolder } from "./folder-in-memory.ts";
 
@@ -47,13 +45,6 @@ export interface BrowserRunStore {
  * ```
  */
 export const openRunStore = async (name: string): Promise<BrowserRunStore> => {
-  if (typeof name !== "string" || name === "" || name.length > 100) {
-    throw new ConfigError({
-      where: "openRunStore: name",
-      must: "must be a text of 1 to 100 characters",
-      got: show(name),
-    });
-  }
   const { read, write, ...store } = await openFileStore(name);
   return {
     ...store,

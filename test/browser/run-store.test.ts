@@ -122,7 +122,7 @@ describe("a run that a page keeps", () => {
   });
 
   it("is refused without a name, and where there is no private file system", async () => {
-    expect(await messageOf(openRunStore(""))).toMatch(/^openRunStore: name: must be a text of 1 to 100 characters/u);
+    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a text of 1 to 100 characters/u);
     expect(await messageOf(openRunStore("a"))).toMatch(/^store "a": the browser must have a private file system/u);
   });
 });

@@ -80,8 +80,9 @@ export const stubPrivateFiles = (): PrivateFiles => {
       yield* [...folder.keys()];
     },
   });
-  const request = async (name: string, _: object, hold: (lock: object | null) => unknown): Promise<unknown> => {
-    if (locks.has(name)) return hold(null);
+  const request = async (name: string, _: object, hold: (lock: object) => unknown): Promise<unknown> => {
+    // As at the end of the time to wait.
+    if (locks.has(name)) throw new DOMException("taken", "TimeoutError");
     locks.add(name);
     try {
       return await hold({ name });

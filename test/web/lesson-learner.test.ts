@@ -1,11 +1,13 @@
 import { expect, test } from "vitest";
+import { openBackend } from "#foretoken/backend/select.node.js";
 import * as library from "#foretoken/browser.js";
 import { evaluate, measureTokens } from "#foretoken/evaluate/evaluate.js";
 import { compiledSize, smallModelConfig } from "#foretoken/lesson/small-model-config.js";
 import { createTrainer } from "#foretoken/trainer/trainer.js";
+import { filesOf, sessionIn } from "../../web/lesson/engine/keep.ts";
 import { createLearner, type Library } from "../../web/lesson/engine/learner.ts";
 import type { Report } from "../../web/lesson/engine/messages.ts";
-import { createSession, openedFacts } from "../../web/lesson/engine/session.ts";
+import { configsOf, createSession, openedFacts } from "../../web/lesson/engine/session.ts";
 import { wordsText } from "../support/runs.ts";
 
 const text = wordsText("lesson", 300);
@@ -33,6 +35,40 @@ test.each(["causal", "none"] as const)(
     await backend.close();
   },
 );
+
+test("a session that is kept as files goes on with the losses of one that was not interrupted", async () => {
+  const backend = await openBackend("wasm", { threads: 1 });
+  const { train, val } = library.splitText(text);
+  const trainIds = tokenizer.encode(train);
+  const material = {
+    ...{ library: library as unknown as Library, backend, tokenizer, prompt: text.slice(0, 5) },
+    ...{ trainIds, trained: train, heldOut: val.slice(0, 12) },
+  };
+  const [told, again]: Report[][] = [[], []];
+  const first = createSession(material, "model", (report) => told?.push(report));
+  for (let i = 0; i < 3; i++) await first.advance();
+  const configs = configsOf(material, "model");
+  const files = filesOf("model", configs, await first.read());
+  const kept = sessionIn(files, "model", JSON.parse(JSON.stringify(configs)));
+  const second = createSession(material, "model", (report) => again?.push(report), kept);
+  first.close();
+  expect(second.step).toBe(2);
+  second.tellAgain();
+  const losses = (reports: readonly Report[] = []) =>
+    reports.flatMap((report) => (report.kind === "losses" ? (report.losses[0] ?? []) : []));
+  expect(losses(again)).toEqual(losses(told));
+  expect(again?.filter(({ kind }) => kind !== "losses")).toEqual(told?.filter(({ kind }) => kind !== "losses"));
+  const whole: Report[] = [];
+  const third = createSession(material, "model", (report) => whole.push(report));
+  for (let i = 0; i < 5; i++) await third.advance();
+  for (let i = 0; i < 2; i++) await second.advance();
+  expect(losses(again)).toEqual(losses(whole));
+  // Of other models, or of the other session, there is none.
+  expect(sessionIn(files, "model", [])).toBe(undefined);
+  expect(sessionIn(files, "race", configs)).toBe(undefined);
+  for (const session of [second, third]) session.close();
+  await backend.close();
+});
 
 test("a race begins with the same weights, tells every step, and looks before the first", async () => {
   const backend = await library.openBackend("reference");

@@ -35,6 +35,40 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await page.getByText("Position 2 sees the and is asked for ␣.", { exact: false }).waitFor();
   });
 
+  it("goes on after a reload from the step at which it was paused, in one tab at a time", async () => {
+    const page = await openPage("/lesson");
+    await giveOwnText(page);
+    await goTo(page, "training");
+    await page.getByRole("button", { name: "Start training" }).click();
+    await page.getByText("Your browser keeps what it has learned", { exact: false }).waitFor();
+    await untilStep(page, 55);
+    // Killed, not paused: it goes on from the last text that it wrote.
+    await page.reload();
+    await page.getByText("Paused: step 50 of 400", { exact: false }).waitFor();
+    await page.getByText("after 50 steps", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Go on" }).click();
+    await untilStep(page, 60);
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByText("Paused: step", { exact: false }).waitFor();
+    const paused = await page.locator(".controls progress").getAttribute("value");
+
+    const other = await page.context().newPage();
+    await other.goto(page.url());
+    await other
+      .getByText("one tab at a time may keep its run here; got another tab that does; try closing that tab", {
+        exact: false,
+      })
+      .waitFor();
+    await other.close();
+    await page.reload();
+    await page.getByText(`Paused: step ${paused} of 400`, { exact: false }).waitFor();
+    await page.getByRole("button", { name: "Start over" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete and start over" }).click();
+    await page.getByText("Not begun: step 0 of 400", { exact: false }).waitFor();
+    await page.reload();
+    await page.getByText("Not begun: step 0 of 400", { exact: false }).waitFor();
+  });
+
   it.each(looks)("has nothing serious against any part: axe, %s", async (_, options) => {
     const page = await openPage("/lesson", options);
     await checkParts(page);

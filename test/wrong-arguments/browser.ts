@@ -44,12 +44,9 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     call: browser.runFromFolder,
   },
   { name: "browser: zipFolder", args: () => [setup.files, "run"], call: browser.zipFolder },
-  {
-    // Here is no private file system: a ConfigError, too.
-    name: "browser: openRunStore",
-    args: () => ["run"],
-    call: openAndClose(browser.openRunStore),
-  },
+  // Here is no private file system: a ConfigError, too.
+  { name: "browser: openRunStore", args: () => ["run"], call: openAndClose(browser.openRunStore) },
+  { name: "browser: openFileStore", args: () => ["run"], call: openAndClose(browser.openFileStore) },
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },
   ...optionCases(
     "browser: train",

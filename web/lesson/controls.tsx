@@ -6,7 +6,16 @@ import { Dialog } from "../parts/dialog.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { timeLeftText } from "./chapter/words.ts";
-import { engine, isIsolated, pauseSession, sessions, stepOf, trainAgain, trainSession } from "./engine/client.ts";
+import {
+  engine,
+  isIsolated,
+  keeping,
+  pauseSession,
+  sessions,
+  stepOf,
+  trainAgain,
+  trainSession,
+} from "./engine/client.ts";
 import type { Opened, SessionName } from "./engine/messages.ts";
 import { openCurrent } from "./state.ts";
 
@@ -16,7 +25,9 @@ const Threads = ({ opened }: { readonly opened: Opened }) => (
     {count(opened.parameters)} weights. Your browser trains it in this tab, on {opened.threads}{" "}
     {opened.threads === 1 ? "thread" : "threads"}; nothing is sent anywhere.
     {!isIsolated() && " This page may not share memory between threads, so that it computes with one, more slowly."}
-    {" Reloading or closing the page deletes what it has learned."}
+    {keeping.value === null && " Your browser keeps what it has learned, for when you load the page again."}
+    {typeof keeping.value === "string" &&
+      ` What it learns from now on is gone when you reload or close the page (${keeping.value}).`}
   </p>
 );
 

@@ -7,6 +7,9 @@ export type EngineState =
   | { readonly kind: "ready"; readonly opened: Opened }
   | { readonly kind: "failed"; readonly error: string };
 
+/** Whether the browser keeps what is learned: null; or the line that says why it does not; undefined: not known yet. */
+export const keeping = signal<string | null | undefined>(undefined);
+
 export const engine = signal<EngineState>({ kind: "idle" });
 
 /** What a session has told so far. The lists grow; `version` says that they have. */
@@ -75,6 +78,9 @@ const take = (report: Report): void => {
     case "logits":
       waiting.get(report.call)?.(report.logits);
       waiting.delete(report.call);
+      return;
+    case "kept":
+      keeping.value = report.problem;
       return;
     case "running":
       sessions[report.session].running.value = report.running;

@@ -11,6 +11,10 @@ export interface Learner {
   readonly masked: Foretoken.LanguageModel;
   /** One update, the first has number 0. @returns its loss before the update, nats per token. */
   step(step: number): Promise<number>;
+  /** The weights and the optimizer's running means: with the number of the step all that the next one depends on. */
+  read(): Promise<readonly Float32Array[]>;
+  /** Puts such arrays in the place of its own. */
+  restore(arrays: readonly Float32Array[]): void;
   close(): void;
 }
 
@@ -26,6 +30,7 @@ export const createLearner = (
   const model = library.freshModel(backend, config.model, tokenizer.vocabSize, seed);
   const gradients = library.createGradients(model);
   const optimizer = library.createOptimizer(backend, model.layout, config.train.optimizer);
+  const arenas = [model.arena, ...optimizer.state.map(({ arena }) => arena)];
   return {
     lm: library.languageModel(model, tokenizer),
     masked: library.languageModel({ ...model, config: { ...model.config, mask: "causal" } }, tokenizer),
@@ -52,6 +57,12 @@ export const createLearner = (
         rounded: model.rounded(),
       });
       return total / y.length;
+    },
+    read: () => Promise.all(arenas.map(async ({ storage }) => Float32Array.from(await backend.read(storage)))),
+    restore(arrays) {
+      for (const [i, { storage }] of arenas.entries()) backend.write(storage, arrays[i] ?? new Float32Array());
+      model.weightsChanged();
+      optimizer.forget();
     },
     close() {
       optimizer.close();

@@ -1,9 +1,10 @@
 /** The lesson's worker: it loads the library, trains, writes and answers the page. The text stays in it. */
 import type { Backend } from "../../../src/browser.ts";
 import { mostMeasured } from "../../../src/lesson/small-model-config.ts";
+import { createKeeper } from "./keep.ts";
 import type { Library } from "./learner.ts";
 import type { Report, Request, SessionName } from "./messages.ts";
-import { createSession, type Material, openedFacts, type Session } from "./session.ts";
+import { configsOf, createSession, type Material, openedFacts, type Session } from "./session.ts";
 
 /** Where the library lies, seen from this file: the build says it. */
 declare const lessonLibrary: string;
@@ -79,15 +80,25 @@ const report = (one: Report): void => {
   if (performance.now() - told > reportEvery) flush();
 };
 
+const keeper = createKeeper(report);
+
+/** Keeps a session as it is now. */
+const keepNow = async (name: SessionName): Promise<void> => {
+  const session = sessions.get(name);
+  if (session === undefined || material === undefined) return;
+  await keeper.keep(name, configsOf(material, name), await session.read());
+};
+
 const sessionOf = (name: SessionName): Session => {
   if (material === undefined) throw new Error("lesson: a text must be read first");
   const known = sessions.get(name);
   if (known !== undefined) return known;
   // A step that is under way when another text comes has nobody left to tell.
   const number = texts;
-  const made = createSession(material, name, (one) => {
+  const tell = (one: Report): void => {
     if (number === texts) report(one);
-  });
+  };
+  const made = createSession(material, name, tell, keeper.session(name, configsOf(material, name)));
   sessions.set(name, made);
   return made;
 };
@@ -116,8 +127,14 @@ const open = async (text: string, prompt: string, threads: number, number: numbe
   const heldOut = [...val.slice(0, 2 * mostMeasured)].slice(0, mostMeasured).join("");
   const trainIds = tokenizer.encode(train);
   material = { library: loaded, backend: opened, tokenizer, trainIds, trained: train, heldOut, prompt };
+  await keeper.open(loaded, text);
+  if (number !== texts) return;
   const parameters = sessionOf("model").learners[0]?.lm.model.layout.count ?? 0;
   report({ kind: "opened", opened: openedFacts(material, parameters) });
+  // The page shows how far they are.
+  for (const name of ["model", "race"] as const) {
+    if (keeper.session(name, configsOf(material, name)) !== undefined) sessionOf(name).tellAgain();
+  }
 };
 
 const run = async (name: SessionName): Promise<void> => {
@@ -131,6 +148,7 @@ const run = async (name: SessionName): Promise<void> => {
       if (!goesOn()) return false;
       const session = sessionOf(name);
       await session.advance();
+      if (session.isDone || (session.hasLooked && session.step > 0)) await keepNow(name);
       return session.isDone;
     });
     if (isDone && goesOn()) setRunning(undefined);
@@ -156,13 +174,15 @@ const answer = async (request: Request): Promise<void> => {
     case "train":
       return run(request.session);
     case "pause":
-      if (running === request.session) setRunning(undefined);
-      return;
+      if (running !== request.session) return;
+      setRunning(undefined);
+      return inTurn(() => keepNow(request.session));
     case "again":
       if (running === request.session) setRunning(undefined);
       return inTurn(async () => {
         sessions.get(request.session)?.close();
         sessions.delete(request.session);
+        await keeper.forget(request.session);
         report({ kind: "fresh", session: request.session });
       });
     case "logits":

@@ -65,5 +65,7 @@ export type Report =
   | { readonly kind: "measured"; readonly session: SessionName; readonly measured: Measured }
   | { readonly kind: "outcomes"; readonly session: SessionName; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "fresh"; readonly session: SessionName }
+  /** Whether the browser keeps what is learned: null, or the line that says why it does not. */
+  | { readonly kind: "kept"; readonly problem: string | null }
   | { readonly kind: "logits"; readonly call: number; readonly logits: Float32Array }
   | { readonly kind: "failed"; readonly error: string };

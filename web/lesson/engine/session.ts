@@ -3,8 +3,17 @@
 import type { Backend, LanguageModel, Tokenizer } from "../../../src/browser.ts";
 import { compiledSize, smallModelConfig } from "../../../src/lesson/small-model-config.ts";
 import { dictionaryOf, hasWords, wordShare } from "../../../src/lesson/words.ts";
+import type { KeptSession } from "./keep.ts";
 import { createLearner, type Learner, type Library } from "./learner.ts";
-import { lookEvery, type Opened, type Outcome, type Report, type SessionName } from "./messages.ts";
+import {
+  lookEvery,
+  type Measured,
+  type Opened,
+  type Outcome,
+  type Report,
+  type Sample,
+  type SessionName,
+} from "./messages.ts";
 
 /** A text, read. */
 export interface Material {
@@ -25,6 +34,9 @@ const masks: Readonly<Record<SessionName, readonly ("causal" | "none")[]>> = {
   model: ["causal"],
   race: ["causal", "none"],
 };
+
+/** The configurations of a session's learners. */
+export const configsOf = (material: Material, name: SessionName) => masks[name].map((mask) => configOf(material, mask));
 
 const configOf = ({ library, trainIds }: Material, mask: "causal" | "none") =>
   smallModelConfig(compiledSize, { trainTokens: trainIds.length, seed, mask }, library.presets.book.train);
@@ -50,17 +62,61 @@ export interface Session {
   readonly isDone: boolean;
   /** One step of each learner, or, where one is due, a sample and a measurement. */
   advance(): Promise<void>;
+  /** Whether a sample and a measurement of this step were made. */
+  readonly hasLooked: boolean;
+  /** What it goes on from after a reload. */
+  read(): Promise<KeptSession>;
+  /** Tells again all that it has told, to a page that does not know it. */
+  tellAgain(): void;
   close(): void;
 }
 
-export const createSession = (material: Material, name: SessionName, report: (report: Report) => void): Session => {
+/** What a session has told, and tells from now on. */
+const recordOf = (
+  session: SessionName,
+  learners: number,
+  kept: KeptSession | undefined,
+  send: (one: Report) => void,
+) => {
+  const losses = Array.from({ length: learners }, (_, i) => [...(kept?.losses[i] ?? [])]);
+  const measured: Measured[] = [...(kept?.measured ?? [])];
+  const samples: Sample[] = [...(kept?.samples ?? [])];
+  let outcomes: readonly Outcome[] = kept?.outcomes ?? [];
+  return {
+    tellAgain(): void {
+      send({ kind: "losses", session, losses: losses.map((all) => [...all]) });
+      for (const one of measured) send({ kind: "measured", session, measured: one });
+      for (const sample of samples) send({ kind: "sample", session, sample });
+      if (outcomes.length > 0) send({ kind: "outcomes", session, outcomes });
+    },
+    read: () => ({ losses: losses.map((all) => [...all]), measured: [...measured], samples: [...samples], outcomes }),
+    report(one: Report): void {
+      if (one.kind === "losses") for (const [i, more] of one.losses.entries()) losses[i]?.push(...more);
+      else if (one.kind === "measured") measured.push(one.measured);
+      else if (one.kind === "sample") samples.push(one.sample);
+      else if (one.kind === "outcomes") outcomes = one.outcomes;
+      send(one);
+    },
+  };
+};
+
+/** @param kept a session to go on with; undefined: it begins with fresh weights. */
+export const createSession = (
+  material: Material,
+  name: SessionName,
+  send: (report: Report) => void,
+  kept?: KeptSession,
+): Session => {
   const { library, backend, tokenizer, trainIds, heldOut, prompt } = material;
-  const configs = masks[name].map((mask) => configOf(material, mask));
+  const configs = configsOf(material, name);
   const learners = configs.map((config) => createLearner(library, backend, config, tokenizer, trainIds));
   const steps = compiledSize.steps;
-  let step = 0;
-  let looked = -1;
-  let isDone = false;
+  let step = kept?.step ?? 0;
+  let looked = kept?.looked ?? -1;
+  let isDone = (kept?.outcomes.length ?? 0) > 0;
+  const record = recordOf(name, learners.length, kept, send);
+  const { report, tellAgain } = record;
+  if (kept !== undefined) for (const [i, learner] of learners.entries()) learner.restore(kept.learners[i] ?? []);
 
   const write = async (lm: LanguageModel, length: number): Promise<string> => {
     let text = "";
@@ -112,6 +168,14 @@ export const createSession = (material: Material, name: SessionName, report: (re
       step++;
       report({ kind: "losses", session: name, losses: losses.map((loss) => [loss]) });
     },
+    get hasLooked() {
+      return looked === step;
+    },
+    tellAgain,
+    read: async () => ({
+      ...{ step, looked, ...record.read() },
+      learners: await Promise.all(learners.map((learner) => learner.read())),
+    }),
     close() {
       for (const learner of learners) learner.close();
     },

@@ -1,0 +1,117 @@
+/** What the lesson keeps in the browser's private file system, so that a reload loses nothing. */
+import type { FileStore } from "../../../src/browser.ts";
+import type { Library } from "./learner.ts";
+import type { Measured, Outcome, Report, Sample, SessionName } from "./messages.ts";
+
+/** A session at one of its steps: what it goes on from, and what it has told. */
+export interface KeptSession {
+  readonly step: number;
+  /** Step of the last sample and measurement. */
+  readonly looked: number;
+  readonly losses: readonly (readonly number[])[];
+  readonly measured: readonly Measured[];
+  readonly samples: readonly Sample[];
+  readonly outcomes: readonly Outcome[];
+  /** Of each learner its weights, and the optimizer's running means. */
+  readonly learners: readonly (readonly Float32Array[])[];
+}
+
+type Files = Readonly<Record<string, Uint8Array>>;
+
+const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
+const decode = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
+
+const textName = "text.txt";
+/** Raised when the files change their form. */
+const form = 1;
+
+/** @param config of the models: a session of others does not go on. */
+export const filesOf = (name: SessionName, config: unknown, { learners, ...facts }: KeptSession): Files => ({
+  [`${name}/session.json`]: encode(
+    JSON.stringify({ form, config, ...facts, arrays: learners.map((all) => all.length) }),
+  ),
+  ...Object.fromEntries(
+    learners.flatMap((arrays, i) =>
+      arrays.map((values, k) => [
+        `${name}/learner-${i}-${k}`,
+        new Uint8Array(values.buffer, values.byteOffset, values.byteLength).slice(),
+      ]),
+    ),
+  ),
+});
+
+/** The session in files; undefined if there is none, or one of other models. */
+export const sessionIn = (files: Files, name: SessionName, config: unknown): KeptSession | undefined => {
+  const described = files[`${name}/session.json`];
+  if (described === undefined) return undefined;
+  const { arrays, ...facts } = JSON.parse(decode(described));
+  if (facts.form !== form || JSON.stringify(facts.config) !== JSON.stringify(config)) return undefined;
+  const learners = (arrays as readonly number[]).map((count, i) =>
+    Array.from(
+      { length: count },
+      (_, k) => new Float32Array((files[`${name}/learner-${i}-${k}`] ?? new Uint8Array()).slice().buffer),
+    ),
+  );
+  return { ...facts, learners };
+};
+
+/** The place where sessions of one text are kept. */
+export interface Keeper {
+  /** Opens it, and takes up what it has of this text. */
+  open(library: Library, text: string): Promise<void>;
+  session(name: SessionName, config: unknown): KeptSession | undefined;
+  /** Keeps a session beside the other one of the same text, in place of all of another text. */
+  keep(name: SessionName, config: unknown, session: KeptSession): Promise<void>;
+  forget(name: SessionName): Promise<void>;
+}
+
+export const createKeeper = (report: (report: Report) => void): Keeper => {
+  let opened: Promise<FileStore | undefined> | undefined;
+  let text = "";
+  const sessions = new Map<SessionName, Files>();
+  const tell = (problem: string | null): void => report({ kind: "kept", problem });
+  const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+  const openStore = async (library: Library): Promise<FileStore | undefined> => {
+    try {
+      const store = await library.openFileStore("lesson");
+      tell(null);
+      return store;
+    } catch (error) {
+      tell(messageOf(error));
+      return undefined;
+    }
+  };
+  const write = async (): Promise<void> => {
+    const store = await opened;
+    if (store === undefined) return;
+    try {
+      await store.write(Object.assign({ [textName]: encode(text) }, ...sessions.values()));
+      tell(null);
+    } catch (error) {
+      tell(messageOf(error));
+    }
+  };
+  return {
+    async open(library, next) {
+      opened ??= openStore(library);
+      text = next;
+      sessions.clear();
+      const store = await opened;
+      // A damaged one is written again.
+      const files = await store?.read().catch(() => null);
+      if (files === null || files === undefined || decode(files[textName]) !== text) return;
+      for (const name of ["model", "race"] as const) {
+        const own = Object.entries(files).filter(([path]) => path.startsWith(`${name}/`));
+        if (own.length > 0) sessions.set(name, Object.fromEntries(own));
+      }
+    },
+    session: (name, config) => sessionIn(sessions.get(name) ?? {}, name, config),
+    async keep(name, config, session) {
+      sessions.set(name, filesOf(name, config, session));
+      await write();
+    },
+    async forget(name) {
+      if (sessions.delete(name)) await write();
+    },
+  };
+};
