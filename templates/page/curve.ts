@@ -88,6 +88,11 @@ export const createCurve = (svg: Element) => {
       [losses, means, measured, steps] = [[], [], [], plannedSteps];
       plan();
     },
+    /** The run is planned to another number of steps. */
+    extend(plannedSteps: number): void {
+      steps = plannedSteps;
+      plan();
+    },
     /** The loss of a step, in nats per token. */
     addStep(step: number, loss: number): void {
       const before = means.at(-1)?.loss ?? loss;

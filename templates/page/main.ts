@@ -1,23 +1,30 @@
 // Trains a model on the text of the page, and writes with it. Change what you like: page.ts has the rest.
-import { type CheckpointFiles, loadInWorker, train, type WorkerModel } from "foretoken/browser";
-import { backend, onTrain, onWrite, showTraining, showWriting } from "./page.ts";
+import { type CheckpointFiles, loadInWorker, type RunFiles, train, type WorkerModel } from "foretoken/browser";
+import { backend, keep, onOpen, onTrain, onWrite, showTraining, showWriting } from "./page.ts";
 
 const model = backend === "wasm" ? {} : { nLayer: 1, nHead: 2, nEmbd: 32, contextLength: 32 };
-const config = { model, train: { steps: 400, evalInterval: 50, sampleTokens: 60 } };
+const config = { model, train: { steps: 400, evalInterval: 50, checkpointInterval: 50, sampleTokens: 60 } };
+const newRun = { preset: "quick", config, finalSampleTokens: 0 } as const;
 let lm: WorkerModel | undefined;
 
-onTrain(async (text, signal) => {
-  const saved: Partial<Record<"best" | "last", CheckpointFiles>> = {};
-  const onCheckpoint = (files: CheckpointFiles, which: "best" | "last") => {
-    saved[which] = files;
-  };
-  const events = train({ text, preset: "quick", config, backend, onCheckpoint, signal, finalSampleTokens: 0 });
-  for await (const event of events) showTraining(event);
-  const files = saved.best ?? saved.last;
-  if (files === undefined) return;
+const open = async ({ best, last }: RunFiles): Promise<void> => {
   await lm?.close();
-  lm = await loadInWorker(files, { backend });
+  lm = await loadInWorker(best ?? last, { backend });
+};
+
+onTrain(async (text, begun, signal) => {
+  let { best, last } = begun ?? {};
+  const onCheckpoint = async (files: CheckpointFiles, which: "best" | "last"): Promise<void> => {
+    if (which === "best") best = files;
+    else last = files;
+    if (which === "last") await keep({ text, best, last: files });
+  };
+  const run = begun === undefined ? newRun : { resume: begun.last, steps: begun.steps };
+  for await (const event of train({ text, ...run, backend, onCheckpoint, signal })) showTraining(event);
+  if (last !== undefined) await open({ best, last });
 });
+
+onOpen(open);
 
 onWrite(async (prompt, signal) => {
   if (lm === undefined) return;

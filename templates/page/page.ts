@@ -3,10 +3,12 @@ import {
   type EvalEvent,
   ForetokenError,
   type GenerateEvent,
+  type RunFiles,
   type SampleEvent,
   type TrainEvent,
 } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
+import { download, eventsOf, openFolder, readKept, writeKept } from "./kept.ts";
 import { findObstacles } from "./obstacles.ts";
 
 /** The element of index.html with this id. */
@@ -15,6 +17,9 @@ const part = <Kind extends Element = HTMLElement>(id: string): Kind => document.
 const textBox = part<HTMLTextAreaElement>("text");
 const fileInput = part<HTMLInputElement>("file");
 const trainButton = part<HTMLButtonElement>("train");
+const goOnButton = part<HTMLButtonElement>("go-on");
+const downloadButton = part<HTMLButtonElement>("download");
+const folderInput = part<HTMLInputElement>("folder");
 const progress = part<HTMLProgressElement>("progress");
 const promptBox = part<HTMLInputElement>("prompt");
 const writeButton = part<HTMLButtonElement>("write");
@@ -36,6 +41,10 @@ const tell = (kind: "lasting" | "news" | "error", title: string, text: string): 
 
 /** An error in the page's own words, if it is one that a visitor can mend: the library's are for programs. */
 const tellError = (error: unknown): void => {
+  if (error instanceof ForetokenError && error.details.where === "text") {
+    tell("error", "The run has learned another text.", "Put that one back, or press Train for a new run.");
+    return;
+  }
   const unknown = error instanceof ForetokenError ? (error.details.characters ?? []) : [];
   if (unknown.length === 0) {
     tell("error", "That did not work.", error instanceof Error ? error.message : String(error));
@@ -74,7 +83,12 @@ const openFile = async (file: File | undefined): Promise<void> => {
   say(`Opened ${file.name}.`);
 };
 
-textBox.addEventListener("input", showSize);
+/** Whether somebody has typed: nothing comes into the box by itself any more. */
+let isTyped = false;
+textBox.addEventListener("input", () => {
+  isTyped = true;
+  showSize();
+});
 fileInput.addEventListener("change", () => openFile(fileInput.files?.[0]));
 textBox.addEventListener("dragover", (event) => event.preventDefault());
 textBox.addEventListener("drop", (event) => {
@@ -91,14 +105,20 @@ const loadExample = async (): Promise<void> => {
 };
 loadExample().catch(() => say("The example could not be loaded: paste a text of your own."));
 
-// The two buttons. While one is at work it reads "Stop", and the other one waits.
+// The buttons. While one is at work it reads "Stop", and the others wait.
 
 let atWork: AbortController | undefined;
 let isTrained = false;
+/** The run that can go on: trained here, kept by the browser, or opened. */
+let run: RunFiles | undefined;
 
 const showButtons = (): void => {
-  trainButton.disabled = isStopped || (atWork !== undefined && trainButton.textContent !== "Stop");
-  writeButton.disabled = !isTrained || (atWork !== undefined && writeButton.textContent !== "Stop");
+  const waits = (button: HTMLButtonElement): boolean => atWork !== undefined && button.textContent !== "Stop";
+  trainButton.disabled = isStopped || waits(trainButton);
+  goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
+  writeButton.disabled = !isTrained || waits(writeButton);
+  downloadButton.disabled = run === undefined;
+  folderInput.disabled = atWork !== undefined;
 };
 
 /** Does `work` until it ends or the button is pressed again. */
@@ -108,6 +128,7 @@ const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => P
     return;
   }
   const name = button.textContent;
+  const isPrimary = button.classList.contains("primary");
   atWork = new AbortController();
   button.textContent = "Stop";
   button.classList.remove("primary");
@@ -121,7 +142,7 @@ const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => P
   } finally {
     atWork = undefined;
     button.textContent = name;
-    button.classList.add("primary");
+    button.classList.toggle("primary", isPrimary);
     showButtons();
   }
 };
@@ -130,16 +151,81 @@ addEventListener("keydown", ({ key }) => {
   if (key === "Escape") atWork?.abort();
 });
 
-/** Calls `work` with the text and a signal to stop, when a model is to be trained. */
-export const onTrain = (work: (text: string, signal: AbortSignal) => Promise<void>): void => {
+/** A run that goes on. */
+export interface BegunRun extends RunFiles {
+  /** All its steps from now on: as many as planned, or more if they are done. */
+  readonly steps: number;
+}
+
+/** Calls `work` with the text, the run that goes on, if one does, and a signal to stop, when a model is to be trained. */
+export const onTrain = (
+  work: (text: string, begun: BegunRun | undefined, signal: AbortSignal) => Promise<void>,
+): void => {
   trainButton.addEventListener("click", () =>
     press(trainButton, async (signal) => {
       say("Training begins…");
-      await work(textBox.value, signal);
+      await work(textBox.value, undefined, signal);
+      isTrained = true;
+    }),
+  );
+  goOnButton.addEventListener("click", () =>
+    press(goOnButton, async (signal) => {
+      if (run === undefined) return;
+      const { step, steps } = showPast(run);
+      say("Training goes on…");
+      await work(textBox.value, { ...run, steps: step < steps ? steps : steps + 400 }, signal);
       isTrained = true;
     }),
   );
   showButtons();
+};
+
+/** Keeps a run in the browser. Where that fails, the training goes on. */
+export const keep = async (next: RunFiles): Promise<void> => {
+  run = next;
+  try {
+    await writeKept(next);
+  } catch (error) {
+    if (document.querySelector(".notice.unkept") !== null) return;
+    tell("news", "The browser could not keep the run.", error instanceof Error ? error.message : String(error));
+    document.querySelector(".notice:last-child")?.classList.add("unkept");
+  }
+};
+
+downloadButton.addEventListener("click", () => {
+  if (run !== undefined) download(run);
+});
+
+/** Calls `work` with a run that the browser has kept, or whose folder is opened. */
+export const onOpen = (work: (run: RunFiles) => Promise<void>): void => {
+  const open = async (next: RunFiles, where: string): Promise<void> => {
+    const { step, steps } = showPast(next);
+    await work(next);
+    run = next;
+    isTrained = true;
+    say(`${where}: step ${step} of ${steps}. Go on, or let it write.`);
+    showButtons();
+  };
+  const openKept = async (): Promise<void> => {
+    const kept = await readKept();
+    if (kept === null || atWork !== undefined) return;
+    if (!isTyped) setText(kept.text ?? "");
+    await open(kept, "Kept by your browser");
+  };
+  openKept().catch((error: Error) => tell("lasting", "A reload will lose what the model learns.", error.message));
+  folderInput.addEventListener("change", () => {
+    const { files } = folderInput;
+    if (files === null || files.length === 0) return;
+    openFolder(files, textBox.value)
+      .then((next) => {
+        setText(next.text ?? "");
+        return open(next, "Opened");
+      })
+      .catch(tellError)
+      .finally(() => {
+        folderInput.value = "";
+      });
+  });
 };
 
 /** Calls `work` with the prompt and a signal to stop, when text is to be written. */
@@ -193,19 +279,34 @@ const showSample = ({ step, prompt, text }: SampleEvent): void => {
   part("samples").append(block);
 };
 
+/** Shows what has happened in a run so far. @returns its last step, and all that are planned. */
+const showPast = (past: RunFiles): { readonly step: number; readonly steps: number } => {
+  let step = 0;
+  for (const event of eventsOf(past)) {
+    showTraining(event);
+    if (event.type === "step") step = event.step;
+  }
+  return { step, steps: plannedSteps };
+};
+
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
   switch (event.type) {
     case "start":
       plannedSteps = event.config.train.steps;
-      curve.begin(plannedSteps);
       progress.max = plannedSteps;
+      part("steps").textContent = `of ${plannedSteps}`;
+      part("parameters").textContent = `${count.format(event.parameters)} parameters`;
+      // What a run that goes on has done before is shown already.
+      if (event.step > 0) {
+        curve.extend(plannedSteps);
+        break;
+      }
+      curve.begin(plannedSteps);
       part("table").replaceChildren();
       part("samples").replaceChildren();
       for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
-      part("steps").textContent = `of ${plannedSteps}`;
       part("val-step").textContent = "nats per token";
-      part("parameters").textContent = `${count.format(event.parameters)} parameters`;
       break;
     case "step":
       curve.addStep(event.step, event.loss);

@@ -1,4 +1,5 @@
 /** Files that a page keeps in the browser's private file system: whole, whenever its tab ends. */
+import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type BrowserRunStore, openRunStore, type RunFiles, train } from "#foretoken/browser.js";
 import { type FileStore, openFileStore } from "#foretoken/io/file-store.browser.js";
@@ -119,6 +120,32 @@ describe("a run that a page keeps", () => {
     expect(kept).toMatchObject({ text });
     const { last } = await follow(null, { text: kept?.text, backend: "reference", resume: kept?.last });
     expect(comparable(last)).toEqual(comparable(whole.last));
+  });
+
+  it("goes on as docs/browser.md says", async () => {
+    const docs = await readFile(new URL("../../docs/browser.md", import.meta.url), "utf8");
+    const [, block = ""] =
+      /```js\nimport \{ openRunStore, train \} from "foretoken\/browser";\n([\s\S]*?)```/u.exec(docs) ?? [];
+    expect(block).toContain("{ train: { steps: 200 } }");
+    const browser = stubPrivateFiles();
+    const started: unknown[] = [];
+    const visit = async (stopAt: number): Promise<string> => {
+      const document = { title: "" };
+      const smaller = async function* ({ config, ...options }: Parameters<typeof train>[0]) {
+        const own = options.resume === undefined ? { config: tinyRun, preset: "book", finalSampleTokens: 0 } : {};
+        for await (const event of train({ ...options, ...own, stopAt, backend: "reference" } as never)) {
+          if (event.type === "start") started.push(event.step);
+          yield event;
+        }
+      };
+      const run = Object.getPrototypeOf(visit).constructor("openRunStore", "train", "fetch", "document", block);
+      await run(openRunStore, smaller, async () => new Response(text), document);
+      browser.newTab();
+      return document.title;
+    };
+    expect(await visit(6)).toBe("step 6");
+    expect(await visit(9)).toBe("step 9");
+    expect(started).toEqual([0, 6]);
   });
 
   it("is refused without a name, and where there is no private file system", async () => {

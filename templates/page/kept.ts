@@ -1,0 +1,44 @@
+// The run that the browser keeps for this page, and its folder, which `foretoken train --resume` takes.
+import {
+  type BrowserRunStore,
+  openRunStore,
+  type RunFiles,
+  runFromFolder,
+  runToFolder,
+  type TrainEvent,
+  zipFolder,
+} from "foretoken/browser";
+
+let store: BrowserRunStore | undefined;
+
+/** The run of an earlier visit, if there is one. Fails where the browser keeps none, as in a second tab. */
+export const readKept = async (): Promise<RunFiles | null> => {
+  store = await openRunStore("starter");
+  return store.read();
+};
+
+/** Keeps a run in place of the one before, which stays where there is no room. */
+export const writeKept = async (run: RunFiles): Promise<void> => store?.write(run);
+
+/** What has happened in a run so far. */
+export const eventsOf = ({ last }: RunFiles): readonly TrainEvent[] =>
+  new TextDecoder()
+    .decode(last["metrics.jsonl"])
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as TrainEvent]));
+
+/** Saves the run's folder as a ZIP archive. */
+export const download = (run: RunFiles): void => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(zipFolder(runToFolder(run), "foretoken-run"));
+  link.download = "foretoken-run.zip";
+  link.click();
+  // Once the download has begun.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+};
+
+/** The run in a folder, from a download or of `foretoken train`. `text`: where the folder has none of its own. */
+export const openFolder = async (files: FileList, text: string): Promise<RunFiles> => ({
+  text,
+  ...(await runFromFolder(files)),
+});

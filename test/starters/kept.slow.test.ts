@@ -1,0 +1,108 @@
+/** The starter's page keeps its run over a reload, and hands it to Node and takes it from there, in Chromium. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Browser, chromium } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { train } from "#foretoken/train/train.node.js";
+import { isolation, missingChromium, program, serveSite } from "../browser/chromium.ts";
+import { collect, useFolder, wordsText } from "../support/runs.ts";
+import { unzip } from "../support/unzip.ts";
+import { newStarter, type Starter, siteFiles } from "./starter.ts";
+
+const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
+
+describe.skipIf(missingChromium !== undefined)(title("a run of the starter's page"), () => {
+  const { newPath } = useFolder();
+  let browser: Browser | undefined;
+  let starter: Starter;
+  beforeAll(async () => {
+    const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+    browser = await chromium.launch({
+      executablePath: program ?? "chromium",
+      args: [...args, "--disable-dev-shm-usage"],
+    });
+    starter = await newStarter("page", { js: true });
+    const file = join(starter.folder, "main.js");
+    const small = 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :';
+    const main = await readFile(file, "utf8");
+    await writeFile(file, main.replace('backend === "wasm" ? {} :', small).replace("steps: 400", "steps: 200"));
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await starter?.remove();
+  });
+
+  it("goes on after a reload, in Node, and in the page again", async () => {
+    const context = await browser?.newContext({ acceptDownloads: true });
+    if (context === undefined) throw new Error("no browser");
+    context.setDefaultTimeout(60_000);
+    await serveSite({ files: await siteFiles(starter.folder), headers: isolation }, async (address) => {
+      const page = await context.newPage();
+      await page.goto(address);
+      const status = page.locator("#status");
+      const says = (text: string): Promise<void> => status.filter({ hasText: text }).waitFor();
+      const text = wordsText("kept by a page", 600);
+      const box = page.getByRole("textbox", { name: "Paste a text of your own" });
+      await box.fill(text);
+      await page.getByRole("button", { name: "Train" }).click();
+      // Its checkpoint is there, and some steps more, which are lost.
+      await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
+      await page.reload();
+      await says("Kept by your browser: step");
+      expect(await status.textContent()).toMatch(
+        /^Kept by your browser: step (?:50|100) of 200\. Go on, or let it write\.$/u,
+      );
+      expect(await box.inputValue()).toBe(text);
+      // The past is shown as it was, and the model writes.
+      expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
+      expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
+      await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
+      await page.getByRole("button", { name: "Write" }).click();
+      await page
+        .locator("#written")
+        .getByText(/^the \w/u)
+        .waitFor();
+      await page.keyboard.press("Escape");
+
+      await page.getByRole("button", { name: "Go on" }).click();
+      await page.locator("#table tr").nth(2).waitFor({ state: "attached" });
+      await page.getByRole("button", { name: "Stop" }).click();
+      await says("Stopped: loss");
+      const [saved] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: "Download" }).click(),
+      ]);
+      expect(saved.suggestedFilename()).toBe("foretoken-run.zip");
+      const archive = await readFile(await saved.path());
+      const folder = newPath();
+      const files = unzip(new Uint8Array(archive).buffer);
+      for (const [path, { bytes }] of Object.entries(files)) {
+        await mkdir(dirname(join(folder, path)), { recursive: true });
+        await writeFile(join(folder, path), bytes);
+      }
+      const run = join(folder, "foretoken-run");
+      const events = await collect(train({ resume: run, backend: "wasm", threads: 1 }));
+      expect(events[0]).toMatchObject({ type: "start" });
+      expect(Reflect.get(events[0] ?? {}, "step")).toBeGreaterThanOrEqual(150);
+      expect(events.at(-1)).toMatchObject({ type: "done", step: 200, reason: "finished" });
+
+      await page.locator("#folder").setInputFiles(run);
+      await says("Opened: step 200 of 200");
+      await page.getByRole("button", { name: "Go on" }).click();
+      await page.getByText("of 600", { exact: true }).waitFor();
+      await page.locator("#table tr").nth(4).waitFor({ state: "attached" });
+      await page.getByRole("button", { name: "Stop" }).click();
+      await says("Stopped: loss");
+      // Another text is refused in the page's own words.
+      await box.fill(`${text} more`);
+      await page.getByRole("button", { name: "Go on" }).click();
+      await page.getByRole("alert").getByText("The run has learned another text.", { exact: false }).waitFor();
+
+      // A second tab keeps nothing, and says so.
+      const other = await context.newPage();
+      await other.goto(address);
+      await other.getByRole("alert").getByText("one tab at a time may keep its run here", { exact: false }).waitFor();
+    });
+    await context.close();
+  });
+});
