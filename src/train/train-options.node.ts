@@ -53,8 +53,9 @@ export interface Running {
   readonly onNotice?: (line: string) => void;
   /**
    * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
-   * lowest so far ("best"), in the form for `loadPretrained`. Training waits for the promise. A run with a folder has
-   * written it there before.
+   * lowest so far ("best"), in the form for `loadPretrained`. The files of "last" are also those for `resume` in a page: they
+   * have the optimizer's state and the run's notes, and three times the bytes. Training waits for the promise. A run with a
+   * folder has written it there before.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**

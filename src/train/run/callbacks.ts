@@ -7,7 +7,8 @@ export type WhichWeights = "last" | "best";
 
 /**
  * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the lowest
- * so far ("best"), in the form for `loadPretrained`. Training waits for the promise.
+ * so far ("best"), in the form for `loadPretrained`. Those of "last" have the optimizer's state too, the run's description and its notes, for
+ * `resume`. Training waits for the promise.
  */
 export type OnCheckpoint = (files: CheckpointFiles, which: WhichWeights) => void | Promise<void>;
 
