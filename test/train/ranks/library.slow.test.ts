@@ -18,14 +18,17 @@ const handed = [];
 const events = [];
 const stop = new AbortController();
 const hash = (content) => createHash("sha256").update(content).digest("hex");
+const timeless = ({ tokensPerSecond, threads, ranks, memory, availableMemory, ...rest }) => rest;
 const note = (files, which) => {
-  handed.push({ which, hashes: Object.entries(files).map(([name, content]) => [name, hash(content)]) });
+  const { "metrics.jsonl": notes = [], ...others } = files;
+  const lines = Buffer.from(notes).toString().split("\\n").filter(Boolean);
+  const hashes = Object.entries(others).map(([name, content]) => [name, hash(content)]);
+  handed.push({ which, hashes, notes: lines.map((line) => timeless(JSON.parse(line))) });
 };
 const text = await readFile("text.txt", "utf8");
 const more = { backend: "native", mpi: kind === "mpi", finalSampleTokens: 3, signal: stop.signal, [callback]: note };
 for await (const event of train({ text, ...options, ...more })) {
-  const { tokensPerSecond, threads, ranks, memory, availableMemory, ...rest } = event;
-  if (event.type !== "estimate") events.push(rest);
+  if (event.type !== "estimate") events.push(timeless(event));
   if (event.type === stopAfter) stop.abort();
 }
 await writeFile([name, kind, process.env.OMPI_COMM_WORLD_RANK].join("-") + ".json", JSON.stringify({ handed, events }));
