@@ -126,6 +126,15 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
       got: "a page without one",
     });
   }
+  const Handle = globalThis.FileSystemFileHandle;
+  if (Handle !== undefined && !("createWritable" in Handle.prototype)) {
+    throw new ConfigError({
+      where,
+      must: "the browser must be able to write to its private file system from a page (createWritable)",
+      got: "one that cannot",
+      hint: "a newer version of it, or another browser",
+    });
+  }
   const release = await takeLock(`foretoken ${name}`);
   if (release === undefined) {
     throw new ConfigError({

@@ -1,6 +1,6 @@
 /** Files that a page keeps in the browser's private file system: whole, whenever its tab ends. */
 import { readFile } from "node:fs/promises";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { type BrowserRunStore, openRunStore, type RunFiles, train } from "#foretoken/browser.js";
 import { type FileStore, openFileStore } from "#foretoken/io/file-store.browser.js";
 import { comparable } from "../support/handed-files.ts";
@@ -74,6 +74,14 @@ describe("a store of files", () => {
     await store.clear();
     expect(await store.read()).toBe(null);
     expect(browser.names()).toEqual(["index.json"]);
+  });
+
+  it("is refused by a browser that cannot write from a page", async () => {
+    stubPrivateFiles();
+    vi.stubGlobal("FileSystemFileHandle", class {});
+    expect(await messageOf(openFileStore("store"))).toMatch(
+      /^store "store": the browser must be able to write .*createWritable/u,
+    );
   });
 
   it("belongs to one tab at a time, by its name", async () => {
