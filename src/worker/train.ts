@@ -6,12 +6,13 @@ import type { WorkerThread } from "../core/remote/pool.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { show } from "../core/text/show.ts";
 import type { TrainEvent } from "../runs/events.ts";
+import { isFiles } from "../runs/resume/given-run.ts";
 import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts";
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
-  // A text would be copied, and may be long.
-  if (typeof value === "string") return true;
+  // A text would be copied, and may be long; files may be large.
+  if (typeof value === "string" || isFiles(value)) return true;
   try {
     structuredClone(value);
     return true;
