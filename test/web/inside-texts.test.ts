@@ -3,7 +3,7 @@ import { ranked } from "../../web/inside/heads/ranked.ts";
 import { lensPage } from "../../web/inside/lens/lens-page.ts";
 import { leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { mostRestored, restoredBy } from "../../web/inside/patching/restored.ts";
-import { insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
+import { corruptedExample, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
 const kept = (key: string): string => `kept ${key}`;
@@ -44,6 +44,11 @@ describe("a text to try", () => {
     expect(await textFor(unknownTo("aeiou"))).toBe("eaaoeaeaueiaie");
     expect(await textFor(unknownTo(""))).toBe("The capital of France is");
   });
+});
+
+it("a text about France has one about Italy beside it, to be corrupted with", () => {
+  expect(corruptedExample("The capital of France is")).toBe("The capital of Italy is");
+  expect(corruptedExample("The cat sat")).toBeUndefined();
 });
 
 describe("the rows of the lens", () => {

@@ -34,6 +34,10 @@ export const textFor = async (unknownIn: (text: string) => Promise<readonly stri
   return longest === "" ? textsToTry[0] : longest;
 };
 
+/** A corrupted text to try with the first of the texts to try; undefined for another text. */
+export const corruptedExample = (text: string): string | undefined =>
+  text.includes("France") ? text.replace("France", "Italy") : undefined;
+
 /** The address that looks into a model on a text; without the text where that is too long for one. */
 export const insideAddress = (model: string, text: string): string =>
   `/inside?${new URLSearchParams({ model, ...(fitsAddress(text) ? { text } : {}) })}`;

@@ -77,29 +77,31 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
   const { top, next } = reading;
   return (
     <div class="lens-detail" role="status">
-      <Bars
-        title={
-          <>
-            After <span class="mono">{visible(position.token.text)}</span>, at{" "}
-            {stageName(reading, rows).replace(/^[EL]/u, (letter) => letter.toLowerCase())}
-          </>
-        }
-        bars={top.map(({ id, text, probability }) => ({
-          key: id,
-          name: visible(text),
-          share: probability,
-          text: percent(probability),
-          isMarked: id === next?.id,
-        }))}
-      />
-      <div class="num about">
-        <Lead position={position} rows={rows} />
-        {next !== null && (
-          <p>
-            The text goes on with <span class="mono">{visible(next.text)}</span>: {percent(next.probability)}, rank{" "}
-            {count(next.rank)}.
-          </p>
-        )}
+      <div>
+        <Bars
+          title={
+            <>
+              After <span class="mono">{visible(position.token.text)}</span>, at{" "}
+              {stageName(reading, rows).replace(/^[EL]/u, (letter) => letter.toLowerCase())}
+            </>
+          }
+          bars={top.map(({ id, text, probability }) => ({
+            key: id,
+            name: visible(text),
+            share: probability,
+            text: percent(probability),
+            isMarked: id === next?.id,
+          }))}
+        />
+        <div class="num about">
+          <Lead position={position} rows={rows} />
+          {next !== null && (
+            <p>
+              The text goes on with <span class="mono">{visible(next.text)}</span>: {percent(next.probability)}, rank{" "}
+              {count(next.rank)}.
+            </p>
+          )}
+        </div>
       </div>
       <Rise viewed={viewed} position={position} stage={stage} />
     </div>

@@ -11,6 +11,7 @@ import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
 import { clipped } from "../names.ts";
 import { indexOf, setIndex, setText, textOf, useAnswer } from "../state.ts";
 import { TextForm } from "../text-form.tsx";
+import { corruptedExample } from "../texts.ts";
 import type { Viewed } from "../viewed.ts";
 import { type PatchTableProps, usePatches } from "./patches.ts";
 import { mostRestored, restoredBy } from "./restored.ts";
@@ -80,7 +81,6 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     position: n % clean.length,
   }));
   const left = everywhere.filter(({ layer, position }) => !found.has(`${layer} ${position}`));
-  const isSame = clean.every(({ id }, n) => id === corrupted[n]?.id);
   const changed = clean.findIndex(({ id }, n) => id !== corrupted[n]?.id);
   const best = mostRestored(found, base);
   const cellAt = (layer: number, position: number): HeatCell => {
@@ -106,8 +106,8 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
         />
         <button
           type="button"
-          class={left.length > 0 && !isUnderWay && !isSame ? "primary" : ""}
-          disabled={(isSame || left.length === 0) && !isUnderWay}
+          class={left.length > 0 && !isUnderWay ? "primary" : ""}
+          disabled={left.length === 0 && !isUnderWay}
           onClick={() => (isUnderWay ? stop() : void ask(left))}
         >
           {isUnderWay ? "Stop" : "Try every cell"}
@@ -173,6 +173,7 @@ export const Patching = ({ model, text, all }: Viewed) => {
   const request = { model, clean: text, corrupted, ...answer };
   const { value, failure, isWaiting } = useAnswer<PatchAnswer>("inside/patch", { ...request, places: [] });
   const isSame = corrupted === text;
+  const example = corruptedExample(text);
   return (
     <>
       <p class="about-view">
@@ -210,8 +211,18 @@ export const Patching = ({ model, text, all }: Viewed) => {
               {percent(value.corrupted.probability)} in the corrupted one
             </span>
           </div>
-          {isSame && <p class="soft">Both texts are the same as yet: change the corrupted one.</p>}
-          <PatchMap request={request} base={value} />
+          {isSame ? (
+            <p class="row">
+              Both texts are the same as yet: change the corrupted one.
+              {example !== undefined && (
+                <button type="button" onClick={() => setText("corrupted", example)}>
+                  Try “{example}”
+                </button>
+              )}
+            </p>
+          ) : (
+            <PatchMap request={request} base={value} />
+          )}
         </div>
       )}
     </>
