@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, realpath, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, rename, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
@@ -37,7 +37,7 @@ describe.skipIf(missing !== undefined)(
     const run = (line: string): Promise<Outcome> => shell(`PATH="${programs}"; ${line}`, installed.project);
     const inProject = (path: string): string => join(installed.project, "node_modules", path);
     const info = async (): Promise<{
-      auto: { name: string; why: string };
+      auto: { name: string; why: string; advice?: string };
       backends: { instructionSets: string[] }[];
     }> => {
       const { stdout, stderr } = await run("npx --no-install foretoken info --json");
@@ -99,6 +99,20 @@ describe.skipIf(missing !== undefined)(
       }
     });
 
+    it("names its package and the command that installs it where it was left out", async () => {
+      const path = inProject("@foretoken");
+      await rename(path, `${path}-aside`);
+      try {
+        const { auto } = await info();
+        expect(auto.name).toBe("wasm");
+        expect(auto.advice).toMatch(
+          /; this installs them, as @foretoken\/native-linux-x64: npm install --include=optional$/u,
+        );
+      } finally {
+        await rename(`${path}-aside`, path);
+      }
+    });
+
     it("refuses kernels of another version by both versions, and goes on with WebAssembly", async () => {
       const path = inProject("@foretoken/native-linux-x64/package.json");
       const text = await readFile(path, "utf8");
@@ -108,6 +122,7 @@ describe.skipIf(missing !== undefined)(
         const { auto } = await info();
         expect(auto.name).toBe("wasm");
         expect(auto.why).toContain(`must have the version of this package, ${version}; got 0.0.9`);
+        expect(auto.advice).toContain("several times slower than native kernels; native backend: @foretoken/native-");
       } finally {
         await writeFile(path, text);
       }
@@ -117,10 +132,7 @@ describe.skipIf(missing !== undefined)(
 
 describe("the clone", () => {
   it("depends on no package that is not published: anybody could take its name", async () => {
-    const manifests = [
-      "package.json",
-      ...["page", "page-js", "node", "node-js"].map((name) => `templates/${name}/package.json`),
-    ];
+    const manifests = ["package.json", "templates/page/package.json", "templates/node/package.json"];
     for (const path of manifests) {
       const { dependencies = {}, optionalDependencies = {} } = JSON.parse(await readFile(join(root, path), "utf8"));
       expect(optionalDependencies).toEqual({});
