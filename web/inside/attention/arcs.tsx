@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
+import { ScrollFrame } from "../cells/scroll-frame.tsx";
 import { clipped, isOne, tokenAt } from "../names.ts";
 
 const character = 8.5;
@@ -22,9 +23,9 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   const box = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(0);
   useEffect(() => {
-    // Of what is around it: the box itself is as wide as the text.
-    const around = box.current?.parentElement ?? null;
-    if (around === null) return;
+    // Of the view: the box itself is as wide as the text.
+    const around = box.current?.closest(".inside");
+    if (around === undefined || around === null) return;
     const observer = new ResizeObserver(() => setRoom(around.clientWidth));
     observer.observe(around);
     return () => observer.disconnect();
@@ -72,63 +73,65 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   );
   const most = values.reduce((best, value, column) => (value > (values[best] ?? 0) ? column : best), 0);
   return (
-    <div
-      ref={box}
-      class="arcs"
-      role="slider"
-      tabIndex={0}
-      aria-label="Token whose attention is drawn"
-      aria-valuemin={1}
-      aria-valuemax={rows.length}
-      aria-valuenow={row + 1}
-      aria-valuetext={`${names[own] ?? ""}, ${row + 1} of ${rows.length}: most to ${names[most] ?? ""}, ${percent(values[most] ?? 0)}`}
-      onKeyDown={onKeyDown}
-      onClick={(event) => {
-        const token = event.target instanceof Element ? event.target.closest<SVGElement>("[data-row]") : null;
-        const to = Number(token?.dataset.row ?? -1);
-        if (to >= 0) onRow(to);
-      }}
-    >
-      <svg width={reached} height={tall + 34} viewBox={`0 0 ${reached} ${tall + 34}`} aria-hidden="true">
-        {values.map((value, column) => {
-          if (value < least) return null;
-          const [a, b] = [middleOf(column), middleOf(own)];
-          // To itself: a drop above the token.
-          const rise = a === b ? 26 : 14 + (tall - 24) * (Math.abs(b - a) / furthest) ** 0.6;
-          const [left, right] = a === b ? [a - 14, a + 14] : [a, b];
-          return (
-            <path
-              key={column}
-              class="arc"
-              d={`M${a} ${tall} C${left} ${tall - rise * 1.25} ${right} ${tall - rise * 1.25} ${b} ${tall}`}
-              stroke-width={1 + 7 * value}
-              stroke-opacity={0.25 + 0.75 * Math.sqrt(value)}
-            />
-          );
-        })}
-        {names.map((name, column) => {
-          const { middle, wide } = places[column] ?? { middle: 0, wide: 0 };
-          const target = rows.findIndex(({ from }) => from === columns[column]?.from);
-          const value = values[column];
-          return (
-            <g
-              key={column}
-              class={column === own ? "arc-token own" : value === undefined ? "arc-token masked" : "arc-token"}
-              data-row={target}
-            >
-              <rect x={middle - wide / 2 - 3} y={tall + 2} width={wide + 6} height={18} rx={3} />
-              <text x={middle} y={tall + 15} text-anchor="middle">
-                {name}
-              </text>
-              {value !== undefined && value >= 0.1 && (
-                <text class="arc-share" x={middle} y={tall + 31} text-anchor="middle">
-                  {Math.round(value * 100)}
+    <ScrollFrame box={box}>
+      <div
+        ref={box}
+        class="arcs"
+        role="slider"
+        tabIndex={0}
+        aria-label="Token whose attention is drawn"
+        aria-valuemin={1}
+        aria-valuemax={rows.length}
+        aria-valuenow={row + 1}
+        aria-valuetext={`${names[own] ?? ""}, ${row + 1} of ${rows.length}: most to ${names[most] ?? ""}, ${percent(values[most] ?? 0)}`}
+        onKeyDown={onKeyDown}
+        onClick={(event) => {
+          const token = event.target instanceof Element ? event.target.closest<SVGElement>("[data-row]") : null;
+          const to = Number(token?.dataset.row ?? -1);
+          if (to >= 0) onRow(to);
+        }}
+      >
+        <svg width={reached} height={tall + 34} viewBox={`0 0 ${reached} ${tall + 34}`} aria-hidden="true">
+          {values.map((value, column) => {
+            if (value < least) return null;
+            const [a, b] = [middleOf(column), middleOf(own)];
+            // To itself: a drop above the token.
+            const rise = a === b ? 26 : 14 + (tall - 24) * (Math.abs(b - a) / furthest) ** 0.6;
+            const [left, right] = a === b ? [a - 14, a + 14] : [a, b];
+            return (
+              <path
+                key={column}
+                class="arc"
+                d={`M${a} ${tall} C${left} ${tall - rise * 1.25} ${right} ${tall - rise * 1.25} ${b} ${tall}`}
+                stroke-width={1 + 7 * value}
+                stroke-opacity={0.25 + 0.75 * Math.sqrt(value)}
+              />
+            );
+          })}
+          {names.map((name, column) => {
+            const { middle, wide } = places[column] ?? { middle: 0, wide: 0 };
+            const target = rows.findIndex(({ from }) => from === columns[column]?.from);
+            const value = values[column];
+            return (
+              <g
+                key={column}
+                class={column === own ? "arc-token own" : value === undefined ? "arc-token masked" : "arc-token"}
+                data-row={target}
+              >
+                <rect x={middle - wide / 2 - 3} y={tall + 2} width={wide + 6} height={18} rx={3} />
+                <text x={middle} y={tall + 15} text-anchor="middle">
+                  {name}
                 </text>
-              )}
-            </g>
-          );
-        })}
-      </svg>
-    </div>
+                {value !== undefined && value >= 0.1 && (
+                  <text class="arc-share" x={middle} y={tall + 31} text-anchor="middle">
+                    {Math.round(value * 100)}
+                  </text>
+                )}
+              </g>
+            );
+          })}
+        </svg>
+      </div>
+    </ScrollFrame>
   );
 };

@@ -28,9 +28,11 @@ export const ScrollFrame = ({
     if (box.current === null) return;
     const hidden = hiddenAt(box.current);
     setMore(edges.filter((edge) => hidden[edge] > least).join(" "));
-    // Names of rows stay in view: the sign stands beside them.
+    // Names of rows and columns stay in view: the signs stand beside and below them.
     const names = box.current.querySelector<HTMLElement>("tbody th")?.offsetWidth ?? 0;
+    const heads = box.current.querySelector<HTMLElement>("thead")?.offsetHeight ?? 0;
     frame.current?.style.setProperty("--names", `${names}px`);
+    frame.current?.style.setProperty("--heads", `${heads}px`);
   };
   // After each drawing: the contents may have another size.
   useEffect(look);
