@@ -11,6 +11,9 @@ export const groups = {
     ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "languageModel"],
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
+  "Runs that go on: in a page, and in Node": [
+    ...["openRunStore", "openFileStore", "runToFolder", "runFromFolder", "zipFolder"],
+  ],
   Backends: ["openBackend", "describeBackends"],
   "Texts and runs": ["loadCorpus", "splitText", "listRuns", "plotRuns"],
   Tokenizers: [

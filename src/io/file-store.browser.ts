@@ -1,5 +1,6 @@
 /** Files that a page keeps in the browser's private file system (OPFS), written together. */
 
+import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { type FileDigest, manifestJson, parseManifest } from "./manifest.ts";
@@ -10,7 +11,10 @@ import { hashInMemory } from "./manifest-in-memory.ts";
  * @experimental
  */
 export interface FileStore {
-  /** The files by their paths; null: none are kept. @throws CheckpointError for a file that is gone or damaged. */
+  /**
+   * The files by their paths; null: none are kept, or the list of them is damaged.
+   * @throws CheckpointError for a file that is gone or damaged.
+   */
   read(): Promise<Readonly<Record<string, Uint8Array>> | null>;
   /** Keeps files in place of those before. @throws CheckpointError if there is no room: those before stay. */
   write(files: Readonly<Record<string, Uint8Array>>): Promise<void>;
@@ -68,6 +72,16 @@ const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | nul
   }
 };
 
+/** Whether a file of that many bytes is there. */
+const isThere = async (folder: FileSystemDirectoryHandle, { sha256, bytes }: FileDigest): Promise<boolean> => {
+  try {
+    return (await (await folder.getFileHandle(sha256)).getFile()).size === bytes;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "NotFoundError") return false;
+    throw error;
+  }
+};
+
 /** Removes files that the index does not name. */
 const removeOthers = async (folder: FileSystemDirectoryHandle, index: Index): Promise<void> => {
   const kept = new Set([indexName, ...Object.values(index).map(({ sha256 }) => sha256)]);
@@ -115,8 +129,9 @@ const writeError = (where: string, error: unknown): CheckpointError => {
  *   localhost.
  */
 export const openFileStore = async (name: string): Promise<FileStore> => {
-  if (typeof name !== "string" || name === "" || name.length > 100) {
-    throw new ConfigError({ where: "store: name", must: "must be a text of 1 to 100 characters", got: show(name) });
+  if (typeof name !== "string" || name === "" || name.length > 100 || /^\.\.?$|\p{Surrogate}/u.test(name)) {
+    const must = 'must be a text of 1 to 100 whole characters, other than "." and ".."';
+    throw new ConfigError({ where: "store: name", must, got: show(name) });
   }
   const where = `store "${name}"`;
   if (globalThis.navigator?.storage?.getDirectory === undefined || navigator.locks === undefined) {
@@ -155,9 +170,13 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
 
   const replace = async (files: Readonly<Record<string, Uint8Array>>): Promise<void> => {
     const known = await readIndex(folder);
-    const there = new Set(Object.values(known ?? {}).map(({ sha256 }) => sha256));
+    const there = new Set<string>();
     const index: Record<string, FileDigest> = {};
     try {
+      // What the browser has lost, or cut, is written again.
+      for (const digest of Object.values(known ?? {})) {
+        if (await isThere(folder, digest)) there.add(digest.sha256);
+      }
       for (const [path, bytes] of Object.entries(files)) {
         const sha256 = (await hashInMemory(bytes)) ?? "";
         index[path] = { bytes: bytes.length, sha256 };
@@ -174,7 +193,13 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
   };
   // One after the other.
   let last: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    if (isClosed) {
+      // Another tab may have it by now.
+      const error = { where, must: "the store must be open", got: "a closed one", hint: "opening it again" };
+      return Promise.reject(new ConfigError(error));
+    }
     const next = last.then(work, work);
     last = next.catch(() => undefined);
     return next;
@@ -200,8 +225,18 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
         }
         return files;
       }),
-    write: (files) => inTurn(() => replace(files)),
+    write: async (files) => {
+      if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {
+        throw new ConfigError({ where: `${where}: files`, must: "must be files as Uint8Arrays", got: show(files) });
+      }
+      await inTurn(() => replace(files));
+    },
     clear: () => inTurn(() => replace({})),
-    close: () => inTurn(async () => release()),
+    close: async () => {
+      if (isClosed) return;
+      const closing = inTurn(async () => release());
+      isClosed = true;
+      await closing;
+    },
   };
 };

@@ -35,23 +35,41 @@ const flags = 0x0800;
 /** 1 January 1980: the same files give the same archive. */
 const date = 0x0021;
 
+const encoded = (path: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(path);
+
+/** Whether a path leads below the folder that it is unpacked in, on any system. */
+const isInside = (path: string): boolean =>
+  !/[\\\0]/u.test(path) && path.split("/").every((part) => !["", ".", ".."].includes(part));
+
+/** @throws ConfigError unless an archive can have these names, and lead out of no folder. */
+const checkNames = (paths: readonly string[], name: string): void => {
+  checkText("zipFolder: name", name);
+  const wrong = (where: string, must: string, got: string): ConfigError => new ConfigError({ where, must, got });
+  if (!isInside(name) || name.includes("/"))
+    throw wrong("zipFolder: name", "must be the name of one folder", show(name));
+  const bad = paths.find((path) => !isInside(path) || encoded(`${name}/${path}`).length > 65_535);
+  if (bad !== undefined)
+    throw wrong("zipFolder: files", 'must have paths below the folder, with "/" between names', show(bad));
+  if (paths.length > 65_534) throw wrong("zipFolder: files", "must be at most 65534 files", String(paths.length));
+};
+
 /**
  * A ZIP archive of a folder, for a download; its files are stored as they are.
  * @experimental
  * @param files their bytes by their paths in the folder, as `runToFolder` gives them.
  * @param name of the folder in the archive.
- * @throws ConfigError for 4 GiB or more.
+ * @throws ConfigError for paths that lead out of the folder, 4 GiB or more, or more than 65,534 files.
  */
 export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: string): Blob => {
   if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {
     throw new ConfigError({ where: "zipFolder: files", must: "must be files as Uint8Arrays", got: show(files) });
   }
-  checkText("zipFolder: name", name);
+  checkNames(Object.keys(files), name);
   const parts: BlobPart[] = [];
   const directory: Uint8Array<ArrayBuffer>[] = [];
   let at = 0;
   for (const [path, bytes] of Object.entries(files)) {
-    const entry = new TextEncoder().encode(`${name}/${path}`);
+    const entry = encoded(`${name}/${path}`);
     const common = [
       ...([
         [2, 20],

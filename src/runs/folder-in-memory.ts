@@ -42,6 +42,9 @@ export type FolderFiles = Readonly<Record<string, Uint8Array>>;
 /** Files that lie beside the checkpoint in a run's folder. */
 const besideCheckpoint: readonly string[] = [folderNames.description, folderNames.metrics];
 
+/** A name of one file, on any system: a checkpoint has no folders. */
+const isFileName = (name: string): boolean => name !== "" && !/[/\\\0]|^\.\.?$/u.test(name);
+
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const linesOf = (documents: readonly GivenDocument[], name: string): Uint8Array =>
   encode(
@@ -75,6 +78,8 @@ const checkRun = (run: RunFiles): void => {
   if (best !== undefined && !isFiles(best)) {
     throw new ConfigError({ where: `${where}.best`, must: "must have files as Uint8Arrays", got: show(best) });
   }
+  const bad = [...Object.keys(last), ...Object.keys(best ?? {})].find((name) => !isFileName(name));
+  if (bad !== undefined) throw new ConfigError({ where, must: "must have files, and no folders", got: show(bad) });
 };
 
 /**
@@ -188,7 +193,7 @@ export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promi
   const under = (name: string): readonly (readonly [string, Source])[] =>
     [...sources].flatMap(([path, read]) => {
       const inside = path.startsWith(`${root}${name}/`) ? path.slice(`${root}${name}/`.length) : "";
-      return inside === "" || inside.includes("/") ? [] : [[inside, read] as const];
+      return isFileName(inside) ? [[inside, read] as const] : [];
     });
   const readAll = async (files: readonly (readonly [string, Source])[]): Promise<Record<string, Uint8Array>> =>
     Object.fromEntries(await Promise.all(files.map(async ([name, read]) => [name, await read()] as const)));

@@ -20,12 +20,24 @@ export const readKept = async (): Promise<RunFiles | null> => {
 /** Keeps a run in place of the one before, which stays where there is no room. */
 export const writeKept = async (run: RunFiles): Promise<void> => store?.write(run);
 
+/** The event of a line; none if the program was ended while it wrote the line. */
+const eventIn = (line: string): readonly TrainEvent[] => {
+  try {
+    return [JSON.parse(line) as TrainEvent];
+  } catch {
+    return [];
+  }
+};
+
 /** What has happened in a run so far. */
 export const eventsOf = ({ last }: RunFiles): readonly TrainEvent[] =>
-  new TextDecoder()
-    .decode(last["metrics.jsonl"])
-    .split("\n")
-    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as TrainEvent]));
+  new TextDecoder().decode(last["metrics.jsonl"]).split("\n").flatMap(eventIn);
+
+/** The step of a run's checkpoint, and all that are planned. */
+export const positionOf = ({ last }: RunFiles): { readonly step: number; readonly steps: number } => {
+  const { config, progress } = JSON.parse(new TextDecoder().decode(last["trainer_state.json"]));
+  return { step: progress.step, steps: config.train.steps };
+};
 
 /** Saves the run's folder as a ZIP archive. */
 export const download = (run: RunFiles): void => {
@@ -38,7 +50,7 @@ export const download = (run: RunFiles): void => {
 };
 
 /** The run in a folder, from a download or of `foretoken train`. `text`: where the folder has none of its own. */
-export const openFolder = async (files: FileList, text: string): Promise<RunFiles> => ({
-  text,
-  ...(await runFromFolder(files)),
-});
+export const openFolder = async (files: FileList, text: string): Promise<RunFiles> => {
+  const run = await runFromFolder(files);
+  return run.documents === undefined ? { text, ...run } : run;
+};

@@ -12,15 +12,15 @@ const open = async ({ best, last }: RunFiles): Promise<void> => {
   lm = await loadInWorker(best ?? last, { backend });
 };
 
-onTrain(async (text, begun, signal) => {
+onTrain(async (data, begun, signal) => {
   let { best, last } = begun ?? {};
   const onCheckpoint = async (files: CheckpointFiles, which: "best" | "last"): Promise<void> => {
     if (which === "best") best = files;
     else last = files;
-    if (which === "last") await keep({ text, best, last: files });
+    if (which === "last") await keep({ ...data, best, last: files });
   };
   const run = begun === undefined ? newRun : { resume: begun.last, steps: begun.steps };
-  for await (const event of train({ text, ...run, backend, onCheckpoint, signal })) showTraining(event);
+  for await (const event of train({ ...data, ...run, backend, onCheckpoint, signal })) showTraining(event);
   if (last !== undefined) await open({ best, last });
 });
 

@@ -8,7 +8,7 @@ import {
   type TrainEvent,
 } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
-import { download, eventsOf, openFolder, readKept, writeKept } from "./kept.ts";
+import { download, eventsOf, openFolder, positionOf, readKept, writeKept } from "./kept.ts";
 import { findObstacles } from "./obstacles.ts";
 
 /** The element of index.html with this id. */
@@ -157,14 +157,25 @@ export interface BegunRun extends RunFiles {
   readonly steps: number;
 }
 
+/** What a model learns: the text of the page, or what a run began with. */
+export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
+
+/** The text box as it showed the run's text: it turns each kind of line end into one. */
+let shownText: string | undefined;
+
+/** What the run began with, unless the text was changed since. */
+const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data =>
+  textBox.value === shownText ? { text, valText, documents, valDocuments } : { text: textBox.value };
+
 /** Calls `work` with the text, the run that goes on, if one does, and a signal to stop, when a model is to be trained. */
 export const onTrain = (
-  work: (text: string, begun: BegunRun | undefined, signal: AbortSignal) => Promise<void>,
+  work: (data: Data, begun: BegunRun | undefined, signal: AbortSignal) => Promise<void>,
 ): void => {
   trainButton.addEventListener("click", () =>
     press(trainButton, async (signal) => {
       say("Training begins…");
-      await work(textBox.value, undefined, signal);
+      shownText = textBox.value;
+      await work({ text: textBox.value }, undefined, signal);
       isTrained = true;
     }),
   );
@@ -172,8 +183,9 @@ export const onTrain = (
     press(goOnButton, async (signal) => {
       if (run === undefined) return;
       const { step, steps } = showPast(run);
-      say("Training goes on…");
-      await work(textBox.value, { ...run, steps: step < steps ? steps : steps + 400 }, signal);
+      const all = step < steps ? steps : step + 400;
+      say(`Training goes on, for ${all - step} more steps…`);
+      await work(dataOf(run), { ...run, steps: all }, signal);
       isTrained = true;
     }),
   );
@@ -196,6 +208,13 @@ downloadButton.addEventListener("click", () => {
   if (run !== undefined) download(run);
 });
 
+/** Shows the text of a run. One that learns documents has none to show. */
+const showText = ({ text, documents }: RunFiles): void => {
+  setText(documents === undefined ? (text ?? "") : "");
+  textBox.placeholder = documents === undefined ? "" : "This run learns documents.";
+  shownText = textBox.value;
+};
+
 /** Calls `work` with a run that the browser has kept, or whose folder is opened. */
 export const onOpen = (work: (run: RunFiles) => Promise<void>): void => {
   const open = async (next: RunFiles, where: string): Promise<void> => {
@@ -209,7 +228,7 @@ export const onOpen = (work: (run: RunFiles) => Promise<void>): void => {
   const openKept = async (): Promise<void> => {
     const kept = await readKept();
     if (kept === null || atWork !== undefined) return;
-    if (!isTyped) setText(kept.text ?? "");
+    if (!isTyped) showText(kept);
     await open(kept, "Kept by your browser");
   };
   openKept().catch((error: Error) => tell("lasting", "A reload will lose what the model learns.", error.message));
@@ -218,9 +237,10 @@ export const onOpen = (work: (run: RunFiles) => Promise<void>): void => {
     if (files === null || files.length === 0) return;
     openFolder(files, textBox.value)
       .then((next) => {
-        setText(next.text ?? "");
+        showText(next);
         return open(next, "Opened");
       })
+      .then(() => run !== undefined && keep(run))
       .catch(tellError)
       .finally(() => {
         folderInput.value = "";
@@ -281,12 +301,8 @@ const showSample = ({ step, prompt, text }: SampleEvent): void => {
 
 /** Shows what has happened in a run so far. @returns its last step, and all that are planned. */
 const showPast = (past: RunFiles): { readonly step: number; readonly steps: number } => {
-  let step = 0;
-  for (const event of eventsOf(past)) {
-    showTraining(event);
-    if (event.type === "step") step = event.step;
-  }
-  return { step, steps: plannedSteps };
+  for (const event of eventsOf(past)) showTraining(event);
+  return positionOf(past);
 };
 
 /** Shows an event of the library's `train`. */

@@ -76,6 +76,43 @@ describe("a store of files", () => {
     expect(browser.names()).toEqual(["index.json"]);
   });
 
+  it("writes again what the browser has lost", async () => {
+    const browser = stubPrivateFiles();
+    const store = await openFileStore("store");
+    await store.write({ one: bytes("same") });
+    const [name = ""] = browser.names().filter((one) => one !== "index.json");
+    browser.lose(name);
+    expect(await messageOf(store.read())).toContain("got none");
+    await store.write({ one: bytes("same") });
+    expect(await asTexts(store)).toEqual({ one: "same" });
+  });
+
+  it("is another tab's once it is closed", async () => {
+    stubPrivateFiles();
+    const store = await openFileStore("store");
+    await store.close();
+    const other = await openFileStore("store");
+    await other.write({ one: bytes("of the other") });
+    const line = 'store "store": the store must be open; got a closed one; try opening it again';
+    for (const work of [store.write({}), store.read(), store.clear()]) expect(await messageOf(work)).toBe(line);
+    await store.close();
+    expect(await asTexts(other)).toEqual({ one: "of the other" });
+  });
+
+  it.each([".", "..", "", "\ud800", "a".repeat(101)])("has no name such as %j", async (name) => {
+    stubPrivateFiles();
+    expect(await messageOf(openFileStore(name))).toMatch(/^store: name: must be a text of 1 to 100 whole characters/u);
+  });
+
+  it("takes files alone", async () => {
+    stubPrivateFiles();
+    const store = await openFileStore("store");
+    for (const files of [null, { one: "text" }])
+      expect(await messageOf(store.write(files as never))).toMatch(
+        /^store "store": files: must be files as Uint8Arrays/u,
+      );
+  });
+
   it("is refused by a browser that cannot write from a page", async () => {
     stubPrivateFiles();
     vi.stubGlobal("FileSystemFileHandle", class {});
@@ -157,7 +194,7 @@ describe("a run that a page keeps", () => {
   });
 
   it("is refused without a name, and where there is no private file system", async () => {
-    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a text of 1 to 100 characters/u);
+    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a text of 1 to 100 whole characters/u);
     expect(await messageOf(openRunStore("a"))).toMatch(/^store "a": the browser must have a private file system/u);
   });
 });

@@ -14,3 +14,19 @@ it("a ZIP archive has the files of a folder below its name, and is the same for 
   });
   expect(await zipFolder(files, "my run").text()).toBe(await archive.text());
 });
+
+it.each([
+  [{ "../evil": new Uint8Array() }, "run", /files: must have paths below the folder.*got "\.\.\/evil"$/u],
+  [{ "a\\b": new Uint8Array() }, "run", /files: must have paths below/u],
+  [{ "/a": new Uint8Array() }, "run", /files: must have paths below/u],
+  [{ ["a".repeat(65_536)]: new Uint8Array() }, "run", /files: must have paths below/u],
+  [{ a: new Uint8Array() }, "../x", /name: must be the name of one folder/u],
+  [{ a: new Uint8Array() }, "", /name: must/u],
+  [
+    Object.fromEntries(Array.from({ length: 65_535 }, (_, i) => [`${i}`, new Uint8Array()])),
+    "run",
+    /at most 65534 files; got 65535/u,
+  ],
+] as const)("names that no folder can have are refused", (files, name, expected) => {
+  expect(() => zipFolder(files, name)).toThrow(expected);
+});

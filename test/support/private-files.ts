@@ -16,6 +16,8 @@ export interface PrivateFiles {
   names(): readonly string[];
   /** Replaces the bytes of a file. */
   damage(name: string): void;
+  /** Removes a file, as no browser should. */
+  lose(name: string): void;
 }
 
 const notFound = (): DOMException => new DOMException("no such entry", "NotFoundError");
@@ -105,6 +107,9 @@ export const stubPrivateFiles = (): PrivateFiles => {
     },
     changes: () => done,
     names: () => filesIn(root).map(([name]) => name),
+    lose(name) {
+      for (const [one, , folder] of filesIn(root)) if (one === name) folder.delete(name);
+    },
     damage(name) {
       for (const [found, bytes, folder] of filesIn(root))
         if (found === name)

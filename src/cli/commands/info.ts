@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
-import { hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
+import { buildMpiCommand, hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
 import { formatBytes } from "../display/texts/format.ts";
 import { modelRows } from "../display/texts/model-text.ts";
 import { padRight, wrapText } from "../display/texts/width.ts";
@@ -29,7 +29,7 @@ type Mpi =
   | { readonly available: false; readonly reason: string };
 
 const describeMpi = (): Mpi => {
-  if (!hasMpi()) return { available: false, reason: "no addon (npm run build:mpi)" };
+  if (!hasMpi()) return { available: false, reason: `no addon (${buildMpiCommand()} builds it)` };
   try {
     return { available: true, library: mpiLibrary() };
   } catch (error) {

@@ -16,8 +16,8 @@ const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export type EndingSignal = keyof typeof statusOf;
 
 /**
- * Milliseconds after the first signal in which the same one again is no second wish: `timeout` sends a signal to the program and
- * to its group, a launcher to each of both. Faster than anyone presses Ctrl-C again.
+ * Milliseconds after the first signal in which another is no second wish: `timeout` sends a signal to the program and to its
+ * group, and who ends a program may send it two different ones. Faster than anyone presses Ctrl-C again.
  */
 const sameWish = 300;
 
@@ -31,8 +31,7 @@ export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => v
   let came = 0;
   const handle = (signal: EndingSignal): void => {
     if (status !== undefined) {
-      const isSame = status === statusOf[signal] && performance.now() - came < sameWish;
-      if (signal === "SIGHUP" || isSame) return;
+      if (signal === "SIGHUP" || performance.now() - came < sameWish) return;
       host.exit(statusOf[signal]);
     }
     status = statusOf[signal];

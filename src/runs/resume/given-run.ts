@@ -7,6 +7,7 @@ import { show } from "../../core/text/show.ts";
 import { parseLine } from "../../io/json-line.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { canDigest, checkManifest, manifestIn } from "../../io/manifest-in-memory.ts";
+import { adapterConfigName } from "../../pretrained/adapter/config.ts";
 import { type CheckpointFiles, neededFiles, pretrainedNames } from "../../pretrained/files/checkpoint-files.ts";
 import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
 import { textFileNames } from "../../pretrained/parse.ts";
@@ -43,6 +44,12 @@ export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
 export const isFiles = (value: unknown): value is Readonly<Record<string, Uint8Array>> =>
   isRecord(value) && Object.values(value).every((file) => file instanceof Uint8Array);
 
+const noAdapters = {
+  must: "the run must train all weights, to go on from files in memory",
+  got: "a run that trains an adapter",
+  hint: "resuming its folder in Node",
+} as const;
+
 /** @throws ConfigError unless `files` are those of a checkpoint to go on from. */
 export const checkGivenRun = (files: unknown, where: string): void => {
   if (!isFiles(files)) {
@@ -54,6 +61,7 @@ export const checkGivenRun = (files: unknown, where: string): void => {
   }
   const missing = needed.filter((name) => files[name] === undefined);
   if (missing.length === 0) return;
+  if (files[adapterConfigName] !== undefined) throw new ConfigError({ where, ...noAdapters });
   throw new ConfigError({
     where,
     must: "must have all files of a run's last checkpoint",
@@ -75,12 +83,7 @@ export const readGivenRun = async (files: CheckpointFiles): Promise<GivenRun> =>
   const json = parseJson(fileOf(folderNames.description), folderNames.description);
   const description = checkVersioned(descriptionSchema, json, folderNames.description);
   if (description.config.lora !== undefined) {
-    throw new CheckpointError({
-      where: folderNames.description,
-      must: "the run must train all weights, to go on from files in memory",
-      got: "a run that trains an adapter",
-      hint: "resuming its folder in Node",
-    });
+    throw new CheckpointError({ where: folderNames.description, ...noAdapters });
   }
   const manifest = canDigest() && files[manifestName] !== undefined ? manifestIn(fileOf(manifestName)) : undefined;
   const saved = await savedRunOf(

@@ -1,6 +1,7 @@
 /** The addon that connects ranks by MPI (native/mpi.cc), where it was built. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UnsupportedKernelError } from "../../core/errors/errors.ts";
 
@@ -87,10 +88,14 @@ export const setUcx = (): void => {
   process.env.UCX_HANDLE_ERRORS ??= "none";
 };
 
+/** The command that builds the addon, in a clone and beside an installed package. */
+export const buildMpiCommand = (): string =>
+  `node ${relative(process.cwd(), fileURLToPath(new URL("../../../scripts/build/mpi.mjs", import.meta.url)))}`;
+
 /** @throws UnsupportedKernelError if the addon is missing or cannot be loaded. */
 export const loadMpi = (): MpiAddon => {
   const where = "mpirun";
-  const hint = "npm run build:mpi, with MPI installed (Debian: libopenmpi-dev openmpi-bin)";
+  const hint = `${buildMpiCommand()}, with MPI installed (Debian: libopenmpi-dev openmpi-bin)`;
   if (!hasMpi()) {
     throw new UnsupportedKernelError({ where, must: "the MPI addon must be built", got: "no such file", hint });
   }

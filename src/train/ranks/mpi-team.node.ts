@@ -6,7 +6,7 @@ import type { Backend } from "../../backend/backend.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { launchedRank } from "../../core/system/launched-rank.node.ts";
 import type { OwnedRange, RunTeam } from "../../trainer/team.ts";
-import { type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
+import { buildMpiCommand, type Joined, loadMpi, type MpiAddon, mpiLibrary } from "./addon.node.ts";
 import { foldOverRanks, gatherOverRanks } from "./fold.ts";
 import { checkSameFacts, type RankFacts, type RankOptions } from "./meeting.ts";
 import { createSigns } from "./signs.node.ts";
@@ -64,7 +64,7 @@ const checkSize = ({ size }: Joined): void => {
       where: "mpirun",
       must: `the addon's MPI must be the launcher's, which started ${launched.size} ranks`,
       got: `${size} in ${mpiLibrary()}`,
-      hint: "npm run build:mpi with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
+      hint: `${buildMpiCommand()} with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)`,
     });
   }
   if (Number.isInteger(Math.log2(size))) return;

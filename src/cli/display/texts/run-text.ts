@@ -101,7 +101,9 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       [
         printableName(event.corpus, style.symbols.unicode),
         ...sizeParts(event),
-        formatPlural(vocabSize, config.tokenizer.kind === "char" ? "distinct character" : "distinct token"),
+        config.tokenizer.kind === "char"
+          ? formatPlural(vocabSize, "distinct character")
+          : `a vocabulary of ${formatPlural(vocabSize, "token")}`,
       ],
       width,
       style,
