@@ -1,47 +1,13 @@
 /** The state of a run in words, with a sign whose form differs too. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { isLost, isRefused } from "../server/event-stream.ts";
-
-type Tone = "live" | "good" | "still" | "bad";
-
-export interface StateWords {
-  readonly tone: Tone;
-  readonly word: string;
-  /** What it means, in a sentence. */
-  readonly about: string;
-}
-
-export const isLive = ({ state, owner }: RunSummary): boolean => state === "unfinished" && owner !== null;
-
-const endedEarly = ({ config: { train }, step, steps }: RunSummary): string => {
-  const evaluations = train.patience === 1 ? "1 evaluation" : `${train.patience} evaluations in a row`;
-  return `${evaluations} brought no better validation loss, so that it ended at step ${step} of ${steps}.`;
-};
+import { isLive, type StateWords, stateWords, type Tone } from "./state-words.ts";
 
 /** Of a run that this studio trains, when its server does not answer. */
 const unreachable: StateWords = {
   tone: "still",
   word: "Studio unreachable",
   about: "The studio that trains it has ended, or cannot be reached.",
-};
-
-export const stateWords = (run: RunSummary): StateWords => {
-  const { state, owner, paused, failure, step, steps } = run;
-  if (state === "failed") return { tone: "bad", word: "Failed", about: failure ?? "The run ended with an error." };
-  if (state === "finished") return { tone: "good", word: "Finished", about: `All ${steps} steps are done.` };
-  if (state === "patience") return { tone: "good", word: "Ended early", about: endedEarly(run) };
-  if (state === "interrupted")
-    return { tone: "still", word: "Stopped", about: `It was stopped at step ${step} and can be resumed.` };
-  if (paused)
-    return { tone: "live", word: "Paused", about: "It stands still while a text is written, and goes on by itself." };
-  if (owner === "studio") return { tone: "live", word: "Training", about: "This studio trains it." };
-  if (owner === "elsewhere")
-    return { tone: "live", word: "Training elsewhere", about: "Another process on this machine trains it." };
-  return {
-    tone: "still",
-    word: "Broken off",
-    about: "Its process ended without a last note; it resumes from its checkpoint.",
-  };
 };
 
 /** Of a run that it trained before it was started again: what became of it cannot be asked. */

@@ -5,7 +5,7 @@ import type { BegunRun, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
-import { isLive } from "../parts/run-state.tsx";
+import { isLive } from "../parts/state-words.ts";
 import { begun } from "../server/begun.ts";
 import { isLost } from "../server/event-stream.ts";
 import { postJson, runPath } from "../server/request.ts";

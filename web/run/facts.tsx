@@ -2,7 +2,7 @@
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, flatten, loss, moment } from "../parts/format.ts";
-import { isLive } from "../parts/run-state.tsx";
+import { isLive } from "../parts/state-words.ts";
 import type { RunFeed } from "./run-feed.ts";
 
 const tokenizerOf = ({ config, vocabSize }: RunSummary): string =>

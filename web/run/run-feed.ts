@@ -2,7 +2,7 @@
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 import type { TrainEvent } from "../../src/runs/events.ts";
 import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
-import { isLive } from "../parts/run-state.tsx";
+import { isLive } from "../parts/state-words.ts";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
 import { api, getJson, runPath } from "../server/request.ts";
 import { createRunData, type RunData } from "./run-data.ts";

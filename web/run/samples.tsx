@@ -4,7 +4,7 @@ import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
-import { isLive } from "../parts/run-state.tsx";
+import { isLive } from "../parts/state-words.ts";
 import { address, setQuery } from "../shell/address.ts";
 import type { RunFeed } from "./run-feed.ts";
 

@@ -2,7 +2,8 @@
 import type { ComponentChildren } from "preact";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { compact, count, loss, moment } from "../parts/format.ts";
-import { RunState, stateWords } from "../parts/run-state.tsx";
+import { RunState } from "../parts/run-state.tsx";
+import { stateWords } from "../parts/state-words.ts";
 import { runAddress } from "../shell/address.ts";
 import { Spark } from "./spark.tsx";
 

@@ -1,0 +1,20 @@
+import { expect, it } from "vitest";
+import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
+import { stateWords } from "../../web/parts/state-words.ts";
+
+const run = (changes: Partial<RunSummary>): RunSummary => ({
+  ...({ state: "unfinished", owner: null, paused: false, failure: null, step: 3, steps: 2000 } as RunSummary),
+  ...changes,
+});
+
+it("promises that a run can be resumed only where it has a checkpoint", () => {
+  expect(stateWords(run({ hasCheckpoint: true })).about).toContain("can be resumed from its checkpoint");
+  expect(stateWords(run({ hasCheckpoint: false })).about).toBe(
+    "Its process ended without a last note, before its first checkpoint: start it again to train it.",
+  );
+});
+
+it("writes large steps with a comma", () => {
+  expect(stateWords(run({ state: "interrupted", step: 39383 })).about).toContain("at step 39,383");
+  expect(stateWords(run({ state: "finished" })).about).toContain("All 2,000 steps");
+});

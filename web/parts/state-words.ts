@@ -1,0 +1,40 @@
+/** The state of a run in words. */
+import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { count } from "./format.ts";
+
+export type Tone = "live" | "good" | "still" | "bad";
+
+export interface StateWords {
+  readonly tone: Tone;
+  readonly word: string;
+  /** What it means, in a sentence. */
+  readonly about: string;
+}
+
+export const isLive = ({ state, owner }: RunSummary): boolean => state === "unfinished" && owner !== null;
+
+const endedEarly = ({ config: { train }, step, steps }: RunSummary): string => {
+  const evaluations = train.patience === 1 ? "1 evaluation" : `${train.patience} evaluations in a row`;
+  return `${evaluations} brought no better validation loss, so that it ended at step ${count(step)} of ${count(steps)}.`;
+};
+
+export const stateWords = (run: RunSummary): StateWords => {
+  const { state, owner, paused, failure, step, steps, hasCheckpoint } = run;
+  if (state === "failed") return { tone: "bad", word: "Failed", about: failure ?? "The run ended with an error." };
+  if (state === "finished") return { tone: "good", word: "Finished", about: `All ${count(steps)} steps are done.` };
+  if (state === "patience") return { tone: "good", word: "Ended early", about: endedEarly(run) };
+  if (state === "interrupted")
+    return { tone: "still", word: "Stopped", about: `It was stopped at step ${count(step)} and can be resumed.` };
+  if (paused)
+    return { tone: "live", word: "Paused", about: "It stands still while a text is written, and goes on by itself." };
+  if (owner === "studio") return { tone: "live", word: "Training", about: "This studio trains it." };
+  if (owner === "elsewhere")
+    return { tone: "live", word: "Training elsewhere", about: "Another process on this machine trains it." };
+  return {
+    tone: "still",
+    word: "Broken off",
+    about: hasCheckpoint
+      ? "Its process ended without a last note; it can be resumed from its checkpoint."
+      : "Its process ended without a last note, before its first checkpoint: start it again to train it.",
+  };
+};
