@@ -49,7 +49,7 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
       <LossChart
         record={record}
         name="lesson-loss"
-        learners={["training, each step"]}
+        learners={["training"]}
         vocabSize={opened.vocabSize}
         steps={opened.steps}
       />
