@@ -32,6 +32,8 @@ export interface ChartProps {
   /** Where x will end, of curves that still grow. */
   readonly planned?: number | undefined;
   readonly log: boolean;
+  /** What a linear y axis spans at least while the whole is shown. Default 0. */
+  readonly leastSpan?: number;
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
@@ -96,6 +98,7 @@ export const Chart = (props: ChartProps) => {
     xLeast,
     planned,
     log,
+    leastSpan = 0,
     height,
     link,
     format,
@@ -105,11 +108,12 @@ export const Chart = (props: ChartProps) => {
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
   // Signals of what the parent gives: a new object only where something is new.
-  const given = { log, xText, xLeast, planned, format };
+  const given = { log, leastSpan, xText, xLeast, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
   if (
     before.log !== log ||
+    before.leastSpan !== leastSpan ||
     before.xText !== xText ||
     before.xLeast !== xLeast ||
     before.planned !== planned ||
@@ -185,6 +189,7 @@ export const Chart = (props: ChartProps) => {
         xLabel,
         curves: curves.value,
         log,
+        leastSpan,
         zoom: link.zoom.value,
         xText,
         xLeast,

@@ -161,16 +161,20 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
 };
 
 /**
- * The end of an axis that grows to `planned`: that itself, or its half, quarter, … as long as the values up to `last` would take
- * less than a quarter of it. So the chart stands still while values come, and the first of them are seen.
+ * The end of an axis that grows to `planned`: that itself, or 0.8 of it, 0.8 of that, … as long as a tenth of the values up to
+ * `last` has room beyond them. So the chart stands still while values come, and they fill most of it.
  */
 export const plannedEnd = (last: number, planned: number): number => {
   if (!(last > 0)) return planned;
-  return Math.max(last, planned / 2 ** Math.max(0, Math.ceil(Math.log2(planned / (4 * last)))));
+  const times = Math.floor(Math.log(planned / (1.1 * last)) / Math.log(1.25));
+  return Math.max(last, planned * 0.8 ** Math.max(0, times));
 };
 
-/** The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone. */
-export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean): Interval => {
+/**
+ * The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone.
+ * @param leastSpan what a linear range spans at least.
+ */
+export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 0): Interval => {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   const take = (values: readonly number[]) => {
@@ -192,6 +196,7 @@ export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean): Interval =>
     const margin = Math.max(1.02, (high / low) ** 0.05);
     return [low / margin, high * margin];
   }
-  const margin = high === low ? Math.max(Math.abs(high) * 0.05, 1e-9) : (high - low) * 0.05;
+  const own = high === low ? Math.max(Math.abs(high) * 0.05, 1e-9) : (high - low) * 0.05;
+  const margin = Math.max(own, (leastSpan - (high - low)) / 2);
   return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];
 };

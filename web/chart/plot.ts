@@ -9,6 +9,8 @@ import { tickText } from "./ticks.ts";
 export interface PlotView {
   readonly curves: readonly Curve[];
   readonly log: boolean;
+  /** What a linear y axis spans at least while the whole is shown. */
+  readonly leastSpan: number;
   readonly zoom: Interval | null;
   /** Where the x axis will end; undefined: at the last value. */
   readonly planned: number | undefined;
@@ -227,11 +229,11 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   return {
     draw(next) {
       view = next;
-      const { curves, log, zoom, planned, width, height } = next;
+      const { curves, log, leastSpan, zoom, planned, width, height } = next;
       const [first, last] = extentOf(curves);
       x = zoom ?? [first, planned === undefined ? last : plannedEnd(last, planned)];
       drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, Math.max(100, width - 60)));
-      y = rangeOf(drawn, log);
+      y = rangeOf(drawn, log, zoom === null ? leastSpan : 0);
       const nextShape = shapeOf(next, drawn);
       if (drawn.length === 0 || nextShape !== shape || u === undefined) {
         u?.destroy();

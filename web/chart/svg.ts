@@ -9,6 +9,8 @@ export interface Figure {
   readonly xLabel: string;
   readonly curves: readonly Curve[];
   readonly log: boolean;
+  /** What a linear y axis spans at least while the whole is shown. Default 0. */
+  readonly leastSpan?: number;
   readonly zoom: Interval | null;
   readonly xText: (value: number) => string;
   readonly xLeast: number;
@@ -46,7 +48,18 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf, notes }: Figure): string => {
+export const svgOf = ({
+  title,
+  xLabel,
+  curves,
+  log,
+  leastSpan = 0,
+  zoom,
+  xText,
+  xLeast,
+  colorOf,
+  notes,
+}: Figure): string => {
   const { width, left, right, top, bottom } = size;
   const [wide, high] = [width - left - right, size.height - top - bottom];
   const x = zoom ?? extentOf(curves);
@@ -54,7 +67,7 @@ export const svgOf = ({ title, xLabel, curves, log, zoom, xText, xLeast, colorOf
   // Names that have no room at their curves are below the chart, with the whole of them.
   const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
   const height = size.height + noteHeight * (notes.length + keyed.length);
-  const y = rangeOf(drawn, log);
+  const y = rangeOf(drawn, log, zoom === null ? leastSpan : 0);
   const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
   const share = (value: number): number =>
     log ? Math.log(value / y[0]) / Math.log(y[1] / y[0]) : (value - y[0]) / (y[1] - y[0]);

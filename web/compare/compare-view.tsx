@@ -10,9 +10,10 @@ import { loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
-import { ChartSettings, isLog, windowOf, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
+import { ChartSettings, isLog, leastLossSpan, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { thinnedNote } from "../run/run-notes.ts";
+import { windowOf } from "../run/smoothing.ts";
 import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
 import { bestIn, differences, incomparable, type Measure, measureOf, measures } from "./differences.ts";
 
@@ -29,6 +30,7 @@ const curveOf = (
   n: number,
   measure: Measure["value"],
   query: URLSearchParams,
+  longest: number,
 ): Curve | undefined => {
   void feed.version.value;
   const data = feed.data.value;
@@ -38,7 +40,7 @@ const curveOf = (
   const { steps, evals, pyramids, smoother } = data;
   if (measure === "loss") {
     const y = steps.column("loss");
-    const smoothed = smoother.take(y, steps.length, windowOf(query));
+    const smoothed = smoother.take(y, steps.length, windowOf(query, longest));
     return { ...common, x: steps.column(x), y, length: steps.length, pyramid: pyramids.loss, smoothed };
   }
   return {
@@ -142,8 +144,17 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const known = useComputed(() => runs.flatMap(({ feed }) => feed.summary.value ?? []));
   const measure = useComputed(() => measureOf(address.value.query.get("measure"), known.value));
+  // One window for all, as the slider says.
+  const longest = useComputed(() =>
+    Math.max(
+      ...runs.map(({ feed }) => {
+        void feed.version.value;
+        return feed.data.value?.steps.length ?? 0;
+      }),
+    ),
+  );
   const curves: ReadonlySignal<readonly Curve[]> = useComputed(() =>
-    runs.flatMap((run, n) => curveOf(run, n, measure.value.value, address.value.query) ?? []),
+    runs.flatMap((run, n) => curveOf(run, n, measure.value.value, address.value.query, longest.value) ?? []),
   );
   const { query } = address.value;
   const kind = xKindOf(query);
@@ -166,7 +177,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
           The first {most} of {names.length} runs are shown.
         </Notice>
       )}
-      <ChartSettings smoothing={measure.value.value === "loss"}>
+      <ChartSettings steps={measure.value.value === "loss" ? longest.value : undefined}>
         <Segmented
           label="Measure"
           value={measure.value.value}
@@ -187,6 +198,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         height={340}
         link={link}
         format={loss}
+        leastSpan={leastLossSpan}
         notes={notes}
       />
       <Legend runs={runs} names={names} measure={measure.value} />

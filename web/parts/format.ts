@@ -30,7 +30,7 @@ export const short = (value: number): string => {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e5) return compact(value);
+  if (size >= 1e5) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
   if (size < 1e-3) return value.toExponential(2).replace("e-", "e−");
   return String(Number(value.toPrecision(4)));
 };

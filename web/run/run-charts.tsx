@@ -13,15 +13,11 @@ import { address, setQuery } from "../shell/address.ts";
 import { type RunData, type StepValue, type XKind, xKinds } from "./run-data.ts";
 import type { RunFeed } from "./run-feed.ts";
 import { thinnedNote } from "./run-notes.ts";
+import { usualWindow, windowOf, windows } from "./smoothing.ts";
 
 const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
 
-/** Numbers of values that are averaged: each position of the slider. */
-const windows: readonly number[] = [1, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
-
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
-export const windowOf = (query: URLSearchParams): number =>
-  windows.find((size) => String(size) === query.get("smooth")) ?? 1;
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
 
 export const xTextOf = (kind: XKind): ((value: number) => string) =>
@@ -66,13 +62,14 @@ export const validationCurve = ({ evals }: RunData, x: XKind): Curve => ({
 });
 
 export interface ChartSettingsProps {
-  readonly smoothing: boolean;
+  /** Of the longest curve that is smoothed; undefined: none is. */
+  readonly steps: number | undefined;
   readonly children?: ComponentChildren;
 }
 
-export const ChartSettings = ({ smoothing, children }: ChartSettingsProps) => {
+export const ChartSettings = ({ steps, children }: ChartSettingsProps) => {
   const { query } = address.value;
-  const window = windowOf(query);
+  const window = windowOf(query, steps ?? 0);
   return (
     <div class="toolbar chart-settings">
       {children}
@@ -95,7 +92,7 @@ export const ChartSettings = ({ smoothing, children }: ChartSettingsProps) => {
         ]}
         onChange={(value) => setQuery({ scale: value === "linear" ? null : value })}
       />
-      {smoothing && (
+      {steps !== undefined && (
         <label class="slider">
           Smoothing
           <input
@@ -107,7 +104,7 @@ export const ChartSettings = ({ smoothing, children }: ChartSettingsProps) => {
             aria-valuetext={window === 1 ? "none" : `over ${window} steps`}
             onInput={({ currentTarget }) => {
               const size = windows[Number(currentTarget.value)] ?? 1;
-              setQuery({ smooth: size === 1 ? null : String(size) });
+              setQuery({ smooth: size === usualWindow(steps) ? null : String(size) });
             }}
           />
           <output class="num">{window === 1 ? "none" : `${window} steps`}</output>
@@ -116,6 +113,9 @@ export const ChartSettings = ({ smoothing, children }: ChartSettingsProps) => {
     </div>
   );
 };
+
+/** Nats, or bits, that a chart of losses spans at least: smaller differences are noise, not a curve. */
+export const leastLossSpan = 0.05;
 
 const small = [
   { value: "learningRate", title: "Learning rate", unit: "of each update" },
@@ -139,8 +139,10 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
       const data = feed.data.value;
       return data === undefined ? [] : make(data, kind.value);
     });
-  const window = useComputed(() => windowOf(address.value.query));
-  const losses = curvesOf((data, x) => [trainingCurve(data, x, "loss", window.value), validationCurve(data, x)]);
+  const losses = curvesOf((data, x) => {
+    const window = windowOf(address.value.query, data.steps.length);
+    return [trainingCurve(data, x, "loss", window), validationCurve(data, x)];
+  });
   const others = small.map((one) => ({
     ...one,
     curves: curvesOf((data, x) => [trainingCurve(data, x, one.value, 1)]),
@@ -160,7 +162,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
   };
   return (
     <section aria-label="Curves">
-      <ChartSettings smoothing />
+      <ChartSettings steps={feed.data.value?.steps.length ?? 0} />
       <Chart
         {...common}
         title="Loss"
@@ -170,6 +172,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
         log={isLog(address.value.query)}
         height={340}
         format={loss}
+        leastSpan={leastLossSpan}
         notes={notes}
       />
       <div class="small-charts">
