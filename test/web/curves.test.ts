@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueAt } from "../../web/chart/curve.ts";
 import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
+import { blockSize, createMedians } from "../../web/chart/medians.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
@@ -132,6 +133,35 @@ describe("smoothing", () => {
     const y = noise(5);
     expect(createSmoother().take(y, 5, 20)?.mean[0]).toBeCloseTo(y[0] as number, 12);
     expect(createSmoother().take(y, 5, 1)).toBeUndefined();
+  });
+});
+
+describe("medians of blocks", () => {
+  const x = Array.from({ length: 1000 }, (_, i) => i + 1);
+
+  it("leave out single values that jump, and are the line of a whole curve", () => {
+    const y = noise(1000).map((value, i) => (i % 5 === 0 ? 100 : value));
+    const medians = createMedians().take(x, y, 1000);
+    const { line } = drawnCurve({ ...curveOf(y), medians }, [1, 1000], 300);
+    expect(line.y).toHaveLength(Math.ceil(1000 / blockSize(1000)));
+    expect(Math.max(...line.y)).toBeLessThan(4);
+    expect(line.x.at(-1)).toBe(1000);
+    // Zoomed in, the values themselves are seen.
+    expect(Math.max(...drawnCurve({ ...curveOf(y), medians }, [101, 150], 300).line.y)).toBe(100);
+  });
+
+  it("are the same whether values came at once or one by one, and after a resumed run took some again", () => {
+    const y = noise(1000);
+    const growing = createMedians();
+    for (let length = 1; length <= 900; length++) growing.take(x, y, length);
+    growing.truncate(850);
+    for (let i = 850; i < 900; i++) y[i] = 7;
+    expect(growing.take(x, y, 1000)).toEqual(createMedians().take(x, y, 1000));
+  });
+
+  it("are none of few values", () => {
+    expect(createMedians().take(x, noise(199), 199)).toBeUndefined();
+    expect([199, 200, 1000, 39_383].map(blockSize)).toEqual([1, 2, 8, 256]);
   });
 });
 

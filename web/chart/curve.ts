@@ -24,6 +24,8 @@ export interface Curve {
   readonly pyramid: Pyramid | undefined;
   /** Means of windows to draw as the line; a band then reaches from the lowest to the highest value of each window. */
   readonly smoothed: Smoothed | undefined;
+  /** To draw as the line, where the interval shows more than a few of them; the values themselves are read and saved. */
+  readonly medians?: Points | undefined;
 }
 
 export interface Points {
@@ -44,6 +46,8 @@ export interface Band {
 }
 
 export type Interval = readonly [number, number];
+
+const fewestMedians = 10;
 
 /** Every value in the interval, and the neighbours beyond it, where the line leaves the chart. */
 const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
@@ -89,8 +93,19 @@ const smoothedCurve = (
   return { curve, line, band };
 };
 
+/** Medians in an interval, and the neighbours beyond it; undefined: the values themselves are few enough to be seen there. */
+const shownMedians = ({ medians }: Curve, [low, high]: Interval): Points | undefined => {
+  if (medians === undefined) return undefined;
+  const { x, y } = medians;
+  const from = Math.max(0, lowerBound(x, x.length, low) - 1);
+  const to = Math.min(x.length, lowerBound(x, x.length, high) + 2);
+  return to - from < fewestMedians ? undefined : { x: x.slice(from, to), y: y.slice(from, to) };
+};
+
 /** The points of a curve in an interval of x, at most a few for each of `columns` pixel columns. */
 export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number): DrawnCurve => {
+  const medians = shownMedians(curve, [low, high]);
+  if (medians !== undefined) return { curve, line: medians, band: undefined };
   const { x, y, length, pyramid, smoothed } = curve;
   const from = Math.max(0, lowerBound(x, length, low) - 1);
   const to = Math.min(length, lowerBound(x, length, high) + 2);

@@ -36,7 +36,7 @@ const xTexts: Readonly<Record<XKind, (value: number) => string>> = {
 };
 
 export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window: number): Curve => {
-  const { steps, pyramids, smoother } = data;
+  const { steps, pyramids, smoother, medians } = data;
   const y = steps.column(value);
   return {
     key: value,
@@ -46,6 +46,7 @@ export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window:
     y,
     length: steps.length,
     pyramid: pyramids[value],
+    medians: value === "tokensPerSecond" ? medians.take(steps.column(x), y, steps.length) : undefined,
     smoothed: value === "loss" ? smoother.take(y, steps.length, window) : undefined,
   };
 };
@@ -181,7 +182,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
             key={value}
             {...common}
             title={title}
-            unit={unit}
+            unit={curves.value[0]?.medians === undefined ? unit : `${unit}, medians`}
             name={`${name}-${value}`}
             curves={curves}
             log={false}

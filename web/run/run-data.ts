@@ -2,6 +2,7 @@
 
 import type { EvalEvent, StepEvent, TrainEvent } from "../../src/runs/events.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
+import { createMedians, type Medians } from "../chart/medians.ts";
 import { createPyramid, type Pyramid } from "../chart/pyramid.ts";
 import { createSmoother, type Smoother } from "../chart/smooth.ts";
 import { createTable, lowerBound, type Table } from "../chart/table.ts";
@@ -25,6 +26,8 @@ export interface RunData {
   readonly evals: Table<EvalColumn>;
   readonly pyramids: Readonly<Record<StepValue, Pyramid>>;
   readonly smoother: Smoother;
+  /** Of tokens per second. */
+  readonly medians: Medians;
   /** In the order of their steps. */
   readonly samples: readonly Sample[];
   readonly leftOut: readonly number[];
@@ -58,6 +61,7 @@ export const createRunData = (series: RunSeries): RunData => {
     tokensPerSecond: createPyramid(),
   };
   const smoother = createSmoother();
+  const medians = createMedians();
   const samples: Sample[] = [];
   const leftOut: number[] = [];
 
@@ -67,6 +71,7 @@ export const createRunData = (series: RunSeries): RunData => {
     if (length === steps.length) return;
     steps.truncate(length);
     smoother.truncate(length);
+    medians.truncate(length);
     for (const pyramid of Object.values(pyramids)) pyramid.truncate(length);
   };
   /** Seconds up to the end of a step that follows the last one. */
@@ -118,6 +123,7 @@ export const createRunData = (series: RunSeries): RunData => {
     evals,
     pyramids,
     smoother,
+    medians,
     samples,
     leftOut,
     isThinned: thinned !== null,
