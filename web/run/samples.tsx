@@ -22,6 +22,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
   const found = chosen === null ? -1 : samples.findIndex(({ step }) => String(step) === chosen);
   const index = found === -1 ? samples.length - 1 : found;
   const sample = samples[index];
+  const live = isLive(run);
   const show = (to: number) => {
     const step = samples[to]?.step;
     setQuery({ sample: step === undefined || to >= samples.length - 1 ? null : String(step) });
@@ -33,7 +34,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
         {sample !== undefined && <Copy quiet label="Copy text" text={() => sample.prompt + sample.text} />}
       </div>
       {sample === undefined ? (
-        <p class={isLive(run) && run.config.train.sampleTokens > 0 ? "soft to-come" : "soft"}>{none(run)}</p>
+        <p class={live && run.config.train.sampleTokens > 0 ? "soft to-come" : "soft"}>{none(run)}</p>
       ) : (
         <>
           <div class="scrubber">
@@ -61,10 +62,10 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
             <output class="num">{`step ${count(sample.step)} (${index + 1} of ${samples.length})`}</output>
           </div>
           <section
-            class={writtenClass(sample.prompt + sample.text)}
+            class={`${writtenClass(sample.prompt + sample.text)}${live ? " coming" : ""}`}
             dir="auto"
-            // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
-            tabIndex={0}
+            // While the run goes on it scrolls, which keys must be able to do.
+            tabIndex={live ? 0 : undefined}
             aria-label="Text of the sample"
           >
             <span class="prompt">{sample.prompt}</span>
