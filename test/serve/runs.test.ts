@@ -84,6 +84,17 @@ test("the series has the numbers of the notes", async () => {
   expect(body.offset).toBe(length);
 });
 
+test("the series has fewer steps where fewer are asked for, and says which numbers it takes", async () => {
+  const { body } = await page.get<RunSeries>("runs/first/series?most=1000");
+  expect(body).toMatchObject({ mostSteps: 1000, thinned: null });
+  expect(body.steps.step).toHaveLength(9);
+  for (const most of ["999", "200001", "-1", "x", ""])
+    expect(await page.get(`runs/first/series?most=${most}`)).toMatchObject({
+      status: 400,
+      body: { error: expect.stringMatching(/^most: must be a number of steps from 1000 to 200000/u) },
+    });
+});
+
 test("a plan knows the time of a run by an earlier one of its size", async () => {
   const { steps } = (await page.get<RunSeries>("runs/first/series")).body;
   const plan = (await page.post<RunPlan>("plan", smallRun("again", 900))).body;

@@ -4,8 +4,10 @@ import { useEffect, useRef } from "preact/hooks";
 import type { RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { getJson, runPath } from "../server/request.ts";
 
-/** Series of longer runs are megabytes. */
-const mostSteps = 5000;
+/** The notes of longer runs take seconds to read. */
+const mostSteps = 200_000;
+/** As few as the server gives: the evaluations alone are drawn, and those come whole. */
+const askedSteps = 1000;
 const width = 84;
 const height = 22;
 
@@ -24,7 +26,7 @@ const ask = (name: string, step: number): void => {
   asked.add(key);
   // One after the other: other requests of the page come first.
   queue = queue.then(async () => {
-    const answer = await getJson<RunSeries>(`${runPath(name)}/series`);
+    const answer = await getJson<RunSeries>(`${runPath(name)}/series?most=${askedSteps}`);
     if (answer.kind === "ok")
       curves.value = new Map(curves.value).set(name, { step, values: answer.value.evals.valLoss });
   });
@@ -38,11 +40,11 @@ const pathOf = (values: readonly number[]): string => {
   return values.map((value, i) => `${i === 0 ? "M" : "L"}${across(i).toFixed(1)} ${up(value).toFixed(1)}`).join("");
 };
 
-export const Spark = ({ run: { name, step, steps, state } }: { readonly run: RunSummary }) => {
+export const Spark = ({ run: { name, step, state } }: { readonly run: RunSummary }) => {
   const box = useRef<HTMLSpanElement>(null);
   useEffect(() => {
     const element = box.current;
-    if (element === null || steps > mostSteps || step === 0) return;
+    if (element === null || step > mostSteps || step === 0) return;
     const observer = new IntersectionObserver(([entry]) => {
       if (entry?.isIntersecting !== true || element.clientWidth === 0) return;
       observer.disconnect();
@@ -50,7 +52,7 @@ export const Spark = ({ run: { name, step, steps, state } }: { readonly run: Run
     });
     observer.observe(element);
     return () => observer.disconnect();
-  }, [name, state, step, steps]);
+  }, [name, state, step]);
   const values = curves.value.get(name)?.values ?? [];
   return (
     <span class="spark" ref={box}>

@@ -62,6 +62,8 @@ export interface StudioParts {
 
 /** Most steps in the series of a run: about 17 MB of JSON, far more than a chart has pixels. */
 const mostSteps = 200_000;
+/** Fewest that may be asked for: the last steps among them are whole. */
+const fewestSteps = 1000;
 
 /** A text is one value, however long it is: many values would take many times their bytes of memory. */
 const few = { maxValues: 4096, maxKeys: 2048 } as const;
@@ -78,6 +80,18 @@ const offsetOf = (request: Request): number => {
   const offset = Number(given);
   if (/^\d{1,15}$/u.test(given) && Number.isSafeInteger(offset)) return offset;
   throw new HttpError(400, "after: must be a number of bytes, as `offset` of the series; got another value; try 0");
+};
+
+/** Most steps that a series is to have, as the client asks for. */
+const mostOf = (request: Request): number => {
+  const given = new URL(request.url).searchParams.get("most");
+  if (given === null) return mostSteps;
+  const most = /^\d{1,9}$/u.test(given) ? Number(given) : 0;
+  if (most >= fewestSteps && most <= mostSteps) return most;
+  throw new HttpError(
+    400,
+    `most: must be a number of steps from ${fewestSteps} to ${mostSteps}; got another value; try ${fewestSteps}`,
+  );
 };
 
 const infoOf = async (parts: StudioParts): Promise<StudioInfo> => {
@@ -117,6 +131,7 @@ const seriesOf = async (
   { shelf }: StudioParts,
   shared: SharedWork<string>,
   name: string,
+  most: number,
   signal: AbortSignal,
 ): Promise<string> => {
   const { path, summary } = await shelf.find(name);
@@ -124,14 +139,14 @@ const seriesOf = async (
   const { batchSize, gradAccumSteps } = config.train;
   const tokensPerStep = batchSize * gradAccumSteps * config.model.contextLength;
   const read = async (ended: AbortSignal): Promise<string> => {
-    const { thinned, ...columns } = await readColumns(path, mostSteps, ended);
+    const { thinned, ...columns } = await readColumns(path, most, ended);
     const seconds = thinned?.time.map((time) => time * tokensPerStep);
-    const series = { ...columns, tokensPerStep, mostSteps, thinned: seconds === undefined ? null : { seconds } };
+    const series = { ...columns, tokensPerStep, mostSteps: most, thinned: seconds === undefined ? null : { seconds } };
     return JSON.stringify(series satisfies RunSeries);
   };
   // A resumed run has its notes in another file: who asks after it was written gets that one.
   const { ino = 0 } = (await stat(join(path, folderNames.metrics)).catch(() => undefined)) ?? {};
-  return shared.get(JSON.stringify([path, ino]), read, signal);
+  return shared.get(JSON.stringify([path, ino, most]), read, signal);
 };
 
 const notBuilt = `<!doctype html><html lang="en"><meta charset="utf-8"><title>foretoken studio</title>
@@ -156,7 +171,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   api.get("/runs", async () => jsonAnswer(await shelf.list()));
   const series = createSharedWork<string>();
   api.get("/runs/:name/series", async (c) =>
-    jsonTextAnswer(await seriesOf(parts, series, nameOf(c), c.req.raw.signal)),
+    jsonTextAnswer(await seriesOf(parts, series, nameOf(c), mostOf(c.req.raw), c.req.raw.signal)),
   );
   api.get("/runs/:name/events", async (c) => {
     const after = offsetOf(c.req.raw);

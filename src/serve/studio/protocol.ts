@@ -85,7 +85,7 @@ export interface RunListAnswer {
 }
 
 /**
- * GET runs/NAME/series: a run's numbers so far, in columns of equal length; of a run with more than `mostSteps` steps, some of them. `offset` is where in the notes they end: GET
+ * GET runs/NAME/series: a run's numbers so far, in columns of equal length; of a run with more than `mostSteps` steps, some of them; `?most=N` asks for fewer, from 1,000 on. `offset` is where in the notes they end: GET
  * runs/NAME/events?after=OFFSET goes on from there.
  */
 export interface RunSeries {
