@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type RunConfig, runConfigSchema } from "#foretoken/config/config.js";
 import { configFields } from "#foretoken/core/checks/schema-fields.js";
 import { bestIn, incomparable, measureOf } from "../../web/compare/differences.ts";
-import { failureText, fieldOf, isOfForm, wrongOf } from "../../web/new-run/failures.ts";
+import { failureText, fieldOf, isOfForm, placeOf, wrongAtPlace, wrongOf } from "../../web/new-run/failures.ts";
 import { aboutOf, labelOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";
 
@@ -33,6 +33,20 @@ describe("a failure in the words of the form", () => {
     expect(failureText({ error: "lora: must have a model; try initFrom MODEL" })).toBe(
       "lora: must have a model; try a model at “Begin with”",
     );
+  });
+
+  it("stands at the field that was changed, of two that do not fit each other", () => {
+    const error = "config.model.nEmbd: must be divisible by nHead; got 192 and 7; try 189 or 196";
+    const failure = { error, field: "model.nEmbd" };
+    expect(placeOf(failure, new Set(["model.nHead", "train.steps"]))).toBe("model.nHead");
+    expect(wrongAtPlace(failure, "model.nHead")).toBe(
+      "“Width” must be divisible by “Heads”; got 192 and 7; try 189 or 196",
+    );
+    for (const changed of [["model.nEmbd", "model.nHead"], ["train.steps"], []])
+      expect(placeOf(failure, new Set(changed))).toBe("model.nEmbd");
+    expect(wrongAtPlace(failure, "model.nEmbd")).toMatch(/^must be divisible by “Heads”/u);
+    const short = { error: "text: must be longer; got model.contextLength 8", field: "text" };
+    expect(placeOf(short, new Set(["model.contextLength"]))).toBe("text");
   });
 
   it("proposes nothing that the form does not have", () => {

@@ -15,12 +15,12 @@ export const isOfForm = (failure: Failure): boolean => labelOf(fieldOf(failure) 
 
 const quoted = (field: string): string => `“${labelOf(field) ?? field}”`;
 
-/** Paths, and their last parts where these are two words of code at least: "steps" and "seed" are words of everyone. */
+/** Fields by their paths, and by their last parts where these are two words of code at least: "steps" and "seed" are words of everyone. */
 const codeNames: ReadonlyMap<string, string> = new Map(
   namedFields.flatMap((path): (readonly [string, string])[] => {
     const last = path.split(".").at(-1) ?? path;
     const names = /[a-z][A-Z]/u.test(last) ? [path, last] : path.includes(".") ? [path] : [];
-    return names.map((name) => [name, quoted(path)] as const);
+    return names.map((name) => [name, path] as const);
   }),
 );
 
@@ -36,7 +36,7 @@ const anyName = new RegExp(
 const inWords = (text: string): string =>
   text
     .replace(/\binitFrom MODEL\b/gu, "a model at “Begin with”")
-    .replace(anyName, (name) => codeNames.get(name) ?? name);
+    .replace(anyName, (name) => quoted(codeNames.get(name) ?? name));
 
 /** What a program or a command has and the form has not. */
 const isElsewhere = (way: string): boolean => /\bval(?:Fraction|Data|Text|Documents)\b|(?:^|\s)--[a-z]/u.test(way);
@@ -59,6 +59,25 @@ export const wrongOf = ({ error, field }: Failure): string => {
   const names = [`config.${field}: `, `request.${field}: `, `${field}: `, `${field} `];
   const name = field === undefined ? undefined : names.find((one) => error.startsWith(one));
   return inWords(withoutElsewhere(name === undefined ? error : error.slice(name.length)));
+};
+
+/**
+ * The field at which a failure stands: of two that do not fit each other, the one that the reader changed.
+ * @param changed paths of the fields that are changed.
+ */
+export const placeOf = (failure: Failure, changed: ReadonlySet<string>): string | undefined => {
+  const own = fieldOf(failure);
+  // Fields of the request, such as the text, are always the reader's.
+  if (own?.includes(".") !== true || changed.has(own)) return own;
+  const [condition = ""] = failure.error.split("; try ");
+  const others = [...condition.matchAll(anyName)].map(([name]) => codeNames.get(name) ?? name);
+  return others.find((path) => path !== own && changed.has(path)) ?? own;
+};
+
+/** What is wrong, to stand at `place`: another field than its own is named. */
+export const wrongAtPlace = (failure: Failure, place: string): string => {
+  const own = fieldOf(failure);
+  return own === undefined || own === place ? wrongOf(failure) : `${quoted(own)} ${wrongOf(failure)}`;
 };
 
 /** A failure that stands apart from the fields. */

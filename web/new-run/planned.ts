@@ -2,24 +2,26 @@
 import { computed, effect, signal } from "@preact/signals";
 import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
-import { request } from "./draft.ts";
-import { fieldOf, isOfForm, wrongOf } from "./failures.ts";
+import { draft, request } from "./draft.ts";
+import { isOfForm, placeOf, wrongAtPlace } from "./failures.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
 /** The plan is asked for, or will be in a moment. */
 export const planning = signal(false);
 
+const changed = computed((): ReadonlySet<string> => new Set(Object.keys(draft.value.values)));
+
 /** The field of the form that is wrong; undefined: none is, or what is wrong is about no field. */
 export const wrongField = computed(() => {
   const failure = planFailure.value;
-  return failure !== undefined && isOfForm(failure) ? fieldOf(failure) : undefined;
+  return failure !== undefined && isOfForm(failure) ? placeOf(failure, changed.value) : undefined;
 });
 
 /** What is wrong with a field of the form; undefined: nothing is. */
 export const wrongAt = (field: string): string | undefined => {
   const failure = planFailure.value;
-  return failure !== undefined && fieldOf(failure) === field ? wrongOf(failure) : undefined;
+  return failure !== undefined && wrongField.value === field ? wrongAtPlace(failure, field) : undefined;
 };
 
 const quietMs = 400;
