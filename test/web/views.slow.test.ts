@@ -69,9 +69,9 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const table = page.locator("table.differences");
     await table.waitFor();
     const rows = await table.locator("tbody tr").allTextContents();
-    expect(rows).toContain("train.steps4024");
-    expect(rows.some((row) => row.startsWith("train.learningRate"))).toBe(true);
-    expect(rows.some((row) => row.startsWith("model."))).toBe(false);
+    expect(rows).toContain("Steps4024");
+    expect(rows.some((row) => row.startsWith("Learning rate"))).toBe(true);
+    expect(rows.some((row) => row.startsWith("Layers"))).toBe(false);
     await page.getByRole("slider", { name: /^Validation loss/ }).press("End");
     expect(await page.locator(".chart-reading .reading-label").allTextContents()).toEqual(["first", "second"]);
     await page.reload();

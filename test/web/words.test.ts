@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type RunConfig, runConfigSchema } from "#foretoken/config/config.js";
 import { configFields } from "#foretoken/core/checks/schema-fields.js";
-import { bestIn, incomparable, measureOf } from "../../web/compare/differences.ts";
+import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
+import { bestIn, differences, incomparable, measureOf } from "../../web/compare/differences.ts";
 import { failureText, fieldOf, isOfForm, placeOf, wrongAtPlace, wrongOf } from "../../web/new-run/failures.ts";
 import { aboutOf, labelOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";
@@ -164,4 +165,16 @@ describe("a comparison says whose losses do not compare", () => {
     expect(incomparable([run("a", "bpe", 512), run("a", "bpe", 512)], "nats per token")).toBeUndefined();
     expect(incomparable([run("a", "bpe", 512), run("a", "bpe", null)], "nats per token")).toBeUndefined();
   });
+});
+
+it("a comparison writes large numbers of differing fields with commas, and seeds as they are", () => {
+  const run = (steps: number, seed: number) =>
+    ({
+      ...{ corpus: "a.txt", corpusSha256: "0", initFrom: null },
+      config: { train: { steps, seed, batchSize: 8 } } as RunConfig,
+    }) as RunSummary;
+  expect(differences([run(2000, 1), run(40_000, 20_261)])).toEqual([
+    { path: "train.steps", values: ["2,000", "40,000"] },
+    { path: "train.seed", values: ["1", "20261"] },
+  ]);
 });

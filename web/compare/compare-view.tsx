@@ -6,7 +6,8 @@ import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { shortName } from "../chart/labels.ts";
 import { comparedStyle } from "../chart/palette.ts";
 import { Swatch } from "../chart/swatch.tsx";
-import { loss } from "../parts/format.ts";
+import { labelOf } from "../new-run/labels.ts";
+import { capital, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Segmented } from "../parts/segmented.tsx";
@@ -115,8 +116,8 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
             <tbody>
               {rows.map(({ path, values }) => (
                 <tr key={path}>
-                  <th scope="row" class="mono">
-                    {path}
+                  <th scope="row" title={path}>
+                    {labelOf(path) ?? capital(path)}
                   </th>
                   {values.map((value, i) => (
                     <td key={known[i]?.name} class="mono">

@@ -1,5 +1,5 @@
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
-import { flatten } from "../parts/format.ts";
+import { count, flatten } from "../parts/format.ts";
 
 export interface Difference {
   readonly path: string;
@@ -7,12 +7,16 @@ export interface Difference {
   readonly values: readonly string[];
 }
 
+/** Large numbers with commas; a seed is no amount. */
+const shownValue = (path: string, value: string): string =>
+  /^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value;
+
 const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
   new Map([
     ["text", run.corpus],
     ["text SHA-256", run.corpusSha256.slice(0, 12)],
     ["begins with", run.initFrom ?? "–"],
-    ...flatten(run.config).map(({ path, value }) => [path, value] as const),
+    ...flatten(run.config).map(({ path, value }) => [path, shownValue(path, value)] as const),
   ]);
 
 /** Fields whose values are not the same in all runs, in the order of the configuration. */

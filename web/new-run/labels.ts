@@ -1,4 +1,5 @@
 /** The fields of a new run as its form names them. */
+import { capital } from "../parts/format.ts";
 
 /** Fields of the configuration that come first. */
 export const commonLabels: Readonly<Record<string, string>> = {
@@ -94,8 +95,6 @@ export const groups: readonly { readonly key: string; readonly label: string }[]
 /** "weightDecay" as "weight decay". */
 const wordsOf = (name: string): string =>
   name.replace(/[A-Z][a-z]*/g, (word) => ` ${word.toLowerCase()}`).replace(/(?<=[a-z])(?=\d)/g, " ");
-
-const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
 /** The form's name of a field of the configuration or of the request; undefined: the form has no such field. */
 export const labelOf = (field: string): string | undefined => {

@@ -8,6 +8,9 @@ const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 /** 12,345 */
 export const count = (value: number): string => grouped.format(value);
 
+/** With a capital at its beginning. */
+export const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+
 /** 824,832 as 825 K; 9,400,000 as 9.40 M. */
 export const compact = (value: number): string => {
   const units = [
