@@ -63,7 +63,7 @@ export interface HeatKeyProps {
   readonly to: string;
   /** What the other colour means; undefined: no cell has it. */
   readonly against?: string | undefined;
-  /** What a hatched cell means; undefined: none is hatched. */
+  /** What a grey cell means; undefined: none is grey. */
   readonly none?: string | undefined;
 }
 

@@ -139,13 +139,14 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const whole = before.value?.natsPerToken;
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
   const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
+  const isMeasured = changes.size === shape.nLayer * shape.nHead;
   const toggle = (place: HeadPlace) =>
     setHeads(off.some((one) => same(one, place)) ? off.filter((one) => !same(one, place)) : [...off, place]);
   const cellAt = (layer: number, head: number): HeatCell => {
     const isOff = off.some((one) => same(one, { layer, head }));
     const change = changes.get(`${layer} ${head}`);
     return {
-      value: change === undefined || largest === 0 ? 0 : change / largest,
+      value: change === undefined ? undefined : change / (largest || 1),
       words: `${isOff ? "off" : "on"}${change === undefined ? "" : `; without it alone the loss changes by ${signed(change)}`}`,
       className: isOff ? "head-off" : "",
     };
@@ -167,6 +168,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
         </button>
         <button
           type="button"
+          class={isMeasured || each.isUnderWay ? "" : "primary"}
           disabled={!canScore}
           onClick={() => (each.isUnderWay ? each.stop() : void each.measure())}
         >
@@ -175,14 +177,13 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
       </div>
       <div class="map-and-list">
         <div>
-          {changes.size > 0 && (
-            <HeatKey
-              label="Change of the loss without a head alone"
-              from="no change"
-              to={`the loss rises by ${largest.toFixed(4)}`}
-              against="it falls"
-            />
-          )}
+          <HeatKey
+            label="Change of the loss without a head alone"
+            from="no change"
+            to={largest === 0 ? "the loss rises" : `the loss rises by ${largest.toFixed(4)}`}
+            against="it falls"
+            none={isMeasured ? undefined : "not measured"}
+          />
           <Heat
             label="Heads: Enter switches one off or on"
             corner="Layer"
