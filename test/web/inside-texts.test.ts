@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ranked } from "../../web/inside/heads/ranked.ts";
 import { lensPage } from "../../web/inside/lens/lens-page.ts";
 import { leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
+import { openingToken } from "../../web/inside/names.ts";
 import { mostRestored, restoredBy } from "../../web/inside/patching/restored.ts";
 import { corruptedExample, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
@@ -49,6 +50,13 @@ describe("a text to try", () => {
 it("a text about France has one about Italy beside it, to be corrupted with", () => {
   expect(corruptedExample("The capital of France is")).toBe("The capital of Italy is");
   expect(corruptedExample("The cat sat")).toBeUndefined();
+});
+
+it("opens the neighbours on the last word of some length, and on the first token where there is none", () => {
+  const named = (...texts: string[]) => texts.map((text, id) => ({ id, text }));
+  expect(openingToken(named("The", " capital", " of", " France", " is"))?.text).toBe(" France");
+  expect(openingToken(named("T", "h", "e"))?.text).toBe("T");
+  expect(openingToken([])).toBeUndefined();
 });
 
 describe("the rows of the lens", () => {

@@ -10,6 +10,10 @@ type Tokens = readonly NamedToken[];
 
 export const tokenAt = (tokens: Tokens, at: number): string => visible(tokens[at]?.text ?? "");
 
+/** The token to begin with: the last one that looks like a word of some meaning, by its length; else the first. */
+export const openingToken = (tokens: Tokens): NamedToken | undefined =>
+  tokens.findLast(({ text }) => /\p{L}{4}/u.test(text)) ?? tokens[0];
+
 /** A few characters: a token may be long. */
 export const clipped = (text: string, most = 10): string => {
   const characters = [...text];

@@ -6,6 +6,7 @@ import { Segmented } from "../parts/segmented.tsx";
 import { visible } from "../playground/surprise.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { Bars } from "./cells/bars.tsx";
+import { openingToken } from "./names.ts";
 import { useAnswer } from "./state.ts";
 
 const matrices = [
@@ -46,7 +47,7 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
   const own = [...new Map(all.tokens.map((token) => [token.id, token])).values()].slice(0, 200);
   const given = query.get("token");
   // Of the address: an id as "#12", else a text.
-  const id = given === null ? own[0]?.id : /^#\d+$/.test(given) ? Number(given.slice(1)) : undefined;
+  const id = given === null ? openingToken(own)?.id : /^#\d+$/.test(given) ? Number(given.slice(1)) : undefined;
   const of = query.get("of") === "head" && !all.shape.tieEmbeddings ? "head" : "embedding";
   const token = id ?? given ?? "";
   const body = token === "" ? undefined : { model, token, top: 20, of };
