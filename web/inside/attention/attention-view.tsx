@@ -185,7 +185,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           <h2>Arcs over the text</h2>
           <p class="soft about">
             From the chosen token to those that it attends to: the wider an arc, the more; less than 2 % has none.
-            Numbers are percent. Arrow keys or a click choose another token.
+            Numbers are percent, from 10 % on. Arrow keys or a click choose another token.
           </p>
           <Arcs
             answer={answer}
