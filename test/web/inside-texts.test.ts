@@ -4,7 +4,7 @@ import { lensPage } from "../../web/inside/lens/lens-page.ts";
 import { leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { openingToken } from "../../web/inside/names.ts";
 import { mostRestored, restoredBy } from "../../web/inside/patching/restored.ts";
-import { corruptedExample, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
+import { corruptedExample, corruptedFor, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
 const kept = (key: string): string => `kept ${key}`;
@@ -50,6 +50,14 @@ describe("a text to try", () => {
 it("a text about France has one about Italy beside it, to be corrupted with", () => {
   expect(corruptedExample("The capital of France is")).toBe("The capital of Italy is");
   expect(corruptedExample("The cat sat")).toBeUndefined();
+});
+
+it("opens patching on the example, unless it has another number of tokens or the reader has a text of their own", () => {
+  const [france, italy] = ["The capital of France is", "The capital of Italy is"];
+  expect(corruptedFor(france, "", true)).toBe(italy);
+  expect(corruptedFor(france, "", false)).toBe(france);
+  expect(corruptedFor(france, france, true)).toBe(france);
+  expect(corruptedFor("The cat sat", "", true)).toBe("The cat sat");
 });
 
 it("opens the neighbours on the last word of some length, and on the first token where there is none", () => {

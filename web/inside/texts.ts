@@ -38,6 +38,13 @@ export const textFor = async (unknownIn: (text: string) => Promise<readonly stri
 export const corruptedExample = (text: string): string | undefined =>
   text.includes("France") ? text.replace("France", "Italy") : undefined;
 
+/**
+ * The corrupted text that patching shows: the reader's own, else the example, else the clean text.
+ * @param fits whether the example has as many tokens as the clean text.
+ */
+export const corruptedFor = (text: string, own: string, fits: boolean): string =>
+  own || (fits ? (corruptedExample(text) ?? text) : text);
+
 /** The address that looks into a model on a text; without the text where that is too long for one. */
 export const insideAddress = (model: string, text: string): string =>
   `/inside?${new URLSearchParams({ model, ...(fitsAddress(text) ? { text } : {}) })}`;
