@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ranked } from "../../web/inside/heads/ranked.ts";
 import { lensPage } from "../../web/inside/lens/lens-page.ts";
-import { leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
+import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { openingToken } from "../../web/inside/names.ts";
 import { mostRestored, restoredBy } from "../../web/inside/patching/restored.ts";
 import { corruptedExample, corruptedFor, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
@@ -68,6 +68,25 @@ it("opens the neighbours on the last word of some length, and on the first token
 });
 
 describe("the rows of the lens", () => {
+  it("have narrow cells where each token of the text and each prediction is short", () => {
+    const named = (text: string) => ({ id: 0, text });
+    const position = (text: string, ...predicted: string[]) => ({
+      position: 0,
+      token: named(text),
+      readings: predicted.map((first) => ({
+        stage: { kind: "embedding" as const },
+        top: [
+          { ...named(first), probability: 1 },
+          { ...named("longer"), probability: 0 },
+        ],
+        next: null,
+      })),
+    });
+    expect(hasShortTokens([position("a", "b", "c"), position("b", "\n")])).toBe(true);
+    expect(hasShortTokens([position("a", "b"), position("b", "the")])).toBe(false);
+    expect(hasShortTokens([position("the", "b")])).toBe(false);
+  });
+
   it("are all stages of a small model, and the layers of a large one, unless others are asked for", () => {
     expect(lensRows(5, null, 4)).toEqual({ rows: "parts", stages: [0, 1, 2, 3, 4] });
     expect(lensRows(5, "layers", 4)).toEqual({ rows: "layers", stages: [0, 2, 4] });

@@ -123,23 +123,42 @@ export const shareClass = (probability: number): string => {
   return `share-${level === -1 ? 0 : 5 - level}`;
 };
 
-/** What the shades of `shareClass` mean: a scale, with the shares at which one ends and the next begins. */
-export const ShadeKey = ({ label }: { readonly label: string }) => (
-  <p class="shade-key">
+const levels = [0, 1, 2, 3, 4, 5] as const;
+
+/** What the shades of `shareClass` mean: strips of two colours above one scale, whose numbers stand where a shade ends. */
+export const ShadeKey = ({
+  label,
+  own,
+  other,
+}: {
+  readonly label: string;
+  readonly own: string;
+  readonly other: string;
+}) => (
+  <div class="shade-key strips-key">
     <span>{label}</span>
     <span class="hidden-text">
       {`, from light to dark: ${surpriseLevels
         .map(({ label: range }) => range)
         .reverse()
-        .join(", ")}`}
+        .join(", ")}. Green: ${own}; grey: ${other}.`}
     </span>
-    <span class="shade-scale num" aria-hidden="true">
-      {[0, 1, 2, 3, 4, 5].map((share) => (
-        <span key={share}>
-          <span class={`shade-sample share-${share}`} />
-          {[" 1 ", " 5 ", " 20 ", " 50 ", " 90 % "][share]}
-        </span>
+    <span class="shade-strips num" aria-hidden="true">
+      {[own, other].map((name) => (
+        <>
+          <span class={name === own ? "shade-strip final" : "shade-strip"}>
+            {levels.map((share) => (
+              <span key={share} class={`shade-sample share-${share}`} />
+            ))}
+          </span>
+          <span>{name}</span>
+        </>
       ))}
+      <span class="shade-joints">
+        {["1", "5", "20", "50", "90"].map((number) => (
+          <span key={number}>{number}</span>
+        ))}
+      </span>
     </span>
-  </p>
+  </div>
 );

@@ -1,5 +1,7 @@
 /** The rows of the lens: each layer, or the attention and the MLP of each. */
 
+import type { LensPosition } from "../../../src/inside/lens.ts";
+
 export type LensRows = "layers" | "parts";
 
 /** Of more stages than so many, only those at the ends of layers have rows, unless others are asked for. */
@@ -43,3 +45,12 @@ export const leadOf = (readings: readonly Reading[]): { readonly first: number; 
 /** Ranks that have a line: powers of ten below the size of the vocabulary. */
 export const rankLines = (vocabSize: number): readonly number[] =>
   Array.from({ length: Math.max(1, Math.ceil(Math.log10(Math.max(2, vocabSize)))) }, (_, n) => 10 ** n);
+
+/** Characters of a token that a narrow column holds. */
+const mostShort = 2;
+
+/** Whether all tokens of a lens are short, as those of a model of characters are: more columns fit. */
+export const hasShortTokens = (positions: readonly LensPosition[]): boolean =>
+  positions.every(({ token, readings }) =>
+    [token, ...readings.flatMap(({ top }) => top.slice(0, 1))].every(({ text }) => [...text].length <= mostShort),
+  );

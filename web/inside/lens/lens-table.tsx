@@ -13,7 +13,7 @@ import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
 import { lensPage } from "./lens-page.ts";
 import { Rise } from "./lens-rise.tsx";
-import { type LensRows, leadOf, lensRows, rowOfStage } from "./lens-rows.ts";
+import { hasShortTokens, type LensRows, leadOf, lensRows, rowOfStage } from "./lens-rows.ts";
 
 const rowChoices = [
   { value: "layers", label: "Layers" },
@@ -122,6 +122,7 @@ export const LensTable = (viewed: Viewed) => {
   const asked = address.value.query.get("rows");
   const { rows, stages } = lensRows(readings.length, asked, stage);
   const shown = positions[column];
+  const isShort = hasShortTokens(positions);
   return (
     <>
       <p class="about-view">
@@ -137,10 +138,7 @@ export const LensTable = (viewed: Viewed) => {
           options={rowChoices}
           onChange={(next) => setQuery({ rows: next, stage: String(rowOfStage(next, stage) + 1) })}
         />
-        <ShadeKey label="Probability" />
-        <p class="shade-key">
-          <span class="shade-sample final" aria-hidden="true" /> final prediction
-        </p>
+        <ShadeKey label="Probability in %" own="the final prediction" other="another token" />
       </div>
       {to - from < time && (
         <div class="row">
@@ -159,7 +157,7 @@ export const LensTable = (viewed: Viewed) => {
         {value !== undefined && (
           <Cells
             label="Predictions after each token, from the embedding to the last layer"
-            kind="lens-cells"
+            kind={isShort ? "lens-cells short" : "lens-cells"}
             corner="Text"
             rows={stages.map((n) => {
               const reading = readings[n];
