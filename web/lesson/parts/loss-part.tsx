@@ -8,6 +8,7 @@ import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "
 import type { LessonText } from "../chapter/text.ts";
 import { percentText } from "../chapter/words.ts";
 import { guessStyle } from "../charts.tsx";
+import { Power } from "../power.tsx";
 import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
@@ -105,9 +106,13 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         {times < 0.99 ? ": worse than guessing." : "."}
       </p>
       <p>
-        <b>ln</b> is the natural logarithm, and <b>e^</b> means powers of the number e = 2.718…; a pocket calculator has
-        a key for each. They undo each other: e^(ln 5) is 5. With ln, multiplying probabilities becomes adding losses. A
-        loss that is made with ln has the unit <b>nats</b>.
+        <b>ln</b> is the natural logarithm, and{" "}
+        <b>
+          <Power>x</Power>
+        </b>{" "}
+        means powers of the number e = 2.718…; a pocket calculator has a key for each. They undo each other:{" "}
+        <Power>ln 5</Power> is 5. With ln, multiplying probabilities becomes adding losses. A loss that is made with ln
+        has the unit <b>nats</b>.
       </p>
       <Chart
         title="Loss of one guess"
@@ -147,9 +152,9 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
     <section aria-labelledby="meaning-head">
       <h2 id="meaning-head">A whole text</h2>
       <p>
-        The cross-entropy of a whole text becomes a probability again by e^(−loss), since e^ undoes ln. It says how much
-        better than guessing a model is: a guesser gives the right character 1/V, the model e^(−loss), which is e^(ln V
-        − loss) times as much.
+        The cross-entropy of a whole text becomes a probability again by <Power>−loss</Power>, since powers of e undo
+        ln. It says how much better than guessing a model is: a guesser gives the right character 1/V, the model{" "}
+        <Power>−loss</Power>, which is <Power>ln V − loss</Power> times as much.
       </p>
       <p>
         V is the number of different characters: of your text, or of Tiny Shakespeare, a million characters of
@@ -185,13 +190,17 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         </label>
       </div>
       <p class="result">
-        e^−{twoDigits(loss.value)} = {percentText(probability)}, and a guesser has 1/{size} = {guesserText(size)}: e^(
-        {twoDigits(uniform)} − {twoDigits(loss.value)}) ={" "}
+        <Power>−{twoDigits(loss.value)}</Power> = {percentText(probability)}, and a guesser has 1/{size} ={" "}
+        {guesserText(size)}:{" "}
+        <Power>
+          {twoDigits(uniform)} − {twoDigits(loss.value)}
+        </Power>{" "}
+        ={" "}
         <b class="num">
           {timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(1)} times the probability of a guesser
         </b>
-        . And {percentText(probability)} is 1 of e^{twoDigits(loss.value)} = {choices.toFixed(1)}, the <b>perplexity</b>
-        :
+        . And {percentText(probability)} is 1 of <Power>{twoDigits(loss.value)}</Power> = {choices.toFixed(1)}, the{" "}
+        <b>perplexity</b>:
         {choices <= size
           ? ` choosing blindly among ${choices.toFixed(1)} characters is just as hard.`
           : " more than there are characters, so worse than guessing."}

@@ -5,6 +5,7 @@ import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "
 import { examplesOf, windowAt } from "../chapter/pairs.ts";
 import type { LessonText } from "../chapter/text.ts";
 import { percentText } from "../chapter/words.ts";
+import { Power } from "../power.tsx";
 import { start } from "../state.ts";
 
 /** Probabilities to begin with: a few good guesses, and one that is not. */
@@ -55,14 +56,16 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
       </ul>
       <p class="result">
         Mean of the losses: <b class="num">{mean.toFixed(2)} nats</b>. Guessing: ln {vocabSize} ={" "}
-        {Math.log(vocabSize).toFixed(2)}. So the right characters got e^({Math.log(vocabSize).toFixed(2)} −{" "}
-        {mean.toFixed(2)}) ={" "}
-        <b class="num">{timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(2)} times</b> a guesser's
-        probability.
+        {Math.log(vocabSize).toFixed(2)}. So the right characters got{" "}
+        <Power>
+          {Math.log(vocabSize).toFixed(2)} − {mean.toFixed(2)}
+        </Power>{" "}
+        = <b class="num">{timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(2)} times</b> a
+        guesser's probability.
       </p>
       <p>
         Adding losses is multiplying probabilities. So the mean loss belongs to the p that, multiplied by itself{" "}
-        {losses.length} times, gives the same as the {losses.length} p multiplied: e^−{mean.toFixed(2)} ={" "}
+        {losses.length} times, gives the same as the {losses.length} p multiplied: <Power>−{mean.toFixed(2)}</Power> ={" "}
         {percentText(typical)}. This is their <b>geometric mean</b>. One small p pulls it far down.
       </p>
     </section>

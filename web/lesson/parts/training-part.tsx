@@ -1,4 +1,5 @@
 /** Part 4: a small model learns the reader's text, in front of the reader. */
+import type { ComponentChildren } from "preact";
 import { count } from "../../parts/format.ts";
 import { meaningOf } from "../chapter/meaning.ts";
 import type { LessonText } from "../chapter/text.ts";
@@ -7,9 +8,16 @@ import { LossChart } from "../charts.tsx";
 import { Controls, WhenReady } from "../controls.tsx";
 import { sessions, stepOf } from "../engine/client.ts";
 import { lookEvery, type Opened } from "../engine/messages.ts";
+import { Power } from "../power.tsx";
 import { LessonSamples } from "../samples.tsx";
 
-const Figure = ({ label, value, note }: { readonly label: string; readonly value: string; readonly note: string }) => (
+interface FigureProps {
+  readonly label: string;
+  readonly value: string;
+  readonly note: ComponentChildren;
+}
+
+const Figure = ({ label, value, note }: FigureProps) => (
   <div class="figure">
     <span class="figure-label">{label}</span>
     <span class="figure-value num">{value}</span>
@@ -38,7 +46,7 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
         <Figure
           label="Times guessing"
           value={heldOut === undefined ? "–" : meaningOf(heldOut, opened.vocabSize).timesGuessing.toFixed(1)}
-          note={`e^(ln ${opened.vocabSize} − held-out loss)`}
+          note={<Power>ln {opened.vocabSize} − held-out loss</Power>}
         />
         <Figure
           label="Training loss"

@@ -10,6 +10,7 @@ import { WhenReady } from "../controls.tsx";
 import { askLogits, sessions, stepOf } from "../engine/client.ts";
 import type { Opened } from "../engine/messages.ts";
 import { addressOf } from "../place.ts";
+import { Power } from "../power.tsx";
 import { prompt, sampling, written } from "../writing.ts";
 import { Bars, Strip } from "./choices.tsx";
 
@@ -146,8 +147,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
           <h2>Logits, and softmax</h2>
           <p>
             The model reads the sequence once. At its last position it gives each of the {vocabulary.characters.length}{" "}
-            characters a number, the <b>logit</b>. <b>Softmax</b> makes probabilities of them: p = e^(logit /
-            temperature), divided by the sum over all that are kept.
+            characters a number, the <b>logit</b>. <b>Softmax</b> makes probabilities of them: p ={" "}
+            <Power>logit / temperature</Power>, divided by the sum over all that are kept.
           </p>
           <div class="sampling">
             <label class="slider">
