@@ -2,6 +2,8 @@
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
+/** Steps of a running mean: more would lag behind the losses, which fall fast at first. */
+const averaged = 5;
 const namespace = "http://www.w3.org/2000/svg";
 
 interface Point {
@@ -24,6 +26,12 @@ const ticks = (low: number, high: number, count: number): readonly number[] => {
   const size = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= rough) ?? rough;
   const first = Math.ceil(low / size);
   return Array.from({ length: Math.floor(high / size) - first + 1 }, (_, i) => Number(((first + i) * size).toFixed(6)));
+};
+
+/** Mean loss of the latest steps. */
+export const latestMean = (losses: readonly Point[]): number => {
+  const latest = losses.slice(-averaged);
+  return latest.reduce((sum, { loss }) => sum + loss, 0) / latest.length;
 };
 
 /** Draws into `svg` and draws again whenever its width changes. */
@@ -95,9 +103,8 @@ export const createCurve = (svg: Element) => {
     },
     /** The loss of a step, in nats per token. */
     addStep(step: number, loss: number): void {
-      const before = means.at(-1)?.loss ?? loss;
       losses.push({ step, loss });
-      means.push({ step, loss: before + (loss - before) * Math.max(0.1, 1 / step) });
+      means.push({ step, loss: latestMean(losses) });
       plan();
     },
     /** The loss on held-out text, in nats per token. */

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { latestMean } from "../../templates/page/curve.ts";
 import { root } from "./starter.ts";
 
 const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
@@ -23,4 +24,12 @@ test("the starter's page has the studio's colours, in both themes, and its mark"
   expect(inStudio(light)).toMatchObject(ownLight);
   expect(inStudio(dark)).toMatchObject(ownDark);
   expect(await read("templates/page/icon.svg")).toBe(await read("web/public/icon.svg"));
+});
+
+test("the starter's line of training keeps up with losses that fall", () => {
+  const falling = Array.from({ length: 20 }, (_, n) => ({ step: n + 1, loss: 4 - 0.1 * n }));
+  expect(latestMean(falling.slice(0, 1))).toBe(4);
+  expect(latestMean(falling.slice(0, 2))).toBeCloseTo(3.95, 12);
+  // Two steps behind.
+  expect(latestMean(falling)).toBeCloseTo(4 - 0.1 * 17, 12);
 });
