@@ -45,6 +45,15 @@ const tellError = (error: unknown): void => {
     tell("error", "The run has learned another text.", "Put that one back, or press Train for a new run.");
     return;
   }
+  const where = error instanceof ForetokenError ? error.details.where : "";
+  if (where.endsWith(" split") || (where === "tokenizer" && textBox.value === "")) {
+    tell(
+      "error",
+      "The text is too short.",
+      "Paste at least a few hundred characters; with a page or more it learns to write.",
+    );
+    return;
+  }
   const unknown = error instanceof ForetokenError ? (error.details.characters ?? []) : [];
   if (unknown.length === 0) {
     tell("error", "That did not work.", error instanceof Error ? error.message : String(error));

@@ -119,10 +119,13 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     );
     // As if the model had begun with it.
     expect(await tab.evaluate(textOf("written"))).toBe("");
-    await tab.evaluate(`${paste("short")}; document.getElementById("train").click();`);
-    await tab.until(`/at least/.test(${textOf("notices")})`);
-    expect(await tab.evaluate(`document.querySelectorAll(".notice").length`)).toBe(1);
-    expect(await tab.evaluate(`document.getElementById("train").disabled`)).toBe(false);
+    for (const text of ["short", ""]) {
+      await tab.evaluate(`${paste(text)}; document.getElementById("train").click();`);
+      await tab.until(`/^The text is too short\\. Paste at least/.test(${textOf("notices")})`);
+      await tab.until(`${textOf("train")} === "Train"`);
+      expect(await tab.evaluate(`document.querySelectorAll(".notice").length`)).toBe(1);
+      expect(await tab.evaluate(`document.getElementById("train").disabled`)).toBe(false);
+    }
   });
 });
 
