@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import type { RunListAnswer, RunPlan, RunSeries } from "#foretoken/serve/studio/protocol.js";
+import type { Failure, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serve/studio/protocol.js";
 import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
 
 const page = useStudio();
@@ -93,6 +93,16 @@ test("the series has fewer steps where fewer are asked for, and says which numbe
       status: 400,
       body: { error: expect.stringMatching(/^most: must be a number of steps from 1000 to 200000/u) },
     });
+});
+
+test("a plan that fails names all faults, each with its field", async () => {
+  const { text } = smallRun("faulty", 9);
+  const config = { model: { nLayer: -3, contextLength: 900_000_000 }, train: { learningRate: "abc" } };
+  const { status, body } = await page.post<Failure>("plan", { text, config });
+  expect(status).toBe(400);
+  const faults = [body, ...(body.others ?? [])];
+  expect(faults.map(({ field }) => field)).toEqual(["model.contextLength", "model.nLayer", "train.learningRate"]);
+  for (const { error, field } of faults) expect(error).toMatch(new RegExp(`^config\\.${field}: must be .*; got `, "u"));
 });
 
 test("a plan knows the time of a run by an earlier one of its size", async () => {

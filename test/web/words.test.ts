@@ -3,7 +3,15 @@ import { type RunConfig, runConfigSchema } from "#foretoken/config/config.js";
 import { configFields } from "#foretoken/core/checks/schema-fields.js";
 import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
 import { bestIn, differences, incomparable, measureOf } from "../../web/compare/differences.ts";
-import { failureText, fieldOf, isOfForm, placeOf, wrongAtPlace, wrongOf } from "../../web/new-run/failures.ts";
+import {
+  failureText,
+  fieldOf,
+  isOfForm,
+  placeOf,
+  wrongAtPlace,
+  wrongFields,
+  wrongOf,
+} from "../../web/new-run/failures.ts";
 import { aboutOf, labelOf } from "../../web/new-run/labels.ts";
 import { flatten } from "../../web/parts/format.ts";
 
@@ -48,6 +56,22 @@ describe("a failure in the words of the form", () => {
     expect(wrongAtPlace(failure, "model.nEmbd")).toMatch(/^must be divisible by “Heads”/u);
     const short = { error: "text: must be longer; got model.contextLength 8", field: "text" };
     expect(placeOf(short, new Set(["model.contextLength"]))).toBe("text");
+  });
+
+  it("is one of several, each at its field that was changed", () => {
+    const fault = (field: string, condition: string) => ({ error: `config.${field}: ${condition}`, field });
+    const failure = {
+      ...fault("model.nLayer", "must be at least 1; got -3"),
+      others: [
+        fault("train.learningRate", 'must be a number; got "abc"'),
+        fault("train.evalInterval", "must be at least 1; got 0"),
+      ],
+    };
+    expect([...wrongFields(failure, new Set(["model.nLayer", "train.learningRate"]))]).toEqual([
+      ["model.nLayer", "must be at least 1; got -3"],
+      ["train.learningRate", 'must be a number; got "abc"'],
+    ]);
+    expect([...wrongFields({ error: "no model" }, new Set())]).toEqual([]);
   });
 
   it("proposes nothing that the form does not have", () => {

@@ -80,5 +80,18 @@ export const wrongAtPlace = (failure: Failure, place: string): string => {
   return own === undefined || own === place ? wrongOf(failure) : `${quoted(own)} ${wrongOf(failure)}`;
 };
 
+/**
+ * What is wrong at each field: the first fault, and of the others those of fields that are changed; the rest follow from these.
+ */
+export const wrongFields = (failure: Failure, changed: ReadonlySet<string>): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>();
+  for (const one of [failure, ...(failure.others ?? [])]) {
+    const place = isOfForm(one) ? placeOf(one, changed) : undefined;
+    if (place === undefined || found.has(place) || (one !== failure && !changed.has(place))) continue;
+    found.set(place, wrongAtPlace(one, place));
+  }
+  return found;
+};
+
 /** A failure that stands apart from the fields. */
 export const failureText = (failure: Failure): string => inWords(withoutElsewhere(failure.error));

@@ -5,7 +5,7 @@ import { flatten } from "../parts/format.ts";
 import { fields } from "../server/facts.ts";
 import { draft, setValue } from "./draft.ts";
 import { aboutOf, commonLabels, groups, labelOf } from "./labels.ts";
-import { plan, wrongField } from "./planned.ts";
+import { plan, wrongAt } from "./planned.ts";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 interface FieldProps {
@@ -96,7 +96,7 @@ export const Fields = () => {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   // What is wrong is in view, whatever is searched for.
   const isFound = ({ path, about }: ConfigFieldInfo) =>
-    path === wrongField.value ||
+    wrongAt(path) !== undefined ||
     words.every((word) => `${path} ${labelOf(path)} ${aboutOf(path, about)}`.toLowerCase().includes(word));
   const others = all.filter(({ path }) => commonLabels[path] === undefined);
   return (
@@ -123,7 +123,7 @@ export const Fields = () => {
         {groups.map(({ key, label }) => {
           const own = others.filter((field) => field.path.startsWith(`${key}.`));
           const found = own.filter(isFound);
-          const hasWrong = own.some(({ path }) => path === wrongField.value);
+          const hasWrong = own.some(({ path }) => wrongAt(path) !== undefined);
           if (found.length === 0) return null;
           const changed = found.filter(({ path }) => draft.value.values[path] !== undefined).length;
           return (

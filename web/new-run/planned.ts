@@ -3,7 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
 import { draft, request } from "./draft.ts";
-import { isOfForm, placeOf, wrongAtPlace } from "./failures.ts";
+import { isOfForm, placeOf, wrongFields } from "./failures.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
@@ -12,17 +12,19 @@ export const planning = signal(false);
 
 const changed = computed((): ReadonlySet<string> => new Set(Object.keys(draft.value.values)));
 
-/** The field of the form that is wrong; undefined: none is, or what is wrong is about no field. */
+/** The field of the form that is wrong, the first of several; undefined: none is, or what is wrong is about no field. */
 export const wrongField = computed(() => {
   const failure = planFailure.value;
   return failure !== undefined && isOfForm(failure) ? placeOf(failure, changed.value) : undefined;
 });
 
-/** What is wrong with a field of the form; undefined: nothing is. */
-export const wrongAt = (field: string): string | undefined => {
+const wrongs = computed((): ReadonlyMap<string, string> => {
   const failure = planFailure.value;
-  return failure !== undefined && wrongField.value === field ? wrongAtPlace(failure, field) : undefined;
-};
+  return failure === undefined ? new Map() : wrongFields(failure, changed.value);
+});
+
+/** What is wrong with a field of the form; undefined: nothing is. */
+export const wrongAt = (field: string): string | undefined => wrongs.value.get(field);
 
 const quietMs = 400;
 

@@ -102,9 +102,52 @@ const missingField = (
 /** The name of a field in an error: its flag, or its place in a file. */
 export type FieldNamer = (path: readonly string[]) => string;
 
+const faultOf = (
+  schema: z.ZodType,
+  value: unknown,
+  where: string | FieldNamer,
+  issue: z.core.$ZodIssue,
+): ErrorDetails => {
+  const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
+  // A key of a record may have any length.
+  const path = issue.path.map((key) => shorten(String(key)));
+  const place = { where: call(path), ...(path.length === 0 ? {} : { field: path.join(".") }) };
+  const given = valueAt(value, issue.path);
+  if (issue.code === "unrecognized_keys") {
+    const unknown = String(issue.keys[0]);
+    // A flag is one key: it is named whole.
+    const named = typeof where === "string" ? place : { ...place, where: call([...path, shorten(unknown)]) };
+    const other = otherKind(schema, issue.path, given, unknown);
+    if (other !== undefined) return { ...named, ...other };
+    const hint = nearest(unknown, knownKeys(schema, issue.path));
+    return {
+      ...named,
+      must: "every key must be a known one",
+      got: show(unknown),
+      ...(hint === undefined ? {} : { hint }),
+    };
+  }
+  if (issue.code === "custom") return { ...place, must: issue.message };
+  if (issue.code === "invalid_union" && issue.errors.length === 0) {
+    const kinds = knownKinds(schema, issue.path);
+    const hint = given === undefined ? kindFor(schema, issue.path, valueAt(value, issue.path.slice(0, -1))) : undefined;
+    return {
+      ...place,
+      must: `must be ${alternatives(kinds)}`,
+      ...instead(given, kinds),
+      ...(hint === undefined ? {} : { hint }),
+    };
+  }
+  const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  return { ...place, must: requirement(issue), ...instead(given, names), ...missingField(schema, issue, given) };
+};
+
+/** Most faults beside the first that an error has: a list may have thousands. */
+const mostOthers = 20;
+
 /**
  * Checks `value` against a schema. The first fault becomes one line with the field, the condition and the value; an unknown
- * key comes before all others, with the nearest known one.
+ * key comes before all others, with the nearest known one. The details of the error have the other faults.
  * @param where the name of `value`, which goes before the field's path; or a function that names the field.
  * @throws ConfigError
  */
@@ -117,42 +160,17 @@ export const parseConfig = <Schema extends z.ZodType>(
   if (result.success) return result.data;
   const { issues } = result.error;
   // A mistyped key first: it explains a value that is missing.
-  const issue = (issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]) as z.core.$ZodIssue;
-  const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
-  // A key of a record may have any length.
-  const path = issue.path.map((key) => shorten(String(key)));
-  const place = { where: call(path), ...(path.length === 0 ? {} : { field: path.join(".") }) };
-  const given = valueAt(value, issue.path);
-  if (issue.code === "unrecognized_keys") {
-    const unknown = String(issue.keys[0]);
-    // A flag is one key: it is named whole.
-    const named = typeof where === "string" ? place : { ...place, where: call([...path, shorten(unknown)]) };
-    const other = otherKind(schema, issue.path, given, unknown);
-    if (other !== undefined) throw new ConfigError({ ...named, ...other });
-    const hint = nearest(unknown, knownKeys(schema, issue.path));
-    throw new ConfigError({
-      ...named,
-      must: "every key must be a known one",
-      got: show(unknown),
-      ...(hint === undefined ? {} : { hint }),
-    });
-  }
-  if (issue.code === "custom") throw new ConfigError({ ...place, must: issue.message });
-  if (issue.code === "invalid_union" && issue.errors.length === 0) {
-    const kinds = knownKinds(schema, issue.path);
-    const hint = given === undefined ? kindFor(schema, issue.path, valueAt(value, issue.path.slice(0, -1))) : undefined;
-    throw new ConfigError({
-      ...place,
-      must: `must be ${alternatives(kinds)}`,
-      ...instead(given, kinds),
-      ...(hint === undefined ? {} : { hint }),
-    });
-  }
-  const names = issue.code === "invalid_value" ? issue.values.map(String) : [];
+  const first = (issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]) as z.core.$ZodIssue;
+  // One of each field: a value that is too large may break two rules.
+  const placeOf = ({ path }: z.core.$ZodIssue): string => path.map(String).join(".");
+  const byPlace = new Map(issues.toReversed().map((issue) => [placeOf(issue), issue]));
+  byPlace.delete(placeOf(first));
+  const others = issues
+    .filter((issue) => byPlace.get(placeOf(issue)) === issue)
+    .slice(0, mostOthers)
+    .map((issue) => faultOf(schema, value, where, issue));
   throw new ConfigError({
-    ...place,
-    must: requirement(issue),
-    ...instead(given, names),
-    ...missingField(schema, issue, given),
+    ...faultOf(schema, value, where, first),
+    ...(others.length === 0 ? {} : { others }),
   });
 };

@@ -17,6 +17,8 @@ export interface ErrorDetails {
   readonly hint?: string;
   /** Of a text with characters that a tokenizer lacks: each of them once, in the order of the text. */
   readonly characters?: readonly string[];
+  /** Other faults of the same value, the first 20: the message is about the first fault alone. */
+  readonly others?: readonly ErrorDetails[];
   readonly cause?: unknown;
 }
 

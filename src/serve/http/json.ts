@@ -31,6 +31,7 @@ export interface FailureText {
   readonly error: string;
   readonly field?: string;
   readonly characters?: readonly string[];
+  readonly others?: readonly FailureText[];
 }
 
 /** Most unknown characters that are named: a text in another script may have thousands. */
@@ -43,11 +44,12 @@ export const failureOf = (error: unknown): FailureText => {
     return { error: line, ...(field === undefined ? {} : { field }) };
   }
   const field = fieldOf(error);
-  const { characters = [] } = error.details;
+  const { characters = [], others = [] } = error.details;
   return {
     error: error.message,
     ...(field === undefined ? {} : { field }),
     ...(characters.length === 0 ? {} : { characters: characters.slice(0, mostCharacters) }),
+    ...(others.length === 0 ? {} : { others: others.map((details) => failureOf(new ConfigError(details))) }),
   };
 };
 

@@ -25,6 +25,8 @@ export interface Failure {
   readonly field?: string;
   /** Characters of a text that the model never saw, each once: the first 500. */
   readonly characters?: readonly string[];
+  /** Other faults of the same request, the first 20. */
+  readonly others?: readonly Failure[];
 }
 
 /** GET info. */
