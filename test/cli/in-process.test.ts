@@ -84,11 +84,33 @@ describe("a command that is called in this process", () => {
       onOutput: (_, kill) => {
         if (sent) return;
         sent = true;
+        // The second comes later than one that belongs to the first.
+        let now = performance.now();
+        vi.spyOn(performance, "now").mockImplementation(() => {
+          now += 1000;
+          return now;
+        });
+        kill("SIGINT");
+        kill("SIGTERM");
+      },
+    }).finally(() => vi.restoreAllMocks());
+    expect(status).toBe(143);
+    expect(stdout).not.toContain("Stopped at step");
+  });
+
+  test("saves where two signals come in one moment", async () => {
+    const endless = tinyWith("--steps", "1000000", "--eval-interval", "1000000", "--patience", "0");
+    let sent = false;
+    const { status, stdout } = await cli(["train", ...endless, "--out", "moment"], {
+      cwd,
+      onOutput: (_, kill) => {
+        if (sent) return;
+        sent = true;
         kill("SIGINT");
         kill("SIGTERM");
       },
     });
-    expect(status).toBe(143);
-    expect(stdout).not.toContain("Stopped at step");
+    expect(status).toBe(130);
+    expect(stdout).toContain("Stopped at step");
   });
 });
