@@ -249,7 +249,9 @@ export const onOpen = (work: (run: RunFiles) => Promise<void>): void => {
         showText(next);
         return open(next, "Opened");
       })
-      .then(() => run !== undefined && keep(run))
+      .then(async () => {
+        if (run !== undefined) await keep(run);
+      })
       .catch(tellError)
       .finally(() => {
         folderInput.value = "";
