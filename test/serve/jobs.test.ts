@@ -65,7 +65,8 @@ test("a run that failed tells so on, until another start of it has succeeded", a
   const { config } = smallRun("", 400);
   const out = join(folder, "lost");
   await jobs.start("lost", { text: catText, out, config: config as object, backend: "wasm", threads: 1 });
-  await rm(out, { recursive: true });
+  // The run writes there at the same time.
+  await rm(out, { recursive: true, maxRetries: 50, retryDelay: 10 });
   while (jobs.current() !== undefined) await new Promise((resolve) => setImmediate(resolve));
   const failure = jobs.failureOf("lost");
   expect(failure).toContain("lost");
