@@ -9,6 +9,7 @@ import { createPlot, type Plot } from "./plot.ts";
 import { type FigureFormat, saveFigure } from "./save.ts";
 import { Swatch } from "./swatch.tsx";
 import { lowerBound } from "./table.ts";
+import { plainTickText } from "./ticks.ts";
 
 /** What charts beside each other have in common. */
 export interface ChartLink {
@@ -28,6 +29,8 @@ export interface ChartProps {
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
   readonly xText: (value: number) => string;
+  /** A number beside the y axis. Default: a plain one. */
+  readonly yText?: (value: number) => string;
   readonly xLeast: number;
   /** Where x will end, of curves that still grow. */
   readonly planned?: number | undefined;
@@ -95,6 +98,7 @@ export const Chart = (props: ChartProps) => {
     curves,
     xLabel,
     xText,
+    yText = plainTickText,
     xLeast,
     planned,
     log,
@@ -108,13 +112,14 @@ export const Chart = (props: ChartProps) => {
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
   // Signals of what the parent gives: a new object only where something is new.
-  const given = { log, leastSpan, xText, xLeast, planned, format };
+  const given = { log, leastSpan, xText, yText, xLeast, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
   if (
     before.log !== log ||
     before.leastSpan !== leastSpan ||
     before.xText !== xText ||
+    before.yText !== yText ||
     before.xLeast !== xLeast ||
     before.planned !== planned ||
     before.format !== format
@@ -192,6 +197,7 @@ export const Chart = (props: ChartProps) => {
         leastSpan,
         zoom: link.zoom.value,
         xText,
+        yText,
         xLeast,
         colorOf: lightColor,
         notes,

@@ -4,7 +4,6 @@ import "uplot/dist/uPlot.min.css";
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, plannedEnd, rangeOf } from "./curve.ts";
 import { endOf, placeLabels, shortNames } from "./labels.ts";
-import { tickText } from "./ticks.ts";
 
 export interface PlotView {
   readonly curves: readonly Curve[];
@@ -15,6 +14,7 @@ export interface PlotView {
   /** Where the x axis will end; undefined: at the last value. */
   readonly planned: number | undefined;
   readonly xText: (value: number) => string;
+  readonly yText: (value: number) => string;
   /** The least distance of numbers on the x axis: steps are whole. */
   readonly xLeast: number;
   readonly width: number;
@@ -182,7 +182,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
             // uPlot would leave out names of some powers.
             filter: (_, splits) => splits,
             splits: () => [...(log ? logTicks : linearTicks)(...y, Math.max(2, (view?.height ?? 200) / 45))],
-            values: (_, splits) => splits.map(tickText),
+            values: (_, splits) => splits.map((value) => view?.yText(value) ?? ""),
           },
         ],
         series,

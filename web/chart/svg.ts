@@ -2,7 +2,6 @@
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
 import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "./labels.ts";
-import { tickText } from "./ticks.ts";
 
 export interface Figure {
   readonly title: string;
@@ -13,6 +12,7 @@ export interface Figure {
   readonly leastSpan?: number;
   readonly zoom: Interval | null;
   readonly xText: (value: number) => string;
+  readonly yText: (value: number) => string;
   readonly xLeast: number;
   /** The value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
@@ -56,6 +56,7 @@ export const svgOf = ({
   leastSpan = 0,
   zoom,
   xText,
+  yText,
   xLeast,
   colorOf,
   notes,
@@ -84,7 +85,7 @@ export const svgOf = ({
     const at = rounded(up(tick));
     parts.push(
       `<line x1="${left}" x2="${left + wide}" y1="${at}" y2="${at}" stroke="#dcdcd6"/>`,
-      `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(tickText(tick))}</text>`,
+      `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(yText(tick))}</text>`,
     );
   }
   for (const tick of linearTicks(...x, 8, xLeast)) {

@@ -5,7 +5,7 @@ import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Chart } from "../chart/chart.tsx";
 import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
-import { tickText, timeTickText } from "../chart/ticks.ts";
+import { plainTickText, tickText, timeTickText } from "../chart/ticks.ts";
 import { count, loss, short } from "../parts/format.ts";
 import { Segmented } from "../parts/segmented.tsx";
 import { isLive } from "../parts/state-words.ts";
@@ -188,6 +188,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
             log={false}
             height={150}
             format={value === "tokensPerSecond" ? count : short}
+            yText={value === "tokensPerSecond" ? tickText : plainTickText}
           />
         ))}
       </div>
