@@ -5,7 +5,7 @@ import { flatten } from "../parts/format.ts";
 import { fields } from "../server/facts.ts";
 import { draft, setValue } from "./draft.ts";
 import { aboutOf, commonLabels, groups, labelOf } from "./labels.ts";
-import { plan, wrongAt } from "./planned.ts";
+import { untyped, wrongAt } from "./planned.ts";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
 interface FieldProps {
@@ -54,7 +54,7 @@ const Field = (props: FieldProps) => {
   const { path, about, choices, type } = field;
   const id = `field-${path}`;
   const isChanged = draft.value.values[path] !== undefined;
-  const isDerived = plan.value?.derived.includes(path) === true && !isChanged;
+  const isDerived = untyped.value?.derived.includes(path) === true && !isChanged;
   return (
     <div class={isChanged ? "field changed" : "field"}>
       <div class="field-head">
@@ -86,7 +86,7 @@ export const Fields = () => {
   const search = useSignal("");
   const all = fields.value.value ?? [];
   const now = new Map(
-    plan.value === undefined ? [] : flatten(plan.value.config).map(({ path, value }) => [path, value]),
+    untyped.value === undefined ? [] : flatten(untyped.value.config).map(({ path, value }) => [path, value]),
   );
   const propsOf = (field: ConfigFieldInfo, label: string): FieldProps => ({
     field,

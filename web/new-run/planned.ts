@@ -6,6 +6,8 @@ import { draft, request } from "./draft.ts";
 import { isOfForm, placeOf, wrongFields } from "./failures.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
+/** The plan whose values fields show where nothing is typed: of the draft, or of what it begins with while it is faulty. */
+export const untyped = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
 /** The plan is asked for, or will be in a moment. */
 export const planning = signal(false);
@@ -28,12 +30,30 @@ export const wrongAt = (field: string): string | undefined => wrongs.value.get(f
 
 const quietMs = 400;
 
+const questionOf = (body: NewRunRequest, abort: AbortSignal) => postJson<RunPlan>(`${api}/plan`, body, abort);
+
+/** What a request begins with: the fields that are not typed follow from it. */
+const beginningOf = ({ text, preset, initFrom }: NewRunRequest): NewRunRequest => ({
+  text,
+  ...(preset === undefined ? {} : { preset }),
+  ...(initFrom === undefined ? {} : { initFrom }),
+});
+/** What `untyped` begins with. */
+let untypedBeginning = "";
+
 const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
+  const beginning = beginningOf(body);
+  const known = JSON.stringify(beginning);
   try {
-    const answer = await postJson<RunPlan>(`${api}/plan`, body, abort);
-    plan.value = answer.kind === "ok" ? answer.value : plan.value;
+    const answer = await questionOf(body, abort);
     planFailure.value = answer.kind === "ok" ? undefined : answer.failure;
     planning.value = false;
+    if (answer.kind === "ok") plan.value = answer.value;
+    // The fault is in what was typed, and names values that follow from another text or recipe than the last plan's.
+    const shown = answer.kind === "ok" || known === untypedBeginning ? answer : await questionOf(beginning, abort);
+    if (shown.kind !== "ok") return;
+    untyped.value = shown.value;
+    untypedBeginning = known;
   } catch {
     // A newer question took its place.
   }
@@ -49,6 +69,8 @@ export const keepPlanning = (): (() => void) => {
     clearTimeout(timer);
     if (body === undefined) {
       plan.value = undefined;
+      untyped.value = undefined;
+      untypedBeginning = "";
       planFailure.value = undefined;
       planning.value = false;
       return;
