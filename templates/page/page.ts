@@ -79,6 +79,7 @@ const count = new Intl.NumberFormat("en");
 const showSize = (): void => {
   const { value } = textBox;
   part("size").textContent = `${count.format(value.length)} characters, ${new Set(value).size} of them different`;
+  showButtons();
 };
 
 const setText = (text: string): void => {
@@ -120,12 +121,23 @@ let atWork: AbortController | undefined;
 let isTrained = false;
 /** The run that can go on: trained here, kept by the browser, or opened. */
 let run: RunFiles | undefined;
+/** The text box as it showed the run's text: it turns each kind of line end into one. */
+let shownText: string | undefined;
 
 const showButtons = (): void => {
   const waits = (button: HTMLButtonElement): boolean => atWork !== undefined && button.textContent !== "Stop";
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
   writeButton.disabled = !isTrained || waits(writeButton);
+  // What one would do next: a changed text begins a new run.
+  const isLearned = run !== undefined && textBox.value === shownText;
+  for (const [button, isNext] of [
+    [trainButton, !isLearned],
+    [goOnButton, isLearned],
+    [writeButton, true],
+  ] as const) {
+    button.classList.toggle("primary", isNext && button.textContent !== "Stop");
+  }
   downloadButton.disabled = run === undefined;
   folderInput.disabled = atWork !== undefined;
 };
@@ -137,10 +149,8 @@ const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => P
     return;
   }
   const name = button.textContent;
-  const isPrimary = button.classList.contains("primary");
   atWork = new AbortController();
   button.textContent = "Stop";
-  button.classList.remove("primary");
   part("notices").replaceChildren(...part("notices").querySelectorAll(".lasting"));
   showButtons();
   try {
@@ -151,7 +161,6 @@ const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => P
   } finally {
     atWork = undefined;
     button.textContent = name;
-    button.classList.toggle("primary", isPrimary);
     showButtons();
   }
 };
@@ -168,9 +177,6 @@ export interface BegunRun extends RunFiles {
 
 /** What a model learns: the text of the page, or what a run began with. */
 export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
-
-/** The text box as it showed the run's text: it turns each kind of line end into one. */
-let shownText: string | undefined;
 
 /** What the run began with, unless the text was changed since. */
 const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data =>

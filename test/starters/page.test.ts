@@ -77,6 +77,12 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     expect(await tab.evaluate(textOf("status"))).toMatch(
       /^Stopped: loss \d\.\d\d on text it has not seen\. Now let it write\.$/u,
     );
+    // Going on is next; a changed text begins a new run.
+    const primary = `[...document.querySelectorAll("button.primary")].map((button) => button.id).join()`;
+    expect(await tab.evaluate(primary)).toBe("go-on,write");
+    await tab.evaluate(paste(`${wordsText("starter", 600)}.`));
+    expect(await tab.evaluate(primary)).toBe("train,write");
+    await tab.evaluate(paste(wordsText("starter", 600)));
     const rows = await tab.evaluate<string[][]>(
       `[...document.querySelectorAll("#table tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
     );
