@@ -10,6 +10,7 @@ import { labelOf } from "../new-run/labels.ts";
 import { capital, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
+import { Scroll } from "../parts/scroll.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { ChartSettings, isLog, leastLossSpan, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
@@ -100,8 +101,7 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
       {rows.length === 0 ? (
         <p class="soft">In nothing: the same text and the same configuration.</p>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do
-        <section class="table-box" tabIndex={0} aria-label="Differences of the configurations">
+        <Scroll label="Differences of the configurations">
           <table class="differences">
             <thead>
               <tr>
@@ -128,7 +128,7 @@ const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
               ))}
             </tbody>
           </table>
-        </section>
+        </Scroll>
       )}
     </section>
   );

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
+import { Scroll } from "../../parts/scroll.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { Character } from "../cell.tsx";
 import { recentLoss } from "../chapter/meaning.ts";
@@ -12,7 +13,6 @@ import { Controls, WhenReady } from "../controls.tsx";
 import { sessions } from "../engine/client.ts";
 import type { Opened, Outcome } from "../engine/messages.ts";
 import { LessonSamples } from "../samples.tsx";
-import { Scroll } from "../scroll.tsx";
 import { start } from "../state.ts";
 
 const positions = 6;

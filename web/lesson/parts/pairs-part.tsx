@@ -1,11 +1,11 @@
 /** Part 2: a window of the text becomes as many examples as it has positions. */
 import { useSignal } from "@preact/signals";
 import { count } from "../../parts/format.ts";
+import { Scroll } from "../../parts/scroll.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { Character, lineOf } from "../cell.tsx";
 import { examplesOf, lastStart, windowAt } from "../chapter/pairs.ts";
 import type { LessonText } from "../chapter/text.ts";
-import { Scroll } from "../scroll.tsx";
 import { start, time } from "../state.ts";
 
 const sizes = ["4", "8", "16"] as const;
