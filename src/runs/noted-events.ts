@@ -42,6 +42,13 @@ export type NotedDone = z.infer<typeof done>;
 /** A line of `metrics.jsonl` as an event; undefined if it is none, or damaged. */
 export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventSchema.safeParse(line).data;
 
+const failed = z.object({ type: z.literal("failed"), step, error: z.string() });
+/** The last note of a run that an error has ended. Not an event: nobody but the list of runs reads it, and resuming removes it. */
+export type NotedFailure = z.infer<typeof failed>;
+
+/** A line of `metrics.jsonl` as such a note; undefined if it is none. */
+export const parseFailure = (line: unknown): NotedFailure | undefined => failed.safeParse(line).data;
+
 /**
  * The best evaluation: the last one whose weights were kept. It has the lowest loss, but in a run that lost the weights of a
  * lower one and began to compare anew.

@@ -220,6 +220,9 @@ async function* runPrepared(
       stopAt,
       profile,
     });
+  } catch (error) {
+    if (signal?.aborted !== true || error !== signal.reason) await store?.noteFailure(error);
+    throw error;
   } finally {
     await store?.close();
   }

@@ -24,7 +24,8 @@ Examples:
 
 Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer:
 --sort loss groups the runs by these. In JSON they are corpusSha256, config.tokenizer and vocabSize.
-An unfinished run is under way, or was killed: its folder cannot tell which.`;
+An unfinished run is under way, or was killed: its folder cannot tell which. One that ended with an error has failed;
+the error stands below the list.`;
 
 /** Runs without a loss come last; equal runs keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
@@ -53,6 +54,8 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     const lines = [...groupedLines(groups, width, style), ...next];
     writeOut(lines.map((line) => `${line}\n`).join(""));
   } else writeNotice(`no runs in ${folder ?? runsFolder}`);
+  if (json !== true)
+    for (const { path, failure } of runs) if (failure !== null) writeNotice(`${path} has failed: ${failure}`);
   for (const { path, reason } of skipped) {
     writeNotice(`skipped ${reason.startsWith(path) ? reason : `${path}: ${reason}`}`);
   }

@@ -227,6 +227,10 @@ export const createRunFolder = async (
     saveRecord: (name, chunks) => within((run) => run.saveRecord(name, chunks)),
     saveRollback: (point) => within((run) => run.saveRollback(point)),
     readRollback: () => within((run) => run.readRollback()),
+    // A folder without its files tells of no run.
+    noteFailure: async (error) => {
+      if (!hasFailed) await (await opened?.catch(() => undefined))?.noteFailure(error);
+    },
     close: async () => {
       // Whoever asked for the folder has got its error.
       const run = await opened?.catch(() => undefined);

@@ -6,6 +6,7 @@ import type { PresetName } from "../../config/presets.ts";
 import { checkPath } from "../../core/checks/check-arguments.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { oneLine, shorten } from "../../core/text/one-line.ts";
 import { parseLine } from "../../io/json-line.ts";
 import { readWholeLines } from "../../io/jsonl.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
@@ -20,11 +21,12 @@ import {
   type NotedEval,
   type NotedEvent,
   type NotedStart,
+  parseFailure,
   parseNoted,
 } from "../noted-events.ts";
 
-/** How a run ended. `unfinished`: under way, or killed; the folder cannot tell which. */
-export type RunState = DoneEvent["reason"] | "unfinished";
+/** How a run ended. `failed`: with an error. `unfinished`: under way, or killed; the folder cannot tell which. */
+export type RunState = DoneEvent["reason"] | "failed" | "unfinished";
 
 /** A validation loss and its step. */
 export interface RunLoss {
@@ -46,6 +48,8 @@ export interface ListedRun {
   readonly path: string;
   /** How it ended. */
   readonly state: RunState;
+  /** The error that ended a run whose state is `failed`, in one line; else null. */
+  readonly failure: string | null;
   /** When the folder was made, in ISO 8601: the time of a file in it. */
   readonly startedAt: string;
   /** When the last note was written, in ISO 8601. */
@@ -101,7 +105,9 @@ interface Noted {
   step: number;
   readonly evals: NotedEval[];
   /** How it ended; a run that was saved after its last evaluation has ended, even without a note. */
-  ended: NotedDone["reason"] | undefined;
+  ended: NotedDone["reason"] | "failed" | undefined;
+  /** Of a run that has failed. */
+  failure: string | null;
 }
 
 const take = (noted: Noted, event: NotedEvent): void => {
@@ -128,6 +134,9 @@ const take = (noted: Noted, event: NotedEvent): void => {
   noted.step = Math.max(noted.step, event.step);
 };
 
+/** Most characters of an error that are shown. */
+const mostOfError = 280;
+
 /** Beginning of a line for a step: nearly all lines are, and only the last one matters. */
 const stepLine = '{"v":1,"type":"step",';
 
@@ -136,11 +145,25 @@ const stepLine = '{"v":1,"type":"step",';
  * @param before of the same notes when they were shorter.
  */
 const readNoted = async (path: string, steps: number, before?: Noted): Promise<Noted> => {
-  const noted: Noted = before ?? { steps, end: 0, start: undefined, step: 0, evals: [], ended: undefined };
+  const noted: Noted = before ?? {
+    steps,
+    end: 0,
+    start: undefined,
+    step: 0,
+    evals: [],
+    ended: undefined,
+    failure: null,
+  };
   let lastStep: string | undefined;
   const takeLine = (line: string): void => {
-    const event = parseNoted(parseLine(line));
+    const value = parseLine(line);
+    const event = parseNoted(value);
     if (event !== undefined) take(noted, event);
+    const failure = event === undefined ? parseFailure(value) : undefined;
+    if (failure !== undefined) {
+      noted.ended = "failed";
+      noted.failure = oneLine(shorten(failure.error, mostOfError));
+    }
   };
   for await (const { lines, end } of readWholeLines(path, noted.end)) {
     for (const line of lines) {
@@ -226,13 +249,14 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
   const { config, data } = await readRunDescription(path);
   const metrics = join(path, folderNames.metrics);
   const noted = await readNoted(metrics, config.train.steps, grows ? before.noted : undefined);
-  const { start, step, evals, ended } = noted;
+  const { start, step, evals, ended, failure } = noted;
   const started = files.description?.mtime ?? new Date(0);
   const best = bestEval(evals);
   const listed: ListedRun = {
     name: basename(resolve(path)),
     path,
     state: ended ?? "unfinished",
+    failure: ended === "failed" ? failure : null,
     startedAt: isoTime(started),
     updatedAt: isoTime(files.metrics?.mtime ?? started),
     preset: presetOf(config),

@@ -22,6 +22,7 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   typeof event.step === "number" &&
   event.step <= progress.step &&
   event.type !== "done" &&
+  event.type !== "failed" &&
   event.reason !== "interrupted" &&
   // The saved run does not know of it: it is measured again.
   !(event.reason === "begin" && progress.step === 0 && progress.best === null) &&

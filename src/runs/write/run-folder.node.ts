@@ -11,7 +11,7 @@ import type { Lock } from "../../io/lock.node.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { stateLayouts } from "../../trainer/state.ts";
-import type { TrainEvent } from "../events.ts";
+import { eventVersion, type TrainEvent } from "../events.ts";
 import { folderNames } from "../folder-names.ts";
 import { type NotedEvent, parseNoted } from "../noted-events.ts";
 import { writeRecord } from "../record/record.node.ts";
@@ -29,6 +29,8 @@ import { openStory } from "./story.node.ts";
 
 /** A run's folder opened for writing. */
 export interface RunFolder extends Required<RunStore> {
+  /** Notes the error that ends the run, where that can be written. */
+  noteFailure(error: unknown): Promise<void>;
   /** Closes its files. Its lock is the caller's. */
   close(): Promise<void>;
 }
@@ -122,9 +124,12 @@ export const openRunFolder = async (
     }
   };
 
+  /** Of the last event. */
+  let step = 0;
   return {
     path: shown,
     record: async (event) => {
+      if ("step" in event) step = event.step;
       // Without the `start` of a resumed run, its metrics equal those of an uninterrupted one.
       if (event.type !== "start" || first) await naming(join(shown, folderNames.metrics), notes.append(event));
       const told = isTold(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
@@ -146,6 +151,16 @@ export const openRunFolder = async (
     async readRollback() {
       await unlessGone(saving.makeRollbackAgain);
       return readRollback(rollback, layouts, hashes);
+    },
+    async noteFailure(error) {
+      const line = {
+        v: eventVersion,
+        type: "failed",
+        step,
+        error: String(error instanceof Error ? error.message : error),
+      };
+      // The run ends with its own error, whether it can be noted or not.
+      await notes.append(line).catch(() => undefined);
     },
     async close() {
       await notes.close();

@@ -59,6 +59,7 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
       name,
       path,
       state: "unfinished",
+      failure: null,
       startedAt: now,
       updatedAt: now,
       preset: presetOf(config),

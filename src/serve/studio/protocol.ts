@@ -56,7 +56,7 @@ export type RunOwner = "studio" | "elsewhere" | null;
 export interface RunSummary {
   readonly name: string;
   readonly owner: RunOwner;
-  /** `unfinished` with an owner: it is under way. `failed`: this studio saw it fail, for the reason in `failure`. */
+  /** `unfinished` with an owner: it is under way. `failed`: it ended with the error in `failure`. */
   readonly state: "finished" | "patience" | "interrupted" | "unfinished" | "failed";
   readonly failure: string | null;
   /** This studio holds it back, while a text is written. */

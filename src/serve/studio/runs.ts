@@ -48,6 +48,7 @@ const share = 1 / 20;
 
 /** How a run that nobody computes has ended. */
 const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] => {
+  // The folder knows it as well, unless it could not be written any more.
   if (own.failureOf(name) !== null) return "failed";
   return state === "unfinished" && own.wasStopped(name) ? "interrupted" : state;
 };
@@ -55,14 +56,14 @@ const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] =>
 const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
   const { path, checkpoint, ...listed } = run;
   const { name } = listed;
-  const failure = own.failureOf(name);
+  const failure = own.failureOf(name) ?? run.failure;
   const isOurs = own.isUnderWay(name);
   const holder = isOurs ? null : await lockHolder(join(path, folderNames.lock));
   const owner: RunOwner = isOurs ? "studio" : holder === null ? null : "elsewhere";
   return {
     ...listed,
     owner,
-    state: owner === null ? endOf(run, own) : listed.state,
+    state: owner === null ? endOf(run, own) : listed.state === "failed" ? "unfinished" : listed.state,
     failure: owner === null ? failure : null,
     paused: own.isPaused(name),
     hasCheckpoint: checkpoint !== null,

@@ -9,6 +9,7 @@ const listed = (changes: Partial<ListedRun>): ListedRun => ({
   name: "notes",
   path: "runs/2026-03-01-101112-shakespeare",
   state: "finished",
+  failure: null,
   startedAt: "2026-03-01T10:11:12.000Z",
   updatedAt: "2026-03-01T10:13:12.000Z",
   preset: "shakespeare",

@@ -137,7 +137,7 @@ const run: ListedRun = {
   ...{ name: "店", path: "runs/注文の多い料理店", state: "finished", preset: "shakespeare", parameters: 800_256 },
   ...{ startedAt: "2026-03-01T10:11:12.000Z", updatedAt: "2026-03-01T10:13:12.000Z", corpus: "料理店.txt 😀" },
   ...{ step: 800, steps: 800, best: { step: 800, valLoss: 1.5555, natsPerCharacter: 1.5555, bitsPerByte: 2.25 } },
-  ...{ rising: false, corpusSha256: "0".repeat(64), vocabSize: 65, initFrom: null },
+  ...{ failure: null, rising: false, corpusSha256: "0".repeat(64), vocabSize: 65, initFrom: null },
   ...{ checkpoint: null, config: resolveConfig("shakespeare", []) },
 };
 

@@ -2,6 +2,8 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
+import { shorten } from "#foretoken/core/text/one-line.js";
+import { listRuns } from "#foretoken/index.js";
 import { readSafetensors } from "#foretoken/io/safetensors.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
@@ -283,11 +285,15 @@ describe("a run that is to stop", () => {
 
   it("goes on where it is resumed with another action, as a run that was begun with it", async () => {
     const [stopped, whole] = [newPath(), newPath()];
-    await messageOf(collect(train(options(stopped, shaky("stop")))));
+    const message = await messageOf(collect(train(options(stopped, shaky("stop")))));
+    const listed = async () => (await listRuns(stopped)).runs[0];
+    // In full, unless it is long.
+    expect(await listed()).toMatchObject({ state: "failed", failure: shorten(message, 280) });
     const resume = { resume: stopped, ...anyBackend } as const;
     // As it was begun with, unless told otherwise.
     await messageOf(collect(train(resume)));
     await collect(train({ ...resume, onNonfinite: "skip" }));
+    expect(await listed()).toMatchObject({ state: "finished", failure: null });
     await collect(train(options(whole, shaky("skip"))));
     const weightsOf = (out: string) => readFile(join(out, "checkpoint", "model.safetensors"));
     expect(await weightsOf(stopped)).toEqual(await weightsOf(whole));

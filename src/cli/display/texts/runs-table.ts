@@ -29,6 +29,7 @@ const stateText: Readonly<Record<RunState, string>> = {
   finished: "finished",
   patience: "out of patience",
   interrupted: "stopped",
+  failed: "failed",
   unfinished: "unfinished",
 };
 
