@@ -19,6 +19,7 @@ import { readRunDescription } from "../runs/description.node.ts";
 import { type TrainEvent, eventVersion as v } from "../runs/events.ts";
 import { folderNames, runsFolder } from "../runs/folder-names.ts";
 import { freshProgress, type Progress } from "../runs/progress.ts";
+import { elsewhereNotice } from "../runs/resume/begun-on.ts";
 import { brokenOff, endOf, missingEnd } from "../runs/resume/ended-run.ts";
 import { findRun, lockRun } from "../runs/resume/find-run.node.ts";
 import { readRun } from "../runs/resume/resume.node.ts";
@@ -298,6 +299,8 @@ const resumeRun = async function* (
     yield* withBackend(options, ranks, config, async function* (backend) {
       await yieldToHost();
       options.signal?.throwIfAborted();
+      const elsewhere = await elsewhereNotice(notes(), { name: backend.name, ...backend.capabilities });
+      if (elsewhere !== undefined && lock !== null) await options.onNotice?.(elsewhere);
       const { finalSampleTokens: sampleTokens } = data;
       const isResumed = state.resume !== null;
       const planned = { prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 };

@@ -1,0 +1,28 @@
+/** Where a run was begun: the promise of the same bits holds for one backend and instruction set. */
+import { isRecord } from "../../core/checks/is-record.ts";
+import { oneLine, shorten } from "../../core/text/one-line.ts";
+import { parseNoted } from "../noted-events.ts";
+import type { NotedLines } from "./ended-run.ts";
+
+/** A backend, and its instruction set. */
+export interface ComputingPlace {
+  readonly name: string;
+  readonly instructionSet: string;
+}
+
+const placeText = ({ name, instructionSet }: ComputingPlace): string =>
+  oneLine(shorten(`${name} (${instructionSet})`, 80));
+
+/** A line for the user of a run that goes on elsewhere than it was begun; undefined: it does not, or its notes do not say. */
+export const elsewhereNotice = async (notes: NotedLines, here: ComputingPlace): Promise<string | undefined> => {
+  for await (const line of notes) {
+    // The first note of every run.
+    if (!isRecord(line) || line.type !== "start") continue;
+    const start = parseNoted(line);
+    if (start?.type !== "start") return undefined;
+    const begun = { name: start.backend, instructionSet: start.instructionSet };
+    if (begun.name === here.name && begun.instructionSet === here.instructionSet) return undefined;
+    return `the run was begun on ${placeText(begun)} and goes on on ${placeText(here)}: from here on its last bits may differ`;
+  }
+  return undefined;
+};

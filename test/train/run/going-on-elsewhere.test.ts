@@ -1,0 +1,36 @@
+/** What a run says before its first step: that it goes on elsewhere. */
+import { beforeAll, expect, it } from "vitest";
+import { type NewRun, train } from "#foretoken/train/train.node.js";
+import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
+
+const { newPath, writeText } = useFolder();
+
+let data = "";
+/** A run that was stopped after its first step, and what it said. */
+let stopped = "";
+const notices: string[] = [];
+const onNotice = (line: string): void => void notices.push(line);
+const options = (out: string | null, more: Partial<NewRun> = {}): NewRun => ({
+  ...{ preset: "book", config: tinyRun, data, out, ...anyBackend, finalSampleTokens: 0, onNotice },
+  ...more,
+});
+
+beforeAll(async () => {
+  data = await writeText(wordsText("elsewhere", 300));
+  stopped = newPath();
+  await collect(train(options(stopped, { stopAt: 1 })));
+});
+
+/** What a resumption says, as far as its second step. */
+const saidOn = async (backend: "wasm" | "reference"): Promise<readonly string[]> => {
+  notices.length = 0;
+  await collect(train({ resume: stopped, backend, threads: 1, stopAt: 2, onNotice }));
+  return notices;
+};
+
+it("says that a run goes on on another backend than it was begun on", async () => {
+  expect(notices).toEqual([]);
+  expect(await saidOn("reference")).toEqual([
+    "the run was begun on wasm (simd128) and goes on on reference (javascript): from here on its last bits may differ",
+  ]);
+});
