@@ -26,6 +26,7 @@ import { configToGoOn, hasEnded } from "./prepare/go-on.ts";
 import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
 import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { estimateMemory } from "./prepare/memory.ts";
+import { noRateNotice } from "./prepare/no-rate.ts";
 import { bytesOfTokens, checkStopAt, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
 import { handedTo } from "./run/callbacks.ts";
 import { type HandedOutRun, handingOut } from "./run/hand-out.ts";
@@ -71,6 +72,8 @@ async function* compute(options: Checked, ready: ReadyRun): Events {
       : backend;
   try {
     const settled = withDType(config, opened);
+    const noRate = noRateNotice(settled.train, ready.first.resume?.progress.step ?? 0);
+    if (noRate !== undefined) await toldTo(options)(noRate);
     const memory = await estimateMemory(settled, {
       vocabSize: tokenizer.vocabSize,
       valTokens: val.ids.length,

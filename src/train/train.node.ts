@@ -35,6 +35,7 @@ import { prepareData } from "./prepare/data.node.ts";
 import { configToGoOn, hasEnded } from "./prepare/go-on.ts";
 import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
 import { checkHandOut, checkLora } from "./prepare/lora.ts";
+import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
 import { checkDivides, type RankOptions } from "./ranks/meeting.ts";
@@ -183,6 +184,8 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
     };
     const fitting = await preflight(around, backend, settled, planned);
     await meet(ranks, backend, settled, data, facts, freshProgress, options.stopAt);
+    const noRate = noRateNotice(settled.train, 0);
+    if (noRate !== undefined && writes(ranks)) await options.onNotice?.(noRate);
     const subject = { config: settled, tokenizer, facts, data, keepLast: options.keepLast ?? 1 };
     const base = keepingBase(settled, initial, options);
     const store = out === null ? null : await createRunFolder(out, isNamedLater, subject, given, base);
@@ -299,6 +302,8 @@ const resumeRun = async function* (
     yield* withBackend(options, ranks, config, async function* (backend) {
       await yieldToHost();
       options.signal?.throwIfAborted();
+      const noRate = noRateNotice(config.train, progress.step);
+      if (noRate !== undefined && lock !== null) await options.onNotice?.(noRate);
       const elsewhere = await elsewhereNotice(notes(), { name: backend.name, ...backend.capabilities });
       if (elsewhere !== undefined && lock !== null) await options.onNotice?.(elsewhere);
       const { finalSampleTokens: sampleTokens } = data;

@@ -1,4 +1,5 @@
-/** What a run says before its first step: that it goes on elsewhere. */
+/** What a run says before its first step: that it goes on elsewhere, or learns nothing. */
+import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
 import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../support/runs.ts";
@@ -33,4 +34,21 @@ it("says that a run goes on on another backend than it was begun on", async () =
   expect(await saidOn("reference")).toEqual([
     "the run was begun on wasm (simd128) and goes on on reference (javascript): from here on its last bits may differ",
   ]);
+});
+
+it("says that nothing is learned where the learning rate is 0 in all steps, and only there", async () => {
+  // As fine-tuning has it: without a warm-up, and down to 0 in the last step.
+  const schedule = { kind: "cosine", minLearningRate: 0 } as const;
+  const said = async (steps: number, more: object = {}): Promise<readonly string[]> => {
+    notices.length = 0;
+    const plan = { ...tinyRun.train, steps, warmupSteps: 0, schedule, evalInterval: steps, ...more };
+    const config = { ...tinyRun, train: plan };
+    await collect(train(options(null, { config, initFrom: join(stopped, "checkpoint") })));
+    return notices;
+  };
+  expect(await said(1)).toEqual([
+    "the learning rate is 0 in its only step, so nothing is learned: the schedule ends at train.schedule.minLearningRate; try more steps, or --train.schedule.kind constant",
+  ]);
+  expect(await said(2)).toEqual([]);
+  expect(await said(1, { warmupSteps: 2 })).toEqual([]);
 });
