@@ -98,7 +98,7 @@ export const liveReporter = (context: RunContext, past?: PastLosses): TrainRepor
           draw();
           break;
         case "estimate":
-          region.print([...estimateLines(event, record.tokensPerStep, width(), style), ""]);
+          region.print([...estimateLines(event, record.pace.tokensPerSecond(), width(), style), ""]);
           break;
         case "eval":
           region.print(evalLines(event, record.start.config.train.steps, width(), style));

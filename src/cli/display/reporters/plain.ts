@@ -59,7 +59,7 @@ export const plainReporter = (context: RunContext): TrainReporter => {
           break;
         }
         case "estimate":
-          say(estimateLines(event, record.tokensPerStep, width, style));
+          say(estimateLines(event, record.pace.tokensPerSecond(), width, style));
           break;
         case "eval":
           say(evalLines(event, steps, width, style));

@@ -7,7 +7,6 @@ import { createPace, type Pace } from "./pace.ts";
 export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
-  readonly tokensPerStep: number;
   /** Of the weights that the run began with; undefined if it drew its own, or was resumed. */
   before: EvalEvent | undefined;
   measured: EvalEvent | undefined;
@@ -19,18 +18,14 @@ export interface RunRecord {
 /** The clock in seconds. */
 export const now = (): number => performance.now() / 1000;
 
-export const createRecord = (start: StartEvent): RunRecord => {
-  const { model, train } = start.config;
-  return {
-    start,
-    pace: createPace(start, now()),
-    tokensPerStep: train.batchSize * train.gradAccumSteps * model.contextLength,
-    before: undefined,
-    measured: undefined,
-    sample: undefined,
-    checkpoint: undefined,
-  };
-};
+export const createRecord = (start: StartEvent): RunRecord => ({
+  start,
+  pace: createPace(start, now()),
+  before: undefined,
+  measured: undefined,
+  sample: undefined,
+  checkpoint: undefined,
+});
 
 /** Records `event`. */
 export const takeNote = (record: RunRecord, event: TrainEvent): void => {

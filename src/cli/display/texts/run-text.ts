@@ -185,14 +185,17 @@ const memoryParts = (memory: MemoryEstimate, available: number | null): readonly
   ];
 };
 
-/** How long the run will take. */
-export const estimateLines = (event: EstimateEvent, tokens: number, width: number, style: Style): string[] =>
+/**
+ * How long the run will take.
+ * @param speed tokens per second, as the lines of the steps tell it: tokens that fill up rows of documents do not count.
+ */
+export const estimateLines = (event: EstimateEvent, speed: number | undefined, width: number, style: Style): string[] =>
   row(
     "time",
     [
       `${style.symbols.approximately} ${formatDuration(event.secondsLeft)} to the end`,
       `${formatSeconds(event.stepSeconds)} a step`,
-      `${formatCount(tokens / event.stepSeconds)} tokens/s`,
+      ...(speed === undefined ? [] : [`${formatCount(speed)} tokens/s`]),
       `by ${formatPlural(event.timedSteps, "step")}`,
     ],
     width,
