@@ -4,11 +4,12 @@ import { checkBoolean, checkChoice, checkKeys, checkName } from "../core/checks/
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import { type DTypeChoice, dtypeChoices, type ProductDType } from "../core/tensors/dtype.ts";
 import { showWord } from "../core/text/show.ts";
+import { adviceFor } from "./advice.ts";
 import { askedInstructionSet } from "./asked-instruction-set.node.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { defaultThreads } from "./implementations/compiled/default-threads.node.ts";
-import { adviceOnNative, openNative, probeNative } from "./implementations/native/native.node.ts";
-import { checkReference, nativeInstructionSets, referenceInstructionSets } from "./instruction-sets.ts";
+import { adviceOnNative, loadsNative, openNative, probeNative } from "./implementations/native/native.node.ts";
+import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 
 // Most starts need only one backend, and the native one first: the others are loaded when they are needed.
 const loadWasm = () => import("./implementations/wasm/node.ts");
@@ -60,7 +61,8 @@ export interface BackendReport {
     readonly why: string;
     /**
      * How to get native kernels, in one line for the user. Undefined unless they are missing although this machine can have
-     * them, and nobody has chosen to do without: by FORETOKEN_NO_NATIVE, or by an instruction set that they lack.
+     * them, and nobody has chosen to do without: by FORETOKEN_NO_NATIVE, or by an instruction set that they lack. Or that
+     * FORETOKEN_ISA=relaxed-simd keeps from native kernels that are there.
      */
     readonly advice?: string | undefined;
   };
@@ -98,18 +100,13 @@ const lookAt = async (name: BackendName, asked?: string): Promise<Looked> => {
   }
 };
 
-/** Whether an instruction set is asked for that native kernels lack. */
-const asksForOther = (asked?: string): boolean => {
-  const name = askedInstructionSet(asked)?.name;
-  return name !== undefined && !nativeInstructionSets.some((set) => set === name);
-};
-
 const autoOf = (looked: readonly Looked[], asked?: string): BackendReport["auto"] | undefined => {
   const best = looked.find((backend) => backend.available);
   if (best === undefined) return undefined;
   const missing = looked.flatMap((backend) => (backend.available ? [] : [backend.reason]));
   const why = [`the fastest backend here (${best.instructionSet})`, ...missing].join("; ");
-  const advice = best.name === "native" || asksForOther(asked) ? undefined : adviceOnNative();
+  const native = () => ({ advice: adviceOnNative(), loads: loadsNative() });
+  const advice = best.name === "native" ? undefined : adviceFor(askedInstructionSet(asked), native);
   return { name: best.name, why, ...(advice === undefined ? {} : { advice }) };
 };
 

@@ -4,6 +4,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { adviceFor } from "#foretoken/backend/advice.js";
 import type { ChosenBackend } from "#foretoken/cli/flags/backend-choice.js";
 import { outcomeOf } from "../outcome-of.ts";
 import { type PackageCopy, packageWithoutNative } from "../support/package-without-native.ts";
@@ -24,6 +25,23 @@ const builds = `${slower}; with a C++ compiler, this builds them: node `;
 interface Choosing {
   readonly chooseBackend: (flags: { readonly backend: string }) => Promise<ChosenBackend>;
 }
+
+test("advice on native kernels is given to who wants relaxed-simd, where they would run", () => {
+  const [missing, there] = [
+    () => ({ advice: "slower; build them", loads: false }),
+    () => ({ advice: undefined, loads: true }),
+  ];
+  const relaxed = { by: "FORETOKEN_ISA", name: "relaxed-simd" } as const;
+  expect(adviceFor(undefined, missing)).toBe("slower; build them");
+  expect(adviceFor(relaxed, missing)).toBe("slower; build them; they are taken without FORETOKEN_ISA=relaxed-simd");
+  expect(adviceFor(relaxed, there)).toBe(
+    "several times slower than native kernels, which are taken without FORETOKEN_ISA=relaxed-simd",
+  );
+  expect(adviceFor(relaxed, () => ({ advice: undefined, loads: false }))).toBeUndefined();
+  // Chosen in a program, or for its bits.
+  expect(adviceFor({ ...relaxed, by: "instructionSet" }, there)).toBeUndefined();
+  expect(adviceFor({ ...relaxed, name: "simd128" }, there)).toBeUndefined();
+});
 
 describe.skipIf(!canBeBuilt)(`the advice${canBeBuilt ? "" : ": this kind of machine has no native kernels"}`, () => {
   beforeEach(() => {

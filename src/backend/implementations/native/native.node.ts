@@ -146,6 +146,17 @@ export const adviceOnNative = (): string | undefined => {
   }
 };
 
+/** Whether native kernels are there and load; FORETOKEN_NO_NATIVE hides them. */
+export const loadsNative = (): boolean => {
+  try {
+    loadAddon();
+    return true;
+  } catch (error) {
+    if (!(error instanceof UnsupportedKernelError)) throw error;
+    return false;
+  }
+};
+
 const openInstance = (addon: Addon, instructionSet: string, threads: number): AddonInstance => {
   try {
     return addon.open(instructionSet, threads);
