@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { onRanks } from "#foretoken/cli/commands/info.js";
 import { pages, readPage } from "./support/pages.ts";
 
 interface Snippet {
@@ -38,6 +39,10 @@ const missingPart = (code: string, text: string): string | undefined => {
   }
   return undefined;
 };
+
+test("info and the page on MPI start ranks by the same command", async () => {
+  expect(await readPage("docs/cluster.md")).toContain(`mpirun -n 4 ${onRanks()} --data`);
+});
 
 describe.each(pages)("%s", (page) => {
   test("quotes its sources word by word", async () => {

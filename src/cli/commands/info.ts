@@ -1,8 +1,10 @@
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
-import { dirname } from "node:path";
+import { dirname, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { quoteWord } from "../../core/text/shell-word.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
 import { buildMpiCommand, hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
 import { formatBytes } from "../display/texts/format.ts";
@@ -77,6 +79,12 @@ const narrowest = 20;
 
 type Row = readonly [label: string, value: string];
 
+/** As docs/cluster.md has it: npx would prepare a clone on all ranks at once. */
+export const onRanks = (): string => {
+  const program = relative(process.cwd(), fileURLToPath(new URL("../main.js", import.meta.url)));
+  return ["node", program, "train"].map(quoteWord).join(" ");
+};
+
 const machineRows = ({
   machine,
   backends,
@@ -89,7 +97,7 @@ const machineRows = ({
   ["system", `${machine.os}, ${machine.runtime}`],
   ...backends.map((backend) => [backend.name, describe(backend)] as const),
   ["auto", `${auto.name}: ${auto.why}`],
-  ["mpi", mpi.available ? `${mpi.library}: mpirun -n 2 npx foretoken train` : mpi.reason],
+  ["mpi", mpi.available ? `${mpi.library}: mpirun -n 2 ${onRanks()}` : mpi.reason],
   ["cache", folders.cache],
   ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
 ];
