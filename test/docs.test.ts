@@ -40,6 +40,39 @@ const missingPart = (code: string, text: string): string | undefined => {
   return undefined;
 };
 
+interface LockedPackage {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+/** Names of the packages that npm installs with `name`, itself among them. */
+const installedWith = (
+  locked: Readonly<Record<string, LockedPackage>>,
+  name: string,
+  found = new Set<string>(),
+): ReadonlySet<string> => {
+  if (found.has(name)) return found;
+  found.add(name);
+  const { dependencies, optionalDependencies } = locked[name === "" ? "" : `node_modules/${name}`] ?? {};
+  for (const needed of Object.keys({ ...dependencies, ...optionalDependencies }))
+    if (`node_modules/${needed}` in locked) installedWith(locked, needed, found);
+  return found;
+};
+
+test("the library's page names the packages that are installed, and their number", async () => {
+  const { packages } = JSON.parse(await readPage("package-lock.json")) as {
+    readonly packages: Readonly<Record<string, LockedPackage>>;
+  };
+  const direct = Object.keys(packages[""]?.dependencies ?? {});
+  const named = direct.filter((name) => !name.startsWith("@huggingface/"));
+  const words = ["three", "ten"];
+  const counts = [direct.length - named.length, installedWith(packages, "").size - 1 - direct.length];
+  expect(counts, "libraries of Hugging Face, and what they need").toEqual([3, 10]);
+  expect(oneSpace(await readPage("docs/reference/library.md"))).toContain(
+    `That installs ${installedWith(packages, "").size} packages: this one, ${named.map((name) => `\`${name}\``).join(", ")}, ${words[0]} libraries of Hugging Face and ${words[1]} that these need.`,
+  );
+});
+
 test("info and the page on MPI start ranks by the same command", async () => {
   expect(await readPage("docs/cluster.md")).toContain(`mpirun -n 4 ${onRanks()} --data`);
 });
