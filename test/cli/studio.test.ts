@@ -211,6 +211,7 @@ test.each([
     ["studio", "--model", "nowhere.gguf"],
     /--model nowhere\.gguf: must be a model; got no such file or folder; try a run's/u,
   ],
+  [["studio", "--model", "text.txt"], /text\.txt: .*; got /u],
   [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model of the hub/u],
   [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
   [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],

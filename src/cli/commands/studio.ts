@@ -60,9 +60,15 @@ const isMissing = async (path: string): Promise<boolean> =>
     () => true,
   );
 
-/** A name that is mistyped is told here, not by the page. */
+/** What can be known of a model without its weights is told here, not by the page. @throws ConfigError for a name that is mistyped. */
 const checkModel = async (model: string): Promise<void> => {
-  if (isHubName(model) || !(await isMissing(model))) return;
+  // It may have to be downloaded.
+  if (isHubName(model)) return;
+  if (!(await isMissing(model))) {
+    const { checkHeader } = await import("../model/check-header.ts");
+    await checkHeader(model);
+    return;
+  }
   const hint = /^[\w.-]+\/[\w.-]+$/u.test(model) ? `hf:${model} for a model of the hub` : modelPlaces;
   throw new ConfigError({ where: `--model ${model}`, must: "must be a model", got: "no such file or folder", hint });
 };

@@ -1,0 +1,20 @@
+/** Whether a path has a model, as far as its configuration, its tokenizer and the list of its tensors tell. */
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { isAdapterFolder, openAdapter } from "../../pretrained/adapter/open.node.ts";
+import { openPretrained } from "../../pretrained/open.node.ts";
+import { inModelFlags, modelDirectory } from "./checkpoint-path.ts";
+
+/** @throws CheckpointError naming the file and its fault. A run that has no weights yet may have some later. */
+export const checkHeader = async (path: string): Promise<void> => {
+  const directory = await modelDirectory(path).catch((error: unknown) => {
+    if (error instanceof CheckpointError) return undefined;
+    throw error;
+  });
+  if (directory === undefined) return;
+  try {
+    if (await isAdapterFolder(directory)) await (await openAdapter(directory)).source.close();
+    else await (await openPretrained(directory)).weights.close();
+  } catch (error) {
+    throw inModelFlags(error);
+  }
+};
