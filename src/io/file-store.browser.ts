@@ -12,11 +12,14 @@ import { hashInMemory } from "./manifest-in-memory.ts";
  */
 export interface FileStore {
   /**
-   * The files by their paths; null: none are kept, or the list of them is damaged.
-   * @throws CheckpointError for a file that is gone or damaged.
+   * The files by their paths; null: none are kept.
+   * @throws CheckpointError for a file that is gone or damaged, or if the list of files is: nothing tells their paths then.
    */
   read(): Promise<Readonly<Record<string, Uint8Array>> | null>;
-  /** Keeps files in place of those before. @throws CheckpointError if there is no room: those before stay. */
+  /**
+   * Keeps files in place of those before. A damaged list of those is set aside, as `index-set-aside.json`, and its files stay
+   * until `clear`. @throws CheckpointError if there is no room: those before stay.
+   */
   write(files: Readonly<Record<string, Uint8Array>>): Promise<void>;
   /** Removes all files. */
   clear(): Promise<void>;
@@ -35,6 +38,8 @@ export interface FileStore {
 type Index = Readonly<Record<string, FileDigest>>;
 
 const indexName = "index.json";
+/** A damaged index. While it is there, no file is removed that a later index has not named. */
+const asideName = "index-set-aside.json";
 const folderName = "foretoken";
 
 const bytesAt = async (folder: FileSystemDirectoryHandle, name: string): Promise<Uint8Array | undefined> => {
@@ -61,15 +66,36 @@ const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: U
   }
 };
 
-const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | null> => {
+/** null: there is none yet. A damaged one is given as its bytes. */
+const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | Uint8Array | null> => {
   const bytes = await bytesAt(folder, indexName);
   // Empty: the tab ended before the first index was written.
   if (bytes === undefined || bytes.length === 0) return null;
   try {
-    return parseManifest(JSON.parse(new TextDecoder().decode(bytes)))?.files ?? null;
+    return parseManifest(JSON.parse(new TextDecoder().decode(bytes)))?.files ?? bytes;
   } catch {
-    return null;
+    return bytes;
   }
+};
+
+/** The index to write after; a damaged one is set aside. */
+const readyIndex = async (folder: FileSystemDirectoryHandle): Promise<Index> => {
+  const found = await readIndex(folder);
+  if (!(found instanceof Uint8Array)) return found ?? {};
+  await writeAt(folder, asideName, found);
+  return {};
+};
+
+/** The index to read. @throws CheckpointError for a damaged one. */
+const wholeIndex = async (folder: FileSystemDirectoryHandle, where: string): Promise<Index> => {
+  const found = await readIndex(folder);
+  if (!(found instanceof Uint8Array)) return found ?? {};
+  throw new CheckpointError({
+    where: `${where}: ${indexName}`,
+    must: "the list of the kept files must be whole",
+    got: `${found.length} damaged bytes`,
+    hint: `a new run: it sets the list aside as ${asideName}`,
+  });
 };
 
 /** Whether a file of that many bytes is there. */
@@ -82,13 +108,20 @@ const isThere = async (folder: FileSystemDirectoryHandle, { sha256, bytes }: Fil
   }
 };
 
-/** Removes files that the index does not name. */
-const removeOthers = async (folder: FileSystemDirectoryHandle, index: Index): Promise<void> => {
-  const kept = new Set([indexName, ...Object.values(index).map(({ sha256 }) => sha256)]);
+const namesIn = (index: Index): readonly string[] => Object.values(index).map(({ sha256 }) => sha256);
+
+/** Removes files that the index does not name; beside an index that was set aside, of these only those in `written`. */
+const removeOthers = async (
+  folder: FileSystemDirectoryHandle,
+  index: Index,
+  written: readonly string[],
+): Promise<void> => {
+  const kept = new Set([indexName, asideName, ...namesIn(index)]);
+  const isAside = (await bytesAt(folder, asideName)) !== undefined;
   // TypeScript's types of pages lack the iterators of a folder.
   const names = (folder as unknown as { keys(): AsyncIterable<string> }).keys();
   const others: string[] = [];
-  for await (const name of names) if (!kept.has(name)) others.push(name);
+  for await (const name of names) if (!kept.has(name) && (!isAside || written.includes(name))) others.push(name);
   for (const name of others) await folder.removeEntry(name);
 };
 
@@ -169,27 +202,33 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
   });
 
   const replace = async (files: Readonly<Record<string, Uint8Array>>): Promise<void> => {
-    const known = await readIndex(folder);
+    const known = await readyIndex(folder).catch((error: unknown) => {
+      throw writeError(where, error);
+    });
     const there = new Set<string>();
+    const written: string[] = [];
     const index: Record<string, FileDigest> = {};
     try {
       // What the browser has lost, or cut, is written again.
-      for (const digest of Object.values(known ?? {})) {
+      for (const digest of Object.values(known)) {
         if (await isThere(folder, digest)) there.add(digest.sha256);
       }
       for (const [path, bytes] of Object.entries(files)) {
         const sha256 = (await hashInMemory(bytes)) ?? "";
         index[path] = { bytes: bytes.length, sha256 };
-        if (!there.has(sha256)) await writeAt(folder, sha256, bytes);
+        if (!there.has(sha256)) {
+          if ((await bytesAt(folder, sha256)) === undefined) written.push(sha256);
+          await writeAt(folder, sha256, bytes);
+        }
         there.add(sha256);
       }
       await writeAt(folder, indexName, new TextEncoder().encode(manifestJson({ run: null, files: index })));
     } catch (error) {
-      await removeOthers(folder, known ?? {}).catch(() => undefined);
+      await removeOthers(folder, known, written).catch(() => undefined);
       throw writeError(where, error);
     }
     // What cannot be removed now is removed the next time.
-    await removeOthers(folder, index).catch(() => undefined);
+    await removeOthers(folder, index, namesIn(known)).catch(() => undefined);
   };
   // One after the other.
   let last: Promise<unknown> = Promise.resolve();
@@ -208,8 +247,8 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
   return {
     read: () =>
       inTurn(async () => {
-        const index = await readIndex(folder);
-        if (index === null || Object.keys(index).length === 0) return null;
+        const index = await wholeIndex(folder, where);
+        if (Object.keys(index).length === 0) return null;
         const files: Record<string, Uint8Array> = {};
         for (const [path, { sha256 }] of Object.entries(index)) {
           const bytes = await bytesAt(folder, sha256);
@@ -231,7 +270,12 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
       }
       await inTurn(() => replace(files));
     },
-    clear: () => inTurn(() => replace({})),
+    clear: () =>
+      inTurn(async () => {
+        await replace({});
+        await folder.removeEntry(asideName).catch(() => undefined);
+        await removeOthers(folder, {}, []).catch(() => undefined);
+      }),
     close: async () => {
       if (isClosed) return;
       const closing = inTurn(async () => release());

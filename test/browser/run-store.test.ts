@@ -76,6 +76,27 @@ describe("a store of files", () => {
     expect(browser.names()).toEqual(["index.json"]);
   });
 
+  it("sets a damaged list of its files aside, and loses none of them", async () => {
+    const browser = stubPrivateFiles();
+    const store = await openFileStore("store");
+    await store.write(old);
+    const kept = browser.names().filter((name) => name !== "index.json");
+    browser.damage("index.json");
+    expect(await messageOf(store.read())).toMatch(
+      /^store "store": index\.json: the list of the kept files must be whole; got \d+ damaged bytes; try a new run/u,
+    );
+    await store.write(next);
+    expect(await asTexts(store)).toEqual(texts(next));
+    expect(browser.names()).toEqual(expect.arrayContaining([...kept, "index-set-aside.json"]));
+    // What came since is replaced as ever.
+    const all = browser.names().length;
+    await store.write({ ...next, three: bytes("other") });
+    expect(browser.names()).toHaveLength(all);
+    expect(browser.names()).toEqual(expect.arrayContaining([...kept, "index-set-aside.json"]));
+    await store.clear();
+    expect(browser.names()).toEqual(["index.json"]);
+  });
+
   it("writes again what the browser has lost", async () => {
     const browser = stubPrivateFiles();
     const store = await openFileStore("store");
