@@ -45,6 +45,21 @@ const besideCheckpoint: readonly string[] = [folderNames.description, folderName
 /** A name of one file, on any system: a checkpoint has no folders. */
 const isFileName = (name: string): boolean => name !== "" && !/[/\\\0]|^\.\.?$/u.test(name);
 
+/** The text of a file, as it was given. @throws DataError where it is not UTF-8: characters in its place would be another text. */
+const textIn = (bytes: Uint8Array, name: string): string => {
+  try {
+    return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new DataError({
+      where: `runFromFolder: ${name}`,
+      must: "the run's text must be UTF-8, as it was written",
+      got: "bytes that are not",
+      hint: "another copy of the folder",
+      cause,
+    });
+  }
+};
+
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const linesOf = (documents: readonly GivenDocument[], name: string): Uint8Array =>
   encode(
@@ -214,8 +229,7 @@ export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promi
     });
   }
   const best = await readAll(under(folderNames.best));
-  const textOf = (name: string): string | undefined =>
-    beside[name] && new TextDecoder("utf-8", { ignoreBOM: true }).decode(beside[name]);
+  const textOf = (name: string): string | undefined => beside[name] && textIn(beside[name], name);
   const listOf = (name: string) => beside[name] && documentsIn(beside[name], name);
   const data = {
     ...{ text: textOf(folderNames.text), valText: textOf(folderNames.valText) },

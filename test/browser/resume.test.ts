@@ -182,6 +182,10 @@ describe("the folder of a run from a page", () => {
     expect(await messageOf(runFromFolder(files.slice(2)))).toMatch(
       /^runFromFolder: folder: must be the folder of a run, with run\.json and a checkpoint; got no run\.json/u,
     );
+    const damaged = { ...folder, "text.txt": Uint8Array.of(0x61, 0xff, 0x62) };
+    expect(await messageOf(runFromFolder(damaged))).toBe(
+      "runFromFolder: text.txt: the run's text must be UTF-8, as it was written; got bytes that are not; try another copy of the folder",
+    );
     expect(await messageOf(runFromFolder({ "run.json": folder["run.json"] as Uint8Array }))).toMatch(
       /got no checkpoint\//u,
     );
