@@ -1,6 +1,27 @@
 import { expect, it } from "vitest";
-import { estimateLines } from "#foretoken/cli/display/texts/run-text.js";
+import { estimateLines, summaryLines, type ToldRun } from "#foretoken/cli/display/texts/run-text.js";
+import type { DoneEvent, StartEvent } from "#foretoken/runs/events.js";
+import { start } from "./start-event.ts";
 import { style } from "./style.ts";
+
+const done: DoneEvent = {
+  ...{ v: 1, type: "done", task: "train", step: 1000, reason: "finished", out: "runs/a" },
+  ...{ valLoss: 2, bestValLoss: 2, bestStep: 1000 },
+};
+const told = (begun: StartEvent, end: Partial<DoneEvent> = {}): ToldRun => ({
+  ...{ start: begun, done: { ...done, ...end }, before: undefined, measured: undefined, sample: undefined },
+  ...{ checkpoint: "runs/a/checkpoint", keepsBest: true, seconds: 3 },
+});
+const lora = { rank: 8, alpha: 16, dropout: 0, targets: ["query"] };
+const withAdapter = { ...start, config: { ...start.config, lora } } as unknown as StartEvent;
+
+const summary = (run: ToldRun): string => summaryLines(run, { why: "why" }, 200, style(true)).join("\n");
+
+it("a finished run that trained an adapter names the command that merges it, and no other run does", () => {
+  expect(summary(told(withAdapter))).toContain("npx foretoken merge runs/a  # a model of its own, without an adapter");
+  expect(summary(told(withAdapter, { reason: "interrupted" }))).not.toContain("merge");
+  expect(summary(told(start))).not.toContain("merge");
+});
 
 it("the estimate of a run's time has the speed that its steps have", () => {
   const event = { v: 1, type: "estimate", step: 6, timedSteps: 5, stepSeconds: 2, secondsLeft: 60 } as const;

@@ -323,6 +323,8 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
         : { command: commandLine(["evaluate", run]), purpose: "measure it again" },
     );
   }
+  if (run !== null && checkpoint !== undefined && start.config.lora !== undefined && done.reason !== "interrupted")
+    next.push({ command: commandLine(["merge", run]), purpose: "a model of its own, without an adapter" });
   if (run !== null && done.reason === "finished" && !isRising(told)) {
     const longer = [
       "train",
