@@ -19,7 +19,7 @@ import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
 import { runInteractive } from "../interactive/loop.ts";
-import { loadNamed } from "../model/checkpoint-path.ts";
+import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
 interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
@@ -33,10 +33,11 @@ const defaults = { maxNewTokens: 512, temperature: 0.5, topK: 0, topP: 0.9, minP
 const examples = `
 Examples:
   $ npx foretoken chat SmolLM2-135M-Instruct                    a conversation; /help says how
+  $ npx foretoken chat hf:HuggingFaceTB/SmolLM2-135M-Instruct   the same, from the hub
   $ npx foretoken chat model.gguf --system "Answer in one sentence."
   $ echo "Name three rivers." | npx foretoken chat model.gguf --temperature 0
 
-The model is one that was trained on conversations: a directory or a .gguf file with a chat template. Each line is a
+The model is one that was trained on conversations, and has a chat template. Each line is a
 message. Ctrl-C ends an answer; a second one, at the prompt, ends the program.`;
 
 const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
@@ -60,7 +61,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
 export const declareChat = (command: Command): void => {
   command
     .usage("<model> [flags]")
-    .argument("<model>", "a model with a chat template: a directory or a .gguf file", parsePath("<model>"))
+    .argument("<model>", `a model with a chat template: ${modelPlaces}`, parsePath("<model>"))
     .optionsGroup("Text: what the model is told, and how much it may answer")
     .addOption(
       new Option(
