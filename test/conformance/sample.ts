@@ -40,11 +40,24 @@ export interface Noise {
   integers(length: number, bound: number): Int32Array;
 }
 
+// A prime number of them, so that no two rows of a matrix begin with the same. Drawing each of the samples' forty million
+// numbers anew would take longer than most kernels do.
+const drawn = new Float64Array(65_521);
+const pool = randomStream(randomKey(1, "init"));
+for (let i = 0; i < drawn.length; i++) drawn[i] = pool.normal();
+
 export const noise = (seed: number): Noise => {
   const stream = randomStream(randomKey(seed, "init"));
+  let next = stream.integer(drawn.length);
   return {
-    normals: (length, scale = 1, mean = 0) =>
-      Float64Array.from({ length }, () => Math.fround(mean + scale * stream.normal())),
+    normals: (length, scale = 1, mean = 0) => {
+      const values = new Float64Array(length);
+      for (let i = 0; i < length; i++) {
+        values[i] = Math.fround(mean + scale * (drawn[next] as number));
+        next = next + 1 === drawn.length ? 0 : next + 1;
+      }
+      return values;
+    },
     integers: (length, bound) => Int32Array.from({ length }, () => stream.integer(bound)),
   };
 };
