@@ -5,7 +5,8 @@
 import { Template } from "@huggingface/jinja";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { type NameFinder, nameFinder } from "../tokenizer/names-in-text.ts";
-import { type ChatMessage, endMark } from "./messages.ts";
+import { endMark } from "./marks.ts";
+import type { ChatMessage } from "./messages.ts";
 
 /** An answer in a written conversation, as UTF-16 indices. */
 export interface WrittenAnswer {

@@ -4,7 +4,8 @@ import type { ModelConfig } from "../models/config.ts";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { encodeWithSpecials } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type ChatMessage, markNames } from "./messages.ts";
+import { markNames } from "./marks.ts";
+import type { ChatMessage } from "./messages.ts";
 import { renderTemplate } from "./template.node.ts";
 
 /** A model as a conversation uses it: one of `loadInWorker` is one. */

@@ -7,7 +7,8 @@ import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { encodeWithSpecials } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";
-import { type ChatMessage, markNames } from "./messages.ts";
+import { markNames } from "./marks.ts";
+import type { ChatMessage } from "./messages.ts";
 
 /** Writes conversations with a template, in order; on a platform where it can be bounded, with bounds. */
 export type WriteConversations = (
