@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Evaluation } from "#foretoken/evaluate/evaluate.js";
 import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { generate } from "#foretoken/generate/generate.js";
@@ -10,10 +10,16 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { train } from "#foretoken/train/train.node.js";
 import { collect, ofType, useFolder, wordsText } from "../support/runs.ts";
-import { isolation, missingChromium, openPage, policy, timeless } from "./chromium.ts";
+import { isolation, missingChromium, policy, timeless } from "./chromium.ts";
+import { type Browser, openBrowser } from "./tab.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const { newPath, writeText } = useFolder();
+let browser: Browser;
+beforeAll(async () => {
+  if (missingChromium === undefined) browser = await openBrowser();
+});
+afterAll(() => browser?.close());
 
 const settings = {
   text: wordsText("browser", 2000),
@@ -62,7 +68,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that is cross-origi
     checkpoint = join(out, "checkpoint");
     inNode = await collect(train({ data, preset, config, out, backend: "wasm", threads, finalSampleTokens: 20 }));
     const headers = { ...isolation, "Content-Security-Policy": policy };
-    inPage = (await openPage({ files: await pages(checkpoint), headers })) as PageResult;
+    inPage = (await browser.openPage({ files: await pages(checkpoint), headers })) as PageResult;
     expect(inPage.error).toBeUndefined();
   });
 
@@ -106,7 +112,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
   /** Result of opening the backends in a page with these headers. */
   const open = async (headers: Readonly<Record<string, string>>): Promise<unknown> => {
     const onlyOpen = await writeText(JSON.stringify({ only: "open" }));
-    return openPage({ files: { ...(await pages("")), "/settings.json": onlyOpen }, headers });
+    return browser.openPage({ files: { ...(await pages("")), "/settings.json": onlyOpen }, headers });
   };
   const refusal = (message: string | RegExp) => ({
     refused: { name: "UnsupportedKernelError", message: expect.stringMatching(message) },
@@ -122,7 +128,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
 
   it("computes on one thread without the headers, with the losses of several threads", async () => {
     const settled = await writeText(JSON.stringify({ ...settings, threads: 1, only: "train" }));
-    const plain = (await openPage({
+    const plain = (await browser.openPage({
       files: { ...(await pages("")), "/settings.json": settled },
       headers: {},
     })) as PageResult;
@@ -154,7 +160,7 @@ describe.skipIf(missingChromium !== undefined)(title("the page and the worker of
     const asPrinted = "{ train: { steps: 200 } }";
     expect(block("worker.js")).toContain(asPrinted);
     const smaller =
-      "{ model: { contextLength: 16, nEmbd: 32 }, train: { steps: 10, batchSize: 4, evalInterval: 10, sampleTokens: 0 } }";
+      "{ model: { contextLength: 16, nLayer: 1, nHead: 2, nEmbd: 16 }, train: { steps: 10, batchSize: 4, evalInterval: 10, sampleTokens: 0 } }";
     const worker = block("worker.js")
       .replace(asPrinted, smaller)
       .replace("foretoken/browser", "/foretoken/foretoken.browser.js");
@@ -171,7 +177,7 @@ describe.skipIf(missingChromium !== undefined)(title("the page and the worker of
       "/worker.js": await writeText(worker),
       "/notes.txt": await writeText(`The ${settings.text}`),
     };
-    const events = (await openPage({ files, headers: isolation })) as { type: string }[];
+    const events = (await browser.openPage({ files, headers: isolation })) as { type: string }[];
     const types = [...new Set(events.map(({ type }) => type))];
     expect(types.filter((type) => type !== "estimate")).toEqual([
       "start",

@@ -1,10 +1,8 @@
-/** Pages in a real browser: served from here, opened in headless Chromium, which sends their results back. */
-import { spawn } from "node:child_process";
+/** Pages in a real browser: the flags of headless Chromium, and a server that takes their results. */
 import { accessSync, constants } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { delimiter, extname, join } from "node:path";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 
@@ -114,35 +112,5 @@ export const serveSite = async <T>(
   } finally {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
-  }
-};
-
-/**
- * Opens the page of `site` and resolves to the JSON that it posts to `/result`.
- * @throws Error with Chromium's output, if it ends before the page has posted anything.
- */
-export const openPage = async (site: Site): Promise<unknown> => {
-  if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
-  const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
-  try {
-    return await serveSite(site, async (address, result) => {
-      const child = spawn(program, [...chromiumFlags(profile), address], { stdio: ["ignore", "ignore", "pipe"] });
-      let printed = "";
-      child.stderr.setEncoding("utf8").on("data", (text: string) => {
-        printed += text;
-      });
-      const ended = new Promise<never>((_, reject) => {
-        child.on("error", reject);
-        child.on("close", (status) => reject(new Error(`chromium ended with status ${status}:\n${printed}`)));
-      });
-      try {
-        return JSON.parse(await Promise.race([result, ended]));
-      } finally {
-        child.kill();
-        await ended.catch(() => undefined);
-      }
-    });
-  } finally {
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 };

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Evaluation } from "#foretoken/evaluate/evaluate.js";
 import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
 import { generate } from "#foretoken/generate/generate.js";
@@ -11,10 +11,16 @@ import type { Score } from "#foretoken/pretrained/model/score.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { train } from "#foretoken/train/train.node.js";
 import { collect, useFolder, wordsText } from "../support/runs.ts";
-import { isolation, missingChromium, openPage, policy, timeless } from "./chromium.ts";
+import { isolation, missingChromium, policy, timeless } from "./chromium.ts";
+import { type Browser, openBrowser } from "./tab.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const { newPath, writeText } = useFolder();
+let browser: Browser;
+beforeAll(async () => {
+  if (missingChromium === undefined) browser = await openBrowser();
+});
+afterAll(() => browser?.close());
 
 const text = wordsText("own thread", 1000);
 const settings = {
@@ -92,7 +98,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     const data = await writeText(text);
     inNode = await collect(train({ data, preset, config, out, backend: "wasm", threads, finalSampleTokens: 20 }));
     const headers = { ...isolation, "Content-Security-Policy": policy };
-    inPage = (await openPage({ files: await pages(checkpoint), headers })) as PageResult;
+    inPage = (await browser.openPage({ files: await pages(checkpoint), headers })) as PageResult;
     expect(inPage.error).toBeUndefined();
   });
 
@@ -169,7 +175,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
 
 describe.skipIf(missingChromium !== undefined)(title("a page that is not cross-origin isolated"), () => {
   it("is told by its worker which headers it lacks, and has the reference backend", async () => {
-    const told = await openPage({ files: await pages("", { only: "plain" }), headers: {} });
+    const told = await browser.openPage({ files: await pages("", { only: "plain" }), headers: {} });
     const message = expect.stringMatching(
       /^wasm backend: the page must be cross-origin isolated, .*headers Cross-Origin/u,
     );
@@ -183,7 +189,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may start no w
       ...isolation,
       "Content-Security-Policy": policy.replace("worker-src 'self' blob:", "worker-src 'self'"),
     };
-    const refused = await openPage({ files: await pages("", { only: "refused" }), headers });
+    const refused = await browser.openPage({ files: await pages("", { only: "refused" }), headers });
     const line = {
       ...{ name: "ConfigError", isOwnClass: true },
       message: expect.stringMatching(
@@ -200,7 +206,8 @@ describe.skipIf(missingChromium !== undefined)(title("the page of docs/browser.m
     const block = /\n```js\n\/\/ page\.js\n([\s\S]*?)```/.exec(docs)?.[1] ?? "";
     const asPrinted = "{ train: { steps: 200 } }";
     expect(block).toContain(asPrinted);
-    const smaller = "{ model: { contextLength: 16, nEmbd: 32 }, train: { steps: 10, batchSize: 4, sampleTokens: 0 } }";
+    const smaller =
+      "{ model: { contextLength: 16, nLayer: 1, nHead: 2, nEmbd: 16 }, train: { steps: 10, batchSize: 4, sampleTokens: 0 } }";
     const page = `${block.replace(asPrinted, smaller).replace("foretoken/browser", "/foretoken/foretoken.browser.js")}
       fetch("/result", { method: "POST", body: JSON.stringify({ title: document.title, written: document.body.textContent }) });`;
     const files = {
@@ -208,7 +215,7 @@ describe.skipIf(missingChromium !== undefined)(title("the page of docs/browser.m
       "/page.js": await writeText(page),
       "/notes.txt": await writeText(`The ${text}`),
     };
-    const shown = (await openPage({ files, headers: isolation })) as { title: string; written: string };
+    const shown = (await browser.openPage({ files, headers: isolation })) as { title: string; written: string };
     expect(shown.title).toMatch(/^loss \d\.\d\d$/u);
     expect(shown.written).toHaveLength(100);
   });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { chromiumFlags, program } from "./chromium.ts";
+import { chromiumFlags, program, type Site, serveSite } from "./chromium.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -13,7 +13,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const connect = (child: ChildProcess) => {
   const [, , , input, output] = child.stdio as unknown as [null, null, null, Writable, Readable];
   const waiting = new Map<number, { resolve: (result: Fields) => void; reject: (error: Error) => void }>();
-  const listeners: ((method: string, params: Fields) => void)[] = [];
+  const listeners = new Map<unknown, ((method: string, params: Fields) => void)[]>();
   let rest = "";
   let printed = "";
   let last = 0;
@@ -25,18 +25,27 @@ const connect = (child: ChildProcess) => {
     const parts = (rest + text).split("\0");
     rest = parts.pop() ?? "";
     for (const part of parts) {
-      const { id, result, error, method, params } = JSON.parse(part);
-      if (id === undefined) for (const listen of listeners) listen(method, params);
+      const { id, result, error, method, params, sessionId } = JSON.parse(part);
+      if (id === undefined) for (const listen of listeners.get(sessionId) ?? []) listen(method, params);
       else if (error === undefined) waiting.get(id)?.resolve(result);
       else waiting.get(id)?.reject(new Error(error.message));
       waiting.delete(id);
     }
   });
-  child.on("close", (status) => {
-    for (const { reject } of waiting.values()) reject(new Error(`chromium ended with status ${status}:\n${printed}`));
+  const ended = new Promise<never>((_, reject) => {
+    child.on("close", (status) => {
+      const error = new Error(`chromium ended with status ${status}:\n${printed}`);
+      for (const waits of waiting.values()) waits.reject(error);
+      reject(error);
+    });
   });
+  ended.catch(() => {});
   return {
-    listen: (listener: (method: string, params: Fields) => void) => void listeners.push(listener),
+    /** Fails when it has ended. */
+    ended,
+    listen: (sessionId: unknown, listener: (method: string, params: Fields) => void): void => {
+      listeners.set(sessionId, [...(listeners.get(sessionId) ?? []), listener]);
+    },
     call: (method: string, params: Fields = {}, sessionId?: string): Promise<Fields> =>
       new Promise((resolve, reject) => {
         const id = ++last;
@@ -72,20 +81,61 @@ export interface Tab {
 
 const keyCodes: Readonly<Record<string, number>> = { Tab: 9, Enter: 13, Escape: 27 };
 
-/** Opens `address` in a new Chromium. */
-export const openTab = async (address: string, options: TabOptions = {}): Promise<Tab> => {
+/** A Chromium, whose pages have origins of their own by the ports of their servers. */
+export interface Browser {
+  /** Opens `address` in a new tab. */
+  readonly openTab: (address: string, options?: TabOptions) => Promise<Tab>;
+  /**
+   * Opens the page of `site` and resolves to the JSON that it posts to `/result`.
+   * @throws Error with Chromium's output, if it ends before the page has posted anything.
+   */
+  readonly openPage: (site: Site) => Promise<unknown>;
+  readonly close: () => Promise<void>;
+}
+
+/** Starts a Chromium. That takes longer than most pages do. */
+export const openBrowser = async (): Promise<Browser> => {
   if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
-  const { width = 1200, height = 900, dark = false, before = "" } = options;
   const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
   const args = [...chromiumFlags(profile), "--remote-debugging-pipe"];
   const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] });
-  const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
-  const { call, listen } = connect(child);
+  const connection = connect(child);
+  const open: Browser["openTab"] = (address, options) => tabOf(connection, address, options);
+  return {
+    openTab: open,
+    openPage: (site) =>
+      serveSite(site, async (address, result) => {
+        const tab = await open(address);
+        try {
+          return JSON.parse(await Promise.race([result, connection.ended]));
+        } finally {
+          await tab.close();
+        }
+      }),
+    async close() {
+      child.kill();
+      await connection.ended.catch(() => undefined);
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+};
+
+/** Opens `address` in a new Chromium, which is closed with the tab. */
+export const openTab = async (address: string, options: TabOptions = {}): Promise<Tab> => {
+  const browser = await openBrowser();
+  return { ...(await browser.openTab(address, options)), close: browser.close };
+};
+
+const tabOf = async (
+  { call, listen }: ReturnType<typeof connect>,
+  address: string,
+  { width = 1200, height = 900, dark = false, before = "" }: TabOptions = {},
+): Promise<Tab> => {
   const { targetId } = await call("Target.createTarget", { url: "about:blank" });
   const { sessionId } = await call("Target.attachToTarget", { targetId, flatten: true });
   const ask = (method: string, params: Fields = {}): Promise<Fields> => call(method, params, String(sessionId));
   const errors: string[] = [];
-  listen((method, params) => {
+  listen(sessionId, (method, params) => {
     if (method === "Runtime.exceptionThrown") errors.push(JSON.stringify(params.exceptionDetails));
     const { level, text, url } = (params.entry ?? {}) as { level?: string; text?: string; url?: string };
     if (method === "Log.entryAdded" && level === "error") errors.push(`${text} ${url}`);
@@ -96,7 +146,7 @@ export const openTab = async (address: string, options: TabOptions = {}): Promis
   await ask("Emulation.setEmulatedMedia", { features: [scheme] });
   await ask("Page.addScriptToEvaluateOnNewDocument", { source: before });
   const loaded = new Promise<void>((resolve) => {
-    listen((method) => {
+    listen(sessionId, (method) => {
       if (method === "Page.loadEventFired") resolve();
     });
   });
@@ -136,10 +186,6 @@ export const openTab = async (address: string, options: TabOptions = {}): Promis
       await writeFile(path, Buffer.from(String(data), "base64"));
     },
     errors,
-    async close() {
-      child.kill();
-      await ended;
-      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-    },
+    close: async () => void (await call("Target.closeTarget", { targetId })),
   };
 };

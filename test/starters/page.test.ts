@@ -2,12 +2,18 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isolation, missingChromium, policy, serveSite } from "../browser/chromium.ts";
-import { openTab, type Tab, type TabOptions } from "../browser/tab.ts";
+import { type Browser, openBrowser, type Tab, type TabOptions } from "../browser/tab.ts";
 import { wordsText } from "../support/runs.ts";
 import { newStarter, type Starter, type StarterOptions, siteFiles, startServer } from "./starter.ts";
 
 // It trains for real, on machines that may be slow or busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+
+let browser: Browser;
+beforeAll(async () => {
+  if (missingChromium === undefined) browser = await openBrowser();
+});
+afterAll(() => browser?.close());
 
 const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
 
@@ -45,7 +51,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     starter = await smallStarter();
     const server = await startServer(starter.folder);
     stop = server.stop;
-    tab = await openTab(server.address);
+    tab = await browser.openTab(server.address);
   });
   afterAll(async () => {
     await tab?.close();
@@ -151,7 +157,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
     const files = Object.entries(await siteFiles(starter.folder));
     const served = Object.fromEntries(files.filter(([path]) => path !== without));
     return serveSite({ files: served, headers }, async (address) => {
-      const tab = await openTab(address, rest);
+      const tab = await browser.openTab(address, rest);
       return look(tab).finally(() => tab.close());
     });
   };
