@@ -43,7 +43,7 @@ export const teamOf = (size: number): readonly Team[] => {
   };
   return Array.from({ length: size }, (_, rank): Team => {
     const meet = meetings(rank);
-    const exchange = (numbers: ArrayLike<number>) => meet(Float64Array.from(numbers));
+    const exchange = (numbers: ArrayLike<number>) => meet(new Float64Array(numbers));
     return {
       rank,
       size,
