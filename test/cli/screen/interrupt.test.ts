@@ -47,11 +47,16 @@ const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: re
   });
 };
 
-test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seconds${noSignals}`, async () => {
-  // Of the reference backend: 8 × 128 tokens through 0.4 M parameters.
-  const size = ["--model.contextLength", "128", "--model.nLayer", "2", "--model.nEmbd", "128", "--batch-size", "8"];
-  const args = ["--data", "text.txt", "--backend", "reference", "--preset", "book", ...size, "--out", "slow"];
-  const child = spawn(process.execPath, [program, "train", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+/** A plan whose steps take seconds on the reference backend: 6 × 128 tokens through 0.4 M parameters. */
+const slowPlan = [
+  ...["--data", "text.txt", "--backend", "reference", "--preset", "book", "--model.contextLength", "128"],
+  ...["--model.nLayer", "2", "--model.nEmbd", "128", "--train.sampleTokens", "0"],
+];
+
+/** Sends SIGINT in the midst of the first step of a run in the folder `slow`; the times are in milliseconds. */
+const interruptedInStep = async () => {
+  const args = ["train", ...slowPlan, "--batch-size", "6", "--steps", "3", "--out", "slow"];
+  const child = spawn(process.execPath, [program, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let asked = 0;
   let answered = 0;
   child.stderr.on("data", (text: Buffer) => {
@@ -65,11 +70,21 @@ test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seco
       child.kill("SIGINT");
     }, 200);
   });
-  const ended = performance.now();
+  return { status, stdout, untilAnswer: answered - asked, untilEnd: performance.now() - asked };
+};
+let slow: ReturnType<typeof interruptedInStep> | undefined;
+/** The same run for all tests. */
+const slowRun = (): ReturnType<typeof interruptedInStep> => {
+  slow ??= interruptedInStep();
+  return slow;
+};
+
+test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seconds${noSignals}`, async () => {
+  const { status, stdout, untilAnswer, untilEnd } = await slowRun();
   expect(status).toBe(130);
   expect(stdout).toContain("slow/checkpoint");
   // The step goes on for longer than that.
-  expect(answered - asked).toBeLessThan(Math.max(100, (ended - asked) / 4));
+  expect(untilAnswer).toBeLessThan(Math.max(100, untilEnd / 4));
 });
 
 /**
@@ -99,10 +114,8 @@ const terminatedTwice = async (args: readonly string[]) => {
 test.skipIf(onWindows)(
   `a second SIGTERM ends a run in the midst of a step at once, and nothing that was saved is lost${noSignals}`,
   async () => {
-    const model = ["--preset", "book", "--model.contextLength", "128", "--model.nLayer", "2", "--model.nEmbd", "128"];
-    const plan = ["--data", "text.txt", "--backend", "reference", ...model, "--train.sampleTokens", "0"];
     // A step of minutes, on a thread that computes in TypeScript.
-    const first = await terminatedTwice([...plan, "--batch-size", "2048", "--out", "minutes"]);
+    const first = await terminatedTwice([...slowPlan, "--batch-size", "2048", "--out", "minutes"]);
     expect(first).toMatchObject({
       status: 143,
       told: expect.stringContaining("a second SIGTERM quits at once, with nothing saved yet"),
@@ -110,17 +123,16 @@ test.skipIf(onWindows)(
     expect(first.seconds).toBeLessThan(10);
     expect(tree(join(cwd, "minutes"))).toEqual([".lock"]);
 
-    const out = ["--batch-size", "6", "--steps", "3", "--out", "saved"];
-    expect((await cli(["train", ...plan, ...out, "--stop-at", "1"], { cwd })).status).toBe(0);
-    const files = tree(join(cwd, "saved", "checkpoint"));
-    const before = files.map((file) => read("saved", "checkpoint", file));
-    const second = await terminatedTwice(["--resume", "saved", "--backend", "reference"]);
+    await slowRun();
+    const files = tree(join(cwd, "slow", "checkpoint"));
+    const before = files.map((file) => read("slow", "checkpoint", file));
+    const second = await terminatedTwice(["--resume", "slow", "--backend", "reference"]);
     expect(second).toMatchObject({ status: 143, told: expect.stringContaining("leaving the checkpoint of step 1)") });
     for (const [i, file] of files.entries()) {
-      expect(read("saved", "checkpoint", file).equals(before[i] ?? Buffer.alloc(0)), file).toBe(true);
+      expect(read("slow", "checkpoint", file).equals(before[i] ?? Buffer.alloc(0)), file).toBe(true);
     }
     // Not to its end, where it would write a long sample.
-    const rest = await cli(["train", "--resume", "saved", "--stop-at", "2", "--backend", "reference", "--json"], {
+    const rest = await cli(["train", "--resume", "slow", "--stop-at", "2", "--backend", "reference", "--json"], {
       cwd,
     });
     expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted", step: 2 });

@@ -7,7 +7,7 @@ import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { saveMerged } from "#foretoken/pretrained/adapter/merge.node.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
-import { compiled, forEachBackend } from "../../support/backends.ts";
+import { type BackendCase, compiled, forEachBackend } from "../../support/backends.ts";
 import { chats, chatTokenizer, writeChatModel, writeChats } from "../../support/chats.ts";
 import {
   anyBackend,
@@ -38,6 +38,17 @@ const begin = (options: Partial<NewRun> = {}) =>
     ...options,
   } as NewRun);
 
+const plainRuns = new Map<string, Promise<string>>();
+/** A run in which nothing is special: for each backend the same for all tests. */
+const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<string> => {
+  const known = plainRuns.get(backend);
+  if (known !== undefined) return known;
+  const out = newPath();
+  const run = collect(begin({ out, backend })).then(() => out);
+  plainRuns.set(backend, run);
+  return run;
+};
+
 /** A template unlike the model's, with another token that ends an answer. */
 const chatTemplate =
   "{% for m in messages %}{{ m.role }} {{ m.content }}<|im_start|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
@@ -60,8 +71,7 @@ forEachBackend(
     }, 120_000);
 
     it("have the same bits where their blocks are computed again", async () => {
-      const [kept, again] = [newPath(), newPath()];
-      await collect(begin({ out: kept, backend: name }));
+      const [kept, again] = [await plainRun(name), newPath()];
       const recomputing = { lora, train: { ...plan, recomputeActivations: true } };
       await collect(begin({ out: again, backend: name, config: recomputing }));
       const file = "checkpoint/adapter_model.safetensors";
@@ -96,8 +106,7 @@ describe("adapters that learned conversations", () => {
   });
 
   it("leave the files of their model as they are where they learned its own template", async () => {
-    const out = newPath();
-    await collect(begin({ out }));
+    const out = await plainRun();
     const merged = newPath();
     await saveMerged(merged, join(out, "checkpoint"));
     for (const name of ["tokenizer_config.json", "generation_config.json", "tokenizer.json"]) {
@@ -107,8 +116,7 @@ describe("adapters that learned conversations", () => {
   });
 
   it("compare with their model on the same documents, one by one", async () => {
-    const out = newPath();
-    await collect(begin({ out }));
+    const out = await plainRun();
     const documents = chats(9) as GivenDocument[];
     const lm = await loadPretrained(join(out, "best"), { backend: "wasm" });
     const tuned = await evaluate(lm, { documents, windows: true });
