@@ -17,6 +17,8 @@ interface Present {
   readonly threads: readonly number[];
   /** JavaScript knows no alignment: of the reference one layout says as much as both. */
   readonly layouts: readonly Layout[];
+  /** Computes in blocks, of sizes that samples go past. The reference does not: there large samples say no more than small ones. */
+  readonly hasBlocks: boolean;
 }
 
 export type ActivationDType = "float32" | "bfloat16";
@@ -53,6 +55,7 @@ const present = (
       activations,
       threads,
       layouts,
+      hasBlocks: name !== "reference",
       open: (count) => open(dtype, count),
     }));
 
@@ -73,6 +76,7 @@ const native = orMissing("native", async () => {
         activations: "float32",
         threads: [1, 2],
         layouts: ["aligned", "odd"],
+        hasBlocks: true,
         open: (threads) => openNative({ threads, instructionSet, manyRows: true }),
       });
     await manyRows.close();
