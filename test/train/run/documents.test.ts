@@ -95,7 +95,7 @@ describe("a run on conversations", () => {
   it("has the loss that evaluate measures", async () => {
     const val = await writeChats(`${newPath()}.jsonl`, 7);
     const out = newPath();
-    const exact = { ...config, train: { ...config.train, dtype: "float32" } } as const;
+    const exact = { ...config, train: { ...config.train, steps: 4, dtype: "float32" } } as const;
     const events = await collect(begin({ out, valData: val, config: exact }));
     const lm = await loadPretrained(join(out, "checkpoint"), anyBackend);
     const measured = await evaluate(lm, { data: val });
@@ -128,7 +128,8 @@ describe("a run on conversations", () => {
   it("keeps documents that a program hands over, and goes on with them", async () => {
     const out = newPath();
     const documents = chats(12) as GivenDocument[];
-    const given = { data: undefined, documents, valDocuments: documents.slice(0, 2) };
+    const short = { ...config, train: { ...config.train, steps: 6 } };
+    const given = { data: undefined, documents, valDocuments: documents.slice(0, 2), config: short };
     await collect(begin({ ...given, out, stopAt: 3 }));
     expect((await readFile(join(out, "documents.jsonl"), "utf8")).split("\n")).toHaveLength(13);
     expect((await readFile(join(out, "val-documents.jsonl"), "utf8")).split("\n")).toHaveLength(3);
