@@ -7,28 +7,31 @@ import type { Bounds } from "./bounds.ts";
 import { at, eps, sumError } from "./bounds.ts";
 
 // Elements are read without `at` in these loops, of millions of products: Vitest calls what is imported through a getter.
-const absoluteDot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
-  let total = 0;
-  for (let i = 0; i < n; i++) total += Math.abs((a[aFrom + i] as number) * (b[bFrom + i] as number));
-  return total;
+/** Of a dot product and of the magnitudes of its terms: the results of the last `dot`. */
+const sums = { exact: 0, magnitudes: 0 };
+
+const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): void => {
+  let exact = 0;
+  let magnitudes = 0;
+  for (let i = 0; i < n; i++) {
+    const term = (a[aFrom + i] as number) * (b[bFrom + i] as number);
+    exact += term;
+    magnitudes += Math.abs(term);
+  }
+  sums.exact = exact;
+  sums.magnitudes = magnitudes;
 };
 
-const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): number => {
-  let total = 0;
-  for (let i = 0; i < n; i++) total += (a[aFrom + i] as number) * (b[bFrom + i] as number);
-  return total;
-};
-
-/** sums[to + c] += factor · |x[from + c]|. */
+/** into[to + c] += factor · |x[from + c]|. */
 const addMagnitudes = (
-  sums: Float64Array,
+  into: Float64Array,
   to: number,
   factor: number,
   x: RealArray,
   from: number,
   width: number,
 ): void => {
-  for (let c = 0; c < width; c++) sums[to + c] = (sums[to + c] as number) + factor * Math.abs(x[from + c] as number);
+  for (let c = 0; c < width; c++) into[to + c] = (into[to + c] as number) + factor * Math.abs(x[from + c] as number);
 };
 
 interface AttentionRow {
@@ -77,9 +80,9 @@ const rowScores = (
   // A loop: Float64Array.from with a function takes far longer.
   const weights = new Float64Array(visible);
   for (let j = 0; j < visible; j++) {
-    const at = keyBase + j * keyStride;
-    largest = Math.max(largest, Math.abs(scale) * absoluteDot(q, query, k, at, headDim));
-    weights[j] = Math.exp(scale * dot(q, query, k, at, headDim) - logSumExp);
+    dot(q, query, k, keyBase + j * keyStride, headDim);
+    largest = Math.max(largest, Math.abs(scale) * sums.magnitudes);
+    weights[j] = Math.exp(scale * sums.exact - logSumExp);
   }
   return { weights, scoreError: sumError(headDim + 4) * largest };
 };
@@ -129,13 +132,14 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(headDim + 8) + sumError(queries);
-      const delta = dot(dOut, outRow, out, outRow, headDim);
-      const deltaSize = absoluteDot(dOut, outRow, out, outRow, headDim);
+      dot(dOut, outRow, out, outRow, headDim);
+      const { exact: delta, magnitudes: deltaSize } = sums;
       for (let j = 0; j < visible; j++) {
         const key = keyBase + j * keyStride;
         const kept = at(weights, j) * at(factors, j);
-        const dWeight = at(factors, j) * dot(dOut, outRow, v, key, headDim);
-        const dWeightSize = at(factors, j) * absoluteDot(dOut, outRow, v, key, headDim);
+        dot(dOut, outRow, v, key, headDim);
+        const dWeight = at(factors, j) * sums.exact;
+        const dWeightSize = at(factors, j) * sums.magnitudes;
         const dScoreError = error * (dWeightSize + deltaSize) + operandError(operand) * Math.abs(dWeight - delta);
         const dScore = Math.abs(scale) * at(weights, j) * dScoreError;
         addMagnitudes(dq, query, dScore, k, key, headDim);

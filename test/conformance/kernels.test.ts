@@ -15,7 +15,9 @@ const takesActivations = (kernel: KernelName): boolean =>
 
 /** Products past the largest blocks of the compiled kernels. */
 const isLarge = ({ buffers }: { readonly buffers: object }): boolean =>
-  Object.values<unknown>(buffers).some((buffer) => buffer instanceof Float64Array && buffer.length > 500_000);
+  Object.values(buffers as Readonly<Record<string, unknown>>).some(
+    (buffer) => buffer instanceof Float64Array && buffer.length > 500_000,
+  );
 
 for (const candidate of candidates) {
   if (candidate.kind === "missing") {
