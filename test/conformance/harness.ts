@@ -188,6 +188,12 @@ const exactReferences = {
 };
 const expectations = new Map<object, Map<string, Expected>>();
 
+/** Drops what is kept for other backends: hundreds of megabytes, with which every program starts slower from this process. */
+export const forgetExpectations = (): void => {
+  expectations.clear();
+  memories.length = 0;
+};
+
 /** In the aligned layout: computed once for all backends. */
 const expected = async <K extends KernelName>(
   kernel: K,

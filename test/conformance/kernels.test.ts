@@ -4,7 +4,7 @@ import { multiplyingKernels } from "#foretoken/backend/implementations/reference
 import type { KernelName } from "#foretoken/backend/kernels/kernels.js";
 import { kernelNames, kernels } from "#foretoken/backend/kernels/kernels.js";
 import { candidates } from "./candidates.ts";
-import { agreement } from "./harness.ts";
+import { agreement, forgetExpectations } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 
 // Far more than any takes, for machines that are slow or busy.
@@ -18,6 +18,8 @@ const isLarge = ({ buffers }: { readonly buffers: object }): boolean =>
   Object.values(buffers as Readonly<Record<string, unknown>>).some(
     (buffer) => buffer instanceof Float64Array && buffer.length > 500_000,
   );
+
+afterAll(forgetExpectations);
 
 for (const candidate of candidates) {
   if (candidate.kind === "missing") {

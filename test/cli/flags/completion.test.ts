@@ -25,20 +25,31 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Bash's completions of the last of `words`. */
-const bashOffers = (words: readonly string[]): readonly string[] => {
+/** Bash's completions of the last word of each line, whose words have one space between them: in one shell, as people type. */
+const bashOffers = (lines: readonly string[]): readonly (readonly string[])[] => {
   const script = `
     source completion.bash
-    COMP_WORDS=("$@")
-    COMP_CWORD=$(($# - 1))
-    $(complete -p foretoken | sed -E 's/.*-F ([^ ]+).*/\\1/')
-    for word in "\${COMPREPLY[@]}"; do echo "$word"; done`;
-  const out = execFileSync("bash", ["-c", script, "bash", ...words], { cwd, encoding: "utf8" });
-  return out.split("\n").filter((line) => line !== "");
+    complete=$(complete -p foretoken | sed -E 's/.*-F ([^ ]+).*/\\1/')
+    for line in "$@"; do
+      COMP_WORDS=()
+      while [[ $line == *' '* ]]; do
+        COMP_WORDS+=("\${line%% *}")
+        line=\${line#* }
+      done
+      COMP_WORDS+=("$line")
+      COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+      COMPREPLY=()
+      $complete
+      for word in "\${COMPREPLY[@]}"; do echo "$word"; done
+      echo .
+    done`;
+  const out = execFileSync("bash", ["-c", script, "bash", ...lines], { cwd, encoding: "utf8" });
+  const offers = out.split(/^\.\n/mu).slice(0, -1);
+  return offers.map((words) => words.split("\n").filter((word) => word !== ""));
 };
 
 describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
-  test.each<[line: string, offers: readonly string[]]>([
+  const cases: readonly (readonly [line: string, offers: readonly string[]])[] = [
     ["foretoken ev", ["evaluate"]],
     ["foretoken --v", ["--version"]],
     ["foretoken help ge", ["generate"]],
@@ -59,19 +70,24 @@ describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
     ["foretoken runs --sort ", ["time", "loss"]],
     ["foretoken completion ", ["bash", "zsh", "fish"]],
     ["foretoken nonsense ", []],
-  ])("%j", (line, offers) => {
-    expect(bashOffers(line.split(" "))).toEqual(offers);
+  ];
+  let offered: readonly (readonly string[])[] = [];
+  beforeAll(() => {
+    offered = bashOffers(cases.map(([line]) => line));
+  });
+  test.each(cases.map(([line, offers], i) => [line, offers, i] as const))("%j", (_, offers, i) => {
+    expect(offered[i]).toEqual(offers);
   });
 
   test("every verb, and every flag of its help", async () => {
     const help = (await cli(["--help"], { cwd })).stdout;
-    const verbs = bashOffers(["foretoken", ""]);
+    const [verbs = [], trainFlags = []] = bashOffers(["foretoken ", "foretoken train -"]);
     for (const [, verb] of help.matchAll(/^ {2}(\w+)(?: \[options\])? .*\S {2,}\w/gmu)) expect(verbs).toContain(verb);
     expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info"]));
     const flags = (await cli(["train", "--help-all"], { cwd })).stdout.matchAll(/^ {2}(?:-\w, )?(--[\w.-]+)/gmu);
     const named = [...flags].map(([, flag]) => flag);
     expect(named.length).toBeGreaterThan(30);
-    expect([...bashOffers(["foretoken", "train", "-"])].sort()).toEqual([...new Set(named)].sort());
+    expect([...trainFlags].sort()).toEqual([...new Set(named)].sort());
   });
 });
 
