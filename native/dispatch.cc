@@ -96,4 +96,11 @@ int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, con
   return pool.takeOutOfMemory() ? kOutOfMemory : kDispatched;
 }
 
+int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count) {
+  int outcome = kDispatched;
+  for (int64_t i = 0; i < count && outcome == kDispatched; i++)
+    outcome = dispatch(table, storages, pool, packets + i * kPacketLength);
+  return outcome;
+}
+
 }  // namespace foretoken

@@ -60,4 +60,8 @@ constexpr int kOutOfMemory = -2;
 // been touched.
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet);
 
+// Runs the kernels of `count` packets that lie end to end, up to the first that is refused. Returns what dispatch() did for the
+// last one.
+int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count);
+
 }  // namespace foretoken

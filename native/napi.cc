@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "branches.h"
 #include "dispatch.h"
 #include "tables.h"
 #include "thread_pool.h"
@@ -19,6 +20,7 @@ struct Instance {
   Instance* next = nullptr;
   const KernelTable* table = nullptr;
   ThreadPool* pool = nullptr;
+  BranchPools branchPools;
   Storages storages;
   const double* packet = nullptr;
   napi_ref packetReference = nullptr;
@@ -27,6 +29,7 @@ struct Instance {
 
   // Stops the threads and returns the bytes that the storages held.
   int64_t close() {
+    branchPools.clear();
     delete pool;
     pool = nullptr;
     packet = nullptr;
@@ -176,10 +179,34 @@ napi_value runAll(napi_env env, napi_callback_info info) {
   if (instance.open() &&
       napi_get_typedarray_info(env, arguments.values[0], &type, &length, &data, nullptr, nullptr) == napi_ok &&
       type == napi_float64_array && length % kPacketLength == 0) {
-    const double* packets = static_cast<const double*>(data);
-    outcome = kDispatched;
-    for (size_t at = 0; at < length && outcome == kDispatched; at += kPacketLength)
-      outcome = dispatch(*instance.table, instance.storages, *instance.pool, packets + at);
+    outcome = dispatchAll(*instance.table, instance.storages, *instance.pool, static_cast<const double*>(data),
+                          static_cast<int64_t>(length) / kPacketLength);
+  }
+  napi_value result = nullptr;
+  (void)napi_create_int32(env, outcome, &result);
+  return result;
+}
+
+// runBeside(packets, ends, threads): branches of packets beside each other, each on so many threads. Returns what
+// dispatchBeside() does.
+napi_value runBeside(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  Instance& instance = arguments.instance();
+  napi_typedarray_type type = napi_uint8_array, typeOfEnds = napi_uint8_array;
+  size_t length = 0, count = 0;
+  void* packets = nullptr;
+  void* ends = nullptr;
+  const double threads = arguments.number(2);
+  int outcome = kNoSuchKernel;
+  if (instance.open() &&
+      napi_get_typedarray_info(env, arguments.values[0], &type, &length, &packets, nullptr, nullptr) == napi_ok &&
+      napi_get_typedarray_info(env, arguments.values[1], &typeOfEnds, &count, &ends, nullptr, nullptr) == napi_ok &&
+      type == napi_float64_array && length % kPacketLength == 0 && typeOfEnds == napi_int32_array && count <= kMaxBranches &&
+      divides(static_cast<const int32_t*>(ends), static_cast<int64_t>(count), static_cast<int64_t>(length) / kPacketLength) &&
+      threads >= 1 && threads <= instance.pool->threads()) {
+    const Branches branches{static_cast<const double*>(packets), static_cast<const int32_t*>(ends), static_cast<int>(count)};
+    outcome = dispatchBeside(*instance.table, instance.storages, *instance.pool, instance.branchPools, branches,
+                             static_cast<int>(threads));
   }
   napi_value result = nullptr;
   (void)napi_create_int32(env, outcome, &result);
@@ -248,6 +275,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   setFunction(env, result, "view", show, instance);
   setFunction(env, result, "run", run, instance);
   setFunction(env, result, "runAll", runAll, instance);
+  setFunction(env, result, "runBeside", runBeside, instance);
   setFunction(env, result, "close", close, instance);
   return result;
 }

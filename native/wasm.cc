@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <new>
 
+#include "branches.h"
 #include "dispatch.h"
 #include "heap.h"
 #include "thread_pool.h"
@@ -23,10 +24,12 @@ constexpr int64_t kStackBytes = 1 << 20;
 // In place, so that nothing is destroyed at an exit that never comes.
 alignas(ThreadPool) unsigned char poolMemory[sizeof(ThreadPool)];
 alignas(Storages) unsigned char storagesMemory[sizeof(Storages)];
+alignas(BranchPools) unsigned char branchPoolsMemory[sizeof(BranchPools)];
 alignas(64) double packet[kPacketLength];
 
 ThreadPool& pool() { return *reinterpret_cast<ThreadPool*>(poolMemory); }
 Storages& storages() { return *reinterpret_cast<Storages*>(storagesMemory); }
+BranchPools& branchPools() { return *reinterpret_cast<BranchPools*>(branchPoolsMemory); }
 const KernelTable& table() { return FT_ISA::kTable; }
 
 }  // namespace
@@ -35,6 +38,7 @@ const KernelTable& table() { return FT_ISA::kTable; }
 FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
   new (poolMemory) ThreadPool(threads, mayBlock != 0);
   new (storagesMemory) Storages;
+  new (branchPoolsMemory) BranchPools;
 }
 
 FT_EXPORT(close) void closeInstance() { pool().close(); }
@@ -57,6 +61,16 @@ FT_EXPORT(at) void* at(int handle, double offset, double bytes) { return storage
 
 FT_EXPORT(packet) double* packetAddress() { return packet; }
 FT_EXPORT(run) int run() { return dispatch(table(), storages(), pool(), packet); }
+
+
+// The packets of storage `packets`, in branches, each on one thread; storage `ends` tells where each of `count` branches ends.
+FT_EXPORT(run_beside) int runBeside(int packets, int length, int ends, int count) {
+  const void* const from = storages().at(packets, 0, static_cast<double>(length) * kPacketLength * sizeof(double));
+  const void* const to = storages().at(ends, 0, static_cast<double>(count) * sizeof(int32_t));
+  if (from == nullptr || to == nullptr || !divides(static_cast<const int32_t*>(to), count, length)) return kNoSuchKernel;
+  const Branches branches{static_cast<const double*>(from), static_cast<const int32_t*>(to), count};
+  return dispatchBeside(table(), storages(), pool(), branchPools(), branches, 1);
+}
 
 FT_EXPORT(kernel_count) int kernelCount() { return table().count; }
 FT_EXPORT(kernel_name) const char* kernelName(int index) { return table().kernels[index].declaration.name; }

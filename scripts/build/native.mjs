@@ -193,7 +193,7 @@ const build = async (compiler, sets, headers) => {
   // A folder of its own, so that two builds at once do not mix.
   const objects = mkdtempSync(join(root, "build/native-"));
 
-  const common = ["napi", "dispatch", "parallel", "heap", "tables"].map((name) => ({
+  const common = ["napi", "branches", "dispatch", "parallel", "heap", "tables"].map((name) => ({
     name,
     source: `native/${name}.cc`,
     flags: ["-isystem", headers, "-DNAPI_VERSION=8", ...(name === "tables" ? tableDefines(sets) : [])],

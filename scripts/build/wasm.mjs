@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, warningFlags, writeStamp } from "./common.mjs";
 
 const folder = join(root, "dist/backend/implementations/wasm");
-const units = ["wasm", "dispatch", "parallel", "heap", "isa"];
+const units = ["wasm", "branches", "dispatch", "parallel", "heap", "isa"];
 
 const flags = [
   "--target=wasm32-wasip1",

@@ -33,6 +33,14 @@ export interface RecordedCalls {
   readonly numbers: Float64Array;
 }
 
+/** Recorded calls in branches: none touches what another writes, so they may run beside each other. */
+export interface RecordedBranches extends RecordedCalls {
+  /** Where the numbers of each branch end. */
+  readonly ends: readonly number[];
+  /** Threads that run the kernels of a branch. */
+  readonly threads: number;
+}
+
 /**
  * Properties of an opened backend.
  * @experimental
@@ -102,6 +110,16 @@ export interface Backend {
    * @throws ShapeError for calls of another backend, or a buffer that is freed or too short
    */
   replay?(calls: RecordedCalls): void;
+  /**
+   * The same calls on other storages, each of the type and of at least the length of the one that it stands for. Absent, with
+   * `replayBeside`, if calls cannot run beside each other.
+   */
+  moved?(calls: RecordedCalls, to: ReadonlyMap<Storage, Storage>): RecordedCalls;
+  /**
+   * Runs branches of recorded calls beside each other; returns when all have ended.
+   * @throws as `replay`; some of the calls have run then
+   */
+  replayBeside?(branches: RecordedBranches): void;
   /** Bytes held in live storages, for tests of leaks and for reports. */
   bytesInUse(): number;
   /** Bytes taken from the system for storages, including freed memory that is kept for reuse. Absent: as in use. */

@@ -34,6 +34,7 @@ export interface Gradients {
    * @param rounded what products take in place of a weight; null, the default: the weight itself.
    * @param onComplete called in the backward pass for a weight to whose gradient nothing more will be added, with its place in
    *   the layout. Not for every weight: those of blocks that are computed again, for example, are left out.
+   * @param on the backend that the work is done on; default: the model's, which any other stands for.
    * @returns what `work` returns.
    */
   record<T>(
@@ -41,6 +42,7 @@ export interface Gradients {
     dropout?: DropoutSource | null,
     rounded?: Rounded | null,
     onComplete?: (range: Range) => void,
+    on?: Backend,
   ): Promise<T>;
   /** The length of all of them as one vector, √Σg². */
   norm(): Promise<number>;
@@ -103,8 +105,8 @@ export const createGradients = (model: Model): Gradients => {
       const { decayed, length } = layout;
       backend.run("fill", { y: { ...all, offset: decayed }, n: length - decayed, value: 0 });
     },
-    record: (work, dropout = null, rounded = null, onComplete) =>
-      withContext(trainingContext(backend, dropout, rounded), (context) => {
+    record: (work, dropout = null, rounded = null, onComplete, on = backend) =>
+      withContext(trainingContext(on, dropout, rounded), (context) => {
         checkFunction("record: work", work);
         for (const [value, gradient] of leaves) {
           const { offset, shape } = gradient;

@@ -96,7 +96,12 @@ const meet = async (
   ranks: Ranks,
   { name, capabilities: { instructionSet, dtype } }: Backend,
   config: RunConfig,
-  { sha256, initFrom, finalSampleTokens }: Pick<RunData, "sha256" | "initFrom" | "finalSampleTokens">,
+  {
+    sha256,
+    initFrom,
+    finalSampleTokens,
+    documents,
+  }: Pick<RunData, "sha256" | "initFrom" | "finalSampleTokens" | "documents">,
   { chatTemplate }: KeptFacts,
   progress: Progress,
   stopAt: number | undefined,
@@ -106,7 +111,7 @@ const meet = async (
   const { step } = progress;
   const plan = { chatTemplate, step, progress, stopAt: stopAt ?? null, finalSampleTokens, config };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
-  checkDivides(passesPerStep(config), config.train, ranks.size);
+  checkDivides(passesPerStep(config, documents === true ? "documents" : "windows"), config.train, ranks.size);
 };
 
 /** Keeps the base of a run's adapters in the run's folder. Nothing else of the base stays in memory for it. */

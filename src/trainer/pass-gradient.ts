@@ -26,12 +26,14 @@ export interface NumberedPass {
  * Computes the gradient of a pass into `gradients`; returns its part of the step's loss.
  * @param enter called when the forward part and the backward part begin.
  * @param onComplete called for elements of `gradients` that are complete while others are still computed.
+ * @param on what it is computed on: `backend`, or what stands for it. All kernels are called before the first wait.
  */
 export type PassGradient = (
   pass: NumberedPass,
   gradients: Gradients,
   enter: (phase: "forward" | "backward") => void,
   onComplete: ((range: Range) => void) | undefined,
+  on?: Backend,
 ) => Promise<number>;
 
 /** The gradient of passes through `model`. */
@@ -40,7 +42,7 @@ export const passGradientOf = (backend: Backend, model: Model, config: TrainerCo
   const { seed, recomputeActivations } = config.train;
   const drops = config.model.dropout > 0 || (lora?.dropout ?? 0) > 0;
   const places = dropoutPlaces(config.model, lora === undefined ? 0 : baseLayers(config.model).length);
-  return async ({ step, number, batch, targets }, gradients, enter, onComplete) => {
+  return async ({ step, number, batch, targets }, gradients, enter, onComplete, on = backend) => {
     const { x, y, rows, time, segments } = batch;
     gradients.clear();
     if (x.length === 0) return 0;
@@ -54,7 +56,7 @@ export const passGradientOf = (backend: Backend, model: Model, config: TrainerCo
           segments === undefined
             ? forwardLoss(recomputing, model, x, y, rows, time) // [1]
             : segmentsLoss(recomputing, model, x, y, segments); // [1]
-        const reading = readScalar(backend, total);
+        const reading = readScalar(on, total);
         enter("backward");
         backward(context, total, 1 / targets);
         return reading;
@@ -62,6 +64,7 @@ export const passGradientOf = (backend: Backend, model: Model, config: TrainerCo
       source,
       model.rounded()?.of,
       onComplete,
+      on,
     );
     return summed / targets;
   };

@@ -16,7 +16,8 @@ import { createPartOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import { createGradientSum, type GradientOfPass } from "./gradient-sum.ts";
 import { passGradientOf } from "./pass-gradient.ts";
-import { type PassSource, passesBetween, passesOfDocuments, passesOfText, passesPerStep } from "./passes.ts";
+import { type PassSource, passesBetween, passesOfDocuments, passesOfText } from "./passes.ts";
+import { createPassesBeside, type Division, divisionFor, type PassesBeside } from "./passes-beside.ts";
 import { reductionOf } from "./reduction.ts";
 import { type StateArrays, type TrainerSnapshot, weightsName } from "./state.ts";
 import { alone, shareOf, type Team } from "./team.ts";
@@ -164,17 +165,22 @@ const allocate = (backend: Backend, config: TrainerConfig, vocabSize: number, pa
   return { model, base: model === whole ? null : whole, sum, reduction, optimizer, close };
 };
 
-/** A trainer on passes from any source. */
+/**
+ * A trainer on passes from any source.
+ * @param divide how many branches of passes run at a time; undefined: all threads compute one pass after the other.
+ */
 export const trainerOn = (
   given: Backend,
   config: TrainerConfig,
   vocabSize: number,
   source: PassSource,
   team: Team = alone,
+  divide: (passes: number) => Division | undefined = divisionFor(given, source),
 ): Trainer => {
   const { train, lora } = config;
   const backend = observed(given);
-  const here = shareOf(passesPerStep(config), team);
+  const count = train.gradAccumSteps * source.perMicroBatch;
+  const here = shareOf(count, team);
   const allocated = allocate(backend, config, vocabSize, here.to - here.from, team);
   const { model, base, sum, reduction, optimizer, close } = allocated;
   const { layout, arena } = trainedPart(model);
@@ -182,21 +188,40 @@ export const trainerOn = (
   /** The step whose weights are known here: the weights of another may have been changed from outside. */
   let knownFor = -1;
 
+  let beside: PassesBeside | null | undefined;
+  /** The passes of a step beside each other, if this backend can and has several threads for it. */
+  const passesBeside = async (step: number, targets: number): Promise<PassesBeside | undefined> => {
+    // What is recorded reads the copies; it does not make them.
+    model.rounded();
+    if (beside === undefined) {
+      const division = divide(here.to - here.from);
+      const options = { backend, model, sum, passGradient, firstPass: here.from };
+      const batches = (): Batch[] => [...passesBetween(source, step, here)];
+      beside = (division && (await createPassesBeside({ ...options, division }, batches(), targets))) ?? null;
+    }
+    return beside ?? undefined;
+  };
+
   const measure = async (step: number, enter: StepObserver["phase"], isObserved: boolean): Promise<StepMeasure> => {
     if (step !== knownFor) model.weightsChanged();
     knownFor = step;
     const { targets } = source.sizeOf(step);
-    const batches = passesBetween(config, source, step, here);
+    const batches = passesBetween(source, step, here);
+    const finish = async (part: number): Promise<StepMeasure> => {
+      const loss = await reduction.reduce(part);
+      enter("norm");
+      const gradNorm = await reduction.norm();
+      if (isObserved) await reduction.completeGradients();
+      return { loss, gradNorm };
+    };
+    const together = isObserved ? undefined : await passesBeside(step, targets);
+    if (together !== undefined) return finish(await together.add(step, [...batches]));
     const gradientOfPass: GradientOfPass = async (number, gradients, onComplete) => {
       const { value: batch } = batches.next();
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);
       return passGradient({ step, number, batch, targets }, gradients, enter, onComplete);
     };
-    const loss = await reduction.reduce(await sum.add(here.from, here.to, gradientOfPass, reduction.complete));
-    enter("norm");
-    const gradNorm = await reduction.norm();
-    if (isObserved) await reduction.completeGradients();
-    return { loss, gradNorm };
+    return finish(await sum.add(here.from, here.to, gradientOfPass, reduction.complete));
   };
 
   const begin = (): void => {
@@ -211,7 +236,7 @@ export const trainerOn = (
     base,
     gradients: sum.total,
     gradientStorages: sum.storages,
-    passes: (step) => passesBetween(config, source, step, { from: 0, to: passesPerStep(config) }),
+    passes: (step) => passesBetween(source, step, { from: 0, to: count }),
     sizeOf: source.sizeOf,
     measure: (step, observer) =>
       observer === undefined
@@ -256,7 +281,10 @@ export const trainerOn = (
       checkFinite(step, measured);
       return { ...measured, learningRate: await trainer.update(step, measured) };
     },
-    close,
+    close() {
+      beside?.close();
+      close();
+    },
   };
   return trainer;
 };

@@ -30,12 +30,12 @@ it.each([
 ])("a machine reads the tokens of its own passes alone: %s", (_, config, tokens) => {
   const ofText = tokens instanceof Int32Array;
   const source = ofText ? passesOfText(config, tokens) : passesOfDocuments(config, tokens);
-  const count = passesPerStep(config);
+  const count = passesPerStep(config, ofText ? "windows" : "documents");
   expect(count).toBe(8);
   const read = vi.spyOn(ofText ? tokens : tokens.ids, "subarray");
   const made = (from: number, to: number) => {
     read.mockClear();
-    const passes = [...passesBetween(config, source, 3, { from, to })];
+    const passes = [...passesBetween(source, 3, { from, to })];
     return { passes, reads: read.mock.calls.length };
   };
   const all = made(0, count);

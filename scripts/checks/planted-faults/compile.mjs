@@ -49,7 +49,7 @@ const typeScriptOf = (tree, config) => {
 const compilationsOf = async (compiler) => {
   const sets = await compilableSets(compiler);
   const unitsOf = (set) => unitsOfSet(set).map(({ source, flags }) => [...flags, ...set.flags, source]);
-  const common = ["dispatch", "parallel", "heap", "tables"].map((name) => [`native/${name}.cc`]);
+  const common = ["branches", "dispatch", "parallel", "heap", "tables"].map((name) => [`native/${name}.cc`]);
   return [
     ...[...common, ...unitsOf(sets[0])].map((flags) => [...flags, "-c", "-o", "checked.o"]),
     ...unitsOf(sets.at(-1)).map((flags) => [...flags, "-fsyntax-only"]),

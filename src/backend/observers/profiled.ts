@@ -28,8 +28,8 @@ export interface ProfiledBackend extends Backend {
  */
 export const profiled = (inner: Backend): ProfiledBackend => {
   const kept = new Map(kernelNames.map((kernel) => [kernel, { kernel, calls: 0, seconds: 0, flops: 0, bytes: 0 }]));
-  // Replayed calls bypass `run`: without `record` and `replay` every call goes through it.
-  const { record: _record, replay: _replay, ...rest } = inner;
+  // Recorded calls bypass `run`: without them every call goes through it.
+  const { record: _record, replay: _replay, moved: _moved, replayBeside: _replayBeside, ...rest } = inner;
   return {
     ...rest,
     run(kernel, args) {

@@ -166,7 +166,7 @@ const readSegments = (
   let tokens = 0;
   for (let i = 0; i < count; i++) {
     const [pass, length] = [data[2 * i] as number, data[2 * i + 1] as number];
-    const fits = Number.isInteger(pass) && pass >= last && pass < passesPerStep(config);
+    const fits = Number.isInteger(pass) && pass >= last && pass < passesPerStep(config, "documents");
     tokens += length;
     if (!fits || !(Number.isInteger(length) && length >= 1 && length <= contextLength)) {
       fail(

@@ -2,7 +2,7 @@ import type { Backend } from "../../backend/backend.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { type Batch, firstRowOfPass, passRows } from "../../data/batches.ts";
 import type { FlightRecord, RecordedSegment } from "../../runs/record/flight-record.ts";
-import { type PassSource, passesPerStep, tokensPerPass } from "../../trainer/passes.ts";
+import { type PassSource, passesPerStep, tokensOfPass } from "../../trainer/passes.ts";
 import { trainerOn } from "../../trainer/trainer.ts";
 import { type Finding, findBad } from "./flight-recorder.ts";
 
@@ -18,18 +18,21 @@ export interface Replay extends Finding {
 const passesOfWindows = ({ config, batch }: FlightRecord): PassSource => {
   const { batchSize } = config.train;
   const { time } = batch;
+  const ofPass = tokensOfPass(config);
   const x = Int32Array.from(batch.x);
   const y = Int32Array.from(batch.y);
   return {
     *passes(_, microStep, range): Generator<Batch, void, undefined> {
-      let row = microStep * batchSize + firstRowOfPass(batchSize, time, tokensPerPass, range?.from ?? 0);
-      for (const rows of passRows(batchSize, time, tokensPerPass, range)) {
+      let row = microStep * batchSize + firstRowOfPass(batchSize, time, ofPass, range?.from ?? 0);
+      for (const rows of passRows(batchSize, time, ofPass, range)) {
         const [from, to] = [row * time, (row + rows) * time];
         yield { x: x.subarray(from, to), y: y.subarray(from, to), rows, time };
         row += rows;
       }
     },
     sizeOf: () => ({ tokens: x.length, targets: x.length }),
+    kind: "windows",
+    perMicroBatch: passesPerStep(config, "windows") / config.train.gradAccumSteps,
   };
 };
 
@@ -37,7 +40,7 @@ const passesOfWindows = ({ config, batch }: FlightRecord): PassSource => {
 const passesOfSegments = ({ config, batch }: FlightRecord, segments: readonly RecordedSegment[]): PassSource => {
   const x = Int32Array.from(batch.x);
   const y = Int32Array.from(batch.y);
-  const perMicroBatch = passesPerStep(config) / config.train.gradAccumSteps;
+  const perMicroBatch = passesPerStep(config, "documents") / config.train.gradAccumSteps;
   const targets = y.reduce((sum, id) => sum + (id < 0 ? 0 : 1), 0);
   const passes = new Map<number, { readonly from: number; readonly lengths: number[]; time: number }>();
   let at = 0;
@@ -57,6 +60,8 @@ const passesOfSegments = ({ config, batch }: FlightRecord, segments: readonly Re
       }
     },
     sizeOf: () => ({ tokens: x.length, targets }),
+    kind: "documents",
+    perMicroBatch,
   };
 };
 

@@ -1,7 +1,7 @@
 import { type MemoryKind, openCounting } from "../../backend/observers/counting.ts";
 import { defaultRows, type RunConfig, type TrainerConfig } from "../../config/config.ts";
 import { bytesPerElement } from "../../core/tensors/dtype.ts";
-import { passRows } from "../../data/batches.ts";
+import { passCount, passRows } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
 import { evaluate, rowsPerBatch } from "../../evaluate/evaluate.ts";
 import { createDecoder } from "../../generate/decoder.ts";
@@ -9,9 +9,11 @@ import { createGradients } from "../../models/gradients.ts";
 import { type Model, trainedPart } from "../../models/model.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { arraysOfSum } from "../../trainer/gradient-sum.ts";
-import { type PassSource, passesPerStep, tokensPerPass } from "../../trainer/passes.ts";
+import { type PassSource, passesOfText, passesPerStep, tokensOfPass, tokensPerPass } from "../../trainer/passes.ts";
+import { type Division, divisionOf } from "../../trainer/passes-beside.ts";
 import { type StateLayout, stateLayouts, stateLength } from "../../trainer/state.ts";
-import { trainerOn, undrawnTrainer } from "../../trainer/trainer.ts";
+import { alone } from "../../trainer/team.ts";
+import { trainerOn } from "../../trainer/trainer.ts";
 
 /** What a run's memory depends on, besides its configuration. */
 export interface MemoryNeeds {
@@ -41,22 +43,22 @@ export interface MemoryNeeds {
 /** Tokens of a prompt: about as many as `firstWord` gives. */
 const promptTokens = 8;
 
-/** The sizes of a batch's passes, at most two. */
-const sizesOfPasses = (rows: number, contextLength: number): string => {
+/** The sizes of a batch's passes of about `tokens` tokens, at most two. */
+const sizesOfPasses = (rows: number, contextLength: number, tokens: number): string => {
   const sizes = new Set<number>();
   let seen = 0;
-  for (const size of passRows(rows, contextLength, tokensPerPass)) {
+  for (const size of passRows(rows, contextLength, tokens)) {
     sizes.add(size);
     // The sizes alternate: a second size that comes this late is of one pass in thousands.
-    if (sizes.size === 2 || ++seen > tokensPerPass) break;
+    if (sizes.size === 2 || ++seen > tokens) break;
   }
   return [...sizes].sort((a, b) => a - b).join();
 };
 
 /** The fewest rows whose passes have the same sizes as those of `batchSize` rows. */
-const rowsOfSamePasses = (batchSize: number, contextLength: number): number => {
-  const wanted = sizesOfPasses(batchSize, contextLength);
-  for (let rows = 1; rows < batchSize; rows++) if (sizesOfPasses(rows, contextLength) === wanted) return rows;
+const rowsOfSamePasses = (batchSize: number, contextLength: number, tokens: number): number => {
+  const wanted = sizesOfPasses(batchSize, contextLength, tokens);
+  for (let rows = 1; rows < batchSize; rows++) if (sizesOfPasses(rows, contextLength, tokens) === wanted) return rows;
   return batchSize;
 };
 
@@ -128,6 +130,8 @@ const documentPasses = ({ model, train }: TrainerConfig, longestRow: number): Pa
       }
     },
     sizeOf: () => ({ tokens: 1, targets: 1 }),
+    kind: "documents",
+    perMicroBatch: passCount(train.batchSize, model.contextLength, tokensPerPass),
   };
 };
 
@@ -137,6 +141,12 @@ const fullDocuments = (ids: Int32Array, contextLength: number): Documents => {
   const starts = Int32Array.from({ length: count + 1 }, (_, i) => Math.min(ids.length, i * (contextLength + 1)));
   return { ids, counted: new Uint8Array(ids.length).fill(1), starts };
 };
+
+/** The division of passes on a backend of this kind. */
+const divisionLike = (kind: MemoryKind | undefined, passes: number): Division | undefined =>
+  kind === undefined || kind.name === "reference"
+    ? undefined
+    : divisionOf(passes, kind.threads ?? 1, kind.name !== "wasm");
 
 /**
  * The memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of the
@@ -161,16 +171,21 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   } = needs;
   const { contextLength } = config.model;
   const backend = openCounting(kind);
-  const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength);
-  // Passes run one after the other: more passes need no more memory, except arrays for their gradients.
-  const oneBatch = { ...config, train: { ...config.train, batchSize, gradAccumSteps: 1 } };
   const documents = longestRow !== undefined;
-  const trainer = documents
-    ? trainerOn(backend, oneBatch, vocabSize, documentPasses(oneBatch, longestRow))
-    : undrawnTrainer(backend, oneBatch, vocabSize, new Int32Array(contextLength + 1));
+  const ofPass = documents ? tokensPerPass : tokensOfPass(config);
+  const passes = Math.ceil(passesPerStep(config, documents ? "documents" : "windows") / ranks);
+  const division = documents ? undefined : divisionLike(kind, passes);
+  const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength, ofPass);
+  // Passes of a branch run one after the other: more of them need no more memory, except arrays for their gradients.
+  const gradAccumSteps = Math.ceil((division?.branches ?? 1) / passCount(batchSize, contextLength, ofPass));
+  const few = { ...config, train: { ...config.train, batchSize, gradAccumSteps } };
+  const source = documents
+    ? documentPasses(few, longestRow)
+    : passesOfText(few, new Int32Array(contextLength + 1), ofPass);
+  const trainer = trainerOn(backend, few, vocabSize, source, alone, () => division);
   const { model, base } = trainer;
-  const made = arraysOfSum(passesPerStep(oneBatch));
-  const sums = Math.max(made, arraysOfSum(Math.ceil(passesPerStep(config) / ranks)));
+  const made = arraysOfSum(gradAccumSteps * source.perMicroBatch);
+  const sums = Math.max(made, arraysOfSum(passes));
   for (let more = made; more < sums; more++) createGradients(model);
   const layouts = stateLayouts(config, vocabSize);
   const elsewhere = bytesElsewhere(layouts, ranks, kind);

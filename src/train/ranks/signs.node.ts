@@ -91,7 +91,8 @@ export const createSigns = (
     watch() {
       if (shared[1] === watching.learning && !isDebugged()) shared[1] = watching.watched;
     },
-    counted: (inner) => ({
+    // Passes beside each other are one long call, without a sign: ranks compute one pass after the other.
+    counted: ({ moved: _moved, replayBeside: _replayBeside, ...inner }) => ({
       ...inner,
       run(kernel, args) {
         inner.run(kernel, args);

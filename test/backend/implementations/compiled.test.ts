@@ -175,6 +175,7 @@ describe("the memory of a compiled backend", () => {
       read: () => true,
       run: () => outcome,
       runAll: () => outcome,
+      runBeside: () => outcome,
       close: async () => {},
     };
     return { backend: compiledBackend("native", engine), total, allocations: () => next };

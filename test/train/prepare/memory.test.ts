@@ -105,7 +105,7 @@ forEachBackend(
       expect(backend.bytesInUse()).toBe(0);
       const { total, saving, weights, gradients, moments, temporaries, text, program, loading } = start.memory;
       expect(weights).toBeGreaterThanOrEqual(4 * start.parameters);
-      const passes = passesPerStep(start.config);
+      const passes = passesPerStep(start.config, "windows");
       expect([gradients, loading]).toEqual([arraysOfSum(passes) * weights, 0]);
       expect(saving).toBeLessThanOrEqual(3 * weights);
       expect(saving).toBeGreaterThan(0);

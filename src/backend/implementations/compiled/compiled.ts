@@ -5,15 +5,15 @@
 
 import { ConfigError, ShapeError } from "../../../core/errors/errors.ts";
 import type { ProductDType } from "../../../core/tensors/dtype.ts";
-import type { Backend, BackendName, RecordedCalls, View } from "../../backend.ts";
+import type { Backend, BackendName, RecordedBranches, RecordedCalls, Storage, View } from "../../backend.ts";
 import { checkCall, kernelPlans } from "../../calls/check.ts";
 import type { KernelArgs, KernelName } from "../../kernels/kernels.ts";
 import type { Engine } from "./engine.ts";
 import { operandsNumber, packetLayout, writePacket } from "./packet.ts";
-import { compiledStorages, refusedByEngine } from "./storages.ts";
+import { type CompiledStorage, compiledStorages, refusedByEngine } from "./storages.ts";
 
 /** As kOutOfMemory of native/dispatch.h. */
-const outOfMemory = -2;
+export const outOfMemory = -2;
 
 /**
  * The backend `name` over `engine`, whose table has been compared with kernels.ts.
@@ -77,8 +77,8 @@ export const compiledBackend = (
     return { owner, numbers };
   };
 
-  const replay = ({ owner: maker, numbers }: RecordedCalls): void => {
-    const outcome = maker === owner && !isClosed() ? engine.runAll(numbers) : 1;
+  const rerun = (maker: object, runRecorded: () => number): void => {
+    const outcome = maker === owner && !isClosed() ? runRecorded() : 1;
     if (outcome === 0) return;
     if (outcome === outOfMemory) throw noScratch("a kernel");
     throw new ShapeError({
@@ -86,6 +86,26 @@ export const compiledBackend = (
       must: `the calls must be of this ${name} backend, and their buffers live and long enough`,
     });
   };
+
+  const replay = ({ owner: maker, numbers }: RecordedCalls): void => rerun(maker, () => engine.runAll(numbers));
+
+  const moved = ({ owner: maker, numbers: from }: RecordedCalls, to: ReadonlyMap<Storage, Storage>): RecordedCalls => {
+    const handleOf = (storage: Storage): number => (storage as CompiledStorage).handle;
+    const handles = new Map([...to].map(([one, other]) => [handleOf(one), handleOf(other)]));
+    const numbers = from.slice();
+    for (let call = 0; call < numbers.length; call += layout.length) {
+      for (let at = call + 1; at < call + layout.firstInt; at += 3) {
+        numbers[at] = handles.get(numbers[at] as number) ?? (numbers[at] as number);
+      }
+    }
+    return { owner: maker, numbers };
+  };
+
+  const replayBeside = ({ owner: maker, numbers, ends, threads: ofEach }: RecordedBranches): void =>
+    rerun(maker, () => {
+      const packets = Int32Array.from(ends, (end) => end / layout.length);
+      return engine.runBeside(numbers, packets, ofEach);
+    });
 
   const close = (): Promise<void> => {
     storages.close();
@@ -105,6 +125,8 @@ export const compiledBackend = (
     run,
     record,
     replay,
+    moved,
+    replayBeside,
     bytesInUse,
     bytesHeld,
     isClosed,

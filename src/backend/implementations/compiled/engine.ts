@@ -43,6 +43,11 @@ export interface Engine {
   run(): number;
   /** Runs packets that lie end to end, up to the first that is refused; returns the result of the last one. */
   runAll(packets: Float64Array): number;
+  /**
+   * Runs branches of packets beside each other, each on so many threads. Branch i ends before packet ends[i]. Returns 0, or the
+   * result of a packet that was refused.
+   */
+  runBeside(packets: Float64Array, ends: Int32Array, threads: number): number;
   close(): Promise<void>;
 }
 

@@ -33,7 +33,7 @@ interface Addon {
 }
 
 interface AddonInstance
-  extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run" | "runAll">,
+  extends Pick<Engine, "packet" | "allocate" | "release" | "write" | "read" | "run" | "runAll" | "runBeside">,
     Required<Pick<Engine, "view">> {
   close(): void;
 }
@@ -213,6 +213,7 @@ export const openNative = async ({
     view: instance.view,
     run: instance.run,
     runAll: instance.runAll,
+    runBeside: instance.runBeside,
     close: async () => instance.close(),
   };
   return compiledBackend("native", engine, dtype, manyRows);

@@ -4,7 +4,7 @@ import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData, ProductDType } from "../../../core/tensors/dtype.ts";
 import type { Backend } from "../../backend.ts";
 import type { WasmInstructionSet } from "../../instruction-sets.ts";
-import { compiledBackend } from "../compiled/compiled.ts";
+import { compiledBackend, outOfMemory } from "../compiled/compiled.ts";
 import { type CompiledKernel, checkCompiledKernels, checkThreads, type Engine } from "../compiled/engine.ts";
 import { packetLayout } from "../compiled/packet.ts";
 import type { WasmExports, WorkerStart } from "./exports.ts";
@@ -143,10 +143,10 @@ const wasmEngine = (
 
   // Shared memory is never detached, so this view stays valid.
   const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLayout(limits).length);
-  const run = (): number => {
+  const guarded = (work: () => number): number => {
     if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
     try {
-      const outcome = exports.run();
+      const outcome = work();
       if (exports.failed() === 0) return outcome;
     } catch (error) {
       broken = true;
@@ -154,6 +154,22 @@ const wasmEngine = (
     }
     broken = true;
     throw new Error("wasm backend: a kernel has failed in a worker");
+  };
+  const run = (): number => guarded(exports.run);
+
+  /** The branches of the last call in the memory of the kernels, which read them there. */
+  let branches:
+    | { readonly packets: number; readonly ends: number; readonly bytes: number; readonly count: number }
+    | undefined;
+  const branchesFor = (bytes: number, count: number): typeof branches => {
+    if (branches !== undefined && bytes <= branches.bytes && count <= branches.count) return branches;
+    if (branches !== undefined) for (const handle of [branches.packets, branches.ends]) exports.release(handle);
+    branches = undefined;
+    const packets = exports.allocate(bytes);
+    const ends = exports.allocate(count * Int32Array.BYTES_PER_ELEMENT);
+    if (packets >= 0 && ends >= 0) branches = { packets, ends, bytes, count };
+    else for (const handle of [packets, ends]) if (handle >= 0) exports.release(handle);
+    return branches;
   };
 
   return {
@@ -183,6 +199,15 @@ const wasmEngine = (
         if (outcome !== 0) return outcome;
       }
       return 0;
+    },
+    runBeside(packets, ends, threadsOfEach) {
+      if (threadsOfEach !== 1) throw new Error("wasm backend: a branch runs on one thread");
+      const place = branchesFor(packets.byteLength, ends.length);
+      if (place === undefined) return outOfMemory;
+      const address = exports.at(place.packets, 0, packets.byteLength) >>> 0;
+      new Float64Array(memory.buffer, address, packets.length).set(packets);
+      view(place.ends, 0, ends)?.set(ends);
+      return guarded(() => exports.run_beside(place.packets, packets.length / packet.length, place.ends, ends.length));
     },
     close,
   };

@@ -1,0 +1,264 @@
+/**
+ * The passes of a step beside each other: threads take branches of the tree along which gradients are added (gradient-sum.ts),
+ * each from the first kernel of its first pass to the last sum. So a thread waits for no other after each kernel, what a
+ * kernel leaves in a core's caches is there for the next one, and JavaScript has no part in a step.
+ */
+import { readScalar } from "../autograd/tensor.ts";
+import type { Backend, RecordedBranches, RecordedCalls, Storage } from "../backend/backend.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { bytesPerElement } from "../core/tensors/dtype.ts";
+import type { Batch } from "../data/batches.ts";
+import { checkIds, type Model, trainedPart } from "../models/model.ts";
+import { arraysOfSum, type GradientSum, middleOf } from "./gradient-sum.ts";
+import type { PassGradient } from "./pass-gradient.ts";
+import type { PassSource } from "./passes.ts";
+import { type Change, type RecordedPass, recordPass } from "./recorded-pass.ts";
+
+/** How many branches of a step run at a time, and on how many threads each. */
+export interface Division {
+  readonly branches: number;
+  readonly threads: number;
+}
+
+/** A division that leaves more of the threads idle than this is not worth it. */
+const leastUse = 0.9;
+
+/** Memory, beside that of one pass at a time, that branches may take. */
+const mostBytes = 2 ** 29;
+
+/**
+ * Branches for `passes` passes on `threads` threads: as many as keep the threads busy; undefined if no two do.
+ * @param threadsOfBranch whether a branch may have several threads.
+ */
+export const divisionOf = (passes: number, threads: number, severalThreads: boolean): Division | undefined => {
+  for (let branches = 2 ** Math.floor(Math.log2(Math.min(passes, threads))); branches >= 2; branches /= 2) {
+    const ofEach = severalThreads ? Math.floor(threads / branches) : 1;
+    const used = (branches * ofEach) / threads;
+    const balanced = passes / (branches * Math.ceil(passes / branches));
+    if (used * balanced >= leastUse) return { branches, threads: ofEach };
+  }
+  return undefined;
+};
+
+/** The divisions on a backend: none for passes that differ in shape from step to step. */
+export const divisionFor =
+  ({ name, capabilities, replayBeside }: Backend, { kind }: Pick<PassSource, "kind">) =>
+  (passes: number): Division | undefined =>
+    replayBeside === undefined || kind !== "windows"
+      ? undefined
+      : divisionOf(passes, capabilities.threads, name !== "wasm");
+
+/** Passes [from, to) of a step, in halves of the tree: as many as there are branches. */
+const dividedRange = (from: number, to: number, branches: number): { readonly from: number; readonly to: number }[] => {
+  if (branches <= 1) return [{ from, to }];
+  const middle = middleOf(from, to);
+  return [...dividedRange(from, middle, branches / 2), ...dividedRange(middle, to, branches / 2)];
+};
+
+export interface PassesBeside {
+  /**
+   * The sum of all passes' gradients, in the total of the sum; returns the step's loss.
+   * @param batches the passes, each of the shape that it had when they were recorded.
+   */
+  add(step: number, batches: readonly Batch[]): Promise<number>;
+  close(): void;
+}
+
+/** What a trainer gives. */
+export interface BesideOptions {
+  readonly backend: Backend;
+  readonly model: Model;
+  readonly sum: GradientSum;
+  readonly passGradient: PassGradient;
+  readonly division: Division;
+  /** Number of the first pass in the step. */
+  readonly firstPass: number;
+}
+
+/** A pass in its place. */
+interface PlacedPass {
+  readonly calls: RecordedCalls;
+  /** Its number in the step. */
+  readonly number: number;
+  readonly changes: readonly Change[];
+  readonly x: Storage;
+  readonly y: Storage;
+  readonly loss: Storage;
+}
+
+/** Calls one after the other: of passes, and of sums. */
+type Branch = readonly (PlacedPass | { readonly calls: RecordedCalls; readonly number?: undefined })[];
+
+/** The calls of all branches in one array, and where in it the numbers are that change. */
+const joined = (branches: readonly Branch[], { threads }: Division) => {
+  const passes: { readonly pass: PlacedPass; readonly at: number }[] = [];
+  const ends: number[] = [];
+  let at = 0;
+  for (const branch of branches) {
+    for (const one of branch) {
+      if (one.number !== undefined) passes.push({ pass: one, at });
+      at += one.calls.numbers.length;
+    }
+    ends.push(at);
+  }
+  const all = branches.flat().map(({ calls }) => calls);
+  const numbers = new Float64Array(at);
+  at = 0;
+  for (const calls of all) {
+    numbers.set(calls.numbers, at);
+    at += calls.numbers.length;
+  }
+  const { owner } = all[0] as RecordedCalls;
+  const calls: RecordedBranches = { owner, numbers, ends, threads };
+  return { calls, passes };
+};
+
+const called = <T>(value: T | undefined): T => {
+  if (value === undefined) throw new Error("the backend must record calls and run them beside each other");
+  return value;
+};
+
+/** The branches of a step, each in memory of its own. */
+const placeBranches = (
+  { backend, model, sum, division, firstPass }: BesideOptions,
+  recorded: readonly RecordedPass[],
+  alloc: Backend["alloc"],
+) => {
+  const { length } = trainedPart(model).layout;
+  const spareArrays = [...sum.storages];
+  const add = (to: Storage, from: Storage): void => {
+    const y = { storage: to, offset: 0 };
+    backend.run("add", { a: y, b: { storage: from, offset: 0 }, y, n: length });
+  };
+
+  /** With zeros: nothing is written to the gaps between tensors, and sums and norms read them. */
+  const newArray = (): Storage => {
+    const storage = alloc("float32", length);
+    backend.run("fill", { y: { storage, offset: 0 }, n: length, value: 0 });
+    return storage;
+  };
+
+  const placeBranch = (first: number, end: number, isFirst: boolean) => {
+    const arrays = Array.from({ length: arraysOfSum(end - first) }, () => spareArrays.shift() ?? newArray());
+    const arrayAt = (depth: number): Storage => arrays[depth] as Storage;
+    // The memory of the first branch is what was recorded in.
+    const places = new Map<RecordedPass, ReadonlyMap<Storage, Storage>>();
+    const placeOf = (pass: RecordedPass): ReadonlyMap<Storage, Storage> => {
+      const known = places.get(pass);
+      if (known !== undefined) return known;
+      const place = new Map(pass.storages.map((one) => [one, isFirst ? one : alloc(one.dtype, one.length)]));
+      for (const { storage, data } of pass.constants) backend.write(place.get(storage) as Storage, data);
+      places.set(pass, place);
+      return place;
+    };
+    const placed = (number: number, depth: number): PlacedPass => {
+      const pass = recorded[number] as RecordedPass;
+      const { calls, changes, x, y, loss } = pass;
+      const own = { x: alloc(x.dtype, x.length), y: alloc(y.dtype, y.length), loss: alloc(loss.dtype, loss.length) };
+      const to = new Map(placeOf(pass)).set(x, own.x).set(y, own.y).set(loss, own.loss);
+      to.set(sum.storages[0] as Storage, arrayAt(depth));
+      return { calls: called(backend.moved?.(calls, to)), number: firstPass + number, changes, ...own };
+    };
+    const branch = (from: number, to: number, depth: number): Branch => {
+      if (to - from === 1) return [placed(from, depth)];
+      const middle = middleOf(from, to);
+      const sumUp = backend.record?.(() => add(arrayAt(depth), arrayAt(depth + 1)));
+      return [...branch(from, middle, depth), ...branch(middle, to, depth + 1), { calls: called(sumUp) }];
+    };
+    return { calls: branch(first, end, 0), total: arrayAt(0) };
+  };
+
+  const branches = dividedRange(0, recorded.length, division.branches).map(({ from, to }, i) =>
+    placeBranch(from, to, i === 0),
+  );
+  return {
+    ...joined(
+      branches.map(({ calls }) => calls),
+      division,
+    ),
+    /** Adds the sums of the branches to that of the first one. */
+    addUp() {
+      for (let apart = 1; apart < branches.length; apart *= 2)
+        for (let i = 0; i + apart < branches.length; i += 2 * apart)
+          add((branches[i] as (typeof branches)[0]).total, (branches[i + apart] as (typeof branches)[0]).total);
+    },
+  };
+};
+
+/** The sum of the passes' parts of the loss, along the same tree as their gradients. */
+const summedLoss = (losses: readonly number[], from = 0, to = losses.length): number => {
+  if (to - from === 1) return losses[from] as number;
+  const middle = middleOf(from, to);
+  return summedLoss(losses, from, middle) + summedLoss(losses, middle, to);
+};
+
+/**
+ * Records the passes of a step and places each in its branch. Undefined if that takes too much memory.
+ * @param batches those of some step.
+ * @param targets those of every step.
+ */
+export const createPassesBeside = async (
+  options: BesideOptions,
+  batches: readonly Batch[],
+  targets: number,
+): Promise<PassesBeside | undefined> => {
+  const { backend, model, sum, passGradient, division } = options;
+  const recorded = new Map<number, RecordedPass>();
+  const storages: Storage[] = [];
+  const alloc: Backend["alloc"] = (dtype, length) => {
+    const storage = backend.alloc(dtype, length);
+    storages.push(storage);
+    return storage;
+  };
+  const close = (): void => {
+    for (const storage of storages.splice(0)) backend.free(storage);
+    for (const pass of recorded.values()) pass.close();
+    recorded.clear();
+  };
+  const bytesBeside = (): number => {
+    const ranges = dividedRange(0, batches.length, division.branches);
+    const arrays = ranges.reduce((count, { from, to }) => count + arraysOfSum(to - from), 0) - sum.storages.length;
+    const temporaries = [...recorded.values()].reduce((bytes, pass) => bytes + pass.bytes, 0);
+    const { length } = trainedPart(model).layout;
+    return (ranges.length - 1) * temporaries + arrays * length * bytesPerElement.float32;
+  };
+
+  try {
+    for (const batch of batches) {
+      if (recorded.has(batch.rows)) continue;
+      recorded.set(batch.rows, await recordPass(backend, passGradient, batch, targets, sum.total));
+    }
+    if (bytesBeside() > mostBytes) {
+      close();
+      return undefined;
+    }
+    const rows = batches.map((batch) => batch.rows);
+    const passOf = (count: number): RecordedPass => recorded.get(count) as RecordedPass;
+    const { calls, passes, addUp } = placeBranches(options, rows.map(passOf), alloc);
+    return {
+      async add(step, given) {
+        for (const [i, { pass, at }] of passes.entries()) {
+          const batch = given[i];
+          if (batch === undefined || batch.rows !== rows[i])
+            throw new Error("the passes of every step must have the same shapes");
+          checkIds(model, batch.x);
+          backend.write(pass.x, batch.x);
+          backend.write(pass.y, batch.y);
+          for (const { index, start, ofStep, ofPass } of pass.changes)
+            calls.numbers[at + index] = start + step * ofStep + pass.number * ofPass;
+        }
+        backend.replayBeside?.(calls);
+        addUp();
+        const losses = await Promise.all(
+          passes.map(({ pass }) => readScalar(backend, { storage: pass.loss, offset: 0, shape: [1] })),
+        );
+        return summedLoss(losses.map((loss) => loss / targets));
+      },
+      close,
+    };
+  } catch (error) {
+    close();
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+};

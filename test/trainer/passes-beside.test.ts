@@ -1,0 +1,81 @@
+import { expect, it } from "vitest";
+import type { TrainerConfig } from "#foretoken/config/config.js";
+import { initialise } from "#foretoken/models/arena.js";
+import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
+import { passesOfText, passesPerStep } from "#foretoken/trainer/passes.js";
+import { type Division, divisionOf } from "#foretoken/trainer/passes-beside.js";
+import { readPart } from "#foretoken/trainer/state.js";
+import { alone } from "#foretoken/trainer/team.js";
+import { trainerOn } from "#foretoken/trainer/trainer.js";
+import { compiled, forEachBackend } from "../support/backends.ts";
+import { hashedIds } from "../support/models.ts";
+import { smallMuonRun, smallRun } from "../support/runs.ts";
+
+const vocabSize = 11;
+const text = hashedIds("beside", 3000, vocabSize);
+
+const withTrain = (train: object, model = {}): TrainerConfig => resolveConfig("book", [smallRun, { model, train }]);
+const configs: readonly (readonly [string, TrainerConfig])[] = [
+  ["two passes", withTrain({ gradAccumSteps: 2 }, { dropout: 0 })],
+  ["five passes with dropout", withTrain({ gradAccumSteps: 5 })],
+  ["passes of two sizes", withTrain({ batchSize: 33, gradAccumSteps: 1 })],
+  ["blocks computed again", withTrain({ gradAccumSteps: 3, recomputeActivations: true })],
+  [
+    "adapters with dropout",
+    {
+      ...withTrain({ gradAccumSteps: 4 }, { dropout: 0 }),
+      lora: { rank: 2, alpha: 4, targets: ["query", "up"], dropout: 0.1 },
+    },
+  ],
+  ["Muon, SwiGLU, rotations", resolveConfig("shakespeare", [smallMuonRun, { train: { gradAccumSteps: 4 } }])],
+];
+
+forEachBackend(
+  "passes beside each other",
+  ({ open, name }) => {
+    it.each(configs)("give the bits of passes one after the other: %s", async (_, config) => {
+      const steps = async (division: Division | undefined, threads: number) => {
+        const backend = await open(threads);
+        const before = backend.bytesInUse();
+        const trainer = trainerOn(backend, config, vocabSize, passesOfText(config, text), alone, () => division);
+        trainer.restore(null);
+        if (trainer.base !== null) initialise(backend, trainer.base.layout, trainer.base.arena, 7);
+        const results: unknown[] = [];
+        for (let step = 0; step < 4; step++) results.push(await trainer.step(step));
+        // Watched, a step is computed in the other way.
+        results.push(await trainer.measure(4, { kernel: () => {}, phase: () => {} }), await trainer.step(4));
+        const weights = await readPart(trainer.snapshot().weights);
+        trainer.close();
+        expect(backend.bytesInUse()).toBe(before);
+        await backend.close();
+        return { results, weights };
+      };
+      const one = await steps(undefined, 1);
+      expect(await steps({ branches: 2, threads: 1 }, 2)).toEqual(one);
+      // More branches than threads: some threads take two.
+      if (passesPerStep(config, "windows") >= 4) expect(await steps({ branches: 4, threads: 1 }, 3)).toEqual(one);
+      if (name === "native") expect(await steps({ branches: 2, threads: 2 }, 4)).toEqual(one);
+    });
+  },
+  compiled,
+);
+
+it.each([
+  [1, 2, undefined],
+  [2, 1, undefined],
+  [2, 2, { branches: 2, threads: 1 }],
+  [3, 2, undefined],
+  [4, 2, { branches: 2, threads: 1 }],
+  [2, 4, { branches: 2, threads: 2 }],
+  [4, 4, { branches: 4, threads: 1 }],
+  [4, 3, undefined],
+  [16, 6, { branches: 2, threads: 3 }],
+  [15, 2, { branches: 2, threads: 1 }],
+])("%i passes on %i threads", (passes, threads, expected) => {
+  expect(divisionOf(passes, threads, true)).toEqual(expected);
+});
+
+it("gives each branch one thread where a branch cannot have several", () => {
+  expect(divisionOf(2, 4, false)).toBeUndefined();
+  expect(divisionOf(4, 4, false)).toEqual({ branches: 4, threads: 1 });
+});
