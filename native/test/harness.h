@@ -254,5 +254,7 @@ void testLayers(Suite& suite);
 void testRotary(Suite& suite);
 void testProducts(Suite& suite);
 void testAttention(Suite& suite);
+// Returns the number of failures.
+int testBranches(const KernelTable& table);
 
 }  // namespace foretoken::test

@@ -96,6 +96,7 @@ int main(bool onlyRaces) {
   for (const int threads : {1, 2, 3, 8}) failures += runPool(threads);
   const KernelTable* tables[kMaxTables];
   const int count = usableTables(tables);
+  failures += testBranches(*tables[0]);
   for (int i = 0; i < count; i++) {
     std::vector<Way> ways = {{.shifted = false, .bfloat16 = false}, {.shifted = false, .bfloat16 = true}};
     if (tables[i]->narrow) ways.push_back({.shifted = false, .bfloat16 = true, .narrow = true});
