@@ -40,7 +40,13 @@ const windows = (step) => {
   ];
 };
 const perStep = train.batchSize * contextLength;
-const source = { passes: windows, sizeOf: () => ({ tokens: perStep, targets: perStep }) };
+/** @type {import("../../dist/trainer/passes.js").PassSource} */
+const source = {
+  passes: windows,
+  sizeOf: () => ({ tokens: perStep, targets: perStep }),
+  kind: "windows",
+  perMicroBatch: 1,
+};
 const trainer = trainerOn(backend, config, vocabSize, source);
 if (lora !== null) trainer.restore(null);
 const base = trainer.base ?? trainer.model;
