@@ -207,7 +207,8 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
     });
     const there = new Set<string>();
     const written: string[] = [];
-    const index: Record<string, FileDigest> = {};
+    // A map: a file may have any name, such as "__proto__".
+    const named = new Map<string, FileDigest>();
     try {
       // What the browser has lost, or cut, is written again.
       for (const digest of Object.values(known)) {
@@ -215,20 +216,21 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
       }
       for (const [path, bytes] of Object.entries(files)) {
         const sha256 = (await hashInMemory(bytes)) ?? "";
-        index[path] = { bytes: bytes.length, sha256 };
+        named.set(path, { bytes: bytes.length, sha256 });
         if (!there.has(sha256)) {
           if ((await bytesAt(folder, sha256)) === undefined) written.push(sha256);
           await writeAt(folder, sha256, bytes);
         }
         there.add(sha256);
       }
-      await writeAt(folder, indexName, new TextEncoder().encode(manifestJson({ run: null, files: index })));
+      const manifest = manifestJson({ run: null, files: Object.fromEntries(named) });
+      await writeAt(folder, indexName, new TextEncoder().encode(manifest));
     } catch (error) {
       await removeOthers(folder, known, written).catch(() => undefined);
       throw writeError(where, error);
     }
     // What cannot be removed now is removed the next time.
-    await removeOthers(folder, index, namesIn(known)).catch(() => undefined);
+    await removeOthers(folder, Object.fromEntries(named), namesIn(known)).catch(() => undefined);
   };
   // One after the other.
   let last: Promise<unknown> = Promise.resolve();
@@ -249,7 +251,7 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
       inTurn(async () => {
         const index = await wholeIndex(folder, where);
         if (Object.keys(index).length === 0) return null;
-        const files: Record<string, Uint8Array> = {};
+        const files = new Map<string, Uint8Array>();
         for (const [path, { sha256 }] of Object.entries(index)) {
           const bytes = await bytesAt(folder, sha256);
           if (bytes === undefined || (await hashInMemory(bytes)) !== sha256) {
@@ -260,9 +262,9 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
               hint: "a new run",
             });
           }
-          files[path] = bytes;
+          files.set(path, bytes);
         }
-        return files;
+        return Object.fromEntries(files);
       }),
     write: async (files) => {
       if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {

@@ -97,6 +97,16 @@ describe("a store of files", () => {
     expect(browser.names()).toEqual(["index.json"]);
   });
 
+  it("keeps files of any name", async () => {
+    const browser = stubPrivateFiles();
+    const store = await openFileStore("store");
+    const names = ["__proto__", "constructor", "index.json", "../a", ""];
+    const files = Object.fromEntries(names.map((name) => [name, bytes(`of ${name}`)]));
+    await store.write(files);
+    browser.newTab();
+    expect(Object.entries((await (await openFileStore("store")).read()) ?? {})).toEqual(Object.entries(files));
+  });
+
   it("writes again what the browser has lost", async () => {
     const browser = stubPrivateFiles();
     const store = await openFileStore("store");
