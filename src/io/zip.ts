@@ -37,9 +37,19 @@ const date = 0x0021;
 
 const encoded = (path: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(path);
 
-/** Whether a path leads below the folder that it is unpacked in, on any system. */
+/**
+ * Whether a path leads below the folder that it is unpacked in, on any system. Windows has drives, as "C:", and drops dots and
+ * spaces at the end of a name.
+ */
 const isInside = (path: string): boolean =>
-  !/[\\\0]/u.test(path) && path.split("/").every((part) => !["", ".", ".."].includes(part));
+  !/[\\:\0]/u.test(path) && path.split("/").every((part) => !/^[. ]*$/u.test(part));
+
+/** A path that another one has as a folder. */
+const folderAmong = (paths: readonly string[]): string | undefined => {
+  // In this order, what lies in a folder comes directly after it.
+  const folders = paths.map((path) => `${path}/`).sort();
+  return folders.find((folder, i) => folders[i + 1]?.startsWith(folder))?.slice(0, -1);
+};
 
 /** @throws ConfigError unless an archive can have these names, and lead out of no folder. */
 const checkNames = (paths: readonly string[], name: string): void => {
@@ -50,6 +60,8 @@ const checkNames = (paths: readonly string[], name: string): void => {
   const bad = paths.find((path) => !isInside(path) || encoded(`${name}/${path}`).length > 65_535);
   if (bad !== undefined)
     throw wrong("zipFolder: files", 'must have paths below the folder, with "/" between names', show(bad));
+  const both = folderAmong(paths);
+  if (both !== undefined) throw wrong("zipFolder: files", "must have no file with the path of a folder", show(both));
   if (paths.length > 65_534) throw wrong("zipFolder: files", "must be at most 65534 files", String(paths.length));
 };
 
@@ -58,7 +70,8 @@ const checkNames = (paths: readonly string[], name: string): void => {
  * @experimental
  * @param files their bytes by their paths in the folder, as `runToFolder` gives them.
  * @param name of the folder in the archive.
- * @throws ConfigError for paths that lead out of the folder, 4 GiB or more, or more than 65,534 files.
+ * @throws ConfigError for paths that lead out of the folder on some system, as "../a" or "C:a", a file with the path of a
+ *   folder, 4 GiB or more, or more than 65,534 files.
  */
 export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: string): Blob => {
   if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {

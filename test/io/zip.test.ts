@@ -18,10 +18,18 @@ it("a ZIP archive has the files of a folder below its name, and is the same for 
 it.each([
   [{ "../evil": new Uint8Array() }, "run", /files: must have paths below the folder.*got "\.\.\/evil"$/u],
   [{ "a\\b": new Uint8Array() }, "run", /files: must have paths below/u],
+  [{ "C:x": new Uint8Array() }, "run", /files: must have paths below.*got "C:x"$/u],
+  [{ "a/.. /b": new Uint8Array() }, "run", /files: must have paths below/u],
+  [
+    { "a/b": new Uint8Array(), "a-": new Uint8Array(), a: new Uint8Array() },
+    "run",
+    /no file with .* folder; got "a"$/u,
+  ],
   [{ "/a": new Uint8Array() }, "run", /files: must have paths below/u],
   [{ ["a".repeat(65_536)]: new Uint8Array() }, "run", /files: must have paths below/u],
   [{ a: new Uint8Array() }, "../x", /name: must be the name of one folder/u],
   [{ a: new Uint8Array() }, "", /name: must/u],
+  [{ a: new Uint8Array() }, "C:", /name: must be the name of one folder; got "C:"$/u],
   [
     Object.fromEntries(Array.from({ length: 65_535 }, (_, i) => [`${i}`, new Uint8Array()])),
     "run",
