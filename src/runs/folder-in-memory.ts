@@ -12,7 +12,7 @@ import { parseJson } from "../pretrained/files/checkpoint-json.ts";
 import { checkVersioned, descriptionText } from "./description.ts";
 import { folderNames } from "./folder-names.ts";
 import { checkGivenRun, isFiles } from "./resume/given-run.ts";
-import { descriptionSchema, keptPlaces } from "./run-schemas.ts";
+import { descriptionSchema, keptPlaces, type RunData } from "./run-schemas.ts";
 
 /**
  * A run as a page has it: its text or its documents, and the files that `onCheckpoint` got.
@@ -97,12 +97,33 @@ const checkRun = (run: RunFiles): void => {
   if (bad !== undefined) throw new ConfigError({ where, must: "must have files, and no folders", got: show(bad) });
 };
 
+/** @throws ConfigError unless the given data are of the kind that the run learns: Node would look for other files. */
+const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData): void => {
+  const isDocuments = data.documents === true;
+  const kind = isDocuments ? "documents" : "text";
+  const where = "runToFolder: run";
+  if (isDocuments !== (documents !== undefined)) {
+    throw new ConfigError({
+      where,
+      must: `must have the ${kind} that the run learns`,
+      got: isDocuments ? "a text" : "documents",
+    });
+  }
+  if (data.valData === null || (valText ?? valDocuments) !== undefined) return;
+  throw new ConfigError({
+    where,
+    must: `must have the ${kind} to validate on, since the run began with ${isDocuments ? "some" : "one"}`,
+    got: "none",
+    hint: isDocuments ? "valDocuments as well" : "valText as well",
+  });
+};
+
 /**
  * The files of the folder that Node's `train({ resume })` and `foretoken train --resume` take.
  * @experimental
  * @param run its text or its documents, and the files that `onCheckpoint` got.
  * @returns their bytes by their paths in the folder; those of the checkpoints are the given ones, not copies.
- * @throws ConfigError unless `run` has a text or documents, and all files of a last checkpoint.
+ * @throws ConfigError unless `run` has a text or documents, as the run learns, and all files of a last checkpoint.
  * @example
  * ```ts
  * import { type CheckpointFiles, runToFolder, zipFolder } from "foretoken/browser";
@@ -120,6 +141,7 @@ export const runToFolder = (run: RunFiles): FolderFiles => {
   const { text, valText, documents, valDocuments, last, best } = run;
   const json = parseJson(last[folderNames.description] ?? new Uint8Array(), folderNames.description);
   const description = checkVersioned(descriptionSchema, json, folderNames.description);
+  checkKind(run, description.data);
   const places = keptPlaces(documents === undefined ? { text: text ?? "", valText } : { documents, valDocuments });
   const files = Object.entries(last).filter(([name]) => !besideCheckpoint.includes(name));
   const { [folderNames.metrics]: notes } = last;
@@ -165,13 +187,27 @@ const sourcesOf = (folder: FolderFiles | Iterable<File>): ReadonlyMap<string, So
   return new Map(entries);
 };
 
-/** The folder of the run among the paths: the one with `run.json` that lies least deep, with a "/" at its end. */
+const depthOf = (root: string): number => root.split("/").length;
+
+/**
+ * The folder of the run among the paths, with a "/" at its end: the one with `run.json` that lies least deep.
+ * @throws ConfigError if there are several.
+ */
 const rootOf = (paths: readonly string[]): string | undefined => {
   const { description } = folderNames;
   const roots = paths
     .filter((path) => path === description || path.endsWith(`/${description}`))
     .map((path) => path.slice(0, path.length - description.length));
-  return roots.sort((a, b) => a.length - b.length)[0];
+  const least = Math.min(...roots.map(depthOf));
+  const [root, ...others] = roots.filter((one) => depthOf(one) === least);
+  if (root === undefined || others.length === 0) return root;
+  const [first, second] = [root, ...others].map((one) => show(one.slice(0, -1))).sort();
+  throw new ConfigError({
+    where: "runFromFolder: folder",
+    must: "must be the folder of one run",
+    got: `one of ${1 + others.length} runs, as ${first} and ${second}`,
+    hint: "the folder of one of them",
+  });
 };
 
 const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[] => {
@@ -191,7 +227,7 @@ const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[]
  * @experimental
  * @param folder bytes by paths; or the files of `<input type="file" webkitdirectory>`.
  * @returns text and files for `train({ text, resume: last })`. A run of Node whose text lies elsewhere has no `text` here.
- * @throws ConfigError if they are no run's folder or it has no checkpoint; what is damaged is found by `train`.
+ * @throws ConfigError if they are no run's folder or that of several, or it has no checkpoint; what is damaged is found by `train`.
  * @example
  * ```ts
  * import { runFromFolder, train } from "foretoken/browser";

@@ -171,6 +171,41 @@ describe("the folder of a run from a page", () => {
     expect(notesOf(await read(path)).at(-1)).toMatchObject({ type: "done", reason: "finished" });
   });
 
+  it("is that of one run, the one that lies least deep", async () => {
+    const folder = runToFolder(whole);
+    const below = (...roots: readonly string[]): FolderFiles =>
+      Object.fromEntries(
+        roots.flatMap((root) => Object.entries(folder).map(([path, bytes]) => [`${root}/${path}`, bytes])),
+      );
+    expect(await messageOf(runFromFolder(below("runs/b", "runs/a", "runs/long")))).toBe(
+      'runFromFolder: folder: must be the folder of one run; got one of 3 runs, as "runs/a" and "runs/b"; try the folder of one of them',
+    );
+    const damaged = Object.fromEntries(Object.keys(folder).map((path) => [`a/b/${path}`, new Uint8Array()]));
+    expect(await runFromFolder({ ...damaged, ...below("a-long-name") })).toEqual(await runFromFolder(folder));
+  });
+
+  it("has data of the kind that the run learns", async () => {
+    const documents = Array.from({ length: 30 }, (_, i) => ({ text: wordsText(`document ${i}`, 12) }));
+    const valText = wordsText("held out", 60);
+    const learn = { ...plan, text: undefined, documents: documents.slice(2), valDocuments: documents.slice(0, 2) };
+    const { last } = await handed(trainInPage, { ...learn, stopAt: 1 });
+    const withVal = await handed(trainInPage, { ...plan, valText, stopAt: 1 });
+    const refusal = (run: RunFiles): Promise<string> => messageOf(Promise.resolve().then(() => runToFolder(run)));
+    expect(await refusal({ text, last })).toBe(
+      "runToFolder: run: must have the documents that the run learns; got a text",
+    );
+    expect(await refusal({ documents, last: whole.last })).toBe(
+      "runToFolder: run: must have the text that the run learns; got documents",
+    );
+    expect(await refusal({ documents, last })).toMatch(
+      /documents to validate on.* got none; try valDocuments as well$/u,
+    );
+    expect(await refusal({ text, last: withVal.last })).toMatch(
+      /text to validate on.* got none; try valText as well$/u,
+    );
+    expect(await refusal({ text, valText, last: withVal.last })).toBe("no error");
+  });
+
   it("is found among the files of a page's input, below their folder's name", async () => {
     const folder = runToFolder(whole);
     const files = Object.entries(folder).map(([path, bytes]) =>
