@@ -29,7 +29,7 @@ export interface BrowserRunStore {
  *   localhost.
  * @example
  * ```ts
- * import { type CheckpointFiles, openRunStore, train } from "foretoken/browser";
+ * import { type CheckpointFiles, ConfigError, openRunStore, train } from "foretoken/browser";
  *
  * declare const notes: string;
  * const store = await openRunStore("notes");
@@ -40,8 +40,14 @@ export interface BrowserRunStore {
  *   if (which === "best") best = files;
  *   else await store.write({ text, last: files, best });
  * };
- * for await (const event of train({ text, resume: kept?.last, onCheckpoint })) console.log(event.type);
- * await store.close();
+ * try {
+ *   for await (const event of train({ text, resume: kept?.last, onCheckpoint })) console.log(event.type);
+ * } catch (error) {
+ *   if (kept === null || !(error instanceof ConfigError)) throw error;
+ *   console.log(error.message); // Most often: it has ended.
+ * } finally {
+ *   await store.close();
+ * }
  * ```
  */
 export const openRunStore = async (name: string): Promise<BrowserRunStore> => {

@@ -1,7 +1,7 @@
 /** Files that a page keeps in the browser's private file system: whole, whenever its tab ends. */
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type BrowserRunStore, openRunStore, type RunFiles, train } from "#foretoken/browser.js";
+import { type BrowserRunStore, ConfigError, openRunStore, type RunFiles, train } from "#foretoken/browser.js";
 import { type FileStore, openFileStore } from "#foretoken/io/file-store.browser.js";
 import { comparable } from "../support/handed-files.ts";
 import { stubPrivateFiles } from "../support/private-files.ts";
@@ -201,11 +201,12 @@ describe("a run that a page keeps", () => {
   it("goes on as docs/browser.md says", async () => {
     const docs = await readFile(new URL("../../docs/browser.md", import.meta.url), "utf8");
     const [, block = ""] =
-      /```js\nimport \{ openRunStore, train \} from "foretoken\/browser";\n([\s\S]*?)```/u.exec(docs) ?? [];
+      /```js\nimport \{ ConfigError, openRunStore, train \} from "foretoken\/browser";\n([\s\S]*?)```/u.exec(docs) ??
+      [];
     expect(block).toContain("{ train: { steps: 200 } }");
     const browser = stubPrivateFiles();
     const started: unknown[] = [];
-    const visit = async (stopAt: number): Promise<string> => {
+    const visit = async (stopAt?: number): Promise<string> => {
       const document = { title: "" };
       const smaller = async function* ({ config, ...options }: Parameters<typeof train>[0]) {
         const own = options.resume === undefined ? { config: tinyRun, preset: "book", finalSampleTokens: 0 } : {};
@@ -214,14 +215,23 @@ describe("a run that a page keeps", () => {
           yield event;
         }
       };
-      const run = Object.getPrototypeOf(visit).constructor("openRunStore", "train", "fetch", "document", block);
-      await run(openRunStore, smaller, async () => new Response(text), document);
+      const run = Object.getPrototypeOf(visit).constructor(
+        ...["ConfigError", "openRunStore", "train", "fetch", "document", block],
+      );
+      await run(ConfigError, openRunStore, smaller, async () => new Response(text), document);
+      // It is closed: the same tab can open it again.
+      await (await openRunStore("notes")).close();
       browser.newTab();
       return document.title;
     };
     expect(await visit(6)).toBe("step 6");
     expect(await visit(9)).toBe("step 9");
-    expect(started).toEqual([0, 6]);
+    expect(await visit()).toBe("step 12");
+    expect(started).toEqual([0, 6, 9]);
+    // It has ended: each later visit says so.
+    const ended = /^train: resume: the run must have steps left; got all 12 done; try steps \d+ to train longer$/u;
+    expect(await visit()).toMatch(ended);
+    expect(await visit()).toMatch(ended);
   });
 
   it("is refused without a name, and where there is no private file system", async () => {
