@@ -1,4 +1,5 @@
 /** A run that a page keeps in the browser, to go on with it after a reload. */
+import { CheckpointError, ForetokenError } from "../core/errors/errors.ts";
 import { openFileStore } from "../io/file-store.browser.ts";
 import { type RunFiles, runFromFolder, runToFolder } from "./folder-in-memory.ts";
 
@@ -7,7 +8,7 @@ import { type RunFiles, runFromFolder, runToFolder } from "./folder-in-memory.ts
  * @experimental
  */
 export interface BrowserRunStore {
-  /** The kept run; null if there is none. @throws CheckpointError for a damaged one. */
+  /** The kept run; null if there is none. @throws CheckpointError for a damaged one, or other files of `openFileStore`. */
   read(): Promise<RunFiles | null>;
   /**
    * Keeps a run in place of the one before. If the tab ends meanwhile, the store has the old run or the new one, whole. Files
@@ -56,7 +57,17 @@ export const openRunStore = async (name: string): Promise<BrowserRunStore> => {
     ...store,
     async read() {
       const files = await read();
-      return files === null ? null : runFromFolder(files);
+      if (files === null) return null;
+      return runFromFolder(files).catch((cause: unknown) => {
+        if (!(cause instanceof ForetokenError)) throw cause;
+        throw new CheckpointError({
+          where: `store "${name}"`,
+          must: "the files must be those of one run",
+          got: cause.details.got ?? "others",
+          hint: "another name, or openFileStore for other files",
+          cause,
+        });
+      });
     },
     write: async (run) => write(runToFolder(run)),
   };

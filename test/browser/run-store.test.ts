@@ -1,7 +1,14 @@
 /** Files that a page keeps in the browser's private file system: whole, whenever its tab ends. */
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { type BrowserRunStore, ConfigError, openRunStore, type RunFiles, train } from "#foretoken/browser.js";
+import {
+  type BrowserRunStore,
+  CheckpointError,
+  ConfigError,
+  openRunStore,
+  type RunFiles,
+  train,
+} from "#foretoken/browser.js";
 import { type FileStore, openFileStore } from "#foretoken/io/file-store.browser.js";
 import { comparable } from "../support/handed-files.ts";
 import { stubPrivateFiles } from "../support/private-files.ts";
@@ -232,6 +239,21 @@ describe("a run that a page keeps", () => {
     const ended = /^train: resume: the run must have steps left; got all 12 done; try steps \d+ to train longer$/u;
     expect(await visit()).toMatch(ended);
     expect(await visit()).toMatch(ended);
+  });
+
+  it("is none among other files, and those stay", async () => {
+    stubPrivateFiles();
+    const files = await openFileStore("files");
+    await files.write(old);
+    await files.close();
+    const store = await openRunStore("files");
+    const error = await store.read().catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect((error as Error).message).toBe(
+      'store "files": the files must be those of one run; got no run.json; try another name, or openFileStore for other files',
+    );
+    await store.close();
+    expect(await asTexts(await openFileStore("files"))).toEqual(texts(old));
   });
 
   it("is refused without a name, and where there is no private file system", async () => {
