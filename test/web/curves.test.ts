@@ -3,6 +3,7 @@ import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueA
 import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
 import { blockSize, createMedians } from "../../web/chart/medians.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
+import { fileName } from "../../web/chart/save.ts";
 import { createSmoother } from "../../web/chart/smooth.ts";
 import { svgOf } from "../../web/chart/svg.ts";
 import { createTable, lowerBound } from "../../web/chart/table.ts";
@@ -377,4 +378,9 @@ it("writes values of an axis as plain numbers, and amounts with units", () => {
     ...["0", "2e−4", "1.5e−7", "-0.05", "3e−4", "4.25", "20000", "2e8", "1.25e12"],
   ]);
   expect([0, 250, 12_500, 2e6, 2e8, 3e9].map(tickText)).toEqual(["0", "250", "12.5 K", "2 M", "200 M", "3 G"]);
+});
+
+it("gives a saved chart the name of its run, in any script", () => {
+  expect(fileName("2026-11-29-हिन्दी", "svg")).toBe("2026-11-29-हिन्दी.svg");
+  expect(fileName("a/b c", "csv")).toBe("a-b-c.csv");
 });

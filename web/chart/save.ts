@@ -6,7 +6,7 @@ export type FigureFormat = "SVG" | "PNG" | "CSV";
 
 /** A name that every file system takes. */
 export const fileName = (name: string, ending: string): string =>
-  `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[-.]+|-+$/g, "") || "chart"}.${ending}`;
+  `${name.replace(/[^\p{L}\p{M}\p{N}._-]+/gu, "-").replace(/^[-.]+|-+$/g, "") || "chart"}.${ending}`;
 
 export const download = (blob: Blob, name: string): void => {
   const link = document.createElement("a");

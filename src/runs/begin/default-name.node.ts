@@ -18,16 +18,11 @@ export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boo
   initFrom !== undefined ||
   (data !== undefined && !isCorpusName(data));
 
-/** A text's name as a part of a folder's: letters, digits and hyphens. */
+/** A text's name as a part of a folder's: letters with their marks, as vowels of Hindi, digits and hyphens. */
 const nameOfText = (data: string): string => {
   const { name } = parse(resolve(data));
-  const words = name.normalize("NFC").replace(/[^\p{L}\p{N}]+/gu, "-");
-  return (
-    [...words]
-      .slice(0, 40)
-      .join("")
-      .replace(/^-+|-+$/gu, "") || "text"
-  );
+  const words = name.normalize("NFC").match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}]*/gu) ?? [];
+  return [...words.join("-")].slice(0, 40).join("").replace(/-$/u, "") || "text";
 };
 
 /**

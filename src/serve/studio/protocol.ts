@@ -147,10 +147,10 @@ export const newRunSchema = z.strictObject({
   preset: z.string().optional(),
   /** Fields that differ from the preset's or from those that follow from the text, as {"train":{"steps":500}}. */
   config: z.record(z.string(), z.unknown()).optional(),
-  /** A name for its folder: letters, digits, "-", "_" and ".". */
+  /** A name for its folder: letters with their marks, digits, "-", "_" and ".". */
   name: z
     .string()
-    .regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]*$/u, "must have letters, digits, -, _ and . alone")
+    .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*$/u, "must have letters, digits, -, _ and . alone")
     .max(80, "must have at most 80 characters")
     .optional(),
   /** A model to begin with, by its key in `models`. */
