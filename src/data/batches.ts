@@ -1,6 +1,7 @@
 import { DataError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
+import type { HeldOutOption } from "./corpus.ts";
 
 /**
  * Shifted pairs. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: at every position the target is
@@ -199,9 +200,14 @@ export interface TokenCounts {
 /**
  * Checks, before anything is built, that the text is long enough: a window and its last target to train on, and one
  * pair to evaluate on.
+ * @param heldOut the option that fits the data, for the hint.
  * @throws DataError naming the split, its length and a hint.
  */
-export const checkTokenCounts = (counts: TokenCounts, contextLength: number): void => {
+export const checkTokenCounts = (
+  counts: TokenCounts,
+  contextLength: number,
+  heldOut: HeldOutOption = "valData",
+): void => {
   if (counts.train !== undefined && counts.train < contextLength + 1) {
     const fits = counts.train - 1;
     const heldOut = counts.val === undefined ? "" : `, and ${counts.val} held out`;
@@ -213,6 +219,6 @@ export const checkTokenCounts = (counts: TokenCounts, contextLength: number): vo
     });
   }
   if (counts.val !== undefined) {
-    checkPredictable(counts.val, "validation split", "more text, a larger valFraction, or another valData");
+    checkPredictable(counts.val, "validation split", `more text, a larger valFraction, or another ${heldOut}`);
   }
 };

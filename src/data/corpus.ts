@@ -28,6 +28,9 @@ export interface Corpus {
   readonly notice?: string;
 }
 
+/** The options that say what is held out: a path, a text, or documents. */
+export type HeldOutOption = "valData" | "valText" | "valDocuments";
+
 /** A text to train on and one to validate on. */
 export interface TextSplit {
   /** The text to train on. */

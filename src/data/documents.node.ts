@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
 import { corpusNames, isCorpusName } from "./corpora.node.ts";
+import type { HeldOutOption } from "./corpus.ts";
 import { type DocumentsSplit, type LocatedDocument, splitDocuments } from "./documents.ts";
 import { documentsOfText, lineOfDocument } from "./documents-json.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "./given-documents.ts";
@@ -48,10 +49,11 @@ const corpusOf = (
   found: Found,
   held: Found | undefined,
   valFraction: number | undefined,
+  heldOut: HeldOutOption,
 ): DocumentsCorpus => {
   const split =
     held === undefined
-      ? splitDocuments(found.documents, name, valFraction)
+      ? splitDocuments(found.documents, name, valFraction, heldOut)
       : { train: found.documents, val: held.documents };
   const notices = [found.notice, held?.notice].filter((line) => line !== undefined);
   return {
@@ -90,7 +92,7 @@ export const loadDocuments = async (
     });
   }
   const held = valData === undefined ? undefined : await readDocuments(valData);
-  return corpusOf(basename(resolve(path)), await readDocuments(path), held, valFraction);
+  return corpusOf(basename(resolve(path)), await readDocuments(path), held, valFraction, "valData");
 };
 
 /** Documents that are in memory as a corpus. */
@@ -100,4 +102,5 @@ export const givenDocuments = ({ documents, valDocuments }: GivenDocuments, valF
     { documents: locatedDocuments(documents, "documents") },
     valDocuments === undefined ? undefined : { documents: locatedDocuments(valDocuments, "valDocuments") },
     valFraction,
+    "valDocuments",
   );

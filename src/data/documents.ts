@@ -5,6 +5,7 @@
 import { ConfigError, DataError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { show } from "../core/text/show.ts";
+import type { HeldOutOption } from "./corpus.ts";
 
 /** A message of a conversation to learn from. */
 export interface DocumentMessage {
@@ -100,12 +101,14 @@ const drawSeed = 0;
  * Holds out a share of n documents: n − ⌊(1 − valFraction)·n⌋ of them, drawn, since a file is often sorted. The draw
  * depends on n alone. Both parts keep the order.
  * @param where the name of the documents in errors.
+ * @param heldOut the option that would say what to hold out.
  * @throws ConfigError for a fraction outside (0, 1), DataError for fewer than two documents.
  */
 export const splitDocuments = (
   documents: readonly LocatedDocument[],
   where: string,
   valFraction = 0.1,
+  heldOut: HeldOutOption = "valData",
 ): DocumentsSplit => {
   if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
@@ -120,7 +123,7 @@ export const splitDocuments = (
       where,
       must: "there must be at least 2 documents: one to train on and one to hold out",
       got: String(documents.length),
-      hint: "more documents, or valData with others",
+      hint: `more documents, or ${heldOut} with others`,
     });
   }
   const n = documents.length;

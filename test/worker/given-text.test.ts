@@ -1,6 +1,6 @@
 /** `train({ text })` and `onCheckpoint` in Node: as in a page, in the run's own thread and on the calling one. */
-import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
@@ -222,6 +222,30 @@ describe("options for the text", () => {
       expect(message.startsWith(line), message).toBe(true);
       expect(message).not.toContain("\n");
     }
+  });
+
+  it("are proposed in the form of the given data, in a page and in Node", async () => {
+    const refusal = (run: AsyncIterable<TrainEvent>): Promise<string> =>
+      collect(run).then(
+        () => "no error",
+        (error: Error) => error.message,
+      );
+    const [first, ...rest] = Array.from({ length: 20 }, () => ({ text: "a word" }));
+    for (const [given, hint] of [
+      [{ documents: [first] }, /; try more documents, or valDocuments with others$/u],
+      [{ documents: rest, valDocuments: [{ text: "a" }] }, /; try .*, or other valDocuments$/u],
+      [{ text, valText: "a" }, /; try .*, or another valText$/u],
+    ] as const) {
+      expect(await refusal(train({ ...small, ...given, out: null, worker: false } as NewRun))).toMatch(hint);
+      expect(await refusal(trainInPage({ ...small, ...given } as Parameters<typeof trainInPage>[0]))).toMatch(hint);
+    }
+    const data = join(newPath(), "one.jsonl");
+    await mkdir(dirname(data));
+    await writeFile(data, JSON.stringify(first));
+    const onDisk = { ...small, data, out: null, worker: false };
+    expect(await refusal(train(onDisk))).toMatch(/; try more documents, or valData with others$/u);
+    const valData = await writeText("a");
+    expect(await refusal(train({ ...onDisk, data: await writeText(text), valData }))).toMatch(/, or another valData$/u);
   });
 
   it("cannot be given to a run that is resumed", async () => {

@@ -1,14 +1,16 @@
 /** The data of a run: what options name it, and reading it. */
 import { givenCorpus, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
+import type { HeldOutOption } from "../../data/corpus.ts";
 import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } from "../../data/documents.node.ts";
 import type { GivenDocuments } from "../../data/given-documents.ts";
 import type { GivenText } from "../../data/given-text.ts";
 import type { GivenData } from "../run-schemas.ts";
 
-/** A run's text, or its documents. */
-export type RunCorpus =
+/** A run's text, or its documents; and the option that says what is held out of data of that kind. */
+export type RunCorpus = { readonly heldOut: HeldOutOption } & (
   | { readonly kind: "text"; readonly corpus: LoadedCorpus }
-  | { readonly kind: "documents"; readonly corpus: DocumentsCorpus };
+  | { readonly kind: "documents"; readonly corpus: DocumentsCorpus }
+);
 
 /** The options that name data, or hand it over. */
 export interface DataOptions {
@@ -34,10 +36,10 @@ export const loadData = async (
 ): Promise<RunCorpus> => {
   if (given !== undefined) {
     return "documents" in given
-      ? { kind: "documents", corpus: givenDocuments(given, valFraction) }
-      : { kind: "text", corpus: givenCorpus(given, valFraction) };
+      ? { kind: "documents", heldOut: "valDocuments", corpus: givenDocuments(given, valFraction) }
+      : { kind: "text", heldOut: "valText", corpus: givenCorpus(given, valFraction) };
   }
   return data !== undefined && (await hasDocuments(data))
-    ? { kind: "documents", corpus: await loadDocuments(data, { valData, valFraction }) }
-    : { kind: "text", corpus: await loadCorpus(data, { valData, valFraction }) };
+    ? { kind: "documents", heldOut: "valData", corpus: await loadDocuments(data, { valData, valFraction }) }
+    : { kind: "text", heldOut: "valData", corpus: await loadCorpus(data, { valData, valFraction }) };
 };

@@ -34,16 +34,17 @@ const keptText = async (path: string): Promise<string> => {
 
 const load = async (run: RunData, moved: MovedText): Promise<RunCorpus> => {
   const { kept, data, valData, valFraction, documents } = run;
+  const heldOut = "valData";
   if (documents === true) {
     const held = { valData: moved.valData ?? valData ?? undefined, valFraction };
-    return { kind: "documents", corpus: await loadDocuments(moved.data ?? data, held) };
+    return { kind: "documents", heldOut, corpus: await loadDocuments(moved.data ?? data, held) };
   }
   if (kept !== true || moved.data !== undefined || moved.valData !== undefined) {
     const held = { valData: moved.valData ?? valData ?? undefined, valFraction };
-    return { kind: "text", corpus: await loadCorpus(moved.data ?? data, held) };
+    return { kind: "text", heldOut, corpus: await loadCorpus(moved.data ?? data, held) };
   }
   const valText = valData === null ? undefined : await keptText(valData);
-  return { kind: "text", corpus: givenCorpus({ text: await keptText(data), valText }, valFraction) };
+  return { kind: "text", heldOut, corpus: givenCorpus({ text: await keptText(data), valText }, valFraction) };
 };
 
 /**

@@ -1,8 +1,6 @@
 /** The data of a run: encoded and described. When these functions return, nobody holds its text any more. */
 
 import { writeConversations } from "../../chat/template.node.ts";
-import type { LoadedCorpus } from "../../data/corpora.node.ts";
-import type { DocumentsCorpus } from "../../data/documents.node.ts";
 import { textOfDocuments } from "../../data/documents.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { RunCorpus } from "../../runs/begin/data.node.ts";
@@ -49,7 +47,7 @@ const tokenizerFor = async (
 
 const prepareText = async (
   plan: ConfigPlan,
-  corpus: LoadedCorpus,
+  { corpus, heldOut }: RunCorpus & { readonly kind: "text" },
   { tokenizer: given, initial, facts, chatTemplate }: ModelBefore,
   onNotice: OnNotice,
 ): Promise<PreparedData> => {
@@ -57,14 +55,14 @@ const prepareText = async (
   if (notice !== undefined) await onNotice?.(notice);
   if (initial !== null) checkAlphabet(initial, name, corpus);
   const tokenizer = await tokenizerFor(plan, given, corpus, onNotice);
-  const prepared = prepare(plan, corpus, tokenizer);
+  const prepared = prepare(plan, corpus, tokenizer, heldOut);
   const about = { name, sha256, prompt };
   return { prepared, facts: factsOf(tokenizer, facts, chatTemplate), reading: readingBytes(corpus), about };
 };
 
 const prepareCorpusOfDocuments = async (
   plan: ConfigPlan,
-  corpus: DocumentsCorpus,
+  { corpus, heldOut }: RunCorpus & { readonly kind: "documents" },
   { tokenizer: given, facts, chatTemplate }: ModelBefore,
   prompt: string | undefined,
   onNotice: OnNotice,
@@ -75,7 +73,7 @@ const prepareCorpusOfDocuments = async (
   const tokenizer = await tokenizerFor(plan, given, text, onNotice);
   const before = factsOf(tokenizer, facts, chatTemplate);
   const prepared = await prepareDocuments(plan, {
-    ...{ name, split: corpus, prompt: prompt ?? corpus.prompt, write: writeConversations },
+    ...{ name, split: corpus, prompt: prompt ?? corpus.prompt, write: writeConversations, heldOut },
     learner: { tokenizer, chatTemplate: before.chatTemplate, endToken: tokenizer.endOfText ?? before.endTokens[0] },
     onNotice: async (line) => onNotice?.(line),
   });
@@ -102,6 +100,6 @@ export const prepareData = async (
 ): Promise<PreparedData> => {
   const data = await loading;
   return data.kind === "text"
-    ? prepareText(plan, data.corpus, model, onNotice)
-    : prepareCorpusOfDocuments(plan, data.corpus, model, prompt, onNotice);
+    ? prepareText(plan, data, model, onNotice)
+    : prepareCorpusOfDocuments(plan, data, model, prompt, onNotice);
 };

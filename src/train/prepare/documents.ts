@@ -4,6 +4,7 @@ import { defaultLongDocuments, defaultRows, type RunConfig, runConfigSchema } fr
 import { parseConfig } from "../../core/checks/config.ts";
 import { CheckpointError, ConfigError, DataError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
+import type { HeldOutOption } from "../../data/corpus.ts";
 import { countedTokens, type DocumentsSplit, documentCount, type LocatedDocument } from "../../data/documents.ts";
 import { documentRows, type Pieces, piecesOf } from "../../data/rows.ts";
 import { measureDocuments } from "../../evaluate/evaluate.ts";
@@ -114,6 +115,8 @@ export interface DocumentsToPrepare {
   readonly learner: Learner;
   readonly write: WriteConversations;
   readonly onNotice: (line: string) => void | Promise<void>;
+  /** The option that says what is held out, for hints. */
+  readonly heldOut: HeldOutOption;
 }
 
 /**
@@ -123,7 +126,7 @@ export interface DocumentsToPrepare {
  */
 export const prepareDocuments = async (
   plan: ConfigPlan,
-  { name, split, prompt, learner, write, onNotice }: DocumentsToPrepare,
+  { name, split, prompt, learner, write, onNotice, heldOut }: DocumentsToPrepare,
 ): Promise<Prepared> => {
   const { tokenizer } = learner;
   const train = await encodeDocuments(learner, split.train, name, write);
@@ -138,7 +141,7 @@ export const prepareDocuments = async (
     }),
   );
   checkCounted("training split", train, "other documents, or a smaller valFraction");
-  checkCounted("validation split", val, "more documents, a larger valFraction, or another valData");
+  checkCounted("validation split", val, `more documents, a larger valFraction, or other ${heldOut}`);
   const { contextLength } = config.model;
   const parts = [
     ["to learn from", train, split.train],

@@ -56,21 +56,21 @@ export const prepareGiven = async (
     if (onHash !== undefined) onHash(await hashOfText(split));
     if (initial !== null) checkAlphabet(initial, "text", split);
     const tokenizer = tokenizerFor(split.train, split.val);
-    const prepared = prepare(plan, split, tokenizer);
+    const prepared = prepare(plan, split, tokenizer, "valText");
     return { prepared, facts: factsOf(tokenizer, first, chatTemplate), prompt: asked ?? firstWord(text) };
   }
   const { documents, valDocuments } = given;
   const located = locatedDocuments(documents, "documents");
   const split =
     valDocuments === undefined
-      ? splitDocuments(located, "documents", valFraction)
+      ? splitDocuments(located, "documents", valFraction, "valDocuments")
       : { train: located, val: locatedDocuments(valDocuments, "valDocuments") };
   if (onHash !== undefined) onHash(await hashOfDocuments(split));
   const tokenizer = tokenizerFor(textOfDocuments(split.train), textOfDocuments(split.val));
   const facts = factsOf(tokenizer, first, chatTemplate);
   const prompt = asked ?? promptOfDocuments(split);
   const prepared = await prepareDocuments(plan, {
-    ...{ name: "documents", split, prompt, write: writeHere, onNotice },
+    ...{ name: "documents", split, prompt, write: writeHere, onNotice, heldOut: "valDocuments" as const },
     learner: { tokenizer, chatTemplate: facts.chatTemplate, endToken: tokenizer.endOfText ?? facts.endTokens[0] },
   });
   return { prepared, facts: withTurnEnds(facts, prepared.documents?.turnEnds), prompt };

@@ -13,7 +13,7 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { show } from "../../core/text/show.ts";
 import { checkTokenCounts } from "../../data/batches.ts";
-import type { TextSplit } from "../../data/corpus.ts";
+import type { HeldOutOption, TextSplit } from "../../data/corpus.ts";
 import type { Documents } from "../../data/documents.ts";
 import { type MeasuredTokens, measureTokens } from "../../evaluate/evaluate.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -177,14 +177,23 @@ const checkNoRows = ({ train }: RunConfig): void => {
   });
 };
 
-/** Encodes both splits. @throws DataError if one is too short for the model, or has unknown characters. */
-export const prepare = (plan: ConfigPlan, corpus: TextSplit, tokenizer: Tokenizer): Prepared => {
+/**
+ * Encodes both splits.
+ * @param heldOut the option that says what is held out, for hints.
+ * @throws DataError if one is too short for the model, or has unknown characters.
+ */
+export const prepare = (
+  plan: ConfigPlan,
+  corpus: TextSplit,
+  tokenizer: Tokenizer,
+  heldOut: HeldOutOption,
+): Prepared => {
   const trainTokens = tokenizer.encode(corpus.train);
   const valTokens = tokenizer.encode(corpus.val);
   const { vocabSize } = tokenizer;
   const config = plan.settle({ tokens: trainTokens.length, valTokens: valTokens.length, vocabSize });
   checkNoRows(config);
-  checkTokenCounts({ train: trainTokens.length, val: valTokens.length }, config.model.contextLength);
+  checkTokenCounts({ train: trainTokens.length, val: valTokens.length }, config.model.contextLength, heldOut);
   return { config, derived: plan.derived, tokenizer, trainTokens, val: measureTokens(valTokens, tokenizer) };
 };
 
