@@ -2,11 +2,11 @@
 import type { Backend } from "./backend.ts";
 import { type BackendChoice, type BackendOptions, findAuto, openBackend as openSilently } from "./select.node.ts";
 
-/** Nobody needs advice twice. */
+/** Nobody needs advice twice. Another thread has its own. */
 let advised = false;
 
 /**
- * Says how to get native kernels, once per process, if `choice` is left to us, they are missing, and this machine can have them.
+ * Says how to get native kernels, once in each thread that calls the library, if `choice` is left to us, they are missing, and this machine can have them.
  * @param tell gets the line; default: a warning of the process, which Node prints on standard error.
  */
 export const adviseOnce = async (
@@ -22,7 +22,7 @@ export const adviseOnce = async (
 
 /**
  * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here. If native kernels are
- * missing that this machine can have, a warning of the process says so, once.
+ * missing that this machine can have, a warning of Node says so, once in each thread that calls the library.
  *
  * @param choice a backend by name.
  * @param options threads, dtype, instruction set, many rows.

@@ -67,7 +67,7 @@ export interface LoadOptions {
   readonly baseCheck?: boolean | undefined;
   /**
    * Gets one line for the user: that a directory has no manifest, so that damage would not be noticed; or where the weights of an
-   * adapter's model were found, if not in the place that it names; or, once per process, how to get native kernels that are
+   * adapter's model were found, if not in the place that it names; or, once in each thread, how to get native kernels that are
    * missing. A promise is waited for.
    */
   readonly onNotice?: ((line: string) => void) | undefined;

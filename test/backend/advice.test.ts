@@ -147,3 +147,22 @@ test.each([
   const { status, stdout } = await node("--input-type=module", "-e", program(options, workers, loads));
   expect({ status, stdout }).toEqual({ status: 0, stdout: line.map((one) => `${prefix} ${one}\n`).join("") });
 });
+
+test("each thread of a program is told once, and none that the library starts", async () => {
+  const told = `process.on("warning", ({ code, message }) => console.log(code, message));`;
+  const uses = `for (const _ of [1, 2]) await (await openBackend("auto")).close();`;
+  const library = JSON.stringify(copy.address("index.js"));
+  await writeFile(join(copy.folder, "thread.mjs"), `import { openBackend } from ${library};\n${told}\n${uses}\n`);
+  const main = `
+    import { once } from "node:events";
+    import { Worker } from "node:worker_threads";
+    import { train } from ${library};
+    ${told}
+    const config = ${JSON.stringify({ model, train: { steps: 1, batchSize: 2, sampleTokens: 0 } })};
+    for await (const _ of train({ data: "words.txt", preset: "quick", config, finalSampleTokens: 0, out: null }));
+    await once(new Worker("./thread.mjs", { execArgv: [] }), "exit");
+  `;
+  const { status, stdout } = await node("--input-type=module", "-e", main);
+  const expected = line.map((one) => `FORETOKEN_NO_NATIVE_KERNELS ${one}\n`).join("");
+  expect({ status, stdout }).toEqual({ status: 0, stdout: expected.repeat(2) });
+});
