@@ -97,7 +97,16 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
   it("says why a run failed", async () => {
     const page = await openPage("/runs/broken");
     await page.getByRole("alert").waitFor();
-    expect(await page.getByRole("alert").textContent()).toMatch(/must stay finite|exploded?/);
+    expect(await page.locator("[role=alert] b").textContent()).toMatch(
+      /^The (?:loss|gradient) became \S+ at step \d+\.$/,
+    );
+    await page.getByText("Details", { exact: true }).click();
+    await page.getByText("must stay finite").waitFor();
+    expect(await page.locator("[role=alert] .command code").textContent()).toMatch(/^npx foretoken replay \S+$/);
+    await page.getByRole("link", { name: "New run with these settings" }).click();
+    await page.waitForURL("**/new");
+    expect(await page.getByLabel("Learning rate", { exact: true }).inputValue()).toBe("1e+30");
+    expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("50");
   });
 
   it("writes with a model, names candidates, branches, and goes back", async () => {

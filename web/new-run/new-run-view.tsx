@@ -1,8 +1,10 @@
 import { useEffect } from "preact/hooks";
 import { onMainAction } from "../parts/main-action.ts";
 import { fields, info, models } from "../server/facts.ts";
+import { address, setQuery } from "../shell/address.ts";
 import { change, draft } from "./draft.ts";
 import { Fields } from "./fields.tsx";
+import { takeLike } from "./like-run.ts";
 import { PlanPanel } from "./plan-panel.tsx";
 import { keepPlanning, planFailure } from "./planned.ts";
 import { start } from "./start.ts";
@@ -117,13 +119,21 @@ const startOrShow = (): void => {
 };
 
 export const NewRunView = () => {
+  const like = address.value.query.get("like");
+  useEffect(() => {
+    // Once: after a reload the form has what was changed since.
+    if (like !== null) void takeLike(like).finally(() => setQuery({ like: null }));
+  }, [like]);
   useEffect(() => {
     void fields.load();
     void models.load();
     return keepPlanning();
   }, []);
   // All at once: a form whose parts come one by one moves under the hand.
-  if ([fields, info, models].some(({ value, failure }) => value.value === undefined && failure.value === undefined)) {
+  const isAsked = [fields, info, models].some(
+    ({ value, failure }) => value.value === undefined && failure.value === undefined,
+  );
+  if (isAsked || like !== null) {
     return (
       <section>
         <h1>New run</h1>

@@ -1,5 +1,6 @@
 /** The state of a run in words. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
+import { failureWords } from "./failure-words.ts";
 import { count } from "./format.ts";
 
 export type Tone = "live" | "good" | "still" | "bad";
@@ -20,7 +21,10 @@ const endedEarly = ({ config: { train }, step, steps }: RunSummary): string => {
 
 export const stateWords = (run: RunSummary): StateWords => {
   const { state, owner, paused, failure, step, steps, hasCheckpoint } = run;
-  if (state === "failed") return { tone: "bad", word: "Failed", about: failure ?? "The run ended with an error." };
+  if (state === "failed") {
+    const about = failure === null ? "The run ended with an error." : failureWords(failure).what;
+    return { tone: "bad", word: "Failed", about };
+  }
   if (state === "finished") return { tone: "good", word: "Finished", about: `All ${count(steps)} steps are done.` };
   if (state === "patience") return { tone: "good", word: "Ended early", about: endedEarly(run) };
   if (state === "interrupted")

@@ -1,11 +1,13 @@
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
+import { failureWords } from "../parts/failure-words.ts";
 import { count, duration, loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { isCutOff, RunState } from "../parts/run-state.tsx";
 import { isLive, stateWords } from "../parts/state-words.ts";
 import { isRefused } from "../server/event-stream.ts";
+import { newRunAddress } from "../shell/address.ts";
 import { Actions } from "./actions.tsx";
 import { Configuration, Facts, Measurements } from "./facts.tsx";
 import { memorisingOf } from "./memorising.ts";
@@ -71,20 +73,39 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   );
 };
 
-const Failed = ({ run }: { readonly run: RunSummary }) =>
-  run.state !== "failed" ? null : (
+/** What happened and what to try; the error itself, and the command that repeats its step, in a fold. */
+const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run: RunSummary }) => {
+  if (state !== "failed") return null;
+  const { what, advice, command, details } = failureWords(failure ?? "The run ended with an error.");
+  return (
     <Notice tone="bad">
       <p>
-        <b>The run failed.</b> {run.failure}
+        <b>{what}</b> {advice}
       </p>
       <p>
-        {run.hasCheckpoint
-          ? "Its last checkpoint is intact: resume goes on from there."
-          : "It has no checkpoint: start it again with other settings."}{" "}
-        <a href="/new">New run</a>
+        {hasCheckpoint
+          ? "Its last checkpoint is intact: “Resume” goes on from there."
+          : "It has no checkpoint to go on from."}{" "}
+        <a href={newRunAddress(name)}>New run with these settings</a>
       </p>
+      {details !== undefined && (
+        <details class="failure-details">
+          <summary>Details</summary>
+          <p class="mono">{details}</p>
+          {command !== undefined && (
+            <>
+              <p>This repeats the faulty step in a terminal:</p>
+              <p class="command">
+                <code>{command}</code>
+                <Copy quiet label="Copy" text={() => command} />
+              </p>
+            </>
+          )}
+        </details>
+      )}
     </Notice>
   );
+};
 
 const Restarted = () => (
   <Notice tone="bad">

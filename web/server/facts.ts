@@ -12,16 +12,19 @@ import { api, getJson } from "./request.ts";
 const asked = <T>(path: string) => {
   const value = signal<T | undefined>(undefined);
   const failure = signal<Failure | undefined>(undefined);
-  let pending = false;
-  const load = async (): Promise<void> => {
-    if (pending) return;
-    pending = true;
+  let pending: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
     const answer = await getJson<T>(`${api}/${path}`);
-    pending = false;
+    pending = undefined;
     if (answer.kind === "ok") {
       value.value = answer.value;
       failure.value = undefined;
     } else failure.value = answer.failure;
+  };
+  /** Who asks while an answer is under way shares it. */
+  const load = (): Promise<void> => {
+    pending ??= ask();
+    return pending;
   };
   return { value, failure, load };
 };

@@ -36,6 +36,8 @@ export const setQuery = (changes: Readonly<Record<string, string | null>>): void
 };
 
 export const runAddress = (name: string): string => `/runs/${encodeURIComponent(name)}`;
+/** A new run with the settings of one that there is. */
+export const newRunAddress = (like: string): string => `/new?${new URLSearchParams({ like })}`;
 /** Names are apart by commas, so a comma in a name is escaped: folders may be called anything. */
 export const compareAddress = (names: readonly string[]): string =>
   `/compare?${new URLSearchParams({ runs: names.map((name) => name.replace(/[%,]/g, encodeURIComponent)).join(",") })}`;

@@ -1,0 +1,68 @@
+/** The error that ended a run, in words: what happened and what to try; the rest is for whoever wants to look into it. */
+import { labelOf } from "../new-run/labels.ts";
+import { capital, count } from "./format.ts";
+
+export interface FailureWords {
+  /** What happened, in a sentence. */
+  readonly what: string;
+  /** What to try, in a sentence. */
+  readonly advice: string | undefined;
+  /** Repeats a faulty step in a terminal. */
+  readonly command: string | undefined;
+  /** The error as it came, without the command; undefined: the sentence has all of it. */
+  readonly details: string | undefined;
+}
+
+/** A number of an error as it is said of a loss: "NaN", "infinite"; undefined: it is an ordinary number. */
+const notFinite = (value: string | undefined): string | undefined =>
+  value === "NaN" ? "NaN" : value?.endsWith("Infinity") === true ? "infinite" : undefined;
+
+/** What happened at a step whose loss or gradient was faulty. */
+const faultyStep = (step: string, condition: string, got: string): string | undefined => {
+  const [, loss] = /\bloss ([-\w.+]+)/u.exec(got) ?? [];
+  const [, gradNorm] = /\bgradient norm ([-\w.+]+)/u.exec(got) ?? [];
+  const at = `at step ${count(Number(step))}`;
+  if (/steps in a row may be left out/u.test(condition))
+    return `Too many steps in a row were faulty and left out, the last one ${at}.`;
+  if (/^weights and moments must stay finite/u.test(condition)) return `A weight became NaN or infinite ${at}.`;
+  const [bad, ofGradient] = [notFinite(loss), notFinite(gradNorm)];
+  if (bad !== undefined) return `The loss became ${bad} ${at}.`;
+  if (ofGradient !== undefined) return `The gradient became ${ofGradient} ${at}.`;
+  if (/^the loss must not exceed/u.test(condition) && loss !== undefined) return `The loss jumped to ${loss} ${at}.`;
+  if (/^the gradient norm must not exceed/u.test(condition) && gradNorm !== undefined)
+    return `The gradient norm jumped to ${gradNorm} ${at}.`;
+  return undefined;
+};
+
+/** The first of several ways, with the form's names of fields. */
+const firstWay = (hint: string): string | undefined => {
+  const [way = ""] = hint.split(/; |, | or /u);
+  const named = way.replace(/[a-z]\w*(?:\.\w+)+/gu, (path) => labelOf(path)?.toLowerCase() ?? path);
+  return named === "" ? undefined : `Try ${named}.`;
+};
+
+/** A command that is whole, at the end of an error. */
+const commandIn = (failure: string): string | undefined => {
+  const [, command] = /; (npx foretoken [^…]+)$/u.exec(failure) ?? [];
+  return command;
+};
+
+/** @param failure one line: what must hold; what came; what to try. */
+export const failureWords = (failure: string): FailureWords => {
+  const [, step = "", condition = "", got = "", hint = ""] =
+    /^step (\d+): (.+?)(?:; got (.+?))?(?:; try (.+))?$/u.exec(failure) ?? [];
+  const what = step === "" ? undefined : faultyStep(step, condition, got);
+  if (what !== undefined) {
+    const command = commandIn(failure);
+    const details = command === undefined ? failure : failure.slice(0, -`; ${command}`.length);
+    return { what, advice: firstWay(hint), command, details };
+  }
+  // A path keeps its letters.
+  const sentence = /^[a-z]+[:;, ]/u.test(failure) ? capital(failure) : failure;
+  return {
+    what: /[.!?…]$/u.test(sentence) ? sentence : `${sentence}.`,
+    advice: undefined,
+    command: undefined,
+    details: undefined,
+  };
+};
