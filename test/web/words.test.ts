@@ -3,6 +3,7 @@ import { type RunConfig, runConfigSchema } from "#foretoken/config/config.js";
 import { configFields } from "#foretoken/core/checks/schema-fields.js";
 import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
 import { bestIn, differences, incomparable, measureOf } from "../../web/compare/differences.ts";
+import { corpusChoices } from "../../web/new-run/corpora.ts";
 import {
   failureText,
   fieldOf,
@@ -86,6 +87,26 @@ describe("a failure in the words of the form", () => {
       "name: must be at hand; try a network or a folder",
     );
     expect(wrong("name: must be at hand; try --data", "text")).toBe("name: must be at hand");
+  });
+
+  it("says of a text that could not be downloaded why, and names the one that is included", () => {
+    const must = "tiny-shakespeare: the text must be at hand or to be had from https://example.com/input.txt";
+    const failure = (got: string) => ({
+      error: `${must}; got ${got}; try a network, a folder with tiny-shake…`,
+      field: "text",
+    });
+    expect(wrongOf(failure("getaddrinfo ENOTFOUND example.com"))).toBe(
+      "Could not download it: no network. Choose Moby-Dick.",
+    );
+    expect(wrongOf(failure("no answer within 10 s"))).toBe(
+      "Could not download it: no answer within 10 s. Choose Moby-Dick.",
+    );
+    expect(failureText(failure("HTTP status 503"))).toBe("Could not download it: HTTP status 503. Choose Moby-Dick.");
+    const choices = corpusChoices(["tiny-shakespeare", "moby-dick"]);
+    expect(choices).toEqual([
+      ["moby-dick", "Moby-Dick (included)"],
+      ["tiny-shakespeare", "Tiny Shakespeare (downloaded, 1 MB)"],
+    ]);
   });
 
   it("leaves words alone that are no names of fields", () => {

@@ -1,5 +1,6 @@
 /** Failures of the server in the words of the form, each for the field that it is about. */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
+import { downloadFailure } from "./corpora.ts";
 import { commonLabels, labelOf, namedFields } from "./labels.ts";
 
 /** The field of the form that a failure is about: of a group, such as `tokenizer`, its first one. */
@@ -56,6 +57,8 @@ const withoutElsewhere = (error: string): string => {
 
 /** What is wrong, without the name of the field: to stand at it. */
 export const wrongOf = ({ error, field }: Failure): string => {
+  const known = downloadFailure(error);
+  if (known !== undefined) return known;
   const names = [`config.${field}: `, `request.${field}: `, `${field}: `, `${field} `];
   const name = field === undefined ? undefined : names.find((one) => error.startsWith(one));
   return inWords(withoutElsewhere(name === undefined ? error : error.slice(name.length)));
@@ -94,4 +97,4 @@ export const wrongFields = (failure: Failure, changed: ReadonlySet<string>): Rea
 };
 
 /** A failure that stands apart from the fields. */
-export const failureText = (failure: Failure): string => inWords(withoutElsewhere(failure.error));
+export const failureText = ({ error }: Failure): string => downloadFailure(error) ?? inWords(withoutElsewhere(error));

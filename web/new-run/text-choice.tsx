@@ -1,10 +1,11 @@
-/** Where the text of a run comes from: pasted or opened, from the folder of texts, or one that is included. */
+/** Where the text of a run comes from: pasted or opened, from the folder of texts, or a known one. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bytes, count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { info, texts } from "../server/facts.ts";
+import { corpusChoices } from "./corpora.ts";
 import { change, changeText, draft, givenText } from "./draft.ts";
 import { Wrong, wrongAttributes } from "./wrong.tsx";
 
@@ -88,7 +89,7 @@ const Choices = ({
         value={value}
         onChange={({ currentTarget }) => onChange(currentTarget.value)}
       >
-        <option value="">Choose…</option>
+        {value === "" && <option value="">Choose…</option>}
         {names.map(([name, shown]) => (
           <option key={name} value={name}>
             {shown}
@@ -106,23 +107,21 @@ export const TextChoice = () => {
     if (folder !== null) void texts.load();
   }, [folder]);
   const { corpus, file } = draft.value;
-  const corpora = info.value.value?.corpora ?? [];
+  const corpora = corpusChoices(info.value.value?.corpora ?? []);
   const files = texts.value.value?.texts ?? [];
   // A draft may be from a studio with a folder of texts.
   const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
+  const [firstCorpus] = corpora[0] ?? [];
   // There is nothing to choose from one.
-  const [onlyCorpus, onlyFile] = [
-    corpora.length === 1 ? corpora[0] : undefined,
-    files.length === 1 ? files[0] : undefined,
-  ];
+  const onlyFile = files.length === 1 ? files[0] : undefined;
   useEffect(() => {
-    if (kind === "corpus" && corpus === "" && onlyCorpus !== undefined) change({ corpus: onlyCorpus });
+    if (kind === "corpus" && corpus === "" && firstCorpus !== undefined) change({ corpus: firstCorpus });
     if (kind === "file" && file === "" && onlyFile !== undefined) change({ file: onlyFile.path });
-  }, [kind, onlyCorpus, onlyFile?.path]);
+  }, [kind, firstCorpus, onlyFile?.path]);
   const options = [
     { value: "given", label: "Own text" },
     ...(folder === null ? [] : [{ value: "file", label: `From ${folder}` } as const]),
-    { value: "corpus", label: "Included" },
+    { value: "corpus", label: "A classic" },
   ] as const;
   return (
     <section class="form-part" aria-labelledby="text-head">
@@ -136,12 +135,7 @@ export const TextChoice = () => {
       />
       {kind === "given" && <Given />}
       {kind === "corpus" && (
-        <Choices
-          label="Included text"
-          value={corpus}
-          names={corpora.map((name) => [name, name])}
-          onChange={(name) => change({ corpus: name })}
-        />
+        <Choices label="Classic text" value={corpus} names={corpora} onChange={(name) => change({ corpus: name })} />
       )}
       {kind === "file" && (
         <Choices

@@ -28,8 +28,8 @@ const Empty = () => {
     <section class="empty">
       <h1>No runs yet</h1>
       <p>
-        A run is one training of a model on a text. Bring a text of your own, or begin with the one that is included: a
-        small model learns to spell, then to write words, within a minute or two.
+        A run is one training of a model on a text. Bring a text of your own, or begin with Moby-Dick, which is
+        included: a small model learns to spell, then to write words, within a minute or two.
       </p>
       <p class="empty-start">
         <a class="button primary" href="/new">
