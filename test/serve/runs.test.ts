@@ -105,6 +105,24 @@ test("a plan that fails names all faults, each with its field", async () => {
   for (const { error, field } of faults) expect(error).toMatch(new RegExp(`^config\\.${field}: must be .*; got `, "u"));
 });
 
+test("a plan that fails names what is wrong in the name, the configuration and the text at once", async () => {
+  const faultsOf = async (asked: object) => {
+    const { status, body } = await page.post<Failure>("plan", asked);
+    expect(status).not.toBe(200);
+    return [body, ...(body.others ?? [])].map(({ field }) => field);
+  };
+  const text = { kind: "given", name: "short.txt", text: "short" };
+  const wrong = smallRun("a/b c", 0, { learningRate: -1 });
+  expect(await faultsOf({ ...wrong, text, keepLast: 0 })).toEqual([
+    ...["name", "keepLast", "train.steps", "train.learningRate", "text"],
+  ]);
+  expect(await faultsOf({ ...wrong, name: "first" })).toEqual(["name", "train.steps", "train.learningRate"]);
+  expect(await faultsOf({ ...smallRun("a/b c", 9), text })).toEqual(["name", "text"]);
+  expect(await faultsOf(smallRun("a/b c", 9))).toEqual(["name"]);
+  expect(await faultsOf({ name: "a/b c" })).toEqual(["text", "name"]);
+  expect(await faultsOf({ ...smallRun("a", 9), other: 1 })).toEqual([undefined]);
+});
+
 test("a plan knows the time of a run by an earlier one of its size", async () => {
   const { steps } = (await page.get<RunSeries>("runs/first/series")).body;
   const plan = (await page.post<RunPlan>("plan", smallRun("again", 900))).body;

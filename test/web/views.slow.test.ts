@@ -207,19 +207,19 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.locator(".command-text").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first");
     const alerts = page.getByRole("alert");
-    await alerts.filter({ hasText: /^must be a new one/ }).waitFor();
-    expect(await page.getByText("must be a new one").count()).toBe(1);
+    await alerts.filter({ hasText: /^Must be a new one/ }).waitFor();
+    expect(await page.getByText("Must be a new one").count()).toBe(1);
     const name = page.getByLabel("Name", { exact: true });
     expect(await name.getAttribute("aria-invalid")).toBe("true");
     const described = (await name.getAttribute("aria-describedby")) ?? "";
-    expect(await page.locator(`#${described}`).textContent()).toMatch(/^must be a new one/);
+    expect(await page.locator(`#${described}`).textContent()).toMatch(/^Must be a new one/);
     await page.locator(".old-plan").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first-again");
     await page.locator(".old-plan").waitFor({ state: "detached" });
     await page.locator(".command-text", { hasText: "first-again" }).waitFor();
     await page.getByLabel("Width", { exact: true }).fill("50");
     await page.getByLabel("Heads", { exact: true }).fill("3");
-    await alerts.filter({ hasText: "must be divisible by “Heads”" }).waitFor();
+    await alerts.filter({ hasText: "Must be divisible by “Heads”" }).waitFor();
     expect(await alerts.count()).toBe(1);
     await page.getByRole("button", { name: "“Width”" }).click();
     expect(await page.evaluate("document.activeElement.id")).toBe("field-model.nEmbd");
@@ -227,8 +227,15 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("button", { name: "Take back Heads" }).click();
     await alerts.waitFor({ state: "detached" });
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat");
-    await alerts.filter({ hasText: "the text must have at least" }).waitFor();
+    await alerts.filter({ hasText: "Too short" }).waitFor();
     expect(await alerts.textContent()).not.toContain("valFraction");
+    await page.getByLabel("Name", { exact: true }).fill("a/b c");
+    await page.getByLabel("Steps", { exact: true }).fill("0");
+    await page.getByLabel("Seed", { exact: true }).fill("1.5");
+    await alerts.nth(3).waitFor();
+    expect(await page.locator(".wrong-place").textContent()).toBe(
+      "The plan waits for “Text”, “Name”, “Steps” and “Seed”.",
+    );
   });
 
   it("does a view's main action by Ctrl+Enter in any of its fields", async () => {

@@ -5,6 +5,7 @@ import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
 import { bestIn, differences, incomparable, measureOf } from "../../web/compare/differences.ts";
 import { corpusChoices } from "../../web/new-run/corpora.ts";
 import {
+  asSentences,
   failureText,
   fieldOf,
   isOfForm,
@@ -14,7 +15,7 @@ import {
   wrongOf,
 } from "../../web/new-run/failures.ts";
 import { aboutOf, labelOf } from "../../web/new-run/labels.ts";
-import { flatten } from "../../web/parts/format.ts";
+import { asSentence, capital, flatten } from "../../web/parts/format.ts";
 
 describe("a failure in the words of the form", () => {
   const wrong = (error: string, field?: string) => wrongOf(field === undefined ? { error } : { error, field });
@@ -41,7 +42,7 @@ describe("a failure in the words of the form", () => {
     const kind = "config.tokenizer: vocabSize belongs to kind bpe; got kind char; try tokenizer.kind bpe";
     expect(wrong(kind, "tokenizer")).toBe("“Vocabulary size” belongs to kind bpe; got kind char; try “Tokenizer” bpe");
     expect(failureText({ error: "lora: must have a model; try initFrom MODEL" })).toBe(
-      "lora: must have a model; try a model at “Begin with”",
+      "Lora: must have a model. Try a model at “Begin with”.",
     );
   });
 
@@ -69,16 +70,20 @@ describe("a failure in the words of the form", () => {
       ],
     };
     expect([...wrongFields(failure, new Set(["model.nLayer", "train.learningRate"]))]).toEqual([
-      ["model.nLayer", "must be at least 1; got -3"],
-      ["train.learningRate", 'must be a number; got "abc"'],
+      ["model.nLayer", "Must be at least 1; got -3."],
+      ["train.learningRate", "Must be a number; got “abc”."],
     ]);
+    const name = { error: 'request.name: must have letters alone; got "a/b c"', field: "name" };
+    const all = { ...name, others: [failure, ...failure.others] };
+    expect([...wrongFields(all, new Set(["model.nLayer"])).keys()]).toEqual(["name", "model.nLayer"]);
+    expect([...wrongFields({ ...failure, others: [name] }, new Set()).keys()]).toEqual(["model.nLayer", "name"]);
     expect([...wrongFields({ error: "no model" }, new Set())]).toEqual([]);
   });
 
   it("proposes nothing that the form does not have", () => {
     const text = "validation split: the text must have at least 2 tokens; got 1";
-    expect(wrong(`${text}; try more text, a larger valFraction, or another valData`, "text")).toBe(
-      `${text}; try more text`,
+    expect(wrong(`${text.replace("2", "3")}; try more text, a larger valFraction, or another valData`, "text")).toBe(
+      `${text.replace("2", "3")}; try more text`,
     );
     expect(
       wrong("the text: must be short; got more; try model.contextLength 7 or less, or a smaller valFraction"),
@@ -87,6 +92,31 @@ describe("a failure in the words of the form", () => {
       "name: must be at hand; try a network or a folder",
     );
     expect(wrong("name: must be at hand; try --data", "text")).toBe("name: must be at hand");
+  });
+
+  it("says of a text how long it must be", () => {
+    const validation =
+      "validation split: the text must have at least 2 tokens; got 1; try more text, a larger valFraction";
+    expect(wrong(validation, "text")).toMatch(/^Too short: .* at least 11 characters\. Try more text\.$/u);
+    const training = (got: number) =>
+      `training split: the part of the text to learn from must have at least 65 tokens, one more than the context; got ${got}, and 5 held out; try more text, or a smaller valFraction`;
+    expect(wrong(training(39), "text")).toBe(
+      "Too short: the part to learn from needs 65 tokens, one more than “Context”; got 39. Try more text, or “Context” 38 or less.",
+    );
+    expect(wrong(training(1), "text")).toMatch(/; got 1\. Try more text\.$/u);
+  });
+
+  it("is in sentences", () => {
+    expect(asSentences("must be divisible by “Heads”; got 50 and 3; try 48 or 54")).toBe(
+      "Must be divisible by “Heads”; got 50 and 3. Try 48 or 54.",
+    );
+    expect(asSentences("“Width” must be even; got 65")).toBe("“Width” must be even; got 65.");
+    expect(asSentences('a.jsonl:1: must have text; got a; try {"text": "…"}')).toBe(
+      'a.jsonl:1: must have text; got a. Try {"text": "…"}',
+    );
+    expect(asSentences("Could not download it: no network. Choose Moby-Dick.")).toBe(
+      "Could not download it: no network. Choose Moby-Dick.",
+    );
   });
 
   it("says of a text that could not be downloaded why, and names the one that is included", () => {
@@ -127,7 +157,7 @@ describe("a failure in the words of the form", () => {
       { error: "studio: one run at a time" },
     ]) {
       expect(isOfForm(failure)).toBe(false);
-      expect(failureText(failure)).toBe(failure.error);
+      expect(failureText(failure)).toBe(`${capital(failure.error)}.`);
     }
   });
 });
@@ -153,6 +183,7 @@ describe("the fields of the form", () => {
   it("are described without names of code", () => {
     const abouts = fields.map(({ path, about }) => aboutOf(path, about));
     expect(abouts.filter((about) => /[a-z][A-Z]/u.test(ordinary(about)))).toEqual([]);
+    expect(abouts.map(asSentence).filter((hint) => !/^[^a-z'"][^'"]*\.$/u.test(hint))).toEqual([]);
   });
 });
 

@@ -111,6 +111,14 @@ export const labelOf = (field: string): string | undefined => {
 
 export const aboutOf = (path: string, about: string): string => otherAbouts[path] ?? about;
 
+const inOrder: readonly string[] = ["text", "preset", "name", "keepLast", "initFrom", ...Object.keys(commonLabels)];
+
+/** The place of a field in the form; all folded ones come after the others. */
+export const placeInForm = (field: string): number => {
+  const place = inOrder.indexOf(field);
+  return place === -1 ? inOrder.length : place;
+};
+
 /** All fields with a name of their own: for the last part of a path, as errors name it. */
 export const namedFields: readonly string[] = [
   ...Object.keys(commonLabels),

@@ -4,6 +4,7 @@ import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/pro
 import { api, postJson } from "../server/request.ts";
 import { draft, request } from "./draft.ts";
 import { isOfForm, placeOf, wrongFields } from "./failures.ts";
+import { placeInForm } from "./labels.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 /** The plan whose values fields show where nothing is typed: of the draft, or of what it begins with while it is faulty. */
@@ -24,6 +25,11 @@ const wrongs = computed((): ReadonlyMap<string, string> => {
   const failure = planFailure.value;
   return failure === undefined ? new Map() : wrongFields(failure, changed.value);
 });
+
+/** All fields of the form that are wrong, in its order. */
+export const wrongPlaces = computed((): readonly string[] =>
+  [...wrongs.value.keys()].toSorted((a, b) => placeInForm(a) - placeInForm(b)),
+);
 
 /** What is wrong with a field of the form; undefined: nothing is. */
 export const wrongAt = (field: string): string | undefined => wrongs.value.get(field);

@@ -1,6 +1,6 @@
 /** What is wrong with a field, at the field: once in view, and read out once. */
 import { labelOf } from "./labels.ts";
-import { wrongAt, wrongField } from "./planned.ts";
+import { wrongAt, wrongPlaces } from "./planned.ts";
 
 const idOf = (field: string): string => `wrong-${field}`;
 
@@ -21,9 +21,8 @@ export const wrongAttributes = (field: string, about?: string) => {
   return { "aria-invalid": isWrong, "aria-describedby": described === "" ? undefined : described } as const;
 };
 
-/** Moves to the field that is wrong. */
-export const goToWrong = (): void => {
-  const field = wrongField.value;
+/** Moves to a field that is wrong, the first one unless another is named. */
+export const goToWrong = (field = wrongPlaces.value[0]): void => {
   const message = field === undefined ? null : document.getElementById(idOf(field));
   const box = message?.closest(".field, .given");
   const control = box?.querySelector<HTMLElement>("textarea, select, input:not([type=file])");
@@ -31,16 +30,24 @@ export const goToWrong = (): void => {
   control?.focus({ preventScroll: true });
 };
 
-/** In the plan, which lacks the field's value: where to look, and not the message again. */
+/** Between the names of a list. */
+const between = (i: number, length: number): string => (i === 0 ? "" : i === length - 1 ? " and " : ", ");
+
+/** In the plan, which lacks the values of fields: where to look, and not the messages again. */
 export const WrongPlace = () => {
-  const field = wrongField.value;
-  if (field === undefined) return null;
+  const places = wrongPlaces.value;
+  if (places.length === 0) return null;
   return (
     <p class="wrong-place">
       The plan waits for{" "}
-      <button type="button" class="link" onClick={goToWrong}>
-        “{labelOf(field)}”
-      </button>
+      {places.map((field, i) => (
+        <span key={field}>
+          {between(i, places.length)}
+          <button type="button" class="link" onClick={() => goToWrong(field)}>
+            “{labelOf(field)}”
+          </button>
+        </span>
+      ))}
       .
     </p>
   );

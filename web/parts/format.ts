@@ -11,6 +11,12 @@ export const count = (value: number): string => grouped.format(value);
 /** With a capital at its beginning. */
 export const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
+/** A description without a capital and a full stop as a sentence; a straight apostrophe becomes a curly one. */
+export const asSentence = (text: string): string => {
+  const sentence = capital(text).replaceAll("'", "’");
+  return /[.!?…]$/u.test(sentence) ? sentence : `${sentence}.`;
+};
+
 /** 824,832 as 825 K; 9,400,000 as 9.40 M. */
 export const compact = (value: number): string => {
   const units = [

@@ -15,3 +15,14 @@ export class HttpError extends Error {
     this.field = field;
   }
 }
+
+/** Several things that are wrong with one request: it is answered with the status of the first. */
+export class SeveralErrors extends Error {
+  override readonly name = "SeveralErrors";
+  readonly errors: readonly [unknown, ...unknown[]];
+
+  constructor(errors: readonly [unknown, ...unknown[]]) {
+    super(errors.map((error) => (error instanceof Error ? error.message : String(error))).join("; "));
+    this.errors = errors;
+  }
+}

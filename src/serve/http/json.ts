@@ -5,7 +5,7 @@ import { type JsonLimits, parseJson } from "../../core/checks/json.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
 import type { Bodies } from "./bodies.ts";
-import { type FailureStatus, HttpError } from "./http-error.ts";
+import { type FailureStatus, HttpError, SeveralErrors } from "./http-error.ts";
 
 const noStore = { "Cache-Control": "no-store" } as const;
 
@@ -37,7 +37,17 @@ export interface FailureText {
 /** Most unknown characters that are named: a text in another script may have thousands. */
 const mostCharacters = 500;
 
+/** Most faults beside the first that are named. */
+const mostOthers = 20;
+
+/** The first of several failures, with all others beside it. */
+const together = (failures: readonly FailureText[]): FailureText => {
+  const [first = { error: "" }, ...others] = failures.flatMap(({ others: more = [], ...alone }) => [alone, ...more]);
+  return { ...first, others: others.slice(0, mostOthers) };
+};
+
 export const failureOf = (error: unknown): FailureText => {
+  if (error instanceof SeveralErrors) return together(error.errors.map(failureOf));
   if (!(error instanceof ForetokenError)) {
     const line = oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
     const field = error instanceof HttpError ? error.field : undefined;
@@ -54,6 +64,7 @@ export const failureOf = (error: unknown): FailureText => {
 };
 
 const statusOf = (error: unknown): FailureStatus => {
+  if (error instanceof SeveralErrors) return statusOf(error.errors[0]);
   if (error instanceof HttpError) return error.status;
   return error instanceof ForetokenError ? 400 : 500;
 };

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
+import { z } from "zod";
 import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
 import { runConfigSchema } from "../../config/config.ts";
 import { defaultPreset } from "../../config/presets.ts";
@@ -22,7 +23,8 @@ import { listEvents, runEvents } from "./events.ts";
 import { addInsideRoutes } from "./inside/routes.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Models } from "./models.ts";
-import { askedRun, inForm, planOf } from "./new-run.ts";
+import { askedRun, inForm } from "./new-run.ts";
+import { planOrFaults } from "./plan-faults.ts";
 import { presetTexts } from "./presets.ts";
 import {
   apiPath,
@@ -213,12 +215,15 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
 };
 
+/** A request whose fields are looked at one by one. */
+const requestSchema = z.record(z.string(), z.unknown());
+
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
   const { jobs, bodies } = parts;
   const newRun = { ...parts, texts: parts.textFolder?.path ?? null, planning: createTurns(() => {}) };
   api.post("/plan", async (c) => {
-    const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
-    return jsonAnswer(await planOf(request, newRun, c.req.raw.signal));
+    const request = await readJson(c.req.raw, requestSchema, corpusBody, bodies);
+    return jsonAnswer(await planOrFaults(request, newRun, c.req.raw.signal));
   });
   api.post("/runs", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
