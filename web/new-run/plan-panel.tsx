@@ -85,9 +85,10 @@ export const PlanPanel = () => {
       {isReady && known !== undefined && (
         <div class={isOld ? "command-box asking" : "command-box"}>
           <div class="section-head">
-            <h3>The same in a terminal{failed !== undefined && <span class="tag">of the last valid settings</span>}</h3>
+            <h3>The same in a terminal</h3>
             <Copy quiet label="Copy" disabled={isOld} text={() => known.command} />
           </div>
+          {failed !== undefined && <p class="soft">Of the last valid settings:</p>}
           <pre class="command-text">{known.command}</pre>
           {given?.kind === "given" && (
             <p class="soft">
