@@ -1,7 +1,7 @@
 /** The fields of a configuration as a form: common ones first, all others folded by group. */
 import { useSignal } from "@preact/signals";
 import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
-import { flatten } from "../parts/format.ts";
+import { asSentence, flatten } from "../parts/format.ts";
 import { fields } from "../server/facts.ts";
 import { draft, setValue } from "./draft.ts";
 import { aboutOf, commonLabels, groups, labelOf } from "./labels.ts";
@@ -73,11 +73,12 @@ const Field = (props: FieldProps) => {
         )}
       </div>
       <Input {...props} />
-      <span class="about soft" id={`${id}-about`}>
-        {aboutOf(path, about)}
-        {type === "words" && `: ${choices.join(", ")}`}
-      </span>
-      <Wrong field={path} />
+      <div class="below">
+        <span class="about soft" id={`${id}-about`}>
+          {asSentence(`${aboutOf(path, about)}${type === "words" ? `: ${choices.join(", ")}` : ""}`)}
+        </span>
+        <Wrong field={path} />
+      </div>
     </div>
   );
 };

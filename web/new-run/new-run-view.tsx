@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import { asSentence } from "../parts/format.ts";
 import { onMainAction } from "../parts/main-action.ts";
 import { fields, info, models } from "../server/facts.ts";
 import { address, setQuery } from "../shell/address.ts";
@@ -34,22 +35,27 @@ const Beginning = () => {
               </option>
             ))}
           </select>
-          <span class="about soft">
-            {presets.find((one) => one.name === preset)?.about ?? "Sizes and steps follow from the length of the text."}
-          </span>
-          <Wrong field="preset" />
-          {preset === "" && presets.length > 0 && (
-            <details class="about soft">
-              <summary>What each recipe is for</summary>
-              <ul class="recipes">
-                {presets.map((one) => (
-                  <li key={one.name}>
-                    <b>{one.name}</b>: {one.about}
-                  </li>
-                ))}
-              </ul>
-            </details>
-          )}
+          <div class="below">
+            <div class="about soft">
+              {asSentence(
+                presets.find((one) => one.name === preset)?.about ??
+                  "Sizes and steps follow from the length of the text",
+              )}
+              {preset === "" && presets.length > 0 && (
+                <details>
+                  <summary>What each recipe is for</summary>
+                  <ul class="recipes">
+                    {presets.map((one) => (
+                      <li key={one.name}>
+                        <b>{one.name}</b>: {one.about}.
+                      </li>
+                    ))}
+                  </ul>
+                </details>
+              )}
+            </div>
+            <Wrong field="preset" />
+          </div>
         </div>
         <div class="field">
           <label for="run-name">Name</label>
@@ -63,10 +69,12 @@ const Beginning = () => {
             value={name}
             onInput={({ currentTarget }) => change({ name: currentTarget.value })}
           />
-          <span class="about soft">
-            Of its folder: letters, digits, “-”, “_” and “.”. Made from the text and the time where you give none.
-          </span>
-          <Wrong field="name" />
+          <div class="below">
+            <span class="about soft">
+              Of its folder: letters, digits, “-”, “_” and “.”. Made from the text and the time where you give none.
+            </span>
+            <Wrong field="name" />
+          </div>
         </div>
         <div class="field">
           <label for="keep-last">Checkpoints to keep</label>
@@ -81,11 +89,13 @@ const Beginning = () => {
             value={keepLast}
             onInput={({ currentTarget }) => change({ keepLast: currentTarget.value.trim() })}
           />
-          <span class="about soft">
-            The last ones, besides the best: with 10, “Inside” shows how the model learned. Each takes its room on the
-            disk.
-          </span>
-          <Wrong field="keepLast" />
+          <div class="below">
+            <span class="about soft">
+              The last ones, besides the best: with 10, “Inside” shows how the model learned. Each takes its room on the
+              disk.
+            </span>
+            <Wrong field="keepLast" />
+          </div>
         </div>
         {known.length > 0 && (
           <div class="field">
@@ -103,8 +113,10 @@ const Beginning = () => {
                 </option>
               ))}
             </select>
-            <span class="about soft">A model that was trained before is tuned to this text.</span>
-            <Wrong field="initFrom" />
+            <div class="below">
+              <span class="about soft">A model that was trained before is tuned to this text.</span>
+              <Wrong field="initFrom" />
+            </div>
           </div>
         )}
       </div>
