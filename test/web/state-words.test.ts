@@ -18,3 +18,14 @@ it("writes large steps with a comma", () => {
   expect(stateWords(run({ state: "interrupted", step: 39383 })).about).toContain("at step 39,383");
   expect(stateWords(run({ state: "finished" })).about).toContain("All 2,000 steps");
 });
+
+it("says of a run that failed what happened, in a sentence", () => {
+  const failure =
+    "step 4: loss and gradient must stay finite; got loss NaN, gradient norm NaN; try a lower train.learningRate";
+  expect(stateWords(run({ state: "failed", failure }))).toEqual({
+    tone: "bad",
+    word: "Failed",
+    about: "The loss became NaN at step 4.",
+  });
+  expect(stateWords(run({ state: "failed" })).about).toBe("The run ended with an error.");
+});
