@@ -200,8 +200,8 @@ const views = [
     name: "inside-heads",
     at: inside({ view: "heads", off: "1.2,2.1" }),
     act: async (page) => {
-      await page.getByRole("button", { name: "Measure each alone" }).click();
-      await page.getByRole("button", { name: "Measure each alone" }).waitFor();
+      await page.locator(".head-ranking").waitFor();
+      await page.getByRole("button", { name: "Stop" }).waitFor({ state: "detached" });
       await page.getByRole("button", { name: "Write both" }).click();
       await page.getByRole("button", { name: "Write both" }).waitFor();
     },

@@ -72,6 +72,7 @@ describe("attention", () => {
   it("adds up to 1 in each row, has nothing above the diagonal, and is the reference backend's", async () => {
     const { tokens, maps, rows, columns, shape } = await ask<AttentionAnswer>("attention", { text });
     expect(shape).toMatchObject({ nLayer: 2, nHead: 2, contextLength, isCausal: true });
+    expect(shape.parameters).toBe(reference.model.layout.count);
     expect(tokens.map((token) => token.text).join("")).toBe(text);
     expect(rows).toEqual(tokens.map((_, i) => ({ from: i, to: i + 1 })));
     expect(columns).toEqual(rows);

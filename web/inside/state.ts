@@ -75,12 +75,14 @@ export interface Asked<T> {
   readonly value: T | undefined;
   readonly failure: Failure | undefined;
   readonly isWaiting: boolean;
+  /** How long the last answer took. */
+  readonly seconds: number;
 }
 
 /** Requests that are on their way. */
 export const waiting = newSignal(0);
 
-const nothing = { value: undefined, failure: undefined, isWaiting: false } as const;
+const nothing = { value: undefined, failure: undefined, isWaiting: false, seconds: 0 } as const;
 
 /** The answer to a request; a new body is a new request, and ends the one before. Undefined: nothing is asked. */
 export const useAnswer = <T>(path: string, body: object | undefined): Asked<T> => {
@@ -101,11 +103,15 @@ export const useAnswer = <T>(path: string, body: object | undefined): Asked<T> =
       isOpen = false;
     };
     const ask = async () => {
+      const began = performance.now();
       const answer = await postJson<T>(`${api}/${path}`, body, signal).catch(() => undefined);
       close();
       if (signal.aborted || answer === undefined) return;
+      const seconds = (performance.now() - began) / 1000;
       state.value =
-        answer.kind === "ok" ? { ...nothing, value: answer.value } : { ...nothing, failure: answer.failure };
+        answer.kind === "ok"
+          ? { ...nothing, value: answer.value, seconds }
+          : { ...nothing, failure: answer.failure, seconds };
     };
     void ask();
     return () => {

@@ -1,16 +1,15 @@
 /** Heads that are switched off: what it does to the loss of the text, and to texts that are written. */
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import type { ScoreAnswer } from "../../../src/serve/studio/protocol.ts";
-import { count, loss } from "../../parts/format.ts";
+import { count, duration, loss } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
-import { api, postJson } from "../../server/request.ts";
 import { address, setQuery } from "../../shell/address.ts";
 import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
 import { useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
+import { headKey, useEachHead } from "./each-head.ts";
+import { isQuick } from "./quick.ts";
 import { ranked } from "./ranked.ts";
 import { TwoTexts } from "./two-texts.tsx";
 
@@ -60,37 +59,6 @@ const Losses = ({ before, after }: { readonly before: ScoreAnswer; readonly afte
   </table>
 );
 
-/** What the loss becomes without each head alone, one after the other. */
-const useEach = (model: string, text: string, { nLayer, nHead }: TokensAnswer["shape"]) => {
-  const found = useSignal<ReadonlyMap<string, number>>(new Map());
-  const underWay = useSignal(false);
-  const abort = useRef<AbortController | null>(null);
-  useEffect(() => {
-    found.value = new Map();
-    return () => abort.current?.abort();
-  }, [model, text]);
-  const stop = () => {
-    abort.current?.abort();
-    underWay.value = false;
-  };
-  const measure = async () => {
-    stop();
-    const controller = new AbortController();
-    abort.current = controller;
-    const { signal } = controller;
-    underWay.value = true;
-    for (let n = 0; n < nLayer * nHead && !signal.aborted; n++) {
-      const place = { layer: Math.floor(n / nHead), head: n % nHead };
-      const body = { model, text, headsOff: [place] };
-      const answer = await postJson<ScoreAnswer>(`${api}/score`, body, signal).catch(() => undefined);
-      if (signal.aborted || answer?.kind !== "ok") break;
-      found.value = new Map(found.value).set(`${place.layer} ${place.head}`, answer.value.natsPerToken);
-    }
-    if (!signal.aborted) underWay.value = false;
-  };
-  return { found: found.value, isUnderWay: underWay.value, measure, stop };
-};
-
 /** Leads from a head to its attention map, on the same text. */
 const HeadLink = ({ layer, head }: HeadPlace) => {
   const query = new URLSearchParams(address.value.query);
@@ -134,17 +102,21 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const before = useAnswer<ScoreAnswer>("score", canScore ? { model, text } : undefined);
   const body = off.length === 0 || !canScore ? undefined : { model, text, headsOff: off };
   const after = useAnswer<ScoreAnswer>("score", body);
-  const each = useEach(model, text, shape);
+  const heads = shape.nLayer * shape.nHead;
+  const each = useEachHead({ model, text, shape, atOnce: canScore && isQuick(shape, tokens.length) });
   const failure = before.failure ?? after.failure;
-  const whole = before.value?.natsPerToken;
+  // Of another text: the answer before stays while the next one is on its way.
+  const whole = before.isWaiting ? undefined : before.value?.natsPerToken;
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
   const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
-  const isMeasured = changes.size === shape.nLayer * shape.nHead;
+  const isMeasured = changes.size === heads;
+  // Each takes as long as the whole did, as far as is known before the first.
+  const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
   const toggle = (place: HeadPlace) =>
     setHeads(off.some((one) => same(one, place)) ? off.filter((one) => !same(one, place)) : [...off, place]);
   const cellAt = (layer: number, head: number): HeatCell => {
     const isOff = off.some((one) => same(one, { layer, head }));
-    const change = changes.get(`${layer} ${head}`);
+    const change = changes.get(headKey(layer, head));
     return {
       value: change === undefined ? undefined : change / (largest || 1),
       words: `${isOff ? "off" : "on"}${change === undefined ? "" : `; without it alone the loss changes by ${signed(change)}`}`,
@@ -161,19 +133,30 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
       <div class="toolbar">
         <h2>Heads</h2>
         <span class="soft num about">
-          {off.length === 0 ? "all on" : `${count(off.length)} of ${count(shape.nLayer * shape.nHead)} off`}
+          {off.length === 0 ? "all on" : `${count(off.length)} of ${count(heads)} off`}
         </span>
-        <button type="button" disabled={off.length === 0} onClick={() => setHeads([])}>
-          All on
-        </button>
-        <button
-          type="button"
-          class={isMeasured || each.isUnderWay ? "" : "primary"}
-          disabled={!canScore}
-          onClick={() => (each.isUnderWay ? each.stop() : void each.measure())}
-        >
-          {each.isUnderWay ? "Stop" : "Measure each alone"}
-        </button>
+        {off.length > 0 && (
+          <button type="button" onClick={() => setHeads([])}>
+            Switch all on
+          </button>
+        )}
+        {!isMeasured && (
+          <button
+            type="button"
+            class={each.isUnderWay ? "" : "primary"}
+            disabled={!canScore}
+            onClick={() => (each.isUnderWay ? each.stop() : void each.measure())}
+          >
+            {each.isUnderWay ? "Stop" : "Measure each alone"}
+          </button>
+        )}
+        {!isMeasured && canScore && whole !== undefined && (
+          <span class="soft num about">
+            {each.isUnderWay
+              ? `${count(changes.size)} of ${count(heads)}, about ${duration(secondsLeft)} more`
+              : `takes about ${duration(secondsLeft)}`}
+          </span>
+        )}
       </div>
       <div class="map-and-list">
         <div>

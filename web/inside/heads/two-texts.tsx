@@ -78,6 +78,7 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
     if (abort.current === controller) writing.value = false;
   };
   const [before, after] = texts.value;
+  const isEmpty = [before, after].every((one) => one === nothing) && !writing.value;
   const same = after.text === "" ? before.text.length : sameFor(before.text, after.text);
   const column = (title: string, { text, failure }: Written) => (
     <section class="column" aria-label={title}>
@@ -115,10 +116,12 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
             : "The text above is the prompt. What differs is underlined."}
         </span>
       </div>
-      <div class="columns double" aria-busy={writing.value}>
-        {column("All heads", before)}
-        {column("Without the chosen heads", after)}
-      </div>
+      {!isEmpty && (
+        <div class="columns double" aria-busy={writing.value}>
+          {column("All heads", before)}
+          {column("Without the chosen heads", after)}
+        </div>
+      )}
     </>
   );
 };

@@ -3,6 +3,7 @@ import { ConfigError } from "../../../core/errors/errors.ts";
 import { mostAttentionCells } from "../../../inside/attention.ts";
 import type { NamedToken } from "../../../inside/tokens.ts";
 import { namedToken, namesOf } from "../../../inside/tokens.ts";
+import { modelLayout } from "../../../models/model.ts";
 import type { Logits } from "../../../pretrained/model/language-model.ts";
 import { likeliestOf, softmaxSum } from "../../../pretrained/model/likeliest.ts";
 import type { WorkerModel } from "../../../worker/model.node.ts";
@@ -38,7 +39,8 @@ type Asked<Request> = Omit<Request, "model"> & { readonly place: string };
 const shapeOf = ({ config, tokenizer }: WorkerModel): InsideShape => {
   const { nLayer, nHead, contextLength, mask, tieEmbeddings } = config;
   const { vocabSize } = tokenizer;
-  return { nLayer, nHead, contextLength, vocabSize, isCausal: mask === "causal", tieEmbeddings };
+  const parameters = modelLayout(config, vocabSize).count;
+  return { nLayer, nHead, contextLength, vocabSize, isCausal: mask === "causal", tieEmbeddings, parameters };
 };
 
 /** Takes a turn for `work` on the model with all its heads. */

@@ -27,6 +27,8 @@ export interface InsideShape {
   readonly isCausal: boolean;
   /** Whether the head shares the embedding's rows. */
   readonly tieEmbeddings: boolean;
+  /** How many numbers the model has learned. */
+  readonly parameters: number;
 }
 
 interface InsideAnswer {
