@@ -97,3 +97,23 @@ it("the token that ends a text is known as its end", async () => {
   expect(shownOf("left")).toMatchObject({ state: "done", note: "The model ended the text." });
   expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false, true]);
 });
+
+it("a text that is written again word for word is kept once, and one that differs beside it", async () => {
+  const { forgetAll, shown, write, writings } = playground;
+  forgetAll();
+  const writeOne = async (...ids: readonly number[]): Promise<void> => {
+    const asks = asked.length;
+    const written = write(["left"]);
+    const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+    if (request === undefined) throw new Error("nothing was asked");
+    for (const id of ids) tell(request.answer, { type: "token", id, text: `${id}`, probability: 0.25 } as WritingEvent);
+    tell(request.answer, { type: "done", finishReason: "length" } as WritingEvent);
+    request.answer.close();
+    await written;
+  };
+  await writeOne(4, 5);
+  await writeOne(4, 6);
+  await writeOne(4, 5);
+  expect(writings.value.map(({ id }) => id)).toEqual([1, 2]);
+  expect(shown.value.left).toBe(1);
+});

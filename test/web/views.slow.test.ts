@@ -161,11 +161,11 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await right.getByText("30 tokens").waitFor();
     expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
 
-    // All four are in the list of a single column.
+    // All are in the list of a single column; the left one was written twice, and is there once.
     await page.getByLabel("Two side by side").uncheck();
-    await page.getByText("4 texts").waitFor();
+    await page.getByText("3 texts").waitFor();
     expect(await page.locator(".branch").allTextContents()).toEqual(
-      [1, 2, 3, 4].map((n) => expect.stringMatching(new RegExp(`^Text ${n} first: best, step \\d+, temperature`))),
+      [1, 2, 3].map((n) => expect.stringMatching(new RegExp(`^Text ${n} .+ first: best, step \\d+, temperature`))),
     );
   });
 

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { looksLikeCode } from "../../web/parts/code.ts";
 import { isMainAction } from "../../web/parts/main-action.ts";
-import { candidateWords, plainText, spokenToken, tokenWords } from "../../web/playground/token-words.ts";
+import { beginningOf, candidateWords, plainText, spokenToken, tokenWords } from "../../web/playground/token-words.ts";
 
 const repository = new URL("../../", import.meta.url);
 const read = (path: string): Promise<string> => readFile(new URL(path, repository), "utf8");
@@ -89,4 +89,11 @@ describe("the keys of a view's main action", () => {
     ])
       expect(isMainAction({ ...pressed, ...other })).toBe(false);
   });
+});
+
+it("a text is named by its first characters, in one line and without special tokens", () => {
+  const tokens = (...texts: readonly string[]) => texts.map((text) => ({ text }));
+  expect(beginningOf(tokens("\n\n", "the", " whale", "<|endoftext|>"))).toBe("the whale");
+  expect(beginningOf(tokens("a".repeat(30)))).toBe("a".repeat(30));
+  expect(beginningOf(tokens("a".repeat(29), " b"))).toBe(`${"a".repeat(29)}…`);
 });

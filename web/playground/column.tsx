@@ -12,7 +12,7 @@ import { ModelChoice } from "./model-choice.tsx";
 import { SamplingControls } from "./sampling.tsx";
 import { isDouble, type Side } from "./settings.ts";
 import { TokenText } from "./token-text.tsx";
-import { plainText, spokenToken } from "./token-words.ts";
+import { beginningOf, plainText, spokenToken } from "./token-words.ts";
 import { branch, show, shown, shownOf, type Writing, writings } from "./writing.ts";
 
 const depthOf = (writing: Writing, all: readonly Writing[]): number => {
@@ -60,7 +60,7 @@ const Branches = ({ side }: { readonly side: Side }) => {
             >
               {one.parent === null ? (
                 <>
-                  <b>Text {one.id}</b>{" "}
+                  <b>Text {one.id}</b> <span class="branch-beginning">{beginningOf(one.tokens)}</span>{" "}
                   <span class="soft">
                     {one.modelName}, {one.about}
                   </span>
@@ -132,11 +132,10 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           )}
         </p>
         <div class="inspector">
-          {writing === undefined || token === undefined || at === null ? (
+          {writing === undefined ? null : token === undefined || at === null ? (
             <p class="soft">
-              {writing === undefined
-                ? ""
-                : "Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it, then choose another one to write on from there."}
+              Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it,
+              then choose another one to write on from there.
             </p>
           ) : (
             <Candidates

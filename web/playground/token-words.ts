@@ -59,3 +59,12 @@ export const spokenToken = (token: NamedToken): string => tokenWords(token) ?? v
 
 /** The text that a token stands for: a special one is none. */
 export const plainText = ({ text }: Pick<NamedToken, "text">): string => (specialWords(text) === undefined ? text : "");
+
+const mostInName = 30;
+
+/** The first characters of a text, in one line: enough to know it among others. */
+export const beginningOf = (tokens: readonly Pick<NamedToken, "text">[]): string => {
+  const characters = [...tokens.map(plainText).join("").replace(/\s+/gu, " ").trim()];
+  if (characters.length <= mostInName) return characters.join("");
+  return `${characters.slice(0, mostInName).join("").trimEnd()}…`;
+};

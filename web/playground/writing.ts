@@ -82,6 +82,20 @@ const put = (side: Side, writing: Writing): void => {
   shown.value = { ...shown.value, [side]: writing.id };
 };
 
+/** What is the same in two texts that a reader cannot tell apart. */
+const wordsOf = ({ side, parent, shared, model, modelName, prompt, about, note, tokens }: Writing): string =>
+  JSON.stringify([side, parent, shared, model, modelName, prompt, about, note, tokens.map(({ id }) => id)]);
+
+/** Forgets a text again that is, word for word, one from before: that one is shown in its place. */
+const mergeEqual = (written: Writing): void => {
+  if (written.state !== "done") return;
+  const words = wordsOf(written);
+  const before = writings.value.find((one) => one.id !== written.id && one.state === "done" && wordsOf(one) === words);
+  if (before === undefined) return;
+  writings.value = writings.value.filter(({ id }) => id !== written.id);
+  shown.value = { ...shown.value, [written.side]: before.id };
+};
+
 /** Fires when the reader stops what is being written; undefined: nothing is. */
 export const underWay = signal<AbortController | undefined>(undefined);
 
@@ -157,7 +171,9 @@ const run = async (side: Side, writing: Writing, promptIds: readonly number[], a
   }
   const { current, tokens } = growing;
   const state = current.state === "writing" ? "stopped" : current.state;
-  put(side, { ...current, state, note: state === "stopped" ? "Stopped." : current.note, tokens });
+  const written: Writing = { ...current, state, note: state === "stopped" ? "Stopped." : current.note, tokens };
+  put(side, written);
+  mergeEqual(written);
   remember();
 };
 
