@@ -25,9 +25,12 @@ export const Legend = () => (
       }}
     />
     <ul class="legend-levels" aria-label="Probability of a token">
-      {surpriseLevels.map(({ level, label }) => (
+      {surpriseLevels.map(({ level, label, brief = label }) => (
         <li key={level}>
-          <span class={`token ${form.value === "numbers" ? "shade" : form.value} level-${level}`}>{label}</span>
+          <span class={`token ${form.value === "numbers" ? "shade" : form.value} level-${level}`}>
+            <span class="where-wide">{label}</span>
+            <span class="where-narrow">{brief}</span>
+          </span>
         </li>
       ))}
     </ul>

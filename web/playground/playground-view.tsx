@@ -188,16 +188,7 @@ export const PlaygroundView = () => {
           There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
         </Notice>
       )}
-      {tab === "write" ? (
-        <Writing />
-      ) : (
-        <>
-          <div class="toolbar">
-            <Legend />
-          </div>
-          <Score />
-        </>
-      )}
+      {tab === "write" ? <Writing /> : <Score />}
     </section>
   );
 };

@@ -9,7 +9,7 @@ import { Notice } from "../parts/notice.tsx";
 import { api, postJson } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { Candidates } from "./candidates.tsx";
-import { form } from "./legend.tsx";
+import { form, Legend } from "./legend.tsx";
 import { LookInside } from "./look-inside.tsx";
 import { ModelChoice } from "./model-choice.tsx";
 import { candidatesShown, change, modelOf, settings } from "./settings.ts";
@@ -138,6 +138,7 @@ export const Score = () => {
               <LookInside model={model} text={answer.tokens.map(({ text }) => text).join("")} />
             </p>
           )}
+          <Legend />
           <div class="written-and-inspector beside">
             <div class="written-box">
               <div class={writtenClass(answer.tokens.map(({ text }) => text).join(""))} dir="auto">

@@ -5,15 +5,17 @@ export interface SurpriseLevel {
   /** Probabilities from this on. */
   readonly from: number;
   readonly label: string;
+  /** The same for a narrow cell. */
+  readonly brief?: string;
 }
 
 export const surpriseLevels: readonly SurpriseLevel[] = [
-  { level: 0, from: 0.9, label: "over 90 %" },
+  { level: 0, from: 0.9, label: "over 90 %", brief: "> 90 %" },
   { level: 1, from: 0.5, label: "50–90 %" },
   { level: 2, from: 0.2, label: "20–50 %" },
   { level: 3, from: 0.05, label: "5–20 %" },
   { level: 4, from: 0.01, label: "1–5 %" },
-  { level: 5, from: 0, label: "under 1 %" },
+  { level: 5, from: 0, label: "under 1 %", brief: "< 1 %" },
 ];
 
 export const levelOf = (probability: number): number =>
