@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { ranked } from "../../web/inside/heads/ranked.ts";
 import { lensPage } from "../../web/inside/lens/lens-page.ts";
 import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
-import { openingToken } from "../../web/inside/names.ts";
-import { mostRestored, restoredBy } from "../../web/inside/patching/restored.ts";
+import { neighbourFailure, openingToken } from "../../web/inside/names.ts";
+import { mostRestored, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
 import { corruptedExample, corruptedFor, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
@@ -137,6 +137,17 @@ describe("what a patch brings back", () => {
     expect(mostRestored(found, base)).toEqual({ layer: 2, position: 3, probability: 0.7 });
     expect(mostRestored(found, { clean: base.corrupted, corrupted: base.clean })?.layer).toBe(0);
   });
+
+  it("is shown of the place that the reader chose, else of the best once all are tried", () => {
+    const [own, best] = [
+      { layer: 0, position: 1 },
+      { layer: 2, position: 3 },
+    ];
+    expect(shownPlace(own, best, false)).toBe(own);
+    expect(shownPlace(undefined, best, false)).toBe(best);
+    expect(shownPlace(undefined, best, true)).toBeUndefined();
+    expect(shownPlace(undefined, undefined, false)).toBeUndefined();
+  });
 });
 
 it("small shares have no powers of ten", () => {
@@ -167,4 +178,11 @@ describe("the ranking of heads", () => {
       { layer: 0, head: 0, change: 0.1 },
     ]);
   });
+});
+
+it("a token that is several, or that the model never saw, is answered in a sentence", () => {
+  const error = "token: must be the text of one token, or its id; got 5 tokens";
+  expect(neighbourFailure({ error, field: "token" })).toBe("That is 5 tokens: type one.");
+  expect(neighbourFailure({ error: "token: …", characters: ["ж"] })).toBe("The model never saw this in its text: ж");
+  expect(neighbourFailure({ error: "no model" })).toBe("no model");
 });

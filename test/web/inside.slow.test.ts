@@ -233,6 +233,10 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       near.body.neighbours[0]?.cosine.toFixed(3),
     );
 
+    await page.getByLabel("Another token").fill("cat");
+    await page.getByRole("button", { name: "Find" }).click();
+    await page.getByText("That is 3 tokens: type one.").waitFor();
+
     await page.getByText("Patching", { exact: true }).click();
     await page.getByLabel("Corrupted text, of as many tokens").fill("The hat sat on a cat");
     await page.getByRole("button", { name: "Look" }).nth(1).click();
@@ -240,11 +244,16 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const corrupted = "The mat sat on t";
     await page.getByLabel("Corrupted text, of as many tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
+    const patched = page.locator(".three-readings > div").nth(2);
+    await patched.getByText("Choose a cell of the map.").waitFor();
+    await page.getByRole("button", { name: "Try every cell" }).click();
+    await page.getByText(/^Of 32 tried, the answer returns most at/u).waitFor();
+    await patched.getByRole("heading", { name: /^Patched at layer \d, token \d/u }).waitFor();
     await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
     const places = [{ layer: 1, position: 15, part: "residual" }];
     const { body } = await server.post<PatchAnswer>("inside/patch", { model: last, clean: text, corrupted, places });
     const share = percent(body.patched[0]?.probability ?? Number.NaN);
-    await page.locator(".three-readings > div").nth(2).getByText(`The answer has ${share}`).waitFor();
+    await patched.getByText(`The answer has ${share}`).waitFor();
     await page
       .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % of the way` })
       .waitFor();

@@ -2,6 +2,7 @@
 
 import type { NamedToken } from "../../src/inside/tokens.ts";
 import type { Span } from "../../src/serve/studio/inside/protocol.ts";
+import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { visible } from "../playground/surprise.ts";
 
 export const isOne = ({ from, to }: Span): boolean => to === from + 1;
@@ -27,3 +28,10 @@ export const spanName = (tokens: Tokens, span: Span): string =>
 /** As `“cat” (5)`, or `tokens 9–16`. */
 export const spanWords = (tokens: Tokens, span: Span): string =>
   isOne(span) ? `“${tokenAt(tokens, span.from)}” (${span.from + 1})` : `tokens ${span.from + 1}–${span.to}`;
+
+/** Why a token that was typed has no neighbours, in a sentence. */
+export const neighbourFailure = ({ error, characters }: Failure): string => {
+  if (characters !== undefined) return `The model never saw this in its text: ${characters.map(visible).join(" ")}`;
+  const tokens = /^token: .*; got (\d+) tokens$/u.exec(error)?.[1];
+  return tokens === undefined ? error : `That is ${tokens} tokens: type one.`;
+};

@@ -6,7 +6,7 @@ import { Segmented } from "../parts/segmented.tsx";
 import { visible } from "../playground/surprise.ts";
 import { address, setQuery } from "../shell/address.ts";
 import { Bars } from "./cells/bars.tsx";
-import { openingToken } from "./names.ts";
+import { neighbourFailure, openingToken } from "./names.ts";
 import { useAnswer } from "./state.ts";
 
 const matrices = [
@@ -87,7 +87,7 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
           )}
         </div>
       </div>
-      {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
+      {failure !== undefined && <Notice tone="bad">{neighbourFailure(failure)}</Notice>}
       {value !== undefined && (
         <div class="neighbours" aria-busy={isWaiting}>
           <Bars

@@ -87,7 +87,7 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
         ))}
       </ol>
       <p class="soft about">
-        Numbers are the change of the loss, in nats per token, without that head alone. A link shows the head's
+        Numbers are the change of the loss, in nats per token, without that head alone. A link shows the head’s
         attention. This is the mean of {count(tokens - 1)} predictions: on another text small differences may turn
         round.
       </p>
@@ -159,7 +159,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
         )}
       </div>
       <div class="map-and-list">
-        <div>
+        <div class="heat-column">
           <HeatKey
             label="Change of the loss without a head alone"
             from="no change"

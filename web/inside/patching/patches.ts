@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../../server/request.ts";
+import { placeKey } from "./restored.ts";
 
 /** Places of one request, where all are asked for. */
 const atOnce = 16;
@@ -46,9 +47,9 @@ export const usePatches = ({ request, base }: PatchTableProps, part: PatchPart) 
         break;
       }
       const next = new Map(found.value);
-      for (const [n, { layer, position }] of places.entries()) {
+      for (const [n, place] of places.entries()) {
         const reading = answer.value.patched[n];
-        if (reading !== undefined) next.set(`${layer} ${position}`, reading);
+        if (reading !== undefined) next.set(placeKey(place), reading);
       }
       found.value = next;
     }

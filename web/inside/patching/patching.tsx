@@ -1,7 +1,7 @@
 /** Activations of one text put into another: which of them carry the answer. */
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
-import { count, loss, percent } from "../../parts/format.ts";
+import { capital, count, loss, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
 import { visible } from "../../playground/surprise.ts";
@@ -14,7 +14,7 @@ import { TextForm } from "../text-form.tsx";
 import { corruptedExample, corruptedFor } from "../texts.ts";
 import type { Viewed } from "../viewed.ts";
 import { type PatchTableProps, usePatches } from "./patches.ts";
-import { mostRestored, restoredBy } from "./restored.ts";
+import { mostRestored, placeKey, placeName, restoredBy, shownPlace } from "./restored.ts";
 
 const parts = [
   { value: "residual", label: "Whole stream" },
@@ -72,7 +72,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
   const { found, failure, isUnderWay, ask, stop } = usePatches({ request, base }, part);
   const chosen = { row: indexOf("layer", nLayer), column: indexOf("at", clean.length) };
   const isChosen = address.value.query.has("at");
-  const key = `${chosen.row} ${chosen.column}`;
+  const key = placeKey({ layer: chosen.row, position: chosen.column });
   useEffect(() => {
     if (isChosen && !found.has(key)) void ask([{ layer: chosen.row, position: chosen.column }]);
   }, [key, part, JSON.stringify(request), base.answer.id]);
@@ -80,11 +80,12 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     layer: Math.floor(n / clean.length),
     position: n % clean.length,
   }));
-  const left = everywhere.filter(({ layer, position }) => !found.has(`${layer} ${position}`));
+  const left = everywhere.filter((place) => !found.has(placeKey(place)));
   const changed = clean.findIndex(({ id }, n) => id !== corrupted[n]?.id);
   const best = mostRestored(found, base);
+  const shown = shownPlace(isChosen ? { layer: chosen.row, position: chosen.column } : undefined, best, isUnderWay);
   const cellAt = (layer: number, position: number): HeatCell => {
-    const share = found.get(`${layer} ${position}`)?.probability;
+    const share = found.get(placeKey({ layer, position }))?.probability;
     if (share === undefined) return { value: undefined, words: "not tried yet" };
     const value = restoredBy(share, base);
     const isBest = best?.layer === layer && best.position === position;
@@ -120,7 +121,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
       </div>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="map-and-list">
-        <div aria-busy={isUnderWay}>
+        <div class="heat-column" aria-busy={isUnderWay}>
           <HeatKey
             label="Probability of the answer with one activation put back"
             from={`as corrupted, ${percent(base.corrupted.probability)}`}
@@ -133,33 +134,36 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             corner="Layer"
             rows={Array.from({ length: nLayer }, (_, n) => String(n + 1))}
             columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
-            nameOf={(layer, position) => `Layer ${layer + 1}, token ${position + 1}`}
+            nameOf={(layer, position) => capital(placeName({ layer, position }))}
             cell={cellAt}
             hint="Point at a cell to read it; choose one to try it alone."
             {...(isChosen ? { chosen } : {})}
             {...(changed > 0 ? { firstColumn: changed } : {})}
             onChoose={(layer, at) => setIndex({ layer, at })}
           />
-          {best !== undefined && (
-            <p class="row">
-              <span class="num">
-                Of {count(found.size)} tried, the answer returns most at layer {best.layer + 1}, token{" "}
-                {best.position + 1}: {percent(best.probability)}.
-              </span>
+        </div>
+        <div>
+          <p class="row best-patch">
+            <span class={best === undefined ? "soft" : "num"}>
+              {best === undefined
+                ? "Try every cell, to see where the answer returns most."
+                : `Of ${count(found.size)} tried, the answer returns most at ${placeName(best)}: ${percent(best.probability)}.`}
+            </span>
+            {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
               <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
                 Show it
               </button>
-            </p>
-          )}
-        </div>
-        <div class="three-readings" aria-live="polite">
-          <Reading title="Clean" reading={base.clean} answer={base.answer.id} />
-          <Reading title="Corrupted" reading={base.corrupted} answer={base.answer.id} />
-          <Reading
-            title={isChosen ? `Patched at layer ${chosen.row + 1}, token ${chosen.column + 1}` : "Patched"}
-            reading={isChosen ? found.get(key) : undefined}
-            answer={base.answer.id}
-          />
+            )}
+          </p>
+          <div class="three-readings" aria-live="polite">
+            <Reading title="Clean" reading={base.clean} answer={base.answer.id} />
+            <Reading title="Corrupted" reading={base.corrupted} answer={base.answer.id} />
+            <Reading
+              title={shown === undefined ? "Patched" : `Patched at ${placeName(shown)}`}
+              reading={shown === undefined ? undefined : found.get(placeKey(shown))}
+              answer={base.answer.id}
+            />
+          </div>
         </div>
       </div>
     </>

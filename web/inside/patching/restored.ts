@@ -3,6 +3,19 @@ import type { PatchAnswer, PatchReading } from "../../../src/serve/studio/inside
 
 type Base = Pick<PatchAnswer, "clean" | "corrupted">;
 
+/** Where an activation is put back; both numbers from 0. */
+export interface Place {
+  readonly layer: number;
+  readonly position: number;
+}
+
+export const placeKey = ({ layer, position }: Place): string => `${layer} ${position}`;
+export const placeName = ({ layer, position }: Place): string => `layer ${layer + 1}, token ${position + 1}`;
+
+/** The place whose patch is shown: the reader's own, else, once all asked for are tried, the best. */
+export const shownPlace = (own: Place | undefined, best: Place | undefined, isUnderWay: boolean): Place | undefined =>
+  own ?? (isUnderWay ? undefined : best);
+
 /** Of several tried places the one with the answer's probability furthest towards the clean text. */
 export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Base) => {
   const way = Math.sign(base.clean.probability - base.corrupted.probability);
