@@ -1,5 +1,5 @@
 /** The view into a model: which one, at which checkpoint, on which text, and what is looked at. */
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -37,6 +37,29 @@ const readingWords = (model: string): string =>
     ? "Reading the model: if it is not on this machine yet, it is downloaded first, which may take minutes…"
     : "Reading the model…";
 
+/** From so many seconds on it is said how many have passed. */
+const longWait = 3;
+
+const Waiting = ({ words }: { readonly words: string }) => {
+  const [seconds, setSeconds] = useState(0);
+  useEffect(() => {
+    const began = performance.now();
+    const timer = setInterval(() => setSeconds(Math.floor((performance.now() - began) / 1000)), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <span>
+      {words}
+      {seconds >= longWait && (
+        <span class="num" aria-hidden="true">
+          {" "}
+          {seconds} s
+        </span>
+      )}
+    </span>
+  );
+};
+
 const shown = {
   attention: AttentionView,
   lens: LensTable,
@@ -68,6 +91,7 @@ export const InsideView = () => {
   }, [text, model]);
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, failure } = useAnswer<TokensAnswer>("inside/text", body);
+  const waitingWords = all === undefined ? readingWords(model) : "Computing…";
   const tab = tabOf();
   const Shown = shown[tab];
   const known = models.value.value?.models;
@@ -96,7 +120,7 @@ export const InsideView = () => {
         </div>
       )}
       <p class="computing soft" role="status">
-        {waiting.value > 0 && <span>{all === undefined ? readingWords(model) : "Computing…"}</span>}
+        {waiting.value > 0 && <Waiting key={waitingWords} words={waitingWords} />}
       </p>
       {all !== undefined && <Shown model={model} text={text} all={all} />}
     </section>

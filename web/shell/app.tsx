@@ -4,6 +4,8 @@ import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { CompareView } from "../compare/compare-view.tsx";
 import { NewRunView } from "../new-run/new-run-view.tsx";
+import { withCommand } from "../parts/advice.ts";
+import { Copy } from "../parts/copy.tsx";
 import { keepInView } from "../parts/in-row.ts";
 import { PlaygroundView } from "../playground/playground-view.tsx";
 import { RunView } from "../run/run-view.tsx";
@@ -73,8 +75,27 @@ const Facts = () => {
     <span>
       Foretoken {version}, {backend.name} {backend.instructionSet}, {backend.threads}{" "}
       {backend.threads === 1 ? "thread" : "threads"}. Runs are in <span class="mono">{runsFolder}</span>.
-      {backend.advice !== null && ` The backend ${backend.name} is ${backend.advice}`}
     </span>
+  );
+};
+
+/** How to get native kernels that are missing: the command is there to be copied. */
+const Advice = () => {
+  const { name, advice } = info.value.value?.backend ?? {};
+  if (advice == null) return null;
+  const { words, command } = withCommand(advice);
+  return (
+    <div class="advice">
+      <p>
+        The backend {name} is {words}
+      </p>
+      {command !== undefined && (
+        <p class="command">
+          <code>{command}</code>
+          <Copy quiet label="Copy" text={() => command} />
+        </p>
+      )}
+    </div>
   );
 };
 
@@ -134,6 +155,7 @@ export const App = () => {
       <Main at={path.value}>{view}</Main>
       <footer class="foot soft">
         <Facts /> <CopyLink />
+        <Advice />
       </footer>
     </>
   );

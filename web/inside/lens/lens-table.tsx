@@ -118,9 +118,11 @@ export const LensTable = (viewed: Viewed) => {
   const positions = value?.positions ?? [];
   const readings = positions[0]?.readings ?? [];
   const column = Math.min(at - from, positions.length - 1);
-  const stage = indexOf("stage", readings.length, readings.length - 1);
+  // Known before the first answer: the embedding, and the attention and the MLP of each layer.
+  const stageCount = 1 + 2 * all.shape.nLayer;
+  const stage = indexOf("stage", stageCount, stageCount - 1);
   const asked = address.value.query.get("rows");
-  const { rows, stages } = lensRows(readings.length, asked, stage);
+  const { rows, stages } = lensRows(stageCount, asked, stage);
   const shown = positions[column];
   const isShort = hasShortTokens(positions);
   return (

@@ -1,0 +1,14 @@
+import { expect, it } from "vitest";
+import { withCommand } from "../../web/parts/advice.ts";
+
+it("advice is words and a command to copy, or words alone", () => {
+  expect(withCommand("slower; with a C++ compiler, this builds them: node scripts/build/native.mjs")).toEqual({
+    words: "slower; with a C++ compiler, this builds them:",
+    command: "node scripts/build/native.mjs",
+  });
+  expect(withCommand("slower; this installs them, as a: npm install --include=optional").command).toBe(
+    "npm install --include=optional",
+  );
+  const failed = "slower; native: the addon must load; got none; try node a.mjs with a C++ compiler on the path";
+  expect(withCommand(failed)).toEqual({ words: failed });
+});
