@@ -46,7 +46,7 @@ const Legend = ({ isCausal }: { readonly isCausal: boolean }) => (
           <span key={value} class={`ramp ramp-${value * 100}`} />
         ))}
       </span>
-      0, 5, 25, 50, 100 % of a row's attention
+      0, 5, 25, 50, 100 % of a row’s attention
     </li>
     {isCausal && (
       <li>
@@ -139,7 +139,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
     <>
       <p class="about-view">
         To predict the next token, each token looks back at the text. A row of a map shows how one head divides a
-        token's attention among the tokens before it; a row adds up to 100 %.
+        token’s attention among the tokens before it; a row adds up to 100 %.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="attention-top">
