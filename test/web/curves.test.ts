@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, drawnCurve, extentOf, nearestX, plannedEnd, rangeOf, valueAt } from "../../web/chart/curve.ts";
-import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
+import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "../../web/chart/labels.ts";
 import { blockSize, createMedians } from "../../web/chart/medians.ts";
 import { createPyramid } from "../../web/chart/pyramid.ts";
 import { fileName } from "../../web/chart/save.ts";
@@ -296,6 +296,61 @@ describe("names of curves", () => {
     const places = Array.from({ length: 8 }, (_, i) => ({ x: 10, width: 50, y: 20 + i }));
     placeLabels(places, { ...room, bottom: 78 });
     expect(places.map(({ y }) => y)).toEqual([8, 18, 28, 38, 48, 58, 68, 78]);
+  });
+});
+
+describe("names off the lines of curves", () => {
+  const room = { gap: 15, top: 8, bottom: 300, right: 480 };
+  const flat = (y: number) => ({ x: [0, 400], y: [y, y] });
+
+  it("stand above or below a line that runs through them, as near as they can", () => {
+    const places = [
+      { x: 100, width: 60, y: 103 },
+      { x: 200, width: 60, y: 97 },
+      { x: 410, width: 60, y: 100 },
+      { x: 300, width: 60, y: 160 },
+    ];
+    expect(moveOffLines(places, [flat(100)], room)).toEqual([]);
+    // The third begins behind the line's end, the last is far below it.
+    expect(places.map(({ y }) => y)).toEqual([109.75, 90.25, 100, 160]);
+  });
+
+  it("go to the other side where another name or the chart's edge is in the way", () => {
+    const places = [
+      { x: 100, width: 60, y: 103 },
+      { x: 120, width: 60, y: 115 },
+      { x: 200, width: 60, y: 10 },
+    ];
+    expect(moveOffLines(places, [flat(100), { x: [190, 300], y: [12, 12] }], room)).toEqual([]);
+    expect(places.map(({ y }) => y)).toEqual([90.25, 115, 21.75]);
+  });
+
+  it("follow a line that is steep, and pass over values that are not finite", () => {
+    const steep = { x: [0, 50, 100, 150], y: [300, Number.NaN, 100, 0] };
+    const place = { x: 90, width: 20, y: 90 };
+    expect(moveOffLines([place], [steep], room)).toEqual([]);
+    expect(place.y).toBe(80 - 9.75);
+  });
+
+  it("are told of where there is no place near the end of the curve", () => {
+    const place = { x: 100, width: 60, y: 100 };
+    const wall = { x: [120, 121], y: [0, 400] };
+    expect(moveOffLines([place], [wall], room)).toEqual([place]);
+    expect(place.y).toBe(100);
+  });
+
+  it("have no line in them whatever goes where, unless they are told of", () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const at = (n: number, below: number) => hashInteger(`off ${seed}`, n, below);
+      const lines = Array.from({ length: 1 + (seed % 4) }, (_, i) => flat(at(i, 300)));
+      const places = lines.map((_, i) => ({ x: at(10 + i, 400), width: 60, y: 8 + at(20 + i, 290) }));
+      placeLabels(places, room);
+      const crossed = moveOffLines(places, lines, room);
+      for (const place of places) {
+        if (crossed.includes(place) || place.x > 400) continue;
+        for (const { y } of lines) expect(Math.abs((y[0] ?? 0) - place.y)).toBeGreaterThanOrEqual(9.74);
+      }
+    }
   });
 });
 

@@ -84,6 +84,72 @@ export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, r
   }
 };
 
+/** The heights that a line takes between two x; undefined: it is not there. */
+const heightsWithin = ({ x, y }: Points, from: number, to: number): Interval | undefined => {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  const take = (value: number) => {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  };
+  let before: { readonly x: number; readonly y: number } | undefined;
+  for (let i = 0; i < x.length; i++) {
+    const point = { x: x[i] as number, y: y[i] as number };
+    if (!Number.isFinite(point.y)) continue;
+    if (point.x >= from && point.x <= to) take(point.y);
+    if (before !== undefined && before.x < point.x && before.x < to && point.x > from) {
+      const slope = (point.y - before.y) / (point.x - before.x);
+      for (const at of [Math.max(before.x, from), Math.min(point.x, to)]) take(before.y + slope * (at - before.x));
+    }
+    before = point;
+  }
+  return low > high ? undefined : [low, high];
+};
+
+/** From the middle of a name to a line above or below it, in lines of text. */
+const clear = 0.65;
+/** How far a name may be moved off a line, in lines of text: further away nobody would take it for its curve's. */
+const farthest = 3;
+
+/**
+ * Moves names off the lines that run through them, above or below.
+ * @param lines where curves were drawn, in pixels as the places.
+ * @returns the names that have no free place near the ends of their curves: they stay where they are.
+ */
+export const moveOffLines = (
+  places: readonly LabelPlace[],
+  lines: readonly Points[],
+  { gap, top, bottom }: LabelRoom,
+): readonly LabelPlace[] => {
+  const apartFrom = (y: number, taken: readonly Interval[]): boolean =>
+    taken.every(([low, high]) => y <= low + 1e-6 || y >= high - 1e-6);
+  const linedBy = ({ x, width }: LabelPlace): readonly Interval[] =>
+    lines.flatMap((line) => {
+      const heights = heightsWithin(line, x, x + width);
+      return heights === undefined ? [] : [[heights[0] - clear * gap, heights[1] + clear * gap] as const];
+    });
+  // Those that no line crosses stand: the others go around them.
+  const standing = places.filter((place) => apartFrom(place.y, linedBy(place)));
+  const crossed: LabelPlace[] = [];
+  for (const place of places.filter((one) => !standing.includes(one))) {
+    const { x, width } = place;
+    const named = standing
+      .filter((other) => other.x < x + width && other.x + other.width > x)
+      .map((other) => [other.y - gap, other.y + gap] as const);
+    const taken = [...linedBy(place), ...named];
+    const found = taken
+      .flat()
+      .filter((y) => y >= top && y <= bottom && Math.abs(y - place.y) <= farthest * gap && apartFrom(y, taken))
+      .toSorted((a, b) => Math.abs(a - place.y) - Math.abs(b - place.y))[0];
+    if (found === undefined) crossed.push(place);
+    else {
+      place.y = found;
+      standing.push(place);
+    }
+  }
+  return crossed;
+};
+
 /** A name of at most `most` characters: the middle of a longer one is an ellipsis, since names differ at their ends. */
 export const shortName = (name: string, most: number): string => {
   const characters = [...name];

@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, plannedEnd, rangeOf } from "./curve.ts";
-import { endOf, placeLabels, shortNames } from "./labels.ts";
+import { endOf, moveOffLines, placeLabels, shortNames } from "./labels.ts";
 
 export interface PlotView {
   readonly curves: readonly Curve[];
@@ -69,7 +69,9 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
         fill: `color-mix(in srgb, ${stroke} 18%, transparent)`,
       });
     }
-    const points = hasDots(one) ? { show: true, size: 5, fill: stroke, stroke, width: 0 } : { show: false };
+    const points = hasDots(one)
+      ? { show: true, size: width === 0 ? 9 : 5, fill: stroke, stroke, width: 0 }
+      : { show: false };
     series.push({ stroke, width, dash: [...dash], spanGaps: true, points });
   }
   return { series, bands };
@@ -108,7 +110,7 @@ const roomForNames = (drawn: readonly DrawnCurve[]): number => {
   return nameGap + 4 + Math.ceil(Math.max(...namesOf(drawn).map((name) => measuring.measureText(name).width)));
 };
 
-/** Names of the curves at their ends, moved apart where they would lie on each other. */
+/** Names of the curves at their ends, moved apart where they would lie on each other, and off the curves. */
 const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): void => {
   const { ctx } = u;
   const ratio = devicePixelRatio;
@@ -126,19 +128,27 @@ const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): vo
   });
   const half = (nameSize * ratio) / 2;
   const { top, height } = u.bbox;
-  placeLabels(labels, {
+  const room = {
     gap: (nameSize + 2) * ratio,
     top: top + half,
     bottom: top + height - half,
     right: ctx.canvas.width - 2 * ratio,
-  });
+  };
+  placeLabels(labels, room);
+  const lines = drawn.map(({ line }) => ({
+    x: line.x.map((value) => u.valToPos(value, "x", true)),
+    y: line.y.map((value) => u.valToPos(value, "y", true)),
+  }));
+  // The key above has those too that would stand on a line.
+  const crossed = new Set(moveOffLines(labels, lines, room));
+  const free = labels.filter((label) => !crossed.has(label));
   // The ground around a name keeps it readable where other curves go on.
   ctx.lineWidth = 4 * ratio;
   ctx.lineJoin = "round";
   ctx.strokeStyle = css("--paper");
   // All grounds first: none may lie on a name.
-  for (const { text, x, y } of labels) ctx.strokeText(text, x, y);
-  for (const { text, color, x, y } of labels) {
+  for (const { text, x, y } of free) ctx.strokeText(text, x, y);
+  for (const { text, color, x, y } of free) {
     ctx.fillStyle = color;
     ctx.fillText(text, x, y);
   }

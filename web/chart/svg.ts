@@ -1,7 +1,7 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
 import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
-import { endOf, type LabelPlace, placeLabels, shortName, shortNames } from "./labels.ts";
+import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "./labels.ts";
 
 export interface Figure {
   readonly title: string;
@@ -141,12 +141,19 @@ export const svgOf = ({
         y: Math.max(top, Math.min(top + high, up(end.y))),
       });
   }
-  placeLabels(ends, {
+  const room = {
     gap: lineHeight,
     top: top + lineHeight / 2,
     bottom: top + high - lineHeight / 2,
     right: size.width,
-  });
+  };
+  placeLabels(ends, room);
+  // Those that find no free place stay: nothing else in the file names their curves.
+  moveOffLines(
+    ends,
+    drawn.map(({ line }) => ({ x: line.x.map(across), y: line.y.map(up) })),
+    room,
+  );
   for (const end of ends) {
     // The ground around a name keeps it readable where other curves go on.
     parts.push(

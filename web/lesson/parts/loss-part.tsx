@@ -1,7 +1,7 @@
 /** Part 3: what a probability costs, and what a loss means. */
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { Chart } from "../../chart/chart.tsx";
-import type { Curve, Interval } from "../../chart/curve.ts";
+import type { Curve, CurveStyle, Interval } from "../../chart/curve.ts";
 import { comparedStyle } from "../../chart/palette.ts";
 import { Segmented } from "../../parts/segmented.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
@@ -20,6 +20,9 @@ const costs = positions.map((value) => lossOf(value / million));
 const millionthsText = (value: number): string =>
   value % 10_000 === 0 ? `${value / 10_000} %` : percentText(value / million);
 const twoDigits = (value: number): string => value.toFixed(2);
+
+/** A dot without a line, in a colour of its own. */
+const chosenStyle: CurveStyle = { color: "--series-4", dash: [], width: 0, marks: true };
 
 const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   {
@@ -45,7 +48,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
     y: Float64Array.of(Math.log(vocabSize), Math.log(vocabSize)),
   },
   {
-    ...{ key: "chosen", label: "your p", style: { ...comparedStyle(2, true), width: 3 }, length: 1, ...plain },
+    ...{ key: "chosen", label: "your p", style: chosenStyle, length: 1, ...plain },
     x: [millionthsAt(position)],
     y: Float64Array.of(lossOf(probabilityAt(position))),
   },
