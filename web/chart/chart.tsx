@@ -9,7 +9,7 @@ import { createPlot, type Plot } from "./plot.ts";
 import { type FigureFormat, saveFigure } from "./save.ts";
 import { Swatch } from "./swatch.tsx";
 import { lowerBound } from "./table.ts";
-import { plainTickText } from "./ticks.ts";
+import type { XAxis } from "./ticks.ts";
 
 /** What charts beside each other have in common. */
 export interface ChartLink {
@@ -28,10 +28,7 @@ export interface ChartProps {
   /** Read in each frame that draws: it may look at signals. */
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
-  readonly xText: (value: number) => string;
-  /** A number beside the y axis. Default: a plain one. */
-  readonly yText?: (value: number) => string;
-  readonly xLeast: number;
+  readonly xAxis: XAxis;
   /** Where x will end, of curves that still grow. */
   readonly planned?: number | undefined;
   readonly log: boolean;
@@ -97,9 +94,7 @@ export const Chart = (props: ChartProps) => {
     subject,
     curves,
     xLabel,
-    xText,
-    yText = plainTickText,
-    xLeast,
+    xAxis,
     planned,
     log,
     leastSpan = 0,
@@ -112,15 +107,13 @@ export const Chart = (props: ChartProps) => {
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
   // Signals of what the parent gives: a new object only where something is new.
-  const given = { log, leastSpan, xText, yText, xLeast, planned, format };
+  const given = { log, leastSpan, xAxis, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
   if (
     before.log !== log ||
     before.leastSpan !== leastSpan ||
-    before.xText !== xText ||
-    before.yText !== yText ||
-    before.xLeast !== xLeast ||
+    before.xAxis !== xAxis ||
     before.planned !== planned ||
     before.format !== format
   )
@@ -176,7 +169,7 @@ export const Chart = (props: ChartProps) => {
   const isSmall = height < 200;
   const [first, last] = extentOf(curves.value);
   const isEmpty = curves.value.every(({ length }) => length === 0);
-  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xText(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
+  const spoken = `${reading.at === null ? "latest" : `${xLabel} ${xAxis.text(reading.at)}`}: ${reading.values.map(({ curve, text }) => `${curve.label} ${text}`).join(", ")}`;
 
   const onKeyDown = (event: KeyboardEvent) => {
     const by = steps[event.key];
@@ -196,9 +189,7 @@ export const Chart = (props: ChartProps) => {
         log,
         leastSpan,
         zoom: link.zoom.value,
-        xText,
-        yText,
-        xLeast,
+        xAxis,
         colorOf: lightColor,
         notes,
       },
@@ -232,7 +223,6 @@ export const Chart = (props: ChartProps) => {
         </span>
       </figcaption>
       <div class="chart-reading num" aria-hidden="true">
-        <span class="reading-at">{reading.at === null ? "Latest" : `${xLabel} ${xText(reading.at)}`}</span>
         {reading.values.map(({ curve, text }, i) => (
           <span class="reading" key={curve.key} title={names[i] === curve.label ? undefined : curve.label}>
             {curve.label !== "" && <Swatch style={curve.style} />}
@@ -240,6 +230,8 @@ export const Chart = (props: ChartProps) => {
             <span class="reading-value">{text}</span>
           </span>
         ))}
+        {/* Behind the values, which stay where they are when the words change. */}
+        <span class="reading-at">{reading.at === null ? "latest" : `${xLabel} ${xAxis.text(reading.at)}`}</span>
       </div>
       <div
         class={`chart-box chart-${height}`}

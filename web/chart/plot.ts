@@ -1,9 +1,10 @@
 /** Draws curves into an element with uPlot, which gets decimated points alone. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
+import { logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, type DrawnCurve, drawnCurve, extentOf, type Interval, plannedEnd, rangeOf } from "./curve.ts";
 import { endOf, moveOffLines, placeLabels, shortNames } from "./labels.ts";
+import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 
 export interface PlotView {
   readonly curves: readonly Curve[];
@@ -13,10 +14,7 @@ export interface PlotView {
   readonly zoom: Interval | null;
   /** Where the x axis will end; undefined: at the last value. */
   readonly planned: number | undefined;
-  readonly xText: (value: number) => string;
-  readonly yText: (value: number) => string;
-  /** The least distance of numbers on the x axis: steps are whole. */
-  readonly xLeast: number;
+  readonly xAxis: XAxis;
   readonly width: number;
   readonly height: number;
   /** Changes with the theme: colours are read anew. */
@@ -166,7 +164,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   /** While the plot moves its own cursor, uPlot's report of it is no news. */
   let own = false;
 
-  const build = ({ width, height, log }: PlotView): uPlot => {
+  const build = ({ width, height, log, xAxis }: PlotView): uPlot => {
     const { series, bands } = seriesOf(drawn);
     const line = css("--line");
     const common = { stroke: css("--soft"), font, grid: { stroke: line, width: 1 }, ticks: { show: false }, gap: 6 };
@@ -183,16 +181,19 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 26,
-            splits: (self) => [...linearTicks(...x, Math.max(2, self.width / 90), view?.xLeast)],
-            values: (_, splits) => splits.map((value) => view?.xText(value) ?? ""),
+            splits: (self) => [...xMarks(view?.xAxis ?? xAxis, x, Math.max(2, self.width / 90))],
+            values: (_, splits) => [...(view?.xAxis ?? xAxis).texts(splits)],
           },
           {
             ...common,
             size: 54,
             // uPlot would leave out names of some powers.
             filter: (_, splits) => splits,
-            splits: () => [...(log ? logTicks : linearTicks)(...y, Math.max(2, (view?.height ?? 200) / 45))],
-            values: (_, splits) => splits.map((value) => view?.yText(value) ?? ""),
+            splits: () => {
+              const most = Math.max(2, (view?.height ?? height) / 45);
+              return [...(log ? logTicks(...y, most) : marksOf(y, most))];
+            },
+            values: (_, splits) => [...tickTexts(splits)],
           },
         ],
         series,

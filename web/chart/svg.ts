@@ -1,7 +1,8 @@
 /** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
-import { linearTicks, logTicks } from "../../src/plot/ticks.ts";
+import { logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
 import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "./labels.ts";
+import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 
 export interface Figure {
   readonly title: string;
@@ -11,9 +12,7 @@ export interface Figure {
   /** What a linear y axis spans at least while the whole is shown. Default 0. */
   readonly leastSpan?: number;
   readonly zoom: Interval | null;
-  readonly xText: (value: number) => string;
-  readonly yText: (value: number) => string;
-  readonly xLeast: number;
+  readonly xAxis: XAxis;
   /** The value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
   /** Lines below the chart. */
@@ -48,19 +47,7 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({
-  title,
-  xLabel,
-  curves,
-  log,
-  leastSpan = 0,
-  zoom,
-  xText,
-  yText,
-  xLeast,
-  colorOf,
-  notes,
-}: Figure): string => {
+export const svgOf = ({ title, xLabel, curves, log, leastSpan = 0, zoom, xAxis, colorOf, notes }: Figure): string => {
   const { width, left, right, top, bottom } = size;
   const [wide, high] = [width - left - right, size.height - top - bottom];
   const x = zoom ?? extentOf(curves);
@@ -81,16 +68,20 @@ export const svgOf = ({
       .join("");
 
   const parts: string[] = [];
-  for (const tick of (log ? logTicks : linearTicks)(...y, 7)) {
+  const yTicks = log ? logTicks(...y, 7) : marksOf(y, 7);
+  const yTexts = tickTexts(yTicks);
+  for (const [i, tick] of yTicks.entries()) {
     const at = rounded(up(tick));
     parts.push(
       `<line x1="${left}" x2="${left + wide}" y1="${at}" y2="${at}" stroke="#dcdcd6"/>`,
-      `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(yText(tick))}</text>`,
+      `<text x="${left - 8}" y="${at}" text-anchor="end" dominant-baseline="middle">${escaped(yTexts[i] ?? "")}</text>`,
     );
   }
-  for (const tick of linearTicks(...x, 8, xLeast)) {
+  const xTicks = xMarks(xAxis, x, 8);
+  const xTexts = xAxis.texts(xTicks);
+  for (const [i, tick] of xTicks.entries()) {
     const at = rounded(across(tick));
-    parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xText(tick))}</text>`);
+    parts.push(`<text x="${at}" y="${top + high + 18}" text-anchor="middle">${escaped(xTexts[i] ?? "")}</text>`);
   }
   parts.push(`<text x="${left + wide / 2}" y="${size.height - 10}" text-anchor="middle">${escaped(xLabel)}</text>`);
   const rowAt = (row: number): number => size.height + noteHeight * (row + 0.4);

@@ -1,26 +1,114 @@
-/** Numbers of axes in words. Where they stand is computed by src/plot/ticks.ts, as for the charts of the terminal. */
+/** Marks of axes: where they stand, by src/plot/ticks.ts as for the charts of the terminal, and their numbers in words. */
+import { linearTicks } from "../../src/plot/ticks.ts";
+import { count } from "../parts/format.ts";
+import type { Interval } from "./curve.ts";
 
-/** 2e8, 250, 0.012, 3e−4: a value that is no amount, such as a loss or a learning rate. */
-export const plainTickText = (value: number): string => {
-  const size = Math.abs(value);
-  if (size === 0) return "0";
-  const rounded = Number(value.toPrecision(6));
-  if (size >= 1e5) return rounded.toExponential().replace("e+", "e");
-  return size < 1e-3 ? rounded.toExponential().replace("e-", "e−") : String(rounded);
+/** How an axis of x counts and names its values. */
+export interface XAxis {
+  /** A single value. */
+  readonly text: (value: number) => string;
+  /** All marks of the axis: in one unit, with one number of decimals. */
+  readonly texts: (values: readonly number[]) => readonly string[];
+  /** The least distance of marks, in units: steps are whole. */
+  readonly least: number;
+  /** Marks are round in this unit on an axis that ends at `high`: 60 where seconds are shown as minutes. */
+  readonly unitOf: (high: number) => number;
+}
+
+const largestOf = (values: readonly number[]): number => Math.max(0, ...values.map(Math.abs));
+
+const units = [
+  [1e9, " G"],
+  [1e6, " M"],
+  [1e3, " K"],
+] as const;
+
+const mostDecimals = 6;
+
+/** Decimals that the values need; undefined: more than anyone reads. */
+const decimalsOf = (values: readonly number[]): number | undefined => {
+  const sizes = values.map(Math.abs).filter((size) => size > 0);
+  const isExact = (decimals: number): boolean =>
+    sizes.every((size) => Math.abs(Number(size.toFixed(decimals)) - size) <= 1e-9 * size);
+  return Array.from({ length: mostDecimals + 1 }, (_, decimals) => decimals).find(isExact);
 };
 
-/** 1.2 M, 250 K, 12: an amount, of tokens or steps, as short as its neighbours allow. */
-export const tickText = (value: number): string => {
-  const size = Math.abs(value);
-  if (size >= 1e9) return `${Number((value / 1e9).toPrecision(6))} G`;
-  if (size >= 1e6) return `${Number((value / 1e6).toPrecision(6))} M`;
-  if (size >= 1e4) return `${Number((value / 1e3).toPrecision(6))} K`;
-  return plainTickText(value);
+/** Neighbours on a linear axis; powers on a logarithmic one are uneven. */
+const isEven = (values: readonly number[]): boolean => {
+  const [first = 0, second = 0] = values;
+  const step = second - first;
+  return values.every((value, i) => Math.abs(value - first - i * step) <= 1e-6 * Math.abs(step));
 };
+
+/** Every value as a multiple of `unit`, with as many decimals as one of them needs; 0 needs neither. */
+const inUnit = (values: readonly number[], unit: number, name: string): readonly string[] => {
+  const parts = values.map((value) => Number((value / unit).toPrecision(12)));
+  const decimals = decimalsOf(parts);
+  return parts.map((part) =>
+    part === 0 ? "0" : `${decimals === undefined ? Number(part.toPrecision(6)) : part.toFixed(decimals)}${name}`,
+  );
+};
+
+/**
+ * The marks of an axis in words: 1.2 M, 250 K, 0.012, 3e−4. Even ones have one unit and one number of decimals: 4.0, 3.5, 3.0;
+ * of a logarithmic axis each is as short as it can be.
+ */
+export const tickTexts = (values: readonly number[]): readonly string[] => {
+  if (!isEven(values)) return values.flatMap((value) => tickTexts([value]));
+  const largest = largestOf(values);
+  if (largest === 0) return values.map(() => "0");
+  if (largest < 1e-3 || largest >= 1e15) {
+    const exponent = Math.floor(Math.log10(largest) + 1e-9);
+    return inUnit(values, 10 ** exponent, `e${String(exponent).replace("-", "−")}`);
+  }
+  const [unit, name] = (largest >= 1e4 ? units.find(([size]) => largest >= size) : undefined) ?? [1, ""];
+  return inUnit(values, unit, name);
+};
+
+const tickText = (value: number): string => tickTexts([value])[0] ?? "";
+
+const timeUnits = [
+  [3600, " h"],
+  [60, " min"],
+  [1, " s"],
+] as const;
+
+/** The largest unit of which there are two. */
+const timeUnitOf = (seconds: number): readonly [size: number, name: string] =>
+  timeUnits.find(([unit]) => Math.abs(seconds) >= 2 * unit) ?? timeUnits[2];
+
+const same = (): number => 1;
+
+/** Whole numbers with commas, as long as they are short. */
+export const stepAxis: XAxis = {
+  text: (value) => (value < 1e6 ? count(value) : tickText(value)),
+  texts: (values) => (largestOf(values) < 1e6 ? values.map(count) : tickTexts(values)),
+  least: 1,
+  unitOf: same,
+};
+
+export const tokenAxis: XAxis = { text: tickText, texts: tickTexts, least: 1, unitOf: same };
 
 /** Seconds as 90 s, 5 min, 2 h. */
-export const timeTickText = (seconds: number): string => {
-  if (Math.abs(seconds) < 120) return `${Number(seconds.toPrecision(3))} s`;
-  if (seconds < 7200) return `${Number((seconds / 60).toPrecision(3))} min`;
-  return `${Number((seconds / 3600).toPrecision(3))} h`;
+export const timeAxis: XAxis = {
+  text(seconds) {
+    const [unit, name] = timeUnitOf(seconds);
+    return `${Number((seconds / unit).toPrecision(3))}${name}`;
+  },
+  texts: (values) => inUnit(values, ...timeUnitOf(largestOf(values))),
+  least: 0,
+  unitOf: (high) => timeUnitOf(high)[0],
+};
+
+const fewest = 3;
+
+/** About `most` round marks of a linear axis, and at least three where it has as many: one or two say nothing of the distances. */
+export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] =>
+  [1, 2, 4].map((times) => linearTicks(low, high, times * most, least)).find(({ length }) => length >= fewest) ??
+  linearTicks(low, high, most, least);
+
+/** About `most` marks of an axis of x. */
+export const xMarks = ({ least, unitOf }: XAxis, [low, high]: Interval, most: number): readonly number[] => {
+  const unit = unitOf(high);
+  return marksOf([low / unit, high / unit], most, least).map((mark) => mark * unit);
 };

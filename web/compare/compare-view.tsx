@@ -12,7 +12,7 @@ import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Scroll } from "../parts/scroll.tsx";
 import { Segmented } from "../parts/segmented.tsx";
-import { ChartSettings, isLog, leastLossSpan, xKindOf, xLeastOf, xTextOf } from "../run/run-charts.tsx";
+import { ChartSettings, isLog, leastLossSpan, xAxes, xKindOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { thinnedNote } from "../run/run-notes.ts";
 import { windowOf } from "../run/smoothing.ts";
@@ -159,7 +159,6 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   );
   const { query } = address.value;
   const kind = xKindOf(query);
-  const xText = useMemo(() => xTextOf(kind), [kind]);
   // The lines of a chart go with its files, where nobody reads the rest of the page.
   const notes = useComputed(() => {
     const thinned = runs.flatMap(({ name, feed }) => {
@@ -193,8 +192,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         subject={[...new Set(known.value.map(({ corpus }) => corpus))].join(", ") || undefined}
         curves={curves}
         xLabel={labels[kind]}
-        xText={xText}
-        xLeast={xLeastOf(kind)}
+        xAxis={xAxes[kind]}
         log={isLog(query)}
         height={340}
         link={link}

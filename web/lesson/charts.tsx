@@ -3,7 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { Chart } from "../chart/chart.tsx";
 import type { Curve, CurveStyle, Interval } from "../chart/curve.ts";
 import { comparedStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
-import { count } from "../parts/format.ts";
+import { stepAxis } from "../chart/ticks.ts";
 import type { SessionRecord } from "./engine/client.ts";
 
 /** Of the line at ln V. */
@@ -55,8 +55,7 @@ export const LossChart = ({ record, name, learners, vocabSize, steps }: LossChar
       name={name}
       curves={curves}
       xLabel="Steps"
-      xText={count}
-      xLeast={1}
+      xAxis={stepAxis}
       log={false}
       height={260}
       link={link}

@@ -34,12 +34,13 @@ export const compact = (value: number): string => {
 export const loss = (value: number | null | undefined): string =>
   value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(4);
 
-/** Any number in few characters: a learning rate, a norm. */
+/** Any number in few characters: a learning rate, a norm; large ones in the units of axes, 300 M. */
 export const short = (value: number): string => {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e5) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
+  if (size >= 1e15) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
+  if (size >= 1e5) return compact(value);
   if (size < 1e-3) return value.toExponential(2).replace("e-", "e−");
   return String(Number(value.toPrecision(4)));
 };

@@ -5,7 +5,7 @@ import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Chart } from "../chart/chart.tsx";
 import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
-import { plainTickText, tickText, timeTickText } from "../chart/ticks.ts";
+import { stepAxis, timeAxis, tokenAxis, type XAxis } from "../chart/ticks.ts";
 import { count, loss, short } from "../parts/format.ts";
 import { Segmented } from "../parts/segmented.tsx";
 import { isLive } from "../parts/state-words.ts";
@@ -20,20 +20,8 @@ const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "To
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
 
-export const xTextOf = (kind: XKind): ((value: number) => string) =>
-  kind === "seconds"
-    ? timeTickText
-    : kind === "tokens"
-      ? tickText
-      : (value) => (value < 1e6 ? count(value) : tickText(value));
-/** Steps and tokens are whole. */
-export const xLeastOf = (kind: XKind): number => (kind === "seconds" ? 0 : 1);
 /** One for each kind, so that a chart sees no change where there is none. */
-const xTexts: Readonly<Record<XKind, (value: number) => string>> = {
-  step: xTextOf("step"),
-  tokens: xTextOf("tokens"),
-  seconds: xTextOf("seconds"),
-};
+export const xAxes: Readonly<Record<XKind, XAxis>> = { step: stepAxis, tokens: tokenAxis, seconds: timeAxis };
 
 export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window: number): Curve => {
   const { steps, pyramids, smoother, medians } = data;
@@ -155,8 +143,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
   }).value;
   const common = {
     xLabel: axisLabels[kind.value],
-    xText: xTexts[kind.value],
-    xLeast: xLeastOf(kind.value),
+    xAxis: xAxes[kind.value],
     subject: `${name}, on ${run.corpus}`,
     planned: plannedX(run, feed.data.value, kind.value),
     link,
@@ -188,7 +175,6 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
             log={false}
             height={150}
             format={value === "tokensPerSecond" ? count : short}
-            yText={value === "tokensPerSecond" ? tickText : plainTickText}
           />
         ))}
       </div>

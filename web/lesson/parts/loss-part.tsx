@@ -3,6 +3,7 @@ import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { Chart } from "../../chart/chart.tsx";
 import type { Curve, CurveStyle, Interval } from "../../chart/curve.ts";
 import { comparedStyle } from "../../chart/palette.ts";
+import type { XAxis } from "../../chart/ticks.ts";
 import { Segmented } from "../../parts/segmented.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
 import type { LessonText } from "../chapter/text.ts";
@@ -19,6 +20,12 @@ const positions = Float64Array.from({ length: probabilitySteps + 1 }, (_, positi
 const costs = positions.map((value) => lossOf(value / million));
 const millionthsText = (value: number): string =>
   value % 10_000 === 0 ? `${value / 10_000} %` : percentText(value / million);
+const millionthsAxis: XAxis = {
+  text: millionthsText,
+  texts: (values) => values.map(millionthsText),
+  least: 1,
+  unitOf: () => 1,
+};
 const twoDigits = (value: number): string => value.toFixed(2);
 
 /** A dot without a line, in a colour of its own. */
@@ -123,8 +130,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         name="loss-of-a-guess"
         curves={curves}
         xLabel="p of the right character"
-        xText={millionthsText}
-        xLeast={1}
+        xAxis={millionthsAxis}
         log={false}
         height={260}
         link={link}
