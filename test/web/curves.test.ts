@@ -299,6 +299,25 @@ describe("names of curves", () => {
   });
 });
 
+describe("a range from 0", () => {
+  const rangeFor = (y: readonly number[], log = false) => {
+    const curve = curveOf(Float64Array.from(y));
+    return rangeOf([drawnCurve(curve, [1, y.length], 800)], log, 0.05, true);
+  };
+
+  it("has its end a little above the highest value, however low the others are", () => {
+    expect(rangeFor([4, 4])).toEqual([0, 4.2]);
+    expect(rangeFor([4, 0.1])).toEqual([0, 4.2]);
+    expect(rangeFor([0.01, 0.02])).toEqual([0, 0.05]);
+  });
+
+  it("is for values that 0 is below", () => {
+    expect(rangeFor([-1, 4])[0]).toBeLessThan(-1);
+    expect(rangeFor([1, 4], true)[0]).toBeGreaterThan(0);
+    expect(rangeFor([0, 0])[1]).toBeGreaterThan(0);
+  });
+});
+
 describe("names off the lines of curves", () => {
   const room = { gap: 15, top: 8, bottom: 300, right: 480 };
   const flat = (y: number) => ({ x: [0, 400], y: [y, y] });

@@ -34,6 +34,8 @@ export interface ChartProps {
   readonly log: boolean;
   /** What a linear y axis spans at least while the whole is shown. Default 0. */
   readonly leastSpan?: number;
+  /** Whether a linear y axis begins at 0 while the whole is shown: it then stands still while values fall. Default false. */
+  readonly fromZero?: boolean;
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
@@ -98,6 +100,7 @@ export const Chart = (props: ChartProps) => {
     planned,
     log,
     leastSpan = 0,
+    fromZero = false,
     height,
     link,
     format,
@@ -107,12 +110,13 @@ export const Chart = (props: ChartProps) => {
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
   // Signals of what the parent gives: a new object only where something is new.
-  const given = { log, leastSpan, xAxis, planned, format };
+  const given = { log, leastSpan, fromZero, xAxis, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
   if (
     before.log !== log ||
     before.leastSpan !== leastSpan ||
+    before.fromZero !== fromZero ||
     before.xAxis !== xAxis ||
     before.planned !== planned ||
     before.format !== format
@@ -188,6 +192,7 @@ export const Chart = (props: ChartProps) => {
         curves: curves.value,
         log,
         leastSpan,
+        fromZero,
         zoom: link.zoom.value,
         xAxis,
         colorOf: lightColor,
@@ -231,7 +236,9 @@ export const Chart = (props: ChartProps) => {
           </span>
         ))}
         {/* Behind the values, which stay where they are when the words change. */}
-        <span class="reading-at">{reading.at === null ? "latest" : `${xLabel} ${xAxis.text(reading.at)}`}</span>
+        <span class="reading-at">
+          {isEmpty ? "" : reading.at === null ? "latest" : `${xLabel} ${xAxis.text(reading.at)}`}
+        </span>
       </div>
       <div
         class={`chart-box chart-${height}`}

@@ -188,8 +188,9 @@ export const plannedEnd = (last: number, planned: number): number => {
 /**
  * The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone.
  * @param leastSpan what a linear range spans at least.
+ * @param fromZero whether a linear range begins at 0, of values that are not below it.
  */
-export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 0): Interval => {
+export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 0, fromZero = false): Interval => {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   const take = (values: readonly number[]) => {
@@ -211,6 +212,7 @@ export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 
     const margin = Math.max(1.02, (high / low) ** 0.05);
     return [low / margin, high * margin];
   }
+  if (fromZero && low >= 0 && high > 0) return [0, Math.max(leastSpan, 1.05 * high)];
   const own = high === low ? Math.max(Math.abs(high) * 0.05, 1e-9) : (high - low) * 0.05;
   const margin = Math.max(own, (leastSpan - (high - low)) / 2);
   return [low >= 0 ? Math.max(0, low - margin) : low - margin, high + margin];

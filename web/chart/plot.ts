@@ -11,6 +11,8 @@ export interface PlotView {
   readonly log: boolean;
   /** What a linear y axis spans at least while the whole is shown. */
   readonly leastSpan: number;
+  /** Whether a linear y axis begins at 0 while the whole is shown. */
+  readonly fromZero: boolean;
   readonly zoom: Interval | null;
   /** Where the x axis will end; undefined: at the last value. */
   readonly planned: number | undefined;
@@ -240,11 +242,11 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   return {
     draw(next) {
       view = next;
-      const { curves, log, leastSpan, zoom, planned, width, height } = next;
+      const { curves, log, leastSpan, fromZero, zoom, planned, width, height } = next;
       const [first, last] = extentOf(curves);
       x = zoom ?? [first, planned === undefined ? last : plannedEnd(last, planned)];
       drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, Math.max(100, width - 60)));
-      y = rangeOf(drawn, log, zoom === null ? leastSpan : 0);
+      y = rangeOf(drawn, log, zoom === null ? leastSpan : 0, zoom === null && fromZero);
       const nextShape = shapeOf(next, drawn);
       if (drawn.length === 0 || nextShape !== shape || u === undefined) {
         u?.destroy();

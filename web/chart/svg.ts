@@ -11,6 +11,8 @@ export interface Figure {
   readonly log: boolean;
   /** What a linear y axis spans at least while the whole is shown. Default 0. */
   readonly leastSpan?: number;
+  /** Whether a linear y axis begins at 0 while the whole is shown. Default false. */
+  readonly fromZero?: boolean;
   readonly zoom: Interval | null;
   readonly xAxis: XAxis;
   /** The value of a custom property in the light theme. */
@@ -47,7 +49,18 @@ const escaped = (text: string): string =>
 
 const rounded = (value: number): string => String(Math.round(value * 100) / 100);
 
-export const svgOf = ({ title, xLabel, curves, log, leastSpan = 0, zoom, xAxis, colorOf, notes }: Figure): string => {
+export const svgOf = ({
+  title,
+  xLabel,
+  curves,
+  log,
+  leastSpan = 0,
+  fromZero = false,
+  zoom,
+  xAxis,
+  colorOf,
+  notes,
+}: Figure): string => {
   const { width, left, right, top, bottom } = size;
   const [wide, high] = [width - left - right, size.height - top - bottom];
   const x = zoom ?? extentOf(curves);
@@ -55,7 +68,7 @@ export const svgOf = ({ title, xLabel, curves, log, leastSpan = 0, zoom, xAxis, 
   // Names that have no room at their curves are below the chart, with the whole of them.
   const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
   const height = size.height + noteHeight * (notes.length + keyed.length);
-  const y = rangeOf(drawn, log, zoom === null ? leastSpan : 0);
+  const y = rangeOf(drawn, log, zoom === null ? leastSpan : 0, zoom === null && fromZero);
   const across = (value: number): number => left + (wide * (value - x[0])) / (x[1] - x[0]);
   const share = (value: number): number =>
     log ? Math.log(value / y[0]) / Math.log(y[1] / y[0]) : (value - y[0]) / (y[1] - y[0]);

@@ -57,6 +57,7 @@ export const LossChart = ({ record, name, learners, vocabSize, steps }: LossChar
       xLabel="Steps"
       xAxis={stepAxis}
       log={false}
+      fromZero
       height={260}
       link={link}
       format={twoDigits}

@@ -62,8 +62,8 @@ export interface ControlsProps {
 }
 
 const otherOf: Readonly<Record<SessionName, { readonly name: SessionName; readonly called: string }>> = {
-  model: { name: "race", called: "the race of part 5" },
-  race: { name: "model", called: "the training of part 4" },
+  model: { name: "race", called: "The race of part 5" },
+  race: { name: "model", called: "The training of part 4" },
 };
 
 const goToHeading = (id: string): void => {
@@ -118,9 +118,9 @@ export const Controls = ({ session, opened, begin, end }: ControlsProps) => {
       <progress max={opened.steps} value={step} aria-label="Steps done" />
       <p class="num how-far">
         <span role="status">{state}</span>: step {count(step)} of {count(opened.steps)}
-        {running && !isDone && `; ${left === undefined ? "" : `${left}; `}you can read on, it goes on meanwhile`}
-        {step === 0 && !running && "; how long it takes is said once it runs"}
-        {!running && !isDone && sessions[other.name].running.value && `; ${other.called} is under way and would pause`}
+        {left !== undefined && !isDone && `, ${left}`}.{running && !isDone && " You can read on: it goes on meanwhile."}
+        {step === 0 && !running && " How long it takes stands here once it runs."}
+        {!running && !isDone && sessions[other.name].running.value && ` ${other.called} runs now: this would pause it.`}
       </p>
       <Threads opened={opened} />
       {asks.value && (

@@ -25,7 +25,12 @@ export const LessonSamples = ({ record, learners }: SamplesProps) => {
     chosen.value = to >= last ? null : Math.max(0, to);
   };
   if (step === undefined)
-    return <p class="soft">Every {lookEvery} steps it writes a text. The first comes before step 1.</p>;
+    return (
+      <p class="soft">
+        Every {lookEvery} steps {learners.length > 1 ? "each writes" : "it writes"} a text. The first comes before step
+        1.
+      </p>
+    );
   return (
     <div class="lesson-samples">
       <div class="scrubber">
