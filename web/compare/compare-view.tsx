@@ -71,9 +71,13 @@ const Legend = ({ runs, names, measure }: LegendProps) => (
           <Swatch style={comparedStyle(n, true)} />
           <a href={runAddress(name)}>{name}</a>
           {run === undefined ? <span class="soft">{feed.failure.value ?? "…"}</span> : <RunState run={run} />}
-          <span class="num">
-            <span class="soft">best</span> {loss(best.value)} <span class="soft">{best.unit}</span>
-          </span>
+          {best.value === undefined ? (
+            <span class="soft">{run === undefined ? "" : "not measured"}</span>
+          ) : (
+            <span class="num">
+              <span class="soft">best</span> {loss(best.value)} <span class="soft">{best.unit}</span>
+            </span>
+          )}
           {names.length > 2 && (
             <a
               class="quiet"

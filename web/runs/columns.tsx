@@ -51,7 +51,15 @@ export const columns: readonly RunColumn[] = [
     label: "State",
     room: "always",
     numeric: false,
-    cell: (run) => <RunState run={run} />,
+    cell: (run) => (
+      <>
+        <RunState run={run} />
+        {/* Where the column of steps has no room. */}
+        <span class="run-steps soft num">
+          {count(run.step)} / {count(run.steps)}
+        </span>
+      </>
+    ),
     order: (run) => stateWords(run).word,
     text: (run) => stateWords(run).word,
   },
