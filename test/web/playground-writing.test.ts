@@ -117,3 +117,20 @@ it("a text that is written again word for word is kept once, and one that differ
   expect(writings.value.map(({ id }) => id)).toEqual([1, 2]);
   expect(shown.value.left).toBe(1);
 });
+
+it.each([
+  [["ж"], "The model never saw this character of the prompt: “ж”. Leave it out."],
+  [["ж", "\n"], "The model never saw these characters of the prompt: “ж” “↵”. Leave them out."],
+  [undefined, "prompt: must be short; got more; try less"],
+])("a prompt that the model cannot read fails in the words of the page: %j", async (characters, note) => {
+  const { write, shownOf } = playground;
+  const asks = asked.length;
+  const written = write(["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  if (request === undefined) throw new Error("nothing was asked");
+  const error = characters === undefined ? note : 'prompt: must be known; got "ж"; try unknown: "skip"';
+  tell(request.answer, { type: "failed", error, ...(characters === undefined ? {} : { characters }) });
+  request.answer.close();
+  await written;
+  expect(shownOf("left")).toMatchObject({ state: "failed", note });
+});

@@ -1,13 +1,14 @@
 /** Texts that models write, token by token, and their branches. */
 import { signal } from "@preact/signals";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
-import type { WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
+import type { Failure, WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
 import { readEvents } from "../server/event-stream.ts";
 import { api, failureOf, jsonBody } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { authorization } from "../shell/token.ts";
 import { modelName } from "./model-names.ts";
 import { candidatesShown, modelOf, type Side, settings, settingsOf } from "./settings.ts";
+import { visible } from "./surprise.ts";
 
 export interface WrittenToken {
   readonly id: number;
@@ -106,6 +107,19 @@ const finishWords: Readonly<Record<string, string>> = {
   aborted: "Stopped.",
 };
 
+/** Most characters that a message names. */
+const mostNamed = 20;
+
+/** Why a text could not be written, in the words of the page: it has no switch for characters that a model never saw. */
+const whyOf = ({ error, characters = [] }: Failure): string => {
+  if (characters.length === 0) return error;
+  const named = characters.slice(0, mostNamed).map((one) => `“${visible(one)}”`);
+  const others = characters.length > mostNamed ? " and others" : "";
+  return characters.length === 1
+    ? `The model never saw this character of the prompt: ${named[0]}. Leave it out.`
+    : `The model never saw these characters of the prompt: ${named.join(" ")}${others}. Leave them out.`;
+};
+
 interface Growing {
   readonly side: Side;
   current: Writing;
@@ -123,7 +137,7 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
     const last = tokens.at(-1);
     if (event.finishReason === "endOfText" && last !== undefined) tokens[tokens.length - 1] = { ...last, isEnd: true };
     growing.current = { ...growing.current, state: "done", note: finishWords[event.finishReason] ?? "" };
-  } else growing.current = { ...growing.current, state: "failed", note: event.error };
+  } else growing.current = { ...growing.current, state: "failed", note: whyOf(event) };
 };
 
 const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal): Promise<void> => {
@@ -134,7 +148,7 @@ const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal)
     signal,
   });
   if (!response.ok || response.body === null) {
-    growing.current = { ...growing.current, state: "failed", note: (await failureOf(response)).error };
+    growing.current = { ...growing.current, state: "failed", note: whyOf(await failureOf(response)) };
     return;
   }
   let frame = 0;
