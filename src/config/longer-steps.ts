@@ -13,3 +13,19 @@ export const longerSteps = (
   const threefold = 3 * steps;
   return patience === 0 ? threefold : Math.min(threefold, (Math.floor(steps / evalInterval) + patience) * evalInterval);
 };
+
+/**
+ * Steps that a run was given when it was last made longer, where they brought no better weights: more of them would hardly help.
+ * 0 where they did, and for a run that was never made longer or never measured.
+ * @param step updates done.
+ * @param bestStep the step of the best weights.
+ */
+export const stepsInVain = (
+  { extensions = [] }: Pick<TrainConfig, "extensions">,
+  step: number,
+  bestStep: number | null | undefined,
+): number => {
+  const last = extensions.at(-1);
+  if (last === undefined || bestStep === null || bestStep === undefined || bestStep > last.after) return 0;
+  return Math.max(0, step - last.after);
+};

@@ -69,7 +69,11 @@ describe("the proposal to train longer", () => {
     const command = proposed(trained.stdout, "train longer");
     expect(command).toEqual(["train", "--resume", "patient", "--steps", "8", ...on]);
     expect(readFileSync(join(cwd, "patient", "README.md"), "utf8")).toContain("--resume . --steps 8 ");
-    expect((await cli(command, { cwd })).stdout).toContain("Done: 8 steps");
+    const longer = await cli(command, { cwd });
+    expect(longer.stdout).toContain("Done: 8 steps");
+    // The added steps have found no better weights.
+    expect(longer.stdout).not.toContain("train longer");
+    expect(readFileSync(join(cwd, "patient", "README.md"), "utf8")).not.toContain("train longer");
   });
 
   test("is to go on to the planned end where a run was stopped", async () => {

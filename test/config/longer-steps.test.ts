@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { longerSteps } from "#foretoken/config/longer-steps.js";
+import { longerSteps, stepsInVain } from "#foretoken/config/longer-steps.js";
 
 test("a longer run has three times the steps, or as many as patience is sure to let it take", () => {
   const steps = (patience: number, evalInterval: number, done: number): number =>
@@ -11,4 +11,18 @@ test("a longer run has three times the steps, or as many as patience is sure to 
   expect(steps(100, 10, 20)).toBe(60);
   // More steps in any case.
   for (const done of [1, 7, 12, 13]) expect(steps(1, 12, done)).toBeGreaterThan(done);
+});
+
+test("added steps were in vain where the best weights are older than they are", () => {
+  const extensions = [
+    { after: 100, planned: 100, schedule: "stretch" as const },
+    { after: 300, planned: 300, schedule: "stretch" as const },
+  ];
+  expect(stepsInVain({ extensions }, 900, 300)).toBe(600);
+  expect(stepsInVain({ extensions }, 900, 80)).toBe(600);
+  expect(stepsInVain({ extensions }, 900, 320)).toBe(0);
+  // It has not gone on yet, was never measured, or was never made longer.
+  expect(stepsInVain({ extensions }, 300, 300)).toBe(0);
+  expect(stepsInVain({ extensions }, 900, null)).toBe(0);
+  expect(stepsInVain({}, 900, 100)).toBe(0);
 });

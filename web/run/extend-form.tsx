@@ -1,6 +1,6 @@
 /** More steps for a run that has ended or was stopped. */
 import { useSignal } from "@preact/signals";
-import { longerSteps } from "../../src/config/longer-steps.ts";
+import { longerSteps, stepsInVain } from "../../src/config/longer-steps.ts";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
 import { Segmented } from "../parts/segmented.tsx";
@@ -30,10 +30,11 @@ export interface ExtendFormProps {
 }
 
 export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) => {
-  const { step, steps, state, config } = run;
+  const { step, steps, state, config, best } = run;
   const typed = useSignal<string | undefined>(undefined);
   const extend = useSignal<Extend>("stretch");
   const { patience } = config.train;
+  const inVain = state === "finished" || state === "patience" ? stepsInVain(config.train, step, best?.step) : 0;
   // A run that ended early has steps of its plan left.
   const value = typed.value ?? String(state === "patience" ? steps : longerSteps(config.train, steps));
   const wanted = Number(value);
@@ -77,6 +78,12 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
           }}
         />
         <p class="soft">{scheduleHelp[extend.value]}</p>
+        {inVain > 0 && best !== null && (
+          <p class="soft">
+            The last {count(inVain)} added {inVain === 1 ? "step" : "steps"} found no better weights: the best are still
+            those of step {count(best.step)}.
+          </p>
+        )}
         {patience > 0 && <p class="soft">{patienceHelp(patience)}</p>}
         <button type="submit" class="primary" disabled={disabled || !isLonger}>
           {busy ?? (isLonger ? `Train ${count(wanted - step)} more steps` : `More than ${count(step)} steps`)}

@@ -1,6 +1,6 @@
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { extensionParts, extensionWord } from "../../config/extend.ts";
-import { longerSteps } from "../../config/longer-steps.ts";
+import { longerSteps, stepsInVain } from "../../config/longer-steps.ts";
 import { presetOf } from "../../config/preset-of.ts";
 import type { RowKind } from "../../data/rows.ts";
 import type { ModelConfig } from "../../models/config.ts";
@@ -233,6 +233,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
   const chats = story.start?.documents?.chat === true;
   const reason = reasonOf(story, config.train);
   const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train, config.train.steps)}`;
+  const inVain = stepsInVain(config.train, config.train.steps, bestEval(story.evals)?.step) > 0;
   const isOver = reason === "finished" || reason === "patience";
   const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
   return [
@@ -248,7 +249,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
           `npx foretoken evaluate .                       # measure it${story.evals.length === 0 ? "" : " again"}`,
         ]
       : []),
-    ...(reason === "finished" && !isRising(story.evals)
+    ...(reason === "finished" && !isRising(story.evals) && !inVain
       ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
       : []),
     // Without this flag the commands take the weights with the lowest validation loss.

@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { TrainConfig } from "../../../config/config.ts";
 import { extensionParts, extensionWord } from "../../../config/extend.ts";
-import { longerSteps } from "../../../config/longer-steps.ts";
+import { longerSteps, stepsInVain } from "../../../config/longer-steps.ts";
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../runs/events.ts";
@@ -325,7 +325,8 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
   }
   if (run !== null && checkpoint !== undefined && start.config.lora !== undefined && done.reason !== "interrupted")
     next.push({ command: commandLine(["merge", run]), purpose: "a model of its own, without an adapter" });
-  if (run !== null && done.reason === "finished" && !isRising(told)) {
+  const inVain = stepsInVain(start.config.train, done.step, done.bestStep) > 0;
+  if (run !== null && done.reason === "finished" && !isRising(told) && !inVain) {
     const longer = [
       "train",
       "--resume",

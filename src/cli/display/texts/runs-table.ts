@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { longerSteps } from "../../../config/longer-steps.ts";
+import { longerSteps, stepsInVain } from "../../../config/longer-steps.ts";
 import { commandLine } from "../../../core/text/shell-word.ts";
 import type { ListedRun, RunState } from "../../../runs/list/runs.node.ts";
 import { printableName, type Style } from "../../process/terminal.ts";
@@ -143,10 +143,14 @@ export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: n
   });
 };
 
+/** Whether more steps would hardly help a finished run. */
+const isSpent = ({ rising, config, step, best }: ListedRun): boolean =>
+  rising || stepsInVain(config.train, step, best?.step) > 0;
+
 /** How to continue the newest runs that can be. */
 const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   const newest = (state: RunState): ListedRun | undefined =>
-    runs.find((run) => run.state === state && run.checkpoint !== null && !(state === "finished" && run.rising));
+    runs.find((run) => run.state === state && run.checkpoint !== null && !(state === "finished" && isSpent(run)));
   const interrupted = newest("interrupted");
   const finished = newest("finished");
   return [
