@@ -33,9 +33,9 @@ const directory = "checkpoint";
 /** Files without which no run goes on. */
 const needed = [...pretrainedNames, ...stateFiles, folderNames.description] as const;
 
-/** All files that are read. */
+/** All files that are read, and the one by which a run with adapters is known and refused. */
 export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
-  const ofRun = [...stateFiles, folderNames.description, folderNames.metrics];
+  const ofRun = [...stateFiles, folderNames.description, folderNames.metrics, adapterConfigName];
   const found = ofRun.flatMap((name) => (files[name] === undefined ? [] : [[name, files[name]] as const]));
   return { ...neededFiles(files), ...Object.fromEntries(found) };
 };
