@@ -91,12 +91,11 @@ export const createCurve = (svg: Element) => {
   plan();
 
   return {
-    /** A new run, of so many steps. */
-    begin(plannedSteps: number): void {
-      [losses, means, measured, steps] = [[], [], [], plannedSteps];
+    clear(): void {
+      [losses, means, measured] = [[], [], []];
       plan();
     },
-    /** The run is planned to another number of steps. */
+    /** The run is planned to so many steps. */
     extend(plannedSteps: number): void {
       steps = plannedSteps;
       plan();

@@ -5,7 +5,6 @@ import {
   type RunFiles,
   runFromFolder,
   runToFolder,
-  type TrainEvent,
   zipFolder,
 } from "foretoken/browser";
 
@@ -19,25 +18,6 @@ export const readKept = async (): Promise<RunFiles | null> => {
 
 /** Keeps a run in place of the one before, which stays where there is no room. */
 export const writeKept = async (run: RunFiles): Promise<void> => store?.write(run);
-
-/** The event of a line; none if the program was ended while it wrote the line. */
-const eventIn = (line: string): readonly TrainEvent[] => {
-  try {
-    return [JSON.parse(line) as TrainEvent];
-  } catch {
-    return [];
-  }
-};
-
-/** What has happened in a run so far. */
-export const eventsOf = ({ last }: RunFiles): readonly TrainEvent[] =>
-  new TextDecoder().decode(last["metrics.jsonl"]).split("\n").flatMap(eventIn);
-
-/** The step of a run's checkpoint, and all that are planned. */
-export const positionOf = ({ last }: RunFiles): { readonly step: number; readonly steps: number } => {
-  const { config, progress } = JSON.parse(new TextDecoder().decode(last["trainer_state.json"]));
-  return { step: progress.step, steps: config.train.steps };
-};
 
 /** Saves the run's folder as a ZIP archive. */
 export const download = (run: RunFiles): void => {

@@ -5,28 +5,35 @@ import { backend, keep, onOpen, onTrain, onWrite, showTraining, showWriting } fr
 const model = backend === "wasm" ? {} : { nLayer: 1, nHead: 2, nEmbd: 32, contextLength: 32 };
 const config = { model, train: { steps: 400, evalInterval: 50, checkpointInterval: 50, sampleTokens: 60 } };
 const newRun = { preset: "quick", config, finalSampleTokens: 0 } as const;
-let lm: WorkerModel | undefined;
+let loaded: { readonly files: CheckpointFiles; readonly lm: WorkerModel } | undefined;
 
-const open = async ({ best, last }: RunFiles): Promise<void> => {
-  await lm?.close();
-  lm = await loadInWorker(best ?? last, { backend });
+/** The model of a run. One at a time is loaded, and stays if another one cannot be. */
+const modelOf = async ({ best, last }: Pick<RunFiles, "best" | "last">): Promise<WorkerModel> => {
+  const files = best ?? last;
+  if (loaded?.files === files) return loaded.lm;
+  const lm = await loadInWorker(files, { backend });
+  await loaded?.lm.close();
+  loaded = { files, lm };
+  return lm;
 };
 
 onTrain(async (data, begun, signal) => {
-  let { best, last } = begun ?? {};
+  let best = begun?.best;
   const onCheckpoint = async (files: CheckpointFiles, which: "best" | "last"): Promise<void> => {
     if (which === "best") best = files;
-    else last = files;
-    if (which === "last") await keep({ ...data, best, last: files });
+    else await keep({ ...data, best, last: files });
   };
   const run = begun === undefined ? newRun : { resume: begun.last, steps: begun.steps };
   for await (const event of train({ ...data, ...run, backend, onCheckpoint, signal })) showTraining(event);
-  if (last !== undefined) await open({ best, last });
 });
 
-onOpen(open);
+onOpen(async (data, { best, last, steps }, signal) => {
+  // Before its first event, "start", all that a run goes on from has been checked.
+  for await (const { type } of train({ ...data, resume: last, steps, backend, signal })) if (type === "start") break;
+  await modelOf({ best, last });
+});
 
-onWrite(async (prompt, signal) => {
-  if (lm === undefined) return;
+onWrite(async (run, prompt, signal) => {
+  const lm = await modelOf(run);
   for await (const event of lm.generate({ prompt, maxNewTokens: 200, signal })) showWriting(event);
 });

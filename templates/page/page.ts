@@ -1,15 +1,10 @@
 // What the page shows, and what its controls do. main.ts says what is trained.
-import {
-  type EvalEvent,
-  ForetokenError,
-  type GenerateEvent,
-  type RunFiles,
-  type SampleEvent,
-  type TrainEvent,
-} from "foretoken/browser";
+import type { EvalEvent, GenerateEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
-import { download, eventsOf, openFolder, positionOf, readKept, writeKept } from "./kept.ts";
+import { download, openFolder, readKept, writeKept } from "./kept.ts";
+import { type Message, messageOf, messageOfUnopened } from "./messages.ts";
 import { findObstacles } from "./obstacles.ts";
+import { eventsOf, parametersOf, positionOf } from "./past.ts";
 
 /** The element of index.html with this id. */
 const part = <Kind extends Element = HTMLElement>(id: string): Kind => document.querySelector(`#${id}`) as Kind;
@@ -30,7 +25,7 @@ const say = (line: string): void => {
 };
 
 /** A message at the top of the page, read out at once. `kind`: "lasting", or "news" or "error" until the next run. */
-const tell = (kind: "lasting" | "news" | "error", title: string, text: string): void => {
+const tell = (kind: "lasting" | "news" | "error", { title, text }: Message): void => {
   const notice = document.createElement("div");
   const heading = document.createElement("strong");
   heading.textContent = title;
@@ -39,29 +34,7 @@ const tell = (kind: "lasting" | "news" | "error", title: string, text: string): 
   part("notices").append(notice);
 };
 
-/** An error in the page's own words, if it is one that a visitor can mend: the library's are for programs. */
-const tellError = (error: unknown): void => {
-  if (error instanceof ForetokenError && error.details.where === "text") {
-    tell("error", "The run has learned another text.", "Put that one back, or press Train for a new run.");
-    return;
-  }
-  const where = error instanceof ForetokenError ? error.details.where : "";
-  if (where.endsWith(" split") || (where === "tokenizer" && textBox.value === "")) {
-    tell(
-      "error",
-      "The text is too short.",
-      "Paste at least a few hundred characters; with a page or more it learns to write.",
-    );
-    return;
-  }
-  const unknown = error instanceof ForetokenError ? (error.details.characters ?? []) : [];
-  if (unknown.length === 0) {
-    tell("error", "That did not work.", error instanceof Error ? error.message : String(error));
-    return;
-  }
-  const listed = unknown.map((character) => `“${character}”`).join(" ");
-  tell("error", `The model never saw ${listed}.`, "Leave that out, or train on a text that has it.");
-};
+const tellError = (error: unknown): void => tell("error", messageOf(error, textBox.value));
 
 const obstacles = findObstacles(globalThis);
 /** The library's backend that works in this page: "wasm", or "reference", which is slow. */
@@ -69,7 +42,7 @@ export const backend = obstacles.length === 0 ? "wasm" : "reference";
 const isStopped = obstacles.some(({ stops }) => stops);
 
 part("unserved").remove();
-for (const { title, text } of obstacles) tell("lasting", `${title}.`, text);
+for (const { title, text } of obstacles) tell("lasting", { title: `${title}.`, text });
 trainButton.disabled = isStopped;
 
 // The text: an example, a file, or whatever is typed.
@@ -87,16 +60,18 @@ const setText = (text: string): void => {
   showSize();
 };
 
+/** Whether the text is the user's: nothing comes into the box by itself any more. */
+let isOwn = false;
+
 const openFile = async (file: File | undefined): Promise<void> => {
   if (file === undefined) return;
+  isOwn = true;
   setText(await file.text());
   say(`Opened ${file.name}.`);
 };
 
-/** Whether somebody has typed: nothing comes into the box by itself any more. */
-let isTyped = false;
 textBox.addEventListener("input", () => {
-  isTyped = true;
+  isOwn = true;
   showSize();
 });
 fileInput.addEventListener("change", () => openFile(fileInput.files?.[0]));
@@ -110,27 +85,25 @@ textBox.addEventListener("drop", (event) => {
 
 const loadExample = async (): Promise<void> => {
   const response = await fetch(new URL("./text.txt", import.meta.url));
-  // Meanwhile somebody may have begun to type.
-  if (response.ok && textBox.value === "") setText(await response.text());
+  const text = await response.text();
+  // Meanwhile somebody may have begun to type, or a run is shown.
+  if (response.ok && !isOwn && run === undefined) setText(text);
 };
 loadExample().catch(() => say("The example could not be loaded: paste a text of your own."));
 
 // The buttons. While one is at work it reads "Stop", and the others wait.
 
 let atWork: AbortController | undefined;
-let isTrained = false;
-/** The run that can go on: trained here, kept by the browser, or opened. */
+/** The run that the page shows, which goes on, is saved and writes: trained here, kept by the browser, or opened. */
 let run: RunFiles | undefined;
-/** The text box as it showed the run's text: it turns each kind of line end into one. */
-let shownText: string | undefined;
 
 const showButtons = (): void => {
   const waits = (button: HTMLButtonElement): boolean => atWork !== undefined && button.textContent !== "Stop";
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
-  writeButton.disabled = !isTrained || waits(writeButton);
+  writeButton.disabled = run === undefined || waits(writeButton);
   // What one would do next: a changed text begins a new run.
-  const isLearned = run !== undefined && textBox.value === shownText;
+  const isLearned = run !== undefined && textBox.value === shownText(run);
   for (const [button, isNext] of [
     [trainButton, !isLearned],
     [goOnButton, isLearned],
@@ -142,32 +115,46 @@ const showButtons = (): void => {
   folderInput.disabled = atWork !== undefined;
 };
 
-/** Does `work` until it ends or the button is pressed again. */
+/** Does `work` until it ends or is stopped. Meanwhile no other begins. */
+const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure = tellError): Promise<void> => {
+  const [before, line] = [run, part("status").textContent];
+  atWork = new AbortController();
+  part("notices").replaceChildren(...part("notices").querySelectorAll(".lasting"));
+  showButtons();
+  try {
+    await work(atWork.signal);
+  } catch (error) {
+    if (error instanceof Error && error.name === "AbortError") {
+      say("Stopped.");
+      return;
+    }
+    say(run === before ? line : "");
+    tellFailure(error);
+  } finally {
+    atWork = undefined;
+    showButtons();
+  }
+};
+
+/** Does `work` until the button is pressed again. */
 const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
   if (atWork !== undefined) {
     atWork.abort();
     return;
   }
   const name = button.textContent;
-  atWork = new AbortController();
   button.textContent = "Stop";
-  part("notices").replaceChildren(...part("notices").querySelectorAll(".lasting"));
+  await attempt(work);
+  button.textContent = name;
   showButtons();
-  try {
-    await work(atWork.signal);
-  } catch (error) {
-    say("");
-    tellError(error);
-  } finally {
-    atWork = undefined;
-    button.textContent = name;
-    showButtons();
-  }
 };
 
 addEventListener("keydown", ({ key }) => {
   if (key === "Escape") atWork?.abort();
 });
+
+/** What a model learns: the text of the page, or what a run began with. */
+export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
 
 /** A run that goes on. */
 export interface BegunRun extends RunFiles {
@@ -175,12 +162,23 @@ export interface BegunRun extends RunFiles {
   readonly steps: number;
 }
 
-/** What a model learns: the text of the page, or what a run began with. */
-export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
+const begunOf = (run: RunFiles): BegunRun => {
+  const { step, steps } = positionOf(run);
+  return { ...run, steps: step < steps ? steps : step + 400 };
+};
 
-/** What the run began with, unless the text was changed since. */
-const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data =>
-  textBox.value === shownText ? { text, valText, documents, valDocuments } : { text: textBox.value };
+const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
+  return { text, valText, documents, valDocuments };
+};
+
+/** The text of a run as the box has it, where each kind of line end is one. Documents are not shown. */
+const shownText = ({ text = "", documents }: RunFiles): string =>
+  documents === undefined ? text.replaceAll(/\r\n?/g, "\n") : "";
+
+const showText = (run: RunFiles): void => {
+  setText(shownText(run));
+  textBox.placeholder = run.documents === undefined ? "" : "This run learns documents.";
+};
 
 /** Calls `work` with the text, the run that goes on, if one does, and a signal to stop, when a model is to be trained. */
 export const onTrain = (
@@ -189,94 +187,102 @@ export const onTrain = (
   trainButton.addEventListener("click", () =>
     press(trainButton, async (signal) => {
       say("Training begins…");
-      shownText = textBox.value;
-      await work({ text: textBox.value }, undefined, signal);
-      isTrained = true;
+      const before = run;
+      // Until the new one is kept.
+      run = undefined;
+      showButtons();
+      try {
+        await work({ text: textBox.value }, undefined, signal);
+      } finally {
+        if (run === undefined && before !== undefined) showRun(before);
+      }
     }),
   );
   goOnButton.addEventListener("click", () =>
     press(goOnButton, async (signal) => {
       if (run === undefined) return;
-      const { step, steps } = showPast(run);
-      const all = step < steps ? steps : step + 400;
-      say(`Training goes on, for ${all - step} more steps…`);
-      await work(dataOf(run), { ...run, steps: all }, signal);
-      isTrained = true;
+      const begun = begunOf(run);
+      const { step } = showRun(run);
+      say(`Training goes on, for ${begun.steps - step} more steps…`);
+      // A text that was changed since is refused by the library.
+      const data = textBox.value === shownText(run) ? dataOf(run) : { text: textBox.value };
+      await work(data, begun, signal);
     }),
   );
   showButtons();
 };
 
-/** Keeps a run in the browser. Where that fails, the training goes on. */
+/** Shows a run that is trained, and keeps it in the browser. Where that fails, the training goes on. */
 export const keep = async (next: RunFiles): Promise<void> => {
   run = next;
+  showButtons();
   try {
     await writeKept(next);
   } catch (error) {
     if (document.querySelector(".notice.unkept") !== null) return;
-    tell("news", "The browser could not keep the run.", error instanceof Error ? error.message : String(error));
+    tell("news", {
+      title: "The browser could not keep the run.",
+      text: error instanceof Error ? error.message : String(error),
+    });
     document.querySelector(".notice:last-child")?.classList.add("unkept");
   }
 };
 
 downloadButton.addEventListener("click", () => {
-  if (run !== undefined) download(run);
+  try {
+    if (run !== undefined) download(run);
+  } catch (error) {
+    tellError(error);
+  }
 });
 
-/** Shows the text of a run. One that learns documents has none to show. */
-const showText = ({ text, documents }: RunFiles): void => {
-  setText(documents === undefined ? (text ?? "") : "");
-  textBox.placeholder = documents === undefined ? "" : "This run learns documents.";
-  shownText = textBox.value;
+/** Shows the run that the browser has kept, if there is one. */
+const openKept = async (): Promise<void> => {
+  const kept = await readKept();
+  if (kept === null || atWork !== undefined || run !== undefined) return;
+  const { step, steps } = showRun(kept);
+  if (!isOwn) showText(kept);
+  say(`Kept by your browser: step ${step} of ${steps}. Go on, or let it write.`);
+  showButtons();
 };
 
-/** Calls `work` with a run that the browser has kept, or whose folder is opened. */
-export const onOpen = (work: (run: RunFiles) => Promise<void>): void => {
-  const open = async (next: RunFiles, where: string): Promise<void> => {
-    const { step, steps } = showPast(next);
-    await work(next);
-    run = next;
-    isTrained = true;
-    say(`${where}: step ${step} of ${steps}. Go on, or let it write.`);
-    showButtons();
+/** Calls `check` with the run of a folder that is opened. Unless it fails, the run is shown, and kept in the browser. */
+export const onOpen = (check: (data: Data, begun: BegunRun, signal: AbortSignal) => Promise<void>): void => {
+  const open = async (files: FileList, signal: AbortSignal): Promise<void> => {
+    say("The folder is being read…");
+    const next = await openFolder(files, textBox.value);
+    await check(dataOf(next), begunOf(next), signal);
+    signal.throwIfAborted();
+    const { step, steps } = showRun(next);
+    showText(next);
+    say(`Opened: step ${step} of ${steps}. Go on, or let it write.`);
+    await keep(next);
   };
-  const openKept = async (): Promise<void> => {
-    const kept = await readKept();
-    if (kept === null || atWork !== undefined) return;
-    if (!isTyped) showText(kept);
-    await open(kept, "Kept by your browser");
-  };
-  openKept().catch((error: Error) => tell("lasting", "A reload will lose what the model learns.", error.message));
-  folderInput.addEventListener("change", () => {
+  folderInput.addEventListener("change", async () => {
     const { files } = folderInput;
-    if (files === null || files.length === 0) return;
-    openFolder(files, textBox.value)
-      .then((next) => {
-        showText(next);
-        return open(next, "Opened");
-      })
-      .then(async () => {
-        if (run !== undefined) await keep(run);
-      })
-      .catch(tellError)
-      .finally(() => {
-        folderInput.value = "";
-      });
+    if (files === null || files.length === 0 || atWork !== undefined) return;
+    await attempt(
+      (signal) => open(files, signal),
+      (error) => tell("error", messageOfUnopened(error)),
+    );
+    // So that the same folder can be chosen again.
+    folderInput.value = "";
   });
 };
 
-/** Calls `work` with the prompt and a signal to stop, when text is to be written. */
-export const onWrite = (work: (prompt: string, signal: AbortSignal) => Promise<void>): void => {
+/** Calls `work` with the run, the prompt and a signal to stop, when text is to be written. */
+export const onWrite = (work: (run: RunFiles, prompt: string, signal: AbortSignal) => Promise<void>): void => {
   part("writing").addEventListener("submit", (event) => {
     event.preventDefault();
     press(writeButton, async (signal) => {
+      if (run === undefined) return;
       const prompt = document.createElement("span");
       prompt.className = "prompt";
       prompt.textContent = promptBox.value;
       written.replaceChildren(prompt);
       written.setAttribute("aria-busy", "true");
       try {
-        await work(promptBox.value, signal);
+        await work(run, promptBox.value, signal);
       } catch (error) {
         written.replaceChildren();
         throw error;
@@ -316,37 +322,52 @@ const showSample = ({ step, prompt, text }: SampleEvent): void => {
   part("samples").append(block);
 };
 
-/** Shows what has happened in a run so far. @returns its last step, and all that are planned. */
-const showPast = (past: RunFiles): { readonly step: number; readonly steps: number } => {
-  for (const event of eventsOf(past)) showTraining(event);
-  return positionOf(past);
+const showPlan = (steps: number, parameters: number | undefined): void => {
+  plannedSteps = steps;
+  curve.extend(steps);
+  progress.max = steps;
+  part("steps").textContent = `of ${steps}`;
+  part("parameters").textContent = parameters === undefined ? "" : `${count.format(parameters)} parameters`;
+};
+
+const showStep = (step: number): void => {
+  progress.value = step;
+  part("step").textContent = String(step);
+};
+
+/** Empties the figures, for another run. */
+const clearFigures = (): void => {
+  curve.clear();
+  part("table").replaceChildren();
+  part("samples").replaceChildren();
+  for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
+  part("val-step").textContent = "nats per token";
+};
+
+/** Shows a run, and what has happened in it so far. @returns its step, and all that are planned. */
+const showRun = (shown: RunFiles): { readonly step: number; readonly steps: number } => {
+  const { step, steps } = positionOf(shown);
+  run = shown;
+  clearFigures();
+  showPlan(steps, parametersOf(shown));
+  for (const event of eventsOf(shown)) showTraining(event);
+  showStep(step);
+  return { step, steps };
 };
 
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
   switch (event.type) {
     case "start":
-      plannedSteps = event.config.train.steps;
-      progress.max = plannedSteps;
-      part("steps").textContent = `of ${plannedSteps}`;
-      part("parameters").textContent = `${count.format(event.parameters)} parameters`;
       // What a run that goes on has done before is shown already.
-      if (event.step > 0) {
-        curve.extend(plannedSteps);
-        break;
-      }
-      curve.begin(plannedSteps);
-      part("table").replaceChildren();
-      part("samples").replaceChildren();
-      for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
-      part("val-step").textContent = "nats per token";
+      if (event.step === 0) clearFigures();
+      showPlan(event.config.train.steps, event.parameters);
       break;
     case "step":
       curve.addStep(event.step, event.loss);
-      progress.value = event.step;
+      showStep(event.step);
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
-      part("step").textContent = String(event.step);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);
@@ -357,11 +378,10 @@ export const showTraining = (event: TrainEvent): void => {
       if (promptBox.value === "") promptBox.value = event.prompt;
       break;
     case "overfitting":
-      tell(
-        "news",
-        "The model begins to learn the text by heart.",
-        "A longer text helps. Writing uses the best weights so far.",
-      );
+      tell("news", {
+        title: "The model begins to learn the text by heart.",
+        text: "A longer text helps. Writing uses the best weights so far.",
+      });
       break;
     case "done":
       say(
@@ -376,3 +396,7 @@ export const showTraining = (event: TrainEvent): void => {
 export const showWriting = (event: GenerateEvent): void => {
   if (event.type === "token") written.append(event.text);
 };
+
+openKept().catch(({ message }: Error) =>
+  tell("lasting", { title: "A reload will lose what the model learns.", text: message }),
+);

@@ -93,6 +93,13 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.locator("#table tr").nth(4).waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Stop" }).click();
       await says("Stopped: loss");
+      // A run that was made longer is shown as such.
+      await page.reload();
+      await says("Kept by your browser: step");
+      expect(await status.textContent()).toMatch(/step \d+ of 600\. Go on/u);
+      await page.getByText("of 600", { exact: true }).waitFor();
+      expect(await page.locator("progress").getAttribute("max")).toBe("600");
+      await page.locator("#curve text", { hasText: /^600$/u }).waitFor({ state: "attached" });
       // Another text is refused in the page's own words.
       await box.fill(`${text} more`);
       await page.getByRole("button", { name: "Go on" }).click();

@@ -1,0 +1,258 @@
+/** The starter's page shows one run: going on, saving and writing act on it, whatever folder is opened. In Chromium. */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type FolderFiles, type RunFiles, runToFolder, train } from "#foretoken/browser.js";
+import { isolation, missingChromium, program, serveSite } from "../browser/chromium.ts";
+import { tinyRun, useFolder, wordsText } from "../support/runs.ts";
+import { newStarter, type Starter, siteFiles } from "./starter.ts";
+
+const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const textOfA = wordsText("run A", 600);
+const textOfB = wordsText("run B", 200);
+const documents = Array.from({ length: 20 }, (_, i) => ({ text: wordsText(`document ${i}`, 20) }));
+
+/** The folder of a run that was stopped at step 6 of 12. */
+const folderOf = async (data: Pick<RunFiles, "text" | "documents">): Promise<FolderFiles> => {
+  let files: Partial<Pick<RunFiles, "last" | "best">> = {};
+  const plan = { backend: "reference", preset: "book", config: tinyRun, finalSampleTokens: 0, stopAt: 6 } as const;
+  const onCheckpoint = (saved: RunFiles["last"], which: "last" | "best"): void => {
+    files = { ...files, [which]: saved };
+  };
+  for await (const _ of train({ ...data, ...plan, onCheckpoint }));
+  return runToFolder({ ...data, ...files } as RunFiles);
+};
+
+const without = (folder: FolderFiles, ...names: readonly string[]): FolderFiles =>
+  Object.fromEntries(Object.entries(folder).filter(([name]) => !names.includes(name)));
+
+/** All that a page shows of its run. */
+const shownIn = (page: Page): Promise<unknown> =>
+  page.evaluate(() => {
+    const textOf = (id: string): string | null | undefined => document.getElementById(id)?.textContent;
+    return {
+      ...{ status: textOf("status"), figures: textOf("step"), steps: textOf("steps"), losses: textOf("table") },
+      ...{ samples: textOf("samples"), curve: document.querySelector("#curve .each")?.getAttribute("points") },
+      text: document.querySelector("textarea")?.value,
+      canGoOn: !document.querySelector<HTMLButtonElement>("#go-on")?.disabled,
+    };
+  });
+
+describe.skipIf(missingChromium !== undefined)(title("a folder that the starter's page opens"), () => {
+  const { newPath } = useFolder();
+  let browser: Browser | undefined;
+  let starter: Starter;
+  let whole: FolderFiles;
+  beforeAll(async () => {
+    const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
+    browser = await chromium.launch({
+      executablePath: program ?? "chromium",
+      args: [...args, "--disable-dev-shm-usage"],
+    });
+    starter = await newStarter("page", { js: true });
+    const file = join(starter.folder, "main.js");
+    const small = 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :';
+    const main = await readFile(file, "utf8");
+    const changed = main.replace('backend === "wasm" ? {} :', small).replaceAll("Interval: 50", "Interval: 10");
+    await writeFile(file, changed.replace("steps: 400", "steps: 4000"));
+    whole = await folderOf({ text: textOfB });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await starter?.remove();
+  });
+
+  const written = async (folder: FolderFiles): Promise<string> => {
+    const path = newPath();
+    for (const [name, content] of Object.entries(folder)) {
+      await mkdir(dirname(join(path, name)), { recursive: true });
+      await writeFile(join(path, name), content);
+    }
+    return path;
+  };
+  const visit = async (work: (page: Page, address: string) => Promise<void>): Promise<void> => {
+    const context = await browser?.newContext();
+    if (context === undefined) throw new Error("no browser");
+    context.setDefaultTimeout(60_000);
+    await serveSite({ files: await siteFiles(starter.folder), headers: isolation }, async (address) => {
+      const page = await context.newPage();
+      const uncaught: string[] = [];
+      page.on("pageerror", ({ message }) => uncaught.push(message));
+      await page.goto(address);
+      await work(page, address);
+      expect(uncaught).toEqual([]);
+    });
+    await context.close();
+  };
+  const box = (page: Page) => page.getByRole("textbox", { name: "Paste a text of your own" });
+  const button = (page: Page, name: string) => page.getByRole("button", { name, exact: true });
+  const says = (page: Page, text: string | RegExp): Promise<void> =>
+    page.locator("#status").filter({ hasText: text }).waitFor();
+  const tells = (page: Page, text: string): Promise<void> =>
+    page.getByRole("alert").getByText(text, { exact: false }).waitFor();
+  const open = async (page: Page, folder: FolderFiles): Promise<void> =>
+    page.locator("#folder").setInputFiles(await written(folder));
+  const trainA = async (page: Page): Promise<void> => {
+    await box(page).fill(textOfA);
+    await button(page, "Train").click();
+    await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
+    await button(page, "Stop").click();
+    await says(page, "Stopped: loss");
+  };
+
+  it("changes nothing if its run cannot go on, and the run before stays", async () => {
+    const inCheckpoint = (name: string): string => `checkpoint/${name}`;
+    const { [inCheckpoint("optimizer.safetensors")]: optimizer = new Uint8Array() } = whole;
+    const refused: readonly (readonly [FolderFiles, string])[] = [
+      [
+        { ...whole, [inCheckpoint("optimizer.safetensors")]: optimizer.slice(0, 500) },
+        "checkpoint/optimizer.safetensors: the file must be the one that was saved",
+      ],
+      [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must be the one"],
+      [without(whole, inCheckpoint("model.safetensors")), "got none of the name model.safetensors"],
+      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not say which step"],
+      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not say which step"],
+      [
+        {
+          ...without(whole, inCheckpoint("model.safetensors")),
+          [inCheckpoint("adapter_config.json")]: bytes("{}"),
+        },
+        "got a run that trains an adapter; try resuming its folder in Node",
+      ],
+      [without(whole, "text.txt"), "The folder does not have the text that the run learned."],
+      [
+        without(await folderOf({ documents }), "documents.jsonl"),
+        "The folder does not have the documents that the run learned.",
+      ],
+      [without(whole, "run.json"), "must be the folder of a run"],
+    ];
+    await visit(async (page) => {
+      await trainA(page);
+      await box(page).fill("typed for an hour");
+      const before = await shownIn(page);
+      for (const [folder, line] of refused) {
+        await open(page, folder);
+        await tells(page, line);
+        await page.locator("#folder:enabled").waitFor({ state: "attached" });
+        expect(await shownIn(page), line).toEqual(before);
+      }
+      // What goes on is A, and with its text alone.
+      await button(page, "Go on").click();
+      await tells(page, "The run has learned another text.");
+      expect(await shownIn(page)).toEqual(before);
+      await page.reload();
+      await says(page, "Kept by your browser: step");
+      expect(await box(page).inputValue()).toBe(textOfA);
+      await button(page, "Go on").click();
+      await page.locator("#table tr").nth(3).waitFor({ state: "attached" });
+      await button(page, "Stop").click();
+      await says(page, "Stopped: loss");
+    });
+  });
+
+  it("is not gone on with after a new training that did not begin", async () => {
+    await visit(async (page) => {
+      await open(page, whole);
+      await says(page, "Opened: step 6 of 12. Go on, or let it write.");
+      expect(await box(page).inputValue()).toBe(textOfB);
+      await box(page).fill("abc");
+      await button(page, "Train").click();
+      await tells(page, "The text is too short.");
+      await button(page, "Go on").click();
+      await tells(page, "The run has learned another text.");
+      await box(page).fill(textOfA);
+      await page.evaluate(() => {
+        document.getElementById("train")?.click();
+        dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+      });
+      await says(page, /^Stopped/u);
+      expect(await page.getByRole("alert").textContent()).not.toContain("That did not work");
+      await button(page, "Train").waitFor();
+    });
+  });
+
+  it("is shown with its figures alone if its notes are damaged or gone", async () => {
+    await visit(async (page) => {
+      await trainA(page);
+      const shown = async (): Promise<unknown> => {
+        await says(page, "Opened: step 6 of 12. Go on, or let it write.");
+        await page.locator("#folder:enabled").waitFor({ state: "attached" });
+        return page.evaluate(() => ({
+          rows: document.querySelectorAll("#table tr").length,
+          samples: document.querySelector("#samples")?.textContent,
+          figures: [...document.querySelectorAll("dl dd")].slice(0, 3).map(({ textContent }) => textContent),
+          done: document.querySelector("progress")?.position,
+        }));
+      };
+      const none = { rows: 0, samples: "", figures: ["6", "of 12", "–"], done: 0.5 };
+      await open(page, without(whole, "metrics.jsonl"));
+      expect(await shown()).toEqual(none);
+      await page.locator("#curve").getByText("The curve comes with the first step.").waitFor();
+      const odd = [{ type: "start" }, { type: "step", step: "x" }, { type: "eval", step: null, valLoss: "low" }, null];
+      const lines = `{"type":"sta\n${odd.map((note) => `${JSON.stringify(note)}\n`).join("")}`;
+      await box(page).fill("");
+      await open(page, { ...whole, "metrics.jsonl": bytes(lines) });
+      await page.waitForFunction((text) => document.querySelector("textarea")?.value === text, textOfB);
+      expect(await shown()).toEqual(none);
+      await button(page, "Go on").click();
+      await says(page, "Trained: loss");
+    });
+  });
+
+  it("with documents goes on after a reload, though the example text comes late", async () => {
+    await visit(async (page) => {
+      await open(page, await folderOf({ documents }));
+      await says(page, "Opened: step 6 of 12");
+      expect(await box(page).inputValue()).toBe("");
+      let release: () => void = () => {};
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      await page.route("**/text.txt", async (route) => {
+        await released;
+        await route.continue();
+      });
+      await page.locator("#folder:enabled").waitFor({ state: "attached" });
+      await page.reload({ waitUntil: "commit" });
+      await says(page, "Kept by your browser: step 6 of 12");
+      const example = page.waitForResponse("**/text.txt");
+      release();
+      await (await example).finished();
+      await button(page, "Go on").click();
+      await says(page, "Trained: loss");
+      expect(await box(page).inputValue()).toBe("");
+    });
+  });
+
+  it("lets nothing else begin while it is read", async () => {
+    await visit(async (page) => {
+      await trainA(page);
+      await page.evaluate(() => {
+        const { arrayBuffer } = Blob.prototype;
+        const released = new Promise<void>((resolve) => addEventListener("release", () => resolve()));
+        Blob.prototype.arrayBuffer = async function (this: Blob) {
+          await released;
+          return arrayBuffer.call(this);
+        };
+      });
+      await open(page, whole);
+      await says(page, "The folder is being read…");
+      for (const name of ["Train", "Go on", "Write"]) expect(await button(page, name).isDisabled()).toBe(true);
+      expect(await page.locator("#folder").isDisabled()).toBe(true);
+      expect(await box(page).inputValue()).toBe(textOfA);
+      await page.evaluate(() => dispatchEvent(new Event("release")));
+      await says(page, "Opened: step 6 of 12");
+      expect(await box(page).inputValue()).toBe(textOfB);
+      // The model is the opened run's, too: it has written no letter of the example.
+      await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
+      await button(page, "Write").click();
+      await page
+        .locator("#written")
+        .getByText(/^the [a-z. ]/u)
+        .waitFor();
+    });
+  });
+});

@@ -1,0 +1,95 @@
+/** What the starter's page makes of a run's files and of errors, without a page. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { type RunFiles, type TrainEvent, train } from "#foretoken/browser.js";
+import { eventsOf, parametersOf, positionOf } from "../../templates/page/past.ts";
+import { ofType, tinyRun, wordsText } from "../support/runs.ts";
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const text = wordsText("past", 200);
+const plan = { text, backend: "reference", preset: "book", config: tinyRun, finalSampleTokens: 0 } as const;
+
+let run: RunFiles;
+let events: readonly TrainEvent[];
+
+/** `run` with another file. */
+const withFile = (name: string, content: string): RunFiles => ({
+  ...run,
+  last: { ...run.last, [name]: bytes(content) },
+});
+const withNotes = (...notes: readonly unknown[]): RunFiles =>
+  withFile(
+    "metrics.jsonl",
+    notes.map((note) => `${typeof note === "string" ? note : JSON.stringify(note)}\n`).join(""),
+  );
+
+/** Trains on, to `stopAt`. */
+const follow = async (options: Parameters<typeof train>[0]): Promise<RunFiles> => {
+  let last: RunFiles["last"] | undefined;
+  for await (const event of train({
+    ...options,
+    onCheckpoint: (files, which) => {
+      if (which === "last") last = files;
+    },
+  })) {
+    if (event.type === "done") break;
+  }
+  if (last === undefined) throw new Error("no checkpoint");
+  return { text, last };
+};
+
+beforeAll(async () => {
+  run = await follow({ ...plan, stopAt: 6 });
+  events = eventsOf(run);
+});
+
+describe("the past of a run", () => {
+  test("has each step, measurement and sample", () => {
+    expect(ofType(events, "step").map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(ofType(events, "eval").map(({ step }) => step)).toEqual([5]);
+    expect(ofType(events, "sample").map(({ step }) => step)).toEqual([5]);
+    expect(parametersOf(run)).toBeGreaterThan(100);
+    expect(positionOf(run)).toEqual({ step: 6, steps: 12 });
+  });
+
+  test("has the planned steps of a run that was made longer", async () => {
+    const longer = await follow({ text, resume: run.last, steps: 40, stopAt: 8, backend: "reference" });
+    expect(positionOf(longer)).toEqual({ step: 8, steps: 40 });
+    expect(ofType(eventsOf(longer), "step").map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test("leaves out notes that are torn or odd", () => {
+    const step = { type: "step", step: 1, loss: 2.5, tokensPerSecond: 100 };
+    const measured = { type: "eval", step: 1, valLoss: 2.5, trainLoss: null };
+    const sample = { type: "sample", step: 1, prompt: "the", text: " cat" };
+    const odd = [
+      ...['{"type":"start","para', "null", "17", "[]", '"step"', ""],
+      ...[{}, { type: "other", step: 1 }, { type: "start", parameters: "many" }, { ...step, loss: null }],
+      ...[
+        { ...step, step: "1" },
+        '{"type":"step","step":2,"loss":1e999,"tokensPerSecond":1}',
+        { type: "step", step: 1 },
+      ],
+      ...[
+        { ...measured, valLoss: undefined },
+        { ...measured, trainLoss: "2" },
+        { ...sample, text: 5 },
+      ],
+    ];
+    const damaged = withNotes(...odd, step, measured, sample);
+    expect(eventsOf(damaged)).toEqual([step, measured, sample]);
+    expect(parametersOf(damaged)).toBe(undefined);
+    const { "metrics.jsonl": _, ...others } = run.last;
+    const without = { ...run, last: others as RunFiles["last"] };
+    expect(eventsOf(without)).toEqual([]);
+    expect(parametersOf(without)).toBe(undefined);
+  });
+
+  test.each(["", "{}", "null", '{"progress":{"step":"6"},"config":{"train":{"steps":12}}}'])(
+    "is refused with a trainer_state.json of %j",
+    (state) => {
+      expect(() => positionOf(withFile("trainer_state.json", state))).toThrow(
+        "Its trainer_state.json does not say which step it is at: the file is missing or damaged.",
+      );
+    },
+  );
+});
