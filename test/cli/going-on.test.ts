@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { takeLock } from "#foretoken/io/lock.node.js";
 import { cli, jsonLines, proposedWords, text, tiny, tinyWith, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
@@ -246,4 +247,23 @@ test("runs --sort loss compares only runs of one text and one tokenizer", async 
   // By time they are one list, and so are the runs of one text by loss.
   expect((await cli(["runs", "groups"], { cwd })).stdout).not.toContain("SHA-256");
   expect((await cli(["runs", "groups/a", "--sort", "loss"], { cwd })).stdout).not.toContain("SHA-256");
+});
+
+test("runs says of a run without an end whether a process trains it, in the studio's words", async () => {
+  await copyOfBase("endless");
+  const notes = join(cwd, "endless", "metrics.jsonl");
+  // As a process leaves them that is killed after the first step.
+  const lines = readFileSync(notes, "utf8").split("\n");
+  const first = lines.findIndex((line) => line.includes('"type":"step"'));
+  writeFileSync(notes, `${lines.slice(0, first + 1).join("\n")}\n`);
+  const listed = async (): Promise<string> => (await cli(["runs", "endless"], { cwd })).stdout;
+  expect(await listed()).toMatch(/ broken off\n$/u);
+  const lock = await takeLock(join(cwd, "endless", ".lock"), "endless");
+  try {
+    expect(await listed()).toMatch(/ training\n$/u);
+  } finally {
+    await lock.release();
+  }
+  const [json] = jsonLines((await cli(["runs", "endless", "--json"], { cwd })).stdout);
+  expect(json).toMatchObject({ state: "unfinished" });
 });

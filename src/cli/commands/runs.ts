@@ -1,6 +1,8 @@
 import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { Command } from "commander";
-import { runsFolder } from "../../runs/folder-names.ts";
+import { lockHolder } from "../../io/lock.node.ts";
+import { folderNames, runsFolder } from "../../runs/folder-names.ts";
 import { type ListedRun, listRuns } from "../../runs/list/runs.node.ts";
 import { comparableRuns, groupedLines, runsNextLines } from "../display/texts/runs-table.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
@@ -24,12 +26,19 @@ Examples:
 
 Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer:
 --sort loss groups the runs by these. In JSON they are corpusSha256, config.tokenizer and vocabSize.
-An unfinished run is under way, or was killed: its folder cannot tell which. One that ended with an error has failed;
-the error stands below the list.`;
+A run that ended with an error has failed; the error stands below the list. In JSON a run that is under way and one that
+was killed are both "unfinished".`;
 
 /** Runs without a loss come last; equal runs keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
   (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
+
+/** Runs that a process trains now: the others without an end were killed. */
+const underWayOf = async (runs: readonly ListedRun[]): Promise<ReadonlySet<string>> => {
+  const unfinished = runs.filter(({ state }) => state === "unfinished").map(({ path }) => path);
+  const holders = await Promise.all(unfinished.map((path) => lockHolder(join(path, folderNames.lock))));
+  return new Set(unfinished.filter((_, i) => holders[i] !== null));
+};
 
 const isMissing = async (path: string): Promise<boolean> =>
   stat(path).then(
@@ -51,7 +60,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     const style = styleFor(stdout);
     // A program that reads the table gets nothing else.
     const next = stdout.isTTY ? runsNextLines(runs, width, style) : [];
-    const lines = [...groupedLines(groups, width, style), ...next];
+    const lines = [...groupedLines(groups, width, style, await underWayOf(runs)), ...next];
     writeOut(lines.map((line) => `${line}\n`).join(""));
   } else writeNotice(`no runs in ${folder ?? runsFolder}`);
   if (json !== true)

@@ -30,8 +30,14 @@ const stateText: Readonly<Record<RunState, string>> = {
   patience: "out of patience",
   interrupted: "stopped",
   failed: "failed",
-  unfinished: "unfinished",
+  unfinished: "broken off",
 };
+
+/** Runs that processes train now, by their paths: a folder's notes cannot tell, its lock can. */
+export type UnderWay = ReadonlySet<string>;
+
+const stateOf = ({ state, path }: ListedRun, underWay: UnderWay): string =>
+  state === "unfinished" && underWay.has(path) ? "training" : stateText[state];
 
 interface Column {
   readonly title: string;
@@ -43,22 +49,27 @@ interface Column {
 const pathOf = ({ path }: ListedRun, { symbols }: Style): string => printableName(path, symbols.unicode);
 const corpusOf = ({ corpus }: ListedRun, { symbols }: Style): string => printableName(corpus, symbols.unicode);
 
-const tableColumns = (style: Style): readonly Column[] => [
+const tableColumns = (style: Style, underWay: UnderWay): readonly Column[] => [
   { title: "run", cell: (run) => pathOf(run, style) },
   { title: "begun", cell: ({ startedAt }) => formatTime(startedAt) },
   { title: "model", cell: (run) => modelText(run, style) },
   { title: "text", cell: (run) => corpusOf(run, style) },
   { title: "steps", alignRight: true, cell: ({ step, steps }) => `${formatCount(step)}/${formatCount(steps)}` },
   { title: "best loss", alignRight: true, cell: bestText },
-  { title: "state", cell: ({ state }) => stateText[state] },
+  { title: "state", cell: (run) => stateOf(run, underWay) },
 ];
 
 const gap = "  ";
 
 /** A line per run under a line of titles; undefined if that does not fit into `width` columns. */
-const tableLines = (runs: readonly ListedRun[], width: number, style: Style): string[] | undefined => {
+const tableLines = (
+  runs: readonly ListedRun[],
+  width: number,
+  style: Style,
+  underWay: UnderWay,
+): string[] | undefined => {
   const { colors } = style;
-  const shown = tableColumns(style).map(({ title, alignRight, cell }) => {
+  const shown = tableColumns(style, underWay).map(({ title, alignRight, cell }) => {
     const cells = [title, ...runs.map(cell)];
     const wide = Math.max(...cells.map(columns));
     return cells.map((text) => (alignRight === true ? padLeft(text, wide) : padRight(text, wide)));
@@ -75,14 +86,14 @@ const tableLines = (runs: readonly ListedRun[], width: number, style: Style): st
 };
 
 /** Two or more lines per run, none wider than `width` as far as words allow. */
-const blockLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
+const blockLines = (runs: readonly ListedRun[], width: number, style: Style, underWay: UnderWay): string[] =>
   runs.flatMap((run) => {
     const { colors, symbols } = style;
-    const { step, steps, best, state, startedAt } = run;
+    const { step, steps, best, startedAt } = run;
     const first = [
       ...(best === null ? [] : [`${colors.yellow(formatLoss(best.valLoss))} nats/token at ${formatCount(best.step)}`]),
       `${formatCount(step)}/${formatCount(steps)} steps`,
-      stateText[state],
+      stateOf(run, underWay),
     ];
     const second = [formatTime(startedAt), modelText(run, style), corpusOf(run, style)];
     const separator = ` ${symbols.dot} `;
@@ -93,8 +104,12 @@ const blockLines = (runs: readonly ListedRun[], width: number, style: Style): st
   });
 
 /** The runs as lines of text: a table if it fits into `width` columns, else some lines for each. */
-export const runsLines = (runs: readonly ListedRun[], width: number, style: Style): string[] =>
-  tableLines(runs, width, style) ?? blockLines(runs, width, style);
+export const runsLines = (
+  runs: readonly ListedRun[],
+  width: number,
+  style: Style,
+  underWay: UnderWay = new Set(),
+): string[] => tableLines(runs, width, style, underWay) ?? blockLines(runs, width, style, underWay);
 
 /** Whether the losses of two runs compare: they have one text and one tokenizer. */
 const compare = (one: ListedRun, other: ListedRun): boolean =>
@@ -121,11 +136,16 @@ const shownDigits = 8;
  * The runs in groups of one text and one tokenizer, with a line for each group; without it if there is one group. All
  * groups are tables, or none is.
  */
-export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: number, style: Style): string[] => {
+export const groupedLines = (
+  groups: readonly (readonly ListedRun[])[],
+  width: number,
+  style: Style,
+  underWay: UnderWay = new Set(),
+): string[] => {
   const { colors, symbols } = style;
   const [only] = groups;
-  if (groups.length === 1 && only !== undefined) return runsLines(only, width, style);
-  const tables = groups.map((runs) => tableLines(runs, width, style));
+  if (groups.length === 1 && only !== undefined) return runsLines(only, width, style, underWay);
+  const tables = groups.map((runs) => tableLines(runs, width, style, underWay));
   const fit = tables.every((table) => table !== undefined);
   return groups.flatMap((runs, i) => {
     const [first] = runs;
@@ -139,7 +159,11 @@ export const groupedLines = (groups: readonly (readonly ListedRun[])[], width: n
       "losses compare",
     ];
     const head = flow(about, ` ${symbols.dot} `, width).map((line) => colors.bold(line));
-    return [...(i === 0 ? [] : [""]), ...head, ...((fit ? tables[i] : undefined) ?? blockLines(runs, width, style))];
+    return [
+      ...(i === 0 ? [] : [""]),
+      ...head,
+      ...((fit ? tables[i] : undefined) ?? blockLines(runs, width, style, underWay)),
+    ];
   });
 };
 
