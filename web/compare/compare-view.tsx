@@ -12,6 +12,7 @@ import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
 import { Scroll } from "../parts/scroll.tsx";
 import { Segmented } from "../parts/segmented.tsx";
+import { isLive } from "../parts/state-words.ts";
 import { ChartSettings, isLog, leastLossSpan, xAxes, xKindOf } from "../run/run-charts.tsx";
 import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { thinnedNote } from "../run/run-notes.ts";
@@ -72,7 +73,7 @@ const Legend = ({ runs, names, measure }: LegendProps) => (
           <a href={runAddress(name)}>{name}</a>
           {run === undefined ? <span class="soft">{feed.failure.value ?? "…"}</span> : <RunState run={run} />}
           {best.value === undefined ? (
-            <span class="soft">{run === undefined ? "" : "not measured"}</span>
+            <span class="soft">{run === undefined ? "" : isLive(run) ? "not measured yet" : "not measured"}</span>
           ) : (
             <span class="num">
               <span class="soft">best</span> {loss(best.value)} <span class="soft">{best.unit}</span>
