@@ -5,6 +5,7 @@ import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { buildBrowser } from "./build/browser.mjs";
+import { buildCommand } from "./build/command.mjs";
 import { hashFiles, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./build/common.mjs";
 import { generateKernelHeader } from "./build/kernel-header.mjs";
 import { buildNative, execute } from "./build/native.mjs";
@@ -23,19 +24,14 @@ const canResolve = (path) => {
 /** A package may have no module, as Biome, or hide its package.json. */
 const hasPackage = (name) => canResolve(name) || canResolve(`${name}/package.json`);
 
-/** Made from outputs, by build/browser.mjs. */
-const bundle = "dist/foretoken.browser.js";
+/** Made by other builds: build/browser.mjs, command.mjs, starters.mjs and studio.mjs. */
+const made = /^dist\/(?:foretoken\.browser\.js$|(?:command|starters|studio)\/)/;
 
 /** Outputs whose source is gone would still be found by imports and tests. */
 const removeOrphans = (sources) => {
   const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
   for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
-    if (
-      file !== bundle &&
-      !/^dist\/(studio|starters)\//.test(file) &&
-      !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))
-    )
-      rmSync(join(root, file));
+    if (!made.test(file) && !kept.has(file.replace(/(\.d\.ts|\.js|\.js\.map)$/, ""))) rmSync(join(root, file));
   }
 };
 
@@ -101,6 +97,7 @@ const main = async () => {
     first.status === "rejected"
       ? []
       : await Promise.allSettled([
+          told(buildCommand()),
           forBrowser(),
           told(buildNative(console.log)),
           told(buildStudio()),

@@ -159,7 +159,7 @@ export const packNative = ({ to, repository }) =>
 
 /** Fails unless what is built may be published. */
 const checkBuilt = (native) => {
-  const needed = ["dist/cli/main.js", "dist/foretoken.browser.js", "dist/studio/index.html"];
+  const needed = ["dist/cli/main.js", "dist/command/run.js", "dist/foretoken.browser.js", "dist/studio/index.html"];
   // The bundle has both sets of WebAssembly if both are built.
   needed.push(
     ...["kernels.wasm", "kernels.relaxed-simd.wasm"].map((name) => `dist/backend/implementations/wasm/${name}`),

@@ -86,7 +86,7 @@ const notice = () => {
 export const buildBrowser = async () => {
   const kernels = builtKernels();
   const sources = sourcesUnder("dist", [".js"]).filter(
-    (file) => join(root, file) !== output && !file.startsWith("dist/starters/"),
+    (file) => join(root, file) !== output && !/^dist\/(?:command|starters)\//.test(file),
   );
   const versions = [...bundled, "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
   const hash = hashFiles(

@@ -1,13 +1,24 @@
 #!/usr/bin/env node
-import { reportFailure } from "./failure.ts";
-import { surviveLostTerminal } from "./process/lost-terminal.ts";
-import { enterHost } from "./process/output.ts";
-import { runProgram } from "./program.ts";
+import { existsSync, readFileSync, statSync } from "node:fs";
 
-const args = process.argv.slice(2);
-enterHost(process);
-surviveLostTerminal();
-// A bug outside of the command's own flow, such as in a timer, is shown in the same words.
-process.on("uncaughtException", (error) => process.exit(reportFailure(error, args.includes("--verbose"))));
-// Not process.exit: output on its way to a pipe would be lost.
-process.exitCode = await runProgram(args);
+/** The whole program in a few files, which start sooner than several hundred modules: scripts/build/command.mjs makes them. */
+const bundle = new URL("../command/run.js", import.meta.url);
+
+/**
+ * Whether the bundle is there, and is of the modules beside it. In a clone, the compiler writes its notes whenever it writes a
+ * module, and the bundle knows the size and time of the notes that it was made after, in whole seconds, as copies of files keep
+ * them. A package has no notes, and no other build.
+ */
+const isBundled = (): boolean => {
+  const notes = statSync(new URL("../../build/tsconfig.tsbuildinfo", import.meta.url), { throwIfNoEntry: false });
+  if (notes === undefined) return existsSync(bundle);
+  try {
+    const known = readFileSync(new URL("../command/compiled.txt", import.meta.url), "utf8");
+    return known === `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
+  } catch {
+    return false;
+  }
+};
+
+if (isBundled()) await import(bundle.href);
+else await import("./run.ts");

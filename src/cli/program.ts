@@ -5,29 +5,25 @@ import { helpPage, notes } from "./help.ts";
 import { exitStatus } from "./process/exit-status.ts";
 import { host } from "./process/host.ts";
 import { writeOut } from "./process/output.ts";
-import { declareVerb, prepareVerb, type Verbs } from "./verb.ts";
+import { declareVerb, type Verbs } from "./verb.ts";
 import { version } from "./version.ts";
 
 const verbs: Verbs = {
   train: {
     summary: "train a model on a text, or go on with a run",
     load: async () => (await import("./commands/train.ts")).declareTrain,
-    thread: "train",
   },
   generate: {
     summary: "write text with a trained model",
     load: async () => (await import("./commands/generate.ts")).declareGenerate,
-    thread: "model",
   },
   chat: {
     summary: "talk with a model that was trained on conversations",
     load: async () => (await import("./commands/chat.ts")).declareChat,
-    thread: "model",
   },
   evaluate: {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
-    thread: "model",
   },
   merge: {
     summary: "make a model and its LoRA adapter one model",
@@ -129,7 +125,6 @@ export const runProgram = async (args: readonly string[]): Promise<number> => {
       if (!["--help", "-h", "--help-all"].some((flag) => words.includes(flag))) {
         const refused = hasLauncher() ? (await import("./process/rank.ts")).refusedOnRanks(name) : undefined;
         if (refused !== undefined) throw refused;
-        await prepareVerb(verb);
       }
       await declareVerb(command, verb);
     }

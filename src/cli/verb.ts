@@ -7,22 +7,10 @@ export interface Verb {
   readonly summary: string;
   /** Only the verb that is run is loaded, so that `--help` answers at once. */
   readonly load: () => Promise<Declare>;
-  /** The thread that it computes in: started before its own modules are loaded, so that both load at the same time. */
-  readonly thread?: "model" | "train";
 }
 
 /** All verbs by name, in the order of the help. */
 export type Verbs = Readonly<Record<string, Verb>>;
-
-/** Starts the thread that a verb computes in. */
-export const prepareVerb = async ({ thread }: Verb): Promise<void> => {
-  if (thread === undefined) return;
-  const [{ prepareThread }, { workerEntries }] = await Promise.all([
-    import("../core/remote/worker.node.ts"),
-    import("../worker/entries.node.ts"),
-  ]);
-  prepareThread(workerEntries[thread]);
-};
 
 /** Declares a verb, with the flags that all verbs have. */
 export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {

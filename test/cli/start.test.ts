@@ -1,8 +1,12 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+/** What a command loads, and that it is the same from its few files, dist/command/, as from the modules that those are made of. */
+import { spawn } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { cli, cliProcess, tiny, workplace } from "./cli.ts";
+import { type Outcome, outcomeOf } from "../outcome-of.ts";
+import { cli, program, tiny, workplace } from "./cli.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -12,15 +16,29 @@ let remove: () => Promise<void>;
 
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
+  const trained = await cli(["train", ...tiny, "--out", "run"], { cwd });
+  expect(trained.status, trained.stderr).toBe(0);
 });
 
 afterAll(() => remove());
 
-/** The modules that a command loads: ours by their path in dist/, others by their package. */
-const modulesOf = async (args: readonly string[]): Promise<readonly string[]> => {
-  const folder = join(cwd, `hook-${args[0]}`);
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** The program from its modules, whatever main.js would take. */
+const modules = join(root, "dist/cli/run.js");
+
+const run = (main: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> =>
+  outcomeOf(
+    spawn(process.execPath, [main, ...args], {
+      cwd,
+      env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    }),
+  );
+
+/** The files that a command loads: ours by their path in dist/, others by their package. */
+const loadedBy = async (main: string, args: readonly string[]): Promise<readonly string[]> => {
+  const folder = await mkdtemp(join(cwd, "hook-"));
   const list = join(folder, "modules.txt");
-  await mkdir(folder);
   const hooks = `import { appendFileSync } from "node:fs";
     export const load = (url, context, next) => {
       appendFileSync(${JSON.stringify(list)}, url + "\\n");
@@ -33,7 +51,7 @@ const modulesOf = async (args: readonly string[]): Promise<readonly string[]> =>
     register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)});`,
   );
   const env = { NODE_OPTIONS: `--import=${pathToFileURL(preload).href}` };
-  expect(await cliProcess(args, { cwd, env })).toMatchObject({ status: 0 });
+  expect(await run(main, args, env)).toMatchObject({ status: 0 });
   const urls = (await readFile(list, "utf8")).split("\n");
   return urls.flatMap((url) => {
     const [, part] = /\/(?:dist|node_modules)\/(.+)$/u.exec(url) ?? [];
@@ -42,24 +60,70 @@ const modulesOf = async (args: readonly string[]): Promise<readonly string[]> =>
 };
 
 test("--help loads what prints it, and no command", async () => {
-  const modules = await modulesOf(["--help"]);
-  const strangers = modules.filter(
+  const loaded = await loadedBy(modules, ["--help"]);
+  const strangers = loaded.filter(
     (name) =>
       !/^(?:cli\/(?:process\/)?[\w-]+\.js|cli\/display\/texts\/(?:shell|width)\.js|core\/(?:errors|system|text)\/[\w-]+(?:\.node)?\.js|commander\/|picocolors\/)/u.test(
         name,
       ),
   );
   expect(strangers).toEqual([]);
-  expect(modules).toContain("cli/program.js");
+  expect(loaded).toContain("cli/program.js");
+  expect(loaded).not.toContain("cli/start-thread.js");
 });
 
+const generate = ["generate", "run", "--prompt", "T", "--max-new-tokens", "1", "--backend", "reference"];
+
 test("generate loads the backend that computes, and nothing of training's but the names in a run's folder", async () => {
-  const trained = await cli(["train", ...tiny, "--out", "run"], { cwd });
-  expect(trained.status, trained.stderr).toBe(0);
-  const generate = ["generate", "run", "--prompt", "T", "--max-new-tokens", "1", "--backend"];
-  const modules = await modulesOf([...generate, "reference"]);
-  const ofTraining = modules.filter((name) => /^(?:config|evaluate|runs|train|trainer)\//u.test(name));
+  const loaded = await loadedBy(modules, generate);
+  const ofTraining = loaded.filter((name) => /^(?:config|evaluate|runs|train|trainer)\//u.test(name));
   expect(ofTraining).toEqual(["runs/folder-names.js"]);
-  expect(modules).toContain("backend/implementations/reference/reference.js");
-  expect(modules.filter((name) => name.startsWith("backend/implementations/wasm/"))).toEqual([]);
+  expect(loaded).toContain("backend/implementations/reference/reference.js");
+  expect(loaded.filter((name) => name.startsWith("backend/implementations/wasm/"))).toEqual([]);
+});
+
+test("main.js loads a few files, none of which are modules or training's", async () => {
+  const help = await loadedBy(program, ["--help"]);
+  expect(help.slice(0, 2)).toEqual(["cli/main.js", "command/run.js"]);
+  expect(help.slice(1).filter((name) => !/^command\/(?:run|first|program2?)\.js$/u.test(name))).toEqual([]);
+  const loaded = await loadedBy(program, generate);
+  expect(loaded).toContain("command/model-entry.js");
+  expect(loaded.filter((name) => !/^(?:cli\/main|command\/[\w.-]+)\.js$/u.test(name))).toEqual([]);
+  expect(loaded.filter((name) => name.startsWith("command/train"))).toEqual([]);
+  // For two threads, each file counted for each.
+  expect(loaded.length).toBeLessThan(24);
+});
+
+test("the files do what the modules do: help, texts and errors are the same", async () => {
+  const written = [...generate.slice(0, -4), "--max-new-tokens", "20", "--seed", "3", "--backend", "reference"];
+  for (const args of [["--help"], ["genrate"], ["info"], written]) {
+    expect(await run(program, args)).toEqual(await run(modules, args));
+  }
+});
+
+test("modules that were compiled alone run, and not the files of an earlier build", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-compiled-"));
+  try {
+    for (const name of ["package.json", "dist/cli/main.js", "build/tsconfig.tsbuildinfo"]) {
+      await mkdir(join(folder, name, ".."), { recursive: true });
+      await cp(join(root, name), join(folder, name), { preserveTimestamps: true });
+    }
+    await cp(join(root, "dist/command/compiled.txt"), join(folder, "dist/command/compiled.txt"));
+    await writeFile(join(folder, "dist/command/run.js"), 'console.log("files");');
+    await writeFile(join(folder, "dist/cli/run.js"), 'console.log("modules");');
+    const main = join(folder, "dist/cli/main.js");
+    expect((await run(main, [])).stdout).toBe("files\n");
+    // As the compiler does when it has written a module.
+    await utimes(join(folder, "build/tsconfig.tsbuildinfo"), 1, 1);
+    expect((await run(main, [])).stdout).toBe("modules\n");
+    await rm(join(folder, "dist/command"), { recursive: true });
+    expect((await run(main, [])).stdout).toBe("modules\n");
+    // A package has no notes of the compiler.
+    await rm(join(folder, "build"), { recursive: true });
+    expect((await run(main, [])).stdout).toBe("modules\n");
+    await symlink(join(root, "dist/command"), join(folder, "dist/command"), "junction");
+    expect((await run(main, ["--version"])).stdout).toBe((await run(program, ["--version"])).stdout);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -30,6 +30,8 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     "browser.d.ts",
     "foretoken.browser.js",
     "cli/main.js",
+    "command/run.js",
+    "command/licences.txt",
     "starters/node/main.js",
     "starters/page/main.js",
     "studio/index.html",
@@ -41,6 +43,10 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   expect(paths.includes(relaxed)).toBe(existsSync(new URL(`../../${relaxed}`, import.meta.url)));
   // A browser needs only one file: its parts would never be read.
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
+  // The command is in dist/command/, with all that the library does not need too.
+  expect(paths.filter((path) => /^dist\/(?:cli|lesson|serve)\//.test(path))).toEqual(["dist/cli/main.js"]);
+  // It would name a build of another machine.
+  expect(paths).not.toContain("dist/command/compiled.txt");
   // The C++ is there for users who build it themselves, its tests are not.
   const known =
     /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;

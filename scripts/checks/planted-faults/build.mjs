@@ -39,6 +39,8 @@ export const builderOf = (tree, compiles) => {
       const output = join(tree, file.replace(/^src\//, "dist/").replace(/\.ts$/, ".js"));
       if (readFileSync(output, "utf8") !== transpiled(tree, file, before)) return all();
       writeFileSync(output, transpiled(tree, file, text));
+      // Commands then run from their modules: the compiler has no part in this one.
+      rmSync(join(tree, "dist/command/compiled.txt"), { force: true });
       return undefined;
     },
     close: () => rmSync(objects, { recursive: true, force: true }),

@@ -1,0 +1,161 @@
+// Makes the command a few files, dist/command/: our modules with zod, commander and picocolors. A process that opens several
+// hundred small modules, in two threads, takes twice as long until its first token. dist/cli/main.js starts these files, or the
+// modules where they are of another build.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, withSlashes, writeStamp } from "./common.mjs";
+
+const folder = join(root, "dist/command");
+const output = join(folder, "run.js");
+/** Which modules the bundle is of: src/cli/main.ts compares. */
+const mark = join(folder, "compiled.txt");
+
+/** The program, and the modules of its worker threads as src/worker/entries.node.ts names them. */
+const entries = {
+  run: "dist/cli/run.js",
+  "model-entry": "dist/worker/model-entry.node.js",
+  "plan-entry": "dist/worker/plan-entry.node.js",
+  "train-entry": "dist/worker/train-entry.node.js",
+};
+const namesEntries = "dist/worker/entries.node.js";
+
+/** Libraries in the bundle. Others are loaded by few commands, and stay packages. */
+const bundled = ["commander", "picocolors", "zod"];
+
+const isExternal = (id) =>
+  id.startsWith("node:") || (/^[@a-z]/.test(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`)));
+
+const pathOf = (id) => withSlashes(relative(root, id));
+
+/** What is found by its place beside a module is found at the same place from the bundle; worker threads are in the bundle. */
+const ownPlace = {
+  name: "own-place",
+  transform: (code, id) => {
+    const path = pathOf(id);
+    if (!path.startsWith("dist/") || !code.includes("import.meta.url")) return undefined;
+    if (path === namesEntries) return code.replaceAll(/"\.\/([\w-]+)\.node\.js"/g, '"./$1.js"');
+    const place = withSlashes(relative(folder, id));
+    return code.replaceAll("import.meta.url", `new URL("${place}", import.meta.url).href`);
+  },
+};
+
+/** The modules that a chunk loads: its own, and those of the chunks that it imports at once. */
+const loadedBy = (chunks, isFirst) => {
+  const found = new Set();
+  const visit = (chunk) => {
+    if (chunk === undefined || found.has(chunk)) return;
+    found.add(chunk);
+    for (const name of chunk.imports) visit(chunks.find(({ fileName }) => fileName === name));
+  };
+  visit(chunks.find(isFirst));
+  return new Set([...found].flatMap(({ moduleIds }) => moduleIds));
+};
+
+/**
+ * Which files there are: for all commands, for writing and for training; each for the main thread, for its worker, or for both.
+ * Of the sets of modules below, a module is in the first that has it. A set has all that its modules import, so that no file
+ * imports a later one.
+ */
+const groupsOf = (chunks) => {
+  const entry = (name) => loadedBy(chunks, (chunk) => chunk.isEntry && chunk.name === name);
+  const late = (path) =>
+    loadedBy(chunks, ({ facadeModuleId: id }) => id !== null && pathOf(id) === `dist/cli/${path}.js`);
+  const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
+  const [generate, model] = [late("commands/generate"), entry("model-entry")];
+  const [train, trainer] = [late("commands/train"), entry("train-entry")];
+  const sets = Object.entries({
+    first: entry("run"),
+    thread: late("start-thread"),
+    program: late("program"),
+    writing: both(generate, model),
+    "writing-worker": model,
+    "writing-command": generate,
+    training: both(train, trainer),
+    "training-worker": trainer,
+    "training-command": train,
+  });
+  // Entries stay apart: they run the program, or serve a thread, when they are loaded.
+  const isEntry = (id) => Object.values(entries).includes(pathOf(id));
+  return sets.map(([name, ids], i) => ({
+    ...{ name, priority: sets.length - i },
+    test: (id) => ids.has(id) && !isEntry(id),
+  }));
+};
+
+const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
+
+/** Licences ask for their text wherever the code goes. */
+const notice = () =>
+  bundled
+    .map((name) => {
+      const { version } = readJson(`node_modules/${name}/package.json`);
+      return `With ${name} ${version}:\n${readFileSync(join(root, `node_modules/${name}/LICENSE`), "utf8").trim()}\n`;
+    })
+    .join("\n");
+
+const bundle = async () => {
+  // Only here: users of the built package need no bundler.
+  const { rolldown } = await import("rolldown");
+  const input = Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(root, path)]));
+  const build = await rolldown({
+    ...{ input, platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
+    // Some modules are loaded late by one command, and at once by another.
+    ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false } },
+  });
+  try {
+    const options = /** @type {import("rolldown").OutputOptions} */ ({
+      // No name is shortened: a stack that --verbose shows is read without a map of the sources.
+      ...{ format: "esm", minify: false, comments: false, minifyInternalExports: false },
+      // Without a digest: a command that runs while this is built again finds the files that it loads late.
+      ...{ entryFileNames: "[name].js", chunkFileNames: "[name].js" },
+    });
+    const { output: alone } = await build.generate(options);
+    const groups = groupsOf(alone.filter(({ type }) => type === "chunk"));
+    const { output: made } = await build.generate({ ...options, codeSplitting: { groups } });
+    const files = made.flatMap((file) => (file.type === "chunk" ? [{ fileName: file.fileName, code: file.code }] : []));
+    return [...files, { fileName: "licences.txt", code: notice() }];
+  } finally {
+    await build.close();
+  }
+};
+
+/** The compiler's notes of its last output. */
+const compiled = () => {
+  const { size, mtimeMs } = statSync(join(root, "build/tsconfig.tsbuildinfo"));
+  return `${size} ${Math.floor(mtimeMs / 1000)}`;
+};
+
+/** Replaces what is there file by file: a command that runs meanwhile may load another file of its build, or of this one. */
+const write = (files) => {
+  mkdirSync(folder, { recursive: true });
+  rmSync(mark, { force: true });
+  for (const { fileName, code } of files) {
+    const temporary = join(folder, `${fileName}.${process.pid}.tmp`);
+    writeFileSync(temporary, code);
+    renameSync(temporary, join(folder, fileName));
+  }
+  const names = files.map(({ fileName }) => fileName);
+  for (const name of readdirSync(folder)) if (!names.includes(name)) rmSync(join(folder, name));
+};
+
+/** Builds what is out of date, from what the compiler made. Resolves to a line for the user, or to undefined. */
+export const buildCommand = async () => {
+  const others = /^dist\/(?:command|starters|studio)\/|[/.]browser\.js$/;
+  const sources = sourcesUnder("dist", [".js"]).filter((file) => !others.test(file));
+  const versions = [...bundled, "rolldown"].map((name) => readJson(`node_modules/${name}/package.json`).version);
+  const hash = hashFiles([...sources, "scripts/build/command.mjs"], versions);
+  const started = performance.now();
+  const isBuilt = readStamp("command", output) === hash;
+  const now = compiled();
+  if (!isBuilt) write(await bundle());
+  // The same modules may have been written again.
+  if (!existsSync(mark) || readFileSync(mark, "utf8") !== now) writeFileSync(mark, now);
+  if (isBuilt) return undefined;
+  writeStamp("command", hash);
+  return `Command: built in ${secondsSince(started)}`;
+};
+
+if (isMain(import.meta.url)) {
+  const line = await buildCommand();
+  if (line !== undefined) console.log(line);
+}
