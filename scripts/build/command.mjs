@@ -63,10 +63,14 @@ const groupsOf = (chunks) => {
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
   const [generate, model] = [late("commands/generate"), entry("model-entry")];
   const [train, trainer] = [late("commands/train"), entry("train-entry")];
+  // A command that computes nothing, and the hints of errors: what they share with others loads none of those.
+  const small = new Set([...late("commands/init"), ...late("suggestions/suggest")]);
   const sets = Object.entries({
     first: entry("run"),
     thread: late("start-thread"),
     program: late("program"),
+    small: both(small, model),
+    "small-command": small,
     writing: both(generate, model),
     "writing-worker": model,
     "writing-command": generate,
