@@ -2,7 +2,7 @@
 // hundred small modules, in two threads, takes twice as long until its first token. dist/cli/main.js starts these files, or the
 // modules where they are of another build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, withSlashes, writeStamp } from "./common.mjs";
 
 const folder = join(root, "dist/command");
@@ -10,20 +10,22 @@ const output = join(folder, "run.js");
 /** Which modules the bundle is of: src/cli/main.ts compares. */
 const mark = join(folder, "compiled.txt");
 
-/** The program, and the modules of its worker threads as src/worker/entries.node.ts names them. */
-const entries = {
-  run: "dist/cli/run.js",
-  "model-entry": "dist/worker/model-entry.node.js",
-  "plan-entry": "dist/worker/plan-entry.node.js",
-  "train-entry": "dist/worker/train-entry.node.js",
-};
+/** Names the modules of worker threads, which become entries of the bundle. */
 const namesEntries = "dist/worker/entries.node.js";
+const entryName = /"\.\/([\w-]+)\.node\.js"/g;
+
+/** The program, and the modules of its worker threads. */
+const entriesOf = () => {
+  const workers = readFileSync(join(root, namesEntries), "utf8").matchAll(entryName);
+  const paths = [...workers].map(([, name]) => [name, `dist/worker/${name}.node.js`]);
+  return Object.fromEntries([["run", "dist/cli/run.js"], ...paths].map(([name, path]) => [name, join(root, path)]));
+};
 
 /** Libraries in the bundle. Others are loaded by few commands, and stay packages. */
 const bundled = ["commander", "picocolors", "zod"];
 
 const isExternal = (id) =>
-  id.startsWith("node:") || (/^[@a-z]/.test(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`)));
+  /^[@a-z]/.test(id) && !isAbsolute(id) && !bundled.some((name) => id === name || id.startsWith(`${name}/`));
 
 const pathOf = (id) => withSlashes(relative(root, id));
 
@@ -33,7 +35,7 @@ const ownPlace = {
   transform: (code, id) => {
     const path = pathOf(id);
     if (!path.startsWith("dist/") || !code.includes("import.meta.url")) return undefined;
-    if (path === namesEntries) return code.replaceAll(/"\.\/([\w-]+)\.node\.js"/g, '"./$1.js"');
+    if (path === namesEntries) return code.replaceAll(entryName, '"./$1.js"');
     const place = withSlashes(relative(folder, id));
     return code.replaceAll("import.meta.url", `new URL("${place}", import.meta.url).href`);
   },
@@ -79,7 +81,7 @@ const groupsOf = (chunks) => {
     "training-command": train,
   });
   // Entries stay apart: they run the program, or serve a thread, when they are loaded.
-  const isEntry = (id) => Object.values(entries).includes(pathOf(id));
+  const isEntry = (id) => chunks.some(({ isEntry, facadeModuleId }) => isEntry && facadeModuleId === id);
   return sets.map(([name, ids], i) => ({
     ...{ name, priority: sets.length - i },
     test: (id) => ids.has(id) && !isEntry(id),
@@ -100,9 +102,8 @@ const notice = () =>
 const bundle = async () => {
   // Only here: users of the built package need no bundler.
   const { rolldown } = await import("rolldown");
-  const input = Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(root, path)]));
   const build = await rolldown({
-    ...{ input, platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
+    ...{ input: entriesOf(), platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
     // Some modules are loaded late by one command, and at once by another.
     ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false } },
   });
@@ -123,10 +124,10 @@ const bundle = async () => {
   }
 };
 
-/** The compiler's notes of its last output. */
+/** Size and time of the compiler's notes, as src/cli/main.ts compares them; empty if somebody has removed them. */
 const compiled = () => {
-  const { size, mtimeMs } = statSync(join(root, "build/tsconfig.tsbuildinfo"));
-  return `${size} ${Math.floor(mtimeMs / 1000)}`;
+  const notes = statSync(join(root, "build/tsconfig.tsbuildinfo"), { throwIfNoEntry: false });
+  return notes === undefined ? "" : `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
 };
 
 /** Replaces what is there file by file: a command that runs meanwhile may load another file of its build, or of this one. */
