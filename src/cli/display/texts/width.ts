@@ -42,11 +42,16 @@ const emojiLook = /\p{Emoji_Presentation}|\ufe0f/u;
 const isWide = (codePoint: number): boolean =>
   wideRanges.some(([first, last]) => codePoint >= first && codePoint <= last);
 
-const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+/** Made for the first text that needs it: making one takes milliseconds, as long as a tenth of `--help`. */
+let segmenter: Intl.Segmenter | undefined;
+
+const graphemesIn = (text: string): readonly string[] => {
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return Array.from(segmenter.segment(text), ({ segment }) => segment);
+};
 
 /** What a reader takes for one character, in the order of the text: a letter with its marks, a whole emoji. */
-export const graphemesOf = (text: string): readonly string[] =>
-  plain.test(text) ? [...text] : Array.from(graphemes.segment(text), ({ segment }) => segment);
+export const graphemesOf = (text: string): readonly string[] => (plain.test(text) ? [...text] : graphemesIn(text));
 
 /** Columns of one grapheme. */
 export const graphemeWidth = (grapheme: string): number => {
