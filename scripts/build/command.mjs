@@ -42,14 +42,17 @@ const ownPlace = {
 };
 
 /** The modules that a chunk loads: its own, and those of the chunks that it imports at once. */
-const loadedBy = (chunks, isFirst) => {
+const loadedBy = (chunks, name, isFirst) => {
+  const first = chunks.find(isFirst);
+  if (first === undefined)
+    throw new Error(`command: ${name} must be loaded by itself; try another in scripts/build/command.mjs`);
   const found = new Set();
   const visit = (chunk) => {
     if (chunk === undefined || found.has(chunk)) return;
     found.add(chunk);
     for (const name of chunk.imports) visit(chunks.find(({ fileName }) => fileName === name));
   };
-  visit(chunks.find(isFirst));
+  visit(first);
   return new Set([...found].flatMap(({ moduleIds }) => moduleIds));
 };
 
@@ -59,9 +62,9 @@ const loadedBy = (chunks, isFirst) => {
  * imports a later one.
  */
 const groupsOf = (chunks) => {
-  const entry = (name) => loadedBy(chunks, (chunk) => chunk.isEntry && chunk.name === name);
+  const entry = (name) => loadedBy(chunks, name, (chunk) => chunk.isEntry && chunk.name === name);
   const late = (path) =>
-    loadedBy(chunks, ({ facadeModuleId: id }) => id !== null && pathOf(id) === `dist/cli/${path}.js`);
+    loadedBy(chunks, path, ({ facadeModuleId: id }) => id !== null && pathOf(id) === `dist/cli/${path}.js`);
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
   const [generate, model] = [late("commands/generate"), entry("model-entry")];
   const [train, trainer] = [late("commands/train"), entry("train-entry")];
