@@ -34,7 +34,8 @@ import { randomTokens, runConfig } from "./configs.mjs";
 const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: null }) => {
   /** @type {Call[]} */
   const calls = [];
-  const counting = openCounting(kind);
+  // What is recorded does not go through `run` again.
+  const { record: _record, replay: _replay, moved: _moved, replayBeside: _beside, ...counting } = openCounting(kind);
   const contents = new Map();
   const work = await prepare({
     ...counting,

@@ -172,8 +172,10 @@ const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
 };
 
 /** The text of a run as the box has it, where each kind of line end is one. Documents are not shown. */
-const shownText = ({ text = "", documents }: RunFiles): string =>
-  documents === undefined ? text.replaceAll(/\r\n?/g, "\n") : "";
+const shownText = ({ text = "", documents }: RunFiles): string => {
+  if (documents !== undefined) return "";
+  return text.replaceAll(/\r\n?/g, "\n");
+};
 
 const showText = (run: RunFiles): void => {
   setText(shownText(run));
