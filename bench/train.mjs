@@ -5,19 +5,20 @@
  *
  *   node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
  *                        [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
- *                        [--roof-memory 512]
+ *                        [--roof-memory 512] [--busy]
  *
  * --seconds is about how long each configuration is measured, after a warm-up: rounds and steps follow from it and from
  * the time of a step, but each process makes at least one step in each of three rounds. If a step of WebAssembly, the
  * reference or TensorFlow.js takes seconds, only its second step counts and no other is made.
  * --dropout adds a process of ours with it, beside the one without. --roof-memory: up to which size, in MiB, memory is
- * measured.
+ * measured. --busy: beside a process of the lowest priority for each core, which never rests.
  *
  * Prints the medians of alternating rounds, and ratios against the best of PyTorch, of the same dtype and of all, with
  * the range of the rounds.
  */
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, constants, setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -42,6 +43,7 @@ const { values } = parseArgs({
     only: { type: "string", default: kinds.join(",") },
     seconds: { type: "string", default: "120" },
     dropout: { type: "string", default: "0" },
+    busy: { type: "boolean", default: false },
   },
 });
 const names = configNames(values.config);
@@ -56,6 +58,15 @@ if (!(dropout >= 0 && dropout < 1)) refuse(`--dropout: must be at least 0 and be
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
+
+if (values.busy) {
+  for (let core = 0; core < availableParallelism(); core++) {
+    const other = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
+    setPriority(Number(other.pid), constants.priority.PRIORITY_LOW);
+    process.on("exit", () => other.kill("SIGKILL"));
+    other.unref();
+  }
+}
 
 /** The same for every process: characters of the text, or random tokens if the vocabulary is larger. */
 const tokensOf = async (name) => {
