@@ -6,8 +6,8 @@
 import { ForetokenError, generate, loadPretrained, train } from "foretoken";
 
 const [data = "text.txt", asked = "\n"] = process.argv.slice(2);
-const steps = 400;
-const config = { train: { steps, evalInterval: 100 } };
+// Model and steps follow from the size of the text. Change single fields here, as { train: { steps: 2000 } }.
+const config = {};
 
 // The first Ctrl-C saves the run, a second one quits at once.
 const interrupt = new AbortController();
@@ -18,21 +18,31 @@ let run = "";
 /** Whether the run came to its end. */
 let isEnded = false;
 
+const print = (line: string): void => console.log(process.stdout.isTTY ? `\r${line.padEnd(40)}` : line);
+
 const trainOnText = async (): Promise<void> => {
   const { signal } = interrupt;
-  for await (const event of train({ data, preset: "quick", config, finalSampleTokens: 0, signal })) {
+  let steps = 0;
+  for await (const event of train({ data, config, finalSampleTokens: 0, signal })) {
     if (event.type === "start") {
       console.log(`${event.parameters} parameters, ${event.trainTokens} tokens, on ${event.backend}`);
       run = event.out ?? "";
+      steps = event.config.train.steps;
+    }
+    if (event.type === "estimate") {
+      const seconds = Math.ceil(event.secondsLeft);
+      print(`${steps} steps, about ${seconds < 90 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`}`);
     }
     if (event.type === "step" && process.stdout.isTTY) {
       process.stdout.write(`\rstep ${event.step} of ${steps}: loss ${event.loss.toFixed(3)} `);
     }
     if (event.type === "eval") {
-      if (process.stdout.isTTY) process.stdout.write("\r");
-      console.log(`step ${event.step} of ${steps}: loss ${event.valLoss.toFixed(3)} nats per token on held-out text`);
+      print(`step ${event.step} of ${steps}: loss ${event.valLoss.toFixed(3)} nats per token on held-out text`);
     }
-    if (event.type === "done") isEnded = event.reason !== "interrupted";
+    if (event.type === "done") {
+      isEnded = event.reason !== "interrupted";
+      if (event.reason === "patience") print(`No better than at step ${event.bestStep} any more: it ends here.`);
+    }
   }
 };
 

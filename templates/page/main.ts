@@ -1,10 +1,15 @@
 // Trains a model on the text of the page, and writes with it. Change what you like: page.ts has the rest.
 import { type CheckpointFiles, loadInWorker, type RunFiles, train, type WorkerModel } from "foretoken/browser";
-import { backend, keep, onOpen, onTrain, onWrite, showTraining, showWriting } from "./page.ts";
+import { showTraining } from "./figures.ts";
+import { backend, keep, onOpen, onTrain, onWrite, showWriting } from "./page.ts";
 
-const model = backend === "wasm" ? {} : { nLayer: 1, nHead: 2, nEmbd: 32, contextLength: 32 };
-const config = { model, train: { steps: 400, evalInterval: 50, checkpointInterval: 50, sampleTokens: 60 } };
-const newRun = { preset: "quick", config, finalSampleTokens: 0 } as const;
+// A model that a browser trains in minutes. What is not given follows from the size of the text.
+const model =
+  backend === "wasm" ? { nLayer: 2, nEmbd: 64, contextLength: 64 } : { nLayer: 1, nEmbd: 32, contextLength: 32 };
+const newRun = (steps: number) => {
+  const intervals = { evalInterval: Math.ceil(steps / 20), checkpointInterval: 50 };
+  return { config: { model, train: { steps, batchSize: 16, ...intervals, sampleTokens: 60 } }, finalSampleTokens: 0 };
+};
 let loaded: { readonly files: CheckpointFiles; readonly lm: WorkerModel } | undefined;
 
 /** The model of a run. One at a time is loaded, and stays if another one cannot be. */
@@ -17,17 +22,17 @@ const modelOf = async ({ best, last }: Pick<RunFiles, "best" | "last">): Promise
   return lm;
 };
 
-onTrain(async (data, begun, signal) => {
+onTrain(async (data, steps, begun, signal) => {
   let best = begun?.best;
   const onCheckpoint = async (files: CheckpointFiles, which: "best" | "last"): Promise<void> => {
     if (which === "best") best = files;
     else await keep({ ...data, best, last: files });
   };
-  const run = begun === undefined ? newRun : { resume: begun.last, steps: begun.steps };
+  const run = begun === undefined ? newRun(steps) : { resume: begun.last, steps };
   for await (const event of train({ ...data, ...run, backend, onCheckpoint, signal })) showTraining(event);
 });
 
-onOpen(async (data, { best, last, steps }, signal) => {
+onOpen(async (data, steps, { best, last }, signal) => {
   // Before its first event, "start", all that a run goes on from has been checked.
   for await (const { type } of train({ ...data, resume: last, steps, backend, signal })) if (type === "start") break;
   await modelOf({ best, last });

@@ -1,13 +1,11 @@
 // What the page shows, and what its controls do. main.ts says what is trained.
-import type { EvalEvent, GenerateEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
-import { createCurve } from "./curve.ts";
+import type { GenerateEvent, RunFiles } from "foretoken/browser";
+import { showPast } from "./figures.ts";
 import { download, openFolder, readKept, writeKept } from "./kept.ts";
-import { type Message, messageOf, messageOfUnopened } from "./messages.ts";
+import { messageOf, messageOfUnopened } from "./messages.ts";
 import { findObstacles } from "./obstacles.ts";
-import { eventsOf, parametersOf, positionOf } from "./past.ts";
-
-/** The element of index.html with this id. */
-const part = <Kind extends Element = HTMLElement>(id: string): Kind => document.querySelector(`#${id}`) as Kind;
+import { count, part, say, tell } from "./parts.ts";
+import { positionOf } from "./past.ts";
 
 const textBox = part<HTMLTextAreaElement>("text");
 const fileInput = part<HTMLInputElement>("file");
@@ -15,24 +13,10 @@ const trainButton = part<HTMLButtonElement>("train");
 const goOnButton = part<HTMLButtonElement>("go-on");
 const downloadButton = part<HTMLButtonElement>("download");
 const folderInput = part<HTMLInputElement>("folder");
-const progress = part<HTMLProgressElement>("progress");
+const stepsBox = part<HTMLInputElement>("planned");
 const promptBox = part<HTMLInputElement>("prompt");
 const writeButton = part<HTMLButtonElement>("write");
 const written = part("written");
-
-const say = (line: string): void => {
-  part("status").textContent = line;
-};
-
-/** A message at the top of the page, read out at once. `kind`: "lasting", or "news" or "error" until the next run. */
-const tell = (kind: "lasting" | "news" | "error", { title, text }: Message): void => {
-  const notice = document.createElement("div");
-  const heading = document.createElement("strong");
-  heading.textContent = title;
-  notice.className = `notice ${kind}`;
-  notice.append(heading, ` ${text}`);
-  part("notices").append(notice);
-};
 
 const tellError = (error: unknown): void => tell("error", messageOf(error, textBox.value));
 
@@ -46,8 +30,6 @@ for (const { title, text } of obstacles) tell("lasting", { title: `${title}.`, t
 trainButton.disabled = isStopped;
 
 // The text: an example, a file, or whatever is typed.
-
-const count = new Intl.NumberFormat("en");
 
 const showSize = (): void => {
   const { value } = textBox;
@@ -90,6 +72,9 @@ const loadExample = async (): Promise<void> => {
   if (response.ok && !isOwn && run === undefined) setText(text);
 };
 loadExample().catch(() => say("The example could not be loaded: paste a text of your own."));
+
+/** Steps of a new training, or to add to one that has ended. */
+const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumber : Number(stepsBox.defaultValue));
 
 // The buttons. While one is at work it reads "Stop", and the others wait.
 
@@ -156,15 +141,10 @@ addEventListener("keydown", ({ key }) => {
 /** What a model learns: the text of the page, or what a run began with. */
 export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
 
-/** A run that goes on. */
-export interface BegunRun extends RunFiles {
-  /** All its steps from now on: as many as planned, or more if they are done. */
-  readonly steps: number;
-}
-
-const begunOf = (run: RunFiles): BegunRun => {
+/** All steps of a run that goes on: as many as planned, or more if they are done. */
+const stepsOf = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);
-  return { ...run, steps: step < steps ? steps : step + 400 };
+  return step < steps ? steps : step + askedSteps();
 };
 
 const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
@@ -177,16 +157,24 @@ const shownText = ({ text = "", documents }: RunFiles): string => {
   return text.replaceAll(/\r\n?/g, "\n");
 };
 
+/** Shows a run, and what has happened in it so far. @returns its step, and all that are planned. */
+const showRun = (shown: RunFiles): { readonly step: number; readonly steps: number } => {
+  const position = showPast(shown);
+  run = shown;
+  return position;
+};
+
 const showText = (run: RunFiles): void => {
   setText(shownText(run));
   textBox.placeholder = run.documents === undefined ? "" : "This run learns documents.";
 };
 
-/** Calls `work` with the text, the run that goes on, if one does, and a signal to stop, when a model is to be trained. */
+/** Calls `work` with the text, all steps, the run that goes on, if one does, and a signal to stop. */
 export const onTrain = (
-  work: (data: Data, begun: BegunRun | undefined, signal: AbortSignal) => Promise<void>,
+  work: (data: Data, steps: number, begun: RunFiles | undefined, signal: AbortSignal) => Promise<void>,
 ): void => {
-  trainButton.addEventListener("click", () =>
+  trainButton.addEventListener("click", () => {
+    if (atWork === undefined && !stepsBox.reportValidity()) return;
     press(trainButton, async (signal) => {
       say("Training begins…");
       const before = run;
@@ -194,21 +182,21 @@ export const onTrain = (
       run = undefined;
       showButtons();
       try {
-        await work({ text: textBox.value }, undefined, signal);
+        await work({ text: textBox.value }, askedSteps(), undefined, signal);
       } finally {
         if (run === undefined && before !== undefined) showRun(before);
       }
-    }),
-  );
+    });
+  });
   goOnButton.addEventListener("click", () =>
     press(goOnButton, async (signal) => {
       if (run === undefined) return;
-      const begun = begunOf(run);
       const { step } = showRun(run);
-      say(`Training goes on, for ${begun.steps - step} more steps…`);
+      const steps = stepsOf(run);
+      say(`Training goes on, for ${steps - step} more steps…`);
       // A text that was changed since is refused by the library.
       const data = textBox.value === shownText(run) ? dataOf(run) : { text: textBox.value };
-      await work(data, begun, signal);
+      await work(data, steps, run, signal);
     }),
   );
   showButtons();
@@ -249,11 +237,13 @@ const openKept = async (): Promise<void> => {
 };
 
 /** Calls `check` with the run of a folder that is opened. Unless it fails, the run is shown, and kept in the browser. */
-export const onOpen = (check: (data: Data, begun: BegunRun, signal: AbortSignal) => Promise<void>): void => {
+export const onOpen = (
+  check: (data: Data, steps: number, run: RunFiles, signal: AbortSignal) => Promise<void>,
+): void => {
   const open = async (files: FileList, signal: AbortSignal): Promise<void> => {
     say("The folder is being read…");
     const next = await openFolder(files, textBox.value);
-    await check(dataOf(next), begunOf(next), signal);
+    await check(dataOf(next), stepsOf(next), next, signal);
     signal.throwIfAborted();
     const { step, steps } = showRun(next);
     showText(next);
@@ -293,105 +283,6 @@ export const onWrite = (work: (run: RunFiles, prompt: string, signal: AbortSigna
       }
     });
   });
-};
-
-// Events of a run and of writing, as the library has them.
-
-const curve = createCurve(part("curve"));
-let plannedSteps = 1;
-
-const showMeasured = ({ step, valLoss, trainLoss }: EvalEvent): void => {
-  const row = document.createElement("tr");
-  for (const value of [step, trainLoss?.toFixed(3) ?? "", valLoss.toFixed(3)]) {
-    row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
-  }
-  part("table").append(row);
-  part("val-loss").textContent = valLoss.toFixed(3);
-  part("val-step").textContent = `at step ${step}`;
-  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on text it has not seen`;
-  part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below has each measurement.`);
-  say(`${line}.`);
-};
-
-const showSample = ({ step, prompt, text }: SampleEvent): void => {
-  const block = document.createElement("div");
-  const heading = document.createElement("h3");
-  heading.textContent = `After ${step} steps`;
-  block.append(
-    heading,
-    Object.assign(document.createElement("p"), { className: "written", textContent: prompt + text }),
-  );
-  part("samples").append(block);
-};
-
-const showPlan = (steps: number, parameters: number | undefined): void => {
-  plannedSteps = steps;
-  curve.extend(steps);
-  progress.max = steps;
-  part("steps").textContent = `of ${steps}`;
-  part("parameters").textContent = parameters === undefined ? "" : `${count.format(parameters)} parameters`;
-};
-
-const showStep = (step: number): void => {
-  progress.value = step;
-  part("step").textContent = String(step);
-};
-
-/** Empties the figures, for another run. */
-const clearFigures = (): void => {
-  curve.clear();
-  part("table").replaceChildren();
-  part("samples").replaceChildren();
-  for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
-  part("val-step").textContent = "nats per token";
-};
-
-/** Shows a run, and what has happened in it so far. @returns its step, and all that are planned. */
-const showRun = (shown: RunFiles): { readonly step: number; readonly steps: number } => {
-  const { step, steps } = positionOf(shown);
-  run = shown;
-  clearFigures();
-  showPlan(steps, parametersOf(shown));
-  for (const event of eventsOf(shown)) showTraining(event);
-  showStep(step);
-  return { step, steps };
-};
-
-/** Shows an event of the library's `train`. */
-export const showTraining = (event: TrainEvent): void => {
-  switch (event.type) {
-    case "start":
-      // What a run that goes on has done before is shown already.
-      if (event.step === 0) clearFigures();
-      showPlan(event.config.train.steps, event.parameters);
-      break;
-    case "step":
-      curve.addStep(event.step, event.loss);
-      showStep(event.step);
-      part("loss").textContent = event.loss.toFixed(3);
-      part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
-      break;
-    case "eval":
-      curve.addMeasured(event.step, event.valLoss);
-      showMeasured(event);
-      break;
-    case "sample":
-      showSample(event);
-      if (promptBox.value === "") promptBox.value = event.prompt;
-      break;
-    case "overfitting":
-      tell("news", {
-        title: "The model begins to learn the text by heart.",
-        text: "A longer text helps. Writing uses the best weights so far.",
-      });
-      break;
-    case "done":
-      say(
-        event.bestValLoss === null
-          ? "Stopped before its loss was measured. Now let it write."
-          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen. Now let it write.`,
-      );
-  }
 };
 
 /** Shows an event of `generate`: text as it comes. */

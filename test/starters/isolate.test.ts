@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { missingChromium, serveSite } from "../browser/chromium.ts";
 import { openTab } from "../browser/tab.ts";
 import { wordsText } from "../support/runs.ts";
-import { newStarter, root, type Starter, siteFiles } from "./starter.ts";
+import { makeSmaller, newStarter, root, type Starter, siteFiles } from "./starter.ts";
 
 const page = "docs/guides/hosting.md";
 
@@ -20,11 +20,7 @@ describe.skipIf(missingChromium !== undefined)(
     test("isolates a page from a server without headers, which then trains on WebAssembly", async () => {
       const block = /```js\n\/\/ isolate\.js\n([\s\S]*?)```/u.exec(await readFile(join(root, page), "utf8"))?.[1] ?? "";
       await writeFile(join(starter.folder, "isolate.js"), block);
-      const main = await readFile(join(starter.folder, "main.js"), "utf8");
-      const asWritten = 'backend === "wasm" ? {} :';
-      expect(main).toContain(asWritten);
-      const smaller = main.replace(asWritten, 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :');
-      await writeFile(join(starter.folder, "main.js"), smaller.replace("evalInterval: 50", "evalInterval: 5"));
+      await makeSmaller(starter, 5);
       const index = await readFile(join(starter.folder, "index.html"), "utf8");
       const changed = index.replace("<head>", '<head><script src="isolate.js"></script>');
       await writeFile(join(starter.folder, "index.html"), changed);

@@ -7,7 +7,7 @@ import { train } from "#foretoken/train/train.node.js";
 import { isolation, missingChromium, program, serveSite } from "../browser/chromium.ts";
 import { collect, useFolder, wordsText } from "../support/runs.ts";
 import { unzip } from "../support/unzip.ts";
-import { newStarter, type Starter, siteFiles } from "./starter.ts";
+import { makeSmaller, newStarter, type Starter, siteFiles } from "./starter.ts";
 
 const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
 
@@ -22,10 +22,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       args: [...args, "--disable-dev-shm-usage"],
     });
     starter = await newStarter("page", { js: true });
-    const file = join(starter.folder, "main.js");
-    const small = 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :';
-    const main = await readFile(file, "utf8");
-    await writeFile(file, main.replace('backend === "wasm" ? {} :', small).replace("steps: 400", "steps: 200"));
+    await makeSmaller(starter, 50);
   });
   afterAll(async () => {
     await browser?.close();
@@ -43,6 +40,8 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       const says = (text: string): Promise<void> => status.filter({ hasText: text }).waitFor();
       const text = wordsText("kept by a page", 600);
       const box = page.getByRole("textbox", { name: "Paste a text of your own" });
+      const steps = page.getByRole("spinbutton", { name: "Steps" });
+      await steps.fill("200");
       await box.fill(text);
       await page.getByRole("button", { name: "Train" }).click();
       // Its checkpoint is there, and some steps more, which are lost.
@@ -88,6 +87,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
 
       await page.locator("#folder").setInputFiles(run);
       await says("Opened: step 200 of 200");
+      await steps.fill("400");
       await page.getByRole("button", { name: "Go on" }).click();
       await page.getByText("of 600", { exact: true }).waitFor();
       await page.locator("#table tr").nth(4).waitFor({ state: "attached" });

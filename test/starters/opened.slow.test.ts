@@ -1,12 +1,12 @@
 /** The starter's page shows one run: going on, saving and writing act on it, whatever folder is opened. In Chromium. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type FolderFiles, type RunFiles, runToFolder, train } from "#foretoken/browser.js";
 import { isolation, missingChromium, program, serveSite } from "../browser/chromium.ts";
 import { tinyRun, useFolder, wordsText } from "../support/runs.ts";
-import { newStarter, type Starter, siteFiles } from "./starter.ts";
+import { makeSmaller, newStarter, type Starter, siteFiles } from "./starter.ts";
 
 const title = (what: string): string => (missingChromium === undefined ? what : `${what}: ${missingChromium}`);
 
@@ -53,11 +53,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       args: [...args, "--disable-dev-shm-usage"],
     });
     starter = await newStarter("page", { js: true });
-    const file = join(starter.folder, "main.js");
-    const small = 'backend === "wasm" ? { nEmbd: 32, contextLength: 16 } :';
-    const main = await readFile(file, "utf8");
-    const changed = main.replace('backend === "wasm" ? {} :', small).replaceAll("Interval: 50", "Interval: 10");
-    await writeFile(file, changed.replace("steps: 400", "steps: 4000"));
+    await makeSmaller(starter, 10);
     whole = await folderOf({ text: textOfB });
   });
   afterAll(async () => {
@@ -97,6 +93,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     page.locator("#folder").setInputFiles(await written(folder));
   const trainA = async (page: Page): Promise<void> => {
     await box(page).fill(textOfA);
+    await page.getByRole("spinbutton", { name: "Steps" }).fill("4000");
     await button(page, "Train").click();
     await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
     await button(page, "Stop").click();

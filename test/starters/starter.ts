@@ -1,7 +1,7 @@
 /** Starter projects, as `foretoken init` writes them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,6 +43,22 @@ export const newStarter = async (
   await symlink(root, inFolder("foretoken"), "junction");
   for (const name of js ? [] : tools[kind]) await symlink(join(root, "node_modules", name), inFolder(name), "junction");
   return { folder, remove };
+};
+
+/** Gives a starter's page a smaller model, which is measured and kept every so many steps and does not stop by itself. */
+export const makeSmaller = async ({ folder }: Starter, interval: number): Promise<void> => {
+  const file = ["main.ts", "main.js"].map((name) => join(folder, name)).find(existsSync) ?? "";
+  const changes = [
+    [/backend === "wasm"\s*\? \{[^}]*\}/u, 'backend === "wasm" ? { nLayer: 2, nEmbd: 32, contextLength: 16 }'],
+    [/evalInterval: Math\.ceil\(steps \/ 20\)/u, `patience: 0, evalInterval: ${interval}`],
+    [/checkpointInterval: 50/u, `checkpointInterval: ${interval}`],
+  ] as const;
+  let main = await readFile(file, "utf8");
+  for (const [asWritten, other] of changes) {
+    if (!asWritten.test(main)) throw new Error(`${file} has nothing like ${asWritten}`);
+    main = main.replace(asWritten, other);
+  }
+  await writeFile(file, main);
 };
 
 /** The files of a page in JavaScript for a server of files: the library is beside them. */

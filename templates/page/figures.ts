@@ -1,0 +1,104 @@
+// The figures of a training: its curve, its numbers, its samples.
+import type { EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
+import { createCurve } from "./curve.ts";
+import { count, part, say, tell } from "./parts.ts";
+import { eventsOf, parametersOf, positionOf } from "./past.ts";
+
+const curve = createCurve(part("curve"));
+let plannedSteps = 1;
+
+const progress = part<HTMLProgressElement>("progress");
+const promptBox = part<HTMLInputElement>("prompt");
+
+const showMeasured = ({ step, valLoss, trainLoss }: EvalEvent): void => {
+  const row = document.createElement("tr");
+  for (const value of [step, trainLoss?.toFixed(3) ?? "", valLoss.toFixed(3)]) {
+    row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
+  }
+  part("table").append(row);
+  part("val-loss").textContent = valLoss.toFixed(3);
+  part("val-step").textContent = `at step ${step}`;
+  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on text it has not seen`;
+  part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below has each measurement.`);
+  say(`${line}.`);
+};
+
+const showSample = ({ step, prompt, text }: SampleEvent): void => {
+  const block = document.createElement("div");
+  const heading = document.createElement("h3");
+  heading.textContent = `After ${step} steps`;
+  block.append(
+    heading,
+    Object.assign(document.createElement("p"), { className: "written", textContent: prompt + text }),
+  );
+  part("samples").append(block);
+};
+
+const showPlan = (steps: number, parameters: number | undefined): void => {
+  plannedSteps = steps;
+  curve.extend(steps);
+  progress.max = steps;
+  part("steps").textContent = `of ${steps}`;
+  part("parameters").textContent = parameters === undefined ? "" : `${count.format(parameters)} parameters`;
+};
+
+const showStep = (step: number): void => {
+  progress.value = step;
+  part("step").textContent = String(step);
+};
+
+/** Empties the figures, for another run. */
+const clearFigures = (): void => {
+  curve.clear();
+  part("table").replaceChildren();
+  part("samples").replaceChildren();
+  for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
+  part("val-step").textContent = "nats per token";
+};
+
+/** Shows an event of the library's `train`. */
+export const showTraining = (event: TrainEvent): void => {
+  switch (event.type) {
+    case "start":
+      // What a run that goes on has done before is shown already.
+      if (event.step === 0) clearFigures();
+      showPlan(event.config.train.steps, event.parameters);
+      break;
+    case "step":
+      curve.addStep(event.step, event.loss);
+      showStep(event.step);
+      part("loss").textContent = event.loss.toFixed(3);
+      part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
+      break;
+    case "eval":
+      curve.addMeasured(event.step, event.valLoss);
+      showMeasured(event);
+      break;
+    case "sample":
+      showSample(event);
+      if (promptBox.value === "") promptBox.value = event.prompt;
+      break;
+    case "overfitting":
+      tell("news", {
+        title: "The model begins to learn the text by heart.",
+        text: "A longer text helps. Writing uses the best weights so far.",
+      });
+      break;
+    case "done":
+      say(
+        event.bestValLoss === null
+          ? "Stopped before its loss was measured. Now let it write."
+          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen. Now let it write.`,
+      );
+  }
+};
+
+/** Shows what has happened in a run so far. @returns its step, and all that are planned. */
+export const showPast = (run: RunFiles): { readonly step: number; readonly steps: number } => {
+  const { step, steps } = positionOf(run);
+  clearFigures();
+  showPlan(steps, parametersOf(run));
+  for (const event of eventsOf(run)) showTraining(event);
+  showStep(step);
+  return { step, steps };
+};

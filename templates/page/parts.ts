@@ -1,0 +1,22 @@
+// The parts of the page, and what it says.
+import type { Message } from "./messages.ts";
+
+/** The element of index.html with this id. */
+export const part = <Kind extends Element = HTMLElement>(id: string): Kind => document.querySelector(`#${id}`) as Kind;
+
+export const count = new Intl.NumberFormat("en");
+
+/** Says it beside the buttons. */
+export const say = (line: string): void => {
+  part("status").textContent = line;
+};
+
+/** A message at the top of the page, read out at once. `kind`: "lasting", or "news" or "error" until the next run. */
+export const tell = (kind: "lasting" | "news" | "error", { title, text }: Message): void => {
+  const notice = document.createElement("div");
+  const heading = document.createElement("strong");
+  heading.textContent = title;
+  notice.className = `notice ${kind}`;
+  notice.append(heading, ` ${text}`);
+  part("notices").append(notice);
+};
