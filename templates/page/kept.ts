@@ -16,6 +16,9 @@ export const readKept = async (): Promise<RunFiles | null> => {
   return store.read();
 };
 
+/** Whether the browser keeps the runs of this page. */
+export const keepsRuns = (): boolean => store !== undefined;
+
 /** Keeps a run in place of the one before, which stays where there is no room. */
 export const writeKept = async (run: RunFiles): Promise<void> => store?.write(run);
 

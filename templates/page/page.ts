@@ -6,6 +6,7 @@ import { messageOf, messageOfUnopened } from "./messages.ts";
 import { findObstacles } from "./obstacles.ts";
 import { count, part, say, tell } from "./parts.ts";
 import { positionOf } from "./past.ts";
+import { mayReplace } from "./replace.ts";
 
 const textBox = part<HTMLTextAreaElement>("text");
 const fileInput = part<HTMLInputElement>("file");
@@ -176,8 +177,9 @@ export const onTrain = (
   trainButton.addEventListener("click", () => {
     if (atWork === undefined && !stepsBox.reportValidity()) return;
     press(trainButton, async (signal) => {
-      say("Training begins…");
       const before = run;
+      if (before !== undefined && !(await mayReplace(before))) return;
+      say("Training begins…");
       // Until the new one is kept.
       run = undefined;
       showButtons();

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { train } from "#foretoken/train/train.node.js";
+import { train as trainInNode } from "#foretoken/train/train.node.js";
 import { isolation, missingChromium, program, serveSite } from "../browser/chromium.ts";
 import { collect, useFolder, wordsText } from "../support/runs.ts";
 import { unzip } from "../support/unzip.ts";
@@ -63,6 +63,21 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         .waitFor();
       await page.keyboard.press("Escape");
 
+      // A new training is asked for, and not begun.
+      const train = page.getByRole("button", { name: "Train", exact: true });
+      const question = page.getByRole("dialog", { name: "This replaces the run that your browser keeps (step" });
+      for (const refuse of [
+        () => page.getByRole("button", { name: "Cancel" }).click(),
+        () => page.keyboard.press("Escape"),
+      ]) {
+        await train.click();
+        await question.waitFor();
+        await refuse();
+        await question.waitFor({ state: "hidden" });
+        await page.locator("#go-on:enabled").waitFor();
+        expect(await status.textContent()).not.toContain("Training");
+      }
+
       await page.getByRole("button", { name: "Go on" }).click();
       await page.locator("#table tr").nth(2).waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Stop" }).click();
@@ -80,7 +95,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         await writeFile(join(folder, path), bytes);
       }
       const run = join(folder, "foretoken-run");
-      const events = await collect(train({ resume: run, backend: "wasm", threads: 1 }));
+      const events = await collect(trainInNode({ resume: run, backend: "wasm", threads: 1 }));
       expect(events[0]).toMatchObject({ type: "start" });
       expect(Reflect.get(events[0] ?? {}, "step")).toBeGreaterThanOrEqual(150);
       expect(events.at(-1)).toMatchObject({ type: "done", step: 200, reason: "finished" });
@@ -100,6 +115,14 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.getByText("of 600", { exact: true }).waitFor();
       expect(await page.locator("progress").getAttribute("max")).toBe("600");
       await page.locator("#curve text", { hasText: /^600$/u }).waitFor({ state: "attached" });
+      await train.click();
+      const [first] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: "Download, then train" }).click(),
+      ]);
+      expect(first.suggestedFilename()).toBe("foretoken-run.zip");
+      await page.getByRole("button", { name: "Stop" }).click();
+      await says("Stopped");
       // Another text is refused in the page's own words.
       await box.fill(`${text} more`);
       await page.getByRole("button", { name: "Go on" }).click();

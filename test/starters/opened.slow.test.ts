@@ -157,14 +157,14 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       expect(await box(page).inputValue()).toBe(textOfB);
       await box(page).fill("abc");
       await button(page, "Train").click();
+      await button(page, "Replace it").click();
       await tells(page, "The text is too short.");
       await button(page, "Go on").click();
       await tells(page, "The run has learned another text.");
       await box(page).fill(textOfA);
-      await page.evaluate(() => {
-        document.getElementById("train")?.click();
-        dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
-      });
+      await button(page, "Train").click();
+      await button(page, "Replace it").click();
+      await page.keyboard.press("Escape");
       await says(page, /^Stopped/u);
       expect(await page.getByRole("alert").textContent()).not.toContain("That did not work");
       await button(page, "Train").waitFor();

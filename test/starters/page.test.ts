@@ -76,7 +76,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
       /^Stopped: loss \d\.\d\d on text it has not seen\. Now let it write\.$/u,
     );
     // Going on is next; a changed text begins a new run.
-    const primary = `[...document.querySelectorAll("button.primary")].map((button) => button.id).join()`;
+    const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
     await tab.evaluate(paste(`${wordsText("starter", 600)}.`));
     expect(await tab.evaluate(primary)).toBe("train,write");
@@ -125,6 +125,8 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     expect(await tab.evaluate(textOf("written"))).toBe("");
     for (const text of ["short", ""]) {
       await tab.evaluate(`${paste(text)}; document.getElementById("train").click();`);
+      await tab.until(`document.getElementById("replace").open`);
+      await tab.evaluate(`document.querySelector("#replace [value=replace]").click()`);
       await tab.until(`/^The text is too short\\. Paste at least/.test(${textOf("notices")})`);
       await tab.until(`${textOf("train")} === "Train"`);
       expect(await tab.evaluate(`document.querySelectorAll(".notice").length`)).toBe(1);
