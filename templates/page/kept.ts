@@ -1,6 +1,7 @@
 // The run that the browser keeps for this page, and its folder, which `foretoken train --resume` takes.
 import {
   type BrowserRunStore,
+  ForetokenError,
   openRunStore,
   type RunFiles,
   runFromFolder,
@@ -10,9 +11,25 @@ import {
 
 let store: BrowserRunStore | undefined;
 
+/** After a reload, the page before may still have the place for a moment: milliseconds in which it is tried again. */
+const longestWait = 5000;
+
+const openStore = async (): Promise<BrowserRunStore> => {
+  const end = performance.now() + longestWait;
+  for (;;) {
+    try {
+      return await openRunStore("starter");
+    } catch (error) {
+      const isTaken = error instanceof ForetokenError && error.details.got === "another tab that does";
+      if (!isTaken || performance.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+};
+
 /** The run of an earlier visit, if there is one. Fails where the browser keeps none, as in a second tab. */
 export const readKept = async (): Promise<RunFiles | null> => {
-  store = await openRunStore("starter");
+  store = await openStore();
   return store.read();
 };
 

@@ -177,6 +177,7 @@ export const onTrain = (
   trainButton.addEventListener("click", () => {
     if (atWork === undefined && !stepsBox.reportValidity()) return;
     press(trainButton, async (signal) => {
+      await opened;
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
@@ -231,7 +232,7 @@ downloadButton.addEventListener("click", () => {
 /** Shows the run that the browser has kept, if there is one. */
 const openKept = async (): Promise<void> => {
   const kept = await readKept();
-  if (kept === null || atWork !== undefined || run !== undefined) return;
+  if (kept === null) return;
   const { step, steps } = showRun(kept);
   if (!isOwn) showText(kept);
   say(`Kept by your browser: step ${step} of ${steps}. Go on, or let it write.`);
@@ -244,6 +245,7 @@ export const onOpen = (
 ): void => {
   const open = async (files: FileList, signal: AbortSignal): Promise<void> => {
     say("The folder is being read…");
+    await opened;
     const next = await openFolder(files, textBox.value);
     await check(dataOf(next), stepsOf(next), next, signal);
     signal.throwIfAborted();
@@ -292,6 +294,7 @@ export const showWriting = (event: GenerateEvent): void => {
   if (event.type === "token") written.append(event.text);
 };
 
-openKept().catch(({ message }: Error) =>
+/** Until then nothing else takes its place. */
+const opened = openKept().catch(({ message }: Error) =>
   tell("lasting", { title: "A reload will lose what the model learns.", text: message }),
 );

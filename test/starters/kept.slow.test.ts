@@ -128,10 +128,17 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.getByRole("button", { name: "Go on" }).click();
       await page.getByRole("alert").getByText("The run has learned another text.", { exact: false }).waitFor();
 
-      // A second tab keeps nothing, and says so.
+      // A second tab waits a little for its place, as after a reload; then it keeps nothing, and says so.
       const other = await context.newPage();
       await other.goto(address);
-      await other.getByRole("alert").getByText("one tab at a time may keep its run here", { exact: false }).waitFor();
+      await other.getByRole("button", { name: "Train", exact: true }).click();
+      await page.close();
+      await other.getByRole("dialog", { name: "This replaces the run" }).waitFor();
+      await other.keyboard.press("Escape");
+      expect(await other.locator("#status").textContent()).toMatch(/^Kept by your browser: step/u);
+      const third = await context.newPage();
+      await third.goto(address);
+      await third.getByRole("alert").getByText("one tab at a time may keep its run here", { exact: false }).waitFor();
     });
     await context.close();
   });
