@@ -4,6 +4,8 @@ import { ForetokenError } from "foretoken/browser";
 export interface Message {
   readonly title: string;
   readonly text: string;
+  /** Name of a button that puts the run's text back into the box, where that helps. */
+  readonly putBack?: string;
 }
 
 const detailsOf = (error: unknown): { readonly where: string; readonly characters: readonly string[] } => {
@@ -20,13 +22,15 @@ export const messageOf = (error: unknown, text: string): Message => {
   if (where === "text") {
     return {
       title: "The run has learned another text.",
-      text: "Put that one back, or press Train for a new run.",
+      text: "Go on with that one, or press Train for a new run.",
+      putBack: "Put its text back",
     };
   }
   if (where === "documents") {
     return {
       title: "The run has learned documents.",
       text: "Empty the box to go on with them, or press Train for a new run.",
+      putBack: "Empty the box",
     };
   }
   if (where.endsWith(" split") || (where === "tokenizer" && text === "")) {

@@ -19,7 +19,14 @@ const promptBox = part<HTMLInputElement>("prompt");
 const writeButton = part<HTMLButtonElement>("write");
 const written = part("written");
 
-const tellError = (error: unknown): void => tell("error", messageOf(error, textBox.value));
+const tellError = (error: unknown): void => {
+  const message = messageOf(error, textBox.value);
+  const act = (): void => {
+    if (run !== undefined) showText(run);
+    goOnButton.focus();
+  };
+  tell("error", message, message.putBack === undefined ? undefined : { name: message.putBack, act });
+};
 
 const obstacles = findObstacles(globalThis);
 /** The library's backend that works in this page: "wasm", or "reference", which is slow. */

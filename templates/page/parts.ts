@@ -11,12 +11,30 @@ export const say = (line: string): void => {
   part("status").textContent = line;
 };
 
-/** A message at the top of the page, read out at once. `kind`: "lasting", or "news" or "error" until the next run. */
-export const tell = (kind: "lasting" | "news" | "error", { title, text }: Message): void => {
+export interface Action {
+  /** Of its button. */
+  readonly name: string;
+  readonly act: () => void;
+}
+
+/**
+ * A message at the top of the page, read out at once.
+ * @param kind "lasting", or "news" or "error" until the next run.
+ * @param action which a button of the message does; then the message goes.
+ */
+export const tell = (kind: "lasting" | "news" | "error", { title, text }: Message, action?: Action): void => {
   const notice = document.createElement("div");
   const heading = document.createElement("strong");
   heading.textContent = title;
   notice.className = `notice ${kind}`;
   notice.append(heading, ` ${text}`);
+  if (action !== undefined) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: action.name });
+    button.addEventListener("click", () => {
+      notice.remove();
+      action.act();
+    });
+    notice.append(" ", button);
+  }
   part("notices").append(notice);
 };

@@ -37,7 +37,10 @@ beforeAll(async () => {
 describe("a run that goes on", () => {
   test("with another text", async () => {
     const error = await errorOf({ text: `${text}.`, resume: ofText });
-    expect(messageOf(error, text).title).toBe("The run has learned another text.");
+    expect(messageOf(error, text)).toMatchObject({
+      title: "The run has learned another text.",
+      putBack: "Put its text back",
+    });
     expect(messageOfUnopened(error)).toEqual({
       title: "The folder does not have the text that the run learned.",
       text: "Put that text into the box, and open the folder again.",
@@ -49,6 +52,7 @@ describe("a run that goes on", () => {
     expect(messageOf(error, text)).toEqual({
       title: "The run has learned documents.",
       text: "Empty the box to go on with them, or press Train for a new run.",
+      putBack: "Empty the box",
     });
     expect(messageOfUnopened(error).title).toBe("The folder does not have the documents that the run learned.");
   });

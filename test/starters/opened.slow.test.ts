@@ -140,6 +140,9 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Go on").click();
       await tells(page, "The run has learned another text.");
       expect(await shownIn(page)).toEqual(before);
+      await button(page, "Put its text back").click();
+      expect(await shownIn(page)).toEqual({ ...Object(before), text: textOfA });
+      expect(await page.getByRole("alert").textContent()).not.toContain("another text");
       await page.reload();
       await says(page, "Kept by your browser: step");
       expect(await box(page).inputValue()).toBe(textOfA);
