@@ -6,6 +6,8 @@ import { eventsOf, parametersOf, positionOf } from "./past.ts";
 
 const curve = createCurve(part("curve"));
 let plannedSteps = 1;
+/** Whether the training has begun, and its first step is still to come. */
+let isFirst = false;
 
 const progress = part<HTMLProgressElement>("progress");
 const promptBox = part<HTMLInputElement>("prompt");
@@ -56,6 +58,9 @@ const clearFigures = (): void => {
   part("val-step").textContent = "nats per token";
 };
 
+const timeOf = (seconds: number): string =>
+  seconds < 90 ? `${Math.ceil(seconds)} seconds` : `${Math.round(seconds / 60)} minutes`;
+
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
   switch (event.type) {
@@ -63,12 +68,18 @@ export const showTraining = (event: TrainEvent): void => {
       // What a run that goes on has done before is shown already.
       if (event.step === 0) clearFigures();
       showPlan(event.config.train.steps, event.parameters);
+      isFirst = true;
       break;
     case "step":
       curve.addStep(event.step, event.loss);
       showStep(event.step);
+      if (isFirst) say(`It trains, to step ${plannedSteps}.`);
+      isFirst = false;
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
+      break;
+    case "estimate":
+      say(`It trains, to step ${plannedSteps}: about ${timeOf(event.secondsLeft)}.`);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);

@@ -104,6 +104,10 @@ const showButtons = (): void => {
   ] as const) {
     button.classList.toggle("primary", isNext && button.textContent !== "Stop");
   }
+  const learns = [trainButton, goOnButton].some(({ textContent }) => textContent === "Stop");
+  const next =
+    run === undefined ? "Train a model first: then its text comes here." : "Let it write: its text comes here.";
+  written.dataset.empty = learns ? "It learns. Afterwards it writes here." : next;
   downloadButton.disabled = run === undefined;
   folderInput.disabled = atWork !== undefined;
 };

@@ -68,6 +68,9 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
+    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:It trains, to step 2000|Step \d+ of 2000)/u);
+    const empty = `document.getElementById("written").dataset.empty`;
+    expect(await tab.evaluate(empty)).toBe("It learns. Afterwards it writes here.");
     // The focus stays, so the same key stops the run.
     expect(await tab.evaluate("document.activeElement.id")).toBe("train");
     await tab.press("Enter");
@@ -75,6 +78,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     expect(await tab.evaluate(textOf("status"))).toMatch(
       /^Stopped: loss \d\.\d\d on text it has not seen\. Now let it write\.$/u,
     );
+    expect(await tab.evaluate(empty)).toBe("Let it write: its text comes here.");
     // Going on is next; a changed text begins a new run.
     const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
@@ -94,6 +98,8 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
       `document.querySelector("#curve .each").getAttribute("points").split(" ").length`,
     );
     expect(points).toBeGreaterThanOrEqual(40);
+    const keys = await tab.evaluate<number>(`document.querySelectorAll(".legend .key").length`);
+    expect(keys).toBe(await tab.evaluate<number>(`document.querySelectorAll("#curve polyline").length`));
     expect(await tab.evaluate(`document.getElementById("curve").getAttribute("aria-label")`)).toMatch(
       /Step \d+ of 2000: loss/u,
     );
