@@ -58,8 +58,10 @@ const clearFigures = (): void => {
   part("val-step").textContent = "nats per token";
 };
 
-const timeOf = (seconds: number): string =>
-  seconds < 90 ? `${Math.ceil(seconds)} seconds` : `${Math.round(seconds / 60)} minutes`;
+const timeOf = (seconds: number): string => {
+  if (seconds < 90) return `${Math.ceil(seconds)} seconds`;
+  return `${Math.round(seconds / 60)} minutes`;
+};
 
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
