@@ -3,6 +3,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 
 /** The whole program in a few files, which start sooner than several hundred modules: scripts/build/command.mjs makes them. */
 const bundle = new URL("../command/run.js", import.meta.url);
+/** The same in modules, which a package lacks. */
+const modules = new URL("./run.js", import.meta.url);
 
 /**
  * Whether the bundle is there, and is of the modules beside it. In a clone, the compiler writes its notes whenever it writes a
@@ -10,13 +12,14 @@ const bundle = new URL("../command/run.js", import.meta.url);
  * them. A package has no notes, and no other build.
  */
 const isBundled = (): boolean => {
-  const notes = statSync(new URL("../../build/tsconfig.tsbuildinfo", import.meta.url), { throwIfNoEntry: false });
-  if (notes === undefined) return existsSync(bundle);
   try {
+    const notes = statSync(new URL("../../build/tsconfig.tsbuildinfo", import.meta.url), { throwIfNoEntry: false });
+    if (notes === undefined) return existsSync(bundle);
     const known = readFileSync(new URL("../command/compiled.txt", import.meta.url), "utf8");
     return known === `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
   } catch {
-    return false;
+    // What cannot be looked at decides nothing: the modules are right in any case.
+    return !existsSync(modules);
   }
 };
 
