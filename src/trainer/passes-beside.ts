@@ -28,7 +28,7 @@ const mostBytes = 2 ** 29;
 
 /**
  * Branches for `passes` passes on `threads` threads: as many as keep the threads busy; undefined if no two do.
- * @param threadsOfBranch whether a branch may have several threads.
+ * @param severalThreads whether a branch may have more than one thread.
  */
 export const divisionOf = (passes: number, threads: number, severalThreads: boolean): Division | undefined => {
   for (let branches = 2 ** Math.floor(Math.log2(Math.min(passes, threads))); branches >= 2; branches /= 2) {
