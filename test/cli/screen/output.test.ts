@@ -152,7 +152,8 @@ describe("the pace of a text", () => {
         Object.assign(host.stderr, { isTTY: true });
         return runProgram([...args, tokens]);
       },
-      { cwd, env: { FORCE_COLOR: "1" } },
+      // Where tests run, colours may be refused.
+      { cwd, env: { NO_COLOR: "", FORCE_COLOR: "1" } },
     );
 
   test("is below it on a terminal, dim, and leaves the text in a pipe alone", async () => {
