@@ -27,6 +27,7 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"copyRows", 2, 4, 0, 0b11},
     {"sum", 2, 1, 0, 0},
     {"sumOfSquares", 2, 1, 0, 0},
+    {"addSquares", 4, 2, 0, 0},
     {"scaleByNorm", 3, 1, 1, 0},
     {"geluForward", 2, 2, 0, 0},
     {"geluBackward", 3, 2, 0, 0},
@@ -274,9 +275,50 @@ struct SumOfSquaresArgs {
   }
 };
 
+// addSquares: x += addend in the ranges, if there is one; squares[r] = Σx² of range r.
+struct AddSquaresArgs {
+  static constexpr int kIndex = 6;
+
+  Buffer<float> x;
+  OptionalBuffer<const float> addend;
+  Buffer<const int32_t> ranges;
+  Buffer<float> squares;
+  int64_t n;
+  int64_t count;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static AddSquaresArgs of(const Call& call) {
+    return {
+        .x = Buffer<float>(call.buffer(0)),
+        .addend = OptionalBuffer<const float>(call.buffer(1)),
+        .ranges = Buffer<const int32_t>(call.buffer(2)),
+        .squares = Buffer<float>(call.buffer(3)),
+        .n = call.ints[0],
+        .count = call.ints[1],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, addend.any());
+    call.setBuffer(2, ranges.any());
+    call.setBuffer(3, squares.any());
+    call.ints[0] = n;
+    call.ints[1] = count;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
 // scaleByNorm: y = x / (√squares[0] + eps).
 struct ScaleByNormArgs {
-  static constexpr int kIndex = 6;
+  static constexpr int kIndex = 7;
 
   Buffer<const float> x;
   Buffer<const float> squares;
@@ -314,7 +356,7 @@ struct ScaleByNormArgs {
 
 // geluForward: y = gelu(x).
 struct GeluForwardArgs {
-  static constexpr int kIndex = 7;
+  static constexpr int kIndex = 8;
 
   Buffer<const float> x;
   Buffer<float> y;
@@ -349,7 +391,7 @@ struct GeluForwardArgs {
 
 // geluBackward: dx = dy · gelu′(x).
 struct GeluBackwardArgs {
-  static constexpr int kIndex = 8;
+  static constexpr int kIndex = 9;
 
   Buffer<const float> x;
   Buffer<const float> dy;
@@ -387,7 +429,7 @@ struct GeluBackwardArgs {
 
 // dropout: y[i] = x[i] · keep(i) / (1 − p).
 struct DropoutArgs {
-  static constexpr int kIndex = 9;
+  static constexpr int kIndex = 10;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<float> y;
@@ -437,7 +479,7 @@ struct DropoutArgs {
 
 // swigluForward: y = gate · σ(gate) · up.
 struct SwigluForwardArgs {
-  static constexpr int kIndex = 10;
+  static constexpr int kIndex = 11;
 
   Buffer<const float> x;
   ActivationBuffer<float> y;
@@ -472,7 +514,7 @@ struct SwigluForwardArgs {
 
 // swigluBackward: dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ.
 struct SwigluBackwardArgs {
-  static constexpr int kIndex = 11;
+  static constexpr int kIndex = 12;
 
   Buffer<const float> x;
   ActivationBuffer<const float> dy;
@@ -510,7 +552,7 @@ struct SwigluBackwardArgs {
 
 // embeddingForward: y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :].
 struct EmbeddingForwardArgs {
-  static constexpr int kIndex = 12;
+  static constexpr int kIndex = 13;
 
   Buffer<const int32_t> ids;
   ActivationBuffer<const float> tokens;
@@ -566,7 +608,7 @@ struct EmbeddingForwardArgs {
 
 // embeddingBackward: dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :].
 struct EmbeddingBackwardArgs {
-  static constexpr int kIndex = 13;
+  static constexpr int kIndex = 14;
 
   Buffer<const int32_t> ids;
   OptionalBuffer<const int32_t> places;
@@ -622,7 +664,7 @@ struct EmbeddingBackwardArgs {
 
 // layerNormForward: y = (x − mean) · rstd · gamma + beta over the last axis.
 struct LayerNormForwardArgs {
-  static constexpr int kIndex = 14;
+  static constexpr int kIndex = 15;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -673,7 +715,7 @@ struct LayerNormForwardArgs {
 // layerNormBackward: Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta
 // are added to.
 struct LayerNormBackwardArgs {
-  static constexpr int kIndex = 15;
+  static constexpr int kIndex = 16;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -729,7 +771,7 @@ struct LayerNormBackwardArgs {
 
 // rmsNormForward: y = x · rstd · gamma over the last axis.
 struct RmsNormForwardArgs {
-  static constexpr int kIndex = 16;
+  static constexpr int kIndex = 17;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -773,7 +815,7 @@ struct RmsNormForwardArgs {
 
 // rmsNormBackward: Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to.
 struct RmsNormBackwardArgs {
-  static constexpr int kIndex = 17;
+  static constexpr int kIndex = 18;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -824,7 +866,7 @@ struct RmsNormBackwardArgs {
 // rotaryForward: Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each
 // head of q and k.
 struct RotaryForwardArgs {
-  static constexpr int kIndex = 18;
+  static constexpr int kIndex = 19;
 
   Buffer<const float> x;
   OptionalBuffer<const float> gammaQ;
@@ -898,7 +940,7 @@ struct RotaryForwardArgs {
 
 // rotaryBackward: Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to.
 struct RotaryBackwardArgs {
-  static constexpr int kIndex = 19;
+  static constexpr int kIndex = 20;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -978,7 +1020,7 @@ struct RotaryBackwardArgs {
 
 // linearForward: y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N].
 struct LinearForwardArgs {
-  static constexpr int kIndex = 20;
+  static constexpr int kIndex = 21;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1025,7 +1067,7 @@ struct LinearForwardArgs {
 
 // linearGeluForward: y = gelu(h) and, where asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearGeluForwardArgs {
-  static constexpr int kIndex = 21;
+  static constexpr int kIndex = 22;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1075,7 +1117,7 @@ struct LinearGeluForwardArgs {
 
 // linearDropoutForward: y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearDropoutForwardArgs {
-  static constexpr int kIndex = 22;
+  static constexpr int kIndex = 23;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1143,7 +1185,7 @@ struct LinearDropoutForwardArgs {
 
 // linearBackwardInput: dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
 struct LinearBackwardInputArgs {
-  static constexpr int kIndex = 23;
+  static constexpr int kIndex = 24;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> w;
@@ -1191,7 +1233,7 @@ struct LinearBackwardInputArgs {
 // linearDropoutBackwardInput: dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor
 // where there is one.
 struct LinearDropoutBackwardInputArgs {
-  static constexpr int kIndex = 24;
+  static constexpr int kIndex = 25;
 
   Buffer<const float> dy;
   Buffer<const uint32_t> kept;
@@ -1244,7 +1286,7 @@ struct LinearDropoutBackwardInputArgs {
 
 // linearBackwardWeight: dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy.
 struct LinearBackwardWeightArgs {
-  static constexpr int kIndex = 25;
+  static constexpr int kIndex = 26;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> x;
@@ -1291,7 +1333,7 @@ struct LinearBackwardWeightArgs {
 
 // attentionForward: out = dropout(softmax(q·kᵀ·scale)) · v.
 struct AttentionForwardArgs {
-  static constexpr int kIndex = 26;
+  static constexpr int kIndex = 27;
 
   ActivationBuffer<const float> q;
   ActivationBuffer<const float> k;
@@ -1395,7 +1437,7 @@ struct AttentionForwardArgs {
 
 // attentionBackward: Gradients of attentionForward: dq, dk and dv are overwritten.
 struct AttentionBackwardArgs {
-  static constexpr int kIndex = 27;
+  static constexpr int kIndex = 28;
 
   ActivationBuffer<const float> dOut;
   ActivationBuffer<const float> q;
@@ -1511,7 +1553,7 @@ struct AttentionBackwardArgs {
 
 // crossEntropyForward: losses[r] = logSumExp(z[r, :]) − z[r, targets[r]].
 struct CrossEntropyForwardArgs {
-  static constexpr int kIndex = 28;
+  static constexpr int kIndex = 29;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1558,7 +1600,7 @@ struct CrossEntropyForwardArgs {
 
 // crossEntropyBackward: dLogits = dLoss · (softmax(z) − onehot(target)).
 struct CrossEntropyBackwardArgs {
-  static constexpr int kIndex = 29;
+  static constexpr int kIndex = 30;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1608,7 +1650,7 @@ struct CrossEntropyBackwardArgs {
 
 // adamStep: m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
 struct AdamStepArgs {
-  static constexpr int kIndex = 30;
+  static constexpr int kIndex = 31;
 
   Buffer<float> param;
   Buffer<const float> grad;
@@ -1684,6 +1726,7 @@ struct AdamStepArgs {
   kernel(copyRows, CopyRowsArgs) \
   kernel(sum, SumArgs) \
   kernel(sumOfSquares, SumOfSquaresArgs) \
+  kernel(addSquares, AddSquaresArgs) \
   kernel(scaleByNorm, ScaleByNormArgs) \
   kernel(geluForward, GeluForwardArgs) \
   kernel(geluBackward, GeluBackwardArgs) \

@@ -1,4 +1,4 @@
-// sum and sumOfSquares, accumulated in double precision: chunks of fixed length, whose totals are added in order.
+// sum, sumOfSquares and addSquares, accumulated in double precision: chunks of fixed length, whose totals are added in order.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -25,17 +25,26 @@ FT_INLINE double sumDoubles(F64 value) {
   return total;
 }
 
-// Σ term(x[i]) for one chunk. Four accumulators hide the latency of the additions.
-template <typename Term>
-FT_INLINE double reduceChunk(const float* x, int64_t n, Term term) {
+// Σ term(x[i]) for one chunk. Four accumulators hide the latency of the additions. finish(from, to) is called before
+// elements [from, to) are read.
+template <typename Term, typename Finish>
+FT_INLINE double reduceChunk(const float* x, int64_t n, Term term, Finish finish) {
   constexpr int kHalf = kLanes / 2;
   F64 totals[4] = {};
   int64_t i = 0;
-  for (; i + 4 * kHalf <= n; i += 4 * kHalf)
+  for (; i + 4 * kHalf <= n; i += 4 * kHalf) {
+    finish(i, i + 4 * kHalf);
     for (int j = 0; j < 4; j++) totals[j] += term(widen(x + i + j * kHalf));
+  }
+  finish(i, n);
   double rest = 0;
   for (; i < n; i++) rest += term(static_cast<double>(x[i]));
   return sumDoubles((totals[0] + totals[1]) + (totals[2] + totals[3])) + rest;
+}
+
+template <typename Term>
+FT_INLINE double reduceChunk(const float* x, int64_t n, Term term) {
+  return reduceChunk(x, n, term, [](int64_t, int64_t) {});
 }
 
 // `args` of either sum.
@@ -68,6 +77,73 @@ void sum(const SumArgs& args, Pool& pool) {
 
 void sumOfSquares(const SumOfSquaresArgs& args, Pool& pool) {
   reduce(args, pool, [](auto x) { return x * x; });
+}
+
+// Ranges of an array, each in chunks of its own: so each sum has the bits that it has by itself.
+class ChunkedRanges {
+ public:
+  // `bounds` has the begin and the end of each of `count` ranges; what lies beyond [0, n) is left out.
+  ChunkedRanges(const int32_t* bounds, int64_t count, int64_t n) : bounds_(bounds), count_(count), n_(n) {}
+
+  int64_t begin(int64_t range) const { return min(max(int64_t{bounds_[2 * range]}, int64_t{0}), n_); }
+  int64_t end(int64_t range) const { return min(max(int64_t{bounds_[2 * range + 1]}, begin(range)), n_); }
+  int64_t chunks(int64_t range) const { return divideUp(end(range) - begin(range), kReduceChunk); }
+
+  int64_t chunks() const {
+    int64_t total = 0;
+    for (int64_t range = 0; range < count_; range++) total += chunks(range);
+    return total;
+  }
+
+  // Calls body(chunk, begin, end) for chunks [from, to) in descending order: the elements that come first were touched last, and
+  // whoever walks the array next, from its start, finds them in the caches.
+  template <typename Body>
+  __attribute__((always_inline)) void descending(int64_t from, int64_t to, Body body) const {
+    int64_t first = chunks();
+    for (int64_t range = count_ - 1; range >= 0 && first > from; range--) {
+      const int64_t past = first;
+      first -= chunks(range);
+      for (int64_t chunk = min(past, to) - 1; chunk >= max(first, from); chunk--) {
+        const int64_t at = begin(range) + (chunk - first) * kReduceChunk;
+        body(chunk, at, min(at + kReduceChunk, end(range)));
+      }
+    }
+  }
+
+ private:
+  const int32_t* bounds_;
+  int64_t count_;
+  int64_t n_;
+};
+
+void addSquares(const AddSquaresArgs& args, Pool& pool) {
+  float* x = args.x;
+  const float* addend = args.addend.orNull();
+  float* squares = args.squares;
+  const ChunkedRanges ranges(args.ranges, args.count, args.n);
+  const int64_t chunks = ranges.chunks();
+  double* totals = static_cast<double*>(pool.sharedScratch(max(chunks, int64_t{1}) * static_cast<int64_t>(sizeof(double))));
+  if (totals == nullptr) return;
+  const auto square = [](auto value) { return value * value; };
+  parallelRanges(pool, chunks, 4, [=](int64_t begin, int64_t end, int) {
+    ranges.descending(begin, end, [=](int64_t chunk, int64_t from, int64_t to) __attribute__((always_inline)) {
+      if (addend == nullptr) {
+        totals[chunk] = reduceChunk(x + from, to - from, square);
+        return;
+      }
+      totals[chunk] = reduceChunk(x + from, to - from, square, [=](int64_t first, int64_t last) __attribute__((always_inline)) {
+        forVectors(from + first, from + last, [=](int64_t i, auto lanes) __attribute__((always_inline)) {
+          store(x + i, load(x + i, lanes) + load(addend + i, lanes), lanes);
+        });
+      });
+    });
+  });
+  int64_t chunk = 0;
+  for (int64_t range = 0; range < args.count; range++) {
+    double total = 0;
+    for (const int64_t past = chunk + ranges.chunks(range); chunk < past; chunk++) total += totals[chunk];
+    squares[range] = static_cast<float>(total);
+  }
 }
 
 }  // namespace

@@ -63,6 +63,31 @@ void simple(Suite& s, int64_t n) {
   s.expect("sum", total, static_cast<double>(n), [&](int64_t) { return sum; });
   s.call(SumOfSquaresArgs{.x = a.data(), .y = total.data(), .n = n});
   s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
+  // Each range has the bits that it has alone; what lies beyond the array is left out.
+  const auto third = static_cast<int32_t>(n / 3);
+  const auto end = static_cast<int32_t>(n);
+  Ints ranges = s.randomInts(8, 1);
+  int next = 0;
+  for (const int32_t bound : {0, third, third, third, third, end - (n > 1), end, end + 5}) ranges[next++] = bound;
+  Floats squared = s.floats(4);
+  Floats wanted = s.floats(4);
+  Floats both = s.floats(n);
+  for (const bool adds : {false, true}) {
+    std::memcpy(both.data(), a.data(), sizeof(float) * static_cast<size_t>(n));
+    s.call(AddSquaresArgs{.x = both.data(), .addend = adds ? b.data() : nullptr, .ranges = ranges.data(),
+                          .squares = squared.data(), .n = n, .count = 4});
+    for (int r = 0; r < 4; r++) {
+      const int64_t from = ranges[2 * r];
+      const int64_t to = ranges[2 * r + 1] > n ? n : ranges[2 * r + 1];
+      s.call(SumOfSquaresArgs{.x = both.data() + from, .y = total.data(), .n = to - from});
+      wanted[r] = total[0];
+    }
+    s.expectSame("addSquares", squared, wanted);
+    s.expect("addSquares, x", both, 0, [&](int64_t i) {
+      return adds && i < end - (n > 1) ? static_cast<double>(a[i]) + b[i] : a[i];
+    });
+  }
+  s.call(SumOfSquaresArgs{.x = a.data(), .y = total.data(), .n = n});
   s.call(ScaleByNormArgs{.x = a.data(), .squares = total.data(), .y = y.data(), .n = n, .eps = 0.125});
   s.expect("scaleByNorm", y, 0, [&](int64_t i) { return a[i] / (std::sqrt(squares) + 0.125); });
 }

@@ -1,14 +1,14 @@
 import {
   type DropoutSource,
-  inferenceContext,
   type Rounded,
   type TrainingContext,
   trainingContext,
   withContext,
 } from "../autograd/context.ts";
-import { readTensor, type Tensor } from "../autograd/tensor.ts";
+import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
 import { checkFunction, checkModel } from "../core/checks/check-arguments.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
 import type { HostArray } from "../core/tensors/dtype.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
 import { type Arena, createArena } from "./arena.ts";
@@ -44,22 +44,62 @@ export interface Gradients {
     onComplete?: (range: Range) => void,
     on?: Backend,
   ): Promise<T>;
-  /** The length of all of them as one vector, √Σg². */
-  norm(): Promise<number>;
+  /**
+   * The length of all of them as one vector, √Σg².
+   * @param addend another array in their layout, which is added to them first; default: none.
+   */
+  norm(addend?: Storage): Promise<number>;
   /** Frees them. */
   close(): void;
 }
 
+/** Sums of squares of some ranges of an array. */
+export interface Squares {
+  /**
+   * Σx² of each range, summed in double precision: valid until the next call.
+   * @param addend its elements in the ranges are added to those of `storage` first.
+   */
+  of(storage: Storage, addend?: Storage): Promise<HostArray>;
+  close(): void;
+}
+
+export const createSquares = (backend: Backend, ranges: readonly Range[]): Squares => {
+  const count = ranges.length;
+  const bounds = backend.alloc("int32", 2 * count);
+  const sums = closeOnError(
+    () => backend.free(bounds),
+    () => backend.alloc(backend.capabilities.real[0] ?? "float32", count),
+  );
+  const close = (): void => {
+    backend.free(sums);
+    backend.free(bounds);
+  };
+  closeOnError(close, () => backend.write(bounds, Int32Array.from(ranges.flatMap(({ from, to }) => [from, to]))));
+  const views = { ranges: { storage: bounds, offset: 0 }, squares: { storage: sums, offset: 0 } };
+  const seen = backend.view?.(sums);
+  return {
+    async of(storage, addend) {
+      const other = addend === undefined ? null : { storage: addend, offset: 0 };
+      backend.run("addSquares", { x: { storage, offset: 0 }, addend: other, ...views, n: storage.length, count });
+      return seen ?? backend.read(sums);
+    },
+    close,
+  };
+};
+
 /** Σx² of each range of a storage, summed in double precision. */
-export const sumsOfSquares = (backend: Backend, storage: Storage, ranges: readonly Range[]): Promise<HostArray> =>
-  withContext(inferenceContext(backend), ({ memory }) => {
-    const sums = memory.allocate([ranges.length]);
-    for (const [i, { from, to }] of ranges.entries()) {
-      const y = { ...sums, offset: sums.offset + i };
-      backend.run("sumOfSquares", { x: { storage, offset: from }, y, n: to - from });
-    }
-    return readTensor(backend, sums);
-  });
+export const sumsOfSquares = async (
+  backend: Backend,
+  storage: Storage,
+  ranges: readonly Range[],
+): Promise<HostArray> => {
+  const squares = createSquares(backend, ranges);
+  try {
+    return (await squares.of(storage)).slice();
+  } finally {
+    squares.close();
+  }
+};
 
 /** The length of a vector from the sums of squares of its pieces, in order. */
 export const normOf = (sums: HostArray): number => {
@@ -94,7 +134,7 @@ export const createGradients = (model: Model): Gradients => {
   const fillBlank = (): void => {
     for (const [value, gradient] of matrices) fill(value, gradient);
   };
-  const pieces = piecesOfLayout(layout);
+  let squares: Squares | undefined;
   return {
     get arena() {
       fillBlank();
@@ -118,10 +158,14 @@ export const createGradients = (model: Model): Gradients => {
         }
         return work(context);
       }),
-    async norm() {
+    async norm(addend) {
       fillBlank();
-      return normOf(await sumsOfSquares(backend, arena.storage, pieces));
+      squares ??= createSquares(backend, piecesOfLayout(layout));
+      return normOf(await squares.of(arena.storage, addend));
     },
-    close: () => backend.free(arena.storage),
+    close() {
+      squares?.close();
+      backend.free(arena.storage);
+    },
   };
 };

@@ -57,10 +57,11 @@ const dividedRange = (from: number, to: number, branches: number): { readonly fr
 
 export interface PassesBeside {
   /**
-   * The sum of all passes' gradients, in the total of the sum; returns the step's loss.
+   * The gradients of all passes, as two halves of their sum: one in the total of the sum, and `addend`. They are added where their
+   * norm is computed, so both are read once. Returns the step's loss too.
    * @param batches the passes, each of the shape that it had when they were recorded.
    */
-  add(step: number, batches: readonly Batch[]): Promise<number>;
+  add(step: number, batches: readonly Batch[]): Promise<{ readonly loss: number; readonly addend: Storage }>;
   close(): void;
 }
 
@@ -171,16 +172,18 @@ const placeBranches = (
   const branches = dividedRange(0, recorded.length, division.branches).map(({ from, to }, i) =>
     placeBranch(from, to, i === 0),
   );
+  const totalOf = (branch: number): Storage => (branches[branch] as (typeof branches)[0]).total;
   return {
     ...joined(
       branches.map(({ calls }) => calls),
       division,
     ),
-    /** Adds the sums of the branches to that of the first one. */
-    addUp() {
-      for (let apart = 1; apart < branches.length; apart *= 2)
-        for (let i = 0; i + apart < branches.length; i += 2 * apart)
-          add((branches[i] as (typeof branches)[0]).total, (branches[i + apart] as (typeof branches)[0]).total);
+    /** Adds the sums of the branches up to two halves: that of the first one, and the one that is returned. */
+    addUp(): Storage {
+      const half = branches.length / 2;
+      for (let apart = 1; apart < half; apart *= 2)
+        for (let i = 0; i + apart < branches.length; i += 2 * apart) add(totalOf(i), totalOf(i + apart));
+      return totalOf(half);
     },
   };
 };
@@ -248,11 +251,11 @@ export const createPassesBeside = async (
             calls.numbers[at + index] = start + step * ofStep + pass.number * ofPass;
         }
         backend.replayBeside?.(calls);
-        addUp();
+        const addend = addUp();
         const losses = await Promise.all(
           passes.map(({ pass }) => readScalar(backend, { storage: pass.loss, offset: 0, shape: [1] })),
         );
-        return summedLoss(losses.map((loss) => loss / targets));
+        return { loss: summedLoss(losses.map((loss) => loss / targets)), addend };
       },
       close,
     };

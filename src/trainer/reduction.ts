@@ -19,10 +19,14 @@ export interface Reduction {
   readonly updatesAll: boolean;
   /** Called with gradients that will not change any more, while others are still computed; absent: nobody needs to know. */
   readonly complete: ((range: Range) => void) | undefined;
-  /** The loss of the step, from the loss of the passes that were computed here. Afterwards `gradients` are the step's. */
-  reduce(loss: number): Promise<number>;
-  /** Length of the step's gradient. */
-  norm(): Promise<number>;
+  /**
+   * The loss of the step, from the loss of the passes that were computed here. Afterwards `gradients` are the step's, but for the
+   * addend.
+   * @param addend a part of the passes' gradients that has not been added to the others; default: none.
+   */
+  reduce(loss: number, addend?: Storage): Promise<number>;
+  /** Length of the step's gradient. Afterwards `gradients` are the step's, with the addend, which is the one of `reduce`. */
+  norm(addend?: Storage): Promise<number>;
   /** Completes the gradients that an observer sees. */
   completeGradients(): Promise<void>;
   /** Completes the weights after an update. */
@@ -41,7 +45,7 @@ const onOneMachine = (backend: Backend, model: Model, config: OptimizerConfig, g
   updatesAll: true,
   complete: undefined,
   reduce: async (loss) => loss,
-  norm: () => gradients.norm(),
+  norm: (addend) => gradients.norm(addend),
   completeGradients: async () => {},
   completeWeights: async () => {},
   total: async (value) => value,
@@ -65,12 +69,14 @@ const onSeveral = (
     stretches: sharing.stretches,
     updatesAll: false,
     complete: sharing.complete,
-    async reduce(loss) {
-      touched();
+    async reduce(loss, addend) {
+      const y = { storage: touched(), offset: 0 };
+      if (addend !== undefined) backend.run("add", { a: y, b: { storage: addend, offset: 0 }, y, n: addend.length });
       await sharing.summed();
       return team.total(loss);
     },
-    norm: sharing.norm,
+    // The addend has been added before others got the sum.
+    norm: () => sharing.norm(),
     completeGradients: () => sharing.gather(touched()),
     completeWeights: () => sharing.gather(arena.storage),
     total: team.total,

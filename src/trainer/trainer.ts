@@ -207,15 +207,18 @@ export const trainerOn = (
     knownFor = step;
     const { targets } = source.sizeOf(step);
     const batches = passesBetween(source, step, here);
-    const finish = async (part: number): Promise<StepMeasure> => {
-      const loss = await reduction.reduce(part);
+    const finish = async (part: number, addend?: Storage): Promise<StepMeasure> => {
+      const loss = await reduction.reduce(part, addend);
       enter("norm");
-      const gradNorm = await reduction.norm();
+      const gradNorm = await reduction.norm(addend);
       if (isObserved) await reduction.completeGradients();
       return { loss, gradNorm };
     };
     const together = isObserved ? undefined : await passesBeside(step, targets);
-    if (together !== undefined) return finish(await together.add(step, [...batches]));
+    if (together !== undefined) {
+      const { loss, addend } = await together.add(step, [...batches]);
+      return finish(loss, addend);
+    }
     const gradientOfPass: GradientOfPass = async (number, gradients, onComplete) => {
       const { value: batch } = batches.next();
       if (batch === undefined) throw new Error(`step ${step + 1} has no pass ${number}`);

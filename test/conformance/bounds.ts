@@ -56,6 +56,7 @@ export const simpleBounds: Bounds<
   | "copyRows"
   | "sum"
   | "sumOfSquares"
+  | "addSquares"
   | "scaleByNorm"
   | "dropout"
   | "embeddingForward"
@@ -76,6 +77,9 @@ export const simpleBounds: Bounds<
   },
 
   sumOfSquares: ({ n }, { y }) => ({ y: scaled(sumError(n), y) }),
+
+  // Each x is rounded before it is squared.
+  addSquares: ({ n }, { squares }) => ({ x: exact, squares: scaled(sumError(n + 2), squares) }),
 
   // The reciprocal and the product, each rounded.
   scaleByNorm: (_, { y }) => ({ y: relative(2, y) }),

@@ -51,6 +51,20 @@ forEachBackend("a training step by hand", ({ open }) => {
     }
   });
 
+  it("adds an addend before the norm, to the same bits", async () => {
+    gradients.clear();
+    await goBack(y);
+    const { storage } = gradients.arena;
+    const addend = backend.alloc(storage.dtype, storage.length);
+    const added = await values();
+    backend.write(addend, storage.dtype === "float32" ? added : Float64Array.from(added));
+    const norm = await gradients.norm(addend);
+    const sum = await values();
+    expect(await gradients.norm()).toBe(norm);
+    for (const [i, value] of sum.entries()) expect(value).toBe(2 * (added[i] as number));
+    backend.free(addend);
+  });
+
   it("leaves a target of −1 out of the loss and of the gradients", async () => {
     const lossOf = (targets: Int32Array): Promise<number> =>
       withContext(inferenceContext(backend), (context) =>

@@ -60,6 +60,12 @@ const columnSums = (rows: number, width: number): KernelScratch => {
 /** native/kernels/reduce.h: a sum in double precision for each 4,096 elements. */
 const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 * Math.ceil(n / 4096) });
 
+/** The same, with a part of a chunk at the end of each range. */
+const sumsOfRanges = ({ n, count }: Numbers<"n" | "count">): KernelScratch => ({
+  perThread: 0,
+  shared: 8 * (Math.ceil(n / 4096) + count),
+});
+
 const block = 128;
 const group = 32;
 
@@ -93,6 +99,7 @@ type Scratch = {
 const scratchOf: Scratch = {
   sum: sums,
   sumOfSquares: sums,
+  addSquares: sumsOfRanges,
   linearForward: product,
   linearGeluForward: product,
   linearDropoutForward: product,

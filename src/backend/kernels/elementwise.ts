@@ -1,6 +1,17 @@
 /** The part of the kernel table (kernels.ts) that computes element by element, and sums. */
 
-import { activation, activationOutput, activationUpdate, input, kernel, maybeUpdate, output } from "./signature.ts";
+import {
+  activation,
+  activationOutput,
+  activationUpdate,
+  indices,
+  input,
+  kernel,
+  maybeInput,
+  maybeUpdate,
+  output,
+  update,
+} from "./signature.ts";
 import { dropoutKey, strided } from "./sizes.ts";
 
 export const elementwiseKernels = {
@@ -61,6 +72,18 @@ export const elementwiseKernels = {
     ints: ["n"],
     floats: [],
     lengths: ({ n }) => ({ x: n, y: 1 }),
+  }),
+
+  /**
+   * `ranges` has the begin and the end of each range; none has an element of another. Without an addend x stays as it is. Each sum
+   * has the bits that sumOfSquares gives it.
+   */
+  addSquares: kernel({
+    purpose: "x += addend in the ranges, if there is one; squares[r] = Σx² of range r",
+    buffers: { x: update, addend: maybeInput, ranges: indices, squares: output },
+    ints: ["n", "count"],
+    floats: [],
+    lengths: ({ n, count }) => ({ x: n, addend: n, ranges: 2 * count, squares: count }),
   }),
 
   /** `squares` is as sumOfSquares writes it. */

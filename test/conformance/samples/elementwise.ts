@@ -33,6 +33,7 @@ export const elementwise: Samples<
   | "copyRows"
   | "sum"
   | "sumOfSquares"
+  | "addSquares"
   | "scaleByNorm"
   | "dropout"
   | "geluForward"
@@ -121,6 +122,27 @@ export const elementwise: Samples<
       buffers: { x: normals(n), y: blank } as const,
     })),
     { name: "NaN", numbers: { n: 70 }, buffers: { x: withNan(), y: blank } },
+  ],
+
+  addSquares: [
+    ...[
+      { n: 0, ranges: [0, 0] },
+      { n: 1, ranges: [0, 1] },
+      { n: 70, ranges: [0, 17, 17, 17, 20, 52, 60, 70] },
+      { n: 4099, ranges: [0, 4096, 4096, 4099] },
+      { n: 100_003, ranges: [3, 30_001, 30_001, 30_002, 32_768, 100_003] },
+    ].flatMap(({ n, ranges }) =>
+      [null, normals(n, 100)].map((addend) => ({
+        name: `n=${n}, ${ranges.length / 2} ranges, ${addend === null ? "no addend" : "an addend"}`,
+        numbers: { n, count: ranges.length / 2 },
+        buffers: { x: normals(n), addend, ranges: Int32Array.from(ranges), squares: blank } as const,
+      })),
+    ),
+    {
+      name: "NaN",
+      numbers: { n: 70, count: 2 },
+      buffers: { x: withNan(), addend: normals(70), ranges: Int32Array.of(0, 32, 32, 70), squares: blank },
+    },
   ],
 
   scaleByNorm: [

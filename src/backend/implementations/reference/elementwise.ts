@@ -1,7 +1,7 @@
 import type { HostKernels } from "./host-args.ts";
 
 export const elementwise: HostKernels<
-  "fill" | "add" | "combine" | "copyRows" | "sum" | "sumOfSquares" | "scaleByNorm"
+  "fill" | "add" | "combine" | "copyRows" | "sum" | "sumOfSquares" | "addSquares" | "scaleByNorm"
 > = {
   fill({ y, value }) {
     y.fill(value);
@@ -34,6 +34,18 @@ export const elementwise: HostKernels<
     let total = 0;
     for (let i = 0; i < n; i++) total += (x[i] as number) ** 2;
     y[0] = total;
+  },
+
+  addSquares({ x, addend, ranges, squares, count }) {
+    for (let range = 0; range < count; range++) {
+      const to = ranges[2 * range + 1] as number;
+      let total = 0;
+      for (let i = ranges[2 * range] as number; i < to; i++) {
+        if (addend !== null) x[i] = (x[i] as number) + (addend[i] as number);
+        total += (x[i] as number) ** 2;
+      }
+      squares[range] = total;
+    }
   },
 
   scaleByNorm({ x, squares, y, n, eps }) {
