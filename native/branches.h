@@ -10,7 +10,8 @@
 
 namespace foretoken {
 
-// Pools of equally many threads, one for each branch that runs at a time. They stay for the next call.
+// Pools of equally many threads, one for each branch that runs at a time. They have no threads of their own: those of the main
+// pool enter them for a call. They stay for the next call.
 class BranchPools {
  public:
   BranchPools() = default;
@@ -18,13 +19,16 @@ class BranchPools {
   BranchPools(const BranchPools&) = delete;
   BranchPools& operator=(const BranchPools&) = delete;
 
-  // `count` pools (1..kMaxThreads) of `threads` threads each, the one that calls run() among them. False if there is no memory,
-  // or the system refuses a thread. In WebAssembly `threads` must be 1.
-  bool reserve(int count, int threads);
+  // `count` pools (1..kMaxThreads) of `threads` threads each, the one that calls run() among them; `mayBlock` as in ThreadPool.
+  // False if there is no memory.
+  bool reserve(int count, int threads, bool mayBlock);
 
-  Pool& at(int index) { return *pools_[index]; }
+  ThreadPool& at(int index) { return *pools_[index]; }
 
-  // Ends their threads and frees their scratch.
+  // WebAssembly: a thread has trapped. All leave, and run() waits for nobody from now on.
+  void abandon();
+
+  // Frees them and their scratch. No thread may be in one.
   void clear();
 
  private:
@@ -45,9 +49,12 @@ constexpr int kMaxBranches = 1 << 20;
 // Whether the branches' ends divide `packets` packets.
 bool divides(const int32_t* ends, int64_t count, int64_t packets);
 
-// Runs the branches on the threads of `pool`, with those of `branchPools` to help: `threads` for each branch. No branch may touch
-// what another writes. Returns kDispatched, or what dispatchAll() did for a branch that was refused: others have run, then.
-int dispatchBeside(const KernelTable& table, const Storages& storages, Pool& pool, BranchPools& branchPools,
+// Runs the branches on the threads of `pool`, `threads` of them for each branch. No branch may touch what another writes. Returns
+// kDispatched, or what dispatchAll() did for a branch that was refused: others have run, then.
+//
+// Of the pool's threads, `threads` neighbours share a branch pool: the first one runs branches, the others are lent to the pool
+// meanwhile. Where a thread is late, thread 0 takes its part: it runs what branches are left, or is lent itself.
+int dispatchBeside(const KernelTable& table, const Storages& storages, ThreadPool& pool, BranchPools& branchPools,
                    const Branches& branches, int threads);
 
 }  // namespace foretoken

@@ -146,7 +146,9 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
 }
 
 bool ThreadPool::begins(int thread, uint32_t generation) {
-  uint32_t before = generation - 1;
+  // Numbers of calls that nobody began lie between: dismiss() and close() count, too.
+  uint32_t before = load(&shares_[thread].begun);
+  if (static_cast<int32_t>(generation - before) <= 0) return false;
   return __atomic_compare_exchange_n(&shares_[thread].begun, &before, generation, false, __ATOMIC_SEQ_CST,
                                      __ATOMIC_SEQ_CST);
 }
@@ -161,9 +163,16 @@ void ThreadPool::abandon() {
   wakeAll(&unfinished_);
 }
 
-void ThreadPool::workerLoop(int thread) {
-  for (uint32_t seen = 0;;) {
+void ThreadPool::workerLoop(int thread) { work(thread, 0, true); }
+
+void ThreadPool::lend(int thread) { work(thread, load(&generation_), mayBlock_); }
+
+void ThreadPool::work(int thread, uint32_t seen, bool mayBlock) {
+  for (;;) {
+    // endWorkers() sets it before it counts: no thread waits for a call after that.
+    if (load(&closing_) != 0) return;
     if (!spin([&] { return load(&generation_) != seen; })) {
+      if (!mayBlock) continue;
       __atomic_add_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
       while (load(&generation_) == seen) sleepWhile(&generation_, seen);
       __atomic_sub_fetch(&sleepers_, 1, __ATOMIC_SEQ_CST);
@@ -200,11 +209,18 @@ bool ThreadPool::reserveScratch(int64_t bytes) {
   return true;
 }
 
+void ThreadPool::freeScratch() {
+  for (Scratch& scratch : scratch_) {
+    heapFree(scratch.memory, scratch.bytes);
+    scratch = {};
+  }
+}
+
 void* ThreadPool::sharedScratch(int64_t bytes) { return grown(scratch_[kMaxThreads], bytes); }
 
 #if defined(__wasm__)
 
-// The host has to see its workers leave before it drops the memory, so the scratch in it is not freed one by one.
+// The host waits for its workers, and drops the memory with all that is in it.
 void ThreadPool::close() { endWorkers(); }
 
 #else
@@ -249,10 +265,6 @@ void ThreadPool::close() {
     pthread_t handle;
     std::memcpy(&handle, &handles_[started_], sizeof handle);
     (void)pthread_join(handle, nullptr);
-  }
-  for (Scratch& scratch : scratch_) {
-    heapFree(scratch.memory, scratch.bytes);
-    scratch = {};
   }
 }
 

@@ -15,24 +15,35 @@ class ThreadPool final : public Pool {
   // `threads` in [1, kMaxThreads], the caller's among them. `mayBlock` false: the caller's thread spins instead of
   // sleeping (the main thread of a browser must not wait).
   explicit ThreadPool(int threads, bool mayBlock = true) : threads_(threads), mayBlock_(mayBlock) {}
-  ~ThreadPool() override { close(); }
+  ~ThreadPool() override {
+    close();
+    freeScratch();
+  }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   // Starts the native threads. False when the system refuses one; those already started are ended again.
   bool start();
 
-  // Ends the threads (natively waits for them) and frees the scratch. Safe to call twice.
+  // Ends the threads; natively waits for them. Safe to call twice.
   void close();
 
   // What thread `thread` (1..threads-1) does until close().
   void workerLoop(int thread);
+
+  // For a pool without threads of its own. lend(): the calling thread is thread `thread` until dismiss(), and does its share of
+  // each run() that begins meanwhile; without mayBlock it spins. After dismiss() lend() returns at once, until admit(); to be
+  // called when no lent thread is left.
+  void lend(int thread);
+  void dismiss() { endWorkers(); }
+  void admit() { __atomic_store_n(&closing_, 0, __ATOMIC_SEQ_CST); }
 
   // WebAssembly: the calling worker has trapped. From now on run() does not wait: the pool is of no use any more.
   void abandon();
   bool failed() const { return __atomic_load_n(&failed_, __ATOMIC_SEQ_CST) != 0; }
 
   int threads() const override { return threads_; }
+  bool mayBlock() const { return mayBlock_; }
   void run(void (*task)(void* context, int thread, int threads), void* context) override;
   bool reserveScratch(int64_t bytes) override;
   void* scratch(int thread) override { return scratch_[thread].memory; }
@@ -49,7 +60,7 @@ class ThreadPool final : public Pool {
     int64_t bytes = 0;
   };
 
-  // The call of run() whose share of a thread was begun last. A cache line each.
+  // The last call of run() of which a thread's share was begun. A cache line each.
   struct alignas(64) Share {
     uint32_t begun = 0;
   };
@@ -57,7 +68,10 @@ class ThreadPool final : public Pool {
   // Whether whoever asks is the first to begin `thread`'s share of call number `generation`, and is to do it.
   bool begins(int thread, uint32_t generation);
 
+  // Does the shares of `thread` of calls after number `seen`, until the pool is closed or dismisses it.
+  void work(int thread, uint32_t seen, bool mayBlock);
   void* grown(Scratch& scratch, int64_t bytes);
+  void freeScratch();
   void finish();
   void endWorkers();
 

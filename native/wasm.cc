@@ -50,7 +50,10 @@ FT_EXPORT(worker_stack) uintptr_t workerStack() {
 }
 
 FT_EXPORT(worker_main) void workerMain(int thread) { pool().workerLoop(thread); }
-FT_EXPORT(worker_abandon) void workerAbandon() { pool().abandon(); }
+FT_EXPORT(worker_abandon) void workerAbandon() {
+  pool().abandon();
+  branchPools().abandon();
+}
 FT_EXPORT(failed) int hasFailed() { return pool().failed() ? 1 : 0; }
 
 FT_EXPORT(allocate) int allocate(double bytes) { return storages().allocate(static_cast<int64_t>(bytes)); }
@@ -63,13 +66,16 @@ FT_EXPORT(packet) double* packetAddress() { return packet; }
 FT_EXPORT(run) int run() { return dispatch(table(), storages(), pool(), packet); }
 
 
-// The packets of storage `packets`, in branches, each on one thread; storage `ends` tells where each of `count` branches ends.
-FT_EXPORT(run_beside) int runBeside(int packets, int length, int ends, int count) {
+// The packets of storage `packets`, in branches, each on `threads` threads; storage `ends` tells where each of `count` branches
+// ends.
+FT_EXPORT(run_beside) int runBeside(int packets, int length, int ends, int count, int threads) {
   const void* const from = storages().at(packets, 0, static_cast<double>(length) * kPacketLength * sizeof(double));
   const void* const to = storages().at(ends, 0, static_cast<double>(count) * sizeof(int32_t));
-  if (from == nullptr || to == nullptr || !divides(static_cast<const int32_t*>(to), count, length)) return kNoSuchKernel;
+  const bool fits = threads >= 1 && threads <= pool().threads();
+  if (!fits || from == nullptr || to == nullptr || !divides(static_cast<const int32_t*>(to), count, length))
+    return kNoSuchKernel;
   const Branches branches{static_cast<const double*>(from), static_cast<const int32_t*>(to), count};
-  return dispatchBeside(table(), storages(), pool(), branchPools(), branches, 1);
+  return dispatchBeside(table(), storages(), pool(), branchPools(), branches, threads);
 }
 
 FT_EXPORT(kernel_count) int kernelCount() { return table().count; }

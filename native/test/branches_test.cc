@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <time.h>
 #include <vector>
 
 #include "../branches.h"
@@ -12,7 +14,8 @@ namespace {
 
 constexpr int kBranches = 7;
 constexpr int kAdds = 20;
-constexpr int64_t kLength = 1000;
+// Enough for several threads.
+constexpr int64_t kLength = 17000;
 
 class Packets {
  public:
@@ -27,6 +30,12 @@ class Packets {
     double* const packet = add(AddArgs::kIndex);
     const int buffers[] = {a, b, y};
     for (int i = 0; i < 3; i++) setBuffer(packet, i, buffers[i]);
+  }
+  // The kernel of a table that has one, which takes one buffer.
+  void call(int y, int64_t length) {
+    double* const packet = add(0);
+    setBuffer(packet, 0, y);
+    packet[kPacketBuffers + 2] = static_cast<double>(length);
   }
   void endBranch() { ends_.push_back(static_cast<int32_t>(numbers_.size() / kPacketLength)); }
 
@@ -74,7 +83,7 @@ int runBranches(const KernelTable& table, int threads, int ofEach) {
     sums.push_back(sum);
   }
   int failures = 0;
-  for (int call = 0; call < 50; call++) {
+  for (int call = 0; call < 10; call++) {
     const int outcome = dispatchBeside(table, storages, pool, pools, packets.branches(), ofEach);
     failures += expect(outcome == kDispatched, "a call must be done", threads, ofEach);
     bool right = true;
@@ -96,6 +105,93 @@ int runBranches(const KernelTable& table, int threads, int ofEach) {
   return failures;
 }
 
+// A kernel of its own: each thread counts its share. Of no share before it may be missing, and none may come twice.
+constexpr int kCountKernels = 4;
+constexpr int64_t kCountStride = 16;  // a cache line for each thread
+
+void countShares(const Call& call, Pool& pool) {
+  struct Context {
+    uint32_t* counts;
+    uint32_t before;
+    uint32_t wrong;
+  } context{static_cast<uint32_t*>(call.buffers[0]), 0, 0};
+  context.before = context.counts[0];
+  pool.run(
+      [](void* opaque, int thread, int) {
+        Context& c = *static_cast<Context*>(opaque);
+        if (c.counts[thread * kCountStride]++ != c.before) __atomic_store_n(&c.wrong, 1, __ATOMIC_SEQ_CST);
+      },
+      &context);
+  if (context.wrong != 0) context.counts[kCountStride * kMaxThreads] = 1;
+}
+
+// Short calls in close order: lent threads come early and late, awake and asleep, and are not there at all. Every other
+// call divides the threads in another way.
+int runManyCalls(int threads, int calls) {
+  const Kernel kernel{{.name = "countShares", .buffers = 1, .ints = 0, .floats = 0, .activations = 0}, countShares};
+  const KernelTable table{"test", &kernel, 1, false};
+  ThreadPool pool(threads);
+  if (!pool.start()) std::abort();
+  BranchPools pools;
+  Storages storages;
+  const int64_t floats = kCountStride * (kMaxThreads + 1);
+  std::vector<int> counts;
+  Packets packets;
+  for (int branch = 0; branch < kBranches; branch++) {
+    counts.push_back(storages.allocate(floats * int64_t{sizeof(uint32_t)}));
+    for (int i = 0; i < kCountKernels; i++) packets.call(counts.back(), floats);
+    packets.endBranch();
+  }
+  bool done = true, right = true;
+  for (int call = 0; call < calls; call++) {
+    const int ofEach = 1 + call / 100 % threads;
+    for (const int storage : counts) std::memset(storages.at(storage, 0, 0), 0, sizeof(uint32_t) * static_cast<size_t>(floats));
+    done = done && dispatchBeside(table, storages, pool, pools, packets.branches(), ofEach) == kDispatched;
+    for (const int storage : counts) {
+      const uint32_t* const count = reinterpret_cast<const uint32_t*>(storages.at(storage, 0, 0));
+      for (int thread = 0; thread < ofEach; thread++) right = right && count[thread * kCountStride] == kCountKernels;
+      right = right && count[kCountStride * kMaxThreads] == 0;
+    }
+    // Between calls all threads serve the main pool.
+    std::vector<uint32_t> own(static_cast<size_t>(floats));
+    Call whole{};
+    whole.buffers[0] = own.data();
+    countShares(whole, pool);
+    for (int thread = 0; thread < threads; thread++) right = right && own[static_cast<size_t>(thread * kCountStride)] == 1;
+    if (call % 100 == 50) {
+      timespec pause = {0, 300000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+  return expect(done, "many calls must be done", threads, 0) + expect(right, "each thread's share must run once", threads, 0);
+}
+
+// A pool that threads are lent to: they leave when it is dismissed, and come at once when it was before.
+int runLent() {
+  ThreadPool main(4), lent(4);
+  if (!main.start()) std::abort();
+  uint32_t counts[4] = {};
+  struct Context {
+    ThreadPool& lent;
+    uint32_t* counts;
+  } context{lent, counts};
+  const auto task = [](void* opaque, int thread, int) {
+    Context& c = *static_cast<Context*>(opaque);
+    if (thread > 0) return c.lent.lend(thread);
+    for (int i = 0; i < 20; i++)
+      c.lent.run([](void* to, int share, int) { static_cast<uint32_t*>(to)[share]++; }, c.counts);
+    c.lent.dismiss();
+  };
+  for (int call = 0; call < 500; call++) {
+    lent.admit();
+    main.run(task, &context);
+    lent.lend(1);
+  }
+  bool right = true;
+  for (const uint32_t count : counts) right = right && count == 500 * 20;
+  return expect(right, "lent threads do each share once", 4, 4);
+}
+
 }  // namespace
 
 int testBranches(const KernelTable& table) {
@@ -104,8 +200,10 @@ int testBranches(const KernelTable& table) {
   const int32_t backwards[] = {3, 2};
   failures += expect(!divides(backwards, 2, 2) && divides(nullptr, 0, 0), "ends ascend", 0, 0);
   for (const int threads : {1, 2, 3, 8})
-    for (const int ofEach : {1, 2})
+    for (const int ofEach : {1, 2, 3})
       if (ofEach <= threads) failures += runBranches(table, threads, ofEach);
+  for (const int threads : {2, 3, 4, 5, 8}) failures += runManyCalls(threads, 1000);
+  failures += runLent();
   return failures;
 }
 

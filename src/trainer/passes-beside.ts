@@ -28,11 +28,10 @@ const mostBytes = 2 ** 29;
 
 /**
  * Branches for `passes` passes on `threads` threads: as many as keep the threads busy; undefined if no two do.
- * @param severalThreads whether a branch may have more than one thread.
  */
-export const divisionOf = (passes: number, threads: number, severalThreads: boolean): Division | undefined => {
+export const divisionOf = (passes: number, threads: number): Division | undefined => {
   for (let branches = 2 ** Math.floor(Math.log2(Math.min(passes, threads))); branches >= 2; branches /= 2) {
-    const ofEach = severalThreads ? Math.floor(threads / branches) : 1;
+    const ofEach = Math.floor(threads / branches);
     const used = (branches * ofEach) / threads;
     const balanced = passes / (branches * Math.ceil(passes / branches));
     if (used * balanced >= leastUse) return { branches, threads: ofEach };
@@ -42,11 +41,9 @@ export const divisionOf = (passes: number, threads: number, severalThreads: bool
 
 /** The divisions on a backend: none for passes that differ in shape from step to step. */
 export const divisionFor =
-  ({ name, capabilities, replayBeside }: Backend, { kind }: Pick<PassSource, "kind">) =>
+  ({ capabilities, replayBeside }: Backend, { kind }: Pick<PassSource, "kind">) =>
   (passes: number): Division | undefined =>
-    replayBeside === undefined || kind !== "windows"
-      ? undefined
-      : divisionOf(passes, capabilities.threads, name !== "wasm");
+    replayBeside === undefined || kind !== "windows" ? undefined : divisionOf(passes, capabilities.threads);
 
 /** Passes [from, to) of a step, in halves of the tree: as many as there are branches. */
 const dividedRange = (from: number, to: number, branches: number): { readonly from: number; readonly to: number }[] => {

@@ -32,29 +32,38 @@ const configs: readonly (readonly [string, TrainerConfig])[] = [
 
 forEachBackend(
   "passes beside each other",
-  ({ open, name }) => {
+  ({ open }) => {
+    const stepsOn = async (config: TrainerConfig, division: Division | undefined, threads: number) => {
+      const backend = await open(threads);
+      const before = backend.bytesInUse();
+      const trainer = trainerOn(backend, config, vocabSize, passesOfText(config, text), alone, () => division);
+      trainer.restore(null);
+      if (trainer.base !== null) initialise(backend, trainer.base.layout, trainer.base.arena, 7);
+      const results: unknown[] = [];
+      for (let step = 0; step < 4; step++) results.push(await trainer.step(step));
+      // Watched, a step is computed in the other way.
+      results.push(await trainer.measure(4, { kernel: () => {}, phase: () => {} }), await trainer.step(4));
+      const weights = await readPart(trainer.snapshot().weights);
+      trainer.close();
+      expect(backend.bytesInUse()).toBe(before);
+      await backend.close();
+      return { results, weights };
+    };
+
     it.each(configs)("give the bits of passes one after the other: %s", async (_, config) => {
-      const steps = async (division: Division | undefined, threads: number) => {
-        const backend = await open(threads);
-        const before = backend.bytesInUse();
-        const trainer = trainerOn(backend, config, vocabSize, passesOfText(config, text), alone, () => division);
-        trainer.restore(null);
-        if (trainer.base !== null) initialise(backend, trainer.base.layout, trainer.base.arena, 7);
-        const results: unknown[] = [];
-        for (let step = 0; step < 4; step++) results.push(await trainer.step(step));
-        // Watched, a step is computed in the other way.
-        results.push(await trainer.measure(4, { kernel: () => {}, phase: () => {} }), await trainer.step(4));
-        const weights = await readPart(trainer.snapshot().weights);
-        trainer.close();
-        expect(backend.bytesInUse()).toBe(before);
-        await backend.close();
-        return { results, weights };
-      };
-      const one = await steps(undefined, 1);
-      expect(await steps({ branches: 2, threads: 1 }, 2)).toEqual(one);
+      const one = await stepsOn(config, undefined, 1);
+      expect(await stepsOn(config, { branches: 2, threads: 1 }, 2)).toEqual(one);
       // More branches than threads: some threads take two.
-      if (passesPerStep(config, "windows") >= 4) expect(await steps({ branches: 4, threads: 1 }, 3)).toEqual(one);
-      if (name === "native") expect(await steps({ branches: 2, threads: 2 }, 4)).toEqual(one);
+      if (passesPerStep(config, "windows") >= 4)
+        expect(await stepsOn(config, { branches: 4, threads: 1 }, 3)).toEqual(one);
+      expect(await stepsOn(config, { branches: 2, threads: 2 }, 4)).toEqual(one);
+    });
+
+    it("give the same bits on 1 to 6 threads, of which a branch has some or all", async () => {
+      const config = withTrain({ gradAccumSteps: 2 });
+      const one = await stepsOn(config, undefined, 1);
+      for (const [i, ofEach] of [1, 2, 1, 3, 2, 3].entries())
+        expect(await stepsOn(config, { branches: 2, threads: ofEach }, i + 1)).toEqual(one);
     });
   },
   compiled,
@@ -72,10 +81,5 @@ it.each([
   [16, 6, { branches: 2, threads: 3 }],
   [15, 2, { branches: 2, threads: 1 }],
 ])("%i passes on %i threads", (passes, threads, expected) => {
-  expect(divisionOf(passes, threads, true)).toEqual(expected);
-});
-
-it("gives each branch one thread where a branch cannot have several", () => {
-  expect(divisionOf(2, 4, false)).toBeUndefined();
-  expect(divisionOf(4, 4, false)).toEqual({ branches: 4, threads: 1 });
+  expect(divisionOf(passes, threads)).toEqual(expected);
 });

@@ -144,9 +144,7 @@ const fullDocuments = (ids: Int32Array, contextLength: number): Documents => {
 
 /** The division of passes on a backend of this kind. */
 const divisionLike = (kind: MemoryKind | undefined, passes: number): Division | undefined =>
-  kind === undefined || kind.name === "reference"
-    ? undefined
-    : divisionOf(passes, kind.threads ?? 1, kind.name !== "wasm");
+  kind === undefined || kind.name === "reference" ? undefined : divisionOf(passes, kind.threads ?? 1);
 
 /**
  * The memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of the

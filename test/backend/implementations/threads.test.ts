@@ -4,11 +4,12 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test, vi } from "vitest";
-import type { Backend, Storage, View } from "#foretoken/backend/backend.js";
+import type { Backend, RecordedCalls, Storage, View } from "#foretoken/backend/backend.js";
 import type { WasmHost } from "#foretoken/backend/implementations/wasm/engine.js";
 import { openWasmBackend } from "#foretoken/backend/implementations/wasm/engine.js";
 import { instantiate } from "#foretoken/backend/implementations/wasm/exports.js";
-import { ConfigError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
+import { openWasm } from "#foretoken/backend/implementations/wasm/node.js";
+import { ConfigError, ShapeError, UnsupportedKernelError } from "#foretoken/core/errors/errors.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { compiledBackends } from "./compiled-backends.ts";
 
@@ -99,6 +100,31 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
 
 const bits = (arrays: readonly Float32Array[]): readonly Uint32Array[] => arrays.map((a) => new Uint32Array(a.buffer));
 
+/** Branches of chains of additions, each long enough for several threads, beside each other: y = 2 ** adds · (branch + 1). */
+const chains = (backend: Backend, branches: number, threads: number) => {
+  const [n, adds] = [30_000, 6];
+  const views = Array.from({ length: branches }, () => ({ storage: backend.alloc("float32", n), offset: 0 }));
+  const recorded = views.map((view, branch) =>
+    backend.record?.(() => {
+      backend.run("fill", { y: view, n, value: branch + 1 });
+      for (let i = 0; i < adds; i++) backend.run("add", { a: view, b: view, y: view, n });
+    }),
+  ) as RecordedCalls[];
+  const numbers = Float64Array.from(recorded.flatMap((calls) => [...calls.numbers]));
+  const ends = recorded.map((calls, branch) => (branch + 1) * calls.numbers.length);
+  return {
+    run: () => backend.replayBeside?.({ owner: (recorded[0] as RecordedCalls).owner, numbers, ends, threads }),
+    results: async () => {
+      const arrays = await Promise.all(views.map(({ storage }) => backend.read(storage)));
+      return arrays.map((array) => [...new Set(array)]);
+    },
+    expected: views.map((_, branch) => [2 ** adds * (branch + 1)]),
+    close: () => {
+      for (const { storage } of views) backend.free(storage);
+    },
+  };
+};
+
 for (const { name, open, missing } of compiledBackends) {
   describe.skipIf(missing !== undefined)(`${name}${missing === undefined ? "" : ` (${missing})`}`, () => {
     test("the number of threads changes no bit", async () => {
@@ -130,6 +156,22 @@ for (const { name, open, missing } of compiledBackends) {
         expect(await backend.read((views[i] as View).storage)).toEqual(expected);
         await backend.close();
       }
+    });
+
+    test.each([1, 2, 3, 4, 6])("branches share %d threads in any way, call by call", async (threads) => {
+      const backend = await open(threads);
+      for (let round = 0; round < 3; round++) {
+        for (let ofEach = 1; ofEach <= threads; ofEach++) {
+          const { run, results, expected, close } = chains(backend, 5, ofEach);
+          for (let call = 0; call < 20; call++) run();
+          expect(await results()).toEqual(expected);
+          close();
+        }
+        await work(backend);
+      }
+      const { run } = chains(backend, 2, threads + 1);
+      expect(run).toThrow(ShapeError);
+      await backend.close();
     });
 
     test("a process that does not close it ends all the same", async () => {
@@ -220,6 +262,44 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     const y = { storage: backend.alloc("float32", 100_000), offset: 0 };
     expect(() => backend.run("fill", { y, n: 100_000, value: 1 })).toThrow("a kernel has failed in a worker");
     expect(() => backend.run("fill", { y, n: 1, value: 1 })).toThrow("a kernel has failed before");
+    await backend.close();
+  });
+
+  // A sum that reads past the end of the memory: in the second share alone, or in both.
+  test.each([2 ** 23, 2 ** 29])(
+    "one that fails in a branch, in a sum of %d numbers, is reported, and all can end",
+    async (n) => {
+      for (let round = 0; round < 3; round++) {
+        const backend = await openWasm({ threads: 4 });
+        const others = chains(backend, 3, 2);
+        const length = 2 ** 22;
+        const [y, x] = [1, length].map((size) => ({ storage: backend.alloc("float32", size), offset: 0 })) as [
+          View,
+          View,
+        ];
+        const calls = backend.record?.(() => backend.run("sum", { x, y, n: length })) as RecordedCalls;
+        // The last of these numbers is the kernel's integer; the buffer's length, which is checked, comes before.
+        calls.numbers[calls.numbers.lastIndexOf(length)] = n;
+        others.run();
+        const numbers = Float64Array.from([...calls.numbers, ...calls.numbers]);
+        const ends = [calls.numbers.length, numbers.length];
+        expect(() => backend.replayBeside?.({ ...calls, numbers, ends, threads: 2 })).toThrow();
+        expect(others.run).toThrow("a kernel has failed before");
+        await backend.close();
+      }
+    },
+  );
+
+  test("a calling thread that may not sleep shares branches, too", async () => {
+    const wait = vi.spyOn(Atomics, "wait").mockImplementation(() => {
+      throw new TypeError("this thread must not sleep");
+    });
+    const backend = await openWasm({ threads: 4 }).finally(() => wait.mockRestore());
+    for (const ofEach of [1, 2, 4]) {
+      const { run, results, expected } = chains(backend, 5, ofEach);
+      for (let call = 0; call < 50; call++) run();
+      expect(await results()).toEqual(expected);
+    }
     await backend.close();
   });
 

@@ -200,14 +200,15 @@ const wasmEngine = (
       }
       return 0;
     },
-    runBeside(packets, ends, threadsOfEach) {
-      if (threadsOfEach !== 1) throw new Error("wasm backend: a branch runs on one thread");
+    runBeside(packets, ends, ofEach) {
       const place = branchesFor(packets.byteLength, ends.length);
       if (place === undefined) return outOfMemory;
       const address = exports.at(place.packets, 0, packets.byteLength) >>> 0;
       new Float64Array(memory.buffer, address, packets.length).set(packets);
       view(place.ends, 0, ends)?.set(ends);
-      return guarded(() => exports.run_beside(place.packets, packets.length / packet.length, place.ends, ends.length));
+      return guarded(() =>
+        exports.run_beside(place.packets, packets.length / packet.length, place.ends, ends.length, ofEach),
+      );
     },
     close,
   };

@@ -13,7 +13,7 @@ export interface WasmExports {
   at(handle: number, byteOffset: number, bytes: number): number;
   packet(): number;
   run(): number;
-  run_beside(packets: number, length: number, ends: number, count: number): number;
+  run_beside(packets: number, length: number, ends: number, count: number, threads: number): number;
   kernel_count(): number;
   kernel_name(index: number): number;
   kernel_buffers(index: number): number;
