@@ -53,10 +53,16 @@ const setText = (text: string): void => {
 /** Whether the text is the user's: nothing comes into the box by itself any more. */
 let isOwn = false;
 
+/** A file's text, and what the box makes of it: there each kind of line end is one. */
+let ofFile = { shown: "", text: "" };
+const givenText = (): string => (textBox.value === ofFile.shown ? ofFile.text : textBox.value);
+
 const openFile = async (file: File | undefined): Promise<void> => {
   if (file === undefined) return;
   isOwn = true;
-  setText(await file.text());
+  const text = await file.text();
+  setText(text);
+  ofFile = { shown: textBox.value, text };
   say(`Opened ${file.name}.`);
 };
 
@@ -196,7 +202,7 @@ export const onTrain = (
       run = undefined;
       showButtons();
       try {
-        await work({ text: textBox.value }, askedSteps(), undefined, signal);
+        await work({ text: givenText() }, askedSteps(), undefined, signal);
       } finally {
         if (run === undefined && before !== undefined) showRun(before);
       }
@@ -209,7 +215,7 @@ export const onTrain = (
       const steps = stepsOf(run);
       say(`Training goes on, for ${steps - step} more steps…`);
       // A text that was changed since is refused by the library.
-      const data = textBox.value === shownText(run) ? dataOf(run) : { text: textBox.value };
+      const data = textBox.value === shownText(run) ? dataOf(run) : { text: givenText() };
       await work(data, steps, run, signal);
     }),
   );
@@ -240,9 +246,13 @@ downloadButton.addEventListener("click", () => {
   }
 });
 
-/** Shows the run that the browser has kept, if there is one. */
+/** Shows the run that the browser has kept, if there is one. A run that is shown takes its place, if it may. */
 const openKept = async (): Promise<void> => {
   const kept = await readKept();
+  if (run !== undefined) {
+    if (kept === null || (await mayReplace(kept))) await keep(run);
+    return;
+  }
   if (kept === null) return;
   const { step, steps } = showRun(kept);
   if (!isOwn) showText(kept);
@@ -255,11 +265,16 @@ export const onOpen = (
   check: (data: Data, steps: number, run: RunFiles, signal: AbortSignal) => Promise<void>,
 ): void => {
   const open = async (files: FileList, signal: AbortSignal): Promise<void> => {
+    const line = part("status").textContent;
     say("The folder is being read…");
     await opened;
-    const next = await openFolder(files, textBox.value);
+    const next = await openFolder(files, givenText());
     await check(dataOf(next), stepsOf(next), next, signal);
     signal.throwIfAborted();
+    if (run !== undefined && !(await mayReplace(run))) {
+      say(line);
+      return;
+    }
     const { step, steps } = showRun(next);
     showText(next);
     say(`Opened: step ${step} of ${steps}. Go on, or let it write.`);
@@ -305,7 +320,14 @@ export const showWriting = (event: GenerateEvent): void => {
   if (event.type === "token") written.append(event.text);
 };
 
+const openKeptOrTell = (): Promise<void> =>
+  openKept().catch(({ message }: Error) =>
+    tell(
+      "lasting",
+      { title: "A reload will lose what the model learns.", text: message },
+      { name: "Try again", act: openKeptOrTell },
+    ),
+  );
+
 /** Until then nothing else takes its place. */
-const opened = openKept().catch(({ message }: Error) =>
-  tell("lasting", { title: "A reload will lose what the model learns.", text: message }),
-);
+const opened = openKeptOrTell();

@@ -101,6 +101,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       expect(events.at(-1)).toMatchObject({ type: "done", step: 200, reason: "finished" });
 
       await page.locator("#folder").setInputFiles(run);
+      await page.getByRole("button", { name: "Replace it" }).click();
       await says("Opened: step 200 of 200");
       await steps.fill("400");
       await page.getByRole("button", { name: "Go on" }).click();
@@ -118,7 +119,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await train.click();
       const [first] = await Promise.all([
         page.waitForEvent("download"),
-        page.getByRole("button", { name: "Download, then train" }).click(),
+        page.getByRole("button", { name: "Download, then replace" }).click(),
       ]);
       expect(first.suggestedFilename()).toBe("foretoken-run.zip");
       await page.getByRole("button", { name: "Stop" }).click();
@@ -138,7 +139,12 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       expect(await other.locator("#status").textContent()).toMatch(/^Kept by your browser: step/u);
       const third = await context.newPage();
       await third.goto(address);
-      await third.getByRole("alert").getByText("one tab at a time may keep its run here", { exact: false }).waitFor();
+      const unkept = third.getByRole("alert").getByText("one tab at a time may keep its run here", { exact: false });
+      await unkept.waitFor();
+      await other.close();
+      await third.getByRole("button", { name: "Try again" }).click();
+      await third.locator("#status").filter({ hasText: "Kept by your browser: step" }).waitFor();
+      expect(await unkept.count()).toBe(0);
     });
     await context.close();
   });

@@ -153,6 +153,34 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     });
   });
 
+  it("asks before its run takes the place of another", async () => {
+    await visit(async (page) => {
+      await trainA(page);
+      const before = await shownIn(page);
+      await open(page, whole);
+      await page.getByRole("dialog", { name: "This replaces the run that your browser keeps (step" }).waitFor();
+      await button(page, "Cancel").click();
+      await page.locator("#folder:enabled").waitFor({ state: "attached" });
+      expect(await shownIn(page)).toEqual(before);
+      await page.reload();
+      await says(page, "Kept by your browser: step");
+      expect(await box(page).inputValue()).toBe(textOfA);
+    });
+  });
+
+  it("without its text opens beside the text file that it learned, whatever its line ends", async () => {
+    const text = textOfB.replaceAll(". ", ".\r\n");
+    const folder = without(await folderOf({ text }), "text.txt");
+    await visit(async (page) => {
+      await page.locator("#file").setInputFiles({ name: "b.txt", mimeType: "text/plain", buffer: Buffer.from(text) });
+      await says(page, "Opened b.txt.");
+      await open(page, folder);
+      await says(page, "Opened: step 6 of 12");
+      await button(page, "Go on").click();
+      await says(page, "Trained: loss");
+    });
+  });
+
   it("is not gone on with after a new training that did not begin", async () => {
     await visit(async (page) => {
       await open(page, whole);
@@ -189,12 +217,14 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       };
       const none = { rows: 0, samples: "", figures: ["6", "of 12", "–"], done: 0.5 };
       await open(page, without(whole, "metrics.jsonl"));
+      await button(page, "Replace it").click();
       expect(await shown()).toEqual(none);
       await page.locator("#curve").getByText("The curve comes with the first step.").waitFor();
       const odd = [{ type: "start" }, { type: "step", step: "x" }, { type: "eval", step: null, valLoss: "low" }, null];
       const lines = `{"type":"sta\n${odd.map((note) => `${JSON.stringify(note)}\n`).join("")}`;
       await box(page).fill("");
       await open(page, { ...whole, "metrics.jsonl": bytes(lines) });
+      await button(page, "Replace it").click();
       await page.waitForFunction((text) => document.querySelector("textarea")?.value === text, textOfB);
       expect(await shown()).toEqual(none);
       await button(page, "Go on").click();
@@ -244,6 +274,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       expect(await page.locator("#folder").isDisabled()).toBe(true);
       expect(await box(page).inputValue()).toBe(textOfA);
       await page.evaluate(() => dispatchEvent(new Event("release")));
+      await button(page, "Replace it").click();
       await says(page, "Opened: step 6 of 12");
       expect(await box(page).inputValue()).toBe(textOfB);
       // The model is the opened run's, too: it has written no letter of the example.
