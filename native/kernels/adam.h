@@ -51,6 +51,10 @@ void adamStepTo(const AdamStepArgs& args, Pool& pool, T* rounded) {
   parallelRanges(pool, args.n, 2048, [=](int64_t begin, int64_t end, int) {
     F32 watched{};
     const auto update = [=, &watched](int64_t i, auto lanes) __attribute__((always_inline)) {
+      prefetchLine(params + i + kAhead);
+      prefetchLine(grads + i + kAhead);
+      prefetchLine(ms + i + kAhead);
+      prefetchLine(vs + i + kAhead);
       const F32 param = load(params + i, lanes);
       const F32 grad = load(grads + i, lanes) * gradScale + param * coupledDecay;
       const F32 m = load(ms + i, lanes) * beta1 + grad * rest1;

@@ -132,7 +132,11 @@ void addSquares(const AddSquaresArgs& args, Pool& pool) {
         return;
       }
       totals[chunk] = reduceChunk(x + from, to - from, square, [=](int64_t first, int64_t last) __attribute__((always_inline)) {
+        // At the end of a chunk that is the begin of the next one, which lies before it.
+        const int64_t ahead = first + kAhead < kReduceChunk ? kAhead : kAhead - 2 * kReduceChunk;
         forVectors(from + first, from + last, [=](int64_t i, auto lanes) __attribute__((always_inline)) {
+          prefetchLine(x + max(i + ahead, int64_t{0}));
+          prefetchLine(addend + max(i + ahead, int64_t{0}));
           store(x + i, load(x + i, lanes) + load(addend + i, lanes), lanes);
         });
       });
