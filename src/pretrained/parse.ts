@@ -42,7 +42,7 @@ const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {
   const raw = parseJson(bytes, where);
   if (!isRecord(raw)) throw new CheckpointError({ where, must: "must be an object", got: show(raw) });
   if (!("foretoken" in raw)) return readHuggingFaceConfig(raw, where);
-  const version = z.object({ foretoken: z.object({ formatVersion: z.int() }) }).safeParse(raw);
+  const version = z.object({ foretoken: z.object({ formatVersion: z.int() }) }).safeParse(raw, { jitless: true });
   if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, where);
   const json = checkJson(configJson, raw, where);
   return { config: json.foretoken.model, vocabSize: json.vocab_size };

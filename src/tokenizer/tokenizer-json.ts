@@ -57,7 +57,7 @@ const charJson = z.object({
 const wordLevel = z.object({ model: z.object({ type: z.literal("WordLevel") }) });
 
 /** Whether `json` claims to be a character-level tokenizer; `charVocabularyFromJson` then checks the rest. */
-export const isCharTokenizerJson = (json: unknown): boolean => wordLevel.safeParse(json).success;
+export const isCharTokenizerJson = (json: unknown): boolean => wordLevel.safeParse(json, { jitless: true }).success;
 
 /** The contents of `tokenizer.json` for the vocabulary `characters`, and special tokens with the ids after them. */
 export const charTokenizerToJson = (
@@ -121,7 +121,7 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
  * @throws CheckpointError naming the field.
  */
 export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {
-  const parsed = charJson.safeParse(json);
+  const parsed = charJson.safeParse(json, { jitless: true });
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw new CheckpointError({
