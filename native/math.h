@@ -141,29 +141,4 @@ FT_INLINE NormalTail normalTail(F32 a) {
   return {ratio * density, density};
 }
 
-// The same for results that are rounded to bfloat16: the density within 1e-4 of itself, Φ(−a) within
-// 1.4e-4 up to 2, 3.4e-4 up to 3 and 1.7e-3 up to 4.
-FT_INLINE NormalTail roughNormalTail(F32 a) {
-  const F32 square = a * a;
-  const F32 toNearest = splat(12582912.0f);
-  const F32 shifted = fma(square, splat(-0.72134752f), toNearest);
-  const F32 f = fma(square, splat(-0.72134752f), toNearest - shifted);
-  F32 p = splat(0.0220102556f);
-  p = fma(p, f, splat(0.0967882127f));
-  p = fma(p, f, splat(0.276571155f));
-  p = fma(p, f, splat(0.398913562f));
-  const F32 density = (F32)((U32)p + ((U32)shifted << 23));
-  const F32 u = fma(min(splat(5.5f), a), splat(0.363636364f), splat(-1.0f));
-  F32 ratio = splat(0.0895576477f);
-  ratio = fma(ratio, u, splat(-0.00973835029f));
-  ratio = fma(ratio, u, splat(-0.0372925736f));
-  ratio = fma(ratio, u, splat(-0.109652989f));
-  ratio = fma(ratio, u, splat(0.130177483f));
-  ratio = fma(ratio, u, splat(-0.141229212f));
-  ratio = fma(ratio, u, splat(0.20986326f));
-  ratio = fma(ratio, u, splat(-0.272690117f));
-  ratio = fma(ratio, u, splat(0.327659488f));
-  return {ratio * density, density};
-}
-
 }  // namespace foretoken::FT_ISA

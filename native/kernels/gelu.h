@@ -9,6 +9,7 @@
 #include "../math.h"
 #include "../narrow.h"
 #include "../parallel.h"
+#include "gelu_pieces.h"
 
 namespace foretoken::FT_ISA {
 namespace {
@@ -20,16 +21,9 @@ constexpr float kCubic = 0.044715f;
 // Past 12.5 the tail is below 1e-35: nothing beside x, and multiplied by x itself it could be something. NaN stays NaN.
 FT_INLINE F32 geluMagnitude(F32 x) { return min(splat(12.5f), (F32)((U32)x & 0x7FFFFFFFu)); }
 
-// An activation and its slope at one place. kRough: to be rounded to bfloat16.
-struct Activated {
-  F32 value;
-  F32 slope;
-};
-
-template <bool kRough = false>
 FT_INLINE Activated geluWithSlope(F32 x) {
   const F32 a = geluMagnitude(x);
-  const NormalTail tail = kRough ? roughNormalTail(a) : normalTail(a);
+  const NormalTail tail = normalTail(a);
   const F32 h = fma(-a, tail.density, tail.cumulative);
   return {max(F32{}, x) - a * tail.cumulative, x < 0.0f ? h : 1.0f - h};
 }
@@ -52,11 +46,20 @@ FT_INLINE Activated geluTanhWithSlope(F32 given) {
   return {given * gate.value, fma(x * innerSlope, gate.value * gate.rest, gate.value)};
 }
 
+// The form that is asked for, of results that are kept as T.
+template <typename T, bool kTanh>
+FT_INLINE Activated geluFor(F32 x) {
+#if defined(FT_NARROW)
+  if constexpr (kIsNarrow<T>) return geluByPieces(kTanh ? kGeluTanhPieces : kGeluPieces, x);
+#endif
+  return kTanh ? geluTanhWithSlope(x) : geluWithSlope(x);
+}
+
 // Calls body<whether a slope is wanted>(activation) with the form that is asked for, for results that are kept as T.
 template <typename T, typename Body>
 FT_INLINE void withGelu(bool tanhForm, bool slope, Body body) {
-  const auto tanh = [](F32 h) __attribute__((always_inline)) { return geluTanhWithSlope(h); };
-  const auto exact = [](F32 h) __attribute__((always_inline)) { return geluWithSlope<kIsNarrow<T>>(h); };
+  const auto tanh = [](F32 h) __attribute__((always_inline)) { return geluFor<T, true>(h); };
+  const auto exact = [](F32 h) __attribute__((always_inline)) { return geluFor<T, false>(h); };
   if (tanhForm && slope) body.template operator()<true>(tanh);
   else if (tanhForm) body.template operator()<false>(tanh);
   else if (slope) body.template operator()<true>(exact);
