@@ -157,15 +157,10 @@ class StripMultiplier {
   template <int kParts>
   __attribute__((always_inline)) void multiply(const StripOfParts<kParts>& a, const float* b, int64_t steps, const float* from,
                                                const BlockOfC& block) {
-    const int64_t share = divideUp(kStripLines, steps);
-    multiplyStrips(a, b, steps, block.rows, block.columns, from, sums_[which_], kStripLines, [&](int64_t step) {
-      const int64_t begin = step * share;
-      for (int64_t r = begin; r < min(begin + share, block.rows); r++) epilogue_.prefetch((block.i + r) * n_ + block.j);
-      applyRows(begin, min(begin + share, pending_.rows));
-      prefetch_.step();
-      if constexpr (Epilogue::kPrepares)
-        for (int64_t i = 0; i < rowShare_ && row_ < rowEnd_; i++) epilogue_.prepare(row_++);
-    });
+    const bool whole = block.rows == kStripLines && block.columns == kStripLines && pending_.rows == kStripLines &&
+                       pending_.columns == kStripLines;
+    if (whole) multiplyWholeBlock(a, b, steps, from, block);
+    else multiplyBlock(a, b, steps, from, block);
     pending_ = block;
     which_ ^= 1;
   }
@@ -187,6 +182,46 @@ class StripMultiplier {
   }
 
  private:
+  template <int kParts>
+  __attribute__((always_inline)) void multiplyBlock(const StripOfParts<kParts>& a, const float* b, int64_t steps,
+                                                    const float* from, const BlockOfC& block) {
+    const int64_t share = divideUp(kStripLines, steps);
+    multiplyStrips(a, b, steps, block.rows, block.columns, from, sums_[which_], kStripLines, [&](int64_t step) {
+      const int64_t begin = step * share;
+      for (int64_t r = begin; r < min(begin + share, block.rows); r++) epilogue_.prefetch((block.i + r) * n_ + block.j);
+      applyRows(begin, min(begin + share, pending_.rows));
+      lookAhead();
+    });
+  }
+
+  // The same where this block and the pending one are whole. What it needs lies in registers: the compiler takes tiles for
+  // writes to any memory that others can see.
+  template <int kParts>
+  __attribute__((always_inline)) void multiplyWholeBlock(const StripOfParts<kParts>& a, const float* b, int64_t steps,
+                                                         const float* from, const BlockOfC& block) {
+    const Epilogue epilogue = epilogue_;
+    const int64_t n = n_, j = pending_.j, share = divideUp(kStripLines, steps);
+    const float* sums = sums_[which_ ^ 1];
+    int64_t at = pending_.i * n + j, next = block.i * n + block.j, left = kStripLines;
+    multiplyStrips<2, 2>(a, b, steps, from, sums_[which_], kStripLines, [&](int64_t) __attribute__((always_inline)) {
+      for (int64_t r = min(share, left); r > 0; r--, left--) {
+        epilogue.prefetch(next);
+        epilogue.apply(at, j, Vectors<2>{{load(sums), load(sums + kLanes)}}, All{});
+        next += n;
+        at += n;
+        sums += kStripLines;
+      }
+      lookAhead();
+    });
+  }
+
+  // After each step of k.
+  __attribute__((always_inline)) void lookAhead() {
+    prefetch_.step();
+    if constexpr (Epilogue::kPrepares)
+      for (int64_t i = 0; i < rowShare_ && row_ < rowEnd_; i++) epilogue_.prepare(row_++);
+  }
+
   __attribute__((always_inline)) void applyRows(int64_t begin, int64_t end) const {
     for (int64_t r = begin; r < end; r++)
       applyRow(epilogue_, sums_[which_ ^ 1] + r * kStripLines, (pending_.i + r) * n_, pending_.j, pending_.columns);
