@@ -49,14 +49,15 @@ struct AttentionFewScratch {
 template <class Operands>
 FT_INLINE void scoreGroup(const float* query, const float* keys, int64_t units, float* scores) {
   using Stored = typename Operands::Stored;
-  F32 low{}, high{};
+  constexpr int kVectors = kGroup / kLanes;
+  F32 sums[kVectors] = {};
   for (int64_t u = 0; u < units; u++) {
     const F32 value = Stored::splatUnit(query + u);
-    low = Stored::multiplyAdd(value, load(keys + u * kGroup), low);
-    high = Stored::multiplyAdd(value, load(keys + u * kGroup + kLanes), high);
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) sums[v] = Stored::multiplyAdd(value, load(keys + u * kGroup + v * kLanes), sums[v]);
   }
-  store(scores, low);
-  store(scores + kLanes, high);
+  FT_UNROLL
+  for (int v = 0; v < kVectors; v++) store(scores + v * kLanes, sums[v]);
 }
 
 // Turns `keys` scores of one query into weights, with zeros up to the end of their group. Returns what the output over

@@ -22,8 +22,9 @@ namespace foretoken::FT_ISA {
 // Keys and queries go in blocks that begin at multiples of this absolute position, whatever part of the sequence a
 // call computes: so a query meets its keys in the same order and the same blocks in every call.
 constexpr int64_t kBlock = 128;
-// Queries of a block that share two vectors; groups begin at multiples of this absolute position.
-constexpr int64_t kGroup = 2 * kLanes;
+// Queries of a block that are computed together, in whole vectors; groups begin at multiples of this absolute position. Gradients
+// of keys and values are read and written once a group, so short vectors share one.
+constexpr int64_t kGroup = max(2 * kLanes, 16);
 constexpr int64_t kGroups = kBlock / kGroup;
 static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 == 0 && kBlock % kDropoutBlock == 0);
 
