@@ -182,6 +182,7 @@ struct PrefetchOfA {
   // For tile `t` of rows [i0, i1), in blocks of `blockTiles`, and units [k, kEnd).
   PrefetchOfA(const Product& p, int64_t i0, int64_t i1, int64_t blockTiles, int64_t t, int64_t k, int64_t kEnd,
               const Chunk& chunk) {
+    if constexpr (kValuesPerPrefetch == 0) return;
     const int64_t tiles = tileCount(i1 - i0);
     const int64_t block = t / blockTiles * blockTiles;
     const int64_t blockEnd = min(block + blockTiles, tiles);
@@ -212,7 +213,7 @@ struct PrefetchOfA {
   // The part for tile of C number `index` of the sweep, or of the block.
   PrefetchRows during(int64_t index, const float* otherwise) const {
     constexpr int64_t kLines = kPrefetchLines<kA, Operands>;
-    if (at == nullptr) return {otherwise, 0};
+    if (kValuesPerPrefetch == 0 || at == nullptr) return {otherwise, 0};
     const int64_t across = divideUp(lines, kLines);
     const int64_t row = index / across * kTileRows;
     if (row >= rows) return {otherwise, 0};
@@ -240,6 +241,11 @@ struct Resting {
   // The sums of tile `t` of a block, from column `j` of the sweep on.
   float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
 };
+
+// Whether an epilogue is applied to whole rows of a sweep, which still lie in L1, instead of each tile: where a row of a tile is
+// less than a cache line, what it reads beside C would come in pieces that no CPU fetches ahead.
+template <class Operands>
+constexpr bool kEpilogueBySweep = kTileColumns < kLineFloats && !Operands::kTakesNarrow;
 
 // Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
 template <class Operands, Order kA, class Epilogue>
@@ -279,8 +285,10 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
                               stride, resultOfPiece(p, k), prefetch.during(tileOfC++, scratch)};
             if (last) addEpilogue<Operands>(p, i, j, tile);
             multiply<kA, Operands>(tile);
-            if (last) applyBlock(epilogue, p.n, i, j, rows, columns, c, stride);
+            if (last && !kEpilogueBySweep<Operands>) applyBlock(epilogue, p.n, i, j, rows, columns, c, stride);
           }
+          if (last && kEpilogueBySweep<Operands>)
+            applyBlock(epilogue, p.n, i, jBegin, rows, jEnd - jBegin, p.c + i * p.n + jBegin, p.n);
         }
       }
     }
