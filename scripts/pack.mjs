@@ -164,7 +164,7 @@ const checkBuilt = (native) => {
   needed.push(
     ...["kernels.wasm", "kernels.relaxed-simd.wasm"].map((name) => `dist/backend/implementations/wasm/${name}`),
   );
-  const build = "FORETOKEN_BUILD_ISA=all npm run build";
+  const build = `FORETOKEN_BUILD_ISA=${native ? "all" : "relaxed-simd"} npm run build`;
   const missing = needed.find((path) => !existsSync(join(root, path)));
   if (missing !== undefined) throw new Error(`pack: ${missing} must be there; try ${build}`);
   if (!native) return;

@@ -40,16 +40,30 @@ const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
 const isOutOfMemory = (error: unknown): error is RangeError =>
   error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
 
-const told = (error: unknown): unknown =>
-  isOutOfMemory(error)
-    ? new ConfigError({
-        where: "memory",
-        must: "must suffice for the model and a batch",
-        got: error.message,
-        hint: "a smaller batch, context or model",
-        cause: error,
-      })
-    : error;
+/** A module of this program, or of a library that it needs, which is not there. */
+const isMissingModule = (error: unknown): error is Error =>
+  error instanceof Error && Reflect.get(error, "code") === "ERR_MODULE_NOT_FOUND";
+
+const told = (error: unknown): unknown => {
+  if (isOutOfMemory(error)) {
+    return new ConfigError({
+      where: "memory",
+      must: "must suffice for the model and a batch",
+      got: error.message,
+      hint: "a smaller batch, context or model",
+      cause: error,
+    });
+  }
+  if (!isMissingModule(error)) return error;
+  const [, path = error.message] = /'([^']+)'/u.exec(error.message) ?? [];
+  return new ConfigError({
+    where: "installation",
+    must: "every file of foretoken must be there",
+    got: `no ${path}`,
+    hint: "to install it again",
+    cause: error,
+  });
+};
 
 /** Most UTF-16 units of an error line. */
 const longestLine = 300;

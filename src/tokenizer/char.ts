@@ -16,6 +16,13 @@ export interface CharTokenizer extends Tokenizer {
 
 const withoutThem = "text without it, or a model trained on a text that has it";
 
+/** Characters that keyboards and typesetters take for one another. */
+const alikes = ["'\u2019\u2018\u02bc`", '"\u201c\u201d\u201e', "-\u2010\u2011\u2013\u2014\u2212", " \u00a0\u202f"];
+
+/** Whether two different characters look alike. */
+const looksLike = (one: string, other: string): boolean =>
+  one !== other && alikes.some((group) => group.includes(one) && group.includes(other));
+
 /** More than Unicode has assigned, and as many as fit into a readable `tokenizer.json`. */
 const maxCharacters = 500_000;
 
@@ -58,11 +65,13 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
       const id = ids.get(codePoint);
       if (id === undefined) {
         const unknown = unknownIn(text);
+        const alike = characters.find((character) => looksLike(character, String.fromCodePoint(codePoint)));
+        const instead = alike === undefined ? "" : ` (it knows ${describeCharacter(alike.codePointAt(0) ?? 0)})`;
         const others = unknown.length === 1 ? "" : `, and ${describeCharacters(unknown.slice(1))}`;
         throw new DataError({
           where,
           must: `every character must be one of the ${characters.length} that the tokenizer knows`,
-          got: `${describeCharacter(codePoint)} at ${position(before + text, before.length + index)}${others}`,
+          got: `${describeCharacter(codePoint)} at ${position(before + text, before.length + index)}${instead}${others}`,
           hint: withoutThem,
           characters: unknown,
         });

@@ -125,6 +125,8 @@ export const recordPass = async (
     let pass: Promise<number> | undefined;
     const calls = backend.record?.(() => {
       pass = passGradient({ step, number, batch, targets }, gradients, () => {}, undefined, own.backend);
+      // It is waited for below, unless what follows fails.
+      pass.catch(() => {});
       // Zeros where no op has written.
       void gradients.arena;
     });

@@ -9,9 +9,9 @@ const [data = "text.txt", asked = "\n"] = process.argv.slice(2);
 // Model and steps follow from the size of the text. Change single fields here, as { train: { steps: 2000 } }.
 const config = {};
 
-// The first Ctrl-C saves the run, a second one quits at once.
+// The first Ctrl-C or SIGTERM saves the run, a second one quits at once.
 const interrupt = new AbortController();
-process.once("SIGINT", () => interrupt.abort());
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupt.abort());
 
 /** The run's folder. */
 let run = "";
@@ -19,6 +19,12 @@ let run = "";
 let isEnded = false;
 
 const print = (line: string): void => console.log(process.stdout.isTTY ? `\r${line.padEnd(40)}` : line);
+
+/** As shells read it, and `--prompt`, where a line end is \n. */
+const quoted = (text: string): string => {
+  const escaped = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
+  return `'${escaped.replaceAll("'", "'\\''")}'`;
+};
 
 const trainOnText = async (): Promise<void> => {
   const { signal } = interrupt;
@@ -68,9 +74,7 @@ const write = async (): Promise<void> => {
     if (event.type === "token") process.stdout.write(event.text);
   }
   await lm.close();
-  console.log(
-    `\n\nThe model is in ${run}. Next:\n\n  npx foretoken generate ${run} --prompt ${JSON.stringify(prompt)}`,
-  );
+  console.log(`\n\nThe model is in ${run}. Next:\n\n  npx foretoken generate ${run} --prompt ${quoted(prompt)}`);
 };
 
 try {

@@ -75,7 +75,7 @@ describe("the starter for Node.js in JavaScript", () => {
       const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
       expect(stdout).toContain(`\nThe model never saw ${names}: it begins without.\n\nThe model writes:\n\n${begun}`);
       expect(stdout).toMatch(
-        new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt "${begun}"\n$`, "u"),
+        new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt '${begun}'\n$`, "u"),
       );
     },
   );

@@ -50,6 +50,18 @@ forEachBackend(
       return { results, weights };
     };
 
+    it("end with the error alone of a backend that is closed while they are recorded", async () => {
+      const [, config] = configs[0] ?? [];
+      if (config === undefined) throw new Error("there is a configuration");
+      const backend = await open(2);
+      const division = { branches: 2, threads: 1 };
+      const trainer = trainerOn(backend, config, vocabSize, passesOfText(config, text), alone, () => division);
+      trainer.restore(null);
+      const step = trainer.step(0);
+      await backend.close();
+      await expect(step).rejects.toThrow("backend must be open");
+    });
+
     it.each(configs)("give the bits of passes one after the other: %s", async (_, config) => {
       const one = await stepsOn(config, undefined, 1);
       expect(await stepsOn(config, { branches: 2, threads: 1 }, 2)).toEqual(one);

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
-import { isHubName } from "../../pretrained/files/hub.node.ts";
+import { isHubName, parseName } from "../../pretrained/files/hub.node.ts";
 import { folderNames, runsFolder } from "../../runs/folder-names.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -63,7 +63,10 @@ const isMissing = async (path: string): Promise<boolean> =>
 /** What can be known of a model without its weights is told here, not by the page. @throws ConfigError for a name that is mistyped. */
 const checkModel = async (model: string): Promise<void> => {
   // It may have to be downloaded.
-  if (isHubName(model)) return;
+  if (isHubName(model)) {
+    parseName(model);
+    return;
+  }
   if (!(await isMissing(model))) {
     const { checkHeader } = await import("../model/check-header.ts");
     await checkHeader(model);

@@ -117,3 +117,13 @@ test("a bug outside of a command's own flow is one line too, and its status is t
   expect(stderr).toMatch(/^foretoken: a bug: lost\\n[^\n]*…[^\n]*; please report it with what --verbose adds\n$/u);
   expect(stderr.trimEnd().length).toBeLessThanOrEqual(300);
 });
+
+test("a file of the program that is not there is no bug, but an installation that is not whole", async () => {
+  const throwing = `process.once("beforeExit", () => import("file:///gone/small.js"))`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(throwing)}` };
+  const { status, stderr } = await cliProcess(["--version"], { cwd, env });
+  expect(status).toBe(2);
+  expect(stderr).toMatch(
+    /^foretoken: installation: every file of foretoken must be there; got no \S*gone\Ssmall\.js; try to install it again\n$/u,
+  );
+});
