@@ -58,6 +58,10 @@ fit(
     5,
 )
 
+# The same for weights of attention, which are rounded to bfloat16 (native/kernels/attention/amx_parts.h): 2^r for 0 ≤ r < 1
+for degree in (3, 5):
+    fit("weightExp2", lambda r: 2**r, lambda r: 1 / 2**r, 0, 1, degree)
+
 # ln(1 + f) = f − f²/2 + f³·q(f) for 1 + f in [√½, √2]
 fit(
     "log",

@@ -126,11 +126,11 @@ struct TileBackwardHead {
   int64_t queriesIn(int64_t strip) const { return min(a.queries - strip * kStripLines, kStripLines); }
 
   void pack() const {
-    if (first) packAcrossRows<false>(a, k, a.keyStride, a.queries, s.keysAcross);
+    if (first) packAcrossRows(a, k, a.keyStride, a.queries, s.keysAcross);
     packRowsOf(a, q, a.queryStride, a.queries, s.queryColumns);
     packRowsOf(a, dOut, a.outStride(), a.queries, s.gradientColumns);
-    packAcrossRows<true>(a, q, a.queryStride, a.queries, s.queriesAcross);
-    packAcrossRows<true>(a, dOut, a.outStride(), a.queries, s.gradientsAcross);
+    packPairsOfRows(a, q, a.queryStride, a.queries, s.queriesAcross);
+    packPairsOfRows(a, dOut, a.outStride(), a.queries, s.gradientsAcross);
     for (int64_t i = 0; i < a.queries; i++) {
       F32 sum{};
       forVectors(0, a.headDim, [&](int64_t d, auto lanes) {

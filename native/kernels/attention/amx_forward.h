@@ -1,11 +1,18 @@
 // Attention of bfloat16 by tiles (gemm/amx/tiles.h): a strip of kStripLines queries against all keys that one of them
 // sees. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
 //
-// The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; weights are added to
-// their total in two chains a lane, over every other vector of keys; the output is the tiles' sum over keys from 0 on.
+// Weights are 2^(scale · score) as they are, without the maximum of a query's scores: bfloat16 has the exponents of float32,
+// so that loses nothing. Only where a query's total comes near the ends of that range are its weights computed again, relative
+// to the maximum.
+//
+// The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; the weights of a strip
+// of keys are added to their total a lane at a time, those of its two vectors first, and the lanes in a tree (sumRows); the
+// output is the tiles' sum over keys from 0 on.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include "../../generated/kernels.h"
 #include "../../math.h"
@@ -22,7 +29,9 @@ struct TileForwardScratch {
   float* queries;  // a strip
   float* weights;  // a strip
   float* masked;   // a strip of `values` in which what a query does not see is 0
-  float* scores;   // [kStripLines][keys in strips]
+  float* scores;   // [2][kStripLines][kStripLines]: of a strip of keys, while tiles compute the next one's
+  float* sums;     // [kStripLines][kLanes]: of weights
+  float* rounded;  // the same: of the weights as bfloat16
   uint32_t* kept;  // [words of keys in blocks of the mask][kGroup]: the dropout mask of a strip
   float* out;      // [kStripLines][headDim in strips]
   int64_t floats;  // of all together
@@ -36,7 +45,9 @@ struct TileForwardScratch {
     queries = scratch.take(strips * kStepUnits);
     weights = scratch.take(keyUnits);
     masked = scratch.take(keyUnits);
-    scores = scratch.take(stripsOf(extent.keys) * kStripLines * kStripLines);
+    scores = scratch.take(2 * kBlockUnits);
+    sums = scratch.take(kStripLines * kLanes);
+    rounded = scratch.take(kStripLines * kLanes);
     out = scratch.take(strips * kStripLines * kStripLines);
     kept = reinterpret_cast<uint32_t*>(scratch.take(roundUp(extent.keys, kDropoutBlock) / kWordKeys * kGroup));
     floats = scratch.used;
@@ -68,7 +79,7 @@ struct TileForwardHead {
   bool pack(int64_t end) const {
     const int64_t keys = a.keysSeen(a.start + end);
     if (!a.few()) packRowsOf(a, k, a.keyStride, keys, s.keys);
-    packAcrossRows<true>(a, v, a.keyStride, keys, s.values);
+    packPairsOfRows(a, v, a.keyStride, keys, s.values);
     // The last query sees all keys there are.
     return !a.causal || a.queries == 1 || allFinite(v, keys);
   }
@@ -76,25 +87,15 @@ struct TileForwardHead {
   // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
   void attend(int64_t begin, int64_t rows, int64_t packedKeys, ArraysOfNextHead<4>& next) const {
     const int64_t dSteps = stripsOf(a.headDim);
-    const int64_t keys = a.keysSeen(a.start + begin + rows);
-    const int64_t keySteps = stripsOf(keys);
-    const int64_t stride = keySteps * kStripLines;
-    if (a.few()) {
-      scoreFew(rows, keys, stride);
-    } else {
-      const StripOfA queries = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
-      for (int64_t strip = 0; strip < keySteps; strip++)
-        multiplyPackedStrips(queries, s.keys + strip * dSteps * kStepUnits, dSteps, rows, keys - strip * kStripLines,
-                             s.scores + strip * kStripLines, stride);
-    }
-
+    const int64_t keySteps = stripsOf(a.keysSeen(a.start + begin + rows));
+    Queries queries{begin, rows, keySteps, {}};
+    if (a.few()) packRowsOf(a, q, a.queryStride, rows, s.queries);
+    else queries.left = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
     if (a.drops) draw(begin, rows);
-    alignas(64) float maxima[kStripLines] = {}, totals[kStripLines];
-    for (float& total : totals) total = 1;
-    for (int64_t row = 0; row < rows; row++) {
-      next.prefetch();
-      softmaxRow(begin + row, row, s.scores + row * stride, keySteps, maxima + row, totals + row);
-    }
+    alignas(64) float references[kStripLines] = {};
+    Totals totals;
+    weigh(queries, references, totals, next);
+    if (!findReferences(queries, totals.exact, references)) weigh(queries, references, totals, next);
 
     const int64_t outStride = dSteps * kStripLines;
     const int64_t valueUnits = stripsOf(packedKeys) * kStepUnits;
@@ -107,82 +108,173 @@ struct TileForwardHead {
     }
 
     for (int64_t i = 0; i < kStripLines; i += kLanes) {
-      const F32 total = load(totals + i);
-      store(maxima + i, fma(load(maxima + i), splat(kLn2), log(total)));
-      store(totals + i, splat(a.keptScale) / total);
+      store(references + i, fma(load(references + i), splat(kLn2), log(load(totals.exact + i))));
+      store(totals.rounded + i, splat(a.keptScale) / load(totals.rounded + i));
     }
-    std::memcpy(logSumExp + begin, maxima, sizeof(float) * static_cast<size_t>(rows));
-    for (int64_t row = 0; row < rows; row++) {
-      Narrow* to = out + (begin + row) * a.outStride();
-      forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
-        store(to + d, load(s.out + row * outStride + d) * totals[row], lanes);
-      });
-    }
+    std::memcpy(logSumExp + begin, references, sizeof(float) * static_cast<size_t>(rows));
+    for (int64_t row = 0; row < rows; row++)
+      storeScaled(s.out + row * outStride, a.headDim, totals.rounded[row], out + (begin + row) * a.outStride());
   }
 
  private:
+  // A strip of them.
+  struct Queries {
+    int64_t begin, rows;
+    int64_t keySteps;  // strips of keys that one of them sees
+    StripOfA left;     // where they are not few
+  };
+
+  // Of the weights of each of them. The output is a sum of weights as bfloat16, divided by the same sum of them: so what
+  // rounding does to the largest ones cancels.
+  struct Totals {
+    alignas(64) float exact[kStripLines], rounded[kStripLines];
+  };
+
+  float* scoresOf(int64_t step) const { return s.scores + step % 2 * kBlockUnits; }
+  // How many keys from strip `step` on a query sees: none where that is not positive, all of the strip from kStripLines on.
+  int64_t seenFrom(int64_t step, int64_t query) const { return a.keysSeen(a.start + query + 1) - step * kStripLines; }
+
+  // Computes a tile of the scores of a strip of keys, to be stored by storeScores(). Those that no query sees are left out, but
+  // for tile 0, as multiplyOneOfFour() wants it.
+  template <int kIndex>
+  __attribute__((always_inline)) void scoreTile(const Queries& queries, int64_t step) const {
+    if (a.few()) {
+      if (kIndex == 0) scoreFew(queries.rows, step);
+      return;
+    }
+    const int64_t dSteps = stripsOf(a.headDim);
+    if (isSeen<kIndex>(queries, step))
+      multiplyOneOfFour<kIndex>(queries.left, s.keys + step * dSteps * kStepUnits, dSteps);
+  }
+  template <int kIndex>
+  __attribute__((always_inline)) void storeScores(const Queries& queries, int64_t step) const {
+    if (!a.few() && isSeen<kIndex>(queries, step)) endSums<kIndex>(scoresOf(step), kStripLines);
+  }
+  template <int kIndex>
+  __attribute__((always_inline)) bool isSeen(const Queries& queries, int64_t step) const {
+    constexpr int64_t kRow = kIndex / 2 * kTileSide, kKey = kIndex % 2 * kTileSide;
+    if constexpr (kIndex == 0) return true;
+    return queries.rows > kRow && seenFrom(step, queries.begin + min(queries.rows, kRow + kTileSide) - 1) > kKey;
+  }
+  void score(const Queries& queries, int64_t step) const {
+    const auto tile = [&](auto index) {
+      scoreTile<index>(queries, step);
+      storeScores<index>(queries, step);
+    };
+    tile(std::integral_constant<int, 0>{});
+    tile(std::integral_constant<int, 1>{});
+    tile(std::integral_constant<int, 2>{});
+    tile(std::integral_constant<int, 3>{});
+  }
+
   // Scores of few queries, all of the call's, with keys as they lie for the left operand: factors may change places.
-  void scoreFew(int64_t rows, int64_t keys, int64_t stride) const {
+  __attribute__((noinline)) void scoreFew(int64_t rows, int64_t step) const {
     alignas(64) float sums[kStripLines * kStripLines];
     const I32 across = (I32)laneIndex() * kStripLines;
-    packRowsOf(a, q, a.queryStride, rows, s.queries);
-    for (int64_t key = 0; key < keys; key += kStripLines) {
-      const int64_t count = min(keys - key, kStripLines);
-      const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
-      multiplyPackedStrips(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
-      for (int64_t row = 0; row < rows; row++)
-        for (int64_t half = 0; half < kStripLines; half += kLanes)
-          store(s.scores + row * stride + key + half,
-                (F32)_mm512_i32gather_ps((__m512i)across, sums + half * kStripLines + row, sizeof(float)));
-    }
+    const int64_t key = step * kStripLines, count = min(a.keysSeen(a.start + rows) - key, kStripLines);
+    const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
+    multiplyPackedStrips(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
+    for (int64_t row = 0; row < rows; row++)
+      for (int64_t half = 0; half < kStripLines; half += kLanes)
+        store(scoresOf(step) + row * kStripLines + half,
+              (F32)_mm512_i32gather_ps((__m512i)across, sums + half * kStripLines + row, sizeof(float)));
   }
 
   bool allFinite(const Narrow* rows, int64_t count) const {
-    I32 wrong{};
+    const __m512i magnitude = _mm512_set1_epi16(0x7FFF);
+    __m512i largest = _mm512_setzero_si512();
     for (int64_t i = 0; i < count; i++)
-      forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
-        wrong |= ((U32)load(rows + i * a.keyStride + d, lanes) & 0x7F800000u) == 0x7F800000u;
-      });
-    return sumLanes(wrong != 0 ? splat(1.0f) : F32{}) == 0;
+      for (int64_t d = 0; d < a.headDim; d += 2 * kLanes) {
+        const __m512i values = _mm512_maskz_loadu_epi16(firstBits(a.headDim - d), rows + i * a.keyStride + d);
+        largest = _mm512_max_epu16(largest, _mm512_and_si512(values, magnitude));
+      }
+    return _mm512_cmpge_epu16_mask(largest, _mm512_set1_epi16(0x7F80)) == 0;
   }
 
-  // Turns the scores of one query into weights 2^(scale · score − maximum), less what is dropped, as a row of `weights`.
-  void softmaxRow(int64_t query, int64_t row, const float* scores, int64_t keySteps, float* maximum, float* total) const {
-    const int64_t seen = a.keysSeen(a.start + query + 1);
-    const F32 scale = splat(a.exponentScale);
-    F32 highest[2] = {splat(-kInfinity), splat(-kInfinity)};
-    int64_t key = 0;
-    for (; key + 2 * kLanes <= seen; key += 2 * kLanes) {
-      FT_UNROLL
-      for (int i = 0; i < 2; i++) highest[i] = max(load(scores + key + i * kLanes) * scale, highest[i]);
+  // Weights 2^(scale · score − reference) of all queries, less what is dropped, and their totals.
+  void weigh(const Queries& queries, const float* references, Totals& totals, ArraysOfNextHead<4>& next) const {
+    score(queries, 0);
+    for (int64_t step = 0; step < queries.keySteps; step++) {
+      const auto weighed = [&](auto whole, auto drops) { weighStep<whole, drops>(queries, step, references, next); };
+      const auto any = [&](auto whole) { a.drops ? weighed(whole, std::true_type{}) : weighed(whole, std::false_type{}); };
+      seenFrom(step, queries.begin) >= kStripLines ? any(std::true_type{}) : any(std::false_type{});
     }
-    forVectors(key, seen, [&](int64_t at, auto lanes) {
-      highest[0] = max(within(lanes, load(scores + at, lanes) * scale, splat(-kInfinity)), highest[0]);
-    });
-    const float reference = maxLanes(max(highest[0], highest[1]));
-    *maximum = reference;
+    for (int64_t row = 0; row < kStripLines; row += kLanes) {
+      store(totals.exact + row, sumRows(s.sums + row * kLanes));
+      store(totals.rounded + row, sumRows(s.rounded + row * kLanes));
+    }
+  }
 
-    float* to = s.weights + row / kTileSide * kTileUnits + row % kTileSide * kTileSide;
-    F32 sums[2] = {};
-    const auto weigh = [&](int64_t step, bool whole) __attribute__((always_inline)) {
-      F32 weights[2];
-      FT_UNROLL
-      for (int i = 0; i < 2; i++) {
-        const int64_t at = step * kStripLines + i * kLanes;
-        F32 weight = exp2(fma(load(scores + at), scale, splat(-reference)));
-        if (!whole) weight = (I32)laneIndex() < static_cast<int32_t>(seen - at) ? weight : F32{};
-        sums[i] += weight;
-        weights[i] = weight;
+  // Those of a strip of keys, while tiles compute the scores of the next. kWhole: every query sees all of it.
+  template <bool kWhole, bool kDrops>
+  __attribute__((noinline)) void weighStep(const Queries& queries, int64_t step, const float* references,
+                                           ArraysOfNextHead<4>& next) const {
+    constexpr int64_t kRows = kStripLines / 4;
+    const F32 scale = splat(a.exponentScale);
+    const float* const scores = scoresOf(step);
+    float* const to = s.weights + step * kStepUnits;
+    const __mmask16 adds = step > 0 ? 0xFFFF : 0;
+    const auto quarter = [&](auto index) __attribute__((always_inline)) {
+      if (step + 1 < queries.keySteps) {
+        if constexpr (index > 0) storeScores<index - 1>(queries, step + 1);
+        scoreTile<index>(queries, step + 1);
       }
-      if (a.drops) storeUnits(to + step * kStepUnits, weights[0], weights[1], s.kept[step * kGroup + row]);
-      else storeUnits(to + step * kStepUnits, weights[0], weights[1]);
+      next.prefetch();
+      for (int64_t row = index * kRows; row < min((index + 1) * kRows, queries.rows); row++) {
+        const uint32_t sees = kWhole ? ~0u : firstBits(seenFrom(step, queries.begin + row));
+        F32 weights[2] = {};
+        FT_UNROLL
+        for (int i = 0; i < 2; i++) {
+          const auto lanes = static_cast<__mmask16>(sees >> i * kLanes);
+          if (!kWhole && lanes == 0) continue;
+          weights[i] = weightExp2<false>(fma(load(scores + row * kStripLines + i * kLanes), scale, splat(-references[row])));
+          if constexpr (!kWhole) weights[i] = (F32)_mm512_maskz_mov_ps(lanes, (__m512)weights[i]);
+        }
+        F32 units = toBfloat16(weights[0], weights[1]);
+        float* const sums = s.sums + row * kLanes;
+        float* const rounded = s.rounded + row * kLanes;
+        store(sums, (F32)_mm512_maskz_loadu_ps(adds, sums) + (weights[0] + weights[1]));
+        store(rounded, sumUnits(units, (F32)_mm512_maskz_loadu_ps(adds, rounded)));
+        if constexpr (kDrops) units = (F32)_mm512_maskz_mov_epi16(s.kept[step * kGroup + row], (__m512i)units);
+        store(to + row / kTileSide * kTileUnits + row % kTileSide * kTileSide, units);
+      }
     };
-    const int64_t wholeSteps = seen / kStripLines;
-    for (int64_t step = 0; step < wholeSteps; step++) weigh(step, true);
-    int64_t step = wholeSteps;
-    if (seen % kStripLines != 0) weigh(step++, false);
-    for (; step < keySteps; step++) storeUnits(to + step * kStepUnits, F32{}, F32{});
-    *total = sumLanes(sums[0] + sums[1]);
+    quarter(std::integral_constant<int, 0>{});
+    quarter(std::integral_constant<int, 1>{});
+    quarter(std::integral_constant<int, 2>{});
+    quarter(std::integral_constant<int, 3>{});
+    if (step + 1 < queries.keySteps) storeScores<3>(queries, step + 1);
+  }
+
+  // Returns whether all totals are far from the ends of the range. Of queries whose total is not, the references become the
+  // largest of scale · score.
+  bool findReferences(const Queries& queries, const float* totals, float* references) const {
+    constexpr float kLargest = 0x1p64f;
+    uint32_t unusual = 0;
+    for (int i = 0; i < 2; i++) {
+      const F32 total = load(totals + i * kLanes);
+      const __mmask16 usual = _mm512_cmp_ps_mask((__m512)total, (__m512)splat(1 / kLargest), _CMP_GT_OQ) &
+                              _mm512_cmp_ps_mask((__m512)total, (__m512)splat(kLargest), _CMP_LT_OQ);
+      unusual |= (~static_cast<uint32_t>(usual) & 0xFFFFu) << i * kLanes;
+    }
+    unusual &= firstBits(queries.rows);
+    if (unusual == 0) return true;
+    for (int64_t row = 0; row < queries.rows; row++) store(s.sums + row * kLanes, splat(-kInfinity));
+    for (int64_t step = 0; step < queries.keySteps; step++) {
+      score(queries, step);
+      for (int64_t row = 0; row < queries.rows; row++) {
+        F32 highest = load(s.sums + row * kLanes);
+        for (int64_t lane = 0; lane < kStripLines; lane += kLanes) {
+          const I32 sees = (I32)laneIndex() < static_cast<int32_t>(min(seenFrom(step, queries.begin + row) - lane, kLanes));
+          const F32 exponent = load(scoresOf(step) + row * kStripLines + lane) * splat(a.exponentScale);
+          highest = max(sees ? exponent : splat(-kInfinity), highest);
+        }
+        store(s.sums + row * kLanes, highest);
+      }
+    }
+    for (int64_t row = 0; row < queries.rows; row++)
+      if (unusual >> row & 1u) references[row] = maxLanes(load(s.sums + row * kLanes));
+    return false;
   }
 
   // The dropout mask of queries [begin, begin + rows).
@@ -256,7 +348,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
         const Attention& its = same ? a : after;
         const TileForwardHead other(args, its, scratch, (index + 1) % call.heads);
         next = {{{other.q, a.queryStride}, {other.k, a.keyStride}, {other.v, a.keyStride}, {other.out, a.outStride()}}};
-        next.begin(its.queries, a.headDim, a.queries);
+        next.begin(its.queries, a.headDim, 4 * strips * (a.causal ? strips + 1 : 2 * strips) / 2);
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;

@@ -16,10 +16,17 @@ static void multiplyPackedStrips(const StripOfA& a, const float* b, int64_t step
   multiplyStrips(a, b, steps, rows, columns, continues ? sums : nullptr, sums, stride, [](int64_t) {});
 }
 
+// Whether rows of a head will do as the left operand as they lie, with k along headDim.
+FT_INLINE bool liesAsStrip(const Attention& a, int64_t stride, int64_t rows) {
+  return a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines);
+}
+FT_INLINE StripOfA stripThatLies(const Narrow* from, int64_t stride) {
+  return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
+}
+
 // Rows of a head as the left operand, k along headDim: as they lie where that will do, else packed.
 FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* scratch) {
-  if (a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines))
-    return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
+  if (liesAsStrip(a, stride, rows)) return stripThatLies(from, stride);
   packStrips<Narrow, Order::kRows, false>(from, stride, rows, a.headDim, scratch, stripsOf(a.headDim) * kStepUnits, nullptr);
   return {scratch};
 }
@@ -56,11 +63,121 @@ FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride
                                                 nullptr);
 }
 
-// Rows of a head as an operand, k along the rows: strips of headDim.
-template <bool kUnitsFirst>
+// Two rows of 32 values as units across them, in the order of the values: to[2][kTileUnits], the first row of each.
+FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) {
+  // Of a lane of 16 bytes, the unpacking instructions take one half: so those halves are brought beside each other.
+  const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m512i upper = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(first));
+  const __m512i lower = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(second));
+  store(to, (F32)_mm512_unpacklo_epi16(upper, lower));
+  store(to + kTileUnits, (F32)_mm512_unpackhi_epi16(upper, lower));
+}
+
+// Rows of a head as the right operand, k along the rows: strips of headDim.
+FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
+  const int64_t stripUnits = stripsOf(rows) * kStepUnits;
+  const int64_t whole = a.headDim % kStripLines == 0 ? rows / kStepValues * kStepValues : 0;
+  for (int64_t row = 0; row < whole; row += 2, from += 2 * stride) {
+    float* units = to + row / kStepValues * kStepUnits + row % kStepValues / 2 * kTileSide;
+    for (int64_t d = 0; d < a.headDim; d += kStripLines, units += stripUnits) storePairs(from + d, from + d + stride, units);
+  }
+  if (whole < rows)
+    packStrips<Narrow, Order::kColumns, true>(from, stride, a.headDim, rows - whole, to + whole / kStepValues * kStepUnits,
+                                              stripUnits, nullptr);
+}
+
+// 2ˣ for weights, within 1.6e-7 of itself, and kRough within 7.5e-5, which is less than rounding to bfloat16 does. NaN stays
+// NaN. The coefficients are printed by scripts/fit-math.py.
+template <bool kRough>
+FT_INLINE F32 weightExp2(F32 x) {
+  constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
+  const F32 r = (F32)_mm512_reduce_ps((__m512)x, kDown);  // x − ⌊x⌋
+  F32 q;
+  if constexpr (kRough) {
+    q = splat(0.0780245066f);
+    q = fma(q, r, splat(0.226067171f));
+    q = fma(q, r, splat(0.695833564f));
+    q = fma(q, r, splat(0.999925196f));
+  } else {
+    q = splat(0.00187757646f);
+    q = fma(q, r, splat(0.00898934063f));
+    q = fma(q, r, splat(0.0558263175f));
+    q = fma(q, r, splat(0.240153611f));
+    q = fma(q, r, splat(0.693153083f));
+    q = fma(q, r, splat(0.99999994f));
+  }
+  return (F32)_mm512_scalef_ps((__m512)q, (__m512)x);  // times 2^⌊x⌋
+}
+
+// The first `count` bits: none where it is negative, all from 32 on.
+FT_INLINE uint32_t firstBits(int64_t count) {
+  return static_cast<uint32_t>((uint64_t{1} << max(min(count, int64_t{32}), int64_t{0})) - 1);
+}
+
+// factor · from[headDim] as bfloat16.
+FT_INLINE void storeScaled(const float* from, int64_t headDim, float factor, Narrow* to) {
+  int64_t d = 0;
+  for (; d + 2 * kLanes <= headDim; d += 2 * kLanes)
+    storeUnits(to + d, load(from + d) * factor, load(from + d + kLanes) * factor);
+  forVectors(d, headDim, [&](int64_t at, auto lanes) { store(to + at, load(from + at) * factor, lanes); });
+}
+
+// sums + the products of the two values of each unit.
+FT_INLINE F32 addProducts(F32 a, F32 b, F32 sums) {
+  return (F32)_mm512_dpbf16_ps((__m512)sums, (__m512bh)a, (__m512bh)b);
+}
+// sums + the two values of each unit.
+FT_INLINE F32 sumUnits(F32 units, F32 sums) { return addProducts(units, (F32)_mm512_set1_epi16(0x3F80), sums); }
+
+// The first values of 2 · kLanes, as units, with zero for the others.
+FT_INLINE F32 loadUnits(const Narrow* from, int64_t count) {
+  return (F32)_mm512_maskz_loadu_epi16(firstBits(count), from);
+}
+
+// Lane i: the sum of rows[i].
+template <int kSize = kLanes / 2>
+FT_INLINE F32 sumRows(F32 (&rows)[kLanes]) {
+  FT_UNROLL
+  for (int i = 0; i < kSize; i++) {
+    swapBlocks<kSize>(rows[i], rows[i + kSize]);
+    rows[i] += rows[i + kSize];
+  }
+  if constexpr (kSize > 1) return sumRows<kSize / 2>(rows);
+  return rows[0];
+}
+
+FT_INLINE F32 sumRows(const float* from) {
+  F32 rows[kLanes];
+  FT_UNROLL
+  for (int i = 0; i < kLanes; i++) rows[i] = load(from + i * kLanes);
+  return sumRows(rows);
+}
+
+// One tile of the four of a strip of A times a strip of B, into the tile of sums kIndex, as beginSums() counts them. So small a
+// part of a product can be computed between vector instructions, which run beside it. Stored later, it is not waited for.
+// Tile 0 is computed first, and never left out; the others of a product of one step find in the registers what it has loaded.
+template <int kIndex>
+FT_INLINE void multiplyOneOfFour(const StripOfA& a, const float* b, int64_t steps) {
+  constexpr int kA = 4 + kIndex / 2, kB = 6 + kIndex % 2;
+  const float* left = a.at + kIndex / 2 * kTileSide * a.rowUnits;
+  const float* right = b + kIndex % 2 * kTileUnits;
+  clearTile<kIndex>();
+  if (steps == 1) {
+    if constexpr (kIndex % 2 == 0) loadTile<kA>(left, a.rowUnits);
+    if constexpr (kIndex == 3) loadTile<kA>(left, a.rowUnits);  // tile 2 may have been left out
+    if constexpr (kIndex != 2) loadTile<kB>(right);
+    return multiplyAddTiles<kIndex, kA, kB>();
+  }
+  for (int64_t step = 0; step < steps; step++, left += a.stepUnits, right += kStepUnits) {
+    loadTile<kA>(left, a.rowUnits);
+    loadTile<kB>(right);
+    multiplyAddTiles<kIndex, kA, kB>();
+  }
+}
+
+// Rows of a head as the left operand, k along the rows: strips of headDim.
 FT_INLINE void packAcrossRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
-  packStrips<Narrow, Order::kColumns, kUnitsFirst>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits,
-                                                   nullptr);
+  packStrips<Narrow, Order::kColumns, false>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits, nullptr);
 }
 
 // Hands out parts of a thread's scratch, each aligned to a cache line. Without memory it only counts.
