@@ -1,11 +1,12 @@
 // Gradients of attention of bfloat16 by tiles; the formulas are those of backward.h. Of a pair of a strip of keys
 // and a strip of queries there are scores and dOut·Vᵀ with the queries along the vector, S[key][query]; from them come P∘M
-// and dS as operands. A strip of keys meets all queries that see it, and then its dV and dK are one product each; dQ is
-// added up from strip to strip, transposed.
+// and dS as operands, while tiles compute the scores of the next pair. A strip of keys meets all queries that see it, and
+// then its dV and dK are one product each; dQ, transposed, is added up over kBlockStrips strips of keys at a time.
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 
 #include "../../generated/kernels.h"
 #include "../../math.h"
@@ -18,24 +19,26 @@ namespace foretoken::FT_ISA {
 // Keys that share the dropout mask's counters: two strips.
 constexpr int64_t kMaskStrips = kDropoutBlock / kStripLines;
 static_assert(kGroup == kStripLines && kWordKeys == kStripLines, "a group's words are the mask of a pair of strips");
+// Strips of keys whose part of dQ is one product.
+constexpr int64_t kBlockStrips = 8;
+static_assert(kBlockStrips % kMaskStrips == 0);
 
 struct TileBackwardScratch {
   int64_t strips;   // of headDim
   int64_t qStrips;  // of queries, which are as many as keys
 
-  float* keys;             // left of queryColumns: as many strips as share the mask's counters
+  float* keys;             // left of queryColumns: strips of keys that do not lie as they should
   float* values;           // left of gradientColumns: the same
   float* keysAcross;       // left of dS: strips of headDim
   float* queryColumns;     // strips of queries
   float* gradientColumns;  // strips of queries: dOut
   float* queriesAcross;    // right of dSᵀ: strips of headDim
   float* gradientsAcross;  // right of P: strips of headDim
-  float* scores;           // [kStripLines][kStripLines]
-  float* dWeights;         // [kStripLines][kStripLines]
-  float* weights;          // P∘M but for its factor: strips of keys, with all queries
-  float* dScores;          // dSᵀ: strips of keys, with all queries
-  float* dScoresAcross;    // dS: a strip of queries, with a strip of keys
-  uint32_t* kept;          // [kMaskStrips][kGroup]: the dropout mask
+  float* scores;           // [2][2][kStripLines][kStripLines]: of a pair and the next, scores and dOut·Vᵀ
+  float* weights;          // P∘M but for its factor: a strip of keys, with all queries
+  float* dScores;          // dSᵀ: a strip of keys, with all queries
+  float* dScoresAcross;    // dS: strips of queries, with kBlockStrips strips of keys; columns as storePairs() has them
+  uint32_t* kept;          // [qStrips][kMaskStrips][kGroup]: the dropout mask
   float* dQueries;         // [strips of queries][headDim in strips][kStripLines]
   float* dKeys;            // [kStripLines][headDim in strips]: dK of a strip; where heads share keys, of all strips
   float* dValues;          // the same: dV
@@ -48,19 +51,18 @@ struct TileBackwardScratch {
       : strips(stripsOf(a.headDim)), qStrips(stripsOf(extent.queries)) {
     Scratch s{static_cast<float*>(memory)};
     const int64_t all = strips * qStrips * kStepUnits;
-    keys = s.take(kMaskStrips * strips * kStepUnits);
-    values = s.take(kMaskStrips * strips * kStepUnits);
+    keys = s.take(all);
+    values = s.take(all);
     keysAcross = s.take(all);
     queryColumns = s.take(all);
     gradientColumns = s.take(all);
     queriesAcross = s.take(all);
     gradientsAcross = s.take(all);
-    scores = s.take(kStripLines * kStripLines);
-    dWeights = s.take(kStripLines * kStripLines);
-    weights = s.take(kMaskStrips * qStrips * kStepUnits);
-    dScores = s.take(kMaskStrips * qStrips * kStepUnits);
-    dScoresAcross = s.take(kStepUnits);
-    kept = reinterpret_cast<uint32_t*>(s.take(kMaskStrips * kGroup));
+    scores = s.take(2 * 2 * kBlockUnits);
+    weights = s.take(qStrips * kStepUnits);
+    dScores = s.take(qStrips * kStepUnits);
+    dScoresAcross = s.take(qStrips * kBlockStrips * kStepUnits);
+    kept = reinterpret_cast<uint32_t*>(s.take(qStrips * kMaskStrips * kGroup));
     dQueries = s.take(qStrips * strips * kStripLines * kStripLines);
     const int64_t keyStrips = a.group > 1 ? qStrips : 1;
     dKeys = s.take(keyStrips * strips * kStripLines * kStripLines);
@@ -77,10 +79,13 @@ struct PairMask {
   bool diagonal;
 
   bool all() const { return keys == kStripLines && queries == kStripLines && !diagonal; }
-  I32 lanes(int64_t key, int64_t firstQuery) const {
-    const int64_t first = key >= keys ? kStripLines : diagonal ? key : 0;
-    const I32 query = (I32)laneIndex() + static_cast<int32_t>(firstQuery);
-    return (query >= static_cast<int32_t>(first)) & (query < static_cast<int32_t>(queries));
+  uint32_t bits(int64_t key) const {
+    return key >= keys ? 0 : firstBits(queries) & (diagonal ? ~firstBits(key) : ~0u);
+  }
+  // Whether a tile of the four has a score that counts, as multiplyOneOfFour() counts them.
+  bool hasTile(int64_t index) const {
+    const int64_t key = index / 2 * kTileSide, query = index % 2 * kTileSide;
+    return key < keys && query < queries && !(diagonal && key > query);
   }
 };
 
@@ -95,6 +100,9 @@ struct TileBackwardHead {
   int64_t qStrips;  // of the sequence
   bool first, last;  // of those that share keys and values
   DropoutMask<const uint32_t> dropoutMask;
+
+  // Of the scores of a pair, each computed between keys of the pair before.
+  static constexpr int kParts = 8;
 
   TileBackwardHead(const AttentionBackwardArgs& args, const Attention& attention, const TileBackwardScratch& scratch,
                    int64_t head)
@@ -118,173 +126,245 @@ struct TileBackwardHead {
 
   void run(ArraysOfNextHead<8>& next) const {
     pack();
-    for (int64_t strip = 0; strip < qStrips; strip += kMaskStrips) meetQueries(strip, next);
-    for (int64_t strip = 0; strip < qStrips; strip++) writeTransposed(strip);
+    computeScores(pairAt(0, 0, 0));
+    int64_t buffer = 0;
+    for (int64_t keys = 0; keys < qStrips; keys++) {
+      meetQueries(keys, buffer, next);
+      if (keys + 1 == qStrips || (keys + 1) % kBlockStrips == 0) addToQueries(keys / kBlockStrips * kBlockStrips, keys + 1);
+    }
   }
 
  private:
+  // Two strips.
+  struct Pair {
+    int64_t keys, queries;  // their numbers
+    PairMask mask;
+    uint32_t tiles;  // bit i: whether tile i of the four has a score that counts
+    StripOfA left[2];
+    const float* right[2];
+    float* scores;  // one of two buffers
+
+    bool hasTile(int index) const { return (tiles >> index & 1u) != 0; }
+  };
+
   int64_t queriesIn(int64_t strip) const { return min(a.queries - strip * kStripLines, kStripLines); }
+  Pair pairAt(int64_t keys, int64_t queries, int64_t buffer) const {
+    const PairMask mask{queriesIn(keys), queriesIn(queries), a.causal && keys == queries};
+    uint32_t tiles = 0;
+    for (int i = 0; i < 4; i++) tiles |= (mask.hasTile(i) ? 1u : 0u) << i;
+    const int64_t units = s.strips * kStepUnits, at = keys * kStripLines * a.keyStride;
+    const bool lies = liesAsStrip(a, a.keyStride, mask.keys);
+    const auto left = [&](const Narrow* from, const float* packed) {
+      return lies ? stripThatLies(from + at, a.keyStride) : StripOfA{packed + keys * units};
+    };
+    return {keys, queries, mask, tiles, {left(k, s.keys), left(v, s.values)},
+            {s.queryColumns + queries * units, s.gradientColumns + queries * units}, s.scores + buffer * 2 * kBlockUnits};
+  }
+  // The first strip of queries that sees a strip of keys.
+  int64_t firstSeeing(int64_t keys) const { return a.causal ? keys : 0; }
 
   void pack() const {
     if (first) packAcrossRows(a, k, a.keyStride, a.queries, s.keysAcross);
     packRowsOf(a, q, a.queryStride, a.queries, s.queryColumns);
-    packRowsOf(a, dOut, a.outStride(), a.queries, s.gradientColumns);
     packPairsOfRows(a, q, a.queryStride, a.queries, s.queriesAcross);
+    packRowsOf(a, dOut, a.outStride(), a.queries, s.gradientColumns);
     packPairsOfRows(a, dOut, a.outStride(), a.queries, s.gradientsAcross);
-    for (int64_t i = 0; i < a.queries; i++) {
-      F32 sum{};
-      forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
-        sum = fma(load(dOut + i * a.outStride() + d, lanes), load(out + i * a.outStride() + d, lanes), sum);
-      });
-      s.exponents[i] = logSumExp[i] * kLog2E;
-      s.deltas[i] = a.scale * sumLanes(sum);
+    for (int64_t keys = 0; keys < qStrips; keys++) {
+      const int64_t at = keys * kStripLines * a.keyStride, to = keys * s.strips * kStepUnits;
+      stripOfRows(a, k + at, a.keyStride, queriesIn(keys), s.keys + to);
+      stripOfRows(a, v + at, a.keyStride, queriesIn(keys), s.values + to);
     }
-    for (int64_t i = a.queries; i < qStrips * kStripLines; i++) s.exponents[i] = s.deltas[i] = 0;
-  }
-
-  // Strips of keys [strip, strip + kMaskStrips), and all queries that see them.
-  void meetQueries(int64_t strip, ArraysOfNextHead<8>& next) const {
-    const int64_t end = min(strip + kMaskStrips, qStrips);
-    StripOfA left[kMaskStrips][2] = {};
-    for (int64_t keys = strip; keys < end; keys++) {
-      const int64_t which = keys - strip, at = keys * kStripLines * a.keyStride, units = s.strips * kStepUnits;
-      left[which][0] = stripOfRows(a, k + at, a.keyStride, queriesIn(keys), s.keys + which * units);
-      left[which][1] = stripOfRows(a, v + at, a.keyStride, queriesIn(keys), s.values + which * units);
-    }
-    for (int64_t queries = a.causal ? strip : 0; queries < qStrips; queries++) {
-      const int64_t query = queries * kStripLines, key = strip * kStripLines;
-      if (a.drops && dropoutMask.words != nullptr) {
-        dropoutMask.get(s.kept, query, queriesIn(queries), key, kDropoutBlock);
-      } else if (a.drops) {
-        for (int64_t lane = 0; lane < kStripLines; lane += kLanes)
-          drawMask(a, a.maskRow(number, query + lane), key, kDropoutBlock, s.kept + lane);
-      }
-      for (int64_t keys = strip; keys < end; keys++)
-        if (!a.causal || keys <= queries) {
-          meet(left[keys - strip], keys, queries, keys - strip);
-          next.prefetch();
+    for (int64_t i = 0; i < qStrips * kStripLines; i += kLanes) {
+      F32 sums[kLanes];
+      FT_UNROLL
+      for (int row = 0; row < kLanes; row++) {
+        sums[row] = F32{};
+        for (int64_t d = 0; i + row < a.queries && d < a.headDim; d += 2 * kLanes) {
+          const int64_t at = (i + row) * a.outStride() + d;
+          sums[row] = addProducts(loadUnits(dOut + at, a.headDim - d), loadUnits(out + at, a.headDim - d), sums[row]);
         }
-    }
-    for (int64_t keys = strip; keys < end; keys++) {
-      const int64_t seen = a.causal ? keys : 0;
-      const int64_t from = ((keys - strip) * qStrips + seen) * kStepUnits;
-      addProduct(s.weights + from, s.gradientsAcross, keys, seen, a.keptScale, s.dValues, dv);
-      addProduct(s.dScores + from, s.queriesAcross, keys, seen, 1, s.dKeys, dk);
+      }
+      store(s.deltas + i, sumRows(sums) * a.scale);
+      const auto exist = static_cast<__mmask16>(firstBits(a.queries - i));
+      store(s.exponents + i, (F32)_mm512_maskz_loadu_ps(exist, logSumExp + i) * kLog2E);
     }
   }
 
-  // P∘M and dS of a strip of keys, number `which` of the block, and a strip of queries.
-  void meet(const StripOfA (&left)[2], int64_t keys, int64_t queries, int64_t which) const {
-    const int64_t units = s.strips * kStepUnits;
-    const int64_t keyCount = queriesIn(keys), queryCount = queriesIn(queries);
-    multiplyPackedStrips(left[0], s.queryColumns + queries * units, s.strips, keyCount, queryCount, s.scores,
-                         kStripLines);
-    multiplyPackedStrips(left[1], s.gradientColumns + queries * units, s.strips, keyCount, queryCount, s.dWeights,
-                         kStripLines);
-    const int64_t at = (which * qStrips + queries) * kStepUnits;
-    const uint32_t* kept = a.drops ? s.kept + which * kGroup : nullptr;
-    const float* exponents = s.exponents + queries * kStripLines;
-    const float* deltas = s.deltas + queries * kStripLines;
-    const PairMask keyMask{keyCount, queryCount, a.causal && keys == queries};
-    const auto pair = [&](auto all, auto drops) {
-      softmaxPair<all, drops>(keyMask, exponents, deltas, kept, s.weights + at, s.dScores + at);
-    };
-    const auto whole = [&](auto drops) { keyMask.all() ? pair(std::true_type{}, drops) : pair(std::false_type{}, drops); };
-    kept == nullptr ? whole(std::false_type{}) : whole(std::true_type{});
-
-    // dQᵀ += Kᵀ · dSᵀ
-    for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyPackedStrips({s.keysAcross + (strip * qStrips + keys) * kStepUnits}, s.dScoresAcross, 1,
-                           a.headDim - strip * kStripLines, queryCount,
-                           s.dQueries + (queries * s.strips + strip) * kStripLines * kStripLines, kStripLines, keys > 0);
+  // Part kPart of a pair's scores (0..3) and dOut·Vᵀ (4..7): a tile, to be stored by storePart().
+  template <int kPart>
+  __attribute__((always_inline)) void computePart(const Pair& pair) const {
+    if (pair.hasTile(kPart % 4)) multiplyOneOfFour<kPart % 4>(pair.left[kPart / 4], pair.right[kPart / 4], s.strips);
+  }
+  template <int kPart>
+  __attribute__((always_inline)) static void storePart(const Pair& pair) {
+    if (pair.hasTile(kPart % 4)) endSums<kPart % 4>(pair.scores + kPart / 4 * kBlockUnits, kStripLines);
+  }
+  template <int kPart = 0>
+  void computeScores(const Pair& pair) const {
+    computePart<kPart>(pair);
+    storePart<kPart>(pair);
+    if constexpr (kPart + 1 < kParts) computeScores<kPart + 1>(pair);
   }
 
-  // Scores and dOut·Vᵀ become P∘M (but for its factor) and dS, as rows of keys and, dS, as pairs of keys too.
+  // A strip of keys, and all queries that see it. Their scores are computed one pair ahead.
+  void meetQueries(int64_t keys, int64_t& buffer, ArraysOfNextHead<8>& next) const {
+    const int64_t seen = firstSeeing(keys);
+    if (a.drops && keys % kMaskStrips == 0) fetchMask(keys);
+    for (int64_t queries = seen; queries < qStrips; queries++) {
+      const Pair pair = pairAt(keys, queries, buffer);
+      buffer ^= 1;
+      const bool turns = queries + 1 == qStrips;
+      const bool ends = turns && keys + 1 == qStrips;
+      const int64_t nextKeys = turns ? keys + 1 : keys;
+      const Pair following = ends ? Pair{} : pairAt(nextKeys, turns ? firstSeeing(nextKeys) : queries + 1, buffer);
+      const auto meets = [&](auto all, auto drops) { meet<all, drops>(pair, following, next); };
+      const auto whole = [&](auto drops) {
+        pair.mask.all() ? meets(std::true_type{}, drops) : meets(std::false_type{}, drops);
+      };
+      a.drops ? whole(std::true_type{}) : whole(std::false_type{});
+    }
+    const float* const weights = s.weights + seen * kStepUnits;
+    const float* const dScores = s.dScores + seen * kStepUnits;
+    addProduct(weights, s.gradientsAcross, keys, seen, s.dValues);
+    addProduct(dScores, s.queriesAcross, keys, seen, s.dKeys);
+    if (!last) return;
+    writeRows(s.dValues, keys, a.keptScale, dv);
+    writeRows(s.dKeys, keys, 1, dk);
+  }
+
+  // The dropout mask of kMaskStrips strips of keys, for all queries that see one.
+  __attribute__((noinline)) void fetchMask(int64_t keys) const {
+    const int64_t key = keys * kStripLines;
+    for (int64_t queries = firstSeeing(keys); queries < qStrips; queries++) {
+      uint32_t* const to = s.kept + queries * kMaskStrips * kGroup;
+      const int64_t query = queries * kStripLines;
+      if (dropoutMask.words != nullptr) {
+        dropoutMask.get(to, query, queriesIn(queries), key, kDropoutBlock);
+      } else {
+        for (int64_t lane = 0; lane < kStripLines; lane += kLanes)
+          drawMask(a, a.maskRow(number, query + lane), key, kDropoutBlock, to + lane);
+      }
+    }
+  }
+
+  // P∘M and dS of a pair, while tiles compute the scores of the next, which may have no tiles. kAll: every query sees every
+  // key.
   template <bool kAll, bool kDrops>
-  __attribute__((noinline)) void softmaxPair(const PairMask& keyMask, const float* exponents, const float* deltas,
-                                             const uint32_t* kept, float* weightRows,
-                                             float* dScoreRows) const {
+  __attribute__((noinline)) void meet(const Pair& pair, const Pair& following, ArraysOfNextHead<8>& next) const {
+    const PairMask mask = pair.mask;
     const F32 scale = splat(a.exponentScale), dScale = splat(a.scale * a.keptScale);
     F32 exponent[2], delta[2];
     U32 words[2] = {};
+    const uint32_t* const kept = s.kept + (pair.queries * kMaskStrips + pair.keys % kMaskStrips) * kGroup;
     FT_UNROLL
     for (int v = 0; v < 2; v++) {
-      exponent[v] = load(exponents + v * kLanes);
-      delta[v] = load(deltas + v * kLanes);
+      const int64_t at = pair.queries * kStripLines + v * kLanes;
+      exponent[v] = load(s.exponents + at);
+      delta[v] = load(s.deltas + at);
       if constexpr (kDrops) words[v] = loadWords(kept + v * kLanes);
     }
-    U32 bit = U32{} + 1;  // of the key
-    for (int64_t key = 0; key < kStripLines; key += 2) {
-      F32 weights[2][2], dScores[2][2];
+    const float* const scores = pair.scores;
+    float* const weightRows = s.weights + pair.queries * kStepUnits;
+    float* const dScoreRows = s.dScores + pair.queries * kStepUnits;
+    float* const across = s.dScoresAcross + (pair.queries * kBlockStrips + pair.keys % kBlockStrips) * kStepUnits;
+    const auto meetKey = [&](int64_t key) __attribute__((always_inline)) {
+      const uint32_t sees = kAll ? ~0u : mask.bits(key);
+      F32 weights[2] = {}, dScores[2] = {};
+      uint32_t stay = 0;
       FT_UNROLL
-      for (int i = 0; i < 2; i++) {
-        __mmask16 lanes[2];
-        FT_UNROLL
-        for (int v = 0; v < 2; v++) {
-          const int64_t at = (key + i) * kStripLines + v * kLanes;
-          const F32 weight = exp2(fma(load(s.scores + at), scale, -exponent[v]));
-          F32 dWeight = load(s.dWeights + at);
-          if constexpr (kDrops) {
-            lanes[v] = _mm512_test_epi32_mask((__m512i)words[v], (__m512i)bit);
-            dWeight = (F32)_mm512_maskz_loadu_ps(lanes[v], s.dWeights + at);
-          }
-          weights[i][v] = weight;
-          dScores[i][v] = weight * fma(dWeight, dScale, -delta[v]);
-          if constexpr (!kAll) {
-            const I32 sees = keyMask.lanes(key + i, v * kLanes);
-            weights[i][v] = sees ? weights[i][v] : F32{};
-            dScores[i][v] = sees ? dScores[i][v] : F32{};
-          }
-        }
-        const int64_t row = (key + i) / kTileSide * kTileUnits + (key + i) % kTileSide * kTileSide;
+      for (int v = 0; v < 2; v++) {
+        const auto lanes = static_cast<__mmask16>(sees >> v * kLanes);
+        if (!kAll && lanes == 0) continue;
+        const int64_t at = key * kStripLines + v * kLanes;
+        weights[v] = weightExp2<true>(fma(load(scores + at), scale, -exponent[v]));
+        F32 dWeight = load(scores + kBlockUnits + at);
         if constexpr (kDrops) {
-          storeUnits(weightRows + row, weights[i][0], weights[i][1], _mm512_kunpackw(lanes[1], lanes[0]));
-          bit += bit;
-        } else {
-          storeUnits(weightRows + row, weights[i][0], weights[i][1]);
+          const __mmask16 stays = _mm512_test_epi32_mask((__m512i)words[v], _mm512_set1_epi32(static_cast<int>(1u << key)));
+          dWeight = (F32)_mm512_maskz_mov_ps(stays, (__m512)dWeight);
+          stay |= static_cast<uint32_t>(stays) << v * kLanes;
         }
-        storeUnits(dScoreRows + row, dScores[i][0], dScores[i][1]);
+        dScores[v] = weights[v] * fma(dWeight, dScale, -delta[v]);
+        if constexpr (!kAll) {
+          weights[v] = (F32)_mm512_maskz_mov_ps(lanes, (__m512)weights[v]);
+          dScores[v] = (F32)_mm512_maskz_mov_ps(lanes, (__m512)dScores[v]);
+        }
       }
-      FT_UNROLL
-      for (int v = 0; v < 2; v++)
-        store(s.dScoresAcross + v * kTileUnits + key / 2 * kTileSide,
-              PairedBfloat16::across({dScores[0][v], dScores[1][v]}));
-    }
+      const int64_t row = key / kTileSide * kTileUnits + key % kTileSide * kTileSide;
+      if constexpr (kDrops) storeUnits(weightRows + row, weights[0], weights[1], stay);
+      else storeUnits(weightRows + row, weights[0], weights[1]);
+      const F32 units = toBfloat16(dScores[0], dScores[1]);
+      store(dScoreRows + row, units);
+      return (__m512i)units;
+    };
+    const auto part = [&](auto index) __attribute__((always_inline)) {
+      if constexpr (index > 0) storePart<index - 1>(following);
+      computePart<index>(following);
+      next.prefetch();
+      constexpr int64_t kKeys = kStripLines / kParts;
+      for (int64_t key = index * kKeys; key < (index + 1) * kKeys; key += 2) {
+        const __m512i upper = meetKey(key), lower = meetKey(key + 1);
+        float* const to = across + key / 2 * kTileSide;
+        store(to, (F32)_mm512_unpacklo_epi16(upper, lower));
+        store(to + kTileUnits, (F32)_mm512_unpackhi_epi16(upper, lower));
+      }
+    };
+    [&]<int... kIndex>(std::integer_sequence<int, kIndex...>) __attribute__((always_inline)) {
+      (part(std::integral_constant<int, kIndex>{}), ...);
+    }(std::make_integer_sequence<int, kParts>{});
+    storePart<kParts - 1>(following);
   }
 
   // A strip of keys' rows of a gradient: left · right, over strips of queries from `seen` on, is added to those of the heads
-  // before that share the keys. The last of them writes factor · sum.
-  void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, float factor, float* sums,
-                  Narrow* to) const {
-    const int64_t rows = queriesIn(keys);
-    const int64_t stride = s.strips * kStripLines;
-    if (a.group > 1) sums += keys * kStripLines * stride;
+  // before that share the keys.
+  void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, float* sums) const {
+    sums = sumsOf(sums, keys);
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyPackedStrips({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, rows,
-                           a.headDim - strip * kStripLines, sums + strip * kStripLines, stride, !first);
-    for (int64_t row = 0; last && row < rows; row++)
-      forVectors(0, a.headDim, [&](int64_t d, auto lanes) {
-        store(to + (keys * kStripLines + row) * a.keyStride + d, load(sums + row * stride + d) * factor, lanes);
-      });
+      multiplyPackedStrips({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, queriesIn(keys),
+                           a.headDim - strip * kStripLines, sums + strip * kStripLines, s.strips * kStripLines, !first);
+  }
+  float* sumsOf(float* sums, int64_t keys) const {
+    return a.group > 1 ? sums + keys * kStripLines * s.strips * kStripLines : sums;
+  }
+  void writeRows(float* sums, int64_t keys, float factor, Narrow* to) const {
+    sums = sumsOf(sums, keys);
+    for (int64_t row = 0; row < queriesIn(keys); row++)
+      storeScaled(sums + row * s.strips * kStripLines, a.headDim, factor, to + (keys * kStripLines + row) * a.keyStride);
   }
 
-  // dQ of a strip of queries.
+  // dQᵀ += Kᵀ · dSᵀ, of strips of keys [begin, end), at most kBlockStrips.
+  void addToQueries(int64_t begin, int64_t end) const {
+    for (int64_t queries = a.causal ? begin : 0; queries < qStrips; queries++) {
+      const int64_t seen = a.causal ? min(queries + 1, end) : end;
+      for (int64_t strip = 0; strip < s.strips; strip++)
+        multiplyPackedStrips({s.keysAcross + (strip * qStrips + begin) * kStepUnits},
+                             s.dScoresAcross + queries * kBlockStrips * kStepUnits, seen - begin,
+                             a.headDim - strip * kStripLines, kStripLines,
+                             s.dQueries + (queries * s.strips + strip) * kBlockUnits, kStripLines, begin > 0);
+    }
+    for (int64_t queries = a.causal ? begin : 0; queries < qStrips; queries++)
+      if (end == qStrips || (a.causal && queries < end)) writeTransposed(queries);
+  }
+
+  // dQ of a strip of queries, whose order is that of storePairs().
   void writeTransposed(int64_t queries) const {
     const int64_t count = queriesIn(queries);
-    for (int64_t d = 0; d < a.headDim; d += kLanes) {
-      const float* from = s.dQueries + (queries * s.strips * kStripLines + d) * kStripLines;
-      for (int64_t begin = 0; begin < count; begin += kLanes) {
-        F32 block[kLanes];
+    for (int64_t strip = 0; strip < s.strips; strip++) {
+      const float* from = s.dQueries + (queries * s.strips + strip) * kBlockUnits;
+      const uint32_t columns = firstBits(a.headDim - strip * kStripLines);
+      for (int64_t half = 0; half < 2; half++) {
+        F32 units[kTileSide];
         FT_UNROLL
-        for (int i = 0; i < kLanes; i++) block[i] = load(from + i * kStripLines + begin);
-        transpose(block);
-        const int64_t rows = min(count - begin, kLanes);
-        Narrow* to = dq + (queries * kStripLines + begin) * a.queryStride + d;
-        if (a.headDim - d >= kLanes) {
-          for (int64_t i = 0; i < rows; i++) store(to + i * a.queryStride, block[i]);
-        } else {
-          for (int64_t i = 0; i < rows; i++)
-            storePartial(to + i * a.queryStride, block[i], static_cast<int>(a.headDim - d));
+        for (int i = 0; i < kTileSide; i++) {
+          const float* pair = from + 2 * i * kStripLines + half * kLanes;
+          units[i] = PairedBfloat16::across({load(pair), load(pair + kStripLines)});
+        }
+        transpose(units);
+        FT_UNROLL
+        for (int i = 0; i < kTileSide; i++) {
+          const int64_t query = i / 4 * 8 + half * 4 + i % 4;
+          if (query < count)
+            _mm512_mask_storeu_epi16(dq + (queries * kStripLines + query) * a.queryStride + strip * kStripLines, columns,
+                                     (__m512i)units[i]);
         }
       }
     }
@@ -317,7 +397,7 @@ static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Atten
                  {n.dq, a.queryStride},
                  {n.dk, a.keyStride},
                  {n.dv, a.keyStride}}};
-        next.begin(its.queries, a.headDim, head.qStrips * (head.qStrips + 1) / 2);
+        next.begin(its.queries, a.headDim, TileBackwardHead::kParts * head.qStrips * (head.qStrips + 1) / 2);
       }
       head.run(next);
     }
