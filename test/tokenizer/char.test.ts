@@ -142,9 +142,13 @@ describe("tokenizer.json", () => {
 });
 
 it.each([
-  ["don't", ["\u2019", "d", "n", "o", "t"], `got "'" (U+0027) at line 1, column 4 (it knows "\u2019" (U+2019)); try`],
-  ["a-b", ["a", "b", "\u2014"], `got "-" (U+002D) at line 1, column 2 (it knows "\u2014" (U+2014)); try`],
-  ["a'b", ["a", "b", "\u2014"], `got "'" (U+0027) at line 1, column 2; try`],
+  [
+    "don't",
+    ["\u2019", "d", "n", "o", "t"],
+    `got "'" (U+0027) at line 1, column 4 (character 4) (it knows "\u2019" (U+2019)); try`,
+  ],
+  ["a-b", ["a", "b", "\u2014"], `got "-" (U+002D) at line 1, column 2 (character 2) (it knows "\u2014" (U+2014)); try`],
+  ["a'b", ["a", "b", "\u2014"], `got "'" (U+0027) at line 1, column 2 (character 2); try`],
 ])("of an unknown character it names one that looks alike: %s", (text, known, line) => {
   expect(() => charTokenizer(known).encode(text)).toThrow(line);
 });
