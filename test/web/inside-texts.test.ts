@@ -4,7 +4,7 @@ import { lensPage } from "../../web/inside/lens/lens-page.ts";
 import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { neighbourFailure, openingToken } from "../../web/inside/names.ts";
 import { mostRestored, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
-import { corruptedExample, corruptedFor, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
+import { corruptedExamples, firstThatFits, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
 
 const kept = (key: string): string => `kept ${key}`;
@@ -47,17 +47,39 @@ describe("a text to try", () => {
   });
 });
 
-it("a text about France has one about Italy beside it, to be corrupted with", () => {
-  expect(corruptedExample("The capital of France is")).toBe("The capital of Italy is");
-  expect(corruptedExample("The cat sat")).toBeUndefined();
-});
+describe("corrupted texts to try", () => {
+  it("have another country or animal in the texts to try", () => {
+    expect(corruptedExamples("The capital of France is").slice(0, 2)).toEqual([
+      "The capital of Italy is",
+      "The capital of Greece is",
+    ]);
+    expect(corruptedExamples("The cat sat on the mat because it was tired.")[0]).toBe(
+      "The rat sat on the mat because it was tired.",
+    );
+  });
 
-it("opens patching on the example, unless it has another number of tokens or the reader has a text of their own", () => {
-  const [france, italy] = ["The capital of France is", "The capital of Italy is"];
-  expect(corruptedFor(france, "", true)).toBe(italy);
-  expect(corruptedFor(france, "", false)).toBe(france);
-  expect(corruptedFor(france, france, true)).toBe(france);
-  expect(corruptedFor("The cat sat", "", true)).toBe("The cat sat");
+  it("put another word of the text in a word's place, not the last one's, and use no other characters", () => {
+    const text = "ROMEO: never shall thine eyes";
+    const examples = corruptedExamples(text);
+    expect(examples[0]).toBe("ROMEO: never shall shall eyes");
+    for (const one of examples) {
+      expect(one).toHaveLength(text.length);
+      expect([...one].filter((character) => !text.includes(character))).toEqual([]);
+    }
+  });
+
+  it("are there for a text of one word, and differ from the text", () => {
+    expect(corruptedExamples("0123456789")).toEqual(["9876543210"]);
+    expect(corruptedExamples("to be")).toEqual(["be be", "to to", "be to", "ot be", "to eb"]);
+    for (const text of ["a", "", "...", "no no no", "anna"]) expect(corruptedExamples(text)).not.toContain(text);
+    expect(corruptedExamples("anna")).toEqual([]);
+  });
+
+  it("open patching on the first with as many tokens as the clean text", async () => {
+    const tokensOf = async (one: string) => (one.includes("G") ? undefined : one.length);
+    expect(await firstThatFits(["Italy", "Greece", "Franks"], 6, tokensOf)).toBe("Franks");
+    expect(await firstThatFits(["Italy", "Greece"], 6, tokensOf)).toBeUndefined();
+  });
 });
 
 it("opens the neighbours on the last word of some length, and on the first token where there is none", () => {

@@ -34,16 +34,65 @@ export const textFor = async (unknownIn: (text: string) => Promise<readonly stri
   return longest === "" ? textsToTry[0] : longest;
 };
 
-/** A corrupted text to try with the first of the texts to try; undefined for another text. */
-export const corruptedExample = (text: string): string | undefined =>
-  text.includes("France") ? text.replace("France", "Italy") : undefined;
+/** Words of the texts to try, and what to put in their place. */
+const replacements = [
+  ["France", "Italy"],
+  // As many letters: for models of characters.
+  ["France", "Greece"],
+  ["cat", "rat"],
+] as const;
+
+/** Each must be read by the model, to count its tokens: more would take too long. */
+const mostExamples = 8;
+const leastLetters = 3;
+
+interface Word {
+  readonly word: string;
+  readonly at: number;
+}
+
+/** Words that may be changed: long ones first, then those before the last word, since the prediction follows that one. */
+const wordsToChange = (words: readonly Word[]): readonly Word[] => {
+  const weightOf = (one: Word): number => (one.word.length >= leastLetters ? 2 : 0) + (one === words.at(-1) ? 0 : 1);
+  return words.toReversed().sort((a, b) => weightOf(b) - weightOf(a));
+};
 
 /**
- * The corrupted text that patching shows: the reader's own, else the example, else the clean text.
- * @param fits whether the example has as many tokens as the clean text.
+ * Corrupted texts to try with a clean one, the best first. Those after the well-known replacements have as many characters,
+ * and no other ones than the clean text, so a model of characters can read them: another word of the text in a word's place,
+ * two words exchanged, the letters of a word turned round.
  */
-export const corruptedFor = (text: string, own: string, fits: boolean): string =>
-  own || (fits ? (corruptedExample(text) ?? text) : text);
+export const corruptedExamples = (text: string): readonly string[] => {
+  const words = [...text.matchAll(/[\p{L}\p{N}]+/gu)].map(({ 0: word, index: at }) => ({ word, at }));
+  const changed = ({ word, at }: Word, to: string): string => text.slice(0, at) + to + text.slice(at + word.length);
+  const order = wordsToChange(words);
+  const known = replacements.flatMap(([from, to]) =>
+    words.filter(({ word }) => word === from).map((one) => changed(one, to)),
+  );
+  const ofText = order.flatMap((one) =>
+    order
+      .filter(({ word }) => word.length === one.word.length && word !== one.word)
+      .map(({ word }) => changed(one, word)),
+  );
+  const exchanged = words.slice(1).map((second, n) => {
+    const first = words[n] ?? second;
+    const between = text.slice(first.at + first.word.length, second.at);
+    return text.slice(0, first.at) + second.word + between + first.word + text.slice(second.at + second.word.length);
+  });
+  const turned = order.map((one) => changed(one, [...one.word].reverse().join("")));
+  const some = [...known, ...ofText.slice(0, 3), ...exchanged.slice(-2), ...turned.slice(0, 2)];
+  return [...new Set(some)].filter((one) => one !== text).slice(0, mostExamples);
+};
+
+/** The first of some texts that has a number of tokens. @param tokensOf resolves to undefined for a text that cannot be read. */
+export const firstThatFits = async (
+  texts: readonly string[],
+  tokens: number,
+  tokensOf: (text: string) => Promise<number | undefined>,
+): Promise<string | undefined> => {
+  for (const text of texts) if ((await tokensOf(text)) === tokens) return text;
+  return undefined;
+};
 
 /** The address that looks into a model on a text; without the text where that is too long for one. */
 export const insideAddress = (model: string, text: string): string =>

@@ -1,6 +1,6 @@
 /** Activations of one text put into another: which of them carry the answer. */
 import { useEffect } from "preact/hooks";
-import type { PatchAnswer, PatchPart, PatchReading, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 import { capital, count, loss, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
@@ -11,8 +11,8 @@ import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
 import { clipped } from "../names.ts";
 import { indexOf, setIndex, setText, textOf, useAnswer } from "../state.ts";
 import { TextForm } from "../text-form.tsx";
-import { corruptedExample, corruptedFor } from "../texts.ts";
 import type { Viewed } from "../viewed.ts";
+import { useExample } from "./example.ts";
 import { type PatchTableProps, usePatches } from "./patches.ts";
 import { mostRestored, placeKey, placeName, restoredBy, shownPlace } from "./restored.ts";
 
@@ -172,17 +172,16 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
 
 export const Patching = ({ model, text, all }: Viewed) => {
   const own = textOf("corrupted");
-  const example = corruptedExample(text);
-  const probed = useAnswer<TokensAnswer>("inside/text", example === undefined ? undefined : { model, text: example });
-  const isProbing = own === "" && example !== undefined && probed.value === undefined && probed.failure === undefined;
-  const fits = isProbing || probed.value?.tokens.length === all.tokens.length;
-  const corrupted = corruptedFor(text, own, fits);
+  // A text of the reader's own needs none, unless it is the clean one.
+  const { example, isLooking } = useExample(model, text, all.tokens.length, own === "" || own === text);
+  const isOpening = own === "" && isLooking;
+  const corrupted = own || (example ?? text);
   const asked = address.value.query.get("answer");
   const answer = asked !== null && /^\d{1,9}$/.test(asked) ? { answer: Number(asked) } : {};
   const request = { model, clean: text, corrupted, ...answer };
   const { value, failure, isWaiting } = useAnswer<PatchAnswer>(
     "inside/patch",
-    isProbing ? undefined : { ...request, places: [] },
+    isOpening ? undefined : { ...request, places: [] },
   );
   const isSame = corrupted === text;
   return (
@@ -225,7 +224,7 @@ export const Patching = ({ model, text, all }: Viewed) => {
           {isSame ? (
             <p class="row">
               Both texts are the same as yet: change the corrupted one.
-              {example !== undefined && fits && (
+              {example !== undefined && (
                 <button type="button" onClick={() => setText("corrupted", example)}>
                   Try “{example}”
                 </button>
