@@ -61,27 +61,24 @@ export interface HeatKeyProps {
   /** What no shade and the full shade mean. */
   readonly from: string;
   readonly to: string;
-  /** What the other colour means; undefined: no cell has it. */
-  readonly against?: string | undefined;
+  /** What the full shade of the other colour means. */
+  readonly against: string;
   /** What a grey cell means; undefined: none is grey. */
   readonly none?: string | undefined;
 }
 
-/** What the shades of a heat map mean. */
+/** What the shades of a heat map mean: one strip, with what its ends and its middle mean below them. */
 export const HeatKey = ({ label, from, to, against, none }: HeatKeyProps) => (
-  <ul class="shade-key" aria-label={label}>
-    <li>
-      {from} <span class="heat-ramp" aria-hidden="true" /> {to}
-    </li>
-    {against !== undefined && (
-      <li>
-        <span class="heat-sample against" aria-hidden="true" /> {against}
-      </li>
-    )}
+  <div class="shade-key heat-key">
+    <ul class="heat-scale num" aria-label={label}>
+      <li>{against}</li>
+      <li>{from}</li>
+      <li>{to}</li>
+    </ul>
     {none !== undefined && (
-      <li>
+      <span class="heat-key-none">
         <span class="heat-sample none" aria-hidden="true" /> {none}
-      </li>
+      </span>
     )}
-  </ul>
+  </div>
 );

@@ -1,4 +1,5 @@
 /** Heads that are switched off: what it does to the loss of the text, and to texts that are written. */
+import { useSignal } from "@preact/signals";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import type { ScoreAnswer } from "../../../src/serve/studio/protocol.ts";
@@ -112,6 +113,10 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const isMeasured = changes.size === heads;
   // Each takes as long as the whole did, as far as is known before the first.
   const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
+  const isByHand = useSignal(false);
+  // A map without any number says nothing, unless it is for choosing heads.
+  const isStarted = each.isUnderWay || each.found.size > 0 || off.length > 0 || isByHand.value;
+  const isOffered = canScore && !isStarted && !isQuick(shape, tokens.length);
   const toggle = (place: HeadPlace) =>
     setHeads(off.some((one) => same(one, place)) ? off.filter((one) => !same(one, place)) : [...off, place]);
   const cellAt = (layer: number, head: number): HeatCell => {
@@ -132,15 +137,17 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar">
         <h2>Heads</h2>
-        <span class="soft num about">
-          {off.length === 0 ? "all on" : `${count(off.length)} of ${count(heads)} off`}
-        </span>
+        {!isOffered && (off.length > 0 || !each.isUnderWay) && (
+          <span class="soft num about">
+            {off.length === 0 ? "all on" : `${count(off.length)} of ${count(heads)} off`}
+          </span>
+        )}
         {off.length > 0 && (
           <button type="button" onClick={() => setHeads([])}>
             Switch all on
           </button>
         )}
-        {!isMeasured && (
+        {!isMeasured && !isOffered && (
           <button
             type="button"
             class={each.isUnderWay ? "" : "primary"}
@@ -150,7 +157,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
             {each.isUnderWay ? "Stop" : "Measure each alone"}
           </button>
         )}
-        {!isMeasured && canScore && whole !== undefined && (
+        {!isMeasured && !isOffered && canScore && whole !== undefined && (
           <span class="soft num about">
             {each.isUnderWay
               ? `${count(changes.size)} of ${count(heads)}, about ${duration(secondsLeft)} more`
@@ -158,31 +165,50 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
           </span>
         )}
       </div>
+      {isOffered && (
+        <>
+          <p class="num">
+            Which of the {count(heads)} heads does the model rely on here? Each is switched off alone, and the loss
+            measured
+            {whole === undefined ? "." : `: that takes about ${duration(secondsLeft)}.`}
+          </p>
+          <div class="row">
+            <button type="button" class="primary" onClick={() => void each.measure()}>
+              Measure each alone
+            </button>
+            <button type="button" onClick={() => (isByHand.value = true)}>
+              Choose heads myself
+            </button>
+          </div>
+        </>
+      )}
       <div class="map-and-list">
-        <div class="heat-column">
-          <HeatKey
-            label="Change of the loss without a head alone"
-            from="no change"
-            to={largest === 0 ? "the loss rises" : `the loss rises by ${largest.toFixed(4)}`}
-            against="it falls"
-            none={isMeasured ? undefined : "not measured"}
-          />
-          <Heat
-            label="Heads: Enter switches one off or on"
-            corner="Layer"
-            rows={Array.from({ length: shape.nLayer }, (_, n) => String(n + 1))}
-            columns={Array.from({ length: shape.nHead }, (_, n) => (
-              <span key={n} class="num">
-                <span class="hidden-text">Head </span>
-                {n + 1}
-              </span>
-            ))}
-            nameOf={(layer, head) => `Layer ${layer + 1}, head ${head + 1}`}
-            cell={cellAt}
-            hint={`Columns are heads 1 to ${shape.nHead}. Choose a cell to switch its head off.`}
-            onChoose={(layer, head) => toggle({ layer, head })}
-          />
-        </div>
+        {!isOffered && (
+          <div class="heat-column">
+            <HeatKey
+              label="Change of the loss without a head alone"
+              against="the loss falls"
+              from="no change"
+              to={largest === 0 ? "it rises" : `it rises by ${largest.toFixed(4)}`}
+              none={isMeasured ? undefined : "not measured"}
+            />
+            <Heat
+              label="Heads: Enter switches one off or on"
+              corner="Layer"
+              rows={Array.from({ length: shape.nLayer }, (_, n) => String(n + 1))}
+              columns={Array.from({ length: shape.nHead }, (_, n) => (
+                <span key={n} class="num">
+                  <span class="hidden-text">Head </span>
+                  {n + 1}
+                </span>
+              ))}
+              nameOf={(layer, head) => `Layer ${layer + 1}, head ${head + 1}`}
+              cell={cellAt}
+              hint={`Columns are heads 1 to ${shape.nHead}. Choose a cell to switch its head off.`}
+              onChoose={(layer, head) => toggle({ layer, head })}
+            />
+          </div>
+        )}
         <div>
           <div aria-busy={before.isWaiting || after.isWaiting} aria-live="polite">
             {before.value !== undefined && (
