@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ranked } from "../../web/inside/heads/ranked.ts";
 import { lensPage } from "../../web/inside/lens/lens-page.ts";
 import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
-import { neighbourFailure, openingToken } from "../../web/inside/names.ts";
+import { isSameModel, modelName, neighbourFailure, openingToken } from "../../web/inside/names.ts";
 import { mostRestored, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
 import { corruptedExamples, firstThatFits, insideAddress, textFor, textIn } from "../../web/inside/texts.ts";
 import { percent } from "../../web/parts/format.ts";
@@ -207,4 +207,12 @@ it("a token that is several, or that the model never saw, is answered in a sente
   expect(neighbourFailure({ error, field: "token" })).toBe("That is 5 tokens: type one.");
   expect(neighbourFailure({ error: "token: …", characters: ["ж"] })).toBe("The model never saw this in its text: ж");
   expect(neighbourFailure({ error: "no model" })).toBe("no model");
+});
+
+it("checkpoints of a run are one model, and other keys are others", () => {
+  const all = ["runs/a/best", "runs/a/last", "runs/b/best"].map((key) => ({ key, name: key.split("/")[1] ?? "" }));
+  expect(isSameModel(all, "runs/a/best", "runs/a/last")).toBe(true);
+  expect(isSameModel(all, "runs/a/best", "runs/b/best")).toBe(false);
+  expect(isSameModel([], "models/x", "models/x")).toBe(true);
+  expect(modelName([], "models/x")).toBe("models/x");
 });

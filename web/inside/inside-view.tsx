@@ -12,6 +12,7 @@ import { AttentionView } from "./attention/attention-view.tsx";
 import { ModelAndCheckpoint, takeModel } from "./checkpoints.tsx";
 import { HeadsOff } from "./heads/heads-off.tsx";
 import { LensTable } from "./lens/lens-table.tsx";
+import { isSameModel, modelName } from "./names.ts";
 import { NearestTokens } from "./nearest-tokens.tsx";
 import { Patching } from "./patching/patching.tsx";
 import { modelOf, setText, showTab, type Tab, tabOf, tabs, textOf, useAnswer, waiting } from "./state.ts";
@@ -90,11 +91,14 @@ export const InsideView = () => {
       });
   }, [text, model]);
   const body = model === "" || text === "" ? undefined : { model, text };
-  const { value: all, failure } = useAnswer<TokensAnswer>("inside/text", body);
-  const waitingWords = all === undefined ? readingWords(model) : "Computing…";
+  const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
+  const known = models.value.value?.models;
+  // Until the next model is read, all below is the former one's. Checkpoints of a run follow each other without that.
+  const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
+  const looked = isOfBefore ? asked : { model, text };
+  const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";
   const tab = tabOf();
   const Shown = shown[tab];
-  const known = models.value.value?.models;
   return (
     <section class="inside">
       <div class="view-head">
@@ -115,14 +119,19 @@ export const InsideView = () => {
             text={text}
             failure={failure}
             all={all}
+            isOfBefore={isOfBefore}
             onText={(next) => setText("text", next)}
           />
         </div>
       )}
-      <p class="computing soft" role="status">
+      <p class="computing" role="status">
         {waiting.value > 0 && <Waiting key={waitingWords} words={waitingWords} />}
       </p>
-      {all !== undefined && <Shown model={model} text={text} all={all} />}
+      {all !== undefined && (
+        <div class={isOfBefore ? "of-before" : ""} inert={isOfBefore} aria-busy={isOfBefore}>
+          <Shown key={modelName(known ?? [], looked.model)} {...looked} all={all} />
+        </div>
+      )}
     </section>
   );
 };

@@ -35,3 +35,12 @@ export const neighbourFailure = ({ error, characters }: Failure): string => {
   const tokens = /^token: .*; got (\d+) tokens$/u.exec(error)?.[1];
   return tokens === undefined ? error : `That is ${tokens} tokens: type one.`;
 };
+
+type Listed = readonly { readonly key: string; readonly name: string }[];
+
+/** The name of a model by its key; all checkpoints of a run share one. A model that is not in the list has its key. */
+export const modelName = (all: Listed, key: string): string => all.find((model) => model.key === key)?.name ?? key;
+
+/** Whether two keys are of one model, or of checkpoints of one run. */
+export const isSameModel = (all: Listed, a: string, b: string): boolean =>
+  a === b || modelName(all, a) === modelName(all, b);

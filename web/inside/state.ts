@@ -70,9 +70,11 @@ export const setText = (key: TextKey, text: string): void => {
   setQuery({ [key]: text !== "" && fitsAddress(text) ? text : null });
 };
 
-export interface Asked<T> {
+export interface Asked<T, Body extends object = object> {
   /** The last answer: it stays while the next one is on its way. */
   readonly value: T | undefined;
+  /** The request that `value` answers. */
+  readonly asked: Body | undefined;
   readonly failure: Failure | undefined;
   readonly isWaiting: boolean;
   /** How long the last answer took. */
@@ -82,11 +84,11 @@ export interface Asked<T> {
 /** Requests that are on their way. */
 export const waiting = newSignal(0);
 
-const nothing = { value: undefined, failure: undefined, isWaiting: false, seconds: 0 } as const;
+const nothing = { value: undefined, asked: undefined, failure: undefined, isWaiting: false, seconds: 0 } as const;
 
 /** The answer to a request; a new body is a new request, and ends the one before. Undefined: nothing is asked. */
-export const useAnswer = <T>(path: string, body: object | undefined): Asked<T> => {
-  const state = useSignal<Asked<T>>(nothing);
+export const useAnswer = <T, Body extends object = object>(path: string, body: Body | undefined): Asked<T, Body> => {
+  const state = useSignal<Asked<T, Body>>(nothing);
   const key = body === undefined ? "" : JSON.stringify(body);
   useEffect(() => {
     if (body === undefined) {
@@ -110,7 +112,7 @@ export const useAnswer = <T>(path: string, body: object | undefined): Asked<T> =
       const seconds = (performance.now() - began) / 1000;
       state.value =
         answer.kind === "ok"
-          ? { ...nothing, value: answer.value, seconds }
+          ? { ...nothing, value: answer.value, asked: body, seconds }
           : { ...nothing, failure: answer.failure, seconds };
     };
     void ask();

@@ -14,6 +14,8 @@ export interface TextFormProps {
   readonly text: string;
   readonly failure: Failure | undefined;
   readonly all: TokensAnswer | undefined;
+  /** Whether `all` is of another model, and the next one is being read. */
+  readonly isOfBefore?: boolean;
   readonly onText: (text: string) => void;
 }
 
@@ -24,7 +26,7 @@ const linesOf = (text: string): number =>
     text.split("\n").reduce((sum, line) => sum + 1 + Math.floor(line.length / 60), 0),
   );
 
-export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) => {
+export const TextForm = ({ label, text, failure, all, isOfBefore = false, onText }: TextFormProps) => {
   const draft = useSignal(text);
   useEffect(() => {
     draft.value = text;
@@ -63,7 +65,7 @@ export const TextForm = ({ label, text, failure, all, onText }: TextFormProps) =
         Look
       </button>
       {all !== undefined && (
-        <p class="soft num about">
+        <p class={`soft num about${isOfBefore ? " of-before" : ""}`}>
           {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
           {all.left > 0 && `: the model sees no more at a time, and ${count(all.left)} at the end are left out`}
         </p>
