@@ -4,12 +4,15 @@ import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.
 import { percent } from "../../parts/format.ts";
 import { ScrollFrame } from "../cells/scroll-frame.tsx";
 import { clipped, isOne, tokenAt } from "../names.ts";
+import { strongestOf } from "./opening.ts";
 
 const character = 8.5;
 /** Between tokens; where there is room, more. */
 const gap = 10;
 const widest = 56;
 const tall = 110;
+/** Room at the right of a token that is scrolled into view. */
+const beside = 24;
 /** Arcs for less are not drawn: they could not be told apart. */
 const least = 0.02;
 
@@ -50,10 +53,11 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   useEffect(() => {
     const element = box.current;
     if (element === null) return;
-    const at = middleOf(own);
-    if (at < element.scrollLeft || at > element.scrollLeft + element.clientWidth)
-      element.scrollLeft = at - element.clientWidth / 2;
-  }, [row, answer]);
+    const [at, shown] = [middleOf(own), element.clientWidth];
+    // With the mask all arcs come from the left: the token stands at the right.
+    if (at < element.scrollLeft || at + beside > element.scrollLeft + shown)
+      element.scrollLeft = answer.shape.isCausal ? at + beside - shown : at - shown / 2;
+  }, [row, answer, room, reached]);
   const inside = (to: number): number => Math.max(0, Math.min(rows.length - 1, to));
   const moves: Readonly<Record<string, number>> = {
     ArrowLeft: row - 1,
@@ -71,7 +75,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
     1,
     ...values.map((value, column) => (value < least ? 0 : Math.abs(middleOf(own) - middleOf(column)))),
   );
-  const most = values.reduce((best, value, column) => (value > (values[best] ?? 0) ? column : best), 0);
+  const most = strongestOf(values);
   return (
     <ScrollFrame box={box}>
       <div

@@ -1,5 +1,4 @@
 /** The attention of one head as a matrix that is read by pointer or by keys. */
-import type { Signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer, Span } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
@@ -90,17 +89,19 @@ const moves: Readonly<Record<string, readonly [number, number]>> = {
 
 export interface AttentionMapProps {
   readonly answer: AttentionAnswer;
-  readonly cell: Signal<Cell>;
+  readonly cell: Cell;
   readonly isWaiting: boolean;
+  /** Is told of a cell that the pointer or the keys come to. */
+  readonly onCell: (cell: Cell) => void;
 }
 
-export const AttentionMap = ({ answer, cell, isWaiting }: AttentionMapProps) => {
+export const AttentionMap = ({ answer, cell, isWaiting, onCell }: AttentionMapProps) => {
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(0);
   const [map] = answer.maps;
   const { rows, columns } = answer;
-  const { row, column } = cell.value;
+  const { row, column } = cell;
   const colorsOf = theme.value;
   useEffect(() => {
     const element = box.current;
@@ -136,16 +137,15 @@ export const AttentionMap = ({ answer, cell, isWaiting }: AttentionMapProps) => 
   };
   const point = (event: PointerEvent) => {
     const found = cellAt(event);
-    if (found !== undefined && (found.row !== row || found.column !== column)) cell.value = found;
+    if (found !== undefined && (found.row !== row || found.column !== column)) onCell(found);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const by = moves[event.key];
     const inside = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value));
     if (by !== undefined)
-      cell.value = { row: inside(row + by[0], rows.length), column: inside(column + by[1], columns.length) };
-    else if (event.key === "Home") cell.value = { row, column: 0 };
-    else if (event.key === "End")
-      cell.value = { row, column: inside((map.values[row]?.length ?? 1) - 1, columns.length) };
+      onCell({ row: inside(row + by[0], rows.length), column: inside(column + by[1], columns.length) });
+    else if (event.key === "Home") onCell({ row, column: 0 });
+    else if (event.key === "End") onCell({ row, column: inside((map.values[row]?.length ?? 1) - 1, columns.length) });
     else return;
     event.preventDefault();
   };
@@ -174,7 +174,7 @@ export const AttentionMap = ({ answer, cell, isWaiting }: AttentionMapProps) => 
         <canvas ref={canvas} />
       </div>
       <p id="map-reading" class="map-reading num" role="status">
-        {readingOf(answer, map.values, cell.value)}
+        {readingOf(answer, map.values, cell)}
       </p>
     </figure>
   );

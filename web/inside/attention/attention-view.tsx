@@ -1,7 +1,8 @@
 /** Attention of every head: an overview, one of them in full, and arcs over the text. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import type { AttentionAnswer, Span, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
+import { useEffect, useRef } from "preact/hooks";
+import type { HeadPlace } from "../../../src/inside/heads.ts";
+import type { AttentionAnswer, InsideShape, Span, TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { count, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { address, setQuery } from "../../shell/address.ts";
@@ -11,6 +12,7 @@ import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
 import { Arcs } from "./arcs.tsx";
 import { AttentionMap, type Cell } from "./attention-map.tsx";
+import { openingHead, rowOf, strongestOf } from "./opening.ts";
 import { Overview } from "./overview.tsx";
 
 /** Cells of a side: more could not be pointed at. */
@@ -110,30 +112,42 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
   );
 };
 
+/** The head of the address; without one a head that shows something, once the maps of all are there. */
+const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPlace & { readonly isKnown: boolean } => {
+  // Chosen once: another text or checkpoint is seen in the same head.
+  const opening = useRef<HeadPlace | undefined>(undefined);
+  const { query } = address.value;
+  const layer = query.has("layer") ? indexOf("layer", shape.nLayer) : undefined;
+  if (query.has("head")) return { layer: layer ?? 0, head: indexOf("head", shape.nHead), isKnown: true };
+  if (layer !== undefined && opening.current?.layer !== layer) opening.current = undefined;
+  if (maps !== undefined) opening.current ??= openingHead(maps, layer);
+  const { current } = opening;
+  return { layer: current?.layer ?? layer ?? 0, head: current?.head ?? 0, isKnown: current !== undefined };
+};
+
 export const AttentionView = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const time = tokens.length;
-  const layer = indexOf("layer", shape.nLayer);
-  const head = indexOf("head", shape.nHead);
   const { from, to } = rangeOf(time);
   const { to: shownTo, cells } = overviewOf(all);
   const overview = useAnswer<AttentionAnswer>("inside/attention", { model, text, to: shownTo, cells });
+  const { layer, head, isKnown } = useHead(shape, overview.value);
   const body = { model, text, layers: [layer], heads: [head], from, to, cells: mostCells };
-  const one = useAnswer<AttentionAnswer>("inside/attention", body);
-  const cell = useSignal<Cell>({ row: to - from - 1, column: 0 });
+  const one = useAnswer<AttentionAnswer>("inside/attention", isKnown ? body : undefined);
+  /** Undefined: none is pointed at, and the last token's strongest is shown, or that of the address. */
+  const pointed = useSignal<Cell | undefined>(undefined);
   // Not before the maps above it: it would jump when they come.
   const answer = overview.value === undefined ? undefined : one.value;
-  const rows = answer?.rows.length ?? 1;
   useEffect(() => {
-    // The last token, until one is pointed at.
-    cell.value = { row: Math.min(indexOf("at", to, to - 1) - from, rows - 1), column: cell.peek().column };
-    if (cell.peek().row < 0) cell.value = { row: rows - 1, column: 0 };
-  }, [from, to, text, rows]);
-  const row = Math.min(cell.value.row, rows - 1);
+    pointed.value = undefined;
+  }, [from, to, text, answer?.rows.length]);
+  const rows = answer?.rows ?? [];
+  const row = Math.min(pointed.value?.row ?? rowOf(rows, indexOf("at", to, to - 1)), Math.max(0, rows.length - 1));
+  const cell = { row, column: pointed.value?.column ?? strongestOf(answer?.maps[0]?.values[row] ?? []) };
   // The map of a text before stays until the next one comes: the field says where that ends.
   const isOfBefore = one.isWaiting && !address.value.query.has("to");
-  const shownEnd = isOfBefore ? (answer?.rows.at(-1)?.to ?? to) : to;
-  const isGrouped = answer?.rows.some((span) => !isOne(span)) ?? false;
+  const shownEnd = isOfBefore ? (rows.at(-1)?.to ?? to) : to;
+  const isGrouped = rows.some((span) => !isOne(span));
   const failure = overview.failure ?? one.failure;
   return (
     <>
@@ -174,7 +188,14 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
               </p>
             )}
             <div class="map-and-list">
-              <AttentionMap answer={answer} cell={cell} isWaiting={one.isWaiting} />
+              <AttentionMap
+                answer={answer}
+                cell={cell}
+                isWaiting={one.isWaiting}
+                onCell={(next) => {
+                  pointed.value = next;
+                }}
+              />
               <Most answer={answer} row={row} />
             </div>
           </section>
@@ -191,7 +212,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             answer={answer}
             row={row}
             onRow={(next) => {
-              cell.value = { row: next, column: cell.peek().column };
+              pointed.value = undefined;
               setIndex({ at: answer.rows[next]?.from ?? 0 });
             }}
           />

@@ -1,9 +1,10 @@
 /** Small maps of all heads, to choose one. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { theme } from "../../shell/theme.ts";
-import { reveal } from "../cells/reveal.ts";
+import { rem, reveal } from "../cells/reveal.ts";
 import { ScrollFrame } from "../cells/scroll-frame.tsx";
+import { isShownWhole } from "./opening.ts";
 import { mapColors, paintMap, sized } from "./paint.ts";
 
 const side = 48;
@@ -33,14 +34,27 @@ export interface OverviewProps {
 
 export const Overview = ({ answer, layer, head, onChoose }: OverviewProps) => {
   const box = useRef<HTMLFieldSetElement>(null);
-  useEffect(() => reveal(box.current, ".tile.chosen"), [answer, layer, head]);
+  const [isWhole, setWhole] = useState(false);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const look = () => {
+      const most = Number.parseFloat(getComputedStyle(element).getPropertyValue("--most")) * rem();
+      const row = element.querySelector<HTMLElement>(".overview-row")?.offsetHeight ?? 0;
+      setWhole(isShownWhole(element.scrollHeight, most, row));
+    };
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [answer]);
+  useEffect(() => reveal(box.current, ".tile.chosen"), [answer, layer, head, isWhole]);
   const { nLayer } = answer.shape;
   const { nHead } = answer.shape;
   const inRow = Math.ceil(nHead / Math.ceil(nHead / mostInRow));
   const layers = Array.from({ length: nLayer }, (_, n) => answer.maps.filter((map) => map.layer === n));
   return (
     <ScrollFrame box={box}>
-      <fieldset ref={box} class="overview" style={{ "--in-row": String(inRow) }}>
+      <fieldset ref={box} class={isWhole ? "overview whole" : "overview"} style={{ "--in-row": String(inRow) }}>
         <legend class="hidden-text">Head</legend>
         {layers.map((maps, n) => (
           <div key={n} class="overview-row">

@@ -2,7 +2,7 @@
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { surpriseLevels } from "../../playground/surprise.ts";
-import { reveal } from "./reveal.ts";
+import { keepRevealed } from "./reveal.ts";
 import { ScrollFrame } from "./scroll-frame.tsx";
 
 export interface CellLook {
@@ -52,10 +52,8 @@ export const Cells = (props: CellsProps) => {
   const [focused, setFocused] = useState({ row: 0, column: 0 });
   const inside = (value: number, count: number): number => Math.max(0, Math.min(count - 1, value));
   const stop = { row: inside(focused.row, rows.length), column: inside(focused.column, columns.length) };
-  useEffect(() => reveal(box.current, ".cell.chosen"), [chosen?.row, chosen?.column, rows.length, columns.length]);
-  useEffect(() => {
-    if (chosen === undefined) reveal(box.current, `[data-column="${firstColumn ?? 0}"]`);
-  }, [firstColumn, columns.length]);
+  const shown = chosen === undefined ? `[data-column="${firstColumn ?? 0}"]` : ".cell.chosen";
+  useEffect(() => keepRevealed(box.current, shown), [shown, chosen?.row, chosen?.column, rows.length, columns.length]);
   const onKeyDown = (event: KeyboardEvent) => {
     const by = moves[event.key];
     if (by === undefined) return;

@@ -96,6 +96,32 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
   );
 };
 
+interface OfferProps {
+  readonly heads: number;
+  /** How long it takes to measure all; undefined: not known yet. */
+  readonly seconds: number | undefined;
+  readonly onMeasure: () => void;
+  readonly onByHand: () => void;
+}
+
+/** In place of a map that has no number yet. */
+const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
+  <>
+    <p class="num">
+      Which of the {count(heads)} heads does the model rely on here? Each is switched off alone, and the loss measured
+      {seconds === undefined ? "." : `: that takes about ${duration(seconds)}.`}
+    </p>
+    <div class="row">
+      <button type="button" class="primary" onClick={onMeasure}>
+        Measure each alone
+      </button>
+      <button type="button" onClick={onByHand}>
+        Choose heads myself
+      </button>
+    </div>
+  </>
+);
+
 export const HeadsOff = ({ model, text, all }: Viewed) => {
   const { shape, tokens } = all;
   const off = headsOf(address.value.query, shape);
@@ -166,21 +192,14 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
         )}
       </div>
       {isOffered && (
-        <>
-          <p class="num">
-            Which of the {count(heads)} heads does the model rely on here? Each is switched off alone, and the loss
-            measured
-            {whole === undefined ? "." : `: that takes about ${duration(secondsLeft)}.`}
-          </p>
-          <div class="row">
-            <button type="button" class="primary" onClick={() => void each.measure()}>
-              Measure each alone
-            </button>
-            <button type="button" onClick={() => (isByHand.value = true)}>
-              Choose heads myself
-            </button>
-          </div>
-        </>
+        <Offer
+          heads={heads}
+          seconds={whole === undefined ? undefined : secondsLeft}
+          onMeasure={() => void each.measure()}
+          onByHand={() => {
+            isByHand.value = true;
+          }}
+        />
       )}
       <div class="map-and-list">
         {!isOffered && (
