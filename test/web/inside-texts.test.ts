@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ranked } from "../../web/inside/heads/ranked.ts";
-import { lensPage } from "../../web/inside/lens/lens-page.ts";
+import { columnsThatFit, lensPage } from "../../web/inside/lens/lens-page.ts";
 import { hasShortTokens, leadOf, lensRows, rankLines, rowOfStage } from "../../web/inside/lens/lens-rows.ts";
 import { isSameModel, modelName, neighbourFailure, openingToken } from "../../web/inside/names.ts";
 import { mostRestored, restoredBy, shownPlace } from "../../web/inside/patching/restored.ts";
@@ -184,6 +184,17 @@ describe("the pages of the lens", () => {
     expect(lensPage(2, 51)).toEqual({ from: 0, to: 3 });
     expect(lensPage(0, 16)).toEqual({ from: 0, to: 16 });
     expect(lensPage(0, 1)).toEqual({ from: 0, to: 1 });
+    expect([23, 17, 11, 0].map((at) => lensPage(at, 24, 6).from)).toEqual([18, 12, 6, 0]);
+    expect(lensPage(4, 5, 3)).toEqual({ from: 2, to: 5 });
+    expect(lensPage(1, 5, 3)).toEqual({ from: 0, to: 2 });
+  });
+
+  it("have as many columns as fit", () => {
+    expect(columnsThatFit(22.4, "parts", true)).toBe(5);
+    expect(columnsThatFit(22.4, "layers", false)).toBe(3);
+    expect(columnsThatFit(69, "parts", true)).toBe(16);
+    expect(columnsThatFit(69, "layers", false)).toBe(12);
+    expect(columnsThatFit(10, "parts", false)).toBe(2);
   });
 });
 

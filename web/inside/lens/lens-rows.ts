@@ -49,8 +49,10 @@ export const rankLines = (vocabSize: number): readonly number[] =>
 /** Characters of a token that a narrow column holds. */
 const mostShort = 2;
 
+export const isShortToken = ({ text }: { readonly text: string }): boolean => [...text].length <= mostShort;
+
 /** Whether all tokens of a lens are short, as those of a model of characters are: more columns fit. */
 export const hasShortTokens = (positions: readonly LensPosition[]): boolean =>
   positions.every(({ token, readings }) =>
-    [token, ...readings.flatMap(({ top }) => top.slice(0, 1))].every(({ text }) => [...text].length <= mostShort),
+    [token, ...readings.flatMap(({ top }) => top.slice(0, 1))].every(isShortToken),
   );

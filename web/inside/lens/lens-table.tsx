@@ -1,4 +1,6 @@
 /** The logit lens: what the model would predict if it ended earlier. */
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition, LensReading } from "../../../src/inside/lens.ts";
 import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { count, percent } from "../../parts/format.ts";
@@ -8,12 +10,13 @@ import { visible } from "../../playground/surprise.ts";
 import { address, setQuery } from "../../shell/address.ts";
 import { Bars } from "../cells/bars.tsx";
 import { type CellLook, Cells, ShadeKey, shareClass } from "../cells/cells.tsx";
+import { rem } from "../cells/reveal.ts";
 import { clipped } from "../names.ts";
 import { indexOf, setIndex, useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
-import { lensPage } from "./lens-page.ts";
+import { columnsThatFit, lensPage } from "./lens-page.ts";
 import { Rise } from "./lens-rise.tsx";
-import { hasShortTokens, type LensRows, leadOf, lensRows, rowOfStage } from "./lens-rows.ts";
+import { hasShortTokens, isShortToken, type LensRows, leadOf, lensRows, rowOfStage } from "./lens-rows.ts";
 
 const rowChoices = [
   { value: "layers", label: "Layers" },
@@ -108,21 +111,36 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
   );
 };
 
+/** The width of a box in rem; 0: not known yet. */
+const useWidth = (box: RefObject<HTMLElement | null>): number => {
+  const [width, setWidth] = useState(0);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth / rem()));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return width;
+};
+
 export const LensTable = (viewed: Viewed) => {
   const { model, text, all } = viewed;
   const time = all.tokens.length;
   // What comes after the whole text is asked first, so pages are counted from its end.
   const at = indexOf("at", time, time - 1);
-  const { from, to } = lensPage(at, time);
-  const { value, failure, isWaiting } = useAnswer<LensAnswer>("inside/lens", { model, text, from, to, top: 8 });
-  const positions = value?.positions ?? [];
-  const readings = positions[0]?.readings ?? [];
-  const column = Math.min(at - from, positions.length - 1);
   // Known before the first answer: the embedding, and the attention and the MLP of each layer.
   const stageCount = 1 + 2 * all.shape.nLayer;
   const stage = indexOf("stage", stageCount, stageCount - 1);
-  const asked = address.value.query.get("rows");
-  const { rows, stages } = lensRows(stageCount, asked, stage);
+  const { rows, stages } = lensRows(stageCount, address.value.query.get("rows"), stage);
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
+  const { from, to } = lensPage(at, time, columnsThatFit(width, rows, all.tokens.every(isShortToken)));
+  const body = width === 0 ? undefined : { model, text, from, to, top: 8 };
+  const { value, failure, isWaiting } = useAnswer<LensAnswer>("inside/lens", body);
+  const positions = value?.positions ?? [];
+  const readings = positions[0]?.readings ?? [];
+  const column = Math.min(at - from, positions.length - 1);
   const shown = positions[column];
   const isShort = hasShortTokens(positions);
   return (
@@ -143,7 +161,7 @@ export const LensTable = (viewed: Viewed) => {
         <ShadeKey label="Probability in %" own="the final prediction" other="another token" />
       </div>
       {to - from < time && (
-        <div class="row">
+        <div class="row lens-pages">
           <button type="button" disabled={from === 0} onClick={() => setIndex({ at: from - 1 })}>
             ← Earlier
           </button>
@@ -155,7 +173,7 @@ export const LensTable = (viewed: Viewed) => {
           </button>
         </div>
       )}
-      <div class="map-and-list" aria-busy={isWaiting}>
+      <div ref={box} class="map-and-list" aria-busy={isWaiting}>
         {value !== undefined && (
           <Cells
             label="Predictions after each token, from the embedding to the last layer"
