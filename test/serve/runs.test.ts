@@ -105,6 +105,19 @@ test("a plan that fails names all faults, each with its field", async () => {
   for (const { error, field } of faults) expect(error).toMatch(new RegExp(`^config\\.${field}: must be .*; got `, "u"));
 });
 
+test("a plan that fails checks what is given against the sizes of its own text", async () => {
+  const text = { kind: "given", name: "short.txt", text: "A short text, many times. ".repeat(180) };
+  const { config } = (await page.post<RunPlan>("plan", { text })).body;
+  const asked = { text, config: { model: { nLayer: -3, nHead: 7 } } };
+  const { status, body } = await page.post<Failure>("plan", asked);
+  expect(status).toBe(400);
+  expect([body, ...(body.others ?? [])].map(({ error }) => error)).toEqual([
+    expect.stringMatching(/^config\.model\.nLayer: must be .*; got -3/u),
+    `config.model.nEmbd: must be divisible by nHead; got ${config.model.nEmbd} and 7; try 56 or 70`,
+  ]);
+  expect(config.model.nEmbd).toBe(64);
+});
+
 test("a plan that fails names what is wrong in the name, the configuration and the text at once", async () => {
   const faultsOf = async (asked: object) => {
     const { status, body } = await page.post<Failure>("plan", asked);

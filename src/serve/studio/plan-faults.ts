@@ -1,4 +1,7 @@
 /** Plans of new runs whose requests may be wrong in several places: all that is wrong is said at once. */
+import { runConfigSchema } from "../../config/config.ts";
+import { configOfText } from "../../config/from-text.ts";
+import { merge } from "../../config/merge.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { HttpError, SeveralErrors } from "../http/http-error.ts";
@@ -31,6 +34,24 @@ const besides = (error: unknown, { name: _, ...request }: NewRunRequest): NewRun
   return error instanceof ConfigError && request.config !== undefined ? { text: request.text } : undefined;
 };
 
+/**
+ * The error of a configuration, checked again with the sizes that follow from its text: before a text is read, those of a long one
+ * stand in for them.
+ * @param error the error with those of a long text.
+ * @param plan of the text alone.
+ */
+const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, plan: RunPlan): unknown => {
+  // These have sizes of their own, and only these have adapters.
+  if (preset !== undefined || initFrom !== undefined || config === undefined || config.lora !== undefined) return error;
+  const { trainTokens: tokens, vocabSize } = plan;
+  try {
+    parseConfig(runConfigSchema, merge(configOfText({ tokens, vocabSize }, config), config), "config");
+  } catch (found) {
+    return found;
+  }
+  return error;
+};
+
 /** @throws SeveralErrors if more than one thing is wrong, else as `planOf`; ConfigError for a request that is none. */
 export const planOrFaults = async (
   given: Readonly<Record<string, unknown>>,
@@ -41,9 +62,11 @@ export const planOrFaults = async (
   const faults: unknown[] = fault === undefined ? [] : [fault];
   const attempt = (asked: NewRunRequest): Promise<RunPlan | undefined> =>
     planOf(asked, parts, signal).catch(async (error: unknown) => {
-      faults.push(error);
+      const place = faults.push(error) - 1;
       const rest = besides(error, asked);
-      return rest === undefined ? undefined : attempt(rest);
+      const restPlan = rest === undefined ? undefined : await attempt(rest);
+      if (restPlan !== undefined && error instanceof ConfigError) faults[place] = ofText(error, asked, restPlan);
+      return restPlan;
     });
   const plan = await attempt(request);
   const [first, ...others] = faults;
