@@ -206,7 +206,10 @@ export const Chart = (props: ChartProps) => {
     <figure class="chart">
       <figcaption class="chart-head">
         <span class="chart-title">
-          <b>{title}</b> {!isSmall && <span class="soft">{unit}</span>}
+          <b>{title}</b>{" "}
+          <span class="soft">
+            {[isSmall ? "" : unit, isEmpty || reading.at !== null ? "" : "latest"].filter(Boolean).join(", ")}
+          </span>
         </span>
         <span class="chart-save">
           {link.zoom.value !== null && (
@@ -235,10 +238,8 @@ export const Chart = (props: ChartProps) => {
             <span class="reading-value">{text}</span>
           </span>
         ))}
-        {/* Behind the values, which stay where they are when the words change. */}
-        <span class="reading-at">
-          {isEmpty ? "" : reading.at === null ? "latest" : `${xLabel} ${xAxis.text(reading.at)}`}
-        </span>
+        {/* Behind the values, which stay where they are when the words come. */}
+        <span class="reading-at">{isEmpty || reading.at === null ? "" : `${xLabel} ${xAxis.text(reading.at)}`}</span>
       </div>
       <div
         class={`chart-box chart-${height}`}
