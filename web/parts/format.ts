@@ -8,6 +8,9 @@ const grouped = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 /** 12,345 */
 export const count = (value: number): string => grouped.format(value);
 
+/** 1 head, 4 heads. */
+export const some = (number: number, thing: string): string => `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
+
 /** With a capital at its beginning. */
 export const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 

@@ -1,20 +1,25 @@
 /** The facts of a run, its measurements and its configuration. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
-import { count, flatten, loss, moment } from "../parts/format.ts";
+import { count, flatten, loss, moment, some } from "../parts/format.ts";
 import { isLive } from "../parts/state-words.ts";
 import type { RunFeed } from "./run-feed.ts";
 
 const tokenizerOf = ({ config, vocabSize }: RunSummary): string =>
   vocabSize === null ? config.tokenizer.kind : `${config.tokenizer.kind}, ${count(vocabSize)} tokens`;
 
+const hashName = "SHA-256";
+
 const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   const { best } = run;
   if (best === null && !isLive(run)) return [["Best", "never measured"]];
   return [
     ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
-    // There from the beginning, so that nothing moves at the first evaluation.
-    ["", `${loss(best?.natsPerCharacter)} nats per character, ${loss(best?.bitsPerByte)} bits per byte`],
+    // A line from the beginning, so that nothing moves at the first evaluation.
+    [
+      "",
+      best === null ? "" : `${loss(best.natsPerCharacter)} nats per character, ${loss(best.bitsPerByte)} bits per byte`,
+    ],
   ];
 };
 
@@ -26,7 +31,7 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
     ["Tokenizer", tokenizerOf(run)],
     [
       "Model",
-      `${count(model.nLayer)} layers, ${count(model.nHead)} heads, width ${count(model.nEmbd)}, context ${count(model.contextLength)}`,
+      `${some(model.nLayer, "layer")}, ${some(model.nHead, "head")}, width ${count(model.nEmbd)}, context ${count(model.contextLength)}`,
     ],
     ["Parameters", run.parameters === null ? "–" : count(run.parameters)],
     ...(run.preset === null ? [] : [["Recipe", run.preset] as const]),
@@ -34,8 +39,7 @@ const factsOf = (run: RunSummary): readonly (readonly [string, string])[] => {
     ...bestOf(run),
     ["Started", moment(run.startedAt)],
     ["Changed", moment(run.updatedAt)],
-    ["SHA-256 of the text and its split", run.corpusSha256],
-    ["", "The place of the split is part of it: sha256sum of the file gives another one."],
+    [hashName, run.corpusSha256],
   ];
 };
 
@@ -46,7 +50,16 @@ export const Facts = ({ run }: { readonly run: RunSummary }) => (
       {factsOf(run).map(([name, value]) => (
         <div key={name + value} class={name === "" ? "continued" : ""}>
           <dt>{name}</dt>
-          <dd class={name.startsWith("SHA") ? "mono hash" : ""}>{value}</dd>
+          {name === hashName ? (
+            <dd>
+              <span class="mono hash">{value}</span>
+              <small class="fact-note">
+                Of the text and the place of its split: sha256sum of the file gives another one.
+              </small>
+            </dd>
+          ) : (
+            <dd>{value}</dd>
+          )}
         </div>
       ))}
     </dl>
