@@ -81,6 +81,9 @@ const Branches = ({ side }: { readonly side: Side }) => {
 
 const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plainText).join("");
 
+/** It failed before its first token: there is nothing but the reason. */
+const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
+
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
   if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
@@ -99,7 +102,9 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
       <SamplingControls side={side} />
       <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
         <div class="written-box" aria-busy={writing?.state === "writing"}>
-          {writing === undefined ? (
+          {writing !== undefined && isRefused(writing) ? (
+            <Notice tone="bad">{writing.note}</Notice>
+          ) : writing === undefined ? (
             <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
           ) : (
             <div class={writtenClass(textOf(writing))} dir="auto">
@@ -117,7 +122,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           )}
         </div>
         <p class="written-foot soft num" role="status">
-          {writing !== undefined && (
+          {writing !== undefined && !isRefused(writing) && (
             <span>
               {writing.state === "writing" ? meanwhile(writing) : `${count(writing.tokens.length)} tokens`}
               {` · by ${writing.modelName}`}
@@ -132,7 +137,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           )}
         </p>
         <div class="inspector">
-          {writing === undefined ? null : token === undefined || at === null ? (
+          {writing === undefined || isRefused(writing) ? null : token === undefined || at === null ? (
             <p class="soft">
               Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it,
               then choose another one to write on from there.
@@ -151,7 +156,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           )}
         </div>
       </div>
-      {writing?.state === "failed" && <Notice tone="bad">{writing.note}</Notice>}
+      {writing?.state === "failed" && !isRefused(writing) && <Notice tone="bad">{writing.note}</Notice>}
       <Branches side={side} />
     </section>
   );

@@ -13,6 +13,10 @@ export const shownModel = ({ name, weights, step }: Omit<Model, "key">): string 
   return `${name}: ${words}${step === null ? "" : `, step ${count(step)}`}`;
 };
 
+/** Whether a key is of no model of the list, as of a run that was deleted. */
+export const isGone = (key: string, all: readonly Pick<Model, "key">[]): boolean =>
+  key !== "" && !all.some((model) => model.key === key);
+
 /** The name of the model with a key; one that is not in the list any more by the parts of its key. */
 export const modelName = (key: string): string => {
   const found = models.value.value?.models.find((model) => model.key === key);

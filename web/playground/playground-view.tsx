@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -8,6 +9,7 @@ import { address, setQuery } from "../shell/address.ts";
 import { Column } from "./column.tsx";
 import { beginDouble, endDouble } from "./double.ts";
 import { Legend } from "./legend.tsx";
+import { isGone, modelName } from "./model-names.ts";
 import { Score } from "./score.tsx";
 import {
   change,
@@ -22,6 +24,16 @@ import {
   tabOf,
 } from "./settings.ts";
 import { forgetAll, underWay, write, writings } from "./writing.ts";
+
+/** Takes models out of the address that the list has no more. @returns their keys. */
+const leaveGone = (): readonly string[] => {
+  const all = models.value.value?.models;
+  if (all === undefined || all.length === 0 || underWay.value !== undefined) return [];
+  const gone = (["left", "right"] as const).filter((side) => isGone(modelOf(side), all));
+  const keys = gone.map(modelOf);
+  for (const side of gone) chooseModel(side, all[0]?.key ?? null);
+  return keys;
+};
 
 /**
  * `?run=NAME`, as a run's page links here: the best weights of that run, as soon as the list is there. Without a model in the
@@ -167,7 +179,12 @@ export const PlaygroundView = () => {
     [name, best?.step, hasCheckpoint, owner].join(" "),
   );
   useEffect(() => void models.load(), [weights.join("\n")]);
-  useEffect(takeRun, [models.value.value, address.value.query]);
+  const gone = useSignal<readonly string[]>([]);
+  useEffect(() => {
+    takeRun();
+    const left = leaveGone();
+    if (left.length > 0) gone.value = left;
+  }, [models.value.value, address.value.query]);
   const known = models.value.value?.models;
   const tab = tabOf();
   return (
@@ -183,6 +200,11 @@ export const PlaygroundView = () => {
         />
       </div>
       {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
+      {gone.value.length > 0 && (
+        <Notice tone="plain">
+          There is no model {gone.value.map((key) => `“${modelName(key)}”`).join(" and no ")} any more.
+        </Notice>
+      )}
       {known?.length === 0 && (
         <Notice tone="plain">
           There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
