@@ -12,6 +12,7 @@ export const shared = [
   "src/lesson/words.ts",
   "src/plot/ticks.ts",
   "src/runs/rise.ts",
+  "src/runs/time-left.ts",
 ];
 
 /** Libraries in the page: licences ask for their text wherever the code goes. */

@@ -22,6 +22,7 @@ const series: RunSeries = {
   },
   samples: [],
   leftOut: [3],
+  valTokens: 10,
   mostSteps: 200_000,
   thinned: null,
 };

@@ -36,6 +36,8 @@ export interface RunData {
   /** Beyond twice as many steps the series should be read again: it is thinned anew then. */
   readonly mostSteps: number;
   readonly tokensPerStep: number;
+  /** Tokens that are held out; null if that is not noted. */
+  readonly valTokens: number | null;
   readonly take: (event: TrainEvent) => void;
 }
 
@@ -43,7 +45,7 @@ type StepRow = Pick<StepEvent, "step" | StepValue>;
 type EvalRow = Pick<EvalEvent, "step" | "valLoss" | "trainLoss" | "natsPerCharacter" | "bitsPerByte">;
 
 export const createRunData = (series: RunSeries): RunData => {
-  const { tokensPerStep, thinned, mostSteps } = series;
+  const { tokensPerStep, valTokens, thinned, mostSteps } = series;
   const steps = createTable<StepColumn>(["step", "tokens", "seconds", ...stepValues]);
   const evals = createTable<EvalColumn>([
     "step",
@@ -129,6 +131,7 @@ export const createRunData = (series: RunSeries): RunData => {
     isThinned: thinned !== null,
     mostSteps,
     tokensPerStep,
+    valTokens,
     take(event) {
       if (event.type === "step") takeStep(event);
       else if (event.type === "eval") takeEval(event);

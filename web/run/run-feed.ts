@@ -6,6 +6,7 @@ import { isLive } from "../parts/state-words.ts";
 import { followEvents, type ServerEvent } from "../server/event-stream.ts";
 import { api, getJson, runPath } from "../server/request.ts";
 import { createRunData, type RunData } from "./run-data.ts";
+import { createEvalClock } from "./time-left.ts";
 
 export interface RunFeed {
   readonly summary: ReadonlySignal<RunSummary | undefined>;
@@ -13,6 +14,8 @@ export interface RunFeed {
   /** Rises, at most once a frame, when `data` has got more. */
   readonly version: ReadonlySignal<number>;
   readonly failure: ReadonlySignal<string | undefined>;
+  /** Seconds of an evaluation and the step after it; undefined before one was seen. */
+  readonly evalSeconds: () => number | undefined;
   readonly close: () => void;
 }
 
@@ -24,6 +27,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   const data = signal<RunData | undefined>(undefined);
   const version = signal(0);
   const failure = signal<string | undefined>(undefined);
+  const clock = createEvalClock();
   let offset = 0;
   let frame = 0;
   /** While the series is read anew, events belong to it. */
@@ -67,6 +71,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     } else if (kind === "run") {
       const event = JSON.parse(text) as TrainEvent;
       data.value?.take(event);
+      clock.take(event, performance.now() / 1000);
       if (id !== "") offset = Number(id);
       changed();
       if (data.value !== undefined && data.value.steps.length > 2 * data.value.mostSteps) readAgain();
@@ -112,6 +117,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     data,
     version,
     failure,
+    evalSeconds: clock.seconds,
     close() {
       controller.abort();
       cancelAnimationFrame(frame);

@@ -14,17 +14,7 @@ import { memorisingOf } from "./memorising.ts";
 import { RunCharts } from "./run-charts.tsx";
 import { followRun, type RunFeed } from "./run-feed.ts";
 import { Samples } from "./samples.tsx";
-
-/** Time to the end at the speed of the last steps; undefined without any. */
-const secondsLeft = (feed: RunFeed, run: RunSummary): number | undefined => {
-  const steps = feed.data.value?.steps;
-  if (steps === undefined || steps.length < 3) return undefined;
-  const seconds = steps.column("seconds");
-  const last = steps.length - 1;
-  const from = Math.max(0, last - 50);
-  const perStep = ((seconds[last] as number) - (seconds[from] as number)) / (last - from);
-  return perStep * (run.steps - (steps.column("step")[last] as number));
-};
+import { secondsLeft } from "./time-left.ts";
 
 const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
   void feed.version.value;
@@ -38,7 +28,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   };
   const step = Math.max(run.step, lastOf("steps", "step") ?? 0);
   const isRunning = isLive(run) && !isCutOff(run);
-  const left = isRunning ? secondsLeft(feed, run) : undefined;
+  const left = isRunning && data !== undefined ? secondsLeft(run.config, data, feed.evalSeconds()) : undefined;
   return (
     <div class="headline">
       <div class="figure">
@@ -65,7 +55,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
         <div class="figure">
           <span class="figure-label">Time left</span>
           <span class="figure-value num">{left === undefined ? "–" : duration(left)}</span>
-          <span class="figure-note">in steps, about</span>
+          <span class="figure-note">about, with evaluations</span>
         </div>
       )}
       <progress value={step} max={Math.max(1, run.steps)} aria-label={`${count(step)} of ${count(run.steps)} steps`} />

@@ -31,6 +31,8 @@ export interface RunColumns {
   readonly samples: { step: number; prompt: string; text: string }[];
   /** Steps that were left out, since they were not finite or exploded. */
   readonly leftOut: number[];
+  /** Tokens that are held out; null if that is not noted. */
+  readonly valTokens: number | null;
   /**
    * Set where steps are missing, since there were more than asked for: the sum of 1 / `tokensPerSecond` of all steps up to each
    * one that is there.
@@ -39,8 +41,9 @@ export interface RunColumns {
 }
 
 /** As they are read. */
-interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned"> {
+interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens"> {
   readonly steps: StepColumns;
+  valTokens: number | null;
 }
 
 type Line = Readonly<Record<string, unknown>>;
@@ -106,6 +109,7 @@ const take = (columns: Reading, event: unknown): void => {
   switch (type) {
     case "start":
       dropFrom(columns, step + 1);
+      columns.valTokens = isStep(event.valTokens) ? event.valTokens : null;
       return;
     case "step":
       if (step <= Math.max(lastOf(steps.step), lastOf(leftOut))) dropFrom(columns, step);
@@ -146,6 +150,7 @@ export const readColumns = async (
     evals: { step: [], valLoss: [], trainLoss: [], natsPerCharacter: [], bitsPerByte: [] },
     samples: [],
     leftOut: [],
+    valTokens: null,
   };
   let offset = 0;
   let isThinned = false;

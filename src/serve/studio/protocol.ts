@@ -109,6 +109,8 @@ export interface RunSeries {
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
   /** Steps that were left out since they were not finite or exploded. */
   readonly leftOut: readonly number[];
+  /** Tokens that are held out; null if that is not noted. */
+  readonly valTokens: number | null;
   /** Tokens of a step, on the axis of tokens. */
   readonly tokensPerStep: number;
   /** So many steps are there at most. */

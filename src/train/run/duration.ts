@@ -1,11 +1,5 @@
 import type { RunConfig } from "../../config/config.ts";
-
-/** The median, of an even number the higher of the two; undefined if there are none. */
-export const median = (values: readonly number[]): number | undefined =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-
-/** Arithmetic of a step, forward and backward, in forward passes over the same tokens. */
-const forwardsPerStep = 3;
+import { evaluationsLeft, forwardSeconds } from "../../runs/time-left.ts";
 
 /** The rest of a run. */
 export interface Remaining {
@@ -23,24 +17,6 @@ export interface Remaining {
   /** Machines that share steps and evaluations, while samples are written by one of them. Default 1. */
   readonly machines?: number | undefined;
 }
-
-/**
- * Seconds of one forward pass over `tokens`, from the time of a step: a third of a step's arithmetic for as many
- * tokens.
- */
-export const forwardSeconds = (
-  { model, train }: RunConfig,
-  stepSeconds: number,
-  tokens: number,
-  stepTokens: number = train.batchSize * train.gradAccumSteps * model.contextLength,
-): number => (stepSeconds * tokens) / (forwardsPerStep * stepTokens);
-
-/** Evaluations after `step`, up to and including `lastStep`. */
-export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: number): number => {
-  const { evalInterval } = train;
-  const planned = Math.floor(lastStep / evalInterval) - Math.floor(step / evalInterval);
-  return planned + (lastStep % evalInterval === 0 ? 0 : 1);
-};
 
 /**
  * Seconds that a run still takes, estimated from the time of a step: its steps, its evaluations, and its samples past

@@ -8,10 +8,11 @@ import {
   type TrainEvent,
   eventVersion as v,
 } from "../../runs/events.ts";
+import { median } from "../../runs/time-left.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
 import { type Fault, faultOf } from "../faults/faults.ts";
 import { recordFault } from "../faults/leave-out.ts";
-import { estimateSeconds, median } from "./duration.ts";
+import { estimateSeconds } from "./duration.ts";
 import { isAborted, note, type Running } from "./running.ts";
 
 /** Steps for the estimate of a run's time: enough for a median, few enough to come early. */

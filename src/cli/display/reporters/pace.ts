@@ -1,5 +1,5 @@
 import type { StartEvent } from "../../../runs/events.ts";
-import { evaluationsLeft, forwardSeconds, median } from "../../../train/run/duration.ts";
+import { median, secondsToEnd } from "../../../runs/time-left.ts";
 
 const recent = 50;
 
@@ -22,7 +22,6 @@ export interface Pace {
 
 /** @param start the run, which may have been resumed. */
 export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, startedAt: number): Pace => {
-  const { steps } = config.train;
   const speeds: number[] = [];
   const stepTimes: number[] = [];
   const evalTimes: number[] = [];
@@ -45,12 +44,10 @@ export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, s
     },
     tokensPerSecond: () => median(speeds),
     secondsLeft() {
-      const stepTime = median(stepTimes);
-      if (stepTime === undefined) return undefined;
-      if (done >= steps) return 0;
-      // Before the first evaluation: by its share of a step's arithmetic.
-      const evalTime = median(evalTimes) ?? (measuring > 0 ? measuring : forwardSeconds(config, stepTime, valTokens));
-      return (steps - done) * stepTime + evaluationsLeft(config, done, steps) * evalTime;
+      const stepSeconds = median(stepTimes);
+      if (stepSeconds === undefined) return undefined;
+      const evalSeconds = median(evalTimes) ?? (measuring > 0 ? measuring : undefined);
+      return secondsToEnd(config, { step: done, stepSeconds, evalSeconds, valTokens });
     },
   };
 };
