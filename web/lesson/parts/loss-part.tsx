@@ -112,7 +112,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         −ln {probability.toPrecision(3)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
         {vocabSize} characters the same probability, 1/{vocabSize} = {guesserText(vocabSize)}, pays ln {vocabSize} ={" "}
         {twoDigits(Math.log(vocabSize))}. Your p is{" "}
-        <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser's
+        <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser’s
         {times < 0.99 ? ": worse than guessing." : "."}
       </p>
       <p>

@@ -61,7 +61,7 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
           {Math.log(vocabSize).toFixed(2)} − {mean.toFixed(2)}
         </Power>{" "}
         = <b class="num">{timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(2)} times</b> a
-        guesser's probability.
+        guesser’s probability.
       </p>
       <p>
         Adding losses is multiplying probabilities. So the mean loss belongs to the p that, multiplied by itself{" "}

@@ -64,7 +64,9 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
       <p class="remark" role="status">
         {standing !== undefined
           ? standingText(standing, opened.vocabSize)
-          : step > 0 && "It began at the line of guessing. The curve falls as it learns."}
+          : step > 0
+            ? "It began at the line of guessing. The curve falls as it learns."
+            : "The dotted line is guessing. The curve will begin there, and fall as the model learns."}
       </p>
       <h2 id="what-it-writes" tabIndex={-1}>
         What it writes
