@@ -2,8 +2,9 @@
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
-/** Steps of a running mean: more would lag behind the losses, which fall fast at first. */
+/** Steps of a running mean: an odd number, so that it stands at the middle one. */
 const averaged = 5;
+const half = (averaged - 1) / 2;
 const namespace = "http://www.w3.org/2000/svg";
 
 interface Point {
@@ -28,10 +29,11 @@ const ticks = (low: number, high: number, count: number): readonly number[] => {
   return Array.from({ length: Math.floor(high / size) - first + 1 }, (_, i) => Number(((first + i) * size).toFixed(6)));
 };
 
-/** Mean loss of the latest steps. */
-export const latestMean = (losses: readonly Point[]): number => {
-  const latest = losses.slice(-averaged);
-  return latest.reduce((sum, { loss }) => sum + loss, 0) / latest.length;
+/** Mean loss of the steps around the one at `index`; at both ends of fewer, so that it stays in their middle. */
+export const meanAround = (losses: readonly Point[], index: number): number => {
+  const reach = Math.min(half, index, losses.length - 1 - index);
+  const around = losses.slice(index - reach, index + reach + 1);
+  return around.reduce((sum, { loss }) => sum + loss, 0) / around.length;
 };
 
 /** Draws into `svg` and draws again whenever its width changes. */
@@ -103,7 +105,11 @@ export const createCurve = (svg: Element) => {
     /** The loss of a step, in nats per token. */
     addStep(step: number, loss: number): void {
       losses.push({ step, loss });
-      means.push({ step, loss: latestMean(losses) });
+      means.push({ step, loss });
+      // The steps before it have got a neighbour.
+      for (let i = Math.max(0, losses.length - 1 - half); i < losses.length; i++) {
+        means[i] = { step: losses[i]?.step ?? step, loss: meanAround(losses, i) };
+      }
       plan();
     },
     /** The loss on held-out text, in nats per token. */

@@ -36,6 +36,8 @@ const showSample = ({ step, prompt, text }: SampleEvent): void => {
   part("samples").append(block);
 };
 
+part("all-samples").addEventListener("click", () => part("samples").classList.add("all"));
+
 const showPlan = (steps: number, parameters: number | undefined): void => {
   plannedSteps = steps;
   curve.extend(steps);

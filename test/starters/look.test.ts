@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { latestMean } from "../../templates/page/curve.ts";
+import { meanAround } from "../../templates/page/curve.ts";
 import { root } from "./starter.ts";
 
 const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
@@ -28,8 +28,12 @@ test("the starter's page has the studio's colours, in both themes, and its mark"
 
 test("the starter's line of training keeps up with losses that fall", () => {
   const falling = Array.from({ length: 20 }, (_, n) => ({ step: n + 1, loss: 4 - 0.1 * n }));
-  expect(latestMean(falling.slice(0, 1))).toBe(4);
-  expect(latestMean(falling.slice(0, 2))).toBeCloseTo(3.95, 12);
-  // Two steps behind.
-  expect(latestMean(falling)).toBeCloseTo(4 - 0.1 * 17, 12);
+  // On a straight line the mean is the line, at its ends too.
+  for (const [i, { loss }] of falling.entries()) expect(meanAround(falling, i)).toBeCloseTo(loss, 12);
+  expect(
+    meanAround(
+      [1, 2, 6].map((loss, step) => ({ step, loss })),
+      1,
+    ),
+  ).toBe(3);
 });
