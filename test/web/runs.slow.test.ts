@@ -27,7 +27,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
       ["Width", "8"],
       ["Context", "8"],
       ["Batch", "2"],
-      ["Steps per evaluation", "50"],
+      ["Evaluate every", "50"],
     ] as const)
       await page.getByLabel(label, { exact: true }).fill(value);
     const command = page.locator(".command-text").getByText("--train.steps 200000");

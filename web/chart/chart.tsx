@@ -208,7 +208,8 @@ export const Chart = (props: ChartProps) => {
         <span class="chart-title">
           <b>{title}</b>{" "}
           <span class="soft">
-            {[isSmall ? "" : unit, isEmpty || reading.at !== null ? "" : "latest"].filter(Boolean).join(", ")}
+            {!isSmall && unit}
+            {!isEmpty && reading.at === null && <span class="where-wide">{isSmall ? "latest" : ", latest"}</span>}
           </span>
         </span>
         <span class="chart-save">

@@ -102,10 +102,19 @@ export const timeAxis: XAxis = {
 
 const fewest = 3;
 
+/** Every second one of too many marks, with 0 among them where it was: as long as three are left. */
+const thinned = (marks: readonly number[], most: number): readonly number[] => {
+  const [first = 0, second = 0] = marks;
+  const every = 2 * (second - first);
+  const kept = marks.filter((mark) => Math.abs(mark / every - Math.round(mark / every)) < 1e-6);
+  return marks.length > most + 1 && kept.length >= fewest ? kept : marks;
+};
+
 /** About `most` round marks of a linear axis, and at least three where it has as many: one or two say nothing of the distances. */
-export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] =>
-  [1, 2, 4].map((times) => linearTicks(low, high, times * most, least)).find(({ length }) => length >= fewest) ??
-  linearTicks(low, high, most, least);
+export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] => {
+  const found = [1, 2, 4].map((times) => linearTicks(low, high, times * most, least));
+  return thinned(found.find(({ length }) => length >= fewest) ?? linearTicks(low, high, most, least), most);
+};
 
 /** About `most` marks of an axis of x. */
 export const xMarks = ({ least, unitOf }: XAxis, [low, high]: Interval, most: number): readonly number[] => {

@@ -7,9 +7,11 @@ export interface Difference {
   readonly values: readonly string[];
 }
 
-/** Large numbers with commas; a seed is no amount. */
+const yesOrNo: Readonly<Record<string, string>> = { true: "yes", false: "no" };
+
+/** Large numbers with commas, though a seed is no amount; yes and no. */
 const shownValue = (path: string, value: string): string =>
-  /^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value;
+  yesOrNo[value] ?? (/^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value);
 
 const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
   new Map([

@@ -11,7 +11,7 @@ export const commonLabels: Readonly<Record<string, string>> = {
   "train.batchSize": "Batch",
   "train.learningRate": "Learning rate",
   "tokenizer.kind": "Tokenizer",
-  "train.evalInterval": "Steps per evaluation",
+  "train.evalInterval": "Evaluate every",
   "train.sampleTokens": "Tokens of each sample",
   "train.seed": "Seed",
 };

@@ -28,7 +28,7 @@ const Beginning = () => {
             value={preset}
             onChange={({ currentTarget }) => change({ preset: currentTarget.value })}
           >
-            <option value="">One that fits the text</option>
+            <option value="">Fits the text</option>
             {presets.map((one) => (
               <option key={one.name} value={one.name}>
                 {one.name}
@@ -106,7 +106,7 @@ const Beginning = () => {
               value={initFrom}
               onChange={({ currentTarget }) => change({ initFrom: currentTarget.value })}
             >
-              <option value="">weights drawn at random</option>
+              <option value="">random weights</option>
               {known.map(({ key, name: model, weights }) => (
                 <option key={key} value={key}>
                   {weights === null ? model : `${model}, ${weights}`}

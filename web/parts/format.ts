@@ -48,6 +48,12 @@ export const short = (value: number): string => {
   return String(Number(value.toPrecision(4)));
 };
 
+/** A learning rate: large ones, which only a mistake makes, as 3e8. */
+export const rate = (value: number): string =>
+  Number.isFinite(value) && Math.abs(value) >= 1e5
+    ? Number(value.toPrecision(3)).toExponential().replace("e+", "e")
+    : short(value);
+
 export const percent = (probability: number): string => {
   const value = probability * 100;
   if (value >= 99.95) return "100 %";

@@ -6,7 +6,7 @@ import { Chart } from "../chart/chart.tsx";
 import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { plainStyle, trainingStyle, validationStyle } from "../chart/palette.ts";
 import { stepAxis, timeAxis, tokenAxis, type XAxis } from "../chart/ticks.ts";
-import { count, loss, short } from "../parts/format.ts";
+import { count, loss, rate, short } from "../parts/format.ts";
 import { Segmented } from "../parts/segmented.tsx";
 import { isLive } from "../parts/state-words.ts";
 import { address, setQuery } from "../shell/address.ts";
@@ -112,6 +112,8 @@ const small = [
   { value: "tokensPerSecond", title: "Speed", unit: "tokens per second" },
 ] as const;
 
+const formats = { learningRate: rate, gradNorm: short, tokensPerSecond: count } as const;
+
 /** Where the axis will end while a run trains: nobody knows the seconds of steps to come. */
 const plannedX = (run: RunSummary, data: RunData | undefined, kind: XKind): number | undefined => {
   if (!isLive(run) || data === undefined || kind === "seconds") return undefined;
@@ -174,7 +176,7 @@ export const RunCharts = ({ feed, run }: { readonly feed: RunFeed; readonly run:
             curves={curves}
             log={false}
             height={150}
-            format={value === "tokensPerSecond" ? count : short}
+            format={formats[value]}
           />
         ))}
       </div>
