@@ -3,7 +3,7 @@
 //   npm start -- --out runs/shakespeare
 //   node scripts/docs/studio-pictures.mjs runs/shakespeare
 //
-// writes assets/studio-light.png and assets/studio-dark.png: the run's page above, a text of its best weights below.
+// writes assets/studio-light.png and assets/studio-dark.png: the run's page down to its samples.
 import { basename, dirname, join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { root } from "../build/common.mjs";
@@ -21,6 +21,10 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   const page = await context.newPage();
   await page.goto(new URL(`/runs/${basename(run)}?smooth=20`, studio.url).href);
   await page.getByRole("heading", { name: "Samples" }).waitFor();
+  await page.waitForTimeout(500);
+  const samples = await page.locator(".samples").boundingBox();
+  if (samples === null) throw new Error("the page shows no samples");
+  await page.setViewportSize({ width: 1120, height: Math.ceil(samples.y + samples.height) + 24 });
   await page.waitForTimeout(500);
   await page.screenshot({ path: join(root, `assets/studio-${colorScheme}.png`) });
   await context.close();
