@@ -81,6 +81,8 @@ const Branches = ({ side }: { readonly side: Side }) => {
 
 const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plainText).join("");
 
+const sides: readonly Side[] = ["left", "right"];
+
 /** It failed before its first token: there is nothing but the reason. */
 const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
 
@@ -92,6 +94,8 @@ const meanwhile = ({ paused, sharedWith }: Writing): string => {
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
+  // Of two columns one writes first: the hint stands below both from the beginning.
+  const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);
   const at = selected.value;
@@ -137,7 +141,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           )}
         </p>
         <div class="inspector">
-          {writing === undefined || isRefused(writing) ? null : token === undefined || at === null ? (
+          {!hasTokens ? null : writing === undefined || token === undefined || at === null ? (
             <p class="soft">
               Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it,
               then choose another one to write on from there.
