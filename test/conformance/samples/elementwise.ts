@@ -126,17 +126,19 @@ export const elementwise: Samples<
 
   addSquares: [
     ...[
-      { n: 0, ranges: [0, 0] },
-      { n: 1, ranges: [0, 1] },
-      { n: 70, ranges: [0, 17, 17, 17, 20, 52, 60, 70] },
-      { n: 4099, ranges: [0, 4096, 4096, 4099] },
-      { n: 100_003, ranges: [3, 30_001, 30_001, 30_002, 32_768, 100_003] },
-    ].flatMap(({ n, ranges }) =>
-      [null, normals(n, 100)].map((addend) => ({
-        name: `n=${n}, ${ranges.length / 2} ranges, ${addend === null ? "no addend" : "an addend"}`,
-        numbers: { n, count: ranges.length / 2 },
-        buffers: { x: normals(n), addend, ranges: Int32Array.from(ranges), squares: blank } as const,
-      })),
+      { n: 0, ranges: [0, 0], addends: [true] },
+      { n: 1, ranges: [0, 1], addends: [true] },
+      { n: 70, ranges: [0, 17, 17, 17, 20, 52, 60, 70], addends: [false, true] },
+      { n: 4099, ranges: [0, 4096, 4096, 4099], addends: [true] },
+      { n: 100_003, ranges: [3, 30_001, 30_001, 30_002, 32_768, 100_003], addends: [false, true] },
+    ].flatMap(({ n, ranges, addends }) =>
+      addends
+        .map((adds) => (adds ? normals(n, 100) : null))
+        .map((addend) => ({
+          name: `n=${n}, ${ranges.length / 2} ranges, ${addend === null ? "no addend" : "an addend"}`,
+          numbers: { n, count: ranges.length / 2 },
+          buffers: { x: normals(n), addend, ranges: Int32Array.from(ranges), squares: blank } as const,
+        })),
     ),
     {
       name: "NaN",
