@@ -68,7 +68,10 @@ export const noteShifts = (page: Page): Promise<unknown> =>
     Object.assign(globalThis, { shifts });
     new PerformanceObserver((list) => {
       for (const { startTime, sources } of list.getEntries() as Shift[]) {
-        const nodes = sources.map(({ node }) => (node instanceof Element ? node.outerHTML.slice(0, 80) : "text"));
+        const nodes = sources.map(({ node }) => {
+          const element = node instanceof Element ? node : node?.parentElement;
+          return element?.outerHTML.slice(0, 120);
+        });
         shifts.push(`after ${startTime} ms: ${nodes.join("; ")}`);
       }
     }).observe({ type: "layout-shift", buffered: true });

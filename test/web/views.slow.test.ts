@@ -245,11 +245,14 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Tokens", { exact: true }).fill("7");
     await page.keyboard.press("Control+Enter");
     await page.getByText("7 tokens").waitFor();
+    await page.locator("button[type=submit]:enabled").waitFor();
     await page.getByLabel("Seed").fill("3");
     await page.keyboard.press("Control+Enter");
     await page.getByRole("button", { name: /^Text 2/ }).waitFor();
     await page.getByText("2 texts").waitFor();
     await page.getByText("temperature 0.8, seed 3").waitFor();
+    // Meanwhile it reads "Stop".
+    await page.locator("button[type=submit]:enabled").waitFor();
     await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
     await page.getByText("3 texts").waitFor();
     await page.goto(new URL("/new", page.url()).href);

@@ -209,7 +209,10 @@ export const Chart = (props: ChartProps) => {
           <b>{title}</b>{" "}
           <span class="soft">
             {!isSmall && unit}
-            {!isEmpty && reading.at === null && <span class="where-wide">{isSmall ? "latest" : ", latest"}</span>}
+            {/* With its room from the beginning, so that nothing moves when values come. */}
+            <span class={`where-wide ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
+              {isSmall ? "latest" : ", latest"}
+            </span>
           </span>
         </span>
         <span class="chart-save">
