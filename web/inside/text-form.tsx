@@ -1,6 +1,6 @@
 /** A text to look at, with what the server says against it. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
@@ -12,6 +12,8 @@ import { without } from "./texts.ts";
 export interface TextFormProps {
   readonly label: string;
   readonly text: string;
+  /** Whether the page proposes `text`: then it takes the place of nothing that was typed. Default: no. */
+  readonly isProposed?: boolean;
   readonly failure: Failure | undefined;
   readonly all: TokensAnswer | undefined;
   /** Whether `all` is of another model, and the next one is being read. */
@@ -26,10 +28,13 @@ const linesOf = (text: string): number =>
     text.split("\n").reduce((sum, line) => sum + 1 + Math.floor(line.length / 60), 0),
   );
 
-export const TextForm = ({ label, text, failure, all, isOfBefore = false, onText }: TextFormProps) => {
+export const TextForm = (props: TextFormProps) => {
+  const { label, text, isProposed = false, failure, all, isOfBefore = false, onText } = props;
   const draft = useSignal(text);
+  const before = useRef(text);
   useEffect(() => {
-    draft.value = text;
+    if (!isProposed || draft.value === before.current) draft.value = text;
+    before.current = text;
   }, [text]);
   const { characters } = failure ?? {};
   const look = () => {

@@ -193,6 +193,7 @@ export const Patching = ({ model, text, all }: Viewed) => {
       <TextForm
         label="Corrupted text, of as many tokens"
         text={corrupted}
+        isProposed={own === ""}
         failure={failure}
         all={undefined}
         onText={(next) => setText("corrupted", next)}
