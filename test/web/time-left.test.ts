@@ -24,16 +24,11 @@ const measured: TrainEvent = {
   best: true,
 };
 
+const noSteps = () =>
+  createTable<StepColumn>(["step", "tokens", "seconds", "loss", "learningRate", "gradNorm", "tokensPerSecond"]);
+
 /** 40 steps of half a second each, with one that was slow. */
-const steps = createTable<StepColumn>([
-  "step",
-  "tokens",
-  "seconds",
-  "loss",
-  "learningRate",
-  "gradNorm",
-  "tokensPerSecond",
-]);
+const steps = noSteps();
 for (let at = 1; at <= 40; at++)
   steps.push({ ...step(at), tokens: 32 * at, seconds: at / 2, tokensPerSecond: at === 9 ? 1 : 64 });
 const data = { steps, tokensPerStep: 32, valTokens: 96 };
@@ -60,14 +55,5 @@ it("takes the time of an evaluation from the events around it, however they are 
 });
 
 it("knows nothing of a run with hardly a step", () => {
-  const few = createTable<StepColumn>([
-    "step",
-    "tokens",
-    "seconds",
-    "loss",
-    "learningRate",
-    "gradNorm",
-    "tokensPerSecond",
-  ]);
-  expect(secondsLeft(config, { ...data, steps: few }, 1)).toBeUndefined();
+  expect(secondsLeft(config, { ...data, steps: noSteps() }, 1)).toBeUndefined();
 });

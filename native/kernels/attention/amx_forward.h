@@ -197,7 +197,8 @@ struct TileForwardHead {
     for (int64_t step = 0; step < queries.keySteps; step++) {
       const auto weighed = [&](auto whole, auto drops) { weighStep<whole, drops>(queries, step, references, next); };
       const auto any = [&](auto whole) { a.drops ? weighed(whole, std::true_type{}) : weighed(whole, std::false_type{}); };
-      seenFrom(step, queries.begin) >= kStripLines ? any(std::true_type{}) : any(std::false_type{});
+      if (seenFrom(step, queries.begin) >= kStripLines) any(std::true_type{});
+      else any(std::false_type{});
     }
     for (int64_t row = 0; row < kStripLines; row += kLanes) {
       store(totals.exact + row, sumRows(s.sums + row * kLanes));
