@@ -13,6 +13,7 @@ export const floors = [
   "optim",
   "io",
   "pretrained",
+  "engine",
   "generate",
   "chat",
   "config",

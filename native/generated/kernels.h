@@ -9,7 +9,7 @@ namespace foretoken {
 
 // The most arguments of each sort that a kernel has.
 constexpr int kMaxBuffers = 11;
-constexpr int kMaxInts = 18;
+constexpr int kMaxInts = 19;
 constexpr int kMaxFloats = 8;
 
 struct KernelDeclaration {
@@ -25,6 +25,7 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"add", 3, 1, 0, 0b111},
     {"combine", 4, 1, 2, 0},
     {"copyRows", 2, 4, 0, 0b11},
+    {"placeRows", 3, 4, 0, 0b101},
     {"sum", 2, 1, 0, 0},
     {"sumOfSquares", 2, 1, 0, 0},
     {"addSquares", 4, 2, 0, 0},
@@ -48,7 +49,7 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"linearBackwardInput", 4, 4, 0, 0b1111},
     {"linearDropoutBackwardInput", 6, 3, 1, 0b111100},
     {"linearBackwardWeight", 4, 4, 0, 0b0011},
-    {"attentionForward", 7, 18, 2, 0b0001111},
+    {"attentionForward", 8, 19, 2, 0b00001111},
     {"attentionBackward", 11, 18, 2, 0b11100011111},
     {"crossEntropyForward", 4, 4, 0, 0},
     {"crossEntropyBackward", 5, 4, 0, 0b10000},
@@ -211,9 +212,53 @@ struct CopyRowsArgs {
   }
 };
 
+// placeRows: Copies row r of x, of `rows` rows of `width` (row stride xStride), to row places[r] of y [yRows, width].
+struct PlaceRowsArgs {
+  static constexpr int kIndex = 4;
+
+  ActivationBuffer<const float> x;
+  Buffer<const int32_t> places;
+  ActivationBuffer<float> y;
+  int64_t rows;
+  int64_t width;
+  int64_t xStride;
+  int64_t yRows;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static PlaceRowsArgs of(const Call& call) {
+    return {
+        .x = ActivationBuffer<const float>(call.buffer(0)),
+        .places = Buffer<const int32_t>(call.buffer(1)),
+        .y = ActivationBuffer<float>(call.buffer(2)),
+        .rows = call.ints[0],
+        .width = call.ints[1],
+        .xStride = call.ints[2],
+        .yRows = call.ints[3],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, places.any());
+    call.setBuffer(2, y.any());
+    call.ints[0] = rows;
+    call.ints[1] = width;
+    call.ints[2] = xStride;
+    call.ints[3] = yRows;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
 // sum: y[0] = Σx.
 struct SumArgs {
-  static constexpr int kIndex = 4;
+  static constexpr int kIndex = 5;
 
   Buffer<const float> x;
   Buffer<float> y;
@@ -245,7 +290,7 @@ struct SumArgs {
 
 // sumOfSquares: y[0] = Σx².
 struct SumOfSquaresArgs {
-  static constexpr int kIndex = 5;
+  static constexpr int kIndex = 6;
 
   Buffer<const float> x;
   Buffer<float> y;
@@ -277,7 +322,7 @@ struct SumOfSquaresArgs {
 
 // addSquares: x += addend in the ranges, if there is one; squares[r] = Σx² of range r.
 struct AddSquaresArgs {
-  static constexpr int kIndex = 6;
+  static constexpr int kIndex = 7;
 
   Buffer<float> x;
   OptionalBuffer<const float> addend;
@@ -318,7 +363,7 @@ struct AddSquaresArgs {
 
 // scaleByNorm: y = x / (√squares[0] + eps).
 struct ScaleByNormArgs {
-  static constexpr int kIndex = 7;
+  static constexpr int kIndex = 8;
 
   Buffer<const float> x;
   Buffer<const float> squares;
@@ -356,7 +401,7 @@ struct ScaleByNormArgs {
 
 // geluForward: y = gelu(x).
 struct GeluForwardArgs {
-  static constexpr int kIndex = 8;
+  static constexpr int kIndex = 9;
 
   Buffer<const float> x;
   Buffer<float> y;
@@ -391,7 +436,7 @@ struct GeluForwardArgs {
 
 // geluBackward: dx = dy · gelu′(x).
 struct GeluBackwardArgs {
-  static constexpr int kIndex = 9;
+  static constexpr int kIndex = 10;
 
   Buffer<const float> x;
   Buffer<const float> dy;
@@ -429,7 +474,7 @@ struct GeluBackwardArgs {
 
 // dropout: y[i] = x[i] · keep(i) / (1 − p).
 struct DropoutArgs {
-  static constexpr int kIndex = 10;
+  static constexpr int kIndex = 11;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<float> y;
@@ -479,7 +524,7 @@ struct DropoutArgs {
 
 // swigluForward: y = gate · σ(gate) · up.
 struct SwigluForwardArgs {
-  static constexpr int kIndex = 11;
+  static constexpr int kIndex = 12;
 
   Buffer<const float> x;
   ActivationBuffer<float> y;
@@ -514,7 +559,7 @@ struct SwigluForwardArgs {
 
 // swigluBackward: dx = dGate | dUp, with dGate = dy · up · (σ + gate · σ · (1 − σ)) and dUp = dy · gate · σ.
 struct SwigluBackwardArgs {
-  static constexpr int kIndex = 12;
+  static constexpr int kIndex = 13;
 
   Buffer<const float> x;
   ActivationBuffer<const float> dy;
@@ -552,7 +597,7 @@ struct SwigluBackwardArgs {
 
 // embeddingForward: y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :].
 struct EmbeddingForwardArgs {
-  static constexpr int kIndex = 13;
+  static constexpr int kIndex = 14;
 
   Buffer<const int32_t> ids;
   ActivationBuffer<const float> tokens;
@@ -608,7 +653,7 @@ struct EmbeddingForwardArgs {
 
 // embeddingBackward: dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :].
 struct EmbeddingBackwardArgs {
-  static constexpr int kIndex = 14;
+  static constexpr int kIndex = 15;
 
   Buffer<const int32_t> ids;
   OptionalBuffer<const int32_t> places;
@@ -664,7 +709,7 @@ struct EmbeddingBackwardArgs {
 
 // layerNormForward: y = (x − mean) · rstd · gamma + beta over the last axis.
 struct LayerNormForwardArgs {
-  static constexpr int kIndex = 15;
+  static constexpr int kIndex = 16;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -715,7 +760,7 @@ struct LayerNormForwardArgs {
 // layerNormBackward: Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta
 // are added to.
 struct LayerNormBackwardArgs {
-  static constexpr int kIndex = 16;
+  static constexpr int kIndex = 17;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -771,7 +816,7 @@ struct LayerNormBackwardArgs {
 
 // rmsNormForward: y = x · rstd · gamma over the last axis.
 struct RmsNormForwardArgs {
-  static constexpr int kIndex = 17;
+  static constexpr int kIndex = 18;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -815,7 +860,7 @@ struct RmsNormForwardArgs {
 
 // rmsNormBackward: Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to.
 struct RmsNormBackwardArgs {
-  static constexpr int kIndex = 18;
+  static constexpr int kIndex = 19;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -866,7 +911,7 @@ struct RmsNormBackwardArgs {
 // rotaryForward: Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each
 // head of q and k.
 struct RotaryForwardArgs {
-  static constexpr int kIndex = 19;
+  static constexpr int kIndex = 20;
 
   Buffer<const float> x;
   OptionalBuffer<const float> gammaQ;
@@ -940,7 +985,7 @@ struct RotaryForwardArgs {
 
 // rotaryBackward: Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to.
 struct RotaryBackwardArgs {
-  static constexpr int kIndex = 20;
+  static constexpr int kIndex = 21;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -1020,7 +1065,7 @@ struct RotaryBackwardArgs {
 
 // linearForward: y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N].
 struct LinearForwardArgs {
-  static constexpr int kIndex = 21;
+  static constexpr int kIndex = 22;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1067,7 +1112,7 @@ struct LinearForwardArgs {
 
 // linearGeluForward: y = gelu(h) and, where asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearGeluForwardArgs {
-  static constexpr int kIndex = 22;
+  static constexpr int kIndex = 23;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1117,7 +1162,7 @@ struct LinearGeluForwardArgs {
 
 // linearDropoutForward: y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearDropoutForwardArgs {
-  static constexpr int kIndex = 23;
+  static constexpr int kIndex = 24;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1185,7 +1230,7 @@ struct LinearDropoutForwardArgs {
 
 // linearBackwardInput: dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
 struct LinearBackwardInputArgs {
-  static constexpr int kIndex = 24;
+  static constexpr int kIndex = 25;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> w;
@@ -1233,7 +1278,7 @@ struct LinearBackwardInputArgs {
 // linearDropoutBackwardInput: dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor
 // where there is one.
 struct LinearDropoutBackwardInputArgs {
-  static constexpr int kIndex = 25;
+  static constexpr int kIndex = 26;
 
   Buffer<const float> dy;
   Buffer<const uint32_t> kept;
@@ -1286,7 +1331,7 @@ struct LinearDropoutBackwardInputArgs {
 
 // linearBackwardWeight: dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy.
 struct LinearBackwardWeightArgs {
-  static constexpr int kIndex = 26;
+  static constexpr int kIndex = 27;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> x;
@@ -1333,7 +1378,7 @@ struct LinearBackwardWeightArgs {
 
 // attentionForward: out = dropout(softmax(q·kᵀ·scale)) · v.
 struct AttentionForwardArgs {
-  static constexpr int kIndex = 27;
+  static constexpr int kIndex = 28;
 
   ActivationBuffer<const float> q;
   ActivationBuffer<const float> k;
@@ -1342,6 +1387,7 @@ struct AttentionForwardArgs {
   Buffer<float> logSumExp;
   OptionalBuffer<uint32_t> kept;
   OptionalBuffer<const int32_t> segments;
+  OptionalBuffer<const int32_t> pages;
   int64_t batch;
   int64_t queries;
   int64_t start;
@@ -1354,6 +1400,7 @@ struct AttentionForwardArgs {
   int64_t keyBatchStride;
   int64_t rows;
   int64_t keyRows;
+  int64_t pageCount;
   int64_t key0;
   int64_t key1;
   int64_t key2;
@@ -1375,6 +1422,7 @@ struct AttentionForwardArgs {
         .logSumExp = Buffer<float>(call.buffer(4)),
         .kept = OptionalBuffer<uint32_t>(call.buffer(5)),
         .segments = OptionalBuffer<const int32_t>(call.buffer(6)),
+        .pages = OptionalBuffer<const int32_t>(call.buffer(7)),
         .batch = call.ints[0],
         .queries = call.ints[1],
         .start = call.ints[2],
@@ -1387,12 +1435,13 @@ struct AttentionForwardArgs {
         .keyBatchStride = call.ints[9],
         .rows = call.ints[10],
         .keyRows = call.ints[11],
-        .key0 = call.ints[12],
-        .key1 = call.ints[13],
-        .key2 = call.ints[14],
-        .key3 = call.ints[15],
-        .site = call.ints[16],
-        .causal = call.ints[17],
+        .pageCount = call.ints[12],
+        .key0 = call.ints[13],
+        .key1 = call.ints[14],
+        .key2 = call.ints[15],
+        .key3 = call.ints[16],
+        .site = call.ints[17],
+        .causal = call.ints[18],
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
@@ -1409,6 +1458,7 @@ struct AttentionForwardArgs {
     call.setBuffer(4, logSumExp.any());
     call.setBuffer(5, kept.any());
     call.setBuffer(6, segments.any());
+    call.setBuffer(7, pages.any());
     call.ints[0] = batch;
     call.ints[1] = queries;
     call.ints[2] = start;
@@ -1421,12 +1471,13 @@ struct AttentionForwardArgs {
     call.ints[9] = keyBatchStride;
     call.ints[10] = rows;
     call.ints[11] = keyRows;
-    call.ints[12] = key0;
-    call.ints[13] = key1;
-    call.ints[14] = key2;
-    call.ints[15] = key3;
-    call.ints[16] = site;
-    call.ints[17] = causal;
+    call.ints[12] = pageCount;
+    call.ints[13] = key0;
+    call.ints[14] = key1;
+    call.ints[15] = key2;
+    call.ints[16] = key3;
+    call.ints[17] = site;
+    call.ints[18] = causal;
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;
@@ -1437,7 +1488,7 @@ struct AttentionForwardArgs {
 
 // attentionBackward: Gradients of attentionForward: dq, dk and dv are overwritten.
 struct AttentionBackwardArgs {
-  static constexpr int kIndex = 28;
+  static constexpr int kIndex = 29;
 
   ActivationBuffer<const float> dOut;
   ActivationBuffer<const float> q;
@@ -1553,7 +1604,7 @@ struct AttentionBackwardArgs {
 
 // crossEntropyForward: losses[r] = logSumExp(z[r, :]) − z[r, targets[r]].
 struct CrossEntropyForwardArgs {
-  static constexpr int kIndex = 29;
+  static constexpr int kIndex = 30;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1600,7 +1651,7 @@ struct CrossEntropyForwardArgs {
 
 // crossEntropyBackward: dLogits = dLoss · (softmax(z) − onehot(target)).
 struct CrossEntropyBackwardArgs {
-  static constexpr int kIndex = 30;
+  static constexpr int kIndex = 31;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1650,7 +1701,7 @@ struct CrossEntropyBackwardArgs {
 
 // adamStep: m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
 struct AdamStepArgs {
-  static constexpr int kIndex = 31;
+  static constexpr int kIndex = 32;
 
   Buffer<float> param;
   Buffer<const float> grad;
@@ -1724,6 +1775,7 @@ struct AdamStepArgs {
   kernel(add, AddArgs) \
   kernel(combine, CombineArgs) \
   kernel(copyRows, CopyRowsArgs) \
+  kernel(placeRows, PlaceRowsArgs) \
   kernel(sum, SumArgs) \
   kernel(sumOfSquares, SumOfSquaresArgs) \
   kernel(addSquares, AddSquaresArgs) \

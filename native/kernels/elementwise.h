@@ -1,4 +1,4 @@
-// fill, add, combine, copyRows, scaleByNorm: see src/backend/kernels/kernels.ts.
+// fill, add, combine, copyRows, placeRows, scaleByNorm: see src/backend/kernels/kernels.ts.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -73,24 +73,41 @@ void scaleByNorm(const ScaleByNormArgs& args, Pool& pool) {
   });
 }
 
+// Of either type to either.
+template <typename From, typename To>
+FT_INLINE void copyElements(const From* x, To* y, int64_t n) {
+  if constexpr (sizeof(From) == sizeof(To)) std::memcpy(y, x, sizeof(To) * static_cast<size_t>(n));
+  else forVectors(0, n, [=](int64_t i, auto lanes) { store(y + i, load(x + i, lanes), lanes); });
+}
+
 template <typename From, typename To>
 FT_INLINE void copyRowsOf(const CopyRowsArgs& args, Pool& pool, const From* x, To* y) {
   const int64_t width = args.width, xStride = args.xStride, yStride = args.yStride;
   if (width <= 0) return;
   parallelRanges(pool, args.rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) {
-      if constexpr (sizeof(From) == sizeof(To)) {
-        std::memcpy(y + r * yStride, x + r * xStride, sizeof(To) * static_cast<size_t>(width));
-      } else {
-        forVectors(0, width,
-                   [=](int64_t i, auto lanes) { store(y + r * yStride + i, load(x + r * xStride + i, lanes), lanes); });
-      }
-    }
+    for (int64_t r = begin; r < end; r++) copyElements(x + r * xStride, y + r * yStride, width);
   });
 }
 
 void copyRows(const CopyRowsArgs& args, Pool& pool) {
   withElements(args.x, [&](const auto* x) { withElements(args.y, [&](auto* y) { copyRowsOf(args, pool, x, y); }); });
+}
+
+template <typename From, typename To>
+FT_INLINE void placeRowsOf(const PlaceRowsArgs& args, Pool& pool, const From* x, To* y) {
+  const int64_t width = args.width, xStride = args.xStride, yRows = args.yRows;
+  const int32_t* const places = args.places;
+  if (width <= 0) return;
+  parallelRanges(pool, args.rows, rowGrain(width), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) {
+      if (places[r] < 0 || places[r] >= yRows) continue;
+      copyElements(x + r * xStride, y + places[r] * width, width);
+    }
+  });
+}
+
+void placeRows(const PlaceRowsArgs& args, Pool& pool) {
+  withElements(args.x, [&](const auto* x) { withElements(args.y, [&](auto* y) { placeRowsOf(args, pool, x, y); }); });
 }
 
 }  // namespace

@@ -35,11 +35,6 @@ FT_INLINE void storePair(T* to, int64_t half, Pair value, Lanes lanes) {
   store(to + half, value.second, lanes);
 }
 
-template <typename From, typename To>
-FT_INLINE void copyElements(const From* from, To* to, int64_t count) {
-  forVectors(0, count, [=](int64_t i, auto lanes) { store(to + i, load(from + i, lanes), lanes); });
-}
-
 // How a row of q | k | v lies, and where it stands.
 struct RotaryRows {
   const float* cosines;

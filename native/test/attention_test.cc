@@ -131,7 +131,7 @@ void attention(Suite& s, const Inputs& in, bool causal) {
     const auto forward = [&](Floats& to, uint32_t* kept) {
       s.call(AttentionForwardArgs{
           .q = q.data(), .k = k.data(), .v = v.data(), .out = to.data(), .logSumExp = stats.data(), .kept = kept,
-          .segments = nullptr, .batch = batch, .queries = queries, .start = start, .heads = heads,
+          .segments = nullptr, .pages = nullptr, .batch = batch, .queries = queries, .start = start, .heads = heads,
           .keyHeads = keyHeads, .headDim = headDim, .queryStride = in.stride(),
           .queryBatchStride = in.queryBatchStride(), .keyStride = in.keyStride(),
           .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
@@ -206,9 +206,9 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
   Floats out = s.floats(rows * width), stats = s.floats(heads * rows);
   AttentionForwardArgs forward{
       .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(), .logSumExp = stats.data(), .kept = nullptr,
-      .segments = table.data(), .batch = static_cast<int64_t>(sequences.size()), .queries = longest, .start = 0,
+      .segments = table.data(), .pages = nullptr, .batch = static_cast<int64_t>(sequences.size()), .queries = longest, .start = 0,
       .heads = heads, .keyHeads = keyHeads, .headDim = headDim, .queryStride = width, .queryBatchStride = 0,
-      .keyStride = keyWidth, .keyBatchStride = 0, .rows = rows, .keyRows = keyRows, .key0 = 1, .key1 = 2, .key2 = 3,
+      .keyStride = keyWidth, .keyBatchStride = 0, .rows = rows, .keyRows = keyRows, .pageCount = 0, .key0 = 1, .key1 = 2, .key2 = 3,
       .key3 = 4, .site = 5, .causal = 1, .scale = 0.25, .p = p};
   s.call(forward);
   s.take(out);
@@ -280,11 +280,80 @@ void segmentsOutside(Suite& s) {
     Floats out = s.floats(rows * width), stats = s.floats(rows);
     s.call(AttentionForwardArgs{
         .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(), .logSumExp = stats.data(), .kept = nullptr,
-        .segments = table.data(), .batch = 1, .queries = rows, .start = 0, .heads = 1, .keyHeads = 1,
+        .segments = table.data(), .pages = nullptr, .batch = 1, .queries = rows, .start = 0, .heads = 1, .keyHeads = 1,
         .headDim = width, .queryStride = width, .queryBatchStride = 0, .keyStride = width, .keyBatchStride = 0,
-        .rows = rows, .keyRows = rows, .key0 = 0, .key1 = 0, .key2 = 0, .key3 = 0, .site = 0, .causal = 1,
+        .rows = rows, .keyRows = rows, .pageCount = 0, .key0 = 0, .key1 = 0, .key2 = 0, .key3 = 0, .site = 0, .causal = 1,
         .scale = 0.25, .p = 0});
   }
+}
+
+// The same keys in pages, as a cache has them, are the same bits. Pages that lie outside reach nothing beyond the rows.
+void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim) {
+  constexpr int64_t kPage = 32;
+  const int64_t width = heads * headDim, keyWidth = keyHeads * headDim, batch = static_cast<int64_t>(sequences.size());
+  int64_t rows = 0, keyRows = 0, longest = 0, count = 0;
+  for (const auto& [queries, start] : sequences) {
+    rows += queries;
+    keyRows += queries + start;
+    longest = std::max(longest, queries);
+    count += (queries + start + kPage - 1) / kPage;
+  }
+  const Floats q = s.randomFloats(rows * width, 2), k = s.randomFloats(keyRows * keyWidth, 2);
+  const Floats v = s.randomFloats(keyRows * keyWidth);
+  Floats pagedK = s.floats(count * kPage * keyWidth), pagedV = s.floats(count * kPage * keyWidth);
+  Ints table = s.randomInts(4 * batch, 1), pagedTable = s.randomInts(4 * batch, 1), numbers = s.randomInts(count, 1);
+  int64_t row = 0, keyRow = 0, place = 0;
+  for (int64_t i = 0; i < batch; i++) {
+    const auto [queries, start] = sequences[static_cast<size_t>(i)];
+    const int64_t at[] = {row, queries, keyRow, start};
+    for (int64_t j = 0; j < 4; j++)
+      table[4 * i + j] = pagedTable[4 * i + j] = static_cast<int32_t>(j == 2 ? keyRow : at[j]);
+    pagedTable[4 * i + 2] = static_cast<int32_t>(place);
+    for (int64_t key = 0; key < queries + start; key++) {
+      const int64_t page = count - 1 - (place + key / kPage);
+      numbers[place + key / kPage] = static_cast<int32_t>(page);
+      const int64_t to = (page * kPage + key % kPage) * keyWidth;
+      for (int64_t d = 0; d < keyWidth; d++) {
+        pagedK[to + d] = k[(keyRow + key) * keyWidth + d];
+        pagedV[to + d] = v[(keyRow + key) * keyWidth + d];
+      }
+    }
+    row += queries;
+    keyRow += queries + start;
+    place += (queries + start + kPage - 1) / kPage;
+  }
+  Floats out = s.floats(rows * width), stats = s.floats(heads * rows);
+  AttentionForwardArgs call{
+      .q = q.data(), .k = k.data(), .v = v.data(), .out = out.data(), .logSumExp = stats.data(), .kept = nullptr,
+      .segments = table.data(), .pages = nullptr, .batch = batch, .queries = longest, .start = 0, .heads = heads,
+      .keyHeads = keyHeads, .headDim = headDim, .queryStride = width, .queryBatchStride = 0, .keyStride = keyWidth,
+      .keyBatchStride = 0, .rows = rows, .keyRows = keyRows, .pageCount = 0, .key0 = 0, .key1 = 0, .key2 = 0,
+      .key3 = 0, .site = 0, .causal = 1, .scale = 0.25, .p = 0};
+  s.call(call);
+  Floats paged = s.floats(rows * width), pagedStats = s.floats(heads * rows);
+  call.k = pagedK.data();
+  call.v = pagedV.data();
+  call.out = paged.data();
+  call.logSumExp = pagedStats.data();
+  call.segments = pagedTable.data();
+  call.pages = numbers.data();
+  call.keyRows = count * kPage;
+  call.pageCount = count;
+  s.call(call);
+  s.expectSame("attentionForward of pages", out, paged);
+  s.expectSame("attentionForward of pages, logSumExp", stats, pagedStats);
+  for (const int32_t wrong : {-1, static_cast<int32_t>(count), 1 << 30}) {
+    Ints bad = s.randomInts(count, 1);
+    for (int64_t i = 0; i < count; i++) bad[i] = wrong;
+    call.pages = bad.data();
+    s.call(call);
+  }
+  Ints far = s.randomInts(4 * batch, 1);
+  for (int64_t i = 0; i < batch; i++)
+    for (int64_t j = 0; j < 4; j++) far[4 * i + j] = j == 2 ? static_cast<int32_t>(count - i % 2) : pagedTable[4 * i + j];
+  call.pages = numbers.data();
+  call.segments = far.data();
+  s.call(call);
 }
 
 }  // namespace
@@ -300,6 +369,9 @@ void testAttention(Suite& s) {
   segments(s, {{33, 0}, {1, 0}, {140, 0}, {64, 0}}, 4, 2, 17, 0);
   segments(s, {{33, 0}, {3, 0}, {65, 0}}, 2, 1, 16, 0.5);
   segmentsOutside(s);
+  pages(s, {{5, 0}, {1, 17}, {64, 0}}, 2, 2, 16);
+  pages(s, {{1, 31}, {1, 32}, {4, 126}, {1, 0}, {1, 300}}, 9, 3, 64);
+  pages(s, {{33, 0}, {1, 0}, {140, 30}, {64, 64}}, 4, 2, 17);
   for (const Shape& shape : kShapes) {
     for (const bool causal : {true, false}) {
       attention(s, {shape, 0, 0}, causal);

@@ -113,6 +113,19 @@ void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {
   s.expect("copyRows", y, 0, [&](int64_t i) {
     return i % strideY < width ? static_cast<double>(x[i / strideY * strideX + i % strideY]) : 0;
   });
+  // To places from behind; what lies outside is left out.
+  Floats placed = s.floats((rows + 2) * width);
+  Ints places = s.randomInts(rows, 1);
+  for (int64_t r = 0; r < rows; r++) places[r] = static_cast<int32_t>(rows - r);
+  if (rows > 1) places[1] = -1;
+  if (rows > 2) places[2] = 1 << 30;
+  s.call(PlaceRowsArgs{.x = x.data(), .places = places.data(), .y = placed.data(), .rows = rows, .width = width,
+                       .xStride = strideX, .yRows = rows + 2});
+  s.expect("placeRows", placed, 0, [&](int64_t i) {
+    const int64_t r = rows - i / width;
+    const bool isThere = r >= 0 && r < rows && r != 1 && r != 2;
+    return isThere ? static_cast<double>(x[r * strideX + i % width]) : 0;
+  });
 }
 
 void activations(Suite& s, int64_t n) {

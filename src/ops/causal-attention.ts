@@ -14,9 +14,7 @@
 import type { Context } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
-
-import { packedWidth, wordsOf } from "../backend/kernels/sizes.ts";
-
+import { packedWidth, pageRows, wordsOf } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape, type Shape } from "../core/tensors/shape.ts";
 import { dropoutArguments } from "./dropout.ts";
@@ -162,22 +160,13 @@ const sizesOf = (
   p: draw.p,
 });
 
-const checkSegments = (where: string, { rows, list }: Segments, batch: number, time: number, keyRows: number): void => {
-  if (batch !== 1 || rows !== time) {
-    throw new ShapeError({
-      where,
-      must: `segments must fill the time axis of one row: ${rows} positions`,
-      got: `${batch} rows of ${time}`,
-    });
-  }
-  for (const { keyRow, start, length } of list) {
-    if (keyRow + start + length <= keyRows) continue;
-    throw new ShapeError({
-      where,
-      must: `a segment must end within ${keyRows} rows of keys`,
-      got: `one of ${start} + ${length} positions at row ${keyRow}`,
-    });
-  }
+const checkSegments = (where: string, { rows }: Segments, batch: number, time: number): void => {
+  if (batch === 1 && rows === time) return;
+  throw new ShapeError({
+    where,
+    must: `segments must fill the time axis of one row: ${rows} positions`,
+    got: `${batch} rows of ${time}`,
+  });
 };
 
 /** Of each position over those that it sees. See AttentionOptions for what may be told besides. */
@@ -190,13 +179,13 @@ export const causalAttention = (
   const { backend, memory, tape } = context;
   const { batch, time } = checkInput("causalAttention", input, shape);
   if (segments !== null) {
-    checkSegments("causalAttention", segments, batch, time, time);
-    const elsewhere = segments.list.find(({ start, keyRow, row }) => start !== 0 || keyRow !== row);
-    if (elsewhere !== undefined) {
+    checkSegments("causalAttention", segments, batch, time);
+    const later = segments.list.find(({ start }) => start !== 0);
+    if (later !== undefined || segments.pages !== null) {
       throw new ShapeError({
         where: "causalAttention",
         must: "segments must begin in this pass: what comes before is in a cache",
-        got: `a start of ${elsewhere.start} and keys at row ${elsewhere.keyRow}`,
+        got: later === undefined ? "segments with pages" : `a start of ${later.start}`,
       });
     }
   }
@@ -213,7 +202,8 @@ export const causalAttention = (
   // Of segments the mask is drawn again.
   const keeps = tape !== null && draw.p > 0 && segments === null;
   const kept = keeps ? memory.allocate([batch, shape.heads, wordsOf(time), time], "int32") : null;
-  backend.run("attentionForward", { q: views.q, k: views.k, v: views.v, out, logSumExp, kept, ...sizes });
+  const given = { q: views.q, k: views.k, v: views.v, kept, pages: null, pageCount: 0 };
+  backend.run("attentionForward", { ...given, out, logSumExp, ...sizes });
 
   if (tape === null) {
     memory.release(logSumExp);
@@ -242,7 +232,10 @@ export const causalAttention = (
   return out;
 };
 
-/** Keys and values of one layer, [capacity, 2·Hk·D]: row t holds k then v of a position. */
+/**
+ * Keys and values of one layer, [capacity, 2·Hk·D]: row t holds k then v of a position. Of one sequence in order; or in pages of
+ * `pageRows` rows.
+ */
 export interface AttentionCache {
   readonly keysAndValues: Tensor;
 }
@@ -253,7 +246,7 @@ export interface AttentionCache {
  *
  * @param qkv [1, T, (H + 2·Hk)·D]
  * @param at a number: the T positions follow that many of the only sequence, which has the cache for itself. Segments: each
- * has its own start and place in the cache.
+ * has its own start, and pages of the cache.
  */
 export const cachedCausalAttention = (
   context: Context,
@@ -272,25 +265,26 @@ export const cachedCausalAttention = (
   const [capacity, width] = cached.shape;
   const segments = typeof at === "number" ? null : at;
   const start = typeof at === "number" ? at : 0;
-  if (
-    batch !== 1 ||
-    capacity === undefined ||
-    width !== row ||
-    start + time > (segments === null ? capacity : Infinity)
-  ) {
+  const pages = segments?.pages ?? null;
+  const needed = pages === null ? start + time : pages.needed * pageRows;
+  if (batch !== 1 || capacity === undefined || width !== row || needed > capacity) {
     throw new ShapeError({
       where,
       must: `one sequence must end within a cache of [capacity, ${row}]`,
       got: `${formatShape(qkv.shape)} at ${start} with a cache of ${formatShape(cached.shape)}`,
     });
   }
-  if (segments !== null) checkSegments(where, segments, batch, time, capacity);
+  if (segments !== null) checkSegments(where, segments, batch, time);
+  if (segments !== null && pages === null) {
+    throw new ShapeError({ where, must: "segments must have pages of the cache", got: "none" });
+  }
   const { q, k } = partsOf(qkv, shape);
   const stride = strideOf(q);
-  for (const part of segments?.list ?? [{ row: 0, length: time, start, keyRow: 0 }]) {
-    const target = slice(cached, (part.keyRow + part.start) * row, [part.length, row]);
-    const from = viewOf({ tensor: qkv, first: k.first + part.row * stride });
-    backend.run("copyRows", { x: from, y: target, rows: part.length, width: row, xStride: stride, yStride: row });
+  const rows = { x: viewOf(k), rows: time, width: row, xStride: stride };
+  if (pages === null) {
+    backend.run("copyRows", { ...rows, y: slice(cached, start * row, [time, row]), yStride: row });
+  } else {
+    backend.run("placeRows", { ...rows, y: cached, places: pages.rows, yRows: capacity });
   }
   const out = memory.allocate([1, time, heads * headDim], qkv.storage.dtype);
   const logSumExp = memory.allocate([1, heads, time]);
@@ -306,6 +300,8 @@ export const cachedCausalAttention = (
     out,
     logSumExp,
     kept: null,
+    pages: pages?.numbers ?? null,
+    pageCount: pages?.numbers.shape[0] ?? 0,
   });
   memory.release(logSumExp);
   return out;

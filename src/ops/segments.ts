@@ -3,7 +3,7 @@
  * sequences that are continued together.
  */
 import type { Memory, Tensor } from "../autograd/tensor.ts";
-import { segmentInts } from "../backend/kernels/sizes.ts";
+import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 
@@ -11,15 +11,31 @@ import { show } from "../core/text/show.ts";
 export interface Segment {
   /** How many of its positions are in the pass, from 1 on. */
   readonly length: number;
-  /** How many come before, whose keys and values are in a cache: with one, `keyRow` says where. Default 0. */
+  /** How many come before, whose keys and values are in `pages`. Default 0. */
   readonly start?: number;
-  /** Row of the cache at which its first position lies. Default: where it lies in the pass. */
-  readonly keyRow?: number;
+  /**
+   * Pages of a cache, in order, that hold the keys and values of all its positions: `pageRows` in each. No other sequence of the
+   * pass may be writing to one that its positions of the pass fall on. All of a pass have pages, or none. Default: no cache.
+   */
+  readonly pages?: readonly number[];
+}
+
+/** Pages of a pass in a backend's memory. */
+export interface SegmentPages {
+  /** int32 [pages]: those of all sequences, one after the other. */
+  readonly numbers: Tensor;
+  /** int32 [rows]: the row of the cache that each row's key and value go to. */
+  readonly rows: Tensor;
+  /** Pages that the cache must have. */
+  readonly needed: number;
 }
 
 /** Segments in a backend's memory. */
 export interface Segments {
-  readonly list: readonly Required<Segment & { readonly row: number }>[];
+  readonly list: readonly (Required<Pick<Segment, "length" | "start">> & {
+    /** Of the pass, its first. */
+    readonly row: number;
+  })[];
   /** Rows of all together, and of the longest. */
   readonly rows: number;
   readonly longest: number;
@@ -27,6 +43,8 @@ export interface Segments {
   readonly table: Tensor;
   /** int32 [rows]: where each row stands in its sequence. */
   readonly places: Tensor;
+  /** null: keys and values are those of the pass. */
+  readonly pages: SegmentPages | null;
 }
 
 const checkWhole = (value: number, from: number, must: string, i: number): void => {
@@ -34,25 +52,61 @@ const checkWhole = (value: number, from: number, must: string, i: number): void 
   throw new ShapeError({ where: "segments", must, got: `${show(value)} for segment ${i}` });
 };
 
+const checkPages = ({ length, start = 0, pages = [] }: Segment, i: number): void => {
+  for (const page of pages) checkWhole(page, 0, "each must have pages from 0 on", i);
+  if (pages.length * pageRows >= start + length) return;
+  throw new ShapeError({
+    where: "segments",
+    must: `pages, of ${pageRows} positions each, must hold those before and those of the pass`,
+    got: `${pages.length} for ${start} + ${length} of segment ${i}`,
+  });
+};
+
+/** The pages of all, and where each row goes. */
+const uploadPages = (memory: Memory, given: readonly Segment[], rows: number, room: number): SegmentPages => {
+  const all = given.flatMap(({ pages = [] }) => pages);
+  const numbers = new Int32Array(Math.max(room, all.length));
+  numbers.set(all);
+  const to = new Int32Array(rows);
+  let row = 0;
+  for (const { length, start = 0, pages = [] } of given) {
+    for (let t = start; t < start + length; t++)
+      to[row++] = (pages[Math.floor(t / pageRows)] as number) * pageRows + (t % pageRows);
+  }
+  return {
+    numbers: memory.upload(numbers, [numbers.length]),
+    rows: memory.upload(to, [rows]),
+    needed: all.reduce((most, page) => Math.max(most, page + 1), 0),
+  };
+};
+
 /**
- * @throws ShapeError for a length, start or row that cannot be.
+ * @param pageRoom the list of pages is made as long as this, where it is shorter: so that passes of as many rows have the same sizes.
+ * @throws ShapeError for a length, a start or pages that cannot be.
  */
-export const createSegments = (memory: Memory, given: readonly Segment[]): Segments => {
+export const createSegments = (memory: Memory, given: readonly Segment[], pageRoom = 0): Segments => {
   if (given.length === 0) throw new ShapeError({ where: "segments", must: "there must be one or more", got: "none" });
+  const paged = given[0]?.pages !== undefined;
   let rows = 0;
-  const list = given.map(({ length, start = 0, keyRow = rows }, i) => {
+  const list = given.map((segment, i) => {
+    const { length, start = 0, pages } = segment;
     checkWhole(length, 1, "each must have a length from 1 on", i);
     checkWhole(start, 0, "each must have a start from 0 on", i);
-    checkWhole(keyRow, 0, "each must have a row of keys from 0 on", i);
+    if ((pages !== undefined) !== paged) {
+      throw new ShapeError({ where: "segments", must: "all or none must have pages", got: `another for segment ${i}` });
+    }
+    if (paged) checkPages(segment, i);
     const row = rows;
     rows += length;
-    return { length, start, keyRow, row };
+    return { length, start, row };
   });
   const table = new Int32Array(segmentInts * list.length);
   const places = new Int32Array(rows);
-  for (const [i, { length, start, keyRow, row }] of list.entries()) {
-    table.set([row, length, keyRow, start], segmentInts * i);
+  let page = 0;
+  for (const [i, { length, start, row }] of list.entries()) {
+    table.set([row, length, paged ? page : row, start], segmentInts * i);
     for (let t = 0; t < length; t++) places[row + t] = start + t;
+    page += given[i]?.pages?.length ?? 0;
   }
   return {
     list,
@@ -60,5 +114,6 @@ export const createSegments = (memory: Memory, given: readonly Segment[]): Segme
     longest: Math.max(...list.map(({ length }) => length)),
     table: memory.upload(table, [list.length, segmentInts]),
     places: memory.upload(places, [rows]),
+    pages: paged ? uploadPages(memory, given, rows, pageRoom) : null,
   };
 };

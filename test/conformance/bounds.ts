@@ -54,6 +54,7 @@ export const simpleBounds: Bounds<
   | "add"
   | "combine"
   | "copyRows"
+  | "placeRows"
   | "sum"
   | "sumOfSquares"
   | "addSquares"
@@ -69,6 +70,7 @@ export const simpleBounds: Bounds<
     unreal: exact,
   }),
   copyRows: () => ({ y: exact }),
+  placeRows: () => ({ y: exact }),
 
   sum: ({ x, n }) => {
     const y = new Float64Array(1);

@@ -159,7 +159,15 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
         const results = { out: room(queries * width, activations), logSumExp: room(heads * queries) };
         const inputs = { q: part(0, start), k: part(1), v: part(2) };
         const sizes = { ...shape, ...strides, queries, start };
-        backend.run("attentionForward", { ...inputs, ...results, kept: null, segments: null, ...sizes });
+        backend.run("attentionForward", {
+          ...inputs,
+          ...results,
+          kept: null,
+          segments: null,
+          pages: null,
+          pageCount: 0,
+          ...sizes,
+        });
         return results;
       };
       const all = call(0, time);
@@ -235,7 +243,17 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
         row += queries;
         keyRow += queries + start;
       }
-      const shape = { heads, keyHeads, headDim, scale: 0.25, causal: 1, ...undropped, kept: null };
+      const shape = {
+        heads,
+        keyHeads,
+        headDim,
+        scale: 0.25,
+        causal: 1,
+        ...undropped,
+        kept: null,
+        pages: null,
+        pageCount: 0,
+      };
       const strides = { queryStride: width, queryBatchStride: 0, keyStride: keyWidth, keyBatchStride: 0 };
       const longest = Math.max(...lengths.map(([queries = 0]) => queries));
       const batch = { batch: lengths.length, queries: longest, start: 0, rows, keyRows, segments: asInt(table) };
@@ -281,7 +299,14 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       const qkv = given(array, activations);
       const out = room(batch * time * width, activations);
       const inputs = { q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } };
-      const results = { out, logSumExp: room(batch * heads * time), kept: null, segments: null };
+      const results = {
+        out,
+        logSumExp: room(batch * heads * time),
+        kept: null,
+        segments: null,
+        pages: null,
+        pageCount: 0,
+      };
       backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides });
       return bits(out, batch * time * width);
     };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { inferenceContext, withContext } from "#foretoken/autograd/context.js";
 import { readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
+import { pageRows } from "#foretoken/backend/kernels/sizes.js";
 import { presets } from "#foretoken/config/presets.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
 import { initialise } from "#foretoken/models/arena.js";
@@ -177,7 +178,7 @@ for (const [shape, config] of Object.entries(configs))
       });
 
       it(`goes on with sequences of different lengths together, with the bits that each has alone${title}`, async () => {
-        // Three sequences in places of one cache: what is new of each in every round.
+        // Three sequences in pages of one cache: what is new of each in every round.
         const rounds = [
           [5, 64, 1],
           [1, 1, 30],
@@ -187,7 +188,10 @@ for (const [shape, config] of Object.entries(configs))
         const texts = ["one", "two", "three"].map((name) => hashedIds(name, contextLength, vocabSize));
         const { keyHeads, headDim } = headsOf(config);
         const width = 2 * keyHeads * headDim;
-        const rows = texts.length * contextLength;
+        // Pages of the three by turns.
+        const count = Math.ceil(contextLength / pageRows);
+        const pages = texts.map((_, i) => Array.from({ length: count }, (__, page) => page * texts.length + i));
+        const rows = texts.length * count * pageRows;
         const layers = Array.from({ length: config.nLayer }, () => ({
           keysAndValues: {
             storage: backend.alloc(backend.capabilities.activations, rows * width),
@@ -202,7 +206,7 @@ for (const [shape, config] of Object.entries(configs))
           const logits = await withContext(inferenceContext(backend), async (context) => {
             const segments = createSegments(
               context.memory,
-              order.map((i) => ({ length: round[i] ?? 0, start: done[i] ?? 0, keyRow: i * contextLength })),
+              order.map((i) => ({ length: round[i] ?? 0, start: done[i] ?? 0, pages: pages[i] ?? [] })),
             );
             const ids = order.flatMap((i) => [...(texts[i]?.slice(done[i], (done[i] ?? 0) + (round[i] ?? 0)) ?? [])]);
             const input = uploadSegments(context, model, ids, segments);

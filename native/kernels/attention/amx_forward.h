@@ -78,8 +78,8 @@ struct TileForwardHead {
   // For queries before number `end`. Returns whether all values are finite.
   bool pack(int64_t end) const {
     const int64_t keys = a.keysSeen(a.start + end);
-    if (!a.few()) packRowsOf(a, k, a.keyStride, keys, s.keys);
-    packPairsOfRows(a, v, a.keyStride, keys, s.values);
+    if (!a.few()) packKeys(a, k, keys, s.keys);
+    packValues(a, v, keys, s.values);
     // The last query sees all keys there are.
     return !a.causal || a.queries == 1 || allFinite(v, keys);
   }
@@ -172,7 +172,7 @@ struct TileForwardHead {
     alignas(64) float sums[kStripLines * kStripLines];
     const I32 across = (I32)laneIndex() * kStripLines;
     const int64_t key = step * kStripLines, count = min(a.keysSeen(a.start + rows) - key, kStripLines);
-    const StripOfA lines = stripOfRows(a, k + key * a.keyStride, a.keyStride, count, s.keys);
+    const StripOfA lines = stripOfRows(a, k + a.keyAt(key), a.keyStride, count, s.keys);
     multiplyPackedStrips(lines, s.queries, stripsOf(a.headDim), count, rows, sums, kStripLines);
     for (int64_t row = 0; row < rows; row++)
       for (int64_t half = 0; half < kStripLines; half += kLanes)
@@ -183,11 +183,13 @@ struct TileForwardHead {
   bool allFinite(const Narrow* rows, int64_t count) const {
     const __m512i magnitude = _mm512_set1_epi16(0x7FFF);
     __m512i largest = _mm512_setzero_si512();
-    for (int64_t i = 0; i < count; i++)
-      for (int64_t d = 0; d < a.headDim; d += 2 * kLanes) {
-        const __m512i values = _mm512_maskz_loadu_epi16(firstBits(a.headDim - d), rows + i * a.keyStride + d);
-        largest = _mm512_max_epu16(largest, _mm512_and_si512(values, magnitude));
-      }
+    a.forKeys(0, count, [&](int64_t at, int64_t, int64_t run) {
+      for (int64_t i = 0; i < run; i++)
+        for (int64_t d = 0; d < a.headDim; d += 2 * kLanes) {
+          const __m512i values = _mm512_maskz_loadu_epi16(firstBits(a.headDim - d), rows + at + i * a.keyStride + d);
+          largest = _mm512_max_epu16(largest, _mm512_and_si512(values, magnitude));
+        }
+    });
     return _mm512_cmpge_epu16_mask(largest, _mm512_set1_epi16(0x7F80)) == 0;
   }
 
@@ -343,7 +345,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
       if (!shared) finite = head.pack(queryEnd);
       head.finite = finite;
       ArraysOfNextHead<4> next = {};
-      if (parts == 1 && item + 1 < end) {
+      if (parts == 1 && item + 1 < end && a.pages == nullptr) {
         const bool same = (index + 1) / call.heads == a.number;
         if (!same) after = call.sequence(a.number + 1);
         const Attention& its = same ? a : after;

@@ -63,6 +63,13 @@ FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride
                                                 nullptr);
 }
 
+// Rows of keys, of a head whose first is at `from`.
+FT_INLINE void packKeys(const Attention& a, const Narrow* from, int64_t keys, float* to) {
+  a.forKeys(0, keys, [&](int64_t at, int64_t first, int64_t count) {
+    packRowsOf(a, from + at, a.keyStride, count, to + first / kStripLines * stripsOf(a.headDim) * kStepUnits);
+  });
+}
+
 // Two rows of 32 values as units across them, in the order of the values: to[2][kTileUnits], the first row of each.
 FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) {
   // Of a lane of 16 bytes, the unpacking instructions take one half: so those halves are brought beside each other.
@@ -73,9 +80,9 @@ FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) 
   store(to + kTileUnits, (F32)_mm512_unpackhi_epi16(upper, lower));
 }
 
-// Rows of a head as the right operand, k along the rows: strips of headDim.
-FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
-  const int64_t stripUnits = stripsOf(rows) * kStepUnits;
+// Rows of a head as the right operand, k along the rows: strips of headDim, each of `stripUnits`.
+FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, int64_t stripUnits,
+                               float* to) {
   const int64_t whole = a.headDim % kStripLines == 0 ? rows / kStepValues * kStepValues : 0;
   for (int64_t row = 0; row < whole; row += 2, from += 2 * stride) {
     float* units = to + row / kStepValues * kStepUnits + row % kStepValues / 2 * kTileSide;
@@ -84,6 +91,17 @@ FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t s
   if (whole < rows)
     packStrips<Narrow, Order::kColumns, true>(from, stride, a.headDim, rows - whole, to + whole / kStepValues * kStepUnits,
                                               stripUnits, nullptr);
+}
+
+FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
+  packPairsOfRows(a, from, stride, rows, stripsOf(rows) * kStepUnits, to);
+}
+
+// Rows of values, of a head whose first is at `from`.
+FT_INLINE void packValues(const Attention& a, const Narrow* from, int64_t keys, float* to) {
+  a.forKeys(0, keys, [&](int64_t at, int64_t first, int64_t count) {
+    packPairsOfRows(a, from + at, a.keyStride, count, stripsOf(keys) * kStepUnits, to + first / kStepValues * kStepUnits);
+  });
 }
 
 // 2ˣ for weights, within 1.6e-7 of itself, and kRough within 7.5e-5, which is less than rounding to bfloat16 does. NaN stays

@@ -133,9 +133,8 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
 
   for (int64_t block = 0; block < a.keys; block += kBlock) {
     const int64_t blockKeys = min(a.keys - block, kBlock);
-    const T* values = v + block * a.keyStride;
     for (int64_t group = 0; group < blockKeys; group += kGroup)
-      packGroup<Operands>(a, k + (block + group) * a.keyStride, a.keyStride, 0, min(blockKeys - group, kGroup),
+      packGroup<Operands>(a, k + a.keyAt(block + group), a.keyStride, 0, min(blockKeys - group, kGroup),
                           s.keys + group * units);
     for (int64_t row = 0; row < a.group * a.queries; row++) {
       const int64_t head = first + row / a.queries, i = row % a.queries;
@@ -155,14 +154,18 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
       }
       for (int64_t u = 0; u < unitsOf<Operands>(keys); u += kLanes)
         store(s.weightsAlong + u, Operands::along(s.weights + u * Operands::kUnitDepth, kGroup));
-      const auto add = [&]<int kVectors>(int64_t d) __attribute__((always_inline)) {
-        addValues<Operands, kVectors>(s.weightsAlong, values + d, a.keyStride, keys, a.headDim - d, block == 0, factor,
-                                      s.out + row * a.width + d);
-      };
-      int64_t d = 0;
-      for (; d + 4 * kLanes <= a.width; d += 4 * kLanes) add.template operator()<4>(d);
-      for (; d + 2 * kLanes <= a.width; d += 2 * kLanes) add.template operator()<2>(d);
-      for (; d < a.width; d += kLanes) add.template operator()<1>(d);
+      a.forKeys(block, block + keys, [&](int64_t at, int64_t from, int64_t count) __attribute__((always_inline)) {
+        const bool begins = from == 0;
+        const auto add = [&]<int kVectors>(int64_t d) __attribute__((always_inline)) {
+          addValues<Operands, kVectors>(s.weightsAlong + from / Operands::kUnitDepth, v + at + d, a.keyStride, count,
+                                        a.headDim - d, begins && block == 0, begins ? factor : 1.0f,
+                                        s.out + row * a.width + d);
+        };
+        int64_t d = 0;
+        for (; d + 4 * kLanes <= a.width; d += 4 * kLanes) add.template operator()<4>(d);
+        for (; d + 2 * kLanes <= a.width; d += 2 * kLanes) add.template operator()<2>(d);
+        for (; d < a.width; d += kLanes) add.template operator()<1>(d);
+      });
     }
   }
 

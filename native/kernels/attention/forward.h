@@ -124,9 +124,10 @@ struct AttentionForwardHead {
   __attribute__((always_inline)) void prefetch(const Attention& a, int64_t query) const {
     const int64_t key = start + query;
     prefetchRow(q + query * a.queryStride, a.headDim);
+    prefetchRow<true>(out + query * a.outStride(), a.headDim);
+    if (a.pages != nullptr) return;  // `a` may be another sequence, with other pages
     prefetchRow(k + key * a.keyStride, a.headDim);
     prefetchRow(v + key * a.keyStride, a.headDim);
-    prefetchRow<true>(out + query * a.outStride(), a.headDim);
   }
 };
 
@@ -150,8 +151,11 @@ struct ForwardBlock {
     for (int64_t block = 0; block < keyEnd; block += kBlock) {
       const int64_t keys = min(keyEnd - block, kBlock);
       if (keyEnd - block <= kBlock) nextRows = {begin - a.start, end - a.start};
-      packAlong<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keys);
-      packAcross<Operands>(a, head.v + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.values);
+      a.forKeys(block, block + keys, [&](int64_t at, int64_t from, int64_t count) __attribute__((always_inline)) {
+        const int64_t end = from + count == keys ? tilesOf(keys) - from : count;
+        packAlong<Operands>(a, head.k + at, a.keyStride, count, end, s.keys + from * a.alongStride<Operands>());
+        packAcross<Operands>(a, head.v + at, a.keyStride, count, end, s.values + from / Operands::kUnitDepth * a.width);
+      });
       forGroups([&](int64_t group, int64_t first, int64_t last) { attend(block, keys, group, first, last); });
     }
     writeOut(home);

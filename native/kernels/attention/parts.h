@@ -28,6 +28,10 @@ constexpr int64_t kGroup = max(2 * kLanes, 16);
 constexpr int64_t kGroups = kBlock / kGroup;
 static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 == 0 && kBlock % kDropoutBlock == 0);
 
+// Rows of a page of keys and values (`pageRows` in src/backend/kernels/sizes.ts): a group of keys lies in one page.
+constexpr int64_t kPageRows = 32;
+static_assert(kBlock % kPageRows == 0 && kPageRows % kGroup == 0);
+
 // More queries are worth a tile of the register.
 constexpr int64_t kFewQueries = 4;
 
@@ -57,6 +61,8 @@ struct Attention {
   float keptScale;  // 1 / (1 − p)
   const int32_t* segments;
   int64_t rows, keyRows;  // of all segments
+  const int32_t* pages = nullptr;  // of all segments; of the backward direction there are none
+  int64_t pageCount = 0;
 
   // Of the sequence.
   int64_t number, queries, start;
@@ -88,7 +94,12 @@ struct Attention {
         number(0),
         queries(args.queries),
         start(args.start),
-        keys(start + queries) {}
+        keys(start + queries) {
+    if constexpr (requires { args.pages; }) {
+      pages = args.pages.orNull();
+      pageCount = args.pageCount;
+    }
+  }
 
   // The same call, seen from sequence `b`. A segment that lies outside of the rows, which the caller should not have passed,
   // must not reach memory that is not ours.
@@ -98,9 +109,17 @@ struct Attention {
     if (segments == nullptr) return a;
     const int32_t* const segment = segments + 4 * b;
     a.firstQuery_ = between(segment[0], rows);
-    a.firstKey_ = between(segment[2], keyRows);
-    a.queries = between(segment[1], min(longest, min(rows - a.firstQuery_, keyRows - a.firstKey_)));
-    a.start = between(segment[3], keyRows - a.firstKey_ - a.queries);
+    int64_t room;  // for keys
+    if (pages == nullptr) {
+      a.firstKey_ = between(segment[2], keyRows);
+      room = keyRows - a.firstKey_;
+    } else {
+      const int64_t first = between(segment[2], pageCount);
+      a.pages = pages + first;
+      room = keyRows < kPageRows ? 0 : (pageCount - first) * kPageRows;
+    }
+    a.queries = between(segment[1], min(longest, min(rows - a.firstQuery_, room)));
+    a.start = between(segment[3], room - a.queries);
     a.keys = a.start + a.queries;
     return a;
   }
@@ -131,6 +150,23 @@ struct Attention {
   int64_t keyOf(int64_t head) const {
     return (segments == nullptr ? number * keyBatchStride : firstKey_ * keyStride) +
            (group == 1 ? head : head / group) * headDim;
+  }
+  // Where row `key` of k or v lies, in elements from keyOf().
+  int64_t keyAt(int64_t key) const {
+    if (pages == nullptr) return key * keyStride;
+    const int64_t page = between(pages[key / kPageRows], keyRows / kPageRows - 1);
+    return (page * kPageRows + key % kPageRows) * keyStride;
+  }
+  // Calls body(at, from, count) for runs of keys [begin, end) that lie in a row: `count` keys from `begin` + `from` on, the first
+  // of them at keyAt() = `at`.
+  template <typename Body>
+  __attribute__((always_inline)) void forKeys(int64_t begin, int64_t end, Body body) const {
+    if (pages == nullptr) return body(keyAt(begin), int64_t{0}, end - begin);
+    for (int64_t key = begin; key < end;) {
+      const int64_t count = min(kPageRows - key % kPageRows, end - key);
+      body(keyAt(key), key - begin, count);
+      key += count;
+    }
   }
   int64_t outOf(int64_t head) const {
     return (segments == nullptr ? number * queries : firstQuery_) * outStride() + head * headDim;

@@ -154,6 +154,10 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
         : `must be at least 1 where ${limit.buffer} is given`;
       return { must: `${limit.size} ${must}`, got: told(given[limit.size]) };
     }
+    case "needs":
+      return given[limit.buffer] == null || given[limit.other] != null
+        ? undefined
+        : { must: `${limit.other} must be given where ${limit.buffer} is`, got: `null for ${limit.other}` };
     default:
       return limit satisfies never;
   }

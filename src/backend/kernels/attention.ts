@@ -37,6 +37,10 @@ export const attentionKernels = {
    * strides are unused and logSumExp is [H, rows]. Each row of q is one sequence's, or what is written there depends on which is written last. A compiled
    * backend clamps what lies outside of the rows. The bits are those of a call for each sequence.
    *
+   * With `pages` [pageCount] besides, k and v lie in pages of 32 rows (`pageRows`), and a segment's third number is a place in
+   * `pages`, from which on the pages of the sequence are named in order: key j is in row 32·pages[place + ⌊j/32⌋] + (j mod 32).
+   * The bits are those of keys in a row.
+   *
    * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
    * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query
    * those words are written that are of blocks of 64 keys of which it sees any. Where it is given, start is 0.
@@ -52,16 +56,19 @@ export const attentionKernels = {
       logSumExp: output,
       kept: maybeBitsUpdate,
       segments: maybeIndices,
+      pages: maybeIndices,
     },
-    ints: [...attentionSizes, ...dropoutKey, "causal"],
+    ints: [...attentionSizes, "pageCount", ...dropoutKey, "causal"],
     words: dropoutKey,
     floats: ["scale", "p"],
     lengths: (sizes) => {
       const { queries, keys, out, stats, kept, segments } = attentionLengths(sizes);
-      return { q: queries, k: keys, v: keys, out, logSumExp: stats, kept, segments };
+      return { q: queries, k: keys, v: keys, out, logSumExp: stats, kept, segments, pages: sizes.pageCount };
     },
     limits: [
       ...limits,
+      { kind: "counts", size: "pageCount", buffer: "pages" },
+      { kind: "needs", buffer: "pages", other: "segments" },
       { kind: "zero", size: "start", given: "kept", where: "where the mask is kept" },
       { kind: "zero", size: "start", given: "segments", where: "where segments have their own" },
     ],

@@ -56,6 +56,20 @@ export const elementwiseKernels = {
     cost: { touched: ({ rows, width }) => ({ x: rows * width, y: rows * width }), unread: ["y"] },
   }),
 
+  /** Places are below `yRows`: the caller has checked them; a compiled backend leaves out what is not. None is there twice. */
+  placeRows: kernel({
+    purpose: "Copies row r of x, of `rows` rows of `width` (row stride xStride), to row places[r] of y [yRows, width]",
+    buffers: { x: activation, places: indices, y: activationUpdate },
+    ints: ["rows", "width", "xStride", "yRows"],
+    floats: [],
+    lengths: ({ rows, width, xStride, yRows }) => ({
+      x: strided(1, 0, rows, xStride, width),
+      places: rows,
+      y: yRows * width,
+    }),
+    cost: { touched: ({ rows, width }) => ({ x: rows * width, y: rows * width }), unread: ["y"] },
+  }),
+
   /** The additions have a fixed order: any thread count gives the same bits. */
   sum: kernel({
     purpose: "y[0] = Σx",

@@ -77,7 +77,9 @@ export type Limit<Size extends string = string, Option extends string = string, 
   /** `real` is at least 0 and below 1. */
   | { readonly kind: "share"; readonly real: Real }
   /** `size` is 0 where `buffer` is null, and at least 1 where it is given. */
-  | { readonly kind: "counts"; readonly size: Size; readonly buffer: Option };
+  | { readonly kind: "counts"; readonly size: Size; readonly buffer: Option }
+  /** Where `buffer` is given, so is `other`. */
+  | { readonly kind: "needs"; readonly buffer: Option; readonly other: Option };
 
 /** What a call costs: see ../calls/cost.ts. */
 export interface Cost<B extends Buffers = Buffers, Size extends string = string> {

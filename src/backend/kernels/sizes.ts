@@ -51,6 +51,9 @@ export const attentionLengths = (s: AttentionSizes) => {
 /** What attention's `segments` say of each sequence: its first row of queries, their number, its first row of keys, its start. */
 export const segmentInts = 4;
 
+/** Rows of a page of keys and values. */
+export const pageRows = 32;
+
 const queryRows = (s: AttentionSizes): number => (s.rows > 0 ? s.rows : s.batch * s.queries);
 
 /**

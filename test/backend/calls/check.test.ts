@@ -176,7 +176,7 @@ test("gradients of attention are those of a whole sequence", () => {
     "attentionBackward: start must be 0; got 1",
   );
   const results = { out: reals(4), logSumExp: reals(1) };
-  const forward = { ...sizes, ...more, ...inputs, ...results, segments: null };
+  const forward = { ...sizes, ...more, ...inputs, ...results, segments: null, pages: null, pageCount: 0 };
   expect(() => checkCall(owner, "attentionForward", { ...forward, kept: null })).not.toThrow();
   expect(() => checkCall(owner, "attentionForward", { ...forward, kept: ids(1) })).toThrow(
     "attentionForward: start must be 0 where the mask is kept; got 1",
@@ -189,13 +189,16 @@ test("heads of keys divide those of queries, and segments say how many rows ther
   const strides = { queryStride: 8, queryBatchStride: 8, keyStride: 4, keyBatchStride: 4 };
   const sizes = { batch: 1, queries: 1, start: 0, ...heads, ...strides, ...key, causal: 1, scale: 1, p: 0 };
   const buffers = { q: reals(8), k: reals(4), v: reals(4), out: reals(8), logSumExp: reals(4) };
-  const args = { ...sizes, ...buffers, kept: null, segments: null };
+  const args = { ...sizes, ...buffers, kept: null, segments: null, pages: null, pageCount: 0 };
   const call = (changes: Readonly<Record<string, unknown>>) =>
     checkCall(owner, "attentionForward", { ...args, ...changes });
   expect(() => call({})).not.toThrow();
   expect(() => call({ keyHeads: 3 })).toThrow("attentionForward: heads must be a multiple of keyHeads; got 4 and 3");
   expect(() => call({ keyHeads: 0 })).toThrow("attentionForward: keyHeads must be at least 1; got 0");
   expect(() => call({ rows: 1 })).toThrow("attentionForward: rows must be 0 where segments is null; got 1");
+  expect(() => call({ pages: ids(1), pageCount: 1 })).toThrow(
+    "attentionForward: segments must be given where pages is; got null for segments",
+  );
   expect(() => call({ causal: 2 })).toThrow("attentionForward: causal must be 0 or 1; got 2");
   for (const p of [-1, 1, Number.NaN]) expect(() => call({ p })).toThrow(`p must be at least 0 and below 1; got ${p}`);
   const segments = ids(4);

@@ -82,13 +82,14 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const keys = { keyStride: stride, keyBatchStride: queries * stride, key0: 1, key1: 2, key2: 3, key3: 4, site: 5 };
   const kept = { storage: backend.alloc("int32", batch * heads * Math.ceil(queries / 32) * queries), offset: 0 };
   const attention = { ...sizes, ...keys, q, k: q, v, out, logSumExp: stats, kept, segments: null, scale: 0.25, p: 0.1 };
-  backend.run("attentionForward", { ...attention, causal: 1 });
+  const pages = { pages: null, pageCount: 0 };
+  backend.run("attentionForward", { ...attention, ...pages, causal: 1 });
   backend.run("attentionBackward", { ...attention, dOut, dq, dk, dv, causal: 1 });
   const unmasked = {
     ...{ ...attention, causal: 0, out: view(length), logSumExp: view(batch * queries * heads) },
     ...{ dq: view(length), dk: view(length), dv: view(length) },
   };
-  backend.run("attentionForward", unmasked);
+  backend.run("attentionForward", { ...unmasked, ...pages });
   backend.run("attentionBackward", { ...unmasked, dOut });
 
   const results = [

@@ -58,7 +58,14 @@ describe("the cost of a call", () => {
       scale: 1,
       p: 0,
     };
-    const results = { out: view(batch * queries * width), logSumExp: view(30), kept: null, segments: null };
+    const results = {
+      out: view(batch * queries * width),
+      logSumExp: view(30),
+      kept: null,
+      segments: null,
+      pages: null,
+      pageCount: 0,
+    };
     const parts = { q: packed, k: packed, v: packed, ...results };
     let pairs = 0;
     for (let query = 0; query < queries; query++) for (let seen = 0; seen <= query; seen++) pairs += batch * heads;

@@ -1,5 +1,6 @@
 import { attention as referenceAttention } from "#foretoken/backend/implementations/reference/attention.js";
 import { asGiven } from "#foretoken/backend/implementations/reference/host-args.js";
+import { pageRows } from "#foretoken/backend/kernels/sizes.js";
 import type { Sample, Samples } from "../sample.ts";
 import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
 
@@ -62,6 +63,7 @@ const settings = ({
   headDim,
   rows: 0,
   keyRows: 0,
+  pageCount: 0,
   scale: scale ?? 1 / Math.sqrt(headDim),
   p,
   causal,
@@ -85,7 +87,7 @@ const packed = (given: Case): Sample<"attentionForward"> => {
     numbers: { ...settings(given), ...strides },
     buffers: {
       ...{ q, k: { of: "q", at: width }, v: { of: "q", at: width + keyWidth } },
-      ...{ out: blank, logSumExp: blank, kept: null, segments: null },
+      ...{ out: blank, logSumExp: blank, kept: null, segments: null, pages: null },
     },
   };
 };
@@ -131,7 +133,7 @@ const cached = (given: Case): Sample<"attentionForward"> => {
   return {
     name: `cached, ${nameOf(given)}`,
     numbers: { ...settings(given), ...strides },
-    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank, kept: null, segments: null },
+    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank, kept: null, segments: null, pages: null },
   };
 };
 
@@ -158,6 +160,7 @@ const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
     logSumExp,
     kept,
     segments: null,
+    pages: null,
   });
   return {
     name: keeps ? `with the mask that was kept, ${name}` : name,
@@ -187,6 +190,7 @@ const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
     logSumExp,
     kept: null,
     segments: null,
+    pages: null,
   });
   const grads = {
     dq: nans(batch * queryBatchStride),
@@ -232,7 +236,38 @@ const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sa
   return {
     name: `segments ${lengths.map(([count, start]) => `${count}@${start}`).join(" ")}, ${nameOf({ ...given, queries })}`,
     numbers: { ...settings({ ...given, queries, batch: lengths.length }), ...strides, rows, keyRows },
-    buffers: { q, k, v, out: blank, logSumExp: blank, kept: null, segments },
+    buffers: { q, k, v, out: blank, logSumExp: blank, kept: null, segments, pages: null },
+  };
+};
+
+/**
+ * The same with keys and values in pages, in an order that is drawn, some between them that are nobody's; NaN is in rows that no
+ * query sees.
+ */
+const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
+  const { name, numbers, buffers } = segmented(lengths, given);
+  const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
+  const width = keyHeads * headDim;
+  const pagesOf = lengths.map(([queries, start]) => Math.ceil((queries + start) / pageRows));
+  const count = pagesOf.reduce((sum, pages) => sum + pages, 0);
+  // A stride without a common factor visits every page once.
+  const order = Int32Array.from({ length: count }, (_, i) => ((i * 7 + 3) % (count % 7 === 0 ? count + 1 : count)) + 1);
+  const keyRows = (count + 2) * pageRows;
+  const [k, v] = [nans(keyRows * width), nans(keyRows * width)];
+  const segments = (buffers.segments as Int32Array).slice();
+  let place = 0;
+  for (const [i, [queries, start]] of lengths.entries()) {
+    segments[4 * i + 2] = place;
+    for (let j = 0; j < queries + start; j++) {
+      const row = (order[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
+      for (const values of [k, v]) values.set(normals(width, spread), row * width);
+    }
+    place += pagesOf[i] as number;
+  }
+  return {
+    name: `pages, ${name}`,
+    numbers: { ...numbers, keyRows, pageCount: count },
+    buffers: { ...buffers, k, v, segments, pages: order },
   };
 };
 
@@ -249,7 +284,8 @@ const segmentedBackward = (
   const out = new Float64Array(q.length);
   const logSumExp = new Float64Array(numbers.rows * numbers.heads);
   const shared = { kept: null, segments };
-  referenceAttention.attentionForward({ operand: asGiven, ...numbers, q, k, v, out, logSumExp, ...shared });
+  const all = { ...shared, pages: null };
+  referenceAttention.attentionForward({ operand: asGiven, ...numbers, q, k, v, out, logSumExp, ...all });
   return {
     name,
     numbers,
@@ -378,6 +414,30 @@ const segmentCases: readonly (readonly [Lengths, Omit<Case, "queries" | "start">
   ],
 ];
 
+const pagedCases: typeof segmentCases = [
+  ...segmentCases,
+  [
+    [
+      [1, 31],
+      [1, 32],
+      [2, 31],
+      [1, 127],
+      [1, 128],
+      [4, 300],
+    ],
+    { headDim: 64, heads: 9, keyHeads: 3 },
+  ],
+  [
+    [
+      [5, 31],
+      [64, 64],
+      [1, 0],
+      [100, 29],
+    ],
+    { headDim: 20, heads: 2, keyHeads: 1 },
+  ],
+];
+
 const documentCases: readonly (readonly [readonly number[], Omit<Case, "queries" | "start">])[] = [
   [[1, 2, 7], { headDim: 8, heads: 2 }],
   [[33, 1, 129, 64], { headDim: 16, heads: 2, keyHeads: 1 }],
@@ -391,6 +451,7 @@ export const attention: Samples<"attentionForward" | "attentionBackward"> = {
     ...keptCases.map(keeping),
     ...cachedCases.map(cached),
     ...segmentCases.map(([lengths, given]) => segmented(lengths, given)),
+    ...pagedCases.map(([lengths, given]) => paged(lengths, given)),
     ...[3, 19, 35].map(packedWithNan),
   ],
   attentionBackward: [

@@ -31,6 +31,7 @@ export const elementwise: Samples<
   | "add"
   | "combine"
   | "copyRows"
+  | "placeRows"
   | "sum"
   | "sumOfSquares"
   | "addSquares"
@@ -105,6 +106,16 @@ export const elementwise: Samples<
     name: `${rows} × ${width}, strides ${xStride} and ${yStride}`,
     numbers: { rows, width, xStride, yStride },
     buffers: { x: normals(rows * xStride), y: normals(rows * yStride) },
+  })),
+
+  placeRows: copies.map(({ rows, width, xStride }) => ({
+    name: `${rows} × ${width}, stride ${xStride}`,
+    numbers: { rows, width, xStride, yRows: rows + 3 },
+    buffers: {
+      x: normals(rows * xStride),
+      places: Int32Array.from({ length: rows }, (_, r) => rows + 1 - r),
+      y: normals((rows + 3) * width),
+    },
   })),
 
   sum: [

@@ -1,5 +1,5 @@
 import type { RealArray } from "../../../core/tensors/dtype.ts";
-import { wordsOf } from "../../kernels/sizes.ts";
+import { pageRows, wordsOf } from "../../kernels/sizes.ts";
 import { dropoutFactors, packMask, unpackMask } from "./dropout.ts";
 import type { HostKernels } from "./host-args.ts";
 
@@ -22,7 +22,13 @@ interface AttentionShape {
   readonly keyBatchStride: number;
   readonly rows: number;
   readonly segments: Int32Array | null;
+  /** Of a forward call. */
+  readonly pages?: Int32Array | null;
 }
+
+/** The row of keys that key `j` lies in, after the first of its sequence: with pages, of all rows. */
+const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
+  pages === null ? j : (pages[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
 
 /** One head of one sequence of a call: its length, and the offsets of its first rows. */
 export interface AttentionHead {
@@ -31,6 +37,8 @@ export interface AttentionHead {
   /** In q, and in k and v. */
   readonly query: number;
   readonly key: number;
+  /** With pages, the first of the sequence's among them. */
+  readonly place: number;
   /** In out, whose rows are H·D apart. */
   readonly out: number;
   /** In logSumExp. */
@@ -51,12 +59,15 @@ export const attentionHeads = function* (s: AttentionShape): Generator<Attention
     const segment = s.segments?.subarray(4 * b, 4 * b + 4);
     const [queryRow = 0, queries = s.queries, keyRow = 0, start = s.start] = segment ?? [];
     const whole = segment === undefined;
+    const paged = s.pages != null;
+    const keys = paged ? 0 : keyRow * s.keyStride;
     for (let h = 0; h < s.heads; h++) {
       yield {
         queries,
         start,
         query: (whole ? b * s.queryBatchStride : queryRow * s.queryStride) + h * s.headDim,
-        key: (whole ? b * s.keyBatchStride : keyRow * s.keyStride) + Math.floor(h / group) * s.headDim,
+        key: (whole ? b * s.keyBatchStride : keys) + Math.floor(h / group) * s.headDim,
+        place: paged ? keyRow : 0,
         out: (whole ? b * s.queries : queryRow) * width + h * s.headDim,
         stat: whole ? (b * s.heads + h) * s.queries : h * s.rows + queryRow,
         index: b * s.heads + h,
@@ -79,9 +90,10 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
     const q = operand(args.q);
     const k = operand(args.k);
     const v = operand(args.v);
-    const { queryStride, keyStride } = args;
+    const { queryStride, keyStride, pages } = args;
     const sums = new Float64Array(headDim);
-    for (const { queries, start, query: firstQuery, key: firstKey, out: to, stat, index } of attentionHeads(args)) {
+    for (const head of attentionHeads(args)) {
+      const { queries, start, query: firstQuery, key: firstKey, place, out: to, stat, index } = head;
       const words = wordsOf(start + queries);
       const weights = new Float64Array(start + queries);
       const factors = new Float64Array(32 * words);
@@ -91,7 +103,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
 
         let max = -Infinity;
         for (let j = 0; j < visible; j++) {
-          const score = scale * dot(q, query, k, firstKey + j * keyStride, headDim);
+          const score = scale * dot(q, query, k, firstKey + keyRowOf(pages, place, j) * keyStride, headDim);
           weights[j] = score;
           max = Math.max(max, score);
         }
@@ -109,7 +121,7 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
         sums.fill(0);
         for (let j = 0; j < visible; j++) {
           const weight = ((weights[j] as number) / total) * (factors[j] as number);
-          const value = firstKey + j * keyStride;
+          const value = firstKey + keyRowOf(pages, place, j) * keyStride;
           for (let c = 0; c < headDim; c++) sums[c] = (sums[c] as number) + weight * (v[value + c] as number);
         }
         out.set(sums, to + t * heads * headDim);

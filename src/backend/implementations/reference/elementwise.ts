@@ -1,7 +1,7 @@
 import type { HostKernels } from "./host-args.ts";
 
 export const elementwise: HostKernels<
-  "fill" | "add" | "combine" | "copyRows" | "sum" | "sumOfSquares" | "addSquares" | "scaleByNorm"
+  "fill" | "add" | "combine" | "copyRows" | "placeRows" | "sum" | "sumOfSquares" | "addSquares" | "scaleByNorm"
 > = {
   fill({ y, value }) {
     y.fill(value);
@@ -21,6 +21,13 @@ export const elementwise: HostKernels<
   copyRows({ x, y, rows, width, xStride, yStride }) {
     for (let r = 0; r < rows; r++) {
       for (let c = 0; c < width; c++) y[r * yStride + c] = x[r * xStride + c] as number;
+    }
+  },
+
+  placeRows({ x, places, y, rows, width, xStride }) {
+    for (let r = 0; r < rows; r++) {
+      const to = (places[r] as number) * width;
+      for (let c = 0; c < width; c++) y[to + c] = x[r * xStride + c] as number;
     }
   },
 

@@ -1,0 +1,182 @@
+/**
+ * Many sequences, written by one model (and views of it with adapters) in common passes: what is missing of each is computed
+ * piece by piece, and who has its logits chooses a token. The bits of a sequence are those that it has alone.
+ */
+import { ConfigError } from "../core/errors/errors.ts";
+import { yieldToHost } from "../core/system/yield.ts";
+import type { Model } from "../models/model.ts";
+import { advance, type Entry, type Planned, settle } from "./entry.ts";
+import { createPace } from "./pace.ts";
+import { planPass } from "./plan.ts";
+import { createRoom, type Room } from "./room.ts";
+import { openSequence, type SequenceRequest } from "./sequence.ts";
+
+/** A sequence on its way. */
+export interface Writing {
+  /** Fulfilled when `choose` has returned null, all tokens are written, or it was ended; rejected with what went wrong. */
+  readonly ended: Promise<void>;
+  /** Ends it: its pages are free at the next tick. */
+  end(): void;
+  /** true: no token of it is computed until false. */
+  pause(paused: boolean): void;
+}
+
+/** Counts since an engine was opened, and what it holds now. */
+export interface EngineCounts {
+  /** Positions that were computed, of prompts and texts. */
+  readonly computed: number;
+  /** Positions of prompts that were in memory already. */
+  readonly reused: number;
+  /** Forward passes. */
+  readonly passes: number;
+  /** Sequences that read their prompts or write. */
+  readonly running: number;
+  /** Sequences that wait for pages. */
+  readonly waiting: number;
+  /** Pages of keys and values that sequences use. */
+  readonly pagesInUse: number;
+  /** Pages that are kept for later sequences. */
+  readonly pagesKept: number;
+  /** Pages that there may be. */
+  readonly pagesMost: number;
+}
+
+/** See the head of the file. */
+export interface SequenceEngine {
+  /** Adds a sequence: it begins at the next tick, or when there are pages for it. */
+  write(request: SequenceRequest): Writing;
+  counts(): EngineCounts;
+  /** Ends all sequences and frees the pages. A second call does nothing. */
+  close(): Promise<void>;
+}
+
+/** Sizes of an engine. */
+export interface EngineSizes {
+  /** Bytes of keys and values at most, but for one context of the model. */
+  readonly cacheBytes: number;
+  /** Sequences that are written at the same time at most. */
+  readonly maxSequences: number;
+}
+
+/** Lets those in that there are pages for, in their order. */
+const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): number => {
+  let reused = 0;
+  for (let entry = waiting[0]; entry !== undefined && running.length < most; entry = waiting[0]) {
+    if (entry.ended) settle(entry);
+    else {
+      const { request } = entry;
+      try {
+        room.passesFor(request.model);
+        entry.sequence = openSequence(room, request);
+        if (entry.sequence === null) break;
+        reused += Math.min(request.prompt.length, request.model.config.contextLength) - entry.sequence.missing;
+        running.push(entry);
+      } catch (error) {
+        settle(entry, error);
+      }
+    }
+    waiting.shift();
+  }
+  return reused;
+};
+
+export const createSequenceEngine = (model: Model, { cacheBytes, maxSequences }: EngineSizes): SequenceEngine => {
+  const room = createRoom(model, cacheBytes);
+  const { pages } = room;
+  const pace = createPace();
+  const counts = { computed: 0, reused: 0, passes: 0 };
+  const waiting: Entry[] = [];
+  let running: Entry[] = [];
+  let loop: Promise<void> | undefined;
+  let closed = false;
+  let wake: (() => void) | undefined;
+
+  const pass = async (planned: readonly Planned[], of: Model): Promise<void> => {
+    const began = performance.now();
+    const pieces = planned.map(({ piece }) => piece);
+    try {
+      const logits = await room.passesFor(of).run(pieces);
+      const rows = pieces.reduce((sum, { ids }) => sum + ids.length, 0);
+      const wrote = pieces.filter(({ start, ids }) => start > 0 && ids.length === 1).length;
+      pace.note(performance.now() - began, wrote, rows - wrote);
+      counts.computed += rows;
+      counts.passes++;
+      for (const [i, one] of planned.entries()) advance(one, logits[i] ?? []);
+    } catch (error) {
+      for (const { entry } of planned) if (!entry.ended) settle(entry, error);
+    }
+    // Sequences of other models come first in the next pass.
+    const isOf = ({ request }: Entry): boolean => request.model === of;
+    running = [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
+  };
+
+  const run = async (): Promise<void> => {
+    while (!closed) {
+      for (const entry of running) if (entry.ended && entry.sequence !== null) settle(entry);
+      running = running.filter(({ ended }) => !ended);
+      counts.reused += letIn(room, waiting, running, maxSequences);
+      const planned = planPass(running, pace, model.vocabSize);
+      const [first] = planned;
+      if (first !== undefined) {
+        await pass(planned, first.entry.request.model);
+        await yieldToHost();
+      } else if (running.some(({ ended }) => !ended)) {
+        // All are paused.
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      } else if (waiting.length === 0) return;
+    }
+  };
+
+  const goOn = (): void => {
+    wake?.();
+    wake = undefined;
+    if (closed) return;
+    loop ??= run().finally(() => {
+      loop = undefined;
+      // Who came while the loop was ending.
+      if (waiting.length > 0) goOn();
+    });
+  };
+
+  return {
+    write(request) {
+      if (closed)
+        throw new ConfigError({ where: "engine", must: "the engine must be open", got: "one that was closed" });
+      const told: { resolve?: () => void; reject?: (error: unknown) => void } = {};
+      const ended = new Promise<void>((resolve, reject) => Object.assign(told, { resolve, reject }));
+      const { resolve = () => {}, reject = () => {} } = told;
+      const entry: Entry = { request, sequence: null, paused: false, ended: false, resolve, reject };
+      waiting.push(entry);
+      goOn();
+      return {
+        ended,
+        end() {
+          entry.ended = true;
+          goOn();
+        },
+        pause(paused) {
+          entry.paused = paused;
+          if (!paused) goOn();
+        },
+      };
+    },
+    counts: () => ({
+      ...counts,
+      running: running.filter(({ ended }) => !ended).length,
+      waiting: waiting.filter(({ ended }) => !ended).length,
+      pagesInUse: pages.used - pages.prefixes.idle,
+      pagesKept: pages.prefixes.idle,
+      pagesMost: pages.limit,
+    }),
+    async close() {
+      if (closed) return;
+      closed = true;
+      wake?.();
+      await loop;
+      for (const entry of [...running, ...waiting]) if (!entry.ended || entry.sequence !== null) settle(entry);
+      room.close();
+    },
+  };
+};

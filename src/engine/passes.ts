@@ -1,0 +1,193 @@
+/** Forward passes over rows of many sequences at once. */
+import { type Context, inferenceContext, type Rounded, withContext } from "../autograd/context.ts";
+import { type RepeatedMemory, repeatedMemory } from "../autograd/repeated-memory.ts";
+import { readTensor, reshape, type Tensor } from "../autograd/tensor.ts";
+import type { RecordedCalls } from "../backend/backend.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
+import type { HostArray } from "../core/tensors/dtype.ts";
+import { type Model, uploadSegments } from "../models/model.ts";
+import { logitsOf, transformer } from "../models/transformer.ts";
+import { embedding } from "../ops/embedding.ts";
+import { createSegments, type Segment } from "../ops/segments.ts";
+import type { PageMemory } from "./page-memory.ts";
+
+/** Some positions of one sequence. */
+export interface Piece {
+  /** Tokens of these positions, one or more. */
+  readonly ids: readonly number[];
+  /** Positions before them, whose keys and values are in `pages`. */
+  readonly start: number;
+  /** Pages of all of them, in order; null: of a model without a mask, the whole sequence is in the pass. */
+  readonly pages: readonly number[] | null;
+  /** Of which positions logits are wanted. */
+  readonly wants: "none" | "last" | "all";
+}
+
+/** Passes of one model over the pages of one memory. */
+export interface Passes {
+  /**
+   * Computes all pieces in one pass. The bits of each do not depend on the others, nor on how a sequence is cut into pieces.
+   * @returns of each piece its logits, [V] of each position that wants them.
+   */
+  run(pieces: readonly Piece[]): Promise<readonly (readonly Float32Array[])[]>;
+  close(): void;
+}
+
+/** The wanted rows of a pass, in order. */
+const wantedRows = (pieces: readonly Piece[]): number[] => {
+  const wanted: number[] = [];
+  let row = 0;
+  for (const { ids, wants } of pieces) {
+    if (wants === "all") for (let i = 0; i < ids.length; i++) wanted.push(row + i);
+    if (wants === "last") wanted.push(row + ids.length - 1);
+    row += ids.length;
+  }
+  return wanted;
+};
+
+const segmentOf = ({ ids, start, pages }: Piece): Segment => ({
+  length: ids.length,
+  start,
+  ...(pages === null ? {} : { pages }),
+});
+
+/** Rows [n, V] of `data` for each piece. */
+const rowsOfEach = (pieces: readonly Piece[], data: Float32Array, vocabSize: number): Float32Array[][] => {
+  let row = 0;
+  return pieces.map(({ ids, wants }) => {
+    const count = { none: 0, last: 1, all: ids.length }[wants];
+    return Array.from({ length: count }, () => data.subarray(row * vocabSize, ++row * vocabSize));
+  });
+};
+
+/** Uploads the tokens and places of a pass. */
+const upload = (context: Context, model: Model, pieces: readonly Piece[], pageRoom: number) => {
+  const segments = createSegments(context.memory, pieces.map(segmentOf), pageRoom);
+  const ids = pieces.flatMap((piece) => piece.ids);
+  return { segments, input: uploadSegments(context, model, ids, segments) };
+};
+
+const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
+
+/** The weights that products read, as they are now. */
+const roundedNow = (model: Model): Rounded | null => model.rounded()?.of ?? null;
+
+/** A pass of single positions: as many of them make the same calls on the same temporaries. */
+interface Note {
+  readonly memory: RepeatedMemory;
+  readonly calls: RecordedCalls;
+  readonly logits: Tensor;
+  /** Entries of the list of pages. */
+  readonly pageRoom: number;
+}
+
+/** Notes of as many sizes of a batch are kept: each has temporaries of its own. */
+const mostNotes = 8;
+
+/** Passes of single positions, noted once and replayed. */
+interface NotedPasses {
+  /** Logits [pieces, V]. */
+  run(pieces: readonly Piece[]): Promise<HostArray>;
+  close(): void;
+}
+
+const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
+  const { backend, config, parameters } = model;
+  const real = model.arena.storage.dtype === "float64" ? "float64" : "float32";
+  const notes = new Map<number, Note>();
+  /** The memory that the notes are for: as many pages. */
+  let notedPages = pages.pages;
+
+  const contextOf = (memory: RepeatedMemory): Context => {
+    return { backend, memory, tape: null, dropout: null, rounded: roundedNow(model) };
+  };
+  const drop = (count: number): void => {
+    notes.get(count)?.memory.close();
+    notes.delete(count);
+  };
+  const note = (pieces: readonly Piece[], pageRoom: number): Note => {
+    const memory = repeatedMemory(backend, real);
+    return closeOnError(
+      () => memory.close(),
+      () => {
+        const context = contextOf(memory);
+        const { segments, input } = upload(context, model, pieces, pageRoom);
+        let logits: Tensor | undefined;
+        const calls = backend.record?.(() => {
+          const hidden = transformer(context, config, parameters, input, { at: segments, layers: pages.layers });
+          logits = logitsOf(context, parameters, hidden);
+        });
+        if (calls === undefined || logits === undefined) throw new Error("a pass has calls and logits");
+        return { memory, calls, logits, pageRoom };
+      },
+    );
+  };
+  const noteFor = (pieces: readonly Piece[]): Note => {
+    const count = pieces.length;
+    const listed = pieces.reduce((sum, piece) => sum + (piece.pages?.length ?? 0), 0);
+    const known = notes.get(count);
+    if (known !== undefined && known.pageRoom >= listed) {
+      // The one that was used longest ago is the first.
+      notes.delete(count);
+      notes.set(count, known);
+      return known;
+    }
+    drop(count);
+    const [oldest] = notes.keys();
+    if (notes.size >= mostNotes && oldest !== undefined) drop(oldest);
+    // With room for the pages of the next tokens.
+    const made = note(pieces, 2 ** Math.ceil(Math.log2(listed + count)));
+    notes.set(count, made);
+    return made;
+  };
+  const close = (): void => {
+    for (const count of [...notes.keys()]) drop(count);
+  };
+
+  return {
+    async run(pieces) {
+      if (notedPages !== pages.pages) close();
+      notedPages = pages.pages;
+      const { memory, calls, logits, pageRoom } = noteFor(pieces);
+      memory.rewind();
+      upload(contextOf(memory), model, pieces, pageRoom);
+      model.adapter?.refresh();
+      backend.replay?.(calls);
+      return readTensor(backend, logits);
+    },
+    close,
+  };
+};
+
+/** Logits [1, wanted, V] of any pass. */
+const computedPass = (model: Model, pages: PageMemory, pieces: readonly Piece[]): Promise<HostArray> => {
+  const { backend, config, parameters } = model;
+  return withContext(inferenceContext(backend, roundedNow(model)), async (context) => {
+    const { segments, input } = upload(context, model, pieces, 0);
+    const layers = segments.pages === null ? null : pages.layers;
+    const hidden = transformer(context, config, parameters, input, { at: segments, layers }); // [1, rows, C]
+    const wanted = wantedRows(pieces);
+    if (wanted.length === 0) return new Float32Array(0);
+    const [, rows, channels] = hidden.shape as readonly [number, number, number];
+    const numbers = (): Tensor => context.memory.upload(Int32Array.from(wanted), [1, wanted.length]);
+    // Rows are picked as an embedding picks them.
+    const some =
+      wanted.length === rows ? hidden : embedding(context, numbers(), reshape(hidden, [rows, channels]), null);
+    return readTensor(backend, logitsOf(context, parameters, some));
+  });
+};
+
+export const createPasses = (model: Model, pages: PageMemory): Passes => {
+  const { backend } = model;
+  const noted = backend.record === undefined ? null : notedPasses(model, pages);
+  return {
+    async run(pieces) {
+      const areSingle = pieces.every((one) => one.ids.length === 1 && one.wants !== "none" && one.pages !== null);
+      const data = await (noted !== null && areSingle ? noted.run(pieces) : computedPass(model, pages, pieces));
+      return rowsOfEach(pieces, asFloat32(data), model.vocabSize);
+    },
+    close() {
+      noted?.close();
+    },
+  };
+};

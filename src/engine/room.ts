@@ -1,0 +1,50 @@
+import { pageRows } from "../backend/kernels/sizes.ts";
+import type { Model } from "../models/model.ts";
+import { createPageMemory, type PageMemory, pageBytes } from "./page-memory.ts";
+import { createPages, type Pages } from "./pages.ts";
+import { createPasses, type Passes } from "./passes.ts";
+
+/** What the sequences of an engine share: pages, and the passes of each model over them. */
+export interface Room {
+  readonly memory: PageMemory;
+  readonly pages: Pages;
+  /** Of the engine's model, or a view of it. What was kept of one whose weights have changed since is forgotten. */
+  passesFor(model: Model): Passes;
+  close(): void;
+}
+
+/** Pages that there is memory for at first. */
+const firstPages = 16;
+
+/** The number of times that a model's weights have changed. */
+const changesOf = ({ arena, adapter }: Model): string => `${arena.changes.count} ${adapter?.arena.changes.count ?? ""}`;
+
+/** @param cacheBytes of keys and values at most, but for one context of the model. */
+export const createRoom = (model: Model, cacheBytes: number): Room => {
+  const contextPages = Math.ceil(model.config.contextLength / pageRows);
+  const limit = Math.max(Math.floor(cacheBytes / pageBytes(model)), contextPages);
+  const memory = createPageMemory(model, Math.min(limit, firstPages));
+  const pages = createPages(memory, limit);
+  const all = new Map<Model, { readonly passes: Passes; changes: string }>();
+  return {
+    memory,
+    pages,
+    passesFor(of) {
+      const changes = changesOf(of);
+      const known = all.get(of);
+      if (known === undefined) {
+        const passes = createPasses(of, memory);
+        all.set(of, { passes, changes });
+        return passes;
+      }
+      if (known.changes !== changes) pages.prefixes.forget(of);
+      known.changes = changes;
+      return known.passes;
+    },
+    close() {
+      if (model.backend.isClosed()) return;
+      for (const { passes } of all.values()) passes.close();
+      memory.free();
+    },
+  };
+};
