@@ -6,7 +6,7 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import type { Model } from "../models/model.ts";
 import { advance, type Entry, type Planned, settle } from "./entry.ts";
-import { createPace } from "./pace.ts";
+import { createPace, type Pace } from "./pace.ts";
 import { planPass } from "./plan.ts";
 import { createRoom, type Room } from "./room.ts";
 import { openSequence, type SequenceRequest } from "./sequence.ts";
@@ -56,6 +56,8 @@ export interface EngineSizes {
   readonly cacheBytes: number;
   /** Sequences that are written at the same time at most. */
   readonly maxSequences: number;
+  /** How prompts are cut. Default: by what passes take. */
+  readonly pace?: Pace;
 }
 
 /** Lets those in that there are pages for, in their order. */
@@ -80,10 +82,12 @@ const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): nu
   return reused;
 };
 
-export const createSequenceEngine = (model: Model, { cacheBytes, maxSequences }: EngineSizes): SequenceEngine => {
+export const createSequenceEngine = (
+  model: Model,
+  { cacheBytes, maxSequences, pace = createPace() }: EngineSizes,
+): SequenceEngine => {
   const room = createRoom(model, cacheBytes);
   const { pages } = room;
-  const pace = createPace();
   const counts = { computed: 0, reused: 0, passes: 0 };
   const waiting: Entry[] = [];
   let running: Entry[] = [];

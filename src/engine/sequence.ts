@@ -84,6 +84,8 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
   let path: PrefixNode[] = [...found.path];
   const own: number[] = [];
   let computed = path.length * pageRows;
+  /** Positions of the prompt whose logits were wanted and computed. */
+  let told = 0;
 
   const takePage = (): void => {
     own.push(pages.take());
@@ -142,11 +144,13 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
         ids: ids.slice(at, at + count),
         start: computed,
         pages: keeps ? [...path.map(({ page }) => page), ...own].slice(0, needed) : null,
-        wants: readPrompt !== undefined && at < prompt.length ? "all" : count === missing ? "last" : "none",
+        wants:
+          readPrompt !== undefined && at === told && told < prompt.length ? "all" : count === missing ? "last" : "none",
       };
     },
-    done({ ids: fresh }) {
+    done({ ids: fresh, wants }) {
       computed += fresh.length;
+      if (wants === "all") told += fresh.length;
       if (!keeps || slides) return;
       while ((path.length + 1) * pageRows <= computed) share(pageRows);
     },

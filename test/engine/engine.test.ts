@@ -1,0 +1,136 @@
+import { expect, it } from "vitest";
+import { createSequenceEngine, type SequenceEngine } from "#foretoken/engine/engine.js";
+import { pageBytes } from "#foretoken/engine/page-memory.js";
+import { forEachBackend } from "../support/backends.ts";
+import { bookModel, hashedIds, hashedModel } from "../support/models.ts";
+
+const vocabSize = 29;
+const config = { ...bookModel, contextLength: 256, nEmbd: 16, nHead: 2, nLayer: 1 };
+const greedy = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
+
+forEachBackend(
+  "an engine",
+  ({ open }) => {
+    const withEngine = async (
+      sizes: { readonly pages?: number; readonly maxSequences?: number },
+      work: (engine: SequenceEngine, model: ReturnType<typeof hashedModel>) => Promise<void>,
+    ): Promise<void> => {
+      const backend = await open(1);
+      const model = hashedModel(backend, config, vocabSize);
+      const { pages = 64, maxSequences = 8 } = sizes;
+      const engine = createSequenceEngine(model, { cacheBytes: pages * pageBytes(model), maxSequences });
+      await work(engine, model);
+      await engine.close();
+      await engine.close();
+      model.close();
+      expect(backend.bytesInUse()).toBe(0);
+      await backend.close();
+    };
+    const prompt = (length: number, name = "prompt"): number[] => [...hashedIds(name, length, vocabSize)];
+
+    it("reads of a text that goes on nothing but what is new", () =>
+      withEngine({}, async (engine, model) => {
+        const turns: number[] = [];
+        let ids: number[] = [];
+        for (let turn = 0; turn < 10; turn++) {
+          ids = [...ids, ...prompt(7, `turn ${turn}`)];
+          const before = engine.counts().computed;
+          const answer: number[] = [];
+          const choose = (logits: Float32Array): number => {
+            answer.push(greedy(logits));
+            return answer.at(-1) as number;
+          };
+          await engine.write({ model, prompt: ids, maxNewTokens: 5, choose }).ended;
+          ids = [...ids, ...answer];
+          turns.push(engine.counts().computed - before);
+        }
+        // Its own words, the last token of the answer before, and four tokens of this one: the fifth is not read.
+        expect(turns).toEqual([11, ...Array.from({ length: 9 }, () => 12)]);
+      }));
+
+    it("lets sequences wait that there are no pages for, and loses none", () =>
+      withEngine({ pages: 8 }, async (engine, model) => {
+        let most = 0;
+        const watched = (logits: Float32Array): number => {
+          most = Math.max(most, engine.counts().pagesInUse);
+          return greedy(logits);
+        };
+        const all = Array.from({ length: 12 }, (_, i) =>
+          engine.write({ model, prompt: prompt(60, `text ${i}`), maxNewTokens: 30, choose: watched }),
+        );
+        await Promise.all(all.map(({ ended }) => ended));
+        expect(most).toBeLessThanOrEqual(8);
+        expect(engine.counts()).toMatchObject({ running: 0, waiting: 0, pagesInUse: 0, pagesMost: 8 });
+      }));
+
+    it("ends one from outside, before it begins and between its tokens, and frees its pages", () =>
+      withEngine({ maxSequences: 1 }, async (engine, model) => {
+        let count = 0;
+        const writing = engine.write({
+          model,
+          prompt: prompt(5),
+          maxNewTokens: 100,
+          choose(logits) {
+            count++;
+            if (count === 3) writing.end();
+            return greedy(logits);
+          },
+        });
+        const never = engine.write({ model, prompt: prompt(5), maxNewTokens: 5, choose: () => 1 / 0 });
+        never.end();
+        await Promise.all([writing.ended, never.ended]);
+        expect(count).toBe(3);
+        expect(engine.counts().pagesInUse).toBe(0);
+      }));
+
+    it("computes nothing of one that is paused, until it goes on", () =>
+      withEngine({}, async (engine, model) => {
+        const counts = [0, 0];
+        const write = (i: number) =>
+          engine.write({
+            model,
+            prompt: prompt(4),
+            maxNewTokens: 12,
+            choose(logits) {
+              counts[i] = (counts[i] ?? 0) + 1;
+              if (i === 0 && counts[0] === 2) first.pause(true);
+              return greedy(logits);
+            },
+          });
+        const first = write(0);
+        await write(1).ended;
+        expect(counts).toEqual([2, 12]);
+        first.pause(false);
+        await first.ended;
+        expect(counts).toEqual([12, 12]);
+      }));
+
+    it("fails for one whose function throws, and writes the others", () =>
+      withEngine({}, async (engine, model) => {
+        const bad = engine.write({
+          model,
+          prompt: prompt(4),
+          maxNewTokens: 3,
+          choose() {
+            throw new RangeError("no");
+          },
+        });
+        const good = engine.write({ model, prompt: prompt(4), maxNewTokens: 3, choose: greedy });
+        await expect(bad.ended).rejects.toThrow("no");
+        await good.ended;
+        expect(engine.counts().pagesInUse).toBe(0);
+      }));
+
+    it("does not use what other weights have computed", () =>
+      withEngine({}, async (engine, model) => {
+        const write = () => engine.write({ model, prompt: prompt(40), maxNewTokens: 1, choose: greedy }).ended;
+        await write();
+        await write();
+        expect(engine.counts()).toMatchObject({ computed: 41, reused: 39 });
+        model.weightsChanged();
+        await write();
+        expect(engine.counts()).toMatchObject({ computed: 81, reused: 39 });
+      }));
+  },
+  ["wasm", "native"],
+);

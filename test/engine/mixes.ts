@@ -1,0 +1,168 @@
+import type { Backend } from "#foretoken/backend/backend.js";
+import { randomKey, randomStream } from "#foretoken/core/random.js";
+import { createSequenceEngine, type Writing } from "#foretoken/engine/engine.js";
+import { pageBytes } from "#foretoken/engine/page-memory.js";
+import { createDecoder } from "#foretoken/generate/decoder.js";
+import { sampleToken } from "#foretoken/generate/sampler.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
+import { type AdaptedModel, loraModel } from "#foretoken/models/lora/model.js";
+import type { Model } from "#foretoken/models/model.js";
+import { bookModel, groupedModel, hashedModel, qwen3Model } from "../support/models.ts";
+
+const vocabSize = 29;
+const contextLength = 150;
+const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
+
+/** Small models of several kinds: contexts of a few pages, so that some texts go past them. */
+export const mixedConfigs: readonly ModelConfig[] = [
+  { ...bookModel, ...sizes },
+  { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
+  { ...groupedModel, contextLength, nEmbd: 24, nLayer: 2, mlp: { kind: "swiglu", hidden: 35 } },
+];
+
+/** Whole numbers below a limit, and choices, from a seed. */
+const drawing = (seed: number) => {
+  const stream = randomStream(randomKey(seed, "batches"));
+  const below = (limit: number): number => Math.floor(stream.uniform() * limit);
+  return { below, chance: (share: number): boolean => stream.uniform() < share };
+};
+
+/** A text of a mix: what it begins with, and how it is written. */
+interface Text {
+  readonly model: Model;
+  readonly prompt: readonly number[];
+  readonly most: number;
+  readonly seed: number;
+  readonly temperature: number;
+  /** Tokens after which it is ended from outside; Infinity: it is not. */
+  readonly endsAfter: number;
+  /** Its logits of the prompt are wanted. */
+  readonly reads: boolean;
+}
+
+/** What a text came to: its ids after the prompt, and the words of all logits that were handed over. */
+interface Written {
+  readonly ids: readonly number[];
+  readonly logits: readonly Uint32Array[];
+}
+
+const wordsOf = (logits: Float32Array): Uint32Array => new Uint32Array(logits.slice().buffer);
+
+const chooser = ({ seed, temperature }: Text): ((logits: Float32Array) => number) => {
+  const random = randomStream(randomKey(seed, "sampling"));
+  return (logits) => sampleToken(logits, { temperature, topK: 0, topP: 1, minP: 0 }, random);
+};
+
+/** The text alone, by the decoder of one text, which reads the whole prompt at once. */
+const alone = async (text: Text, count: number): Promise<Written> => {
+  const choose = chooser(text);
+  const decoder = createDecoder(text.model);
+  const ids = [...text.prompt];
+  const logits: Uint32Array[] = [];
+  if (text.reads) {
+    const reader = createDecoder(text.model, false);
+    for (let t = 1; t < text.prompt.length; t++) logits.push(wordsOf(await reader.next(text.prompt.slice(0, t))));
+    reader.close();
+  }
+  for (let i = 0; i < count; i++) {
+    const next = await decoder.next(ids);
+    logits.push(wordsOf(next));
+    ids.push(choose(next));
+  }
+  decoder.close();
+  return { ids: ids.slice(text.prompt.length), logits };
+};
+
+const differenceOf = (a: Written, b: Written): string | null => {
+  if (a.ids.join() !== b.ids.join()) return `ids ${a.ids.join()} instead of ${b.ids.join()}`;
+  if (a.logits.length !== b.logits.length) return `${a.logits.length} logits instead of ${b.logits.length}`;
+  const row = a.logits.findIndex((words, i) => words.some((word, v) => word !== b.logits[i]?.[v]));
+  return row === -1 ? null : `other bits in logits ${row}`;
+};
+
+/**
+ * Writes texts of one random mix together, and each alone.
+ * @returns what differs, in words; and what the engine has counted.
+ */
+export const runMix = async (backend: Backend, seed: number) => {
+  const { below, chance } = drawing(seed);
+  const config = mixedConfigs[below(mixedConfigs.length)] as ModelConfig;
+  const before = backend.bytesInUse();
+  const model = hashedModel(backend, config, vocabSize);
+  const adapted: AdaptedModel[] = [1, 2].map((rank) => {
+    const made = loraModel(model, { rank, targets: ["query", "value"] }, rank);
+    const { arena, layout } = made.adapter;
+    backend.write(
+      arena.storage,
+      Float32Array.from({ length: layout.length }, (_, i) => Math.sin(i * rank) / 4),
+    );
+    made.weightsChanged();
+    return made;
+  });
+  const contextPages = Math.ceil(contextLength / 32);
+  const engine = createSequenceEngine(model, {
+    // From one context to more than all need.
+    cacheBytes: pageBytes(model) * contextPages * (1 + below(12)),
+    maxSequences: 1 + below(32),
+    pace: { positions: () => 1 + below(60), note() {} },
+  });
+  const count = 1 + below(32);
+  const all: { readonly text: Text; readonly written: Written; readonly writing: Writing }[] = [];
+  const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+  const begin = (prompt: readonly number[]): void => {
+    const text: Text = {
+      model: ([model, model, ...adapted] as const)[below(4)] as Model,
+      prompt,
+      most: 1 + below(chance(0.1) ? 60 : 20),
+      seed: below(1000),
+      temperature: chance(0.3) ? 0 : 0.9,
+      endsAfter: chance(0.2) ? below(10) : Number.POSITIVE_INFINITY,
+      reads: chance(0.15) && prompt.length < contextLength,
+    };
+    const written = { ids: [] as number[], logits: [] as Uint32Array[] };
+    const choose = chooser(text);
+    const writing = engine.write({
+      model: text.model,
+      prompt,
+      maxNewTokens: text.most,
+      choose(logits) {
+        if (written.ids.length >= text.endsAfter) return null;
+        written.logits.push(wordsOf(logits));
+        const id = choose(logits);
+        written.ids.push(id);
+        return id;
+      },
+      ...(text.reads ? { readPrompt: (logits: Float32Array) => void written.logits.push(wordsOf(logits)) } : {}),
+    });
+    all.push({ text, written, writing });
+  };
+
+  const common = Array.from({ length: 1 + below(140) }, () => below(vocabSize));
+  for (let i = 0; i < count; i++) {
+    const length = 1 + below(chance(0.1) ? 400 : 60);
+    const own = Array.from({ length }, () => below(vocabSize));
+    const [model0] = all;
+    const fork = all[below(all.length)];
+    if (fork !== undefined && model0 !== undefined && chance(0.25)) {
+      // From what another has written so far, or a part of it.
+      const ids = [...fork.text.prompt, ...fork.written.ids];
+      begin(ids.slice(0, 1 + below(ids.length)));
+    } else begin(chance(0.3) ? [...common, ...own.slice(0, 8)] : own);
+    if (chance(0.1)) all[below(all.length)]?.writing.end();
+    for (let wait = below(4); wait > 0; wait--) await others();
+  }
+  const outcomes = await Promise.allSettled(all.map(({ writing }) => writing.ended));
+  const differences: string[] = outcomes.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+  for (const [i, { text, written }] of all.entries()) {
+    // Of a text that was ended before its first token, the prompt may have been read in part.
+    if (written.ids.length === 0) continue;
+    const difference = differenceOf(written, await alone(text, written.ids.length));
+    if (difference !== null) differences.push(`text ${i}: ${difference}`);
+  }
+  const counts = engine.counts();
+  await engine.close();
+  for (const one of adapted) one.close();
+  model.close();
+  return { differences, counts, texts: count, leaked: backend.bytesInUse() - before };
+};
