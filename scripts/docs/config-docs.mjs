@@ -30,7 +30,7 @@ const interfaces = {
     BiasConfig: ["run", "model", "bias"],
   },
   "src/models/lora/config.ts": { LoraConfig: ["run", "lora"] },
-  "src/generate/sampler.ts": { Sampling: ["generate"] },
+  "src/generate/sampling/settings.ts": { Sampling: ["generate"] },
   "src/generate/generate.ts": { GenerateOptions: ["generate"] },
   "src/optim/config.ts": {
     AdamConfig: ["run", "train", "optimizer", { kind: "adam" }],

@@ -19,7 +19,8 @@ import {
 } from "../tokenizer/unknown.ts";
 import { createDecoder } from "./decoder.ts";
 import { defaultPrompt } from "./default-prompt.ts";
-import { type Sampling, sampleToken, samplingSchema } from "./sampler.ts";
+import { sampleToken } from "./sampling/sampler.ts";
+import { type Sampling, samplingSchema } from "./sampling/settings.ts";
 import { type StopWatch, stopWatch, type WatchedText } from "./stop-strings.ts";
 
 /** What decides the text, besides the model and the prompt. */
@@ -48,6 +49,10 @@ export const generateDefaults = {
   ...generationDefaults,
   topP: 1,
   minP: 0,
+  typicalP: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
   seed: 1,
   stop: [] as readonly string[],
   showSpecialTokens: false,

@@ -2,14 +2,8 @@ import { randomKey, randomStream } from "../core/random.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { createDecoder } from "../generate/decoder.ts";
 import { generateDefaults } from "../generate/generate.ts";
-import {
-  type Candidates,
-  candidatesOf,
-  type Draw,
-  drawToken,
-  filterCandidates,
-  type Sampling,
-} from "../generate/sampler.ts";
+import { type Candidates, candidatesOf, type Draw, drawToken, filterCandidates } from "../generate/sampling/sampler.ts";
+import type { Filtering } from "../generate/sampling/settings.ts";
 import type { Model } from "../models/model.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { percent } from "./figures.ts";
@@ -18,7 +12,7 @@ import type { Bar, Column, Lesson, Piece, Share, Span, Text } from "./piece.ts";
 import { createLearner, lessonSize, trainTogether, write } from "./small-model.ts";
 
 const { temperature, topK, topP, minP } = generateDefaults;
-const sampling: Sampling = { temperature, topK, topP, minP };
+const sampling: Filtering = { temperature, topK, topP, minP };
 /** Candidates of the bars, before and after training. */
 const barsShown = { before: 3, after: 4 };
 /** Rows of the tables. */
@@ -61,8 +55,8 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
 
 /** Drawing from the same logits at other temperatures, and with fewer candidates. */
 const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
-  const whole: Sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
-  const ways: readonly { readonly title: string; readonly sampling: Sampling }[] = [
+  const whole: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
+  const ways: readonly { readonly title: string; readonly sampling: Filtering }[] = [
     ...[0.5, 1, 2].map((temperature) => ({
       title: `temp. ${temperature}`,
       sampling: { ...whole, temperature },

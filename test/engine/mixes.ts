@@ -3,7 +3,7 @@ import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { createSequenceEngine, type Writing } from "#foretoken/engine/engine.js";
 import { pageBytes } from "#foretoken/engine/page-memory.js";
 import { createDecoder } from "#foretoken/generate/decoder.js";
-import { sampleToken } from "#foretoken/generate/sampler.js";
+import { sampleToken } from "#foretoken/generate/sampling/sampler.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { type AdaptedModel, loraModel } from "#foretoken/models/lora/model.js";
 import type { Model } from "#foretoken/models/model.js";

@@ -1,21 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type RandomStream, randomKey, randomStream } from "#foretoken/core/random.js";
-import {
-  type Candidates,
-  candidatesOf,
-  filterCandidates,
-  type Sampling,
-  sampleToken,
-} from "#foretoken/generate/sampler.js";
+import { type Candidates, candidatesOf, filterCandidates, sampleToken } from "#foretoken/generate/sampling/sampler.js";
+import type { Filtering } from "#foretoken/generate/sampling/settings.js";
 
-const all: Sampling = { temperature: 1, topK: 0, topP: 1, minP: 0 };
-const greedy: Sampling = { ...all, temperature: 0 };
+const all: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
+const greedy: Filtering = { ...all, temperature: 0 };
 
 /** Logits whose softmax is `probabilities`, up to rounding in float32. */
 const logitsOf = (...probabilities: number[]): Float32Array => Float32Array.from(probabilities, Math.log);
 
-const candidates = (logits: Float32Array, sampling: Partial<Sampling>): Candidates =>
+const candidates = (logits: Float32Array, sampling: Partial<Filtering>): Candidates =>
   filterCandidates(logits, { ...all, ...sampling });
 
 const expectCandidates = (actual: Candidates, expected: Readonly<Record<number, number>>): void => {
@@ -196,7 +191,8 @@ describe("for any logits", () => {
       fc.property(logitsArbitrary, temperature, fc.integer({ min: 1, max: 24 }), share, share, (logits, t, k, a, b) => {
         const [low, high] = [Math.min(a, b), Math.max(a, b)];
         const whole = candidatesOf(logits, t);
-        const filtered = (changes: Partial<Sampling>): Candidates => candidates(logits, { temperature: t, ...changes });
+        const filtered = (changes: Partial<Filtering>): Candidates =>
+          candidates(logits, { temperature: t, ...changes });
         contains(whole, filtered({ topK: k }));
         contains(filtered({ topK: k + 1 }), filtered({ topK: k }));
         contains(filtered({ topP: high }), filtered({ topP: low }));

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest";
-import { drawToken, filterCandidates } from "#foretoken/generate/sampler.js";
+import { drawToken, filterCandidates } from "#foretoken/generate/sampling/sampler.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import {
   lossOf,
