@@ -158,14 +158,19 @@ export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.
 
 // Text generation
 
+export type { EngineCounts } from "./engine/engine.ts";
+export type { FinishReason, GenerateDoneEvent, GenerateEvent, PromptEvent, TokenEvent } from "./generate/events.ts";
+export { generate } from "./generate/generate.ts";
+export { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "./generate/generate-many.ts";
 export {
-  type FinishReason,
-  type GenerateDoneEvent,
-  type GenerateEvent,
-  type GenerateOptions,
-  generate,
-  type TokenEvent,
-} from "./generate/generate.ts";
+  type Engine,
+  type EngineEvent,
+  type EngineGenerateOptions,
+  type EngineOptions,
+  openEngine,
+} from "./generate/open-engine.ts";
+export type { GenerateOptions } from "./generate/options.ts";
+export type { FilterName } from "./generate/sampling/settings.ts";
 
 // Inside a model: attention, logit lens, neighbours of tokens, heads switched off, patched activations
 

@@ -31,7 +31,7 @@ const interfaces = {
   },
   "src/models/lora/config.ts": { LoraConfig: ["run", "lora"] },
   "src/generate/sampling/settings.ts": { Sampling: ["generate"] },
-  "src/generate/generate.ts": { GenerateOptions: ["generate"] },
+  "src/generate/options.ts": { GenerateOptions: ["generate"] },
   "src/optim/config.ts": {
     AdamConfig: ["run", "train", "optimizer", { kind: "adam" }],
     AdamWConfig: ["run", "train", "optimizer", { kind: "adamw" }],
@@ -182,7 +182,7 @@ const rewritten = (file, source, docFor) => {
 export const configSources = async () => {
   const { runConfigSchema } = await import("../../dist/config/config.js");
   const { presets, defaultPreset } = await import("../../dist/config/presets.js");
-  const { generateSettingsSchema, generateDefaults } = await import("../../dist/generate/generate.js");
+  const { generateSettingsSchema, generateDefaults } = await import("../../dist/generate/options.js");
   const schemaOf = (schema) => z.toJSONSchema(schema, { io: "input" });
   const run = { schema: schemaOf(runConfigSchema), presets, preset: defaultPreset };
   const settings = { schema: schemaOf(generateSettingsSchema), defaults: generateDefaults };

@@ -1,12 +1,8 @@
 import { checkChatModel, checkKeys } from "../core/checks/check-arguments.ts";
 import { parseConfig } from "../core/checks/config.ts";
-import {
-  type GenerateEvent,
-  type GenerateOptions,
-  generate,
-  generateOptionNames,
-  parseGenerateOptions,
-} from "../generate/generate.ts";
+import type { GenerateEvent } from "../generate/events.ts";
+import { generate } from "../generate/generate.ts";
+import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../generate/options.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { type ChatModel, conversationPrompt } from "./conversation.node.ts";
 import { type ChatMessage, messagesSchema } from "./messages.ts";

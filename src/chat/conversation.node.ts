@@ -1,5 +1,6 @@
 import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
-import type { GenerateEvent, GenerateOptions } from "../generate/generate.ts";
+import type { GenerateEvent } from "../generate/events.ts";
+import type { GenerateOptions } from "../generate/options.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { encodeWithSpecials } from "../tokenizer/special.ts";

@@ -133,14 +133,14 @@ export const createSequenceEngine = (
     }
   };
 
-  const goOn = (): void => {
+  const resume = (): void => {
     wake?.();
     wake = undefined;
     if (closed) return;
     loop ??= run().finally(() => {
       loop = undefined;
       // Who came while the loop was ending.
-      if (waiting.length > 0) goOn();
+      if (waiting.length > 0) resume();
     });
   };
 
@@ -153,16 +153,16 @@ export const createSequenceEngine = (
       const { resolve = () => {}, reject = () => {} } = told;
       const entry: Entry = { request, sequence: null, paused: false, ended: false, resolve, reject };
       waiting.push(entry);
-      goOn();
+      resume();
       return {
         ended,
         end() {
           entry.ended = true;
-          goOn();
+          resume();
         },
         pause(paused) {
           entry.paused = paused;
-          if (!paused) goOn();
+          if (!paused) resume();
         },
       };
     },

@@ -1,7 +1,7 @@
 import { randomKey, randomStream } from "../core/random.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { createDecoder } from "../generate/decoder.ts";
-import { generateDefaults } from "../generate/generate.ts";
+import { generateDefaults } from "../generate/options.ts";
 import { type Candidates, candidatesOf, type Draw, drawToken, filterCandidates } from "../generate/sampling/sampler.ts";
 import type { Filtering } from "../generate/sampling/settings.ts";
 import type { Model } from "../models/model.ts";

@@ -1,5 +1,5 @@
 import { evaluate, type MeasuredTokens, measureTokens } from "../evaluate/evaluate.ts";
-import { generateDefaults } from "../generate/generate.ts";
+import { generateDefaults } from "../generate/options.ts";
 import type { Model } from "../models/model.ts";
 import { foldLineEnds, visibleCharacter, visibleText } from "./characters.ts";
 import { count, nats, percent } from "./figures.ts";

@@ -16,12 +16,8 @@ import { alternatives } from "../core/text/alternatives.ts";
 import { show } from "../core/text/show.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../evaluate/evaluate-corpus.ts";
-import {
-  type GenerateEvent,
-  type GenerateOptions,
-  generateOptionNames,
-  parseGenerateOptions,
-} from "../generate/generate.ts";
+import type { GenerateEvent } from "../generate/events.ts";
+import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../generate/options.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError } from "../pretrained/model/closed.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { probabilityLegend, probabilityText } from "#foretoken/cli/display/texts/probabilities.js";
 import { type ColorDepth, colorDepth, styleIn } from "#foretoken/cli/process/terminal.js";
-import type { GenerateEvent, TokenEvent } from "#foretoken/generate/generate.js";
+import type { GenerateEvent, TokenEvent } from "#foretoken/generate/events.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";

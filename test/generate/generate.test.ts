@@ -2,12 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
-import {
-  type GenerateDoneEvent,
-  type GenerateOptions,
-  generate,
-  type TokenEvent,
-} from "#foretoken/generate/generate.js";
+import type { GenerateDoneEvent, TokenEvent } from "#foretoken/generate/events.js";
+import { generate } from "#foretoken/generate/generate.js";
+import type { GenerateOptions } from "#foretoken/generate/options.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";

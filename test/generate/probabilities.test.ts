@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
-import { type GenerateEvent, type GenerateOptions, generate, type TokenEvent } from "#foretoken/generate/generate.js";
+import type { GenerateEvent, TokenEvent } from "#foretoken/generate/events.js";
+import { generate } from "#foretoken/generate/generate.js";
+import type { GenerateOptions } from "#foretoken/generate/options.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { forEachBackend } from "../support/backends.ts";
@@ -46,7 +48,11 @@ forEachBackend("probabilities of generated tokens", ({ open }) => {
       expect(probability).toBe(expected[id]);
       const sorted = expected.map((value, other) => ({ id: other, probability: value }));
       sorted.sort((a, b) => b.probability - a.probability || a.id - b.id);
-      expect(candidates).toEqual(sorted.slice(0, 4).map((one) => ({ ...one, text: characters[one.id] })));
+      const told = candidates.map(({ logProb, ...one }) => ({
+        ...one,
+        differs: Math.abs(Math.exp(logProb) - one.probability) > 1e-12,
+      }));
+      expect(told).toEqual(sorted.slice(0, 4).map((one) => ({ ...one, text: characters[one.id], differs: false })));
       ids.push(id);
     }
     expect(ids.length).toBeGreaterThan(contextLength);
@@ -57,9 +63,11 @@ forEachBackend("probabilities of generated tokens", ({ open }) => {
     for (const event of without) expect(Object.keys(event)).not.toContain("probability");
     const bare = (await write({ candidates: 50 })).map((event) => {
       if (event.type === "done") return event;
-      const { probability, candidates, ...rest } = event;
+      const { probability, logProb = 0, candidates, ...rest } = event;
       expect(candidates).toHaveLength(characters.length);
-      expect(probability).toBe(candidates?.find(({ id }) => id === event.id)?.probability);
+      const listed = candidates?.find(({ id }) => id === event.id);
+      expect({ probability, logProb }).toEqual({ probability: listed?.probability, logProb: listed?.logProb });
+      expect(Math.exp(logProb)).toBeCloseTo(probability ?? 0, 12);
       return rest;
     });
     expect(bare).toEqual(without);

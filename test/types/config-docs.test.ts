@@ -2,7 +2,7 @@
 import { expect, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
 import type { RunConfig, runConfigSchema, TrainConfig, trainConfigSchema } from "#foretoken/config/config.js";
-import type { generateSettingsSchema } from "#foretoken/generate/generate.js";
+import type { generateSettingsSchema } from "#foretoken/generate/options.js";
 import type { Sampling, samplingSchema } from "#foretoken/generate/sampling/settings.js";
 import type { ModelConfig, modelConfigSchema } from "#foretoken/models/config.js";
 import type {

@@ -6,7 +6,8 @@ import { CheckpointError, ConfigError, DataError, ForetokenError } from "#foreto
 import { loadCorpus } from "#foretoken/data/corpora.node.js";
 import { evaluate } from "#foretoken/evaluate/evaluate.node.js";
 import { evaluateCorpus } from "#foretoken/evaluate/evaluate-corpus.js";
-import { type GenerateEvent, generate } from "#foretoken/generate/generate.js";
+import type { GenerateEvent } from "#foretoken/generate/events.js";
+import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { savePretrained as savedInPage } from "#foretoken/pretrained/save.browser.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";

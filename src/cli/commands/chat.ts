@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { checkChats } from "../../chat/conversation.node.ts";
 import { parseConfig } from "../../core/checks/config.ts";
-import { generateDefaults, generateSettingsSchema } from "../../generate/generate.ts";
+import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addDTypeFlag,
@@ -14,7 +14,7 @@ import {
   parseText,
   type RunningFlags,
 } from "../flags/flags.ts";
-import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.ts";
+import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
@@ -41,8 +41,8 @@ The model is one that was trained on conversations, and has a chat template. Eac
 message. Ctrl-C ends an answer; a second one, at the prompt, ends the program.`;
 
 const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
-  const { maxNewTokens, temperature, topK, topP, minP, seed, json, threads, dtype } = flags;
-  const given = { ...generateDefaults, maxNewTokens, temperature, topK, topP, minP, seed };
+  const { maxNewTokens, json, threads, dtype } = flags;
+  const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const { backend, remark } = await chooseBackend(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype });

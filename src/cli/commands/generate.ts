@@ -1,7 +1,8 @@
 import { type Command, Option } from "commander";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
-import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/generate.ts";
+import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
+import { filterNames } from "../../generate/sampling/settings.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
@@ -19,7 +20,7 @@ import {
   parseText,
   type RunningFlags,
 } from "../flags/flags.ts";
-import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.ts";
+import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
@@ -39,6 +40,8 @@ interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFl
   readonly showSpecialTokens: boolean;
   readonly showProbabilities: boolean;
   readonly unknown: UnknownChoice;
+  readonly badWords: readonly string[];
+  readonly samplers: readonly string[];
   readonly cache: boolean;
   readonly interactive?: true;
 }
@@ -82,9 +85,9 @@ const probabilityView = (
 };
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, unknown, cache } = flags;
-  const { json, threads, dtype } = flags;
-  const given = { maxNewTokens, temperature, topK, topP, minP, seed, stop, showSpecialTokens, unknown };
+  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, cache, json, threads, dtype } = flags;
+  const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers };
+  const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
@@ -134,10 +137,10 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
 /** `foretoken generate`. */
 export const declareGenerate = (command: Command): void => {
   const { maxNewTokens } = generateDefaults;
-  const parseStop = expecting(
-    (text: string, earlier: readonly string[]): readonly string[] => [...earlier, parseText("--stop")(text)],
-    { repeats: true },
-  );
+  const parseTexts = (flag: string) =>
+    expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, parseText(flag)(text)], {
+      repeats: true,
+    });
   const withText = command
     .usage("<checkpoint> [flags]")
     .argument("<checkpoint>", modelPlaces, parsePath("<checkpoint>"))
@@ -153,7 +156,7 @@ export const declareGenerate = (command: Command): void => {
     .addOption(
       new Option("--stop <text>", "end before this text, with \\n, \\t and \\\\; may be given again")
         .default([], "none")
-        .argParser(parseStop),
+        .argParser(parseTexts("--stop")),
     )
     .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false)
     .option(
@@ -162,7 +165,24 @@ export const declareGenerate = (command: Command): void => {
       false,
     );
   addUnknownFlag(withText, "prompt");
-  addSamplingFlags(command, generateDefaults);
+  const filterFlags = filterNames.map((name) => flagOf(name).slice(2));
+  addSamplingFlags(command, generateDefaults)
+    .addOption(
+      new Option("--bad-words <text>", "never write this, with \\n, \\t and \\\\; may be given again")
+        .default([], "none")
+        .argParser(parseTexts("--bad-words")),
+    )
+    .addOption(
+      new Option("--samplers <names>", "the order in which the filters act, each named once")
+        .default(filterNames, filterFlags.join(","))
+        .argParser(
+          expecting(
+            (text: string): readonly string[] =>
+              text.split(",").map((name) => filterNames[filterFlags.indexOf(name.trim())] ?? name.trim()),
+            { repeats: false },
+          ),
+        ),
+    );
   addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
     .option("--no-cache", "compute every token from the start: same text, slower")
     .addHelpText("after", notes(examples))

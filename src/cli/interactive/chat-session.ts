@@ -1,7 +1,7 @@
 import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
 import type { ChatMessage } from "../../chat/messages.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
-import type { GenerateEvent } from "../../generate/generate.ts";
+import type { GenerateEvent } from "../../generate/events.ts";
 import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";
 import type { Request, Session } from "./session.ts";

@@ -1,5 +1,6 @@
 import { ConfigError } from "../../core/errors/errors.ts";
-import { type GenerateEvent, readPrompt } from "../../generate/generate.ts";
+import type { GenerateEvent } from "../../generate/events.ts";
+import { readPrompt } from "../../generate/options.ts";
 import { fromWholeCharacter } from "../../tokenizer/text-stream.ts";
 import type { SkippedText } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";

@@ -1,7 +1,7 @@
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { nearest } from "../../core/text/nearest.ts";
-import { generateSettingsSchema } from "../../generate/generate.ts";
+import { generateSettingsSchema } from "../../generate/options.ts";
 import { unknownChoices } from "../../tokenizer/unknown.ts";
 import { wrapText } from "../display/texts/width.ts";
 import { flagOf, parseChoice, parseNumber } from "../flags/flags.ts";
@@ -16,6 +16,10 @@ const parsers = {
   topK: parseNumber,
   topP: parseNumber,
   minP: parseNumber,
+  typicalP: parseNumber,
+  repetitionPenalty: parseNumber,
+  presencePenalty: parseNumber,
+  frequencyPenalty: parseNumber,
   maxNewTokens: parseNumber,
   seed: parseNumber,
   unknown: (command: string) => parseChoice(command, unknownChoices),

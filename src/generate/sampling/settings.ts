@@ -33,9 +33,19 @@ export interface Sampling {
   readonly topP: number;
   /** Drop tokens less likely than this times the likeliest; 0: none. Number from 0 to 1. Default 0. */
   readonly minP: number;
+  /**
+   * Keep the tokens whose surprise is nearest to the expected one, up to this probability; 1: all. Number above 0, at
+   * most 1. Default 1.
+   */
   readonly typicalP: number;
+  /**
+   * Divides positive logits of tokens that were there, in the prompt too, and multiplies negative ones; 1: none. Number
+   * above 0. Default 1.
+   */
   readonly repetitionPenalty: number;
+  /** Taken off the logits of tokens that were written already; 0: none. Number. Default 0. */
   readonly presencePenalty: number;
+  /** Taken off the logits of tokens once for each time that they were written; 0: none. Number. Default 0. */
   readonly frequencyPenalty: number;
 }
 

@@ -55,6 +55,12 @@ export interface LanguageModel {
    */
   useAdapter(name: string | null): void;
   /**
+   * The model with one of its adapters, or with none, whichever is in use.
+   * @experimental
+   * @param name one of `adapters`, or null.
+   */
+  adapted(name: string | null): Model;
+  /**
    * One forward pass over `ids` [T], T from 1 to the context length. Position t sees ids[0..t] only.
    * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them; ConfigError
    *   after `close`.
@@ -136,6 +142,7 @@ export const languageModel = (
       checkAdapterName("useAdapter", name, [...adapted.keys()]);
       adapter = name;
     },
+    adapted: (name) => (name === null ? undefined : adapted.get(name)) ?? model,
     endTokens: [...new Set([...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText]), ...endTokens])],
     logits: (ids) =>
       whileOpen("logits", model, () =>

@@ -13,6 +13,8 @@ export interface Candidate {
   readonly text: string;
   /** By the model itself: softmax of all logits at temperature 1. From 0 to 1. */
   readonly probability: number;
+  /** ln of `probability`, in nats; a number where that is too small for one. */
+  readonly logProb: number;
 }
 
 /** Most candidates that may be asked for. */
@@ -34,6 +36,12 @@ export const softmaxSum = (logits: ArrayLike<number>, from: number, count: numbe
   let sum = 0;
   for (let v = 0; v < count; v++) sum += Math.exp((logits[from + v] as number) - highest);
   return { highest, sum };
+};
+
+/** The probability of the token at `place` of the logits, and ln of it: wherever they are told, these numbers. */
+export const probabilityAt = (logits: ArrayLike<number>, place: number, { highest, sum }: SoftmaxSum) => {
+  const above = (logits[place] as number) - highest;
+  return { probability: Math.exp(above) / sum, logProb: above - Math.log(sum) };
 };
 
 /** Ids of the `most` highest of `count` logits from place `from` on: the highest first, equal ones by their ids. */
@@ -68,11 +76,11 @@ export const likeliestOf = (tokenizer: Tokenizer, most: number): NameLikeliest =
     texts.set(id, text);
     return text;
   };
-  return (logits, from, { highest, sum }) =>
+  return (logits, from, sum) =>
     // An embedding may have more rows than there are tokens: they count in the sum, as in `score`.
     highestIds(logits, from, tokenizer.vocabSize, most).map((id) => ({
       id,
       text: textOf(id),
-      probability: Math.exp((logits[from + id] as number) - highest) / sum,
+      ...probabilityAt(logits, from + id, sum),
     }));
 };

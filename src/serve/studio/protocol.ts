@@ -5,7 +5,8 @@
 import { z } from "zod";
 import type { RunConfig } from "../../config/config.ts";
 import type { PresetName } from "../../config/presets.ts";
-import { type GenerateDoneEvent, generateSettingsSchema, type TokenEvent } from "../../generate/generate.ts";
+import type { GenerateDoneEvent, TokenEvent } from "../../generate/events.ts";
+import { generateSettingsSchema } from "../../generate/options.ts";
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";

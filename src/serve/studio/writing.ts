@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../../core/errors/errors.ts";
 import { measureTokens } from "../../evaluate/evaluate.ts";
-import { readPrompt } from "../../generate/generate.ts";
+import { readPrompt } from "../../generate/options.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { readText } from "../../tokenizer/unknown.ts";
 import { failureOf } from "../http/json.ts";

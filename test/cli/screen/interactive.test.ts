@@ -6,7 +6,8 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { keyboardOf } from "#foretoken/cli/interactive/loop.js";
 import { createSession, type Session, type Writer } from "#foretoken/cli/interactive/session.js";
 import type { Settings } from "#foretoken/cli/interactive/settings.js";
-import { generate, generateDefaults } from "#foretoken/generate/generate.js";
+import { generate } from "#foretoken/generate/generate.js";
+import { generateDefaults } from "#foretoken/generate/options.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import { cli, jsonLines, onWindows, tiny, workplace } from "../cli.ts";

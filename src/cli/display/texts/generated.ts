@@ -1,4 +1,4 @@
-import type { FinishReason, GenerateEvent } from "../../../generate/generate.ts";
+import type { FinishReason, GenerateEvent } from "../../../generate/events.ts";
 import { host } from "../../process/host.ts";
 import { writeJson, writeOut } from "../../process/output.ts";
 import { printable, styleFor } from "../../process/terminal.ts";

@@ -1,5 +1,5 @@
 /** A model's text with its probability of each token: shaded where there are colours, else in figures. */
-import type { GenerateEvent } from "../../../generate/generate.ts";
+import type { GenerateEvent } from "../../../generate/events.ts";
 import { textStream } from "../../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { type ColorDepth, printable, type Style } from "../../process/terminal.ts";

@@ -1,0 +1,88 @@
+import { checkOptions } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import type { GenerateDoneEvent } from "./events.ts";
+import { type EngineGenerateOptions, type EngineOptions, openEngine } from "./open-engine.ts";
+
+/** A prompt of `generateMany`: a text, its token ids, or options of its own. */
+export type ManyPrompt = string | readonly number[] | Int32Array | EngineGenerateOptions;
+
+/** A text of `generateMany`. */
+export interface ManyText extends Omit<GenerateDoneEvent, "v" | "type" | "task"> {
+  /** Number of its prompt, from 0 on. */
+  readonly index: number;
+  /** Ids of the tokens that were written. */
+  readonly ids: readonly number[];
+}
+
+/** Options of `generateMany`: those of an engine, and of every text that has none of its own. */
+export interface GenerateManyOptions extends EngineOptions, Omit<EngineGenerateOptions, "prompt"> {}
+
+const optionsOf = (prompt: unknown): EngineGenerateOptions => {
+  if (typeof prompt === "string" || Array.isArray(prompt) || prompt instanceof Int32Array) return { prompt };
+  if (typeof prompt === "object" && prompt !== null) return prompt as EngineGenerateOptions;
+  throw new ConfigError({
+    where: "generateMany: prompts",
+    must: "each must be a text, a list of token ids or an object of options",
+    got: show(prompt),
+  });
+};
+
+/**
+ * Writes a text for each of many prompts, many at a time; each has the bits that `generate` gives it.
+ *
+ * @param prompts a list, or anything that is read with `for await`: so many are read ahead as are written at a time.
+ * @yields the texts in the order of their prompts.
+ * @throws as `generate`: the first failure ends all.
+ * @example
+ * ```ts
+ * import { generateMany, loadPretrained } from "foretoken";
+ *
+ * const lm = await loadPretrained("runs/notes/best");
+ * for await (const { index, text } of generateMany(lm, ["The ", "the "], { maxNewTokens: 50 })) console.log(index, text);
+ * await lm.close();
+ * ```
+ */
+export async function* generateMany(
+  lm: LanguageModel,
+  prompts: Iterable<ManyPrompt> | AsyncIterable<ManyPrompt>,
+  options: GenerateManyOptions = {},
+): AsyncGenerator<ManyText, void, undefined> {
+  if (
+    typeof prompts !== "object" ||
+    prompts === null ||
+    !(Symbol.iterator in prompts || Symbol.asyncIterator in prompts)
+  ) {
+    throw new ConfigError({ where: "generateMany: prompts", must: "must be a list of prompts", got: show(prompts) });
+  }
+  checkOptions("generateMany: options", options);
+  const { cacheBytes, maxSequences = 64, ...shared } = options;
+  const engine = await openEngine(lm, { cacheBytes, maxSequences });
+  const write = async (index: number, prompt: ManyPrompt): Promise<ManyText> => {
+    const ids: number[] = [];
+    for await (const event of engine.generate({ ...shared, ...optionsOf(prompt) })) {
+      if (event.type === "token") ids.push(event.id);
+      if (event.type !== "done") continue;
+      const { v: _v, type: _type, task: _task, ...facts } = event;
+      return { index, ids, ...facts };
+    }
+    throw new Error("a text ends with its last event");
+  };
+  // A long text at the front holds back the others that were written, but not their writing.
+  const most = 4 * maxSequences;
+  const begun: Promise<ManyText>[] = [];
+  try {
+    let index = 0;
+    for await (const prompt of prompts) {
+      const text = write(index++, prompt);
+      // Told when its turn comes.
+      text.catch(() => {});
+      begun.push(text);
+      if (begun.length >= most) yield await (begun.shift() as Promise<ManyText>);
+    }
+    for (let text = begun.shift(); text !== undefined; text = begun.shift()) yield await text;
+  } finally {
+    await engine.close();
+  }
+}

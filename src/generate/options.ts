@@ -1,0 +1,161 @@
+import { z } from "zod";
+import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { generationDefaults } from "../pretrained/model/generation-config.ts";
+import { mostCandidates } from "../pretrained/model/likeliest.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { describeSkipped, type ReadText, readText, type UnknownChoice, unknownSchema } from "../tokenizer/unknown.ts";
+import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
+
+/** What decides the text, besides the model and the prompt. */
+export const generateSettingsSchema = samplingSchema.extend({
+  maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
+  seed: z.int().min(0).describe("same seed, same text"),
+  stop: z.array(z.string().min(1)).describe("end before any of these strings"),
+  showSpecialTokens: z.boolean().describe("write special tokens by their names instead of leaving them out"),
+  unknown: unknownSchema,
+  badWords: z.array(z.string().min(1)).describe("never write any of these"),
+  logitBias: z
+    .record(z.string().regex(/^\d+$/, "must be token ids"), z.number())
+    .describe("added to the logits of tokens"),
+  samplers: z
+    .array(z.enum(filterNames))
+    .refine((names) => new Set(names).size === filterNames.length && names.length === filterNames.length, {
+      error: `must name each of ${filterNames.join(", ")} once`,
+    })
+    .describe("the order of the filters"),
+});
+
+const optionsSchema = generateSettingsSchema.extend({
+  prompt: z
+    .union([z.string(), z.array(z.int().min(0))], { error: "must be a text, or a list of token ids" })
+    .optional(),
+  endTokens: z.array(z.int().min(0)),
+  candidates: z.int().min(0).max(mostCandidates),
+  cache: z.boolean(),
+  adjustLogits: z
+    .custom<(logits: Float32Array, ids: readonly number[]) => void>((value) => typeof value === "function", {
+      error: "must be a function",
+    })
+    .optional(),
+});
+
+/** The options with their defaults. */
+export type ParsedOptions = z.output<typeof optionsSchema>;
+
+/** Names of the options of `generate`. */
+export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "signal"];
+
+/** The settings in use where a caller names none. */
+export const generateDefaults = {
+  ...generationDefaults,
+  topP: 1,
+  minP: 0,
+  typicalP: 1,
+  repetitionPenalty: 1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: 1,
+  stop: [] as readonly string[],
+  showSpecialTokens: false,
+  unknown: "error" as UnknownChoice,
+  badWords: [] as readonly string[],
+  logitBias: {} as Readonly<Record<string, number>>,
+  samplers: filterNames as readonly FilterName[],
+};
+
+/** The part of the options that a caller of the library alone has. */
+const ownDefaults = { endTokens: [] as readonly number[], candidates: 0, cache: true };
+
+type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefined };
+
+/** Options of `generate`. */
+export interface GenerateOptions extends SamplingOptions {
+  /**
+   * The text to continue, or its token ids, at least one token of it: the model sees its last contextLength tokens. Ids may
+   * be of special tokens, which no text is encoded to. Default: a line end; where the model knows none, its first token.
+   */
+  readonly prompt?: string | readonly number[] | Int32Array | undefined;
+  /** Tokens to write after the prompt. Whole number from 1. Default 400. */
+  readonly maxNewTokens?: number | undefined;
+  /** Same seed, same text. Whole number from 0. Default 1. */
+  readonly seed?: number | undefined;
+  /** Generation ends before the first of these texts, which is not part of the result. Default: none. */
+  readonly stop?: readonly string[] | undefined;
+  /** Ids of tokens that end generation, besides those of the model. Default: none. */
+  readonly endTokens?: readonly number[] | undefined;
+  /** true: special tokens are in the text, by their names. Default false: they are no text. */
+  readonly showSpecialTokens?: boolean | undefined;
+  /**
+   * Characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip" leaves them out,
+   * and the last event says which.
+   */
+  readonly unknown?: UnknownChoice | undefined;
+  /**
+   * The most probable tokens to name with each token that is drawn, by the model's own probabilities: before temperature,
+   * top-k and the rest. With 1 or more, token events have `probability` and `candidates`. The text is the same. Whole number
+   * from 0 to 50. Default 0: none.
+   */
+  readonly candidates?: number | undefined;
+  /**
+   * Words that are never written: no token that would end one, alone or after a space, is drawn. Where a token ends it in the middle
+   * of its own text, it is not noticed. Default: none.
+   */
+  readonly badWords?: readonly string[] | undefined;
+  /** Numbers that are added to the logits of tokens, by their ids: −100 and less bans one. Default: none. */
+  readonly logitBias?: Readonly<Record<string, number>> | undefined;
+  /**
+   * The order of the filters: each of temperature, topK, topP, minP and typicalP once. Default: that order, as Hugging Face's
+   * generate has it.
+   */
+  readonly samplers?: readonly FilterName[] | undefined;
+  /**
+   * Changes the logits of each token in place, after the penalties and before the filters. It gets logits [V] and all ids so far.
+   * Not in a worker. Default: none.
+   */
+  readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
+  /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
+  readonly cache?: boolean | undefined;
+  /** Abort to end after the current token, with a last event. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Ids in a plain list, as schemas know them. */
+const listed = (prompt: unknown): unknown =>
+  prompt instanceof Int32Array || prompt instanceof Uint32Array ? Array.from(prompt) : prompt;
+
+/**
+ * The options with defaults for those that are left out.
+ * @throws ConfigError naming the first that is out of range or unknown.
+ */
+export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions =>
+  parseConfig(
+    optionsSchema,
+    { ...generateDefaults, ...ownDefaults, ...withoutUndefined({ ...options, prompt: listed(options.prompt) }) },
+    "generate",
+  );
+
+/**
+ * The prompt as a model reads it.
+ * @throws ConfigError if there is nothing to continue from, DataError for a character the tokenizer lacks.
+ */
+export const readPrompt = (
+  tokenizer: Tokenizer,
+  prompt: string | ArrayLike<number>,
+  unknown: UnknownChoice,
+  where = "prompt",
+  hint = 'unknown: "skip"',
+): ReadText => {
+  const read: ReadText =
+    typeof prompt === "string"
+      ? readText(tokenizer, prompt, unknown, where, hint)
+      : { text: "", ids: Int32Array.from(prompt), skipped: undefined };
+  if (read.ids.length > 0) return read;
+  const { skipped } = read;
+  throw new ConfigError({
+    where: skipped === undefined ? "generate" : where,
+    must: "the prompt must have at least one token to continue from",
+    got: skipped === undefined ? "an empty one" : `none but ${describeSkipped(skipped)}`,
+    hint: '"\\n"',
+  });
+};

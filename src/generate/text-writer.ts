@@ -1,0 +1,115 @@
+import { ConfigError } from "../core/errors/errors.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
+import { textStream } from "../tokenizer/text-stream.ts";
+import type { ReadText } from "../tokenizer/unknown.ts";
+import type { FinishReason, GenerateDoneEvent, TokenEvent } from "./events.ts";
+import type { ParsedOptions } from "./options.ts";
+import { createChain } from "./sampling/chain.ts";
+import { stopWatch } from "./stop-strings.ts";
+
+/** Turns logits into the tokens and the text that follow a prompt. */
+export interface TextWriter {
+  /**
+   * Chooses the token that follows all before it.
+   * @param logits [V], or more: an embedding may have more rows than there are tokens.
+   * @throws ConfigError for logits that are not numbers, where probabilities are asked for.
+   */
+  write(logits: Float32Array): TokenEvent;
+  /** Whether no token was written yet. */
+  readonly isFirst: boolean;
+  /** Why the text has ended; null: a token may follow. */
+  readonly finishReason: FinishReason | null;
+  /** The last event of the text. @param reason where it was ended from outside. */
+  done(reason: FinishReason): GenerateDoneEvent;
+}
+
+type Probabilities = Pick<TokenEvent, "probability" | "logProb" | "candidates">;
+
+/** Tells of the probabilities at a place. @param most candidates to name; 0: nothing is told. */
+const probabilitiesOf = (lm: LanguageModel, most: number): ((logits: Float32Array, id: number) => Probabilities) => {
+  if (most === 0) return () => ({});
+  const likeliest = likeliestOf(lm.tokenizer, most);
+  return (logits, id) => {
+    const sum = softmaxSum(logits, 0, logits.length);
+    const told = probabilityAt(logits, id, sum);
+    if (Number.isNaN(told.probability)) {
+      throw new ConfigError({
+        where: "generate: candidates",
+        must: "the model's logits must be numbers, to have probabilities",
+        got: "others",
+        hint: "a model whose training went well",
+      });
+    }
+    return { ...told, candidates: likeliest(logits, 0, sum) };
+  };
+};
+
+/** Lists of tokens that write one of some words, alone and after a space. */
+const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (readonly number[])[] => {
+  const lists = words
+    .flatMap((word) => [word, ` ${word}`])
+    .flatMap((text) => {
+      try {
+        return [Array.from(tokenizer.encode(text))];
+      } catch {
+        // A text that the tokenizer cannot write.
+        return [];
+      }
+    });
+  return lists.filter((list) => list.length > 0);
+};
+
+/** @param prompt as the model reads it. */
+export const createTextWriter = (lm: LanguageModel, options: ParsedOptions, prompt: ReadText): TextWriter => {
+  const { maxNewTokens, seed, stop, showSpecialTokens, endTokens, candidates, badWords, logitBias, samplers } = options;
+  const { vocabSize } = lm.tokenizer;
+  const chain = createChain(
+    {
+      ...{ sampling: options, seed, order: samplers },
+      biases: new Map(Object.entries(logitBias).map(([id, bias]) => [Number(id), bias])),
+      banned: bannedTokens(lm, badWords),
+      adjust: options.adjustLogits,
+    },
+    Array.from(prompt.ids),
+  );
+  const ends = new Set([...lm.endTokens, ...endTokens]);
+  const stream = textStream(lm.tokenizer, { showSpecialTokens });
+  const watch = stopWatch(stop);
+  const tellOf = probabilitiesOf(lm, candidates);
+  let text = "";
+  let count = 0;
+  let finishReason: FinishReason | null = null;
+  return {
+    get isFirst() {
+      return count === 0;
+    },
+    get finishReason() {
+      return finishReason;
+    },
+    write(logits) {
+      const id = chain.next(logits.subarray(0, vocabSize));
+      const index = count++;
+      const isEnd = ends.has(id);
+      const isLast = isEnd || count === maxNewTokens;
+      let { text: shown, stopped } = watch.push(stream.push(id));
+      if (isLast && !stopped) {
+        // With all that was held back.
+        const rest = watch.push(stream.end());
+        stopped = rest.stopped;
+        shown += rest.text + (rest.stopped ? "" : watch.end());
+      }
+      text += shown;
+      if (stopped) finishReason = "stop";
+      else if (isEnd) finishReason = "endOfText";
+      else if (isLast) finishReason = "length";
+      return { v: 1, type: "token", index, id, text: shown, ...tellOf(logits, id) };
+    },
+    done(reason) {
+      const { skipped } = prompt;
+      const counts = { promptTokens: prompt.ids.length, newTokens: count };
+      const facts = { finishReason: reason, text, ...counts, ...(skipped === undefined ? {} : { skipped }) };
+      return { v: 1, type: "done", task: "generate", ...facts };
+    },
+  };
+};
