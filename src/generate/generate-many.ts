@@ -1,4 +1,4 @@
-import { checkOptions } from "../core/checks/check-arguments.ts";
+import { checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
@@ -33,6 +33,7 @@ const optionsOf = (prompt: unknown): EngineGenerateOptions => {
  * Writes a text for each of many prompts, many at a time; each has the bits that `generate` gives it.
  *
  * @param prompts a list, or anything that is read with `for await`: so many are read ahead as are written at a time.
+ * @param options of the engine and of the texts. When `signal` is aborted nothing more is yielded.
  * @yields the texts in the order of their prompts.
  * @throws as `generate`: the first failure ends all.
  * @example
@@ -57,13 +58,18 @@ export async function* generateMany(
     throw new ConfigError({ where: "generateMany: prompts", must: "must be a list of prompts", got: show(prompts) });
   }
   checkOptions("generateMany: options", options);
-  const { cacheBytes, maxSequences = 64, ...shared } = options;
+  const { cacheBytes, maxSequences = 64, signal, ...shared } = options;
+  checkSignal("generateMany: signal", signal);
   const engine = await openEngine(lm, { cacheBytes, maxSequences });
-  const write = async (index: number, prompt: ManyPrompt): Promise<ManyText> => {
+  // One listener, however many texts there are.
+  const endAll = (): void => void engine.close();
+  signal?.addEventListener("abort", endAll);
+  const write = async (index: number, prompt: ManyPrompt): Promise<ManyText | null> => {
     const ids: number[] = [];
     for await (const event of engine.generate({ ...shared, ...optionsOf(prompt) })) {
       if (event.type === "token") ids.push(event.id);
       if (event.type !== "done") continue;
+      if (signal?.aborted === true) return null;
       const { v: _v, type: _type, task: _task, ...facts } = event;
       return { index, ids, ...facts };
     }
@@ -71,18 +77,27 @@ export async function* generateMany(
   };
   // A long text at the front holds back the others that were written, but not their writing.
   const most = 4 * maxSequences;
-  const begun: Promise<ManyText>[] = [];
+  const begun: Promise<ManyText | null>[] = [];
   try {
     let index = 0;
     for await (const prompt of prompts) {
-      const text = write(index++, prompt);
-      // Told when its turn comes.
-      text.catch(() => {});
-      begun.push(text);
-      if (begun.length >= most) yield await (begun.shift() as Promise<ManyText>);
+      if (signal?.aborted === true) return;
+      const begins = write(index++, prompt);
+      // An error is told when its turn comes.
+      begins.catch(() => {});
+      begun.push(begins);
+      if (begun.length < most) continue;
+      const text = await begun.shift();
+      if (text == null) return;
+      yield text;
     }
-    for (let text = begun.shift(); text !== undefined; text = begun.shift()) yield await text;
+    for (const begins of begun) {
+      const text = await begins;
+      if (text === null) return;
+      yield text;
+    }
   } finally {
+    signal?.removeEventListener("abort", endAll);
     await engine.close();
   }
 }

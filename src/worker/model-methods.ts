@@ -5,6 +5,7 @@ import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
 import type { GenerateEvent } from "../generate/events.ts";
 import { generate } from "../generate/generate.ts";
+import { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "../generate/generate-many.ts";
 import type { GenerateOptions } from "../generate/options.ts";
 import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
@@ -37,6 +38,12 @@ const progressEvery = 100;
 export interface ScoreRequest {
   readonly text: string | ArrayLike<number>;
   readonly options: Omit<ScoreOptions, "signal">;
+}
+
+/** Prompts of many texts, in the form of `generateMany`'s arguments. */
+export interface ManyRequest {
+  readonly prompts: readonly ManyPrompt[];
+  readonly options: Omit<GenerateManyOptions, "signal">;
 }
 
 /** What is told while a model is loaded. */
@@ -130,6 +137,13 @@ export const modelMethods = <Request>(
       { signal }: CallContext,
     ): AsyncGenerator<GenerateEvent, void> {
       yield* generate(modelOf("generate", key), { ...options, signal });
+    },
+
+    async *generateMany(
+      { key, prompts, options }: { readonly key: number } & ManyRequest,
+      { signal }: CallContext,
+    ): AsyncGenerator<ManyText, void> {
+      yield* generateMany(modelOf("generateMany", key), prompts, { ...options, signal });
     },
 
     async *evaluate(

@@ -17,6 +17,7 @@ import { show } from "../core/text/show.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../evaluate/evaluate-corpus.ts";
 import type { GenerateEvent } from "../generate/events.ts";
+import type { GenerateManyOptions, ManyPrompt, ManyText } from "../generate/generate-many.ts";
 import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../generate/options.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
@@ -27,7 +28,7 @@ import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { callsInside, type ThreadInside } from "./model-inside.ts";
-import type { LoadedModel, ScoreRequest } from "./model-methods.ts";
+import type { LoadedModel, ManyRequest, ScoreRequest } from "./model-methods.ts";
 
 /** The members of a model in its own thread, in Node and in a page. */
 export interface ThreadModel extends ThreadInside {
@@ -60,6 +61,14 @@ export interface ThreadModel extends ThreadInside {
   };
   /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
   generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
+  /**
+   * Like the library's `generateMany`, with its prompts in a list: same texts, same errors. An engine in the thread writes many of
+   * them at a time.
+   */
+  generateMany(
+    prompts: readonly ManyPrompt[],
+    options?: GenerateManyOptions,
+  ): AsyncGenerator<ManyText, void, undefined>;
   /** Like `score` of a model from `loadPretrained`: same numbers, same errors. */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /** Frees the model. Work on it that is under way fails. A second call does nothing. */
@@ -94,12 +103,12 @@ export const checkLoadInWorker = (options: unknown, names: readonly string[]): v
 };
 
 /** @throws ConfigError for options that no thread can be sent, such as a function. */
-const checkCloneable = (where: string, options: Omit<GenerateOptions, "signal">): void => {
+const checkCloneable = (where: string, options: object): void => {
   try {
     structuredClone(options);
   } catch (cause) {
     // It names the option.
-    parseGenerateOptions(options);
+    if (where === "generate: options") parseGenerateOptions(options);
     throw new ConfigError({
       where,
       must: "must hold numbers, texts, lists and objects alone",
@@ -187,6 +196,21 @@ export const loadIn = async (
         checkSignal("generate: signal", signal);
         checkCloneable("generate: options", options);
         return call("generate", { options }, { signal }) as AsyncGenerator<GenerateEvent, void, undefined>;
+      },
+      generateMany: (prompts, settings = {}) => {
+        if (!Array.isArray(prompts)) {
+          throw new ConfigError({
+            where: "generateMany: prompts",
+            must: "must be a list of prompts",
+            got: show(prompts),
+          });
+        }
+        checkOptions("generateMany: options", settings);
+        const { signal, ...options } = settings;
+        checkSignal("generateMany: signal", signal);
+        const request: ManyRequest = { prompts, options };
+        checkCloneable("generateMany", request);
+        return call("generateMany", request, { signal }) as AsyncGenerator<ManyText, void, undefined>;
       },
       score: async (text, settings = {}) => {
         checkScoreOptions(settings);

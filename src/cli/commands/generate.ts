@@ -32,6 +32,7 @@ import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
 import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
+import { writeTexts } from "../prompts/write-texts.ts";
 
 interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
   readonly prompt?: string;
@@ -44,6 +45,8 @@ interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFl
   readonly samplers: readonly string[];
   readonly cache: boolean;
   readonly interactive?: true;
+  readonly prompts?: string;
+  readonly out?: string;
 }
 
 const examples = `
@@ -56,6 +59,7 @@ Examples:
   $ npx foretoken generate runs/notes --show-probabilities                       where the model was not sure
   $ npx foretoken generate runs/notes --interactive                              line by line; /help says how
   $ npx foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
+  $ npx foretoken generate runs/notes --prompts prompts.jsonl --out texts.jsonl  many at a time
 
 The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
 
@@ -89,6 +93,18 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers };
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
+  if (flags.prompts !== undefined) {
+    await writeTexts(
+      async () => {
+        const { backend, remark } = await chooseBackend(flags);
+        const { lm, notices } = await loadNamed(path, flags, { backend, threads, dtype });
+        for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+        return lm;
+      },
+      { prompts: flags.prompts, out: flags.out, settings },
+    );
+    return;
+  }
   if (flags.prompt === "") {
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
@@ -134,6 +150,20 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   }
 };
 
+/** @throws ConfigError for a flag that does not go with `--prompts`, or needs it. */
+const checkPromptsFlags = (command: Command, { prompts, out }: GenerateFlags): void => {
+  if (prompts === undefined && out !== undefined) {
+    throw new ConfigError({ where: "--out", must: "needs --prompts", got: "none", hint: "> FILE for a single text" });
+  }
+  if (prompts === undefined) return;
+  const other = ["prompt", "interactive", "showProbabilities", "cache", "json"].find(
+    (name) => command.getOptionValueSource(name) === "cli",
+  );
+  if (other === undefined) return;
+  const where = other === "cache" ? "--no-cache" : flagOf(other);
+  throw new ConfigError({ where, must: "does not go with --prompts", got: "both", hint: "one of them" });
+};
+
 /** `foretoken generate`. */
 export const declareGenerate = (command: Command): void => {
   const { maxNewTokens } = generateDefaults;
@@ -152,6 +182,16 @@ export const declareGenerate = (command: Command): void => {
       ).argParser(parseText("--prompt")),
     )
     .option("-i, --interactive", "take prompts line by line, from the terminal or a pipe")
+    .option(
+      "--prompts <file>",
+      'a text for each line of a file, many at a time: JSON of a text, of token ids, or of {"prompt": …} with settings of its own',
+      parsePath("--prompts"),
+    )
+    .option(
+      "--out <file>",
+      "where the texts of --prompts go, a JSON line each; begun before, it is gone on with (default: standard output)",
+      parsePath("--out"),
+    )
     .option("--max-new-tokens <n>", "tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
     .addOption(
       new Option("--stop <text>", "end before this text, with \\n, \\t and \\\\; may be given again")
@@ -174,7 +214,7 @@ export const declareGenerate = (command: Command): void => {
     )
     .addOption(
       new Option("--samplers <names>", "the order in which the filters act, each named once")
-        .default(filterNames, filterFlags.join(","))
+        .default(filterNames, filterFlags.join(", "))
         .argParser(
           expecting(
             (text: string): readonly string[] =>
@@ -189,6 +229,7 @@ export const declareGenerate = (command: Command): void => {
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {
       checkArguments(command);
+      checkPromptsFlags(command, flags);
       if (flags.interactive === true && command.getOptionValueSource("prompt") === "cli") {
         throw new ConfigError({
           where: "--prompt and --interactive",

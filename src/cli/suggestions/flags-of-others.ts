@@ -212,6 +212,10 @@ const generate: Leads = {
   ...means("interactivefirst", "--interactive"),
   ...isNot("cnv conversation chat", "a conversation has a command of its own", "npx foretoken chat MODEL"),
   ...means("greedy", "--temperature 0"),
+  ...to("repeatpenalty", "--repetition-penalty"),
+  ...to("typical", "--typical-p"),
+  ...to("badwordsids banned", "--bad-words"),
+  ...to("samplerorder samplerseq samplingseq", "--samplers"),
   ...to("dosample", "--temperature", { true: "0.8", false: "0" }),
   ...isNot(
     "c nctx ctxsize contextsize blocksize",
@@ -220,16 +224,8 @@ const generate: Leads = {
   ),
   ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
   ...isNot("stream streaming", "text is written as it comes", "the command without it"),
-  ...isNot(
-    "repeatpenalty repetitionpenalty repeatlastn frequencypenalty presencepenalty norepeatngramsize",
-    `there is no penalty for repeating: ${noSuchSampling}`,
-    likeSampling,
-  ),
-  ...isNot(
-    "mirostat typical typicalp tfs etacutoff epsiloncutoff numbeams logitbias grammar jsonschema",
-    noSuchSampling,
-    likeSampling,
-  ),
+  ...isNot("repeatlastn norepeatngramsize", `penalties are of all that was written: ${noSuchSampling}`, likeSampling),
+  ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias grammar jsonschema", noSuchSampling, likeSampling),
 };
 
 const evaluate: Leads = {

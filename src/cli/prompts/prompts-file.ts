@@ -1,0 +1,100 @@
+/** A file of prompts: JSON lines, each a text, a list of token ids, or an object with a prompt and settings of its own. */
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { oneLine } from "../../core/text/one-line.ts";
+import type { EngineGenerateOptions } from "../../generate/open-engine.ts";
+import { parseGenerateOptions, readPrompt } from "../../generate/options.ts";
+import { parseLine } from "../../io/json-line.ts";
+import { readLines } from "../../io/jsonl.node.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import type { UnknownChoice } from "../../tokenizer/unknown.ts";
+
+/** A prompt, and what is written back beside its text. */
+export interface FilePrompt {
+  /** Line of the file, from 1 on. */
+  readonly line: number;
+  readonly options: EngineGenerateOptions & { readonly prompt: string | readonly number[] };
+  /** Given in the line, for whoever reads the texts. */
+  readonly id: string | number | undefined;
+}
+
+/** Settings that a line may have of its own. */
+const ownSettings = [
+  ...["maxNewTokens", "temperature", "topK", "topP", "minP", "typicalP", "repetitionPenalty", "presencePenalty"],
+  ...["frequencyPenalty", "seed", "stop", "badWords", "logitBias", "samplers", "endTokens", "adapter", "unknown"],
+] as const;
+
+const isPrompt = (value: unknown): value is string | readonly number[] =>
+  typeof value === "string" || (Array.isArray(value) && value.every((id) => Number.isInteger(id)));
+
+/** What a line says. */
+const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
+  const value = parseLine(text);
+  if (isPrompt(value)) return { line, options: { prompt: value }, id: undefined };
+  const must = 'each line must be JSON: "a text", [1, 2, 3] or {"prompt": "a text", "seed": 2}';
+  if (!isRecord(value) || !isPrompt(value.prompt)) {
+    throw new DataError({
+      where,
+      must,
+      got: isRecord(value) ? "an object without a prompt" : oneLine(text.slice(0, 60)),
+    });
+  }
+  const { id, prompt, ...settings } = value;
+  if (id !== undefined && typeof id !== "string" && typeof id !== "number") {
+    throw new DataError({ where, must: "id must be a text or a number", got: oneLine(JSON.stringify(id)) });
+  }
+  const names: readonly string[] = ownSettings;
+  const unknown = Object.keys(settings).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    const hint = nearest(unknown, ["id", "prompt", ...names]);
+    const must = `a line may have prompt, id, ${ownSettings.join(", ")}`;
+    throw new DataError({ where, must, got: oneLine(unknown), ...(hint === undefined ? {} : { hint }) });
+  }
+  return { line, options: { ...settings, prompt }, id };
+};
+
+/** Names the line in the error of `work`. */
+const inLine = (where: string, work: () => unknown): void => {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof ForetokenError)) throw error;
+    throw new DataError({ ...error.details, where, must: `${error.details.where}: ${error.details.must}` });
+  }
+};
+
+/**
+ * The prompts of a file, all checked: empty lines are passed over.
+ * @throws DataError or ConfigError, which name the line.
+ */
+export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> => {
+  const prompts: FilePrompt[] = [];
+  let line = 0;
+  for await (const text of readLines(path)) {
+    line++;
+    if (text.trim() === "") continue;
+    const where = `${path}: line ${line}`;
+    const prompt = parsePrompt(where, text.trim(), line);
+    const { adapter: _adapter, ...options } = prompt.options;
+    inLine(where, () => parseGenerateOptions(options));
+    prompts.push(prompt);
+  }
+  if (prompts.length > 0) return prompts;
+  const got = line === 0 ? "no such file, or an empty one" : "empty lines";
+  throw new ConfigError({ where: "--prompts", must: "must be a file with a prompt in a line", got });
+};
+
+/** @throws DataError, with the line, for a prompt that the model's tokenizer cannot read. */
+export const checkReadable = (
+  path: string,
+  prompts: readonly FilePrompt[],
+  tokenizer: Tokenizer,
+  unknown: UnknownChoice,
+): void => {
+  for (const { line, options } of prompts) {
+    inLine(`${path}: line ${line}`, () =>
+      readPrompt(tokenizer, options.prompt, options.unknown ?? unknown, "prompt", "--unknown skip"),
+    );
+  }
+};

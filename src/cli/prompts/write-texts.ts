@@ -1,0 +1,151 @@
+/** `foretoken generate --prompts`: a text for each prompt of a file, many at a time. */
+import { ConfigError } from "../../core/errors/errors.ts";
+import type { GenerateManyOptions } from "../../generate/generate-many.ts";
+import { takeLock } from "../../io/lock.node.ts";
+import type { UnknownChoice } from "../../tokenizer/unknown.ts";
+import type { WorkerModel } from "../../worker/model.node.ts";
+import { formatCount, formatDuration, formatPlural } from "../display/texts/format.ts";
+import { host } from "../process/host.ts";
+import { type Interrupt, onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeJson, writeNotice } from "../process/output.ts";
+import { progressLine } from "../process/progress-line.ts";
+import { checkReadable, type FilePrompt, readPrompts } from "./prompts-file.ts";
+import { openTexts, readTexts, textLine } from "./texts-file.ts";
+
+/** What the command is asked for. */
+export interface WriteTextsRequest {
+  /** File of the prompts. */
+  readonly prompts: string;
+  /** File for the texts; undefined: standard output. */
+  readonly out: string | undefined;
+  readonly settings: Omit<GenerateManyOptions, "signal"> & { readonly unknown: UnknownChoice };
+}
+
+/** Texts of a file that are compared, at most. */
+const mostCompared = 4;
+
+/**
+ * The texts that are there must be of this model with these settings, or the others would not go with them: some of them are
+ * written again and compared.
+ */
+const checkWritten = async (
+  lm: WorkerModel,
+  { settings, out }: WriteTextsRequest,
+  prompts: readonly FilePrompt[],
+  texts: readonly string[],
+): Promise<void> => {
+  const count = Math.min(mostCompared, texts.length);
+  const places = Array.from({ length: count }, (_, i) => Math.floor((i * texts.length) / count));
+  const again = places.map((place) => (prompts[place] as FilePrompt).options);
+  for await (const { index, text } of lm.generateMany(again, settings)) {
+    const place = places[index] as number;
+    if (text === texts[place]) continue;
+    throw new ConfigError({
+      where: "--out",
+      must: "the texts in it must be of this model, with these settings",
+      got: `${out}, whose text ${place + 1} is another`,
+      hint: "the settings that it was begun with, or another name",
+    });
+  }
+};
+
+/** Writes the texts that are missing, in the order of their prompts. Returns how many. */
+const writeMissing = async (
+  lm: WorkerModel,
+  { settings }: WriteTextsRequest,
+  {
+    prompts,
+    done,
+    put,
+  }: { readonly prompts: readonly FilePrompt[]; readonly done: number; put(line: object): Promise<void> },
+  signal: AbortSignal,
+): Promise<number> => {
+  const progress = progressLine();
+  const began = performance.now();
+  let count = 0;
+  let tokens = 0;
+  const missing = prompts.slice(done);
+  try {
+    for await (const text of lm.generateMany(
+      missing.map(({ options }) => options),
+      { ...settings, signal },
+    )) {
+      await put(textLine(missing[text.index] as FilePrompt, done + text.index, text));
+      count++;
+      tokens += text.newTokens;
+      const seconds = (performance.now() - began) / 1000;
+      const left = formatDuration((seconds / count) * (missing.length - count));
+      progress.update(
+        `${formatCount(done + count)} of ${formatPlural(prompts.length, "text")} · ${formatCount(tokens / seconds)} tokens/s · ${left} left`,
+      );
+    }
+  } finally {
+    progress.clear();
+  }
+  if (count > 0) {
+    const seconds = (performance.now() - began) / 1000;
+    writeNotice(
+      `${formatPlural(count, "text")}, ${formatPlural(tokens, "token")} in ${formatDuration(seconds)}: ${formatCount(tokens / seconds)} tokens/s`,
+    );
+  }
+  return count;
+};
+
+const toFile = async (
+  lm: WorkerModel,
+  request: WriteTextsRequest,
+  prompts: readonly FilePrompt[],
+  out: string,
+  { signal }: Interrupt,
+) => {
+  const lock = await takeLock(`${out}.lock`, out);
+  try {
+    const written = await readTexts(out, prompts);
+    const { texts } = written;
+    const done = texts.length;
+    if (done === prompts.length) {
+      writeNotice(`all ${formatPlural(done, "text")} are in ${out} already`);
+      return;
+    }
+    if (done > 0) {
+      await checkWritten(lm, request, prompts, texts);
+      writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: going on`);
+    }
+    const lines = await openTexts(out, written);
+    try {
+      const count = await writeMissing(lm, request, { prompts, done, put: lines.append }, signal);
+      await lines.flush();
+      if (done + count < prompts.length) {
+        writeNotice(
+          `${out} has ${formatCount(done + count)} of ${formatPlural(prompts.length, "text")}; the same command goes on`,
+        );
+      }
+    } finally {
+      await lines.close();
+    }
+  } finally {
+    await lock.release();
+  }
+};
+
+/** @param open loads the model, once the file of prompts is known to be in order. */
+export const writeTexts = async (open: () => Promise<WorkerModel>, request: WriteTextsRequest): Promise<void> => {
+  const prompts = await readPrompts(request.prompts);
+  // A file that is none of ours is refused before a model is loaded.
+  if (request.out !== undefined) await readTexts(request.out, prompts);
+  const lm = await open();
+  const interrupt = onInterrupt(() => {});
+  onOutputEnd(interrupt.abort);
+  try {
+    checkReadable(request.prompts, prompts, lm.tokenizer, request.settings.unknown);
+    if (request.out !== undefined) await toFile(lm, request, prompts, request.out, interrupt);
+    else {
+      const put = async (line: object): Promise<void> => writeJson(line);
+      await writeMissing(lm, request, { prompts, done: 0, put }, interrupt.signal);
+    }
+    if (interrupt.signal.aborted) host.exitCode = interrupt.status();
+  } finally {
+    interrupt.release();
+    await lm.close();
+  }
+};
