@@ -184,7 +184,7 @@ export const declareGenerate = (command: Command): void => {
     .option("-i, --interactive", "take prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'a text for each line of a file, many at a time: JSON of a text, of token ids, or of {"prompt": …} with settings of its own',
+      'a text for each line of a file, many at a time: JSON of a text, of token ids, or of {"prompt": …} with settings of its own (default: none)',
       parsePath("--prompts"),
     )
     .option(

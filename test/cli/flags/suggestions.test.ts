@@ -56,6 +56,7 @@ describe("a flag of another program leads to ours, with its value", () => {
     ["train --batch 32", "--batch-size 32"],
     ["train --max-iters 5000", "--steps 5000"],
     ["train --bf16", "--dtype bfloat16"],
+    ["generate runs/a --repeat-penalty 1.1", "--repetition-penalty 1.1"],
     ["train --bf16 True --lr 3e-4", "--dtype bfloat16 --learning-rate 3e-4"],
     ["train --decay_lr=False", "--train.schedule.kind constant"],
     ["train --optim adamw_torch", "--train.optimizer.kind adamw"],
@@ -92,7 +93,7 @@ test.each([
   ["train --fp16", /no float16/u, "--fp16"],
   ["train --wandb_log=True", /no tracking service/u, "--wandb_log True"],
   ["generate runs/a -ngl 99", /no GPU backend/u, "-ngl 99"],
-  ["generate runs/a --repeat-penalty 1.1", /no penalty for repeating/u, "--repeat-penalty 1.1"],
+  ["generate runs/a --repeat-last-n 64", /penalties are of all that was written/u, "--repeat-last-n 64"],
 ])("%s says what is not there", (line, says, got) => {
   const details = answer(line);
   expect(details.must).toMatch(says);
