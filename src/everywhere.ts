@@ -138,6 +138,13 @@ export type {
 
 // Evaluation
 
+export {
+  type ChoiceQuestion,
+  type ChoiceResult,
+  type ChoicesEvaluation,
+  type ChoicesOptions,
+  evaluateChoices,
+} from "./evaluate/choices.ts";
 export { compareEvaluations, type HalfWidth, type LossDifference } from "./evaluate/compare.ts";
 export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
 

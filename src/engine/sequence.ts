@@ -19,11 +19,10 @@ export interface SequenceRequest {
    * @returns the token that comes next; null ends the sequence.
    */
   readonly choose: (logits: Float32Array) => number | null;
-  /**
-   * Takes the logits after each token of the prompt but the last, in order, where they are wanted: every token of it is then
-   * computed. Absent: they are not.
-   */
+  /** Takes the logits after tokens of the prompt, in order, but the last one's. Absent: they are not wanted. */
   readonly readPrompt?: ((logits: Float32Array) => void) | undefined;
+  /** The first token of the prompt after which they are wanted: those before it may be in memory. Default 0. */
+  readonly readFrom?: number | undefined;
 }
 
 const pagesFor = (positions: number): number => Math.ceil(positions / pageRows);
@@ -58,7 +57,7 @@ export interface SequenceRoom {
  * @returns null if there are not.
  */
 export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceRequest): Sequence | null => {
-  const { model, prompt, maxNewTokens, readPrompt } = request;
+  const { model, prompt, maxNewTokens, readPrompt, readFrom = 0 } = request;
   const { contextLength, mask } = model.config;
   const { prefixes } = pages;
   // Without a mask an earlier position changes with each new one: all are computed again, and nothing is kept.
@@ -68,11 +67,9 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
   const slides = longest > contextLength;
   const ids = [...prompt];
   let base = Math.max(0, ids.length - contextLength);
-  // A token must be computed for its logits; and all of a prompt whose logits are wanted.
-  const found =
-    keeps && base === 0 && readPrompt === undefined
-      ? prefixes.find(model, ids, ids.length - 1)
-      : { path: [], part: null };
+  // A token must be computed for its logits.
+  const reusable = Math.min(ids.length - 1, readPrompt === undefined ? ids.length : readFrom);
+  const found = keeps && base === 0 ? prefixes.find(model, ids, reusable) : { path: [], part: null };
   prefixes.hold(found.path);
   // Pages that are shared are replaced when the window slides.
   let promised = keeps ? pagesFor(Math.min(longest, contextLength)) - (slides ? 0 : found.path.length) : 0;
@@ -84,8 +81,8 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
   let path: PrefixNode[] = [...found.path];
   const own: number[] = [];
   let computed = path.length * pageRows;
-  /** Positions of the prompt whose logits were wanted and computed. */
-  let told = 0;
+  /** The next token of the prompt whose logits are wanted. */
+  let wanted = readPrompt === undefined ? ids.length : readFrom;
 
   const takePage = (): void => {
     own.push(pages.take());
@@ -136,7 +133,9 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
     },
     piece(most) {
       const missing = ids.length - base - computed;
-      const count = keeps ? Math.min(most, missing) : missing;
+      // Up to the first token whose logits are wanted, or from there on.
+      const before = base + computed < wanted ? wanted - base - computed : missing;
+      const count = keeps ? Math.min(most, missing, before) : missing;
       const needed = keeps ? pagesFor(computed + count) : 0;
       while (path.length + own.length < needed) takePage();
       const at = base + computed;
@@ -144,13 +143,12 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
         ids: ids.slice(at, at + count),
         start: computed,
         pages: keeps ? [...path.map(({ page }) => page), ...own].slice(0, needed) : null,
-        wants:
-          readPrompt !== undefined && at === told && told < prompt.length ? "all" : count === missing ? "last" : "none",
+        wants: at === wanted && wanted < prompt.length ? "all" : count === missing ? "last" : "none",
       };
     },
     done({ ids: fresh, wants }) {
       computed += fresh.length;
-      if (wants === "all") told += fresh.length;
+      if (wants === "all") wanted += fresh.length;
       if (!keeps || slides) return;
       while ((path.length + 1) * pageRows <= computed) share(pageRows);
     },

@@ -2,6 +2,7 @@
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
+import { evaluateChoices } from "../evaluate/choices.ts";
 import { evaluateCorpus } from "../evaluate/evaluate-corpus.ts";
 import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
 import { type AdapterSource, loadOpened } from "../pretrained/load.browser.ts";
@@ -37,7 +38,7 @@ serveWorker({
   ...modelMethods(
     ({ checkpoint, ...options }: LoadRequest, { onProgress, onOpened }) =>
       loadOpened(checkpoint, { ...options, onProgress }, onOpened),
-    async () => evaluateCorpus,
+    async () => ({ evaluateCorpus, evaluateChoices }),
   ),
 
   train: ({ handedTo, ...given }: TrainRequest, { signal, ask }: CallContext): AsyncGenerator<TrainEvent, void> => {

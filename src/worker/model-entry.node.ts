@@ -38,6 +38,10 @@ serveThread(
     ({ checkpoint, ...options }: LoadRequest, { onNotice, onProgress, onOpened }) =>
       loadOpened(checkpoint, { ...options, onNotice, onProgress }, onOpened),
     // Loaded when needed: generation begins sooner without.
-    async () => (await import("../evaluate/evaluate-corpus.ts")).evaluateCorpus,
+    async () => {
+      const { evaluateCorpus } = await import("../evaluate/evaluate-corpus.ts");
+      const { evaluateChoices } = await import("../evaluate/choices.ts");
+      return { evaluateCorpus, evaluateChoices };
+    },
   ),
 );

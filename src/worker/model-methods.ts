@@ -1,6 +1,7 @@
 /** Methods of a thread that holds models: it loads them, generates with them and evaluates them. */
 import type { BackendName, Capabilities } from "../backend/backend.ts";
 import type { CallContext } from "../core/remote/server.ts";
+import type { ChoiceQuestion, ChoicesEvaluation, evaluateChoices } from "../evaluate/choices.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
 import type { GenerateEvent } from "../generate/events.ts";
@@ -114,11 +115,14 @@ const tellLoading = (ask: CallContext["ask"]): LoadingHooks => {
 /**
  * The methods of a thread with models.
  * @param loadModel loads a model.
- * @param loadEvaluate called for the first evaluation.
+ * @param loadEvaluate called for an evaluation.
  */
 export const modelMethods = <Request>(
   loadModel: (request: Request, hooks: LoadingHooks) => Promise<LanguageModel>,
-  loadEvaluate: () => Promise<typeof evaluateCorpus>,
+  loadEvaluate: () => Promise<{
+    readonly evaluateCorpus: typeof evaluateCorpus;
+    readonly evaluateChoices: typeof evaluateChoices;
+  }>,
 ) => {
   const { add, wholeModelOf, modelOf, switchOff, close } = modelShelf();
   return {
@@ -146,6 +150,15 @@ export const modelMethods = <Request>(
       yield* generateMany(modelOf("generateMany", key), prompts, { ...options, signal });
     },
 
+    async *evaluateChoices(
+      { key, questions }: { readonly key: number; readonly questions: readonly ChoiceQuestion[] },
+      { signal, ask }: CallContext,
+    ): AsyncGenerator<ChoicesEvaluation, void> {
+      const { evaluateChoices: choose } = await loadEvaluate();
+      const onProgress = (done: number, all: number): void => void ask("onProgress", done, all).catch(() => {});
+      yield await choose(modelOf("evaluateChoices", key), questions, { signal, onProgress });
+    },
+
     async *evaluate(
       {
         key,
@@ -164,7 +177,7 @@ export const modelMethods = <Request>(
       },
       { signal, ask }: CallContext,
     ): AsyncGenerator<Evaluation, void> {
-      const measure = await loadEvaluate();
+      const { evaluateCorpus: measure } = await loadEvaluate();
       const onProgress = (done: number, all: number): Promise<void> => ask("onProgress", done, all);
       yield await measure(modelOf("evaluate", key), corpus, {
         ...{ split, unknown, contextLength, windows, signal, onProgress },

@@ -14,6 +14,7 @@ import type { CallOptions } from "../core/remote/caller.ts";
 import type { WorkerThread } from "../core/remote/pool.ts";
 import { alternatives } from "../core/text/alternatives.ts";
 import { show } from "../core/text/show.ts";
+import type { ChoiceQuestion, ChoicesEvaluation, ChoicesOptions } from "../evaluate/choices.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../evaluate/evaluate-corpus.ts";
 import type { GenerateEvent } from "../generate/events.ts";
@@ -69,6 +70,8 @@ export interface ThreadModel extends ThreadInside {
     prompts: readonly ManyPrompt[],
     options?: GenerateManyOptions,
   ): AsyncGenerator<ManyText, void, undefined>;
+  /** Like the library's `evaluateChoices`: same figures, same errors. */
+  evaluateChoices(questions: readonly ChoiceQuestion[], options?: ChoicesOptions): Promise<ChoicesEvaluation>;
   /** Like `score` of a model from `loadPretrained`: same numbers, same errors. */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /** Frees the model. Work on it that is under way fails. A second call does nothing. */
@@ -211,6 +214,13 @@ export const loadIn = async (
         const request: ManyRequest = { prompts, options };
         checkCloneable("generateMany", request);
         return call("generateMany", request, { signal }) as AsyncGenerator<ManyText, void, undefined>;
+      },
+      evaluateChoices: async (questions, { signal, onProgress } = {}) => {
+        checkSignal("evaluateChoices: signal", signal);
+        checkCallback("evaluateChoices: onProgress", onProgress);
+        checkCloneable("evaluateChoices", { questions });
+        const callbacks = { onProgress: async (done: number, all: number) => onProgress?.(done, all) };
+        return one<ChoicesEvaluation>(call("evaluateChoices", { questions }, { signal, callbacks }));
       },
       score: async (text, settings = {}) => {
         checkScoreOptions(settings);

@@ -36,6 +36,7 @@ import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, terminalColumns } from "../process/terminal.ts";
+import { runChoices } from "./evaluate-choices.ts";
 
 /** A text, or documents, to measure on. */
 type RunCorpusToMeasure =
@@ -49,6 +50,7 @@ interface EvaluateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
   readonly unknown: UnknownChoice;
   readonly contextLength?: number;
   readonly against?: string;
+  readonly choices?: string;
 }
 
 const examples = `
@@ -60,6 +62,7 @@ Examples:
   $ npx foretoken evaluate runs/notes --data other.txt --unknown skip   without characters it never saw
   $ npx foretoken evaluate runs/chat --data chat.jsonl      on the answers of conversations
   $ npx foretoken evaluate runs/tuned --against model.gguf  how far it is from the model that it began with
+  $ npx foretoken evaluate model.gguf --choices quiz.jsonl  how many questions it answers
 
 Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
 tokenizers only nats per character and bits per byte compare.`;
@@ -241,6 +244,16 @@ const readerLike = (lm: Reader, other: Reader): Reader => {
 const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
   const { threads, dtype, split, unknown, contextLength, json } = flags;
   const { backend, remark } = await chooseBackend(flags);
+  const { choices } = flags;
+  if (choices !== undefined) {
+    const open = async (): Promise<WorkerModel> => {
+      const { lm, notices } = await loadNamed(path, flags, await asInRun(path, { backend, threads, dtype }));
+      for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+      return lm;
+    };
+    await runChoices(open, choices, json === true);
+    return;
+  }
   checkSplit(split, flags.valFraction);
   const loading = { backend, threads, dtype };
   const { lm, directory, notices } = await loadNamed(path, flags, await asInRun(path, loading));
@@ -314,6 +327,11 @@ export const declareEvaluate = (command: Command): void => {
       "--data <text>",
       "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules; or documents, of which the answers are measured: a .jsonl file or a folder of such (default: the run's own)",
       parsePath("--data", corpusNames),
+    )
+    .option(
+      "--choices <file>",
+      'questions instead of a text: JSON lines like {"context": "2 + 2 =", "choices": [" 4", " 5"], "answer": 0} (default: none)',
+      parsePath("--choices"),
     )
     .option(
       "--val-fraction <x>",

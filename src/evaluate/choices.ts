@@ -1,0 +1,214 @@
+/**
+ * Questions with several answers: a model chooses the one that it finds likeliest after the question. All answers of a question
+ * share what is computed of it, and questions what they begin with.
+ */
+import { checkCallback, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
+import { isRecord } from "../core/checks/is-record.ts";
+import { ConfigError, DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import { createSequenceEngine, type SequenceEngine } from "../engine/engine.ts";
+import { whileOpen } from "../pretrained/model/closed.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
+
+/** A question of `evaluateChoices`. */
+export interface ChoiceQuestion {
+  /** What comes before the answer: at least one token. */
+  readonly context: string;
+  /** Two or more answers, each as it follows the context: mostly with a space at its beginning. */
+  readonly choices: readonly string[];
+  /** Number of the right one, from 0 on. */
+  readonly answer: number;
+}
+
+/** What a model made of a question. */
+export interface ChoiceResult {
+  /** Number of the question, from 0 on. */
+  readonly index: number;
+  /** ln p of each answer after the context: the sum over its tokens, in nats. */
+  readonly logProbs: readonly number[];
+  /** The likeliest answer; of equally likely ones the first. */
+  readonly chosen: number;
+  /** The likeliest answer for its length: ln p divided by its number of characters. */
+  readonly chosenByLength: number;
+  /** The right one. */
+  readonly answer: number;
+}
+
+/** What a model made of all questions. */
+export interface ChoicesEvaluation {
+  /** Of the questions. */
+  readonly count: number;
+  /** Share of questions whose likeliest answer is the right one, from 0 to 1. */
+  readonly accuracy: number;
+  /** The same where ln p is divided by an answer's number of characters. */
+  readonly accuracyByLength: number;
+  /** Standard error of `accuracy`: √(a·(1 − a) / count). */
+  readonly standardError: number;
+  /** In the order of the questions. */
+  readonly results: readonly ChoiceResult[];
+}
+
+/** Options of `evaluateChoices`. */
+export interface ChoicesOptions {
+  /** Abort to end with the signal's reason. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the number of questions that are done. Default: nothing is. */
+  readonly onProgress?: ((done: number, all: number) => void) | undefined;
+}
+
+/** Questions at a time: so many share passes. */
+const atATime = 16;
+/** Bytes of keys and values, but for one context. */
+const cacheBytes = 2 ** 29;
+
+/**
+ * Checks one question.
+ * @param where its place, for the error.
+ * @throws DataError if it is none.
+ */
+export const checkQuestion = (where: string, question: unknown): ChoiceQuestion => {
+  const must = 'must be like {"context": "2 + 2 =", "choices": [" 4", " 5"], "answer": 0}';
+  if (!isRecord(question)) throw new DataError({ where, must, got: show(question) });
+  const { context, choices, answer } = question;
+  if (typeof context !== "string" || context === "")
+    throw new DataError({ where, must, got: `context ${show(context)}` });
+  if (!Array.isArray(choices) || choices.length < 2 || choices.some((one) => typeof one !== "string" || one === "")) {
+    throw new DataError({ where, must: `${must}, with two choices or more`, got: `choices ${show(choices)}` });
+  }
+  if (!Number.isInteger(answer) || (answer as number) < 0 || (answer as number) >= choices.length) {
+    throw new DataError({ where, must: `answer must be a number from 0 to ${choices.length - 1}`, got: show(answer) });
+  }
+  return { context, choices: choices as string[], answer: answer as number };
+};
+
+/** A question as the model reads it. */
+interface TokenisedQuestion {
+  readonly context: readonly number[];
+  /** Context and answer. */
+  readonly texts: readonly (readonly number[])[];
+}
+
+const tokenised = (where: string, lm: LanguageModel, { context, choices }: ChoiceQuestion): TokenisedQuestion => {
+  const { tokenizer, model } = lm;
+  const ids = Array.from(tokenizer.encode(context));
+  const texts = choices.map((choice) => Array.from(tokenizer.encode(context + choice)));
+  const longest = Math.max(...texts.map(({ length }) => length));
+  if (ids.length === 0) throw new DataError({ where, must: "context must have a token", got: show(context) });
+  if (texts.some(({ length }) => length <= ids.length)) {
+    throw new DataError({ where, must: "each choice must add tokens to the context", got: show(choices) });
+  }
+  // The last token is predicted, not read.
+  if (longest - 1 > model.config.contextLength) {
+    throw new DataError({
+      where,
+      must: `context and choice must fit into the model's context of ${model.config.contextLength} tokens`,
+      got: `${longest - 1}`,
+    });
+  }
+  return { context: ids, texts };
+};
+
+/** ln p of the tokens of `text` from `from` on. What is before is taken from memory, if it is there. */
+const scoreAfter = async (
+  engine: SequenceEngine,
+  lm: LanguageModel,
+  text: readonly number[],
+  from: number,
+): Promise<number> => {
+  let total = 0;
+  let next = from;
+  const read = (logits: Float32Array): void => {
+    const id = text[next++] as number;
+    total += probabilityAt(logits, id, softmaxSum(logits, 0, logits.length)).logProb;
+  };
+  await engine.write({
+    model: lm.model,
+    prompt: text.slice(0, -1),
+    maxNewTokens: 1,
+    readPrompt: read,
+    readFrom: from - 1,
+    choose(logits) {
+      read(logits);
+      return null;
+    },
+  }).ended;
+  return total;
+};
+
+const likeliest = (values: readonly number[]): number => values.indexOf(Math.max(...values));
+
+/**
+ * Has a model answer questions of multiple choice: it chooses the answer with the highest probability after the context, as
+ * lm-evaluation-harness does (its `acc`, and `acc_norm` by characters of the answer).
+ *
+ * @param lm a causal model of `loadPretrained` or `languageModel`.
+ * @throws DataError for a question that is none, or too long for the model; ConfigError for a model that is closed or not causal.
+ */
+export const evaluateChoices = async (
+  lm: LanguageModel,
+  questions: readonly ChoiceQuestion[],
+  { signal, onProgress }: ChoicesOptions = {},
+): Promise<ChoicesEvaluation> => {
+  checkLanguageModel("evaluateChoices: model", lm, "loadPretrained");
+  checkSignal("evaluateChoices: signal", signal);
+  checkCallback("evaluateChoices: onProgress", onProgress);
+  if (lm.model.config.mask !== "causal") {
+    throw new ConfigError({ where: "evaluateChoices", must: "the model must be causal", got: "one without a mask" });
+  }
+  if (!Array.isArray(questions) || questions.length === 0) {
+    throw new ConfigError({
+      where: "evaluateChoices: questions",
+      must: "must be a list of questions",
+      got: show(questions),
+    });
+  }
+  const all = questions.map((question, i) => {
+    const where = `question ${i + 1}`;
+    const checked = checkQuestion(where, question);
+    return { ...checked, ...tokenised(where, lm, checked) };
+  });
+  const engine = await whileOpen("evaluateChoices", lm.model, async () =>
+    createSequenceEngine(lm.adapted(null), { cacheBytes, maxSequences: 64 }),
+  );
+  const results: ChoiceResult[] = [];
+  let begun = 0;
+  const work = async (): Promise<void> => {
+    for (let index = begun++; index < all.length; index = begun++) {
+      signal?.throwIfAborted();
+      const { context, texts, choices, answer } = all[index] as (typeof all)[number];
+      // The context first, and alone: then it is in memory for all answers.
+      if (texts.length > 1) {
+        await engine.write({ model: lm.model, prompt: context, maxNewTokens: 1, choose: () => null }).ended;
+      }
+      const logProbs = await Promise.all(texts.map((text) => scoreAfter(engine, lm, text, context.length)));
+      const wrong = logProbs.find(Number.isNaN);
+      if (wrong !== undefined) {
+        throw new ConfigError({
+          where: "evaluateChoices",
+          must: "the model's logits must be numbers, to have probabilities",
+          got: "others",
+          hint: "a model whose training went well",
+        });
+      }
+      const byLength = logProbs.map((logProb, i) => logProb / [...(choices[i] as string)].length);
+      results.push({ index, logProbs, chosen: likeliest(logProbs), chosenByLength: likeliest(byLength), answer });
+      onProgress?.(results.length, all.length);
+    }
+  };
+  try {
+    await whileOpen("evaluateChoices", lm.model, () => Promise.all(Array.from({ length: atATime }, work)));
+  } finally {
+    await engine.close();
+  }
+  results.sort((a, b) => a.index - b.index);
+  const share = (right: (result: ChoiceResult) => boolean): number => results.filter(right).length / results.length;
+  const accuracy = share(({ chosen, answer }) => chosen === answer);
+  return {
+    count: results.length,
+    accuracy,
+    accuracyByLength: share(({ chosenByLength, answer }) => chosenByLength === answer),
+    standardError: Math.sqrt((accuracy * (1 - accuracy)) / results.length),
+    results,
+  };
+};
