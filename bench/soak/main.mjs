@@ -1,11 +1,14 @@
 /**
- * Tests that take hours: memory over 20,000 steps, hostile input, kills, and faults of the file system. Run by hand; the
+ * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, and texts
+ * of an engine. Run by hand; the
  * slow tests run the same code with small counts.
  *
- *   npm run soak -- [--part memory,fuzz,kill,faults] [--seed 1] [--json FILE]
+ *   npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts] [--seed 1] [--json FILE]
  *     memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
  *     fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
  *     kill     [--kills 100]
+ *     engine   [--config nano-cpu] [--minutes 30] [--backend auto] [--threads 2]   texts that come and go
+ *     prompts  [--prompts 10000] [--kills 5] [--backend auto]                      texts of a file, killed and gone on with
  *     faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
  * Each part prints its work and a closing line with counts. Exit status 1 if something failed.
@@ -15,12 +18,14 @@ import { parseArgs } from "node:util";
 import { configs } from "../lib/configs.mjs";
 import { machine, machineLine } from "../lib/machine.mjs";
 import { commonOptions, configNames, namesOf, refuse, wholeNumber } from "../lib/options.mjs";
+import { engine } from "./engine.mjs";
 import { faults } from "./faults.mjs";
 import { fuzz, fuzzClasses } from "./fuzz.mjs";
 import { kill } from "./kill.mjs";
 import { memory } from "./memory.mjs";
+import { prompts } from "./prompts.mjs";
 
-const parts = ["memory", "fuzz", "kill", "faults"];
+const parts = ["memory", "fuzz", "kill", "faults", "engine", "prompts"];
 
 const { python: _, ...shared } = commonOptions;
 const { values } = parseArgs({
@@ -36,7 +41,9 @@ const { values } = parseArgs({
     classes: { type: "string", default: fuzzClasses.join() },
     only: { type: "string" },
     match: { type: "string", default: "" },
-    kills: { type: "string", default: "100" },
+    kills: { type: "string" },
+    prompts: { type: "string", default: "10000" },
+    minutes: { type: "string", default: "30" },
   },
 });
 const asked = namesOf("part", values.part, parts);
@@ -44,8 +51,11 @@ const seed = wholeNumber("seed", values.seed);
 const cases = values.cases === undefined ? undefined : wholeNumber("cases", values.cases);
 const only = values.only === undefined ? undefined : wholeNumber("only", values.only);
 const classes = namesOf("classes", values.classes, fuzzClasses);
-const kills = wholeNumber("kills", values.kills);
+const kills = values.kills === undefined ? undefined : wholeNumber("kills", values.kills);
+const promptCount = wholeNumber("prompts", values.prompts);
 const threads = wholeNumber("threads", values.threads);
+const minutes = Number(values.minutes);
+if (!(minutes > 0)) refuse(`--minutes: must be a number above 0; got ${values.minutes}`);
 const [backend] = namesOf("backend", values.backend, ["auto", "native", "wasm", "reference"]);
 const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
 const names = configNames(values.config);
@@ -66,8 +76,12 @@ for (const part of parts.filter((one) => asked.includes(one))) {
       : part === "fuzz"
         ? await fuzz({ cases: cases ?? 10_000, seed, classes, only })
         : part === "kill"
-          ? await kill({ kills, seed })
-          : await faults({ cases, only, match: values.match });
+          ? await kill({ kills: kills ?? 100, seed })
+          : part === "engine"
+            ? await engine({ config: names[0], minutes, seed, backend, threads })
+            : part === "prompts"
+              ? await prompts({ prompts: promptCount, kills: kills ?? 5, seed, backend })
+              : await faults({ cases, only, match: values.match });
   results[part] = result;
   failed += result.failed;
   console.log(`${part}: ${((performance.now() - started) / 1000).toFixed()} s`);

@@ -64,18 +64,15 @@ export interface EngineSizes {
 const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): number => {
   let reused = 0;
   for (let entry = waiting[0]; entry !== undefined && running.length < most; entry = waiting[0]) {
-    if (entry.ended) settle(entry);
-    else {
-      const { request } = entry;
-      try {
-        room.passesFor(request.model);
-        entry.sequence = openSequence(room, request);
-        if (entry.sequence === null) break;
-        reused += Math.min(request.prompt.length, request.model.config.contextLength) - entry.sequence.missing;
-        running.push(entry);
-      } catch (error) {
-        settle(entry, error);
-      }
+    const { request } = entry;
+    try {
+      room.passesFor(request.model);
+      entry.sequence = openSequence(room, request);
+      if (entry.sequence === null) break;
+      reused += Math.min(request.prompt.length, request.model.config.contextLength) - entry.sequence.missing;
+      running.push(entry);
+    } catch (error) {
+      settle(entry, error);
     }
     waiting.shift();
   }
@@ -157,8 +154,12 @@ export const createSequenceEngine = (
       return {
         ended,
         end() {
+          if (entry.ended) return;
           entry.ended = true;
-          resume();
+          const place = waiting.indexOf(entry);
+          if (place === -1) return resume();
+          waiting.splice(place, 1);
+          settle(entry);
         },
         pause(paused) {
           entry.paused = paused;
@@ -169,7 +170,7 @@ export const createSequenceEngine = (
     counts: () => ({
       ...counts,
       running: running.filter(({ ended }) => !ended).length,
-      waiting: waiting.filter(({ ended }) => !ended).length,
+      waiting: waiting.length,
       pagesInUse: pages.used - pages.prefixes.idle,
       pagesKept: pages.prefixes.idle,
       pagesMost: pages.limit,

@@ -1,5 +1,7 @@
+import { inferenceContext } from "../autograd/context.ts";
 import { pageRows } from "../backend/kernels/sizes.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
+import { rotaryDimOf } from "../models/config.ts";
 import type { Model } from "../models/model.ts";
 import { headsOf } from "../nn/causal-self-attention.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
@@ -17,6 +19,11 @@ export interface PageMemory {
   grow(pages: number): void;
   /** Copies the first `rows` positions of a page to another. */
   copy(from: number, to: number, rows: number): void;
+  /**
+   * Moves the positions of pages `by` places to the front: their keys are turned back by the angles of as many positions, and rounded
+   * again. Of a model with rotations.
+   */
+  moveBack(pages: readonly number[], by: number): void;
   free(): void;
 }
 
@@ -69,6 +76,31 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
         const at = (page: number) => ({ storage: keysAndValues.storage, offset: page * pageRows * width });
         backend.run("copyRows", { x: at(from), y: at(to), rows, width, xStride: width, yStride: width });
       }
+    },
+    moveBack(moved, by) {
+      const { angles } = model.parameters;
+      if (angles === null || config.position.kind !== "rope") throw new Error("a model without rotations");
+      const { keyHeads, headDim } = headsOf(config);
+      const context = inferenceContext(backend);
+      const { memory } = context;
+      const rotaryDim = rotaryDimOf(config, config.position);
+      const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0 };
+      const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
+      // Without a norm the values before the rotation do not count.
+      const x = memory.allocate([pageRows, width]);
+      const rstd = memory.allocate([pageRows, keyHeads]);
+      const turned = memory.allocate([pageRows, width], dtype);
+      const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
+      const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
+      for (const page of moved) {
+        for (const { keysAndValues } of layers) {
+          const at = { storage: keysAndValues.storage, offset: page * pageRows * width };
+          // Its gradient is turned by the opposite angle.
+          backend.run("rotaryBackward", { ...sizes, ...tables, ...none, dy: at, x, rstd, dx: turned });
+          backend.run("copyRows", { x: turned, y: at, rows: pageRows, width, xStride: width, yStride: width });
+        }
+      }
+      memory.close();
     },
     free() {
       for (const { keysAndValues } of layers) backend.free(keysAndValues.storage);

@@ -13,6 +13,8 @@ export interface Room {
   close(): void;
 }
 
+/** Models and views that are known at a time: each has temporaries, and a view may be made for one text. */
+const mostModels = 16;
 /** Pages that there is memory for at first. */
 const firstPages = 16;
 
@@ -25,21 +27,24 @@ export const createRoom = (model: Model, cacheBytes: number): Room => {
   const limit = Math.max(Math.floor(cacheBytes / pageBytes(model)), contextPages);
   const memory = createPageMemory(model, Math.min(limit, firstPages));
   const pages = createPages(memory, limit);
-  const all = new Map<Model, { readonly passes: Passes; changes: string }>();
+  const all = new Map<Model, { readonly passes: Passes; readonly changes: string }>();
   return {
     memory,
     pages,
     passesFor(of) {
       const changes = changesOf(of);
-      const known = all.get(of);
-      if (known === undefined) {
-        const passes = createPasses(of, memory);
-        all.set(of, { passes, changes });
-        return passes;
+      const { passes, changes: before } = all.get(of) ?? { passes: createPasses(of, memory), changes };
+      if (before !== changes) pages.prefixes.forget(of);
+      // The one that was used longest ago is the first.
+      all.delete(of);
+      all.set(of, { passes, changes });
+      const [oldest] = all.keys();
+      if (all.size > mostModels && oldest !== undefined) {
+        all.get(oldest)?.passes.close();
+        all.delete(oldest);
+        pages.prefixes.forget(oldest);
       }
-      if (known.changes !== changes) pages.prefixes.forget(of);
-      known.changes = changes;
-      return known.passes;
+      return passes;
     },
     close() {
       if (model.backend.isClosed()) return;

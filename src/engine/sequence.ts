@@ -4,7 +4,7 @@ import type { Model } from "../models/model.ts";
 import type { PageMemory } from "./page-memory.ts";
 import type { Pages } from "./pages.ts";
 import type { Piece } from "./passes.ts";
-import type { PrefixNode } from "./prefix-tree.ts";
+import type { PrefixNode, PrefixTree } from "./prefix-tree.ts";
 
 /** What is asked of a sequence. */
 export interface SequenceRequest {
@@ -19,6 +19,12 @@ export interface SequenceRequest {
    * @returns the token that comes next; null ends the sequence.
    */
   readonly choose: (logits: Float32Array) => number | null;
+  /**
+   * How many positions are dropped when the text outgrows the context: a multiple of `pageRows`. The first page stays, what follows
+   * the dropped ones moves up, and nothing is computed again. Of a causal model with rotations. Default 0: the window of the last
+   * tokens is computed again for each token.
+   */
+  readonly slide?: number | undefined;
   /** Takes the logits after tokens of the prompt, in order, but the last one's. Absent: they are not wanted. */
   readonly readPrompt?: ((logits: Float32Array) => void) | undefined;
   /** The first token of the prompt after which they are wanted: those before it may be in memory. Default 0. */
@@ -42,6 +48,13 @@ export interface Sequence {
   done(piece: Piece): void;
   /** Adds a token. */
   append(id: number): void;
+  /**
+   * Another sequence that goes on from the same computed tokens with others: whole pages are shared, the last one is copied. Not past
+   * the context.
+   * @param more tokens that follow, one or more.
+   * @returns null if there are no pages for it.
+   */
+  fork(more: readonly number[]): Sequence | null;
   /** Gives its pages back. What it has computed stays for others. */
   close(): void;
 }
@@ -52,16 +65,40 @@ export interface SequenceRoom {
   readonly memory: PageMemory;
 }
 
+/** What is computed already of a sequence that is let in. */
+interface Computed {
+  /** Whole pages. */
+  readonly path: readonly PrefixNode[];
+  /** A page of which the first rows are copied; `node` null: it is in no tree. */
+  readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
+}
+
+const nothing: Computed = { path: [], part: null };
+
+/** What is in memory of the first `most` tokens. */
+const computedIn = (prefixes: PrefixTree, model: Model, ids: readonly number[], most: number): Computed => {
+  const { path, part } = prefixes.find(model, ids, most);
+  return { path, part: part === null ? null : { ...part, page: part.node.page } };
+};
+
 /**
  * Lets a sequence in, if there will be pages for all of it.
+ * @param computedBefore what is computed of it. Default: what is in memory.
  * @returns null if there are not.
  */
-export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceRequest): Sequence | null => {
-  const { model, prompt, maxNewTokens, readPrompt, readFrom = 0 } = request;
+export const openSequence = (
+  room: SequenceRoom,
+  request: SequenceRequest,
+  computedBefore?: Computed,
+): Sequence | null => {
+  const { pages, memory } = room;
+  const { model, prompt, maxNewTokens, readPrompt, readFrom = 0, slide = 0 } = request;
   const { contextLength, mask } = model.config;
   const { prefixes } = pages;
   // Without a mask an earlier position changes with each new one: all are computed again, and nothing is kept.
   const keeps = mask === "causal";
+  /** Positions that stay at the beginning of a window that slides. */
+  const stays = slide > 0 ? pageRows : 0;
   // The last token is written, not read.
   const longest = prompt.length + maxNewTokens - 1;
   const slides = longest > contextLength;
@@ -69,11 +106,23 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
   let base = Math.max(0, ids.length - contextLength);
   // A token must be computed for its logits.
   const reusable = Math.min(ids.length - 1, readPrompt === undefined ? ids.length : readFrom);
-  const found = keeps && base === 0 ? prefixes.find(model, ids, reusable) : { path: [], part: null };
-  prefixes.hold(found.path);
+  const isWhole = base === 0 && !(slides && slide > 0);
+  const found = computedBefore ?? (keeps && isWhole ? computedIn(prefixes, model, ids, reusable) : nothing);
   // Pages that are shared are replaced when the window slides.
   let promised = keeps ? pagesFor(Math.min(longest, contextLength)) - (slides ? 0 : found.path.length) : 0;
-  if (!pages.promise(promised)) {
+  // Held, so that no page that it takes is one of these.
+  prefixes.hold(found.path);
+  let { part } = found;
+  const partPath = (): PrefixNode[] => (part === null || part.node === null ? [] : [part.node]);
+  prefixes.hold(partPath());
+  let isPromised = pages.promise(promised);
+  if (part !== null && !isPromised) {
+    // It may need this very page.
+    prefixes.release(partPath());
+    part = null;
+    isPromised = pages.promise(promised);
+  }
+  if (!isPromised) {
     prefixes.release(found.path);
     return null;
   }
@@ -88,6 +137,11 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
     own.push(pages.take());
     promised--;
   };
+  /** Tokens of positions: those after the ones that stay are the last of all. */
+  const tokensAt = (from: number, to: number): number[] => [
+    ...ids.slice(from, Math.min(to, stays)),
+    ...ids.slice(base + Math.max(from, stays), base + Math.max(to, stays)),
+  ];
   const tokensOf = (page: number, count: number): number[] => ids.slice(page * pageRows, page * pageRows + count);
   /** Makes the first of its own pages known to others. */
   const share = (count: number): void => {
@@ -106,19 +160,17 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
     path = [];
   };
 
-  if (found.part !== null) {
-    const { node, rows } = found.part;
-    // Held, so that the page that is taken is not this one.
-    prefixes.hold([node]);
+  if (part !== null) {
+    const { page, rows } = part;
     try {
       takePage();
-      memory.copy(node.page, own[0] as number, rows);
+      memory.copy(page, own[0] as number, rows);
     } catch (error) {
+      prefixes.release(partPath());
       close();
       throw error;
-    } finally {
-      prefixes.release([node]);
     }
+    prefixes.release(partPath());
     computed += rows;
   }
 
@@ -140,7 +192,7 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
       while (path.length + own.length < needed) takePage();
       const at = base + computed;
       return {
-        ids: ids.slice(at, at + count),
+        ids: tokensAt(computed, computed + count),
         start: computed,
         pages: keeps ? [...path.map(({ page }) => page), ...own].slice(0, needed) : null,
         wants: at === wanted && wanted < prompt.length ? "all" : count === missing ? "last" : "none",
@@ -156,11 +208,27 @@ export const openSequence = ({ pages, memory }: SequenceRoom, request: SequenceR
       ids.push(id);
       if (!keeps) computed = 0;
       if (ids.length - base <= contextLength) return;
+      if (keeps && slide > 0) {
+        const dropped = own.splice(1, slide / pageRows);
+        computed -= slide;
+        base += slide;
+        memory.moveBack(own.slice(1, pagesFor(computed)), slide);
+        own.push(...dropped);
+        return;
+      }
       // Every position is another now.
       base = ids.length - contextLength;
       computed = 0;
       prefixes.release(path);
       path = [];
+    },
+    fork(more) {
+      const rest = computed - path.length * pageRows;
+      const [page] = own;
+      const last = rest > 0 && page !== undefined ? { node: null, page, rows: rest } : null;
+      const text = [...ids, ...more];
+      const left = request.prompt.length + maxNewTokens - text.length;
+      return openSequence(room, { ...request, prompt: text, maxNewTokens: left }, { path, part: last });
     },
     close,
   };

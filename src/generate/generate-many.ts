@@ -3,7 +3,8 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { GenerateDoneEvent } from "./events.ts";
-import { type EngineGenerateOptions, type EngineOptions, openEngine } from "./open-engine.ts";
+import { type EngineOptions, engineDefaults, openEngine } from "./open-engine.ts";
+import type { EngineGenerateOptions } from "./text-engine.ts";
 
 /** A prompt of `generateMany`: a text, its token ids, or options of its own. */
 export type ManyPrompt = string | readonly number[] | Int32Array | EngineGenerateOptions;
@@ -58,7 +59,7 @@ export async function* generateMany(
     throw new ConfigError({ where: "generateMany: prompts", must: "must be a list of prompts", got: show(prompts) });
   }
   checkOptions("generateMany: options", options);
-  const { cacheBytes, maxSequences = 64, signal, ...shared } = options;
+  const { cacheBytes, maxSequences = engineDefaults.maxSequences, signal, ...shared } = options;
   checkSignal("generateMany: signal", signal);
   const engine = await openEngine(lm, { cacheBytes, maxSequences });
   // One listener, however many texts there are.
@@ -66,14 +67,18 @@ export async function* generateMany(
   signal?.addEventListener("abort", endAll);
   const write = async (index: number, prompt: ManyPrompt): Promise<ManyText | null> => {
     const ids: number[] = [];
-    for await (const event of engine.generate({ ...shared, ...optionsOf(prompt) })) {
-      if (event.type === "token") ids.push(event.id);
-      if (event.type !== "done") continue;
-      if (signal?.aborted === true) return null;
-      const { v: _v, type: _type, task: _task, ...facts } = event;
-      return { index, ids, ...facts };
+    try {
+      for await (const event of engine.generate({ ...shared, ...optionsOf(prompt) })) {
+        if (event.type === "token") ids.push(event.id);
+        if (event.type !== "done") continue;
+        const { v: _v, type: _type, task: _task, ...facts } = event;
+        return { index, ids, ...facts };
+      }
+    } catch (error) {
+      // The engine is closed then.
+      if (signal?.aborted !== true) throw error;
     }
-    throw new Error("a text ends with its last event");
+    return null;
   };
   // A long text at the front holds back the others that were written, but not their writing.
   const most = 4 * maxSequences;

@@ -5,7 +5,23 @@ import { createDecoder } from "./decoder.ts";
 import { defaultPrompt } from "./default-prompt.ts";
 import type { GenerateEvent } from "./events.ts";
 import { type GenerateOptions, generateOptionNames, parseGenerateOptions, readPrompt } from "./options.ts";
+import { createTextEngine } from "./text-engine.ts";
 import { createTextWriter } from "./text-writer.ts";
+
+/** A text whose window slides: the engine can do that. */
+async function* slidingText(
+  lm: LanguageModel,
+  { cache: _cache, ...options }: GenerateOptions,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  const engine = await whileOpen("generate", lm.model, async () =>
+    createTextEngine(lm.adapted(null), { cacheBytes: 1, maxSequences: 1 }, 1),
+  );
+  try {
+    for await (const event of engine.generate(lm, options)) if (event.type !== "prompt") yield event;
+  } finally {
+    await engine.close();
+  }
+}
 
 /**
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
@@ -38,6 +54,10 @@ export async function* generate(
   const { signal, ...given } = options;
   checkSignal("generate: signal", signal);
   const parsed = parseGenerateOptions(given);
+  if (parsed.slide > 0) {
+    yield* slidingText(lm, options);
+    return;
+  }
   const prompt = readPrompt(lm.tokenizer, parsed.prompt ?? defaultPrompt(lm.tokenizer), parsed.unknown);
   const writer = createTextWriter(lm, parsed, prompt);
   const ids = Array.from(prompt.ids);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
 import { ConfigError } from "../core/errors/errors.ts";
+import type { ModelConfig } from "../models/config.ts";
 import { generationDefaults } from "../pretrained/model/generation-config.ts";
 import { mostCandidates } from "../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -24,6 +25,13 @@ export const generateSettingsSchema = samplingSchema.extend({
       error: `must name each of ${filterNames.join(", ")} once`,
     })
     .describe("the order of the filters"),
+  slide: z
+    .int()
+    .min(0)
+    .multipleOf(32)
+    .describe(
+      "tokens to drop when the text outgrows the context, after the first 32; 0: compute the window again for each token",
+    ),
 });
 
 const optionsSchema = generateSettingsSchema.extend({
@@ -62,6 +70,7 @@ export const generateDefaults = {
   badWords: [] as readonly string[],
   logitBias: {} as Readonly<Record<string, number>>,
   samplers: filterNames as readonly FilterName[],
+  slide: 0,
 };
 
 /** The part of the options that a caller of the library alone has. */
@@ -110,6 +119,12 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
+   * Tokens to drop when the text outgrows the context: the first 32 stay, and the others move up. A multiple of 32. Nothing is computed
+   * again then, so that writing stays fast; what the dropped tokens did to the others stays too, so the text is another one than with 0,
+   * which computes the window of the last tokens again for each token. Of a causal model with rotary positions. Default 0.
+   */
+  readonly slide?: number | undefined;
+  /**
    * Changes the logits of each token in place, after the penalties and before the filters. It gets logits [V] and all ids so far.
    * Not in a worker. Default: none.
    */
@@ -121,7 +136,7 @@ export interface GenerateOptions extends SamplingOptions {
 }
 
 /** Ids in a plain list, as schemas know them. */
-const listed = (prompt: unknown): unknown =>
+export const listed = (prompt: unknown): unknown =>
   prompt instanceof Int32Array || prompt instanceof Uint32Array ? Array.from(prompt) : prompt;
 
 /**
@@ -158,4 +173,18 @@ export const readPrompt = (
     got: skipped === undefined ? "an empty one" : `none but ${describeSkipped(skipped)}`,
     hint: '"\\n"',
   });
+};
+
+/** @throws ConfigError for a window that cannot slide like this. */
+export const checkSlide = (slide: number, { contextLength, position, mask }: ModelConfig): void => {
+  const where = "generate: slide";
+  if (slide === 0) return;
+  if (position.kind !== "rope" || mask !== "causal") {
+    const got = mask === "causal" ? "learned positions" : "one without a mask";
+    throw new ConfigError({ where, must: "the model must be causal with rotary positions", got, hint: "0" });
+  }
+  const most = Math.floor((contextLength - 64) / 32) * 32;
+  if (slide <= most) return;
+  const must = `must leave 64 of the ${contextLength} tokens of the context`;
+  throw new ConfigError({ where, must, got: String(slide), hint: String(Math.max(0, most)) });
 };

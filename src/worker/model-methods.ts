@@ -4,10 +4,13 @@ import type { CallContext } from "../core/remote/server.ts";
 import type { ChoiceQuestion, ChoicesEvaluation, evaluateChoices } from "../evaluate/choices.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { evaluateCorpus, MeasuredCorpus, SplitName } from "../evaluate/evaluate-corpus.ts";
+import { type BeamSearchOptions, type BeamText, beamSearch } from "../generate/beam-search.ts";
 import type { GenerateEvent } from "../generate/events.ts";
 import { generate } from "../generate/generate.ts";
 import { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "../generate/generate-many.ts";
+import { engineDefaults } from "../generate/open-engine.ts";
 import type { GenerateOptions } from "../generate/options.ts";
+import { createTextEngine, type TextEngine } from "../generate/text-engine.ts";
 import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/model/closed.ts";
@@ -31,6 +34,9 @@ export interface LoadedModel {
   readonly backend: BackendName;
   readonly capabilities: Capabilities;
 }
+
+/** Events that a text may be ahead of its reader, so that several texts stay in step. */
+const mostAhead = 8;
 
 /** Milliseconds between two messages about the progress of loading. */
 const progressEvery = 100;
@@ -59,6 +65,8 @@ const modelShelf = () => {
   const models = new Map<number, LanguageModel>();
   /** Heads that are switched off in a model. */
   const headsOff = new Map<number, readonly HeadPlace[]>();
+  /** Engines of models that have written: what a text begins with is still there for the next one, as in a conversation. */
+  const engines = new Map<number, TextEngine>();
   let loaded = 0;
   const wholeModelOf = (method: string, key: number): LanguageModel => {
     const lm = models.get(key);
@@ -80,6 +88,13 @@ const modelShelf = () => {
       const off = headsOff.get(key);
       return off === undefined ? lm : withoutHeads(lm, off);
     },
+    engineOf(method: string, key: number): TextEngine {
+      const known = engines.get(key);
+      if (known !== undefined) return known;
+      const engine = createTextEngine(wholeModelOf(method, key).adapted(null), engineDefaults, mostAhead);
+      engines.set(key, engine);
+      return engine;
+    },
     switchOff(key: number, heads: readonly HeadPlace[]): void {
       // Checked before anything changes.
       withoutHeads(wholeModelOf("withoutHeads", key), heads);
@@ -90,7 +105,12 @@ const modelShelf = () => {
       const lm = models.get(key);
       models.delete(key);
       headsOff.delete(key);
-      await lm?.close();
+      const engine = engines.get(key);
+      engines.delete(key);
+      // Texts under way fail as those of a closed model.
+      const closing = lm?.close();
+      await engine?.close();
+      await closing;
     },
   };
 };
@@ -124,7 +144,7 @@ export const modelMethods = <Request>(
     readonly evaluateChoices: typeof evaluateChoices;
   }>,
 ) => {
-  const { add, wholeModelOf, modelOf, switchOff, close } = modelShelf();
+  const { add, wholeModelOf, modelOf, engineOf, switchOff, close } = modelShelf();
   return {
     async *load(request: Request, { ask }: CallContext): AsyncGenerator<LoadedModel, void> {
       const lm = await loadModel(request, tellLoading(ask));
@@ -140,7 +160,13 @@ export const modelMethods = <Request>(
       { key, options }: { readonly key: number; readonly options: Omit<GenerateOptions, "signal"> },
       { signal }: CallContext,
     ): AsyncGenerator<GenerateEvent, void> {
-      yield* generate(modelOf("generate", key), { ...options, signal });
+      const lm = modelOf("generate", key);
+      const { cache = true, ...cached } = options;
+      if (!cache) yield* generate(lm, { ...options, signal });
+      else
+        for await (const event of engineOf("generate", key).generate(lm, { ...cached, signal })) {
+          if (event.type !== "prompt") yield event;
+        }
     },
 
     async *generateMany(
@@ -148,6 +174,13 @@ export const modelMethods = <Request>(
       { signal }: CallContext,
     ): AsyncGenerator<ManyText, void> {
       yield* generateMany(modelOf("generateMany", key), prompts, { ...options, signal });
+    },
+
+    async *beamSearch(
+      { key, options }: { readonly key: number; readonly options: Omit<BeamSearchOptions, "signal"> },
+      { signal }: CallContext,
+    ): AsyncGenerator<readonly BeamText[], void> {
+      yield await beamSearch(modelOf("beamSearch", key), { ...options, signal });
     },
 
     async *evaluateChoices(

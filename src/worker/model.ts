@@ -17,6 +17,7 @@ import { show } from "../core/text/show.ts";
 import type { ChoiceQuestion, ChoicesEvaluation, ChoicesOptions } from "../evaluate/choices.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { MeasuredCorpus, Measuring } from "../evaluate/evaluate-corpus.ts";
+import type { BeamSearchOptions, BeamText } from "../generate/beam-search.ts";
 import type { GenerateEvent } from "../generate/events.ts";
 import type { GenerateManyOptions, ManyPrompt, ManyText } from "../generate/generate-many.ts";
 import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../generate/options.ts";
@@ -60,7 +61,7 @@ export interface ThreadModel extends ThreadInside {
     /** What it can do. */
     readonly capabilities: Capabilities;
   };
-  /** Like the library's `generate`: same events, same errors. The model is at most one token ahead of its reader. */
+  /** Like the library's `generate`: same events, same errors. Texts that are under way at the same time share its passes, and what they begin with is kept for the next one. The model is a few tokens ahead of its reader. */
   generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /**
    * Like the library's `generateMany`, with its prompts in a list: same texts, same errors. An engine in the thread writes many of
@@ -70,6 +71,8 @@ export interface ThreadModel extends ThreadInside {
     prompts: readonly ManyPrompt[],
     options?: GenerateManyOptions,
   ): AsyncGenerator<ManyText, void, undefined>;
+  /** Like the library's `beamSearch`: same texts, same errors. */
+  beamSearch(options?: BeamSearchOptions): Promise<readonly BeamText[]>;
   /** Like the library's `evaluateChoices`: same figures, same errors. */
   evaluateChoices(questions: readonly ChoiceQuestion[], options?: ChoicesOptions): Promise<ChoicesEvaluation>;
   /** Like `score` of a model from `loadPretrained`: same numbers, same errors. */
@@ -214,6 +217,11 @@ export const loadIn = async (
         const request: ManyRequest = { prompts, options };
         checkCloneable("generateMany", request);
         return call("generateMany", request, { signal }) as AsyncGenerator<ManyText, void, undefined>;
+      },
+      beamSearch: async ({ signal, ...options } = {}) => {
+        checkSignal("beamSearch: signal", signal);
+        checkCloneable("beamSearch: options", options);
+        return one<readonly BeamText[]>(call("beamSearch", { options }, { signal }));
       },
       evaluateChoices: async (questions, { signal, onProgress } = {}) => {
         checkSignal("evaluateChoices: signal", signal);

@@ -46,3 +46,20 @@ it.skipIf(onWindows)("a fault of the file system loses nothing and is told (sh: 
   expect(faults.cases).toBe(20);
   expect(status).toBe(0);
 });
+
+it("an engine loses no page and no memory", async () => {
+  const args = ["--part", "engine", "--config", "tiny", "--minutes", "0.1", "--threads", "1"];
+  const { status, stdout, stderr, json } = await runBench("soak/main", args);
+  const { engine } = z.object({ engine: z.object({ texts: z.int(), ended: z.int(), left: z.int() }) }).parse(json);
+  expect(engine.left, stdout + stderr).toBe(0);
+  expect(engine.ended).toBeGreaterThan(10);
+  expect(stdout).toContain("pages in use at the end: 0;");
+  expect(status, stdout + stderr).toBe(0);
+});
+
+it.skipIf(onWindows)("a command that writes texts goes on where it was killed (signals: not on Windows)", async () => {
+  const args = ["--part", "prompts", "--prompts", "1000", "--kills", "3"];
+  const { status, stdout, stderr } = await runBench("soak/main", args);
+  expect(stdout, stderr).toContain("1000 prompts, 3 kills: the same file");
+  expect(status).toBe(0);
+});

@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import { createSequenceEngine, type SequenceEngine } from "#foretoken/engine/engine.js";
 import { pageBytes } from "#foretoken/engine/page-memory.js";
+import { createDecoder } from "#foretoken/generate/decoder.js";
 import { forEachBackend } from "../support/backends.ts";
-import { bookModel, hashedIds, hashedModel } from "../support/models.ts";
+import { bookModel, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
 
 const vocabSize = 29;
 const config = { ...bookModel, contextLength: 256, nEmbd: 16, nHead: 2, nLayer: 1 };
@@ -63,6 +64,17 @@ forEachBackend(
         expect(engine.counts()).toMatchObject({ running: 0, waiting: 0, pagesInUse: 0, pagesMost: 8 });
       }));
 
+    it("takes the page that it would have copied from, where there is no other", () =>
+      withEngine({ pages: 8 }, async (engine, model) => {
+        const write = (ids: number[], maxNewTokens: number) =>
+          engine.write({ model, prompt: ids, maxNewTokens, choose: greedy }).ended;
+        // All eight pages of the context are kept, the last of them half full.
+        await write(prompt(240), 1);
+        await write([...prompt(230), 5, 6, 7], 24);
+        expect(engine.counts()).toMatchObject({ running: 0, pagesInUse: 0 });
+        await write(prompt(250, "other"), 7);
+      }));
+
     it("ends one from outside, before it begins and between its tokens, and frees its pages", () =>
       withEngine({ maxSequences: 1 }, async (engine, model) => {
         let count = 0;
@@ -78,6 +90,8 @@ forEachBackend(
         });
         const never = engine.write({ model, prompt: prompt(5), maxNewTokens: 5, choose: () => 1 / 0 });
         never.end();
+        // Though it waits behind another.
+        await never.ended;
         await Promise.all([writing.ended, never.ended]);
         expect(count).toBe(3);
         expect(engine.counts().pagesInUse).toBe(0);
@@ -120,6 +134,45 @@ forEachBackend(
         await good.ended;
         expect(engine.counts().pagesInUse).toBe(0);
       }));
+
+    it("slides past the context: the first page stays, and what follows the dropped tokens has the places after it", async () => {
+      const backend = await open(1);
+      const shape = { ...qwen3Model, contextLength: 128, nEmbd: 16, nHead: 2, nLayer: 1, mlp: bookModel.mlp };
+      const model = hashedModel(backend, shape, vocabSize);
+      const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 4 });
+      const ids = prompt(100);
+      const seen: Float32Array[] = [];
+      const write = (count: number, slide: number) =>
+        engine.write({
+          model,
+          prompt: ids,
+          maxNewTokens: count,
+          slide,
+          choose(logits) {
+            seen.push(logits.slice());
+            return greedy(logits);
+          },
+        }).ended;
+      const before = engine.counts().computed;
+      await write(80, 64);
+      // Each token once: of the last one the logits are not wanted.
+      expect(engine.counts().computed - before).toBe(100 + 79);
+      // In one block keys and values follow from tokens and places alone: so the window computed anew has nearly the same logits.
+      const text = [...ids, ...seen.map(greedy)];
+      const decoder = createDecoder(model);
+      for (const at of [129, 150, 170]) {
+        const window = [...text.slice(0, 32), ...text.slice(96, at)];
+        const anew = await decoder.next(window);
+        const slid = seen[at - 100] as Float32Array;
+        const difference = Math.max(...anew.map((logit, v) => Math.abs(logit - (slid[v] as number))));
+        expect(difference).toBeLessThan(1e-4);
+      }
+      decoder.close();
+      await engine.close();
+      model.close();
+      expect(backend.bytesInUse()).toBe(0);
+      await backend.close();
+    });
 
     it("does not use what other weights have computed", () =>
       withEngine({}, async (engine, model) => {

@@ -17,6 +17,7 @@ const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
 export const mixedConfigs: readonly ModelConfig[] = [
   { ...bookModel, ...sizes },
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
+  { ...bookModel, ...sizes, contextLength: 40, mask: "none" },
   { ...groupedModel, contextLength, nEmbd: 24, nLayer: 2, mlp: { kind: "swiglu", hidden: 35 } },
 ];
 
@@ -99,7 +100,7 @@ export const runMix = async (backend: Backend, seed: number) => {
     made.weightsChanged();
     return made;
   });
-  const contextPages = Math.ceil(contextLength / 32);
+  const contextPages = Math.ceil(config.contextLength / 32);
   const engine = createSequenceEngine(model, {
     // From one context to more than all need.
     cacheBytes: pageBytes(model) * contextPages * (1 + below(12)),
@@ -118,7 +119,7 @@ export const runMix = async (backend: Backend, seed: number) => {
       seed: below(1000),
       temperature: chance(0.3) ? 0 : 0.9,
       endsAfter: chance(0.2) ? below(10) : Number.POSITIVE_INFINITY,
-      reads: chance(0.15) && prompt.length < contextLength,
+      reads: chance(0.15) && prompt.length < config.contextLength && config.mask === "causal",
     };
     const written = { ids: [] as number[], logits: [] as Uint32Array[] };
     const choose = chooser(text);

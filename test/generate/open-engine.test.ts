@@ -3,13 +3,9 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import type { GenerateEvent } from "#foretoken/generate/events.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { generateMany, type ManyText } from "#foretoken/generate/generate-many.js";
-import {
-  type Engine,
-  type EngineEvent,
-  type EngineGenerateOptions,
-  openEngine,
-} from "#foretoken/generate/open-engine.js";
+import { type Engine, openEngine } from "#foretoken/generate/open-engine.js";
 import type { GenerateOptions } from "#foretoken/generate/options.js";
+import type { EngineEvent, EngineGenerateOptions } from "#foretoken/generate/text-engine.js";
 import { loraModel } from "#foretoken/models/lora/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";

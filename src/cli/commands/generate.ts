@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { oneLine } from "../../core/text/one-line.ts";
 import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
 import { filterNames } from "../../generate/sampling/settings.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
@@ -15,6 +16,7 @@ import {
   type DTypeFlag,
   expecting,
   flagOf,
+  parseInteger,
   parseNumber,
   parsePath,
   parseText,
@@ -30,7 +32,7 @@ import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { promptFor } from "../model/default-prompt.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
-import { onOutputEnd, writeNotice, writeOut } from "../process/output.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
 import { writeTexts } from "../prompts/write-texts.ts";
 
@@ -43,6 +45,8 @@ interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFl
   readonly unknown: UnknownChoice;
   readonly badWords: readonly string[];
   readonly samplers: readonly string[];
+  readonly slide: number;
+  readonly beams?: number;
   readonly cache: boolean;
   readonly interactive?: true;
   readonly prompts?: string;
@@ -89,8 +93,9 @@ const probabilityView = (
 };
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, cache, json, threads, dtype } = flags;
-  const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers };
+  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, threads, dtype } =
+    flags;
+  const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide };
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   if (flags.prompts !== undefined) {
@@ -139,6 +144,23 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     // After all checks of the input, so that a mistake gives one line only.
     tellChoices();
     if (read.skipped !== undefined) writeNotice(`left out of the prompt: ${describeSkipped(read.skipped)}`);
+    if (flags.beams !== undefined) {
+      const { beams } = flags;
+      const texts = await lm.beamSearch({
+        prompt,
+        beams,
+        maxNewTokens,
+        unknown,
+        showSpecialTokens,
+        signal: interrupt.signal,
+      });
+      for (const text of texts) {
+        if (json === true) writeJson(text);
+        else writeOut(`${text.score.toFixed(4)}  ${oneLine(text.text)}\n`);
+      }
+      if (interrupt.signal.aborted) host.exitCode = interrupt.status();
+      return;
+    }
     const { candidates, textOf } = probabilityView(lm, flags);
     if (json !== true) writeOut(shownText(read.text));
     const events = lm.generate({ ...settings, prompt, cache, candidates, signal: interrupt.signal });
@@ -151,14 +173,45 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
 };
 
 /** @throws ConfigError for a flag that does not go with `--prompts`, or needs it. */
-const checkPromptsFlags = (command: Command, { prompts, out }: GenerateFlags): void => {
+const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFlags): void => {
   if (prompts === undefined && out !== undefined) {
     throw new ConfigError({ where: "--out", must: "needs --prompts", got: "none", hint: "> FILE for a single text" });
   }
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === "cli";
+  const drawn = [
+    "temperature",
+    "topK",
+    "topP",
+    "minP",
+    "typicalP",
+    "repetitionPenalty",
+    "presencePenalty",
+    "frequencyPenalty",
+  ];
+  const without = [
+    ...drawn,
+    "seed",
+    "samplers",
+    "badWords",
+    "slide",
+    "stop",
+    "interactive",
+    "prompts",
+    "showProbabilities",
+    "cache",
+  ];
+  const idle = beams === undefined ? undefined : without.find(isGiven);
+  if (idle !== undefined) {
+    const where = idle === "cache" ? "--no-cache" : flagOf(idle);
+    throw new ConfigError({
+      where,
+      must: "does not go with --beams, which draws nothing",
+      got: "both",
+      hint: "one of them",
+    });
+  }
   if (prompts === undefined) return;
-  const other = ["prompt", "interactive", "showProbabilities", "cache", "json"].find(
-    (name) => command.getOptionValueSource(name) === "cli",
-  );
+  const other = ["prompt", "interactive", "showProbabilities", "cache", "json"].find(isGiven);
   if (other === undefined) return;
   const where = other === "cache" ? "--no-cache" : flagOf(other);
   throw new ConfigError({ where, must: "does not go with --prompts", got: "both", hint: "one of them" });
@@ -224,6 +277,17 @@ export const declareGenerate = (command: Command): void => {
         ),
     );
   addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
+    .option(
+      "--slide <n>",
+      "past the context: drop so many tokens after the first 32 and go on, a multiple of 32; 0: compute the window again for each token",
+      parseNumber("--slide"),
+      generateDefaults.slide,
+    )
+    .option(
+      "--beams <n>",
+      "beam search: the n likeliest texts that it finds, each in a line after its score, nothing drawn (default: none)",
+      parseInteger("--beams", 1),
+    )
     .option("--no-cache", "compute every token from the start: same text, slower")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

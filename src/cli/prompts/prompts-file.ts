@@ -3,8 +3,8 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { oneLine } from "../../core/text/one-line.ts";
-import type { EngineGenerateOptions } from "../../generate/open-engine.ts";
 import { parseGenerateOptions, readPrompt } from "../../generate/options.ts";
+import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { parseLine } from "../../io/json-line.ts";
 import { readLines } from "../../io/jsonl.node.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -22,7 +22,18 @@ export interface FilePrompt {
 /** Settings that a line may have of its own. */
 const ownSettings = [
   ...["maxNewTokens", "temperature", "topK", "topP", "minP", "typicalP", "repetitionPenalty", "presencePenalty"],
-  ...["frequencyPenalty", "seed", "stop", "badWords", "logitBias", "samplers", "endTokens", "adapter", "unknown"],
+  ...[
+    "frequencyPenalty",
+    "seed",
+    "stop",
+    "badWords",
+    "logitBias",
+    "samplers",
+    "slide",
+    "endTokens",
+    "adapter",
+    "unknown",
+  ],
 ] as const;
 
 const isPrompt = (value: unknown): value is string | readonly number[] =>

@@ -16,7 +16,8 @@ export const markView = (view: Model, owner: Model): void => {
   owners.set(view, owner);
 };
 
-const isClosed = (model: Model): boolean => {
+/** Whether the model, or the one whose memory it computes with, was closed. */
+export const isClosed = (model: Model): boolean => {
   const owner = owners.get(model);
   return closedModels.has(model) || (owner !== undefined && isClosed(owner));
 };

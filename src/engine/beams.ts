@@ -1,0 +1,159 @@
+/**
+ * Beam search: the texts with the highest probability among those that it looks at. Of every text so far the likeliest next tokens
+ * are taken, and of all these the best `beams` texts go on; a text that ends is kept aside.
+ *
+ *   score = Σ ln p(token) / length ** lengthPenalty, of the tokens that were written, the end among them
+ *
+ * As `num_beams` of Hugging Face's generate with early stopping off: it ends when `beams` texts have ended and no open one can become
+ * better than the worst of them.
+ */
+import type { Model } from "../models/model.ts";
+import type { Room } from "./room.ts";
+import { openSequence, type Sequence } from "./sequence.ts";
+
+/** What is searched. */
+export interface BeamRequest {
+  readonly model: Model;
+  /** Tokens to continue, one or more. */
+  readonly prompt: readonly number[];
+  /** Most tokens that may follow; with the prompt at most one more than the context has. */
+  readonly maxNewTokens: number;
+  /** Texts that go on at a time, and that are found. */
+  readonly beams: number;
+  /** Tokens that end a text. */
+  readonly ends: ReadonlySet<number>;
+  /** Above 0 it favours long texts. */
+  readonly lengthPenalty: number;
+  /** Tokens that there are: an embedding may have more rows. */
+  readonly vocabSize: number;
+  /** Whether to end now, with what was found. */
+  readonly isAborted: () => boolean;
+}
+
+/** A text that was found. */
+export interface Beam {
+  /** After the prompt. */
+  readonly ids: readonly number[];
+  /** Σ ln p of these, in nats. */
+  readonly logProb: number;
+  readonly score: number;
+  /** Whether a token of `ends` is its last. */
+  readonly ended: boolean;
+}
+
+/** A text that goes on. */
+interface Open {
+  readonly sequence: Sequence;
+  readonly logProb: number;
+  /** Logits that follow it. */
+  readonly logits: Float32Array;
+}
+
+/** A token that may follow an open text. */
+interface Candidate {
+  readonly from: number;
+  readonly id: number;
+  readonly logProb: number;
+}
+
+/** ln Σ e^logit. */
+const logSum = (logits: Float32Array): number => {
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let v = 0; v < logits.length; v++) if ((logits[v] as number) > highest) highest = logits[v] as number;
+  let sum = 0;
+  for (let v = 0; v < logits.length; v++) sum += Math.exp((logits[v] as number) - highest);
+  return highest + Math.log(sum);
+};
+
+/** The `most` best ways to go on, the best first; equal ones in the order of the texts, then of the ids. */
+const bestCandidates = (open: readonly Open[], most: number, vocabSize: number): readonly Candidate[] => {
+  const best: Candidate[] = [];
+  for (const [from, { logits, logProb: before }] of open.entries()) {
+    const all = before - logSum(logits);
+    for (let id = 0; id < vocabSize; id++) {
+      const logProb = all + (logits[id] as number);
+      if (best.length === most && !(logProb > (best[most - 1] as Candidate).logProb)) continue;
+      let place = best.length === most ? most - 1 : best.length;
+      for (; place > 0 && (best[place - 1] as Candidate).logProb < logProb; place--)
+        best[place] = best[place - 1] as Candidate;
+      best[place] = { from, id, logProb };
+    }
+  }
+  return best;
+};
+
+/** The last logits of sequences, all of whose tokens are then computed. */
+const compute = async (room: Room, model: Model, sequences: readonly Sequence[]): Promise<readonly Float32Array[]> => {
+  const last = sequences.map((): Float32Array => new Float32Array(0));
+  for (;;) {
+    const missing = sequences.flatMap((sequence, i) => (sequence.missing > 0 ? [{ sequence, i }] : []));
+    if (missing.length === 0) return last;
+    const pieces = missing.map(({ sequence }) => sequence.piece(512));
+    const logits = await room.passesFor(model).run(pieces);
+    for (const [j, { sequence, i }] of missing.entries()) {
+      sequence.done(pieces[j] as (typeof pieces)[number]);
+      last[i] = logits[j]?.at(-1) ?? (last[i] as Float32Array);
+    }
+  }
+};
+
+/** @returns the texts that were found, the best first: at most `beams`. */
+export const searchBeams = async (room: Room, request: BeamRequest): Promise<readonly Beam[]> => {
+  const { model, prompt, maxNewTokens, beams, ends, lengthPenalty, vocabSize, isAborted } = request;
+  const scoreOf = (logProb: number, length: number): number => logProb / Math.max(1, length) ** lengthPenalty;
+  const found: Beam[] = [];
+  const keep = (ids: readonly number[], logProb: number, ended: boolean): void => {
+    found.push({ ids, logProb, score: scoreOf(logProb, ids.length), ended });
+    // The sort is stable: of equal ones the first that was found stays.
+    found.sort((a, b) => b.score - a.score);
+    found.splice(beams);
+  };
+  const writtenOf = ({ ids }: Sequence): readonly number[] => ids.slice(prompt.length);
+  const full = (): Error => new Error("a room for beams has pages for all of them");
+
+  const root = openSequence(room, { model, prompt, maxNewTokens, choose: () => null });
+  if (root === null) throw full();
+  let sequences: readonly Sequence[] = [root];
+  try {
+    let logProbs: readonly number[] = [0];
+    for (let length = 1; length <= maxNewTokens; length++) {
+      if (isAborted()) break;
+      const logits = await compute(room, model, sequences);
+      const open = sequences.map(
+        (sequence, i): Open => ({ sequence, logProb: logProbs[i] as number, logits: logits[i] as Float32Array }),
+      );
+      // Twice as many, so that as many go on where half of them end.
+      const goOn: Candidate[] = [];
+      for (const [rank, candidate] of bestCandidates(open, 2 * beams, vocabSize).entries()) {
+        const { from, id, logProb } = candidate;
+        if (!ends.has(id)) goOn.push(candidate);
+        else if (rank < beams) keep([...writtenOf((open[from] as Open).sequence), id], logProb, true);
+        if (goOn.length === beams) break;
+      }
+      const [best] = goOn;
+      const worst = found[beams - 1];
+      if (best === undefined || (worst !== undefined && worst.score >= scoreOf(best.logProb, length))) {
+        for (const sequence of sequences) sequence.close();
+        sequences = [];
+        break;
+      }
+      const next = goOn.map(({ from, id }, i) => {
+        const { sequence } = open[from] as Open;
+        // The last that goes on from it takes it over.
+        const isLast = goOn.findLastIndex((other) => other.from === from) === i;
+        if (!isLast) return sequence.fork([id]);
+        sequence.append(id);
+        return sequence;
+      });
+      const kept = next.filter((sequence) => sequence !== null);
+      for (const sequence of sequences) if (!kept.includes(sequence)) sequence.close();
+      sequences = kept;
+      if (kept.length < next.length) throw full();
+      logProbs = goOn.map(({ logProb }) => logProb);
+    }
+    for (const [i, sequence] of sequences.entries()) keep(writtenOf(sequence), logProbs[i] as number, false);
+    return found;
+  } finally {
+    for (const sequence of sequences) sequence.close();
+  }
+};

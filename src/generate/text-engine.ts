@@ -1,0 +1,159 @@
+import { checkKeys, checkSignal } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { createSequenceEngine, type EngineCounts, type EngineSizes } from "../engine/engine.ts";
+import type { Model } from "../models/model.ts";
+import { checkAdapterName } from "../pretrained/adapter/check.ts";
+import { closedError, isClosed, whileOpen } from "../pretrained/model/closed.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { defaultPrompt } from "./default-prompt.ts";
+import type { GenerateEvent, PromptEvent } from "./events.ts";
+import { checkSlide, type GenerateOptions, generateOptionNames, parseGenerateOptions, readPrompt } from "./options.ts";
+import { promptScorer } from "./prompt-scorer.ts";
+import { createTextWriter } from "./text-writer.ts";
+
+/** Options of a text of an engine. */
+export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
+  /** One of the model's adapters, or null. Default: the one in use when the text is begun. */
+  readonly adapter?: string | null | undefined;
+  /**
+   * true: the first event is `prompt`, with the log-probability of each of its tokens, and candidates where they are asked for. The
+   * prompt must fit into the context. Default false.
+   */
+  readonly scorePrompt?: boolean | undefined;
+}
+
+/** What a text of an engine yields. */
+export type EngineEvent = PromptEvent | GenerateEvent;
+
+/** An engine that writes texts: tokens, and the words that they are. */
+export interface TextEngine {
+  /** @param lm the engine's model, or a view of it. */
+  generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
+  counts(): EngineCounts;
+  close(): Promise<void>;
+}
+
+const adaptedModel = (lm: LanguageModel, adapter: string | null | undefined): Model => {
+  if (adapter === undefined) return lm.model;
+  checkAdapterName("generate: adapter", adapter, lm.adapters);
+  return lm.adapted(adapter);
+};
+
+/** Events that wait for their reader. */
+const eventQueue = () => {
+  const events: EngineEvent[] = [];
+  let wake = (): void => {};
+  let changed = Promise.resolve();
+  const renew = (): void => {
+    changed = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  };
+  renew();
+  const tell = (): void => {
+    wake();
+    renew();
+  };
+  return {
+    push(event: EngineEvent): number {
+      const length = events.push(event);
+      tell();
+      return length;
+    },
+    shift: () => events.shift(),
+    get length() {
+      return events.length;
+    },
+    /** Fulfilled at the next event, or call of `tell`. */
+    next: () => changed,
+    tell,
+  };
+};
+
+/** The options of a text, checked, and its prompt. */
+const parsedText = (lm: LanguageModel, given: EngineGenerateOptions) => {
+  checkKeys("generate", given, [...generateOptionNames.filter((name) => name !== "cache"), "adapter", "scorePrompt"]);
+  const { signal, adapter, scorePrompt = false, ...rest } = given;
+  checkSignal("generate: signal", signal);
+  const model = adaptedModel(lm, adapter);
+  const parsed = parseGenerateOptions(rest);
+  const prompt = readPrompt(lm.tokenizer, parsed.prompt ?? defaultPrompt(lm.tokenizer), parsed.unknown);
+  const { contextLength } = model.config;
+  checkSlide(parsed.slide, model.config);
+  if (scorePrompt && prompt.ids.length > contextLength) {
+    throw new ConfigError({
+      where: "generate: scorePrompt",
+      must: `the prompt must fit into the context of ${contextLength} tokens`,
+      got: `${prompt.ids.length}`,
+    });
+  }
+  return { signal, model, parsed, prompt, scorePrompt };
+};
+
+/**
+ * @param model whose weights and views write.
+ * @param mostAhead events that a text may be ahead of its reader; it is written on when half of them are read.
+ */
+export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
+  const engine = createSequenceEngine(model, sizes);
+
+  async function* generate(
+    lm: LanguageModel,
+    given: EngineGenerateOptions = {},
+  ): AsyncGenerator<EngineEvent, void, undefined> {
+    const { signal, model: own, parsed, prompt, scorePrompt } = parsedText(lm, given);
+    const writer = createTextWriter(lm, parsed, prompt);
+    const scorer = scorePrompt ? promptScorer(lm.tokenizer, prompt.ids, parsed.candidates) : null;
+    const queue = eventQueue();
+    let failure: { readonly error: unknown } | undefined;
+    let ended = false;
+    const writing = await whileOpen("generate", own, async () =>
+      engine.write({
+        model: own,
+        prompt: Array.from(prompt.ids),
+        maxNewTokens: parsed.maxNewTokens,
+        choose(logits) {
+          if (signal?.aborted === true) return null;
+          if (writer.isFirst && scorer !== null) queue.push(scorer.event());
+          const event = writer.write(logits);
+          if (queue.push(event) >= mostAhead) writing.pause(true);
+          return writer.finishReason === null ? event.id : null;
+        },
+        slide: parsed.slide,
+        readPrompt: scorer?.read,
+      }),
+    );
+    writing.ended
+      .catch((error: unknown) => {
+        failure = { error };
+      })
+      .finally(() => {
+        ended = true;
+        queue.tell();
+      });
+    const stop = (): void => writing.end();
+    signal?.addEventListener("abort", stop);
+    if (signal?.aborted === true) stop();
+    try {
+      while (!ended || queue.length > 0) {
+        const changed = queue.next();
+        const event = queue.shift();
+        if (event === undefined) await changed;
+        else {
+          if (queue.length <= mostAhead / 2) writing.pause(false);
+          if (signal?.aborted !== true) yield event;
+        }
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      writing.end();
+    }
+    if (failure !== undefined) throw isClosed(own) ? closedError("generate", failure.error) : failure.error;
+    const reason = signal?.aborted === true ? "aborted" : writer.finishReason;
+    // Neither its end nor its reader's wish: the engine was closed.
+    if (reason === null) throw closedError("generate");
+    yield writer.done(reason);
+  }
+
+  return { generate, counts: engine.counts, close: engine.close };
+};
