@@ -1,10 +1,9 @@
 /** A text that an engine writes, and the pages that it has. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
-import type { PageMemory } from "./page-memory.ts";
-import type { Pages } from "./pages.ts";
 import type { Piece } from "./passes.ts";
-import type { PrefixNode, PrefixTree } from "./prefix-tree.ts";
+import type { PrefixTree } from "./prefix-tree.ts";
+import { type Computed, openSequencePages, type SequenceRoom } from "./sequence-pages.ts";
 
 /** What is asked of a sequence. */
 export interface SequenceRequest {
@@ -15,7 +14,7 @@ export interface SequenceRequest {
   /** Most tokens that may follow. */
   readonly maxNewTokens: number;
   /**
-   * Takes the logits that follow all tokens so far.
+   * Takes the logits that follow all tokens so far; they are others after the call.
    * @returns the token that comes next; null ends the sequence.
    */
   readonly choose: (logits: Float32Array) => number | null;
@@ -59,20 +58,6 @@ export interface Sequence {
   close(): void;
 }
 
-/** What a sequence needs of its engine. */
-export interface SequenceRoom {
-  readonly pages: Pages;
-  readonly memory: PageMemory;
-}
-
-/** What is computed already of a sequence that is let in. */
-interface Computed {
-  /** Whole pages. */
-  readonly path: readonly PrefixNode[];
-  /** A page of which the first rows are copied; `node` null: it is in no tree. */
-  readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
-}
-
 const nothing: Computed = { path: [], part: null };
 
 /** What is in memory of the first `most` tokens. */
@@ -91,145 +76,89 @@ export const openSequence = (
   request: SequenceRequest,
   computedBefore?: Computed,
 ): Sequence | null => {
-  const { pages, memory } = room;
   const { model, prompt, maxNewTokens, readPrompt, readFrom = 0, slide = 0 } = request;
   const { contextLength, mask } = model.config;
-  const { prefixes } = pages;
   // Without a mask an earlier position changes with each new one: all are computed again, and nothing is kept.
   const keeps = mask === "causal";
   /** Positions that stay at the beginning of a window that slides. */
   const stays = slide > 0 ? pageRows : 0;
   // The last token is written, not read.
   const longest = prompt.length + maxNewTokens - 1;
-  const slides = longest > contextLength;
+  const outgrows = longest > contextLength;
   const ids = [...prompt];
+  /** Tokens before the window, or dropped from it. */
   let base = Math.max(0, ids.length - contextLength);
   // A token must be computed for its logits.
   const reusable = Math.min(ids.length - 1, readPrompt === undefined ? ids.length : readFrom);
-  const isWhole = base === 0 && !(slides && slide > 0);
-  const found = computedBefore ?? (keeps && isWhole ? computedIn(prefixes, model, ids, reusable) : nothing);
-  // Pages that are shared are replaced when the window slides.
-  let promised = keeps ? pagesFor(Math.min(longest, contextLength)) - (slides ? 0 : found.path.length) : 0;
-  // Held, so that no page that it takes is one of these.
-  prefixes.hold(found.path);
-  let { part } = found;
-  const partPath = (): PrefixNode[] => (part === null || part.node === null ? [] : [part.node]);
-  prefixes.hold(partPath());
-  let isPromised = pages.promise(promised);
-  if (part !== null && !isPromised) {
-    // It may need this very page.
-    prefixes.release(partPath());
-    part = null;
-    isPromised = pages.promise(promised);
-  }
-  if (!isPromised) {
-    prefixes.release(found.path);
-    return null;
-  }
-  /** Shared pages, and those of its own that follow. */
-  let path: PrefixNode[] = [...found.path];
-  const own: number[] = [];
-  let computed = path.length * pageRows;
+  const isWhole = base === 0 && !(outgrows && slide > 0);
+  const found = computedBefore ?? (keeps && isWhole ? computedIn(room.pages.prefixes, model, ids, reusable) : nothing);
+  const most = keeps ? pagesFor(Math.min(longest, contextLength)) : 0;
+  const opened = openSequencePages(room, model, found, most, outgrows);
+  if (opened === null) return null;
+  const { own } = opened;
+  let computed = opened.positions;
   /** The next token of the prompt whose logits are wanted. */
   let wanted = readPrompt === undefined ? ids.length : readFrom;
 
-  const takePage = (): void => {
-    own.push(pages.take());
-    promised--;
-  };
   /** Tokens of positions: those after the ones that stay are the last of all. */
   const tokensAt = (from: number, to: number): number[] => [
     ...ids.slice(from, Math.min(to, stays)),
     ...ids.slice(base + Math.max(from, stays), base + Math.max(to, stays)),
   ];
-  const tokensOf = (page: number, count: number): number[] => ids.slice(page * pageRows, page * pageRows + count);
-  /** Makes the first of its own pages known to others. */
-  const share = (count: number): void => {
-    const page = own.shift() as number;
-    const node = prefixes.add(model, path.at(-1) ?? null, tokensOf(path.length, count), page);
-    if (node.page !== page) pages.give(page);
-    path.push(node);
-  };
-  const close = (): void => {
-    const rest = computed - path.length * pageRows;
-    if (keeps && !slides && rest > 0 && own.length > 0) share(rest);
-    for (const page of own.splice(0)) pages.give(page);
-    pages.forgo(promised);
-    promised = 0;
-    prefixes.release(path);
-    path = [];
-  };
-
-  if (part !== null) {
-    const { page, rows } = part;
-    try {
-      takePage();
-      memory.copy(page, own[0] as number, rows);
-    } catch (error) {
-      prefixes.release(partPath());
-      close();
-      throw error;
-    }
-    prefixes.release(partPath());
-    computed += rows;
-  }
+  const missing = (): number => ids.length - base - computed;
 
   return {
     request,
     ids,
     get missing() {
-      return ids.length - base - computed;
+      return missing();
     },
     get isWriting() {
-      return computed > 0 && ids.length - base - computed === 1;
+      return computed > 0 && missing() === 1;
     },
-    piece(most) {
-      const missing = ids.length - base - computed;
-      // Up to the first token whose logits are wanted, or from there on.
-      const before = base + computed < wanted ? wanted - base - computed : missing;
-      const count = keeps ? Math.min(most, missing, before) : missing;
-      const needed = keeps ? pagesFor(computed + count) : 0;
-      while (path.length + own.length < needed) takePage();
+    piece(mostPositions) {
       const at = base + computed;
+      // Up to the first token whose logits are wanted, or from there on.
+      const before = at < wanted ? wanted - at : missing();
+      const count = keeps ? Math.min(mostPositions, missing(), before) : missing();
       return {
         ids: tokensAt(computed, computed + count),
         start: computed,
-        pages: keeps ? [...path.map(({ page }) => page), ...own].slice(0, needed) : null,
-        wants: at === wanted && wanted < prompt.length ? "all" : count === missing ? "last" : "none",
+        pages: keeps ? own.first(pagesFor(computed + count)) : null,
+        wants: at === wanted && wanted < prompt.length ? "all" : count === missing() ? "last" : "none",
       };
     },
     done({ ids: fresh, wants }) {
       computed += fresh.length;
       if (wants === "all") wanted += fresh.length;
-      if (!keeps || slides) return;
-      while ((path.length + 1) * pageRows <= computed) share(pageRows);
+      if (!keeps || outgrows) return;
+      for (let page = own.shared; (page + 1) * pageRows <= computed; page++)
+        own.share(ids.slice(page * pageRows, (page + 1) * pageRows));
     },
     append(id) {
       ids.push(id);
       if (!keeps) computed = 0;
       if (ids.length - base <= contextLength) return;
       if (keeps && slide > 0) {
-        const dropped = own.splice(1, slide / pageRows);
         computed -= slide;
         base += slide;
-        memory.moveBack(own.slice(1, pagesFor(computed)), slide);
-        own.push(...dropped);
+        own.slide(slide / pageRows, pagesFor(computed));
         return;
       }
       // Every position is another now.
       base = ids.length - contextLength;
       computed = 0;
-      prefixes.release(path);
-      path = [];
+      own.unshare();
     },
     fork(more) {
-      const rest = computed - path.length * pageRows;
-      const [page] = own;
-      const last = rest > 0 && page !== undefined ? { node: null, page, rows: rest } : null;
       const text = [...ids, ...more];
-      const left = request.prompt.length + maxNewTokens - text.length;
-      return openSequence(room, { ...request, prompt: text, maxNewTokens: left }, { path, part: last });
+      const left = prompt.length + maxNewTokens - text.length;
+      return openSequence(room, { ...request, prompt: text, maxNewTokens: left }, own.computed(computed));
     },
-    close,
+    close() {
+      const from = own.shared * pageRows;
+      if (keeps && !outgrows && computed > from && own.hasOwn) own.share(ids.slice(from, computed));
+      own.close();
+    },
   };
 };

@@ -30,7 +30,7 @@ export const generateSettingsSchema = samplingSchema.extend({
     .min(0)
     .multipleOf(32)
     .describe(
-      "tokens to drop when the text outgrows the context, after the first 32; 0: compute the window again for each token",
+      "tokens to drop when the text outgrows the context, a multiple of 32, after the first 32; 0: compute the window again for each token",
     ),
 });
 
@@ -119,9 +119,8 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
-   * Tokens to drop when the text outgrows the context: the first 32 stay, and the others move up. A multiple of 32. Nothing is computed
-   * again then, so that writing stays fast; what the dropped tokens did to the others stays too, so the text is another one than with 0,
-   * which computes the window of the last tokens again for each token. Of a causal model with rotary positions. Default 0.
+   * Tokens to drop when the text outgrows the context, a multiple of 32, after the first 32; 0: compute the window
+   * again for each token. Whole number from 0. Default 0.
    */
   readonly slide?: number | undefined;
   /**
