@@ -51,8 +51,12 @@ const child = fileURLToPath(new URL("peers/many-texts.mjs", import.meta.url));
 /** The next message of a process. */
 const answerOf = (process) =>
   new Promise((resolve, reject) => {
-    process.once("message", resolve);
-    process.once("exit", (status) => reject(new Error(`a program ended with ${status}`)));
+    const fail = (status) => reject(new Error(`a program ended with ${status}`));
+    process.once("exit", fail);
+    process.once("message", (message) => {
+      process.off("exit", fail);
+      resolve(message);
+    });
   });
 
 const most = Math.max(...streams);
