@@ -1,6 +1,7 @@
 // Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, beside it
 // native/isa_tiles.cc for the set that has tiles, the rest once.
-// Without a compiler, or when it fails, WebAssembly serves: only FORETOKEN_REQUIRE_NATIVE=1 makes that an error.
+// Without a compiler, or when it fails, WebAssembly serves. scripts/build.mjs goes on then, unless FORETOKEN_REQUIRE_NATIVE=1
+// makes that an error; for who runs this script, it is one.
 //
 // Compiled are the best set that this CPU has and the one that every CPU has; those that FORETOKEN_BUILD_ISA names, as
 // "avx2,avx512" or "all", are added. What is built already and has them is left alone.
@@ -225,20 +226,27 @@ const build = async (compiler, sets, headers) => {
   }
 };
 
+/** How to get a compiler. */
+const installCompiler =
+  process.platform === "darwin" ? "xcode-select --install" : "apt-get install g++ (on Debian and Ubuntu)";
+
 /**
  * Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say.
  * @param {(line: string) => void} tell gets a line before the compiler runs, which takes a minute or more
+ * @param {{ alone?: boolean }} [options] alone: nothing else is built, so it rejects where this cannot be
  */
-export const buildNative = async (tell) => {
+export const buildNative = async (tell, { alone = false } = {}) => {
   const required = process.env.FORETOKEN_REQUIRE_NATIVE === "1";
-  const skip = (reason) => {
+  const isUnwanted = process.env.FORETOKEN_NO_NATIVE === "1";
+  const skip = (reason, hint = "") => {
     // What was built from other sources must not be loaded.
-    if (process.env.FORETOKEN_NO_NATIVE !== "1") rmSync(output, { force: true });
+    if (!isUnwanted) rmSync(output, { force: true });
     const line = `${reason}: the native backend is not built; WebAssembly serves`;
     if (required) throw new Error(`${line} (FORETOKEN_REQUIRE_NATIVE=1 makes this an error)`);
+    if (alone && !isUnwanted) throw new Error(line + hint);
     return line;
   };
-  if (process.env.FORETOKEN_NO_NATIVE === "1") return skip("FORETOKEN_NO_NATIVE=1");
+  if (isUnwanted) return skip("FORETOKEN_NO_NATIVE=1");
   if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter(
@@ -248,7 +256,10 @@ export const buildNative = async (tell) => {
   const hash = hashFiles([...sources, "scripts/build/native.mjs"]);
   const compiler = findCompiler();
   const built = readStamp("native", output);
-  if (compiler === undefined) return built?.startsWith(hash) ? undefined : skip("no C++ compiler found");
+  if (compiler === undefined)
+    return built?.startsWith(hash)
+      ? undefined
+      : skip("no C++ compiler found", `; try ${installCompiler}, then this again`);
   const asked = process.env.FORETOKEN_BUILD_ISA ?? "";
   // Which sets serve depends on the CPU.
   const stamp = `${hash} ${compiler.join(" ")} ${cpus()[0]?.model}: `;
@@ -277,7 +288,7 @@ export const buildNative = async (tell) => {
 
 if (isMain(import.meta.url)) {
   try {
-    const line = await buildNative(console.log);
+    const line = await buildNative(console.log, { alone: true });
     if (line !== undefined) console.log(line);
   } catch (error) {
     console.error(error.message);

@@ -183,12 +183,14 @@ describe.skipIf(missing !== undefined)(
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" ${quick}\n`);
       await chmod(join(installed.project, "compiler"), 0o755);
       const named = compiler === undefined ? "" : `CXX="${join(installed.project, "compiler")}" `;
-      const { stdout, stderr } = await run(`${named}node node_modules/foretoken/scripts/build/native.mjs`);
-      expect(stderr).toBe("");
+      const { status, stdout, stderr } = await run(`${named}node node_modules/foretoken/scripts/build/native.mjs`);
       const { auto } = JSON.parse((await run("npx --no-install foretoken info --json")).stdout);
-      if (/^native: compiling for .*\nnative: built for .*\n$/.test(stdout)) expect(auto.name).toBe("native");
-      else {
-        expect(stdout).toMatch(/^(no C\+\+ compiler|no Node-API headers) found.*WebAssembly serves\n$/);
+      if (/^native: compiling for .*\nnative: built for .*\n$/.test(stdout)) {
+        expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+        expect(auto.name).toBe("native");
+      } else {
+        expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+        expect(stderr).toMatch(/^(no C\+\+ compiler|no Node-API headers) found.*WebAssembly serves.*\n$/);
         expect(auto.why).toContain(join("node_modules", "foretoken", "scripts", "build", "native.mjs"));
       }
     });

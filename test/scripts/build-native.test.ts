@@ -33,6 +33,14 @@ const build = (env: Record<string, string>) => {
   return { status: result.status, stdout: result.stdout, stderr: result.stderr };
 };
 
+/** As `npm ci` and `npm run build` do, which build other things as well. */
+const buildAmongOthers = (env: Record<string, string>) => {
+  const program =
+    'import("./scripts/build/native.mjs").then(({ buildNative }) => buildNative(console.log)).then(console.log)';
+  const result = spawnSync(process.execPath, ["-e", program], { cwd: folder, env, encoding: "utf8" });
+  return { status: result.status, stdout: result.stdout, stderr: result.stderr };
+};
+
 const compilerThat = (script: string): string => {
   const file = join(folder, "compiler");
   writeFileSync(file, `#!/bin/sh\n${script}\n`);
@@ -40,28 +48,43 @@ const compilerThat = (script: string): string => {
   return file;
 };
 
-test.skipIf(onWindows)(`without a compiler one line says so, and it is no failure${noBuild}`, () => {
+const served = "the native backend is not built; WebAssembly serves";
+
+test.skipIf(onWindows)(`without a compiler one line says so and what to install, and it is a failure${noBuild}`, () => {
   expect(build({ PATH: "" })).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: expect.stringMatching(
+      /^no C\+\+ compiler found: the native backend is not built; WebAssembly serves; try (apt-get install g\+\+|xcode-select --install).*\n$/u,
+    ),
+  });
+});
+
+test.skipIf(onWindows)(`without a compiler the build of a clone says so and goes on${noBuild}`, () => {
+  expect(buildAmongOthers({ PATH: "" })).toEqual({
     status: 0,
-    stdout: "no C++ compiler found: the native backend is not built; WebAssembly serves\n",
+    stdout: `no C++ compiler found: ${served}\n`,
     stderr: "",
   });
 });
 
 test("a library of other sources does not stay behind when there is no compiler", () => {
   writeFileSync(join(folder, addon), "old");
-  expect(build({ PATH: "" }).status).toBe(0);
+  expect(buildAmongOthers({ PATH: "" }).status).toBe(0);
   expect(existsSync(join(folder, addon))).toBe(false);
 });
 
-test.skipIf(onWindows)(`a compiler that fails is shown and named, and is no failure${noBuild}`, () => {
+test.skipIf(onWindows)(`a compiler that fails is shown and named, and fails the native build alone${noBuild}`, () => {
   const compiler = compilerThat("echo something is wrong >&2; exit 1");
-  const { status, stdout, stderr } = build({ PATH: process.env.PATH ?? "", CXX: compiler });
-  expect(status).toBe(0);
-  expect(stdout).toBe(
-    `${compiler} failed (its output is above): the native backend is not built; WebAssembly serves\n`,
-  );
-  expect(stderr).toContain("something is wrong");
+  const env = { PATH: process.env.PATH ?? "", CXX: compiler };
+  const line = `${compiler} failed (its output is above): ${served}\n`;
+  const among = buildAmongOthers(env);
+  expect(among).toMatchObject({ status: 0, stdout: line });
+  expect(among.stderr).toContain("something is wrong");
+  const alone = build(env);
+  expect(alone).toMatchObject({ status: 1, stdout: "" });
+  expect(alone.stderr).toMatch(/something is wrong[\s\S]* failed \(its output is above\): /u);
+  expect(alone.stderr.endsWith(line)).toBe(true);
 });
 
 test.skipIf(onWindows).for([
