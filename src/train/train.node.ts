@@ -38,7 +38,8 @@ import { checkHandOut, checkLora } from "./prepare/lora.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
-import { checkDivides, type RankOptions } from "./ranks/meeting.ts";
+import { comparedOptions } from "./ranks/compared-options.node.ts";
+import { checkDivides } from "./ranks/meeting.ts";
 import { joinTeam, type MpiTeam, packageVersion } from "./ranks/mpi-team.node.ts";
 import { storeOfRanks } from "./ranks/store.ts";
 import { handedTo } from "./run/callbacks.ts";
@@ -82,14 +83,6 @@ const placeOfModel = (where: string): string => (isHubName(where) ? where : reso
 
 /** Whether this process writes: rank 0 does, for all. */
 const writes = (ranks: Ranks): boolean => ranks === null || ranks.rank === 0;
-
-const comparedOptions = (options: TrainOptions): RankOptions => ({
-  version: packageVersion(),
-  resume: options.resume ?? null,
-  out: options.resume === undefined ? (options.out ?? null) : null,
-  prompt: options.resume === undefined ? (options.prompt ?? null) : null,
-  keepLast: options.keepLast ?? null,
-});
 
 /** Waits until all ranks are ready to train the same. @throws ConfigError naming the first difference. */
 const meet = async (

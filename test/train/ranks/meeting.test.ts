@@ -1,4 +1,6 @@
+import { resolve } from "node:path";
 import { expect, it } from "vitest";
+import { comparedOptions } from "#foretoken/train/ranks/compared-options.node.js";
 import { checkDivides, checkSameFacts, type RankFacts, type RankOptions } from "#foretoken/train/ranks/meeting.js";
 
 const facts: RankFacts = {
@@ -60,6 +62,21 @@ it.each([
 ])("names an option that rank 0 alone would follow: %j", (change, message) => {
   checkSameFacts([options, { ...options }]);
   expect(() => checkSameFacts([options, { ...options, ...change }])).toThrow(message);
+});
+
+it("compares folders by their places, not by the words that name them", () => {
+  const one = comparedOptions({ out: "runs/sp", prompt: "A" });
+  checkSameFacts([
+    one,
+    comparedOptions({ out: "./runs/sp/", prompt: "A" }),
+    comparedOptions({ out: resolve("runs/sp"), prompt: "A" }),
+  ]);
+  checkSameFacts([comparedOptions({ resume: "runs/sp" }), comparedOptions({ resume: "runs/../runs/sp" })]);
+  expect(() => checkSameFacts([one, comparedOptions({ out: "runs/sq", prompt: "A" })])).toThrow(
+    /must have the run's folder \(out\) of rank 0; got runs.sq and runs.sp$/,
+  );
+  checkSameFacts([comparedOptions({ out: "../sp" }), comparedOptions({ out: resolve("..", "sp") })]);
+  expect(comparedOptions({ out: null })).toMatchObject({ out: null, resume: null });
 });
 
 it("refuses micro-batches that cannot be shared out alike", () => {
