@@ -25,7 +25,8 @@ Examples:
   $ npx foretoken runs experiments --json | jq -r .name
 
 Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer:
---sort loss groups the runs by these. In JSON they are corpusSha256, config.tokenizer and vocabSize.
+--sort loss groups the runs by these. In JSON they are corpusSha256, config.tokenizer and vocabSize. Where the runs differ in
+them, bits per byte stand beside the losses: they compare between tokenizers, and nearly between texts of one kind.
 A run that ended with an error has failed; the error stands below the list. In JSON a run that is under way and one that
 was killed are both "unfinished".`;
 

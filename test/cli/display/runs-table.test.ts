@@ -94,6 +94,40 @@ describe("the list of runs", () => {
     expect(runsNextLines([], width, style(true))).toEqual([]);
   });
 
+  describe("of different tokenizers or texts", () => {
+    const pieces = listed({
+      path: "runs/pieces",
+      vocabSize: 2048,
+      best: { step: 700, valLoss: 4.487, natsPerCharacter: 1.4, bitsPerByte: 2.019 },
+    });
+    const mixed = [
+      listed({ path: "runs/characters" }),
+      pieces,
+      listed({ path: "runs/new", corpusSha256: "fedcba", best: null }),
+    ];
+
+    test("has bits per byte beside the losses, which do not compare", () => {
+      const [titles = "", first = "", second = "", third = ""] = runsLines(mixed, 160, style(true));
+      expect(titles).toMatch(/best loss {2}bits\/byte {2}state$/u);
+      expect(first).toMatch(/ 1\.556 at 800 {6}2\.250 {2}finished$/u);
+      expect(second).toMatch(/ 4\.487 at 700 {6}2\.019 {2}finished$/u);
+      expect(third.indexOf("finished")).toBe(titles.indexOf("state"));
+      for (const one of [mixed.slice(0, 1), [pieces, pieces]]) {
+        expect(runsLines(one, 160, style(true)).join()).not.toContain("bits");
+      }
+      const grouped = groupedLines(comparableRuns(mixed), 160, style(true));
+      expect(grouped.filter((line) => line.includes("bits/byte"))).toHaveLength(3);
+    });
+
+    test.each([30, 40, 60, 80, 100])("fits into %i columns", (width) => {
+      const lines = runsLines(mixed, width, style(true, true));
+      for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(width);
+      const plain = runsLines(mixed, width, style(true)).join(" ");
+      expect(plain).toContain("2.019 bits/byte");
+      expect(plain.match(/bits\/byte/gu)).toHaveLength(2);
+    });
+  });
+
   test("has tables for all groups or for none", () => {
     const short = listed({ path: "runs/a", corpus: "a.txt", corpusSha256: "fedcba" });
     const groups = comparableRuns([listed({}), short]);

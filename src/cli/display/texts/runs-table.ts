@@ -22,6 +22,14 @@ const modelText = ({ preset, config, parameters }: ListedRun, { symbols }: Style
   return parameters === null ? shape : `${shape} ${formatShort(parameters)}`;
 };
 
+/** How the losses of runs are shown. */
+interface LossDisplay {
+  /** Whether bits per byte are shown beside losses, which do not compare between all of the runs. */
+  readonly bitsPerByte: boolean;
+}
+
+const bitsText = ({ best }: ListedRun): string => (best === null ? "" : formatLoss(best.bitsPerByte));
+
 const bestText = ({ best }: ListedRun): string =>
   best === null ? "" : `${formatLoss(best.valLoss)} at ${formatCount(best.step)}`;
 
@@ -49,13 +57,14 @@ interface Column {
 const pathOf = ({ path }: ListedRun, { symbols }: Style): string => printableName(path, symbols.unicode);
 const corpusOf = ({ corpus }: ListedRun, { symbols }: Style): string => printableName(corpus, symbols.unicode);
 
-const tableColumns = (style: Style, underWay: UnderWay): readonly Column[] => [
+const tableColumns = (style: Style, underWay: UnderWay, { bitsPerByte }: LossDisplay): readonly Column[] => [
   { title: "run", cell: (run) => pathOf(run, style) },
   { title: "begun", cell: ({ startedAt }) => formatTime(startedAt) },
   { title: "model", cell: (run) => modelText(run, style) },
   { title: "text", cell: (run) => corpusOf(run, style) },
   { title: "steps", alignRight: true, cell: ({ step, steps }) => `${formatCount(step)}/${formatCount(steps)}` },
   { title: "best loss", alignRight: true, cell: bestText },
+  ...(bitsPerByte ? [{ title: "bits/byte", alignRight: true, cell: bitsText } as const] : []),
   { title: "state", cell: (run) => stateOf(run, underWay) },
 ];
 
@@ -67,9 +76,10 @@ const tableLines = (
   width: number,
   style: Style,
   underWay: UnderWay,
+  losses: LossDisplay,
 ): string[] | undefined => {
   const { colors } = style;
-  const shown = tableColumns(style, underWay).map(({ title, alignRight, cell }) => {
+  const shown = tableColumns(style, underWay, losses).map(({ title, alignRight, cell }) => {
     const cells = [title, ...runs.map(cell)];
     const wide = Math.max(...cells.map(columns));
     return cells.map((text) => (alignRight === true ? padLeft(text, wide) : padRight(text, wide)));
@@ -86,12 +96,19 @@ const tableLines = (
 };
 
 /** Two or more lines per run, none wider than `width` as far as words allow. */
-const blockLines = (runs: readonly ListedRun[], width: number, style: Style, underWay: UnderWay): string[] =>
+const blockLines = (
+  runs: readonly ListedRun[],
+  width: number,
+  style: Style,
+  underWay: UnderWay,
+  { bitsPerByte }: LossDisplay,
+): string[] =>
   runs.flatMap((run) => {
     const { colors, symbols } = style;
     const { step, steps, best, startedAt } = run;
     const first = [
       ...(best === null ? [] : [`${colors.yellow(formatLoss(best.valLoss))} nats/token at ${formatCount(best.step)}`]),
+      ...(best === null || !bitsPerByte ? [] : [`${bitsText(run)} bits/byte`]),
       `${formatCount(step)}/${formatCount(steps)} steps`,
       stateOf(run, underWay),
     ];
@@ -102,14 +119,6 @@ const blockLines = (runs: readonly ListedRun[], width: number, style: Style, und
       ...[first, second].flatMap((parts) => flow(parts, separator, width - 2)).map((line) => `  ${line}`),
     ];
   });
-
-/** The runs as lines of text: a table if it fits into `width` columns, else some lines for each. */
-export const runsLines = (
-  runs: readonly ListedRun[],
-  width: number,
-  style: Style,
-  underWay: UnderWay = new Set(),
-): string[] => tableLines(runs, width, style, underWay) ?? blockLines(runs, width, style, underWay);
 
 /** Whether the losses of two runs compare: they have one text and one tokenizer. */
 const compare = (one: ListedRun, other: ListedRun): boolean =>
@@ -129,6 +138,17 @@ export const comparableRuns = (runs: readonly ListedRun[]): readonly (readonly L
   return groups;
 };
 
+/** The runs as lines of text: a table if it fits into `width` columns, else some lines for each. */
+export const runsLines = (
+  runs: readonly ListedRun[],
+  width: number,
+  style: Style,
+  underWay: UnderWay = new Set(),
+): string[] => {
+  const losses = { bitsPerByte: comparableRuns(runs).length > 1 };
+  return tableLines(runs, width, style, underWay, losses) ?? blockLines(runs, width, style, underWay, losses);
+};
+
 /** Digits of a text's hash: enough to tell texts of one name apart. */
 const shownDigits = 8;
 
@@ -145,7 +165,8 @@ export const groupedLines = (
   const { colors, symbols } = style;
   const [only] = groups;
   if (groups.length === 1 && only !== undefined) return runsLines(only, width, style, underWay);
-  const tables = groups.map((runs) => tableLines(runs, width, style, underWay));
+  const losses = { bitsPerByte: true };
+  const tables = groups.map((runs) => tableLines(runs, width, style, underWay, losses));
   const fit = tables.every((table) => table !== undefined);
   return groups.flatMap((runs, i) => {
     const [first] = runs;
@@ -162,7 +183,7 @@ export const groupedLines = (
     return [
       ...(i === 0 ? [] : [""]),
       ...head,
-      ...((fit ? tables[i] : undefined) ?? blockLines(runs, width, style, underWay)),
+      ...((fit ? tables[i] : undefined) ?? blockLines(runs, width, style, underWay, losses)),
     ];
   });
 };
