@@ -14,6 +14,8 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const template =
   "{% for message in messages %}<|say|>{{ message.role }}: {{ message.content }}<|end|>{% endfor %}<|say|>";
 const about = ["--backend", "reference", "--max-new-tokens", "6"];
+/** An untrained model hardly ever ends its answer. */
+const cut = "the answer was cut at 6 tokens: --max-new-tokens, or /max-new-tokens here, allows more\n";
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -31,6 +33,11 @@ beforeAll(async () => {
   const lm = languageModel(model, tokenizer, undefined, { chatTemplate, endTokens: [end?.id ?? -1] });
   await savePretrained(join(cwd, "talker"), lm);
   await lm.close();
+  const plan = ["--steps", "2", "--batch-size", "2", "--model.contextLength", "64", "--backend", "reference"];
+  const trained = await cli(["train", "--init-from", "talker", "--data", "text.txt", ...plan, "--out", "tuned"], {
+    cwd,
+  });
+  expect(trained.stderr).toBe("");
 });
 
 afterAll(() => remove());
@@ -40,14 +47,18 @@ describe("chat", () => {
     const input = "Hello there\n\n/seed 3\nWho are you? <|end|>\n";
     const run = () => cli(["chat", "talker", ...about, "--system", "Be brief."], { cwd, input });
     const [first, second] = [await run(), await run()];
-    expect(first).toEqual({ status: 0, stdout: expect.stringMatching(/^[\s\S]+\n[\s\S]+\n$/u), stderr: "/seed 3\n" });
+    expect(first).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^[\s\S]+\n[\s\S]+\n$/u),
+      stderr: `${cut}/seed 3\n${cut}`,
+    });
     expect(second).toEqual(first);
   });
 
   test("tells its tokens as JSON, the prompt's with the conversation so far", async () => {
     const input = "Hello\nHello\n";
-    const { stdout, status } = await cli(["chat", "talker", ...about, "--json"], { cwd, input });
-    expect(status).toBe(0);
+    const { stdout, stderr, status } = await cli(["chat", "talker", ...about, "--json"], { cwd, input });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const done = jsonLines(stdout).filter(({ type }) => type === "done");
     expect(done).toHaveLength(2);
     const [first, second] = done.map(({ promptTokens }) => Number(promptTokens));
@@ -55,28 +66,41 @@ describe("chat", () => {
   });
 
   test("goes on after a mistake, and says so in its status", async () => {
-    const input = `${"long ".repeat(100)}\n/temperatur 0\nHello\n`;
+    const input = `${"long ".repeat(100)}\n/temperatur 0\n/nonsense\nHello\n`;
     const { stdout, stderr, status } = await cli(["chat", "talker", ...about], { cwd, input });
     expect(stdout).not.toBe("");
     expect(stderr.trim().split("\n")).toEqual([
       expect.stringMatching(/^foretoken: message: must leave room for an answer: at most 122 tokens/u),
       expect.stringMatching(/^foretoken: command: must be a known one; got "\/temperatur"; try \/temperature 0/u),
+      expect.stringMatching(
+        /^foretoken: command: must be a known one; got "\/nonsense"; try \/help, or \/\/ to begin/u,
+      ),
+      cut.trim(),
     ]);
     expect(status).toBe(2);
   });
 
   test("talks with a run that was begun from such a model", async () => {
-    const plan = ["--steps", "2", "--batch-size", "2", "--model.contextLength", "64", "--backend", "reference"];
-    const trained = await cli(["train", "--init-from", "talker", "--data", "text.txt", ...plan, "--out", "tuned"], {
-      cwd,
-    });
-    expect(trained.stderr).toBe("");
     const { status, stdout, stderr } = await cli(["chat", "tuned", "--weights", "last", ...about], {
       cwd,
       input: "Hello\n",
     });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: cut });
     expect(stdout).not.toBe("");
+  });
+
+  test("is named by generate, for a prompt to a model that it suits", async () => {
+    const written = ["--prompt", "Who?", ...about];
+    const told = async (...args: readonly string[]): Promise<string> => {
+      const { status, stderr } = await cli(["generate", ...args], { cwd });
+      expect(status, stderr).toBe(0);
+      return stderr;
+    };
+    expect(await told("talker", ...written)).toBe("the model is made for conversations: npx foretoken chat talker\n");
+    expect(await told("talker", ...written, "--json")).toBe("");
+    expect(await told("talker", ...about)).toBe("");
+    // It has learned a text since, and kept the template.
+    expect(await told("tuned", "--weights", "last", ...written)).toBe("");
   });
 
   test("refuses a model without a template, and a template that is faulty", async () => {

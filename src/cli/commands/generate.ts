@@ -4,6 +4,7 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { oneLine } from "../../core/text/one-line.ts";
 import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
 import { filterNames } from "../../generate/sampling/settings.ts";
+import { commandLine } from "../../core/text/shell-word.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
@@ -28,7 +29,7 @@ import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { runInteractive } from "../interactive/loop.ts";
 import { createSession, type Writer } from "../interactive/session.ts";
-import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
+import { loadNamed, modelPlaces, runOfModel } from "../model/checkpoint-path.ts";
 import { promptFor } from "../model/default-prompt.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
@@ -92,6 +93,22 @@ const probabilityView = (
   return { candidates: 1, textOf: (showSpecialTokens) => probabilityText(lm.tokenizer, showSpecialTokens, style) };
 };
 
+/** Where to go with a question, if the model was made to answer; a run on other texts has only kept the template. */
+const chatNotice = async (
+  path: string,
+  { chatTemplate }: WorkerModel,
+  directory: string,
+  { prompt, json, weights, adapter, base }: GenerateFlags,
+): Promise<string | undefined> => {
+  if (prompt === undefined || json === true || chatTemplate === null) return undefined;
+  const run = await runOfModel(directory);
+  if (run !== undefined && run.data.documents !== true) return undefined;
+  const parts = Object.entries({ weights, adapter, base }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, value],
+  );
+  return `the model is made for conversations: ${commandLine(["chat", path, ...parts])}`;
+};
+
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
   const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, threads, dtype } =
     flags;
@@ -143,6 +160,8 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
     // After all checks of the input, so that a mistake gives one line only.
     tellChoices();
+    const forChat = await chatNotice(path, lm, directory, flags);
+    if (forChat !== undefined) writeNotice(forChat);
     if (read.skipped !== undefined) writeNotice(`left out of the prompt: ${describeSkipped(read.skipped)}`);
     if (flags.beams !== undefined) {
       const { beams } = flags;

@@ -2,6 +2,7 @@ import { type ChatModel, conversationPrompt } from "../../chat/conversation.node
 import type { ChatMessage } from "../../chat/messages.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
+import { formatPlural } from "../display/texts/format.ts";
 import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";
 import type { Request, Session } from "./session.ts";
@@ -70,8 +71,9 @@ export const createChatSession = (
         yield event;
       }
     }
-    const { showSpecialTokens } = settings.current();
-    return { kind: "write", prompt: "", events: events(), showSpecialTokens, skipped: undefined };
+    const { showSpecialTokens, maxNewTokens } = settings.current();
+    const cut = `the answer was cut at ${formatPlural(maxNewTokens, "token")}: --max-new-tokens, or /max-new-tokens here, allows more`;
+    return { kind: "write", prompt: "", events: events(), showSpecialTokens, skipped: undefined, cut };
   };
 
   /** Each answer has its own seed. */

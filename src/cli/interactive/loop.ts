@@ -21,12 +21,13 @@ export interface Writing {
 }
 
 const write = async (
-  { prompt, events, showSpecialTokens }: Extract<Request, { kind: "write" }>,
+  { prompt, events, showSpecialTokens, cut }: Extract<Request, { kind: "write" }>,
   { json, textOf }: Writing,
 ): Promise<void> => {
-  const { stdout } = host;
+  const { stdout, stderr } = host;
   if (!json) writeOut(stdout.isTTY ? styleFor(stdout).colors.bold(shownText(prompt)) : prompt);
-  await writeGenerated(events, json, textOf?.(showSpecialTokens));
+  const finishReason = await writeGenerated(events, json, textOf?.(showSpecialTokens));
+  if (finishReason === "length" && cut !== undefined && !json) stderr.write(`${styleFor(stderr).colors.dim(cut)}\n`);
 };
 
 /** Does one line's request. A mistake is one line; returns whether it succeeded, or "quit". */

@@ -21,6 +21,8 @@ export type Request =
       readonly showSpecialTokens: boolean;
       /** What was left out of the line. */
       readonly skipped: SkippedText | undefined;
+      /** A line for people below a text that ended at its most tokens. Absent: such an end is as expected. */
+      readonly cut?: string;
     }
   /** Lines to show. */
   | { readonly kind: "tell"; readonly lines: readonly string[] }

@@ -1,6 +1,6 @@
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
-import { nearest } from "../../core/text/nearest.ts";
+import { mostEdits, nearest } from "../../core/text/nearest.ts";
 import { generateSettingsSchema } from "../../generate/options.ts";
 import { unknownChoices } from "../../tokenizer/unknown.ts";
 import { wrapText } from "../display/texts/width.ts";
@@ -76,8 +76,8 @@ export const sessionSettings = (
     const lead = leadOf("generate", given.slice(1));
     const led = lead !== undefined && "flag" in lead ? lead.flag.replace("--", "/") : undefined;
     const begun = commands.filter((command) => command.startsWith(given));
-    const found =
-      commands.find((command) => command === led) ?? (begun.length === 1 ? begun[0] : nearest(given, commands));
+    const close = begun.length === 1 ? begun[0] : nearest(given, commands, mostEdits(given));
+    const found = commands.find((command) => command === led) ?? close;
     return [found ?? "/help", ...(found !== undefined && byCommand.has(found) ? [argument] : [])].join(" ").trim();
   };
 

@@ -1,7 +1,7 @@
 import type { Command, Option } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
-import { nearest } from "../../core/text/nearest.ts";
+import { mostEdits, nearest } from "../../core/text/nearest.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { commandLeadOf } from "./commands-of-others.ts";
 import { type Lead, leadOf, ownValue, plainName } from "./flags-of-others.ts";
@@ -80,9 +80,6 @@ const kindFlag = (given: string, command: Command): Option | undefined =>
     return field !== undefined && (field === given || plainName(field.split(".").at(-1) ?? "") === plainName(given));
   });
 
-/** Most edits of a word that is mistyped, and not another one. */
-const farthest = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
-
 /** A hint for an unknown flag that is not another program's: part of a name of ours, or mistyped. */
 const partHint = ({ flag, value }: Given, command: Command): string => {
   const known = namesOf(command);
@@ -96,7 +93,7 @@ const partHint = ({ flag, value }: Given, command: Command): string => {
   }
   if (within.length > 0 && within.length <= mostListed) return alternatives(within);
   const begun = known.filter((one) => one.startsWith(flag) && !one.includes("."));
-  const close = begun.length === 1 ? begun[0] : nearest(flag, known, farthest(flag));
+  const close = begun.length === 1 ? begun[0] : nearest(flag, known, mostEdits(flag));
   return close === undefined ? `npx foretoken ${command.name()} --help` : withValue(command, close, value);
 };
 
@@ -194,7 +191,7 @@ export const unknownCommandError = async (
   if (lead === undefined) {
     const path = /\.(txt|md)$/u.test(name) ? ["train", "--data"] : name.includes("/") ? ["generate"] : undefined;
     const hint =
-      path === undefined ? nearest(name, names, farthest(name)) : `npx foretoken ${path.join(" ")} ${quoteWord(name)}`;
+      path === undefined ? nearest(name, names, mostEdits(name)) : `npx foretoken ${path.join(" ")} ${quoteWord(name)}`;
     return new ConfigError({ where, must, got, hint: hint ?? "npx foretoken --help" });
   }
   const [verb = "", ...flags] = lead.words;

@@ -22,6 +22,9 @@ const editDistance = (a: string, b: string): number => {
   return at(a.length, b.length);
 };
 
+/** Most edits between a name and a mistyped one: a word that is farther from all names is another word. */
+export const mostEdits = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
+
 /**
  * The name most like `word`, for "try …" after a typing error; undefined if there are none, or the word is too long to be
  * a mistyped one. The work is bounded, whatever the word.
