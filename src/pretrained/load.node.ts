@@ -45,10 +45,12 @@ export interface LoadOptions {
    */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes as it does in training: in the run's dtype, losses are then to the bit those of its run, and it
-   * can be trained and saved. Weights stay in float32 beside the bfloat16 that products take, which is three times the memory;
-   * and products of float32 go by tiles where the CPU has them, which is faster for many rows and slower for one. Default
-   * false. For a backend opened here: on one of yours weights are float32 in any case.
+   * Whether the model computes as it does in training. In the run's dtype, and in the windows of its training
+   * (`contextLength` of `evaluate`), losses are then to the bit those of its run, and it can be trained and saved. Weights
+   * stay in float32 beside the bfloat16 that products take, which is three times the memory; and products of float32 go by
+   * tiles where the CPU has them, which is faster for many rows and slower for one. Adapters train in bfloat16 beside
+   * matrices that are bfloat16 alone: false gives the losses of such a run. Default false. For a backend opened here: on
+   * one of yours weights are float32 in any case.
    */
   readonly asInTraining?: boolean | undefined;
   /**

@@ -17,10 +17,11 @@ export interface LoadRequest {
   /** Dtype of the backend: float32, the default, for logits to the last digit; auto for speed. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes as it does in training: in the run's dtype, losses are then to the bit those of its run, and it
-   * can be trained and saved. Weights stay in float32 beside the bfloat16 that products take, which is three times the memory;
-   * and products of float32 go by tiles where the CPU has them, which is faster for many rows and slower for one. Default
-   * false.
+   * Whether the model computes as it does in training. In the run's dtype, and in the windows of its training
+   * (`contextLength` of `evaluate`), losses are then to the bit those of its run, and it can be trained and saved. Weights
+   * stay in float32 beside the bfloat16 that products take, which is three times the memory; and products of float32 go by
+   * tiles where the CPU has them, which is faster for many rows and slower for one. Adapters train in bfloat16 beside
+   * matrices that are bfloat16 alone: false gives the losses of such a run. Default false.
    */
   readonly asInTraining?: boolean | undefined;
   /** A LoRA adapter for the model, which is then in use as "default": a folder, or its files. Default: none. */

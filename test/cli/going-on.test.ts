@@ -154,7 +154,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
   expect(told.stdout).toMatch(
     /^± is half of the 95% interval of the difference on more of such a text, from \d+ windows in 16 blocks$/mu,
   );
-  expect(told.stdout).toMatch(/^measured on +text\.txt, the part that was held out$/mu);
+  expect(told.stdout).toMatch(/^measured on +text\.txt, the part that was held out, in windows of 4 tokens$/mu);
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
   expect(json.difference.windows).toBeGreaterThan(1);

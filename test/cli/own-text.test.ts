@@ -41,6 +41,15 @@ test.each([
   expect(basename(String(start?.out))).toMatch(expected);
 });
 
+test("evaluate calls a text that a run keeps in its folder by the name that it was given", async () => {
+  const text = "the cat sat on the mat. ".repeat(40);
+  const config = { model: { nLayer: 1, nEmbd: 8, nHead: 2, contextLength: 8 }, train: { steps: 1, sampleTokens: 0 } };
+  const named = { text, dataName: "letters.txt", out: join(cwd, "named"), finalSampleTokens: 0 };
+  for await (const _ of train({ ...named, config, backend: "reference" }));
+  const { stdout, stderr } = await cli(["evaluate", "named", "--backend", "reference"], { cwd });
+  expect(stdout, stderr).toMatch(/^measured on +letters\.txt, the part that was held out$/mu);
+});
+
 test("a first run without a network is named after the text that it learns from", async () => {
   vi.stubGlobal("fetch", () => Promise.reject(new Error("offline")));
   vi.stubEnv("XDG_CACHE_HOME", join(cwd, "cache"));

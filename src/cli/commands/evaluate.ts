@@ -9,6 +9,7 @@ import { measuredDocuments } from "../../evaluate/documents.ts";
 import { documentsToMeasure } from "../../evaluate/evaluate.node.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../evaluate/evaluate-corpus.ts";
+import type { RunDescription } from "../../runs/description.ts";
 import { loadRunCorpus } from "../../runs/resume/run-corpus.node.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
@@ -64,17 +65,17 @@ Examples:
   $ npx foretoken evaluate runs/tuned --against model.gguf  how far it is from the model that it began with
   $ npx foretoken evaluate model.gguf --choices quiz.jsonl  how many questions it answers
 
-Every token after the first is predicted once, so the figures have no sampling noise. Between models with different
-tokenizers only nats per character and bits per byte compare.`;
+Every token after the first is predicted once, so the figures have no sampling noise. A run's own text is measured in the
+windows of its training, which gives the run's own losses. Between models with different tokenizers only nats per character
+and bits per byte compare.`;
 
-/** The text or the documents of the flags, or those of the checkpoint's run. */
+/** @param run the checkpoint's: its text or its documents serve where the flags name none. */
 const findCorpus = async (
-  directory: string,
+  run: RunDescription | undefined,
   flags: EvaluateFlags,
   split: SplitName | undefined,
 ): Promise<RunCorpusToMeasure> => {
   const { data, valFraction } = flags;
-  const run = data === undefined ? await runOf(directory) : undefined;
   if (data !== undefined) {
     return (await hasDocuments(data))
       ? { kind: "documents", corpus: await documentsToMeasure(data, split, valFraction) }
@@ -121,6 +122,12 @@ const figuresOf = (result: Evaluation): readonly (readonly [label: string, value
 /** What was measured, as the last row, in several lines where the terminal is narrow. */
 const measuredRows = (measured: string, width: number): readonly string[] =>
   wrapText(measured, width - 20).map((line, i) => padRight(i === 0 ? "measured on" : "", 20) + line);
+
+/** Tokens that are read at once, in words; nothing where each model reads as many as it can. */
+const windowsInWords = (kind: RunCorpusToMeasure["kind"], tokens: number, models: readonly WorkerModel[]): string =>
+  models.every(({ config }) => config.contextLength === tokens)
+    ? ""
+    : `, in ${kind === "text" ? "windows of" : "pieces of at most"} ${formatPlural(tokens, "token")}`;
 
 /** A number with its sign. */
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
@@ -197,8 +204,8 @@ const resultText = (result: Evaluation, measured: string, width: number): string
 };
 
 /**
- * How a run's weights are loaded so that its losses come out again to the bit: in the run's dtype, and as in training (adapters
- * train beside frozen weights).
+ * How a run's weights are loaded so that its losses come out again to the bit, in the windows of its training: in the run's
+ * dtype, and as in training (adapters train beside frozen weights).
  */
 const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
   const run = await runOfModel(path);
@@ -223,8 +230,8 @@ const loadOther = async (
   }
 };
 
-/** As it is printed in JSON. */
-const withoutWindows = ({ windows: _, ...figures }: Evaluation) => figures;
+/** As it is printed in JSON. @param contextLength tokens of a window. */
+const inJson = ({ windows: _, ...figures }: Evaluation, contextLength: number) => ({ ...figures, contextLength });
 
 /** null: the models read other tokens. */
 const differenceOf = (one: Evaluation, other: Evaluation): LossDifference | null => {
@@ -262,19 +269,26 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   onOutputEnd(interrupt.abort);
   const progress = progressLine(json === true);
   try {
-    const { kind, corpus } = await findCorpus(directory, flags, split);
+    const run = flags.data === undefined ? await runOf(directory) : undefined;
+    const { kind, corpus } = await findCorpus(run, flags, split);
+    // Text that the run keeps in its folder has the name that its user gave.
+    const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const lastShare = `last ${+(100 * (flags.valFraction ?? 0.1)).toFixed(2)}%`;
     // Another text is mostly meant as a whole.
     const isOnlyEnd = flags.data !== undefined && kind === "text" && (split ?? "val") === "val";
-    const part = isOnlyEnd
-      ? `${printableName(corpus.name)}: only its ${lastShare} was measured; --split all measures all of it`
-      : undefined;
+    const part = isOnlyEnd ? `${name}: only its ${lastShare} was measured; --split all measures all of it` : undefined;
     // Documents that are named are all measured, if no part is; those of a run, where they were held out.
     const whole = flags.data === undefined ? "val" : "all";
     const measuredPart = split ?? (kind === "text" ? "val" : whole);
-    const measured = `${printableName(corpus.name)}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[measuredPart]}`;
-    const common = other === null ? undefined : Math.min(lm.config.contextLength, other.lm.config.contextLength);
+    const models = other === null ? [lm] : [lm, other.lm];
+    // A run measures its text in the windows that it trains on: those of an adapter may be shorter than its model's context.
+    const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
+    const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
+    const measured = [
+      `${name}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[measuredPart]}`,
+      windowsInWords(kind, window, models),
+    ].join("");
     const measure = async (one: WorkerModel): Promise<Evaluation> => {
       const read =
         kind === "text"
@@ -283,7 +297,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
       return one.evaluate(read, {
         split,
         unknown,
-        contextLength: contextLength ?? common,
+        contextLength: window,
         windows: other !== null,
         signal: interrupt.signal,
         onProgress: (done, all) =>
@@ -299,12 +313,12 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
     for (const line of [remark, ...told, part]) if (line !== undefined) writeNotice(line);
     if (against === null) {
-      if (json === true) writeJson(withoutWindows(result));
+      if (json === true) writeJson(inJson(result, window));
       else writeOut(resultText(result, measured, width));
       return;
     }
     const difference = differenceOf(result, against);
-    if (json === true) writeJson({ ...withoutWindows(result), against: withoutWindows(against), difference });
+    if (json === true) writeJson({ ...inJson(result, window), against: inJson(against, window), difference });
     else writeOut(comparisonText(result, against, difference, measured, width));
   } catch (error) {
     progress.clear();
@@ -345,7 +359,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--context-length <n>",
-      "tokens of the windows that the text is cut into (default: the model's context length, which is the most)",
+      "tokens of the windows that the text is cut into (default: of a run's own text those of its training; else the model's context length, which is the most)",
       parseInteger("--context-length", 1),
     )
     .option(

@@ -232,7 +232,7 @@ test("evaluate says what it left out of a text, and that its figures count the r
   expect(jsonLines(told.stdout)[0]).toMatchObject({ tokens: 20, skipped: { count: 2, characters: ["q", "é"] } });
 });
 
-test("evaluate gives its five figures, on the run's own text unless told otherwise", async () => {
+test("evaluate gives its five figures and the windows, on the run's own text unless told otherwise", async () => {
   const [own, named, all, lines] = await Promise.all([
     cli(["evaluate", "json", "--json"], { cwd }),
     cli(["evaluate", "json/checkpoint", "--data", "text.txt", "--json"], { cwd }),
@@ -247,6 +247,7 @@ test("evaluate gives its five figures, on the run's own text unless told otherwi
     "bitsPerByte",
     "perplexity",
     "tokens",
+    "contextLength",
   ]);
   expect(named.stdout).toBe(own.stdout);
   expect(named.stderr).toContain("text.txt: only its last 10% was measured; --split all measures all of it\n");

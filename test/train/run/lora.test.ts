@@ -133,6 +133,18 @@ describe("a run of adapters", () => {
     }
   });
 
+  it("on shorter windows than its model's context has its own losses to the bit, loaded as in training", async () => {
+    const out = newPath();
+    const contextLength = smallGroupedRun.model.contextLength / 2;
+    const config = { lora, model: { contextLength }, train: { ...smallRun.train, dtype: "float32" } } as const;
+    const evals = ofType(await collect(train(options("llama", out, { ...on, config }))), "eval");
+    const lm = await loadPretrained(join(out, "checkpoint"), { ...on, asInTraining: true });
+    const { natsPerToken } = await evaluate(lm, { data, contextLength });
+    expect(natsPerToken).toBe(evals.at(-1)?.valLoss);
+    expect((await evaluate(lm, { data })).natsPerToken).not.toBe(natsPerToken);
+    await lm.close();
+  });
+
   it("may take Muon, and more steps, with the same bits wherever it stopped", async () => {
     const optimizer = { kind: "muon" } as const;
     const config = { lora, train: { ...smallRun.train, optimizer } };
