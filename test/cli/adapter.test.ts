@@ -22,6 +22,7 @@ beforeAll(async () => {
   const adapter = await copyAdapter("llama", join(cwd, "adapter"));
   await nameBase(adapter, "../base");
   await writeFile(join(cwd, "text.txt"), "01234567".repeat(30));
+  await writeFile(join(cwd, "longer.txt"), "0123456789:;<=>".repeat(60));
 });
 afterAll(() => remove());
 
@@ -61,7 +62,9 @@ describe("merge", () => {
       status: 0,
       stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
     });
-    expect(stdout).toMatch(/^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\n$/u);
+    expect(stdout).toMatch(
+      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nOpened in bfloat16, [^\n]* loses a part of what the adapter learned, by rounding: --dtype float32 keeps it, and so does adapter\/ itself, unmerged\.\n$/u,
+    );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
     // Text as the model has it, and no other files.
     expect(tree(join(cwd, "adapter-merged"))).toEqual([
@@ -76,6 +79,7 @@ describe("merge", () => {
       expect(await readFile(join(cwd, "adapter-merged", file))).toEqual(await readFile(join(cwd, "base", file)));
     }
     const again = await cli(["merge", "adapter", "--base", "base", "--json"], { cwd });
+    expect(jsonLines(again.stdout)).toHaveLength(1);
     expect(jsonLines(again.stdout)[0]).toMatchObject({
       path: "adapter-merged",
       adapter: "adapter",
@@ -85,7 +89,10 @@ describe("merge", () => {
   });
 
   test("writes bfloat16, half as large", async () => {
-    await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
+    const { stdout } = await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
+    expect(stdout).toMatch(
+      /\nRounding to bfloat16 has removed a part of what the adapter learned: [^\n]* --dtype float32, or open adapter itself, unmerged\.\n$/u,
+    );
     const opened = await openPretrained(join(cwd, "narrow"));
     await opened.weights.close();
     expect(opened).toMatchObject({ dtypes: ["BF16"], checked: true });
@@ -121,6 +128,60 @@ describe("merge", () => {
       /adapters must be on linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got /u,
     );
     expect(await refused("adapter", "--out", ".")).toMatch(/must not be the working directory/u);
+  });
+});
+
+/** Begins with the model in `base`, whose context is 48, on windows of 24 tokens. */
+const train = async (out: string, ...more: readonly string[]): Promise<void> => {
+  const small = ["--steps", "4", "--batch-size", "2", "--model.contextLength", "24", "--train.sampleTokens", "0"];
+  const about = ["--init-from", "base", "--data", "longer.txt", ...small, ...on, "--out", out, ...more];
+  const { status, stderr } = await cli(["train", ...about], { cwd });
+  expect(status, stderr).toBe(0);
+};
+
+describe("a run", () => {
+  beforeAll(async () => {
+    await train("whole");
+    await train("tuned", "--lora.rank", "2", "--learning-rate", "0.05");
+  });
+
+  test("without an adapter needs no merging, and merge says so", async () => {
+    for (const named of ["whole", "whole/checkpoint"]) {
+      const { status, stdout, stderr } = await cli(["merge", named], { cwd });
+      expect({ status, stdout, stderr }).toEqual({
+        status: 2,
+        stdout: "",
+        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights: it is a whole model already; try the run itself, in place of a merged model\n`,
+      });
+    }
+  });
+
+  test("of an adapter has its own losses in the windows of its training, which the last line names", async () => {
+    const notes = jsonLines(await readFile(join(cwd, "tuned", "metrics.jsonl"), "utf8"));
+    const own = notes.findLast(({ type }) => type === "eval")?.valLoss;
+    const figures = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+      const { status, stdout, stderr } = await cli(["evaluate", "tuned", "--weights", "last", ...args, ...on], { cwd });
+      expect(status, stderr).toBe(0);
+      return jsonLines(stdout)[0] ?? {};
+    };
+    expect(await figures()).toMatchObject({ natsPerToken: own, contextLength: 24 });
+    const against = await figures("--against", "base");
+    expect(against).toMatchObject({ contextLength: 24, against: { contextLength: 24 } });
+    expect(against.natsPerToken).toBeCloseTo(Number(own), 6);
+    const other = await figures("--context-length", "48");
+    expect(other.contextLength).toBe(48);
+    expect(other.natsPerToken).not.toBe(own);
+    expect(await figures("--data", "longer.txt")).toEqual(other);
+
+    const shown = async (...args: readonly string[]): Promise<string> =>
+      (await cli(["evaluate", ...args, ...on.slice(0, -1)], { cwd })).stdout;
+    const held = "longer\\.txt, the part that was held out";
+    expect(await shown("tuned")).toMatch(new RegExp(`^measured on +${held}, in windows of 24 tokens$`, "mu"));
+    expect(await shown("tuned", "--against", "base")).toMatch(
+      new RegExp(`^measured on +${held}, in windows of 24 `, "mu"),
+    );
+    // All that the model can read.
+    expect(await shown("whole")).toMatch(new RegExp(`^measured on +${held}$`, "mu"));
   });
 });
 

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { saveMerged } from "../../pretrained/adapter/merge.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { baseCheckFlag, baseFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { inModelFlags, modelDirectory } from "../model/checkpoint-path.ts";
+import { inModelFlags, modelDirectory, runOfModel } from "../model/checkpoint-path.ts";
 import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
@@ -25,13 +27,34 @@ Examples:
   $ npx foretoken merge runs/letters --out models/letters         a run that trained an adapter
   $ npx foretoken merge adapter --base hf:org/name --out models/merged --dtype bfloat16
 
-The result is a directory for transformers, and for every command that takes a model. It needs no adapter any more.`;
+The result is a directory for transformers, and for every command that takes a model. It needs no adapter any more.
+Opened in bfloat16, it is a little worse than the model with its adapter, whose small changes bfloat16 rounds away:
+--dtype float32 keeps them.`;
+
+/** The adapter's folder. @throws ConfigError for a run that trained no adapter. */
+const adapterDirectory = async (named: string): Promise<string> => {
+  const directory = await modelDirectory(named);
+  const run = await runOfModel(named);
+  if (run === undefined || run.config.lora !== undefined || (await isAdapterFolder(directory))) return directory;
+  throw new ConfigError({
+    where: named,
+    must: "the run must have trained an adapter",
+    got: "a run that trained all weights: it is a whole model already",
+    hint: "the run itself, in place of a merged model",
+  });
+};
+
+/** What rounding to bfloat16 takes from a merged model, and how to keep it. @param adapter its name, for people. */
+const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
+  dtype === "float32"
+    ? `Opened in bfloat16, which --dtype auto takes where it is faster, it loses a part of what the adapter learned, by rounding: --dtype float32 keeps it, and so does ${adapter} itself, unmerged.`
+    : `Rounding to bfloat16 has removed a part of what the adapter learned: to keep it, merge to float32 and open that with --dtype float32, or open ${adapter} itself, unmerged.`;
 
 const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
   const { out = `${named.replace(/[/\\]+$/u, "")}-merged` } = rest;
   const line = progressLine(json === true);
   try {
-    const adapter = await modelDirectory(named);
+    const adapter = await adapterDirectory(named);
     const merged = await saveMerged(out, adapter, {
       ...{ dtype, baseCheck, base: base === undefined ? undefined : await modelDirectory(base) },
       onNotice: (notice) => {
@@ -46,8 +69,9 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
       return;
     }
     const { unicode } = styleFor(host.stdout).symbols;
-    const [to, from] = [out, merged.base].map((name) => printableName(name, unicode));
+    const [to = "", from = "", apart = ""] = [out, merged.base, named].map((name) => printableName(name, unicode));
     writeOut(`${to}: ${formatCount(merged.parameters)} parameters of ${from}, with the adapter merged into them\n`);
+    writeOut(`${lossInWords(dtype, apart)}\n`);
   } catch (error) {
     line.clear();
     throw inModelFlags(error);
