@@ -52,14 +52,12 @@ forEachBackend(
         const all: { ids: number[]; logProb: number }[] = [{ ids: [], logProb: 0 }];
         for (let length = 0; length < 3; length++) {
           const longer = await Promise.all(
-            all
-              .splice(0)
-              .map(async ({ ids, logProb }) =>
-                (await logProbsAfter(model, [1, 2, ...ids])).map((one, id) => ({
-                  ids: [...ids, id],
-                  logProb: logProb + one,
-                })),
-              ),
+            all.splice(0).map(async ({ ids, logProb }) =>
+              (await logProbsAfter(model, [1, 2, ...ids])).map((one, id) => ({
+                ids: [...ids, id],
+                logProb: logProb + one,
+              })),
+            ),
           );
           all.push(...longer.flat());
         }
