@@ -8,6 +8,7 @@ const output = join(root, "dist/studio/index.html");
 /** Files of src whose code the page bundles: they import types alone. Of all others it takes types alone. */
 export const shared = [
   "src/config/longer-steps.ts",
+  "src/data/file-kind.ts",
   "src/lesson/small-model-config.ts",
   "src/lesson/words.ts",
   "src/plot/ticks.ts",

@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors/errors.ts";
 import { quoteWord } from "../core/text/shell-word.ts";
+import { otherKindOf } from "./file-kind.ts";
 
 /**
  * Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: shortest forms only, no surrogates,
@@ -59,27 +60,6 @@ const withoutCarriageReturns = (bytes: Uint8Array): Uint8Array => {
 
 /** Whether `bytes` have a NUL byte, which no text has. */
 export const isBinary = (bytes: Uint8Array): boolean => bytes.includes(0);
-
-/** A kind of file that people take for a text. */
-interface OtherKind {
-  /** Its first bytes. */
-  readonly first: readonly number[];
-  readonly got: string;
-  readonly hint: string;
-}
-
-const save = "to save it as plain text (UTF-8)";
-const another = "a text file (UTF-8)";
-const otherKinds: readonly OtherKind[] = [
-  { first: [0x50, 0x4b, 3, 4], got: "a zip file, as Word's .docx are", hint: save },
-  { first: [0xd0, 0xcf, 0x11, 0xe0], got: "a file of an old Office program, as Word's .doc are", hint: save },
-  { first: [0x25, 0x50, 0x44, 0x46], got: "a PDF file", hint: save },
-  { first: [0x89, 0x50, 0x4e, 0x47], got: "an image (PNG)", hint: another },
-  { first: [0xff, 0xd8, 0xff], got: "an image (JPEG)", hint: another },
-];
-
-const otherKindOf = (bytes: Uint8Array): OtherKind | undefined =>
-  otherKinds.find(({ first }) => first.every((byte, at) => bytes[at] === byte));
 
 /** In texts of other alphabets, whose encodings are others, most letters are not ASCII. */
 const mostAccented = 0.25;

@@ -238,6 +238,28 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     );
   });
 
+  it("takes a file's text as the commands do, for a new run and for the lesson", async () => {
+    const page = await openPage("/new");
+    const windows = {
+      name: "windows.txt",
+      mimeType: "text/plain",
+      buffer: Buffer.from("The cat\r\nsat.\r\n".repeat(20)),
+    };
+    const foreign = { ...windows, name: "foreign.txt", buffer: Buffer.from([0x47, 0x72, 0xfc, 0xdf]) };
+    await page.getByLabel("Open a file").setInputFiles(windows);
+    await page.getByText("260 characters from windows.txt").waitFor();
+    await page.getByLabel("Open a file").setInputFiles(foreign);
+    await page.getByText("foreign.txt is not a text in UTF-8", { exact: false }).waitFor();
+    await page.getByText("260 characters from windows.txt").waitFor();
+    await page.goto(new URL("/lesson", page.url()).href);
+    await page.getByText("My own", { exact: true }).click();
+    await page.getByLabel("Open a file").setInputFiles(foreign);
+    await page.getByText("foreign.txt is not a text in UTF-8", { exact: false }).waitFor();
+    await page.getByLabel("Open a file").setInputFiles(windows);
+    await page.getByText("260 characters.", { exact: false }).waitFor();
+    expect(await page.getByText("is not a text in UTF-8", { exact: false }).count()).toBe(0);
+  });
+
   it("does a view's main action by Ctrl+Enter in any of its fields", async () => {
     const page = await openPage("/playground?run=first");
     await page.getByLabel("Prompt").fill("The ");

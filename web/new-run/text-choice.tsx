@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bytes, count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
+import { openText } from "../parts/opened-text.ts";
 import { Segmented } from "../parts/segmented.tsx";
 import { info, texts } from "../server/facts.ts";
 import { corpusChoices } from "./corpora.ts";
@@ -14,15 +15,11 @@ const Given = () => {
   const text = givenText.value;
   const open = async (file: File | undefined) => {
     if (file === undefined) return;
-    try {
-      // Bytes that are no UTF-8 would be trained on as signs that nobody wrote.
-      const decoded = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-      changeText(decoded);
-      change({ textName: file.name });
-      refused.value = undefined;
-    } catch {
-      refused.value = `${file.name} is not a text in UTF-8; save it as UTF-8, or choose another file.`;
-    }
+    const opened = await openText(file);
+    refused.value = "refused" in opened ? opened.refused : undefined;
+    if ("refused" in opened) return;
+    changeText(opened.text);
+    change({ textName: file.name });
   };
   return (
     <div class="given">

@@ -4,6 +4,7 @@ import { shortText } from "../../../src/lesson/small-model-config.ts";
 import { count } from "../../parts/format.ts";
 import { onMainAction } from "../../parts/main-action.ts";
 import { Notice } from "../../parts/notice.tsx";
+import { openText } from "../../parts/opened-text.ts";
 import { Segmented } from "../../parts/segmented.tsx";
 import { Character } from "../cell.tsx";
 import { bounds, type LessonText } from "../chapter/text.ts";
@@ -19,12 +20,9 @@ const OwnText = () => {
   const refused = useSignal<string | undefined>(undefined);
   const open = async (file: File | undefined) => {
     if (file === undefined) return;
-    try {
-      own.value = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-      refused.value = undefined;
-    } catch {
-      refused.value = `${file.name} must be a text in UTF-8; got other bytes; try saving it as UTF-8.`;
-    }
+    const opened = await openText(file);
+    refused.value = "refused" in opened ? opened.refused : undefined;
+    if ("text" in opened) own.value = opened.text;
   };
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of its field
