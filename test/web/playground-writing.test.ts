@@ -134,3 +134,28 @@ it.each([
   await written;
   expect(shownOf("left")).toMatchObject({ state: "failed", note });
 });
+
+it("a prompt that is refused leaves no text behind, and its number to the next one", async () => {
+  const { forgetAll, isRefused, shown, write, writings } = playground;
+  forgetAll();
+  const answerTo = async (events: readonly WritingEvent[]): Promise<void> => {
+    const asks = asked.length;
+    const written = write(["left"]);
+    const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+    if (request === undefined) throw new Error("nothing was asked");
+    for (const event of events) tell(request.answer, event);
+    request.answer.close();
+    await written;
+  };
+  const done = { type: "done", finishReason: "length" } as WritingEvent;
+  const token = (id: number) => ({ type: "token", id, text: `${id}`, probability: 0.25 }) as WritingEvent;
+  await answerTo([token(4), done]);
+  await answerTo([{ type: "failed", error: "prompt: must be known" }]);
+  expect(writings.value.map(isRefused)).toEqual([false, true]);
+  await answerTo([token(5), done]);
+  expect(writings.value.map(({ id, tokens }) => [id, tokens.length])).toEqual([
+    [1, 1],
+    [2, 1],
+  ]);
+  expect(shown.value).toEqual({ left: 2, right: null });
+});

@@ -136,6 +136,12 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("button", { name: /^Text 1/ }).click();
     await page.getByText("24 tokens").waitFor();
     expect(await tokens.allTextContents()).toEqual(before);
+    await page.getByLabel("Prompt").fill("ж");
+    await page.getByRole("button", { name: "Write", exact: true }).click();
+    await page.getByText("The model never saw this character", { exact: false }).waitFor();
+    expect(await page.locator(".branch").count()).toBe(2);
+    await page.getByRole("button", { name: /^Text 1/ }).click();
+    await page.getByText("24 tokens").waitFor();
     await page.reload();
     await page.getByText("24 tokens").waitFor();
     expect(await tokens.allTextContents()).toEqual(before);

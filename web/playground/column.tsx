@@ -13,7 +13,7 @@ import { SamplingControls } from "./sampling.tsx";
 import { isDouble, type Side } from "./settings.ts";
 import { TokenText } from "./token-text.tsx";
 import { beginningOf, plainText, spokenToken } from "./token-words.ts";
-import { branch, show, shown, shownOf, type Writing, writings } from "./writing.ts";
+import { branch, isRefused, show, shown, shownOf, type Writing, writings } from "./writing.ts";
 
 const depthOf = (writing: Writing, all: readonly Writing[]): number => {
   let depth = 0;
@@ -41,13 +41,13 @@ const chosenIn = ({ tokens, shared: length }: Writing): string => {
 };
 
 const Branches = ({ side }: { readonly side: Side }) => {
-  // A single column has the texts of both.
-  const all = isDouble() ? writings.value.filter((one) => one.side === side) : writings.value;
-  if (all.length < 2) return null;
+  // A single column has the texts of both. A refused prompt has no text.
+  const all = writings.value.filter((one) => (!isDouble() || one.side === side) && !isRefused(one));
+  if (all.every(({ id }) => id === shown.value[side])) return null;
   return (
     <details class="branches" open>
       <summary>
-        {count(all.length)} texts <span class="soft">to go back to</span>
+        {count(all.length)} {all.length === 1 ? "text" : "texts"} <span class="soft">to go back to</span>
       </summary>
       <ul>
         {inTree(all).map((one) => (
@@ -82,9 +82,6 @@ const Branches = ({ side }: { readonly side: Side }) => {
 const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plainText).join("");
 
 const sides: readonly Side[] = ["left", "right"];
-
-/** It failed before its first token: there is nothing but the reason. */
-const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;

@@ -83,6 +83,16 @@ const put = (side: Side, writing: Writing): void => {
   shown.value = { ...shown.value, [side]: writing.id };
 };
 
+/** It failed before its first token: there is nothing but the reason. */
+export const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
+
+/** The next text has their place, and their number. */
+const forgetRefused = (): void => {
+  writings.value = writings.value.filter((one) => !isRefused(one));
+  const ifKept = (id: number | null): number | null => (writings.value.some((one) => one.id === id) ? id : null);
+  shown.value = { left: ifKept(shown.value.left), right: ifKept(shown.value.right) };
+};
+
 /** What is the same in two texts that a reader cannot tell apart. */
 const wordsOf = ({ side, parent, shared, model, modelName, prompt, about, note, tokens }: Writing): string =>
   JSON.stringify([side, parent, shared, model, modelName, prompt, about, note, tokens.map(({ id }) => id)]);
@@ -209,6 +219,7 @@ const whileUnderWay = async (work: (abort: AbortSignal) => Promise<void>): Promi
 
 export const write = (sides: readonly Side[]): Promise<void> =>
   whileUnderWay(async (abort) => {
+    forgetRefused();
     for (const side of sides) {
       if (abort.aborted) return;
       const common = {
