@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { looksLikeCode } from "../../web/parts/code.ts";
 import { isMainAction } from "../../web/parts/main-action.ts";
+import { visible } from "../../web/playground/surprise.ts";
 import { beginningOf, candidateWords, plainText, spokenToken, tokenWords } from "../../web/playground/token-words.ts";
 
 const repository = new URL("../../", import.meta.url);
@@ -65,6 +66,14 @@ describe("a token that has no text of its own", () => {
     expect(tokenWords({ ...sign, candidates: [sign] })).toBeUndefined();
     expect(spokenToken({ id: 1, text: " a\n" })).toBe("␣a↵");
     expect(spokenToken({ id: 0, text: "", isEnd: true })).toBe("end of text");
+  });
+
+  it("is seen, though it be a space of another kind or nothing to see", () => {
+    expect(["\u00a0", " a\u00a0b\n", "\u3000\u2009", "\u200b", "\u0007\u00ad"].map(visible)).toEqual([
+      ...["⍽", "␣a⍽b↵", "U+3000 U+2009", "U+200B", "U+0007 U+00AD"],
+    ]);
+    // A sign that joins has no look of its own: what it joins has.
+    expect(visible("👩\u200d🚀")).toBe("👩\u200d🚀");
   });
 
   it("adds nothing to a text that is copied", () => {

@@ -24,7 +24,19 @@ export const levelOf = (probability: number): number =>
 /** In bits: −log₂ p. */
 export const surprisal = (probability: number): number => -Math.log2(probability);
 
-/** A token's text where it must be seen whole: white space by signs. */
-export const visible = (text: string): string => {
-  return text.replaceAll("\r", "␍").replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣");
-};
+/** As "U+3000". */
+const numberOf = (character: string): string =>
+  `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+/** Spaces wherever they are; signs without a look only where there is nothing else, since letters are joined by some of them. */
+const unseen = /\p{Z}+|^[\p{Cc}\p{Cf}]+$/gu;
+
+/** A token's text where it must be seen whole: white space by signs, and what is as empty by its number in Unicode. */
+export const visible = (text: string): string =>
+  text
+    .replaceAll("\r", "␍")
+    .replaceAll("\n", "↵")
+    .replaceAll("\t", "⇥")
+    .replaceAll(" ", "␣")
+    .replaceAll("\u00a0", "⍽")
+    .replace(unseen, (all) => [...all].map(numberOf).join(" "));
