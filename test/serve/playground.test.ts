@@ -127,6 +127,23 @@ test("a new run that cannot begin with a model says so at the field of the model
   expect(unlisted).toMatchObject({ status: 404 });
 });
 
+test("the list knows which models are adapters: with them no run begins", async () => {
+  const { config } = smallRun("", 2);
+  const adapted = { out: page.path("runs", "adapted"), initFrom: page.path("runs", "a"), text: catText };
+  const { train: changes } = config as { readonly train: object };
+  for await (const _ of train({ ...adapted, config: { train: changes, lora: { rank: 1 } }, ...backend }));
+  const { models } = (await page.get<ModelListAnswer>("models")).body;
+  const adapters = models.filter(({ isAdapter }) => isAdapter);
+  expect(new Set(adapters.map(({ name }) => name))).toEqual(new Set(["adapted"]));
+  expect(models.length).toBeGreaterThan(adapters.length);
+  for (const { key } of adapters)
+    expect(await page.post("plan", { ...smallRun("other", 2), initFrom: key })).toMatchObject({
+      status: 400,
+      body: { field: "initFrom" },
+    });
+  await rm(adapted.out, { recursive: true });
+});
+
 test("a checkpoint that was replaced is loaded again", async () => {
   const score = async (): Promise<number> =>
     (await page.post<ScoreAnswer>("score", { model: "runs/a/best", text: catText.slice(0, 100) })).body.total;

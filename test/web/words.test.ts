@@ -92,6 +92,10 @@ describe("a failure in the words of the form", () => {
       "name: must be at hand; try a network or a folder",
     );
     expect(wrong("name: must be at hand; try --data", "text")).toBe("name: must be at hand");
+    const adapter = "initFrom runs/a/best: must name a whole model; got an adapter alone";
+    expect(
+      failureText({ error: `${adapter}; try npx foretoken merge runs/a/best --out NEW, then initFrom NEW` }),
+    ).not.toMatch(/then|Try/u);
   });
 
   it("says of a text how long it must be", () => {

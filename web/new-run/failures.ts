@@ -56,7 +56,8 @@ const splitAtHint = (error: string): readonly [string, string | undefined] => {
 const withoutElsewhere = (error: string): string => {
   const [condition, hint] = splitAtHint(error);
   if (hint === undefined || !isElsewhere(hint)) return error;
-  const ways = hint.split(/, or |, | or /u).filter((way) => !isElsewhere(way));
+  // "…, then …" is one way of two steps.
+  const ways = hint.split(/, or |, (?!then )| or /u).filter((way) => !isElsewhere(way));
   return ways.length === 0 ? condition : `${condition}; try ${joined(ways)}`;
 };
 

@@ -15,7 +15,8 @@ import { goToWrong, Wrong, wrongAttributes } from "./wrong.tsx";
 const Beginning = () => {
   const { preset, name, initFrom, keepLast } = draft.value;
   const presets = info.value.value?.presets ?? [];
-  const known = models.value.value?.models ?? [];
+  // A run begins with a whole model; one that was chosen before stays in view, with its error.
+  const known = (models.value.value?.models ?? []).filter(({ key, isAdapter }) => !isAdapter || key === initFrom);
   return (
     <section class="form-part" aria-labelledby="begin-head">
       <h2 id="begin-head">Model</h2>

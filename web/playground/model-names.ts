@@ -5,7 +5,7 @@ import { models } from "../server/facts.ts";
 
 type Model = ModelListAnswer["models"][number];
 
-export const shownModel = ({ name, weights, step }: Omit<Model, "key">): string => {
+export const shownModel = ({ name, weights, step }: Omit<Model, "key" | "isAdapter">): string => {
   if (weights === null) return name;
   if (/^\d+$/.test(weights)) return `${name}: step ${count(Number(weights))}`;
   // While a run trains, the best weights may be newer than its last checkpoint.

@@ -6,6 +6,7 @@ import type { HeadPlace } from "../../inside/heads.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
+import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { checkpointOf } from "../../runs/begin/initial.node.ts";
 import { folderNames, keptName } from "../../runs/folder-names.ts";
@@ -13,7 +14,7 @@ import { keptSteps } from "../../runs/write/kept-checkpoints.node.ts";
 import { loadInWorker, type WorkerModel } from "../../worker/model.node.ts";
 import { HttpError } from "../http/http-error.ts";
 import { inRequest } from "./inside/field.ts";
-import type { ModelListAnswer } from "./protocol.ts";
+import type { ModelListAnswer, RunSummary } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 
 type ListedModel = ModelListAnswer["models"][number];
@@ -81,23 +82,29 @@ const folderOf = (weights: string): string | undefined => {
 /** Name of a model that was named by its path. */
 const shortName = (place: string): string => (isHubName(place) ? place.slice("hf:".length) : basename(place) || place);
 
+/** Of a model that was named by its path; false where nothing can be read. */
+const isAdapterAt = async (place: string): Promise<boolean> =>
+  !isHubName(place) && isAdapterFolder(await checkpointOf(place).catch(() => place)).catch(() => false);
+
 export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): Models => {
   /** The one that was used last is the last. */
   let loaded: readonly Loaded[] = [];
 
-  const modelsOfRun = async (name: string, path: string): Promise<readonly ListedModel[]> => {
+  const modelsOfRun = async ({ name, config }: RunSummary): Promise<readonly ListedModel[]> => {
+    const path = join(shelf.folder, name);
+    const isAdapter = config.lora !== undefined;
     const found = await Promise.all(
       ["best", "last"].map(async (weights): Promise<readonly ListedModel[]> => {
         const folder = join(path, folderOf(weights) ?? "");
         if (!(await hasCheckpoint(folder))) return [];
         const step = (await readManifest(folder).catch(() => null))?.run?.step ?? null;
-        return [{ key: `runs/${name}/${weights}`, name, weights, step }];
+        return [{ key: `runs/${name}/${weights}`, name, weights, step, isAdapter }];
       }),
     );
     const kept = await keptSteps(path).catch(() => []);
     return [
       ...found.flat(),
-      ...kept.map((step) => ({ key: `runs/${name}/${step}`, name, weights: String(step), step })),
+      ...kept.map((step) => ({ key: `runs/${name}/${step}`, name, weights: String(step), step, isAdapter })),
     ];
   };
 
@@ -134,15 +141,16 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
 
   return {
     async list() {
-      const others = named.map((place) => ({
+      const others = named.map(async (place) => ({
         key: `models/${place}`,
         name: shortName(place),
         weights: null,
         step: null,
+        isAdapter: await isAdapterAt(place),
       }));
-      const models: ListedModel[] = [...others];
+      const models: ListedModel[] = await Promise.all(others);
       const { runs } = await shelf.list();
-      for (const { name } of runs) models.push(...(await modelsOfRun(name, join(shelf.folder, name))));
+      for (const run of runs) models.push(...(await modelsOfRun(run)));
       return { models };
     },
     async placeOf(key, field = "model") {

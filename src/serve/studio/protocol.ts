@@ -223,6 +223,8 @@ export interface ModelListAnswer {
     /** `best`, `last`, or the step of a kept checkpoint; null for a model that is no run. */
     readonly weights: string | null;
     readonly step: number | null;
+    /** An adapter with the model that it is for: it writes, but no run begins with it. */
+    readonly isAdapter: boolean;
   }[];
 }
 
