@@ -7,6 +7,7 @@ import { findObstacles } from "./obstacles.ts";
 import { count, part, say, tell } from "./parts.ts";
 import { positionOf } from "./past.ts";
 import { mayReplace } from "./replace.ts";
+import { textOfFile } from "./text-file.ts";
 
 const textBox = part<HTMLTextAreaElement>("text");
 const fileInput = part<HTMLInputElement>("file");
@@ -53,16 +54,24 @@ const setText = (text: string): void => {
 /** Whether the text is the user's: nothing comes into the box by itself any more. */
 let isOwn = false;
 
-/** A file's text, and what the box makes of it: there each kind of line end is one. */
-let ofFile = { shown: "", text: "" };
-const givenText = (): string => (textBox.value === ofFile.shown ? ofFile.text : textBox.value);
+/** A text as the box has it: there each kind of line end is one. */
+const inBox = (text: string): string => text.replaceAll(/\r\n?/g, "\n");
+
+/** The text of the file that was opened last: it may have a `\r` that the box has not. */
+let ofFile = "";
+const givenText = (): string => (textBox.value === inBox(ofFile) ? ofFile : textBox.value);
 
 const openFile = async (file: File | undefined): Promise<void> => {
   if (file === undefined) return;
+  for (const notice of document.querySelectorAll(".notice.error")) notice.remove();
+  const read = textOfFile(new Uint8Array(await file.arrayBuffer()), file.name);
+  if ("wrong" in read) {
+    tell("error", read.wrong);
+    return;
+  }
   isOwn = true;
-  const text = await file.text();
-  setText(text);
-  ofFile = { shown: textBox.value, text };
+  ofFile = read.text;
+  setText(ofFile);
   say(`Opened ${file.name}.`);
 };
 
@@ -70,7 +79,11 @@ textBox.addEventListener("input", () => {
   isOwn = true;
   showSize();
 });
-fileInput.addEventListener("change", () => openFile(fileInput.files?.[0]));
+fileInput.addEventListener("change", async () => {
+  await openFile(fileInput.files?.[0]);
+  // So that the same file can be chosen again, once it is saved otherwise.
+  fileInput.value = "";
+});
 textBox.addEventListener("dragover", (event) => event.preventDefault());
 textBox.addEventListener("drop", (event) => {
   const file = event.dataTransfer?.files[0];
@@ -169,11 +182,8 @@ const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
   return { text, valText, documents, valDocuments };
 };
 
-/** The text of a run as the box has it, where each kind of line end is one. Documents are not shown. */
-const shownText = ({ text = "", documents }: RunFiles): string => {
-  if (documents !== undefined) return "";
-  return text.replaceAll(/\r\n?/g, "\n");
-};
+/** The text of a run, in the box. Documents are not shown. */
+const shownText = ({ text = "", documents }: RunFiles): string => (documents === undefined ? inBox(text) : "");
 
 /** Shows a run, and what has happened in it so far. @returns its step, and all that are planned. */
 const showRun = (shown: RunFiles): { readonly step: number; readonly steps: number } => {
