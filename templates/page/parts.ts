@@ -17,24 +17,30 @@ export interface Action {
   readonly act: () => void;
 }
 
+/** Gives a message a button, which does something; then the message goes. */
+export const offer = (notice: Element, { name, act }: Action): void => {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
+  button.addEventListener("click", () => {
+    notice.remove();
+    act();
+  });
+  notice.append(" ", button);
+};
+
 /**
  * A message at the top of the page, read out at once.
  * @param kind "lasting", or "news" or "error" until the next run.
- * @param action which a button of the message does; then the message goes.
+ * @param action of its button, if it has one.
  */
-export const tell = (kind: "lasting" | "news" | "error", { title, text }: Message, action?: Action): void => {
+export const tell = (kind: "lasting" | "news" | "error", { title, text }: Message, action?: Action): Element => {
   const notice = document.createElement("div");
   const heading = document.createElement("strong");
   heading.textContent = title;
   notice.className = `notice ${kind}`;
   notice.append(heading, ` ${text}`);
-  if (action !== undefined) {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: action.name });
-    button.addEventListener("click", () => {
-      notice.remove();
-      action.act();
-    });
-    notice.append(" ", button);
-  }
+  if (action !== undefined) offer(notice, action);
   part("notices").append(notice);
+  // It answers a press of a button, which may be far below it.
+  if (kind === "error") notice.scrollIntoView({ block: "nearest" });
+  return notice;
 };

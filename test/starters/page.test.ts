@@ -194,12 +194,21 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
 
   test("where its policy forbids workers it says which line is missing", async () => {
     const strict = `${policy.replace("worker-src 'self' blob:", "worker-src 'self'").replace("script-src 'self'", "script-src 'self' 'unsafe-inline'")}; style-src 'self'`;
-    await visit({ ...isolation, "Content-Security-Policy": strict }, async (tab) => {
-      await tab.until(`document.getElementById("text").value !== ""`);
-      await tab.evaluate(`document.getElementById("train").click()`);
-      await tab.until(`document.querySelector(".notice.error") !== null`);
-      expect(await tab.evaluate(textOf("notices"))).toMatch(/worker-src has blob:/u);
-    });
+    await visit(
+      { ...isolation, "Content-Security-Policy": strict },
+      async (tab) => {
+        await tab.until(`document.getElementById("text").value !== ""`);
+        await tab.evaluate(`scrollTo(0, document.body.scrollHeight)`);
+        await tab.evaluate(`document.getElementById("train").click()`);
+        await tab.until(`document.querySelector(".notice.error") !== null`);
+        expect(await tab.evaluate(textOf("notices"))).toMatch(/worker-src has blob:/u);
+        // It comes into view.
+        const place = "document.querySelector('.notice.error').getBoundingClientRect()";
+        expect(await tab.evaluate("scrollY")).toBeGreaterThan(0);
+        await tab.until(`${place}.top >= 0 && ${place}.bottom <= innerHeight`);
+      },
+      { width: 390, height: 400 },
+    );
   });
 
   test("without the library it says that its scripts are not running, and which commands help", async () => {
