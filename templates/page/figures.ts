@@ -1,18 +1,24 @@
 // The figures of a training: its curve, its numbers, its samples.
-import type { EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
+import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
 import { count, part, say, tell } from "./parts.ts";
-import { eventsOf, parametersOf, positionOf } from "./past.ts";
+import { eventsOf, learnsByHeart, parametersOf, positionOf } from "./past.ts";
 
 const curve = createCurve(part("curve"));
 let plannedSteps = 1;
+/** The step at which the training began, or went on. */
+let firstStep = 0;
+/** Of the run so far. */
+let measurements: EvalEvent[] = [];
 /** Whether the training has begun, and its first step is still to come. */
 let isFirst = false;
 
 const progress = part<HTMLProgressElement>("progress");
 const promptBox = part<HTMLInputElement>("prompt");
 
-const showMeasured = ({ step, valLoss, trainLoss }: EvalEvent): void => {
+const showMeasured = (event: EvalEvent): void => {
+  const { step, valLoss, trainLoss } = event;
+  measurements.push(event);
   const row = document.createElement("tr");
   for (const value of [step, trainLoss?.toFixed(3) ?? "", valLoss.toFixed(3)]) {
     row.append(Object.assign(document.createElement("td"), { textContent: String(value) }));
@@ -54,6 +60,7 @@ const showStep = (step: number): void => {
 /** Empties the figures, for another run. */
 const clearFigures = (): void => {
   curve.clear();
+  measurements = [];
   part("table").replaceChildren();
   part("samples").replaceChildren();
   for (const id of ["step", "loss", "val-loss", "speed"]) part(id).textContent = "–";
@@ -65,6 +72,12 @@ const timeOf = (seconds: number): string => {
   return `${Math.round(seconds / 60)} minutes`;
 };
 
+/** Of a training that went on to its end and found no better weights. */
+const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
+  reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
+    ? ""
+    : `, at step ${bestStep} already`;
+
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
   switch (event.type) {
@@ -72,6 +85,7 @@ export const showTraining = (event: TrainEvent): void => {
       // What a run that goes on has done before is shown already.
       if (event.step === 0) clearFigures();
       showPlan(event.config.train.steps, event.parameters);
+      firstStep = event.step;
       isFirst = true;
       break;
     case "step":
@@ -94,6 +108,7 @@ export const showTraining = (event: TrainEvent): void => {
       if (promptBox.value === "") promptBox.value = event.prompt;
       break;
     case "overfitting":
+      if (!learnsByHeart(event, measurements)) break;
       tell("news", {
         title: "The model begins to learn the text by heart.",
         text: "A longer text helps. Writing uses the best weights so far.",
@@ -103,7 +118,7 @@ export const showTraining = (event: TrainEvent): void => {
       say(
         event.bestValLoss === null
           ? "Stopped before its loss was measured. Now let it write."
-          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen. Now let it write.`,
+          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen${foundBefore(event)}. Now let it write.`,
       );
   }
 };

@@ -5,7 +5,7 @@ import { download, openFolder, readKept, writeKept } from "./kept.ts";
 import { messageOf, messageOfUnopened } from "./messages.ts";
 import { findObstacles } from "./obstacles.ts";
 import { count, part, say, tell } from "./parts.ts";
-import { positionOf } from "./past.ts";
+import { nextEnd, positionOf } from "./past.ts";
 import { mayReplace } from "./replace.ts";
 import { textOfFile } from "./text-file.ts";
 
@@ -100,7 +100,7 @@ const loadExample = async (): Promise<void> => {
 };
 loadExample().catch(() => say("The example could not be loaded: paste a text of your own."));
 
-/** Steps of a new training, or to add to one that has ended. */
+/** Steps of a new training. */
 const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumber : Number(stepsBox.defaultValue));
 
 // The buttons. While one is at work it reads "Stop", and the others wait.
@@ -108,6 +108,15 @@ const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumb
 let atWork: AbortController | undefined;
 /** The run that the page shows, which goes on, is saved and writes: trained here, kept by the browser, or opened. */
 let run: RunFiles | undefined;
+
+/** What going on with a run does. */
+const furtherOf = (run: RunFiles | undefined): string => {
+  if (run === undefined) return "trains a run further.";
+  const { step, steps } = positionOf(run);
+  const left = nextEnd(run) - step;
+  const some = `${count.format(left)} ${step < steps ? "" : "more "}${left === 1 ? "step" : "steps"}`;
+  return step < steps ? `the ${some} that are left of its plan.` : `${some}. For many more, train anew.`;
+};
 
 const showButtons = (): void => {
   const waits = (button: HTMLButtonElement): boolean => atWork !== undefined && button.textContent !== "Stop";
@@ -127,6 +136,7 @@ const showButtons = (): void => {
   const next =
     run === undefined ? "Train a model first: then its text comes here." : "Let it write: its text comes here.";
   written.dataset.empty = learns ? "It learns. Afterwards it writes here." : next;
+  part("further").textContent = `Go on: ${furtherOf(run)}`;
   downloadButton.disabled = run === undefined;
   folderInput.disabled = atWork !== undefined;
 };
@@ -172,12 +182,6 @@ addEventListener("keydown", ({ key }) => {
 /** What a model learns: the text of the page, or what a run began with. */
 export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
 
-/** All steps of a run that goes on: as many as planned, or more if they are done. */
-const stepsOf = (run: RunFiles): number => {
-  const { step, steps } = positionOf(run);
-  return step < steps ? steps : step + askedSteps();
-};
-
 const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
   return { text, valText, documents, valDocuments };
 };
@@ -222,7 +226,7 @@ export const onTrain = (
     press(goOnButton, async (signal) => {
       if (run === undefined) return;
       const { step } = showRun(run);
-      const steps = stepsOf(run);
+      const steps = nextEnd(run);
       say(`Training goes on, for ${steps - step} more steps…`);
       // A text that was changed since is refused by the library.
       const data = textBox.value === shownText(run) ? dataOf(run) : { text: givenText() };
@@ -279,7 +283,7 @@ export const onOpen = (
     say("The folder is being read…");
     await opened;
     const next = await openFolder(files, givenText());
-    await check(dataOf(next), stepsOf(next), next, signal);
+    await check(dataOf(next), nextEnd(next), next, signal);
     signal.throwIfAborted();
     if (run !== undefined && !(await mayReplace(run))) {
       say(line);

@@ -52,6 +52,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         /^Kept by your browser: step (?:50|100) of 200\. Go on, or let it write\.$/u,
       );
       expect(await box.inputValue()).toBe(text);
+      await page.getByText(/^Go on: the 1[05]0 steps that are left of its plan\.$/u).waitFor();
       // The past is shown as it was, and the model writes.
       expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
       expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
@@ -103,7 +104,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.locator("#folder").setInputFiles(run);
       await page.getByRole("button", { name: "Replace it" }).click();
       await says("Opened: step 200 of 200");
-      await steps.fill("400");
+      await page.getByText("Go on: 400 more steps. For many more, train anew.").waitFor();
       await page.getByRole("button", { name: "Go on" }).click();
       await page.getByText("of 600", { exact: true }).waitFor();
       await page.locator("#table tr").nth(4).waitFor({ state: "attached" });

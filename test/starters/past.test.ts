@@ -1,7 +1,7 @@
 /** What the starter's page makes of a run's files and of errors, without a page. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type RunFiles, type TrainEvent, train } from "#foretoken/browser.js";
-import { eventsOf, parametersOf, positionOf } from "../../templates/page/past.ts";
+import { eventsOf, learnsByHeart, nextEnd, parametersOf, positionOf } from "../../templates/page/past.ts";
 import { ofType, tinyRun, wordsText } from "../support/runs.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -82,6 +82,46 @@ describe("the past of a run", () => {
     const without = { ...run, last: others as RunFiles["last"] };
     expect(eventsOf(without)).toEqual([]);
     expect(parametersOf(without)).toBe(undefined);
+  });
+
+  test.each([
+    ["its planned end", { step: 6, steps: 12, patience: 3, evalInterval: 2 }, 12],
+    ["as far as three measurements go", { step: 2000, steps: 2000, patience: 3, evalInterval: 100 }, 2300],
+    ["so far, from its last regular one", { step: 310, steps: 310, patience: 3, evalInterval: 100 }, 600],
+    ["three times as far where nothing ends it", { step: 200, steps: 200, patience: 0, evalInterval: 10 }, 600],
+    ["no further than that", { step: 2, steps: 2, patience: 3, evalInterval: 1000 }, 6],
+    ["three times as far if more is not known", { step: 4, steps: 4, evalInterval: "2" }, 12],
+  ])("goes on to %s", (_, { step, ...train }, end) => {
+    expect(nextEnd(withFile("trainer_state.json", JSON.stringify({ progress: { step }, config: { train } })))).toBe(
+      end,
+    );
+  });
+
+  test("that goes on after its end is sure to come to its next one", async () => {
+    const config = { ...tinyRun, train: { ...tinyRun.train, learningRate: 1e-12, patience: 3, evalInterval: 2 } };
+    // Its loss gets no better, so that it would end at once without patience.
+    const short = await follow({ ...plan, config: { ...config, train: { ...config.train, steps: 5 } } });
+    const end = nextEnd(short);
+    expect(end).toBe(10);
+    const longer = await follow({ text, resume: short.last, steps: end, backend: "reference" });
+    expect(positionOf(longer)).toEqual({ step: end, steps: end });
+  });
+
+  test("is learned by heart only where the loss falls on the text that is learned", () => {
+    const measured = [
+      { step: 10, trainLoss: 1.5, valLoss: 1.6 },
+      { step: 20, trainLoss: 1.4, valLoss: 1.8 },
+      { step: 30, trainLoss: 1.7, valLoss: 1.9 },
+      { step: 40, trainLoss: null, valLoss: 1.9 },
+      { step: 50, trainLoss: 1.4, valLoss: 1.3 },
+    ];
+    expect([20, 30, 40, 50, 60].map((step) => learnsByHeart({ step, bestStep: 10 }, measured))).toEqual([
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   test.each(["", "{}", "null", '{"progress":{"step":"6"},"config":{"train":{"steps":12}}}'])(
