@@ -11,25 +11,41 @@ import {
 
 let store: BrowserRunStore | undefined;
 
-/** After a reload, the page before may still have the place for a moment: milliseconds in which it is tried again. */
-const longestWait = 5000;
+/** Whether another tab has the place of the run. */
+export const isTaken = (error: unknown): boolean =>
+  error instanceof ForetokenError && error.details.got === "another tab that does";
 
-const openStore = async (): Promise<BrowserRunStore> => {
-  const end = performance.now() + longestWait;
+/**
+ * After a reload, the page before may still have the place for a moment: milliseconds in which it is tried again, and after which
+ * it is most likely another tab's.
+ */
+const longestWait = 5000;
+const reloadTakes = 400;
+
+const openStore = async (onTaken: () => void): Promise<BrowserRunStore> => {
+  const begin = performance.now();
+  let isTold = false;
   for (;;) {
     try {
       return await openRunStore("starter");
     } catch (error) {
-      const isTaken = error instanceof ForetokenError && error.details.got === "another tab that does";
-      if (!isTaken || performance.now() > end) throw error;
+      const waited = performance.now() - begin;
+      if (!isTaken(error) || waited > longestWait) throw error;
+      if (!isTold && waited > reloadTakes) {
+        isTold = true;
+        onTaken();
+      }
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
 };
 
-/** The run of an earlier visit, if there is one. Fails where the browser keeps none, as in a second tab. */
-export const readKept = async (): Promise<RunFiles | null> => {
-  store = await openStore();
+/**
+ * The run of an earlier visit, if there is one. Fails where the browser keeps none, as in a second tab.
+ * @param onTaken is called while another tab has its place, which is waited for a little.
+ */
+export const readKept = async (onTaken: () => void): Promise<RunFiles | null> => {
+  store = await openStore(onTaken);
   return store.read();
 };
 

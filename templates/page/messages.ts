@@ -14,7 +14,7 @@ const detailsOf = (error: unknown): { readonly where: string; readonly character
   return { where, characters };
 };
 
-const lineOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export const lineOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Of training on `text`, and of writing. */
 export const messageOf = (error: unknown, text: string): Message => {

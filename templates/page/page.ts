@@ -1,10 +1,10 @@
 // What the page shows, and what its controls do. main.ts says what is trained.
 import type { GenerateEvent, RunFiles } from "foretoken/browser";
 import { showPast } from "./figures.ts";
-import { download, openFolder, readKept, writeKept } from "./kept.ts";
-import { messageOf, messageOfUnopened } from "./messages.ts";
+import { download, isTaken, openFolder, readKept, writeKept } from "./kept.ts";
+import { lineOf, messageOf, messageOfUnopened } from "./messages.ts";
 import { findObstacles } from "./obstacles.ts";
-import { count, part, say, tell } from "./parts.ts";
+import { count, offer, part, say, tell } from "./parts.ts";
 import { nextEnd, positionOf } from "./past.ts";
 import { mayReplace } from "./replace.ts";
 import { textOfFile } from "./text-file.ts";
@@ -246,7 +246,7 @@ export const keep = async (next: RunFiles): Promise<void> => {
     if (document.querySelector(".notice.unkept") !== null) return;
     tell("news", {
       title: "The browser could not keep the run.",
-      text: error instanceof Error ? error.message : String(error),
+      text: lineOf(error),
     });
     document.querySelector(".notice:last-child")?.classList.add("unkept");
   }
@@ -260,9 +260,19 @@ downloadButton.addEventListener("click", () => {
   }
 });
 
+/** Says that another tab has the run; undefined: none has. */
+let taken: Element | undefined;
+const tellTaken = (): void => {
+  taken = tell("lasting", {
+    title: "The run is open in another tab.",
+    text: "Go on there, or close that tab. Here, a reload will lose what the model learns.",
+  });
+};
+
 /** Shows the run that the browser has kept, if there is one. A run that is shown takes its place, if it may. */
 const openKept = async (): Promise<void> => {
-  const kept = await readKept();
+  const kept = await readKept(tellTaken);
+  taken?.remove();
   if (run !== undefined) {
     if (kept === null || (await mayReplace(kept))) await keep(run);
     return;
@@ -334,14 +344,19 @@ export const showWriting = (event: GenerateEvent): void => {
   if (event.type === "token") written.append(event.text);
 };
 
-const openKeptOrTell = (): Promise<void> =>
-  openKept().catch(({ message }: Error) =>
-    tell(
-      "lasting",
-      { title: "A reload will lose what the model learns.", text: message },
-      { name: "Try again", act: openKeptOrTell },
-    ),
-  );
+const openKeptOrTell = async (): Promise<void> => {
+  try {
+    await openKept();
+  } catch (error) {
+    const again = { name: "Try again", act: openKeptOrTell };
+    if (taken?.isConnected === true && isTaken(error)) {
+      offer(taken, again);
+      return;
+    }
+    taken?.remove();
+    tell("lasting", { title: "A reload will lose what the model learns.", text: lineOf(error) }, again);
+  }
+};
 
 /** Until then nothing else takes its place. */
 const opened = openKeptOrTell();

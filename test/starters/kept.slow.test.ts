@@ -140,8 +140,10 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       expect(await other.locator("#status").textContent()).toMatch(/^Kept by your browser: step/u);
       const third = await context.newPage();
       await third.goto(address);
-      const unkept = third.getByRole("alert").getByText("one tab at a time may keep its run here", { exact: false });
+      const unkept = third.getByRole("alert").getByText("The run is open in another tab.", { exact: false });
       await unkept.waitFor();
+      await third.getByRole("button", { name: "Try again" }).waitFor();
+      expect(await third.locator(".notice").count()).toBe(1);
       await other.close();
       await third.getByRole("button", { name: "Try again" }).click();
       await third.locator("#status").filter({ hasText: "Kept by your browser: step" }).waitFor();
