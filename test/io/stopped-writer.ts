@@ -1,0 +1,68 @@
+/** A writer in this process that stops before one of its file-system operations, for good: on the disk it has then done what a process has done that was killed there. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import fs, { type FileHandle } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { afterAll, beforeAll } from "vitest";
+
+type Call = (...args: never[]) => unknown;
+
+interface Writer {
+  /** Operations so far. */
+  done: number;
+  /** The operation that it stops before; the first is 1. */
+  readonly last: number;
+  readonly stop: () => void;
+  /** The files that it has opened, which the end of a process would close. */
+  readonly files: FileHandle[];
+}
+
+/** Operations by a path; and those of a file that is open. */
+const names = ["mkdir", "open", "readdir", "rename", "unlink", "rmdir"];
+const namesOfFiles = ["write", "sync"];
+
+/** Runs `work` up to an operation. Resolves to whether it came to that; if not, its work is done. */
+export type StopBefore = (operation: number, work: () => Promise<unknown>) => Promise<boolean>;
+
+/** Replaces the operations for the tests of a file: those of other code than the writers' go on as they were. */
+export const useStoppedWriter = (): StopBefore => {
+  const writers = new AsyncLocalStorage<Writer>();
+  const undo: (() => void)[] = [];
+  const replace = (object: object, name: string): void => {
+    const real = Reflect.get(object, name) as Call;
+    const counting = async function (this: unknown, ...args: never[]): Promise<unknown> {
+      const writer = writers.getStore();
+      if (writer !== undefined && ++writer.done >= writer.last) {
+        writer.stop();
+        return new Promise(() => {});
+      }
+      const result = await Reflect.apply(real, this, args);
+      if (name === "open") writer?.files.push(result as FileHandle);
+      return result;
+    };
+    Reflect.set(object, name, counting);
+    undo.push(() => Reflect.set(object, name, real));
+  };
+
+  beforeAll(async () => {
+    for (const name of names) replace(fs, name);
+    const file = await fs.open(process.execPath);
+    for (const name of namesOfFiles) replace(Object.getPrototypeOf(file), name);
+    await file.close();
+    syncBuiltinESMExports();
+  });
+  afterAll(() => {
+    for (const again of undo) again();
+    syncBuiltinESMExports();
+  });
+
+  return async (operation, work) => {
+    const files: FileHandle[] = [];
+    const stopped = await new Promise<boolean>((resolve, reject) => {
+      const writer = { done: 0, last: operation, stop: () => resolve(true), files };
+      writers.run(writer, work).then(() => resolve(false), reject);
+    });
+    // One that is closed already says so.
+    if (stopped) for (const file of files) await file.close().catch(() => undefined);
+    return stopped;
+  };
+};
