@@ -2,7 +2,7 @@
 
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
-import { checker, docOf, entries, exportsOf, options, ownDeclaration, placeOf, root } from "./library.ts";
+import { checker, docOf, edited, entries, exportsOf, ownDeclaration, placeOf, service } from "./library.ts";
 
 /** The discriminator of an event, which the docstring of its type explains. */
 const isDiscriminator = (property: ts.Symbol, type: ts.Type): boolean =>
@@ -88,30 +88,7 @@ describe.each(Object.entries(entries))("the types of %s", (_, entry) => {
 });
 
 describe("an editor", () => {
-  const file = `${root}src/example-of-an-editor.ts`;
-  const text = `import { generate, train, type LanguageModel } from "./index.ts";
-    train({ data: "notes.txt", valData: "b.txt", threads: 2, out: "a" });
-    train({ resume: "a" });
-    train({ text: "a", config: { model: { nLayer: 2, mlp: { kind: "swiglu", hidden: 8 } }, train: { steps: 1 } } });
-    declare const lm: LanguageModel;
-    generate(lm, { prompt: "a", temperature: 1 });
-    `;
-  const host: ts.LanguageServiceHost = {
-    getCompilationSettings: () => options,
-    getScriptFileNames: () => [file],
-    getScriptVersion: () => "1",
-    getScriptSnapshot: (name) => {
-      const found = name === file ? text : ts.sys.readFile(name);
-      return found === undefined ? undefined : ts.ScriptSnapshot.fromString(found);
-    },
-    getCurrentDirectory: () => root,
-    getDefaultLibFileName: ts.getDefaultLibFilePath,
-    fileExists: (name) => name === file || ts.sys.fileExists(name),
-    readFile: (name) => (name === file ? text : ts.sys.readFile(name)),
-    directoryExists: ts.sys.directoryExists,
-    getDirectories: ts.sys.getDirectories,
-  };
-  const service = ts.createLanguageService(host);
+  const { file, text } = edited;
 
   it.each([
     ["nLayer", "Transformer blocks. Whole number from 1 to 2048. Default: "],

@@ -14,7 +14,43 @@ const readConfig = (): ts.CompilerOptions => {
 };
 export const options = readConfig();
 
-const program = ts.createProgram(Object.values(entries), options);
+/** A program of a user, open in an editor; not on the disk. */
+export const edited = {
+  file: `${root}src/example-of-an-editor.ts`,
+  text: `import { generate, train, type LanguageModel } from "./index.ts";
+    train({ data: "notes.txt", valData: "b.txt", threads: 2, out: "a" });
+    train({ resume: "a" });
+    train({ text: "a", config: { model: { nLayer: 2, mlp: { kind: "swiglu", hidden: 8 } }, train: { steps: 1 } } });
+    declare const lm: LanguageModel;
+    generate(lm, { prompt: "a", temperature: 1 });
+    `,
+};
+
+const readSource = (name: string): string | undefined => (name === edited.file ? edited.text : ts.sys.readFile(name));
+
+/** What an editor asks; its program is the one that all of these tests look at, since reading the sources takes seconds. */
+export const service = ts.createLanguageService({
+  getCompilationSettings: () => options,
+  getScriptFileNames: () => [...Object.values(entries), edited.file],
+  getScriptVersion: () => "1",
+  getScriptSnapshot: (name) => {
+    const found = readSource(name);
+    return found === undefined ? undefined : ts.ScriptSnapshot.fromString(found);
+  },
+  getCurrentDirectory: () => root,
+  getDefaultLibFileName: ts.getDefaultLibFilePath,
+  fileExists: (name) => name === edited.file || ts.sys.fileExists(name),
+  readFile: readSource,
+  directoryExists: ts.sys.directoryExists,
+  getDirectories: ts.sys.getDirectories,
+});
+
+const programOf = (): ts.Program => {
+  const found = service.getProgram();
+  if (found === undefined) throw new Error("an editor has a program");
+  return found;
+};
+const program = programOf();
 export const checker = program.getTypeChecker();
 
 /** A file as it was parsed, for another program. */
