@@ -265,7 +265,8 @@ describe("training in a thread of its own", () => {
     const url = new URL("../../dist/index.js", import.meta.url).href;
     const program = `
       const { train } = await import(${JSON.stringify(url)});
-      const events = train({ data: ${JSON.stringify(data)}, out: null, backend: "reference", preset: "book" });
+      const config = ${JSON.stringify({ ...tinyRun, train: { ...tinyRun.train, steps: 10_000_000 } })};
+      const events = train({ data: ${JSON.stringify(data)}, out: null, backend: "reference", preset: "book", config });
       console.log((await events.next()).value.type);`;
     const file = `${await writeText(program)}.mjs`;
     await writeFile(file, program);
