@@ -36,7 +36,9 @@ const plans = [
   { title: "shakespeare with grouped queries", preset: "shakespeare", plan: smallGroupedRun },
 ] as const;
 
-const runsOf = ({ preset, plan }: (typeof plans)[number], backend: BackendCase["name"]) => {
+const wholeRuns = new Map<string, Promise<string>>();
+
+const runsOf = ({ title, preset, plan }: (typeof plans)[number], backend: BackendCase["name"]) => {
   const start = async ({ seed = 1, threads = 2, dtype, stopAt }: Variant = {}): Promise<string> => {
     const out = newPath();
     const config = { ...plan, train: { ...plan.train, seed, ...(dtype && { dtype }) } };
@@ -47,11 +49,12 @@ const runsOf = ({ preset, plan }: (typeof plans)[number], backend: BackendCase["
     await collect(train({ resume: out, backend, threads, stopAt }));
     return out;
   };
-  let run: Promise<string> | undefined;
   /** A run that nothing interrupts: the same for all tests. */
   const whole = (): Promise<string> => {
-    run ??= start();
-    return run;
+    const key = `${title}, ${backend}`;
+    const known = wholeRuns.get(key) ?? start();
+    wholeRuns.set(key, known);
+    return known;
   };
   const expectWhole = async (out: string, hint?: string): Promise<void> => {
     expect(await checkpointHashes(out), hint).toEqual(await checkpointHashes(await whole()));
