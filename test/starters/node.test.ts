@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { cli } from "../cli/cli.ts";
+import { cli, jsonLines } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, type Starter } from "./starter.ts";
 
@@ -13,11 +13,11 @@ vi.setConfig({ testTimeout: 120_000 });
 const run = promisify(execFile);
 
 /** The starter's program, in `path`, with another number of steps and a smaller model, which trains in less time. */
-const setSteps = async (path: string, steps: number): Promise<void> => {
+const setSteps = async (path: string, steps: number, evalInterval = steps): Promise<void> => {
   const main = await readFile(path, "utf8");
   const change = [
     /^const config = .*;$/mu,
-    `const config = { model: { nEmbd: 48, contextLength: 16 }, train: { steps: ${steps}, evalInterval: ${Math.min(steps, 100)} } };`,
+    `const config = { model: { nEmbd: 48, contextLength: 16 }, train: { steps: ${steps}, evalInterval: ${evalInterval} } };`,
   ] as const;
   expect(main).toMatch(change[0]);
   await writeFile(path, main.replace(...change));
@@ -59,7 +59,8 @@ describe("the starter for Node.js in JavaScript", () => {
     outcomeOf(
       spawn(process.execPath, ["main.js", ...args], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] }),
     );
-  const setStepsTo = (steps: number): Promise<void> => setSteps(join(starter.folder, "main.js"), steps);
+  const setStepsTo = (steps: number, evalInterval?: number): Promise<void> =>
+    setSteps(join(starter.folder, "main.js"), steps, evalInterval);
 
   test.each([
     ["a beginning with unknown characters", ["naïve ☃☃", "ï", "☃"], "nave "],
@@ -81,18 +82,20 @@ describe("the starter for Node.js in JavaScript", () => {
   );
 
   test("saves on Ctrl-C, and names the command that goes on", async () => {
-    await setStepsTo(100_000);
+    await setStepsTo(100_000, 10);
     const child = spawn(process.execPath, ["main.js"], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] });
     const ended = outcomeOf(child);
     child.stdout.on("data", (text: Buffer) => {
-      if (text.includes("step 100 of")) child.kill("SIGINT");
+      if (text.includes("step 10 of")) child.kill("SIGINT");
     });
     const { status, stdout, stderr } = await ended;
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const [, folder = ""] =
       /^Saved in (\S+)\. To go on:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
-    const going = await cli(["train", "--resume", folder, "--stop-at", "150"], { cwd: starter.folder });
-    expect(going.stdout).toMatch(/on from step 1\d\d/u);
+    const [saved] = jsonLines((await cli(["runs", folder, "--json"], { cwd: starter.folder })).stdout);
+    const step = Number(saved?.step);
+    const going = await cli(["train", "--resume", folder, "--stop-at", String(step + 1)], { cwd: starter.folder });
+    expect(going.stdout).toContain(`on from step ${step.toLocaleString("en-US")}`);
   });
 
   test("says in one line what is wrong with a text", async () => {
