@@ -8,6 +8,11 @@ const recipe = (config: RunConfig): string => {
   return JSON.stringify({ tokenizer, model, train: rest });
 };
 
+/** The presets by their recipes, once they were asked for: a run asks at every checkpoint, for its page. */
+let byRecipe: ReadonlyMap<string, PresetName> | undefined;
+
 /** The preset of `config`, with any number of steps, extended or not, any seed, dtype and intervals; null if there is none. */
-export const presetOf = (config: RunConfig): PresetName | null =>
-  presetNames.find((name) => recipe(presets[name]) === recipe(config)) ?? null;
+export const presetOf = (config: RunConfig): PresetName | null => {
+  byRecipe ??= new Map(presetNames.map((name) => [recipe(presets[name]), name]));
+  return byRecipe.get(recipe(config)) ?? null;
+};
