@@ -66,6 +66,26 @@ test("the blocks of docs/guides/going-on.md go on with a run, and begin one from
   expect(stdout).toBe("done 4\ndone 3 runs/letters\n");
 });
 
+test("the blocks of docs/guides/many-texts.md write texts with a run", async () => {
+  const blocks = [...(await readPage("docs/guides/many-texts.md")).matchAll(/```ts\n([\s\S]*?)```/g)];
+  expect(blocks).toHaveLength(2);
+  const small =
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0 } }";
+  await writeFile(join(folder, "many.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  const begin = `import { train } from "foretoken";
+    for await (const _ of train({ data: "many.txt", out: "runs/many", config: ${small} }));`;
+  const lines: string[][] = [];
+  for (const [i, [, code = ""]] of blocks.entries()) {
+    const program = `${i === 0 ? begin : ""}\n${code.replace("runs/notes/best", "runs/many/best").replaceAll("maxNewTokens: 50", "maxNewTokens: 3")}`;
+    await writeFile(join(folder, `many-${i}.mjs`), program);
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [`many-${i}.mjs`], { cwd: folder });
+    expect(stderr).toBe("");
+    lines.push(stdout.trimEnd().split("\n"));
+  }
+  expect(lines[0]?.map((line) => line.split(" ")[0])).toEqual(["0", "1"]);
+  expect(lines[1]?.join("")).toMatch(/^\[( *'.{3}',?){3} *\]$/u);
+});
+
 describe.each(pages)("%s", (page) => {
   test("links to files and headings that are there", async () => {
     const text = await readPage(page);

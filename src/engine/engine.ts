@@ -4,7 +4,7 @@
  */
 import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
-import type { Model } from "../models/model.ts";
+import { checkIds, type Model } from "../models/model.ts";
 import { advance, type Entry, type Planned, settle } from "./entry.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { planPass } from "./plan.ts";
@@ -43,7 +43,10 @@ export interface EngineCounts {
 
 /** See the head of the file. */
 export interface SequenceEngine {
-  /** Adds a sequence: it begins at the next tick, or when there are pages for it. */
+  /**
+   * Adds a sequence: it begins at the next tick, or when there are pages for it. Nothing of it is told before this call returns.
+   * @throws ShapeError for an id that is no token, ConfigError after `close`.
+   */
   write(request: SequenceRequest): Writing;
   counts(): EngineCounts;
   /** Ends all sequences and frees the pages. A second call does nothing. */
@@ -127,6 +130,15 @@ export const createSequenceEngine = (
           wake = resolve;
         });
       } else if (waiting.length === 0) return;
+      else {
+        // With all pages free: it will never have enough.
+        const error = new ConfigError({
+          where: "engine",
+          must: "a text must have pages for its keys and values",
+          got: "too few",
+        });
+        settle(waiting.shift() as Entry, error);
+      }
     }
   };
 
@@ -143,6 +155,7 @@ export const createSequenceEngine = (
 
   return {
     write(request) {
+      checkIds(request.model, request.prompt);
       if (closed)
         throw new ConfigError({ where: "engine", must: "the engine must be open", got: "one that was closed" });
       const told: { resolve?: () => void; reject?: (error: unknown) => void } = {};

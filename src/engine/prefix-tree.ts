@@ -15,7 +15,7 @@ export interface PrefixNode {
 }
 
 /** The nodes of one model with its weights as they are: what others computed is not theirs. */
-interface Tree {
+export interface Tree {
   /** Those without a parent, and of each node its children, by their first tokens. */
   readonly children: Map<PrefixNode | null, Map<number, PrefixNode[]>>;
   /** Whether new sequences may find something in it. */
@@ -34,6 +34,8 @@ export interface PrefixMatch {
 export interface PrefixTree {
   /** Pages that nobody holds. */
   readonly idle: number;
+  /** The tree of an owner with its weights as they are now. */
+  current(owner: object): Tree;
   /** The longest beginning of `ids` that is there, of at most `most` tokens. Nothing is held by it. */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
   /** Holds the nodes of a path, once more each. */
@@ -42,9 +44,10 @@ export interface PrefixTree {
   release(path: readonly PrefixNode[]): void;
   /**
    * Makes a page known, whose tokens follow those of `parent`, and holds it.
+   * @param tree where it was computed.
    * @returns its node: an earlier one of the same tokens, if there is one, whose page is then the one to use.
    */
-  add(owner: object, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
+  add(tree: Tree, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
   /** Takes the page that was used longest ago out of the tree, of those that nobody holds. */
   takeOldest(): number | undefined;
   /** Forgets all of an owner: its weights are others now. */
@@ -107,6 +110,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
     get idle() {
       return idle.size;
     },
+    current: treeOf,
     find(owner, ids, most) {
       const tree = treeOf(owner);
       const path: PrefixNode[] = [];
@@ -134,9 +138,9 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
         }
       }
     },
-    add(owner, parent, tokens, page) {
+    add(given, parent, tokens, page) {
       // What goes on from pages that were forgotten is forgotten with them.
-      const tree = parent?.tree ?? treeOf(owner);
+      const tree = parent?.tree ?? given;
       const first = tokens[0] as number;
       const siblings = siblingsOf(tree, parent, first);
       const same = siblings.find(

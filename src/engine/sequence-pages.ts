@@ -64,11 +64,14 @@ export const openSequencePages = (
   if (!isPromised) {
     prefixes.release(copied);
     prefixes.release(before);
-    // It may need the page that it would copy.
-    return part === null
+    // It may need the page that it would copy, or those that it would hold until it replaces them.
+    const less = part !== null ? before : replaces && before.length > 0 ? [] : null;
+    return less === null
       ? null
-      : openSequencePages({ pages, memory }, owner, { path: before, part: null }, most, replaces);
+      : openSequencePages({ pages, memory }, owner, { path: less, part: null }, most, replaces);
   }
+  // Of the weights as they are now: what they compute is not what others find once they have changed.
+  const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
   const own: number[] = [];
   const take = (): void => {
@@ -113,7 +116,7 @@ export const openSequencePages = (
     },
     share(tokens) {
       const page = own.shift() as number;
-      const node = prefixes.add(owner, path.at(-1) ?? null, tokens, page);
+      const node = prefixes.add(tree, path.at(-1) ?? null, tokens, page);
       if (node.page !== page) pages.give(page);
       path.push(node);
     },

@@ -2,7 +2,7 @@
  * Questions with several answers: a model chooses the one that it finds likeliest after the question. All answers of a question
  * share what is computed of it, and questions what they begin with.
  */
-import { checkCallback, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
+import { checkCallback, checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError, DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
@@ -148,9 +148,11 @@ const likeliest = (values: readonly number[]): number => values.indexOf(Math.max
 export const evaluateChoices = async (
   lm: LanguageModel,
   questions: readonly ChoiceQuestion[],
-  { signal, onProgress }: ChoicesOptions = {},
+  options: ChoicesOptions = {},
 ): Promise<ChoicesEvaluation> => {
-  checkLanguageModel("evaluateChoices: model", lm, "loadPretrained");
+  checkLanguageModel("evaluateChoices: model", lm, "its own method, lm.evaluateChoices()");
+  checkKeys("evaluateChoices", options, ["signal", "onProgress"]);
+  const { signal, onProgress } = options;
   checkSignal("evaluateChoices: signal", signal);
   checkCallback("evaluateChoices: onProgress", onProgress);
   if (lm.model.config.mask !== "causal") {

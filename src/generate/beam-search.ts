@@ -112,8 +112,8 @@ export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions =
     });
   }
   const found = await whileOpen(where, model, async () => {
-    // Each beam may have a whole context of its own.
-    const room = createRoom(model, (beams + 1) * (Math.ceil(contextLength / pageRows) + 1) * pageBytes(model));
+    // Each beam may have a whole context of its own, beside the beams that they go on from.
+    const room = createRoom(model, (2 * beams + 1) * (Math.ceil(contextLength / pageRows) + 1) * pageBytes(model));
     try {
       return await searchBeams(room, {
         ...{ model, prompt: Array.from(ids), maxNewTokens, beams, lengthPenalty, vocabSize: tokenizer.vocabSize },

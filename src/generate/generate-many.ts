@@ -1,10 +1,10 @@
-import { checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
+import { checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { GenerateDoneEvent } from "./events.ts";
 import { type EngineOptions, engineDefaults, openEngine } from "./open-engine.ts";
-import type { EngineGenerateOptions } from "./text-engine.ts";
+import { type EngineGenerateOptions, engineOptionNames } from "./text-engine.ts";
 
 /** A prompt of `generateMany`: a text, its token ids, or options of its own. */
 export type ManyPrompt = string | readonly number[] | Int32Array | EngineGenerateOptions;
@@ -58,7 +58,9 @@ export async function* generateMany(
   ) {
     throw new ConfigError({ where: "generateMany: prompts", must: "must be a list of prompts", got: show(prompts) });
   }
-  checkOptions("generateMany: options", options);
+  checkLanguageModel("generateMany: model", lm, "its own method, lm.generateMany()");
+  const ownNames = [...Object.keys(engineDefaults), ...engineOptionNames.filter((name) => name !== "prompt")];
+  checkKeys("generateMany", options, ownNames);
   const { cacheBytes, maxSequences = engineDefaults.maxSequences, signal, ...shared } = options;
   checkSignal("generateMany: signal", signal);
   const engine = await openEngine(lm, { cacheBytes, maxSequences });

@@ -67,9 +67,9 @@ export const generateDefaults = {
   stop: [] as readonly string[],
   showSpecialTokens: false,
   unknown: "error" as UnknownChoice,
-  badWords: [] as readonly string[],
-  logitBias: {} as Readonly<Record<string, number>>,
-  samplers: filterNames as readonly FilterName[],
+  badWords: [] as string[],
+  logitBias: {} as Record<string, number>,
+  samplers: [...filterNames] as FilterName[],
   slide: 0,
 };
 

@@ -1,4 +1,4 @@
-import { checkKeys, checkSignal } from "../core/checks/check-arguments.ts";
+import { checkBoolean, checkKeys, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { createSequenceEngine, type EngineCounts, type EngineSizes } from "../engine/engine.ts";
 import type { Model } from "../models/model.ts";
@@ -25,6 +25,12 @@ export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
 /** What a text of an engine yields. */
 export type EngineEvent = PromptEvent | GenerateEvent;
 
+/** Names of the options of a text of an engine. */
+export const engineOptionNames: readonly string[] = [
+  ...generateOptionNames.filter((name) => name !== "cache"),
+  ...["adapter", "scorePrompt"],
+];
+
 /** An engine that writes texts: tokens, and the words that they are. */
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
@@ -38,6 +44,12 @@ const adaptedModel = (lm: LanguageModel, adapter: string | null | undefined): Mo
   checkAdapterName("generate: adapter", adapter, lm.adapters);
   return lm.adapted(adapter);
 };
+
+/** The error of a text whose engine was closed, perhaps with its model. */
+const closedEngine = (model: Model): ConfigError =>
+  isClosed(model)
+    ? closedError("generate")
+    : new ConfigError({ where: "generate", must: "the engine must be open", got: "one that was closed" });
 
 /** Events that wait for their reader. */
 const eventQueue = () => {
@@ -72,9 +84,10 @@ const eventQueue = () => {
 
 /** The options of a text, checked, and its prompt. */
 const parsedText = (lm: LanguageModel, given: EngineGenerateOptions) => {
-  checkKeys("generate", given, [...generateOptionNames.filter((name) => name !== "cache"), "adapter", "scorePrompt"]);
+  checkKeys("generate", given, engineOptionNames);
   const { signal, adapter, scorePrompt = false, ...rest } = given;
   checkSignal("generate: signal", signal);
+  checkBoolean("generate: scorePrompt", scorePrompt);
   const model = adaptedModel(lm, adapter);
   const parsed = parseGenerateOptions(rest);
   const prompt = readPrompt(lm.tokenizer, parsed.prompt ?? defaultPrompt(lm.tokenizer), parsed.unknown);
@@ -107,22 +120,22 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     const queue = eventQueue();
     let failure: { readonly error: unknown } | undefined;
     let ended = false;
-    const writing = await whileOpen("generate", own, async () =>
-      engine.write({
-        model: own,
-        prompt: Array.from(prompt.ids),
-        maxNewTokens: parsed.maxNewTokens,
-        choose(logits) {
-          if (signal?.aborted === true) return null;
-          if (writer.isFirst && scorer !== null) queue.push(scorer.event());
-          const event = writer.write(logits);
-          if (queue.push(event) >= mostAhead) writing.pause(true);
-          return writer.finishReason === null ? event.id : null;
-        },
-        slide: parsed.slide,
-        readPrompt: scorer?.read,
-      }),
-    );
+    await whileOpen("generate", own, async () => {});
+    // Nothing waits between this call and its result, which `choose` uses.
+    const writing = engine.write({
+      model: own,
+      prompt: Array.from(prompt.ids),
+      maxNewTokens: parsed.maxNewTokens,
+      choose(logits) {
+        if (signal?.aborted === true) return null;
+        if (writer.isFirst && scorer !== null) queue.push(scorer.event());
+        const event = writer.write(logits);
+        if (queue.push(event) >= mostAhead) writing.pause(true);
+        return writer.finishReason === null ? event.id : null;
+      },
+      slide: parsed.slide,
+      readPrompt: scorer?.read,
+    });
     writing.ended
       .catch((error: unknown) => {
         failure = { error };
@@ -134,6 +147,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     const stop = (): void => writing.end();
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) stop();
+    const shown = { text: "", newTokens: 0 };
     try {
       while (!ended || queue.length > 0) {
         const changed = queue.next();
@@ -141,7 +155,12 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
         if (event === undefined) await changed;
         else {
           if (queue.length <= mostAhead / 2) writing.pause(false);
-          if (signal?.aborted !== true) yield event;
+          if (signal?.aborted === true) continue;
+          if (event.type === "token") {
+            shown.text += event.text;
+            shown.newTokens++;
+          }
+          yield event;
         }
       }
     } finally {
@@ -151,8 +170,9 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     if (failure !== undefined) throw isClosed(own) ? closedError("generate", failure.error) : failure.error;
     const reason = signal?.aborted === true ? "aborted" : writer.finishReason;
     // Neither its end nor its reader's wish: the engine was closed.
-    if (reason === null) throw closedError("generate");
-    yield writer.done(reason);
+    if (reason === null) throw closedEngine(own);
+    // What was written ahead of the reader does not count.
+    yield reason === "aborted" ? { ...writer.done(reason), ...shown } : writer.done(reason);
   }
 
   return { generate, counts: engine.counts, close: engine.close };

@@ -1,4 +1,4 @@
-import { attentionHeads } from "#foretoken/backend/implementations/reference/attention.js";
+import { attentionHeads, keyRowOf } from "#foretoken/backend/implementations/reference/attention.js";
 import { dropoutFactors } from "#foretoken/backend/implementations/reference/dropout.js";
 import { asGiven, type Operand } from "#foretoken/backend/implementations/reference/host-args.js";
 import type { RealArray } from "#foretoken/core/tensors/dtype.js";
@@ -36,7 +36,8 @@ const addMagnitudes = (
 
 interface AttentionRow {
   readonly query: number;
-  readonly keyBase: number;
+  /** Where a key begins, in k and v. */
+  readonly keyOf: (j: number) => number;
   /** Start of the row in out and dOut. */
   readonly outRow: number;
   /** Index in logSumExp. */
@@ -49,11 +50,11 @@ interface AttentionRow {
 type AttentionShape = Parameters<typeof attentionHeads>[0] & { readonly causal: number };
 
 const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
-  for (const { queries, start, query, key, out, stat, index } of attentionHeads(s)) {
+  for (const { queries, start, query, key, place, out, stat, index } of attentionHeads(s)) {
     for (let t = 0; t < queries; t++) {
       yield {
         query: query + t * s.queryStride,
-        keyBase: key,
+        keyOf: (j) => key + keyRowOf(s.pages ?? null, place, j) * s.keyStride,
         outRow: out + t * s.heads * s.headDim,
         row: stat + t,
         maskRow: index * s.queries + t,
@@ -73,14 +74,14 @@ interface RowScores {
 const rowScores = (
   args: AttentionShape & { readonly q: RealArray; readonly k: RealArray; readonly scale: number },
   logSumExp: number,
-  { query, keyBase, visible }: AttentionRow,
+  { query, keyOf, visible }: AttentionRow,
 ): RowScores => {
-  const { q, k, scale, headDim, keyStride } = args;
+  const { q, k, scale, headDim } = args;
   let largest = Math.abs(logSumExp);
   // A loop: Float64Array.from with a function takes far longer.
   const weights = new Float64Array(visible);
   for (let j = 0; j < visible; j++) {
-    dot(q, query, k, keyBase + j * keyStride, headDim);
+    dot(q, query, k, keyOf(j), headDim);
     largest = Math.max(largest, Math.abs(scale) * sums.magnitudes);
     weights[j] = Math.exp(scale * sums.exact - logSumExp);
   }
@@ -98,19 +99,19 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
   attentionForward: (given, { logSumExp }) => {
     const { operand } = given;
     const args = { ...given, q: operand(given.q), k: operand(given.k), v: operand(given.v) };
-    const { v, headDim, keyStride } = args;
+    const { v, headDim } = args;
     const out = new Float64Array(args.out.length);
     const stats = new Float64Array(logSumExp.length);
     const factors = new Float64Array(Math.max(0, ...Array.from(attentionRows(args), (row) => row.visible)));
     for (const position of attentionRows(args)) {
-      const { keyBase, outRow, row, maskRow, visible } = position;
+      const { keyOf, outRow, row, maskRow, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(visible + 8) + operandError(operand);
       for (let j = 0; j < visible; j++) {
         const weight = at(weights, j) * at(factors, j);
         if (weight === 0) continue;
-        addMagnitudes(out, outRow, error * weight, v, keyBase + j * keyStride, headDim);
+        addMagnitudes(out, outRow, error * weight, v, keyOf(j), headDim);
       }
       stats[row] = scoreError + sumError(visible) + 4 * eps * (1 + Math.abs(at(logSumExp, row)));
     }
@@ -122,20 +123,20 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     const { operand } = given;
     const rounded = { q: operand(given.q), k: operand(given.k), v: operand(given.v), dOut: operand(given.dOut) };
     const args = { ...given, ...rounded };
-    const { dOut, q, k, v, out, logSumExp, headDim, queries, scale, keyStride } = args;
+    const { dOut, q, k, v, out, logSumExp, headDim, queries, scale } = args;
     const dq = new Float64Array(args.dq.length);
     const dk = new Float64Array(args.dk.length);
     const dv = new Float64Array(args.dv.length);
     const factors = new Float64Array(queries);
     for (const position of attentionRows(args)) {
-      const { query, keyBase, outRow, row, maskRow, visible } = position;
+      const { query, keyOf, outRow, row, maskRow, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(headDim + 8) + sumError(queries);
       dot(dOut, outRow, out, outRow, headDim);
       const { exact: delta, magnitudes: deltaSize } = sums;
       for (let j = 0; j < visible; j++) {
-        const key = keyBase + j * keyStride;
+        const key = keyOf(j);
         const kept = at(weights, j) * at(factors, j);
         dot(dOut, outRow, v, key, headDim);
         const dWeight = at(factors, j) * sums.exact;

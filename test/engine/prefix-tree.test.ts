@@ -7,9 +7,9 @@ const page = (first: number): number[] => Array.from({ length: 32 }, (_, i) => f
 const grown = () => {
   const freed: number[] = [];
   const tree = createPrefixTree((one) => freed.push(one));
-  const a = tree.add(owner, null, page(0), 10);
-  const b = tree.add(owner, a, page(100), 11);
-  const c = tree.add(owner, a, page(200).slice(0, 5), 12);
+  const a = tree.add(tree.current(owner), null, page(0), 10);
+  const b = tree.add(tree.current(owner), a, page(100), 11);
+  const c = tree.add(tree.current(owner), a, page(200).slice(0, 5), 12);
   return { freed, tree, a, b, c };
 };
 
@@ -28,8 +28,8 @@ it("finds whole pages, and the page that goes on longest", () => {
 
 it("has a page of the same tokens once", () => {
   const { tree, a, b } = grown();
-  expect(tree.add(owner, a, page(100), 99)).toBe(b);
-  expect(tree.add(owner, null, page(0), 98)).toBe(a);
+  expect(tree.add(tree.current(owner), a, page(100), 99)).toBe(b);
+  expect(tree.add(tree.current(owner), null, page(0), 98)).toBe(a);
 });
 
 it("gives pages that nobody holds away, the one that was used longest ago first, and children before their parents", () => {
@@ -55,8 +55,8 @@ it("forgets what weights that are others now have computed, and pages in use whe
   tree.forget(owner);
   expect(freed).toEqual([12]);
   expect(tree.find(owner, page(0), 32)).toEqual({ path: [], part: null });
-  const late: PrefixNode = tree.add(owner, b, page(300), 13);
-  const fresh = tree.add(owner, null, page(0), 14);
+  const late: PrefixNode = tree.add(tree.current(owner), b, page(300), 13);
+  const fresh = tree.add(tree.current(owner), null, page(0), 14);
   expect(fresh).not.toBe(a);
   tree.release([a, b, late]);
   expect(freed).toEqual([12, 13, 11, 10]);

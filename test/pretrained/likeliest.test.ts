@@ -43,9 +43,9 @@ describe("the most probable tokens", () => {
 
   it("have probability 0 where the logit is −∞, and 1 where all others are", () => {
     expect(likeliest([never, never, 3, never, never, never, never, never], 3)).toEqual([
-      { id: 2, text: "c", probability: 1 },
-      { id: 0, text: "a", probability: 0 },
-      { id: 1, text: "b", probability: 0 },
+      { id: 2, text: "c", probability: 1, logProb: 0 },
+      { id: 0, text: "a", probability: 0, logProb: never },
+      { id: 1, text: "b", probability: 0, logProb: never },
     ]);
   });
 

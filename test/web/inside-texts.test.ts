@@ -98,8 +98,8 @@ describe("the rows of the lens", () => {
       readings: predicted.map((first) => ({
         stage: { kind: "embedding" as const },
         top: [
-          { ...named(first), probability: 1 },
-          { ...named("longer"), probability: 0 },
+          { ...named(first), probability: 1, logProb: 0 },
+          { ...named("longer"), probability: 0, logProb: Number.NEGATIVE_INFINITY },
         ],
         next: null,
       })),

@@ -58,7 +58,7 @@ it("a branch is under way until its text is whole, and begins with the tokens be
     paused: [],
     sharedWith: [],
   };
-  const branched = branch("left", from, 1, { id: 9, text: "9", probability: 0.1 });
+  const branched = branch("left", from, 1, { id: 9, text: "9", probability: 0.1, logProb: Math.log(0.1) });
   const [request] = await vi.waitUntil(() => (asked.length > 0 ? asked : undefined));
   if (request === undefined) throw new Error("nothing was asked");
   // All that does not wait for the answer has been done then.

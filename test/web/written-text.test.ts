@@ -36,9 +36,9 @@ describe("a text in a face for code", () => {
 
 describe("a token that has no text of its own", () => {
   const candidates = [
-    { id: 0, text: "<|endoftext|>", probability: 0.5 },
-    { id: 7, text: "<c3>", probability: 0.2 },
-    { id: 8, text: "<e2><80>", probability: 0.1 },
+    { id: 0, text: "<|endoftext|>", probability: 0.5, logProb: Math.log(0.5) },
+    { id: 7, text: "<c3>", probability: 0.2, logProb: Math.log(0.2) },
+    { id: 8, text: "<e2><80>", probability: 0.1, logProb: Math.log(0.1) },
   ];
 
   it("has a name instead", () => {
@@ -62,7 +62,7 @@ describe("a token that has no text of its own", () => {
       expect(tokenWords({ id: 1, text, candidates })).toBeUndefined();
       expect(plainText({ text })).toBe(text);
     }
-    const sign = { id: 1, text: "\ufffd", probability: 0.1 };
+    const sign = { id: 1, text: "\ufffd", probability: 0.1, logProb: Math.log(0.1) };
     expect(tokenWords({ ...sign, candidates: [sign] })).toBeUndefined();
     expect(spokenToken({ id: 1, text: " a\n" })).toBe("␣a↵");
     expect(spokenToken({ id: 0, text: "", isEnd: true })).toBe("end of text");

@@ -24,6 +24,37 @@ const freshCases = (setup: Setup): readonly Case[] => [
   { name: "mergeAdapter", args: () => [setup.adaptedLm.model], call: foretoken.mergeAdapter },
 ];
 
+/** Opens an engine and closes it. */
+const opened = async (...args: readonly unknown[]): Promise<void> => {
+  const engine = await foretoken.openEngine(...(args as Parameters<typeof foretoken.openEngine>));
+  await engine.close();
+};
+
+const question = { context: "the ", choices: ["cat", "the"], answer: 0 } as const;
+
+const manyCases = (setup: Setup): readonly Case[] => [
+  { name: "openEngine", args: () => [setup.lm, {}], call: opened, allows: isNotHuge },
+  ...optionCases("openEngine", ["cacheBytes", "maxSequences", "other"], (wrong) => opened(setup.lm, wrong), isNotHuge),
+  { name: "generateMany", args: () => [setup.lm, ["the"], { maxNewTokens: 1 }], call: foretoken.generateMany },
+  ...optionCases(
+    "generateMany",
+    ["maxNewTokens", "maxSequences", "scorePrompt", "adapter", "samplers", "logitBias", "badWords", "slide", "signal"],
+    (wrong) => foretoken.generateMany(setup.lm, ["the"], { maxNewTokens: 1, ...wrong }),
+    isNotHuge,
+  ),
+  { name: "beamSearch", args: () => [setup.lm, { prompt: "the", maxNewTokens: 1 }], call: foretoken.beamSearch },
+  ...optionCases(
+    "beamSearch",
+    ["prompt", "beams", "maxNewTokens", "lengthPenalty", "endTokens", "signal", "other"],
+    (wrong) => foretoken.beamSearch(setup.lm, { prompt: "the", maxNewTokens: 1, ...wrong }),
+    isNotHuge,
+  ),
+  { name: "evaluateChoices", args: () => [setup.lm, [question], {}], call: foretoken.evaluateChoices },
+  ...optionCases("evaluateChoices", ["signal", "onProgress", "other"], (wrong) =>
+    foretoken.evaluateChoices(setup.lm, [question], wrong),
+  ),
+];
+
 const languageModelCases = (setup: Setup): readonly Case[] => [
   {
     name: "languageModel",
@@ -48,6 +79,7 @@ const languageModelCases = (setup: Setup): readonly Case[] => [
     (wrong) => foretoken.generate(setup.lm, { prompt: "the", maxNewTokens: 1, ...wrong }),
     isNotHuge,
   ),
+  ...manyCases(setup),
 ];
 
 const conversation = [{ role: "user", content: "the" }] as const;

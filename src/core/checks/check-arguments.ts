@@ -176,7 +176,12 @@ export const checkChatTemplate = checkForm(
 export const checkEndTokens = checkForm("a list of token ids", listOf(isNumber));
 
 const languageModelForm = "a language model, as loadPretrained gives it";
-const isLanguageModel = objectWith({ model: isModel, tokenizer: isTokenizer, endTokens: listOf(isNumber) });
+const isLanguageModel = objectWith({
+  model: isModel,
+  tokenizer: isTokenizer,
+  endTokens: listOf(isNumber),
+  adapted: isFunction,
+});
 const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 
 /** @param hint what to do with a worker model instead, whose weights are on another thread. */

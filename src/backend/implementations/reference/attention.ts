@@ -27,7 +27,7 @@ interface AttentionShape {
 }
 
 /** The row of keys that key `j` lies in, after the first of its sequence: with pages, of all rows. */
-const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
+export const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
   pages === null ? j : (pages[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
 
 /** One head of one sequence of a call: its length, and the offsets of its first rows. */
