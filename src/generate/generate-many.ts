@@ -30,10 +30,78 @@ const optionsOf = (prompt: unknown): EngineGenerateOptions => {
   });
 };
 
+/** Begins a text for each prompt of a source, some ahead of those that are taken. */
+const readAhead = (
+  prompts: Iterable<ManyPrompt> | AsyncIterable<ManyPrompt>,
+  most: number,
+  begin: (index: number, prompt: ManyPrompt) => Promise<ManyText | null>,
+) => {
+  const iterator =
+    Symbol.asyncIterator in prompts
+      ? prompts[Symbol.asyncIterator]()
+      : (prompts as Iterable<ManyPrompt>)[Symbol.iterator]();
+  const begun: Promise<ManyText | null>[] = [];
+  let ended = false;
+  let failure: { readonly error: unknown } | undefined;
+  let wake = (): void => {};
+  const change = (): Promise<void> =>
+    new Promise<void>((resolve) => {
+      const before = wake;
+      wake = () => {
+        before();
+        resolve();
+      };
+    });
+  const tell = (): void => {
+    const all = wake;
+    wake = () => {};
+    all();
+  };
+  const read = async (): Promise<void> => {
+    for (let index = 0; !ended; index++) {
+      const next = await iterator.next();
+      if (next.done === true || ended) break;
+      const text = begin(index, await next.value);
+      // An error is told when its turn comes.
+      text.catch(() => {});
+      begun.push(text);
+      tell();
+      while (begun.length >= most && !ended) await change();
+    }
+  };
+  void read()
+    .catch((error: unknown) => {
+      failure = { error };
+    })
+    .finally(() => {
+      ended = true;
+      tell();
+    });
+  return {
+    /** The next text in the order of the prompts; null: it was ended; undefined: there is none. */
+    async next(): Promise<ManyText | null | undefined> {
+      while (begun.length === 0 && !ended) await change();
+      const first = begun.shift();
+      tell();
+      if (first === undefined && failure !== undefined) throw failure.error;
+      return first;
+    },
+    /** Reads no more prompts. */
+    stop(): void {
+      if (ended) return;
+      ended = true;
+      tell();
+      // A source that waits is not waited for.
+      void Promise.resolve(iterator.return?.()).catch(() => {});
+    },
+  };
+};
+
 /**
  * Writes a text for each of many prompts, many at a time; each has the bits that `generate` gives it.
  *
- * @param prompts a list, or anything that is read with `for await`: so many are read ahead as are written at a time.
+ * @param prompts a list, or anything that is read with `for await`: at most four times as many are read ahead as are written at a
+ *   time.
  * @param options of the engine and of the texts. When `signal` is aborted nothing more is yielded.
  * @yields the texts in the order of their prompts.
  * @throws as `generate`: the first failure ends all.
@@ -64,9 +132,6 @@ export async function* generateMany(
   const { cacheBytes, maxSequences = engineDefaults.maxSequences, signal, ...shared } = options;
   checkSignal("generateMany: signal", signal);
   const engine = await openEngine(lm, { cacheBytes, maxSequences });
-  // One listener, however many texts there are.
-  const endAll = (): void => void engine.close();
-  signal?.addEventListener("abort", endAll);
   const write = async (index: number, prompt: ManyPrompt): Promise<ManyText | null> => {
     const ids: number[] = [];
     try {
@@ -84,27 +149,19 @@ export async function* generateMany(
   };
   // A long text at the front holds back the others that were written, but not their writing.
   const most = 4 * maxSequences;
-  const begun: Promise<ManyText | null>[] = [];
+  const source = readAhead(prompts, most, write);
+  // One listener, however many texts there are.
+  const endAll = (): void => {
+    source.stop();
+    void engine.close();
+  };
+  signal?.addEventListener("abort", endAll);
   try {
-    let index = 0;
-    for await (const prompt of prompts) {
-      if (signal?.aborted === true) return;
-      const begins = write(index++, prompt);
-      // An error is told when its turn comes.
-      begins.catch(() => {});
-      begun.push(begins);
-      if (begun.length < most) continue;
-      const text = await begun.shift();
-      if (text == null) return;
-      yield text;
-    }
-    for (const begins of begun) {
-      const text = await begins;
-      if (text === null) return;
-      yield text;
-    }
+    if (signal?.aborted === true) return;
+    for (let text = await source.next(); text != null; text = await source.next()) yield text;
   } finally {
     signal?.removeEventListener("abort", endAll);
+    source.stop();
     await engine.close();
   }
 }

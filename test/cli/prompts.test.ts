@@ -61,6 +61,8 @@ describe("generate --prompts", () => {
       status: 0,
       stderr: "all 14 texts are in part.jsonl already\n",
     });
+    const other = await generate("--out", "part.jsonl", "--seed", "9");
+    expect(other).toMatchObject({ status: 2, stderr: expect.stringMatching(/whose text \d+ is another/u) });
   });
 
   test("changes no file with anything else, nor one of other settings or prompts", async () => {
@@ -93,6 +95,9 @@ describe("generate --prompts", () => {
     ['{"prompt": "The", "sed": 1}', "got sed; try seed"],
     ['{"prompt": "The", "seed": -1}', "line 1: generate.seed: must be at least 0"],
     ['"The"\n"É"', "line 2: prompt: every character must be one of the 17"],
+    ['"The"\n[1, 17]', "line 2: prompt: token ids must be below 17; got 17"],
+    ['{"prompt": "The", "adapter": "x"}', "line 1: adapter"],
+    ['{"prompt": "The", "slide": 32}', "line 1: generate: slide: must leave 64 of the 8 tokens"],
     ['""', "line 1: generate: the prompt must have at least one token"],
     ["\n\n", "must be a file with a prompt in a line; got empty lines"],
   ])("says which line is none: %j", async (text, message) => {

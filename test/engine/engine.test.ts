@@ -75,6 +75,24 @@ forEachBackend(
         await write(prompt(250, "other"), 7);
       }));
 
+    it("lets one in that outgrows the context, though its beginning is in memory and fills it", () =>
+      withEngine({ pages: 8 }, async (engine, model) => {
+        const write = (ids: number[], maxNewTokens: number) =>
+          engine.write({ model, prompt: ids, maxNewTokens, choose: greedy }).ended;
+        await write(prompt(200), 1);
+        await write(prompt(200), 60);
+        expect(engine.counts()).toMatchObject({ running: 0, waiting: 0, pagesInUse: 0 });
+      }));
+
+    it("refuses a prompt with an id that is no token, and writes the others", () =>
+      withEngine({}, async (engine, model) => {
+        const good = engine.write({ model, prompt: prompt(4), maxNewTokens: 3, choose: greedy });
+        expect(() => engine.write({ model, prompt: [1, vocabSize], maxNewTokens: 3, choose: greedy })).toThrow(
+          "got 29",
+        );
+        await good.ended;
+      }));
+
     it("ends one from outside, before it begins and between its tokens, and frees its pages", () =>
       withEngine({ maxSequences: 1 }, async (engine, model) => {
         let count = 0;
@@ -183,6 +201,16 @@ forEachBackend(
         model.weightsChanged();
         await write();
         expect(engine.counts()).toMatchObject({ computed: 81, reused: 39 });
+        // Changed while a text was written: what it leaves is not for others.
+        let count = 0;
+        const choose = (logits: Float32Array): number => {
+          if (count++ === 1) model.weightsChanged();
+          return greedy(logits);
+        };
+        await engine.write({ model, prompt: prompt(12, "other"), maxNewTokens: 3, choose }).ended;
+        const { reused } = engine.counts();
+        await engine.write({ model, prompt: prompt(12, "other"), maxNewTokens: 1, choose: greedy }).ended;
+        expect(engine.counts().reused).toBe(reused);
       }));
   },
   ["wasm", "native"],

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
+import { beamSearch } from "#foretoken/generate/beam-search.js";
 import type { GenerateEvent } from "#foretoken/generate/events.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { generateMany, type ManyText } from "#foretoken/generate/generate-many.js";
@@ -10,7 +11,7 @@ import { loraModel } from "#foretoken/models/lora/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { forEachBackend } from "../support/backends.ts";
-import { bookModel, hashedModel } from "../support/models.ts";
+import { bookModel, hashedModel, qwen3Model } from "../support/models.ts";
 
 const characters = [..."abcdefghijklmnopqrstuvwxyz \n."];
 const config = { ...bookModel, contextLength: 70, nEmbd: 16, nHead: 2, nLayer: 2 };
@@ -106,7 +107,8 @@ forEachBackend(
         if (events.length === 3) controller.abort();
       }
       expect(events).toHaveLength(4);
-      expect(events[3]).toMatchObject({ type: "done", finishReason: "aborted" });
+      const read = events.flatMap((event) => (event.type === "token" ? [event.text] : [])).join("");
+      expect(events[3]).toMatchObject({ type: "done", finishReason: "aborted", newTokens: 3, text: read });
       for await (const event of engine.generate({ prompt: "the ", maxNewTokens: 60 }))
         if (event.type === "token") break;
       const early = await listed(engine.generate({ prompt: "the ", signal: AbortSignal.abort() }));
@@ -122,6 +124,29 @@ forEachBackend(
       for (let i = 0; i < 200; i++) await listed(engine.generate({ prompt: "b", maxNewTokens: 1 }));
       expect(engine.counts().computed - before).toBeLessThan(70 + 200);
       expect((await listed(events)).filter(({ type }) => type === "token")).toHaveLength(299);
+    });
+
+    it("searches with beams up to the end of the context, and slides from a prompt of one token", async () => {
+      for (const beams of [2, 8]) {
+        const found = await beamSearch(lm, { prompt: "the ", beams, maxNewTokens: 67, endTokens: [3] });
+        expect(found).toHaveLength(beams);
+      }
+      await expect(beamSearch(lm, { prompt: "the ", maxNewTokens: 68 })).rejects.toThrow("try at most 67");
+      const shape = { ...qwen3Model, contextLength: 96, nEmbd: 16, nHead: 2, nLayer: 1, mlp: bookModel.mlp };
+      const turning = languageModel(hashedModel(backend, shape, characters.length), charTokenizer(characters));
+      const options = { prompt: "a", maxNewTokens: 150, slide: 32 };
+      const events = await listed(generate(turning, options));
+      expect(events.at(-1)).toMatchObject({ finishReason: "length", newTokens: 150 });
+      const other = await openEngine(turning);
+      expect(await listed(other.generate(options))).toEqual(events);
+      await other.close();
+      await expect(listed(generate(lm, options))).rejects.toThrow(
+        "generate: slide: the model must be causal with rotary",
+      );
+      await expect(listed(generate(turning, { ...options, slide: 64 }))).rejects.toThrow(
+        "must leave 64 of the 96 tokens",
+      );
+      await turning.close();
     });
 
     it("refuses what it cannot do, in one line", async () => {
@@ -168,6 +193,41 @@ describe("generateMany", () => {
           wanted.push({ index, ids, ...facts });
         }
         expect(texts).toEqual(wanted);
+        // A source that waits for the text before.
+        let told = (_text: string): void => {};
+        const source = (async function* () {
+          let prompt = "a";
+          for (let i = 0; i < 3; i++) {
+            const answer = new Promise<string>((resolve) => {
+              told = resolve;
+            });
+            yield prompt;
+            prompt = (await answer).slice(0, 2);
+          }
+        })();
+        let count = 0;
+        for await (const { text } of generateMany(lm, source, { maxNewTokens: 4 })) {
+          count++;
+          told(text);
+        }
+        expect(count).toBe(3);
+        const controller = new AbortController();
+        const never = (async function* () {
+          yield "a";
+          await new Promise(() => {});
+        })();
+        for await (const _ of generateMany(lm, never, { maxNewTokens: 2, signal: controller.signal }))
+          controller.abort();
+        const failing = (async function* () {
+          yield "a";
+          throw new RangeError("no more");
+        })();
+        const seen: string[] = [];
+        const all = (async () => {
+          for await (const { text } of generateMany(lm, failing, { maxNewTokens: 2 })) seen.push(text);
+        })();
+        await expect(all).rejects.toThrow("no more");
+        expect(seen).toHaveLength(1);
         await expect(listed(generateMany(lm, ["a", "É", "b"]))).rejects.toThrow('got "É"');
         await expect(listed(generateMany(lm, 5 as never))).rejects.toThrow("generateMany: prompts: must be a list");
         await expect(listed(generateMany(lm, [5 as never]))).rejects.toThrow("each must be a text");

@@ -21,6 +21,7 @@ import {
   addRunningFlags,
   checkArguments,
   type DTypeFlag,
+  flagOf,
   parseChoice,
   parseFraction,
   parseInteger,
@@ -375,6 +376,16 @@ export const declareEvaluate = (command: Command): void => {
     .allowExcessArguments()
     .action(async (path: string, flags: EvaluateFlags) => {
       checkArguments(command);
+      const textFlags = ["data", "valFraction", "split", "contextLength", "against", "unknown"];
+      const idle = flags.choices && textFlags.find((name) => command.getOptionValueSource(name) === "cli");
+      if (idle) {
+        throw new ConfigError({
+          where: flagOf(idle),
+          must: "does not go with --choices",
+          got: "both",
+          hint: "one of them",
+        });
+      }
       await runEvaluate(path, flags).catch((error: unknown) => {
         throw inFlags(error);
       });

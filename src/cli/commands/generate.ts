@@ -3,7 +3,7 @@ import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { oneLine } from "../../core/text/one-line.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
-import { generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
+import { checkSlide, generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
 import { filterNames } from "../../generate/sampling/settings.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
@@ -155,6 +155,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
+    checkSlide(settings.slide, lm.config);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Now, and not after the prompt has been printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");

@@ -3,12 +3,13 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { oneLine } from "../../core/text/one-line.ts";
-import { parseGenerateOptions, readPrompt } from "../../generate/options.ts";
+import { checkSlide, parseGenerateOptions, readPrompt } from "../../generate/options.ts";
 import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { parseLine } from "../../io/json-line.ts";
 import { readLines } from "../../io/jsonl.node.ts";
-import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { checkAdapterName } from "../../pretrained/adapter/check.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
+import type { WorkerModel } from "../../worker/model.node.ts";
 
 /** A prompt, and what is written back beside its text. */
 export interface FilePrompt {
@@ -52,7 +53,7 @@ const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
     });
   }
   const { id, prompt, ...settings } = value;
-  if (id !== undefined && typeof id !== "string" && typeof id !== "number") {
+  if (id !== undefined && typeof id !== "string" && !(typeof id === "number" && Number.isFinite(id))) {
     throw new DataError({ where, must: "id must be a text or a number", got: oneLine(JSON.stringify(id)) });
   }
   const names: readonly string[] = ownSettings;
@@ -96,16 +97,24 @@ export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> 
   throw new ConfigError({ where: "--prompts", must: "must be a file with a prompt in a line", got });
 };
 
-/** @throws DataError, with the line, for a prompt that the model's tokenizer cannot read. */
+/** @throws DataError, with the line, for a prompt or a setting that does not go with the model. */
 export const checkReadable = (
   path: string,
   prompts: readonly FilePrompt[],
-  tokenizer: Tokenizer,
+  { tokenizer, config, adapters }: Pick<WorkerModel, "tokenizer" | "config" | "adapters">,
   unknown: UnknownChoice,
 ): void => {
   for (const { line, options } of prompts) {
-    inLine(`${path}: line ${line}`, () =>
-      readPrompt(tokenizer, options.prompt, options.unknown ?? unknown, "prompt", "--unknown skip"),
-    );
+    inLine(`${path}: line ${line}`, () => {
+      const { prompt, adapter, slide = 0 } = options;
+      const { ids } = readPrompt(tokenizer, prompt, options.unknown ?? unknown, "prompt", "--unknown skip");
+      const other = tokenizer.kind === "none" ? undefined : ids.find((id) => id >= tokenizer.vocabSize);
+      if (other !== undefined) {
+        const must = `token ids must be below ${tokenizer.vocabSize}`;
+        throw new DataError({ where: "prompt", must, got: String(other) });
+      }
+      if (adapter !== undefined) checkAdapterName("adapter", adapter, adapters);
+      checkSlide(slide, config);
+    });
   }
 };

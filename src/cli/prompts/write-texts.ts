@@ -1,4 +1,6 @@
 /** `foretoken generate --prompts`: a text for each prompt of a file, many at a time. */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateManyOptions } from "../../generate/generate-many.ts";
 import { takeLock } from "../../io/lock.node.ts";
@@ -103,12 +105,12 @@ const toFile = async (
     const written = await readTexts(out, prompts);
     const { texts } = written;
     const done = texts.length;
+    if (done > 0) await checkWritten(lm, request, prompts, texts);
     if (done === prompts.length) {
       writeNotice(`all ${formatPlural(done, "text")} are in ${out} already`);
       return;
     }
     if (done > 0) {
-      await checkWritten(lm, request, prompts, texts);
       writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: going on`);
     }
     const lines = await openTexts(out, written);
@@ -132,12 +134,23 @@ const toFile = async (
 export const writeTexts = async (open: () => Promise<WorkerModel>, request: WriteTextsRequest): Promise<void> => {
   const prompts = await readPrompts(request.prompts);
   // A file that is none of ours is refused before a model is loaded.
-  if (request.out !== undefined) await readTexts(request.out, prompts);
+  if (request.out !== undefined) {
+    const folder = dirname(request.out);
+    if (!existsSync(folder)) {
+      throw new ConfigError({
+        where: "--out",
+        must: "must be in a folder that is there",
+        got: request.out,
+        hint: `mkdir -p ${folder}`,
+      });
+    }
+    await readTexts(request.out, prompts);
+  }
   const lm = await open();
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
-    checkReadable(request.prompts, prompts, lm.tokenizer, request.settings.unknown);
+    checkReadable(request.prompts, prompts, lm, request.settings.unknown);
     if (request.out !== undefined) await toFile(lm, request, prompts, request.out, interrupt);
     else {
       const put = async (line: object): Promise<void> => writeJson(line);
