@@ -17,6 +17,11 @@ export interface Room {
 const mostModels = 16;
 /** Pages that there is memory for at first. */
 const firstPages = 16;
+/**
+ * Bytes of them where memory that nobody has written to costs nothing: more is copied when it is needed, which holds up all texts for
+ * tenths of a second.
+ */
+const firstBytes = 2 ** 28;
 
 /** The number of times that a model's weights have changed. */
 const changesOf = ({ arena, adapter }: Model): string => `${arena.changes.count} ${adapter?.arena.changes.count ?? ""}`;
@@ -25,7 +30,8 @@ const changesOf = ({ arena, adapter }: Model): string => `${arena.changes.count}
 export const createRoom = (model: Model, cacheBytes: number): Room => {
   const contextPages = Math.ceil(model.config.contextLength / pageRows);
   const limit = Math.max(Math.floor(cacheBytes / pageBytes(model)), contextPages);
-  const memory = createPageMemory(model, Math.min(limit, firstPages));
+  const free = model.backend.name === "native" ? Math.floor(firstBytes / pageBytes(model)) : 0;
+  const memory = createPageMemory(model, Math.min(limit, Math.max(firstPages, free)));
   const pages = createPages(memory, limit);
   const all = new Map<Model, { readonly passes: Passes; readonly changes: string }>();
   return {

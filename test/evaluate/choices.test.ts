@@ -24,7 +24,9 @@ forEachBackend(
     beforeAll(async () => {
       const backend = await open(1);
       const config = { ...bookModel, contextLength: 80, nEmbd: 16, nHead: 2, nLayer: 2 };
-      lm = languageModel(hashedModel(backend, config, characters.length), charTokenizer(characters), () => backend.close());
+      lm = languageModel(hashedModel(backend, config, characters.length), charTokenizer(characters), () =>
+        backend.close(),
+      );
       bytes = () => backend.bytesInUse();
     });
     afterAll(() => lm.close());
@@ -50,16 +52,24 @@ forEachBackend(
         if (chosenByLength === answer) rightByLength++;
       }
       const { count, accuracy, accuracyByLength, standardError } = result;
-      expect({ count, accuracy, accuracyByLength }).toEqual({ count: 30, accuracy: right / 30, accuracyByLength: rightByLength / 30 });
+      expect({ count, accuracy, accuracyByLength }).toEqual({
+        count: 30,
+        accuracy: right / 30,
+        accuracyByLength: rightByLength / 30,
+      });
       expect(standardError).toBeCloseTo(Math.sqrt((accuracy * (1 - accuracy)) / 30), 12);
     });
 
     it("refuses what is no question, and one that is too long, and ends when it is aborted", async () => {
       const refused = (question: unknown): Promise<unknown> => evaluateChoices(lm, [question as ChoiceQuestion]);
       await expect(refused({ context: "a", choices: [" b"], answer: 0 })).rejects.toThrow("with two choices or more");
-      await expect(refused({ context: "a", choices: [" b", " c"], answer: 2 })).rejects.toThrow("question 1: answer must be a number from 0 to 1; got 2");
+      await expect(refused({ context: "a", choices: [" b", " c"], answer: 2 })).rejects.toThrow(
+        "question 1: answer must be a number from 0 to 1; got 2",
+      );
       await expect(refused({ context: "", choices: [" b", " c"], answer: 0 })).rejects.toThrow("question 1");
-      await expect(refused({ context: "a".repeat(80), choices: [" b", " c"], answer: 0 })).rejects.toThrow("context of 80 tokens");
+      await expect(refused({ context: "a".repeat(80), choices: [" b", " c"], answer: 0 })).rejects.toThrow(
+        "context of 80 tokens",
+      );
       const signal = AbortSignal.abort(new Error("enough"));
       await expect(evaluateChoices(lm, questions, { signal })).rejects.toThrow("enough");
     });
@@ -80,14 +90,19 @@ describe("evaluate --choices", () => {
     const { status, stdout } = await evaluate();
     expect({ status, stdout }).toEqual({
       status: 0,
-      stdout: expect.stringMatching(/^accuracy +[\d.]+% ± [\d.]+%\nby length +[\d.]+%\nquestions +2\nmeasured on +quiz.jsonl\n$/u),
+      stdout: expect.stringMatching(
+        /^accuracy +[\d.]+% ± [\d.]+%\nby length +[\d.]+%\nquestions +2\nmeasured on +quiz.jsonl\n$/u,
+      ),
     });
     const { results, ...rest } = JSON.parse((await evaluate("--json")).stdout) as { results: unknown[] };
     expect(results).toHaveLength(2);
     expect(rest).toMatchObject({ count: 2 });
     expect((await evaluate("--data", "text.txt")).stderr).toContain("--data: does not go with --choices");
     await writeFile(join(cwd, "quiz.jsonl"), `${JSON.stringify(lines[0])}\n{"context": "a"}\n`);
-    expect(await evaluate()).toMatchObject({ status: 2, stderr: expect.stringContaining("quiz.jsonl: line 2: must be like") });
+    expect(await evaluate()).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("quiz.jsonl: line 2: must be like"),
+    });
     await remove();
   });
 });
