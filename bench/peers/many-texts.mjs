@@ -80,7 +80,8 @@ const openTheirs = async () => {
 
 const opened = program === "foretoken" ? await openOurs() : await openTheirs();
 process.send({ about: opened.about });
-process.on("message", async (asked) => {
+process.on("message", async (message) => {
+  const asked = /** @type {"end" | { streams: number, round: number, sampling: string }} */ (message);
   if (asked === "end") {
     await opened.close();
     process.send({});

@@ -23,7 +23,7 @@ const vocabSize = 256;
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))];
 
 /**
- * @param {{ config: string, minutes: number, seed: number, backend: string, threads: number }} options
+ * @param {{ config: string, minutes: number, seed: number, backend: "auto" | "native" | "wasm" | "reference", threads: number }} options
  */
 export const engine = async ({ config: name, minutes, seed, backend: backendName, threads }) => {
   const { real: random, below } = randomOf(seed, "engine");

@@ -32,7 +32,7 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
   const list = useRef<HTMLUListElement>(null);
   const { probability } = token;
   const isListed = candidates.some(({ id }) => id === token.id);
-  const shown: readonly Candidate[] =
+  const shown: readonly Omit<Candidate, "logProb">[] =
     isListed || probability === undefined
       ? candidates
       : [...candidates, { id: token.id, text: token.text, probability }];
