@@ -32,10 +32,10 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
   const list = useRef<HTMLUListElement>(null);
   const { probability } = token;
   const isListed = candidates.some(({ id }) => id === token.id);
-  const shown: readonly Omit<Candidate, "logProb">[] =
+  const shown: readonly Candidate[] =
     isListed || probability === undefined
       ? candidates
-      : [...candidates, { id: token.id, text: token.text, probability }];
+      : [...candidates, { id: token.id, text: token.text, probability, logProb: Math.log(probability) }];
   const move = (event: KeyboardEvent) => {
     const buttons: HTMLElement[] = [...(list.current?.querySelectorAll("button") ?? [])];
     const at = document.activeElement instanceof HTMLElement ? buttons.indexOf(document.activeElement) : -1;
