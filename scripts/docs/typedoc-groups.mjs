@@ -5,7 +5,8 @@ import { Comment, CommentTag, ContainerReflection, Converter, ReflectionKind } f
 /** The groups of functions and variables, in order. test/package/docs.slow.test.ts checks that each name is in one. */
 export const groups = {
   "Training, generation, evaluation": [
-    ...["train", "generate", "chat", "evaluate", "compareEvaluations", "presets", "defaultPreset"],
+    ...["train", "generate", "generateMany", "openEngine", "beamSearch", "chat", "evaluate", "evaluateChoices"],
+    ...["compareEvaluations", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [
     ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "languageModel"],

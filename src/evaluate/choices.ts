@@ -144,6 +144,15 @@ const likeliest = (values: readonly number[]): number => values.indexOf(Math.max
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
  * @throws DataError for a question that is none, or too long for the model; ConfigError for a model that is closed or not causal.
+ * @example
+ * ```ts
+ * import { evaluateChoices, loadPretrained } from "foretoken";
+ *
+ * const lm = await loadPretrained("runs/notes/best");
+ * const questions = [{ context: "The ", choices: ["the", "he"], answer: 0 }];
+ * console.log((await evaluateChoices(lm, questions)).accuracy);
+ * await lm.close();
+ * ```
  */
 export const evaluateChoices = async (
   lm: LanguageModel,
