@@ -123,24 +123,24 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
         (sequence, i): Open => ({ sequence, logProb: logProbs[i] as number, logits: logits[i] as Float32Array }),
       );
       // Twice as many, so that as many go on where half of them end.
-      const goOn: Candidate[] = [];
+      const continued: Candidate[] = [];
       for (const [rank, candidate] of bestCandidates(open, 2 * beams, vocabSize).entries()) {
         const { from, id, logProb } = candidate;
-        if (!ends.has(id)) goOn.push(candidate);
+        if (!ends.has(id)) continued.push(candidate);
         else if (rank < beams) keep([...writtenOf((open[from] as Open).sequence), id], logProb, true);
-        if (goOn.length === beams) break;
+        if (continued.length === beams) break;
       }
-      const [best] = goOn;
+      const [best] = continued;
       const worst = found[beams - 1];
       if (best === undefined || (worst !== undefined && worst.score >= scoreOf(best.logProb, length))) {
         for (const sequence of sequences) sequence.close();
         sequences = [];
         break;
       }
-      const next = goOn.map(({ from, id }, i) => {
+      const next = continued.map(({ from, id }, i) => {
         const { sequence } = open[from] as Open;
         // The last that goes on from it takes it over.
-        const isLast = goOn.findLastIndex((other) => other.from === from) === i;
+        const isLast = continued.findLastIndex((other) => other.from === from) === i;
         if (!isLast) return sequence.fork([id]);
         sequence.append(id);
         return sequence;
@@ -149,7 +149,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
       for (const sequence of sequences) if (!kept.includes(sequence)) sequence.close();
       sequences = kept;
       if (kept.length < next.length) throw full();
-      logProbs = goOn.map(({ logProb }) => logProb);
+      logProbs = continued.map(({ logProb }) => logProb);
     }
     for (const [i, sequence] of sequences.entries()) keep(writtenOf(sequence), logProbs[i] as number, false);
     return found;

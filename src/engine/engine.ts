@@ -44,7 +44,7 @@ export interface EngineCounts {
 /** See the head of the file. */
 export interface SequenceEngine {
   /**
-   * Adds a sequence: it begins at the next tick, or when there are pages for it. Nothing of it is told before this call returns.
+   * Adds a sequence: it begins at the next tick, or when there are pages for it. `choose` is not called before this returns.
    * @throws ShapeError for an id that is no token, ConfigError after `close`.
    */
   write(request: SequenceRequest): Writing;
