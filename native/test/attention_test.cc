@@ -134,8 +134,8 @@ void attention(Suite& s, const Inputs& in, bool causal) {
           .segments = nullptr, .pages = nullptr, .batch = batch, .queries = queries, .start = start, .heads = heads,
           .keyHeads = keyHeads, .headDim = headDim, .queryStride = in.stride(),
           .queryBatchStride = in.queryBatchStride(), .keyStride = in.keyStride(),
-          .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
-          .causal = causal ? 1 : 0, .scale = scale, .p = p});
+          .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .pageCount = 0, .key0 = 1, .key1 = 2, .key2 = 3,
+          .key3 = 4, .site = 5, .causal = causal ? 1 : 0, .scale = scale, .p = p});
     };
     forward(out, nullptr);
     s.expect("attentionForward logSumExp", stats, 10,

@@ -281,6 +281,8 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByText("temperature 0.8, seed 3").waitFor();
     // Meanwhile it reads "Stop".
     await page.locator("button[type=submit]:enabled").waitFor();
+    // Of another seed: a text equal to one that is there joins it.
+    await page.getByLabel("Seed").fill("4");
     await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
     await page.getByText("3 texts").waitFor();
     await page.goto(new URL("/new", page.url()).href);
