@@ -1,6 +1,7 @@
 /**
  * Keeps an engine busy with texts that come and go: prompts of many lengths, common beginnings, ends from outside, pauses. Watches
- * the memory of the backend and of the process, the pages, and how long a pass takes for its number of texts.
+ * the memory of the backend and of the process, the pages, and how long a pass takes for its number of rows after the first tenth of
+ * the time.
  *
  * Prints the figures. Fails if a page or memory of the backend is lost, or the resident set grew by more than 32 MiB after the first
  * tenth of the time.
@@ -18,6 +19,8 @@ import { randomOf } from "./lib/random.mjs";
 
 const allowedRise = 32 * 2 ** 20;
 const vocabSize = 256;
+/** Below this a 99.9th percentile says nothing. */
+const fewestPasses = 1000;
 
 /** The value below which a share of the numbers lies. */
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))];
@@ -31,16 +34,22 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
   const { model: config } = runConfig(name);
   const model = freshModel(backend, { ...config, contextLength: 512 }, vocabSize, 1);
   const weights = backend.bytesInUse();
-  /** Milliseconds of the passes without prompts, by their number of texts. */
+  /** Milliseconds of the passes, by their rows: tokens of texts and positions of prompts; an eighth of an octave each. */
   const passes = new Map();
   const inner = createPace();
   const pace = {
     positions: inner.positions,
     note(milliseconds, wrote, read) {
       inner.note(milliseconds, wrote, read);
-      if (read === 0) passes.set(wrote, [...(passes.get(wrote) ?? []).slice(-20_000), milliseconds]);
+      // Before that, code is compiled and memory touched for the first time.
+      if (settled === 0) return;
+      const size = Math.round(8 * Math.log2(wrote + read));
+      if (!passes.has(size)) passes.set(size, []);
+      passes.get(size).push(milliseconds);
     },
   };
+  /** The resident set after a tenth of the time, when the engine has settled. */
+  let settled = 0;
   const writer = createSequenceEngine(model, { cacheBytes: 200 * pageBytes(model), maxSequences: 32, pace });
   const commons = Array.from({ length: 8 }, () => Array.from({ length: 20 + below(200) }, () => below(vocabSize)));
   const until = performance.now() + 60_000 * minutes;
@@ -77,7 +86,6 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
   const reader = async () => {
     while (performance.now() < until) await text();
   };
-  let settled = 0;
   const watch = setTimeout(() => {
     settled = process.memoryUsage.rss();
   }, 6000 * minutes);
@@ -90,12 +98,12 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
   model.close();
   await backend.close();
 
-  const rows = [["texts in a pass", "passes", "median", "p99.9", "p99.9 / median"]];
-  for (const [number, times] of [...passes].sort(([a], [b]) => a - b)) {
-    if (times.length < 2000) continue;
+  const rows = [["rows of a pass, about", "passes", "median", "p99.9", "p99.9 / median"]];
+  for (const [size, times] of [...passes].sort(([a], [b]) => a - b)) {
+    if (times.length < fewestPasses) continue;
     const [middle, slow] = [median(times), quantile(times, 0.999)];
     rows.push([
-      String(number),
+      String(Math.round(2 ** (size / 8))),
       count(times.length),
       `${digits(middle)} ms`,
       `${digits(slow)} ms`,

@@ -129,29 +129,97 @@ const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: 
   keyRows,
 });
 
-/** All numbers of a call. */
-const sizesOf = (
-  { heads, keyHeads, headDim }: Heads,
-  laid: ReturnType<typeof batchSizes>,
-  mask: AttentionMask,
-  segments: Segments | null,
-  draw: typeof noDropout,
+/** What both directions are told but tensors. */
+interface Laid {
+  readonly shape: Heads;
+  readonly sizes: ReturnType<typeof batchSizes>;
+  readonly mask: AttentionMask;
+  readonly segments: Segments | null;
+  readonly draw: typeof noDropout;
+}
+
+type Tensors<Name extends string> = Readonly<Record<Name, Tensor | View>> & { readonly kept: Tensor | null };
+
+/**
+ * A call of attentionForward. Every name is written out, here and below: an object of thirty that is made from another by spreading
+ * takes a hundred times as long, and three times the memory.
+ */
+const forwardCall = (
+  { q, k, v, out, logSumExp, kept }: Tensors<"q" | "k" | "v" | "out" | "logSumExp">,
+  { shape, sizes, mask, segments, draw }: Laid,
+  pages: Tensor | null,
 ) => ({
-  heads,
-  keyHeads,
-  headDim,
-  batch: laid.batch,
-  queries: laid.queries,
-  start: laid.start,
-  queryStride: laid.queryStride,
-  queryBatchStride: laid.queryBatchStride,
-  keyStride: laid.keyStride,
-  keyBatchStride: laid.keyBatchStride,
-  rows: laid.rows,
-  keyRows: laid.keyRows,
-  causal: mask === "causal" ? 1 : 0,
-  scale: 1 / Math.sqrt(headDim),
+  q,
+  k,
+  v,
+  out,
+  logSumExp,
+  kept,
+  pages,
+  pageCount: pages?.shape[0] ?? 0,
   segments: segments?.table ?? null,
+  batch: sizes.batch,
+  queries: sizes.queries,
+  start: sizes.start,
+  heads: shape.heads,
+  keyHeads: shape.keyHeads,
+  headDim: shape.headDim,
+  queryStride: sizes.queryStride,
+  queryBatchStride: sizes.queryBatchStride,
+  keyStride: sizes.keyStride,
+  keyBatchStride: sizes.keyBatchStride,
+  rows: sizes.rows,
+  keyRows: sizes.keyRows,
+  causal: mask === "causal" ? 1 : 0,
+  scale: 1 / Math.sqrt(shape.headDim),
+  key0: draw.key0,
+  key1: draw.key1,
+  key2: draw.key2,
+  key3: draw.key3,
+  site: draw.site,
+  p: draw.p,
+});
+
+const backwardCall = (
+  {
+    dOut,
+    q,
+    k,
+    v,
+    out,
+    logSumExp,
+    kept,
+    dq,
+    dk,
+    dv,
+  }: Tensors<"dOut" | "q" | "k" | "v" | "out" | "logSumExp" | "dq" | "dk" | "dv">,
+  { shape, sizes, mask, segments, draw }: Laid,
+) => ({
+  dOut,
+  q,
+  k,
+  v,
+  out,
+  logSumExp,
+  kept,
+  dq,
+  dk,
+  dv,
+  segments: segments?.table ?? null,
+  batch: sizes.batch,
+  queries: sizes.queries,
+  start: sizes.start,
+  heads: shape.heads,
+  keyHeads: shape.keyHeads,
+  headDim: shape.headDim,
+  queryStride: sizes.queryStride,
+  queryBatchStride: sizes.queryBatchStride,
+  keyStride: sizes.keyStride,
+  keyBatchStride: sizes.keyBatchStride,
+  rows: sizes.rows,
+  keyRows: sizes.keyRows,
+  causal: mask === "causal" ? 1 : 0,
+  scale: 1 / Math.sqrt(shape.headDim),
   key0: draw.key0,
   key1: draw.key1,
   key2: draw.key2,
@@ -194,16 +262,16 @@ export const causalAttention = (
     context.dropout === null || dropoutP === 0
       ? noDropout
       : { ...dropoutArguments(context.dropout.key, context.dropout.nextSite()), p: dropoutP };
-  const laid = segments === null ? batchSizes(batch, time, q, k) : segmentSizes(segments, q, strideOf(k), time);
-  const sizes = sizesOf(shape, laid, mask, segments, draw);
-  const views = { q: viewOf(q), k: viewOf(k), v: viewOf(v) };
+  const sizes = segments === null ? batchSizes(batch, time, q, k) : segmentSizes(segments, q, strideOf(k), time);
+  const laid: Laid = { shape, sizes, mask, segments, draw };
   const out = memory.allocate([batch, time, shape.heads * shape.headDim], q.tensor.storage.dtype);
   const logSumExp = memory.allocate([batch, shape.heads, time]);
   // Of segments the mask is drawn again.
   const keeps = tape !== null && draw.p > 0 && segments === null;
   const kept = keeps ? memory.allocate([batch, shape.heads, wordsOf(time), time], "int32") : null;
-  const given = { q: views.q, k: views.k, v: views.v, kept, pages: null, pageCount: 0 };
-  backend.run("attentionForward", { ...given, out, logSumExp, ...sizes });
+  const [queries, keys, values] = [viewOf(q), viewOf(k), viewOf(v)];
+  const given = { q: queries, k: keys, v: values, out, logSumExp, kept };
+  backend.run("attentionForward", forwardCall(given, laid, null));
 
   if (tape === null) {
     memory.release(logSumExp);
@@ -214,19 +282,8 @@ export const causalAttention = (
     const gradientOf = ({ tensor, first }: Columns): View =>
       viewOf({ tensor: gradients[tensors.indexOf(tensor)] as Tensor, first });
     const [dq, dk, dv] = [gradientOf(q), gradientOf(k), gradientOf(v)];
-    backend.run("attentionBackward", {
-      dOut,
-      q: views.q,
-      k: views.k,
-      v: views.v,
-      out,
-      logSumExp,
-      kept,
-      dq,
-      dk,
-      dv,
-      ...sizes,
-    });
+    const told = { dOut, q: queries, k: keys, v: values, out, logSumExp, kept, dq, dk, dv };
+    backend.run("attentionBackward", backwardCall(told, laid));
     for (const [i, tensor] of tensors.entries()) tape.accumulate(tensor, gradients[i] as Tensor);
   });
   return out;
@@ -288,21 +345,19 @@ export const cachedCausalAttention = (
   }
   const out = memory.allocate([1, time, heads * headDim], qkv.storage.dtype);
   const logSumExp = memory.allocate([1, heads, time]);
-  const laid =
+  const sizes =
     segments === null
       ? { ...batchSizes(1, time, q, k), start, keyStride: row, keyBatchStride: capacity * row }
       : segmentSizes(segments, q, row, capacity);
-  backend.run("attentionForward", {
-    ...sizesOf(shape, laid, "causal", segments, noDropout),
-    q: viewOf(q),
-    k: cached,
-    v: viewOf({ tensor: cached, first: keyWidth }),
-    out,
-    logSumExp,
-    kept: null,
-    pages: pages?.numbers ?? null,
-    pageCount: pages?.numbers.shape[0] ?? 0,
-  });
+  const values = viewOf({ tensor: cached, first: keyWidth });
+  backend.run(
+    "attentionForward",
+    forwardCall(
+      { q: viewOf(q), k: cached, v: values, out, logSumExp, kept: null },
+      { shape, sizes, mask: "causal", segments, draw: noDropout },
+      pages?.numbers ?? null,
+    ),
+  );
   memory.release(logSumExp);
   return out;
 };
