@@ -7,7 +7,7 @@ import { encodeWithSpecials } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { markNames } from "./marks.ts";
 import type { ChatMessage } from "./messages.ts";
-import { renderTemplate } from "./template.node.ts";
+import { type RenderTemplate, renderTemplate } from "./template.node.ts";
 
 /** A model as a conversation uses it: one of `loadInWorker` is one. */
 export interface ChatModel {
@@ -38,13 +38,20 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
 /**
  * The conversation as the model reads it, up to the place of its answer. The names of special tokens become their tokens
  * where the template wrote them, and stay text in a message.
+ * @param render writes it out. Default: a process for this conversation alone.
+ * @throws ConfigError for a model without a chat template, CheckpointError for a faulty one.
  */
-const idsOf = async (lm: ChatModel, messages: readonly ChatMessage[], where: string): Promise<Int32Array> => {
+export const conversationIds = async (
+  lm: Pick<ChatModel, "tokenizer" | "chatTemplate">,
+  messages: readonly ChatMessage[],
+  where: string,
+  render: RenderTemplate = renderTemplate,
+): Promise<Int32Array> => {
   const { tokenizer } = lm;
   const template = checkChats(lm, where);
   const names = tokenizer.specialTokens.map(({ name }) => name);
   const { messages: marked, unmark } = markNames(messages, names);
-  const text = await renderTemplate(template, marked, where);
+  const text = await render(template, marked, where);
   if (text === "") {
     throw new CheckpointError({
       where,
@@ -92,7 +99,7 @@ export const conversationPrompt = async (
   const first = messages[0]?.role === "system" ? 1 : 0;
   const cuts = cutsOf(messages, first);
   const from = (cut: number): Promise<Int32Array> =>
-    idsOf(lm, [...messages.slice(0, first), ...messages.slice(cuts[cut])], where);
+    conversationIds(lm, [...messages.slice(0, first), ...messages.slice(cuts[cut])], where);
   const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });
   // The fewest that must go, by bisection: each try writes the conversation out.
   let long = Math.max(

@@ -25,6 +25,8 @@ interface TemplateProcess {
   /** The outcome of the next request, as its line of JSON, or why there is none. */
   next(): Promise<{ readonly line: string } | { readonly fault: string }>;
   end(): void;
+  /** It has ended by itself, or was ended. */
+  readonly hasEnded: boolean;
 }
 
 /** Runs templates in a process of its own: one that takes too much memory would end this one, as a thread. */
@@ -81,6 +83,9 @@ const startProcess = (milliseconds: number): TemplateProcess => {
       return line === undefined ? { fault: fault ?? "no text" } : { line };
     },
     end: () => void child.kill("SIGKILL"),
+    get hasEnded() {
+      return fault !== undefined;
+    },
   };
 };
 
@@ -111,21 +116,64 @@ const faulty = (where: string, fault: string): CheckpointError =>
     hint: "another model, or `foretoken generate`",
   });
 
+/** Writes a conversation out with its template. See `renderTemplate`. */
+export type RenderTemplate = (
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+  where: string,
+) => Promise<string>;
+
+const requestOf = ({ template, bosToken, eosToken }: ChatTemplate, messages: readonly ChatMessage[]): string =>
+  JSON.stringify({
+    template,
+    variables: { messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken },
+  });
+
 /**
  * A conversation as the text that the model continues: its template, with a place for the answer. A template is a program
  * of whoever made the model: it runs in a process of its own with bounded time, memory and output.
  * @param where the model, for errors.
  * @throws CheckpointError for a template that is faulty, refuses the messages, or takes too much.
  */
-export const renderTemplate = async (
-  { template, bosToken, eosToken }: ChatTemplate,
-  messages: readonly ChatMessage[],
-  where: string,
-): Promise<string> => {
-  const variables = { messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken };
-  const outcome = await run(JSON.stringify({ template, variables }));
+export const renderTemplate: RenderTemplate = async (template, messages, where) => {
+  const outcome = await run(requestOf(template, messages));
   if ("text" in outcome) return outcome.text;
   throw faulty(where, outcome.fault);
+};
+
+/** Writes many conversations, as they come. */
+export interface TemplateRenderer {
+  /** As `renderTemplate`, by a process that is kept for the next one. */
+  readonly render: RenderTemplate;
+  close(): void;
+}
+
+/** One process for many conversations, one after the other; the bounds hold for each. After a fault there is a new one. */
+export const openTemplateRenderer = (): TemplateRenderer => {
+  let child: TemplateProcess | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  const end = (): void => {
+    child?.end();
+    child = undefined;
+  };
+  const renderNext = async (request: string): Promise<Outcome> => {
+    if (child === undefined || child.hasEnded) child = startProcess(limits.milliseconds);
+    child.send(request);
+    const line = await child.next();
+    // What it writes now would be taken for the answer to another request.
+    if ("fault" in line) end();
+    return parsed<Outcome>(line);
+  };
+  return {
+    async render(template, messages, where) {
+      const outcome = last.then(() => renderNext(requestOf(template, messages)));
+      last = outcome;
+      const found = await outcome;
+      if ("text" in found) return found.text;
+      throw faulty(where, found.fault);
+    },
+    close: end,
+  };
 };
 
 /** Characters of the requests that are sent ahead, and how many: so the process always has work, and memory stays small. */

@@ -21,6 +21,10 @@ const verbs: Verbs = {
     summary: "talk with a model that was trained on conversations",
     load: async () => (await import("./commands/chat.ts")).declareChat,
   },
+  serve: {
+    summary: "answer programs that speak OpenAI's protocol, with models of yours",
+    load: async () => (await import("./commands/serve.ts")).declareServe,
+  },
   evaluate: {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,

@@ -22,6 +22,12 @@ export interface EngineOptions {
   readonly maxSequences?: number | undefined;
 }
 
+/** @throws ConfigError for a size out of range or unknown. */
+export const parseEngineOptions = (options: EngineOptions): typeof engineDefaults => {
+  checkOptions("openEngine: options", options);
+  return parseConfig(engineOptionsSchema, { ...engineDefaults, ...withoutUndefined(options) }, "openEngine");
+};
+
 /** Writes many texts at once with one model. See `openEngine`. */
 export interface Engine {
   /**
@@ -62,8 +68,7 @@ const mostAhead = 64;
  */
 export const openEngine = async (lm: LanguageModel, options: EngineOptions = {}): Promise<Engine> => {
   checkLanguageModel("openEngine: model", lm, "its own method, lm.generateMany()");
-  checkOptions("openEngine: options", options);
-  const sizes = parseConfig(engineOptionsSchema, { ...engineDefaults, ...withoutUndefined(options) }, "openEngine");
+  const sizes = parseEngineOptions(options);
   const { generate, counts, close } = await whileOpen("openEngine", lm.model, async () =>
     createTextEngine(lm.adapted(null), sizes, mostAhead),
   );

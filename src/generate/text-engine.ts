@@ -35,6 +35,11 @@ export const engineOptionNames: readonly string[] = [
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
+  /** The same events, each time all that have come since: for a reader to whom every turn costs something. */
+  generateBatches(
+    lm: LanguageModel,
+    options?: EngineGenerateOptions,
+  ): AsyncGenerator<readonly EngineEvent[], void, undefined>;
   counts(): EngineCounts;
   close(): Promise<void>;
 }
@@ -72,7 +77,8 @@ const eventQueue = () => {
       tell();
       return length;
     },
-    shift: () => events.shift(),
+    /** The first `most` of them, or as many as there are. */
+    take: (most: number) => events.splice(0, most),
     get length() {
       return events.length;
     },
@@ -110,10 +116,12 @@ const parsedText = (lm: LanguageModel, given: EngineGenerateOptions) => {
 export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
   const engine = createSequenceEngine(model, sizes);
 
-  async function* generate(
+  /** @param together events that are yielded at a time at most. */
+  async function* batches(
     lm: LanguageModel,
-    given: EngineGenerateOptions = {},
-  ): AsyncGenerator<EngineEvent, void, undefined> {
+    given: EngineGenerateOptions,
+    together: number,
+  ): AsyncGenerator<readonly EngineEvent[], void, undefined> {
     const { signal, model: own, parsed, prompt, scorePrompt } = parsedText(lm, given);
     const writer = createTextWriter(lm, parsed, prompt);
     const scorer = scorePrompt ? promptScorer(lm.tokenizer, prompt.ids, parsed.candidates) : null;
@@ -151,16 +159,17 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     try {
       while (!ended || queue.length > 0) {
         const changed = queue.next();
-        const event = queue.shift();
-        if (event === undefined) await changed;
+        const events = queue.take(together);
+        if (events.length === 0) await changed;
         else {
           if (queue.length <= mostAhead / 2) writing.pause(false);
           if (signal?.aborted === true) continue;
-          if (event.type === "token") {
+          for (const event of events) {
+            if (event.type !== "token") continue;
             shown.text += event.text;
             shown.newTokens++;
           }
-          yield event;
+          yield events;
         }
       }
     } finally {
@@ -172,8 +181,20 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     // Neither its end nor its reader's wish: the engine was closed.
     if (reason === null) throw closedEngine(own);
     // What was written ahead of the reader does not count.
-    yield reason === "aborted" ? { ...writer.done(reason), ...shown } : writer.done(reason);
+    yield [reason === "aborted" ? { ...writer.done(reason), ...shown } : writer.done(reason)];
   }
 
-  return { generate, counts: engine.counts, close: engine.close };
+  async function* generate(
+    lm: LanguageModel,
+    given: EngineGenerateOptions = {},
+  ): AsyncGenerator<EngineEvent, void, undefined> {
+    for await (const events of batches(lm, given, 1)) yield* events;
+  }
+
+  return {
+    generate,
+    generateBatches: (lm, given = {}) => batches(lm, given, Number.POSITIVE_INFINITY),
+    counts: engine.counts,
+    close: engine.close,
+  };
 };

@@ -17,6 +17,7 @@ import { closedError } from "../pretrained/model/closed.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
 import type { Score, ScoreOptions } from "../pretrained/model/score.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
+import { engineMethods, mostAhead, type OpenedEngines, openedEngines } from "./engine-methods.ts";
 import { answerInside, type InsideRequest } from "./model-inside.ts";
 
 /** Facts about a loaded model, for the calling thread. */
@@ -34,9 +35,6 @@ export interface LoadedModel {
   readonly backend: BackendName;
   readonly capabilities: Capabilities;
 }
-
-/** Events that a text may be ahead of its reader, so that several texts stay in step. */
-const mostAhead = 8;
 
 /** Milliseconds between two messages about the progress of loading. */
 const progressEvery = 100;
@@ -61,7 +59,7 @@ interface LoadingHooks {
 }
 
 /** The models of a thread, by their keys. */
-const modelShelf = () => {
+const modelShelf = (opened: OpenedEngines) => {
   const models = new Map<number, LanguageModel>();
   /** Heads that are switched off in a model. */
   const headsOff = new Map<number, readonly HeadPlace[]>();
@@ -110,6 +108,7 @@ const modelShelf = () => {
       // Texts under way fail as those of a closed model.
       const closing = lm?.close();
       await engine?.close();
+      await opened.closeOf(key);
       await closing;
     },
   };
@@ -144,7 +143,8 @@ export const modelMethods = <Request>(
     readonly evaluateChoices: typeof evaluateChoices;
   }>,
 ) => {
-  const { add, wholeModelOf, modelOf, engineOf, switchOff, close } = modelShelf();
+  const opened = openedEngines();
+  const { add, wholeModelOf, modelOf, engineOf, switchOff, close } = modelShelf(opened);
   return {
     async *load(request: Request, { ask }: CallContext): AsyncGenerator<LoadedModel, void> {
       const lm = await loadModel(request, tellLoading(ask));
@@ -159,15 +159,19 @@ export const modelMethods = <Request>(
     async *generate(
       { key, options }: { readonly key: number; readonly options: Omit<GenerateOptions, "signal"> },
       { signal }: CallContext,
-    ): AsyncGenerator<GenerateEvent, void> {
+    ): AsyncGenerator<readonly GenerateEvent[], void> {
       const lm = modelOf("generate", key);
       const { cache = true, ...cached } = options;
-      if (!cache) yield* generate(lm, { ...options, signal });
-      else
-        for await (const event of engineOf("generate", key).generate(lm, { ...cached, signal })) {
-          if (event.type !== "prompt") yield event;
-        }
+      if (!cache) {
+        for await (const event of generate(lm, { ...options, signal })) yield [event];
+        return;
+      }
+      for await (const events of engineOf("generate", key).generateBatches(lm, { ...cached, signal })) {
+        yield events.flatMap((event) => (event.type === "prompt" ? [] : [event]));
+      }
     },
+
+    ...engineMethods(opened, modelOf),
 
     async *generateMany(
       { key, prompts, options }: { readonly key: number } & ManyRequest,

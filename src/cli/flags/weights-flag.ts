@@ -30,16 +30,11 @@ export const addAdapterFlags = (command: Command): Command =>
     ),
   );
 
+export const weightsOption = (): Option =>
+  new Option(
+    "--weights <name>",
+    "of a run's folder: best, with the lowest validation loss, or last, of its last checkpoint (default: best, where there are any)",
+  ).argParser(parseChoice("--weights", weightsNames));
+
 export const addWeightsFlag = (command: Command): Command =>
-  baseCheckFlag(
-    addAdapterFlags(
-      command
-        .optionsGroup("Model: its weights, and an adapter")
-        .addOption(
-          new Option(
-            "--weights <name>",
-            "of a run's folder: best, with the lowest validation loss, or last, of its last checkpoint (default: best, where there are any)",
-          ).argParser(parseChoice("--weights", weightsNames)),
-        ),
-    ),
-  );
+  baseCheckFlag(addAdapterFlags(command.optionsGroup("Model: its weights, and an adapter").addOption(weightsOption())));

@@ -1,12 +1,11 @@
 /** Models that text can be written with: checkpoints of the runs, and models that were named at start. At most two are loaded. */
-import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import type { HeadPlace } from "../../inside/heads.ts";
-import { manifestName } from "../../io/manifest.ts";
 import { readManifest } from "../../io/owned-folder.node.ts";
 import { hasCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
+import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { checkpointOf } from "../../runs/begin/initial.node.ts";
 import { folderNames, keptName } from "../../runs/folder-names.ts";
@@ -54,16 +53,6 @@ interface Loaded {
   /** Differs after the files were replaced. */
   readonly files: string;
 }
-
-/** What tells files from those that replace them. */
-const filesAt = async (place: string): Promise<string> => {
-  for (const path of [join(place, manifestName), join(place, "config.json"), place]) {
-    const found = await stat(path).catch(() => undefined);
-    if (found !== undefined) return `${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`;
-  }
-  // Of the hub: a name stands for the same files as long as this process lives.
-  return "";
-};
 
 const missing = (key: string, field: string): HttpError =>
   new HttpError(
@@ -114,7 +103,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
   };
 
   const loadAt = async (place: string): Promise<WorkerModel> => {
-    const files = await filesAt(place);
+    const files = (await filesVersion(place)) ?? "";
     const known = loaded.find((one) => one.place === place);
     if (known !== undefined && known.files === files) {
       loaded = [...loaded.filter((one) => one !== known), known];

@@ -1,0 +1,230 @@
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { startServer } from "../../serve/openai/start.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
+import {
+  addComputingFlags,
+  addDTypeFlag,
+  checkArguments,
+  checkValue,
+  type DTypeFlag,
+  expecting,
+  parseInteger,
+  parsePath,
+  type RunningFlags,
+} from "../flags/flags.ts";
+import { baseCheckFlag, baseFlag, weightsOption } from "../flags/weights-flag.ts";
+import { notes } from "../help.ts";
+import { type ModelParts, modelPlaces } from "../model/checkpoint-path.ts";
+import { servedSources } from "../model/served-sources.ts";
+import { host } from "../process/host.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { writeNotice, writeOut } from "../process/output.ts";
+import { version } from "../version.ts";
+
+interface ServeFlags extends Omit<RunningFlags, "json">, DTypeFlag, Omit<ModelParts, "adapter"> {
+  readonly name?: string;
+  readonly adapter?: Readonly<Record<string, string>>;
+  readonly host: string;
+  readonly port: number;
+  readonly apiKey?: readonly string[];
+  readonly apiKeys?: string;
+  readonly allowOrigin?: readonly string[];
+  readonly perKey: number;
+  readonly parallel: number;
+  readonly queue: number;
+  readonly cacheMib: number;
+  readonly timeLimit: number;
+  readonly connections: number;
+  readonly grace: number;
+  readonly log: string | false;
+}
+
+const defaults = {
+  host: "127.0.0.1",
+  port: 8000,
+  perKey: 64,
+  parallel: 16,
+  queue: 256,
+  cacheMib: 1024,
+  timeLimit: 600,
+  connections: 1024,
+  grace: 30,
+} as const;
+
+/** A client that takes nothing of its answer for so long has gone. */
+const patienceMs = 30_000;
+
+const examples = `
+Examples:
+  $ npx foretoken serve runs/notes                       the run's best weights, at http://127.0.0.1:${defaults.port}/v1
+  $ npx foretoken serve model.gguf --port 8080
+  $ npx foretoken serve SmolLM2-135M-Instruct --adapter poems=runs/poems
+  $ npx foretoken serve runs/notes --host 0.0.0.0 --api-keys keys.txt
+
+The server speaks OpenAI's protocol, so its clients work with the address in the first line: completions, chat completions
+and responses, with streams, log-probabilities and seeds. /openapi.json describes it, /metrics is for Prometheus.
+A request names a model by its id in /v1/models: the name of its folder or file, --name, or an adapter's name. The same
+request with the same seed has the same answer, whatever else is under way.
+
+Only this machine can reach it, unless --host names another address; then requests need a key. Nothing is encrypted: put a
+reverse proxy with TLS in front of it. A run whose best weights are replaced is loaded again, and no request waits for that.
+SIGTERM and Ctrl-C let requests under way end, for --grace seconds.`;
+
+const collect = (parse: (text: string) => string) =>
+  expecting((text: string, earlier: readonly string[] = []) => [...earlier, parse(text)], { repeats: true });
+
+const parseWord =
+  (flag: string) =>
+  (text: string): string => {
+    checkValue(flag, text);
+    if (/^[\x21-\x7e]+$/u.test(text)) return text;
+    throw new ConfigError({
+      where: flag,
+      must: "must be characters of ASCII without spaces",
+      got: JSON.stringify(text),
+    });
+  };
+
+const parseAdapter = expecting(
+  (text: string, earlier: Readonly<Record<string, string>> = {}) => {
+    checkValue("--adapter", text);
+    const [, name, place] = /^([^=]+)=(.+)$/u.exec(text) ?? [];
+    if (name === undefined || place === undefined) {
+      throw new ConfigError({
+        where: "--adapter",
+        must: "must be a name and a folder",
+        got: JSON.stringify(text),
+        hint: `poems=${text}`,
+      });
+    }
+    if (Object.hasOwn(earlier, name))
+      throw new ConfigError({ where: "--adapter", must: "names must be different", got: `${name} twice` });
+    return { ...earlier, [name]: place };
+  },
+  { paths: true, repeats: true },
+);
+
+/** Keys of a file, one a line; empty lines and those that begin with # are none. */
+const keysOf = async (path: string): Promise<readonly string[]> => {
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new ConfigError({
+      where: `--api-keys ${path}`,
+      must: "must be a file with a key in each line",
+      got: systemErrorCode(cause) ?? String(cause),
+      cause,
+    });
+  });
+  const keys = text.split(/\r?\n/u).map((line) => line.trim());
+  const found = keys.filter((line) => line !== "" && !line.startsWith("#"));
+  if (found.length > 0 && found.every((key) => /^[\x21-\x7e]+$/u.test(key))) return found;
+  throw new ConfigError({
+    where: `--api-keys ${path}`,
+    must: "must have keys of ASCII without spaces, one in each line",
+    got: found.length === 0 ? "none" : "another line",
+  });
+};
+
+const runServe = async (places: readonly string[], flags: ServeFlags): Promise<void> => {
+  const { name, adapter = {}, weights, base, baseCheck, host: address, port, threads, dtype, log } = flags;
+  const keys = [...(flags.apiKey ?? []), ...(flags.apiKeys === undefined ? [] : await keysOf(flags.apiKeys))];
+  const { backend, remark } = await chooseBackend(flags);
+  if (remark !== undefined) writeNotice(remark);
+  const parts = {
+    ...{ name, adapters: adapter },
+    ...(weights === undefined ? {} : { weights }),
+    ...(base === undefined ? {} : { base }),
+    ...(baseCheck === undefined ? {} : { baseCheck }),
+  };
+  const running = { backend, dtype, ...(threads === undefined ? {} : { threads }) };
+  const server = await startServer({
+    models: servedSources(places, parts, running, writeNotice),
+    ...{ host: address, port, keys, perKey: flags.perKey, origins: flags.allowOrigin ?? [] },
+    ...{ parallel: flags.parallel, queue: flags.queue, cacheBytes: flags.cacheMib * 2 ** 20 },
+    ...{ timeLimitMs: flags.timeLimit * 1000, patienceMs, connections: flags.connections },
+    log: log === false ? null : log === "-" ? host.stderr : log,
+    ...{ version: version(), tell: writeNotice },
+  });
+  writeOut(`${server.url}/v1\n`);
+  writeNotice("The server is at this address. Ctrl-C ends it.");
+  await new Promise<void>((ended) => {
+    onInterrupt(() => ended());
+  });
+  writeNotice(`Ending: requests under way have ${flags.grace} s (Ctrl-C again quits at once)`);
+  await server.close(flags.grace * 1000);
+  host.exit();
+};
+
+/** `foretoken serve`. */
+export const declareServe = (command: Command): void => {
+  command
+    .usage("<model...> [flags]")
+    .argument("<model...>", `models: ${modelPlaces}`)
+    .optionsGroup("Model: its weights, and adapters")
+    .option("--name <id>", "the model's id in requests (default: the name of its folder or file)", parseWord("--name"))
+    .option(
+      "--adapter <name=dir>",
+      "a LoRA adapter that requests take by its name; may be given several times (default: none)",
+      parseAdapter,
+    )
+    .addOption(weightsOption());
+  baseCheckFlag(baseFlag(command))
+    .optionsGroup("Server: where it is, and who may ask")
+    .option("--host <address>", "the address to listen at", parseWord("--host"), defaults.host)
+    .option("--port <n>", "the port; 0: any free one", parseInteger("--port", 0, 65_535), defaults.port)
+    .option(
+      "--api-key <key>",
+      "a key that requests must have; others on this machine can see it in the list of processes; may be given several times (default: none is needed)",
+      collect(parseWord("--api-key")),
+    )
+    .option("--api-keys <file>", "a file with a key in each line (default: none)", parsePath("--api-keys"))
+    .option(
+      "--allow-origin <origin>",
+      "pages of this origin may ask, * for any; may be given several times (default: none may)",
+      collect(parseWord("--allow-origin")),
+    )
+    .optionsGroup("Limits: how much it takes at a time")
+    .option(
+      "--parallel <n>",
+      "texts that a model writes at a time",
+      parseInteger("--parallel", 1, 1024),
+      defaults.parallel,
+    )
+    .option(
+      "--queue <n>",
+      "texts that may wait; more are refused with status 429",
+      parseInteger("--queue", 0, 1e6),
+      defaults.queue,
+    )
+    .option("--per-key <n>", "requests of a key at a time", parseInteger("--per-key", 1, 1e6), defaults.perKey)
+    .option(
+      "--cache-mib <n>",
+      "memory for keys and values of each model, in MiB; one context fits in any case",
+      parseInteger("--cache-mib", 1, 2 ** 20),
+      defaults.cacheMib,
+    )
+    .option("--time-limit <s>", "seconds of a request", parseInteger("--time-limit", 1, 86_400), defaults.timeLimit)
+    .option(
+      "--connections <n>",
+      "connections at a time",
+      parseInteger("--connections", 1, 65_535),
+      defaults.connections,
+    )
+    .option(
+      "--grace <s>",
+      "seconds that requests under way have at the end",
+      parseInteger("--grace", 0, 3600),
+      defaults.grace,
+    )
+    .optionsGroup("Log: a line of JSON for each request, without prompts and texts")
+    .option("--log <file>", "a file to add the lines to; -: standard error", parsePath("--log"), "-")
+    .option("--no-log", "no lines");
+  addDTypeFlag(addComputingFlags(command))
+    .addHelpText("after", notes(examples))
+    .action(async (places: readonly string[], flags: ServeFlags) => {
+      if (places.length === 0) checkArguments(command);
+      await runServe(places, flags);
+    });
+};

@@ -1,0 +1,70 @@
+/** Errors in the form that OpenAI's clients read: https://platform.openai.com/docs/guides/error-codes/api-errors */
+import { ForetokenError } from "../../core/errors/errors.ts";
+import { HttpError } from "../http/http-error.ts";
+import { failureOf, jsonAnswer } from "../http/json.ts";
+
+/** Kinds of errors, as their `type` names them. */
+type ErrorType = "invalid_request_error" | "authentication_error" | "rate_limit_error" | "server_error";
+
+/** What an error says besides its message. */
+export interface ApiErrorDetails {
+  /** The field of the request that it is about. */
+  readonly param?: string | undefined;
+  /** A word for programs. */
+  readonly code?: string | undefined;
+  /** Seconds after which to try again. */
+  readonly retryAfter?: number | undefined;
+}
+
+/** An error with its status. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  readonly details: ApiErrorDetails;
+
+  constructor(status: number, message: string, details: ApiErrorDetails = {}) {
+    super(message);
+    this.status = status;
+    this.details = details;
+  }
+}
+
+/** A request that cannot be answered as it is. */
+export const invalid = (message: string, param?: string, code?: string): ApiError =>
+  new ApiError(400, message, { param, code });
+
+const typeOf = (status: number): ErrorType => {
+  if (status === 401) return "authentication_error";
+  if (status === 429) return "rate_limit_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+};
+
+/** Any error with its status and details: one of the library is a mistake in the request, others are this server's. */
+export const apiErrorOf = (error: unknown): ApiError => {
+  if (error instanceof ApiError) return error;
+  const { error: message, field } = failureOf(error);
+  if (error instanceof HttpError) return new ApiError(error.status, message, { param: error.field });
+  return new ApiError(error instanceof ForetokenError ? 400 : 500, message, { param: field });
+};
+
+/** The body of an error. */
+export const errorBody = (error: ApiError) => ({
+  error: {
+    message: error.message,
+    type: typeOf(error.status),
+    param: error.details.param ?? null,
+    code: error.details.code ?? null,
+  },
+});
+
+export type ErrorBody = ReturnType<typeof errorBody>;
+
+/** The answer to a request that failed. */
+export const errorAnswer = (error: unknown): Response => {
+  const known = apiErrorOf(error);
+  const answer = jsonAnswer(errorBody(known), known.status);
+  const { retryAfter } = known.details;
+  if (retryAfter !== undefined) answer.headers.set("Retry-After", String(retryAfter));
+  if (known.status === 401) answer.headers.set("WWW-Authenticate", "Bearer");
+  return answer;
+};

@@ -1,0 +1,223 @@
+/** The addresses of the server, and what answers them. */
+import { randomBytes } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import type { HttpBindings } from "@hono/node-server";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
+import { type Context, Hono } from "hono";
+import type { TemplateRenderer } from "../../chat/template.node.ts";
+import { parseJson } from "../../core/checks/json.ts";
+import type { Bodies } from "../http/bodies.ts";
+import { jsonAnswer } from "../http/json.ts";
+import { ApiError, apiErrorOf, errorAnswer, invalid } from "./api-error.ts";
+import type { Caller, Callers } from "./callers.ts";
+import { answerChat } from "./chat-completions.ts";
+import { answerCompletion } from "./completions.ts";
+import type { Answered, Exchange, ExchangeFacts } from "./exchange.ts";
+import type { Metrics } from "./metrics.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { RequestLog } from "./request-log.ts";
+import { answerResponse } from "./responses.ts";
+import type { ListedModel, ServedModels } from "./served-models.ts";
+import { answerDetokenize, answerTokenize, answerTokenizerInfo } from "./tokens.ts";
+
+/** The parts of a server. */
+export interface ServerParts {
+  readonly models: ServedModels;
+  readonly templates: TemplateRenderer;
+  readonly callers: Callers;
+  readonly bodies: Bodies;
+  readonly metrics: Metrics;
+  readonly log: RequestLog;
+  /** Milliseconds of a request at most. */
+  readonly timeLimitMs: number;
+  readonly version: string;
+  /** Requests that are answered now, by what ends them. */
+  readonly underWay: Set<AbortController>;
+  /** Whether the server ends. */
+  isEnding(): boolean;
+}
+
+/** A request: many prompts as token ids. */
+const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
+
+type AppContext = Context<{ Bindings: HttpBindings }>;
+type Work = (exchange: Exchange, body: unknown) => Promise<Answered>;
+
+/** Headers of every answer. */
+const commonHeaders = { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" } as const;
+
+const newId = (): string => randomBytes(12).toString("hex");
+
+const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
+  const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
+  if (type.trim().toLowerCase() !== "application/json") {
+    throw new ApiError(
+      415,
+      "the body must be JSON; got another content type; try the header Content-Type: application/json",
+    );
+  }
+  const bytes = await bodies.read(request, bodyLimits.maxBytes);
+  return parseJson(bytes, { ...bodyLimits, what: "the request" }, ({ must, got }) => invalid(`${must}; got ${got}`));
+};
+
+const ending = (): ApiError =>
+  new ApiError(503, "the server is ending; try again later", { code: "server_ending", retryAfter: 5 });
+
+/** What ends the work on a request before its answer. */
+const watch = (parts: ServerParts, response: ServerResponse) => {
+  const controller = new AbortController();
+  let left = false;
+  const timer = setTimeout(() => {
+    controller.abort(
+      new ApiError(504, `a request may take ${parts.timeLimitMs / 1000} s; got no end; try fewer tokens`, {
+        code: "timeout",
+      }),
+    );
+  }, parts.timeLimitMs);
+  parts.underWay.add(controller);
+  response.once("close", () => {
+    if (!response.writableFinished) {
+      left = true;
+      controller.abort(new ApiError(499, "the client has left"));
+    }
+  });
+  return {
+    signal: controller.signal,
+    hasLeft: () => left,
+    end(): void {
+      clearTimeout(timer);
+      parts.underWay.delete(controller);
+    },
+  };
+};
+
+/** Answers one request, and notes it. */
+const answer = async (c: AppContext, parts: ServerParts, path: string, work: Work): Promise<Response> => {
+  const began = performance.now();
+  const id = newId();
+  const { outgoing } = c.env;
+  const facts: ExchangeFacts = { promptTokens: 0, newTokens: 0 };
+  const watched = watch(parts, outgoing);
+  let headers: Record<string, string> = { ...commonHeaders, "X-Request-Id": id };
+  let caller: Caller | undefined;
+  const done = (status: number): void => {
+    watched.end();
+    caller?.release();
+    parts.bodies.release(c.req.raw);
+    const ms = performance.now() - began;
+    const { promptTokens, newTokens, firstTokenMs = null } = facts;
+    parts.metrics.note({ path, status, milliseconds: ms, firstTokenMs, promptTokens, newTokens });
+    parts.log.note({
+      ...{ id, method: c.req.method, path, status, ms: Math.round(ms), key: caller?.id ?? null },
+      ...(facts.model === undefined ? {} : { model: facts.model, promptTokens, newTokens }),
+      ...(firstTokenMs === null ? {} : { firstTokenMs: Math.round(firstTokenMs) }),
+      ...(watched.hasLeft() ? { left: true } : {}),
+      ...(facts.error === undefined ? {} : { error: facts.error }),
+    });
+  };
+  const send = (response: Response): Response => {
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+    done(response.status);
+    return response;
+  };
+  try {
+    headers = { ...headers, ...parts.callers.pageHeaders(c.req.raw) };
+    caller = parts.callers.admit(c.req.raw);
+    if (parts.isEnding()) throw ending();
+    const body = c.req.method === "POST" ? await readBody(c.req.raw, parts.bodies) : undefined;
+    const { models, templates } = parts;
+    const exchange: Exchange = {
+      id,
+      began,
+      signal: watched.signal,
+      response: outgoing,
+      headers,
+      models,
+      templates,
+      facts,
+    };
+    const answered = await work(exchange, body);
+    if (answered === "streamed") {
+      done(200);
+      return RESPONSE_ALREADY_SENT;
+    }
+    return send(jsonAnswer(answered.json));
+  } catch (error) {
+    // What was aborted fails in many ways; why it was is what counts.
+    const why = watched.signal.aborted ? watched.signal.reason : error;
+    facts.error = apiErrorOf(why).message;
+    if (parts.isEnding()) headers = { ...headers, Connection: "close" };
+    return send(errorAnswer(why));
+  }
+};
+
+const listed = ({ name, parent, created, contextLength }: ListedModel) => ({
+  ...{ id: name, object: "model", created, owned_by: "foretoken" },
+  ...{ parent, root: parent ?? name, max_model_len: contextLength },
+});
+
+/** The server as a function from requests to answers. */
+export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> => {
+  const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
+  const { models } = parts;
+  const openApi = openApiDocument(parts.version);
+  const posts: Readonly<Record<string, Work>> = {
+    "/v1/completions": answerCompletion,
+    "/v1/chat/completions": answerChat,
+    "/v1/responses": answerResponse,
+    "/tokenize": answerTokenize,
+    "/detokenize": answerDetokenize,
+  };
+  const find = (name: string): Answered => {
+    const found = models.list().find((one) => one.name === name);
+    // With the words for a name that is none.
+    if (found === undefined) models.take(name, 0).release();
+    return { json: listed(found ?? (models.list()[0] as ListedModel)) };
+  };
+  const gets: Readonly<Record<string, Work>> = {
+    "/v1/models": async () => ({ json: { object: "list", data: models.list().map(listed) } }),
+    "/tokenizer_info": (exchange) => answerTokenizerInfo(exchange, undefined),
+  };
+  app.options("*", (c) => {
+    const headers = parts.callers.pageHeaders(c.req.raw);
+    return new Response(null, { status: 204, headers: { ...commonHeaders, ...headers } });
+  });
+  for (const [path, work] of Object.entries(posts)) app.post(path, (c) => answer(c, parts, path, work));
+  for (const [path, work] of Object.entries(gets)) app.get(path, (c) => answer(c, parts, path, work));
+  app.get("/v1/models/:name{.+}", (c) => answer(c, parts, "/v1/models/{model}", async () => find(c.req.param("name"))));
+  // Neither says anything of models or texts.
+  app.get("/health", () => jsonAnswer({ status: parts.isEnding() ? "ending" : "ok" }, parts.isEnding() ? 503 : 200));
+  app.get("/openapi.json", (c) => {
+    const headers = parts.callers.pageHeaders(c.req.raw);
+    return new Response(JSON.stringify(openApi), {
+      headers: { ...commonHeaders, ...headers, "Content-Type": "application/json; charset=utf-8" },
+    });
+  });
+  app.get("/metrics", async (c) => {
+    const headers = parts.callers.pageHeaders(c.req.raw);
+    const caller = parts.callers.admit(c.req.raw);
+    try {
+      const text = parts.metrics.text(await models.state(), parts.underWay.size);
+      return new Response(text, {
+        headers: { ...commonHeaders, ...headers, "Content-Type": "text/plain; version=0.0.4; charset=utf-8" },
+      });
+    } finally {
+      caller.release();
+    }
+  });
+  const known = new Set([...Object.keys(posts), ...Object.keys(gets), "/health", "/openapi.json", "/metrics"]);
+  app.all("*", (c) => {
+    const { path } = c.req;
+    if (known.has(path)) {
+      const method = path in posts ? "POST" : "GET";
+      throw new ApiError(405, `the method of ${path} must be ${method}; got ${c.req.method}; try ${method}`);
+    }
+    throw new ApiError(404, "the address must be one of /openapi.json; got another one", { code: "not_found" });
+  });
+  app.onError((error) => {
+    const response = errorAnswer(error);
+    for (const [name, value] of Object.entries(commonHeaders)) response.headers.set(name, value);
+    return response;
+  });
+  return app;
+};

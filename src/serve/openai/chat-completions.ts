@@ -1,0 +1,164 @@
+/** POST /v1/chat/completions: https://platform.openai.com/docs/api-reference/chat */
+import { z } from "zod";
+import { conversationIds } from "../../chat/conversation.node.ts";
+import type { ChatMessage } from "../../chat/messages.ts";
+import { invalid } from "./api-error.ts";
+import { samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
+import { finishReasonOf } from "./completions.ts";
+import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
+import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
+import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
+import { chatMessages, conversationOf } from "./messages.ts";
+import type { Lease } from "./served-models.ts";
+import type { TextRequest } from "./texts.ts";
+
+/** Tokens named at a place at most. */
+export const mostTopLogProbs = 20;
+
+export const chatFields = {
+  ...samplingFields,
+  ...unusedFields,
+  model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
+  messages: honoured(chatMessages, "texts of system, developer, user and assistant"),
+  max_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
+  max_completion_tokens: honoured(whole(1, 1_000_000), "the same; the smaller one counts"),
+  logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
+  top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token; default 0"),
+  store: atDefault([false], "nothing is kept"),
+  response_format: atDefault([{ type: "text" }], "answers are texts"),
+  tools: atDefault([[]], "no tools"),
+  tool_choice: atDefault(["none", "auto"], "no tools"),
+  parallel_tool_calls: unused("no tools"),
+  functions: atDefault([[]], "no functions"),
+  function_call: atDefault(["none", "auto"], "no functions"),
+  modalities: atDefault([["text"]], "answers are texts"),
+  audio: refused("answers are texts"),
+  prediction: refused("it would be ignored"),
+  reasoning_effort: refused("no model here has a setting for it"),
+  verbosity: atDefault(["medium"], "no model here has a setting for it"),
+  service_tier: atDefault(["auto", "default"], "there is one"),
+  web_search_options: refused("nothing is searched"),
+  moderation: refused("nothing is moderated"),
+} as const;
+
+type ChatValues = Values<typeof chatFields>;
+
+/** The tokens of a conversation, up to the place of the answer. */
+export const conversationTokens = async (
+  { templates }: Exchange,
+  { lm, name }: Lease,
+  messages: readonly ChatMessage[],
+  param: string,
+): Promise<readonly number[]> => {
+  if (lm.chatTemplate === null) {
+    throw invalid(
+      `model: ${name} has no chat template, so it takes no conversations; try /v1/completions, or a model that was trained on conversations`,
+      "model",
+    );
+  }
+  return Array.from(await conversationIds(lm, messages, param, templates.render));
+};
+
+/** Most tokens of an answer: the fewest that are asked for, or up to the end of the context. */
+export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
+  const given = asked.filter((most) => most !== undefined);
+  return given.length > 0 ? Math.min(...given) : Math.max(1, lm.config.contextLength - ids.length);
+};
+
+/** Without the token that ends the turn, which is no part of the answer. */
+export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readonly TokenPlace[] =>
+  tokens.filter(({ id }) => !lm.endTokens.includes(id));
+
+const checkTogether = (values: ChatValues): void => {
+  if (values.messages === undefined) throw invalid("messages: must be there; got none", "messages");
+  if (values.top_logprobs !== undefined && values.logprobs !== true)
+    throw invalid("top_logprobs: must go with logprobs: true; got no logprobs", "top_logprobs");
+  if (values.stream_options !== undefined && values.stream !== true)
+    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+};
+
+const requestsOf = (values: ChatValues, lease: Lease, prompt: readonly number[]): readonly TextRequest[] => {
+  const { n = 1, logprobs = false, top_logprobs: top = 0 } = values;
+  const maxNewTokens = roomFor(lease, prompt, values.max_tokens, values.max_completion_tokens);
+  const { adapter, lm } = lease;
+  return textOptions(values, lm.tokenizer.vocabSize, n).map((one) => ({
+    prompt,
+    options: { ...one, adapter, maxNewTokens, candidates: logprobs ? Math.max(1, top) : 0 },
+  }));
+};
+
+/** Answers the request with the body `body`. */
+export const answerChat = async (exchange: Exchange, body: unknown): Promise<Answered> => {
+  const values = readFields(chatFields, body);
+  checkTogether(values);
+  const { n = 1, messages = [], logprobs = false, top_logprobs: top = 0 } = values;
+  const lease = exchange.models.take(values.model, n);
+  const { facts } = exchange;
+  try {
+    facts.model = lease.name;
+    const conversation = conversationOf(messages, "messages");
+    const prompt = await conversationTokens(exchange, lease, conversation, "messages");
+    checkPrompt(lease, prompt, "messages");
+    facts.promptTokens = prompt.length;
+    const requests = requestsOf(values, lease, prompt);
+    const { tokenizer } = lease.lm;
+    const told = (tokens: readonly TokenPlace[]) =>
+      logprobs ? { content: tokenLogProbs(tokenizer, withoutEnd(lease, tokens), top), refusal: null } : null;
+    const head = (object: string) => ({
+      ...{ id: `chatcmpl-${exchange.id}`, object, created, model: lease.name },
+      system_fingerprint: lease.fingerprint,
+    });
+    const created = now();
+    let completion = 0;
+    const usage = () => ({
+      prompt_tokens: prompt.length,
+      completion_tokens: completion,
+      total_tokens: prompt.length + completion,
+    });
+    const pieces = writePieces(exchange, lease, requests);
+    if (values.stream === true) {
+      const withUsage = values.stream_options?.include_usage === true;
+      const none = withUsage ? { usage: null } : {};
+      const chunk = (index: number, delta: object, logs: object | null, reason: string | null) => ({
+        ...head("chat.completion.chunk"),
+        choices: [{ index, delta, logprobs: logs, finish_reason: reason }],
+        ...none,
+      });
+      return await stream(
+        exchange,
+        async (events) => {
+          for (let i = 0; i < n; i++)
+            await events.write(chunk(i, { role: "assistant", content: "", refusal: null }, null, null));
+          for await (const { text, added, tokens, end } of pieces) {
+            const own = withoutEnd(lease, tokens);
+            if (added !== "" || (logprobs && own.length > 0))
+              await events.write(chunk(text, { content: added }, told(own), null));
+            if (end === null) continue;
+            completion += end.newTokens;
+            await events.write(chunk(text, {}, null, finishReasonOf(end.reason)));
+          }
+          if (withUsage) await events.write({ ...head("chat.completion.chunk"), choices: [], usage: usage() });
+        },
+        "data: [DONE]\n\n",
+      );
+    }
+    const texts = requests.map(() => ({ content: "", tokens: [] as TokenPlace[], reason: "stop" }));
+    for await (const { text, added, tokens, end } of pieces) {
+      const one = texts[text] as (typeof texts)[number];
+      one.content += added;
+      one.tokens.push(...tokens);
+      if (end === null) continue;
+      completion += end.newTokens;
+      one.reason = finishReasonOf(end.reason);
+    }
+    const choices = texts.map(({ content, tokens, reason }, index) => ({
+      index,
+      message: { role: "assistant", content, refusal: null, annotations: [] },
+      logprobs: told(tokens),
+      finish_reason: reason,
+    }));
+    return { json: { ...head("chat.completion"), choices, usage: usage() } };
+  } finally {
+    lease.release();
+  }
+};

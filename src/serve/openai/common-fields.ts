@@ -1,0 +1,98 @@
+/** Fields that requests for texts have in common, and the options of the engine that follow from them. */
+import { randomInt } from "node:crypto";
+import { z } from "zod";
+import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
+import { invalid } from "./api-error.ts";
+import { honoured, unused, type Values } from "./fields.ts";
+
+/** Texts of one request at most, for one prompt. */
+export const mostChoices = 128;
+/** Strings that end a text at most. */
+const mostStops = 16;
+
+const between = (low: number, high: number) =>
+  z.number({ error: "must be a number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
+export const whole = (low: number, high: number = Number.MAX_SAFE_INTEGER) =>
+  z.int({ error: "must be a whole number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
+const stopText = z.string({ error: "must be a text" }).min(1, "must not be empty");
+
+/** How tokens are chosen, and how many texts there are. */
+export const samplingFields = {
+  temperature: honoured(between(0, 2), "default 1; 0 takes the likeliest token"),
+  top_p: honoured(between(0, 1), "default 1"),
+  n: honoured(whole(1, mostChoices), "texts for each prompt; default 1"),
+  stop: honoured(
+    z.union(
+      [stopText.transform((text) => [text]), z.array(stopText).max(mostStops, `must be at most ${mostStops} texts`)],
+      {
+        error: `must be a text, or a list of at most ${mostStops} texts, none of them empty`,
+      },
+    ),
+    "a text ends before any of these",
+  ),
+  seed: honoured(
+    whole(Number.MIN_SAFE_INTEGER),
+    "same seed, same answer, whatever else the server does; default: another one for each request",
+  ),
+  presence_penalty: honoured(between(-2, 2), "default 0"),
+  frequency_penalty: honoured(between(-2, 2), "default 0"),
+  logit_bias: honoured(
+    z.record(z.string().regex(/^\d+$/u, "keys must be token ids"), between(-100, 100)),
+    "added to the logits of tokens, by their ids; −100 bans one",
+  ),
+  stream: honoured(z.boolean({ error: "must be true or false" }), "events instead of one answer; default false"),
+  stream_options: honoured(
+    z.strictObject({
+      include_usage: z.boolean().nullish(),
+      // It hides lengths from who listens in; no text depends on it.
+      include_obfuscation: z.boolean().nullish(),
+    }),
+    "`include_usage`: a last event with the counts of tokens",
+  ),
+  top_k: honoured(whole(-1), "not of OpenAI: keep the k likeliest tokens; default 0: all"),
+  min_p: honoured(between(0, 1), "not of OpenAI: drop tokens less likely than this times the likeliest; default 0"),
+  typical_p: honoured(between(0, 1), "not of OpenAI: locally typical sampling; default 1"),
+  repetition_penalty: honoured(between(0.01, 100), "not of OpenAI: as in Hugging Face's generate; default 1"),
+} as const;
+
+/** Fields that no answer depends on. */
+export const unusedFields = {
+  user: unused("who asks"),
+  metadata: unused("notes of the client"),
+  safety_identifier: unused("who asks"),
+  prompt_cache_key: unused("beginnings are found by their tokens"),
+  prompt_cache_retention: unused("what is kept depends on memory alone"),
+} as const;
+
+type SamplingValues = Values<typeof samplingFields>;
+
+/** Seeds of the library are from 0 on. */
+const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + seed : seed);
+
+/** A seed for a request that names none. */
+const anySeed = (): number => randomInt(2 ** 47);
+
+/**
+ * The options of each of the `n` texts of a prompt: their seeds follow each other.
+ * @throws ApiError for a token that the vocabulary does not have.
+ */
+export const textOptions = (
+  values: SamplingValues,
+  vocabSize: number,
+  count: number,
+): readonly Omit<EngineGenerateOptions, "signal" | "prompt">[] => {
+  const { temperature = 1, top_p: topP = 1, top_k: topK = 0, min_p: minP = 0, typical_p: typicalP = 1 } = values;
+  const { presence_penalty: presencePenalty = 0, frequency_penalty: frequencyPenalty = 0, stop = [] } = values;
+  const { repetition_penalty: repetitionPenalty = 1, logit_bias: logitBias = {} } = values;
+  const outside = Object.keys(logitBias).find((id) => Number(id) >= vocabSize);
+  if (outside !== undefined)
+    throw invalid(`logit_bias: keys must be token ids below ${vocabSize}; got ${outside.slice(0, 20)}`, "logit_bias");
+  const seed = values.seed === undefined ? anySeed() : seedFrom(values.seed);
+  // 0 keeps the likeliest token alone.
+  const least = Number.MIN_VALUE;
+  return Array.from({ length: count }, (_, i) => ({
+    ...{ temperature, topK: Math.max(0, topK), topP: Math.max(least, topP), minP, typicalP: Math.max(least, typicalP) },
+    ...{ presencePenalty, frequencyPenalty, repetitionPenalty, stop, logitBias },
+    seed: (seed + i) % Number.MAX_SAFE_INTEGER,
+  }));
+};

@@ -1,0 +1,226 @@
+/** POST /v1/completions: https://platform.openai.com/docs/api-reference/completions */
+import { z } from "zod";
+import { loneSurrogateAt, wellFormedText } from "../../core/text/surrogate.ts";
+import type { FinishReason } from "../../generate/events.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { invalid } from "./api-error.ts";
+import { mostChoices, samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
+import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
+import { honoured, readFields, refused, type Values } from "./fields.ts";
+import { type ListedLogProbs, listedLogProbs, type TokenPlace } from "./log-probs.ts";
+import type { Lease } from "./served-models.ts";
+import type { TextPiece, TextRequest } from "./texts.ts";
+
+/** Prompts of one request at most. */
+const mostPrompts = 2048;
+/** Tokens named at a place at most. */
+const mostLogProbs = 20;
+
+export const promptText = z
+  .string({ error: "must be a text" })
+  .refine((text) => loneSurrogateAt(text) === -1, wellFormedText);
+const tokenIds = z.array(whole(0)).min(1, "must not be empty");
+
+export const completionFields = {
+  ...samplingFields,
+  ...unusedFields,
+  model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
+  prompt: honoured(
+    z.union(
+      [
+        promptText,
+        tokenIds,
+        z.array(promptText).min(1).max(mostPrompts, `must be at most ${mostPrompts} prompts`),
+        z.array(tokenIds).min(1).max(mostPrompts, `must be at most ${mostPrompts} prompts`),
+      ],
+      { error: `must be a text, token ids, or a list of at most ${mostPrompts} of either` },
+    ),
+    "a text, a list of texts, ids, or a list of ids",
+  ),
+  max_tokens: honoured(whole(0, 1_000_000), "default 16; 0 with `echo`"),
+  logprobs: honoured(whole(0, mostLogProbs), "so many likeliest tokens with each token; default: none"),
+  echo: honoured(z.boolean({ error: "must be true or false" }), "the prompt before each text; default false"),
+  best_of: honoured(whole(1, mostChoices), "so many texts, of which the `n` likeliest are told; default `n`"),
+  suffix: refused("no model here fills a gap"),
+} as const;
+
+type CompletionValues = Values<typeof completionFields>;
+
+/** As OpenAI names the end of a text. */
+export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reason === "length" ? "length" : "stop");
+
+const promptsOf = (
+  tokenizer: Tokenizer,
+  prompt: NonNullable<CompletionValues["prompt"]>,
+): readonly (readonly number[])[] => {
+  const encode = (text: string): readonly number[] => Array.from(tokenizer.encode(text, "prompt"));
+  if (typeof prompt === "string") return [encode(prompt)];
+  const [first] = prompt;
+  if (typeof first === "number") return [prompt as number[]];
+  return (prompt as (string | number[])[]).map((one) => (typeof one === "string" ? encode(one) : one));
+};
+
+const countOf = (prompt: CompletionValues["prompt"]): number =>
+  Array.isArray(prompt) && typeof prompt[0] !== "number" ? prompt.length : 1;
+
+/** A choice as it grows. */
+const growingChoice = (
+  tokenizer: Tokenizer,
+  { logprobs, echo = false, max_tokens: maxTokens = 16 }: CompletionValues,
+  prompt: readonly number[],
+) => {
+  const promptText = tokenizer.decode(prompt, { showSpecialTokens: true });
+  const before = [...promptText].length;
+  /** Code points of the tokens that were told. */
+  let told = echo ? 0 : before;
+  let isBegun = false;
+  let text = "";
+  const places: TokenPlace[] = [];
+  let reason: "stop" | "length" | null = null;
+  let newTokens = 0;
+  const listed = (some: readonly TokenPlace[]): ListedLogProbs | null => {
+    if (logprobs === undefined) return null;
+    const found = listedLogProbs(tokenizer, some, logprobs, told);
+    const decoded = tokenizer.decode(
+      some.map(({ id }) => id),
+      { showSpecialTokens: true },
+    );
+    told += [...decoded].length;
+    return found;
+  };
+  return {
+    /** Takes a piece; returns what it adds. */
+    take({ added, prompt: read, tokens, end }: TextPiece) {
+      // The token that had to be written for the prompt's probabilities.
+      const [fresh, words] = maxTokens === 0 ? [[], ""] : [tokens, added];
+      const more = [...(echo ? read : []), ...fresh];
+      const shown = `${echo && !isBegun ? promptText : ""}${words}`;
+      isBegun = true;
+      text += shown;
+      places.push(...more);
+      if (end !== null) {
+        reason = maxTokens === 0 ? "length" : finishReasonOf(end.reason);
+        newTokens = maxTokens === 0 ? 0 : end.newTokens;
+      }
+      return { shown, more };
+    },
+    listed,
+    all: () => ({ text, logprobs: listed(places), finish_reason: reason }),
+    get newTokens() {
+      return newTokens;
+    },
+    get reason() {
+      return reason;
+    },
+    /** Mean log-probability of the new tokens. */
+    likelihood: () => {
+      const own = places.slice(echo && logprobs !== undefined ? prompt.length : 0);
+      return own.reduce((sum, { logProb }) => sum + (logProb ?? 0), 0) / Math.max(1, own.length);
+    },
+  };
+};
+
+type Growing = ReturnType<typeof growingChoice>;
+
+/** What is asked of the engine: `each` texts for every prompt. */
+const requestsOf = (
+  values: CompletionValues,
+  { lm, adapter }: Lease,
+  prompts: readonly (readonly number[])[],
+  each: number,
+): readonly TextRequest[] => {
+  const { logprobs, echo = false, max_tokens: maxTokens = 16, best_of: bestOf, n = 1 } = values;
+  const options = textOptions(values, lm.tokenizer.vocabSize, each);
+  const candidates = Math.max(logprobs ?? 0, logprobs !== undefined || (bestOf ?? n) > n ? 1 : 0);
+  return prompts.flatMap((prompt) =>
+    options.map((one) => ({
+      prompt,
+      options: {
+        ...{ ...one, adapter, candidates, maxNewTokens: Math.max(1, maxTokens) },
+        scorePrompt: echo && logprobs !== undefined,
+      },
+    })),
+  );
+};
+
+const checkTogether = (values: CompletionValues): void => {
+  const { n = 1, best_of: bestOf = n, max_tokens: maxTokens, echo = false, stream: streams = false, prompt } = values;
+  if (prompt === undefined) throw invalid("prompt: must be there; got none", "prompt");
+  if (bestOf < n) throw invalid(`best_of: must be at least n, ${n}; got ${bestOf}`, "best_of");
+  if (bestOf > n && streams) throw invalid("best_of: must not be above n in a stream; got more", "best_of");
+  if (maxTokens === 0 && !echo) throw invalid("max_tokens: must be at least 1 without echo; got 0", "max_tokens");
+  if (values.stream_options !== undefined && !streams)
+    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+};
+
+/** Answers the request with the body `body`. */
+export const answerCompletion = async (exchange: Exchange, body: unknown): Promise<Answered> => {
+  const values = readFields(completionFields, body);
+  checkTogether(values);
+  const { n = 1, prompt = "", stream: streams = false, max_tokens: maxTokens = 16 } = values;
+  const each = values.best_of ?? n;
+  const lease = exchange.models.take(values.model, countOf(prompt) * each);
+  const { facts } = exchange;
+  try {
+    facts.model = lease.name;
+    const { tokenizer } = lease.lm;
+    const prompts = promptsOf(tokenizer, prompt);
+    for (const ids of prompts) checkPrompt(lease, ids, "prompt");
+    facts.promptTokens = prompts.reduce((sum, ids) => sum + ids.length, 0);
+    const requests = requestsOf(values, lease, prompts, each);
+    const choices = requests.map((request) => growingChoice(tokenizer, values, request.prompt));
+    const head = {
+      id: `cmpl-${exchange.id}`,
+      object: "text_completion",
+      created: now(),
+      model: lease.name,
+      system_fingerprint: lease.fingerprint,
+    };
+    const usage = () => {
+      const completion = choices.reduce((sum, choice) => sum + choice.newTokens, 0);
+      return {
+        prompt_tokens: facts.promptTokens,
+        completion_tokens: completion,
+        total_tokens: facts.promptTokens + completion,
+      };
+    };
+    const pieces = writePieces(exchange, lease, requests);
+    if (streams) {
+      const withUsage = values.stream_options?.include_usage === true;
+      return await stream(
+        exchange,
+        async (events) => {
+          for await (const piece of pieces) {
+            const choice = choices[piece.text] as Growing;
+            const { shown, more } = choice.take(piece);
+            // Bytes of a character, say: nothing to show yet.
+            if (shown === "" && more.length === 0 && piece.end === null) continue;
+            const told = {
+              text: shown,
+              index: piece.text,
+              logprobs: choice.listed(more),
+              finish_reason: choice.reason,
+            };
+            await events.write({ ...head, choices: [told], ...(withUsage ? { usage: null } : {}) });
+          }
+          if (withUsage) await events.write({ ...head, choices: [], usage: usage() });
+        },
+        "data: [DONE]\n\n",
+      );
+    }
+    for await (const piece of pieces) choices[piece.text]?.take(piece);
+    if (maxTokens === 0) facts.newTokens = 0;
+    const best = prompts.flatMap((_, p) => {
+      const of = choices.slice(p * each, (p + 1) * each);
+      const ranked = each === n ? of : of.toSorted((a, b) => b.likelihood() - a.likelihood());
+      return ranked.slice(0, n);
+    });
+    const listed = best.map((choice, index) => {
+      const { text, ...rest } = choice.all();
+      return { text, index, ...rest };
+    });
+    return { json: { ...head, choices: listed, usage: usage() } };
+  } finally {
+    lease.release();
+  }
+};

@@ -1,0 +1,160 @@
+/** A server of OpenAI's protocol: it begins here, and ends by `close`. */
+import { createServer, type Server } from "node:http";
+import type { Writable } from "node:stream";
+import { getRequestListener } from "@hono/node-server";
+import { openTemplateRenderer } from "../../chat/template.node.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
+import { createBodies } from "../http/bodies.ts";
+import { hostInUrl, isLoopback } from "../http/guard.ts";
+import { inTurn } from "../http/in-turn.ts";
+import { endUntaken } from "../http/untaken.ts";
+import { ApiError, errorAnswer, invalid } from "./api-error.ts";
+import { createApp } from "./app.ts";
+import { type CallerSettings, createCallers } from "./callers.ts";
+import { createMetrics } from "./metrics.ts";
+import { createRequestLog } from "./request-log.ts";
+import { type ModelSource, openServedModels, type ServingLimits } from "./served-models.ts";
+
+export interface ServerOptions extends CallerSettings, ServingLimits {
+  /** One or more. */
+  readonly models: readonly ModelSource[];
+  readonly host: string;
+  /** 0: a free one. */
+  readonly port: number;
+  /** Milliseconds of a request at most. */
+  readonly timeLimitMs: number;
+  /** Milliseconds that an answer waits for a client that takes nothing of it. */
+  readonly patienceMs: number;
+  /** Connections at the same time at most. */
+  readonly connections: number;
+  /** Where a line for each request goes; null: nowhere. */
+  readonly log: string | Writable | null;
+  readonly version: string;
+  /** Gets lines for people. */
+  readonly tell: (line: string) => void;
+}
+
+export interface OpenAiServer {
+  readonly url: string;
+  /**
+   * Takes no more requests, and ends when those under way are answered, or after `graceMs`: then they get an error.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Milliseconds between two looks at the models' files. */
+const refreshMs = 2000;
+/** Milliseconds in which a request must have come whole. */
+const requestMs = 120_000;
+const headersMs = 20_000;
+const keepAliveMs = 65_000;
+/** Milliseconds for the last words of streams that are ended. */
+const lastWordsMs = 2000;
+
+const listen = (server: Server, port: number, host: string): Promise<void> =>
+  new Promise((done, fail) => {
+    const failed = (cause: unknown): void =>
+      fail(
+        new ConfigError({
+          where: "serve",
+          must: `port ${port} of ${host} must be free, and allowed`,
+          got: systemErrorCode(cause) ?? String(cause),
+          hint: "another --port",
+          cause,
+        }),
+      );
+    server.once("error", failed);
+    server.listen({ port, host }, () => {
+      server.off("error", failed);
+      done();
+    });
+  });
+
+/**
+ * Loads the models and starts the server.
+ * @throws ConfigError for an address beyond this machine without keys, or one that cannot be used.
+ */
+export const startServer = async (options: ServerOptions): Promise<OpenAiServer> => {
+  const { host, tell } = options;
+  if (!isLoopback(host) && options.keys.length === 0) {
+    throw new ConfigError({
+      where: `--host ${host}`,
+      must: "a server that other machines can reach must have keys",
+      got: "none",
+      hint: "--api-key or --api-keys",
+    });
+  }
+  const underWay = new Set<AbortController>();
+  let isEnding = false;
+  const models = await openServedModels(options.models, options, tell);
+  const templates = openTemplateRenderer();
+  const log = createRequestLog(options.log, tell);
+  const app = createApp({
+    ...{ models, templates, log, underWay, timeLimitMs: options.timeLimitMs, version: options.version },
+    ...{ callers: createCallers(options), bodies: createBodies(), metrics: createMetrics() },
+    isEnding: () => isEnding,
+  });
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: () => errorAnswer(invalid("the request must be one of HTTP with a host; got another")),
+  });
+  const server = createServer(
+    { requestTimeout: requestMs, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs },
+    inTurn((request, response) => {
+      endUntaken(response, options.patienceMs);
+      void listener(request, response);
+    }),
+  );
+  server.maxConnections = options.connections;
+  const end = async (): Promise<void> => {
+    templates.close();
+    await models.close();
+    await log.close();
+  };
+  try {
+    await listen(server, options.port, host);
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  const refresh = setInterval(() => void models.refresh(), refreshMs);
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const idle = (): Promise<void> =>
+    new Promise((resolve) => {
+      const look = setInterval(() => {
+        if (underWay.size > 0) return;
+        clearInterval(look);
+        resolve();
+      }, 20);
+    });
+  const within = (ms: number, work: Promise<void>): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    });
+    return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  };
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${hostInUrl(host)}:${port}`,
+    close(graceMs) {
+      closing ??= (async () => {
+        isEnding = true;
+        clearInterval(refresh);
+        const ended = new Promise<void>((resolve) => server.close(() => resolve()));
+        server.closeIdleConnections();
+        await within(graceMs, idle());
+        for (const controller of underWay) {
+          controller.abort(new ApiError(503, "the server is ending; try again later", { code: "server_ending" }));
+        }
+        await within(lastWordsMs, idle());
+        server.closeAllConnections();
+        await ended;
+        await end();
+      })();
+      return closing;
+    },
+  };
+};

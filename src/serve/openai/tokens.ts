@@ -1,0 +1,81 @@
+/** Tokens of a text and back, and what a tokenizer is, at the addresses where evaluation harnesses look for them (vLLM's). */
+import { z } from "zod";
+import { encodeWithSpecials } from "../../tokenizer/special.ts";
+import { invalid } from "./api-error.ts";
+import { conversationTokens } from "./chat-completions.ts";
+import { whole } from "./common-fields.ts";
+import { promptText } from "./completions.ts";
+import type { Answered, Exchange } from "./exchange.ts";
+import { honoured, readFields } from "./fields.ts";
+import { chatMessages, conversationOf } from "./messages.ts";
+import type { Lease } from "./served-models.ts";
+
+const model = honoured(z.string({ error: "must be a text" }), "default: the first model of the server");
+
+export const tokenizeFields = {
+  model,
+  prompt: honoured(promptText, "a text, in which names of special tokens stand for those tokens"),
+  messages: honoured(chatMessages, "a conversation, in the place of a text"),
+  add_special_tokens: honoured(z.boolean(), "no model here adds any: no text depends on it"),
+  add_generation_prompt: honoured(z.literal(true, { error: "must be true" }), "the place of the answer is there"),
+} as const;
+
+export const detokenizeFields = {
+  model,
+  tokens: honoured(z.array(whole(0)), "token ids"),
+} as const;
+
+const withModel = async (
+  exchange: Exchange,
+  name: string | undefined,
+  work: (lease: Lease) => Promise<unknown>,
+): Promise<Answered> => {
+  const lease = exchange.models.take(name, 0);
+  try {
+    exchange.facts.model = lease.name;
+    return { json: await work(lease) };
+  } finally {
+    lease.release();
+  }
+};
+
+export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answered> => {
+  const { model: name, prompt, messages } = readFields(tokenizeFields, body);
+  if ((prompt === undefined) === (messages === undefined))
+    throw invalid("prompt: must be there, or messages, and not both; got both or none", "prompt");
+  return withModel(exchange, name, async (lease) => {
+    const { lm } = lease;
+    const tokens =
+      messages === undefined
+        ? Array.from(encodeWithSpecials(lm.tokenizer, prompt ?? ""))
+        : await conversationTokens(exchange, lease, conversationOf(messages, "messages"), "messages");
+    return { count: tokens.length, max_model_len: lm.config.contextLength, tokens };
+  });
+};
+
+export const answerDetokenize = (exchange: Exchange, body: unknown): Promise<Answered> => {
+  const { model: name, tokens } = readFields(detokenizeFields, body);
+  if (tokens === undefined) throw invalid("tokens: must be there; got none", "tokens");
+  return withModel(exchange, name, async ({ lm: { tokenizer } }) => {
+    const wrong = tokens.find((id) => id >= tokenizer.vocabSize);
+    if (wrong !== undefined) throw invalid(`tokens: must be below ${tokenizer.vocabSize}; got ${wrong}`, "tokens");
+    return { prompt: tokenizer.decode(tokens, { showSpecialTokens: true }) };
+  });
+};
+
+/** What is known of the tokenizer of a model. */
+export const answerTokenizerInfo = (exchange: Exchange, name: string | undefined): Promise<Answered> =>
+  withModel(exchange, name, async ({ lm }) => {
+    const { tokenizer, chatTemplate } = lm;
+    const end = tokenizer.endOfText === null ? null : tokenizer.token(tokenizer.endOfText);
+    const given = (text: string | undefined): string | null => (text === undefined || text === "" ? null : text);
+    return {
+      tokenizer_class: tokenizer.kind,
+      vocab_size: tokenizer.vocabSize,
+      model_max_length: lm.config.contextLength,
+      bos_token: given(chatTemplate?.bosToken),
+      eos_token: given(chatTemplate?.eosToken) ?? end,
+      pad_token: end,
+      chat_template: chatTemplate?.template ?? null,
+    };
+  });

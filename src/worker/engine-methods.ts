@@ -1,0 +1,84 @@
+/** Methods of a thread with models: engines that a caller opens, each with sizes of its own. */
+import { ConfigError } from "../core/errors/errors.ts";
+import type { CallContext } from "../core/remote/server.ts";
+import type { EngineCounts } from "../engine/engine.ts";
+import type { engineDefaults } from "../generate/open-engine.ts";
+import {
+  createTextEngine,
+  type EngineEvent,
+  type EngineGenerateOptions,
+  type TextEngine,
+} from "../generate/text-engine.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+
+/** Events that a text may be ahead of its reader, so that several texts stay in step. */
+export const mostAhead = 8;
+
+/** Engines by their keys. */
+export interface OpenedEngines {
+  /** @param of the key of its model. @returns the engine's key. */
+  open(lm: LanguageModel, of: number, sizes: typeof engineDefaults): number;
+  /** @throws ConfigError for an engine that is closed. */
+  find(method: string, engine: number): TextEngine;
+  close(engine: number): Promise<void>;
+  /** Closes those of a model. */
+  closeOf(model: number): Promise<void>;
+}
+
+export const openedEngines = (): OpenedEngines => {
+  const opened = new Map<number, { readonly engine: TextEngine; readonly of: number }>();
+  let count = 0;
+  const close = async (key: number): Promise<void> => {
+    const found = opened.get(key);
+    opened.delete(key);
+    await found?.engine.close();
+  };
+  return {
+    open(lm, of, sizes) {
+      opened.set(++count, { engine: createTextEngine(lm.adapted(null), sizes, mostAhead), of });
+      return count;
+    },
+    find(method, key) {
+      const found = opened.get(key);
+      if (found !== undefined) return found.engine;
+      throw new ConfigError({ where: method, must: "the engine must be open", got: "one that was closed" });
+    },
+    close,
+    async closeOf(model) {
+      for (const [key, { of }] of [...opened]) if (of === model) await close(key);
+    },
+  };
+};
+
+/** @param modelOf finds a model by its key. */
+export const engineMethods = (opened: OpenedEngines, modelOf: (method: string, key: number) => LanguageModel) => ({
+  async *openEngine({
+    key,
+    sizes,
+  }: {
+    readonly key: number;
+    readonly sizes: typeof engineDefaults;
+  }): AsyncGenerator<number, void> {
+    yield opened.open(modelOf("openEngine", key), key, sizes);
+  },
+
+  async *generateBeside(
+    {
+      key,
+      engine,
+      options,
+    }: { readonly key: number; readonly engine: number; readonly options: EngineGenerateOptions },
+    { signal }: CallContext,
+  ): AsyncGenerator<readonly EngineEvent[], void> {
+    yield* opened.find("generate", engine).generateBatches(modelOf("generate", key), { ...options, signal });
+  },
+
+  async *engineCounts({ engine }: { readonly engine: number }): AsyncGenerator<EngineCounts, void> {
+    yield opened.find("counts", engine).counts();
+  },
+
+  // biome-ignore lint/correctness/useYield: a call that yields nothing
+  async *closeEngine({ engine }: { readonly engine: number }): AsyncGenerator<never, void> {
+    await opened.close(engine);
+  },
+});
