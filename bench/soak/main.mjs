@@ -1,14 +1,14 @@
 /**
- * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, and texts
- * of an engine. Run by hand; the
- * slow tests run the same code with small counts.
+ * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, texts of an
+ * engine, and clients of a server. Run by hand; the slow tests run the same code with small counts.
  *
- *   npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts] [--seed 1] [--json FILE]
+ *   npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts,server] [--seed 1] [--json FILE]
  *     memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
  *     fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
  *     kill     [--kills 100]
  *     engine   [--config nano-cpu] [--minutes 30] [--backend auto] [--threads 2]   texts that come and go
  *     prompts  [--prompts 10000] [--kills 5] [--backend auto]                      texts of a file, killed and gone on with
+ *     server   [--requests 10000] [--at-once 64] [--same 300]   clients that misbehave
  *     faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
  * Each part prints its work and a closing line with counts. Exit status 1 if something failed.
@@ -24,8 +24,9 @@ import { fuzz, fuzzClasses } from "./fuzz.mjs";
 import { kill } from "./kill.mjs";
 import { memory } from "./memory.mjs";
 import { prompts } from "./prompts.mjs";
+import { server } from "./serve.mjs";
 
-const parts = ["memory", "fuzz", "kill", "faults", "engine", "prompts"];
+const parts = ["memory", "fuzz", "kill", "faults", "engine", "prompts", "server"];
 
 const { python: _, ...shared } = commonOptions;
 const { values } = parseArgs({
@@ -44,6 +45,9 @@ const { values } = parseArgs({
     kills: { type: "string" },
     prompts: { type: "string", default: "10000" },
     minutes: { type: "string", default: "30" },
+    requests: { type: "string", default: "10000" },
+    "at-once": { type: "string", default: "64" },
+    same: { type: "string", default: "300" },
   },
 });
 const asked = namesOf("part", values.part, parts);
@@ -54,6 +58,11 @@ const classes = namesOf("classes", values.classes, fuzzClasses);
 const kills = values.kills === undefined ? undefined : wholeNumber("kills", values.kills);
 const promptCount = wholeNumber("prompts", values.prompts);
 const threads = wholeNumber("threads", values.threads);
+const clients = {
+  requests: wholeNumber("requests", values.requests),
+  atOnce: wholeNumber("at-once", values["at-once"]),
+  same: wholeNumber("same", values.same),
+};
 const minutes = Number(values.minutes);
 if (!(minutes > 0)) refuse(`--minutes: must be a number above 0; got ${values.minutes}`);
 const [backend] = namesOf("backend", values.backend, ["auto", "native", "wasm", "reference"]);
@@ -81,7 +90,9 @@ for (const part of parts.filter((one) => asked.includes(one))) {
             ? await engine({ config: names[0], minutes, seed, backend, threads })
             : part === "prompts"
               ? await prompts({ prompts: promptCount, kills: kills ?? 5, seed, backend })
-              : await faults({ cases, only, match: values.match });
+              : part === "server"
+                ? await server({ ...clients, seed })
+                : await faults({ cases, only, match: values.match });
   results[part] = result;
   failed += result.failed;
   console.log(`${part}: ${((performance.now() - started) / 1000).toFixed()} s`);

@@ -1,0 +1,57 @@
+/**
+ * Clients of a server (../serve.mjs starts them): asks for streams as its parent says, and tells how long they took, how many tokens came,
+ * and when the first came.
+ */
+import { Agent, request } from "node:http";
+
+const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
+
+/** Token ids, another list for each stream of each round, so that no prompt is in memory already. Small ones are special tokens. */
+const promptOf = ({ promptTokens, round, vocabSize }, stream) => {
+  const first = vocabSize > 1000 ? 100 : 0;
+  const number = (i) => (i * 7919 + stream * 104_729 + round * 1_299_709) % (vocabSize - first);
+  return Array.from({ length: promptTokens }, (_, i) => first + number(i));
+};
+
+/** Resolves to the milliseconds to the first token, and the number of tokens. */
+const read = (url, body) =>
+  new Promise((resolve, reject) => {
+    const began = performance.now();
+    const sent = request(
+      `${url.replace(/\/v1$/u, "")}/v1/completions`,
+      { method: "POST", agent, headers: { "Content-Type": "application/json" } },
+      (response) => {
+        let first;
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk) => {
+          first ??= performance.now() - began;
+          // The counts come in the last event.
+          text = (text + chunk).slice(-4000);
+        });
+        response.on("end", () => {
+          const tokens = /"completion_tokens":(\d+)/u.exec(text)?.[1];
+          if (response.statusCode !== 200 || tokens === undefined) reject(new Error(text));
+          else resolve({ first, tokens: Number(tokens) });
+        });
+      },
+    );
+    sent.on("error", reject);
+    sent.end(JSON.stringify(body));
+  });
+
+process.on("message", async (message) => {
+  const { url, streams, newTokens } = message;
+  const began = performance.now();
+  const all = await Promise.all(
+    Array.from({ length: streams }, (_, stream) =>
+      read(url, {
+        prompt: promptOf(message, stream),
+        ...{ max_tokens: newTokens, temperature: 0, stream: true, stream_options: { include_usage: true } },
+      }),
+    ),
+  );
+  const seconds = (performance.now() - began) / 1000;
+  const tokens = all.reduce((sum, one) => sum + one.tokens, 0);
+  process.send({ seconds, tokens, first: all.map(({ first }) => first) });
+});

@@ -1,0 +1,363 @@
+/**
+ * A server among clients that misbehave: they leave, read slowly, send what is no request, hold connections. Meanwhile the folder of its
+ * model is taken away, and its log goes to a disk that is full. And the same requests alone and under that load: the same answers.
+ *
+ * Fails if the server ends, an answer is incomplete or an error has another shape, a text is left over, or memory does not return.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { count, mebibytes } from "../lib/statistics.mjs";
+import { each, program, start } from "./lib/processes.mjs";
+import { randomOf } from "./lib/random.mjs";
+import { configFlags, smallConfig, wordsText } from "./lib/small-run.mjs";
+
+const key = "soak-key";
+const allowedRise = 64 * 2 ** 20;
+/** Milliseconds that an answer may take. */
+const patience = 60_000;
+
+/** @typedef {{ status: number, text: string, headers: import("node:http").IncomingHttpHeaders }} Answer */
+
+/** Starts the server; resolves when it has said where it is. */
+const serve = async (place, log) => {
+  // Beginnings are kept in little memory, so that it is soon full.
+  const limits = ["--per-key", "512", "--parallel", "16", "--cache-mib", "8"];
+  const args = ["serve", "run", "--port", "0", "--api-key", key, ...limits, "--log", log];
+  const child = spawn(process.execPath, [program, ...args], { cwd: place, stdio: ["ignore", "pipe", "pipe"] });
+  const ended = new Promise((resolve) => child.on("exit", (status, signal) => resolve(status ?? signal)));
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (piece) => {
+    stderr = (stderr + piece).slice(-10_000);
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    child.stdout.resume();
+    return { child, ended, port: Number(new URL(line).port), stderr: () => stderr };
+  }
+  throw new Error(`the server has ended: ${stderr}`);
+};
+
+/** Connections whose late errors are nobody's: the server may end one while a body is still being sent. */
+const watched = new WeakSet();
+
+/**
+ * Sends a request.
+ * @param {{ leaveAfter?: number, slow?: boolean }} how bytes after which the client leaves; whether it reads slowly.
+ * @returns {Promise<Answer | "left">}
+ */
+const send = (port, agent, { path, method = "POST", headers = {}, body }, { leaveAfter, slow = false } = {}) =>
+  new Promise((resolve, reject) => {
+    const all = { "Content-Type": "application/json", Authorization: `Bearer ${key}`, ...headers };
+    const sent = request({ host: "127.0.0.1", port, path, method, agent, headers: all }, (response) => {
+      /** @type {Buffer[]} */
+      const pieces = [];
+      let bytes = 0;
+      response.on("data", (piece) => {
+        pieces.push(piece);
+        bytes += piece.length;
+        if (leaveAfter !== undefined && bytes >= leaveAfter) {
+          resolve("left");
+          sent.destroy();
+        } else if (slow) {
+          response.pause();
+          setTimeout(() => response.resume(), 20);
+        }
+      });
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          text: Buffer.concat(pieces).toString("utf8"),
+          headers: response.headers,
+        }),
+      );
+      response.on("error", (error) => (leaveAfter === undefined ? reject(error) : resolve("left")));
+    });
+    sent.on("socket", (socket) => {
+      if (watched.has(socket)) return;
+      watched.add(socket);
+      socket.on("error", () => {});
+    });
+    sent.setTimeout(patience, () => sent.destroy(new Error(`no answer to ${path} in ${patience / 1000} s`)));
+    sent.on("error", (error) => (leaveAfter === undefined ? reject(error) : resolve("left")));
+    if (leaveAfter === 0) setTimeout(() => sent.destroy(), 1);
+    sent.end(body);
+  });
+
+/** Sends bytes that are no request, and resolves to what comes back. */
+const sendRaw = (port, bytes) =>
+  new Promise((resolve) => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    let text = "";
+    socket.setTimeout(5000, () => socket.destroy());
+    socket.on("data", (piece) => {
+      text += piece.toString("latin1");
+    });
+    socket.on("error", () => {});
+    socket.on("close", () => resolve(text));
+    socket.end(bytes);
+  });
+
+/** Whether an error has the documented shape. */
+const isError = ({ text }) => {
+  try {
+    const { error } = JSON.parse(text);
+    return typeof error.message === "string" && typeof error.type === "string" && "param" in error && "code" in error;
+  } catch {
+    return false;
+  }
+};
+
+/** Whether a stream has come to its end. */
+const isWhole = ({ text }) =>
+  text.endsWith("data: [DONE]\n\n") &&
+  /"finish_reason":"(?:stop|length)"/u.test(text) &&
+  text
+    .trimEnd()
+    .split("\n\n")
+    .slice(0, -1)
+    // A comment says that the connection is there.
+    .filter((event) => !event.startsWith(":"))
+    .every((event) => JSON.parse(event.slice("data: ".length)) !== null);
+
+const completion = (random, more = {}) => ({
+  path: "/v1/completions",
+  body: JSON.stringify({
+    prompt: random.pick(["the cat", "a mat ", "and ran on", "sat"]),
+    max_tokens: random.between(1, 40),
+    ...more,
+  }),
+});
+
+/** What clients do: each sends, and tells what is wrong with the answer, or undefined. */
+const behaviours = {
+  async whole(port, agent, random) {
+    const answer = await send(port, agent, completion(random, random.chance(0.3) ? { n: 3, logprobs: 2 } : {}));
+    if (answer === "left" || answer.status === 429) return undefined;
+    return answer.status === 200 && JSON.parse(answer.text).choices.length > 0 ? undefined : answer;
+  },
+  async stream(port, agent, random) {
+    const answer = await send(port, agent, completion(random, { stream: true }));
+    if (answer === "left" || answer.status === 429) return undefined;
+    return answer.status === 200 && isWhole(answer) ? undefined : answer;
+  },
+  async slow(port, agent, random) {
+    const answer = await send(port, agent, completion(random, { stream: true }), { slow: true });
+    if (answer === "left" || answer.status === 429) return undefined;
+    return answer.status === 200 && isWhole(answer) ? undefined : answer;
+  },
+  async leaves(port, agent, random) {
+    const leaveAfter = random.chance(0.3) ? 0 : random.between(1, 3000);
+    await send(port, agent, completion(random, { stream: random.chance(0.7), max_tokens: 2000 }), { leaveAfter });
+    return undefined;
+  },
+  async wrong(port, agent, random) {
+    const bodies = [
+      '{"prompt":"the',
+      "[1,2",
+      "null",
+      '"the"',
+      "[".repeat(100_000),
+      `{"prompt":${"[".repeat(80)}1${"]".repeat(80)}}`,
+      '{"prompt":"the","prompt":"cat"}',
+      '{"prompt":"the","__proto__":{"n":2}}',
+      '{"prompt":"the","temperature":"hot"}',
+      '{"prompt":"the","tools":[{"type":"function"}]}',
+      '{"prompt":"the","suffix":"mat"}',
+      '{"prompt":[]}',
+      '{"prompt":[999999]}',
+      '{"prompt":"\\ud800"}',
+      '{"prompt":"the","model":"another"}',
+      '{"prompt":"the","logit_bias":{"-1":5}}',
+      '{"prompt":"the","n":1e9}',
+      '{"prompt":"the","max_tokens":-1}',
+      Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]),
+      random.bytes(200),
+    ];
+    const path = random.pick(["/v1/completions", "/v1/chat/completions", "/v1/responses", "/tokenize"]);
+    const answer = await send(port, agent, { path, body: random.pick(bodies) });
+    if (answer === "left") return undefined;
+    return answer.status >= 400 && answer.status < 500 && isError(answer) ? undefined : answer;
+  },
+  async large(port, agent) {
+    const body = JSON.stringify({ prompt: "a".repeat(2 ** 24) });
+    // It may end the connection before all has been sent.
+    const answer = await send(port, agent, { path: "/v1/completions", body }, { leaveAfter: 2 ** 20 }).catch(
+      () => "left",
+    );
+    return answer === "left" || (answer.status === 413 && isError(answer)) ? undefined : answer;
+  },
+  async stranger(port, agent, random) {
+    const headers = random.pick([
+      { Authorization: "Bearer another" },
+      { Authorization: "" },
+      { Origin: "https://example.com" },
+      { "Content-Type": "text/plain" },
+    ]);
+    const answer = await send(port, agent, { ...completion(random), headers });
+    return answer !== "left" && [401, 403, 415].includes(answer.status) && isError(answer) ? undefined : answer;
+  },
+  async elsewhere(port, agent, random) {
+    const path = random.pick(["/", "/v1", "/v2/completions", "/v1/models/another", "/v1/completions/../../etc/passwd"]);
+    const answer = await send(port, agent, { path, method: "GET" });
+    return answer !== "left" && answer.status === 404 && isError(answer) ? undefined : answer;
+  },
+  async noise(port, _agent, random) {
+    await sendRaw(
+      port,
+      random.pick([
+        random.bytes(500),
+        "GET / HTTP/1.1\r\n\r\n",
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{",
+        `GET /health HTTP/1.1\r\nHost: localhost\r\n${"X-Flood: 1\r\n".repeat(5000)}\r\n`,
+        `GET /${"a".repeat(100_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+      ]),
+    );
+    return undefined;
+  },
+};
+
+/** How often each is chosen. */
+const weights = {
+  whole: 25,
+  stream: 25,
+  slow: 4,
+  leaves: 20,
+  wrong: 14,
+  large: 1,
+  stranger: 5,
+  elsewhere: 3,
+  noise: 3,
+};
+const deck = Object.entries(weights).flatMap(([name, times]) => Array(times).fill(name));
+
+const metric = (text, name) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "mu").exec(text)?.[1]);
+
+/** Bytes that the process has in memory. */
+const residentOf = ({ pid }) => {
+  const path = `/proc/${pid}/statm`;
+  return existsSync(path) ? Number(readFileSync(path, "utf8").split(" ")[1]) * 4096 : 0;
+};
+
+/** An answer without what differs each time. */
+const bodyOf = ({ text }) =>
+  text
+    .replaceAll(/"id":"[^"]*"/gu, "")
+    .replaceAll(/"created":\d+/gu, "")
+    .replaceAll(/^data: /gmu, "");
+
+/** The words of a stream, however they were put together. */
+const sameAnswer = (one, other) => {
+  if (!one.text.startsWith("data:")) return bodyOf(one) === bodyOf(other);
+  const wordsOf = ({ text }) =>
+    [...text.matchAll(/"text":("(?:[^"\\]|\\.)*")/gu)].map(([, word]) => JSON.parse(word)).join("");
+  return wordsOf(one) === wordsOf(other);
+};
+
+/** @param {{ requests: number, atOnce: number, same: number, seed: number }} options */
+export const server = async ({ requests: number, atOnce, same, seed }) => {
+  /** @type {string[]} */
+  const findings = [];
+  const place = mkdtempSync(join(tmpdir(), "foretoken-soak-"));
+  writeFileSync(join(place, "text.txt"), wordsText("server", 300));
+  const flags = configFlags({ ...smallConfig, model: { ...smallConfig.model, contextLength: 64 } });
+  await start(["train", "--data", "text.txt", "--out", "run", "--preset", "book", ...flags], { cwd: place });
+  const fullDisk = "/dev/full";
+  const running = await serve(place, existsSync(fullDisk) ? fullDisk : join(place, "log"));
+  const { port } = running;
+  const agent = new Agent({ keepAlive: true, maxSockets: atOnce + 64 });
+  let isUp = true;
+  void running.ended.then((status) => {
+    if (isUp) findings.push(`the server has ended with ${status}: ${running.stderr()}`);
+  });
+
+  // The same requests, alone.
+  const requestOf = (i) => {
+    const random = randomOf(seed, "same", i);
+    return completion(random, {
+      seed: i,
+      ...(random.chance(0.5) ? { stream: true } : { logprobs: random.below(4), n: random.between(1, 2) }),
+      ...(random.chance(0.3) ? { presence_penalty: 1, top_p: 0.9 } : {}),
+      ...(random.chance(0.2) ? { echo: true } : {}),
+    });
+  };
+  const numbers = Array.from({ length: same }, (_, i) => i);
+  /** @type {Map<number, Answer>} */
+  const alone = new Map();
+  for (const i of numbers) alone.set(i, /** @type {Answer} */ (await send(port, agent, requestOf(i))));
+  // Warm, then what memory there is.
+  const misbehave = (i) => {
+    const random = randomOf(seed, "client", i);
+    const name = random.pick(deck);
+    return behaviours[name](port, agent, random).then(
+      (wrong) => {
+        if (wrong !== undefined)
+          findings.push(`client ${i}, ${name}: ${wrong.status} ${String(wrong.text).slice(0, 300)}`);
+      },
+      (error) => findings.push(`client ${i}, ${name}: ${error.message}`),
+    );
+  };
+  const tenth = Math.ceil(number / 10);
+  const idle = Array.from({ length: 500 }, () => {
+    const socket = connect({ port, host: "127.0.0.1" });
+    socket.on("error", () => {});
+    return socket;
+  });
+  await each(
+    Array.from({ length: tenth }, (_, i) => i),
+    atOnce,
+    misbehave,
+  );
+  const settled = residentOf(running.child);
+  renameSync(join(place, "run"), join(place, "taken-away"));
+  let differing = 0;
+  const load = each(
+    Array.from({ length: number - tenth }, (_, i) => tenth + i),
+    atOnce,
+    misbehave,
+  );
+  await each(numbers, 32, async (i) => {
+    for (;;) {
+      const answer = /** @type {Answer} */ (await send(port, agent, requestOf(i)));
+      if (answer.status === 429) continue;
+      if (!sameAnswer(answer, /** @type {Answer} */ (alone.get(i)))) differing++;
+      return;
+    }
+  });
+  await load;
+  for (const socket of idle) socket.destroy();
+  if (differing > 0) findings.push(`${differing} of ${same} answers differ from those alone`);
+
+  // Those who have just left are noticed at the next token.
+  let text = "";
+  for (let look = 0; look < 100; look++) {
+    const answer = /** @type {Answer} */ (await send(port, agent, { path: "/metrics", method: "GET" }));
+    text = answer.text;
+    if (metric(text, "foretoken_texts") === 0 && metric(text, "foretoken_requests") === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  for (const name of [
+    "foretoken_texts",
+    "foretoken_texts_running",
+    "foretoken_texts_waiting",
+    "foretoken_pages_in_use",
+  ]) {
+    if (metric(text, name) !== 0) findings.push(`${name} is ${metric(text, name)} in the end`);
+  }
+  const rise = residentOf(running.child) - settled;
+  if (rise > allowedRise) findings.push(`the resident set is ${mebibytes(rise)} more`);
+  isUp = false;
+  running.child.kill("SIGTERM");
+  agent.destroy();
+  const status = await running.ended;
+  if (status !== 0) findings.push(`SIGTERM has ended it with ${status}: ${running.stderr()}`);
+  rmSync(place, { recursive: true });
+  for (const one of findings.slice(0, 20)) console.error(one);
+  console.log(
+    `${count(number)} clients, ${atOnce} at a time; ${same} answers alone and beside them, ${differing} differ; resident set ${mebibytes(rise)} more: ${findings.length === 0 ? "nothing lost" : `${findings.length} FAILED`}`,
+  );
+  return { requests: number, same, differing, rise, failed: findings.length };
+};
