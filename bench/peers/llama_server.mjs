@@ -38,4 +38,7 @@ const server = createServer(async (request, response) => {
   response.end(`data: ${JSON.stringify({ object: "text_completion", choices: [], usage })}\n\ndata: [DONE]\n\n`);
   free.push(sequence);
 });
-server.listen(0, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+server.listen(0, "127.0.0.1", () => {
+  const address = server.address();
+  if (typeof address === "object" && address !== null) console.log(`http://127.0.0.1:${address.port}`);
+});

@@ -41,12 +41,16 @@ const read = (url, body) =>
   });
 
 process.on("message", async (message) => {
-  const { url, streams, newTokens } = message;
+  const asked =
+    /** @type {{ url: string, streams: number, round: number, promptTokens: number, newTokens: number, vocabSize: number }} */ (
+      message
+    );
+  const { url, streams, newTokens } = asked;
   const began = performance.now();
   const all = await Promise.all(
     Array.from({ length: streams }, (_, stream) =>
       read(url, {
-        prompt: promptOf(message, stream),
+        prompt: promptOf(asked, stream),
         ...{ max_tokens: newTokens, temperature: 0, stream: true, stream_options: { include_usage: true } },
       }),
     ),

@@ -46,7 +46,10 @@ const watched = new WeakSet();
 
 /**
  * Sends a request.
- * @param {{ leaveAfter?: number, slow?: boolean }} how bytes after which the client leaves; whether it reads slowly.
+ * @param {number} port
+ * @param {Agent} agent
+ * @param {{ path: string, method?: string, headers?: Record<string, string>, body?: string | Buffer }} what
+ * @param {{ leaveAfter?: number, slow?: boolean }} [how] bytes after which the client leaves; whether it reads slowly.
  * @returns {Promise<Answer | "left">}
  */
 const send = (port, agent, { path, method = "POST", headers = {}, body }, { leaveAfter, slow = false } = {}) =>
@@ -101,7 +104,10 @@ const sendRaw = (port, bytes) =>
     socket.end(bytes);
   });
 
-/** Whether an error has the documented shape. */
+/**
+ * Whether an error has the documented shape.
+ * @param {{ text: string }} answer
+ */
 const isError = ({ text }) => {
   try {
     const { error } = JSON.parse(text);
@@ -185,10 +191,9 @@ const behaviours = {
   async large(port, agent) {
     const body = JSON.stringify({ prompt: "a".repeat(2 ** 24) });
     // It may end the connection before all has been sent.
-    const answer = await send(port, agent, { path: "/v1/completions", body }, { leaveAfter: 2 ** 20 }).catch(
-      () => "left",
-    );
-    return answer === "left" || (answer.status === 413 && isError(answer)) ? undefined : answer;
+    const answer = await send(port, agent, { path: "/v1/completions", body }, { leaveAfter: 2 ** 20 });
+    if (answer === "left") return undefined;
+    return answer.status === 413 && isError(answer) ? undefined : answer;
   },
   async stranger(port, agent, random) {
     const headers = random.pick([
@@ -236,7 +241,10 @@ const deck = Object.entries(weights).flatMap(([name, times]) => Array(times).fil
 
 const metric = (text, name) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "mu").exec(text)?.[1]);
 
-/** Bytes that the process has in memory. */
+/**
+ * Bytes that the process has in memory.
+ * @param {{ pid?: number | undefined }} child
+ */
 const residentOf = ({ pid }) => {
   const path = `/proc/${pid}/statm`;
   return existsSync(path) ? Number(readFileSync(path, "utf8").split(" ")[1]) * 4096 : 0;

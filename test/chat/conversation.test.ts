@@ -4,6 +4,7 @@ import { chat } from "#foretoken/chat/chat.node.js";
 import { type ChatModel, conversationPrompt } from "#foretoken/chat/conversation.node.js";
 import { markNames } from "#foretoken/chat/marks.js";
 import type { ChatMessage } from "#foretoken/chat/messages.js";
+import { modelPartner } from "#foretoken/cli/interactive/chat-partner.js";
 import { createChatSession } from "#foretoken/cli/interactive/chat-session.js";
 import type { Session } from "#foretoken/cli/interactive/session.js";
 import type { Settings } from "#foretoken/cli/interactive/settings.js";
@@ -131,14 +132,17 @@ describe("a chat session", () => {
   const notices: string[] = [];
   const open = (system?: string): Session =>
     createChatSession(
-      {
-        ...partner,
-        generate: (options) => {
-          prompts.push(shown(Int32Array.from(options.prompt as ArrayLike<number>)));
-          return partner.generate(options);
+      modelPartner(
+        {
+          ...partner,
+          generate: (options) => {
+            prompts.push(shown(Int32Array.from(options.prompt as ArrayLike<number>)));
+            return partner.generate(options);
+          },
         },
-      },
-      { settings, system, where: "model" },
+        "model",
+      ),
+      { settings, system },
       (line) => notices.push(line),
     );
 

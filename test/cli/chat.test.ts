@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -6,7 +6,9 @@ import { presets } from "#foretoken/config/presets.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
+import { type OpenAiServer, startServer } from "#foretoken/serve/openai/start.js";
 import { trainTokenizer } from "#foretoken/tokenizer/registry.js";
+import { loadInWorker } from "#foretoken/worker/model.node.js";
 import { cli, jsonLines, text, tiny, workplace } from "./cli.ts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
@@ -33,6 +35,7 @@ beforeAll(async () => {
   const lm = languageModel(model, tokenizer, undefined, { chatTemplate, endTokens: [end?.id ?? -1] });
   await savePretrained(join(cwd, "talker"), lm);
   await lm.close();
+  await cp(join(cwd, "talker"), join(cwd, "served"), { recursive: true });
   const plan = ["--steps", "2", "--batch-size", "2", "--model.contextLength", "64", "--backend", "reference"];
   const trained = await cli(["train", "--init-from", "talker", "--data", "text.txt", ...plan, "--out", "tuned"], {
     cwd,
@@ -112,5 +115,58 @@ describe("chat", () => {
     const faulty = await cli(["chat", "talker", ...about], { cwd, input: "Hello\n" });
     expect(faulty.stderr).toContain("the chat template must write the conversation out; got only two; try ");
     expect(faulty.stderr).not.toContain("    at ");
+  });
+});
+
+describe("chat with a server", () => {
+  const opened: OpenAiServer[] = [];
+  const serve = async (keys: readonly string[] = []): Promise<string> => {
+    const directory = join(cwd, "served");
+    const server = await startServer({
+      models: [
+        {
+          ...{ name: "served", aliases: [], version: async () => "" },
+          load: () => loadInWorker(directory, { backend: "reference", dtype: "auto" }),
+        },
+      ],
+      ...{ host: "127.0.0.1", port: 0, keys, perKey: 8, origins: [], parallel: 4, queue: 4, cacheBytes: 2 ** 20 },
+      ...{ timeLimitMs: 60_000, patienceMs: 10_000, connections: 8, log: null, version: "test", tell: () => {} },
+    });
+    opened.push(server);
+    return server.url;
+  };
+  afterAll(() => Promise.all(opened.map((server) => server.close(0))));
+
+  test("has the answers of the model itself, turn by turn", async () => {
+    const url = await serve();
+    const input = "Hello there\n/seed 3\nWho are you? <|end|>\n";
+    const flags = ["--max-new-tokens", "6", "--system", "Be brief."];
+    const here = await cli(["chat", "served", "--backend", "reference", ...flags], { cwd, input });
+    for (const address of [url, `${url}/v1`, `${url}/v1/`]) {
+      expect(await cli(["chat", address, ...flags], { cwd, input })).toEqual(here);
+    }
+  });
+
+  test("says in one line what is wrong", async () => {
+    const url = await serve(["secret"]);
+    const lineOf = async (...args: readonly string[]) => {
+      const { status, stderr } = await cli(["chat", ...args], { cwd, input: "Hello\n" });
+      return `${status} ${stderr.replaceAll(url, "URL").trim()}`;
+    };
+    expect(await lineOf(url)).toMatch(
+      /^2 foretoken: URL\/v1\/models: the server must answer; got status 401: .*; try --api-key$/u,
+    );
+    expect(await lineOf(url, "--api-key", "secret", "--model", "other")).toMatch(
+      /status 404: model: must be one of served; got "other"$/u,
+    );
+    expect(await lineOf(url, "--threads", "2")).toMatch(
+      /^2 foretoken: --threads: must go with a model of this machine/u,
+    );
+    expect(await lineOf("served", "--model", "served")).toMatch(
+      /^2 foretoken: --model: must go with the address of a server/u,
+    );
+    expect(await lineOf(url, "--api-key", "secret", "--temperature", "0", "--max-new-tokens", "6")).toMatch(
+      /^0 the answer was cut/u,
+    );
   });
 });

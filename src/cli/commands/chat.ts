@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { checkChats } from "../../chat/conversation.node.ts";
 import { parseConfig } from "../../core/checks/config.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
@@ -17,14 +18,17 @@ import {
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
+import { findServerModel, modelPartner, serverPartner } from "../interactive/chat-partner.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
-import { runInteractive } from "../interactive/loop.ts";
+import { aboutModel, runInteractive } from "../interactive/loop.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
 interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
   readonly system?: string;
   readonly maxNewTokens: number;
+  readonly model?: string;
+  readonly apiKey?: string;
 }
 
 /** An answer is likelier to be to the point than a text that is invented. */
@@ -35,12 +39,47 @@ Examples:
   $ npx foretoken chat SmolLM2-135M-Instruct                    a conversation; /help says how
   $ npx foretoken chat hf:HuggingFaceTB/SmolLM2-135M-Instruct   the same, from the hub
   $ npx foretoken chat model.gguf --system "Answer in one sentence."
+  $ npx foretoken chat http://127.0.0.1:8000                    a model of a server, as foretoken serve is one
   $ echo "Name three rivers." | npx foretoken chat model.gguf --temperature 0
 
 The model is one that was trained on conversations, and has a chat template. Each line is a
 message. Ctrl-C ends an answer; a second one, at the prompt, ends the program.`;
 
+const hint = "type a message, or /help";
+
+/** Flags that are about a model of this process. */
+const flagsOfModels = ["weights", "adapter", "base", "baseCheck", "backend", "threads", "dtype", "json"] as const;
+
+/** @throws ConfigError for a flag that a server does not heed. */
+const checkServerFlags = (command: Command): void => {
+  const given = flagsOfModels.find((name) => command.getOptionValueSource(name) === "cli");
+  if (given === undefined) return;
+  throw new ConfigError({
+    where: given === "baseCheck" ? "--no-base-check" : flagOf(given),
+    must: "must go with a model of this machine",
+    got: "the address of a server",
+    hint: "the same flag of the server's command",
+  });
+};
+
+const runWithServer = async (address: string, flags: ChatFlags): Promise<void> => {
+  const key = flags.apiKey ?? process.env.OPENAI_API_KEY;
+  const server = await findServerModel(address, flags.model, key);
+  const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens: flags.maxNewTokens };
+  const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
+  const session = createChatSession(serverPartner(server), { settings, system: flags.system }, writeNotice);
+  await runInteractive([`${server.model} at ${server.url}`, hint], session, { json: false });
+};
+
 const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
+  if (flags.model !== undefined || flags.apiKey !== undefined) {
+    throw new ConfigError({
+      where: flags.model === undefined ? "--api-key" : "--model",
+      must: "must go with the address of a server",
+      got: path,
+      hint: "http://127.0.0.1:8000",
+    });
+  }
   const { maxNewTokens, json, threads, dtype } = flags;
   const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
@@ -49,9 +88,9 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   try {
     checkChats(lm, directory);
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
-    const start = { settings, system: flags.system, where: directory };
-    const session = createChatSession(lm, start, writeNotice);
-    await runInteractive(lm, session, { json: json === true }, "type a message, or /help");
+    const start = { settings, system: flags.system };
+    const session = createChatSession(modelPartner(lm, directory), start, writeNotice);
+    await runInteractive([...aboutModel(lm), hint], session, { json: json === true });
   } finally {
     await lm.close();
   }
@@ -61,7 +100,11 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
 export const declareChat = (command: Command): void => {
   command
     .usage("<model> [flags]")
-    .argument("<model>", `a model with a chat template: ${modelPlaces}`, parsePath("<model>"))
+    .argument(
+      "<model>",
+      `a model with a chat template: ${modelPlaces}; or the address of a server that speaks OpenAI's protocol`,
+      parsePath("<model>"),
+    )
     .optionsGroup("Text: what the model is told, and how much it may answer")
     .addOption(
       new Option(
@@ -70,12 +113,21 @@ export const declareChat = (command: Command): void => {
       ).argParser(parseText("--system")),
     )
     .option("--max-new-tokens <n>", "most tokens of an answer", parseNumber("--max-new-tokens"), defaults.maxNewTokens);
-  addSamplingFlags(command, defaults);
+  addSamplingFlags(command, defaults)
+    .optionsGroup("Server: where the model is one of a server")
+    .option("--model <id>", "the model's id there (default: its only one)", parsePath("--model"))
+    .option(
+      "--api-key <key>",
+      "the key that it asks for (default: OPENAI_API_KEY in the environment)",
+      parsePath("--api-key"),
+    );
   addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: ChatFlags) => {
       checkArguments(command);
-      await runChat(path, flags);
+      if (!/^https?:\/\//iu.test(path)) return runChat(path, flags);
+      checkServerFlags(command);
+      await runWithServer(path, flags);
     });
 };

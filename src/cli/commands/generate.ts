@@ -27,7 +27,7 @@ import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampl
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { runInteractive } from "../interactive/loop.ts";
+import { aboutModel, runInteractive } from "../interactive/loop.ts";
 import { createSession, type Writer } from "../interactive/session.ts";
 import { loadNamed, modelPlaces, runOfModel } from "../model/checkpoint-path.ts";
 import { promptFor } from "../model/default-prompt.ts";
@@ -142,10 +142,9 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       const { config, tokenizer } = lm;
       const writer: Writer = { config, tokenizer, generate: (options) => lm.generate({ ...options, candidates }) };
       await runInteractive(
-        lm,
+        [...aboutModel(lm), "type the beginning of a text, or /help"],
         createSession(writer, settings, cache),
         { json: json === true, textOf },
-        "type the beginning of a text, or /help",
       );
     } finally {
       await lm.close();

@@ -1,10 +1,10 @@
-import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
 import type { ChatMessage } from "../../chat/messages.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
 import { formatPlural } from "../display/texts/format.ts";
 import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";
+import type { ChatPartner } from "./chat-partner.ts";
 import type { Request, Session } from "./session.ts";
 import { parseCommand, type Settings, sessionSettings, settingNames } from "./settings.ts";
 
@@ -30,8 +30,6 @@ export interface ChatStart {
   readonly settings: Settings;
   /** The first message, of the system; undefined: the template decides. */
   readonly system: string | undefined;
-  /** The model's path, for errors. */
-  readonly where: string;
 }
 
 /**
@@ -40,8 +38,8 @@ export interface ChatStart {
  * @param width columns for the lines of `/help`.
  */
 export const createChatSession = (
-  lm: ChatModel,
-  { settings: first, system: firstSystem, where }: ChatStart,
+  partner: ChatPartner,
+  { settings: first, system: firstSystem }: ChatStart,
   tell: (line: string) => void,
   width: () => number = helpColumns,
 ): Session => {
@@ -58,14 +56,15 @@ export const createChatSession = (
 
   /** Answers the last of `said`, and remembers both once the answer has ended. */
   const answer = (said: readonly ChatMessage[], seed: number, signal: AbortSignal): Request => {
-    async function* events(): AsyncGenerator<GenerateEvent, void, undefined> {
+    async function* answered(): AsyncGenerator<GenerateEvent, void, undefined> {
       const start: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
-      const { maxNewTokens } = settings.current();
-      const { ids, dropped } = await conversationPrompt(lm, [...start, ...said], maxNewTokens, where, told);
+      const conversation = [...start, ...said];
+      const request = { messages: conversation, settings: settings.current(), seed, atLeast: told, signal };
+      const { dropped, events } = await partner.answer(request);
       if (dropped > told)
         tell(`the conversation is longer than the context: the first ${dropped} messages are left out`);
       told = dropped;
-      for await (const event of lm.generate({ ...settings.current(), unknown: "error", seed, prompt: ids, signal })) {
+      for await (const event of events) {
         // An answer that was stopped is remembered as far as it came.
         if (event.type === "done") messages = [...said, { role: "assistant", content: event.text }];
         yield event;
@@ -73,7 +72,7 @@ export const createChatSession = (
     }
     const { showSpecialTokens, maxNewTokens } = settings.current();
     const cut = `the answer was cut at ${formatPlural(maxNewTokens, "token")}: --max-new-tokens, or /max-new-tokens here, allows more`;
-    return { kind: "write", prompt: "", events: events(), showSpecialTokens, skipped: undefined, cut };
+    return { kind: "write", prompt: "", events: answered(), showSpecialTokens, skipped: undefined, cut };
   };
 
   /** Each answer has its own seed. */

@@ -115,7 +115,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
   };
 };
 
-const onTerminal = async (lm: WorkerModel, session: Session, writing: Writing, hint: string): Promise<void> => {
+const onTerminal = async (about: readonly string[], session: Session, writing: Writing): Promise<void> => {
   const { stdin, stdout, stderr } = host;
   // Typed text is not part of a result that goes elsewhere.
   const output = stdout.isTTY && !writing.json ? stdout : stderr;
@@ -131,7 +131,6 @@ const onTerminal = async (lm: WorkerModel, session: Session, writing: Writing, h
   onOutputEnd(() => readline.close());
   const keyboard = keyboardOf(readline);
   const { dot } = style.symbols;
-  const about = [formatPlural(lm.parameters, "parameter"), `context ${lm.config.contextLength}`, hint];
   const tell = (line: string): void => {
     output.write(`${line}\n`);
   };
@@ -176,9 +175,15 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
   if (status !== undefined) host.exitCode = status;
 };
 
+/** What a terminal is told of a model at the start. */
+export const aboutModel = ({ parameters, config }: Pick<WorkerModel, "parameters" | "config">): readonly string[] => [
+  formatPlural(parameters, "parameter"),
+  `context ${config.contextLength}`,
+];
+
 /**
  * Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end.
- * @param hint what to type, said at the start.
+ * @param about what writes, and what to type: said at the start.
  */
-export const runInteractive = (lm: WorkerModel, session: Session, writing: Writing, hint: string): Promise<void> =>
-  host.stdin.isTTY ? onTerminal(lm, session, writing, hint) : fromPipe(session, writing);
+export const runInteractive = (about: readonly string[], session: Session, writing: Writing): Promise<void> =>
+  host.stdin.isTTY ? onTerminal(about, session, writing) : fromPipe(session, writing);
