@@ -178,8 +178,10 @@ export const openServedModels = async (
     take(name, texts) {
       const { served, adapter } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
-      // A request of more texts than may wait is let in where none waits.
-      if (waiting > 0 && waiting + texts > queue) throw busy(waiting, queue);
+      const fits = served.texts + texts <= parallel + queue;
+      // A request of more texts than there is ever room for is let in where none waits.
+      const fitsNever = texts > parallel + queue;
+      if (texts > 0 && !fits && !(fitsNever && waiting === 0)) throw busy(waiting, queue);
       const { loaded } = served;
       served.texts += texts;
       loaded.uses++;
