@@ -2,6 +2,7 @@
  * The fields of a request. Each field is honoured, or accepted where it changes nothing, or refused by its name: a request is
  * never answered as if a field of it were not there.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { nearest } from "../../core/text/nearest.ts";
@@ -96,9 +97,9 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
         "unsupported_parameter",
       );
     if (field.kind === "default") {
-      const text = JSON.stringify(value);
+      // In whatever order an object has its keys.
+      if (field.accepts.some((one) => isDeepStrictEqual(one, value))) continue;
       const accepted = field.accepts.map((one) => JSON.stringify(one));
-      if (accepted.includes(text)) continue;
       throw invalid(
         `${name}: must be ${accepted.join(" or ")} (${field.about}); got ${shown(value)}; try without it`,
         name,

@@ -7,8 +7,26 @@ import { promptText } from "./completions.ts";
 /** Messages of one request at most. */
 const mostMessages = 4096;
 
+/** Fields of an answer that clients send back with it, and that nothing depends on where they are empty. */
+const none = z.union([z.null(), z.array(z.never()).max(0)], { error: "is not supported" }).optional();
+
+/** An object of these fields alone: one that is not known would be dropped. */
+const known = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.strictObject(shape, {
+    error: ({ code, keys }) =>
+      code === "unrecognized_keys"
+        ? `must have known fields alone, not ${(keys ?? []).join(", ")}`
+        : "must be an object",
+  });
+
 const textPart = (types: readonly [string, ...string[]]) =>
-  z.object({ type: z.enum(types, { error: `must be ${types.join(" or ")}` }), text: promptText });
+  known({
+    type: z.enum(types, { error: `must be ${types.join(" or ")}` }),
+    text: promptText,
+    annotations: none,
+    // As an answer has them: they were told, and change nothing.
+    logprobs: z.unknown().optional(),
+  });
 
 const contentOf = (types: readonly [string, ...string[]]) =>
   z
@@ -23,14 +41,10 @@ const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 /** A message of `/v1/chat/completions`. */
 export const chatMessages = z
   .array(
-    z.object({
+    known({
       role,
       content: contentOf(["text"]),
-      name: z.null({ error: "is not supported" }).optional(),
-      tool_calls: z.null({ error: "is not supported" }).optional(),
-      function_call: z.null({ error: "is not supported" }).optional(),
-      refusal: z.null({ error: "is not supported" }).optional(),
-      audio: z.null({ error: "is not supported" }).optional(),
+      ...{ name: none, tool_calls: none, function_call: none, refusal: none, audio: none, annotations: none },
     }),
     { error: "must be a list of messages" },
   )
@@ -43,7 +57,7 @@ export const responseInput = z.union(
     promptText,
     z
       .array(
-        z.object({
+        known({
           type: z.literal("message").optional(),
           role,
           content: contentOf(["input_text", "output_text"]),

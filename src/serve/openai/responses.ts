@@ -38,7 +38,7 @@ export const responseFields = {
   store: unused("nothing is kept"),
   background: atDefault([false], "answers are waited for"),
   text: atDefault(
-    [{ format: { type: "text" } }, { format: { type: "text" }, verbosity: "medium" }, {}],
+    [{ format: { type: "text" } }, { format: { type: "text" }, verbosity: "medium" }, { verbosity: "medium" }, {}],
     "answers are texts",
   ),
   truncation: atDefault(["disabled"], "nothing is left out"),
@@ -55,8 +55,10 @@ export const responseFields = {
 
 type ResponseValues = Values<typeof responseFields>;
 
-const messagesOf = ({ input, instructions }: ResponseValues) => {
+const messagesOf = ({ input, instructions, stream: streams, stream_options: options }: ResponseValues) => {
   if (input === undefined) throw invalid("input: must be there; got none", "input");
+  if (options !== undefined && streams !== true)
+    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
   const own = typeof input === "string" ? [{ role: "user" as const, content: input }] : input;
   const first = instructions === undefined ? [] : [{ role: "system" as const, content: instructions }];
   return conversationOf([...first, ...own.map(({ role, content }) => ({ role, content }))], "input");
