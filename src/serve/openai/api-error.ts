@@ -14,6 +14,8 @@ export interface ApiErrorDetails {
   readonly code?: string | undefined;
   /** Seconds after which to try again. */
   readonly retryAfter?: number | undefined;
+  /** The method that the address has. */
+  readonly allow?: string | undefined;
 }
 
 /** An error with its status. */
@@ -63,8 +65,9 @@ export type ErrorBody = ReturnType<typeof errorBody>;
 export const errorAnswer = (error: unknown): Response => {
   const known = apiErrorOf(error);
   const answer = jsonAnswer(errorBody(known), known.status);
-  const { retryAfter } = known.details;
+  const { retryAfter, allow } = known.details;
   if (retryAfter !== undefined) answer.headers.set("Retry-After", String(retryAfter));
+  if (allow !== undefined) answer.headers.set("Allow", allow);
   if (known.status === 401) answer.headers.set("WWW-Authenticate", "Bearer");
   return answer;
 };

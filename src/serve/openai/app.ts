@@ -168,12 +168,6 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
     "/tokenize": answerTokenize,
     "/detokenize": answerDetokenize,
   };
-  const find = (name: string): Answered => {
-    const found = models.list().find((one) => one.name === name);
-    // With the words for a name that is none.
-    if (found === undefined) models.take(name, 0).release();
-    return { json: listed(found ?? (models.list()[0] as ListedModel)) };
-  };
   const gets: Readonly<Record<string, Work>> = {
     "/v1/models": async () => ({ json: { object: "list", data: models.list().map(listed) } }),
     "/tokenizer_info": (exchange) => answerTokenizerInfo(exchange, undefined),
@@ -184,7 +178,9 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
   });
   for (const [path, work] of Object.entries(posts)) app.post(path, (c) => answer(c, parts, path, work));
   for (const [path, work] of Object.entries(gets)) app.get(path, (c) => answer(c, parts, path, work));
-  app.get("/v1/models/:name{.+}", (c) => answer(c, parts, "/v1/models/{model}", async () => find(c.req.param("name"))));
+  app.get("/v1/models/:name{.+}", (c) =>
+    answer(c, parts, "/v1/models/{model}", async () => ({ json: listed(models.lookUp(c.req.param("name"))) })),
+  );
   // Neither says anything of models or texts.
   app.get("/health", () => jsonAnswer({ status: parts.isEnding() ? "ending" : "ok" }, parts.isEnding() ? 503 : 200));
   app.get("/openapi.json", (c) => {
@@ -210,7 +206,9 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
     const { path } = c.req;
     if (known.has(path)) {
       const method = path in posts ? "POST" : "GET";
-      throw new ApiError(405, `the method of ${path} must be ${method}; got ${c.req.method}; try ${method}`);
+      throw new ApiError(405, `the method of ${path} must be ${method}; got ${c.req.method}; try ${method}`, {
+        allow: method,
+      });
     }
     throw new ApiError(404, "the address must be one of /openapi.json; got another one", { code: "not_found" });
   });

@@ -75,6 +75,8 @@ export interface ListedModel {
 
 export interface ServedModels {
   list(): readonly ListedModel[];
+  /** @throws ApiError for a name that is none. */
+  lookUp(name: string): ListedModel;
   /**
    * A model for a request, which must release it.
    * @param name absent: the first one.
@@ -128,6 +130,7 @@ export const openServedModels = async (
   const sizes = { cacheBytes, maxSequences: parallel };
   const all: Served[] = [];
   const closing = new Set<Promise<void>>();
+  let isClosed = false;
   const close = (loaded: Loaded): void => {
     const ended = loaded.lm.close().catch(() => {});
     closing.add(ended);
@@ -152,6 +155,10 @@ export const openServedModels = async (
     }
     throw unknownModel(name ?? "", all.flatMap(namesOf));
   };
+  const entryOf = ({ source, loaded: { lm, created } }: Served, adapter: string | null): ListedModel => ({
+    ...{ name: adapter ?? source.name, parent: adapter === null ? null : source.name },
+    ...{ created, contextLength: lm.config.contextLength },
+  });
   const loadAnew = async (served: Served, version: string): Promise<void> => {
     const { source, loaded: before } = served;
     served.version = version;
@@ -168,13 +175,14 @@ export const openServedModels = async (
 
   return {
     list: () =>
-      all.flatMap(({ source, loaded: { lm, created } }) => {
-        const common = { created, contextLength: lm.config.contextLength };
-        return [
-          { name: source.name, parent: null, ...common },
-          ...lm.adapters.map((name) => ({ name, parent: source.name, ...common })),
-        ];
-      }),
+      all.flatMap((served) => [
+        entryOf(served, null),
+        ...served.loaded.lm.adapters.map((name) => entryOf(served, name)),
+      ]),
+    lookUp(name) {
+      const { served, adapter } = find(name);
+      return entryOf(served, adapter);
+    },
     take(name, texts) {
       const { served, adapter } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
@@ -211,7 +219,7 @@ export const openServedModels = async (
         if (served.loading !== undefined) continue;
         const version = await served.source.version();
         // A folder that is not there has nothing to load: the model stays.
-        if (version === undefined || version === served.version) continue;
+        if (isClosed || version === undefined || version === served.version) continue;
         served.loading = loadAnew(served, version).finally(() => {
           served.loading = undefined;
         });
@@ -219,6 +227,7 @@ export const openServedModels = async (
       }
     },
     async close() {
+      isClosed = true;
       await Promise.all(all.map(({ loading }) => loading));
       for (const { loaded } of all) close(loaded);
       await Promise.all(closing);
