@@ -42,7 +42,8 @@ interface ServeFlags extends Omit<RunningFlags, "json">, DTypeFlag, Omit<ModelPa
   readonly log: string | false;
 }
 
-const defaults = {
+/** Values of flags that are not given. */
+export const serveDefaults = {
   host: "127.0.0.1",
   port: 8000,
   perKey: 64,
@@ -55,11 +56,11 @@ const defaults = {
 } as const;
 
 /** A client that takes nothing of its answer for so long has gone. */
-const patienceMs = 30_000;
+export const patienceMs = 30_000;
 
 const examples = `
 Examples:
-  $ npx foretoken serve runs/notes                       the run's best weights, at http://127.0.0.1:${defaults.port}/v1
+  $ npx foretoken serve runs/notes                       the run's best weights, at http://127.0.0.1:${serveDefaults.port}/v1
   $ npx foretoken serve model.gguf --port 8080
   $ npx foretoken serve SmolLM2-135M-Instruct --adapter poems=runs/poems
   $ npx foretoken serve runs/notes --host 0.0.0.0 --api-keys keys.txt
@@ -172,8 +173,8 @@ export const declareServe = (command: Command): void => {
     .addOption(weightsOption());
   baseCheckFlag(baseFlag(command))
     .optionsGroup("Server: where it is, and who may ask")
-    .option("--host <address>", "the address to listen at", parseWord("--host"), defaults.host)
-    .option("--port <n>", "the port; 0: any free one", parseInteger("--port", 0, 65_535), defaults.port)
+    .option("--host <address>", "the address to listen at", parseWord("--host"), serveDefaults.host)
+    .option("--port <n>", "the port; 0: any free one", parseInteger("--port", 0, 65_535), serveDefaults.port)
     .option(
       "--api-key <key>",
       "a key that requests must have; others on this machine can see it in the list of processes; may be given several times (default: none is needed)",
@@ -190,33 +191,38 @@ export const declareServe = (command: Command): void => {
       "--parallel <n>",
       "texts that a model writes at a time",
       parseInteger("--parallel", 1, 1024),
-      defaults.parallel,
+      serveDefaults.parallel,
     )
     .option(
       "--queue <n>",
       "texts that may wait; more are refused with status 429",
       parseInteger("--queue", 0, 1e6),
-      defaults.queue,
+      serveDefaults.queue,
     )
-    .option("--per-key <n>", "requests of a key at a time", parseInteger("--per-key", 1, 1e6), defaults.perKey)
+    .option("--per-key <n>", "requests of a key at a time", parseInteger("--per-key", 1, 1e6), serveDefaults.perKey)
     .option(
       "--cache-mib <n>",
       "memory for keys and values of each model, in MiB; one context fits in any case",
       parseInteger("--cache-mib", 1, 2 ** 20),
-      defaults.cacheMib,
+      serveDefaults.cacheMib,
     )
-    .option("--time-limit <s>", "seconds of a request", parseInteger("--time-limit", 1, 86_400), defaults.timeLimit)
+    .option(
+      "--time-limit <s>",
+      "seconds of a request",
+      parseInteger("--time-limit", 1, 86_400),
+      serveDefaults.timeLimit,
+    )
     .option(
       "--connections <n>",
       "connections at a time",
       parseInteger("--connections", 1, 65_535),
-      defaults.connections,
+      serveDefaults.connections,
     )
     .option(
       "--grace <s>",
       "seconds that requests under way have at the end",
       parseInteger("--grace", 0, 3600),
-      defaults.grace,
+      serveDefaults.grace,
     )
     .optionsGroup("Log: a line of JSON for each request, without prompts and texts")
     .option("--log <file>", "a file to add the lines to; -: standard error", parsePath("--log"), "-")

@@ -1,10 +1,12 @@
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
+import type { BackendChoice } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isHubName, parseName } from "../../pretrained/files/hub.node.ts";
 import { folderNames, runsFolder } from "../../runs/folder-names.ts";
+import type { OpenAiServer } from "../../serve/openai/start.ts";
 import { defaultPort, startStudio } from "../../serve/studio/start.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
@@ -29,6 +31,8 @@ interface StudioFlags extends Omit<RunningFlags, "json"> {
   readonly host?: string;
   readonly port?: number;
   readonly open?: true;
+  readonly serve?: readonly string[];
+  readonly servePort: number;
 }
 
 const examples = `
@@ -37,6 +41,7 @@ Examples:
   $ npx foretoken studio --texts texts --open         new runs on the texts in a folder, in the browser
   $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   a look inside another model, and a playground with it
   $ npx foretoken studio experiments --port 8080
+  $ npx foretoken studio --serve runs/notes           other programs may ask this model, at http://127.0.0.1:8000/v1
 
 The page shows runs while they train, also those of other terminals, compares them, starts, stops and resumes runs, and
 writes text with their models. With --model the address that is printed, and --open, lead into the first model named: what
@@ -94,6 +99,31 @@ const aboutPage = (opens: boolean): string =>
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
+/** Milliseconds that requests of other programs have at the end. */
+const endingMs = 5000;
+
+/** A server for other programs, on this machine alone, as `serve` without flags starts it. */
+const serveModels = async (
+  models: readonly string[],
+  running: { readonly backend: BackendChoice; readonly threads: number | undefined },
+  port: number,
+): Promise<OpenAiServer> => {
+  const [{ startServer }, { servedSources }, { serveDefaults, patienceMs }] = await Promise.all([
+    import("../../serve/openai/start.ts"),
+    import("../model/served-sources.ts"),
+    import("./serve.ts"),
+  ]);
+  const { backend, threads } = running;
+  const loading = { backend, dtype: "auto" as const, ...(threads === undefined ? {} : { threads }) };
+  const { perKey, parallel, queue, cacheMib, timeLimit, connections, host: address } = serveDefaults;
+  return startServer({
+    models: servedSources(models, { adapters: {} }, loading, writeNotice),
+    ...{ host: address, port, keys: [], perKey, origins: [], parallel, queue, connections, patienceMs },
+    ...{ cacheBytes: cacheMib * 2 ** 20, timeLimitMs: timeLimit * 1000, log: null, version: version() },
+    tell: writeNotice,
+  });
+};
+
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
   const { texts, model: models, host: address, port, open, threads } = flags;
   // The first run makes the default folder; another name may be a mistake.
@@ -107,10 +137,14 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
   // A run that could not be saved in its place tells here where it is: its folder may have no room for that.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
+  const server =
+    flags.serve === undefined ? undefined : await serveModels(flags.serve, { backend, threads }, flags.servePort);
   const studio = await startStudio({
+    server,
     ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
   });
+  if (server !== undefined) writeNotice(`models for other programs: ${server.url}/v1`);
   const { url, elsewhere } = studio.inside ?? studio;
   writeOut(`${url}\n`);
   writeNotice(aboutPage(open === true));
@@ -120,7 +154,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     onInterrupt(() => ended());
   });
   writeNotice("Ending the studio; if it trains a run, that is saved first (Ctrl-C again quits at once)");
-  const saved = await studio.close();
+  const [saved] = await Promise.all([studio.close(), server?.close(endingMs)]);
   if (saved !== undefined) {
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);
     writeNotice(`${saved} is saved; to go on: ${goOn}, or the studio`);
@@ -142,12 +176,23 @@ export const declareStudio = (command: Command): void => {
       collect("--model"),
     )
     .option("--open", "open the page in the browser")
+    .option(
+      "--serve <model>",
+      "answer other programs of this machine with this model, as `serve` does, and show what they ask; may be given several times (default: none)",
+      collect("--serve"),
+    )
     .optionsGroup("Server: where the page is")
     .option("--host <address>", "the address to listen at (default: 127.0.0.1)", parseHost)
     .option(
       "--port <n>",
       `the port; 0: any free one (default: the first free one from ${defaultPort} on)`,
       parseInteger("--port", 0, 65_535),
+    )
+    .option(
+      "--serve-port <n>",
+      "the port for other programs; 0: any free one",
+      parseInteger("--serve-port", 0, 65_535),
+      8000,
     );
   addComputingFlags(command)
     .addHelpText("after", notes(examples))

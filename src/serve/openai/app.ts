@@ -106,7 +106,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     parts.bodies.release(c.req.raw);
     const ms = performance.now() - began;
     const { promptTokens, newTokens, firstTokenMs = null } = facts;
-    parts.metrics.note({ path, status, milliseconds: ms, firstTokenMs, promptTokens, newTokens });
+    parts.metrics.note({ path, status, milliseconds: ms, firstTokenMs, promptTokens });
     parts.log.note({
       ...{ id, method: c.req.method, path, status, ms: Math.round(ms), key: caller?.id ?? null },
       ...(facts.model === undefined ? {} : { model: facts.model, promptTokens, newTokens }),
@@ -135,6 +135,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
       models,
       templates,
       facts,
+      wrote: parts.metrics.wrote,
     };
     const answered = await work(exchange, body);
     if (answered === "streamed") {

@@ -30,6 +30,8 @@ export interface Exchange {
   readonly models: ServedModels;
   readonly templates: TemplateRenderer;
   readonly facts: ExchangeFacts;
+  /** Is told of tokens as they are written. */
+  wrote(tokens: number): void;
 }
 
 /** An answer in JSON, or its stream was written. */
@@ -58,13 +60,14 @@ export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string
 
 /** Writes texts with a model, and notes what they cost. */
 export async function* writePieces(
-  { signal, facts, began }: Exchange,
+  { signal, facts, began, wrote }: Exchange,
   { engine }: Lease,
   requests: readonly TextRequest[],
 ): AsyncGenerator<TextPiece, void, undefined> {
   for await (const piece of writeTexts(engine, requests, signal)) {
     if (piece.tokens.length > 0) facts.firstTokenMs ??= performance.now() - began;
     facts.newTokens += piece.tokens.length;
+    wrote(piece.tokens.length);
     // Its reader has gone, or its time is over: what is there is not the text.
     if (piece.end?.reason === "aborted") signal.throwIfAborted();
     yield piece;

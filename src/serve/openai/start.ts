@@ -12,7 +12,7 @@ import { endUntaken } from "../http/untaken.ts";
 import { ApiError, errorAnswer, invalid } from "./api-error.ts";
 import { createApp } from "./app.ts";
 import { type CallerSettings, createCallers } from "./callers.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type RecentWork } from "./metrics.ts";
 import { createRequestLog } from "./request-log.ts";
 import { type ModelSource, openServedModels, type ServingLimits } from "./served-models.ts";
 
@@ -35,8 +35,17 @@ export interface ServerOptions extends CallerSettings, ServingLimits {
   readonly tell: (line: string) => void;
 }
 
+/** What a server does, for people. */
+export interface ServerState extends RecentWork {
+  /** Requests that are answered now. */
+  readonly requests: number;
+  /** Of each model the texts that it writes, and those that wait. */
+  readonly models: readonly { readonly name: string; readonly running: number; readonly waiting: number }[];
+}
+
 export interface OpenAiServer {
   readonly url: string;
+  state(): Promise<ServerState>;
   /**
    * Takes no more requests, and ends when those under way are answered, or after `graceMs`: then they get an error.
    */
@@ -90,9 +99,10 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   const models = await openServedModels(options.models, options, tell);
   const templates = openTemplateRenderer();
   const log = createRequestLog(options.log, tell);
+  const metrics = createMetrics();
   const app = createApp({
     ...{ models, templates, log, underWay, timeLimitMs: options.timeLimitMs, version: options.version },
-    ...{ callers: createCallers(options), bodies: createBodies(), metrics: createMetrics() },
+    ...{ callers: createCallers(options), bodies: createBodies(), metrics },
     isEnding: () => isEnding,
   });
   const listener = getRequestListener(app.fetch, {
@@ -139,6 +149,18 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   let closing: Promise<void> | undefined;
   return {
     url: `http://${hostInUrl(host)}:${port}`,
+    async state() {
+      const found = await models.state();
+      return {
+        ...metrics.recent(),
+        requests: underWay.size,
+        models: found.map(({ name, texts, counts: { running } }) => ({
+          name,
+          running,
+          waiting: Math.max(0, texts - running),
+        })),
+      };
+    },
     close(graceMs) {
       closing ??= (async () => {
         isEnding = true;

@@ -18,6 +18,7 @@ import { failureAnswer, jsonAnswer, jsonTextAnswer, readJson } from "../http/jso
 import { createSharedWork, type SharedWork } from "../http/shared-work.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
+import type { OpenAiServer } from "../openai/start.ts";
 import { stopElsewhere } from "./elsewhere.ts";
 import { listEvents, runEvents } from "./events.ts";
 import { addInsideRoutes } from "./inside/routes.ts";
@@ -32,6 +33,7 @@ import {
   newRunSchema,
   type RunSeries,
   resumeSchema,
+  type ServerAnswer,
   type StudioInfo,
   scoreSchema,
   stopSchema,
@@ -60,6 +62,8 @@ export interface StudioParts {
   readonly backend: BackendChoice | undefined;
   readonly advice: string | undefined;
   readonly threads: number | undefined;
+  /** A server for other programs that runs in it. */
+  readonly server: Pick<OpenAiServer, "url" | "state"> | undefined;
 }
 
 /** Most steps in the series of a run: about 17 MB of JSON, far more than a chart has pixels. */
@@ -106,6 +110,7 @@ const infoOf = async (parts: StudioParts): Promise<StudioInfo> => {
     version,
     runsFolder,
     textFolder: textFolder?.name ?? null,
+    serves: parts.server !== undefined,
     backend: {
       name,
       instructionSet: used?.instructionSet ?? "",
@@ -279,6 +284,11 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   api.get("/texts", async () =>
     jsonAnswer(parts.textFolder === null ? { texts: [] } : await listTexts(parts.textFolder.path)),
   );
+  api.get("/server", async () => {
+    const { server } = parts;
+    if (server === undefined) throw new HttpError(404, "a server must run in the studio; got none; try studio --serve");
+    return jsonAnswer({ url: `${server.url}/v1`, ...(await server.state()) } satisfies ServerAnswer);
+  });
   addRunRoutes(api, parts);
   addNewRunRoutes(api, parts);
   addModelRoutes(api, parts);

@@ -10,6 +10,7 @@ import { generateSettingsSchema } from "../../generate/options.ts";
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
+import type { ServerState } from "../openai/start.ts";
 import { headsOffSchema } from "./inside/protocol.ts";
 
 /** Every address of the protocol begins with this. */
@@ -44,6 +45,8 @@ export interface StudioInfo {
     /** How to get native kernels that are missing, as `BackendReport` has it; else null. */
     readonly advice: string | null;
   };
+  /** Whether a server for other programs runs in it: GET <apiPath>/server tells what it does. */
+  readonly serves: boolean;
   readonly presets: readonly { readonly name: PresetName; readonly about: string }[];
   readonly defaultPreset: PresetName;
   /** Texts that need no file. */
@@ -280,4 +283,10 @@ export interface ScoreAnswer {
   /** With `unknown: "skip"`, where something was left out. */
   readonly skipped?: SkippedText;
   readonly paused: readonly string[];
+}
+
+/** Answer to GET <apiPath>/server: the server for other programs, and what it does. */
+export interface ServerAnswer extends ServerState {
+  /** Where its protocol is: `http://127.0.0.1:8000/v1`. */
+  readonly url: string;
 }

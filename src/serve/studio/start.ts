@@ -16,6 +16,7 @@ import { HttpError } from "../http/http-error.ts";
 import { inTurn } from "../http/in-turn.ts";
 import { failureAnswer } from "../http/json.ts";
 import { endUntaken } from "../http/untaken.ts";
+import type { OpenAiServer } from "../openai/start.ts";
 import { createApp } from "./app.ts";
 import { firstInside } from "./first-inside.ts";
 import { type AdoptedRun, createJobs, type Jobs } from "./jobs.ts";
@@ -47,6 +48,8 @@ export interface StudioOptions {
   readonly bodies?: BodyLimits | undefined;
   /** Is called with the line of an error that has ended a run, and the run's name. */
   readonly onFailure?: ((name: string, line: string) => void) | undefined;
+  /** A server for other programs, which the page shows. The caller ends it. Default: none. */
+  readonly server?: Pick<OpenAiServer, "url" | "state"> | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
   /** The folder of the built page. Default: the package's own. */
@@ -146,7 +149,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const models = openModels({ shelf, named, backend, threads });
   const own = { shelf, jobs, turns, models, bodies: createBodies(options.bodies ?? bodyLimits) };
   const served = { version, runsFolder: basename(folder), textFolder, page, library: ownLibrary };
-  const parts = { ...own, ...served, patienceMs, backend, advice, threads };
+  const parts = { ...own, ...served, patienceMs, backend, advice, threads, server: options.server };
   const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
