@@ -25,7 +25,10 @@ const places = [
   { href: "/inside", label: "Inside" },
   { href: "/lesson", label: "Lesson" },
 ] as const;
+/** Only where a server runs in the studio. */
+const servingPlace = { href: "/server", label: "Server" } as const;
 
+const Serving = later(async () => (await import("../serving/serving-view.tsx")).ServingView);
 const Inside = later(async () => (await import("../inside/inside-view.tsx")).InsideView);
 const Lesson = later(async () => (await import("../lesson/lesson-view.tsx")).LessonView);
 
@@ -56,6 +59,7 @@ const shownAt = (at: string): Shown => {
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
   if (at === "/inside") return { title: "Inside", place: "/inside", view: <Inside /> };
   if (at === "/lesson") return { title: "Lesson", place: "/lesson", view: <Lesson /> };
+  if (at === "/server") return { title: "Server", place: "/server", view: <Serving /> };
   return { title: "Not found", place: "", view: <NotFound /> };
 };
 
@@ -128,7 +132,8 @@ export const App = () => {
   const { place, view } = shown.value;
   const nav = useRef<HTMLElement>(null);
   // On a narrow screen the places are a row that scrolls.
-  useEffect(() => keepInView(nav.current, "[aria-current]"), [place]);
+  const serves = info.value.value?.serves === true;
+  useEffect(() => keepInView(nav.current, "[aria-current]"), [place, serves]);
   return (
     <>
       <a class="skip" href="#main">
@@ -143,7 +148,7 @@ export const App = () => {
           <span>Foretoken</span>
         </a>
         <nav ref={nav} aria-label="Views">
-          {places.map(({ href, label }) => (
+          {[...places, ...(serves ? [servingPlace] : [])].map(({ href, label }) => (
             <a key={href} href={href} aria-current={href === place ? "page" : undefined}>
               {label}
             </a>
