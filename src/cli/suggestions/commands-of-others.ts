@@ -25,18 +25,11 @@ const leads: CommandLeads = {
   ...to("mergelora mergeadapter mergeandunload fuse unload", "merge"),
   ...to("list ls history status experiments", "runs"),
   ...to("graph chart curve curves visualize visualise draw", "plot"),
-  ...to(
-    "serve server web webui ui gui page browser open dashboard playground watch tensorboard wandb compare",
-    "studio",
-  ),
+  ...to("web webui ui gui page browser open dashboard playground watch tensorboard wandb compare", "studio"),
+  ...to("server api openai endpoint", "serve"),
   ...to("tutorial course teach explain demo", "lesson"),
   ...to("doctor env system devices device about", "info"),
   ...to("bench benchmark profile", "train", "--profile"),
-  ...isNot(
-    "api",
-    "there is no server for other programs (yet): the library's generate writes for one of yours",
-    "npx foretoken studio, for a page",
-  ),
   ...isNot(
     "export convert save pack",
     "nothing needs to be converted: best/ in a run's folder is a Hugging Face directory, which transformers loads",

@@ -123,7 +123,8 @@ describe("a command of another program leads to ours, with its words", () => {
     ["fine-tune runs/a --lr 1e-4", "npx foretoken train --init-from runs/a --learning-rate 1e-4"],
     ["ls", "npx foretoken runs"],
     ["graph runs/a", "npx foretoken plot runs/a"],
-    ["serve", "npx foretoken studio"],
+    ["server runs/a --port 80", "npx foretoken serve runs/a --port 80"],
+    ["api model.gguf", "npx foretoken serve model.gguf"],
     ["tensorboard runs", "npx foretoken studio runs"],
     ["runs/a", "npx foretoken generate runs/a"],
     ["notes.txt", "npx foretoken train --data notes.txt"],
@@ -136,7 +137,6 @@ describe("a command of another program leads to ours, with its words", () => {
   });
 
   test.each([
-    ["api", /no server for other programs \(yet\)/u],
     ["export runs/a", /Hugging Face directory/u],
     ["convert", /Hugging Face directory/u],
     ["import model.gguf", /a GGUF file/u],
