@@ -79,11 +79,38 @@ const cutsOf = (messages: readonly ChatMessage[], first: number): readonly numbe
   ...messages.flatMap(({ role }, i) => (i > first && role === "user" ? [i] : [])),
 ];
 
+/** Options of `conversationPrompt`. */
+export interface PromptOptions {
+  /** Messages to leave out in any case: those that did not fit before. Default 0. */
+  readonly atLeast?: number;
+  /** Ids of an answer's first tokens: the prompt ends with them. Default: none. */
+  readonly answer?: readonly number[];
+  /** Writes a conversation out. Default: a process for each. */
+  readonly render?: RenderTemplate;
+}
+
+const tooLong = (length: number, most: number, contextLength: number, answer: readonly number[]): ConfigError => {
+  const limit = `at most ${most} tokens with the template`;
+  const context = `(the context is ${contextLength})`;
+  return answer.length === 0
+    ? new ConfigError({
+        where: "message",
+        must: `must leave room for an answer: ${limit} ${context}`,
+        got: String(length),
+        hint: "a shorter one",
+      })
+    : new ConfigError({
+        where: "answer",
+        must: `must leave room to go on: ${limit} and its message ${context}`,
+        got: String(length),
+        hint: "another message",
+      });
+};
+
 /**
  * The prompt of a conversation. Of one that leaves no room for an answer of `maxNewTokens`, at most a quarter of the
  * context, the oldest messages are left out; a system message stays.
  * @param where the model, for errors.
- * @param atLeast messages to leave out in any case: those that did not fit before.
  * @throws ConfigError if the last message alone is too long, or the model has no chat template; CheckpointError for a
  *   faulty template.
  */
@@ -92,14 +119,17 @@ export const conversationPrompt = async (
   messages: readonly ChatMessage[],
   maxNewTokens: number,
   where: string,
-  atLeast = 0,
+  { atLeast = 0, answer = [], render }: PromptOptions = {},
 ): Promise<Prompt> => {
   const { contextLength } = lm.config;
   const room = contextLength - Math.min(maxNewTokens, Math.floor(contextLength * shareOfAnswer));
   const first = messages[0]?.role === "system" ? 1 : 0;
   const cuts = cutsOf(messages, first);
-  const from = (cut: number): Promise<Int32Array> =>
-    conversationIds(lm, [...messages.slice(0, first), ...messages.slice(cuts[cut])], where);
+  const from = async (cut: number): Promise<Int32Array> => {
+    const kept = [...messages.slice(0, first), ...messages.slice(cuts[cut])];
+    const ids = await conversationIds(lm, kept, where, render);
+    return answer.length === 0 ? ids : Int32Array.from([...ids, ...answer]);
+  };
   const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });
   // The fewest that must go, by bisection: each try writes the conversation out.
   let long = Math.max(
@@ -110,14 +140,7 @@ export const conversationPrompt = async (
   if (ids.length <= room) return promptOf(long, ids);
   let fits = cuts.length - 1;
   let best = fits === long ? ids : await from(fits);
-  if (best.length > room) {
-    throw new ConfigError({
-      where: "message",
-      must: `must leave room for an answer: at most ${room} tokens with the template (the context is ${contextLength})`,
-      got: String(best.length),
-      hint: "a shorter one",
-    });
-  }
+  if (best.length > room) throw tooLong(best.length, room, contextLength, answer);
   while (fits - long > 1) {
     const middle = (fits + long) >> 1;
     const tried = await from(middle);

@@ -86,8 +86,11 @@ const templateJson = z.object({
 const nameOf = (token: z.output<typeof tokenName>): string =>
   typeof token === "string" ? token : (token?.content ?? "");
 
+/** Names of the files that may have the chat template. */
+export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
+
 /** The chat template; a file of its own goes before the field. */
-const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {
+export const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {
   const own = files["chat_template.jinja"];
   const bytes = files["tokenizer_config.json"];
   const where = at("tokenizer_config.json");

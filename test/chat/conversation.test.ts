@@ -79,7 +79,7 @@ describe("a conversation", () => {
     said.push(user("Who?"));
     const { ids, dropped } = await conversationPrompt(partner, said, 32, "model");
     expect(ids.length).toBeLessThanOrEqual(96);
-    const longer = await conversationPrompt(partner, said, 32, "model", dropped + 2);
+    const longer = await conversationPrompt(partner, said, 32, "model", { atLeast: dropped + 2 });
     expect(longer.dropped).toBe(dropped + 2);
     // A pair more takes 24 tokens.
     expect(ids.length + 24).toBeGreaterThan(96);

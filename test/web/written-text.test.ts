@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { looksLikeCode } from "../../web/parts/code.ts";
 import { isMainAction } from "../../web/parts/main-action.ts";
-import { visible } from "../../web/playground/surprise.ts";
-import { beginningOf, candidateWords, plainText, spokenToken, tokenWords } from "../../web/playground/token-words.ts";
+import { visible } from "../../web/tokens/surprise.ts";
+import { beginningOf, candidateWords, plainText, spokenToken, tokenWords } from "../../web/tokens/token-words.ts";
 
 const repository = new URL("../../", import.meta.url);
 const read = (path: string): Promise<string> => readFile(new URL(path, repository), "utf8");

@@ -3,7 +3,7 @@
 import type { NamedToken } from "../../src/inside/tokens.ts";
 import type { Span } from "../../src/serve/studio/inside/protocol.ts";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
-import { visible } from "../playground/surprise.ts";
+import { visible } from "../tokens/surprise.ts";
 
 export const isOne = ({ from, to }: Span): boolean => to === from + 1;
 

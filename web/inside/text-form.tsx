@@ -6,7 +6,7 @@ import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
-import { visible } from "../playground/surprise.ts";
+import { visible } from "../tokens/surprise.ts";
 import { without } from "./texts.ts";
 
 export interface TextFormProps {

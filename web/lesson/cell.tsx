@@ -1,5 +1,5 @@
 /** A character in a box, white space by a sign. */
-import { visible } from "../playground/surprise.ts";
+import { visible } from "../tokens/surprise.ts";
 
 export const Character = ({ text, look = "" }: { readonly text: string; readonly look?: string }) => (
   <span class={look === "" ? "cell" : `cell ${look}`}>{visible(text)}</span>

@@ -1,18 +1,19 @@
 /** A model with its settings, the text that it writes, and the branches of it. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { isDouble, modelOf, type Side } from "../models/columns.ts";
+import { ModelChoice } from "../models/model-choice.tsx";
 import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
-import { Candidates } from "./candidates.tsx";
-import { form } from "./legend.tsx";
+import { Candidates } from "../tokens/candidates.tsx";
+import { form } from "../tokens/legend.tsx";
+import { TokenText } from "../tokens/token-text.tsx";
+import { beginningOf, plainText, spokenToken } from "../tokens/token-words.ts";
 import { LookInside } from "./look-inside.tsx";
-import { ModelChoice } from "./model-choice.tsx";
 import { SamplingControls } from "./sampling.tsx";
-import { isDouble, type Side } from "./settings.ts";
-import { TokenText } from "./token-text.tsx";
-import { beginningOf, plainText, spokenToken } from "./token-words.ts";
+import { chooseModel } from "./settings.ts";
 import { branch, isRefused, show, shown, shownOf, type Writing, writings } from "./writing.ts";
 
 const depthOf = (writing: Writing, all: readonly Writing[]): number => {
@@ -99,7 +100,7 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
   const token = at === null ? undefined : writing?.tokens[at];
   return (
     <section class="column" aria-label={label}>
-      <ModelChoice side={side} label={label} />
+      <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} />
       <SamplingControls side={side} />
       <div class={isDouble() ? "written-and-inspector" : "written-and-inspector beside"}>
         <div class="written-box" aria-busy={writing?.state === "writing"}>

@@ -1,6 +1,8 @@
 /** Two columns side by side: what the second one begins with. */
+
+import { modelOf } from "../models/columns.ts";
 import { models } from "../server/facts.ts";
-import { change, chooseModel, modelOf, settings } from "./settings.ts";
+import { change, chooseModel, settings } from "./settings.ts";
 
 /** The same model, prompt, seed and settings write the same text: the second column begins with another run's model or bolder. */
 export const beginDouble = (): void => {

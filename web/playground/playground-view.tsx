@@ -1,28 +1,18 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { isDouble, modelOf, sidesShown } from "../models/columns.ts";
+import { isGone, modelName } from "../models/model-names.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { models } from "../server/facts.ts";
 import { followRuns, runs } from "../server/run-list.ts";
 import { address, setQuery } from "../shell/address.ts";
+import { Legend } from "../tokens/legend.tsx";
 import { Column } from "./column.tsx";
 import { beginDouble, endDouble } from "./double.ts";
-import { Legend } from "./legend.tsx";
-import { isGone, modelName } from "./model-names.ts";
 import { Score } from "./score.tsx";
-import {
-  change,
-  chooseModel,
-  followAddress,
-  isDouble,
-  lastModels,
-  modelOf,
-  type Side,
-  settings,
-  type Tab,
-  tabOf,
-} from "./settings.ts";
+import { change, chooseModel, followAddress, lastModels, settings, type Tab, tabOf } from "./settings.ts";
 import { forgetAll, underWay, write, writings } from "./writing.ts";
 
 /** Takes models out of the address that the list has no more. @returns their keys. */
@@ -57,7 +47,6 @@ const takeRun = (): void => {
   if (left === last.left && !isDouble() && isThere(last.right)) chooseModel("right", last.right);
 };
 
-const sidesShown = (): readonly Side[] => (isDouble() ? ["left", "right"] : ["left"]);
 const isReady = (): boolean => sidesShown().every((side) => modelOf(side) !== "");
 const start = (): void => {
   if (isReady()) void write(sidesShown());

@@ -2,19 +2,21 @@
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";
+import { modelOf } from "../models/columns.ts";
+import { ModelChoice } from "../models/model-choice.tsx";
 import { writtenClass } from "../parts/code.ts";
 import { count, loss } from "../parts/format.ts";
 import { mainActionKeys, mainActionTitle, onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, postJson } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
-import { Candidates } from "./candidates.tsx";
-import { form, Legend } from "./legend.tsx";
+import { Candidates } from "../tokens/candidates.tsx";
+import { form, Legend } from "../tokens/legend.tsx";
+import { visible } from "../tokens/surprise.ts";
+import { type ShownToken, TokenText } from "../tokens/token-text.tsx";
+import { candidatesShown } from "../tokens/written-token.ts";
 import { LookInside } from "./look-inside.tsx";
-import { ModelChoice } from "./model-choice.tsx";
-import { candidatesShown, change, modelOf, settings } from "./settings.ts";
-import { visible } from "./surprise.ts";
-import { type ShownToken, TokenText } from "./token-text.tsx";
+import { change, chooseModel, settings } from "./settings.ts";
 
 const scored = signal<ScoreAnswer | undefined>(readKept<ScoreAnswer>("scored"));
 
@@ -81,7 +83,7 @@ export const Score = () => {
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
     <section class="score" onKeyDown={onMainAction(() => isReady && void ask("error"))}>
-      <ModelChoice side="left" label="Model" />
+      <ModelChoice label="Model" value={model} onChoose={(key) => chooseModel("left", key)} />
       <label class="field">
         Text
         <textarea

@@ -1,5 +1,6 @@
 /** The prompt and the settings of a playground as a query: what differs from the usual. */
 import { fitsAddress } from "../inside/texts.ts";
+import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
 
 export interface Sampling {
   readonly temperature: number;
@@ -28,14 +29,7 @@ export const defaults: PlaygroundSettings = {
   scoreText: "",
 };
 
-interface NumberKey {
-  readonly query: string;
-  readonly least: number;
-  readonly most: number;
-  readonly isWhole: boolean;
-  readonly of: (settings: PlaygroundSettings) => number;
-  readonly put: (settings: PlaygroundSettings, value: number) => PlaygroundSettings;
-}
+type NumberKey = NumberInAddress<PlaygroundSettings>;
 
 const sampling = [
   { key: "temperature", query: "temperature", least: 0, most: 2, isWhole: false },
@@ -73,14 +67,12 @@ const texts = [
   ["text", "scoreText"],
 ] as const;
 
-/** As changes of the address; null: not in it. A text that is too long for an address is not. */
-export const queryOf = (settings: PlaygroundSettings): Readonly<Record<string, string | null>> => ({
+/** As changes of the address. A text that is too long for an address is not in it. */
+export const queryOf = (settings: PlaygroundSettings): QueryChanges => ({
   ...Object.fromEntries(
     texts.map(([query, key]) => [query, settings[key] !== "" && fitsAddress(settings[key]) ? settings[key] : null]),
   ),
-  ...Object.fromEntries(
-    numbers.map(({ query, of }) => [query, of(settings) === of(defaults) ? null : String(of(settings))]),
-  ),
+  ...numbersQuery(numbers, settings, defaults),
 });
 
 /** The settings of an address: what it does not name is as usual, and a text as it was kept. Undefined: it names none. */
@@ -89,13 +81,5 @@ export const settingsIn = (query: URLSearchParams, kept: PlaygroundSettings): Pl
     return undefined;
   const { prompt, scoreText } = kept;
   const named = { prompt: query.get("prompt") ?? prompt, scoreText: query.get("text") ?? scoreText };
-  return numbers.reduce(
-    (settings: PlaygroundSettings, { query: key, least, most, isWhole, put }) => {
-      const given = query.get(key);
-      const value = given === null || given.trim() === "" ? Number.NaN : Number(given);
-      const isFit = value >= least && value <= most && (!isWhole || Number.isInteger(value));
-      return isFit ? put(settings, value) : settings;
-    },
-    { ...defaults, ...named },
-  );
+  return withNumbersOf(numbers, query, { ...defaults, ...named });
 };

@@ -1,25 +1,16 @@
 /** Texts that models write, token by token, and their branches. */
 import { signal } from "@preact/signals";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
-import type { Failure, WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
-import { readEvents } from "../server/event-stream.ts";
-import { api, failureOf, jsonBody } from "../server/request.ts";
+import type { WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
+import { modelOf, type Side } from "../models/columns.ts";
+import { modelName } from "../models/model-names.ts";
+import { oncePerFrame } from "../parts/once-per-frame.ts";
+import { postForEvents } from "../server/event-stream.ts";
+import { api } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
-import { authorization } from "../shell/token.ts";
-import { modelName } from "./model-names.ts";
-import { candidatesShown, modelOf, type Side, settings, settingsOf } from "./settings.ts";
-import { visible } from "./surprise.ts";
-
-export interface WrittenToken {
-  readonly id: number;
-  readonly text: string;
-  readonly probability: number | undefined;
-  readonly candidates: readonly Candidate[];
-  /** Put there by the reader, in place of the drawn one. */
-  readonly isChosen: boolean;
-  /** The model ended the text with it. */
-  readonly isEnd?: boolean;
-}
+import { refusalWords } from "../tokens/refusal.ts";
+import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../tokens/written-token.ts";
+import { settings, settingsOf } from "./settings.ts";
 
 export interface Writing {
   readonly id: number;
@@ -117,19 +108,6 @@ const finishWords: Readonly<Record<string, string>> = {
   aborted: "Stopped.",
 };
 
-/** Most characters that a message names. */
-const mostNamed = 20;
-
-/** Why a text could not be written, in the words of the page: it has no switch for characters that a model never saw. */
-const whyOf = ({ error, characters = [] }: Failure): string => {
-  if (characters.length === 0) return error;
-  const named = characters.slice(0, mostNamed).map((one) => `“${visible(one)}”`);
-  const others = characters.length > mostNamed ? " and others" : "";
-  return characters.length === 1
-    ? `The model never saw this character of the prompt: ${named[0]}. Leave it out.`
-    : `The model never saw these characters of the prompt: ${named.join(" ")}${others}. Leave them out.`;
-};
-
 interface Growing {
   readonly side: Side;
   current: Writing;
@@ -141,40 +119,24 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
   if (event.type === "begin")
     growing.current = { ...growing.current, paused: event.paused, sharedWith: event.sharedWith };
   else if (event.type === "token") {
-    const { id, text, probability, candidates = [] } = event;
-    tokens.push({ id, text, probability, candidates, isChosen: false });
+    tokens.push(writtenToken(event));
   } else if (event.type === "done") {
-    const last = tokens.at(-1);
-    if (event.finishReason === "endOfText" && last !== undefined) tokens[tokens.length - 1] = { ...last, isEnd: true };
+    if (event.finishReason === "endOfText") markEnd(tokens);
     growing.current = { ...growing.current, state: "done", note: finishWords[event.finishReason] ?? "" };
-  } else growing.current = { ...growing.current, state: "failed", note: whyOf(event) };
+  } else growing.current = { ...growing.current, state: "failed", note: refusalWords(event, "prompt") };
 };
 
 const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal): Promise<void> => {
-  const init = jsonBody(body);
-  const response = await fetch(`${api}/generate`, {
-    ...init,
-    headers: { ...init.headers, ...(await authorization()) },
-    signal,
-  });
-  if (!response.ok || response.body === null) {
-    growing.current = { ...growing.current, state: "failed", note: whyOf(await failureOf(response)) };
-    return;
-  }
-  let frame = 0;
-  const draw = () => {
-    frame = 0;
-    put(growing.side, { ...growing.current, tokens: [...growing.tokens] });
-  };
+  const { onEvent, end } = oncePerFrame(() => put(growing.side, { ...growing.current, tokens: [...growing.tokens] }));
   try {
-    for await (const { data } of readEvents(response.body)) {
-      if (data === "") continue;
-      takeEvent(growing, JSON.parse(data) as WritingEvent);
-      // Once a frame, however fast the model is.
-      if (frame === 0) frame = requestAnimationFrame(draw);
-    }
+    const failure = await postForEvents<WritingEvent>(`${api}/generate`, body, signal, (event) => {
+      takeEvent(growing, event);
+      onEvent();
+    });
+    if (failure !== undefined)
+      growing.current = { ...growing.current, state: "failed", note: refusalWords(failure, "prompt") };
   } finally {
-    cancelAnimationFrame(frame);
+    end();
   }
 };
 

@@ -2,8 +2,9 @@
  * Server-sent events over fetch: unlike EventSource it begins again from an offset that the page chooses, and can post.
  */
 import { computed, signal } from "@preact/signals";
+import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
-import { failureOf } from "./request.ts";
+import { failureOf, jsonBody } from "./request.ts";
 
 export interface ServerEvent {
   readonly name: string;
@@ -47,6 +48,25 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
     await reader.cancel().catch(() => undefined);
   }
 }
+
+/**
+ * Posts a request whose answer is a stream of events, and hands on the data of each.
+ * @returns why the server refused the request; undefined: the stream has ended.
+ * @throws if the connection is lost, or `abort` fires.
+ */
+export const postForEvents = async <Data>(
+  path: string,
+  body: unknown,
+  abort: AbortSignal,
+  onData: (data: Data) => void,
+): Promise<Failure | undefined> => {
+  const init = jsonBody(body);
+  const headers = { ...init.headers, ...(await authorization()) };
+  const response = await fetch(path, { ...init, headers, signal: abort });
+  if (!response.ok || response.body === null) return failureOf(response);
+  for await (const { data } of readEvents(response.body)) if (data !== "") onData(JSON.parse(data) as Data);
+  return undefined;
+};
 
 /** Whether some stream waits to be connected again. */
 export const lostStreams = signal(0);

@@ -22,6 +22,7 @@ const places = [
   { href: "/runs", label: "Runs" },
   { href: "/new", label: "New run" },
   { href: "/playground", label: "Playground" },
+  { href: "/chat", label: "Chat" },
   { href: "/inside", label: "Inside" },
   { href: "/lesson", label: "Lesson" },
 ] as const;
@@ -29,6 +30,7 @@ const places = [
 const servingPlace = { href: "/server", label: "Server" } as const;
 
 const Serving = later(async () => (await import("../serving/serving-view.tsx")).ServingView);
+const Chat = later(async () => (await import("../chat/chat-view.tsx")).ChatView);
 const Inside = later(async () => (await import("../inside/inside-view.tsx")).InsideView);
 const Lesson = later(async () => (await import("../lesson/lesson-view.tsx")).LessonView);
 
@@ -57,6 +59,7 @@ const shownAt = (at: string): Shown => {
   if (at === "/compare") return { title: "Compare", place: "/runs", view: <CompareView /> };
   if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
+  if (at === "/chat") return { title: "Chat", place: "/chat", view: <Chat /> };
   if (at === "/inside") return { title: "Inside", place: "/inside", view: <Inside /> };
   if (at === "/lesson") return { title: "Lesson", place: "/lesson", view: <Lesson /> };
   if (at === "/server") return { title: "Server", place: "/server", view: <Serving /> };

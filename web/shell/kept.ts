@@ -9,11 +9,18 @@ export const readKept = <T>(key: string): T | undefined => {
   }
 };
 
-/** Keeps a value, or, where it is too large for the browser's storage, nothing. */
-export const keep = (key: string, value: unknown): void => {
+/** Keeps a value, or, where it is too large for the browser's storage, nothing. @returns whether it is kept. */
+export const keepIfItFits = (key: string, value: unknown): boolean => {
   try {
     sessionStorage.setItem(`foretoken.${key}`, JSON.stringify(value));
+    return true;
   } catch {
     sessionStorage.removeItem(`foretoken.${key}`);
+    return false;
   }
+};
+
+/** The same for a value that may be lost. */
+export const keep = (key: string, value: unknown): void => {
+  keepIfItFits(key, value);
 };

@@ -28,7 +28,7 @@ export interface ChatPartner {
 /** @param where the model's path, for errors. */
 export const modelPartner = (lm: ChatModel, where: string): ChatPartner => ({
   async answer({ messages, settings, seed, atLeast, signal }) {
-    const { ids, dropped } = await conversationPrompt(lm, messages, settings.maxNewTokens, where, atLeast);
+    const { ids, dropped } = await conversationPrompt(lm, messages, settings.maxNewTokens, where, { atLeast });
     return { dropped, events: lm.generate({ ...settings, unknown: "error", seed, prompt: ids, signal }) };
   },
 });

@@ -58,6 +58,14 @@ export const isKept = async (path: string): Promise<boolean> => {
   );
 };
 
+/** The folder of a model that was fetched before; undefined: it was not. */
+export const keptFolder = async (path: string): Promise<string | undefined> => {
+  const name = parseName(path);
+  const folder = hubFolder(name);
+  const commit = await readFile(join(folder, `${name.revision}.ref`), "utf8").catch(() => "");
+  return /^[0-9a-f]{40}$/u.test(commit) ? join(folder, commit) : undefined;
+};
+
 /** The hub's own variables, as in its Python client. */
 const hubAccess = () => {
   const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = process.env;

@@ -5,6 +5,7 @@ import type { HttpBindings } from "@hono/node-server";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { type BackendChoice, describeBackends } from "../../backend/select.node.ts";
+import type { TemplateRenderer } from "../../chat/template.node.ts";
 import { runConfigSchema } from "../../config/config.ts";
 import { defaultPreset } from "../../config/presets.ts";
 import { configFields } from "../../core/checks/schema-fields.ts";
@@ -19,6 +20,7 @@ import { createSharedWork, type SharedWork } from "../http/shared-work.ts";
 import { eventAnswer } from "../http/sse.ts";
 import { staticAnswer } from "../http/static.ts";
 import type { OpenAiServer } from "../openai/start.ts";
+import { answerChat } from "./chat.ts";
 import { stopElsewhere } from "./elsewhere.ts";
 import { listEvents, runEvents } from "./events.ts";
 import { addInsideRoutes } from "./inside/routes.ts";
@@ -30,6 +32,7 @@ import { presetTexts } from "./presets.ts";
 import {
   apiPath,
   type ConfigFieldInfo,
+  chatSchema,
   newRunSchema,
   type RunSeries,
   resumeSchema,
@@ -57,6 +60,8 @@ export interface StudioParts {
   readonly jobs: Jobs;
   readonly turns: Turns;
   readonly models: Models;
+  /** Writes conversations out for models. */
+  readonly templates: TemplateRenderer;
   readonly bodies: Bodies;
   readonly patienceMs: number;
   readonly backend: BackendChoice | undefined;
@@ -77,6 +82,8 @@ const few = { maxValues: 4096, maxKeys: 2048 } as const;
 const smallBody = { maxBytes: 2 ** 12, ...few } as const;
 /** A prompt, with the tokens that follow it, or a text to score. */
 const textBody = { maxBytes: 2 ** 23, maxValues: 70_000, maxKeys: few.maxKeys } as const;
+/** A conversation, with the tokens of an answer that goes on. */
+const chatBody = { maxBytes: 2 ** 23, maxValues: 90_000, maxKeys: 2 ** 14 } as const;
 /** A text to train on: the bytes of its JSON. */
 const corpusBody = { maxBytes: 2 ** 26, ...few } as const;
 
@@ -249,6 +256,11 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
     const request = await readJson(c.req.raw, writeSchema, textBody, bodies);
     const place = await models.placeOf(request.model);
     return eventAnswer((signal) => writeText(parts, place, request, signal));
+  });
+  api.post("/chat", async (c) => {
+    const request = await readJson(c.req.raw, chatSchema, chatBody, bodies);
+    const place = await models.placeOf(request.model);
+    return eventAnswer((signal) => answerChat(parts, place, request, signal));
   });
   api.post("/score", async (c) => {
     const { model, ...request } = await readJson(c.req.raw, scoreSchema, textBody, bodies);

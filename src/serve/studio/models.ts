@@ -12,6 +12,7 @@ import { folderNames, keptName } from "../../runs/folder-names.ts";
 import { keptSteps } from "../../runs/write/kept-checkpoints.node.ts";
 import { loadInWorker, type WorkerModel } from "../../worker/model.node.ts";
 import { HttpError } from "../http/http-error.ts";
+import { createKnownTemplates } from "./chat-templates.ts";
 import { inRequest } from "./inside/field.ts";
 import type { ModelListAnswer, RunSummary } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
@@ -71,13 +72,18 @@ const folderOf = (weights: string): string | undefined => {
 /** Name of a model that was named by its path. */
 const shortName = (place: string): string => (isHubName(place) ? place.slice("hf:".length) : basename(place) || place);
 
-/** Of a model that was named by its path; false where nothing can be read. */
+/** The place of a model that was named at start; of a run, where its weights are. */
+const placeOfNamed = async (named: string): Promise<string> =>
+  isHubName(named) ? named : checkpointOf(named).catch(() => named);
+
+/** False where nothing can be read. */
 const isAdapterAt = async (place: string): Promise<boolean> =>
-  !isHubName(place) && isAdapterFolder(await checkpointOf(place).catch(() => place)).catch(() => false);
+  !isHubName(place) && isAdapterFolder(place).catch(() => false);
 
 export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): Models => {
   /** The one that was used last is the last. */
   let loaded: readonly Loaded[] = [];
+  const templates = createKnownTemplates();
 
   const modelsOfRun = async ({ name, config }: RunSummary): Promise<readonly ListedModel[]> => {
     const path = join(shelf.folder, name);
@@ -87,14 +93,15 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
         const folder = join(path, folderOf(weights) ?? "");
         if (!(await hasCheckpoint(folder))) return [];
         const step = (await readManifest(folder).catch(() => null))?.run?.step ?? null;
-        return [{ key: `runs/${name}/${weights}`, name, weights, step, isAdapter }];
+        const hasChatTemplate = await templates.has(folder);
+        return [{ key: `runs/${name}/${weights}`, name, weights, step, isAdapter, hasChatTemplate }];
       }),
     );
-    const kept = await keptSteps(path).catch(() => []);
-    return [
-      ...found.flat(),
-      ...kept.map((step) => ({ key: `runs/${name}/${step}`, name, weights: String(step), step, isAdapter })),
-    ];
+    const kept = (await keptSteps(path).catch(() => [])).map(async (step): Promise<ListedModel> => {
+      const hasChatTemplate = await templates.has(join(path, keptName(step)));
+      return { key: `runs/${name}/${step}`, name, weights: String(step), step, isAdapter, hasChatTemplate };
+    });
+    return [...found.flat(), ...(await Promise.all(kept))];
   };
 
   const close = async (one: Loaded): Promise<void> => {
@@ -117,6 +124,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     const named = backend === undefined ? {} : { backend };
     const model = await loadInWorker(place, { ...named, threads, dtype: "auto" });
     loaded = [...loaded, { place, model, files }];
+    templates.note(place, files, model.chatTemplate !== null);
     return model;
   };
 
@@ -130,13 +138,14 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
 
   return {
     async list() {
-      const others = named.map(async (place) => ({
-        key: `models/${place}`,
-        name: shortName(place),
-        weights: null,
-        step: null,
-        isAdapter: await isAdapterAt(place),
-      }));
+      const others = named.map(async (given) => {
+        const place = await placeOfNamed(given);
+        return {
+          ...{ key: `models/${given}`, name: shortName(given), weights: null, step: null },
+          isAdapter: await isAdapterAt(place),
+          hasChatTemplate: await templates.has(place),
+        };
+      });
       const models: ListedModel[] = await Promise.all(others);
       const { runs } = await shelf.list();
       for (const run of runs) models.push(...(await modelsOfRun(run)));

@@ -3,6 +3,7 @@
  * those of `train`, texts those of `generate`; nothing here imports code for Node, so a page may import it.
  */
 import { z } from "zod";
+import { messagesSchema } from "../../chat/messages.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { PresetName } from "../../config/presets.ts";
 import type { GenerateDoneEvent, TokenEvent } from "../../generate/events.ts";
@@ -228,6 +229,8 @@ export interface ModelListAnswer {
     readonly step: number | null;
     /** An adapter with the model that it is for: it writes, but no run begins with it. */
     readonly isAdapter: boolean;
+    /** Whether it has a chat template, so that it can be talked with; null: that is known once it is loaded. */
+    readonly hasChatTemplate: boolean | null;
   }[];
 }
 
@@ -249,6 +252,36 @@ export type WritingEvent =
   | {
       readonly type: "begin";
       readonly promptIds: readonly number[];
+      readonly paused: readonly string[];
+      readonly sharedWith: readonly string[];
+    }
+  | TokenEvent
+  | GenerateDoneEvent
+  | ({ readonly type: "failed" } & Failure);
+
+/**
+ * POST chat: server-sent events whose data is a `ChatEvent`: the answer to a conversation's last message. A closed connection
+ * ends it.
+ */
+export const chatSchema = z.strictObject({
+  model: z.string().min(1),
+  messages: messagesSchema.max(4096),
+  /** Ids of the answer's tokens so far, as of one that was cut: it goes on behind them. */
+  answerIds: z.array(z.int().min(0)).max(65_536).optional(),
+  settings: generateSettingsSchema.omit({ unknown: true }).partial().optional(),
+  /** Most probable tokens to name at each place. */
+  candidates: z.int().min(0).max(50).optional(),
+});
+export type ChatRequest = z.infer<typeof chatSchema>;
+
+export type ChatEvent =
+  /** First. `paused` and `sharedWith`: as in a `WritingEvent`. */
+  | {
+      readonly type: "begin";
+      /** Tokens that the model reads. */
+      readonly promptTokens: number;
+      /** The oldest messages that it does not read, since the conversation is longer than its context. */
+      readonly leftOut: number;
       readonly paused: readonly string[];
       readonly sharedWith: readonly string[];
     }

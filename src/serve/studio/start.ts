@@ -5,6 +5,7 @@ import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { getRequestListener } from "@hono/node-server";
 import type { BackendChoice } from "../../backend/select.node.ts";
+import { openTemplateRenderer } from "../../chat/template.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import type { StartEvent } from "../../runs/events.ts";
@@ -147,7 +148,8 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const textFolder = texts === undefined ? null : { path: resolve(texts), name: basename(resolve(texts)) };
   const { backend, advice, models: named = [], patienceMs = 30_000 } = options;
   const models = openModels({ shelf, named, backend, threads });
-  const own = { shelf, jobs, turns, models, bodies: createBodies(options.bodies ?? bodyLimits) };
+  const templates = openTemplateRenderer();
+  const own = { shelf, jobs, turns, models, templates, bodies: createBodies(options.bodies ?? bodyLimits) };
   const served = { version, runsFolder: basename(folder), textFolder, page, library: ownLibrary };
   const parts = { ...own, ...served, patienceMs, backend, advice, threads, server: options.server };
   const app = createApp(parts, () => guard());
@@ -190,6 +192,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
         server.closeAllConnections();
         const saved = await jobs.close();
         await ended;
+        templates.close();
         await models.close();
         return saved;
       })();

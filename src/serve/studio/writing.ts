@@ -9,7 +9,7 @@ import { failureOf } from "../http/json.ts";
 import type { ServerEvent } from "../http/sse.ts";
 import type { Jobs } from "./jobs.ts";
 import type { Models } from "./models.ts";
-import type { ScoreAnswer, ScoreRequest, WriteRequest, WritingEvent } from "./protocol.ts";
+import type { ChatEvent, ScoreAnswer, ScoreRequest, WriteRequest, WritingEvent } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 import type { Turn, Turns } from "./turns.ts";
 
@@ -22,21 +22,26 @@ export interface WritingParts {
   readonly patienceMs: number;
 }
 
-/** @throws ShapeError for an id that is no token. */
-const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer): void => {
+/** @throws ShapeError for an id that is no token. @param where the field with the ids. */
+export const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer, where: string): void => {
   const wrong = ids.find((id) => id >= vocabSize);
   if (wrong === undefined) return;
-  throw new ShapeError({
-    where: "promptIds",
-    must: `token ids must be whole numbers in [0, ${vocabSize})`,
-    got: String(wrong),
-  });
+  throw new ShapeError({ where, must: `token ids must be whole numbers in [0, ${vocabSize})`, got: String(wrong) });
 };
 
 /** This studio's run, which stands still while a text is written. */
 const pausedRuns = ({ jobs }: WritingParts): readonly string[] => {
   const name = jobs.current();
   return name === undefined ? [] : [name];
+};
+
+/** Runs that stand still while a text is written, and runs that share the cores with it. */
+export const runsMeanwhile = async (
+  parts: WritingParts,
+): Promise<{ readonly paused: readonly string[]; readonly sharedWith: readonly string[] }> => {
+  const { runs } = await parts.shelf.list();
+  const sharedWith = runs.flatMap(({ name, owner }) => (owner === "elsewhere" ? [name] : []));
+  return { paused: pausedRuns(parts), sharedWith };
 };
 
 async function* events(
@@ -49,25 +54,26 @@ async function* events(
   const { unknown = "error" } = settings;
   const model = await parts.models.load(place, { headsOff, signal });
   const { tokenizer } = model;
-  checkIds(more, tokenizer);
+  checkIds(more, tokenizer, "promptIds");
   // A branch from a text without a prompt begins with the text's own tokens.
   const isBranch = prompt === "" && more.length > 0;
   const read = isBranch ? undefined : readPrompt(tokenizer, prompt, unknown);
   const ids = [...(read?.ids ?? []), ...more];
-  const { runs } = await parts.shelf.list();
-  const sharedWith = runs.flatMap(({ name, owner }) => (owner === "elsewhere" ? [name] : []));
-  yield { type: "begin", promptIds: ids, paused: pausedRuns(parts), sharedWith };
+  yield { type: "begin", promptIds: ids, ...(await runsMeanwhile(parts)) };
   const skipped = read?.skipped;
   for await (const event of model.generate({ ...settings, prompt: ids, candidates, signal })) {
     yield event.type === "done" && skipped !== undefined ? { ...event, skipped } : event;
   }
 }
 
-/** Writes a text. @param place of the model. */
-export async function* writeText(
-  parts: WritingParts,
-  place: string,
-  request: WriteRequest,
+/**
+ * The events of a text once it has its turn; one that fails ends with `type: "failed"`.
+ * @param write makes them; its signal is aborted when the client has gone, or takes nothing.
+ * @param outer of the connection.
+ */
+export async function* inItsTurn(
+  parts: Pick<WritingParts, "turns" | "patienceMs">,
+  write: (signal: AbortSignal) => AsyncGenerator<WritingEvent | ChatEvent, void, undefined>,
   outer: AbortSignal,
 ): AsyncGenerator<readonly ServerEvent[], void, undefined> {
   const controller = new AbortController();
@@ -81,7 +87,7 @@ export async function* writeText(
   try {
     outer.throwIfAborted();
     turn = await parts.turns.take(signal);
-    for await (const data of events(parts, place, request, signal)) {
+    for await (const data of write(signal)) {
       const timer = setTimeout(leave, parts.patienceMs);
       try {
         yield [{ data }];
@@ -97,6 +103,15 @@ export async function* writeText(
     leave();
   }
 }
+
+/** Writes a text. @param place of the model. */
+export const writeText = (
+  parts: WritingParts,
+  place: string,
+  request: WriteRequest,
+  outer: AbortSignal,
+): AsyncGenerator<readonly ServerEvent[], void, undefined> =>
+  inItsTurn(parts, (signal) => events(parts, place, request, signal), outer);
 
 /** Probabilities of a text's tokens. @param place of the model. */
 export const scoreText = async (

@@ -1,7 +1,7 @@
 /** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { surpriseLevels } from "../../playground/surprise.ts";
+import { surpriseLevels } from "../../tokens/surprise.ts";
 import { keepRevealed } from "./reveal.ts";
 import { ScrollFrame } from "./scroll-frame.tsx";
 

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition } from "../../../src/inside/lens.ts";
 import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { count, percent } from "../../parts/format.ts";
-import { visible } from "../../playground/surprise.ts";
+import { visible } from "../../tokens/surprise.ts";
 import { useAnswer } from "../state.ts";
 import type { Viewed } from "../viewed.ts";
 import { rankLines } from "./lens-rows.ts";

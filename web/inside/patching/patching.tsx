@@ -4,8 +4,8 @@ import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/st
 import { capital, count, loss, percent } from "../../parts/format.ts";
 import { Notice } from "../../parts/notice.tsx";
 import { Segmented } from "../../parts/segmented.tsx";
-import { visible } from "../../playground/surprise.ts";
 import { address, setQuery } from "../../shell/address.ts";
+import { visible } from "../../tokens/surprise.ts";
 import { Bars } from "../cells/bars.tsx";
 import { Heat, type HeatCell, HeatKey } from "../cells/heat.tsx";
 import { clipped } from "../names.ts";

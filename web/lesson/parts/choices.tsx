@@ -1,5 +1,5 @@
 /** The choices of one step of writing: as a table, and end to end from 0 to 1. */
-import { visible } from "../../playground/surprise.ts";
+import { visible } from "../../tokens/surprise.ts";
 import { Character } from "../cell.tsx";
 import { type Choice, drawn, othersText } from "../chapter/sampling.ts";
 import type { LessonText } from "../chapter/text.ts";

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Notice } from "../../parts/notice.tsx";
-import { visible } from "../../playground/surprise.ts";
+import { visible } from "../../tokens/surprise.ts";
 import { lineOf } from "../cell.tsx";
 import { type Choice, choicesOf, cropped, drawn } from "../chapter/sampling.ts";
 import type { LessonText } from "../chapter/text.ts";

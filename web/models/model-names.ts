@@ -1,11 +1,11 @@
-/** Models as the playground names them: by their run and weights. */
+/** Models by their run and weights. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
 import { models } from "../server/facts.ts";
 
 type Model = ModelListAnswer["models"][number];
 
-export const shownModel = ({ name, weights, step }: Omit<Model, "key" | "isAdapter">): string => {
+export const shownModel = ({ name, weights, step }: Pick<Model, "name" | "weights" | "step">): string => {
   if (weights === null) return name;
   if (/^\d+$/.test(weights)) return `${name}: step ${count(Number(weights))}`;
   // While a run trains, the best weights may be newer than its last checkpoint.

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { placeAfter } from "../../web/playground/arrow-keys.ts";
+import { placeAfter } from "../../web/tokens/arrow-keys.ts";
 
 test("arrow keys go through the candidates one by one, to the first and to the last, and no further", () => {
   const walk = (key: string, from: number): (number | undefined)[] => {

@@ -74,11 +74,13 @@ export interface TokenTextProps {
   readonly selected: Signal<number | null>;
   /** Enter on a token. */
   readonly onOpen: () => void;
+  /** Whether a token is selected only while the pointer or the focus is here, but for one that was clicked. Default: no. */
+  readonly isPassing?: boolean;
 }
 
 const moves: Readonly<Record<string, number>> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 };
 
-export const TokenText = ({ name, label, tokens, form, selected, onOpen }: TokenTextProps) => {
+export const TokenText = ({ name, label, tokens, form, selected, onOpen, isPassing = false }: TokenTextProps) => {
   const box = useRef<HTMLSpanElement>(null);
   const at = selected.value;
   const idOf = (index: number): string => `${name}-${index}`;
@@ -103,6 +105,10 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
     held.current = !(held.current && index === selected.value);
     byKeys.current = false;
     selected.value = index;
+  };
+  const leave = () => {
+    if (!isPassing || held.current) return;
+    selected.value = null;
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const last = tokens.length - 1;
@@ -129,6 +135,11 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen }: Token
       tabIndex={0}
       onKeyDown={onKeyDown}
       onClick={choose}
+      onPointerLeave={leave}
+      onBlur={() => {
+        if (isPassing) held.current = false;
+        leave();
+      }}
       onPointerOver={(event) => {
         // Touch selects by a tap alone, so that scrolling over a text selects nothing.
         if (event.pointerType === "mouse") point(event);

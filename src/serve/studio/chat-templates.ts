@@ -1,0 +1,26 @@
+/** Which models have a chat template, found without their weights, and remembered as long as their files stay. */
+import { filesVersion } from "../../pretrained/files/files-version.node.ts";
+import { hasChatTemplate } from "../../pretrained/has-chat-template.node.ts";
+
+export interface KnownTemplates {
+  /** Whether the model at a place has one; null: that is known once it is loaded. */
+  has(place: string): Promise<boolean | null>;
+  /** Takes in what a loaded model has. @param files as `filesVersion` has them. */
+  note(place: string, files: string, has: boolean): void;
+}
+
+export const createKnownTemplates = (): KnownTemplates => {
+  const known = new Map<string, { readonly files: string; readonly has: boolean }>();
+  return {
+    async has(place) {
+      const files = await filesVersion(place);
+      if (files === undefined) return null;
+      const before = known.get(place);
+      if (before?.files === files) return before.has;
+      const has = await hasChatTemplate(place);
+      if (has !== null) known.set(place, { files, has });
+      return has;
+    },
+    note: (place, files, has) => void known.set(place, { files, has }),
+  };
+};

@@ -1,0 +1,46 @@
+/** Conversations with models that have a chat template: an answer at a time. */
+import { conversationPrompt } from "../../chat/conversation.node.ts";
+import type { TemplateRenderer } from "../../chat/template.node.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { parseGenerateOptions } from "../../generate/options.ts";
+import type { ServerEvent } from "../http/sse.ts";
+import type { ChatEvent, ChatRequest } from "./protocol.ts";
+import { checkIds, inItsTurn, runsMeanwhile, type WritingParts } from "./writing.ts";
+
+export interface ChatParts extends WritingParts {
+  /** Writes conversations out, in a process that is kept. */
+  readonly templates: TemplateRenderer;
+}
+
+async function* events(
+  parts: ChatParts,
+  place: string,
+  { messages, answerIds = [], settings = {}, candidates = 0 }: ChatRequest,
+  signal: AbortSignal,
+): AsyncGenerator<ChatEvent, void, undefined> {
+  const model = await parts.models.load(place, { headsOff: [], signal });
+  if (model.chatTemplate === null) {
+    throw new ConfigError({
+      where: "model",
+      must: "must have a chat template, as one that was trained on conversations has",
+      got: "none",
+      hint: "the playground, or another model",
+    });
+  }
+  checkIds(answerIds, model.tokenizer, "answerIds");
+  const { maxNewTokens } = parseGenerateOptions({ ...settings, prompt: [] });
+  const { render } = parts.templates;
+  const prompt = await conversationPrompt(model, messages, maxNewTokens, "model", { render, answer: answerIds });
+  const { ids, dropped } = prompt;
+  yield { type: "begin", promptTokens: ids.length, leftOut: dropped, ...(await runsMeanwhile(parts)) };
+  yield* model.generate({ ...settings, prompt: ids, candidates, signal });
+}
+
+/** Answers a conversation's last message. @param place of the model. */
+export const answerChat = (
+  parts: ChatParts,
+  place: string,
+  request: ChatRequest,
+  outer: AbortSignal,
+): AsyncGenerator<readonly ServerEvent[], void, undefined> =>
+  inItsTurn(parts, (signal) => events(parts, place, request, signal), outer);

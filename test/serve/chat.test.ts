@@ -1,0 +1,158 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { conversationPrompt } from "#foretoken/chat/conversation.node.js";
+import type { GenerateEvent } from "#foretoken/generate/events.js";
+import { generate } from "#foretoken/generate/generate.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { ModelListAnswer } from "#foretoken/serve/studio/protocol.js";
+import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
+import { train } from "#foretoken/worker/train.node.js";
+import { chatContext, writeChatModel } from "../support/chats.ts";
+import { catText, eventsOf, pageAt, type ServerEvent, smallRun } from "./studio.ts";
+
+let folder = "";
+let studio: Studio | undefined;
+const page = pageAt(
+  () => folder,
+  () => studio?.url ?? "",
+);
+const backend = { backend: "wasm", threads: 1 } as const;
+const model = (name = "talker"): string => `models/${page.path(name)}`;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "foretoken-chat-"));
+  for (const name of ["talker", "faulty"]) await writeChatModel(page.path(name));
+  await rm(page.path("faulty", "manifest.json"));
+  await writeFile(page.path("faulty", "chat_template.jinja"), "{{ raise_exception('no cats') }}");
+  const { config } = smallRun("", 4);
+  for await (const event of train({ text: catText, out: page.path("runs", "a"), config: config as object, ...backend }))
+    expect(event.v).toBe(1);
+  const models = ["talker", "faulty", "nowhere"].map((name) => page.path(name));
+  studio = await startStudio({ folder: page.path("runs"), port: 0, models: [...models, "hf:some/model"], ...backend });
+});
+
+afterAll(async () => {
+  await studio?.close();
+  await rm(folder, { recursive: true });
+});
+
+const allEvents = async (body: object): Promise<readonly ServerEvent["data"][]> => {
+  const all: ServerEvent["data"][] = [];
+  for await (const { data } of eventsOf(await page.stream("chat", body))) all.push(data);
+  return all;
+};
+
+const user = (content: string) => ({ role: "user", content }) as const;
+const assistant = (content: string) => ({ role: "assistant", content }) as const;
+const system = (content: string) => ({ role: "system", content }) as const;
+
+/** What the library answers, and the tokens that it reads. */
+const expected = async (
+  messages: readonly (ReturnType<typeof user> | ReturnType<typeof assistant>)[],
+  given: object,
+) => {
+  const lm = await loadPretrained(page.path("talker"), backend);
+  try {
+    const partner = { ...lm, config: lm.model.config, generate: (options: object) => generate(lm, options) };
+    const { ids, dropped } = await conversationPrompt(partner, messages, 8, "model");
+    const events: GenerateEvent[] = [];
+    for await (const event of generate(lm, { ...given, prompt: ids })) events.push(event);
+    return { ids, dropped, events };
+  } finally {
+    await lm.close();
+  }
+};
+
+test("the list knows from small files which models have a chat template", async () => {
+  const { models } = (await page.get<ModelListAnswer>("models")).body;
+  expect(models.map(({ name, hasChatTemplate }) => [name, hasChatTemplate])).toEqual([
+    ...[
+      ["talker", true],
+      ["faulty", true],
+      ["nowhere", null],
+      ["some/model", null],
+    ],
+    ...[
+      ["a", false],
+      ["a", false],
+    ],
+  ]);
+});
+
+test("an answer is the library's, with probabilities, and begins with what the model reads", async () => {
+  const messages = [user("who?"), assistant("me."), user("Is it so")];
+  const settings = { maxNewTokens: 8, temperature: 0.8, seed: 3 };
+  const { ids, events } = await expected(messages, { ...settings, candidates: 4 });
+  const [begin, ...rest] = await allEvents({ model: model(), messages, settings, candidates: 4 });
+  expect(begin).toEqual({ type: "begin", promptTokens: ids.length, leftOut: 0, paused: [], sharedWith: [] });
+  expect(rest).toEqual(events);
+  expect(events[0]).toHaveProperty("candidates");
+});
+
+test("an answer that was cut goes on from its tokens", async () => {
+  const asked = { model: model(), messages: [user("Hi")] };
+  const whole = await allEvents({ ...asked, settings: { maxNewTokens: 6, temperature: 0 } });
+  const ids = whole.flatMap(({ id }) => (id === undefined ? [] : [id as number]));
+  expect(ids).toHaveLength(6);
+  const more = await allEvents({ ...asked, answerIds: ids.slice(0, 2), settings: { maxNewTokens: 4, temperature: 0 } });
+  expect(more[0]?.promptTokens).toBe((whole[0]?.promptTokens as number) + 2);
+  expect(more.flatMap(({ id }) => (id === undefined ? [] : [id]))).toEqual(ids.slice(2));
+});
+
+test("of a conversation that is too long the oldest messages are left out, not the system's", async () => {
+  const turns = Array.from({ length: 6 }, () => [user("why"), assistant("so be it")]).flat();
+  const messages = [system("Sing"), ...turns, user("who?")];
+  const settings = { maxNewTokens: 8 };
+  const [begin] = await allEvents({ model: model(), messages, settings });
+  const leftOut = begin?.leftOut as number;
+  expect(leftOut).toBeGreaterThan(0);
+  expect(leftOut % 2).toBe(0);
+  expect(begin?.promptTokens).toBeLessThanOrEqual(chatContext - 8);
+  const [shorter] = await allEvents({
+    model: model(),
+    messages: [system("Sing"), ...messages.slice(1 + leftOut)],
+    settings,
+  });
+  expect(shorter).toEqual({ ...begin, leftOut: 0 });
+});
+
+test.each([
+  [{ messages: [user("a".repeat(chatContext))] }, /^message: must leave room for an answer: .*; try a shorter one$/u],
+  [{ messages: [user("Hi")], answerIds: Array(90).fill(5) }, /^answer: must leave room to go on: .*; try another/u],
+  [{ messages: [user("Hi")], answerIds: [10_000] }, /^answerIds: token ids must be whole numbers in \[0, /u],
+  [{ messages: [user("ж")] }, /ж/u],
+  [
+    { model: "faulty", messages: [user("Hi")] },
+    /^model: the chat template must write the conversation out; got no cats/u,
+  ],
+  [{ model: "runs/a/best", messages: [user("Hi")] }, /^model: must have a chat template.*; try the playground/u],
+])("a conversation that cannot go on ends with the reason: %j", async (body, reason) => {
+  const { model: name = "talker" } = body as { readonly model?: string };
+  const key = name.startsWith("runs/") ? name : model(name);
+  const events = await allEvents({ ...body, model: key, settings: { maxNewTokens: 20 } });
+  expect(events).toEqual([expect.objectContaining({ type: "failed", error: expect.stringMatching(reason) })]);
+  // The process that writes conversations goes on after a fault.
+  expect(
+    (await allEvents({ model: model(), messages: [user("Hi")], settings: { maxNewTokens: 1 } })).at(-1),
+  ).toMatchObject({
+    type: "done",
+  });
+});
+
+test.each([
+  [404, { model: "models/other", messages: [user("Hi")] }, /must be the key/u],
+  [400, { messages: [] }, /messages/u],
+  [400, { messages: [{ role: "robot", content: "" }] }, /messages\.0\.role/u],
+  [400, { messages: [user("\ud800")] }, /well-formed/u],
+  [400, { messages: [{ ...user("Hi"), name: "me" }] }, /name/u],
+  [400, { messages: [user("Hi")], settings: { unknown: "skip" } }, /unknown/u],
+  [400, { messages: [user("Hi")], candidates: 51 }, /candidates/u],
+  [413, { messages: [user("a".repeat(2 ** 23))] }, /at most/u],
+])("status %i for a request that is wrong: %j", async (status, body, error) => {
+  const answer = await page.post<{ error: string }>("chat", { model: model(), ...body });
+  expect(answer.status).toBe(status);
+  expect(answer.body.error).toMatch(error);
+  expect(answer.body.error).not.toContain("\n");
+});

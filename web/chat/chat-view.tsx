@@ -1,0 +1,104 @@
+/** Conversations with models that were trained on them. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { isDouble, modelOf, type Side, sidesShown } from "../models/columns.ts";
+import { ModelChoice } from "../models/model-choice.tsx";
+import { modelName } from "../models/model-names.ts";
+import { Notice } from "../parts/notice.tsx";
+import { models } from "../server/facts.ts";
+import { followRuns, runs } from "../server/run-list.ts";
+import { address } from "../shell/address.ts";
+import { Legend } from "../tokens/legend.tsx";
+import { send, underWay } from "./asking.ts";
+import { Column } from "./column.tsx";
+import { Composer } from "./composer.tsx";
+import { beginDouble, endDouble, isReady, leaveGone, remarkOn, takeModels } from "./model-facts.ts";
+import { chooseModel, followAddress, showsTokens, showTokens } from "./settings.ts";
+import { SettingsForm, SystemPrompt } from "./settings-form.tsx";
+
+const Choice = ({ side, label }: { readonly side: Side; readonly label: string }) => (
+  <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} remarkOn={remarkOn} />
+);
+
+const Toolbar = () => (
+  <div class="toolbar">
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={showsTokens.value}
+        onChange={({ currentTarget }) => showTokens(currentTarget.checked)}
+      />
+      Tokens
+    </label>
+    {showsTokens.value && <Legend />}
+    <span class="grow" />
+    <label class="check">
+      <input
+        type="checkbox"
+        checked={isDouble()}
+        disabled={underWay.value !== undefined}
+        onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
+      />
+      Two side by side
+    </label>
+  </div>
+);
+
+/** What stands above the conversations. */
+const Setup = () => (
+  <div class="chat-setup">
+    <div class={isDouble() ? "chat-models double" : "chat-models"}>
+      <Choice side="left" label={isDouble() ? "First model" : "Model"} />
+      {isDouble() && <Choice side="right" label="Second model" />}
+    </div>
+    <SystemPrompt />
+    <SettingsForm />
+    <Toolbar />
+  </div>
+);
+
+export const ChatView = () => {
+  useEffect(() => {
+    const unfollow = [followAddress(), followRuns()];
+    return () => {
+      for (const end of unfollow) end();
+      underWay.value?.abort();
+    };
+  }, []);
+  // A run that has a better loss or its first checkpoint has other weights to talk with.
+  const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, owner }) =>
+    [name, best?.step, hasCheckpoint, owner].join(" "),
+  );
+  useEffect(() => void models.load(), [weights.join("\n")]);
+  const gone = useSignal<readonly string[]>([]);
+  useEffect(() => {
+    takeModels();
+    const left = leaveGone();
+    if (left.length > 0) gone.value = left;
+  }, [models.value.value, address.value.query]);
+  const hasNone = models.value.value?.models.length === 0;
+  return (
+    <section class="chat">
+      <h1>Chat</h1>
+      {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
+      {gone.value.length > 0 && (
+        <Notice tone="plain">
+          There is no model {gone.value.map((key) => `“${modelName(key)}”`).join(" and no ")} any more.
+        </Notice>
+      )}
+      {hasNone && (
+        <Notice tone="plain">
+          There is no model yet. Name one that was trained on conversations:{" "}
+          <code>npx foretoken studio --model hf:HuggingFaceTB/SmolLM2-135M-Instruct</code>
+        </Notice>
+      )}
+      <Setup />
+      <div class={isDouble() ? "columns double" : "columns"}>
+        {sidesShown().map((side) => (
+          <Column key={side} side={side} />
+        ))}
+      </div>
+      <Composer isReady={sidesShown().every(isReady)} onSend={(text) => void send(sidesShown(), text)} />
+    </section>
+  );
+};

@@ -1,0 +1,147 @@
+/** The conversation with one model. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { isDouble, modelOf, type Side } from "../models/columns.ts";
+import { modelName } from "../models/model-names.ts";
+import { Copy } from "../parts/copy.tsx";
+import { some } from "../parts/format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { answer, underWay } from "./asking.ts";
+import { beginNew, clear, earlierIn, open, shownIn } from "./conversations.ts";
+import { AnswerMessage, SaidMessage } from "./message.tsx";
+import { hasNoTemplate } from "./model-facts.ts";
+import { settings } from "./settings.ts";
+import { type Conversation, openAiMessages, pathOf, textOf } from "./tree.ts";
+
+const mostInName = 60;
+const nameOf = ({ messages }: Conversation): string => {
+  const [first] = messages;
+  const words = [...(first === undefined ? "" : textOf(first)).replace(/\s+/gu, " ").trim()];
+  return words.length <= mostInName ? words.join("") : `${words.slice(0, mostInName).join("").trimEnd()}…`;
+};
+
+const jsonOf = (conversation: Conversation): string =>
+  `${JSON.stringify({ messages: openAiMessages(settings.value.system, pathOf(conversation)) }, null, 2)}\n`;
+
+const Earlier = ({ side }: { readonly side: Side }) => {
+  const all = earlierIn(side);
+  if (all.length === 0) return null;
+  return (
+    <details class="branches earlier">
+      <summary>
+        {some(all.length, "earlier conversation")} <span class="soft">to go back to</span>
+      </summary>
+      <ul>
+        {all.map((one) => (
+          <li key={one.id}>
+            <button
+              type="button"
+              class="branch"
+              disabled={underWay.value !== undefined}
+              onClick={() => open(side, one)}
+            >
+              <span>{nameOf(one)}</span> <span class="soft">{some(one.messages.length, "message")}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+};
+
+const NoTemplate = ({ model }: { readonly model: string }) => (
+  <Notice tone="plain">
+    {modelName(model)} has no chat template: it was not trained on conversations. Write with it in the{" "}
+    <a href={`/playground?${new URLSearchParams({ model })}`}>playground</a>, or choose a model that was.
+  </Notice>
+);
+
+const Head = ({ side, conversation }: { readonly side: Side; readonly conversation: Conversation | undefined }) => {
+  const isBusy = underWay.value !== undefined;
+  const hasAny = conversation !== undefined || earlierIn(side).length > 0;
+  return (
+    <div class="conversation-head">
+      <h2>{modelName(modelOf(side))}</h2>
+      {hasAny && (
+        <span class="message-actions">
+          {conversation !== undefined && (
+            <>
+              <Copy quiet label="Copy as JSON" text={() => jsonOf(conversation)} />
+              <button type="button" class="quiet" disabled={isBusy} onClick={() => beginNew(side)}>
+                New conversation
+              </button>
+            </>
+          )}
+          <button type="button" class="quiet" disabled={isBusy} onClick={() => clear(side)}>
+            Clear all
+          </button>
+        </span>
+      )}
+    </div>
+  );
+};
+
+/** Keeps the end of what grows in view, unless the reader has scrolled away from it. */
+const useEndInView = (grows: unknown, isWriting: boolean) => {
+  const end = useRef<HTMLDivElement>(null);
+  const follows = useRef(true);
+  useEffect(() => {
+    const look = () => {
+      const top = end.current?.getBoundingClientRect().top ?? 0;
+      follows.current = top <= window.innerHeight;
+    };
+    window.addEventListener("scroll", look, { passive: true });
+    return () => window.removeEventListener("scroll", look);
+  }, []);
+  useEffect(() => {
+    if (isWriting) follows.current = true;
+  }, [isWriting]);
+  useEffect(() => {
+    if (isWriting && follows.current) end.current?.scrollIntoView({ block: "nearest" });
+  }, [grows, isWriting]);
+  return end;
+};
+
+export const Column = ({ side }: { readonly side: Side }) => {
+  const model = modelOf(side);
+  const conversation = shownIn(side);
+  const path = conversation === undefined ? [] : pathOf(conversation);
+  const last = path.at(-1);
+  const isWriting = last?.kind === "answer" && last.state === "writing";
+  const editing = useSignal<number | null>(null);
+  const end = useEndInView(last?.kind === "answer" ? last.tokens.length : 0, isWriting);
+  if (model === "")
+    return <section class="conversation" aria-label={isDouble() ? `${side} conversation` : "Conversation"} />;
+  return (
+    <section class="conversation" aria-label={`Conversation with ${modelName(model)}`}>
+      <Head side={side} conversation={conversation} />
+      {hasNoTemplate(model) && <NoTemplate model={model} />}
+      {conversation === undefined || path.length === 0 ? (
+        !hasNoTemplate(model) && <p class="soft no-messages">Write a message below: the model answers here.</p>
+      ) : (
+        <ol class="messages">
+          {path.map((message, at) =>
+            message.kind === "said" ? (
+              <SaidMessage key={at} conversation={conversation} message={message} editing={editing} />
+            ) : (
+              <AnswerMessage key={at} conversation={conversation} message={message} isLast={message === last} />
+            ),
+          )}
+        </ol>
+      )}
+      {conversation !== undefined && last?.kind === "said" && underWay.value === undefined && (
+        <p class="row">
+          <span class="soft">No answer yet.</span>
+          <button type="button" onClick={() => void answer(conversation, last.id)}>
+            Answer
+          </button>
+        </p>
+      )}
+      <p class="hidden-text" role="status">
+        {isWriting ? "The model is writing." : last?.kind === "answer" ? "The answer has ended." : ""}
+      </p>
+      <div ref={end} class="messages-end" />
+      <Earlier side={side} />
+    </section>
+  );
+};

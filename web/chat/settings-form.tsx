@@ -1,0 +1,81 @@
+/** The system prompt, and how answers are drawn: both folded away while they are as usual. */
+import { useId } from "preact/hooks";
+import { temperatureControl, topKControl, topPControl } from "../models/sampling-controls.ts";
+import { Sliders } from "../parts/sliders.tsx";
+import { change, settings } from "./settings.ts";
+
+export const SystemPrompt = () => {
+  const { system } = settings.value;
+  const about = useId();
+  return (
+    <details class="fold chat-fold" open={system !== ""}>
+      <summary>
+        System prompt{" "}
+        {system === "" ? <span class="soft">none</span> : <span class="soft system-beginning">{system}</span>}
+      </summary>
+      <label class="field">
+        <span class="hidden-text">System prompt</span>
+        <textarea
+          rows={3}
+          placeholder="What the model is told before the conversation, as: Answer in one sentence."
+          aria-describedby={about}
+          value={system}
+          onInput={({ currentTarget }) => change({ system: currentTarget.value })}
+        />
+      </label>
+      <p id={about} class="soft about">
+        It counts from the next answer on. Without one, the model’s template decides.
+      </p>
+    </details>
+  );
+};
+
+const controls = [temperatureControl, topPControl, topKControl];
+
+const whole = (value: string, least: number): number => Math.max(least, Math.floor(Number(value)) || least);
+
+export const SettingsForm = () => {
+  const { temperature, topP, topK, maxNewTokens, seed } = settings.value;
+  return (
+    <details class="fold chat-fold">
+      <summary>
+        Settings{" "}
+        <span class="soft num">
+          temperature {temperature}, top-p {topP}, top-k {topK}, at most {maxNewTokens} tokens, seed {seed}
+        </span>
+      </summary>
+      <div class="sampling">
+        <Sliders
+          controls={controls}
+          values={{ temperature, topP, topK }}
+          onChange={(key, value) => change({ [key]: value })}
+        />
+      </div>
+      <div class="row chat-numbers">
+        <label class="field inline">
+          Most tokens
+          <input
+            type="number"
+            class="num"
+            min={1}
+            max={10_000}
+            step={1}
+            value={maxNewTokens}
+            onChange={({ currentTarget }) => change({ maxNewTokens: Math.min(10_000, whole(currentTarget.value, 1)) })}
+          />
+        </label>
+        <label class="field inline">
+          Seed
+          <input
+            type="number"
+            class="num"
+            min={0}
+            step={1}
+            value={seed}
+            onChange={({ currentTarget }) => change({ seed: whole(currentTarget.value, 0) })}
+          />
+        </label>
+      </div>
+    </details>
+  );
+};

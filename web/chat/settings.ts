@@ -1,0 +1,37 @@
+/** What is asked of the models: kept over a reload, and in the address what differs from the usual. */
+import { signal } from "@preact/signals";
+import type { ChatRequest } from "../../src/serve/studio/protocol.ts";
+import { modelsChosenIn } from "../models/columns.ts";
+import { address } from "../shell/address.ts";
+import { keepInAddress } from "../shell/keep-in-address.ts";
+import { keep, readKept } from "../shell/kept.ts";
+import { type ChatSettings, defaults, queryOf, settingsIn } from "./settings-in-address.ts";
+
+export const settings = signal<ChatSettings>({ ...defaults, ...readKept<ChatSettings>("chat.settings") });
+
+export const change = (changes: Partial<ChatSettings>): void => {
+  settings.value = { ...settings.value, ...changes };
+  keep("chat.settings", settings.value);
+};
+
+/** Takes the settings of the address, and then writes them there, until the function returned is called. */
+export const followAddress = (): (() => void) => {
+  const named = settingsIn(address.value.query, settings.value);
+  if (named !== undefined) change(named);
+  return keepInAddress(() => queryOf(settings.value));
+};
+
+export const { choose: chooseModel, last: lastModels } = modelsChosenIn("chat.models");
+
+/** Of a request: all but the system prompt. */
+export const samplingOf = (seed: number): NonNullable<ChatRequest["settings"]> => {
+  const { system: _, ...sampling } = settings.value;
+  return { ...sampling, seed };
+};
+
+/** Whether answers are shown by their tokens. */
+export const showsTokens = signal<boolean>(readKept<boolean>("chat.tokens") ?? false);
+export const showTokens = (shown: boolean): void => {
+  showsTokens.value = shown;
+  keep("chat.tokens", shown);
+};
