@@ -28,7 +28,7 @@ const longest = [
   ...["bench/soak", "train/ranks/faults", "package/tarball", "web/views", "train/ranks/kinds", "web/inside"],
   ...["train/run/book", "package/native", "train/ranks/mpi", "train/ranks/hangs", "train/prepare/memory"],
   ...["package/runtimes"],
-  ...["web/lesson-race", "lesson/mask", "train/ranks/evaluation", "train/ranks/nonfinite", "package/docs"],
+  ...["web/chat", "web/lesson-race", "lesson/mask", "train/ranks/evaluation", "train/ranks/nonfinite", "package/docs"],
 ];
 
 /** The place of a slow file in the order; all others come before it. */

@@ -179,6 +179,8 @@ const views = [
       await page.locator(".tokens .token").nth(8).click();
     },
   },
+  { name: "empty-chat", at: "/chat", server: empty },
+  { name: "chat-without-template", at: `/chat?model=${encodeURIComponent(best("steady"))}` },
   { name: "empty-inside", at: "/inside", server: empty },
   {
     name: "inside-attention",

@@ -145,6 +145,7 @@ export const renderTemplate: RenderTemplate = async (template, messages, where) 
 export interface TemplateRenderer {
   /** As `renderTemplate`, by a process that is kept for the next one. */
   readonly render: RenderTemplate;
+  /** Ends the process; nothing is written from then on. */
   close(): void;
 }
 
@@ -152,11 +153,13 @@ export interface TemplateRenderer {
 export const openTemplateRenderer = (): TemplateRenderer => {
   let child: TemplateProcess | undefined;
   let last: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
   const end = (): void => {
     child?.end();
     child = undefined;
   };
   const renderNext = async (request: string): Promise<Outcome> => {
+    if (isClosed) return { fault: "the end of the program" };
     if (child === undefined || child.hasEnded) child = startProcess(limits.milliseconds);
     child.send(request);
     const line = await child.next();
@@ -172,7 +175,10 @@ export const openTemplateRenderer = (): TemplateRenderer => {
       if ("text" in found) return found.text;
       throw faulty(where, found.fault);
     },
-    close: end,
+    close() {
+      isClosed = true;
+      end();
+    },
   };
 };
 

@@ -4,6 +4,7 @@ import type { ChatEvent, ChatRequest } from "../../src/serve/studio/protocol.ts"
 import type { Side } from "../models/columns.ts";
 import { oncePerFrame } from "../parts/once-per-frame.ts";
 import { postForEvents } from "../server/event-stream.ts";
+import { models } from "../server/facts.ts";
 import { api } from "../server/request.ts";
 import { refusalWords } from "../tokens/refusal.ts";
 import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../tokens/written-token.ts";
@@ -76,6 +77,8 @@ const writeAnswer = async (conversation: Conversation, answer: Answer, abort: Ab
     end();
   }
   const ended = now();
+  // Whether the model has a chat template is known now, if it was not before.
+  if (ended.state === "failed") void models.load();
   draw(conversation.id, ended.state === "writing" ? { ...ended, state: "stopped" } : ended);
   remember();
 };

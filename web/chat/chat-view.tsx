@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { isDouble, modelOf, type Side, sidesShown } from "../models/columns.ts";
 import { ModelChoice } from "../models/model-choice.tsx";
 import { modelName } from "../models/model-names.ts";
+import { onMainAction } from "../parts/main-action.ts";
 import { Notice } from "../parts/notice.tsx";
 import { models } from "../server/facts.ts";
 import { followRuns, runs } from "../server/run-list.ts";
@@ -12,9 +13,19 @@ import { Legend } from "../tokens/legend.tsx";
 import { send, underWay } from "./asking.ts";
 import { Column } from "./column.tsx";
 import { Composer } from "./composer.tsx";
+import { draft, setDraft } from "./draft.ts";
 import { beginDouble, endDouble, isReady, leaveGone, remarkOn, takeModels } from "./model-facts.ts";
 import { chooseModel, followAddress, showsTokens, showTokens } from "./settings.ts";
 import { SettingsForm, SystemPrompt } from "./settings-form.tsx";
+
+const canSend = (): boolean => underWay.value === undefined && draft.value.trim() !== "" && sidesShown().every(isReady);
+
+const start = (): void => {
+  if (!canSend()) return;
+  const text = draft.value;
+  setDraft("");
+  void send(sidesShown(), text);
+};
 
 const Choice = ({ side, label }: { readonly side: Side; readonly label: string }) => (
   <ModelChoice label={label} value={modelOf(side)} onChoose={(key) => chooseModel(side, key)} remarkOn={remarkOn} />
@@ -36,7 +47,7 @@ const Toolbar = () => (
       <input
         type="checkbox"
         checked={isDouble()}
-        disabled={underWay.value !== undefined}
+        disabled={underWay.value !== undefined || models.value.value === undefined}
         onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
       />
       Two side by side
@@ -78,7 +89,8 @@ export const ChatView = () => {
   }, [models.value.value, address.value.query]);
   const hasNone = models.value.value?.models.length === 0;
   return (
-    <section class="chat">
+    // biome-ignore lint/a11y/noStaticElementInteractions: keys of its fields
+    <section class="chat" onKeyDown={onMainAction(start)}>
       <h1>Chat</h1>
       {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
       {gone.value.length > 0 && (
@@ -98,7 +110,7 @@ export const ChatView = () => {
           <Column key={side} side={side} />
         ))}
       </div>
-      <Composer isReady={sidesShown().every(isReady)} onSend={(text) => void send(sidesShown(), text)} />
+      <Composer canSend={canSend()} onSend={start} />
     </section>
   );
 };

@@ -73,7 +73,7 @@ const Head = ({ side, conversation }: { readonly side: Side; readonly conversati
             </>
           )}
           <button type="button" class="quiet" disabled={isBusy} onClick={() => clear(side)}>
-            Clear all
+            Clear conversations
           </button>
         </span>
       )}

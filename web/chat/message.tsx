@@ -6,8 +6,8 @@ import { Copy } from "../parts/copy.tsx";
 import { count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { answer as askAgain, goOn, sayInstead, underWay } from "./asking.ts";
-import { isSendKey, messageBoxId } from "./composer.tsx";
 import { turnTo } from "./conversations.ts";
+import { isSendKey, messageBoxId } from "./draft.ts";
 import { settings, showsTokens } from "./settings.ts";
 import { TokenAnswer } from "./token-answer.tsx";
 import { type Answer, type Conversation, isEmptyAnswer, type Message, type Said, textOf, versionsOf } from "./tree.ts";
@@ -199,14 +199,14 @@ const AnswerFoot = ({ conversation, message, isLast }: AnswerProps) => {
 };
 
 export const AnswerMessage = (props: AnswerProps) => {
-  const { conversation, message } = props;
+  const { conversation, message, isLast } = props;
   const { tokens, state, note, leftOut } = message;
   const text = textOf(message);
   const isWriting = state === "writing";
   return (
     <li class="message answer">
       <span class="hidden-text">The model:</span>
-      {leftOut > 0 && <p class="left-out soft">{leftOutWords(leftOut)}</p>}
+      {isLast && leftOut > 0 && <p class="left-out soft">{leftOutWords(leftOut)}</p>}
       {(tokens.length > 0 || isWriting) && (
         <div class={`answer-text ${writtenClass(text)}`} dir="auto" aria-busy={isWriting}>
           {showsTokens.value ? (

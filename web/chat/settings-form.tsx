@@ -1,17 +1,31 @@
 /** The system prompt, and how answers are drawn: both folded away while they are as usual. */
-import { useId } from "preact/hooks";
+import { useSignal } from "@preact/signals";
+import { useEffect, useId } from "preact/hooks";
 import { temperatureControl, topKControl, topPControl } from "../models/sampling-controls.ts";
 import { Sliders } from "../parts/sliders.tsx";
 import { change, settings } from "./settings.ts";
 
+const mostShown = 60;
+
 export const SystemPrompt = () => {
   const { system } = settings.value;
   const about = useId();
+  const isOpen = useSignal(system !== "");
+  // Unfolds where a prompt comes, as with a conversation that has one; it does not fold while one is deleted.
+  useEffect(() => {
+    if (system !== "") isOpen.value = true;
+  }, [system === ""]);
+  const beginning = [...system].slice(0, mostShown).join("");
   return (
-    <details class="fold chat-fold" open={system !== ""}>
+    <details
+      class="fold chat-fold"
+      open={isOpen.value}
+      onToggle={({ currentTarget }) => {
+        isOpen.value = currentTarget.open;
+      }}
+    >
       <summary>
-        System prompt{" "}
-        {system === "" ? <span class="soft">none</span> : <span class="soft system-beginning">{system}</span>}
+        System prompt <span class="soft">{system === "" ? "none" : beginning}</span>
       </summary>
       <label class="field">
         <span class="hidden-text">System prompt</span>
