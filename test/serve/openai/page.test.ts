@@ -32,6 +32,14 @@ it("the tables of fields are up to date", async () => {
 it("the programs write what the server answers", async () => {
   const blocks = [...(await readPage("docs/guides/serving.md")).matchAll(/```js\n([\s\S]*?)```/gu)];
   expect(blocks).toHaveLength(2);
+  const asked = {
+    model: "talk",
+    messages: [{ role: "user", content: "who are you?" }],
+    max_tokens: 40,
+    temperature: 0,
+  };
+  const expected = (await server.post("/v1/chat/completions", asked)).body.choices[0].message.content;
+  expect(expected).not.toBe("");
   for (const [i, [, block = ""]] of blocks.entries()) {
     const here = block
       .replace("http://127.0.0.1:8000", server.url())
@@ -40,7 +48,6 @@ it("the programs write what the server answers", async () => {
       .replace("Name three rivers.", "who are you?");
     const file = join(folder, `program-${i}.mjs`);
     await writeFile(file, here);
-    const answers = server.log().length;
     const written: string[] = [];
     const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => written.push(String(text)) > 0);
     try {
@@ -48,11 +55,6 @@ it("the programs write what the server answers", async () => {
     } finally {
       write.mockRestore();
     }
-    const [note] = server.log().slice(answers);
-    expect(note).toMatchObject({ status: 200, model: "talk" });
-    // A token is a character, or a special token, which is none.
-    const characters = [...written.join("")].length;
-    expect(characters).toBeGreaterThan(0);
-    expect(characters).toBeLessThanOrEqual(Number(note?.newTokens));
+    expect(written.join("")).toBe(expected);
   }
 });
