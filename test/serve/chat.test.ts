@@ -6,9 +6,11 @@ import { conversationPrompt } from "#foretoken/chat/conversation.node.js";
 import type { GenerateEvent } from "#foretoken/generate/events.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import { goingOn } from "#foretoken/serve/studio/chat.js";
 import type { ModelListAnswer } from "#foretoken/serve/studio/protocol.js";
 import { type Studio, startStudio } from "#foretoken/serve/studio/start.js";
 import { train } from "#foretoken/worker/train.node.js";
+import { byteTokenizer } from "../support/byte-tokenizer.ts";
 import { chatContext, writeChatModel } from "../support/chats.ts";
 import { catText, eventsOf, pageAt, type ServerEvent, smallRun } from "./studio.ts";
 
@@ -99,6 +101,20 @@ test("an answer that was cut goes on from its tokens", async () => {
   const more = await allEvents({ ...asked, answerIds: ids.slice(0, 2), settings: { maxNewTokens: 4, temperature: 0 } });
   expect(more[0]?.promptTokens).toBe((whole[0]?.promptTokens as number) + 2);
   expect(more.flatMap(({ id }) => (id === undefined ? [] : [id]))).toEqual(ids.slice(2));
+});
+
+test("an answer that was cut within a character goes on with the rest of it", async () => {
+  const tokenizer = byteTokenizer();
+  const [first = 0, ...rest] = tokenizer.encode("😀 a");
+  async function* events(): AsyncGenerator<GenerateEvent> {
+    for (const [index, id] of rest.entries())
+      yield { v: 1, type: "token", index, id, text: new TextDecoder().decode(Uint8Array.of(id)) };
+    const counts = { promptTokens: 1, newTokens: rest.length };
+    yield { v: 1, type: "done", task: "generate", finishReason: "length", text: "\ufffd\ufffd\ufffd a", ...counts };
+  }
+  const texts: string[] = [];
+  for await (const { text } of goingOn(tokenizer, [97, first], events())) texts.push(text);
+  expect(texts).toEqual(["", "", "😀", " ", "a", "😀 a"]);
 });
 
 test("of a conversation that is too long the oldest messages are left out, not the system's", async () => {

@@ -6,9 +6,9 @@ import { oncePerFrame } from "../parts/once-per-frame.ts";
 import { postForEvents } from "../server/event-stream.ts";
 import { models } from "../server/facts.ts";
 import { api } from "../server/request.ts";
-import { refusalWords } from "../tokens/refusal.ts";
 import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../tokens/written-token.ts";
 import { conversations, currentIn, put, remember } from "./conversations.ts";
+import { whyOf } from "./failure.ts";
 import { samplingOf, settings } from "./settings.ts";
 import {
   type Answer,
@@ -42,7 +42,7 @@ const takeEvent = (growing: Growing, event: ChatEvent): void => {
   else if (event.type === "done") {
     if (event.finishReason === "endOfText") markEnd(tokens);
     growing.current = { ...current, state: "done", isCut: event.finishReason === "length" };
-  } else growing.current = { ...current, state: "failed", note: refusalWords(event, "message") };
+  } else growing.current = { ...current, state: "failed", note: whyOf(event) };
 };
 
 /** Puts an answer as it is now into its conversation, wherever that has got to meanwhile. */
@@ -69,8 +69,7 @@ const writeAnswer = async (conversation: Conversation, answer: Answer, abort: Ab
       takeEvent(growing, event);
       onEvent();
     });
-    if (failure !== undefined)
-      growing.current = { ...growing.current, state: "failed", note: refusalWords(failure, "message") };
+    if (failure !== undefined) growing.current = { ...growing.current, state: "failed", note: whyOf(failure) };
   } catch {
     if (!abort.aborted) growing.current = { ...growing.current, state: "failed", note: "The connection was lost." };
   } finally {
@@ -140,10 +139,14 @@ export const send = (sides: readonly Side[], text: string): Promise<void> =>
 export const answer = ({ id }: Conversation, said: number): Promise<void> =>
   whileUnderWay((abort) => answerTo(id, said, abort));
 
+/** The last token may have been cut within a character, which the next one completes. */
+const withoutHalf = (tokens: readonly WrittenToken[]): readonly WrittenToken[] =>
+  tokens.map((token, at) => (at < tokens.length - 1 ? token : { ...token, text: token.text.replace(/\ufffd$/u, "") }));
+
 /** An answer that ended before its end goes on. */
 export const goOn = (conversation: Conversation, cut: Answer): Promise<void> =>
   whileUnderWay(async (abort) => {
-    const growing: Answer = { ...cut, state: "writing", isCut: false, note: "" };
+    const growing: Answer = { ...cut, tokens: withoutHalf(cut.tokens), state: "writing", isCut: false, note: "" };
     const now = withChanged(conversation, growing);
     put(now);
     await writeAnswer(now, growing, abort);

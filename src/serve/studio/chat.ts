@@ -2,7 +2,9 @@
 import { conversationPrompt } from "../../chat/conversation.node.ts";
 import type { TemplateRenderer } from "../../chat/template.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import type { GenerateEvent } from "../../generate/events.ts";
 import { parseGenerateOptions } from "../../generate/options.ts";
+import { type TokenBytes, textStream } from "../../tokenizer/text-stream.ts";
 import type { ServerEvent } from "../http/sse.ts";
 import type { ChatEvent, ChatRequest } from "./protocol.ts";
 import { checkIds, inItsTurn, runsMeanwhile, type WritingParts } from "./writing.ts";
@@ -10,6 +12,30 @@ import { checkIds, inItsTurn, runsMeanwhile, type WritingParts } from "./writing
 export interface ChatParts extends WritingParts {
   /** Writes conversations out, in a process that is kept. */
   readonly templates: TemplateRenderer;
+}
+
+/**
+ * The events of an answer that goes on behind some tokens: where these end within a character, the next ones complete it.
+ * @param ids of the answer's tokens so far.
+ */
+export async function* goingOn(
+  tokenizer: TokenBytes,
+  ids: readonly number[],
+  events: AsyncIterable<GenerateEvent>,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  const [stream, probe] = [textStream(tokenizer), textStream(tokenizer)];
+  for (const id of ids) for (const one of [stream, probe]) one.push(id);
+  let isWithin = probe.end() !== "";
+  let text = "";
+  for await (const event of events) {
+    if (event.type === "done") yield { ...event, text };
+    else {
+      const shown = isWithin ? stream.push(event.id) : event.text;
+      if (shown !== "") isWithin = false;
+      text += shown;
+      yield { ...event, text: shown };
+    }
+  }
 }
 
 async function* events(
@@ -33,7 +59,7 @@ async function* events(
   const prompt = await conversationPrompt(model, messages, maxNewTokens, "model", { render, answer: answerIds });
   const { ids, dropped } = prompt;
   yield { type: "begin", promptTokens: ids.length, leftOut: dropped, ...(await runsMeanwhile(parts)) };
-  yield* model.generate({ ...settings, prompt: ids, candidates, signal });
+  yield* goingOn(model.tokenizer, answerIds, model.generate({ ...settings, prompt: ids, candidates, signal }));
 }
 
 /** Answers a conversation's last message. @param place of the model. */

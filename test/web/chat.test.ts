@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { whyOf } from "../../web/chat/failure.ts";
 import { conversationsOf, keptForm } from "../../web/chat/kept-form.ts";
 import { defaults, queryOf, settingsIn } from "../../web/chat/settings-in-address.ts";
 import {
@@ -118,5 +119,21 @@ describe("the chat's address", () => {
       system: "Sing & dance.",
       seed: 8,
     });
+  });
+});
+
+describe("why there is no answer", () => {
+  it.each([
+    [
+      { error: "model: must have a chat template; got none; try the playground" },
+      "The model must have a chat template; got none. Try the playground.",
+    ],
+    [
+      { error: "x: must be known", characters: ["ж"] },
+      "The model never saw this character of the message: “ж”. Leave it out.",
+    ],
+    [{ error: "The studio’s server does not answer." }, "The studio’s server does not answer."],
+  ])("is in sentences: %j", (failure, words) => {
+    expect(whyOf(failure)).toBe(words);
   });
 });
