@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { whyOf } from "../../web/chat/failure.ts";
-import { conversationsOf, keptForm } from "../../web/chat/kept-form.ts";
 import { defaults, queryOf, settingsIn } from "../../web/chat/settings-in-address.ts";
+import { whyOf } from "../../web/chat/talk/failure.ts";
+import { conversationsOf, keptForm } from "../../web/chat/talk/kept-form.ts";
 import {
   type Answer,
   type Conversation,
@@ -14,7 +14,7 @@ import {
   withChosen,
   withMessage,
   withoutEmpty,
-} from "../../web/chat/tree.ts";
+} from "../../web/chat/talk/tree.ts";
 
 const empty: Conversation = { id: 1, side: "left", model: "m", system: "", messages: [], chosen: {} };
 const said = (id: number, parent: number | null, text = `say ${id}`): Said => ({ kind: "said", id, parent, text });

@@ -10,13 +10,13 @@ import { models } from "../server/facts.ts";
 import { followRuns, runs } from "../server/run-list.ts";
 import { address } from "../shell/address.ts";
 import { Legend } from "../tokens/legend.tsx";
-import { send, underWay } from "./asking.ts";
 import { Column } from "./column.tsx";
 import { Composer } from "./composer.tsx";
 import { draft, setDraft } from "./draft.ts";
 import { beginDouble, endDouble, isReady, leaveGone, remarkOn, takeModels } from "./model-facts.ts";
 import { chooseModel, followAddress, showsTokens, showTokens } from "./settings.ts";
 import { SettingsForm, SystemPrompt } from "./settings-form.tsx";
+import { send, underWay } from "./talk/asking.ts";
 
 const canSend = (): boolean => underWay.value === undefined && draft.value.trim() !== "" && sidesShown().every(isReady);
 

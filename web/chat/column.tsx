@@ -1,17 +1,17 @@
 /** The conversation with one model. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { isDouble, modelOf, type Side } from "../models/columns.ts";
+import { modelOf, type Side } from "../models/columns.ts";
 import { modelName } from "../models/model-names.ts";
 import { Copy } from "../parts/copy.tsx";
 import { some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
-import { answer, underWay } from "./asking.ts";
-import { beginNew, clear, earlierIn, open, shownIn } from "./conversations.ts";
 import { AnswerMessage, SaidMessage } from "./message.tsx";
 import { hasNoTemplate } from "./model-facts.ts";
 import { settings } from "./settings.ts";
-import { type Conversation, openAiMessages, pathOf, textOf } from "./tree.ts";
+import { answer, underWay } from "./talk/asking.ts";
+import { beginNew, clear, earlierIn, open, shownIn } from "./talk/conversations.ts";
+import { type Conversation, openAiMessages, pathOf, textOf } from "./talk/tree.ts";
 
 const mostInName = 60;
 const nameOf = ({ messages }: Conversation): string => {
@@ -111,7 +111,7 @@ export const Column = ({ side }: { readonly side: Side }) => {
   const editing = useSignal<number | null>(null);
   const end = useEndInView(last?.kind === "answer" ? last.tokens.length : 0, isWriting);
   if (model === "")
-    return <section class="conversation" aria-label={isDouble() ? `${side} conversation` : "Conversation"} />;
+    return <section class="conversation" aria-label={side === "left" ? "Conversation" : "Second conversation"} />;
   return (
     <section class="conversation" aria-label={`Conversation with ${modelName(model)}`}>
       <Head side={side} conversation={conversation} />

@@ -1,6 +1,7 @@
 /** The box for the next message. */
-import { underWay } from "./asking.ts";
+
 import { draft, isSendKey, messageBoxId, setDraft } from "./draft.ts";
+import { underWay } from "./talk/asking.ts";
 
 const mostLines = 8;
 /** Lines that a text takes, about, for browsers that do not fit the field to it. */

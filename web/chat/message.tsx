@@ -5,12 +5,20 @@ import { writtenClass } from "../parts/code.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
-import { answer as askAgain, goOn, sayInstead, underWay } from "./asking.ts";
-import { turnTo } from "./conversations.ts";
 import { isSendKey, messageBoxId } from "./draft.ts";
 import { settings, showsTokens } from "./settings.ts";
+import { answer as askAgain, goOn, sayInstead, underWay } from "./talk/asking.ts";
+import { turnTo } from "./talk/conversations.ts";
+import {
+  type Answer,
+  type Conversation,
+  isEmptyAnswer,
+  type Message,
+  type Said,
+  textOf,
+  versionsOf,
+} from "./talk/tree.ts";
 import { TokenAnswer } from "./token-answer.tsx";
-import { type Answer, type Conversation, isEmptyAnswer, type Message, type Said, textOf, versionsOf } from "./tree.ts";
 
 interface MessageProps<One extends Message> {
   readonly conversation: Conversation;

@@ -4,8 +4,8 @@ import { isDouble, modelOf, type Side } from "../models/columns.ts";
 import { isGone } from "../models/model-names.ts";
 import { models } from "../server/facts.ts";
 import { address } from "../shell/address.ts";
-import { underWay } from "./asking.ts";
 import { chooseModel, lastModels } from "./settings.ts";
+import { underWay } from "./talk/asking.ts";
 
 type Model = ModelListAnswer["models"][number];
 

@@ -2,9 +2,9 @@
  * A conversation as a tree: messages follow the ones that they answer. Another answer, or another wording of a message, is a
  * branch beside the first one, so nothing that was written is lost.
  */
-import type { Side } from "../models/columns.ts";
-import { plainText } from "../tokens/token-words.ts";
-import type { WrittenToken } from "../tokens/written-token.ts";
+import type { Side } from "../../models/columns.ts";
+import { plainText } from "../../tokens/token-words.ts";
+import type { WrittenToken } from "../../tokens/written-token.ts";
 
 interface Place {
   readonly id: number;

@@ -1,15 +1,15 @@
 /** Answers that models write, token by token, and all that asks for one. */
 import { signal } from "@preact/signals";
-import type { ChatEvent, ChatRequest } from "../../src/serve/studio/protocol.ts";
-import type { Side } from "../models/columns.ts";
-import { oncePerFrame } from "../parts/once-per-frame.ts";
-import { postForEvents } from "../server/event-stream.ts";
-import { models } from "../server/facts.ts";
-import { api } from "../server/request.ts";
-import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../tokens/written-token.ts";
+import type { ChatEvent, ChatRequest } from "../../../src/serve/studio/protocol.ts";
+import type { Side } from "../../models/columns.ts";
+import { oncePerFrame } from "../../parts/once-per-frame.ts";
+import { postForEvents } from "../../server/event-stream.ts";
+import { models } from "../../server/facts.ts";
+import { api } from "../../server/request.ts";
+import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../../tokens/written-token.ts";
+import { samplingOf, settings } from "../settings.ts";
 import { conversations, currentIn, put, remember } from "./conversations.ts";
 import { whyOf } from "./failure.ts";
-import { samplingOf, settings } from "./settings.ts";
 import {
   type Answer,
   type Conversation,

@@ -1,7 +1,7 @@
 /** Why there is no answer, in sentences. */
-import type { Failure } from "../../src/serve/studio/protocol.ts";
-import { asSentences } from "../new-run/failures.ts";
-import { refusalWords } from "../tokens/refusal.ts";
+import type { Failure } from "../../../src/serve/studio/protocol.ts";
+import { asSentences } from "../../new-run/failures.ts";
+import { refusalWords } from "../../tokens/refusal.ts";
 
 export const whyOf = (failure: Failure): string => {
   if (failure.characters !== undefined) return refusalWords(failure, "message");

@@ -1,9 +1,9 @@
 /** The conversations of all models, and which one each column shows. */
 import { signal } from "@preact/signals";
-import { modelOf, type Side, sidesShown } from "../models/columns.ts";
-import { keep, keepIfItFits, readKept } from "../shell/kept.ts";
+import { modelOf, type Side, sidesShown } from "../../models/columns.ts";
+import { keep, keepIfItFits, readKept } from "../../shell/kept.ts";
+import { change } from "../settings.ts";
 import { conversationsOf, type KeptConversation, keptForm } from "./kept-form.ts";
-import { change } from "./settings.ts";
 import { type Conversation, type Message, withChosen } from "./tree.ts";
 
 /** Of each column, by the keys of models: the number of the conversation with it that is shown. */

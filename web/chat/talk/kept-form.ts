@@ -1,5 +1,5 @@
 /** Conversations in few characters: a browser keeps some millions of them over a reload, and each token has candidates. */
-import type { WrittenToken } from "../tokens/written-token.ts";
+import type { WrittenToken } from "../../tokens/written-token.ts";
 import type { Answer, Conversation, Message, Said } from "./tree.ts";
 
 /** Id, text, probability; 1 for the token that ended the answer; candidates by their id, text and probability. */
