@@ -11,9 +11,14 @@ import { isHubName } from "./hub.node.ts";
 export const filesVersion = async (place: string): Promise<string | undefined> => {
   // A name stands for the same files as long as this process lives.
   if (isHubName(place)) return "";
-  for (const path of [join(place, manifestName), join(place, "config.json"), place]) {
-    const found = await stat(path).catch(() => undefined);
-    if (found !== undefined) return `${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`;
-  }
-  return undefined;
+  const all = await Promise.all(
+    ["", manifestName, "config.json", "model.safetensors", "adapter_model.safetensors"].map(async (name) => {
+      const found = await stat(name === "" ? place : join(place, name)).catch(() => undefined);
+      // A folder is another one at each file that is put into it, whatever it is.
+      if (found === undefined || (name === "" && found.isDirectory())) return [];
+      return [`${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`];
+    }),
+  );
+  const versions = all.flat();
+  return versions.length === 0 ? undefined : versions.join(", ");
 };

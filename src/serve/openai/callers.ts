@@ -26,8 +26,11 @@ export interface Caller {
 export interface Callers {
   /** Headers for a page whose origin was allowed. @throws ApiError for one that was not. */
   pageHeaders(request: Request): Readonly<Record<string, string>>;
-  /** @throws ApiError for a request of nobody, or one too many. */
-  admit(request: Request): Caller;
+  /**
+   * @param counts whether the request is one of those that a key may have at a time.
+   * @throws ApiError for a request of nobody, or one too many.
+   */
+  admit(request: Request, counts?: boolean): Caller;
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
@@ -70,7 +73,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
         Vary: "Origin",
       };
     },
-    admit(request) {
+    admit(request, counts = true) {
       if (known.length === 0) {
         if (ownHost.test(request.headers.get("host") ?? "")) return { id: null, release() {} };
         throw new ApiError(
@@ -85,6 +88,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
           code: "invalid_api_key",
         });
       }
+      if (!counts) return { id, release() {} };
       const count = underWay.get(id) ?? 0;
       if (count >= perKey) {
         throw new ApiError(429, `a key may have ${perKey} requests at a time; got one more; try again later`, {

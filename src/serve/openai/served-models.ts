@@ -47,8 +47,11 @@ interface Loaded {
 interface Served {
   readonly source: ModelSource;
   loaded: Loaded;
-  /** Of its files, as they were when it was loaded, or when that was tried last. */
+  /** Of its files, as they were when it was loaded. */
   version: string;
+  /** Times that files which had replaced them could not be loaded, and when it is tried again. */
+  failures: number;
+  notBefore: number;
   loading: Promise<void> | undefined;
   /** Texts that are written or wait. */
   texts: number;
@@ -90,6 +93,10 @@ export interface ServedModels {
   refresh(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Milliseconds until files that could not be loaded are tried again, at first and at most. */
+const firstWaitMs = 2000;
+const longestWaitMs = 60_000;
 
 const busy = (waiting: number, queue: number): ApiError =>
   new ApiError(429, `at most ${queue} texts may wait; got ${waiting} already; try again later`, {
@@ -139,7 +146,15 @@ export const openServedModels = async (
   for (const source of sources) {
     try {
       const version = (await source.version()) ?? "";
-      all.push({ source, version, loaded: await open(source, sizes, version), loading: undefined, texts: 0 });
+      all.push({
+        source,
+        version,
+        loaded: await open(source, sizes, version),
+        loading: undefined,
+        texts: 0,
+        failures: 0,
+        notBefore: 0,
+      });
     } catch (error) {
       for (const { loaded } of all) close(loaded);
       await Promise.all(closing);
@@ -161,13 +176,17 @@ export const openServedModels = async (
   });
   const loadAnew = async (served: Served, version: string): Promise<void> => {
     const { source, loaded: before } = served;
-    served.version = version;
     try {
       served.loaded = await open(source, sizes, version);
     } catch (error) {
-      tell(`${source.name} was replaced, and cannot be loaded: ${error instanceof Error ? error.message : error}`);
+      // Its files may still be written: it is tried again, later each time, and told of once.
+      if (served.failures === 0)
+        tell(`${source.name} was replaced, and cannot be loaded: ${error instanceof Error ? error.message : error}`);
+      served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
       return;
     }
+    served.version = version;
+    served.failures = 0;
     before.replaced = true;
     if (before.uses === 0) close(before);
     tell(`${source.name} was replaced, and loaded anew`);
