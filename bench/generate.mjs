@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { openBackend } from "../dist/backend/select.node.js";
-import { createDecoder } from "../dist/generate/decoder.js";
+import { createSequenceEngine } from "../dist/engine/engine.js";
 import { freshModel, generate, languageModel, loadPretrained, savePretrained } from "../dist/index.js";
 import { charTokenizer } from "../dist/tokenizer/char.js";
 import { configs, randomTokens } from "./lib/configs.mjs";
@@ -119,11 +119,12 @@ const throughLibrary = async (directory, dtype, tokens, promptTokens) => {
   };
   const ids = [...randomTokens(promptTokens, characters.length)];
   const read = async () => {
-    const decoder = createDecoder(lm.model);
+    const { model } = lm;
+    const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
     const began = performance.now();
-    await decoder.next(ids);
+    await engine.write({ model, prompt: ids, maxNewTokens: 1, choose: () => null }).ended;
     const milliseconds = performance.now() - began;
-    decoder.close();
+    await engine.close();
     return { milliseconds };
   };
   for (let i = 0; i < 5; i++) {

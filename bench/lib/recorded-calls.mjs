@@ -6,7 +6,8 @@ import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
 import { openCounting } from "../../dist/backend/observers/counting.js";
 import { bytesPerElement } from "../../dist/core/tensors/dtype.js";
-import { createDecoder } from "../../dist/generate/decoder.js";
+import { createRoom } from "../../dist/engine/room.js";
+import { openSequence } from "../../dist/engine/sequence.js";
 import { createModel } from "../../dist/models/model.js";
 import { undrawnTrainer } from "../../dist/trainer/trainer.js";
 import { randomTokens, runConfig } from "./configs.mjs";
@@ -73,10 +74,19 @@ export const recordStep = (config, vocabSize, kind) =>
  */
 export const recordDecoding = (model, vocabSize, kind) =>
   record(async (backend) => {
-    const decoder = createDecoder(createModel(backend, model, vocabSize));
-    const ids = [...randomTokens(model.contextLength / 2, vocabSize)];
-    await decoder.next(ids);
-    return () => decoder.next([...ids, 0]);
+    const made = createModel(backend, model, vocabSize);
+    const room = createRoom(made, 1);
+    const prompt = [...randomTokens(model.contextLength / 2, vocabSize)];
+    const sequence = openSequence(room, { model: made, prompt, maxNewTokens: 2, choose: () => null });
+    if (sequence === null) throw new Error("a room has pages for one context");
+    const compute = async () => {
+      const piece = sequence.piece(prompt.length);
+      await room.passesFor(made).run([piece]);
+      sequence.done(piece);
+    };
+    await compute();
+    sequence.append(0);
+    return compute;
   }, kind);
 
 /** Arithmetic of products and bytes of all kernels in a step. */

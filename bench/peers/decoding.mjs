@@ -4,7 +4,7 @@
  *
  *   node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */
-import { createDecoder } from "../../dist/generate/decoder.js";
+import { createSequenceEngine } from "../../dist/engine/engine.js";
 import { loadPretrained } from "../../dist/pretrained/load.node.js";
 import { peakMemory } from "../lib/peak-memory.mjs";
 
@@ -33,20 +33,31 @@ const openOurs = async () => {
     about: instructionSet,
     close,
     async read(ids) {
-      const decoder = createDecoder(model);
-      await decoder.next(ids);
-      decoder.close();
+      const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
+      await engine.write({ model, prompt: ids, maxNewTokens: 1, choose: () => null }).ended;
+      await engine.close();
     },
     async *write(ids) {
-      const decoder = createDecoder(model);
-      const all = [...ids];
+      const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
+      let tell = () => {};
+      const choose = (logits) => {
+        // The next one is computed when it is asked for.
+        writing.pause(true);
+        tell();
+        return argmax(logits);
+      };
+      const writing = engine.write({ model, prompt: ids, maxNewTokens: model.config.contextLength, choose });
       try {
         for (;;) {
-          all.push(argmax(await decoder.next(all)));
+          const chosen = new Promise((resolve) => {
+            tell = () => resolve(undefined);
+          });
+          writing.pause(false);
+          await Promise.race([chosen, writing.ended]);
           yield;
         }
       } finally {
-        decoder.close();
+        await engine.close();
       }
     },
   };

@@ -123,7 +123,8 @@ export const createSequenceEngine = (
       const [first] = planned;
       if (first !== undefined) {
         await pass(planned, first.entry.request.model);
-        await yieldToHost();
+        // All paused: a reader is not kept from its token by timers that have nothing to do with it.
+        if (running.some(({ paused, ended }) => !paused && !ended)) await yieldToHost();
       } else if (running.some(({ ended }) => !ended)) {
         // All are paused.
         await new Promise<void>((resolve) => {

@@ -1,7 +1,7 @@
 /** Forward passes over rows of many sequences at once. */
 import { type Context, inferenceContext, type Rounded, withContext } from "../autograd/context.ts";
-import { type RepeatedMemory, repeatedMemory } from "../autograd/repeated-memory.ts";
-import { readTensor, reshape, type Tensor } from "../autograd/tensor.ts";
+import { keptMemory } from "../autograd/kept-memory.ts";
+import { type Memory, readTensor, reshape, type Tensor } from "../autograd/tensor.ts";
 import type { RecordedCalls } from "../backend/backend.ts";
 import { closeOnError } from "../core/errors/close-on-error.ts";
 import type { HostArray } from "../core/tensors/dtype.ts";
@@ -11,6 +11,7 @@ import { logitsOf, transformer } from "../models/transformer.ts";
 import { embedding } from "../ops/embedding.ts";
 import { createSegments, type Segment } from "../ops/segments.ts";
 import type { PageMemory } from "./page-memory.ts";
+import { type SingleTables, singleTables } from "./single-tables.ts";
 
 /** Some positions of one sequence. */
 export interface Piece {
@@ -18,7 +19,7 @@ export interface Piece {
   readonly ids: readonly number[];
   /** Positions before them, whose keys and values are in `pages`. */
   readonly start: number;
-  /** Pages of all of them, in order; null: of a model without a mask, the whole sequence is in the pass. */
+  /** Pages of all of them, in order; null: nothing is kept, the whole window of the sequence is in the pass. */
   readonly pages: readonly number[] | null;
   /** Of which positions logits are wanted. */
   readonly wants: "none" | "last" | "all";
@@ -62,8 +63,8 @@ const rowsOfEach = (pieces: readonly Piece[], data: Float32Array, vocabSize: num
 };
 
 /** Uploads the tokens and places of a pass. */
-const upload = (context: Context, model: Model, pieces: readonly Piece[], pageRoom: number) => {
-  const segments = createSegments(context.memory, pieces.map(segmentOf), pageRoom);
+const upload = (context: Context, model: Model, pieces: readonly Piece[]) => {
+  const segments = createSegments(context.memory, pieces.map(segmentOf));
   const ids = pieces.flatMap((piece) => piece.ids);
   return { segments, input: uploadSegments(context, model, ids, segments) };
 };
@@ -75,13 +76,19 @@ const roundedNow = (model: Model): Rounded | null => model.rounded()?.of ?? null
 
 /** A pass of single positions: as many of them make the same calls on the same temporaries. */
 interface Note {
-  readonly memory: RepeatedMemory;
+  readonly memory: Memory;
   readonly calls: RecordedCalls;
+  readonly tables: SingleTables;
+  /** [1, pieces, V] */
   readonly logits: Tensor;
+  /** Where they are, if the backend shows its memory. A copy of megabytes would take memory that is new for each pass. */
+  readonly shown: HostArray | undefined;
   /** Entries of the list of pages. */
   readonly pageRoom: number;
 }
 
+/** Entries of a list of pages at least: most texts never have more. */
+const leastRoom = 64;
 /** Notes of as many sizes of a batch are kept: each has temporaries of its own. */
 const mostNotes = 8;
 
@@ -99,27 +106,27 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   /** The memory that the notes are for: as many pages. */
   let notedPages = pages.pages;
 
-  const contextOf = (memory: RepeatedMemory): Context => {
-    return { backend, memory, tape: null, dropout: null, rounded: roundedNow(model) };
-  };
   const drop = (count: number): void => {
     notes.get(count)?.memory.close();
     notes.delete(count);
   };
   const note = (pieces: readonly Piece[], pageRoom: number): Note => {
-    const memory = repeatedMemory(backend, real);
+    const memory = keptMemory(backend, real);
     return closeOnError(
       () => memory.close(),
       () => {
-        const context = contextOf(memory);
-        const { segments, input } = upload(context, model, pieces, pageRoom);
+        const context: Context = { backend, memory, tape: null, dropout: null, rounded: roundedNow(model) };
+        const tables = singleTables(model, memory, pieces, pageRoom);
+        const { input, segments } = tables;
         let logits: Tensor | undefined;
         const calls = backend.record?.(() => {
-          const hidden = transformer(context, config, parameters, input, { at: segments, layers: pages.layers });
+          const hidden = transformer(context, config, parameters, input, { segments, layers: pages.layers });
           logits = logitsOf(context, parameters, hidden);
         });
         if (calls === undefined || logits === undefined) throw new Error("a pass has calls and logits");
-        return { memory, calls, logits, pageRoom };
+        const shown = backend.view?.(logits.storage);
+        const from = logits.offset;
+        return { memory, calls, tables, logits, shown: shown?.subarray(from, from + sizeOf(logits.shape)), pageRoom };
       },
     );
   };
@@ -137,7 +144,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     const [oldest] = notes.keys();
     if (notes.size >= mostNotes && oldest !== undefined) drop(oldest);
     // With room for the pages of the next tokens.
-    const made = note(pieces, 2 ** Math.ceil(Math.log2(listed + count)));
+    const made = note(pieces, 2 ** Math.ceil(Math.log2(Math.max(leastRoom, listed + count))));
     notes.set(count, made);
     return made;
   };
@@ -149,16 +156,14 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     async run(pieces) {
       if (notedPages !== pages.pages) close();
       notedPages = pages.pages;
-      const { memory, calls, logits, pageRoom } = noteFor(pieces);
-      memory.rewind();
-      upload(contextOf(memory), model, pieces, pageRoom);
+      const { calls, tables, logits, shown } = noteFor(pieces);
+      tables.write(pieces);
+      // What the recorded products read, as it is now.
+      roundedNow(model);
       model.adapter?.refresh();
       backend.replay?.(calls);
-      // Megabytes, which would be copied to memory that is new for each pass. Kernels are done when the call returns.
-      const shown = backend.view?.(logits.storage);
-      return shown === undefined
-        ? readTensor(backend, logits)
-        : shown.subarray(logits.offset, logits.offset + sizeOf(logits.shape));
+      // Kernels are done when the call returns.
+      return shown ?? readTensor(backend, logits);
     },
     close,
   };
@@ -168,9 +173,9 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
 const computedPass = (model: Model, pages: PageMemory, pieces: readonly Piece[]): Promise<HostArray> => {
   const { backend, config, parameters } = model;
   return withContext(inferenceContext(backend, roundedNow(model)), async (context) => {
-    const { segments, input } = upload(context, model, pieces, 0);
+    const { segments, input } = upload(context, model, pieces);
     const layers = segments.pages === null ? null : pages.layers;
-    const hidden = transformer(context, config, parameters, input, { at: segments, layers }); // [1, rows, C]
+    const hidden = transformer(context, config, parameters, input, { segments, layers }); // [1, rows, C]
     const wanted = wantedRows(pieces);
     if (wanted.length === 0) return new Float32Array(0);
     const [, rows, channels] = hidden.shape as readonly [number, number, number];

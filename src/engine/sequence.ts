@@ -24,6 +24,8 @@ export interface SequenceRequest {
    * tokens is computed again for each token.
    */
   readonly slide?: number | undefined;
+  /** true: every step computes the whole window, and no keys and values are kept. Same bits, slower. Default false. */
+  readonly recomputes?: boolean | undefined;
   /** Takes the logits after tokens of the prompt, in order, but the last one's. Absent: they are not wanted. */
   readonly readPrompt?: ((logits: Float32Array) => void) | undefined;
   /** The first token of the prompt after which they are wanted: those before it may be in memory. Default 0. */
@@ -76,10 +78,10 @@ export const openSequence = (
   request: SequenceRequest,
   computedBefore?: Computed,
 ): Sequence | null => {
-  const { model, prompt, maxNewTokens, readPrompt, readFrom = 0, slide = 0 } = request;
+  const { model, prompt, maxNewTokens, readPrompt, readFrom = 0, slide = 0, recomputes = false } = request;
   const { contextLength, mask } = model.config;
   // Without a mask an earlier position changes with each new one: all are computed again, and nothing is kept.
-  const keeps = mask === "causal";
+  const keeps = mask === "causal" && !recomputes;
   /** Positions that stay at the beginning of a window that slides. */
   const stays = slide > 0 ? pageRows : 0;
   // The last token is written, not read.

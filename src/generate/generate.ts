@@ -1,27 +1,9 @@
-import { checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
+import { checkLanguageModel } from "../core/checks/check-arguments.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
-import { createDecoder } from "./decoder.ts";
-import { defaultPrompt } from "./default-prompt.ts";
 import type { GenerateEvent } from "./events.ts";
-import { type GenerateOptions, generateOptionNames, parseGenerateOptions, readPrompt } from "./options.ts";
-import { createTextEngine } from "./text-engine.ts";
-import { createTextWriter } from "./text-writer.ts";
-
-/** A text whose window slides: the engine can do that. */
-async function* slidingText(
-  lm: LanguageModel,
-  { cache: _cache, ...options }: GenerateOptions,
-): AsyncGenerator<GenerateEvent, void, undefined> {
-  const engine = await whileOpen("generate", lm.model, async () =>
-    createTextEngine(lm.adapted(null), { cacheBytes: 1, maxSequences: 1 }, 1),
-  );
-  try {
-    for await (const event of engine.generate(lm, options)) if (event.type !== "prompt") yield event;
-  } finally {
-    await engine.close();
-  }
-}
+import { type GenerateOptions, generateOptionNames } from "./options.ts";
+import { checkText, createTextEngine } from "./text-engine.ts";
 
 /**
  * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
@@ -50,27 +32,19 @@ export async function* generate(
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
-  checkKeys("generate", options, generateOptionNames);
-  const { signal, ...given } = options;
-  checkSignal("generate: signal", signal);
-  const parsed = parseGenerateOptions(given);
-  if (parsed.slide > 0) {
-    yield* slidingText(lm, options);
-    return;
-  }
-  const prompt = readPrompt(lm.tokenizer, parsed.prompt ?? defaultPrompt(lm.tokenizer), parsed.unknown);
-  const writer = createTextWriter(lm, parsed, prompt);
-  const ids = Array.from(prompt.ids);
-  const decoder = await whileOpen("generate", lm.model, async () => createDecoder(lm.model, parsed.cache));
+  const text = checkText(lm, options, generateOptionNames);
+  const engine = await whileOpen("generate", text.model, async () =>
+    createTextEngine(lm.adapted(null), { cacheBytes: 1, maxSequences: 1 }, 0),
+  );
+  let done: GenerateEvent | undefined;
   try {
-    while (writer.finishReason === null && signal?.aborted !== true) {
-      const logits = await whileOpen("generate", lm.model, () => decoder.next(ids));
-      const event = writer.write(logits);
-      ids.push(event.id);
-      yield event;
+    for await (const event of engine.write(lm, text)) {
+      if (event.type === "done") done = event;
+      else if (event.type === "token") yield event;
     }
   } finally {
-    decoder.close();
+    await engine.close();
   }
-  yield writer.done(writer.finishReason ?? "aborted");
+  // Its memory is free by then.
+  if (done !== undefined) yield done;
 }

@@ -5,9 +5,17 @@ import type { Model } from "../models/model.ts";
 import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError, isClosed, whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import type { ReadText } from "../tokenizer/unknown.ts";
 import { defaultPrompt } from "./default-prompt.ts";
 import type { GenerateEvent, PromptEvent } from "./events.ts";
-import { checkSlide, type GenerateOptions, generateOptionNames, parseGenerateOptions, readPrompt } from "./options.ts";
+import {
+  checkSlide,
+  type GenerateOptions,
+  generateOptionNames,
+  type ParsedOptions,
+  parseGenerateOptions,
+  readPrompt,
+} from "./options.ts";
 import { promptScorer } from "./prompt-scorer.ts";
 import { createTextWriter } from "./text-writer.ts";
 
@@ -35,6 +43,8 @@ export const engineOptionNames: readonly string[] = [
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
+  /** The same events of a text whose options were checked. */
+  write(lm: LanguageModel, text: CheckedText): AsyncGenerator<EngineEvent, void, undefined>;
   /** The same events, each time all that have come since: for a reader to whom every turn costs something. */
   generateBatches(
     lm: LanguageModel,
@@ -89,8 +99,25 @@ const eventQueue = () => {
 };
 
 /** The options of a text, checked, and its prompt. */
-const parsedText = (lm: LanguageModel, given: EngineGenerateOptions) => {
-  checkKeys("generate", given, engineOptionNames);
+export interface CheckedText {
+  readonly signal: AbortSignal | undefined;
+  /** Writes it. */
+  readonly model: Model;
+  readonly parsed: ParsedOptions;
+  readonly prompt: ReadText;
+  readonly scorePrompt: boolean;
+}
+
+/**
+ * Checks a text's options, and reads its prompt.
+ * @param names of the options that there are.
+ */
+export const checkText = (
+  lm: LanguageModel,
+  given: EngineGenerateOptions & Pick<GenerateOptions, "cache">,
+  names: readonly string[],
+): CheckedText => {
+  checkKeys("generate", given, names);
   const { signal, adapter, scorePrompt = false, ...rest } = given;
   checkSignal("generate: signal", signal);
   checkBoolean("generate: scorePrompt", scorePrompt);
@@ -111,7 +138,8 @@ const parsedText = (lm: LanguageModel, given: EngineGenerateOptions) => {
 
 /**
  * @param model whose weights and views write.
- * @param mostAhead events that a text may be ahead of its reader; it is written on when half of them are read.
+ * @param mostAhead events that a text may be ahead of its reader; it is written on when half of them are read. 0: each token is
+ *   computed when the reader asks for it.
  */
 export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
   const engine = createSequenceEngine(model, sizes);
@@ -119,10 +147,9 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
   /** @param together events that are yielded at a time at most. */
   async function* batches(
     lm: LanguageModel,
-    given: EngineGenerateOptions,
+    { signal, model: own, parsed, prompt, scorePrompt }: CheckedText,
     together: number,
   ): AsyncGenerator<readonly EngineEvent[], void, undefined> {
-    const { signal, model: own, parsed, prompt, scorePrompt } = parsedText(lm, given);
     const writer = createTextWriter(lm, parsed, prompt);
     const scorer = scorePrompt ? promptScorer(lm.tokenizer, prompt.ids, parsed.candidates) : null;
     const queue = eventQueue();
@@ -142,6 +169,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
         return writer.finishReason === null ? event.id : null;
       },
       slide: parsed.slide,
+      recomputes: !parsed.cache && parsed.slide === 0,
       readPrompt: scorer?.read,
     });
     writing.ended
@@ -158,19 +186,23 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     const shown = { text: "", newTokens: 0 };
     try {
       while (!ended || queue.length > 0) {
+        if (queue.length === 0 && writer.finishReason === null && isClosed(own)) throw closedError("generate");
         const changed = queue.next();
         const events = queue.take(together);
-        if (events.length === 0) await changed;
-        else {
-          if (queue.length <= mostAhead / 2) writing.pause(false);
-          if (signal?.aborted === true) continue;
-          for (const event of events) {
-            if (event.type !== "token") continue;
-            shown.text += event.text;
-            shown.newTokens++;
-          }
-          yield events;
+        // 0 ahead: not before the reader asks for more.
+        if (queue.length <= mostAhead / 2 && (mostAhead > 0 || events.length === 0)) writing.pause(false);
+        if (events.length === 0) {
+          await changed;
+          continue;
         }
+        // What was written ahead of the reader is not shown.
+        if (signal?.aborted === true && mostAhead > 0) continue;
+        for (const event of events) {
+          if (event.type !== "token") continue;
+          shown.text += event.text;
+          shown.newTokens++;
+        }
+        yield events;
       }
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -184,16 +216,18 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     yield [reason === "aborted" ? { ...writer.done(reason), ...shown } : writer.done(reason)];
   }
 
-  async function* generate(
-    lm: LanguageModel,
-    given: EngineGenerateOptions = {},
-  ): AsyncGenerator<EngineEvent, void, undefined> {
-    for await (const events of batches(lm, given, 1)) yield* events;
+  async function* write(lm: LanguageModel, text: CheckedText): AsyncGenerator<EngineEvent, void, undefined> {
+    for await (const events of batches(lm, text, 1)) yield* events;
   }
 
   return {
-    generate,
-    generateBatches: (lm, given = {}) => batches(lm, given, Number.POSITIVE_INFINITY),
+    async *generate(lm, given = {}) {
+      yield* write(lm, checkText(lm, given, engineOptionNames));
+    },
+    write,
+    async *generateBatches(lm, given = {}) {
+      yield* batches(lm, checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY);
+    },
     counts: engine.counts,
     close: engine.close,
   };

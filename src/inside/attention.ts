@@ -140,7 +140,7 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
   const block = parameters.blocks[layer];
   if (block === undefined) throw new Error(`the model has no layer ${layer}`);
   const normed = norm(context, config.norm, block.attentionNorm, x);
-  const qkv = queriesKeysValues(context, config, block.attention, normed, parameters.angles, 0);
+  const qkv = queriesKeysValues(context, config, block.attention, normed, parameters.angles, null);
   spend(context, normed);
   return qkv;
 };

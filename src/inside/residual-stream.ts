@@ -44,7 +44,7 @@ export function* residualStream(
   let x = embedding(context, uploadIds(context, model, ids, 1, ids.length), tokens, positions);
   yield { stage: { kind: "embedding" }, before: null, after: x };
   for (const [layer, block] of blocks.entries()) {
-    const middle = attentionBranch(context, config, block, x, angles, { at: 0, cache: null });
+    const middle = attentionBranch(context, config, block, x, angles, { segments: null, cache: null });
     yield { stage: { kind: "attention", layer }, before: x, after: middle };
     spend(context, x);
     const y = mlpBranch(context, config, block, middle);

@@ -1,9 +1,11 @@
+import { inferenceContext, withContext } from "../autograd/context.ts";
+import { readTensor } from "../autograd/tensor.ts";
 import { randomKey, randomStream } from "../core/random.ts";
-import { yieldToHost } from "../core/system/yield.ts";
-import { createDecoder } from "../generate/decoder.ts";
+import { createSequenceEngine } from "../engine/engine.ts";
 import { generateDefaults } from "../generate/options.ts";
 import { type Candidates, candidatesOf, type Draw, drawToken, filterCandidates } from "../generate/sampling/sampler.ts";
 import type { Filtering } from "../generate/sampling/settings.ts";
+import { forward } from "../models/forward.ts";
 import type { Model } from "../models/model.ts";
 import { contextEnd, visibleCharacter, visibleText } from "./characters.ts";
 import { percent } from "./figures.ts";
@@ -30,14 +32,13 @@ const promptOf = ({ line, isReadersLine }: LessonInput): string => {
   return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
 };
 
-const logitsAfter = async (model: Model, ids: readonly number[]): Promise<Float32Array> => {
-  const decoder = createDecoder(model, false);
-  try {
-    return await decoder.next(ids);
-  } finally {
-    decoder.close();
-  }
-};
+/** Logits [V] after the window that ends with `ids`. */
+const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array> =>
+  withContext(inferenceContext(model.backend), async (context) => {
+    const window = ids.slice(-model.config.contextLength);
+    const logits = await readTensor(model.backend, forward(context, model, window, 1, window.length)); // [1, T, V]
+    return Float32Array.from(logits.slice(-model.vocabSize));
+  });
 
 /** The likeliest tokens as bars of their probabilities. */
 const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: number): Piece => {
@@ -119,19 +120,21 @@ const drawTokens = async (
   const ids = [...prompt];
   const drawn: DrawnToken[] = [];
   const random = randomStream(randomKey(seed, "sampling"));
-  const decoder = createDecoder(model);
+  const choose = (logits: Float32Array): number => {
+    signal.throwIfAborted();
+    const candidates = filterCandidates(logits, sampling);
+    const number = random.uniform();
+    const draw = drawToken(candidates, number);
+    drawn.push({ candidates, after: ids.length, number, draw });
+    ids.push(draw.id);
+    return draw.id;
+  };
+  const maxNewTokens = length - prompt.length;
+  const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
   try {
-    while (ids.length < length) {
-      signal.throwIfAborted();
-      const candidates = filterCandidates(await decoder.next(ids), sampling);
-      const number = random.uniform();
-      const draw = drawToken(candidates, number);
-      drawn.push({ candidates, after: ids.length, number, draw });
-      ids.push(draw.id);
-      await yieldToHost();
-    }
+    if (maxNewTokens > 0) await engine.write({ model, prompt, maxNewTokens, choose }).ended;
   } finally {
-    decoder.close();
+    await engine.close();
   }
   return { ids, drawn };
 };

@@ -114,7 +114,7 @@ export const segmentsLoss = (
     lengths.map((length) => ({ length })),
   );
   const uploaded = uploadSegments(context, model, ids, segments); // [1, T]
-  const hidden = transformer(context, config, parameters, uploaded, { at: segments }); // [1, T, C]
+  const hidden = transformer(context, config, parameters, uploaded, { segments }); // [1, T, C]
   const loss = linearCrossEntropy(context, hidden, parameters.head, context.memory.upload(targets, [1, ids.length]));
   spend(context, hidden);
   return loss;

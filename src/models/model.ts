@@ -11,7 +11,7 @@ import { ConfigError, ShapeError } from "../core/errors/errors.ts";
 import type { RealDType } from "../core/tensors/dtype.ts";
 import { show } from "../core/text/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
-import type { Segments } from "../ops/segments.ts";
+import { endOf, type Segments } from "../ops/segments.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, createFrozenArena, initialise } from "./arena.ts";
 import { type ModelConfig, modelConfigSchema, type RopeConfig, rotaryDimOf } from "./config.ts";
 import type { Adapter } from "./lora/adapter.ts";
@@ -269,14 +269,10 @@ export const uploadIds = (
  * The same for sequences of different lengths, one after the other: [1, rows].
  * @throws ShapeError if an id is no token, or a sequence is longer than the context with what comes before it.
  */
-export const uploadSegments = (
-  context: Context,
-  model: Model,
-  ids: ArrayLike<number>,
-  { list, rows }: Segments,
-): Tensor => {
+export const uploadSegments = (context: Context, model: Model, ids: ArrayLike<number>, segments: Segments): Tensor => {
   const { contextLength } = model.config;
-  const longest = Math.max(...list.map(({ start, length }) => start + length));
+  const { rows } = segments;
+  const longest = endOf(segments);
   if (longest > contextLength || ids.length !== rows) {
     throw new ShapeError({
       where: "model",

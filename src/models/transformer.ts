@@ -51,14 +51,14 @@ export interface TransformerTensors extends TransformerParameters<Tensor> {
   readonly angles: RotaryTable | null;
 }
 
-/** Where the rows of a pass stand, and what comes before them. */
-export interface PassPlaces {
+/** The sequences of a pass, and what comes before them. */
+export interface PassSequences {
   /**
-   * The position of the first column, 0 without a cache; or segments, which a batch of one is divided into: documents that do
-   * not see each other, or with a cache sequences that are continued together. Default 0.
+   * Which a batch of one is divided into: documents that do not see each other, or with a cache sequences that are continued
+   * together. Default null: each row of the batch is a sequence.
    */
-  readonly at?: number | Segments;
-  /** Keys and values of what comes before, a cache per block: those of the pass are added. Inference only, B = 1. */
+  readonly segments?: Segments | null;
+  /** Keys and values of what comes before segments, a cache per block: those of the pass are added. Inference only. */
   readonly layers?: readonly AttentionCache[] | null;
 }
 
@@ -68,12 +68,12 @@ export const transformer = (
   config: ModelConfig,
   parameters: TransformerTensors,
   ids: Tensor,
-  { at = 0, layers = null }: PassPlaces = {},
+  { segments = null, layers = null }: PassSequences = {},
 ): Tensor => {
-  let x = embedding(context, ids, parameters.tokens, parameters.positions, at); // [B, T, C]
+  let x = embedding(context, ids, parameters.tokens, parameters.positions, segments); // [B, T, C]
   for (const [i, layer] of parameters.blocks.entries()) {
     const run = (within: Context, input: Tensor): Tensor =>
-      block(within, config, layer, input, parameters.angles, { at, cache: layers?.[i] ?? null });
+      block(within, config, layer, input, parameters.angles, { segments, cache: layers?.[i] ?? null });
     const next = context.recomputes === true ? recomputed(context, x, run) : run(context, x); // [B, T, C]
     spend(context, x);
     x = next;

@@ -6,7 +6,7 @@ import {
   type AttentionParameters,
   causalSelfAttention,
   declareAttention,
-  type Places,
+  type Sequences,
 } from "./causal-self-attention.ts";
 import { declareMlp, type MlpConfig, type MlpParameters, mlp } from "./mlp.ts";
 import { declareNorm, type NormParameters, norm } from "./norm.ts";
@@ -52,10 +52,10 @@ export const attentionBranch = (
   layer: BlockParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
-  places: Places,
+  sequences: Sequences,
 ): Tensor => {
   const normed = norm(context, config.norm, layer.attentionNorm, x);
-  const y = causalSelfAttention(context, config, layer.attention, normed, x, angles, places);
+  const y = causalSelfAttention(context, config, layer.attention, normed, x, angles, sequences);
   spend(context, normed);
   return y;
 };
@@ -75,9 +75,9 @@ export const block = (
   layer: BlockParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
-  places: Places,
+  sequences: Sequences,
 ): Tensor => {
-  const middle = attentionBranch(context, config, layer, x, angles, places);
+  const middle = attentionBranch(context, config, layer, x, angles, sequences);
   const y = mlpBranch(context, config, layer, middle);
   spend(context, middle);
   return y;

@@ -93,11 +93,11 @@ export const declareAttention = <P>(
   };
 };
 
-/** Where the rows of a pass stand. */
-export interface Places {
-  /** The position of the first column; or the segments that a batch of one is divided into. */
-  readonly at: number | Segments;
-  /** This layer's keys and values of what comes before; null: the whole sequences are in the pass. */
+/** The sequences of a pass. */
+export interface Sequences {
+  /** The segments that a batch of one is divided into; null: each row of the batch is a sequence. */
+  readonly segments: Segments | null;
+  /** This layer's keys and values of what comes before segments with pages; null: the whole sequences are in the pass. */
   readonly cache: AttentionCache | null;
 }
 
@@ -112,14 +112,14 @@ export const queriesKeysValues = (
   layer: AttentionParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
-  at: number | Segments,
+  segments: Segments | null,
 ): Tensor => {
   const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: config.norm.eps };
   // Turned by angles they are rounded once, after that.
   const dtype = angles === null ? context.backend.capabilities.activations : undefined;
   const plain = linearLayer(context, layer.qkv, x, dtype);
   if (angles === null) return plain;
-  const turned = rotary(context, plain, headsOf(config), angles, at, norms);
+  const turned = rotary(context, plain, headsOf(config), angles, segments, norms);
   spend(context, plain);
   return turned;
 };
@@ -135,15 +135,15 @@ export const causalSelfAttention = (
   x: Tensor,
   residual: Tensor,
   angles: RotaryTable | null,
-  { at, cache }: Places,
+  { segments, cache }: Sequences,
 ): Tensor => {
   const { mask, dropout } = config;
   const heads = headsOf(config);
-  const qkv = queriesKeysValues(context, config, layer, x, angles, at); // [B, T, (H + 2·Hk)·D]
+  const qkv = queriesKeysValues(context, config, layer, x, angles, segments); // [B, T, (H + 2·Hk)·D]
   const all =
-    cache === null
-      ? causalAttention(context, qkv, heads, { dropoutP: dropout, mask, segments: typeof at === "number" ? null : at })
-      : cachedCausalAttention(context, qkv, heads, cache, at); // [B, T, H·D]
+    cache === null || segments === null
+      ? causalAttention(context, qkv, heads, { dropoutP: dropout, mask, segments })
+      : cachedCausalAttention(context, qkv, heads, cache, segments); // [B, T, H·D]
   spend(context, qkv);
   const mixed = layer.headsOff === undefined ? all : zeroHeads(context, all, heads, layer.headsOff);
   if (mixed !== all) spend(context, all);

@@ -12,7 +12,7 @@
  * torch.nn.functional.scaled_dot_product_attention.
  */
 import type { Context } from "../autograd/context.ts";
-import { slice, type Tensor } from "../autograd/tensor.ts";
+import type { Tensor } from "../autograd/tensor.ts";
 import type { View } from "../backend/backend.ts";
 import { packedWidth, pageRows, wordsOf } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
@@ -289,10 +289,7 @@ export const causalAttention = (
   return out;
 };
 
-/**
- * Keys and values of one layer, [capacity, 2·Hk·D]: row t holds k then v of a position. Of one sequence in order; or in pages of
- * `pageRows` rows.
- */
+/** Keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows: each holds k then v of a position. */
 export interface AttentionCache {
   readonly keysAndValues: Tensor;
 }
@@ -302,15 +299,14 @@ export interface AttentionCache {
  * only. Same bits as `causalAttention` over each whole sequence.
  *
  * @param qkv [1, T, (H + 2·Hk)·D]
- * @param at a number: the T positions follow that many of the only sequence, which has the cache for itself. Segments: each
- * has its own start, and pages of the cache.
+ * @param segments each has its own start, and pages of the cache.
  */
 export const cachedCausalAttention = (
   context: Context,
   qkv: Tensor,
   shape: Heads,
   cache: AttentionCache,
-  at: number | Segments,
+  segments: Segments,
 ): Tensor => {
   const { backend, memory } = context;
   const where = "cachedCausalAttention";
@@ -320,42 +316,30 @@ export const cachedCausalAttention = (
   const row = 2 * keyWidth;
   const cached = cache.keysAndValues;
   const [capacity, width] = cached.shape;
-  const segments = typeof at === "number" ? null : at;
-  const start = typeof at === "number" ? at : 0;
-  const pages = segments?.pages ?? null;
-  const needed = pages === null ? start + time : pages.needed * pageRows;
-  if (batch !== 1 || capacity === undefined || width !== row || needed > capacity) {
+  const { pages } = segments;
+  checkSegments(where, segments, batch, time);
+  if (pages === null) throw new ShapeError({ where, must: "segments must have pages of the cache", got: "none" });
+  if (capacity === undefined || width !== row || pages.needed * pageRows > capacity) {
     throw new ShapeError({
       where,
-      must: `one sequence must end within a cache of [capacity, ${row}]`,
-      got: `${formatShape(qkv.shape)} at ${start} with a cache of ${formatShape(cached.shape)}`,
+      must: `${pages.needed} pages must lie within a cache of [capacity, ${row}]`,
+      got: formatShape(cached.shape),
     });
-  }
-  if (segments !== null) checkSegments(where, segments, batch, time);
-  if (segments !== null && pages === null) {
-    throw new ShapeError({ where, must: "segments must have pages of the cache", got: "none" });
   }
   const { q, k } = partsOf(qkv, shape);
   const stride = strideOf(q);
-  const rows = { x: viewOf(k), rows: time, width: row, xStride: stride };
-  if (pages === null) {
-    backend.run("copyRows", { ...rows, y: slice(cached, start * row, [time, row]), yStride: row });
-  } else {
-    backend.run("placeRows", { ...rows, y: cached, places: pages.rows, yRows: capacity });
-  }
+  const rows = { rows: time, width: row, xStride: stride, yRows: capacity };
+  backend.run("placeRows", { x: viewOf(k), y: cached, places: pages.rows, ...rows });
   const out = memory.allocate([1, time, heads * headDim], qkv.storage.dtype);
   const logSumExp = memory.allocate([1, heads, time]);
-  const sizes =
-    segments === null
-      ? { ...batchSizes(1, time, q, k), start, keyStride: row, keyBatchStride: capacity * row }
-      : segmentSizes(segments, q, row, capacity);
+  const sizes = segmentSizes(segments, q, row, capacity);
   const values = viewOf({ tensor: cached, first: keyWidth });
   backend.run(
     "attentionForward",
     forwardCall(
       { q: viewOf(q), k: cached, v: values, out, logSumExp, kept: null },
       { shape, sizes, mask: "causal", segments, draw: noDropout },
-      pages?.numbers ?? null,
+      pages.numbers,
     ),
   );
   memory.release(logSumExp);

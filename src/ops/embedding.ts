@@ -1,5 +1,5 @@
 /**
- * y[b, t, :] = E[id[b, t], :] + P[start + t, :]        (in segments: P at each row's place)
+ * y[b, t, :] = E[id[b, t], :] + P[t, :]        (in segments: P at each row's place)
  *
  *   ids [B, T]   E [V, C]   P [contextLength, C]   →   y [B, T, C]
  *   dE[v, :] = Σ of dy over the places of v     dP[t, :] = Σ over b of dy
@@ -10,15 +10,15 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape } from "../core/tensors/shape.ts";
-import type { Segments } from "./segments.ts";
+import { endOf, type Segments } from "./segments.ts";
 
-/** `positions` null: token vectors alone. `at`: the position of the first column, or the segments that T is divided into. */
+/** `positions` null: token vectors alone. `segments`: those that T is divided into; null: each row is a sequence. */
 export const embedding = (
   context: Context,
   ids: Tensor,
   tokens: Tensor,
   positions: Tensor | null,
-  at: number | Segments = 0,
+  segments: Segments | null = null,
 ): Tensor => {
   const { backend, memory, tape } = context;
   const [batch, time] = ids.shape;
@@ -30,19 +30,18 @@ export const embedding = (
       got: `${formatShape(ids.shape)} and ${formatShape(tokens.shape)}`,
     });
   }
-  const start = typeof at === "number" ? at : 0;
-  const end = typeof at === "number" ? at + time : Math.max(...at.list.map((one) => one.start + one.length));
+  const end = segments === null ? time : endOf(segments);
   const positionRows = positions?.shape[0] ?? end;
   const rows = batch * time;
-  if (end > positionRows || (typeof at !== "number" && at.rows !== rows)) {
+  if (end > positionRows || (segments !== null && segments.rows !== rows)) {
     throw new ShapeError({
       where: "embedding",
       must: `positions must lie within the context of ${positionRows}, one for each of ${rows} rows`,
-      got: typeof at === "number" ? `${start} to ${end - 1}` : `${at.rows} in segments up to ${end - 1}`,
+      got: segments === null ? `0 to ${end - 1}` : `${segments.rows} in segments up to ${end - 1}`,
     });
   }
-  const sizes = { rows, time: typeof at === "number" ? time : 1, channels, vocabSize, start, positionRows };
-  const places = typeof at === "number" ? null : at.places;
+  const sizes = { rows, time: segments === null ? time : 1, channels, vocabSize, start: 0, positionRows };
+  const places = segments?.places ?? null;
   const y = memory.allocate([batch, time, channels]);
   backend.run("embeddingForward", { ids, tokens, positions, places, y, ...sizes });
 

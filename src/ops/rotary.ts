@@ -19,7 +19,7 @@ import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape } from "../core/tensors/shape.ts";
 import type { Heads } from "./causal-attention.ts";
 import { requireShape, rowsOf } from "./op.ts";
-import type { Segments } from "./segments.ts";
+import { endOf, type Segments } from "./segments.ts";
 
 /** Cosine and sine of each position's angles, each [positions, R/2]. */
 export interface RotaryTable {
@@ -102,24 +102,20 @@ export const rotaryAngles = (
   return { cos, sin };
 };
 
-/** The position of each row: rows of T from a start on, or each as its segment has it. */
-const checkPlaces = (
-  qkv: Tensor,
-  at: number | Segments,
-  rows: number,
-): { start: number; time: number; end: number } => {
-  if (typeof at === "number") {
+/** The position of each row: rows of T from 0 on, or each as its segment has it. */
+const checkPlaces = (qkv: Tensor, segments: Segments | null, rows: number): { time: number; end: number } => {
+  if (segments === null) {
     const time = qkv.shape.at(-2) ?? 0;
-    return { start: at, time, end: at + time };
+    return { time, end: time };
   }
-  if (at.rows !== rows) {
+  if (segments.rows !== rows) {
     throw new ShapeError({
       where: "rotary",
       must: `segments must have as many rows as qkv: ${rows}`,
-      got: `${at.rows}`,
+      got: `${segments.rows}`,
     });
   }
-  return { start: 0, time: 1, end: Math.max(...at.list.map(({ start, length }) => start + length)) };
+  return { time: 1, end: endOf(segments) };
 };
 
 const rotaryDimOf = ({ cos, sin }: RotaryTable, positions: number, { headDim }: Heads): number => {
@@ -137,7 +133,7 @@ const rotaryDimOf = ({ cos, sin }: RotaryTable, positions: number, { headDim }: 
 
 /**
  * @param qkv [.., T, (H + 2·Hk)·D] with D even; the last axis but one is time
- * @param at position of the first of the T rows; or the segments that T is divided into
+ * @param segments those that T is divided into; null: each row of T is a sequence from position 0 on
  * @param norms null: q and k are rotated as they are
  * @returns a tensor of the shape of `qkv`. Its rows depend on their own input and position alone, to the bit.
  */
@@ -146,7 +142,7 @@ export const rotary = (
   qkv: Tensor,
   shape: Heads,
   table: RotaryTable,
-  at: number | Segments,
+  segments: Segments | null,
   norms: RotaryNorms | null,
 ): Tensor => {
   const { backend, memory, tape } = context;
@@ -159,7 +155,7 @@ export const rotary = (
     });
   }
   const rows = rowsOf("rotary", qkv, packedWidth(shape));
-  const { start, time, end } = checkPlaces(qkv, at, rows);
+  const { time, end } = checkPlaces(qkv, segments, rows);
   const rotaryDim = rotaryDimOf(table, end, shape);
   if (norms !== null) {
     requireShape("rotary", "the norm of queries", norms.query, [headDim]);
@@ -171,14 +167,14 @@ export const rotary = (
     gammaK: norms?.key ?? null,
     cos: table.cos,
     sin: table.sin,
-    places: typeof at === "number" ? null : at.places,
+    places: segments?.places ?? null,
     rows,
     time,
     heads,
     keyHeads,
     headDim,
     rotaryDim,
-    start,
+    start: 0,
     tableRows: table.cos.shape[0] ?? 0,
   };
   const y = memory.allocate(qkv.shape, backend.capabilities.activations);

@@ -2,7 +2,7 @@
  * Sequences of different lengths in one pass, one after the other on the time axis of a batch of one: packed documents, or
  * sequences that are continued together.
  */
-import type { Memory, Tensor } from "../autograd/tensor.ts";
+import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
 import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
@@ -47,6 +47,9 @@ export interface Segments {
   readonly pages: SegmentPages | null;
 }
 
+/** The positions of the longest sequence, with those before the pass. */
+export const endOf = ({ list }: Segments): number => Math.max(...list.map(({ start, length }) => start + length));
+
 const checkWhole = (value: number, from: number, must: string, i: number): void => {
   if (Number.isSafeInteger(value) && value >= from) return;
   throw new ShapeError({ where: "segments", must, got: `${show(value)} for segment ${i}` });
@@ -62,29 +65,8 @@ const checkPages = ({ length, start = 0, pages = [] }: Segment, i: number): void
   });
 };
 
-/** The pages of all, and where each row goes. */
-const uploadPages = (memory: Memory, given: readonly Segment[], rows: number, room: number): SegmentPages => {
-  const all = given.flatMap(({ pages = [] }) => pages);
-  const numbers = new Int32Array(Math.max(room, all.length));
-  numbers.set(all);
-  const to = new Int32Array(rows);
-  let row = 0;
-  for (const { length, start = 0, pages = [] } of given) {
-    for (let t = start; t < start + length; t++)
-      to[row++] = (pages[Math.floor(t / pageRows)] as number) * pageRows + (t % pageRows);
-  }
-  return {
-    numbers: memory.upload(numbers, [numbers.length]),
-    rows: memory.upload(to, [rows]),
-    needed: all.reduce((most, page) => Math.max(most, page + 1), 0),
-  };
-};
-
-/**
- * @param pageRoom the list of pages is made as long as this, where it is shorter: so that passes of as many rows have the same sizes.
- * @throws ShapeError for a length, a start or pages that cannot be.
- */
-export const createSegments = (memory: Memory, given: readonly Segment[], pageRoom = 0): Segments => {
+/** @throws ShapeError for a length, a start or pages that cannot be. */
+export const createSegments = (memory: Memory, given: readonly Segment[]): Segments => {
   if (given.length === 0) throw new ShapeError({ where: "segments", must: "there must be one or more", got: "none" });
   const paged = given[0]?.pages !== undefined;
   let rows = 0;
@@ -100,20 +82,34 @@ export const createSegments = (memory: Memory, given: readonly Segment[], pageRo
     rows += length;
     return { length, start, row };
   });
-  const table = new Int32Array(segmentInts * list.length);
-  const places = new Int32Array(rows);
+  const pageCount = given.reduce((sum, { pages = [] }) => sum + pages.length, 0);
+  // All in one array, so that they go to the backend at once.
+  const placesFrom = segmentInts * list.length;
+  const rowsFrom = placesFrom + rows;
+  const numbersFrom = rowsFrom + (paged ? rows : 0);
+  const ints = new Int32Array(numbersFrom + pageCount);
   let page = 0;
+  let needed = 0;
   for (const [i, { length, start, row }] of list.entries()) {
-    table.set([row, length, paged ? page : row, start], segmentInts * i);
-    for (let t = 0; t < length; t++) places[row + t] = start + t;
-    page += given[i]?.pages?.length ?? 0;
+    const pages = given[i]?.pages ?? [];
+    ints.set([row, length, paged ? page : row, start], segmentInts * i);
+    ints.set(pages, numbersFrom + page);
+    for (let t = 0; t < length; t++) ints[placesFrom + row + t] = start + t;
+    if (!paged) continue;
+    for (let t = 0; t < length; t++) {
+      const place = start + t;
+      ints[rowsFrom + row + t] = (pages[Math.floor(place / pageRows)] as number) * pageRows + (place % pageRows);
+    }
+    for (const number of pages) needed = Math.max(needed, number + 1);
+    page += pages.length;
   }
+  const all = memory.upload(ints, [ints.length]);
   return {
     list,
     rows,
     longest: Math.max(...list.map(({ length }) => length)),
-    table: memory.upload(table, [list.length, segmentInts]),
-    places: memory.upload(places, [rows]),
-    pages: paged ? uploadPages(memory, given, rows, pageRoom) : null,
+    table: slice(all, 0, [list.length, segmentInts]),
+    places: slice(all, placesFrom, [rows]),
+    pages: paged ? { numbers: slice(all, numbersFrom, [pageCount]), rows: slice(all, rowsFrom, [rows]), needed } : null,
   };
 };

@@ -2,12 +2,12 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { createSequenceEngine, type Writing } from "#foretoken/engine/engine.js";
 import { pageBytes } from "#foretoken/engine/page-memory.js";
-import { createDecoder } from "#foretoken/generate/decoder.js";
 import { sampleToken } from "#foretoken/generate/sampling/sampler.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { type AdaptedModel, loraModel } from "#foretoken/models/lora/model.js";
 import type { Model } from "#foretoken/models/model.js";
 import { bookModel, groupedModel, hashedModel, qwen3Model } from "../support/models.ts";
+import { logitsAfter, logitsOfText } from "../support/texts.ts";
 
 const vocabSize = 29;
 const contextLength = 150;
@@ -54,24 +54,30 @@ const chooser = ({ seed, temperature }: Text): ((logits: Float32Array) => number
   return (logits) => sampleToken(logits, { temperature, topK: 0, topP: 1, minP: 0 }, random);
 };
 
-/** The text alone, by the decoder of one text, which reads the whole prompt at once. */
-const alone = async (text: Text, count: number): Promise<Written> => {
+/**
+ * The text alone, from passes over whole windows of it: within the context of a causal model, one for all of its tokens.
+ * @param ids what was written after the prompt.
+ */
+const alone = async (text: Text, ids: readonly number[]): Promise<Written> => {
+  const { model, prompt } = text;
+  const { contextLength, mask } = model.config;
   const choose = chooser(text);
-  const decoder = createDecoder(text.model);
-  const ids = [...text.prompt];
+  const all = [...prompt, ...ids];
+  const within = mask === "causal" ? all.slice(0, contextLength) : [];
+  const known = within.length === 0 ? new Float32Array(0) : await logitsOfText(model, within);
+  const after = async (length: number): Promise<Float32Array> =>
+    length <= within.length
+      ? known.slice((length - 1) * vocabSize, length * vocabSize)
+      : logitsAfter(model, all.slice(0, length));
   const logits: Uint32Array[] = [];
-  if (text.reads) {
-    const reader = createDecoder(text.model, false);
-    for (let t = 1; t < text.prompt.length; t++) logits.push(wordsOf(await reader.next(text.prompt.slice(0, t))));
-    reader.close();
-  }
-  for (let i = 0; i < count; i++) {
-    const next = await decoder.next(ids);
+  if (text.reads) for (let t = 1; t < prompt.length; t++) logits.push(wordsOf(await after(t)));
+  const chosen: number[] = [];
+  for (let i = 0; i < ids.length; i++) {
+    const next = await after(prompt.length + i);
     logits.push(wordsOf(next));
-    ids.push(choose(next));
+    chosen.push(choose(next));
   }
-  decoder.close();
-  return { ids: ids.slice(text.prompt.length), logits };
+  return { ids: chosen, logits };
 };
 
 const differenceOf = (a: Written, b: Written): string | null => {
@@ -158,7 +164,7 @@ export const runMix = async (backend: Backend, seed: number) => {
   for (const [i, { text, written }] of all.entries()) {
     // Of a text that was ended before its first token, the prompt may have been read in part.
     if (written.ids.length === 0) continue;
-    const difference = differenceOf(written, await alone(text, written.ids.length));
+    const difference = differenceOf(written, await alone(text, written.ids));
     if (difference !== null) differences.push(`text ${i}: ${difference}`);
   }
   const counts = engine.counts();

@@ -126,6 +126,38 @@ describe("generate", () => {
     });
   });
 
+  it("ends after the token during which it was aborted", async () => {
+    const controller = new AbortController();
+    const adjustLogits = (): void => controller.abort();
+    const { tokens, done } = await write({ adjustLogits, signal: controller.signal });
+    expect(tokens.length).toBe(1);
+    expect(done).toMatchObject({ finishReason: "aborted", newTokens: 1, text: tokens[0]?.text });
+  });
+
+  it("computes a token when it is asked for, with the weights as they are then", async () => {
+    const own = languageModel(hashedModel(backend, lm.model.config, characters.length), lm.tokenizer);
+    const { layout } = own.model;
+    let calls = 0;
+    const adjustLogits = (): void => void calls++;
+    const ids = [0, 1, 2];
+    const events = generate(own, { prompt: ids, maxNewTokens: 8, temperature: 0, cache: false, adjustLogits });
+    for (let count = 1; count <= 8; count++) {
+      const { value } = await events.next();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(calls).toBe(count);
+      const { data } = await own.logits(ids);
+      const last = data.subarray(-characters.length);
+      expect(value).toMatchObject({ type: "token", id: last.indexOf(Math.max(...last)) });
+      ids.push(value?.type === "token" ? value.id : 0);
+      own.model.writeWeights(
+        Float32Array.from({ length: layout.length }, (_, i) => Math.sin(i + count)),
+        0,
+      );
+    }
+    expect((await events.next()).value).toMatchObject({ type: "done", finishReason: "length" });
+    own.model.close();
+  });
+
   it("ends with the end of text, which is no text unless it is asked for", async () => {
     const special = await loadTokenizer(charTokenizer(characters, ["<|system|>", "<|endoftext|>"]).toJSON());
     const speaker = languageModel(hashedModel(backend, lm.model.config, special.vocabSize), special);

@@ -4,7 +4,6 @@ import { readTensor } from "#foretoken/autograd/tensor.js";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import { fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
-import { createDecoder } from "#foretoken/generate/decoder.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { crossEntropyLoss, forward, forwardLoss } from "#foretoken/models/forward.js";
 import { createGradients } from "#foretoken/models/gradients.js";
@@ -15,6 +14,7 @@ import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { bookModel } from "../support/models.ts";
+import { growingText } from "../support/texts.ts";
 
 const { backends } = await describeBackends();
 const native = backends.find(({ name }) => name === "native");
@@ -98,8 +98,8 @@ describe.skipIf(!narrow)(`a model with bfloat16 matrices alone${title}`, () => {
 
     it("decodes with the same bits, with and without a cache", () =>
       withPair(config, async (exact, frozen) => {
-        for (const cache of [true, false]) {
-          const [wanted, got] = [exact, frozen].map((model) => createDecoder(model, cache));
+        for (const recomputes of [false, true]) {
+          const [wanted, got] = [exact, frozen].map((model) => growingText(model, 23, recomputes));
           for (const length of [20, 21, 22, 23]) {
             const logits = await got?.next(ids.slice(0, length));
             expect(bitsOf(logits ?? [])).toEqual(bitsOf((await wanted?.next(ids.slice(0, length))) ?? []));

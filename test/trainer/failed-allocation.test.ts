@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
-import { createDecoder } from "#foretoken/generate/decoder.js";
+import { createSequenceEngine } from "#foretoken/engine/engine.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { createTrainer } from "#foretoken/trainer/trainer.js";
@@ -48,12 +48,13 @@ test("a trainer for which memory does not suffice leaves none taken", async () =
   expect(await failures((backend) => createTrainer(backend, config, vocabSize, new Int32Array(100)))).toBe(13);
 });
 
-test("a decoder for which memory does not suffice leaves none taken", async () => {
+test("an engine for which memory does not suffice leaves none taken", async () => {
   const opened = await openReference();
   const model = freshModel(opened, config.model, vocabSize, 1);
   const before = opened.bytesInUse();
   for (let layers = 0; layers < config.model.nLayer; layers++) {
-    expect(() => createDecoder({ ...model, backend: withRoomFor(layers, opened) })).toThrow(ConfigError);
+    const short = { ...model, backend: withRoomFor(layers, opened) };
+    expect(() => createSequenceEngine(short, { cacheBytes: 1, maxSequences: 1 })).toThrow(ConfigError);
     expect(opened.bytesInUse()).toBe(before);
   }
   model.close();

@@ -3,8 +3,8 @@ import { defaultRows, type RunConfig, type TrainerConfig } from "../../config/co
 import { bytesPerElement } from "../../core/tensors/dtype.ts";
 import { passCount, passRows } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
+import { createSequenceEngine } from "../../engine/engine.ts";
 import { evaluate, rowsPerBatch } from "../../evaluate/evaluate.ts";
-import { createDecoder } from "../../generate/decoder.ts";
 import { createGradients } from "../../models/gradients.ts";
 import { type Model, trainedPart } from "../../models/model.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
@@ -194,11 +194,15 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
 
   const ids = new Int32Array(tokensOfSameBatches(valTokens, contextLength));
   const sample = async (): Promise<void> => {
-    const decoder = createDecoder(model);
-    const last = promptTokens + sampleTokens - 1;
-    const lengths = [promptTokens, promptTokens + 1, last].map((length) => Math.min(length, contextLength + 1));
-    for (const length of new Set(lengths)) await decoder.next(Array<number>(length).fill(0));
-    decoder.close();
+    const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
+    const write = (length: number, maxNewTokens: number): Promise<void> => {
+      const prompt = Array<number>(Math.min(length, contextLength + 1)).fill(0);
+      return engine.write({ model, prompt, maxNewTokens, choose: () => 0 }).ended;
+    };
+    // Its first two tokens; then all of its pages, or a window that is computed again.
+    await write(promptTokens, Math.min(2, sampleTokens));
+    await write(promptTokens + sampleTokens - 1, 1);
+    await engine.close();
   };
   // Each reuses the memory that the one before freed, in blocks of other sizes: so the order matters, and all run
   // twice.

@@ -6,7 +6,6 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { randomKey } from "#foretoken/core/random.js";
 import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
-import { createDecoder } from "#foretoken/generate/decoder.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { crossEntropyLoss, forward, forwardLoss } from "#foretoken/models/forward.js";
 import { createGradients } from "#foretoken/models/gradients.js";
@@ -17,6 +16,7 @@ import { canFreeze, createFrozenModel, createModel, type Model } from "#foretoke
 import { forEachBackend } from "../../support/backends.ts";
 import { furthest, largest } from "../../support/closeness.ts";
 import { bookModel, groupedModel, hashedIds, hashedModel, hashedWeights } from "../../support/models.ts";
+import { growingText } from "../../support/texts.ts";
 
 const vocabSize = 11;
 const time = 9;
@@ -112,12 +112,12 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
           [other, second],
           [model, first],
         ] as const) {
-          const decoder = createDecoder(one);
+          const text = growingText(one, time);
           for (let length = 1; length <= time; length++) {
-            const next = await decoder.next([...ids.subarray(0, length)]);
+            const next = await text.next([...ids.subarray(0, length)]);
             expect(next).toEqual(logits.subarray((length - 1) * vocabSize, length * vocabSize));
           }
-          decoder.close();
+          text.close();
         }
         expect(await bytesOf(base)).toEqual(weights);
         // What has changed is used at once.

@@ -8,7 +8,7 @@ const sample = (
   v: number,
   c: number,
   p: number,
-  at: number | readonly Segment[],
+  segments: readonly Segment[] | null,
 ) => {
   const time = ids[0]?.length ?? 0;
   return {
@@ -20,15 +20,15 @@ const sample = (
         context.memory.upload(Int32Array.from(ids.flat()), [ids.length, time]),
         sampleInput(inputs, "tokens"),
         p > 0 ? sampleInput(inputs, "positions") : null,
-        typeof at === "number" ? at : createSegments(context.memory, at),
+        segments === null ? null : createSegments(context.memory, segments),
       ),
   } satisfies OpSample;
 };
 
 export const samples: readonly OpSample[] = [
-  sample("one token", [[2]], 3, 4, 2, 0),
-  sample("repeated tokens", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, 0), // biome-ignore format: a batch reads best on one line
-  sample("no positions", [[1, 1, 0, 2]], 3, 17, 0, 0),
-  sample("later start", [[3, 0]], 4, 5, 7, 5),
+  sample("one token", [[2]], 3, 4, 2, null),
+  sample("repeated tokens", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, null), // biome-ignore format: a batch reads best on one line
+  sample("no positions", [[1, 1, 0, 2]], 3, 17, 0, null),
+  sample("later start", [[3, 0]], 4, 5, 7, [{ length: 2, start: 5 }]),
   sample("segments", [[3, 0, 1, 3]], 4, 5, 4, [{ length: 1 }, { length: 3 }]),
 ];

@@ -32,8 +32,9 @@ const sample = (name: string, given: SampleShape, withNorms: boolean): OpSample 
       const norms = withNorms
         ? { query: sampleInput(inputs, "query"), key: sampleInput(inputs, "key"), eps: 1e-5 }
         : null;
-      const at = segments === undefined ? start : createSegments(memory, segments);
-      return rotary(context, sampleInput(inputs, "qkv"), shape, table, at, norms);
+      const rows = segments ?? Array.from({ length: batch }, () => ({ length: time, start }));
+      const places = segments === undefined && start === 0 ? null : createSegments(memory, rows);
+      return rotary(context, sampleInput(inputs, "qkv"), shape, table, places, norms);
     },
   };
 };

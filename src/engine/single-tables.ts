@@ -1,0 +1,79 @@
+/** The numbers that a pass of single positions reads: its tokens, and where they stand. */
+import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
+import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";
+import { checkIds, type Model } from "../models/model.ts";
+import type { Segments } from "../ops/segments.ts";
+
+/** One position of a sequence. */
+interface Single {
+  /** Its token. */
+  readonly ids: readonly number[];
+  /** Positions before it. */
+  readonly start: number;
+  /** Pages of all of them, in order. */
+  readonly pages: readonly number[] | null;
+}
+
+/** See the head of the file. They stay in place from pass to pass. */
+export interface SingleTables {
+  /** [1, positions]: the tokens. */
+  readonly input: Tensor;
+  readonly segments: Segments;
+  /**
+   * Writes the numbers of a pass of as many positions.
+   * @throws ShapeError for an id that is no token.
+   */
+  write(positions: readonly Single[]): void;
+}
+
+/**
+ * Tables for passes of as many positions as these, not written yet.
+ * @param pageRoom pages that all of them may have together.
+ */
+export const singleTables = (
+  model: Model,
+  memory: Memory,
+  positions: readonly Single[],
+  pageRoom: number,
+): SingleTables => {
+  const count = positions.length;
+  // All in one array, so that they go to the backend at once.
+  const [tableFrom, placesFrom, rowsFrom, numbersFrom] = [1, 1 + segmentInts, 2 + segmentInts, 3 + segmentInts].map(
+    (ints) => ints * count,
+  ) as [number, number, number, number];
+  const ints = new Int32Array(numbersFrom + pageRoom);
+  const all = memory.allocate([ints.length], "int32");
+  return {
+    input: slice(all, 0, [1, count]),
+    segments: {
+      list: positions.map(({ start }, row) => ({ length: 1, start, row })),
+      rows: count,
+      longest: 1,
+      table: slice(all, tableFrom, [count, segmentInts]),
+      places: slice(all, placesFrom, [count]),
+      pages: {
+        numbers: slice(all, numbersFrom, [pageRoom]),
+        rows: slice(all, rowsFrom, [count]),
+        needed: positions.reduce((most, { pages }) => Math.max(most, ...(pages ?? []).map((page) => page + 1)), 0),
+      },
+    },
+    write(given) {
+      let page = 0;
+      for (let i = 0; i < count; i++) {
+        const { ids, start, pages } = given[i] as Single;
+        checkIds(model, ids);
+        ints[i] = ids[0] as number;
+        const row = tableFrom + i * segmentInts;
+        ints[row] = i;
+        ints[row + 1] = 1;
+        ints[row + 2] = page;
+        ints[row + 3] = start;
+        ints[placesFrom + i] = start;
+        const own = pages as readonly number[];
+        ints[rowsFrom + i] = (own[Math.floor(start / pageRows)] as number) * pageRows + (start % pageRows);
+        for (let j = 0; j < own.length; j++) ints[numbersFrom + page++] = own[j] as number;
+      }
+      model.backend.write(all.storage, ints);
+    },
+  };
+};
