@@ -82,6 +82,19 @@ const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): nu
   return reused;
 };
 
+/** Gives the pages of those back that have ended, and returns the others. */
+const letGo = (running: Entry[]): Entry[] => {
+  if (!running.some(({ ended }) => ended)) return running;
+  for (const entry of running) if (entry.ended && entry.sequence !== null) settle(entry);
+  return running.filter(({ ended }) => !ended);
+};
+
+/** After a pass of a model: sequences of others come first in the next one. */
+const othersFirst = (running: Entry[], model: Model): Entry[] => {
+  const isOf = ({ request }: Entry): boolean => request.model === model;
+  return running.every(isOf) ? running : [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
+};
+
 export const createSequenceEngine = (
   model: Model,
   { cacheBytes, maxSequences, pace = createPace() }: EngineSizes,
@@ -100,25 +113,26 @@ export const createSequenceEngine = (
     const pieces = planned.map(({ piece }) => piece);
     try {
       const logits = await room.passesFor(of).run(pieces);
-      const rows = pieces.reduce((sum, { ids }) => sum + ids.length, 0);
-      const wrote = pieces.filter(({ start, ids }) => start > 0 && ids.length === 1).length;
+      let rows = 0;
+      let wrote = 0;
+      for (const { start, ids } of pieces) {
+        rows += ids.length;
+        if (start > 0 && ids.length === 1) wrote++;
+      }
       pace.note(performance.now() - began, wrote, rows - wrote);
       counts.computed += rows;
       counts.passes++;
-      for (const [i, one] of planned.entries()) advance(one, logits[i] ?? []);
+      for (let i = 0; i < planned.length; i++) advance(planned[i] as Planned, logits[i] ?? []);
     } catch (error) {
       for (const { entry } of planned) if (!entry.ended) settle(entry, error);
     }
-    // Sequences of other models come first in the next pass.
-    const isOf = ({ request }: Entry): boolean => request.model === of;
-    running = [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
+    running = othersFirst(running, of);
   };
 
   const run = async (): Promise<void> => {
     while (!closed) {
-      for (const entry of running) if (entry.ended && entry.sequence !== null) settle(entry);
-      running = running.filter(({ ended }) => !ended);
-      counts.reused += letIn(room, waiting, running, maxSequences);
+      running = letGo(running);
+      if (waiting.length > 0) counts.reused += letIn(room, waiting, running, maxSequences);
       const planned = planPass(running, pace, model.vocabSize);
       const [first] = planned;
       if (first !== undefined) {

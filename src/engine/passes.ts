@@ -31,9 +31,12 @@ export interface Passes {
    * Computes all pieces in one pass. The bits of each do not depend on the others, nor on how a sequence is cut into pieces.
    * @returns of each piece its logits, [V] of each position that wants them: until the next pass.
    */
-  run(pieces: readonly Piece[]): Promise<readonly (readonly Float32Array[])[]>;
+  run(pieces: readonly Piece[]): PassLogits | Promise<PassLogits>;
   close(): void;
 }
+
+/** Of each piece the logits [V] of each position that wants them. */
+export type PassLogits = readonly (readonly Float32Array[])[];
 
 /** The wanted rows of a pass, in order. */
 const wantedRows = (pieces: readonly Piece[]): number[] => {
@@ -55,11 +58,15 @@ const segmentOf = ({ ids, start, pages }: Piece): Segment => ({
 
 /** Rows [n, V] of `data` for each piece. */
 const rowsOfEach = (pieces: readonly Piece[], data: Float32Array, vocabSize: number): Float32Array[][] => {
+  const all: Float32Array[][] = [];
   let row = 0;
-  return pieces.map(({ ids, wants }) => {
-    const count = { none: 0, last: 1, all: ids.length }[wants];
-    return Array.from({ length: count }, () => data.subarray(row * vocabSize, ++row * vocabSize));
-  });
+  for (const { ids, wants } of pieces) {
+    const count = wants === "none" ? 0 : wants === "last" ? 1 : ids.length;
+    const rows: Float32Array[] = [];
+    for (let i = 0; i < count; i++) rows.push(data.subarray(row * vocabSize, ++row * vocabSize));
+    all.push(rows);
+  }
+  return all;
 };
 
 /** Uploads the tokens and places of a pass. */
@@ -95,7 +102,7 @@ const mostNotes = 8;
 /** Passes of single positions, noted once and replayed. */
 interface NotedPasses {
   /** Logits [pieces, V]. */
-  run(pieces: readonly Piece[]): Promise<HostArray>;
+  run(pieces: readonly Piece[]): HostArray | Promise<HostArray>;
   close(): void;
 }
 
@@ -103,6 +110,8 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const { backend, config, parameters } = model;
   const real = model.arena.storage.dtype === "float64" ? "float64" : "float32";
   const notes = new Map<number, Note>();
+  /** The one that was used last. */
+  let last: Note | undefined;
   /** The memory that the notes are for: as many pages. */
   let notedPages = pages.pages;
 
@@ -132,12 +141,15 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   };
   const noteFor = (pieces: readonly Piece[]): Note => {
     const count = pieces.length;
-    const listed = pieces.reduce((sum, piece) => sum + (piece.pages?.length ?? 0), 0);
+    let listed = 0;
+    for (const piece of pieces) listed += piece.pages?.length ?? 0;
     const known = notes.get(count);
     if (known !== undefined && known.pageRoom >= listed) {
+      if (known === last) return known;
       // The one that was used longest ago is the first.
       notes.delete(count);
       notes.set(count, known);
+      last = known;
       return known;
     }
     drop(count);
@@ -146,6 +158,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     // With room for the pages of the next tokens.
     const made = note(pieces, 2 ** Math.ceil(Math.log2(Math.max(leastRoom, listed + count))));
     notes.set(count, made);
+    last = made;
     return made;
   };
   const close = (): void => {
@@ -153,7 +166,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   };
 
   return {
-    async run(pieces) {
+    run(pieces) {
       if (notedPages !== pages.pages) close();
       notedPages = pages.pages;
       const { calls, tables, logits, shown } = noteFor(pieces);
@@ -191,10 +204,11 @@ export const createPasses = (model: Model, pages: PageMemory): Passes => {
   const { backend } = model;
   const noted = backend.record === undefined ? null : notedPasses(model, pages);
   return {
-    async run(pieces) {
+    run(pieces) {
       const areSingle = pieces.every((one) => one.ids.length === 1 && one.wants !== "none" && one.pages !== null);
-      const data = await (noted !== null && areSingle ? noted.run(pieces) : computedPass(model, pages, pieces));
-      return rowsOfEach(pieces, asFloat32(data), model.vocabSize);
+      const data = noted !== null && areSingle ? noted.run(pieces) : computedPass(model, pages, pieces);
+      const rowsOf = (all: HostArray): PassLogits => rowsOfEach(pieces, asFloat32(all), model.vocabSize);
+      return data instanceof Promise ? data.then(rowsOf) : rowsOf(data);
     },
     close() {
       noted?.close();

@@ -1,39 +1,49 @@
+import type { Model } from "../models/model.ts";
 import { type Entry, type Planned, settle } from "./entry.ts";
 import type { Pace } from "./pace.ts";
 
 /** Logits that are read of the prompts of a pass at most: 64 MiB. */
 const mostLogits = 2 ** 24;
 
-/** Plans the piece of one sequence, of at most so many positions. A page that cannot be had ends it. */
-const planOne = (entry: Entry, most: number): readonly Planned[] => {
+/**
+ * Plans the piece of one sequence, of at most so many positions. A page that cannot be had ends it.
+ * @returns how many positions were planned.
+ */
+const planOne = (planned: Planned[], entry: Entry, most: number): number => {
   const { sequence } = entry;
-  if (sequence === null || most < 1) return [];
+  if (sequence === null || most < 1) return 0;
   try {
-    return [{ entry, sequence, piece: sequence.piece(most) }];
+    const piece = sequence.piece(most);
+    planned.push({ entry, sequence, piece });
+    return piece.ids.length;
   } catch (error) {
     settle(entry, error);
-    return [];
+    return 0;
   }
 };
 
 /** The pieces of the next pass, all of one model: of each sequence that writes a token, and of the prompts what there is time for. */
 export const planPass = (running: readonly Entry[], pace: Pace, vocabSize: number): readonly Planned[] => {
-  const ready = running.filter(({ paused, ended }) => !paused && !ended);
-  const model = ready[0]?.request.model;
-  const mine = ready.filter(({ request }) => request.model === model);
-  const isWriting = ({ sequence }: Entry): boolean => sequence?.isWriting === true;
-  const planned = mine.filter(isWriting).flatMap((entry) => planOne(entry, 1));
+  const planned: Planned[] = [];
+  const reading: Entry[] = [];
+  let model: Model | undefined;
+  for (const entry of running) {
+    if (entry.paused || entry.ended) continue;
+    model ??= entry.request.model;
+    if (entry.request.model !== model) continue;
+    if (entry.sequence?.isWriting === true) planOne(planned, entry, 1);
+    else reading.push(entry);
+  }
+  if (reading.length === 0) return planned;
   let positions = pace.positions(planned.length);
   let logits = mostLogits;
-  for (const entry of mine.filter((one) => !isWriting(one))) {
+  for (const entry of reading) {
     if (positions < 1) break;
     const each = entry.request.readPrompt === undefined ? 0 : vocabSize;
     const mostRead = each === 0 ? positions : Math.floor(logits / each);
     // A vocabulary that is larger than all of it: one position at a time.
     const most = Math.min(positions, planned.length === 0 ? Math.max(1, mostRead) : mostRead);
-    const pieces = planOne(entry, most);
-    const count = pieces[0]?.piece.ids.length ?? 0;
-    planned.push(...pieces);
+    const count = planOne(planned, entry, most);
     positions -= count;
     logits -= count * each;
   }

@@ -23,8 +23,8 @@ const firstPages = 16;
  */
 const firstBytes = 2 ** 28;
 
-/** The number of times that a model's weights have changed. */
-const changesOf = ({ arena, adapter }: Model): string => `${arena.changes.count} ${adapter?.arena.changes.count ?? ""}`;
+/** The number of times that a model's weights have changed, and its adapter's. */
+const changesOf = ({ arena, adapter }: Model): number => arena.changes.count + (adapter?.arena.changes.count ?? 0);
 
 /** @param cacheBytes of keys and values at most, but for one context of the model. */
 export const createRoom = (model: Model, cacheBytes: number): Room => {
@@ -33,17 +33,21 @@ export const createRoom = (model: Model, cacheBytes: number): Room => {
   const free = model.backend.name === "native" ? Math.floor(firstBytes / pageBytes(model)) : 0;
   const memory = createPageMemory(model, Math.min(limit, Math.max(firstPages, free)));
   const pages = createPages(memory, limit);
-  const all = new Map<Model, { readonly passes: Passes; readonly changes: string }>();
+  const all = new Map<Model, { readonly passes: Passes; readonly changes: number }>();
+  /** The one that was used last. */
+  let last: { readonly of: Model; readonly passes: Passes; readonly changes: number } | undefined;
   return {
     memory,
     pages,
     passesFor(of) {
       const changes = changesOf(of);
+      if (last?.of === of && last.changes === changes) return last.passes;
       const { passes, changes: before } = all.get(of) ?? { passes: createPasses(of, memory), changes };
       if (before !== changes) pages.prefixes.forget(of);
       // The one that was used longest ago is the first.
       all.delete(of);
       all.set(of, { passes, changes });
+      last = { of, passes, changes };
       const [oldest] = all.keys();
       if (all.size > mostModels && oldest !== undefined) {
         all.get(oldest)?.passes.close();

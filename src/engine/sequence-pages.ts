@@ -25,8 +25,11 @@ export interface SequencePages {
   readonly shared: number;
   /** What another sequence can go on from, of `computed` positions. */
   computed(positions: number): Computed;
-  /** The first `count` pages; those that are not there are taken. @throws ConfigError if memory is short. */
-  first(count: number): number[];
+  /**
+   * The first `count` pages; those that are not there are taken. The same list while they are the same.
+   * @throws ConfigError if memory is short.
+   */
+  first(count: number): readonly number[];
   /** Makes the first page of its own known to others, with its tokens. */
   share(tokens: readonly number[]): void;
   /** Whether it has pages of its own. */
@@ -74,6 +77,8 @@ export const openSequencePages = (
   const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
   const own: number[] = [];
+  /** What `first` gave last; undefined: its pages are others now. */
+  let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());
     promised--;
@@ -111,20 +116,27 @@ export const openSequencePages = (
       return { path: [...path], part: rows > 0 && page !== undefined ? { node: null, page, rows } : null };
     },
     first(count) {
+      if (listed?.length === count) return listed;
       while (path.length + own.length < count) take();
-      return [...path.map(({ page }) => page), ...own].slice(0, count);
+      listed = [...path.map(({ page }) => page), ...own].slice(0, count);
+      return listed;
     },
     share(tokens) {
       const page = own.shift() as number;
       const node = prefixes.add(tree, path.at(-1) ?? null, tokens, page);
-      if (node.page !== page) pages.give(page);
+      if (node.page !== page) {
+        pages.give(page);
+        listed = undefined;
+      }
       path.push(node);
     },
     unshare() {
       prefixes.release(path);
       path = [];
+      listed = undefined;
     },
     slide(count, left) {
+      listed = undefined;
       const dropped = own.splice(1, count);
       memory.moveBack(own.slice(1, left), count * pageRows);
       own.push(...dropped);

@@ -103,10 +103,10 @@ export const openSequence = (
   let wanted = readPrompt === undefined ? ids.length : readFrom;
 
   /** Tokens of positions: those after the ones that stay are the last of all. */
-  const tokensAt = (from: number, to: number): number[] => [
-    ...ids.slice(from, Math.min(to, stays)),
-    ...ids.slice(base + Math.max(from, stays), base + Math.max(to, stays)),
-  ];
+  const tokensAt = (from: number, to: number): number[] => {
+    const later = ids.slice(base + Math.max(from, stays), base + Math.max(to, stays));
+    return from < stays ? [...ids.slice(from, Math.min(to, stays)), ...later] : later;
+  };
   const missing = (): number => ids.length - base - computed;
 
   return {

@@ -38,9 +38,9 @@ export async function* generate(
   );
   let done: GenerateEvent | undefined;
   try {
-    for await (const event of engine.write(lm, text)) {
-      if (event.type === "done") done = event;
-      else if (event.type === "token") yield event;
+    for await (const [event] of engine.write(lm, text)) {
+      if (event?.type === "done") done = event;
+      else if (event?.type === "token") yield event;
     }
   } finally {
     await engine.close();

@@ -43,8 +43,8 @@ export const engineOptionNames: readonly string[] = [
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** The same events of a text whose options were checked. */
-  write(lm: LanguageModel, text: CheckedText): AsyncGenerator<EngineEvent, void, undefined>;
+  /** The same events of a text whose options were checked, each in a list of its own. */
+  write(lm: LanguageModel, text: CheckedText): AsyncGenerator<readonly EngineEvent[], void, undefined>;
   /** The same events, each time all that have come since: for a reader to whom every turn costs something. */
   generateBatches(
     lm: LanguageModel,
@@ -216,15 +216,12 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     yield [reason === "aborted" ? { ...writer.done(reason), ...shown } : writer.done(reason)];
   }
 
-  async function* write(lm: LanguageModel, text: CheckedText): AsyncGenerator<EngineEvent, void, undefined> {
-    for await (const events of batches(lm, text, 1)) yield* events;
-  }
-
   return {
     async *generate(lm, given = {}) {
-      yield* write(lm, checkText(lm, given, engineOptionNames));
+      const text = checkText(lm, given, engineOptionNames);
+      for await (const events of batches(lm, text, 1)) for (const event of events) yield event;
     },
-    write,
+    write: (lm, text) => batches(lm, text, 1),
     async *generateBatches(lm, given = {}) {
       yield* batches(lm, checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY);
     },
