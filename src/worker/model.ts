@@ -157,7 +157,7 @@ const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise
 
 /** Events one by one. */
 async function* flat<Event>(batches: AsyncGenerator<readonly Event[]>): AsyncGenerator<Event, void, undefined> {
-  for await (const events of batches) yield* events;
+  for await (const events of batches) for (const event of events) yield event;
 }
 
 type Call = (method: string, args: object, options?: CallOptions) => AsyncGenerator<unknown, void, undefined>;
