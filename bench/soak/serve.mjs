@@ -157,7 +157,7 @@ const behaviours = {
   },
   async leaves(port, agent, random) {
     const leaveAfter = random.chance(0.3) ? 0 : random.between(1, 3000);
-    await send(port, agent, completion(random, { stream: random.chance(0.7), max_tokens: 2000 }), { leaveAfter });
+    await send(port, agent, completion(random, { stream: random.chance(0.7), max_tokens: 500 }), { leaveAfter });
     return undefined;
   },
   async wrong(port, agent, random) {

@@ -67,3 +67,13 @@ it.skipIf(onWindows)("a command that writes texts goes on where it was killed (s
   expect(stdout, stderr).toContain("1000 prompts, 3 kills: the same file");
   expect(status).toBe(0);
 });
+
+it.skipIf(onWindows)("a server loses nothing among clients that misbehave (signals: not on Windows)", async () => {
+  const args = ["--part", "server", "--requests", "1000", "--same", "30"];
+  const { status, stdout, stderr, json } = await runBench("soak/main", args);
+  const { server } = z
+    .object({ server: z.object({ differing: z.int(), failed: z.int(), requests: z.int() }) })
+    .parse(json);
+  expect(server, stdout + stderr).toEqual({ differing: 0, failed: 0, requests: 1000 });
+  expect(status).toBe(0);
+});
