@@ -296,7 +296,6 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
   /** @type {Map<number, Answer>} */
   const alone = new Map();
   for (const i of numbers) alone.set(i, /** @type {Answer} */ (await send(port, agent, requestOf(i))));
-  // Warm, then what memory there is.
   const misbehave = (i) => {
     const random = randomOf(seed, "client", i);
     const name = random.pick(deck);
@@ -308,22 +307,23 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
       (error) => findings.push(`client ${i}, ${name}: ${error.message}`),
     );
   };
-  const tenth = Math.ceil(number / 10);
+  const third = Math.ceil(number / 3);
   const idle = Array.from({ length: 500 }, () => {
     const socket = connect({ port, host: "127.0.0.1" });
     socket.on("error", () => {});
     return socket;
   });
   await each(
-    Array.from({ length: tenth }, (_, i) => i),
+    Array.from({ length: third }, (_, i) => i),
     atOnce,
     misbehave,
   );
+  // By then heaps have grown to what such clients need: ten times as many take no more.
   const settled = residentOf(running.child);
   renameSync(join(place, "run"), join(place, "taken-away"));
   let differing = 0;
   const load = each(
-    Array.from({ length: number - tenth }, (_, i) => tenth + i),
+    Array.from({ length: number - third }, (_, i) => third + i),
     atOnce,
     misbehave,
   );
