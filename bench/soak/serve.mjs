@@ -52,8 +52,9 @@ const watched = new WeakSet();
  * @param {{ leaveAfter?: number, slow?: boolean }} [how] bytes after which the client leaves; whether it reads slowly.
  * @returns {Promise<Answer | "left">}
  */
-const send = (port, agent, { path, method = "POST", headers = {}, body }, { leaveAfter, slow = false } = {}) =>
+const send = (port, agent, what, { leaveAfter, slow = false } = {}) =>
   new Promise((resolve, reject) => {
+    const { path, method = "POST", headers = {}, body } = what;
     const all = { "Content-Type": "application/json", Authorization: `Bearer ${key}`, ...headers };
     const sent = request({ host: "127.0.0.1", port, path, method, agent, headers: all }, (response) => {
       /** @type {Buffer[]} */
@@ -85,7 +86,13 @@ const send = (port, agent, { path, method = "POST", headers = {}, body }, { leav
       socket.on("error", () => {});
     });
     sent.setTimeout(patience, () => sent.destroy(new Error(`no answer to ${path} in ${patience / 1000} s`)));
-    sent.on("error", (error) => (leaveAfter === undefined ? reject(error) : resolve("left")));
+    sent.on("error", (error) => {
+      if (leaveAfter !== undefined) resolve("left");
+      // The server has ended a connection that was kept, while this request was on its way: clients try again.
+      else if (sent.reusedSocket && "code" in error && error.code === "ECONNRESET")
+        resolve(send(port, agent, what, { slow }));
+      else reject(error);
+    });
     if (leaveAfter === 0) setTimeout(() => sent.destroy(), 1);
     sent.end(body);
   });
