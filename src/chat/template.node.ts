@@ -143,8 +143,11 @@ export const renderTemplate: RenderTemplate = async (template, messages, where) 
 
 /** Writes many conversations, as they come. */
 export interface TemplateRenderer {
-  /** As `renderTemplate`, by a process that is kept for the next one. */
-  readonly render: RenderTemplate;
+  /**
+   * As `renderTemplate`, by a process that is kept for the next one.
+   * @param signal whose abort takes it out of the queue.
+   */
+  render(...args: [...Parameters<RenderTemplate>, AbortSignal?]): Promise<string>;
   /** Ends the process; nothing is written from then on. */
   close(): void;
 }
@@ -168,9 +171,12 @@ export const openTemplateRenderer = (): TemplateRenderer => {
     return parsed<Outcome>(line);
   };
   return {
-    async render(template, messages, where) {
-      const outcome = last.then(() => renderNext(requestOf(template, messages)));
-      last = outcome;
+    async render(template, messages, where, signal) {
+      const outcome = last.then(() => {
+        signal?.throwIfAborted();
+        return renderNext(requestOf(template, messages));
+      });
+      last = outcome.catch(() => {});
       const found = await outcome;
       if ("text" in found) return found.text;
       throw faulty(where, found.fault);

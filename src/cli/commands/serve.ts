@@ -89,6 +89,16 @@ const parseWord =
     });
   };
 
+const parseOrigin = (text: string): string => {
+  const flag = "--allow-origin";
+  const word = parseWord(flag)(text);
+  if (word === "*") return word;
+  const origin = URL.canParse(word) ? new URL(word).origin : "null";
+  if (origin === word) return word;
+  const hint = origin === "null" ? "https://example.com" : origin;
+  throw new ConfigError({ where: flag, must: "must be an origin, or *", got: JSON.stringify(text), hint });
+};
+
 const parseAdapter = expecting(
   (text: string, earlier: Readonly<Record<string, string>> = {}) => {
     checkValue("--adapter", text);
@@ -184,7 +194,7 @@ export const declareServe = (command: Command): void => {
     .option(
       "--allow-origin <origin>",
       "pages of this origin may ask, * for any; may be given several times (default: none may)",
-      collect(parseWord("--allow-origin")),
+      collect(parseOrigin),
     )
     .optionsGroup("Limits: how much it takes at a time")
     .option(

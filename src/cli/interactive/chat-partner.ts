@@ -1,8 +1,9 @@
 /** Who answers in a conversation: a model of this process, or one of a server that speaks OpenAI's protocol. */
+import { z } from "zod";
 import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
 import type { ChatMessage } from "../../chat/messages.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
-import { ConfigError, DataError } from "../../core/errors/errors.ts";
+import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
@@ -46,11 +47,58 @@ const headersFor = (key: string | undefined): Record<string, string> => ({
   ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
 });
 
-/** What a server says of an error, in one line. */
+/** Bytes of an answer that is no stream, and of one event of a stream, at most. */
+const mostBytes = 2 ** 20;
+/** Milliseconds without a byte, after which a server is given up. */
+const silenceMs = 300_000;
+
+/** An answer that is not what the protocol says. */
+const strange = (where: string, got: string, cause?: unknown): DataError =>
+  new DataError({ where, must: "the server must answer in OpenAI's protocol", got: shorten(oneLine(got), 280), cause });
+
+/** The bytes of an answer as they come, with an end to waiting. @throws DataError for a server that says nothing any more. */
+async function* bytesOf(
+  where: string,
+  body: ReadableStream<Uint8Array> | null,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (body === null) return;
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      let timer: NodeJS.Timeout | undefined;
+      const silence = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(strange(where, `nothing for ${silenceMs / 1000} s`)), silenceMs);
+      });
+      const { value, done } = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** An answer that is no stream. @throws DataError for one that is too long, or no JSON. */
+const jsonOf = async (where: string, response: Response): Promise<unknown> => {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of bytesOf(where, response.body)) {
+    text += decoder.decode(piece, { stream: true });
+    if (text.length > mostBytes) throw strange(where, `more than ${mostBytes} bytes`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw strange(where, text === "" ? "an empty answer" : `no JSON: ${text.slice(0, 60)}`, cause);
+  }
+};
+
+/** What a server says of an error, in one line; undefined: it says of none. */
 const errorLine = (body: unknown): string | undefined => {
   const error = isRecord(body) ? body.error : undefined;
+  if (error === undefined || error === null) return undefined;
   const message = isRecord(error) ? error.message : error;
-  return typeof message === "string" ? shorten(oneLine(message), 280) : undefined;
+  return shorten(oneLine(typeof message === "string" ? message : JSON.stringify(error)), 280);
 };
 
 const ask = async (url: string, key: string | undefined, init: RequestInit = {}): Promise<Response> => {
@@ -64,7 +112,7 @@ const ask = async (url: string, key: string | undefined, init: RequestInit = {})
     throw new ConfigError({ where: url, must: "a server must answer at this address", got, cause });
   }
   if (response.ok) return response;
-  const line = errorLine(await response.json().catch(() => undefined));
+  const line = errorLine(await jsonOf(url, response).catch(() => undefined));
   const got = `status ${response.status}${line === undefined ? "" : `: ${line}`}`;
   const hint = response.status === 401 ? "--api-key" : undefined;
   throw new ConfigError({ where: url, must: "the server must answer", got, ...(hint === undefined ? {} : { hint }) });
@@ -82,7 +130,7 @@ export const findServerModel = async (
   const { origin, pathname } = new URL(address);
   const url = `${origin}${/^\/*$/u.test(pathname) ? "/v1" : pathname.replace(/\/+$/u, "")}`;
   if (asked !== undefined) return { url, model: asked, key };
-  const list: unknown = await (await ask(`${url}/models`, key)).json().catch(() => undefined);
+  const list = await jsonOf(`${url}/models`, await ask(`${url}/models`, key));
   const data = isRecord(list) && Array.isArray(list.data) ? list.data : [];
   const names = data.flatMap((one) => (isRecord(one) && typeof one.id === "string" ? [one.id] : []));
   const [model, ...others] = names;
@@ -95,28 +143,33 @@ export const findServerModel = async (
   });
 };
 
-/** The data of the events of a stream. */
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+/** The data of an event; undefined: it has none. */
+const dataOf = (event: string): string | undefined => {
+  const lines = event.split(/\r\n|\r|\n/u).filter((line) => line.startsWith("data:"));
+  return lines.length === 0 ? undefined : lines.map((line) => line.slice("data:".length).replace(/^ /u, "")).join("\n");
+};
+
+/** The data of the events of a stream: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+async function* eventsOf(where: string, response: Response): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
-  const reader = body.getReader();
   let text = "";
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      text += decoder.decode(value, { stream: true });
-      const events = text.split(/\r?\n\r?\n/u);
+  for await (const piece of bytesOf(where, response.body)) {
+    const from = Math.max(0, text.length - 3);
+    text += decoder.decode(piece, { stream: true });
+    // What was there before has no end of an event.
+    if (/(?:\r\n|\r|\n)(?:\r\n|\r|\n)/u.test(text.slice(from))) {
+      const events = text.split(/(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)/u);
       text = events.pop() ?? "";
       for (const event of events) {
-        const data = event
-          .split(/\r?\n/u)
-          .flatMap((line) => (line.startsWith("data:") ? [line.slice("data:".length).trimStart()] : []));
-        if (data.length > 0) yield data.join("\n");
+        const data = dataOf(event);
+        if (data !== undefined) yield data;
       }
     }
-  } finally {
-    await reader.cancel().catch(() => {});
+    if (text.length > mostBytes) throw strange(where, `an event of more than ${mostBytes} bytes`);
   }
+  // Some servers leave the last line end out.
+  const data = dataOf(text);
+  if (data !== undefined) yield data;
 }
 
 /** The settings as the protocol has them; those that OpenAI does not have only where they change something. */
@@ -136,54 +189,80 @@ const bodyOf = ({ model }: ServerModel, { messages, settings, seed }: AnswerRequ
   };
 };
 
-/** Fields of a chunk that are told. */
-interface Chunk {
-  readonly choices?: readonly {
-    readonly delta?: { readonly content?: string | null };
-    readonly finish_reason?: string | null;
-  }[];
-  readonly usage?: { readonly prompt_tokens: number; readonly completion_tokens: number } | null;
-}
+const chunkSchema = z.object({
+  choices: z
+    .array(
+      z.object({
+        delta: z.object({ content: z.string().nullish() }).nullish(),
+        finish_reason: z.string().nullish(),
+      }),
+    )
+    .nullish(),
+  usage: z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish(),
+});
+
+/** A chunk of an answer. @throws DataError for what is none, and for an error of the server. */
+const chunkOf = (where: string, data: string): z.output<typeof chunkSchema> => {
+  let value: unknown;
+  try {
+    value = JSON.parse(data);
+  } catch (cause) {
+    throw strange(where, `an event that is no JSON: ${data.slice(0, 60)}`, cause);
+  }
+  const line = errorLine(value);
+  if (line !== undefined) throw new DataError({ where, must: "the answer must come to its end", got: line });
+  const read = chunkSchema.safeParse(value);
+  if (!read.success) throw strange(where, `an event of another form: ${data.slice(0, 60)}`);
+  return read.data;
+};
+
+const reasonOf = (where: string, reason: string): "length" | "endOfText" => {
+  if (reason === "length") return "length";
+  if (reason === "stop") return "endOfText";
+  throw new DataError({ where, must: "the answer must come to its end", got: `finish_reason ${reason.slice(0, 40)}` });
+};
 
 async function* answerEvents(
   server: ServerModel,
   request: AnswerRequest,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  const { signal } = request;
+  const { signal, settings } = request;
+  const where = server.url;
   let text = "";
   let index = 0;
-  let reason: "length" | "endOfText" | "aborted" = "aborted";
+  let reason: "length" | "endOfText" | undefined;
   let usage = { prompt_tokens: 0, completion_tokens: 0 };
   try {
     const init = { method: "POST", body: JSON.stringify(bodyOf(server, request)), signal };
-    const { body } = await ask(`${server.url}/chat/completions`, server.key, init);
-    for await (const data of eventsOf(body as ReadableStream<Uint8Array>)) {
+    const response = await ask(`${where}/chat/completions`, server.key, init);
+    const type = response.headers.get("content-type") ?? "";
+    if (!type.startsWith("text/event-stream")) throw strange(where, `an answer of type ${type === "" ? "none" : type}`);
+    for await (const data of eventsOf(where, response)) {
       if (data === "[DONE]") break;
-      const chunk = JSON.parse(data) as Chunk;
-      const line = errorLine(chunk);
-      if (line !== undefined)
-        throw new DataError({ where: server.url, must: "the answer must come to its end", got: line });
+      const chunk = chunkOf(where, data);
       const [choice] = chunk.choices ?? [];
       const added = choice?.delta?.content ?? "";
-      if (choice?.finish_reason != null) reason = choice.finish_reason === "length" ? "length" : "endOfText";
+      if (choice?.finish_reason != null) reason = reasonOf(where, choice.finish_reason);
       if (chunk.usage != null) usage = chunk.usage;
       if (added === "") continue;
       text += added;
+      // A piece may be a part of a character's text, so there may be some more than tokens.
+      if (index > 8 * settings.maxNewTokens + 64) throw strange(where, "an answer that goes on and on");
       // A server tells no ids.
       yield { v: 1, type: "token", index: index++, id: -1, text: added };
     }
+    if (reason === undefined) throw strange(where, "an answer without an end");
   } catch (error) {
-    if (!signal.aborted) throw error;
-  }
-  if (reason === "aborted" && !signal.aborted) {
-    throw new DataError({
-      where: server.url,
-      must: "the answer must come to its end",
-      got: "a connection that was lost",
-    });
+    if (!signal.aborted) {
+      // A connection that was lost, as fetch says it.
+      throw error instanceof ForetokenError
+        ? error
+        : strange(where, error instanceof Error ? error.message : String(error), error);
+    }
   }
   const counts = { promptTokens: usage.prompt_tokens, newTokens: usage.completion_tokens || index };
-  yield { v: 1, type: "done", task: "generate", finishReason: signal.aborted ? "aborted" : reason, text, ...counts };
+  const finishReason = signal.aborted ? "aborted" : (reason ?? "aborted");
+  yield { v: 1, type: "done", task: "generate", finishReason, text, ...counts };
 }
 
 export const serverPartner = (server: ServerModel): ChatPartner => ({

@@ -4,7 +4,6 @@ import type { ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
-import type { TemplateRenderer } from "../../chat/template.node.ts";
 import { parseJson } from "../../core/checks/json.ts";
 import type { Bodies } from "../http/bodies.ts";
 import { jsonAnswer } from "../http/json.ts";
@@ -23,7 +22,6 @@ import { answerDetokenize, answerTokenize, answerTokenizerInfo } from "./tokens.
 /** The parts of a server. */
 export interface ServerParts {
   readonly models: ServedModels;
-  readonly templates: TemplateRenderer;
   readonly callers: Callers;
   readonly bodies: Bodies;
   readonly metrics: Metrics;
@@ -41,7 +39,7 @@ export interface ServerParts {
 const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
 
 type AppContext = Context<{ Bindings: HttpBindings }>;
-type Work = (exchange: Exchange, body: unknown) => Promise<Answered>;
+type Work = (exchange: Exchange, body: unknown, query: URLSearchParams) => Promise<Answered>;
 
 /** Headers of every answer. */
 const commonHeaders = { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" } as const;
@@ -49,8 +47,13 @@ const commonHeaders = { "X-Content-Type-Options": "nosniff", "Cache-Control": "n
 const newId = (): string => randomBytes(12).toString("hex");
 
 const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
-  const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
-  if (type.trim().toLowerCase() !== "application/json") {
+  const [type = "", ...parameters] = (request.headers.get("content-type") ?? "").toLowerCase().split(";");
+  const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
+  const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  if (encoding !== "identity" || (charset !== undefined && !/^charset="?utf-?8"?$/u.test(charset))) {
+    throw new ApiError(415, "the body must be JSON in UTF-8, as it is; got another encoding; try it without");
+  }
+  if (type.trim() !== "application/json") {
     throw new ApiError(
       415,
       "the body must be JSON; got another content type; try the header Content-Type: application/json",
@@ -125,7 +128,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     caller = parts.callers.admit(c.req.raw);
     if (parts.isEnding()) throw ending();
     const body = c.req.method === "POST" ? await readBody(c.req.raw, parts.bodies) : undefined;
-    const { models, templates } = parts;
+    const { models } = parts;
     const exchange: Exchange = {
       id,
       began,
@@ -133,11 +136,10 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
       response: outgoing,
       headers,
       models,
-      templates,
       facts,
       wrote: parts.metrics.wrote,
     };
-    const answered = await work(exchange, body);
+    const answered = await work(exchange, body, new URL(c.req.url).searchParams);
     if (answered === "streamed") {
       done(200);
       return RESPONSE_ALREADY_SENT;
@@ -171,7 +173,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
   };
   const gets: Readonly<Record<string, Work>> = {
     "/v1/models": async () => ({ json: { object: "list", data: models.list().map(listed) } }),
-    "/tokenizer_info": (exchange) => answerTokenizerInfo(exchange, undefined),
+    "/tokenizer_info": (exchange, _, query) => answerTokenizerInfo(exchange, query.get("model") ?? undefined),
   };
   app.options("*", (c) => {
     const headers = parts.callers.pageHeaders(c.req.raw);

@@ -38,6 +38,9 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
 /** Hosts of a request that came by a name of this machine itself: another name may have been given its address. */
 const ownHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|\[::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}\])(?::\d{1,5})?$/iu;
 
+/** What a proxy adds: those who ask it are not on this machine. */
+const forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"] as const;
+
 const allowedMethods = "GET, POST, OPTIONS";
 
 export const createCallers = ({ keys, perKey, origins }: CallerSettings): Callers => {
@@ -75,6 +78,12 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
     },
     admit(request, counts = true) {
       if (known.length === 0) {
+        const isForwarded = forwarded.some((name) => request.headers.has(name));
+        if (isForwarded) {
+          throw new ApiError(403, "without a key a server answers no proxy; got a request of one; try --api-key", {
+            code: "host_not_allowed",
+          });
+        }
         if (ownHost.test(request.headers.get("host") ?? "")) return { id: null, release() {} };
         throw new ApiError(
           403,

@@ -2,10 +2,11 @@
 import { z } from "zod";
 import { conversationIds } from "../../chat/conversation.node.ts";
 import type { ChatMessage } from "../../chat/messages.ts";
+import type { RenderTemplate } from "../../chat/template.node.ts";
 import { invalid } from "./api-error.ts";
 import { samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
 import { finishReasonOf } from "./completions.ts";
-import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
+import { type Answered, checkLength, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
 import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
 import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
 import { chatMessages, conversationOf } from "./messages.ts";
@@ -45,18 +46,21 @@ type ChatValues = Values<typeof chatFields>;
 
 /** The tokens of a conversation, up to the place of the answer. */
 export const conversationTokens = async (
-  { templates }: Exchange,
-  { lm, name }: Lease,
+  { signal }: Exchange,
+  lease: Lease,
   messages: readonly ChatMessage[],
   param: string,
 ): Promise<readonly number[]> => {
+  const { lm, name, templates } = lease;
   if (lm.chatTemplate === null) {
     throw invalid(
       `model: ${name} has no chat template, so it takes no conversations; try /v1/completions, or a model that was trained on conversations`,
       "model",
     );
   }
-  return Array.from(await conversationIds(lm, messages, param, templates.render));
+  checkLength(lease, messages.map(({ content }) => content).join(""), param);
+  const render: RenderTemplate = (...args) => templates.render(...args, signal);
+  return Array.from(await conversationIds(lm, messages, param, render));
 };
 
 /** Most tokens of an answer: the fewest that are asked for, or up to the end of the context. */

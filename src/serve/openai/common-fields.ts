@@ -37,7 +37,10 @@ export const samplingFields = {
   presence_penalty: honoured(between(-2, 2), "default 0"),
   frequency_penalty: honoured(between(-2, 2), "default 0"),
   logit_bias: honoured(
-    z.record(z.string().regex(/^\d+$/u, "keys must be token ids"), between(-100, 100)),
+    z.record(z.string().regex(/^(?:0|[1-9]\d*)$/u), between(-100, 100), {
+      error: (issue) =>
+        issue.code === "invalid_key" ? "keys must be token ids" : "must be an object of numbers by token ids",
+    }),
     "added to the logits of tokens, by their ids; −100 bans one",
   ),
   stream: honoured(z.boolean({ error: "must be true or false" }), "events instead of one answer; default false"),
@@ -67,7 +70,7 @@ export const unusedFields = {
 type SamplingValues = Values<typeof samplingFields>;
 
 /** Seeds of the library are from 0 on. */
-const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + seed : seed);
+const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + 1 + seed : seed);
 
 /** A seed for a request that names none. */
 const anySeed = (): number => randomInt(2 ** 47);
@@ -93,6 +96,6 @@ export const textOptions = (
   return Array.from({ length: count }, (_, i) => ({
     ...{ temperature, topK: Math.max(0, topK), topP: Math.max(least, topP), minP, typicalP: Math.max(least, typicalP) },
     ...{ presencePenalty, frequencyPenalty, repetitionPenalty, stop, logitBias },
-    seed: (seed + i) % Number.MAX_SAFE_INTEGER,
+    seed: (seed + i) % (Number.MAX_SAFE_INTEGER + 1),
   }));
 };

@@ -1,18 +1,21 @@
 /** POST /v1/completions: https://platform.openai.com/docs/api-reference/completions */
 import { z } from "zod";
+import { yieldToHost } from "../../core/system/yield.ts";
 import { loneSurrogateAt, wellFormedText } from "../../core/text/surrogate.ts";
 import type { FinishReason } from "../../generate/events.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { invalid } from "./api-error.ts";
 import { mostChoices, samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
-import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
+import { type Answered, checkLength, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
 import { honoured, readFields, refused, type Values } from "./fields.ts";
-import { type ListedLogProbs, listedLogProbs, type TokenPlace } from "./log-probs.ts";
+import { type ListedLogProbs, listedLogProbs, type TokenPlace, textOffsets } from "./log-probs.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece, TextRequest } from "./texts.ts";
 
 /** Prompts of one request at most. */
 const mostPrompts = 2048;
+/** Texts of one request at most. */
+const mostTexts = 4096;
 /** Tokens named at a place at most. */
 const mostLogProbs = 20;
 
@@ -49,15 +52,34 @@ type CompletionValues = Values<typeof completionFields>;
 /** As OpenAI names the end of a text. */
 export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reason === "length" ? "length" : "stop");
 
-const promptsOf = (
-  tokenizer: Tokenizer,
+/** A prompt, and the text that it is. */
+interface Prompt {
+  readonly ids: readonly number[];
+  readonly text: string;
+}
+
+/**
+ * Reads the prompts. Between two of them others have their turn.
+ * @throws ApiError for one that does not fit.
+ */
+const readPrompts = async (
+  { signal }: Exchange,
+  lease: Lease,
   prompt: NonNullable<CompletionValues["prompt"]>,
-): readonly (readonly number[])[] => {
-  const encode = (text: string): readonly number[] => Array.from(tokenizer.encode(text, "prompt"));
-  if (typeof prompt === "string") return [encode(prompt)];
-  const [first] = prompt;
-  if (typeof first === "number") return [prompt as number[]];
-  return (prompt as (string | number[])[]).map((one) => (typeof one === "string" ? encode(one) : one));
+): Promise<readonly Prompt[]> => {
+  const { tokenizer } = lease.lm;
+  const isOne = typeof prompt === "string" || typeof prompt[0] === "number";
+  const given = (isOne ? [prompt] : prompt) as readonly (string | readonly number[])[];
+  const prompts: Prompt[] = [];
+  for (const one of given) {
+    if (typeof one === "string") checkLength(lease, one, "prompt");
+    const ids = typeof one === "string" ? Array.from(tokenizer.encode(one, "prompt")) : one;
+    checkPrompt(lease, ids, "prompt");
+    prompts.push({ ids, text: tokenizer.decode(ids, { showSpecialTokens: true }) });
+    await yieldToHost();
+    signal.throwIfAborted();
+  }
+  return prompts;
 };
 
 const countOf = (prompt: CompletionValues["prompt"]): number =>
@@ -67,27 +89,17 @@ const countOf = (prompt: CompletionValues["prompt"]): number =>
 const growingChoice = (
   tokenizer: Tokenizer,
   { logprobs, echo = false, max_tokens: maxTokens = 16 }: CompletionValues,
-  prompt: readonly number[],
+  { ids: prompt, text: promptText }: Prompt,
 ) => {
-  const promptText = tokenizer.decode(prompt, { showSpecialTokens: true });
   const before = [...promptText].length;
-  /** Code points of the tokens that were told. */
-  let told = echo ? 0 : before;
+  const offsetOf = textOffsets(tokenizer, echo ? 0 : before);
   let isBegun = false;
   let text = "";
   const places: TokenPlace[] = [];
   let reason: "stop" | "length" | null = null;
   let newTokens = 0;
-  const listed = (some: readonly TokenPlace[]): ListedLogProbs | null => {
-    if (logprobs === undefined) return null;
-    const found = listedLogProbs(tokenizer, some, logprobs, told);
-    const decoded = tokenizer.decode(
-      some.map(({ id }) => id),
-      { showSpecialTokens: true },
-    );
-    told += [...decoded].length;
-    return found;
-  };
+  const listed = (some: readonly TokenPlace[]): ListedLogProbs | null =>
+    logprobs === undefined ? null : listedLogProbs(tokenizer, some, logprobs, offsetOf);
   return {
     /** Takes a piece; returns what it adds. */
     take({ added, prompt: read, tokens, end }: TextPiece) {
@@ -126,15 +138,15 @@ type Growing = ReturnType<typeof growingChoice>;
 const requestsOf = (
   values: CompletionValues,
   { lm, adapter }: Lease,
-  prompts: readonly (readonly number[])[],
+  prompts: readonly Prompt[],
   each: number,
 ): readonly TextRequest[] => {
   const { logprobs, echo = false, max_tokens: maxTokens = 16, best_of: bestOf, n = 1 } = values;
   const options = textOptions(values, lm.tokenizer.vocabSize, each);
   const candidates = Math.max(logprobs ?? 0, logprobs !== undefined || (bestOf ?? n) > n ? 1 : 0);
-  return prompts.flatMap((prompt) =>
+  return prompts.flatMap(({ ids }) =>
     options.map((one) => ({
-      prompt,
+      prompt: ids,
       options: {
         ...{ ...one, adapter, candidates, maxNewTokens: Math.max(1, maxTokens) },
         scorePrompt: echo && logprobs !== undefined,
@@ -146,6 +158,9 @@ const requestsOf = (
 const checkTogether = (values: CompletionValues): void => {
   const { n = 1, best_of: bestOf = n, max_tokens: maxTokens, echo = false, stream: streams = false, prompt } = values;
   if (prompt === undefined) throw invalid("prompt: must be there; got none", "prompt");
+  const texts = countOf(prompt) * bestOf;
+  if (texts > mostTexts)
+    throw invalid(`prompt: with n or best_of there must be at most ${mostTexts} texts; got ${texts}`, "prompt");
   if (bestOf < n) throw invalid(`best_of: must be at least n, ${n}; got ${bestOf}`, "best_of");
   if (bestOf > n && streams) throw invalid("best_of: must not be above n in a stream; got more", "best_of");
   if (maxTokens === 0 && !echo) throw invalid("max_tokens: must be at least 1 without echo; got 0", "max_tokens");
@@ -164,11 +179,10 @@ export const answerCompletion = async (exchange: Exchange, body: unknown): Promi
   try {
     facts.model = lease.name;
     const { tokenizer } = lease.lm;
-    const prompts = promptsOf(tokenizer, prompt);
-    for (const ids of prompts) checkPrompt(lease, ids, "prompt");
-    facts.promptTokens = prompts.reduce((sum, ids) => sum + ids.length, 0);
+    const prompts = await readPrompts(exchange, lease, prompt);
+    facts.promptTokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0);
     const requests = requestsOf(values, lease, prompts, each);
-    const choices = requests.map((request) => growingChoice(tokenizer, values, request.prompt));
+    const choices = prompts.flatMap((one) => Array.from({ length: each }, () => growingChoice(tokenizer, values, one)));
     const head = {
       id: `cmpl-${exchange.id}`,
       object: "text_completion",

@@ -1,6 +1,6 @@
 /** A request on its way to its answer: what those who answer it need, and what they tell of it. */
 import type { ServerResponse } from "node:http";
-import type { TemplateRenderer } from "../../chat/template.node.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";
 import { type EventWriter, openEvents } from "./event-writer.ts";
 import type { Lease, ServedModels } from "./served-models.ts";
@@ -28,7 +28,6 @@ export interface Exchange {
   /** Headers of the answer. */
   readonly headers: Readonly<Record<string, string>>;
   readonly models: ServedModels;
-  readonly templates: TemplateRenderer;
   readonly facts: ExchangeFacts;
   /** Is told of tokens as they are written. */
   wrote(tokens: number): void;
@@ -58,13 +57,47 @@ export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string
   }
 };
 
+/** Texts of a request that may wait in the engine, so that a place that is free is taken at once. */
+const begunAhead = 2;
+
+const longestTokens = new WeakMap<Tokenizer, number>();
+
+/** Bytes of the longest token. */
+const longestToken = (tokenizer: Tokenizer): number => {
+  const known = longestTokens.get(tokenizer);
+  if (known !== undefined) return known;
+  let longest = 1;
+  for (let id = 0; id < tokenizer.vocabSize; id++) longest = Math.max(longest, tokenizer.bytes(id).length);
+  longestTokens.set(tokenizer, longest);
+  return longest;
+};
+
+/** Bytes of a text that is encoded, at most: encoding takes about a second for them, in which nothing else is done. */
+const mostBytes = 2 ** 20;
+
+/**
+ * Fails for a text that is sure to have more tokens than the context, before it is encoded.
+ * @throws ApiError
+ */
+export const checkLength = ({ lm }: Lease, text: string, param: string): void => {
+  const bytes = Buffer.byteLength(text);
+  const { contextLength } = lm.config;
+  const most = Math.min(mostBytes, contextLength * longestToken(lm.tokenizer));
+  if (bytes <= most) return;
+  throw invalid(
+    `${param}: must fit into the context of ${contextLength} tokens, so it must have at most ${most} bytes; got ${bytes}`,
+    param,
+    "context_length_exceeded",
+  );
+};
+
 /** Writes texts with a model, and notes what they cost. */
 export async function* writePieces(
   { signal, facts, began, wrote }: Exchange,
-  { engine }: Lease,
+  { engine, parallel }: Lease,
   requests: readonly TextRequest[],
 ): AsyncGenerator<TextPiece, void, undefined> {
-  for await (const piece of writeTexts(engine, requests, signal)) {
+  for await (const piece of writeTexts(engine, requests, parallel + begunAhead, signal)) {
     if (piece.tokens.length > 0) facts.firstTokenMs ??= performance.now() - began;
     facts.newTokens += piece.tokens.length;
     wrote(piece.tokens.length);

@@ -35,25 +35,33 @@ export interface ListedLogProbs {
   readonly text_offset: number[];
 }
 
+/** Counts the code points before each token of a text that comes in pieces, of which one may end within a character. */
+export type TextOffsets = (id: number) => number;
+
+/** @param from code points before the first token. */
+export const textOffsets = (tokenizer: Tokenizer, from: number): TextOffsets => {
+  const decoder = new TextDecoder();
+  let at = from;
+  return (id) => {
+    const before = at;
+    const text = isSpecial(tokenizer, id) ? tokenizer.token(id) : decoder.decode(tokenizer.bytes(id), { stream: true });
+    at += [...text].length;
+    return before;
+  };
+};
+
 /**
  * @param most tokens to name at each place; the token that is there is named besides.
- * @param offset code points before the first one.
+ * @param offsetOf counts on from the places before.
  */
 export const listedLogProbs = (
   tokenizer: Tokenizer,
   places: readonly TokenPlace[],
   most: number,
-  offset: number,
+  offsetOf: TextOffsets,
 ): ListedLogProbs => {
   const tokens = places.map(({ id }) => textOfToken(tokenizer, id));
-  const decoder = new TextDecoder();
-  let at = offset;
-  const offsets = places.map(({ id }) => {
-    const before = at;
-    const text = isSpecial(tokenizer, id) ? tokenizer.token(id) : decoder.decode(tokenizer.bytes(id), { stream: true });
-    at += [...text].length;
-    return before;
-  });
+  const offsets = places.map(({ id }) => offsetOf(id));
   const top = places.map(({ logProb, candidates }, i) => {
     if (logProb === null) return null;
     const named = candidates

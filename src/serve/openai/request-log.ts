@@ -1,6 +1,9 @@
 /** A line of JSON for each request. It has neither prompts nor texts. */
 import { createWriteStream } from "node:fs";
+import { open, stat } from "node:fs/promises";
 import type { Writable } from "node:stream";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
 
 /** What is noted of a request. */
 export interface RequestNote {
@@ -26,6 +29,28 @@ export interface RequestLog {
   /** Ends when all lines are written. */
   close(): Promise<void>;
 }
+
+/** Milliseconds for the last lines. */
+const lastWordsMs = 2000;
+
+/**
+ * Fails for a file that lines cannot be added to.
+ * @throws ConfigError
+ */
+export const checkLogFile = async (path: string): Promise<void> => {
+  const refuse = (got: string, cause?: unknown): never => {
+    throw new ConfigError({ where: `--log ${path}`, must: "must be a file that lines can be added to", got, cause });
+  };
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory() === true) refuse("a folder");
+  // A pipe would be waited for until somebody reads it.
+  if (found !== undefined && !found.isFile() && !found.isCharacterDevice()) refuse("a pipe, or another special file");
+  try {
+    await (await open(path, "a")).close();
+  } catch (error) {
+    refuse(systemErrorCode(error) ?? String(error), error);
+  }
+};
 
 /** Bytes that may wait to be written: a disk that is full must not cost memory. */
 const mostWaiting = 2 ** 20;
@@ -55,6 +80,8 @@ export const createRequestLog = (to: string | Writable | null, tell: (line: stri
         if (!isFile || stream.destroyed) return resolve();
         stream.once("close", resolve);
         stream.end();
+        // A disk that does not answer keeps nobody.
+        setTimeout(resolve, lastWordsMs).unref();
       }),
   };
 };

@@ -55,8 +55,11 @@ export const responseFields = {
 
 type ResponseValues = Values<typeof responseFields>;
 
-const messagesOf = ({ input, instructions, stream: streams, stream_options: options }: ResponseValues) => {
+const messagesOf = (values: ResponseValues) => {
+  const { input, instructions, stream: streams, stream_options: options, top_logprobs: top, include } = values;
   if (input === undefined) throw invalid("input: must be there; got none", "input");
+  if (top !== undefined && include?.includes(logProbsIncluded) !== true)
+    throw invalid(`top_logprobs: must go with include: ["${logProbsIncluded}"]; got it alone`, "top_logprobs");
   if (options !== undefined && streams !== true)
     throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
   const own = typeof input === "string" ? [{ role: "user" as const, content: input }] : input;

@@ -3,6 +3,7 @@
  * anew beside the old one, which goes when its last text is written: no request waits for that, or fails.
  */
 import { createHash } from "node:crypto";
+import { openTemplateRenderer, type TemplateRenderer } from "../../chat/template.node.ts";
 import type { EngineCounts } from "../../engine/engine.ts";
 import type { EngineOptions } from "../../generate/open-engine.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
@@ -46,6 +47,7 @@ interface Loaded {
 
 interface Served {
   readonly source: ModelSource;
+  readonly templates: TemplateRenderer;
   loaded: Loaded;
   /** Of its files, as they were when it was loaded. */
   version: string;
@@ -63,6 +65,10 @@ export interface Lease extends Pick<Loaded, "lm" | "engine" | "fingerprint"> {
   readonly name: string;
   /** The adapter that it names; null: none. */
   readonly adapter: string | null;
+  /** Texts that are written at the same time. */
+  readonly parallel: number;
+  /** Writes conversations out: one for each model, so that none waits for the template of another. */
+  readonly templates: TemplateRenderer;
   /** A second call does nothing. */
   release(): void;
 }
@@ -148,6 +154,7 @@ export const openServedModels = async (
       const version = (await source.version()) ?? "";
       all.push({
         source,
+        templates: openTemplateRenderer(),
         version,
         loaded: await open(source, sizes, version),
         loading: undefined,
@@ -215,7 +222,7 @@ export const openServedModels = async (
       let isHeld = true;
       return {
         ...{ lm: loaded.lm, engine: loaded.engine, fingerprint: loaded.fingerprint },
-        ...{ name: name ?? served.source.name, adapter },
+        ...{ name: name ?? served.source.name, adapter, parallel, templates: served.templates },
         release() {
           if (!isHeld) return;
           isHeld = false;
@@ -248,7 +255,10 @@ export const openServedModels = async (
     async close() {
       isClosed = true;
       await Promise.all(all.map(({ loading }) => loading));
-      for (const { loaded } of all) close(loaded);
+      for (const { loaded, templates } of all) {
+        templates.close();
+        close(loaded);
+      }
       await Promise.all(closing);
     },
   };

@@ -2,7 +2,6 @@
 import { createServer, type Server } from "node:http";
 import type { Writable } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { openTemplateRenderer } from "../../chat/template.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { createBodies } from "../http/bodies.ts";
@@ -13,7 +12,7 @@ import { ApiError, errorAnswer, invalid } from "./api-error.ts";
 import { createApp } from "./app.ts";
 import { type CallerSettings, createCallers } from "./callers.ts";
 import { createMetrics, type RecentWork } from "./metrics.ts";
-import { createRequestLog } from "./request-log.ts";
+import { checkLogFile, createRequestLog } from "./request-log.ts";
 import { type ModelSource, openServedModels, type ServingLimits } from "./served-models.ts";
 
 export interface ServerOptions extends CallerSettings, ServingLimits {
@@ -94,14 +93,14 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
       hint: "--api-key or --api-keys",
     });
   }
+  if (typeof options.log === "string") await checkLogFile(options.log);
   const underWay = new Set<AbortController>();
   let isEnding = false;
   const models = await openServedModels(options.models, options, tell);
-  const templates = openTemplateRenderer();
   const log = createRequestLog(options.log, tell);
   const metrics = createMetrics();
   const app = createApp({
-    ...{ models, templates, log, underWay, timeLimitMs: options.timeLimitMs, version: options.version },
+    ...{ models, log, underWay, timeLimitMs: options.timeLimitMs, version: options.version },
     ...{ callers: createCallers(options), bodies: createBodies(), metrics },
     isEnding: () => isEnding,
   });
@@ -118,7 +117,6 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   );
   server.maxConnections = options.connections;
   const end = async (): Promise<void> => {
-    templates.close();
     await models.close();
     await log.close();
   };

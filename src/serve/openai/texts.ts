@@ -1,4 +1,5 @@
 /** Texts of one request, written side by side by an engine. */
+import { setMaxListeners } from "node:events";
 import type { FinishReason } from "../../generate/events.ts";
 import type { EngineEvent, EngineGenerateOptions } from "../../generate/text-engine.ts";
 import type { ThreadEngine } from "../../worker/model.ts";
@@ -38,55 +39,113 @@ const pieceOf = (text: number, events: readonly EngineEvent[]): TextPiece => {
   return { text, added, prompt, tokens, end };
 };
 
+/** The texts of a request in the order in which they begin: of those with a common prompt the first one reads it, and the others wait. */
+const beginnings = (requests: readonly TextRequest[]) => {
+  const ready: number[] = [];
+  const others = new Map<number, number[]>();
+  const firstOf = new Map<readonly number[], number>();
+  for (const [text, { prompt }] of requests.entries()) {
+    const first = firstOf.get(prompt);
+    if (first === undefined) {
+      firstOf.set(prompt, text);
+      others.set(text, []);
+      ready.push(text);
+    } else others.get(first)?.push(text);
+  }
+  // The last ones are taken first.
+  ready.reverse();
+  return {
+    next: () => ready.pop(),
+    /** The prompt of a text was read: it is in memory for its others. */
+    wasRead(text: number): void {
+      const waiting = others.get(text);
+      if (waiting === undefined) return;
+      others.delete(text);
+      ready.push(...waiting.reverse());
+    },
+  };
+};
+
 /**
- * Writes the texts and yields their pieces as they come. Of texts with a common prompt the first one reads it; the others begin
- * when it is read, and find it in memory.
+ * Writes the texts and yields their pieces as they come. A text goes on when its piece was taken.
+ * @param most texts that are begun at a time.
  * @param signal frees all of them at the next token.
  */
 export async function* writeTexts(
   engine: Pick<ThreadEngine, "generateBatches">,
   requests: readonly TextRequest[],
+  most: number,
   signal: AbortSignal,
 ): AsyncGenerator<TextPiece, void, undefined> {
-  type Next = { readonly text: number; readonly next: IteratorResult<readonly EngineEvent[], void> };
-  const open = new Map<number, AsyncGenerator<readonly EngineEvent[], void, undefined>>();
-  const pending = new Map<number, Promise<Next>>();
-  const ask = (text: number): void => {
-    const source = open.get(text);
-    if (source === undefined) return;
-    const next = source.next().then((found): Next => ({ text, next: found }));
-    // It is thrown where it is waited for.
-    next.catch(() => {});
-    pending.set(text, next);
-  };
-  const begin = (text: number): void => {
+  const order = beginnings(requests);
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  // Each text under way listens to it.
+  setMaxListeners(0, controller.signal);
+  const pieces: { readonly piece: TextPiece; readonly taken: () => void }[] = [];
+  let failure: { readonly error: unknown } | undefined;
+  let wake = (): void => {};
+  const running = new Set<Promise<void>>();
+  let left = requests.length;
+  /** Nobody takes pieces any more. */
+  let isOver = false;
+
+  const write = async (text: number): Promise<void> => {
     const { prompt, options } = requests[text] as TextRequest;
-    open.set(text, engine.generateBatches({ ...options, prompt, signal }));
-    ask(text);
+    for await (const events of engine.generateBatches({ ...options, prompt, signal: controller.signal })) {
+      if (isOver) continue;
+      await new Promise<void>((taken) => {
+        pieces.push({ piece: pieceOf(text, events), taken });
+        wake();
+      });
+      order.wasRead(text);
+      beginMore();
+    }
   };
-  /** Of each prompt its other texts, which wait for the first one. */
-  const others = new Map<number, number[]>();
-  const firstOf = new Map<readonly number[], number>();
-  requests.forEach(({ prompt }, text) => {
-    const first = firstOf.get(prompt);
-    if (first === undefined) firstOf.set(prompt, text);
-    else others.set(first, [...(others.get(first) ?? []), text]);
-  });
+  const beginMore = (): void => {
+    while (running.size < most && failure === undefined && !isOver) {
+      const text = order.next();
+      if (text === undefined) return;
+      const work = write(text)
+        .catch((error: unknown) => {
+          failure ??= { error };
+        })
+        .finally(() => {
+          running.delete(work);
+          left--;
+          beginMore();
+          wake();
+        });
+      running.add(work);
+    }
+  };
+
+  beginMore();
   try {
-    for (const text of firstOf.values()) begin(text);
-    while (pending.size > 0) {
-      const { text, next } = await Promise.race(pending.values());
-      pending.delete(text);
-      for (const other of others.get(text) ?? []) begin(other);
-      others.delete(text);
-      if (next.done === true) {
-        open.delete(text);
+    while (left > 0 || pieces.length > 0) {
+      const next = pieces.shift();
+      if (next === undefined) {
+        if (failure !== undefined) break;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
         continue;
       }
-      yield pieceOf(text, next.value);
-      ask(text);
+      try {
+        yield next.piece;
+      } finally {
+        // Also where the reader leaves here.
+        next.taken();
+      }
     }
+    if (failure !== undefined) throw failure.error;
   } finally {
-    await Promise.all([...open.values()].map((one) => one.return().catch(() => undefined)));
+    signal.removeEventListener("abort", abort);
+    isOver = true;
+    controller.abort();
+    for (const { taken } of pieces.splice(0)) taken();
+    await Promise.all(running);
   }
 }

@@ -39,12 +39,21 @@ const withModel = async (
   }
 };
 
+/** Bytes of a text at most: encoding takes about a second for them, in which nothing else is done. */
+const mostBytes = 2 ** 20;
+
+const checkText = (prompt: string): void => {
+  const bytes = Buffer.byteLength(prompt);
+  if (bytes > mostBytes) throw invalid(`prompt: must have at most ${mostBytes} bytes; got ${bytes}`, "prompt");
+};
+
 export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answered> => {
   const { model: name, prompt, messages } = readFields(tokenizeFields, body);
   if ((prompt === undefined) === (messages === undefined))
     throw invalid("prompt: must be there, or messages, and not both; got both or none", "prompt");
   return withModel(exchange, name, async (lease) => {
     const { lm } = lease;
+    if (prompt !== undefined) checkText(prompt);
     const tokens =
       messages === undefined
         ? Array.from(encodeWithSpecials(lm.tokenizer, prompt ?? ""))

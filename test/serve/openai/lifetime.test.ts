@@ -82,7 +82,7 @@ describe("a model whose folder is replaced", () => {
     const { signal } = new AbortController();
     const request = { prompt: [1, 2, 3], options: { maxNewTokens, seed: 1, logitBias: plainNoEnd } };
     let text = "";
-    for await (const { added } of writeTexts(engine, [request], signal)) {
+    for await (const { added } of writeTexts(engine, [request], 4, signal)) {
       begun();
       text += added;
     }
