@@ -58,7 +58,7 @@ const checkServerFlags = (command: Command): void => {
     where: given === "baseCheck" ? "--no-base-check" : flagOf(given),
     must: "must go with a model of this machine",
     got: "the address of a server",
-    hint: "the same flag of the server's command",
+    ...(given === "json" ? {} : { hint: "the same flag of the server's command" }),
   });
 };
 

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateManyOptions } from "../../generate/generate-many.ts";
+import { generateDefaults } from "../../generate/options.ts";
 import { takeLock } from "../../io/lock.node.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
@@ -51,6 +52,18 @@ const checkWritten = async (
   }
 };
 
+/** Says that texts will outgrow the context, where that is sure: each of their tokens then takes as long as reading a whole window. */
+const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["settings"]): void => {
+  const { maxNewTokens = generateDefaults.maxNewTokens, slide = 0 } = settings;
+  const { contextLength, position } = config;
+  if (maxNewTokens < contextLength || slide > 0) return;
+  const most = `--max-new-tokens ${Math.max(1, Math.floor(contextLength / 2))}`;
+  const ways = position.kind === "rope" && contextLength >= 96 ? `--slide 32, or ${most}` : most;
+  writeNotice(
+    `${formatCount(maxNewTokens)} new tokens go past the context of ${formatCount(contextLength)}, where each takes much longer: ${ways} is faster`,
+  );
+};
+
 /** Writes the texts that are missing, in the order of their prompts. Returns how many. */
 const writeMissing = async (
   lm: WorkerModel,
@@ -62,6 +75,7 @@ const writeMissing = async (
   }: { readonly prompts: readonly FilePrompt[]; readonly done: number; put(line: object): Promise<void> },
   signal: AbortSignal,
 ): Promise<number> => {
+  tellPastContext(lm, settings);
   const progress = progressLine();
   const began = performance.now();
   let count = 0;

@@ -5,6 +5,8 @@ import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { type Context, Hono } from "hono";
 import { parseJson } from "../../core/checks/json.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { shorten } from "../../core/text/show.ts";
 import type { Bodies } from "../http/bodies.ts";
 import { jsonAnswer } from "../http/json.ts";
 import { ApiError, apiErrorOf, errorAnswer, invalid } from "./api-error.ts";
@@ -209,7 +211,15 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
         allow: method,
       });
     }
-    throw new ApiError(404, "the address must be one of /openapi.json; got another one", { code: "not_found" });
+    // As other requests: in the log, and for those alone who may ask.
+    return answer(c, parts, "other", async () => {
+      const near = nearest(path, [...known]);
+      throw new ApiError(
+        404,
+        `the address must be one that /openapi.json lists; got ${shorten(path)}; try ${near ?? "/v1/models"}`,
+        { code: "not_found" },
+      );
+    });
   });
   app.onError((error) => {
     const response = errorAnswer(error);
