@@ -66,6 +66,11 @@ const closedEngine = (model: Model): ConfigError =>
     ? closedError("generate")
     : new ConfigError({ where: "generate", must: "the engine must be open", got: "one that was closed" });
 
+/** Milliseconds in which events are gathered for a reader to whom each turn costs something: nobody sees them. */
+const gatherForMs = 4;
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /** Events that wait for their reader. */
 const eventQueue = () => {
   const events: EngineEvent[] = [];
@@ -144,11 +149,16 @@ export const checkText = (
 export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
   const engine = createSequenceEngine(model, sizes);
 
-  /** @param together events that are yielded at a time at most. */
+  /**
+   * @param together events that are yielded at a time at most.
+   * @param gatherMs milliseconds after a yield in which events are gathered, unless they are half of those that there may be, or the
+   *   last ones. Not before the first.
+   */
   async function* batches(
     lm: LanguageModel,
     { signal, model: own, parsed, prompt, scorePrompt }: CheckedText,
     together: number,
+    gatherMs = 0,
   ): AsyncGenerator<readonly EngineEvent[], void, undefined> {
     const writer = createTextWriter(lm, parsed, prompt);
     const scorer = scorePrompt ? promptScorer(lm.tokenizer, prompt.ids, parsed.candidates) : null;
@@ -184,10 +194,21 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) stop();
     const shown = { text: "", newTokens: 0 };
+    /** When events are yielded next, where there are few of them. */
+    let due = 0;
+    let pause: Promise<void> | undefined;
     try {
       while (!ended || queue.length > 0) {
         if (queue.length === 0 && writer.finishReason === null && isClosed(own)) throw closedError("generate");
         const changed = queue.next();
+        if (queue.length > 0 && queue.length < mostAhead / 2 && !ended) {
+          const left = due - performance.now();
+          if (left > 0) {
+            pause ??= sleep(left);
+            await Promise.race([changed, pause]);
+            continue;
+          }
+        }
         const events = queue.take(together);
         // 0 ahead: not before the reader asks for more.
         if (queue.length <= mostAhead / 2 && (mostAhead > 0 || events.length === 0)) writing.pause(false);
@@ -203,6 +224,8 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
           shown.newTokens++;
         }
         yield events;
+        pause = undefined;
+        due = gatherMs === 0 ? 0 : performance.now() + gatherMs;
       }
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -223,7 +246,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     },
     write: (lm, text) => batches(lm, text, 1),
     async *generateBatches(lm, given = {}) {
-      yield* batches(lm, checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY);
+      yield* batches(lm, checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY, gatherForMs);
     },
     counts: engine.counts,
     close: engine.close,

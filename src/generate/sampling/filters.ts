@@ -22,7 +22,8 @@ const totalOf = (weights: Float64Array): number => {
 /** What may be drawn of a list, at a temperature. */
 export const weighed = ({ ids, logits }: Listed, temperature: number, total?: number): Kept => {
   const top = logits[0] as number;
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - top) / temperature));
+  const weights = new Float64Array(logits.length);
+  for (let i = 0; i < weights.length; i++) weights[i] = Math.exp(((logits[i] as number) - top) / temperature);
   return { ids, logits, temperature, weights, total: total ?? totalOf(weights) };
 };
 

@@ -57,8 +57,14 @@ export const atLeast = (logits: Float32Array, threshold: number): Listed => {
     const logit = logits[id] as number;
     if (logit >= threshold) keys[count++] = keyOf(logit, id);
   }
-  const ids = Array.from(keys.subarray(0, count).sort(), (key) => key % idRoom);
-  return { ids, logits: ids.map((id) => logits[id] as number) };
+  const sorted = keys.subarray(0, count).sort();
+  const listed = { ids: new Array<number>(count), logits: new Array<number>(count) };
+  for (let i = 0; i < count; i++) {
+    const id = (sorted[i] as number) % idRoom;
+    listed.ids[i] = id;
+    listed.logits[i] = logits[id] as number;
+  }
+  return listed;
 };
 
 /** Mass of all: Σ e^((logit − highest) / temperature). */
