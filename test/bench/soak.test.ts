@@ -45,7 +45,10 @@ it("watches a run's memory", async () => {
 testRefusals("soak/main", [
   [["--config", "book,baby"], /--config: must be one configuration of .*; got book,baby/],
   [["--steps", "10"], /--steps: must be at least 200; got 10/],
-  [["--part", "fuzz,sleep"], /--part: must be one or more of memory, fuzz, kill, faults, engine, prompts, server; got sleep/],
+  [
+    ["--part", "fuzz,sleep"],
+    /--part: must be one or more of memory, fuzz, kill, faults, engine, prompts, server; got sleep/,
+  ],
   [["--cases", "many"], /--cases: must be a whole number above 0; got many/],
   [["--dtype", "int8"], /--dtype: must be one or more of auto, float32, bfloat16; got int8/],
 ]);

@@ -1,4 +1,6 @@
 import { cp, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -168,5 +170,59 @@ describe("chat with a server", () => {
     expect(await lineOf(url, "--api-key", "secret", "--temperature", "0", "--max-new-tokens", "6")).toMatch(
       /^0 the answer was cut/u,
     );
+  });
+});
+
+describe("a server that answers otherwise", () => {
+  const events = (...data: readonly string[]): string => data.map((one) => `data: ${one}\n\n`).join("");
+  const chunk = (content: unknown, reason: string | null = null): string =>
+    JSON.stringify({ choices: [{ delta: { content }, finish_reason: reason }] });
+  const sent: Readonly<Record<string, readonly [status: number, type: string, body: string]>> = {
+    "no JSON": [200, "text/event-stream", events("{wrong")],
+    null: [200, "text/event-stream", events("null")],
+    numbers: [200, "text/event-stream", events('{"choices": 5}')],
+    "a content of another type": [200, "text/event-stream", events(chunk({ a: 1 }))],
+    "an error without words": [200, "text/event-stream", events(chunk("Hi", "stop"), '{"error": {"code": 7}}')],
+    "another end": [200, "text/event-stream", events(chunk("Hi", "content_filter"))],
+    "no end": [200, "text/event-stream", events(chunk("Hi"))],
+    HTML: [200, "text/html", "<html></html>"],
+    nothing: [204, "text/event-stream", ""],
+    "an error in HTML": [500, "text/html", "<html>".repeat(10)],
+    "a line without end": [200, "text/event-stream", `data: ${"a".repeat(3 * 2 ** 20)}`],
+    "too much": [200, "text/event-stream", events(...Array(2000).fill(chunk("Hi ")))],
+  };
+  const good: Readonly<Record<string, string>> = {
+    "lines that end in CR": events(chunk("Hi", "stop"), "[DONE]").replaceAll("\n", "\r"),
+    "lines that end in CRLF": events(chunk("Hi", "stop"), "[DONE]").replaceAll("\n", "\r\n"),
+    "a last event without its line end": `data: ${chunk("Hi", "stop")}`,
+  };
+  let server: Server;
+  let url: string;
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      const name = decodeURIComponent(request.url?.split("/")[1] ?? "");
+      const [status, type, body] = sent[name] ?? [200, "text/event-stream", good[name] ?? ""];
+      response.writeHead(status, { "content-type": type }).end(status === 204 ? undefined : body);
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(() => void server.close());
+  const ask = (name: string) =>
+    cli(["chat", `${url}/${encodeURIComponent(name)}`, "--model", "m", "--max-new-tokens", "6"], {
+      cwd,
+      input: "Hello\nHello\n",
+    });
+
+  test.each(Object.keys(sent))("as %s, is told of in a line, and the conversation goes on", async (name) => {
+    const { status, stderr } = await ask(name);
+    const lines = stderr.trimEnd().split("\n");
+    expect({ status, lines: lines.length }, stderr).toEqual({ status: 2, lines: 2 });
+    for (const line of lines) expect(line).toMatch(/^foretoken: http\S+: the (?:server|answer) must .*; got /u);
+    expect(stderr).not.toContain("a bug");
+  });
+
+  test.each(Object.keys(good))("with %s is understood", async (name) => {
+    expect(await ask(name)).toEqual({ status: 0, stdout: "Hi\nHi\n", stderr: "" });
   });
 });

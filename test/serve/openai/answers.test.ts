@@ -114,6 +114,38 @@ describe("echo with log-probabilities", () => {
   });
 });
 
+it("a stream has the offsets of the whole answer, also where a character spans tokens", async () => {
+  const body = {
+    prompt: "é日本語😀",
+    max_tokens: 30,
+    seed: 4,
+    temperature: 2,
+    logprobs: 1,
+    echo: true,
+    logit_bias: plainNoEnd,
+  };
+  const whole = await choiceOf(body);
+  const text = await (await server.send("/v1/completions", { ...body, stream: true })).text();
+  const offsets = dataOf(text)
+    .slice(0, -1)
+    .flatMap((data) => (JSON.parse(data).choices[0]?.logprobs as Listed | null)?.text_offset ?? []);
+  expect(offsets).toEqual(whole.logprobs.text_offset);
+});
+
+it("a request of many texts holds nobody up", async () => {
+  const many = { prompt: Array(60).fill("the cat"), n: 32, max_tokens: 2, seed: 1, logit_bias: plainNoEnd };
+  const asked = server.post("/v1/completions", many);
+  await server.untilRunning();
+  expect((await server.get("/health")).status).toBe(200);
+  const answer = await asked;
+  expect(answer.body.choices).toHaveLength(60 * 32);
+  // Each prompt's texts have the seeds that one prompt's have.
+  const [first, again] = [0, 32].map((from) =>
+    answer.body.choices.slice(from, from + 32).map(({ text }: Choice) => text),
+  );
+  expect(again).toEqual(first);
+});
+
 it("log-probabilities of written tokens are those that the same tokens have as a prompt", async () => {
   // Tokens that are characters: a text gives back the tokens that it was written with.
   const model = "talk";

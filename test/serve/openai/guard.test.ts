@@ -191,6 +191,32 @@ describe("addresses, methods and bodies", () => {
   });
 });
 
+it.each([
+  [
+    "a text that cannot fit",
+    { prompt: "a".repeat(100_000) },
+    /prompt: must fit into the context of 64 tokens, so it must have at most \d+ bytes/u,
+  ],
+  ["a list with one", { prompt: ["a", "a".repeat(100_000)] }, /must fit into the context/u],
+  [
+    "more texts than one request may have",
+    { prompt: Array(100).fill("a"), n: 64 },
+    /must be at most 4096 texts; got 6400/u,
+  ],
+])("%s is refused before it is read", async (_, body, message) => {
+  const answer = await open.post("/v1/completions", body);
+  expect(answer).toMatchObject({ status: 400, body: { error: { message: expect.stringMatching(message) } } });
+});
+
+it.each([
+  ["another encoding", { "content-encoding": "gzip" }, 415],
+  ["another charset", { "content-type": "application/json; charset=utf-16" }, 415],
+  ["UTF-8 by its name", { "content-type": 'application/json; charset="UTF-8"' }, 200],
+  ["a request that a proxy hands on, without keys", { "x-forwarded-for": "10.0.0.1" }, 403],
+])("%s", async (_, headers, status) => {
+  expect((await open.post("/v1/completions", { prompt: "the", max_tokens: 1 }, headers)).status).toBe(status);
+});
+
 it("more texts than may wait are refused with 429, and a request that never fits is let in alone", async () => {
   const controller = new AbortController();
   const { signal } = controller;
