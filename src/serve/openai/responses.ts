@@ -6,12 +6,13 @@ import { z } from "zod";
 import { invalid } from "./api-error.ts";
 import { conversationTokens, mostTopLogProbs, roomFor, withoutEnd } from "./chat-completions.ts";
 import { samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
-import { promptText } from "./completions.ts";
+import { finishReasonOf, promptText } from "./completions.ts";
 import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
 import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
 import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
 import { conversationOf, responseInput } from "./messages.ts";
 import type { Lease } from "./served-models.ts";
+import type { TextPiece } from "./texts.ts";
 
 const { temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty } = samplingFields;
 /** What may be asked to be told besides. */
@@ -120,27 +121,15 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
       options: { ...options, adapter: lease.adapter, maxNewTokens, candidates },
     }));
     const pieces = writePieces(exchange, lease, requests);
-    const take = ({
-      added,
-      tokens,
-      end,
-    }: {
-      added: string;
-      tokens: readonly TokenPlace[];
-      end: null | object;
-    }): void => {
+    const take = ({ added, tokens, end }: TextPiece): void => {
       state.text += added;
       state.tokens.push(...tokens);
-      void end;
+      if (end === null) return;
+      state.newTokens = end.newTokens;
+      state.reason = finishReasonOf(end.reason);
     };
     if (values.stream !== true) {
-      for await (const piece of pieces) {
-        take(piece);
-        if (piece.end !== null) {
-          state.newTokens = piece.end.newTokens;
-          state.reason = piece.end.reason === "length" ? "length" : "stop";
-        }
-      }
+      for await (const piece of pieces) take(piece);
       return { json: response(statusAtEnd(), [item(statusAtEnd(), [part()])], true) };
     }
     let number = 0;
@@ -157,12 +146,10 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
         await send("response.content_part.added", { ...place, part: empty });
         for await (const piece of pieces) {
           take(piece);
-          const { added, tokens, end } = piece;
-          if (added !== "")
+          const { added, tokens } = piece;
+          // Of a part of a character there is nothing to show, but a log-probability.
+          if (added !== "" || (withLogProbs && tokens.length > 0))
             await send("response.output_text.delta", { ...place, delta: added, logprobs: told(tokens) });
-          if (end === null) continue;
-          state.newTokens = end.newTokens;
-          state.reason = end.reason === "length" ? "length" : "stop";
         }
         const whole = part();
         await send("response.output_text.done", { ...place, text: state.text, logprobs: whole.logprobs });
