@@ -143,6 +143,10 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     server,
     ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
+  }).catch(async (error: unknown) => {
+    // It would keep the process alive.
+    await server?.close(0);
+    throw error;
   });
   if (server !== undefined) writeNotice(`models for other programs: ${server.url}/v1`);
   const { url, elsewhere } = studio.inside ?? studio;

@@ -1,5 +1,5 @@
 /** A server of OpenAI's protocol: it begins here, and ends by `close`. */
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import type { Writable } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -7,6 +7,7 @@ import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { createBodies } from "../http/bodies.ts";
 import { hostInUrl, isLoopback } from "../http/guard.ts";
 import { inTurn } from "../http/in-turn.ts";
+import { listen } from "../http/listen.ts";
 import { endUntaken } from "../http/untaken.ts";
 import { ApiError, errorAnswer, invalid } from "./api-error.ts";
 import { createApp } from "./app.ts";
@@ -60,25 +61,6 @@ const keepAliveMs = 65_000;
 /** Milliseconds for the last words of streams that are ended. */
 const lastWordsMs = 2000;
 
-const listen = (server: Server, port: number, host: string): Promise<void> =>
-  new Promise((done, fail) => {
-    const failed = (cause: unknown): void =>
-      fail(
-        new ConfigError({
-          where: "serve",
-          must: `port ${port} of ${host} must be free, and allowed`,
-          got: systemErrorCode(cause) ?? String(cause),
-          hint: "another --port",
-          cause,
-        }),
-      );
-    server.once("error", failed);
-    server.listen({ port, host }, () => {
-      server.off("error", failed);
-      done();
-    });
-  });
-
 /**
  * Loads the models and starts the server.
  * @throws ConfigError for an address beyond this machine without keys, or one that cannot be used.
@@ -122,9 +104,15 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   };
   try {
     await listen(server, options.port, host);
-  } catch (error) {
+  } catch (cause) {
     await end();
-    throw error;
+    throw new ConfigError({
+      where: "serve",
+      must: `port ${options.port} of ${host} must be free, and allowed`,
+      got: systemErrorCode(cause) ?? String(cause),
+      hint: "another port",
+      cause,
+    });
   }
   const refresh = setInterval(() => void models.refresh(), refreshMs);
   const address = server.address();

@@ -16,6 +16,7 @@ import { type GuardSettings, guardHeaders, isLoopback, namesOf, newToken, shownN
 import { HttpError } from "../http/http-error.ts";
 import { inTurn } from "../http/in-turn.ts";
 import { failureAnswer } from "../http/json.ts";
+import { listen } from "../http/listen.ts";
 import { endUntaken } from "../http/untaken.ts";
 import type { OpenAiServer } from "../openai/start.ts";
 import { createApp } from "./app.ts";
@@ -80,15 +81,6 @@ const morePorts = 20;
 const ownPage = fileURLToPath(new URL("../../studio/", import.meta.url));
 /** With the library for pages in it. */
 const ownLibrary = fileURLToPath(new URL("../../", import.meta.url));
-
-const listen = (server: Server, port: number, host: string): Promise<void> =>
-  new Promise((done, fail) => {
-    server.once("error", fail);
-    server.listen({ port, host }, () => {
-      server.off("error", fail);
-      done();
-    });
-  });
 
 const cannotListen = (port: number, host: string, cause: unknown): ConfigError =>
   new ConfigError({
