@@ -6,8 +6,11 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { checkIds, type Model } from "../models/model.ts";
 import { advance, type Entry, type Planned, settle } from "./entry.ts";
+import { createGuessPace, type GuessPace } from "./guess-pace.ts";
+import { newGuessState } from "./guess-state.ts";
+import { guessesOf } from "./guesses.ts";
 import { createPace, type Pace } from "./pace.ts";
-import { planPass } from "./plan.ts";
+import { planPass, writingOf } from "./plan.ts";
 import { createRoom, type Room } from "./room.ts";
 import { openSequence, type SequenceRequest } from "./sequence.ts";
 
@@ -29,6 +32,10 @@ export interface EngineCounts {
   readonly reused: number;
   /** Forward passes. */
   readonly passes: number;
+  /** Tokens that were guessed and computed in advance. */
+  readonly guessed: number;
+  /** Those of them that came true. */
+  readonly accepted: number;
   /** Sequences that read their prompts or write. */
   readonly running: number;
   /** Sequences that wait for pages. */
@@ -61,6 +68,8 @@ export interface EngineSizes {
   readonly maxSequences: number;
   /** How prompts are cut. Default: by what passes take. */
   readonly pace?: Pace;
+  /** How many tokens are guessed. Default: by what passes take, and by how many come true. */
+  readonly guessPace?: GuessPace;
 }
 
 /** Lets those in that there are pages for, in their order. */
@@ -95,13 +104,26 @@ const othersFirst = (running: Entry[], model: Model): Entry[] => {
   return running.every(isOf) ? running : [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
 };
 
+/** The rows of a pass: tokens that follow texts, guesses after those, and positions of prompts. */
+const rowsOf = (planned: readonly Planned[]) => {
+  let rows = 0;
+  let wrote = 0;
+  let guessed = 0;
+  for (const { piece, guesses } of planned) {
+    rows += piece.ids.length;
+    guessed += guesses.length;
+    if (piece.start > 0 && piece.ids.length === 1 + guesses.length) wrote++;
+  }
+  return { rows, wrote, guessed, read: rows - wrote - guessed };
+};
+
 export const createSequenceEngine = (
   model: Model,
-  { cacheBytes, maxSequences, pace = createPace() }: EngineSizes,
+  { cacheBytes, maxSequences, pace = createPace(), guessPace = createGuessPace() }: EngineSizes,
 ): SequenceEngine => {
   const room = createRoom(model, cacheBytes);
   const { pages } = room;
-  const counts = { computed: 0, reused: 0, passes: 0 };
+  const counts = { computed: 0, reused: 0, passes: 0, guessed: 0, accepted: 0 };
   const waiting: Entry[] = [];
   let running: Entry[] = [];
   let loop: Promise<void> | undefined;
@@ -113,16 +135,14 @@ export const createSequenceEngine = (
     const pieces = planned.map(({ piece }) => piece);
     try {
       const logits = await room.passesFor(of).run(pieces);
-      let rows = 0;
-      let wrote = 0;
-      for (const { start, ids } of pieces) {
-        rows += ids.length;
-        if (start > 0 && ids.length === 1) wrote++;
-      }
-      pace.note(performance.now() - began, wrote, rows - wrote);
+      const took = performance.now() - began;
+      const { rows, wrote, guessed, read } = rowsOf(planned);
+      pace.note(took, wrote, read);
+      if (read === 0) guessPace.note(rows, took);
       counts.computed += rows;
       counts.passes++;
-      for (let i = 0; i < planned.length; i++) advance(planned[i] as Planned, logits[i] ?? []);
+      counts.guessed += guessed;
+      for (let i = 0; i < planned.length; i++) counts.accepted += advance(planned[i] as Planned, logits[i] ?? []);
     } catch (error) {
       for (const { entry } of planned) if (!entry.ended) settle(entry, error);
     }
@@ -133,7 +153,8 @@ export const createSequenceEngine = (
     while (!closed) {
       running = letGo(running);
       if (waiting.length > 0) counts.reused += letIn(room, waiting, running, maxSequences);
-      const planned = planPass(running, pace, model.vocabSize);
+      const guesses = guessesOf(writingOf(running), guessPace);
+      const planned = planPass(running, pace, model.vocabSize, guesses instanceof Promise ? await guesses : guesses);
       const [first] = planned;
       if (first !== undefined) {
         await pass(planned, first.entry.request.model);
@@ -176,7 +197,8 @@ export const createSequenceEngine = (
       const told: { resolve?: () => void; reject?: (error: unknown) => void } = {};
       const ended = new Promise<void>((resolve, reject) => Object.assign(told, { resolve, reject }));
       const { resolve = () => {}, reject = () => {} } = told;
-      const entry: Entry = { request, sequence: null, paused: false, ended: false, resolve, reject };
+      const states = { sequence: null, guessing: newGuessState(), paused: false, ended: false };
+      const entry: Entry = { request, ...states, resolve, reject };
       waiting.push(entry);
       resume();
       return {

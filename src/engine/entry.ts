@@ -1,3 +1,4 @@
+import { type GuessState, learn } from "./guess-state.ts";
 import type { Piece } from "./passes.ts";
 import type { Sequence, SequenceRequest } from "./sequence.ts";
 
@@ -6,6 +7,8 @@ export interface Entry {
   readonly request: SequenceRequest;
   /** null: it waits to be let in, or has ended. */
   sequence: Sequence | null;
+  /** What is known of its guesses. */
+  readonly guessing: GuessState;
   /** Nothing of it is computed for now. */
   paused: boolean;
   /** Nothing of it is computed any more. */
@@ -20,6 +23,8 @@ export interface Planned {
   readonly entry: Entry;
   readonly sequence: Sequence;
   readonly piece: Piece;
+  /** The last tokens of the piece, which may be others. */
+  readonly guesses: readonly number[];
 }
 
 /** Ends it, and tells its caller. */
@@ -31,20 +36,41 @@ export const settle = (entry: Entry, error?: unknown): void => {
   else entry.reject(error);
 };
 
-/** Hands logits of a pass on, and takes the chosen token. What goes wrong ends this sequence alone. */
-export const advance = ({ entry, sequence, piece }: Planned, logits: readonly Float32Array[]): void => {
-  if (entry.ended) return;
+/**
+ * Hands logits of a pass on, and takes the chosen tokens: one, and another for each guess that comes true. What goes wrong ends this
+ * sequence alone.
+ * @returns how many guesses came true.
+ */
+export const advance = ({ entry, sequence, piece, guesses }: Planned, logits: readonly Float32Array[]): number => {
+  if (entry.ended) return 0;
   const { request } = entry;
+  const certain = piece.ids.length - guesses.length;
+  const chosen: number[] = [];
+  let cameTrue = 0;
   try {
-    sequence.done(piece);
-    const last = sequence.missing === 0 ? logits.at(-1) : undefined;
-    if (piece.wants === "all") for (const one of logits) if (one !== last) request.readPrompt?.(one);
-    if (last === undefined) return;
-    const id = request.choose(last);
-    if (entry.ended) return;
-    if (id !== null) sequence.append(id);
-    if (id === null || sequence.ids.length >= request.prompt.length + request.maxNewTokens) settle(entry);
+    sequence.done(piece, certain);
+    const first = logits.length - guesses.length - 1;
+    const last = sequence.missing === 0 ? logits[first] : undefined;
+    if (piece.wants === "all" && guesses.length === 0)
+      for (const one of logits) if (one !== last) request.readPrompt?.(one);
+    for (let next = last; next !== undefined; ) {
+      const id = request.choose(next);
+      if (entry.ended) break;
+      if (id !== null) {
+        sequence.append(id);
+        chosen.push(id);
+      }
+      if (id === null || sequence.ids.length >= request.prompt.length + request.maxNewTokens) {
+        settle(entry);
+        break;
+      }
+      if (guesses[cameTrue] !== id) break;
+      sequence.done(piece, 1);
+      next = logits[first + ++cameTrue];
+    }
+    learn(entry.guessing, chosen);
   } catch (error) {
     settle(entry, error);
   }
+  return cameTrue;
 };

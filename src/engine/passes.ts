@@ -97,7 +97,25 @@ interface Note {
 /** Entries of a list of pages at least: most texts never have more. */
 const leastRoom = 64;
 /** Notes of as many sizes of a batch are kept: each has temporaries of its own. */
-const mostNotes = 8;
+const mostNotes = 12;
+
+/** Positions of a pass at most that go one by one, where a piece has more than one: of many, attention is faster in pieces. */
+const mostSingles = 12;
+
+/** The pieces cut into single positions; null if positions lack logits or pages, or are too many. */
+const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
+  let rows = 0;
+  for (const { ids, wants, pages } of pieces) {
+    if (pages === null || wants === "none" || (wants === "last" && ids.length > 1)) return null;
+    rows += ids.length;
+  }
+  if (rows === pieces.length) return pieces;
+  if (rows > mostSingles) return null;
+  // In each layer the keys and values of all positions are stored before attention reads them.
+  return pieces.flatMap(({ ids, start, pages }) =>
+    ids.map((id, i): Piece => ({ ids: [id], start: start + i, pages, wants: "last" })),
+  );
+};
 
 /** Passes of single positions, noted once and replayed. */
 interface NotedPasses {
@@ -142,7 +160,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const noteFor = (pieces: readonly Piece[]): Note => {
     const count = pieces.length;
     let listed = 0;
-    for (const piece of pieces) listed += piece.pages?.length ?? 0;
+    for (const [i, { pages: own }] of pieces.entries()) if (own !== pieces[i - 1]?.pages) listed += own?.length ?? 0;
     const known = notes.get(count);
     if (known !== undefined && known.pageRoom >= listed) {
       if (known === last) return known;
@@ -205,8 +223,8 @@ export const createPasses = (model: Model, pages: PageMemory): Passes => {
   const noted = backend.record === undefined ? null : notedPasses(model, pages);
   return {
     run(pieces) {
-      const areSingle = pieces.every((one) => one.ids.length === 1 && one.wants !== "none" && one.pages !== null);
-      const data = noted !== null && areSingle ? noted.run(pieces) : computedPass(model, pages, pieces);
+      const singles = noted === null ? null : singlesOf(pieces);
+      const data = noted !== null && singles !== null ? noted.run(singles) : computedPass(model, pages, pieces);
       const rowsOf = (all: HostArray): PassLogits => rowsOfEach(pieces, asFloat32(all), model.vocabSize);
       return data instanceof Promise ? data.then(rowsOf) : rowsOf(data);
     },

@@ -1,20 +1,21 @@
 import type { Model } from "../models/model.ts";
 import { type Entry, type Planned, settle } from "./entry.ts";
+import type { Guesses } from "./guesses.ts";
 import type { Pace } from "./pace.ts";
 
 /** Logits that are read of the prompts of a pass at most: 64 MiB. */
 const mostLogits = 2 ** 24;
 
 /**
- * Plans the piece of one sequence, of at most so many positions. A page that cannot be had ends it.
+ * Plans the piece of one sequence, of at most so many positions, and of guesses. A page that cannot be had ends it.
  * @returns how many positions were planned.
  */
-const planOne = (planned: Planned[], entry: Entry, most: number): number => {
+const planOne = (planned: Planned[], entry: Entry, most: number, guesses: readonly number[] = []): number => {
   const { sequence } = entry;
   if (sequence === null || most < 1) return 0;
   try {
-    const piece = sequence.piece(most);
-    planned.push({ entry, sequence, piece });
+    const piece = sequence.piece(most, guesses);
+    planned.push({ entry, sequence, piece, guesses });
     return piece.ids.length;
   } catch (error) {
     settle(entry, error);
@@ -22,8 +23,21 @@ const planOne = (planned: Planned[], entry: Entry, most: number): number => {
   }
 };
 
+/** The sequences of the next pass that write a token. */
+export const writingOf = (running: readonly Entry[]): readonly Entry[] => {
+  const ready = running.filter(({ paused, ended }) => !paused && !ended);
+  return ready.filter(
+    ({ request, sequence }) => sequence?.isWriting === true && request.model === ready[0]?.request.model,
+  );
+};
+
 /** The pieces of the next pass, all of one model: of each sequence that writes a token, and of the prompts what there is time for. */
-export const planPass = (running: readonly Entry[], pace: Pace, vocabSize: number): readonly Planned[] => {
+export const planPass = (
+  running: readonly Entry[],
+  pace: Pace,
+  vocabSize: number,
+  guesses: Guesses,
+): readonly Planned[] => {
   const planned: Planned[] = [];
   const reading: Entry[] = [];
   let model: Model | undefined;
@@ -31,7 +45,7 @@ export const planPass = (running: readonly Entry[], pace: Pace, vocabSize: numbe
     if (entry.paused || entry.ended) continue;
     model ??= entry.request.model;
     if (entry.request.model !== model) continue;
-    if (entry.sequence?.isWriting === true) planOne(planned, entry, 1);
+    if (entry.sequence?.isWriting === true) planOne(planned, entry, 1, guesses.get(entry));
     else reading.push(entry);
   }
   if (reading.length === 0) return planned;

@@ -5,6 +5,9 @@ import type { Piece } from "./passes.ts";
 import type { PrefixTree } from "./prefix-tree.ts";
 import { type Computed, openSequencePages, type SequenceRoom } from "./sequence-pages.ts";
 
+/** See `SequenceRequest`. Promises of the texts of a pass are awaited together; how long they take is weighed against what they save. */
+export type Draft = (ids: readonly number[], most: number) => readonly number[] | Promise<readonly number[]>;
+
 /** What is asked of a sequence. */
 export interface SequenceRequest {
   /** Of the engine's model, or a view of it with an adapter. */
@@ -18,6 +21,11 @@ export interface SequenceRequest {
    * @returns the token that comes next; null ends the sequence.
    */
   readonly choose: (logits: Float32Array) => number | null;
+  /**
+   * Guesses the tokens that follow `ids`, all tokens so far: `most` of them, or fewer. It is asked before a pass that writes a token. A
+   * guess comes true exactly if `choose` takes it, so no guess changes the text. Absent: nothing is guessed.
+   */
+  readonly draft?: Draft | undefined;
   /**
    * How many positions are dropped when the text outgrows the context: a multiple of `pageRows`. The first page stays, what follows
    * the dropped ones moves up, and nothing is computed again. Of a causal model with rotations. Default 0: the window of the last
@@ -43,10 +51,18 @@ export interface Sequence {
   readonly missing: number;
   /** Whether what is missing is one token that follows others. */
   readonly isWriting: boolean;
-  /** The next positions to compute, at most `most` of them. */
-  piece(most: number): Piece;
-  /** Notes that a piece was computed. */
-  done(piece: Piece): void;
+  /** Tokens that may be guessed after those that there are. */
+  readonly mostGuesses: number;
+  /**
+   * The next positions to compute, at most `most` of them.
+   * @param guesses tokens that may follow, at most `mostGuesses`: their positions are computed too, and the logits after each.
+   */
+  piece(most: number, guesses?: readonly number[]): Piece;
+  /**
+   * Notes that a piece was computed.
+   * @param count its first positions, whose tokens are those of the sequence. Default: all.
+   */
+  done(piece: Piece, count?: number): void;
   /** Adds a token. */
   append(id: number): void;
   /**
@@ -118,7 +134,16 @@ export const openSequence = (
     get isWriting() {
       return computed > 0 && missing() === 1;
     },
-    piece(mostPositions) {
+    get mostGuesses() {
+      if (!keeps || computed === 0 || missing() !== 1 || wanted < prompt.length) return 0;
+      // The last token is not read, so its guess would be of no use.
+      return Math.min(prompt.length + maxNewTokens - ids.length - 1, contextLength - (ids.length - base));
+    },
+    piece(mostPositions, guesses = []) {
+      if (guesses.length > 0) {
+        const pages = own.first(pagesFor(computed + 1 + guesses.length));
+        return { ids: [...tokensAt(computed, computed + 1), ...guesses], start: computed, pages, wants: "all" };
+      }
       const at = base + computed;
       // Up to the first token whose logits are wanted, or from there on.
       const before = at < wanted ? wanted - at : missing();
@@ -130,9 +155,9 @@ export const openSequence = (
         wants: at === wanted && wanted < prompt.length ? "all" : count === missing() ? "last" : "none",
       };
     },
-    done({ ids: fresh, wants }) {
-      computed += fresh.length;
-      if (wants === "all") wanted += fresh.length;
+    done({ ids: fresh, wants }, count = fresh.length) {
+      computed += count;
+      if (wants === "all" && wanted < prompt.length) wanted += count;
       if (!keeps || outgrows) return;
       for (let page = own.shared; (page + 1) * pageRows <= computed; page++)
         own.share(ids.slice(page * pageRows, (page + 1) * pageRows));

@@ -59,19 +59,26 @@ export const singleTables = (
     },
     write(given) {
       let page = 0;
+      let before: readonly number[] | null = null;
+      let from = 0;
       for (let i = 0; i < count; i++) {
         const { ids, start, pages } = given[i] as Single;
         checkIds(model, ids);
         ints[i] = ids[0] as number;
+        const own = pages as readonly number[];
+        // Positions of the same text share its list.
+        if (own !== before) {
+          from = page;
+          for (let j = 0; j < own.length; j++) ints[numbersFrom + page++] = own[j] as number;
+          before = own;
+        }
         const row = tableFrom + i * segmentInts;
         ints[row] = i;
         ints[row + 1] = 1;
-        ints[row + 2] = page;
+        ints[row + 2] = from;
         ints[row + 3] = start;
         ints[placesFrom + i] = start;
-        const own = pages as readonly number[];
         ints[rowsFrom + i] = (own[Math.floor(start / pageRows)] as number) * pageRows + (start % pageRows);
-        for (let j = 0; j < own.length; j++) ints[numbersFrom + page++] = own[j] as number;
       }
       model.backend.write(all.storage, ints);
     },

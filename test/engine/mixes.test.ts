@@ -15,11 +15,16 @@ describe("a text of a random mix has the bits that it has alone", () => {
     if (candidate.kind === "missing") continue;
     it(candidate.name, async () => {
       const backend = await candidate.open(1);
+      const all = { guessed: 0, accepted: 0 };
       for (let seed = 0; seed < 5; seed++) {
         const { differences, counts, leaked } = await runMix(backend, 100 * i + seed);
         expect({ seed, differences, leaked }).toEqual({ seed, differences: [], leaked: 0 });
         expect(counts).toMatchObject({ running: 0, waiting: 0, pagesInUse: 0 });
+        all.guessed += counts.guessed;
+        all.accepted += counts.accepted;
       }
+      expect(all.accepted).toBeGreaterThan(20);
+      expect(all.guessed).toBeGreaterThan(1.1 * all.accepted);
       await backend.close();
     });
   }

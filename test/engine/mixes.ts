@@ -2,6 +2,7 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { createSequenceEngine, type Writing } from "#foretoken/engine/engine.js";
 import { pageBytes } from "#foretoken/engine/page-memory.js";
+import type { Draft } from "#foretoken/engine/sequence.js";
 import { sampleToken } from "#foretoken/generate/sampling/sampler.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { type AdaptedModel, loraModel } from "#foretoken/models/lora/model.js";
@@ -39,6 +40,8 @@ interface Text {
   readonly endsAfter: number;
   /** Its logits of the prompt are wanted. */
   readonly reads: boolean;
+  /** Guesses what follows. */
+  readonly draft?: Draft;
 }
 
 /** What a text came to: its ids after the prompt, and the words of all logits that were handed over. */
@@ -112,13 +115,29 @@ export const runMix = async (backend: Backend, seed: number) => {
     cacheBytes: pageBytes(model) * contextPages * (1 + below(12)),
     maxSequences: 1 + below(32),
     pace: { positions: () => 1 + below(60), note() {} },
+    guessPace: { plan: (texts) => texts.map(({ most }) => below(most + 1)), note() {} },
   });
   const count = 1 + below(32);
   const all: { readonly text: Text; readonly written: Written; readonly writing: Writing }[] = [];
   const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  const begin = (prompt: readonly number[]): void => {
-    const text: Text = {
+  /** Guesses of a text that another has begun to write: mostly right; some at once, others later. */
+  const draftOf = (length: number, { ids: known }: Written): Draft => {
+    const isLate = chance(0.3);
+    const share = [0, 0.5, 0.9, 1][below(4)] as number;
+    return (ids, most) => {
+      const from = ids.length - length;
+      const right = known.slice(from, from + most);
+      const guesses = right.map((id) => (chance(share) ? id : below(vocabSize)));
+      while (guesses.length < most && chance(0.8)) guesses.push(below(vocabSize));
+      return isLate ? others().then(() => guesses) : guesses;
+    };
+  };
+  const copyOf = ({ text, written }: (typeof all)[number]): void =>
+    start({ ...text, endsAfter: Number.POSITIVE_INFINITY, draft: draftOf(text.prompt.length, written) });
+
+  const begin = (prompt: readonly number[]): void =>
+    start({
       model: ([model, model, ...adapted] as const)[below(4)] as Model,
       prompt,
       most: 1 + below(chance(0.1) ? 60 : 20),
@@ -126,13 +145,15 @@ export const runMix = async (backend: Backend, seed: number) => {
       temperature: chance(0.3) ? 0 : 0.9,
       endsAfter: chance(0.2) ? below(10) : Number.POSITIVE_INFINITY,
       reads: chance(0.15) && prompt.length < config.contextLength && config.mask === "causal",
-    };
+    });
+  const start = (text: Text): void => {
     const written = { ids: [] as number[], logits: [] as Uint32Array[] };
     const choose = chooser(text);
     const writing = engine.write({
       model: text.model,
-      prompt,
+      prompt: text.prompt,
       maxNewTokens: text.most,
+      draft: text.draft,
       choose(logits) {
         if (written.ids.length >= text.endsAfter) return null;
         written.logits.push(wordsOf(logits));
@@ -156,6 +177,8 @@ export const runMix = async (backend: Backend, seed: number) => {
       const ids = [...fork.text.prompt, ...fork.written.ids];
       begin(ids.slice(0, 1 + below(ids.length)));
     } else begin(chance(0.3) ? [...common, ...own.slice(0, 8)] : own);
+    const original = all[below(all.length)];
+    if (original !== undefined && chance(0.5)) copyOf(original);
     if (chance(0.1)) all[below(all.length)]?.writing.end();
     for (let wait = below(4); wait > 0; wait--) await others();
   }

@@ -187,6 +187,13 @@ export const createMetrics = (): Metrics => {
           "Positions of prompts that were in memory.",
           ({ counts }) => counts.reused,
         ),
+        ...ofModels("counter", "foretoken_guesses_total", "Tokens that were guessed.", ({ counts }) => counts.guessed),
+        ...ofModels(
+          "counter",
+          "foretoken_guesses_accepted_total",
+          "Guesses that came true.",
+          ({ counts }) => counts.accepted,
+        ),
         ...total.lines("foretoken_request_seconds", "Time of a request, to its last byte."),
         ...first.lines("foretoken_first_token_seconds", "Time to the first token."),
         "",

@@ -1,0 +1,105 @@
+/** How many tokens are guessed for each text, so that passes write as many tokens a second as they can. No bit depends on it. */
+
+/** A text for which tokens may be guessed. */
+export interface Guessable {
+  /** Share of its guesses that came true lately, of those whose guesses before came true. From 0 to 1. */
+  readonly chance: number;
+  /** Guesses at most. */
+  readonly most: number;
+  /** Milliseconds that each guess takes before the pass. */
+  readonly milliseconds: number;
+}
+
+/** See the head of the file. */
+export interface GuessPace {
+  /**
+   * @param texts for which tokens may be guessed.
+   * @param writing texts that write in the pass, these and others.
+   * @returns the number of guesses for each of `texts`.
+   */
+  plan(texts: readonly Guessable[], writing: number): readonly number[];
+  /** Notes how long a pass of so many rows took. */
+  note(rows: number, milliseconds: number): void;
+}
+
+/** Rows of guesses in a pass at most. */
+const mostGuesses = 64;
+/** What another row adds to a pass, as a share of it, where nothing was measured. */
+const shareOfRow = 0.04;
+/** Guesses must make a pass better by this factor: times are never the same twice. */
+const worthwhile = 1.03;
+/** After so many passes a measured time is forgotten, so a time that was too long by chance is measured again. */
+const remembered = 256;
+
+/** Times of passes by their rows. */
+const passTimes = () => {
+  const known = new Map<number, { milliseconds: number; pass: number }>();
+  const begun = new Set<number>();
+  let pass = 0;
+  const add = (rows: number, milliseconds: number): void => {
+    pass++;
+    // The first pass of a size records its kernel calls.
+    if (!begun.has(rows)) {
+      begun.add(rows);
+      return;
+    }
+    const before = known.get(rows)?.milliseconds ?? milliseconds;
+    // A pass that something else held up counts for little.
+    const told = Math.min(milliseconds, 1.5 * before);
+    known.set(rows, { milliseconds: 0.8 * before + 0.2 * told, pass });
+  };
+  /** The times that are remembered, by rows. */
+  const list = (): readonly { readonly rows: number; readonly milliseconds: number }[] => {
+    for (const [rows, one] of known) if (pass - one.pass > remembered) known.delete(rows);
+    return [...known].map(([rows, { milliseconds }]) => ({ rows, milliseconds })).sort((a, b) => a.rows - b.rows);
+  };
+  return { add, list };
+};
+
+/** Estimated time of a pass, in milliseconds: measured, between two that were measured, or with a usual share for each row. */
+const estimate = (times: readonly { readonly rows: number; readonly milliseconds: number }[], rows: number): number => {
+  const before = times.findLast((one) => one.rows <= rows);
+  const after = times.find((one) => one.rows >= rows);
+  if (before === undefined) {
+    const first = after ?? { rows: 1, milliseconds: 1 };
+    return (first.milliseconds * (1 + shareOfRow * (rows - 1))) / (1 + shareOfRow * (first.rows - 1));
+  }
+  if (after === undefined) return before.milliseconds * (1 + (shareOfRow * (rows - before.rows)) / before.rows ** 0.5);
+  if (after.rows === before.rows) return before.milliseconds;
+  const part = (rows - before.rows) / (after.rows - before.rows);
+  return before.milliseconds + part * (after.milliseconds - before.milliseconds);
+};
+
+export const createGuessPace = (): GuessPace => {
+  const times = passTimes();
+  return {
+    plan(texts, writing) {
+      const counts = texts.map(() => 0);
+      // Each guess with its chance of a token: one can only count if those before it do, so they come first in this order.
+      const guesses = texts
+        .flatMap(({ chance, most, milliseconds }, text) =>
+          Array.from({ length: Math.min(most, mostGuesses) }, (_, i) => ({
+            text,
+            milliseconds,
+            gain: chance ** (i + 1),
+          })),
+        )
+        .sort((a, b) => b.gain - a.gain)
+        .slice(0, mostGuesses);
+      if (guesses.length === 0) return counts;
+      const known = times.list();
+      let tokens = writing;
+      let drafting = 0;
+      let best = { rate: (worthwhile * tokens) / estimate(known, writing), count: 0 };
+      for (const [i, { gain, milliseconds }] of guesses.entries()) {
+        tokens += gain;
+        drafting += milliseconds;
+        const rate = tokens / (drafting + estimate(known, writing + i + 1));
+        if (rate > best.rate) best = { rate, count: i + 1 };
+      }
+      for (const { text } of guesses.slice(0, best.count)) counts[text] = (counts[text] as number) + 1;
+      return counts;
+    },
+    note: times.add,
+  };
+};

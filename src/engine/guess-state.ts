@@ -1,0 +1,36 @@
+/** What is known of the guesses of one text. */
+
+/** How fast the share of guesses that come true follows what is seen. */
+const learningRate = 0.1;
+/** Tokens that a text writes without guesses, where they take time and do not pay, before it tries again: at first, and at most. */
+export const rests = { first: 16, most: 512 };
+
+/** See the head of the file. */
+export interface GuessState {
+  /** See `Guessable`. */
+  chance: number;
+  /** Whether guesses take time; undefined: there were none yet. */
+  isSlow: boolean | undefined;
+  /** Milliseconds that a guess takes. */
+  milliseconds: number;
+  /** Tokens that are written without guesses before it tries again, and those left of them. */
+  rest: number;
+  left: number;
+  /** The guesses before the pass, those too that the pass had no rows for. */
+  proposed: readonly number[];
+}
+
+export const newGuessState = (): GuessState => ({
+  ...{ chance: 0.5, isSlow: undefined, milliseconds: 0, rest: rests.first, left: 0, proposed: [] },
+});
+
+/** Compares guesses with the tokens that came. */
+export const learn = (state: GuessState, came: readonly number[]): void => {
+  for (const [i, id] of came.entries()) {
+    const guess = state.proposed[i];
+    if (guess === undefined) break;
+    state.chance += learningRate * ((guess === id ? 1 : 0) - state.chance);
+    if (guess !== id) break;
+  }
+  state.proposed = [];
+};

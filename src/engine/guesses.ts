@@ -1,0 +1,124 @@
+/**
+ * Tokens that are guessed to follow the texts of a pass. The pass computes their logits with those of the last token; a guess comes
+ * true exactly if the text's own choice from the logits before it is that token. So a text is the same for all guesses.
+ */
+import { type Entry, settle } from "./entry.ts";
+import type { Guessable, GuessPace } from "./guess-pace.ts";
+import { rests } from "./guess-state.ts";
+
+/** Of each text that has some. */
+export type Guesses = ReadonlyMap<Entry, readonly number[]>;
+
+/** Guesses that a text is asked for at a time at most. */
+const mostAsked = 48;
+/** The same where guesses take time, and at first. */
+const mostSlow = 12;
+const mostFirst = 4;
+/** How many guesses of texts to ask for that take time. */
+const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): readonly number[] => {
+  const planned = pace.plan(
+    asked.map((entry) => guessable(entry, mostSlow)),
+    writing,
+  );
+  return planned.map((count, i) => {
+    const { guessing: state, sequence } = asked[i] as Entry;
+    if (count > 0) {
+      state.rest = rests.first;
+      state.left = rests.first;
+      return count;
+    }
+    if (--state.left > 0) return 0;
+    state.rest = Math.min(2 * state.rest, rests.most);
+    state.left = state.rest;
+    return Math.min(2, sequence?.mostGuesses ?? 0);
+  });
+};
+
+const guessable = ({ guessing, sequence }: Entry, most: number): Guessable => ({
+  ...{ chance: guessing.chance, milliseconds: guessing.milliseconds },
+  most: Math.min(sequence?.mostGuesses ?? 0, most),
+});
+
+/** Asks one text; what goes wrong ends it. */
+const ask = async (entry: Entry, given: readonly number[] | Promise<readonly number[]>): Promise<readonly number[]> => {
+  try {
+    return await given;
+  } catch (error) {
+    if (!entry.ended) settle(entry, error);
+    return [];
+  }
+};
+
+/** Guesses that take time, all asked for together. */
+const slowGuesses = async (
+  given: ReadonlyMap<Entry, Promise<readonly number[]>>,
+): Promise<ReadonlyMap<Entry, readonly number[]>> => {
+  const began = performance.now();
+  const all = await Promise.all([...given].map(async ([entry, ids]) => [entry, await ask(entry, ids)] as const));
+  const count = all.reduce((sum, [, ids]) => sum + ids.length, 0);
+  const each = (performance.now() - began) / Math.max(1, count);
+  for (const [{ guessing: state }] of all)
+    state.milliseconds = state.milliseconds === 0 ? each : 0.8 * state.milliseconds + 0.2 * each;
+  return new Map(all);
+};
+
+/**
+ * Asks the texts that write for guesses, as many as pay.
+ * @param writing of the next pass.
+ */
+export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses | Promise<Guesses> => {
+  const able = writing.filter(
+    ({ request, sequence }) => request.draft !== undefined && (sequence?.mostGuesses ?? 0) > 0,
+  );
+  if (able.length === 0) return new Map();
+  const quick: Entry[] = [];
+  const waits = new Map<Entry, Promise<readonly number[]>>();
+  const askOne = (entry: Entry, most: number): void => {
+    const { request, sequence, guessing: state } = entry;
+    if (sequence === null || most < 1) return;
+    try {
+      const given = request.draft?.(sequence.ids, most) ?? [];
+      const isSlow = given instanceof Promise;
+      state.isSlow = isSlow;
+      if (isSlow) {
+        waits.set(
+          entry,
+          given.then((ids) => ids.slice(0, most)),
+        );
+        return;
+      }
+      state.proposed = given.slice(0, most);
+      if (state.proposed.length > 0) quick.push(entry);
+    } catch (error) {
+      settle(entry, error);
+    }
+  };
+  const slow = able.filter(({ guessing }) => guessing.isSlow === true);
+  for (const [i, count] of planSlow(slow, pace, writing.length).entries()) askOne(slow[i] as Entry, count);
+  for (const entry of able) {
+    const { isSlow } = entry.guessing;
+    const most = isSlow === undefined ? mostFirst : mostAsked;
+    if (isSlow !== true) askOne(entry, Math.min(most, entry.sequence?.mostGuesses ?? 0));
+  }
+  /** Those that pay, with rows that others have already. */
+  const chosen = (rows: number, all: Map<Entry, readonly number[]>): Guesses => {
+    const counts = pace.plan(
+      quick.map(({ guessing }) => ({ chance: guessing.chance, most: guessing.proposed.length, milliseconds: 0 })),
+      writing.length + rows,
+    );
+    for (const [i, count] of counts.entries()) {
+      const entry = quick[i] as Entry;
+      if (count > 0) all.set(entry, entry.guessing.proposed.slice(0, count));
+    }
+    return all;
+  };
+  if (waits.size === 0) return chosen(0, new Map());
+  return slowGuesses(waits).then((given) => {
+    let rows = 0;
+    for (const [{ guessing: state }, ids] of given) {
+      state.proposed = ids;
+      rows += ids.length;
+    }
+    return chosen(rows, new Map(given));
+  });
+};
