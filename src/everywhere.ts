@@ -166,6 +166,7 @@ export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.
 // Text generation
 
 export type { EngineCounts } from "./engine/engine.ts";
+export type { GuessCounts } from "./engine/guess-state.ts";
 export { type BeamSearchOptions, type BeamText, beamSearch } from "./generate/beam-search.ts";
 export type { FinishReason, GenerateDoneEvent, GenerateEvent, PromptEvent, TokenEvent } from "./generate/events.ts";
 export { generate } from "./generate/generate.ts";
@@ -173,6 +174,7 @@ export { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText 
 export { type Engine, type EngineOptions, openEngine } from "./generate/open-engine.ts";
 export type { GenerateOptions } from "./generate/options.ts";
 export type { FilterName } from "./generate/sampling/settings.ts";
+export type { Speculate } from "./generate/speculation/speculate.ts";
 export type { EngineEvent, EngineGenerateOptions } from "./generate/text-engine.ts";
 
 // Inside a model: attention, logit lens, neighbours of tokens, heads switched off, patched activations

@@ -7,7 +7,7 @@ import { yieldToHost } from "../core/system/yield.ts";
 import { checkIds, type Model } from "../models/model.ts";
 import { advance, type Entry, type Planned, settle } from "./entry.ts";
 import { createGuessPace, type GuessPace } from "./guess-pace.ts";
-import { newGuessState } from "./guess-state.ts";
+import { type GuessCounts, newGuessState } from "./guess-state.ts";
 import { guessesOf } from "./guesses.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { planPass, writingOf } from "./plan.ts";
@@ -22,20 +22,17 @@ export interface Writing {
   end(): void;
   /** true: no token of it is computed until false. */
   pause(paused: boolean): void;
+  guesses(): GuessCounts;
 }
 
 /** Counts since an engine was opened, and what it holds now. */
-export interface EngineCounts {
+export interface EngineCounts extends GuessCounts {
   /** Positions that were computed, of prompts and texts. */
   readonly computed: number;
   /** Positions of prompts that were in memory already. */
   readonly reused: number;
   /** Forward passes. */
   readonly passes: number;
-  /** Tokens that were guessed and computed in advance. */
-  readonly guessed: number;
-  /** Those of them that came true. */
-  readonly accepted: number;
   /** Sequences that read their prompts or write. */
   readonly running: number;
   /** Sequences that wait for pages. */
@@ -215,6 +212,7 @@ export const createSequenceEngine = (
           entry.paused = paused;
           if (!paused) resume();
         },
+        guesses: () => ({ guessed: entry.guessing.guessed, accepted: entry.guessing.accepted }),
       };
     },
     counts: () => ({

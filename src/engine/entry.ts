@@ -44,6 +44,8 @@ export const settle = (entry: Entry, error?: unknown): void => {
 export const advance = ({ entry, sequence, piece, guesses }: Planned, logits: readonly Float32Array[]): number => {
   if (entry.ended) return 0;
   const { request } = entry;
+  const { guessing } = entry;
+  guessing.guessed += guesses.length;
   const certain = piece.ids.length - guesses.length;
   const chosen: number[] = [];
   let cameTrue = 0;
@@ -65,10 +67,11 @@ export const advance = ({ entry, sequence, piece, guesses }: Planned, logits: re
         break;
       }
       if (guesses[cameTrue] !== id) break;
+      guessing.accepted++;
       sequence.done(piece, 1);
       next = logits[first + ++cameTrue];
     }
-    learn(entry.guessing, chosen);
+    learn(guessing, chosen);
   } catch (error) {
     settle(entry, error);
   }

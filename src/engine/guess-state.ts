@@ -5,6 +5,14 @@ const learningRate = 0.1;
 /** Tokens that a text writes without guesses, where they take time and do not pay, before it tries again: at first, and at most. */
 export const rests = { first: 16, most: 512 };
 
+/** How many tokens were guessed. */
+export interface GuessCounts {
+  /** Tokens that were guessed and computed in advance. */
+  readonly guessed: number;
+  /** Those of them that came true: the text has them. */
+  readonly accepted: number;
+}
+
 /** See the head of the file. */
 export interface GuessState {
   /** See `Guessable`. */
@@ -16,12 +24,24 @@ export interface GuessState {
   /** Tokens that are written without guesses before it tries again, and those left of them. */
   rest: number;
   left: number;
+  /** Guesses that passes have computed, and those that came true. */
+  guessed: number;
+  accepted: number;
   /** The guesses before the pass, those too that the pass had no rows for. */
   proposed: readonly number[];
 }
 
 export const newGuessState = (): GuessState => ({
-  ...{ chance: 0.5, isSlow: undefined, milliseconds: 0, rest: rests.first, left: 0, proposed: [] },
+  ...{
+    chance: 0.5,
+    isSlow: undefined,
+    milliseconds: 0,
+    rest: rests.first,
+    left: 0,
+    guessed: 0,
+    accepted: 0,
+    proposed: [],
+  },
 });
 
 /** Compares guesses with the tokens that came. */

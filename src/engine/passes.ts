@@ -97,10 +97,10 @@ interface Note {
 /** Entries of a list of pages at least: most texts never have more. */
 const leastRoom = 64;
 /** Notes of as many sizes of a batch are kept: each has temporaries of its own. */
-const mostNotes = 12;
+const mostNotes = 8;
 
 /** Positions of a pass at most that go one by one, where a piece has more than one: of many, attention is faster in pieces. */
-const mostSingles = 12;
+const mostSingles = 8;
 
 /** The pieces cut into single positions; null if positions lack logits or pages, or are too many. */
 const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {

@@ -1,3 +1,4 @@
+import type { GuessCounts } from "../engine/guess-state.ts";
 import type { Candidate } from "../pretrained/model/likeliest.ts";
 import type { ScoredToken } from "../pretrained/model/score.ts";
 import type { SkippedText } from "../tokenizer/unknown.ts";
@@ -51,6 +52,8 @@ export interface GenerateDoneEvent {
   readonly promptTokens: number;
   /** Tokens that were written. The end of text is one of them, where it was drawn. */
   readonly newTokens: number;
+  /** Where the option `speculate` is in use. Of an aborted text with those that nobody has read. */
+  readonly guesses?: GuessCounts;
   /** What was left out of the prompt, with `unknown: "skip"` and only if there was any. */
   readonly skipped?: SkippedText;
 }

@@ -7,6 +7,7 @@ import { mostCandidates } from "../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { describeSkipped, type ReadText, readText, type UnknownChoice, unknownSchema } from "../tokenizer/unknown.ts";
 import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
+import type { Speculate } from "./speculation/speculate.ts";
 
 /** What decides the text, besides the model and the prompt. */
 export const generateSettingsSchema = samplingSchema.extend({
@@ -41,6 +42,7 @@ const optionsSchema = generateSettingsSchema.extend({
   endTokens: z.array(z.int().min(0)),
   candidates: z.int().min(0).max(mostCandidates),
   cache: z.boolean(),
+  speculate: z.custom<Speculate>(),
   adjustLogits: z
     .custom<(logits: Float32Array, ids: readonly number[]) => void>((value) => typeof value === "function", {
       error: "must be a function",
@@ -74,7 +76,10 @@ export const generateDefaults = {
 };
 
 /** The part of the options that a caller of the library alone has. */
-const ownDefaults = { endTokens: [] as readonly number[], candidates: 0, cache: true };
+const ownDefaults = {
+  ...{ endTokens: [] as readonly number[], candidates: 0, cache: true },
+  speculate: false as Speculate,
+};
 
 type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefined };
 
@@ -130,6 +135,13 @@ export interface GenerateOptions extends SamplingOptions {
   readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
+  /**
+   * Guesses the next tokens, and checks several with one pass: the same text, faster where guesses come true. `"ngram"` looks up the
+   * last tokens in the text itself, prompt included, and guesses what followed them: for code and other texts that repeat. A model with
+   * the same tokenizer, much smaller than this one, writes the guesses itself; it must stay open. Where guesses do not pay, fewer or
+   * none are made. Without a cache and past the context there are none. In a worker `"ngram"` alone. Default false.
+   */
+  readonly speculate?: Speculate | undefined;
   /** Abort to end after the current token, with a last event. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }

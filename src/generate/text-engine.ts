@@ -17,6 +17,7 @@ import {
   readPrompt,
 } from "./options.ts";
 import { promptScorer } from "./prompt-scorer.ts";
+import { checkSpeculate, createDrafters } from "./speculation/speculate.ts";
 import { createTextWriter } from "./text-writer.ts";
 
 /** Options of a text of an engine. */
@@ -131,6 +132,7 @@ export const checkText = (
   const prompt = readPrompt(lm.tokenizer, parsed.prompt ?? defaultPrompt(lm.tokenizer), parsed.unknown);
   const { contextLength } = model.config;
   checkSlide(parsed.slide, model.config);
+  checkSpeculate(parsed.speculate, lm);
   if (scorePrompt && prompt.ids.length > contextLength) {
     throw new ConfigError({
       where: "generate: scorePrompt",
@@ -148,6 +150,7 @@ export const checkText = (
  */
 export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
   const engine = createSequenceEngine(model, sizes);
+  const drafters = createDrafters(sizes);
 
   /**
    * @param together events that are yielded at a time at most.
@@ -178,6 +181,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
         if (queue.push(event) >= mostAhead) writing.pause(true);
         return writer.finishReason === null ? event.id : null;
       },
+      draft: drafters.of(parsed.speculate, writer.ahead),
       slide: parsed.slide,
       recomputes: !parsed.cache && parsed.slide === 0,
       readPrompt: scorer?.read,
@@ -217,7 +221,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
           continue;
         }
         // What was written ahead of the reader is not shown.
-        if (signal?.aborted === true && mostAhead > 0) continue;
+        if (signal?.aborted === true && (mostAhead > 0 || parsed.speculate !== false)) continue;
         for (const event of events) {
           if (event.type !== "token") continue;
           shown.text += event.text;
@@ -236,7 +240,8 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     // Neither its end nor its reader's wish: the engine was closed.
     if (reason === null) throw closedEngine(own);
     // What was written ahead of the reader does not count.
-    yield [reason === "aborted" ? { ...writer.done(reason), ...shown } : writer.done(reason)];
+    const done = { ...writer.done(reason), ...(parsed.speculate === false ? {} : { guesses: writing.guesses() }) };
+    yield [reason === "aborted" ? { ...done, ...shown } : done];
   }
 
   return {
@@ -249,6 +254,9 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
       yield* batches(lm, checkText(lm, given, engineOptionNames), Number.POSITIVE_INFINITY, gatherForMs);
     },
     counts: engine.counts,
-    close: engine.close,
+    async close() {
+      await engine.close();
+      await drafters.close();
+    },
   };
 };

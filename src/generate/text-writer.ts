@@ -16,6 +16,8 @@ export interface TextWriter {
    * @throws ConfigError for logits that are not numbers, where probabilities are asked for.
    */
   write(logits: Float32Array): TokenEvent;
+  /** Begins to choose tokens after those that there are, as `write` would, but for the caller's own function. Nothing is written. */
+  ahead(): (logits: Float32Array) => number;
   /** Whether no token was written yet. */
   readonly isFirst: boolean;
   /** Why the text has ended; null: a token may follow. */
@@ -87,6 +89,7 @@ export const createTextWriter = (lm: LanguageModel, options: ParsedOptions, prom
     get finishReason() {
       return finishReason;
     },
+    ahead: chain.ahead,
     write(logits) {
       const id = chain.next(logits.subarray(0, vocabSize));
       const index = count++;

@@ -74,7 +74,7 @@ const languageModelCases = (setup: Setup): readonly Case[] => [
     "generate",
     [
       ...["prompt", "maxNewTokens", "temperature", "topK", "topP", "minP", "seed", "stop", "candidates", "cache"],
-      ...["signal", "other"],
+      ...["speculate", "signal", "other"],
     ],
     (wrong) => foretoken.generate(setup.lm, { prompt: "the", maxNewTokens: 1, ...wrong }),
     isNotHuge,

@@ -1,4 +1,4 @@
-import { randomKey, randomStream } from "../../core/random.ts";
+import { type RandomStream, randomKey, randomStream } from "../../core/random.ts";
 import { type Adjustment, banned, type History, logitBias, penaltiesOf } from "./adjust.ts";
 import { sampleToken } from "./sampler.ts";
 import { type FilterName, filterNames, type Sampling } from "./settings.ts";
@@ -21,6 +21,16 @@ export interface ChainSettings {
 export interface Chain {
   /** The token that follows, which is then part of the text. @param logits [V], which stay as they are. */
   next(logits: Float32Array): number;
+  /** The same from here on, for other logits: nothing becomes part of the text, and the caller's own function is left out. */
+  ahead(): (logits: Float32Array) => number;
+}
+
+/** What a chain knows of its text. */
+interface ChainState extends History {
+  readonly ids: number[];
+  readonly seen: Set<number>;
+  readonly written: Map<number, number>;
+  readonly random: RandomStream;
 }
 
 /**
@@ -30,26 +40,37 @@ export interface Chain {
  */
 export const createChain = (settings: ChainSettings, prompt: readonly number[]): Chain => {
   const { sampling, seed, order = filterNames, biases, adjust } = settings;
-  const random = randomStream(randomKey(seed, "sampling"));
+  const key = randomKey(seed, "sampling");
   const lists = settings.banned ?? [];
-  const adjustments: readonly Adjustment[] = [
+  const ours: readonly Adjustment[] = [
     ...(biases === undefined || biases.size === 0 ? [] : [logitBias(biases)]),
     ...penaltiesOf(sampling),
     ...(lists.length === 0 ? [] : [banned(lists)]),
-    ...(adjust === undefined ? [] : [(logits: Float32Array, { ids }: History) => adjust(logits, ids)]),
   ];
-  const ids = [...prompt];
-  const seen = new Set(prompt);
-  const written = new Map<number, number>();
+  const all: readonly Adjustment[] = adjust === undefined ? ours : [...ours, (logits, { ids }) => adjust(logits, ids)];
+  const text: ChainState = { ids: [...prompt], seen: new Set(prompt), written: new Map(), random: randomStream(key) };
+  const choose = (state: ChainState, adjustments: readonly Adjustment[], logits: Float32Array): number => {
+    const adjusted = adjustments.length === 0 ? logits : logits.slice();
+    for (const adjustment of adjustments) adjustment(adjusted, state);
+    const id = sampleToken(adjusted, sampling, state.random, order);
+    state.ids.push(id);
+    state.seen.add(id);
+    state.written.set(id, (state.written.get(id) ?? 0) + 1);
+    return id;
+  };
   return {
-    next(logits) {
-      const adjusted = adjustments.length === 0 ? logits : logits.slice();
-      for (const adjustment of adjustments) adjustment(adjusted, { ids, seen, written });
-      const id = sampleToken(adjusted, sampling, random, order);
-      ids.push(id);
-      seen.add(id);
-      written.set(id, (written.get(id) ?? 0) + 1);
-      return id;
+    next: (logits) => choose(text, all, logits),
+    ahead() {
+      // Greedy takes no numbers, all else one for each token: two words, of four in a block.
+      const taken = sampling.temperature === 0 ? 0 : text.ids.length - prompt.length;
+      const random = randomStream(key, Math.floor(taken / 2));
+      if (taken % 2 === 1) random.uniform();
+      // Without adjustments nobody reads the text.
+      const state: ChainState =
+        ours.length === 0
+          ? { ids: [], seen: new Set(), written: new Map(), random }
+          : { ids: [...text.ids], seen: new Set(text.seen), written: new Map(text.written), random };
+      return (logits) => choose(state, ours, logits);
     },
   };
 };

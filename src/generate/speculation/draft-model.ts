@@ -1,0 +1,51 @@
+/** Guesses of a smaller model with the same tokenizer: it writes what may follow, for all texts of an engine in common passes. */
+
+import { ConfigError } from "../../core/errors/errors.ts";
+import { createSequenceEngine } from "../../engine/engine.ts";
+import type { Draft } from "../../engine/sequence.ts";
+import { isClosed } from "../../pretrained/model/closed.ts";
+import type { LanguageModel } from "../../pretrained/model/language-model.ts";
+
+/** See the head of the file. */
+export interface DraftModel {
+  /**
+   * Guesses for one text.
+   * @param ahead begins to choose the tokens after those that there are: of the small model's logits it takes what the text would.
+   */
+  draft(ahead: () => (logits: Float32Array) => number): Draft;
+  close(): Promise<void>;
+}
+
+/** @param sizes of its cache and its batches, as those of the engine that it guesses for. */
+export const createDraftModel = (
+  lm: LanguageModel,
+  sizes: { readonly cacheBytes: number; readonly maxSequences: number },
+): DraftModel => {
+  const { model, tokenizer } = lm;
+  const engine = createSequenceEngine(lm.adapted(null), sizes);
+  return {
+    draft: (ahead) => async (ids, most) => {
+      if (isClosed(model)) {
+        const must = "the model that guesses must stay open as long as texts are written with it";
+        throw new ConfigError({ where: "generate: speculate", must, got: "one that was closed" });
+      }
+      // Past its context it would compute the whole window for each token.
+      const count = Math.min(most, model.config.contextLength - ids.length);
+      if (count < 1) return [];
+      const choose = ahead();
+      const guesses: number[] = [];
+      await engine.write({
+        model,
+        prompt: ids,
+        maxNewTokens: count,
+        choose(logits) {
+          const id = choose(logits.subarray(0, tokenizer.vocabSize));
+          guesses.push(id);
+          return id;
+        },
+      }).ended;
+      return guesses;
+    },
+    close: engine.close,
+  };
+};
