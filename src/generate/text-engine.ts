@@ -133,6 +133,10 @@ export const checkText = (
   const { contextLength } = model.config;
   checkSlide(parsed.slide, model.config);
   checkSpeculate(parsed.speculate, lm);
+  if (parsed.speculate !== false && !parsed.cache) {
+    const must = "guessed tokens need the keys and values of those before";
+    throw new ConfigError({ where: "generate: speculate", must, got: "cache: false", hint: "one of them" });
+  }
   if (scorePrompt && prompt.ids.length > contextLength) {
     throw new ConfigError({
       where: "generate: scorePrompt",

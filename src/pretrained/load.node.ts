@@ -139,6 +139,7 @@ export const loadOpened = async (
   checkpoint: string | CheckpointFiles,
   options: LoadOptions,
   onOpened: (facts: PretrainedFacts) => void,
+  freezes = false,
 ): Promise<LanguageModel> => {
   const { pretrained, adapters } = await openAny(checkpoint, options);
   const { backend = "auto", threads, dtype, asInTraining = false, onProgress } = options;
@@ -150,7 +151,7 @@ export const loadOpened = async (
       onClose,
       onProgress: onProgress && ((bytes) => onProgress(bytes, weights.bytes)),
     });
-  if (typeof backend !== "string") return place(backend, false);
+  if (typeof backend !== "string") return place(backend, freezes);
   const opened = await openBackend(backend, { threads, dtype, manyRows: asInTraining }).catch(
     async (error: unknown) => {
       await Promise.all([weights.close(), closeAdapters(adapters)]);

@@ -50,8 +50,15 @@ export const openedEngines = (): OpenedEngines => {
   };
 };
 
-/** @param modelOf finds a model by its key. */
-export const engineMethods = (opened: OpenedEngines, modelOf: (method: string, key: number) => LanguageModel) => ({
+/**
+ * @param modelOf finds a model by its key.
+ * @param withDraft puts the model that guesses into a text's options.
+ */
+export const engineMethods = (
+  opened: OpenedEngines,
+  modelOf: (method: string, key: number) => LanguageModel,
+  withDraft: (key: number, options: EngineGenerateOptions) => EngineGenerateOptions,
+) => ({
   async *openEngine({
     key,
     sizes,
@@ -70,7 +77,8 @@ export const engineMethods = (opened: OpenedEngines, modelOf: (method: string, k
     }: { readonly key: number; readonly engine: number; readonly options: EngineGenerateOptions },
     { signal }: CallContext,
   ): AsyncGenerator<readonly EngineEvent[], void> {
-    yield* opened.find("generate", engine).generateBatches(modelOf("generate", key), { ...options, signal });
+    const given = { ...withDraft(key, options), signal };
+    yield* opened.find("generate", engine).generateBatches(modelOf("generate", key), given);
   },
 
   async *engineCounts({ engine }: { readonly engine: number }): AsyncGenerator<EngineCounts, void> {

@@ -36,8 +36,10 @@ export interface TrainRequest extends Omit<TrainOptions, "signal" | "onNotice" |
 
 serveWorker({
   ...modelMethods(
-    ({ checkpoint, ...options }: LoadRequest, { onProgress, onOpened }) =>
-      loadOpened(checkpoint, { ...options, onProgress }, onOpened),
+    async ({ checkpoint, ...options }: LoadRequest, { onProgress, onOpened }) => ({
+      lm: await loadOpened(checkpoint, { ...options, onProgress }, onOpened),
+      draft: null,
+    }),
     async () => ({ evaluateCorpus, evaluateChoices }),
   ),
 

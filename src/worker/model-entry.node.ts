@@ -2,9 +2,11 @@
 import type { BackendChoice } from "../backend/select.node.ts";
 import { serveThread } from "../core/remote/worker.node.ts";
 import type { DTypeChoice } from "../core/tensors/dtype.ts";
+import { checkDraftTokenizer } from "../generate/speculation/speculate.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
 import type { CheckpointFiles } from "../pretrained/files/checkpoint-files.ts";
 import { loadOpened } from "../pretrained/load.node.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { modelMethods } from "./model-methods.ts";
 
 /** A model to load, in the form of `loadPretrained`'s arguments. */
@@ -32,12 +34,36 @@ export interface LoadRequest {
   readonly base?: string | undefined;
   /** Whether an adapter is only put on the weights that it was trained on, by their SHA-256. Default true. */
   readonly baseCheck?: boolean | undefined;
+  /**
+   * Another model with the same tokenizer, smaller than this one, that guesses for texts with `speculate: "draft"`: its directory or its
+   * files. Default: none.
+   */
+  readonly draft?: string | CheckpointFiles | undefined;
 }
+
+/** The model that guesses, in the memory of the model that writes: threads of two backends would wait for each other. */
+const loadDraft = async (lm: LanguageModel, draft: string | CheckpointFiles): Promise<LanguageModel> => {
+  const loaded = await loadOpened(draft, { backend: lm.model.backend }, () => {}, true);
+  try {
+    checkDraftTokenizer("draft", lm.tokenizer, loaded.tokenizer);
+    return loaded;
+  } catch (error) {
+    await loaded.close();
+    throw error;
+  }
+};
 
 serveThread(
   modelMethods(
-    ({ checkpoint, ...options }: LoadRequest, { onNotice, onProgress, onOpened }) =>
-      loadOpened(checkpoint, { ...options, onNotice, onProgress }, onOpened),
+    async ({ checkpoint, draft, ...options }: LoadRequest, { onNotice, onProgress, onOpened }) => {
+      const lm = await loadOpened(checkpoint, { ...options, onNotice, onProgress }, onOpened);
+      try {
+        return { lm, draft: draft === undefined ? null : await loadDraft(lm, draft) };
+      } catch (error) {
+        await lm.close();
+        throw error;
+      }
+    },
     // Loaded when needed: generation begins sooner without.
     async () => {
       const { evaluateCorpus } = await import("../evaluate/evaluate-corpus.ts");

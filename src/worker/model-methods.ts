@@ -10,7 +10,8 @@ import { generate } from "../generate/generate.ts";
 import { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "../generate/generate-many.ts";
 import { engineDefaults } from "../generate/open-engine.ts";
 import type { GenerateOptions } from "../generate/options.ts";
-import { createTextEngine, type TextEngine } from "../generate/text-engine.ts";
+import type { Speculate } from "../generate/speculation/speculate.ts";
+import { createTextEngine, type EngineGenerateOptions, type TextEngine } from "../generate/text-engine.ts";
 import { type HeadPlace, withoutHeads } from "../inside/heads.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { closedError } from "../pretrained/model/closed.ts";
@@ -36,6 +37,10 @@ export interface LoadedModel {
   readonly capabilities: Capabilities;
 }
 
+/** Whether a prompt is an object of options. */
+const isOptions = (prompt: ManyPrompt): prompt is EngineGenerateOptions =>
+  typeof prompt === "object" && prompt !== null && !Array.isArray(prompt) && !(prompt instanceof Int32Array);
+
 /** Milliseconds between two messages about the progress of loading. */
 const progressEvery = 100;
 
@@ -58,9 +63,17 @@ interface LoadingHooks {
   readonly onOpened: (facts: Pick<LanguageModel, "tokenizer">) => void;
 }
 
+/** A model that was loaded, and the one that guesses for it. */
+export interface LoadedHere {
+  readonly lm: LanguageModel;
+  readonly draft: LanguageModel | null;
+}
+
 /** The models of a thread, by their keys. */
 const modelShelf = (opened: OpenedEngines) => {
   const models = new Map<number, LanguageModel>();
+  /** Models that guess for others. */
+  const drafts = new Map<number, LanguageModel>();
   /** Heads that are switched off in a model. */
   const headsOff = new Map<number, readonly HeadPlace[]>();
   /** Engines of models that have written: what a text begins with is still there for the next one, as in a conversation. */
@@ -73,10 +86,16 @@ const modelShelf = (opened: OpenedEngines) => {
   };
   return {
     /** Returns the model's key. */
-    add(lm: LanguageModel): number {
+    add({ lm, draft }: LoadedHere): number {
       const key = ++loaded;
       models.set(key, lm);
+      if (draft !== null) drafts.set(key, draft);
       return key;
+    },
+    /** Options of a text with the model that guesses for it, if they ask for that. */
+    withDraft<Options extends { readonly speculate?: Speculate | undefined }>(key: number, options: Options): Options {
+      const draft = options.speculate === "draft" ? drafts.get(key) : undefined;
+      return draft === undefined ? options : { ...options, speculate: draft };
     },
     /** @throws ConfigError for a model that is closed. */
     wholeModelOf,
@@ -101,14 +120,18 @@ const modelShelf = (opened: OpenedEngines) => {
     },
     async close(key: number): Promise<void> {
       const lm = models.get(key);
+      const draft = drafts.get(key);
       models.delete(key);
+      drafts.delete(key);
       headsOff.delete(key);
       const engine = engines.get(key);
       engines.delete(key);
       // Texts under way fail as those of a closed model.
+      const closingDraft = draft?.close();
       const closing = lm?.close();
       await engine?.close();
       await opened.closeOf(key);
+      await closingDraft;
       await closing;
     },
   };
@@ -137,18 +160,19 @@ const tellLoading = (ask: CallContext["ask"]): LoadingHooks => {
  * @param loadEvaluate called for an evaluation.
  */
 export const modelMethods = <Request>(
-  loadModel: (request: Request, hooks: LoadingHooks) => Promise<LanguageModel>,
+  loadModel: (request: Request, hooks: LoadingHooks) => Promise<LoadedHere>,
   loadEvaluate: () => Promise<{
     readonly evaluateCorpus: typeof evaluateCorpus;
     readonly evaluateChoices: typeof evaluateChoices;
   }>,
 ) => {
   const opened = openedEngines();
-  const { add, wholeModelOf, modelOf, engineOf, switchOff, close } = modelShelf(opened);
+  const { add, withDraft, wholeModelOf, modelOf, engineOf, switchOff, close } = modelShelf(opened);
   return {
     async *load(request: Request, { ask }: CallContext): AsyncGenerator<LoadedModel, void> {
-      const lm = await loadModel(request, tellLoading(ask));
-      const key = add(lm);
+      const here = await loadModel(request, tellLoading(ask));
+      const key = add(here);
+      const { lm } = here;
       const { config, layout, backend, vocabSize } = lm.model;
       const { name, capabilities } = backend;
       const { endTokens, chatTemplate, adapters, adapter } = lm;
@@ -161,7 +185,7 @@ export const modelMethods = <Request>(
       { signal }: CallContext,
     ): AsyncGenerator<readonly GenerateEvent[], void> {
       const lm = modelOf("generate", key);
-      const { cache = true, ...cached } = options;
+      const { cache = true, ...cached } = withDraft(key, options);
       if (!cache) {
         for await (const event of generate(lm, { ...options, signal })) yield [event];
         return;
@@ -171,13 +195,14 @@ export const modelMethods = <Request>(
       }
     },
 
-    ...engineMethods(opened, modelOf),
+    ...engineMethods(opened, modelOf, withDraft),
 
     async *generateMany(
       { key, prompts, options }: { readonly key: number } & ManyRequest,
       { signal }: CallContext,
     ): AsyncGenerator<ManyText, void> {
-      yield* generateMany(modelOf("generateMany", key), prompts, { ...options, signal });
+      const given = prompts.map((one) => (isOptions(one) ? withDraft(key, one) : one));
+      yield* generateMany(modelOf("generateMany", key), given, { ...withDraft(key, options), signal });
     },
 
     async *beamSearch(

@@ -87,8 +87,10 @@ export const loadInWorker = async (
   options: WorkerLoadOptions = {},
 ): Promise<WorkerModel> => {
   checkLoadInWorker(options, backendChoices);
-  checkLoad(checkpoint, options, false, "loadInWorker");
-  const { onNotice, onProgress, ...sent } = options;
+  const { draft, ...own } = options;
+  checkLoad(checkpoint, own, false, "loadInWorker");
+  if (draft !== undefined) checkLoad(draft, {}, false, "loadInWorker: draft");
+  const { onNotice, onProgress, ...sent } = own;
   if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
   if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
   if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);
@@ -101,7 +103,8 @@ export const loadInWorker = async (
   const thread = takeThread(workerEntries.model);
   const isPath = typeof checkpoint === "string";
   const [wanted, where] = isPath ? [checkpoint, checkpoint] : [neededFiles(checkpoint), "checkpoint"];
-  const { model, evaluate } = await loadIn(thread, { checkpoint: wanted, ...sent }, where, callbacks);
+  const sentDraft = draft === undefined || typeof draft === "string" ? draft : neededFiles(draft);
+  const { model, evaluate } = await loadIn(thread, { checkpoint: wanted, draft: sentDraft, ...sent }, where, callbacks);
   return Object.assign(model, {
     evaluate: async (corpus: MeasuredCorpus | MeasuredText, measuring: Measuring = {}) => {
       if (isText(corpus)) return evaluate(...wholeText(corpus));

@@ -130,6 +130,10 @@ const checkCloneable = (where: string, options: object): void => {
   try {
     structuredClone(options);
   } catch (cause) {
+    if (typeof Reflect.get(options, "speculate") === "object") {
+      const [must, got] = ['must be false, "ngram" or "draft" in a worker', "a model, which stays on its thread"];
+      throw new ConfigError({ where: "generate: speculate", must, got, hint: "loadInWorker(path, { draft })" });
+    }
     // It names the option.
     if (where === "generate: options") parseGenerateOptions(options);
     throw new ConfigError({

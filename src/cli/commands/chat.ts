@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { checkChats } from "../../chat/conversation.node.ts";
+import { type ChatModel, checkChats } from "../../chat/conversation.node.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
@@ -16,6 +16,7 @@ import {
   type RunningFlags,
 } from "../flags/flags.ts";
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
+import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { findServerModel, modelPartner, serverPartner } from "../interactive/chat-partner.ts";
@@ -24,7 +25,7 @@ import { aboutModel, runInteractive } from "../interactive/loop.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
-interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
+interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, SpeculateFlag {
   readonly system?: string;
   readonly maxNewTokens: number;
   readonly model?: string;
@@ -48,7 +49,17 @@ message. Ctrl-C ends an answer; a second one, at the prompt, ends the program.`;
 const hint = "type a message, or /help";
 
 /** Flags that are about a model of this process. */
-const flagsOfModels = ["weights", "adapter", "base", "baseCheck", "backend", "threads", "dtype", "json"] as const;
+const flagsOfModels = [
+  "weights",
+  "adapter",
+  "base",
+  "baseCheck",
+  "backend",
+  "threads",
+  "dtype",
+  "speculate",
+  "json",
+] as const;
 
 /** @throws ConfigError for a flag that a server does not heed. */
 const checkServerFlags = (command: Command): void => {
@@ -84,12 +95,18 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const { backend, remark } = await chooseBackend(flags);
-  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype });
+  const { speculate, loading } = await speculationOf(flags);
+  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
   try {
     checkChats(lm, directory);
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+    const { config, tokenizer, chatTemplate } = lm;
+    const partner: ChatModel = {
+      ...{ config, tokenizer, chatTemplate },
+      generate: (options) => lm.generate({ ...options, speculate }),
+    };
     const start = { settings, system: flags.system };
-    const session = createChatSession(modelPartner(lm, directory), start, writeNotice);
+    const session = createChatSession(modelPartner(partner, directory), start, writeNotice);
     await runInteractive([...aboutModel(lm), hint], session, { json: json === true });
   } finally {
     await lm.close();
@@ -121,7 +138,7 @@ export const declareChat = (command: Command): void => {
       "the key that it asks for (default: OPENAI_API_KEY in the environment)",
       parsePath("--api-key"),
     );
-  addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
+  addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: ChatFlags) => {

@@ -24,6 +24,7 @@ import {
   type RunningFlags,
 } from "../flags/flags.ts";
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
+import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
@@ -37,7 +38,7 @@ import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output
 import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
 import { writeTexts } from "../prompts/write-texts.ts";
 
-interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags {
+interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, SpeculateFlag {
   readonly prompt?: string;
   readonly maxNewTokens: number;
   readonly stop: readonly string[];
@@ -115,15 +116,16 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide };
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
+  const { speculate, loading } = await speculationOf(flags);
   if (flags.prompts !== undefined) {
     await writeTexts(
       async () => {
         const { backend, remark } = await chooseBackend(flags);
-        const { lm, notices } = await loadNamed(path, flags, { backend, threads, dtype });
+        const { lm, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
         for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
         return lm;
       },
-      { prompts: flags.prompts, out: flags.out, settings },
+      { prompts: flags.prompts, out: flags.out, settings: { ...settings, speculate } },
     );
     return;
   }
@@ -131,7 +133,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
   const { backend, remark } = await chooseBackend(flags);
-  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype });
+  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
   const tellChoices = (): void => {
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
   };
@@ -140,7 +142,11 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     try {
       const { candidates, textOf } = probabilityView(lm, flags);
       const { config, tokenizer } = lm;
-      const writer: Writer = { config, tokenizer, generate: (options) => lm.generate({ ...options, candidates }) };
+      const writer: Writer = {
+        config,
+        tokenizer,
+        generate: (options) => lm.generate({ ...options, candidates, speculate }),
+      };
       await runInteractive(
         [...aboutModel(lm), "type the beginning of a text, or /help"],
         createSession(writer, settings, cache),
@@ -182,7 +188,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     }
     const { candidates, textOf } = probabilityView(lm, flags);
     if (json !== true) writeOut(shownText(read.text));
-    const events = lm.generate({ ...settings, prompt, cache, candidates, signal: interrupt.signal });
+    const events = lm.generate({ ...settings, prompt, cache, candidates, speculate, signal: interrupt.signal });
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") host.exitCode = interrupt.status();
   } finally {
@@ -218,6 +224,7 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
     "prompts",
     "showProbabilities",
     "cache",
+    "speculate",
   ];
   const idle = beams === undefined ? undefined : without.find(isGiven);
   if (idle !== undefined) {
@@ -228,6 +235,10 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
       got: "both",
       hint: "one of them",
     });
+  }
+  if (isGiven("speculate") && isGiven("cache")) {
+    const must = "does not go with --speculate, which needs keys and values";
+    throw new ConfigError({ where: "--no-cache", must, got: "both", hint: "one of them" });
   }
   if (prompts === undefined) return;
   const other = ["prompt", "interactive", "showProbabilities", "cache", "json"].find(isGiven);
@@ -295,7 +306,7 @@ export const declareGenerate = (command: Command): void => {
           ),
         ),
     );
-  addDTypeFlag(addRunningFlags(addWeightsFlag(command)))
+  addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",
       "past the context: drop so many tokens after the first 32 and go on, a multiple of 32; 0: compute the window again for each token",

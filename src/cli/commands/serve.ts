@@ -15,6 +15,7 @@ import {
   parsePath,
   type RunningFlags,
 } from "../flags/flags.ts";
+import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
 import { baseCheckFlag, baseFlag, weightsOption } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { type ModelParts, modelPlaces } from "../model/checkpoint-path.ts";
@@ -24,7 +25,7 @@ import { onInterrupt } from "../process/interrupt.ts";
 import { writeNotice, writeOut } from "../process/output.ts";
 import { version } from "../version.ts";
 
-interface ServeFlags extends Omit<RunningFlags, "json">, DTypeFlag, Omit<ModelParts, "adapter"> {
+interface ServeFlags extends Omit<RunningFlags, "json">, DTypeFlag, Omit<ModelParts, "adapter">, SpeculateFlag {
   readonly name?: string;
   readonly adapter?: Readonly<Record<string, string>>;
   readonly host: string;
@@ -149,11 +150,12 @@ const runServe = async (places: readonly string[], flags: ServeFlags): Promise<v
     ...(base === undefined ? {} : { base }),
     ...(baseCheck === undefined ? {} : { baseCheck }),
   };
-  const running = { backend, dtype, ...(threads === undefined ? {} : { threads }) };
+  const { speculate, loading } = await speculationOf(flags);
+  const running = { backend, dtype, ...loading, ...(threads === undefined ? {} : { threads }) };
   const server = await startServer({
     models: servedSources(places, parts, running, writeNotice),
     ...{ host: address, port, keys, perKey: flags.perKey, origins: flags.allowOrigin ?? [] },
-    ...{ parallel: flags.parallel, queue: flags.queue, cacheBytes: flags.cacheMib * 2 ** 20 },
+    ...{ parallel: flags.parallel, queue: flags.queue, cacheBytes: flags.cacheMib * 2 ** 20, speculate },
     ...{ timeLimitMs: flags.timeLimit * 1000, patienceMs, connections: flags.connections },
     log: log === false ? null : log === "-" ? host.stderr : log,
     ...{ version: version(), tell: writeNotice },
@@ -237,7 +239,7 @@ export const declareServe = (command: Command): void => {
     .optionsGroup("Log: a line of JSON for each request, without prompts and texts")
     .option("--log <file>", "a file to add the lines to; -: standard error", parsePath("--log"), "-")
     .option("--no-log", "no lines");
-  addDTypeFlag(addComputingFlags(command))
+  addSpeculateFlag(addDTypeFlag(addComputingFlags(command)))
     .addHelpText("after", notes(examples))
     .action(async (places: readonly string[], flags: ServeFlags) => {
       if (places.length === 0) checkArguments(command);

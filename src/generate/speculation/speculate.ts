@@ -10,9 +10,10 @@ import { ngramDraft } from "./ngram.ts";
 
 /**
  * Who guesses the next tokens, which a pass then checks: `"ngram"` looks up the last tokens in the text itself; a model with the same
- * tokenizer, smaller than the one that writes, writes them in advance; false: nothing is guessed. The text is the same.
+ * tokenizer, smaller than the one that writes, writes them in advance; `"draft"` is the model that `loadInWorker` was given for this;
+ * false: nothing is guessed. The text is the same.
  */
-export type Speculate = false | "ngram" | LanguageModel;
+export type Speculate = false | "ngram" | "draft" | LanguageModel;
 
 /** Tokenizers that were found to be the same as others. */
 const same = new WeakMap<Tokenizer, WeakSet<Tokenizer>>();
@@ -27,11 +28,12 @@ const firstDifference = (a: Tokenizer, b: Tokenizer): number | undefined => {
   return undefined;
 };
 
-const checkTokenizers = (writes: Tokenizer, guesses: Tokenizer): void => {
+/** @throws ConfigError unless the tokenizers are the same. */
+export const checkDraftTokenizer = (where: string, writes: Tokenizer, guesses: Tokenizer): void => {
   if (writes === guesses || same.get(writes)?.has(guesses) === true) return;
   const must = "the model that guesses must have the tokenizer of the model that writes";
   const refuse = (got: string): never => {
-    throw new ConfigError({ where: "generate: speculate", must, got });
+    throw new ConfigError({ where, must, got });
   };
   if (writes.vocabSize !== guesses.vocabSize)
     refuse(`a vocabulary of ${guesses.vocabSize} tokens instead of ${writes.vocabSize}`);
@@ -44,10 +46,14 @@ const checkTokenizers = (writes: Tokenizer, guesses: Tokenizer): void => {
 export const checkSpeculate = (value: unknown, lm: LanguageModel): void => {
   if (value === false || value === "ngram") return;
   const where = "generate: speculate";
+  if (value === "draft") {
+    const must = "the model must have been loaded in a worker with a model that guesses";
+    throw new ConfigError({ where, must, got: "none", hint: "loadInWorker(path, { draft: smaller })" });
+  }
   if (typeof value !== "object" || value === null)
     throw new ConfigError({ where, must: 'must be false, "ngram" or a language model', got: show(value) });
   checkLanguageModel(where, value, '"ngram"');
-  checkTokenizers(lm.tokenizer, (value as LanguageModel).tokenizer);
+  checkDraftTokenizer(where, lm.tokenizer, (value as LanguageModel).tokenizer);
 };
 
 /** Guesses for the texts of one engine. */
@@ -62,7 +68,8 @@ export const createDrafters = (sizes: { readonly cacheBytes: number; readonly ma
   const models = new Map<LanguageModel, DraftModel>();
   return {
     of(speculate, ahead) {
-      if (speculate === false) return undefined;
+      // "draft" stands for a model, which a thread has put in its place.
+      if (speculate === false || speculate === "draft") return undefined;
       if (speculate === "ngram") return ngramDraft();
       const model = models.get(speculate) ?? createDraftModel(speculate, sizes);
       models.set(speculate, model);

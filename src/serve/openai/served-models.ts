@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { openTemplateRenderer, type TemplateRenderer } from "../../chat/template.node.ts";
 import type { EngineCounts } from "../../engine/engine.ts";
 import type { EngineOptions } from "../../generate/open-engine.ts";
+import type { Speculate } from "../../generate/speculation/speculate.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 import type { ThreadEngine } from "../../worker/model.ts";
 import { ApiError } from "./api-error.ts";
@@ -30,6 +31,8 @@ export interface ServingLimits {
   readonly queue: number;
   /** Bytes of keys and values of each model. */
   readonly cacheBytes: number;
+  /** Who guesses tokens of its texts. Default: nobody does. */
+  readonly speculate?: Speculate | undefined;
 }
 
 /** A loaded model with its engine. */
@@ -118,10 +121,19 @@ const unknownModel = (name: string, names: readonly string[]): ApiError =>
     { param: "model", code: "model_not_found" },
   );
 
-const open = async (source: ModelSource, sizes: EngineOptions, version: string): Promise<Loaded> => {
+const open = async (
+  source: ModelSource,
+  sizes: EngineOptions,
+  version: string,
+  speculate: Speculate,
+): Promise<Loaded> => {
   const lm = await source.load();
   try {
-    const engine = await lm.openEngine(sizes);
+    const opened = await lm.openEngine(sizes);
+    const engine: ThreadEngine = {
+      ...opened,
+      generateBatches: (options = {}) => opened.generateBatches({ ...options, speculate }),
+    };
     const fingerprint = `fp_${createHash("sha256").update(`${source.name} ${version}`).digest("hex").slice(0, 12)}`;
     const created = Math.floor(Date.now() / 1000);
     return { lm, engine, fingerprint, created, uses: 0, replaced: false };
@@ -137,7 +149,7 @@ const open = async (source: ModelSource, sizes: EngineOptions, version: string):
  */
 export const openServedModels = async (
   sources: readonly ModelSource[],
-  { parallel, queue, cacheBytes }: ServingLimits,
+  { parallel, queue, cacheBytes, speculate = false }: ServingLimits,
   tell: (line: string) => void,
 ): Promise<ServedModels> => {
   const sizes = { cacheBytes, maxSequences: parallel };
@@ -156,7 +168,7 @@ export const openServedModels = async (
         source,
         templates: openTemplateRenderer(),
         version,
-        loaded: await open(source, sizes, version),
+        loaded: await open(source, sizes, version, speculate),
         loading: undefined,
         texts: 0,
         failures: 0,
@@ -184,7 +196,7 @@ export const openServedModels = async (
   const loadAnew = async (served: Served, version: string): Promise<void> => {
     const { source, loaded: before } = served;
     try {
-      served.loaded = await open(source, sizes, version);
+      served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
       // Its files may still be written: it is tried again, later each time, and told of once.
       if (served.failures === 0)
