@@ -45,7 +45,7 @@ export interface LoadRequest {
 const loadDraft = async (lm: LanguageModel, draft: string | CheckpointFiles): Promise<LanguageModel> => {
   const loaded = await loadOpened(draft, { backend: lm.model.backend }, () => {}, true);
   try {
-    checkDraftTokenizer("draft", lm.tokenizer, loaded.tokenizer);
+    checkDraftTokenizer("loadInWorker: draft", lm.tokenizer, loaded.tokenizer);
     return loaded;
   } catch (error) {
     await loaded.close();

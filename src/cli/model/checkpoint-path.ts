@@ -57,10 +57,11 @@ const shownFrom = 50 * 2 ** 20;
 const option = /^loadPretrained: (?=adapter$|base$)/u;
 const asOption = /^base (?=\S)/u;
 
-/** An error about adapters in the words of the command line: flags instead of options. */
+/** An error about adapters, or the model that guesses, in the words of the command line: flags instead of options. */
 export const inModelFlags = (error: unknown): unknown => {
   if (!(error instanceof ForetokenError)) return error;
   const { where, hint = "" } = error.details;
+  if (where === "loadInWorker: draft") return new ConfigError({ ...error.details, where: "--speculate", cause: error });
   if (option.test(where))
     return new ConfigError({ ...error.details, where: where.replace(option, "--"), cause: error });
   if (!(error instanceof CheckpointError)) return error;
