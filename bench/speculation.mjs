@@ -7,7 +7,8 @@
  *
  * `code`: a model with a chat template is asked to write a file of TypeScript again with another name in it; `questions`: it answers
  * questions. Guesses are looked up in the text (`ngram`) or, with --draft, written by that model. Texts must be the same with and
- * without. Prints tokens per second, medians of the rounds, the ratio of each round, and the share of guesses that came true.
+ * without. Prints tokens per second, medians of the rounds, the ratio of each round, that of the time of the CPU (which says more on a
+ * busy machine, with --threads 1: threads that wait for each other spin), and the share of guesses that came true.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -91,7 +92,8 @@ const requests = {
 };
 
 const lm = await loadPretrained(values.model ?? refuse("--model: must name a model"), { dtype, threads });
-const draft = values.draft === undefined ? undefined : await loadPretrained(values.draft, { dtype, threads });
+const draft =
+  values.draft === undefined ? undefined : await loadPretrained(values.draft, { backend: lm.model.backend });
 const speculate = draft ?? "ngram";
 
 const promptOf = async (content) => {
@@ -106,6 +108,7 @@ const prompts = Object.fromEntries(
 /** Writes as many texts as there are streams, all at once; seconds are those from the first token of all to the last. */
 const write = async (kind, number, sampling, round, guessing) => {
   const engine = await openEngine(lm);
+  const before = process.cpuUsage();
   const one = async (stream) => {
     const prompt = prompts[kind][(stream + round) % prompts[kind].length];
     const options = { ...samplings[sampling], maxNewTokens, seed: round * 100 + stream, speculate: guessing };
@@ -117,8 +120,10 @@ const write = async (kind, number, sampling, round, guessing) => {
   };
   const written = await Promise.all(Array.from({ length: number }, (_, stream) => one(stream)));
   await engine.close();
+  const { user, system } = process.cpuUsage(before);
   const from = Math.min(...written.map(({ first }) => first));
   return {
+    cpu: user + system,
     seconds: (Math.max(...written.map(({ last }) => last)) - from) / 1000,
     tokens: written.reduce((sum, { event }) => sum + event.newTokens, 0),
     text: written.map(({ event }) => event.text).join("\0"),
@@ -128,12 +133,24 @@ const write = async (kind, number, sampling, round, guessing) => {
 };
 
 console.log(machineLine(machine()));
-const rows = [["", "streams", "plain, tokens/s", "guessing, tokens/s", "ratio", "guesses a token", "came true"]];
+const rows = [
+  [
+    "",
+    "streams",
+    "plain, tokens/s",
+    "guessing, tokens/s",
+    "ratio",
+    "ratio of CPU time",
+    "guesses a token",
+    "came true",
+  ],
+];
 const results = [];
 for (const kind of kinds) {
   for (const sampling of ways) {
     for (const number of streams) {
       const ratios = [];
+      const ratiosOfCpu = [];
       const rates = { plain: [], guessing: [] };
       const sums = { tokens: 0, guessed: 0, accepted: 0 };
       for (let round = 0; round <= rounds; round++) {
@@ -147,6 +164,7 @@ for (const kind of kinds) {
         rates.plain.push(plain.tokens / plain.seconds);
         rates.guessing.push(guessing.tokens / guessing.seconds);
         ratios.push(plain.seconds / guessing.seconds);
+        ratiosOfCpu.push(plain.cpu / guessing.cpu);
         for (const name of Object.keys(sums)) sums[name] += guessing[name];
       }
       rows.push([
@@ -155,10 +173,11 @@ for (const kind of kinds) {
         count(median(rates.plain)),
         count(median(rates.guessing)),
         ratioAndRange(ratios),
+        ratioAndRange(ratiosOfCpu),
         (sums.guessed / sums.tokens).toFixed(2),
         percent(sums.accepted / sums.guessed),
       ]);
-      results.push({ kind, sampling, streams: number, rates, ratios, ...sums });
+      results.push({ kind, sampling, streams: number, rates, ratios, ratiosOfCpu, ...sums });
     }
   }
 }

@@ -5,9 +5,9 @@
 import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { checkIds, type Model } from "../models/model.ts";
-import { advance, type Entry, type Planned, settle } from "./entry.ts";
+import { advance, type Entry, newEntry, type Planned, settle } from "./entry.ts";
 import { createGuessPace, type GuessPace } from "./guess-pace.ts";
-import { type GuessCounts, newGuessState } from "./guess-state.ts";
+import type { GuessCounts, GuessState } from "./guess-state.ts";
 import { guessesOf } from "./guesses.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { planPass, writingOf } from "./plan.ts";
@@ -125,6 +125,8 @@ export const createSequenceEngine = (
   let running: Entry[] = [];
   let loop: Promise<void> | undefined;
   let closed = false;
+  /** Of the last text with guesses. */
+  let guessing: GuessState | undefined;
   let wake: (() => void) | undefined;
 
   const pass = async (planned: readonly Planned[], of: Model): Promise<void> => {
@@ -191,11 +193,8 @@ export const createSequenceEngine = (
       checkIds(request.model, request.prompt);
       if (closed)
         throw new ConfigError({ where: "engine", must: "the engine must be open", got: "one that was closed" });
-      const told: { resolve?: () => void; reject?: (error: unknown) => void } = {};
-      const ended = new Promise<void>((resolve, reject) => Object.assign(told, { resolve, reject }));
-      const { resolve = () => {}, reject = () => {} } = told;
-      const states = { sequence: null, guessing: newGuessState(), paused: false, ended: false };
-      const entry: Entry = { request, ...states, resolve, reject };
+      const { entry, ended } = newEntry(request, guessing);
+      if (request.draft !== undefined) guessing = entry.guessing;
       waiting.push(entry);
       resume();
       return {

@@ -1,4 +1,4 @@
-import { type GuessState, learn } from "./guess-state.ts";
+import { type GuessState, learn, newGuessState } from "./guess-state.ts";
 import type { Piece } from "./passes.ts";
 import type { Sequence, SequenceRequest } from "./sequence.ts";
 
@@ -17,6 +17,18 @@ export interface Entry {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** @param before what is known of the guesses of the last text. @returns it, and what its caller waits for. */
+export const newEntry = (
+  request: SequenceRequest,
+  before: GuessState | undefined,
+): { readonly entry: Entry; readonly ended: Promise<void> } => {
+  const told: { resolve?: () => void; reject?: (error: unknown) => void } = {};
+  const ended = new Promise<void>((resolve, reject) => Object.assign(told, { resolve, reject }));
+  const { resolve = () => {}, reject = () => {} } = told;
+  const guessing = newGuessState(request.draft === undefined ? undefined : before);
+  return { entry: { request, sequence: null, guessing, paused: false, ended: false, resolve, reject }, ended };
+};
 
 /** Its piece of a pass. */
 export interface Planned {

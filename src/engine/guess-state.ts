@@ -24,6 +24,10 @@ export interface GuessState {
   /** Tokens that are written without guesses before it tries again, and those left of them. */
   rest: number;
   left: number;
+  /** Passes that still have guesses while it tries. */
+  tries: number;
+  /** Tokens of the text when it was last asked: what has come since, a model that guesses must read first. */
+  asked: number;
   /** Guesses that passes have computed, and those that came true. */
   guessed: number;
   accepted: number;
@@ -31,17 +35,11 @@ export interface GuessState {
   proposed: readonly number[];
 }
 
-export const newGuessState = (): GuessState => ({
-  ...{
-    chance: 0.5,
-    isSlow: undefined,
-    milliseconds: 0,
-    rest: rests.first,
-    left: 0,
-    guessed: 0,
-    accepted: 0,
-    proposed: [],
-  },
+/** @param before of another text of the same engine, whose guesses may be alike. */
+export const newGuessState = (before?: GuessState): GuessState => ({
+  ...{ chance: before === undefined ? 0.5 : (0.5 + before.chance) / 2, milliseconds: before?.milliseconds ?? 0 },
+  ...{ isSlow: before?.isSlow, rest: rests.first, left: rests.first, tries: 0 },
+  ...{ asked: Number.NEGATIVE_INFINITY, guessed: 0, accepted: 0, proposed: [] },
 });
 
 /** Compares guesses with the tokens that came. */

@@ -27,9 +27,14 @@ const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): re
       state.left = rests.first;
       return count;
     }
-    if (--state.left > 0) return 0;
-    state.rest = Math.min(2 * state.rest, rests.most);
-    state.left = state.rest;
+    if (--state.left <= 0) {
+      state.rest = Math.min(2 * state.rest, rests.most);
+      state.left = state.rest;
+      // The first of them reads what has come meanwhile, so it tells nothing of the time that the others take.
+      state.tries = 3;
+    }
+    if (state.tries === 0) return 0;
+    state.tries--;
     return Math.min(2, sequence?.mostGuesses ?? 0);
   });
 };
@@ -57,8 +62,13 @@ const slowGuesses = async (
   const all = await Promise.all([...given].map(async ([entry, ids]) => [entry, await ask(entry, ids)] as const));
   const count = all.reduce((sum, [, ids]) => sum + ids.length, 0);
   const each = (performance.now() - began) / Math.max(1, count);
-  for (const [{ guessing: state }] of all)
-    state.milliseconds = state.milliseconds === 0 ? each : 0.8 * state.milliseconds + 0.2 * each;
+  const isSteady = all.every(
+    ([{ guessing, sequence }]) => (sequence?.ids.length ?? 0) - guessing.asked <= mostSlow + 1,
+  );
+  for (const [{ guessing: state, sequence }] of all) {
+    state.asked = sequence?.ids.length ?? 0;
+    if (isSteady) state.milliseconds = state.milliseconds === 0 ? each : 0.8 * state.milliseconds + 0.2 * each;
+  }
   return new Map(all);
 };
 
