@@ -86,6 +86,20 @@ test("the blocks of docs/guides/many-texts.md write texts with a run", async () 
   expect(lines[1]?.join("")).toMatch(/^\[( *'.{3}',?){3} *\]$/u);
 });
 
+test("the block of docs/guides/guessed-tokens.md writes a text with a run", async () => {
+  const [[, code = ""] = []] = (await readPage("docs/guides/guessed-tokens.md")).matchAll(/```ts\n([\s\S]*?)```/g);
+  const small =
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 128 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0 } }";
+  await writeFile(join(folder, "guessed.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  const program = `import { train } from "foretoken";
+    for await (const _ of train({ data: "guessed.txt", out: "runs/guessed", config: ${small} }));
+    ${code.replace("runs/notes/best", "runs/guessed/best")}`;
+  await writeFile(join(folder, "guessed.mjs"), program);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["guessed.mjs"], { cwd: folder });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/\{ guessed: \d+, accepted: \d+ \}\n$/u);
+});
+
 describe.each(pages)("%s", (page) => {
   test("links to files and headings that are there", async () => {
     const text = await readPage(page);
