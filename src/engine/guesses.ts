@@ -2,6 +2,7 @@
  * Tokens that are guessed to follow the texts of a pass. The pass computes their logits with those of the last token; a guess comes
  * true exactly if the text's own choice from the logits before it is that token. So a text is the same for all guesses.
  */
+import { checkIds } from "../models/model.ts";
 import { type Entry, settle } from "./entry.ts";
 import type { Guessable, GuessPace } from "./guess-pace.ts";
 import { rests } from "./guess-state.ts";
@@ -43,6 +44,13 @@ const guessable = ({ guessing, sequence }: Entry, most: number): Guessable => ({
   ...{ chance: guessing.chance, milliseconds: guessing.milliseconds },
   most: Math.min(sequence?.mostGuesses ?? 0, most),
 });
+
+/** The first guesses. @throws ShapeError for one that is no token. */
+const checked = ({ request }: Entry, guesses: readonly number[], most: number): readonly number[] => {
+  const first = guesses.slice(0, most);
+  checkIds(request.model, first);
+  return first;
+};
 
 /** Asks one text; what goes wrong ends it. */
 const ask = async (entry: Entry, given: readonly number[] | Promise<readonly number[]>): Promise<readonly number[]> => {
@@ -93,11 +101,11 @@ export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses |
       if (isSlow) {
         waits.set(
           entry,
-          given.then((ids) => ids.slice(0, most)),
+          given.then((ids) => checked(entry, ids, most)),
         );
         return;
       }
-      state.proposed = given.slice(0, most);
+      state.proposed = checked(entry, given, most);
       if (state.proposed.length > 0) quick.push(entry);
     } catch (error) {
       settle(entry, error);

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { createSequenceEngine, type SequenceEngine } from "#foretoken/engine/engine.js";
+import type { GuessPace } from "#foretoken/engine/guess-pace.js";
 import { pageBytes } from "#foretoken/engine/page-memory.js";
 import { forEachBackend } from "../support/backends.ts";
 import { bookModel, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
@@ -7,19 +8,21 @@ import { logitsAfter } from "../support/texts.ts";
 
 const vocabSize = 29;
 const config = { ...bookModel, contextLength: 256, nEmbd: 16, nHead: 2, nLayer: 1 };
+/** As many guesses as there are, whatever they cost. */
+const all: GuessPace = { plan: (texts) => texts.map(({ most }) => most), note() {} };
 const greedy = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
 
 forEachBackend(
   "an engine",
   ({ open }) => {
     const withEngine = async (
-      sizes: { readonly pages?: number; readonly maxSequences?: number },
+      sizes: { readonly pages?: number; readonly maxSequences?: number; readonly guessPace?: GuessPace },
       work: (engine: SequenceEngine, model: ReturnType<typeof hashedModel>) => Promise<void>,
     ): Promise<void> => {
       const backend = await open(1);
       const model = hashedModel(backend, config, vocabSize);
-      const { pages = 64, maxSequences = 8 } = sizes;
-      const engine = createSequenceEngine(model, { cacheBytes: pages * pageBytes(model), maxSequences });
+      const { pages = 64, maxSequences = 8, ...paces } = sizes;
+      const engine = createSequenceEngine(model, { cacheBytes: pages * pageBytes(model), maxSequences, ...paces });
       await work(engine, model);
       await engine.close();
       await engine.close();
@@ -113,6 +116,41 @@ forEachBackend(
         await Promise.all([writing.ended, never.ended]);
         expect(count).toBe(3);
         expect(engine.counts().pagesInUse).toBe(0);
+      }));
+
+    it("ends a text alone whose guesses fail, at once or later", () =>
+      withEngine({}, async (engine, model) => {
+        const write = (draft?: () => readonly number[] | Promise<readonly number[]>) =>
+          engine.write({ model, prompt: prompt(5), maxNewTokens: 20, choose: greedy, draft }).ended;
+        const good = write();
+        await expect(
+          write(() => {
+            throw new Error("now");
+          }),
+        ).rejects.toThrow("now");
+        await expect(write(() => Promise.reject(new Error("later")))).rejects.toThrow("later");
+        await good;
+        expect(engine.counts()).toMatchObject({ running: 0, pagesInUse: 0 });
+      }));
+
+    it("computes no guess that is behind the last token or the context, and none that is no token", () =>
+      withEngine({ pages: 8, guessPace: all }, async (engine, model) => {
+        const asked: number[] = [];
+        const draft = (ids: readonly number[], most: number): readonly number[] => {
+          asked.push(ids.length + most);
+          // More than is asked for.
+          return Array.from({ length: most + 5 }, () => 1);
+        };
+        const write = (length: number, maxNewTokens: number, own = draft) =>
+          engine.write({ model, prompt: prompt(length), maxNewTokens, choose: () => 1, draft: own }).ended;
+        await write(5, 20);
+        expect(Math.max(...asked)).toBe(5 + 20 - 1);
+        await write(250, 20);
+        expect(Math.max(...asked)).toBe(256);
+        const good = write(5, 20);
+        await expect(write(5, 20, () => [vocabSize])).rejects.toThrow("got 29");
+        await good;
+        expect(engine.counts()).toMatchObject({ running: 0, pagesInUse: 0 });
       }));
 
     it("computes nothing of one that is paused, until it goes on", () =>
