@@ -22,8 +22,8 @@ export interface GuessPace {
   note(rows: number, milliseconds: number): void;
 }
 
-/** Rows of guesses that a pass may have: few different numbers, as passes of each are recorded, and their times learned. */
-const numbersOfGuesses = [1, 2, 4, 7, 12, 20, 32, 48, 64];
+/** Rows that a pass with guesses may have: few different numbers, as passes of each are recorded, and their times learned. */
+const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128]);
 const mostGuesses = 64;
 /** What another row adds to a pass, as a share of it, where nothing was measured. */
 const shareOfRow = 0.04;
@@ -96,7 +96,7 @@ export const createGuessPace = (): GuessPace => {
         tokens += gain;
         drafting += milliseconds;
         const rate = tokens / (drafting + estimate(known, writing + i + 1));
-        if (rate > best.rate && numbersOfGuesses.includes(i + 1)) best = { rate, count: i + 1 };
+        if (rate > best.rate && numbersOfRows.has(writing + i + 1)) best = { rate, count: i + 1 };
       }
       for (const { text } of guesses.slice(0, best.count)) counts[text] = (counts[text] as number) + 1;
       return counts;

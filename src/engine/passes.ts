@@ -97,10 +97,13 @@ interface Note {
 /** Entries of a list of pages at least: most texts never have more. */
 const leastRoom = 64;
 /** Notes of as many sizes of a batch are kept: each has temporaries of its own. */
-const mostNotes = 8;
+const mostNotes = 12;
 
-/** Positions of a pass at most that go one by one, where a piece has more than one: of many, attention is faster in pieces. */
-const mostSingles = 8;
+/**
+ * Positions of a pass at most that go one by one, where a piece has more than one, and of each piece: of more, attention is faster in
+ * pieces.
+ */
+const mostSingles = { ofPass: 8, ofPiece: 2 };
 
 /** The pieces cut into single positions; null if positions lack logits or pages, or are too many. */
 const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
@@ -110,7 +113,7 @@ const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
     rows += ids.length;
   }
   if (rows === pieces.length) return pieces;
-  if (rows > mostSingles) return null;
+  if (rows > Math.max(mostSingles.ofPass, mostSingles.ofPiece * pieces.length)) return null;
   // In each layer the keys and values of all positions are stored before attention reads them.
   return pieces.flatMap(({ ids, start, pages }) =>
     ids.map((id, i): Piece => ({ ids: [id], start: start + i, pages, wants: "last" })),

@@ -139,8 +139,8 @@ export interface GenerateOptions extends SamplingOptions {
    * Guesses the next tokens, and checks several with one pass: the same text, faster where guesses come true. `"ngram"` looks up the
    * last tokens in the text itself, prompt included, and guesses what followed them: for code and other texts that repeat. A model with
    * the same tokenizer, much smaller than this one, writes the guesses itself; it must stay open. Where guesses do not pay, fewer or
-   * none are made. Past the context there are none, and they do not go with `cache: false`. In a worker `"draft"` stands for the model that `loadInWorker` was given as
-   * `draft`. Default false.
+   * none are made. Past the context there are none, and they do not go with `cache: false`. In a worker of Node `"draft"` stands for the
+   * model that `loadInWorker` was given as `draft`. Default false.
    */
   readonly speculate?: Speculate | undefined;
   /** Abort to end after the current token, with a last event. Default: none. */

@@ -22,6 +22,13 @@ describe("how many tokens are guessed", () => {
     expect(dear.plan([sure, unsure], 2)).toEqual([0, 0]);
     expect(cheap.plan([], 3)).toEqual([]);
     expect(cheap.plan([{ ...sure, most: 3 }], 1)).toEqual([2]);
+    // As many rows in all as other passes have.
+    expect(
+      cheap.plan(
+        [2, 2].map((most) => ({ ...sure, most })),
+        14,
+      ),
+    ).toEqual([1, 1]);
   });
 
   it("is shared out between texts by their chances", () => {

@@ -10,7 +10,7 @@ import { ngramDraft } from "./ngram.ts";
 
 /**
  * Who guesses the next tokens, which a pass then checks: `"ngram"` looks up the last tokens in the text itself; a model with the same
- * tokenizer, smaller than the one that writes, writes them in advance; `"draft"` is the model that `loadInWorker` was given for this;
+ * tokenizer, smaller than the one that writes, writes them in advance; `"draft"` is the model that `loadInWorker` was given for this, in Node;
  * false: nothing is guessed. The text is the same.
  */
 export type Speculate = false | "ngram" | "draft" | LanguageModel;
