@@ -27,8 +27,11 @@ const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 9
 const mostGuesses = 64;
 /** What another row adds to a pass, as a share of it, where nothing was measured. */
 const shareOfRow = 0.04;
-/** Guesses must make a pass better by this factor: times are never the same twice. */
-const worthwhile = 1.03;
+/**
+ * Guesses must make a pass better by this factor, since times are never the same twice; a pass of a size that is new, whose calls are
+ * recorded first, by the second one.
+ */
+const worthwhile = { known: 1.03, fresh: 1.15 };
 /** After so many passes a measured time is forgotten, so a time that was too long by chance is measured again. */
 const remembered = 256;
 
@@ -54,7 +57,7 @@ const passTimes = () => {
     for (const [rows, one] of known) if (pass - one.pass > remembered) known.delete(rows);
     return [...known].map(([rows, { milliseconds }]) => ({ rows, milliseconds })).sort((a, b) => a.rows - b.rows);
   };
-  return { add, list };
+  return { add, list, isFresh: (rows: number): boolean => !begun.has(rows) };
 };
 
 /** Estimated time of a pass, in milliseconds: measured, between two that were measured, or with a usual share for each row. */
@@ -91,12 +94,15 @@ export const createGuessPace = (): GuessPace => {
       const known = times.list();
       let tokens = writing;
       let drafting = 0;
-      let best = { rate: (worthwhile * tokens) / estimate(known, writing), count: 0 };
+      let best = { rate: (worthwhile.known * tokens) / estimate(known, writing), count: 0 };
       for (const [i, { gain, milliseconds }] of guesses.entries()) {
         tokens += gain;
         drafting += milliseconds;
-        const rate = tokens / (drafting + estimate(known, writing + i + 1));
-        if (rate > best.rate && numbersOfRows.has(writing + i + 1)) best = { rate, count: i + 1 };
+        const rows = writing + i + 1;
+        if (!numbersOfRows.has(rows)) continue;
+        const dearer = times.isFresh(rows) ? worthwhile.fresh / worthwhile.known : 1;
+        const rate = tokens / (drafting + estimate(known, rows)) / dearer;
+        if (rate > best.rate) best = { rate, count: i + 1 };
       }
       for (const { text } of guesses.slice(0, best.count)) counts[text] = (counts[text] as number) + 1;
       return counts;
