@@ -6,6 +6,7 @@ import { generationDefaults } from "../pretrained/model/generation-config.ts";
 import { mostCandidates } from "../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { describeSkipped, type ReadText, readText, type UnknownChoice, unknownSchema } from "../tokenizer/unknown.ts";
+import { type Constraint, constraintSchema } from "./constraint/constraint.ts";
 import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
 
 /** What decides the text, besides the model and the prompt. */
@@ -41,6 +42,7 @@ const optionsSchema = generateSettingsSchema.extend({
   endTokens: z.array(z.int().min(0)),
   candidates: z.int().min(0).max(mostCandidates),
   cache: z.boolean(),
+  constraint: constraintSchema.optional(),
   adjustLogits: z
     .custom<(logits: Float32Array, ids: readonly number[]) => void>((value) => typeof value === "function", {
       error: "must be a function",
@@ -128,6 +130,13 @@ export interface GenerateOptions extends SamplingOptions {
    * Not in a worker. Default: none.
    */
   readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
+  /**
+   * What the text must be: JSON, JSON of a schema, a text of a grammar or a regular expression, or one of some texts. Only tokens that
+   * keep to it are drawn, whatever other options ask for; the end of the text is drawn exactly where the text is complete, and a text
+   * after which nothing may follow ends by itself. Where maxNewTokens or a stop string ends the text, it may be incomplete.
+   * Probabilities of events stay the model's own. Default: none.
+   */
+  readonly constraint?: Constraint | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
   /** Abort to end after the current token, with a last event. Default: none. */

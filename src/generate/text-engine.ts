@@ -6,6 +6,7 @@ import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError, isClosed, whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
+import { type CompiledConstraint, compileConstraint } from "./constraint/compile.ts";
 import { defaultPrompt } from "./default-prompt.ts";
 import type { GenerateEvent, PromptEvent } from "./events.ts";
 import {
@@ -111,6 +112,7 @@ export interface CheckedText {
   readonly parsed: ParsedOptions;
   readonly prompt: ReadText;
   readonly scorePrompt: boolean;
+  readonly constraint: CompiledConstraint | null;
 }
 
 /**
@@ -138,7 +140,8 @@ export const checkText = (
       got: `${prompt.ids.length}`,
     });
   }
-  return { signal, model, parsed, prompt, scorePrompt };
+  const constraint = parsed.constraint === undefined ? null : compileConstraint(parsed.constraint, lm.tokenizer);
+  return { signal, model, parsed, prompt, scorePrompt, constraint };
 };
 
 /**
@@ -156,11 +159,11 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
    */
   async function* batches(
     lm: LanguageModel,
-    { signal, model: own, parsed, prompt, scorePrompt }: CheckedText,
+    { signal, model: own, parsed, prompt, scorePrompt, constraint }: CheckedText,
     together: number,
     gatherMs = 0,
   ): AsyncGenerator<readonly EngineEvent[], void, undefined> {
-    const writer = createTextWriter(lm, parsed, prompt);
+    const writer = createTextWriter(lm, parsed, prompt, constraint);
     const scorer = scorePrompt ? promptScorer(lm.tokenizer, prompt.ids, parsed.candidates) : null;
     const queue = eventQueue();
     let failure: { readonly error: unknown } | undefined;

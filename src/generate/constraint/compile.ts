@@ -1,9 +1,12 @@
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { both, listed } from "./automata/dfa.ts";
+import { allChars } from "./automata/char-set.ts";
+import { both } from "./automata/dfa.ts";
 import { dfaOf } from "./automata/from-regex.ts";
 import { parseRegex } from "./automata/parse-regex.ts";
 import type { Constraint } from "./constraint.ts";
+import { grammarFrames } from "./grammar/grammar-frames.ts";
+import { parseGrammar } from "./grammar/parse-grammar.ts";
 import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
 import { textLeaf } from "./machine/leaf.ts";
 import { createMachine, type Machine } from "./machine/machine.ts";
@@ -34,7 +37,10 @@ const machineOf = (constraint: Constraint, tree: TokenTree): Machine => {
     case "json":
     case "jsonSchema": {
       const root = schemaNodes(constraint.kind === "json" ? anyJson : constraint.schema, alphabet);
-      if (!root.inhabited) throw unspellable(constraint.kind);
+      if (!root.inhabited) {
+        if (alphabet !== allChars) throw unspellable(constraint.kind);
+        throw new ConfigError({ where: "schema: #", must: "must allow a value", got: "one that no value meets" });
+      }
       const frames = jsonFrames(tree);
       return createMachine(tree, (out) => frames.begin(root, null, out));
     }
@@ -49,13 +55,15 @@ const machineOf = (constraint: Constraint, tree: TokenTree): Machine => {
       if (missing !== undefined) throw unspellable(`choice ${JSON.stringify(missing)}`);
       return createMachine(tree, (out) => out.read(textLeaf(constraint.choices), null));
     }
-    case "grammar":
-      throw unspellable("grammar");
+    case "grammar": {
+      const begin = grammarFrames(parseGrammar(constraint.grammar), alphabet, (dfa) => leafOfDfa(tree, dfa, false));
+      if (begin === null) throw unspellable("grammar");
+      return createMachine(tree, begin);
+    }
     default:
       return constraint satisfies never;
   }
 };
-void listed;
 
 /** The most constraints that are kept for each tokenizer. */
 const mostKept = 64;

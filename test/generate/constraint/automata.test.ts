@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { both, labelOf, listed, textsOf, without } from "../../../src/generate/constraint/automata/dfa.ts";
-import { dfaOf } from "../../../src/generate/constraint/automata/from-regex.ts";
-import { anywhere, parseRegex } from "../../../src/generate/constraint/automata/parse-regex.ts";
-import { allChars } from "../../../src/generate/constraint/automata/char-set.ts";
+import { both, labelOf, listed, textsOf, without } from "#foretoken/generate/constraint/automata/dfa.js";
+import { dfaOf } from "#foretoken/generate/constraint/automata/from-regex.js";
+import { anywhere, parseRegex } from "#foretoken/generate/constraint/automata/parse-regex.js";
+import { allChars } from "#foretoken/generate/constraint/automata/char-set.js";
 
 const patterns = [
   "",

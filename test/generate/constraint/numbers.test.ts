@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { labelOf } from "../../../src/generate/constraint/automata/dfa.ts";
-import { allNumbers, numbersDfa } from "../../../src/generate/constraint/automata/numbers.ts";
+import { labelOf } from "#foretoken/generate/constraint/automata/dfa.js";
+import { allNumbers, numbersDfa } from "#foretoken/generate/constraint/automata/numbers.js";
 
 const bounds = [0, 1, -1, 0.5, -0.5, 10, 99, -120, 1.25, 1e-7, 123456.789, 2 ** 53];
 const values = [0, 0.1, 0.25, 0.49999999999, 0.5, 1, -1, -0.5, -0.75, 1.25, 1.3, 9, 10, 11, 98, 99, 100, -119, -120, -121, 1e-7, 2e-7, 123456.79, 123456.789, 123457, 2 ** 53, 2 ** 53 - 1, 2 ** 53 + 2];
@@ -27,7 +27,7 @@ test.each(bounds)("numbers around %d are compared as numbers", (bound) => {
 
 test("numbers are whole multiples", () => {
   const dfa = numbersDfa({ ...allNumbers, integer: false, multiples: [6, 4] }, "schema");
-  for (let value = 0; value < 50; value++) expect(labelOf(dfa, `${value}`) === 0).toBe(value % 12 === 0);
+  for (let value = 0; value < 50; value++) for (const text of [`${value}`, `${-value}`]) expect(labelOf(dfa, text) === 0).toBe(value % 12 === 0);
 });
 
 test("numbers are written as JSON does, and finite", () => {

@@ -103,17 +103,19 @@ const multiplesOf = (divisor: number, where: string): Dfa => {
   if (!Number.isInteger(divisor) || divisor < 1 || divisor > 2000) {
     throw new ConfigError({ where, must: "must be a whole number from 1 to 2000", got: `${divisor}` });
   }
-  const { partition, members } = partitionOf(Array.from("0123456789", (digit) => charsOf(digit)));
-  const classes = members.map(([c]) => c ?? 0);
+  const { partition, members } = partitionOf(Array.from("0123456789-", (char) => charsOf(char)));
+  const [minus = 0, ...classes] = members.map(([c]) => c ?? 0).toReversed();
+  classes.reverse();
   const remainders = explore(partition, "0", where, (key) => {
     const targets: (string | null)[] = new Array(partition.count).fill(null);
+    targets[minus] = key;
     classes.forEach((c, digit) => {
       targets[c] = String((Number(key) * 10 + digit) % divisor);
     });
     return { label: key === "0" ? 0 : -1, targets };
   });
   // With 15 digits all are exact in binary.
-  return both(remainders, ofPattern("0|[1-9][0-9]{0,14}"), where);
+  return both(remainders, ofPattern("0|-?[1-9][0-9]{0,14}"), where);
 };
 
 const known = new Map<string, Dfa>();

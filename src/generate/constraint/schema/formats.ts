@@ -62,7 +62,6 @@ const patterns: Readonly<Record<string, string | null>> = {
   url: `(https?|ftp)://(${anyLabel}\\.)+[a-zA-Z]{2,20}(:[0-9]{2,5})?(/[!-~]*)?`,
   uuid: "(urn:uuid:)?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
   "json-pointer": "(/([^~/]|~[01])*)*",
-  byte: "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
   password: null,
   binary: null,
 };
