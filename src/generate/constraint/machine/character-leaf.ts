@@ -1,10 +1,17 @@
 import type { Dfa } from "../automata/dfa.ts";
 import { classOf, rangeOf } from "../automata/partition.ts";
-import { type Leaf, leafOf } from "./leaf.ts";
+import { type Leaf, leafOf, type MaskHint } from "./leaf.ts";
 
 /** Part of a character: the first bytes of its UTF-8, or of its escape in JSON. */
 type Part =
-  | { readonly kind: "utf8"; readonly value: number; readonly left: number; readonly from: number }
+  | {
+      readonly kind: "utf8";
+      readonly value: number;
+      readonly left: number;
+      readonly from: number;
+      /** Whether all characters that it may become lead to the same state, in which the automaton is already. */
+      readonly isDecided: boolean;
+    }
   | { readonly kind: "escape"; readonly text: string };
 
 interface State {
@@ -34,7 +41,12 @@ export interface Writing {
   /** Bytes of the longest token. */
   readonly longest: number;
   readonly labels?: Labels;
+  /** Strings of any characters: their masks are known. Default: none. */
+  readonly free?: FreeLeaf | null;
 }
+
+/** The leaf of strings of any characters, inside of them, counting. */
+export type FreeLeaf = Pick<MaskHint, "free" | "inside" | "charsLeft">;
 
 /** What one text is limited to beside the automaton. */
 export interface Limits {
@@ -48,7 +60,12 @@ export interface Limits {
 /** A leaf that begins in other states, too. */
 export interface CharacterLeaf extends Leaf {
   from(limits: Limits): number;
+  /** The leaf for hints of others, where it reads any characters in quotes; else null. */
+  asFree(): FreeLeaf | null;
 }
+
+/** Characters that are counted down from, where any number is allowed. */
+const many = 2 ** 20;
 
 /** The escapes of JSON: `\n`, `\"` and the like, and `\u0000` for control characters without one. */
 const escapes: readonly (readonly [string, number])[] = [
@@ -96,6 +113,15 @@ export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   return { reach, open, always };
 };
 
+/** The state of an automaton from which every text is one of its texts; -1: there is none. */
+const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): number => {
+  for (let state = 0; state < labels.length; state++) {
+    if ((labels[state] as number) < 0) continue;
+    if (classes.every((c) => c < 0 || next[state * count + c] === state)) return state;
+  }
+  return -1;
+};
+
 /** The texts of an automaton. @param dfa with a first state. */
 export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
   const { quoted, longest, labels } = writing;
@@ -116,34 +142,51 @@ export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
   };
   const moved = (state: State, code: number): State | null => {
     const to = after(state, classOf(partition, code));
-    if (to < 0) return null;
+    return to < 0 ? null : arrived(state, to);
+  };
+  const arrived = (state: State, to: number): State => {
     const allowed = narrowed(state.allowed, to);
     return { ...state, at: to, part: null, least: Math.max(0, state.least - 1), most: state.most - 1, allowed };
   };
-  /** Whether one of the characters in a range may follow. */
-  const mayFollow = (state: State, from: number, to: number): boolean => {
+  /** The state after all characters of a range that may follow; -1: none may, -2: they lead to several states. */
+  const common = (state: State, from: number, to: number): number => {
+    let found = -1;
+    let isAll = true;
     for (let range = rangeOf(partition, from); (partition.starts[range] ?? to + 1) <= to; range++) {
-      if (after(state, partition.classes[range] as number) >= 0) return true;
+      const c = partition.classes[range] as number;
+      if (c < 0) continue;
+      const next = after(state, c);
+      if (next < 0) isAll = false;
+      else if (found >= 0 && next !== found) return -2;
+      else found = next;
     }
-    return false;
+    return found >= 0 && !isAll ? -2 : found;
   };
   const lead = (state: State, byte: number): State | null => {
     const left = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
     if (byte < 0xc2 || byte > 0xf4) return null;
-    const part: Part = { kind: "utf8", value: byte & (0x3f >> left), left, from: firstOf[left] ?? 0 };
+    const part: Part = { kind: "utf8", value: byte & (0x3f >> left), left, from: firstOf[left] ?? 0, isDecided: false };
     return covered(state, part);
   };
   const covered = (state: State, part: Part & { kind: "utf8" }): State | null => {
     const { value, left, from } = part;
     const low = Math.max(from, value * 64 ** left);
     const high = Math.min(0x10ffff, (value + 1) * 64 ** left - 1);
-    return low <= high && mayFollow(state, low, high) ? { ...state, part } : null;
+    if (low > high) return null;
+    if (part.isDecided) return { ...state, part };
+    const to = common(state, low, high);
+    if (to === -1) return null;
+    if (to === -2) return { ...state, part };
+    return { ...state, at: to, allowed: narrowed(state.allowed, to), part: { ...part, isDecided: true } };
   };
   const continued = (state: State, part: Part, byte: number): State | null => {
     if (part.kind === "utf8") {
       if (byte < 0x80 || byte > 0xbf) return null;
       const value = part.value * 64 + (byte & 0x3f);
-      if (part.left === 1) return value < part.from || value > 0x10ffff ? null : moved({ ...state, part: null }, value);
+      if (part.left === 1) {
+        if (value < part.from || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) return null;
+        return part.isDecided ? arrived(state, state.at) : moved({ ...state, part: null }, value);
+      }
       return covered(state, { ...part, value, left: part.left - 1 });
     }
     return escaped(state, part.text + String.fromCharCode(byte));
@@ -176,17 +219,17 @@ export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
     ...{ at: dfa.start, part: null, least, most },
     allowed: narrowed(allowed, dfa.start),
   });
-  const { numberOf, ...leaf } = leafOf<State>({
+  const { numberOf, stateOf, ...leaf } = leafOf<State>({
     start: first({}),
     key: ({ place, at, part, least: missing, most: left, allowed: bits }) => {
-      const begun = part === null ? "" : part.kind === "utf8" ? `${part.value}.${part.left}.${part.from}` : `\\${part.text}`;
+      const begun = part === null ? "" : part.kind === "utf8" ? `${part.value}.${part.left}.${part.from}.${part.isDecided}` : `\\${part.text}`;
       return `${place}|${at}|${begun}|${missing}|${left}|${bits}`;
     },
     step,
     label: (state) => (quoted && state.place !== "behind" ? -1 : label(state)),
     goesOn: (state) => {
       if (state.place !== "inside" || state.part !== null || quoted) return state.place !== "behind";
-      return mayFollow(state, 0, 0x10ffff);
+      return common(state, 0, 0x10ffff) !== -1;
     },
     sameMasks: (state) => ({
       ...state,
@@ -194,5 +237,25 @@ export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
       most: state.most >= longest ? Number.POSITIVE_INFINITY : state.most,
     }),
   });
-  return { ...leaf, from: (limits) => numberOf(first(limits)) };
+  const anyText = quoted ? anyTextFrom(dfa) : -1;
+  const inside = (at: number, most: number): number =>
+    numberOf({ place: "inside", at, part: null, least: 0, most, allowed: -1n });
+  const asFree = (): FreeLeaf | null => {
+    if (anyText < 0 || anyText !== dfa.start || labels !== undefined) return null;
+    const charsLeft = (state: number): number => stateOf(state).most - (stateOf(state).part === null ? 0 : 1);
+    return { free: result, inside: inside(anyText, many), charsLeft };
+  };
+  const hint = (number: number): MaskHint | null => {
+    const state = stateOf(number);
+    if (anyText < 0 || state.place !== "inside" || state.part !== null) return null;
+    if (anyText === dfa.start && labels === undefined) {
+      const own = asFree();
+      return own === null ? null : { kind: "limited", ...own, least: state.least, most: state.most };
+    }
+    if (writing.free == null || state.least > 0 || state.most < Number.POSITIVE_INFINITY) return null;
+    const label = dfa.labels[anyText] as number;
+    return { kind: "like", ...writing.free, like: inside(anyText, Number.POSITIVE_INFINITY), label };
+  };
+  const result: CharacterLeaf = { ...leaf, hint, from: (limits) => numberOf(first(limits)), asFree };
+  return result;
 };

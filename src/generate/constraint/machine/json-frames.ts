@@ -3,7 +3,8 @@ import type { Dfa } from "../automata/dfa.ts";
 import type { ArraySpec } from "../schema/arrays.ts";
 import type { ValueNode } from "../schema/nodes.ts";
 import type { ObjectSpec } from "../schema/objects.ts";
-import { type CharacterLeaf, characterLeaf, labelsOf } from "./character-leaf.ts";
+import { freeDfa } from "../schema/strings.ts";
+import { type CharacterLeaf, characterLeaf, type FreeLeaf, labelsOf } from "./character-leaf.ts";
 import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
 import type { Frame, Output, Place } from "./machine.ts";
 import type { TokenTree } from "./vocabulary.ts";
@@ -21,10 +22,14 @@ export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): Character
   all.set(dfa, own);
   const known = own.get(quoted);
   if (known !== undefined && known.size() < mostLeafStates) return known;
-  const made = characterLeaf(dfa, { quoted, longest: tree.longest });
+  const free = freeDfa(tree.alphabet);
+  const made = characterLeaf(dfa, { quoted, longest: tree.longest, free: quoted && dfa !== free ? freeLeaf(tree) : null });
   own.set(quoted, made);
   return made;
 };
+
+/** Strings of any characters, from whose masks others follow. */
+const freeLeaf = (tree: TokenTree): FreeLeaf | null => leafOfDfa(tree, freeDfa(tree.alphabet), true).asFree();
 
 const bitsIn = (set: bigint): number => {
   let count = 0;
@@ -87,7 +92,7 @@ export const jsonFrames = (tree: TokenTree) => {
     if (known !== undefined) return known;
     const dfa = spec.keys();
     const others = spec.possible() & ~((1n << BigInt(spec.names.length)) - 1n);
-    const made = characterLeaf(dfa, { quoted: true, longest: tree.longest, labels: labelsOf(dfa, others) });
+    const made = characterLeaf(dfa, { quoted: true, longest: tree.longest, labels: labelsOf(dfa, others), free: freeLeaf(tree) });
     keyLeaves.set(spec, made);
     return made;
   };

@@ -14,7 +14,21 @@ export interface Leaf {
   sameMasks(state: number): number;
   /** States that were found so far. */
   size(): number;
+  /** From which other mask that of a state is found fast; null: from none. */
+  hint?(state: number): MaskHint | null;
 }
+
+/** How a mask follows from that of strings of any length: `free` from its state `inside` on. */
+export type MaskHint = {
+  readonly free: Leaf;
+  readonly inside: number;
+  /** Characters that a state of `free` has left: finite numbers, as it counts from `inside` on. */
+  readonly charsLeft: (state: number) => number;
+} & (
+  | { readonly kind: "limited"; readonly least: number; readonly most: number }
+  /** `like` is a state of the leaf itself that reads what `free` does; all of its texts have the label. */
+  | { readonly kind: "like"; readonly like: number; readonly label: number }
+);
 
 /** What decides a leaf's behaviour: states as values, equal where their keys are. */
 export interface LeafRules<State> {
@@ -29,10 +43,10 @@ export interface LeafRules<State> {
 let leaves = 0;
 const unknown = -2;
 
-export const leafOf = <State>(rules: LeafRules<State>): Leaf & { numberOf(state: State): number } => {
+export const leafOf = <State>(rules: LeafRules<State>): Leaf & { numberOf(state: State): number; stateOf(number: number): State } => {
   const states: State[] = [];
   const numbers = new Map<string, number>();
-  const rows: Int32Array[] = [];
+  const rows: (Int32Array | null)[] = [];
   const labels: number[] = [];
   const goesOn: boolean[] = [];
   const numberOf = (state: State): number => {
@@ -41,7 +55,7 @@ export const leafOf = <State>(rules: LeafRules<State>): Leaf & { numberOf(state:
     if (known !== undefined) return known;
     const number = states.push(state) - 1;
     numbers.set(key, number);
-    rows.push(new Int32Array(256).fill(unknown));
+    rows.push(null);
     labels.push(rules.label(state));
     goesOn.push(rules.goesOn(state));
     return number;
@@ -51,9 +65,11 @@ export const leafOf = <State>(rules: LeafRules<State>): Leaf & { numberOf(state:
     id: leaves++,
     start,
     numberOf,
+    stateOf: (number) => states[number] as State,
     size: () => states.length,
     step: (state, byte) => {
-      const row = rows[state] as Int32Array;
+      const row = rows[state] ?? new Int32Array(256).fill(unknown);
+      rows[state] = row;
       let to = row[byte] as number;
       if (to === unknown) {
         const next = rules.step(states[state] as State, byte);

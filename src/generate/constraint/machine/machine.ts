@@ -1,4 +1,5 @@
 import type { Leaf } from "./leaf.ts";
+import { leafMaskOf, setBit } from "./leaf-masks.ts";
 import type { TokenTree } from "./vocabulary.ts";
 
 /** What follows a piece of text. */
@@ -48,12 +49,6 @@ export interface State extends Ways {
   mask: Uint32Array | null;
 }
 
-/** Tokens inside a leaf from one of its states on, and nodes of the tree at which its text may end, each with its label. */
-interface LeafMask {
-  readonly bits: Uint32Array;
-  readonly exits: readonly number[];
-}
-
 /** A machine that reads texts byte by byte, and knows which tokens may follow. */
 export interface Machine {
   readonly start: State;
@@ -66,13 +61,6 @@ export interface Machine {
 /** States and masks that are kept to be used again. */
 const mostKept = 20_000;
 const mostMasks = 1_000;
-
-/** Masks of leaves, which several machines share, by the tree of tokens. */
-const leafMasks = new WeakMap<TokenTree, WeakMap<Leaf, Map<number, LeafMask>>>();
-
-const setBit = (bits: Uint32Array, id: number): void => {
-  bits[id >>> 5] = (bits[id >>> 5] as number) | (1 << (id & 31));
-};
 
 /** The machine's ways through a text. */
 const wayFinder = () => {
@@ -138,47 +126,6 @@ const wayFinder = () => {
       places.clear();
     },
   };
-};
-
-const leafMaskOf = (tree: TokenTree, leaf: Leaf, from: number): LeafMask => {
-  const { bytes, depths, ends, tokens, more, longest, vocabSize } = tree;
-  let masks = leafMasks.get(tree);
-  if (masks === undefined) {
-    masks = new WeakMap();
-    leafMasks.set(tree, masks);
-  }
-  let own = masks.get(leaf);
-  if (own === undefined) {
-    own = new Map();
-    masks.set(leaf, own);
-  }
-  const start = leaf.sameMasks(from);
-  const known = own.get(start);
-  if (known !== undefined) return known;
-  const bits = new Uint32Array((vocabSize + 31) >>> 5);
-  const exits: number[] = [];
-  const states = new Int32Array(longest + 1);
-  for (let node = 0; node < bytes.length; ) {
-    const depth = depths[node] as number;
-    const state = leaf.step(depth === 0 ? start : (states[depth - 1] as number), bytes[node] as number);
-    if (state < 0) {
-      node = ends[node] as number;
-      continue;
-    }
-    states[depth] = state;
-    const label = leaf.label(state);
-    if (label >= 0) exits.push(node, label);
-    if (!leaf.goesOn(state)) {
-      node = ends[node] as number;
-      continue;
-    }
-    for (let id = tokens[node] as number; id >= 0; id = more[id] as number) setBit(bits, id);
-    node++;
-  }
-  const made = { bits, exits };
-  if (own.size > mostMasks) own.clear();
-  own.set(start, made);
-  return made;
 };
 
 /** @param begin tells what the text may begin with. */
