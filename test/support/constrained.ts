@@ -1,13 +1,16 @@
 import { randomKey, randomStream } from "#foretoken/core/random.js";
-import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
 import { compileConstraint } from "#foretoken/generate/constraint/compile.js";
+import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
 import type { Matcher } from "#foretoken/generate/constraint/matcher.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { byteTokenizer } from "./byte-tokenizer.ts";
 
 /** Bytes, and pieces of JSON that go across its marks. */
 export const jsonTokenizer = (): Tokenizer =>
-  byteTokenizer('{"name": ["a", "b"], "count": 12.5, "on": true, "off": null}, {"id": "😀é", "of": [], "x": {}}'.repeat(3), 3);
+  byteTokenizer(
+    '{"name": ["a", "b"], "count": 12.5, "on": true, "off": null}, {"id": "😀é", "of": [], "x": {}}'.repeat(3),
+    3,
+  );
 
 const endsOf = (tokenizer: Tokenizer): number[] => (tokenizer.endOfText === null ? [] : [tokenizer.endOfText]);
 

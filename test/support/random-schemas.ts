@@ -35,7 +35,11 @@ export const randomSchema = (seed: number): Record<string, unknown> => {
       ...pick<() => Record<string, unknown>>([
         () => ({ items: schema(depth - 1) }),
         () => ({ prefixItems: [schema(depth - 1), schema(depth - 1)], items: schema(0) }),
-        () => ({ items: { type: ["integer", "boolean"], minimum: 0, maximum: 9 }, contains: { const: true }, maxItems: 4 }),
+        () => ({
+          items: { type: ["integer", "boolean"], minimum: 0, maximum: 9 },
+          contains: { const: true },
+          maxItems: 4,
+        }),
         () => ({ items: { enum: ["a", 1, null, true, "b"] }, uniqueItems: true, maxItems: 4 }),
       ])(),
     };
@@ -49,7 +53,12 @@ export const randomSchema = (seed: number): Record<string, unknown> => {
       ...pick<Record<string, unknown>>([
         { additionalProperties: false },
         { additionalProperties: { type: "boolean" }, maxProperties: 4, propertyNames: { maxLength: 4 } },
-        { patternProperties: { "^x": { type: "integer", minimum: 0, maximum: 9 } }, additionalProperties: false, maxProperties: 4, propertyNames: { maxLength: 3 } },
+        {
+          patternProperties: { "^x": { type: "integer", minimum: 0, maximum: 9 } },
+          additionalProperties: false,
+          maxProperties: 4,
+          propertyNames: { maxLength: 3 },
+        },
       ]),
       ...maybe(0.3, () => ({ dependentRequired: { a: ["b"] } })),
     };

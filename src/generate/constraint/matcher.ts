@@ -64,7 +64,11 @@ const forcedBytes = (machine: Machine, state: State): Uint8Array => {
 };
 
 /** The longest token that is the beginning of bytes, and its length. */
-const longestToken = ({ bytes, ends, tokens, depths }: TokenTree, text: Uint8Array, from: number): readonly [number, number] => {
+const longestToken = (
+  { bytes, ends, tokens, depths }: TokenTree,
+  text: Uint8Array,
+  from: number,
+): readonly [number, number] => {
   let best: readonly [number, number] = [-1, 0];
   let node = 0;
   let end = bytes.length;

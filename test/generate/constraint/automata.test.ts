@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { allChars } from "#foretoken/generate/constraint/automata/char-set.js";
 import { both, labelOf, listed, textsOf, without } from "#foretoken/generate/constraint/automata/dfa.js";
 import { dfaOf } from "#foretoken/generate/constraint/automata/from-regex.js";
 import { anywhere, parseRegex } from "#foretoken/generate/constraint/automata/parse-regex.js";
-import { allChars } from "#foretoken/generate/constraint/automata/char-set.js";
 
 const patterns = [
   "",
@@ -23,7 +23,31 @@ const patterns = [
   "(^|,)x($|,)",
   "^\\p{Lu}+$",
 ];
-const texts = ["", "a", "b", "ab", "ba", "abc", "aab", "aabc", "cc", "12", "123-45", "x123-456", "😀éa", "a.b@c.com", "x", "a,x", "x,b", "ax", "ÄB", "\n", "  ", "abab", "aba"];
+const texts = [
+  "",
+  "a",
+  "b",
+  "ab",
+  "ba",
+  "abc",
+  "aab",
+  "aabc",
+  "cc",
+  "12",
+  "123-45",
+  "x123-456",
+  "😀éa",
+  "a.b@c.com",
+  "x",
+  "a,x",
+  "x,b",
+  "ax",
+  "ÄB",
+  "\n",
+  "  ",
+  "abab",
+  "aba",
+];
 
 test.each(patterns)("an automaton matches what RegExp matches: %j", (pattern) => {
   const dfa = dfaOf(anywhere(parseRegex(pattern, "pattern")), "pattern");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
 import { compileConstraint } from "#foretoken/generate/constraint/compile.js";
+import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { byteTokenizer } from "../../support/byte-tokenizer.ts";
 import { accepts, allowedIds, jsonTokenizer, matcherOf, randomText } from "../../support/constrained.ts";
@@ -23,19 +23,27 @@ describe("a constraint", () => {
       required: ["name"],
       additionalProperties: false,
     });
-    for (const value of [{ name: "Jürgen \"J\" 😀\n" }, { age: 7, name: "x" }, { name: "x", age: 150 }]) {
+    for (const value of [{ name: 'Jürgen "J" 😀\n' }, { age: 7, name: "x" }, { name: "x", age: 150 }]) {
       expect(accepts(person, JSON.stringify(value))).toBe(true);
       expect(accepts(person, JSON.stringify(value, null, 2))).toBe(true);
       expect(accepts(person, JSON.stringify(value, null, "\t"))).toBe(true);
     }
-    for (const value of [{}, { name: "" }, { name: "x", age: 151 }, { name: "x", age: 1.5 }, { name: "x", other: 1 }, []]) {
+    for (const value of [
+      {},
+      { name: "" },
+      { name: "x", age: 151 },
+      { name: "x", age: 1.5 },
+      { name: "x", other: 1 },
+      [],
+    ]) {
       expect([value, accepts(person, JSON.stringify(value))]).toEqual([value, false]);
     }
     expect(accepts(person, '{"name":"x","name":"y"}')).toBe(false);
   });
 
   it("is any object or array with json", () => {
-    for (const text of ['{"a":[1,-2.5e3,null,{"b":"c"}]}', "[]", "[[[]]]"]) expect(accepts({ kind: "json" }, text)).toBe(true);
+    for (const text of ['{"a":[1,-2.5e3,null,{"b":"c"}]}', "[]", "[[[]]]"])
+      expect(accepts({ kind: "json" }, text)).toBe(true);
     for (const text of ["1", "{", "[1,]", '{"a"}', "[01]"]) expect(accepts({ kind: "json" }, text)).toBe(false);
   });
 
@@ -87,7 +95,12 @@ describe("a constraint", () => {
   it("tells what must follow", () => {
     const tokenizer = byteTokenizer("colour", 3);
     const matcher = matcherOf(
-      schema({ type: "object", properties: { colour: { enum: ["red"] } }, required: ["colour"], additionalProperties: false }),
+      schema({
+        type: "object",
+        properties: { colour: { enum: ["red"] } },
+        required: ["colour"],
+        additionalProperties: false,
+      }),
       tokenizer,
     );
     expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode("{")));
@@ -104,12 +117,13 @@ describe("a constraint", () => {
       const matcher = matcherOf(constraint, tokenizer);
       for (const byte of new TextEncoder().encode(text)) expect([text, matcher.accept(byte)]).toEqual([text, true]);
       const allowed = new Set(allowedIds(matcher));
-      for (let id = 0; id < tokenizer.vocabSize; id++) expect([text, id, allowed.has(id)]).toEqual([text, id, matcher.allows(id)]);
+      for (let id = 0; id < tokenizer.vocabSize; id++)
+        expect([text, id, allowed.has(id)]).toEqual([text, id, matcher.allows(id)]);
     }
   });
 
   it("writes with a vocabulary of characters what those can spell, and refuses the rest", () => {
-    const digits = charTokenizer([..."{}[]:,\"0123456789ab"]);
+    const digits = charTokenizer([...'{}[]:,"0123456789ab']);
     const list = schema({ type: "array", items: { enum: [1, "a", "ä", "b"] }, maxItems: 2 });
     for (let seed = 0; seed < 20; seed++) expect(randomText(list, seed, digits)).toMatch(/^\[((1|"a"|"b"),?){0,2}\]$/u);
     expect(refusal(schema({ enum: ["ä"] }), digits)).toMatch(/this vocabulary can write/u);
@@ -129,7 +143,7 @@ describe("a constraint", () => {
     [{ pattern: "(a)\\1" }, "got \\1"],
     [{ type: "array", items: {}, uniqueItems: true }, "#/uniqueItems: must be of an array"],
     [{ multipleOf: 0.01 }, "must be a whole number from 1 to 2000"],
-    [{ then: {} }, '#/then: must have an "if" beside it'],
+    [{ else: {} }, '#/else: must have an "if" beside it'],
     [false, "must allow a value"],
     [{ type: "string", minLength: 3, maxLength: 2 }, "must allow a value"],
     [{ type: "object", properties: { a: { $ref: "#" } }, required: ["a"] }, "must allow a value"],
@@ -142,7 +156,7 @@ describe("a constraint", () => {
 
   it.each([
     ['start ::= "a"', "must have a rule named root"],
-    ['root ::= other', "must name rules of the grammar"],
+    ["root ::= other", "must name rules of the grammar"],
     ['root ::= root "a" | "a"', "left recursion"],
     ['root ::= "a', "line 1: must have rules"],
     ['root ::= ("a"', "a group must end"],

@@ -24,7 +24,12 @@ const builder = (where: string) => {
   const numbers = new Map<CharSet, number>();
   const state = (): number => {
     if (nfa.empty.length >= mostNfaStates) {
-      throw new ConfigError({ where, must: `must have at most ${mostNfaStates} parts`, got: "more", hint: "fewer repetitions" });
+      throw new ConfigError({
+        where,
+        must: `must have at most ${mostNfaStates} parts`,
+        got: "more",
+        hint: "fewer repetitions",
+      });
     }
     nfa.empty.push([]);
     nfa.begin.push([]);

@@ -43,7 +43,8 @@ const ofPattern = (pattern: string): Dfa => {
 
 /** The digits of a number without its sign: before and behind the point. */
 const digitsOf = (value: number): readonly [string, string] => {
-  const [, before = "", behind = "", power = "0"] = /^(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$/u.exec(`${Math.abs(value)}`) ?? [];
+  const [, before = "", behind = "", power = "0"] =
+    /^(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$/u.exec(`${Math.abs(value)}`) ?? [];
   const shift = Number(power);
   const all = before + behind;
   const point = before.length + shift;

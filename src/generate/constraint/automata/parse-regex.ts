@@ -83,7 +83,7 @@ const reader = (pattern: string, where: string) => {
     return text;
   };
   /** The set that an escape names; the backslash is read. */
-  const escape = (): CharSet => {
+  const escaped = (): CharSet => {
     const char = take();
     const known = classEscapes[char];
     if (known !== undefined) return known;
@@ -106,7 +106,16 @@ const reader = (pattern: string, where: string) => {
     if (!(code >= 0 && code <= 0x10ffff)) throw refuse("an escape of no character");
     return [code, code];
   };
-  return { chars, take, takeIf, escape, refuse, peek: () => chars[at], place: () => at, moveTo: (to: number) => (at = to) };
+  return {
+    chars,
+    take,
+    takeIf,
+    escaped,
+    refuse,
+    peek: () => chars[at],
+    place: () => at,
+    moveTo: (to: number) => (at = to),
+  };
 };
 
 type Reader = ReturnType<typeof reader>;
@@ -117,12 +126,12 @@ const parseClass = (read: Reader): CharSet => {
   const sets: CharSet[] = [];
   while (read.peek() !== "]") {
     const char = read.take();
-    const set = char === "\\" ? (read.takeIf("b") ? ([8, 8] as const) : read.escape()) : charsOf(char);
+    const set = char === "\\" ? (read.takeIf("b") ? ([8, 8] as const) : read.escaped()) : charsOf(char);
     const next = read.chars[read.place() + 1];
     if (read.peek() === "-" && next !== "]" && next !== undefined && set[0] === set[1] && set.length === 2) {
       read.take();
       const end = read.take();
-      const to = end === "\\" ? read.escape() : charsOf(end);
+      const to = end === "\\" ? read.escaped() : charsOf(end);
       if (to.length !== 2 || to[0] !== to[1]) {
         sets.push(set, charsOf("-"), to);
         continue;
@@ -186,7 +195,7 @@ export const parseRegex = (pattern: string, where: string): Regex => {
     if (char === ".") return oneOf(complementOf(lineEnds));
     if (char === "^") return { kind: "begin" };
     if (char === "$") return { kind: "end" };
-    if (char === "\\") return oneOf(read.escape());
+    if (char === "\\") return oneOf(read.escaped());
     if (/[*+?]/u.test(char)) throw read.refuse(`${char} behind nothing`);
     return oneOf(charsOf(char));
   };

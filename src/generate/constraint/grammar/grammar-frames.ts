@@ -16,7 +16,13 @@ type Step =
   | { readonly kind: "rule"; readonly name: string }
   | { readonly kind: "sequence"; readonly id: number; readonly parts: readonly Step[] }
   | { readonly kind: "either"; readonly options: readonly Step[] }
-  | { readonly kind: "repeat"; readonly id: number; readonly part: Step; readonly least: number; readonly most: number | null };
+  | {
+      readonly kind: "repeat";
+      readonly id: number;
+      readonly part: Step;
+      readonly least: number;
+      readonly most: number | null;
+    };
 
 const insideOf = (expression: Expression): readonly Expression[] => {
   if (expression.kind === "sequence") return expression.parts;
@@ -99,11 +105,16 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
         return expression satisfies never;
     }
   };
-  return new Map([...rules].filter(([name]) => name === "root" || recursive.has(name)).map(([name, rule]) => [name, stepOf(rule)]));
+  return new Map(
+    [...rules].filter(([name]) => name === "root" || recursive.has(name)).map(([name, rule]) => [name, stepOf(rule)]),
+  );
 };
 
 /** Rules for which something holds, by their steps: the least fixed point. */
-const leastSet = (steps: ReadonlyMap<string, Step>, holds: (step: Step, names: ReadonlySet<string>) => boolean): ReadonlySet<string> => {
+const leastSet = (
+  steps: ReadonlyMap<string, Step>,
+  holds: (step: Step, names: ReadonlySet<string>) => boolean,
+): ReadonlySet<string> => {
   const names = new Set<string>();
   for (let size = -1; size !== names.size; ) {
     size = names.size;
@@ -113,12 +124,12 @@ const leastSet = (steps: ReadonlyMap<string, Step>, holds: (step: Step, names: R
 };
 
 /** Whether a finite text is allowed. */
-const isFinite = (step: Step, names: ReadonlySet<string>): boolean => {
+const canEnd = (step: Step, names: ReadonlySet<string>): boolean => {
   if (step.kind === "text") return step.dfa.start >= 0;
   if (step.kind === "rule") return names.has(step.name);
-  if (step.kind === "sequence") return step.parts.every((part) => isFinite(part, names));
-  if (step.kind === "either") return step.options.some((option) => isFinite(option, names));
-  return step.least === 0 || isFinite(step.part, names);
+  if (step.kind === "sequence") return step.parts.every((part) => canEnd(part, names));
+  if (step.kind === "either") return step.options.some((option) => canEnd(option, names));
+  return step.least === 0 || canEnd(step.part, names);
 };
 
 /** Whether the empty text is allowed. */
@@ -137,7 +148,11 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
     if (step.kind === "either") return step.options.flatMap(firstRules);
     if (step.kind === "repeat") {
       if (mayBeEmpty(step.part, empty)) {
-        throw new ConfigError({ where, must: "must not repeat what may be empty and leads to itself", got: "such a repetition" });
+        throw new ConfigError({
+          where,
+          must: "must not repeat what may be empty and leads to itself",
+          got: "such a repetition",
+        });
       }
       return firstRules(step.part);
     }
@@ -168,33 +183,40 @@ export const grammarFrames = (
   leafOf: (dfa: Dfa) => CharacterLeaf,
 ): ((out: Output) => void) | null => {
   const steps = stepsOf(rules, alphabet);
-  const finite = leastSet(steps, isFinite);
+  const finite = leastSet(steps, canEnd);
   checkLeft(steps, leastSet(steps, mayBeEmpty));
   const root = steps.get("root");
   if (root === undefined || !finite.has("root")) return null;
   const begin = (step: Step, place: Place | null, out: Output): void => {
-    if (!isFinite(step, finite)) return;
+    if (!canEnd(step, finite)) return;
     switch (step.kind) {
       case "text":
-        return out.read(leafOf(step.dfa), place);
+        out.read(leafOf(step.dfa), place);
+        return;
       case "rule": {
         const rule = steps.get(step.name);
-        return rule === undefined ? undefined : begin(rule, place, out);
+        if (rule !== undefined) begin(rule, place, out);
+        return;
       }
       case "either":
         for (const option of step.options) begin(option, place, out);
         return;
       case "sequence":
-        return partFrom(step, 0, place, out);
+        partFrom(step, 0, place, out);
+        return;
       case "repeat":
-        return again(step, 0, place, out);
+        again(step, 0, place, out);
+        return;
       default:
-        return step satisfies never;
+        step satisfies never;
     }
   };
   const partFrom = (step: Step & { kind: "sequence" }, index: number, place: Place | null, out: Output): void => {
     const part = step.parts[index];
-    if (part === undefined) return out.end(place);
+    if (part === undefined) {
+      out.end(place);
+      return;
+    }
     const isLast = index + 1 === step.parts.length;
     const next = {
       key: `s${step.id},${index + 1}`,

@@ -17,7 +17,11 @@ export type Rules = ReadonlyMap<string, Expression>;
 
 const where = "constraint: grammar";
 
-type Token = { readonly kind: "name" | "text" | "class" | "sign" | "bounds"; readonly text: string; readonly line: number };
+type Token = {
+  readonly kind: "name" | "text" | "class" | "sign" | "bounds";
+  readonly text: string;
+  readonly line: number;
+};
 
 /** Signs, names, texts in quotes, and classes in brackets; comments are left out. */
 const tokenPattern =
@@ -50,11 +54,14 @@ const tokensOf = (grammar: string): Token[] => {
 const unquoted = (token: Token): string =>
   token.text
     .slice(1, -1)
-    .replaceAll(/\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))/gu, (_, x, u, long, char: string | undefined) => {
-      const hex: string | undefined = x ?? u ?? long;
-      if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
-      return { n: "\n", t: "\t", r: "\r", 0: "\0" }[char ?? ""] ?? char ?? "";
-    });
+    .replaceAll(
+      /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))/gu,
+      (_, x, u, long, char: string | undefined) => {
+        const hex: string | undefined = x ?? u ?? long;
+        if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16));
+        return { n: "\n", t: "\t", r: "\r", 0: "\0" }[char ?? ""] ?? char ?? "";
+      },
+    );
 
 /**
  * The rules of a grammar in EBNF: `name ::= expression`, with "texts", [classes], | for alternatives, ( ) * + ? {2,3}, a point for any
@@ -123,10 +130,15 @@ export const parseGrammar = (grammar: string): Rules => {
     at += 2;
     rules.set(name, parseEither());
   }
-  if (!rules.has("root")) throw new ConfigError({ where, must: "must have a rule named root", got: [...rules.keys()].join(", ") });
+  if (!rules.has("root"))
+    throw new ConfigError({ where, must: "must have a rule named root", got: [...rules.keys()].join(", ") });
   const check = (expression: Expression, rule: string): void => {
     if (expression.kind === "rule" && !rules.has(expression.name)) {
-      throw new ConfigError({ where: `${where}: ${rule}`, must: "must name rules of the grammar", got: expression.name });
+      throw new ConfigError({
+        where: `${where}: ${rule}`,
+        must: "must name rules of the grammar",
+        got: expression.name,
+      });
     }
     if (expression.kind === "sequence") for (const part of expression.parts) check(part, rule);
     if (expression.kind === "either") for (const option of expression.options) check(option, rule);

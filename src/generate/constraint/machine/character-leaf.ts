@@ -122,9 +122,8 @@ const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): numb
   return -1;
 };
 
-/** The texts of an automaton. @param dfa with a first state. */
-export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
-  const { quoted, longest, labels } = writing;
+/** How the states of an automaton's texts follow each other, byte by byte. */
+const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
   const { partition, next } = dfa;
   const { count } = partition;
   /** The state after a character, or -1. */
@@ -172,7 +171,8 @@ export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
     const { value, left, from } = part;
     const low = Math.max(from, value * 64 ** left);
     const high = Math.min(0x10ffff, (value + 1) * 64 ** left - 1);
-    if (low > high) return null;
+    // Halves of surrogate pairs are no characters.
+    if (low > high || (low >= 0xd800 && high <= 0xdfff)) return null;
     if (part.isDecided) return { ...state, part };
     const to = common(state, low, high);
     if (to === -1) return null;
@@ -192,7 +192,9 @@ export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
     return escaped(state, part.text + String.fromCharCode(byte));
   };
   const escaped = (state: State, text: string): State | null => {
-    const found = escapes.filter(([name, code]) => name.startsWith(text) && after(state, classOf(partition, code)) >= 0);
+    const found = escapes.filter(
+      ([name, code]) => name.startsWith(text) && after(state, classOf(partition, code)) >= 0,
+    );
     const [first] = found;
     if (first === undefined) return null;
     return first[0] === text ? moved({ ...state, part: null }, first[1]) : { ...state, part: { kind: "escape", text } };
@@ -219,17 +221,29 @@ export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
     ...{ at: dfa.start, part: null, least, most },
     allowed: narrowed(allowed, dfa.start),
   });
+  return { first, step, label, mayGoOn: (state: State) => common(state, 0, 0x10ffff) !== -1 };
+};
+
+/** The texts of an automaton. @param dfa with a first state. */
+export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
+  const { quoted, longest, labels } = writing;
+  const { first, step, label, mayGoOn } = characterSteps(dfa, writing);
   const { numberOf, stateOf, ...leaf } = leafOf<State>({
     start: first({}),
     key: ({ place, at, part, least: missing, most: left, allowed: bits }) => {
-      const begun = part === null ? "" : part.kind === "utf8" ? `${part.value}.${part.left}.${part.from}.${part.isDecided}` : `\\${part.text}`;
+      const begun =
+        part === null
+          ? ""
+          : part.kind === "utf8"
+            ? `${part.value}.${part.left}.${part.from}.${part.isDecided}`
+            : `\\${part.text}`;
       return `${place}|${at}|${begun}|${missing}|${left}|${bits}`;
     },
     step,
     label: (state) => (quoted && state.place !== "behind" ? -1 : label(state)),
     goesOn: (state) => {
       if (state.place !== "inside" || state.part !== null || quoted) return state.place !== "behind";
-      return common(state, 0, 0x10ffff) !== -1;
+      return mayGoOn(state);
     },
     sameMasks: (state) => ({
       ...state,

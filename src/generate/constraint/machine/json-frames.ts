@@ -1,9 +1,7 @@
 /** Objects and arrays as frames: what may follow each of their pieces. */
 import type { Dfa } from "../automata/dfa.ts";
-import type { ArraySpec } from "../schema/arrays.ts";
-import type { ValueNode } from "../schema/nodes.ts";
-import type { ObjectSpec } from "../schema/objects.ts";
 import { freeDfa } from "../schema/strings.ts";
+import type { ArraySpec, ObjectSpec, ValueNode } from "../schema/value-node.ts";
 import { type CharacterLeaf, characterLeaf, type FreeLeaf, labelsOf } from "./character-leaf.ts";
 import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
 import type { Frame, Output, Place } from "./machine.ts";
@@ -23,7 +21,11 @@ export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): Character
   const known = own.get(quoted);
   if (known !== undefined && known.size() < mostLeafStates) return known;
   const free = freeDfa(tree.alphabet);
-  const made = characterLeaf(dfa, { quoted, longest: tree.longest, free: quoted && dfa !== free ? freeLeaf(tree) : null });
+  const made = characterLeaf(dfa, {
+    quoted,
+    longest: tree.longest,
+    free: quoted && dfa !== free ? freeLeaf(tree) : null,
+  });
   own.set(quoted, made);
   return made;
 };
@@ -37,8 +39,8 @@ const bitsIn = (set: bigint): number => {
   return count;
 };
 
-/** Makes the frames of the values of a schema. */
-export const jsonFrames = (tree: TokenTree) => {
+/** The leaves of a schema's values, each made once. */
+const jsonLeaves = (tree: TokenTree) => {
   const marks = new Map<string, Leaf>();
   const mark = (before: string, depth: number, after: string): Leaf => {
     const key = `${before}${depth}${after}`;
@@ -56,15 +58,52 @@ export const jsonFrames = (tree: TokenTree) => {
     return made;
   };
   const texts = new Map<ValueNode, Leaf>();
+  const textsOf = (node: ValueNode): Leaf => {
+    const made = texts.get(node) ?? textLeaf(node.texts);
+    texts.set(node, made);
+    return made;
+  };
   const keyLeaves = new Map<ObjectSpec, CharacterLeaf>();
+
+  const keyLeaf = (spec: ObjectSpec): CharacterLeaf => {
+    const known = keyLeaves.get(spec);
+    if (known !== undefined) return known;
+    const dfa = spec.keys();
+    const others = spec.possible() & ~((1n << BigInt(spec.names.length)) - 1n);
+    const made = characterLeaf(dfa, {
+      quoted: true,
+      longest: tree.longest,
+      labels: labelsOf(dfa, others),
+      free: freeLeaf(tree),
+    });
+    keyLeaves.set(spec, made);
+    return made;
+  };
+  return { mark, colon, noMembers, noItems, valueLeaf, textsOf, keyLeaf };
+};
+
+/** Labels of names that may be written next. */
+const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => {
+  if (count >= spec.maxProperties) return 0n;
+  const missing = spec.required & ~seen;
+  const names = (1n << BigInt(spec.names.length)) - 1n;
+  const left = spec.possible() & ~(seen & names);
+  return spec.maxProperties - count === bitsIn(missing) ? missing : left;
+};
+
+/** The number of members, as far as it matters. */
+const counted = ({ minProperties, maxProperties }: ObjectSpec, count: number): number =>
+  maxProperties < Number.POSITIVE_INFINITY ? count : Math.min(count, minProperties);
+
+const isUnique = (spec: ArraySpec): boolean => spec.unique && spec.maxItems() > 1;
+
+/** Makes the frames of the values of a schema. */
+export const jsonFrames = (tree: TokenTree) => {
+  const { mark, colon, noMembers, noItems, valueLeaf, textsOf, keyLeaf } = jsonLeaves(tree);
 
   const begin = (node: ValueNode, place: Place | null, out: Output): void => {
     const depth = (place?.depth ?? -1) + 1;
-    if (node.texts.length > 0) {
-      const leaf = texts.get(node) ?? textLeaf(node.texts);
-      texts.set(node, leaf);
-      out.read(leaf, place);
-    }
+    if (node.texts.length > 0) out.read(textsOf(node), place);
     for (const dfa of node.numbers) out.read(leafOfDfa(tree, dfa, false), place);
     for (const { dfa, least, most } of node.strings) {
       const leaf = leafOfDfa(tree, dfa, true);
@@ -76,25 +115,6 @@ export const jsonFrames = (tree: TokenTree) => {
     for (const spec of node.objects) {
       if (spec.isPossible()) out.read(mark("{", depth + 1, ""), out.place(membersFrame(spec, 0n, 0, "first"), place));
     }
-  };
-
-  /** Labels of names that may be written next. */
-  const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => {
-    if (count >= spec.maxProperties) return 0n;
-    const missing = spec.required & ~seen;
-    const names = (1n << BigInt(spec.names.length)) - 1n;
-    const left = spec.possible() & ~(seen & names);
-    return spec.maxProperties - count === bitsIn(missing) ? missing : left;
-  };
-
-  const keyLeaf = (spec: ObjectSpec): CharacterLeaf => {
-    const known = keyLeaves.get(spec);
-    if (known !== undefined) return known;
-    const dfa = spec.keys();
-    const others = spec.possible() & ~((1n << BigInt(spec.names.length)) - 1n);
-    const made = characterLeaf(dfa, { quoted: true, longest: tree.longest, labels: labelsOf(dfa, others), free: freeLeaf(tree) });
-    keyLeaves.set(spec, made);
-    return made;
   };
 
   /** An object whose names `seen` are written; `phase` is the piece that has ended. */
@@ -132,10 +152,6 @@ export const jsonFrames = (tree: TokenTree) => {
     },
   });
 
-  /** The number of members, as far as it matters. */
-  const counted = ({ minProperties, maxProperties }: ObjectSpec, count: number): number =>
-    maxProperties < Number.POSITIVE_INFINITY ? count : Math.min(count, minProperties);
-
   /**
    * An array with so many items; @param matching those of them that match `contains`.
    * @param used with `uniqueItems` the values that are used, as bits.
@@ -154,8 +170,6 @@ export const jsonFrames = (tree: TokenTree) => {
       } else nextItemFrame(spec, count, matching, used).resume(0, at, out);
     },
   });
-
-  const isUnique = (spec: ArraySpec): boolean => spec.unique && spec.maxItems() > 1;
 
   const nextItemFrame = (spec: ArraySpec, count: number, matching: number, used: bigint): Frame => ({
     key: `i${spec.id},${count},${matching},${used}`,

@@ -43,7 +43,9 @@ export interface LeafRules<State> {
 let leaves = 0;
 const unknown = -2;
 
-export const leafOf = <State>(rules: LeafRules<State>): Leaf & { numberOf(state: State): number; stateOf(number: number): State } => {
+export const leafOf = <State>(
+  rules: LeafRules<State>,
+): Leaf & { numberOf(state: State): number; stateOf(number: number): State } => {
   const states: State[] = [];
   const numbers = new Map<string, number>();
   const rows: (Int32Array | null)[] = [];

@@ -87,7 +87,9 @@ const wayFinder = () => {
     return found;
   };
   /** Collects all ways that `give` tells. */
-  const collect = (give: (out: Output, add: (leaf: Leaf, state: number, place: Place | null) => void) => void): Ways => {
+  const collect = (
+    give: (out: Output, add: (leaf: Leaf, state: number, place: Place | null) => void) => void,
+  ): Ways => {
     const found = new Map<number, Thread>();
     let isComplete = false;
     const join = (ways: Ways): void => {
@@ -195,7 +197,8 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
         }
         if (after === null) continue;
         for (let id = tokens[node] as number; id >= 0; id = more[id] as number) setBit(bits, id);
-        if (after.threads.length > 0 && (ends[node] as number) > node + 1) walk(bits, after, node + 1, ends[node] as number);
+        if (after.threads.length > 0 && (ends[node] as number) > node + 1)
+          walk(bits, after, node + 1, ends[node] as number);
       }
     }
     return bits;

@@ -54,10 +54,7 @@ const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
             [0xe000, to],
           ]
         : from <= 0xdfff && to >= 0xd800
-          ? [
-              ...(from < 0xd800 ? [[from, 0xd7ff] as const] : []),
-              ...(to > 0xdfff ? [[0xe000, to] as const] : []),
-            ]
+          ? [...(from < 0xd800 ? [[from, 0xd7ff] as const] : []), ...(to > 0xdfff ? [[0xe000, to] as const] : [])]
           : [[from, to]],
     ),
   );

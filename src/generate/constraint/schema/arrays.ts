@@ -1,29 +1,6 @@
 import type { Conjunction, Literal } from "./conjunction.ts";
 import { refused } from "./document.ts";
-import type { Nodes, ValueNode } from "./nodes.ts";
-
-/** The arrays of one conjunction. */
-export interface ArraySpec {
-  readonly id: number;
-  readonly minItems: number;
-  /** Items that there may be: as the schema says, or up to the first place that no value fits. */
-  maxItems(): number;
-  /** Items that match `contains` that there must be. */
-  readonly leastCounted: number;
-  /** The items from this place on are alike. */
-  readonly alikeFrom: number;
-  /** Whether equal items are refused. They are listed values then. */
-  readonly unique: boolean;
-  item(place: number): ValueNode;
-  /** An item that matches `contains`, too. */
-  counted(place: number): ValueNode;
-  /** Places from one on at which an item may match `contains`. */
-  countable(from: number): number;
-  /** Whether an array of finite length is allowed, as far as is known of its items. */
-  isPossible(): boolean;
-  /** Finds all nodes of items. */
-  reach(): void;
-}
+import type { ArraySpec, Nodes, ValueNode } from "./value-node.ts";
 
 let specs = 0;
 
@@ -81,7 +58,8 @@ export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
         if (leastCounted > 0) counted(place);
       }
       if (!unique || maxItems <= 1) return;
-      const { numbers, strings, arrays, objects } = last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [] };
+      const { numbers, strings, arrays, objects } =
+        last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [] };
       if (leastCounted > 0 || alikeFrom > 0 || numbers.length + strings.length + arrays.length + objects.length > 0) {
         throw refused(way.path, "uniqueItems", "must be of an array whose items are one of a list of values (enum)");
       }

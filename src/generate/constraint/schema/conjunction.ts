@@ -81,7 +81,8 @@ export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   const { number: n, string: t, array: r, object: p } = b;
   return {
     types: left,
-    values: values === null ? b.values : b.values === null ? values : values.filter((value) => b.values?.includes(value)),
+    values:
+      values === null ? b.values : b.values === null ? values : values.filter((value) => b.values?.includes(value)),
     notValues: union(a.notValues, b.notValues),
     number: {
       integer: m.integer || n.integer,

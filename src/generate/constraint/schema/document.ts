@@ -54,7 +54,7 @@ const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> 
   const names = new Map<string, { schema: unknown; path: string }>();
   const visit = (value: unknown, path: string, depth: number): void => {
     if (depth > 200) return;
-    if (Array.isArray(value)) value.forEach((part, i) => visit(part, `${path}/${i}`, depth + 1));
+    if (Array.isArray(value)) for (const [i, part] of value.entries()) visit(part, `${path}/${i}`, depth + 1);
     if (!isRecord(value)) return;
     for (const key of ["$id", "id", "$anchor"]) {
       const name = value[key];
@@ -63,7 +63,8 @@ const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> 
       if (!names.has(full)) names.set(full, { schema: value, path });
     }
     for (const [key, part] of Object.entries(value)) {
-      if (key !== "enum" && key !== "const" && key !== "default" && key !== "examples") visit(part, `${path}/${key}`, depth + 1);
+      if (key !== "enum" && key !== "const" && key !== "default" && key !== "examples")
+        visit(part, `${path}/${key}`, depth + 1);
     }
   };
   visit(root, "#", 0);
@@ -95,7 +96,12 @@ export const schemaDocument = (root: unknown): Document => {
       if (checked.has(schema)) return schema;
       for (const keyword of Object.keys(schema)) {
         if (known.has(keyword) || isAnnotation(keyword)) continue;
-        throw refused(path, keyword, "must be a keyword that limits the output or a known annotation", "an unknown one");
+        throw refused(
+          path,
+          keyword,
+          "must be a keyword that limits the output or a known annotation",
+          "an unknown one",
+        );
       }
       for (const keyword of ["then", "else"]) {
         if (keyword in schema && !("if" in schema)) throw refused(path, keyword, 'must have an "if" beside it');

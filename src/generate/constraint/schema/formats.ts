@@ -32,11 +32,11 @@ const label = (length: number): string => `${letters}([-a-zA-Z0-9]{0,${length - 
 const anyLabel = `${letters}+(-+${letters}+)*`;
 const atom = "[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+";
 
-const escape = "%[0-9a-fA-F]{2}";
-const pathChar = `([a-zA-Z0-9._~!$&'()*+,;=:@-]|${escape})`;
+const percent = "%[0-9a-fA-F]{2}";
+const pathChar = `([a-zA-Z0-9._~!$&'()*+,;=:@-]|${percent})`;
 const scheme = "[a-zA-Z][a-zA-Z0-9+.-]*:";
-const host = `(\\[(${ipv6})\\]|([a-zA-Z0-9._~!$&'()*+,;=-]|${escape})*)`;
-const authority = `(([a-zA-Z0-9._~!$&'()*+,;=:-]|${escape})*@)?${host}(:[0-9]*)?`;
+const host = `(\\[(${ipv6})\\]|([a-zA-Z0-9._~!$&'()*+,;=-]|${percent})*)`;
+const authority = `(([a-zA-Z0-9._~!$&'()*+,;=:-]|${percent})*@)?${host}(:[0-9]*)?`;
 const hierarchy = `(//${authority}(/${pathChar}*)*|/(${pathChar}+(/${pathChar}*)*)?|${pathChar}+(/${pathChar}*)*)`;
 const tail = `(\\?(${pathChar}|[/?])*)?(#(${pathChar}|[/?])*)?`;
 

@@ -1,19 +1,11 @@
 /** What each keyword asks of a value, and what its opposite asks, as lists of which one must hold. */
 import { isRecord } from "../../../core/checks/is-record.ts";
-import { textsOf, without } from "../automata/dfa.ts";
 import { allChars } from "../automata/char-set.ts";
+import { textsOf, without } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";
 import { allNumbers } from "../automata/numbers.ts";
 import { anywhere, parseRegex } from "../automata/parse-regex.ts";
-import {
-  allTypes,
-  anyValue,
-  type Conjunction,
-  type Literal,
-  limited,
-  type Scalar,
-  types,
-} from "./conjunction.ts";
+import { allTypes, anyValue, type Conjunction, type Literal, limited, type Scalar, types } from "./conjunction.ts";
 import { refused, type Schema } from "./document.ts";
 import { formatDfa, formatRange, isFormat } from "./formats.ts";
 
@@ -25,7 +17,8 @@ export interface Unit {
 
 const numberOf = (schema: Schema, keyword: string, path: string): number => {
   const value = schema[keyword];
-  if (typeof value !== "number" || !Number.isFinite(value)) throw refused(path, keyword, "must be a number", JSON.stringify(value));
+  if (typeof value !== "number" || !Number.isFinite(value))
+    throw refused(path, keyword, "must be a number", JSON.stringify(value));
   return value;
 };
 
@@ -58,7 +51,13 @@ const typeUnit = (schema: Schema, path: string): Unit => {
   for (const name of names) {
     if (name === "integer") integer = true;
     else if (typeof name === "string" && Object.hasOwn(types, name)) bits |= types[name as keyof typeof types];
-    else throw refused(path, "type", "must be one of null, boolean, integer, number, string, array and object", JSON.stringify(name));
+    else
+      throw refused(
+        path,
+        "type",
+        "must be one of null, boolean, integer, number, string, array and object",
+        JSON.stringify(name),
+      );
   }
   if (schema.nullable === true) bits |= types.null;
   const onlyIntegers = integer && (bits & types.number) === 0;
@@ -115,14 +114,20 @@ const enumUnit = (values: readonly unknown[], path: string, dnf: (literal: Liter
       ...others.flatMap((value) => dnf(literalOf(exactly(value), path))),
     ],
     fails: () => {
-      if (others.length > 0) throw refused(path, "enum", "must not have arrays or objects where it must not hold (not, oneOf, if)");
+      if (others.length > 0)
+        throw refused(path, "enum", "must not have arrays or objects where it must not hold (not, oneOf, if)");
       return [limited(path, { notValues: scalars })];
     },
   };
 };
 
 /** A limit of numbers, and the opposite one. */
-const numberUnit = (path: string, limit: Partial<typeof allNumbers>, opposite: Partial<typeof allNumbers> | null, keyword: string): Unit => ({
+const numberUnit = (
+  path: string,
+  limit: Partial<typeof allNumbers>,
+  opposite: Partial<typeof allNumbers> | null,
+  keyword: string,
+): Unit => ({
   holds: () => [limited(path, { number: { ...allNumbers, ...limit } })],
   fails: () => {
     if (opposite === null) throw refused(path, keyword, "must not be where it must not hold (not, oneOf, if)");
@@ -150,7 +155,9 @@ const lengthUnit = (
   value: number,
   isLeast: boolean,
 ): Unit => {
-  const limit = (change: Record<string, number>): Partial<Conjunction> => ({ [kind]: { ...anyValue[kind], ...change } });
+  const limit = (change: Record<string, number>): Partial<Conjunction> => ({
+    [kind]: { ...anyValue[kind], ...change },
+  });
   return {
     holds: () => [limited(path, limit({ [isLeast ? least : most]: value }))],
     fails: () =>
@@ -180,7 +187,9 @@ const dfaUnit = (path: string, dfa: ReturnType<typeof dfaOf>): Unit => {
   const strings = (part: ReturnType<typeof dfaOf>) => ({ ...anyValue.string, dfas: [part] });
   return {
     holds: () => [limited(path, { string: strings(dfa) })],
-    fails: () => [limited(path, { types: types.string, string: strings(without(textsOf(allChars), dfa, `schema: ${path}`)) })],
+    fails: () => [
+      limited(path, { types: types.string, string: strings(without(textsOf(allChars), dfa, `schema: ${path}`)) }),
+    ],
   };
 };
 
@@ -220,7 +229,8 @@ const containsUnit = (schema: Schema, path: string): Unit => {
   const contains = [{ literal: literalOf(schema.contains, `${path}/contains`), least }];
   const none = [{ first: [], rest: literalOf(schema.contains, `${path}/contains`, false) }];
   return {
-    holds: () => (least === 0 ? [anyValue] : [limited(path, { array: { ...anyValue.array, minItems: least, contains } })]),
+    holds: () =>
+      least === 0 ? [anyValue] : [limited(path, { array: { ...anyValue.array, minItems: least, contains } })],
     fails: () => {
       if (least === 0) return [];
       if (least > 1) throw refused(path, "minContains", "must not be where it must not hold (not, oneOf, if)");
@@ -247,11 +257,13 @@ const propertiesUnit = (schema: Schema, path: string): Unit => {
     literal: literalOf(part, `${path}/patternProperties/${pattern}`),
   }));
   const { additionalProperties } = schema;
-  const rest = additionalProperties === undefined ? null : literalOf(additionalProperties, `${path}/additionalProperties`);
+  const rest =
+    additionalProperties === undefined ? null : literalOf(additionalProperties, `${path}/additionalProperties`);
   return {
     holds: () => [objectWith(path, { schemas: [{ named, patterns, rest }] }, false)],
     fails: () => {
-      if (patterns.length > 0) throw refused(path, "patternProperties", "must not be where it must not hold (not, oneOf, if)");
+      if (patterns.length > 0)
+        throw refused(path, "patternProperties", "must not be where it must not hold (not, oneOf, if)");
       if (rest !== null && rest.schema !== true) {
         throw refused(path, "additionalProperties", "must not be where it must not hold (not, oneOf, if)");
       }
@@ -303,7 +315,8 @@ const uniqueUnit = (path: string): Unit => ({
 export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) => Conjunction[]): Unit[] => {
   const units: Unit[] = [];
   const has = (keyword: string): boolean => schema[keyword] !== undefined;
-  if (has("nullable") && schema.nullable !== false && !has("type")) throw refused(path, "nullable", 'must have a "type" beside it');
+  if (has("nullable") && schema.nullable !== false && !has("type"))
+    throw refused(path, "nullable", 'must have a "type" beside it');
   if (has("type")) units.push(typeUnit(schema, path));
   if (has("enum")) {
     if (!Array.isArray(schema.enum)) throw refused(path, "enum", "must be a list");
@@ -319,7 +332,8 @@ export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) =>
     const value = numberOf(schema, keyword, path);
     units.push(numberUnit(path, { [keyword]: value }, { [opposite]: value }, keyword));
   }
-  if (has("multipleOf")) units.push(numberUnit(path, { multiples: [numberOf(schema, "multipleOf", path)] }, null, "multipleOf"));
+  if (has("multipleOf"))
+    units.push(numberUnit(path, { multiples: [numberOf(schema, "multipleOf", path)] }, null, "multipleOf"));
   for (const [kind, least, most] of [
     ["string", "minLength", "maxLength"],
     ["array", "minItems", "maxItems"],
@@ -336,7 +350,8 @@ export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) =>
   if (has("items") || has("prefixItems")) units.push(itemsUnit(schema, path));
   if (has("contains")) units.push(containsUnit(schema, path));
   if (has("uniqueItems") && schema.uniqueItems !== false) units.push(uniqueUnit(path));
-  if (has("properties") || has("patternProperties") || has("additionalProperties")) units.push(propertiesUnit(schema, path));
+  if (has("properties") || has("patternProperties") || has("additionalProperties"))
+    units.push(propertiesUnit(schema, path));
   if (has("required")) units.push(requiredUnit(namesOf(schema.required, "required", path), path));
   if (has("propertyNames")) {
     const names = [literalOf(schema.propertyNames, `${path}/propertyNames`)];

@@ -1,33 +1,12 @@
 import type { CharSet } from "../automata/char-set.ts";
-import { type Dfa } from "../automata/dfa.ts";
 import { partitionOf, rangeOf } from "../automata/partition.ts";
-import { type Conjunction, type Literal, types } from "./conjunction.ts";
+import { arraySpec } from "./arrays.ts";
+import { type Literal, types } from "./conjunction.ts";
 import { refused, schemaDocument } from "./document.ts";
-import { type ArraySpec, arraySpec } from "./arrays.ts";
 import { normalizer } from "./normalize.ts";
-import { type ObjectSpec, objectSpec } from "./objects.ts";
-import { listedValues, numberTexts, type StringTexts, stringTexts } from "./strings.ts";
-
-/** The values that are allowed at one place of a document, as texts of JSON. */
-export interface ValueNode {
-  readonly id: number;
-  /** Values that are listed. */
-  readonly texts: readonly string[];
-  readonly numbers: readonly Dfa[];
-  readonly strings: readonly StringTexts[];
-  readonly arrays: readonly ArraySpec[];
-  readonly objects: readonly ObjectSpec[];
-  /** Whether a value of finite length is allowed. */
-  inhabited: boolean;
-}
-
-/** Finds the nodes of a schema. */
-export interface Nodes {
-  readonly nodeOf: (literals: readonly Literal[]) => ValueNode;
-  readonly waysOf: (literals: readonly Literal[]) => readonly Conjunction[];
-  /** Characters that the vocabulary can write. */
-  readonly alphabet: CharSet;
-}
+import { objectSpec } from "./objects.ts";
+import { listedValues, numberTexts, stringTexts } from "./strings.ts";
+import type { Nodes, ValueNode } from "./value-node.ts";
 
 /** The most places of a schema that differ. */
 const mostNodes = 20_000;
@@ -36,7 +15,9 @@ const mostNodes = 20_000;
 export const isSpellable = (text: string, alphabet: CharSet): boolean => {
   const { partition, members } = partitionOf([alphabet]);
   const inside = new Set(members[0]);
-  return Array.from(text).every((char) => inside.has(partition.classes[rangeOf(partition, char.codePointAt(0) ?? 0)] ?? -1));
+  return Array.from(text).every((char) =>
+    inside.has(partition.classes[rangeOf(partition, char.codePointAt(0) ?? 0)] ?? -1),
+  );
 };
 
 /**
@@ -61,9 +42,19 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
       id: nodes.size,
       texts: [...new Set(ways.flatMap(listedValues))].filter(spelled),
       numbers: [...new Set(ways.flatMap((way) => (way.values === null ? (numberTexts(way) ?? []) : [])))],
-      strings: spelled('"') ? ways.flatMap((way) => (way.values === null ? (stringTexts(way, alphabet) ?? []) : [])) : [],
-      arrays: spelled("[],") ? ways.filter((way) => way.values === null && (way.types & types.array) !== 0).map((way) => arraySpec(way, found)) : [],
-      objects: spelled('{}",:') ? ways.filter((way) => way.values === null && (way.types & types.object) !== 0).map((way) => objectSpec(way, found)) : [],
+      strings: spelled('"')
+        ? ways.flatMap((way) => (way.values === null ? (stringTexts(way, alphabet) ?? []) : []))
+        : [],
+      arrays: spelled("[],")
+        ? ways
+            .filter((way) => way.values === null && (way.types & types.array) !== 0)
+            .map((way) => arraySpec(way, found))
+        : [],
+      objects: spelled('{}",:')
+        ? ways
+            .filter((way) => way.values === null && (way.types & types.object) !== 0)
+            .map((way) => objectSpec(way, found))
+        : [],
       inhabited: false,
     };
     nodes.set(key, node);

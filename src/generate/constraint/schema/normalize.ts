@@ -1,6 +1,7 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
-import { type Conjunction, type Literal, allTypes, anyValue, limited, merged, types } from "./conjunction.ts";
+import { allTypes, anyValue, type Conjunction, type Literal, limited, merged } from "./conjunction.ts";
 import { type Document, refused, type Schema } from "./document.ts";
+import { isEmptyWay } from "./empty.ts";
 import { dependenciesOf, type Unit, unitsOf } from "./keywords.ts";
 
 /** The most ways in which a schema's combinations may be met at one place. */
@@ -28,6 +29,86 @@ const product = (a: readonly Conjunction[], b: readonly Conjunction[], path: str
   return ways;
 };
 
+const listOf = (schema: Schema, keyword: string, path: string, holds = true): Literal[] => {
+  const list = schema[keyword];
+  if (!Array.isArray(list) || list.length === 0) throw refused(path, keyword, "must be a list of schemas");
+  return list.map((part: unknown, i) => ({ schema: part, path: `${path}/${keyword}/${i}`, holds }));
+};
+const negated = (literal: Literal): Literal => ({ ...literal, holds: !literal.holds });
+
+/** How schemas are combined. */
+interface Combining {
+  readonly document: Document;
+  readonly dnf: (literal: Literal) => Conjunction[];
+  readonly all: (literals: readonly Literal[], path: string) => Conjunction[];
+  readonly any: (literals: readonly Literal[]) => Conjunction[];
+  /** Whether no value meets both. */
+  readonly areApart: (a: Literal, b: Literal) => boolean;
+}
+
+const oneOf = (options: readonly Literal[], path: string, { dnf, all, areApart }: Combining): Conjunction[] =>
+  options.flatMap((option, i) => {
+    const others = options.filter((other, j) => j !== i && !areApart(option, other));
+    return product(dnf(option), all(others.map(negated), path), path);
+  });
+
+/** The units of keywords that combine schemas. */
+const combinations = (schema: Schema, path: string, combining: Combining): Unit[] => {
+  const { document, dnf, all, any, areApart } = combining;
+  const units: Unit[] = [];
+  const has = (keyword: string): boolean => schema[keyword] !== undefined;
+  if (has("$ref")) {
+    const target = { ...document.resolve(schema.$ref, path), holds: true };
+    units.push({ holds: () => dnf(target), fails: () => dnf(negated(target)) });
+  }
+  if (has("allOf")) {
+    const parts = listOf(schema, "allOf", path);
+    units.push({ holds: () => all(parts, path), fails: () => any(parts.map(negated)) });
+  }
+  if (has("anyOf")) {
+    const parts = listOf(schema, "anyOf", path);
+    units.push({ holds: () => any(parts), fails: () => all(parts.map(negated), path) });
+  }
+  if (has("oneOf")) {
+    const parts = listOf(schema, "oneOf", path);
+    units.push({
+      holds: () => oneOf(parts, path, combining),
+      fails: () => {
+        const apart = parts.every((part, i) => parts.slice(i + 1).every((other) => areApart(part, other)));
+        if (!apart) throw refused(path, "oneOf", "must not be where it must not hold (not, oneOf, if)");
+        return all(parts.map(negated), path);
+      },
+    });
+  }
+  if (has("not")) {
+    const part = { schema: schema.not, path: `${path}/not`, holds: false };
+    units.push({ holds: () => dnf(part), fails: () => dnf(negated(part)) });
+  }
+  if (has("if")) {
+    const branch = (keyword: string): Literal => ({
+      schema: schema[keyword] ?? true,
+      path: `${path}/${keyword}`,
+      holds: true,
+    });
+    const test = branch("if");
+    const either = (then: Literal, otherwise: Literal): Conjunction[] => [
+      ...all([test, then], path),
+      ...all([negated(test), otherwise], path),
+    ];
+    units.push({
+      holds: () => (has("then") || has("else") ? either(branch("then"), branch("else")) : [anyValue]),
+      fails: () => (has("then") || has("else") ? either(negated(branch("then")), negated(branch("else"))) : []),
+    });
+  }
+  for (const [without, having, then] of dependenciesOf(schema, path)) {
+    units.push({
+      holds: () => [without, ...product([having], dnf(then), path)],
+      fails: () => product([having], dnf(negated(then)), path),
+    });
+  }
+  return units;
+};
+
 export const normalizer = (document: Document): Normalizer => {
   const ids = new Map<unknown, number>();
   const cache = new Map<string, readonly Conjunction[]>();
@@ -43,126 +124,24 @@ export const normalizer = (document: Document): Normalizer => {
     }
     return holds ? id : -id;
   };
-  const keyOf = (literals: readonly Literal[]): string =>
-    [...new Set(literals.map(idOf))].sort((a, b) => a - b).join();
+  const keyOf = (literals: readonly Literal[]): string => [...new Set(literals.map(idOf))].sort((a, b) => a - b).join();
 
-  const listOf = (schema: Schema, keyword: string, path: string, holds = true): Literal[] => {
-    const list = schema[keyword];
-    if (!Array.isArray(list) || list.length === 0) throw refused(path, keyword, "must be a list of schemas");
-    return list.map((part: unknown, i) => ({ schema: part, path: `${path}/${keyword}/${i}`, holds }));
-  };
-  const negated = (literal: Literal): Literal => ({ ...literal, holds: !literal.holds });
   const all = (literals: readonly Literal[], path: string): Conjunction[] =>
     literals.reduce<Conjunction[]>((ways, literal) => product(ways, dnf(literal), path), [anyValue]);
   const any = (literals: readonly Literal[]): Conjunction[] => literals.flatMap(dnf);
 
-  /** Whether no value can have both: by types, values, bounds and required properties, a few levels deep. */
-  const isEmptyWay = (way: Conjunction, depth: number): boolean => {
-    if (way.values !== null) {
-      return way.values.every((value) => {
-        const type = value === null ? types.null : types[typeof value as "boolean" | "number" | "string"];
-        return (
-          (way.types & type) === 0 ||
-          way.notValues.includes(value) ||
-          (typeof value === "number" &&
-            (value < way.number.minimum || value > way.number.maximum || (way.number.integer && !Number.isInteger(value))))
-        );
-      });
-    }
-    const { number, string, array, object } = way;
-    if ((way.types & (types.null | types.boolean)) !== 0) return false;
-    if ((way.types & types.number) !== 0) {
-      const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = number;
-      const isEmpty = minimum > maximum || exclusiveMinimum >= maximum || minimum >= exclusiveMaximum;
-      if (!isEmpty) return false;
-    }
-    if ((way.types & types.string) !== 0 && string.minLength <= string.maxLength) return false;
-    if ((way.types & types.array) !== 0 && array.minItems <= array.maxItems) {
-      const item = array.schemas.flatMap(({ first, rest }) => first[0] ?? rest ?? []);
-      if (depth === 0 || array.minItems === 0 || !isEmpty(item, depth - 1)) return false;
-    }
-    if ((way.types & types.object) !== 0 && object.required.length <= object.maxProperties) {
-      if (depth === 0) return false;
-      const isMissing = (name: string): boolean =>
-        isEmpty(
-          object.schemas.flatMap(({ named, patterns, rest }) => {
-            const own = named.get(name);
-            return own !== undefined ? own : patterns.length === 0 ? (rest ?? []) : [];
-          }),
-          depth - 1,
-        );
-      if (!object.required.some(isMissing)) return false;
-    }
-    return true;
-  };
   const isEmpty = (literals: readonly Literal[], depth: number): boolean =>
-    literals.length > 0 && !open.has(keyOf(literals)) && waysOf(literals).every((way) => isEmptyWay(way, depth));
+    literals.length > 0 &&
+    !open.has(keyOf(literals)) &&
+    waysOf(literals).every((way) => isEmptyWay(way, depth, isEmpty));
   const areApart = (a: Literal, b: Literal): boolean => {
     const right = dnf(b);
     return dnf(a).every((left) =>
       right.every((way) => {
         const together = merged(left, way);
-        return together === null || isEmptyWay(together, 3);
+        return together === null || isEmptyWay(together, 3, isEmpty);
       }),
     );
-  };
-
-  const oneOf = (options: readonly Literal[], path: string): Conjunction[] =>
-    options.flatMap((option, i) => {
-      const others = options.filter((other, j) => j !== i && !areApart(option, other));
-      return product(dnf(option), all(others.map(negated), path), path);
-    });
-
-  /** The units of keywords that combine schemas. */
-  const combinations = (schema: Schema, path: string): Unit[] => {
-    const units: Unit[] = [];
-    const has = (keyword: string): boolean => schema[keyword] !== undefined;
-    if (has("$ref")) {
-      const target = { ...document.resolve(schema.$ref, path), holds: true };
-      units.push({ holds: () => dnf(target), fails: () => dnf(negated(target)) });
-    }
-    if (has("allOf")) {
-      const parts = listOf(schema, "allOf", path);
-      units.push({ holds: () => all(parts, path), fails: () => any(parts.map(negated)) });
-    }
-    if (has("anyOf")) {
-      const parts = listOf(schema, "anyOf", path);
-      units.push({ holds: () => any(parts), fails: () => all(parts.map(negated), path) });
-    }
-    if (has("oneOf")) {
-      const parts = listOf(schema, "oneOf", path);
-      units.push({
-        holds: () => oneOf(parts, path),
-        fails: () => {
-          const apart = parts.every((part, i) => parts.slice(i + 1).every((other) => areApart(part, other)));
-          if (!apart) throw refused(path, "oneOf", "must not be where it must not hold (not, oneOf, if)");
-          return all(parts.map(negated), path);
-        },
-      });
-    }
-    if (has("not")) {
-      const part = { schema: schema.not, path: `${path}/not`, holds: false };
-      units.push({ holds: () => dnf(part), fails: () => dnf(negated(part)) });
-    }
-    if (has("if")) {
-      const branch = (keyword: string): Literal => ({ schema: schema[keyword] ?? true, path: `${path}/${keyword}`, holds: true });
-      const test = branch("if");
-      const either = (then: Literal, otherwise: Literal): Conjunction[] => [
-        ...all([test, then], path),
-        ...all([negated(test), otherwise], path),
-      ];
-      units.push({
-        holds: () => (has("then") || has("else") ? either(branch("then"), branch("else")) : [anyValue]),
-        fails: () => (has("then") || has("else") ? either(negated(branch("then")), negated(branch("else"))) : []),
-      });
-    }
-    for (const [without, having, then] of dependenciesOf(schema, path)) {
-      units.push({
-        holds: () => [without, ...product([having], dnf(then), path)],
-        fails: () => product([having], dnf(negated(then)), path),
-      });
-    }
-    return units;
   };
 
   let depth = 0;
@@ -170,13 +149,18 @@ export const normalizer = (document: Document): Normalizer => {
     const { schema, path, holds } = literal;
     const checked = document.check(schema, path);
     if (typeof checked === "boolean") return checked === holds ? [limited(path, { types: allTypes })] : [];
-    if (++depth > 100) throw refused(path, "$ref", "must not lead to itself at the same place, nor combine more than 100 levels");
+    if (++depth > 100)
+      throw refused(path, "$ref", "must not lead to itself at the same place, nor combine more than 100 levels");
     try {
-      const units = [...unitsOf(checked, path, dnf), ...combinations(checked, path)];
+      const units = [
+        ...unitsOf(checked, path, dnf),
+        ...combinations(checked, path, { document, dnf, all, any, areApart }),
+      ];
       const ways = holds
-        ? units.reduce<Conjunction[]>((found, unit) => (found.length === 0 ? found : product(found, unit.holds(), path)), [
-            limited(path, {}),
-          ])
+        ? units.reduce<Conjunction[]>(
+            (found, unit) => (found.length === 0 ? found : product(found, unit.holds(), path)),
+            [limited(path, {})],
+          )
         : units.flatMap((unit) => unit.fails());
       if (ways.length > mostWays) throw tooMany(path);
       return ways;

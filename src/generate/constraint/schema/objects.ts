@@ -1,27 +1,8 @@
 import { type Dfa, eitherOf, labelOf, listed, product, without } from "../automata/dfa.ts";
 import { type Conjunction, type Literal, types } from "./conjunction.ts";
 import { refused } from "./document.ts";
-import type { Nodes, ValueNode } from "./nodes.ts";
 import { freeDfa, meets, stringTexts, withLengths } from "./strings.ts";
-
-/** The objects of one conjunction. Names have labels: first those that the schema tells, then kinds of other names. */
-export interface ObjectSpec {
-  readonly id: number;
-  /** Names that the schema tells. */
-  readonly names: readonly string[];
-  /** Labels of names that must be there, as bits. */
-  readonly required: bigint;
-  readonly requiredCount: number;
-  readonly minProperties: number;
-  readonly maxProperties: number;
-  /** The texts of all names with their labels. */
-  readonly keys: () => Dfa;
-  /** Labels whose names may be written, as bits: some value fits. */
-  readonly possible: () => bigint;
-  child(label: number): ValueNode;
-  isPossible(): boolean;
-  reach(): void;
-}
+import type { Nodes, ObjectSpec, ValueNode } from "./value-node.ts";
 
 /** Labels of an automaton's texts. */
 const labelBits = ({ labels }: Dfa): bigint =>
@@ -41,8 +22,36 @@ const allowedNames = (way: Conjunction, { waysOf, alphabet }: Nodes): Dfa | null
     if (texts === null) return [];
     return [withLengths(texts, where)];
   });
-  const unlabeled = parts.map((part) => (part.start < 0 ? part : { ...part, labels: part.labels.map((label) => Math.min(label, 0)) }));
+  const unlabeled = parts.map((part) =>
+    part.start < 0 ? part : { ...part, labels: part.labels.map((label) => Math.min(label, 0)) },
+  );
   return unlabeled.reduce((all, part) => eitherOf(all, part, where), listed([]));
+};
+
+/** Names that the schema does not tell, in kinds: by the patterns that they match. */
+const otherNames = (
+  names: readonly string[],
+  patterns: readonly Dfa[],
+  others: () => Dfa,
+  literals: (name: string | null, matches: (pattern: Dfa) => boolean) => Literal[],
+  where: string,
+): { readonly kinds: readonly (readonly Literal[])[]; readonly keys: () => Dfa } => {
+  const labeled = (dfa: Dfa, of: (label: number) => number): Dfa => ({
+    ...dfa,
+    labels: dfa.labels.map((label) => (label < 0 ? -1 : names.length + of(label))),
+  });
+  if (patterns.length === 0) {
+    return { kinds: [literals(null, () => false)], keys: () => labeled(others(), () => 0) };
+  }
+  const matched = patterns.reduce(
+    (all, dfa, i) => product(all, dfa, (label, match) => (label < 0 || match < 0 ? label : label | (1 << i)), where),
+    others(),
+  );
+  const labels = [...new Set(matched.labels)].filter((label) => label >= 0);
+  const kinds = labels.map((label) =>
+    literals(null, (dfa) => patterns.some((pattern, i) => pattern === dfa && (label & (1 << i)) !== 0)),
+  );
+  return { kinds, keys: () => labeled(matched, (label) => labels.indexOf(label)) };
 };
 
 export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
@@ -54,42 +63,25 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
   const isAllowed = (name: string): boolean =>
     labelOf(spelled, name) >= 0 && (allowed === null || labelOf(allowed, name) >= 0);
   const allPatterns = schemas.flatMap(({ patterns }) => patterns);
-  if (allPatterns.length > 20) throw refused(way.path, "patternProperties", "must have at most 20 patterns at one place");
+  if (allPatterns.length > 20)
+    throw refused(way.path, "patternProperties", "must have at most 20 patterns at one place");
   /** Schemas for the value of a name, by whether patterns match it. */
   const literals = (name: string | null, matches: (pattern: Dfa) => boolean): Literal[] =>
     schemas.flatMap(({ named, patterns, rest }) => {
       const own = name === null ? undefined : named.get(name);
-      const found = [...(own === undefined ? [] : [own]), ...patterns.filter(({ dfa }) => matches(dfa)).map(({ literal }) => literal)];
+      const found = [
+        ...(own === undefined ? [] : [own]),
+        ...patterns.filter(({ dfa }) => matches(dfa)).map(({ literal }) => literal),
+      ];
       return found.length === 0 && rest !== null ? [rest] : found;
     });
   const nothing: Literal = { schema: false, holds: true, path: way.path };
   const children: ValueNode[] = [];
-  /** For each kind of other names, the literals of their values. */
-  const kinds: Literal[][] = [];
   const closed = schemas.some(({ patterns, rest }) => patterns.length === 0 && rest?.schema === false);
-  let otherKeys: Dfa = listed([]);
-  if (!closed) {
-    if (allPatterns.length === 0) {
-      kinds.push(literals(null, () => false));
-    } else {
-      const labels = new Map<number, number>();
-      otherKeys = without(allowed ?? spelled, listed(names), where);
-      otherKeys = allPatterns.reduce(
-        (all, { dfa }, i) => product(all, dfa, (label, match) => (label < 0 ? -1 : match < 0 ? label : label | (1 << i)), where),
-        otherKeys,
-      );
-      const renamed = otherKeys.labels.map((label) => {
-        if (label < 0) return -1;
-        const kind = labels.get(label) ?? kinds.length;
-        if (kind === kinds.length) {
-          labels.set(label, kind);
-          kinds.push(literals(null, (dfa) => allPatterns.some((pattern, i) => pattern.dfa === dfa && (label & (1 << i)) !== 0)));
-        }
-        return names.length + kind;
-      });
-      otherKeys = { ...otherKeys, labels: renamed };
-    }
-  }
+  const patterns = allPatterns.map(({ dfa }) => dfa);
+  const { kinds, keys: others } = closed
+    ? { kinds: [], keys: () => listed([]) }
+    : otherNames(names, patterns, () => without(allowed ?? spelled, listed(names), where), literals, where);
   const child = (label: number): ValueNode => {
     const name = names[label];
     children[label] ??= nodes.nodeOf(
@@ -110,12 +102,7 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
   let possible: bigint | undefined;
   let known: Dfa | undefined;
   const keys = (): Dfa => {
-    if (known !== undefined) return known;
-    if (!closed && allPatterns.length === 0) {
-      const others = without(allowed ?? spelled, listed(names), where);
-      otherKeys = { ...others, labels: others.labels.map((label) => (label < 0 ? -1 : names.length)) };
-    }
-    known = eitherOf(listed(names), otherKeys, where);
+    known ??= eitherOf(listed(names), others(), where);
     return known;
   };
   const hasOthers = (): boolean =>
@@ -139,13 +126,20 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
     isPossible: () => {
       if (required.length > maxProperties || minProperties > maxProperties) return false;
       if (required.some((name) => !child(names.indexOf(name)).inhabited)) return false;
-      return minProperties === 0 || hasOthers() || names.filter((_, label) => child(label).inhabited).length >= minProperties;
+      return (
+        minProperties === 0 || hasOthers() || names.filter((_, label) => child(label).inhabited).length >= minProperties
+      );
     },
     reach: () => {
       for (let label = 0; label < count; label++) child(label);
       // Two equal names are one property, so they must not be counted.
       if (minProperties > 1 && kinds.length > 0) {
-        throw refused(way.path, "minProperties", "must be at most 1 where other names than those of properties are allowed", `${minProperties}`);
+        throw refused(
+          way.path,
+          "minProperties",
+          "must be at most 1 where other names than those of properties are allowed",
+          `${minProperties}`,
+        );
       }
     },
   };

@@ -69,7 +69,18 @@ export const numberTexts = (way: Conjunction): Dfa | null => {
 /** All texts of some numbers: 1, 1.0 and 1e0 are the same. */
 const spellings = (values: readonly number[], where: string): Dfa => {
   const [first, ...rest] = values.map((value) =>
-    numbersDfa({ integer: false, fraction: false, minimum: value, maximum: value, exclusiveMinimum: -Infinity, exclusiveMaximum: Infinity, multiples: [] }, where),
+    numbersDfa(
+      {
+        integer: false,
+        fraction: false,
+        minimum: value,
+        maximum: value,
+        exclusiveMinimum: -Infinity,
+        exclusiveMaximum: Infinity,
+        multiples: [],
+      },
+      where,
+    ),
   );
   return rest.reduce((all, part) => eitherOf(all, part, where), first ?? listed([]));
 };
