@@ -6,7 +6,7 @@ import { generationDefaults } from "../pretrained/model/generation-config.ts";
 import { mostCandidates } from "../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { describeSkipped, type ReadText, readText, type UnknownChoice, unknownSchema } from "../tokenizer/unknown.ts";
-import { type Constraint, constraintSchema } from "./constraint/constraint.ts";
+import { type Constraint, parseConstraint } from "./constraint/constraint.ts";
 import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
 
 /** What decides the text, besides the model and the prompt. */
@@ -42,7 +42,6 @@ const optionsSchema = generateSettingsSchema.extend({
   endTokens: z.array(z.int().min(0)),
   candidates: z.int().min(0).max(mostCandidates),
   cache: z.boolean(),
-  constraint: constraintSchema.optional(),
   adjustLogits: z
     .custom<(logits: Float32Array, ids: readonly number[]) => void>((value) => typeof value === "function", {
       error: "must be a function",
@@ -51,10 +50,10 @@ const optionsSchema = generateSettingsSchema.extend({
 });
 
 /** The options with their defaults. */
-export type ParsedOptions = z.output<typeof optionsSchema>;
+export type ParsedOptions = z.output<typeof optionsSchema> & { readonly constraint: Constraint | undefined };
 
 /** Names of the options of `generate`. */
-export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "signal"];
+export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "constraint", "signal"];
 
 /** The settings in use where a caller names none. */
 export const generateDefaults = {
@@ -151,12 +150,14 @@ export const listed = (prompt: unknown): unknown =>
  * The options with defaults for those that are left out.
  * @throws ConfigError naming the first that is out of range or unknown.
  */
-export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions =>
-  parseConfig(
-    optionsSchema,
-    { ...generateDefaults, ...ownDefaults, ...withoutUndefined({ ...options, prompt: listed(options.prompt) }) },
-    "generate",
-  );
+export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions => {
+  const { constraint, ...others } = options;
+  const given = withoutUndefined({ ...others, prompt: listed(options.prompt) });
+  return {
+    ...parseConfig(optionsSchema, { ...generateDefaults, ...ownDefaults, ...given }, "generate"),
+    constraint: parseConstraint(constraint, "generate"),
+  };
+};
 
 /**
  * The prompt as a model reads it.

@@ -10,7 +10,7 @@ export const randomSchema = (seed: number): Record<string, unknown> => {
   const scalar = (): unknown => pick<unknown>([null, true, false, 0, -3, 2.5, "", "a", 'q"\\', "é😀\n"]);
   const text = (): Record<string, unknown> => ({
     type: "string",
-    ...pick([
+    ...pick<Record<string, unknown>>([
       { minLength: below(3), maxLength: 2 + below(6) },
       { pattern: pick(["^[a-c]{1,4}$", "^(x|yz){2}\\d?$", "^.?é$", "^[^a-z]{0,3}$"]), maxLength: 8 },
       { format: pick(["date", "time", "ipv4", "uuid"]) },

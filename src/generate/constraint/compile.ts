@@ -1,10 +1,11 @@
+import { checkEndTokens, checkTokenizer } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { allChars } from "./automata/char-set.ts";
 import { both } from "./automata/dfa.ts";
 import { dfaOf } from "./automata/from-regex.ts";
 import { parseRegex } from "./automata/parse-regex.ts";
-import type { Constraint } from "./constraint.ts";
+import { type Constraint, parseConstraint } from "./constraint.ts";
 import { grammarFrames } from "./grammar/grammar-frames.ts";
 import { parseGrammar } from "./grammar/parse-grammar.ts";
 import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
@@ -85,16 +86,40 @@ const vocabularyOf = (tokenizer: Tokenizer): Vocabulary => {
   return made;
 };
 
+/** A constraint as text. @throws ConfigError for a schema that is no JSON. */
+const keyOf = (constraint: Constraint): string => {
+  try {
+    return JSON.stringify(constraint);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError({ where: "constraint", must: "must be JSON that is not nested too deep", got, cause });
+  }
+};
+
 /**
  * Compiles a constraint for a tokenizer. The same one is compiled once.
  * @throws ConfigError for a schema with a keyword that would have no effect, an expression or a grammar that is not supported, and a
- *   constraint that the vocabulary cannot write.
+ *   constraint that the vocabulary cannot write; DataError for a model without a tokenizer.
+ * @example
+ * ```ts
+ * import { compileConstraint, loadPretrained } from "foretoken";
+ *
+ * const { tokenizer, endTokens } = await loadPretrained("runs/notes/best");
+ * const matcher = compileConstraint({ kind: "choice", choices: ["yes", "no"] }, tokenizer).matcher(endTokens);
+ * const mask = new Uint32Array(matcher.maskLength);
+ * matcher.mask(mask);
+ * console.log(Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter((id) => (mask[id >> 5] ?? 0) & (1 << (id & 31))));
+ * ```
  */
 export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer): CompiledConstraint => {
+  checkTokenizer("compileConstraint: tokenizer", tokenizer);
+  const parsed = parseConstraint(constraint, "compileConstraint");
+  if (parsed === undefined)
+    throw new ConfigError({ where: "compileConstraint: constraint", must: "must be there", got: "none" });
   const { tree, machines } = vocabularyOf(tokenizer);
-  const key = JSON.stringify(constraint);
+  const key = keyOf(parsed);
   let machine = machines.get(key);
-  if (machine === undefined) machine = machineOf(constraint, tree);
+  if (machine === undefined) machine = machineOf(parsed, tree);
   else machines.delete(key);
   // The last one in order is the one that was used last.
   machines.set(key, machine);
@@ -103,5 +128,9 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
     machines.delete(oldest);
   }
   const own = machine;
-  return { matcher: (endTokens) => createMatcher(own, { tree, bytesOf: (id) => tokenizer.bytes(id), endTokens }) };
+  const matcher = (endTokens: readonly number[]): Matcher => {
+    checkEndTokens("matcher: endTokens", endTokens);
+    return createMatcher(own, { tree, bytesOf: (id) => tokenizer.bytes(id), endTokens });
+  };
+  return { matcher };
 };

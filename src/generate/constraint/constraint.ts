@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
 
 /** What the text that a model writes must be. */
 export type Constraint =
@@ -13,10 +14,17 @@ export type Constraint =
   /** One of some texts. */
   | { readonly kind: "choice"; readonly choices: readonly string[] };
 
-export const constraintSchema = z.discriminatedUnion("kind", [
+const constraintSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
   z.strictObject({ kind: z.literal("json") }),
   z.strictObject({ kind: z.literal("grammar"), grammar: z.string().min(1) }),
   z.strictObject({ kind: z.literal("regex"), pattern: z.string() }),
   z.strictObject({ kind: z.literal("choice"), choices: z.array(z.string().min(1)).min(1) }),
 ]);
+
+/** An object with a constraint, as options have it: apart from other options, whose schema has a function in it. */
+const formSchema = z.strictObject({ constraint: constraintSchema.optional() });
+
+/** @throws ConfigError for what is no constraint. @param where the object that has it, for the error. */
+export const parseConstraint = (constraint: unknown, where: string): Constraint | undefined =>
+  parseConfig(formSchema, withoutUndefined({ constraint }), where).constraint;

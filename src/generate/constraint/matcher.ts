@@ -1,3 +1,6 @@
+import { checkWhole } from "../../core/checks/check-arguments.ts";
+import { ShapeError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
 import type { Machine, State } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
 
@@ -105,6 +108,13 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
   return {
     maskLength,
     mask(into) {
+      if (!(into instanceof Uint32Array) || into.length !== maskLength) {
+        throw new ShapeError({
+          where: "matcher.mask",
+          must: `must get a Uint32Array of ${maskLength} numbers`,
+          got: show(into),
+        });
+      }
       if (ended > 0) {
         into.fill(0);
         return;
@@ -134,6 +144,7 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
       return isOver();
     },
     forced(most) {
+      checkWhole("matcher.forced: most", most);
       const text = ended > 0 ? new Uint8Array() : forcedBytes(machine, now());
       const ids: number[] = [];
       for (let at = 0; at < text.length && ids.length < most; ) {
@@ -145,9 +156,10 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
       return ids;
     },
     rollback(count) {
-      for (let i = 0; i < count; i++) {
+      checkWhole("matcher.rollback: count", count);
+      for (let i = 0; i < count && (ended > 0 || states.length > 1); i++) {
         if (ended > 0) ended--;
-        else if (states.length > 1) states.pop();
+        else states.pop();
       }
     },
   };
