@@ -18,7 +18,7 @@ import { freeDfa } from "./schema/strings.ts";
 
 /** A constraint, ready for the texts of one vocabulary. */
 export interface CompiledConstraint {
-  /** @param endTokens tokens that end a text: allowed exactly where it is complete. */
+  /** The matcher of one text. @param endTokens tokens that end it: allowed exactly where it is complete. */
   matcher(endTokens: readonly number[]): Matcher;
 }
 

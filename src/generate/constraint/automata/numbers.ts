@@ -31,12 +31,15 @@ export const allNumbers: NumberRange = {
 const whole = "(0|[1-9][0-9]{0,20})";
 const exponent = "([eE][-+]?(0|[1-9][0-9]?))";
 
+/** The most automata that are kept, to be used again. */
+const mostKept = 500;
 const compiled = new Map<string, Dfa>();
 
 const ofPattern = (pattern: string): Dfa => {
   const known = compiled.get(pattern);
   if (known !== undefined) return known;
   const made = dfaOf(parseRegex(pattern, "number"), "number");
+  if (compiled.size >= mostKept) compiled.clear();
   compiled.set(pattern, made);
   return made;
 };
@@ -144,6 +147,7 @@ export const numbersDfa = (range: NumberRange, where: string): Dfa => {
   if (parts.length > 0) parts.push(ofPattern(`-?${unsigned}`));
   const [first = ofPattern(`-?${unsigned}${exponent}?`), ...rest] = parts;
   const dfa = rest.reduce((all, part) => both(all, part, where), first);
+  if (known.size >= mostKept) known.clear();
   known.set(key, dfa);
   return dfa;
 };
