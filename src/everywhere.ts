@@ -168,7 +168,14 @@ export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.
 export type { EngineCounts } from "./engine/engine.ts";
 export { type BeamSearchOptions, type BeamText, beamSearch } from "./generate/beam-search.ts";
 export { type CompiledConstraint, compileConstraint } from "./generate/constraint/compile.ts";
-export type { Constraint } from "./generate/constraint/constraint.ts";
+export type {
+  ChoiceConstraint,
+  Constraint,
+  GrammarConstraint,
+  JsonConstraint,
+  JsonSchemaConstraint,
+  RegexConstraint,
+} from "./generate/constraint/constraint.ts";
 export type { Matcher } from "./generate/constraint/matcher.ts";
 export type { FinishReason, GenerateDoneEvent, GenerateEvent, PromptEvent, TokenEvent } from "./generate/events.ts";
 export { generate } from "./generate/generate.ts";

@@ -105,7 +105,7 @@ const keyOf = (constraint: Constraint): string => {
  * import { compileConstraint, loadPretrained } from "foretoken";
  *
  * const { tokenizer, endTokens } = await loadPretrained("runs/notes/best");
- * const matcher = compileConstraint({ kind: "choice", choices: ["yes", "no"] }, tokenizer).matcher(endTokens);
+ * const matcher = compileConstraint({ kind: "regex", pattern: "[a-z]+" }, tokenizer).matcher(endTokens);
  * const mask = new Uint32Array(matcher.maskLength);
  * matcher.mask(mask);
  * console.log(Array.from({ length: tokenizer.vocabSize }, (_, id) => id).filter((id) => (mask[id >> 5] ?? 0) & (1 << (id & 31))));
