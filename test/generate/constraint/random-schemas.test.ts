@@ -11,7 +11,7 @@ const tokenizer = jsonTokenizer();
 
 test("texts of evenly drawn tokens are values of their schemas", () => {
   let texts = 0;
-  for (let seed = 0; seed < 60; seed++) {
+  for (let seed = 0; seed < 30; seed++) {
     const schema = randomSchema(seed);
     const validate = ajv.compile(schema);
     for (let i = 0; i < 5; i++) {
@@ -28,5 +28,5 @@ test("texts of evenly drawn tokens are values of their schemas", () => {
       texts++;
     }
   }
-  expect(texts).toBeGreaterThan(200);
+  expect(texts).toBeGreaterThan(100);
 });
