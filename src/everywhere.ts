@@ -168,6 +168,16 @@ export type { Score, ScoredToken, ScoreOptions } from "./pretrained/model/score.
 export type { EngineCounts } from "./engine/engine.ts";
 export type { GuessCounts } from "./engine/guess-state.ts";
 export { type BeamSearchOptions, type BeamText, beamSearch } from "./generate/beam-search.ts";
+export { type CompiledConstraint, compileConstraint } from "./generate/constraint/compile.ts";
+export type {
+  ChoiceConstraint,
+  Constraint,
+  GrammarConstraint,
+  JsonConstraint,
+  JsonSchemaConstraint,
+  RegexConstraint,
+} from "./generate/constraint/constraint.ts";
+export type { Matcher } from "./generate/constraint/matcher.ts";
 export type { FinishReason, GenerateDoneEvent, GenerateEvent, PromptEvent, TokenEvent } from "./generate/events.ts";
 export { generate } from "./generate/generate.ts";
 export { type GenerateManyOptions, generateMany, type ManyPrompt, type ManyText } from "./generate/generate-many.ts";

@@ -5,7 +5,17 @@ import { Comment, CommentTag, ContainerReflection, Converter, ReflectionKind } f
 /** The groups of functions and variables, in order. test/package/docs.slow.test.ts checks that each name is in one. */
 export const groups = {
   "Training, generation, evaluation": [
-    ...["train", "generate", "generateMany", "openEngine", "beamSearch", "chat", "evaluate", "evaluateChoices"],
+    ...[
+      "train",
+      "generate",
+      "generateMany",
+      "openEngine",
+      "beamSearch",
+      "compileConstraint",
+      "chat",
+      "evaluate",
+      "evaluateChoices",
+    ],
     ...["compareEvaluations", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [

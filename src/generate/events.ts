@@ -5,7 +5,7 @@ import type { SkippedText } from "../tokenizer/unknown.ts";
 
 /**
  * Why generation ended: `maxNewTokens` were written, a stop string came, the model drew the end of a text (one of
- * `endTokens`), or the signal was aborted.
+ * `endTokens`) or its constraint let nothing follow, or the signal was aborted.
  */
 export type FinishReason = "length" | "stop" | "endOfText" | "aborted";
 

@@ -6,6 +6,7 @@ import { generationDefaults } from "../pretrained/model/generation-config.ts";
 import { mostCandidates } from "../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { describeSkipped, type ReadText, readText, type UnknownChoice, unknownSchema } from "../tokenizer/unknown.ts";
+import { type Constraint, parseConstraint } from "./constraint/constraint.ts";
 import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
 import type { Speculate } from "./speculation/speculate.ts";
 
@@ -51,10 +52,10 @@ const optionsSchema = generateSettingsSchema.extend({
 });
 
 /** The options with their defaults. */
-export type ParsedOptions = z.output<typeof optionsSchema>;
+export type ParsedOptions = z.output<typeof optionsSchema> & { readonly constraint: Constraint | undefined };
 
 /** Names of the options of `generate`. */
-export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "signal"];
+export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "constraint", "signal"];
 
 /** The settings in use where a caller names none. */
 export const generateDefaults = {
@@ -133,6 +134,13 @@ export interface GenerateOptions extends SamplingOptions {
    * Not in a worker. Default: none.
    */
   readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
+  /**
+   * What the text must be: JSON, JSON of a schema, a text of a grammar or a regular expression, or one of some texts. Only tokens that
+   * keep to it are drawn, whatever other options ask for; the end of the text is drawn exactly where the text is complete, and a text
+   * after which nothing may follow ends by itself. Where maxNewTokens or a stop string ends the text, it may be incomplete.
+   * Probabilities of events stay the model's own. Default: none.
+   */
+  readonly constraint?: Constraint | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
   /**
@@ -155,12 +163,14 @@ export const listed = (prompt: unknown): unknown =>
  * The options with defaults for those that are left out.
  * @throws ConfigError naming the first that is out of range or unknown.
  */
-export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions =>
-  parseConfig(
-    optionsSchema,
-    { ...generateDefaults, ...ownDefaults, ...withoutUndefined({ ...options, prompt: listed(options.prompt) }) },
-    "generate",
-  );
+export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions => {
+  const { constraint, ...others } = options;
+  const given = withoutUndefined({ ...others, prompt: listed(options.prompt) });
+  return {
+    ...parseConfig(optionsSchema, { ...generateDefaults, ...ownDefaults, ...given }, "generate"),
+    constraint: parseConstraint(constraint, "generate"),
+  };
+};
 
 /**
  * The prompt as a model reads it.

@@ -6,6 +6,7 @@ import { checkAdapterName } from "../pretrained/adapter/check.ts";
 import { closedError, isClosed, whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
+import { type CompiledConstraint, compileConstraint } from "./constraint/compile.ts";
 import { defaultPrompt } from "./default-prompt.ts";
 import type { GenerateEvent, PromptEvent } from "./events.ts";
 import {
@@ -112,6 +113,7 @@ export interface CheckedText {
   readonly parsed: ParsedOptions;
   readonly prompt: ReadText;
   readonly scorePrompt: boolean;
+  readonly constraint: CompiledConstraint | null;
 }
 
 /**
@@ -144,7 +146,8 @@ export const checkText = (
       got: `${prompt.ids.length}`,
     });
   }
-  return { signal, model, parsed, prompt, scorePrompt };
+  const constraint = parsed.constraint === undefined ? null : compileConstraint(parsed.constraint, lm.tokenizer);
+  return { signal, model, parsed, prompt, scorePrompt, constraint };
 };
 
 /**
@@ -163,16 +166,17 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
    */
   async function* batches(
     lm: LanguageModel,
-    { signal, model: own, parsed, prompt, scorePrompt }: CheckedText,
+    { signal, model: own, parsed, prompt, scorePrompt, constraint }: CheckedText,
     together: number,
     gatherMs = 0,
   ): AsyncGenerator<readonly EngineEvent[], void, undefined> {
-    const writer = createTextWriter(lm, parsed, prompt);
+    const writer = createTextWriter(lm, parsed, prompt, constraint);
     const scorer = scorePrompt ? promptScorer(lm.tokenizer, prompt.ids, parsed.candidates) : null;
     const queue = eventQueue();
     let failure: { readonly error: unknown } | undefined;
     let ended = false;
     await whileOpen("generate", own, async () => {});
+    const draft = parsed.cache ? drafters.of(parsed.speculate, writer) : undefined;
     // Nothing waits between this call and its result, which `choose` uses.
     const writing = engine.write({
       model: own,
@@ -185,7 +189,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
         if (queue.push(event) >= mostAhead) writing.pause(true);
         return writer.finishReason === null ? event.id : null;
       },
-      draft: drafters.of(parsed.speculate, writer.ahead),
+      draft,
       slide: parsed.slide,
       recomputes: !parsed.cache && parsed.slide === 0,
       readPrompt: scorer?.read,
@@ -225,7 +229,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
           continue;
         }
         // What was written ahead of the reader is not shown.
-        if (signal?.aborted === true && (mostAhead > 0 || parsed.speculate !== false)) continue;
+        if (signal?.aborted === true && (mostAhead > 0 || draft !== undefined)) continue;
         for (const event of events) {
           if (event.type !== "token") continue;
           shown.text += event.text;

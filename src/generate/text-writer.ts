@@ -3,6 +3,7 @@ import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
+import type { CompiledConstraint } from "./constraint/compile.ts";
 import type { FinishReason, GenerateDoneEvent, TokenEvent } from "./events.ts";
 import type { ParsedOptions } from "./options.ts";
 import { createChain } from "./sampling/chain.ts";
@@ -18,6 +19,8 @@ export interface TextWriter {
   write(logits: Float32Array): TokenEvent;
   /** Begins to choose tokens after those that there are, as `write` would, but for the caller's own function. Nothing is written. */
   ahead(): (logits: Float32Array) => number;
+  /** Tokens that a constraint leaves no choice about, at most so many; undefined: there is no constraint. */
+  readonly forced: ((most: number) => readonly number[]) | undefined;
   /** Whether no token was written yet. */
   readonly isFirst: boolean;
   /** Why the text has ended; null: a token may follow. */
@@ -62,20 +65,30 @@ const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (
   return lists.filter((list) => list.length > 0);
 };
 
-/** @param prompt as the model reads it. */
-export const createTextWriter = (lm: LanguageModel, options: ParsedOptions, prompt: ReadText): TextWriter => {
+/**
+ * @param prompt as the model reads it.
+ * @param constraint that of the options, compiled.
+ */
+export const createTextWriter = (
+  lm: LanguageModel,
+  options: ParsedOptions,
+  prompt: ReadText,
+  constraint: CompiledConstraint | null,
+): TextWriter => {
   const { maxNewTokens, seed, stop, showSpecialTokens, endTokens, candidates, badWords, logitBias, samplers } = options;
   const { vocabSize } = lm.tokenizer;
+  const ends = new Set([...lm.endTokens, ...endTokens]);
+  const matcher = constraint?.matcher([...ends]);
   const chain = createChain(
     {
       ...{ sampling: options, seed, order: samplers },
       biases: new Map(Object.entries(logitBias).map(([id, bias]) => [Number(id), bias])),
       banned: bannedTokens(lm, badWords),
       adjust: options.adjustLogits,
+      constraint: matcher,
     },
     Array.from(prompt.ids),
   );
-  const ends = new Set([...lm.endTokens, ...endTokens]);
   const stream = textStream(lm.tokenizer, { showSpecialTokens });
   const watch = stopWatch(stop);
   const tellOf = probabilitiesOf(lm, candidates);
@@ -90,10 +103,13 @@ export const createTextWriter = (lm: LanguageModel, options: ParsedOptions, prom
       return finishReason;
     },
     ahead: chain.ahead,
+    forced: matcher?.forced,
     write(logits) {
       const id = chain.next(logits.subarray(0, vocabSize));
       const index = count++;
-      const isEnd = ends.has(id);
+      matcher?.accept(id);
+      // After a text that nothing may follow, its end is not waited for.
+      const isEnd = ends.has(id) || matcher?.isOver === true;
       const isLast = isEnd || count === maxNewTokens;
       let { text: shown, stopped } = watch.push(stream.push(id));
       if (isLast && !stopped) {

@@ -4,6 +4,7 @@ import { freshModel } from "#foretoken/models/model.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { hashInteger } from "./hash.ts";
 import { smallGroupedRun } from "./runs.ts";
@@ -20,13 +21,13 @@ export const chatMl =
 export const chatContext = 96;
 
 /** Writes a tiny model that has a chat template. */
-export const writeChatModel = async (directory: string): Promise<void> => {
+export const writeChatModel = async (directory: string, tokenizer: Tokenizer = chatTokenizer): Promise<void> => {
   const backend = await openReference();
   const { model: config } = resolveConfig("shakespeare", [smallGroupedRun, { model: { contextLength: chatContext } }]);
-  const model = freshModel(backend, { ...config, dropout: 0 }, chatTokenizer.vocabSize, 1);
+  const model = freshModel(backend, { ...config, dropout: 0 }, tokenizer.vocabSize, 1);
   const chatTemplate = { template: chatMl, bosToken: "", eosToken: "<|endoftext|>" };
-  const endTokens = chatTokenizer.specialTokens.slice(2).map(({ id }) => id);
-  const lm = languageModel(model, chatTokenizer, undefined, { chatTemplate, endTokens });
+  const endTokens = tokenizer.specialTokens.slice(2).map(({ id }) => id);
+  const lm = languageModel(model, tokenizer, undefined, { chatTemplate, endTokens });
   await savePretrained(directory, lm);
   await lm.close();
   await backend.close();

@@ -32,6 +32,10 @@ const opened = async (...args: readonly unknown[]): Promise<void> => {
 
 const question = { context: "the ", choices: ["cat", "the"], answer: 0 } as const;
 
+const choice: foretoken.Constraint = { kind: "choice", choices: ["the", "cat"] };
+const matcherOf = (setup: Setup, ends: readonly number[]): foretoken.Matcher =>
+  foretoken.compileConstraint(choice, setup.lm.tokenizer).matcher(ends);
+
 const manyCases = (setup: Setup): readonly Case[] => [
   { name: "openEngine", args: () => [setup.lm, {}], call: opened, allows: isNotHuge },
   ...optionCases("openEngine", ["cacheBytes", "maxSequences", "other"], (wrong) => opened(setup.lm, wrong), isNotHuge),
@@ -42,6 +46,17 @@ const manyCases = (setup: Setup): readonly Case[] => [
     (wrong) => foretoken.generateMany(setup.lm, ["the"], { maxNewTokens: 1, ...wrong }),
     isNotHuge,
   ),
+  { name: "compileConstraint", args: () => [choice, setup.lm.tokenizer], call: foretoken.compileConstraint },
+  ...optionCases("compileConstraint", ["choices", "other"], (wrong) =>
+    foretoken.compileConstraint({ ...choice, ...wrong } as foretoken.Constraint, setup.lm.tokenizer),
+  ),
+  ...(["accept", "allows", "forced", "rollback", "mask"] as const).map((name) => ({
+    name: `matcher.${name}`,
+    args: () => [name === "mask" ? new Uint32Array(matcherOf(setup, []).maskLength) : 1],
+    call: (...args: readonly unknown[]) =>
+      (matcherOf(setup, [])[name] as (...given: readonly unknown[]) => unknown)(...args),
+  })),
+  { name: "compiled.matcher", args: () => [[0]], call: (ends) => matcherOf(setup, ends) },
   { name: "beamSearch", args: () => [setup.lm, { prompt: "the", maxNewTokens: 1 }], call: foretoken.beamSearch },
   ...optionCases(
     "beamSearch",

@@ -3,6 +3,7 @@ import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { oneLine } from "../../core/text/one-line.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
+import { compileConstraint } from "../../generate/constraint/compile.ts";
 import { checkSlide, generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
 import { filterNames } from "../../generate/sampling/settings.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
@@ -10,6 +11,7 @@ import type { WorkerModel } from "../../worker/model.node.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
+import { addConstraintFlags, type ConstraintFlags, constraintOf } from "../flags/constraint-flags.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -38,7 +40,7 @@ import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output
 import { colorDepthFor, styleFor, terminalColumns } from "../process/terminal.ts";
 import { writeTexts } from "../prompts/write-texts.ts";
 
-interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, SpeculateFlag {
+interface GenerateFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, ConstraintFlags, SpeculateFlag {
   readonly prompt?: string;
   readonly maxNewTokens: number;
   readonly stop: readonly string[];
@@ -62,6 +64,7 @@ Examples:
   $ npx foretoken generate runs/notes --weights last                             not those with the lowest loss
   $ npx foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
   $ npx foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
+  $ npx foretoken generate runs/notes --json-schema person.json                  JSON that fits a schema
   $ npx foretoken generate runs/notes --show-probabilities                       where the model was not sure
   $ npx foretoken generate runs/notes --interactive                              line by line; /help says how
   $ npx foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
@@ -117,15 +120,17 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const { speculate, loading } = await speculationOf(flags);
+  const constraint = await constraintOf(flags);
   if (flags.prompts !== undefined) {
     await writeTexts(
       async () => {
         const { backend, remark } = await chooseBackend(flags);
         const { lm, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
         for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
+        if (constraint !== undefined) compileConstraint(constraint, lm.tokenizer);
         return lm;
       },
-      { prompts: flags.prompts, out: flags.out, settings: { ...settings, speculate } },
+      { prompts: flags.prompts, out: flags.out, settings: { ...settings, constraint, speculate } },
     );
     return;
   }
@@ -145,7 +150,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       const writer: Writer = {
         config,
         tokenizer,
-        generate: (options) => lm.generate({ ...options, candidates, speculate }),
+        generate: (options) => lm.generate({ ...options, candidates, constraint, speculate }),
       };
       await runInteractive(
         [...aboutModel(lm), "type the beginning of a text, or /help"],
@@ -161,6 +166,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   onOutputEnd(interrupt.abort);
   try {
     checkSlide(settings.slide, lm.config);
+    if (constraint !== undefined) compileConstraint(constraint, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Now, and not after the prompt has been printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
@@ -188,7 +194,15 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     }
     const { candidates, textOf } = probabilityView(lm, flags);
     if (json !== true) writeOut(shownText(read.text));
-    const events = lm.generate({ ...settings, prompt, cache, candidates, speculate, signal: interrupt.signal });
+    const events = lm.generate({
+      ...settings,
+      prompt,
+      cache,
+      candidates,
+      constraint,
+      speculate,
+      signal: interrupt.signal,
+    });
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") host.exitCode = interrupt.status();
   } finally {
@@ -225,6 +239,7 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
     "showProbabilities",
     "cache",
     "speculate",
+    ...["jsonSchema", "anyJson", "regex", "choice", "grammar"],
   ];
   const idle = beams === undefined ? undefined : without.find(isGiven);
   if (idle !== undefined) {
@@ -306,6 +321,7 @@ export const declareGenerate = (command: Command): void => {
           ),
         ),
     );
+  addConstraintFlags(command);
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",

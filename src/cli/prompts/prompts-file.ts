@@ -34,6 +34,7 @@ const ownSettings = [
     "endTokens",
     "adapter",
     "unknown",
+    "constraint",
   ],
 ] as const;
 

@@ -215,6 +215,9 @@ const generate: Leads = {
   ...to("repeatpenalty", "--repetition-penalty"),
   ...to("typical", "--typical-p"),
   ...to("badwordsids banned", "--bad-words"),
+  ...to("grammarfile", "--grammar"),
+  ...to("jsonschemafile guidedjson", "--json-schema"),
+  ...to("guidedregex", "--regex"),
   ...to("samplerorder samplerseq samplingseq", "--samplers"),
   ...to("dosample", "--temperature", { true: "0.8", false: "0" }),
   ...isNot(
@@ -225,7 +228,7 @@ const generate: Leads = {
   ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
   ...isNot("stream streaming", "text is written as it comes", "the command without it"),
   ...isNot("repeatlastn norepeatngramsize", `penalties are of all that was written: ${noSuchSampling}`, likeSampling),
-  ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias grammar jsonschema", noSuchSampling, likeSampling),
+  ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias", noSuchSampling, likeSampling),
 };
 
 const evaluate: Leads = {

@@ -13,15 +13,47 @@ export interface ChainSettings {
   readonly biases?: ReadonlyMap<number, number>;
   /** Tokens in a row that must not be written, each as a list. Default: none. */
   readonly banned?: readonly (readonly number[])[];
+  /** Decides which tokens may follow at all. Default: all of them. */
+  readonly constraint?: TokenConstraint | undefined;
   /** Changes the logits of each token last of all, where they are. Default: nothing does. */
   readonly adjust?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
 }
+
+/** The tokens that may follow a text. */
+export interface TokenConstraint {
+  /** Numbers of a mask. */
+  readonly maskLength: number;
+  /** Writes which tokens may follow: bit id % 32 of number ⌊id / 32⌋. */
+  mask(into: Uint32Array): void;
+}
+
+/**
+ * Leaves only the tokens of a mask, with finite logits. Where biases and bans left none of those, they have their first logits, and
+ * where those are no numbers, all the same.
+ */
+const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): void => {
+  const isAllowed = (id: number): boolean => (((mask[id >>> 5] as number) >>> (id & 31)) & 1) === 1;
+  let isLeft = false;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] as number;
+    if (!isAllowed(id) || Number.isNaN(logit)) logits[id] = Number.NEGATIVE_INFINITY;
+    else if (logit > Number.NEGATIVE_INFINITY) {
+      logits[id] = Math.min(logit, 3e38);
+      isLeft = true;
+    }
+  }
+  if (isLeft) return;
+  for (let id = 0; id < logits.length; id++) {
+    const logit = first[id] as number;
+    if (isAllowed(id)) logits[id] = Number.isFinite(logit) ? logit : 0;
+  }
+};
 
 /** Chooses the tokens of one text, one after the other. */
 export interface Chain {
   /** The token that follows, which is then part of the text. @param logits [V], which stay as they are. */
   next(logits: Float32Array): number;
-  /** The same from here on, for other logits: nothing becomes part of the text, and the caller's own function is left out. */
+  /** The same from here on, for other logits: nothing becomes part of the text, and the caller's own function and the constraint are left out. */
   ahead(): (logits: Float32Array) => number;
 }
 
@@ -34,12 +66,12 @@ interface ChainState extends History {
 }
 
 /**
- * The chain of one text: biases, repetition penalty, presence and frequency penalties, banned words, the caller's own function; then
- * the filters, and a draw.
+ * The chain of one text: biases, repetition penalty, presence and frequency penalties, banned words, the caller's own function, the
+ * constraint; then the filters, and a draw.
  * @param prompt what the text begins with.
  */
 export const createChain = (settings: ChainSettings, prompt: readonly number[]): Chain => {
-  const { sampling, seed, order = filterNames, biases, adjust } = settings;
+  const { sampling, seed, order = filterNames, biases, adjust, constraint } = settings;
   const key = randomKey(seed, "sampling");
   const lists = settings.banned ?? [];
   const ours: readonly Adjustment[] = [
@@ -48,10 +80,20 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
     ...(lists.length === 0 ? [] : [banned(lists)]),
   ];
   const all: readonly Adjustment[] = adjust === undefined ? ours : [...ours, (logits, { ids }) => adjust(logits, ids)];
+  const mask = new Uint32Array(constraint?.maskLength ?? 0);
   const text: ChainState = { ids: [...prompt], seen: new Set(prompt), written: new Map(), random: randomStream(key) };
-  const choose = (state: ChainState, adjustments: readonly Adjustment[], logits: Float32Array): number => {
-    const adjusted = adjustments.length === 0 ? logits : logits.slice();
+  const choose = (
+    state: ChainState,
+    adjustments: readonly Adjustment[],
+    logits: Float32Array,
+    kept?: TokenConstraint,
+  ): number => {
+    const adjusted = adjustments.length === 0 && kept === undefined ? logits : logits.slice();
     for (const adjustment of adjustments) adjustment(adjusted, state);
+    if (kept !== undefined) {
+      kept.mask(mask);
+      constrain(adjusted, logits, mask);
+    }
     const id = sampleToken(adjusted, sampling, state.random, order);
     state.ids.push(id);
     state.seen.add(id);
@@ -59,7 +101,7 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
     return id;
   };
   return {
-    next: (logits) => choose(text, all, logits),
+    next: (logits) => choose(text, all, logits, constraint),
     ahead() {
       // Greedy takes no numbers, all else one for each token: two words, of four in a block.
       const taken = sampling.temperature === 0 ? 0 : text.ids.length - prompt.length;

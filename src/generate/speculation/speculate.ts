@@ -56,24 +56,44 @@ export const checkSpeculate = (value: unknown, lm: LanguageModel): void => {
   checkDraftTokenizer(where, lm.tokenizer, (value as LanguageModel).tokenizer);
 };
 
+/** What is known of a text whose tokens are guessed. */
+export interface GuessedText {
+  /** As of `DraftModel`. */
+  readonly ahead: () => (logits: Float32Array) => number;
+  /** Tokens that a constraint leaves no choice about, at most so many. Absent: there is no constraint. */
+  readonly forced?: ((most: number) => readonly number[]) | undefined;
+}
+
+/** Guesses of tokens that must follow, where there are any. */
+const forcedFirst =
+  (forced: (most: number) => readonly number[], others: Draft | undefined): Draft =>
+  (ids, most) => {
+    const known = forced(most);
+    return known.length > 0 || others === undefined ? known : others(ids, most);
+  };
+
 /** Guesses for the texts of one engine. */
 export interface Drafters {
-  /** @param ahead as of `DraftModel`. @returns undefined: nothing is guessed. */
-  of(speculate: Speculate, ahead: () => (logits: Float32Array) => number): Draft | undefined;
+  /** @returns undefined: nothing is guessed. */
+  of(speculate: Speculate, text: GuessedText): Draft | undefined;
   close(): Promise<void>;
 }
 
 /** @param sizes of the engine. */
 export const createDrafters = (sizes: { readonly cacheBytes: number; readonly maxSequences: number }): Drafters => {
   const models = new Map<LanguageModel, DraftModel>();
+  const draftOf = (speculate: Speculate, ahead: GuessedText["ahead"]): Draft | undefined => {
+    // "draft" stands for a model, which a thread has put in its place.
+    if (speculate === false || speculate === "draft") return undefined;
+    if (speculate === "ngram") return ngramDraft();
+    const model = models.get(speculate) ?? createDraftModel(speculate, sizes);
+    models.set(speculate, model);
+    return model.draft(ahead);
+  };
   return {
-    of(speculate, ahead) {
-      // "draft" stands for a model, which a thread has put in its place.
-      if (speculate === false || speculate === "draft") return undefined;
-      if (speculate === "ngram") return ngramDraft();
-      const model = models.get(speculate) ?? createDraftModel(speculate, sizes);
-      models.set(speculate, model);
-      return model.draft(ahead);
+    of(speculate, { ahead, forced }) {
+      const draft = draftOf(speculate, ahead);
+      return forced === undefined ? draft : forcedFirst(forced, draft);
     },
     async close() {
       for (const model of models.values()) await model.close();

@@ -10,6 +10,7 @@ import { type Answered, checkLength, checkPrompt, type Exchange, now, stream, wr
 import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
 import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
 import { chatMessages, conversationOf } from "./messages.ts";
+import { chatFormat, constraintOf, guidedFields } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextRequest } from "./texts.ts";
 
@@ -26,7 +27,11 @@ export const chatFields = {
   logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
   top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token; default 0"),
   store: atDefault([false], "nothing is kept"),
-  response_format: atDefault([{ type: "text" }], "answers are texts"),
+  response_format: honoured(
+    chatFormat,
+    "`text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name; default `text`",
+  ),
+  ...guidedFields,
   tools: atDefault([[]], "no tools"),
   tool_choice: atDefault(["none", "auto"], "no tools"),
   parallel_tool_calls: unused("no tools"),
@@ -85,9 +90,10 @@ const requestsOf = (values: ChatValues, lease: Lease, prompt: readonly number[])
   const { n = 1, logprobs = false, top_logprobs: top = 0 } = values;
   const maxNewTokens = roomFor(lease, prompt, values.max_tokens, values.max_completion_tokens);
   const { adapter, lm } = lease;
+  const constraint = constraintOf(lm.tokenizer, values.response_format, "response_format", values);
   return textOptions(values, lm.tokenizer.vocabSize, n).map((one) => ({
     prompt,
-    options: { ...one, adapter, maxNewTokens, candidates: logprobs ? Math.max(1, top) : 0 },
+    options: { ...one, adapter, maxNewTokens, constraint, candidates: logprobs ? Math.max(1, top) : 0 },
   }));
 };
 

@@ -9,6 +9,7 @@ import { mostChoices, samplingFields, textOptions, unusedFields, whole } from ".
 import { type Answered, checkLength, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
 import { honoured, readFields, refused, type Values } from "./fields.ts";
 import { type ListedLogProbs, listedLogProbs, type TokenPlace, textOffsets } from "./log-probs.ts";
+import { constraintOf, guidedFields } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece, TextRequest } from "./texts.ts";
 
@@ -44,6 +45,7 @@ export const completionFields = {
   logprobs: honoured(whole(0, mostLogProbs), "so many likeliest tokens with each token; default: none"),
   echo: honoured(z.boolean({ error: "must be true or false" }), "the prompt before each text; default false"),
   best_of: honoured(whole(1, mostChoices), "so many texts, of which the `n` likeliest are told; default `n`"),
+  ...guidedFields,
   suffix: refused("no model here fills a gap"),
 } as const;
 
@@ -143,12 +145,13 @@ const requestsOf = (
 ): readonly TextRequest[] => {
   const { logprobs, echo = false, max_tokens: maxTokens = 16, best_of: bestOf, n = 1 } = values;
   const options = textOptions(values, lm.tokenizer.vocabSize, each);
+  const constraint = constraintOf(lm.tokenizer, undefined, "", values);
   const candidates = Math.max(logprobs ?? 0, logprobs !== undefined || (bestOf ?? n) > n ? 1 : 0);
   return prompts.flatMap(({ ids }) =>
     options.map((one) => ({
       prompt: ids,
       options: {
-        ...{ ...one, adapter, candidates, maxNewTokens: Math.max(1, maxTokens) },
+        ...{ ...one, adapter, candidates, constraint, maxNewTokens: Math.max(1, maxTokens) },
         scorePrompt: echo && logprobs !== undefined,
       },
     })),

@@ -11,6 +11,7 @@ import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } f
 import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
 import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
 import { conversationOf, responseInput } from "./messages.ts";
+import { constraintOf, responseFormat } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece } from "./texts.ts";
 
@@ -38,9 +39,12 @@ export const responseFields = {
   // Nothing is kept, whichever is asked for: no request can refer to another.
   store: unused("nothing is kept"),
   background: atDefault([false], "answers are waited for"),
-  text: atDefault(
-    [{ format: { type: "text" } }, { format: { type: "text" }, verbosity: "medium" }, { verbosity: "medium" }, {}],
-    "answers are texts",
+  text: honoured(
+    z.strictObject({
+      format: responseFormat.nullish(),
+      verbosity: z.literal("medium", { error: "must be medium: no model here has a setting for it" }).nullish(),
+    }),
+    "`format`: `text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name",
   ),
   truncation: atDefault(["disabled"], "nothing is left out"),
   tools: atDefault([[]], "no tools"),
@@ -87,7 +91,7 @@ const growingAnswer = (exchange: Exchange, lease: Lease, values: ResponseValues,
     ...{ incomplete_details: ended && state.reason === "length" ? { reason: "max_output_tokens" } : null },
     ...{ max_output_tokens: values.max_output_tokens ?? null, previous_response_id: null, store: false },
     ...{ temperature: values.temperature ?? 1, top_p: values.top_p ?? 1, tool_choice: "auto", tools: [] },
-    ...{ text: { format: { type: "text" } }, truncation: "disabled" },
+    ...{ text: { format: values.text?.format ?? { type: "text" } }, truncation: "disabled" },
     usage: ended
       ? {
           input_tokens: promptTokens,
@@ -116,9 +120,10 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
     const { state, told, part, item, itemId, statusAtEnd, response, withLogProbs } = growing;
     const candidates = withLogProbs ? Math.max(1, values.top_logprobs ?? 0) : 0;
     const maxNewTokens = roomFor(lease, prompt, values.max_output_tokens);
+    const constraint = constraintOf(lease.lm.tokenizer, values.text?.format ?? undefined, "text.format");
     const requests = textOptions(values, lease.lm.tokenizer.vocabSize, 1).map((options) => ({
       prompt,
-      options: { ...options, adapter: lease.adapter, maxNewTokens, candidates },
+      options: { ...options, adapter: lease.adapter, maxNewTokens, constraint, candidates },
     }));
     const pieces = writePieces(exchange, lease, requests);
     const take = ({ added, tokens, end }: TextPiece): void => {

@@ -1,0 +1,176 @@
+// Compares masks of JSON Schemas with ajv, on the schemas and instances of guidance-ai/jsonschemabench, and measures the time of a
+// mask. Takes the folder of a checkout; nothing of it is kept. Needs a build.
+//
+//     node scripts/checks/json-schema-bench.mjs <checkout> [--tokenizer tokenizer.json] [--every n]
+//
+// Each schema is refused by name, or each of its instances, compact and with an indentation, is accepted by masks exactly where ajv
+// accepts it. Without a tokenizer each byte is a token, and no times are told: give one of a real size for those.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Ajv } from "ajv";
+import { Ajv2019 } from "ajv/dist/2019.js";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { compileConstraint } from "../../dist/generate/constraint/compile.js";
+import { loadTokenizer } from "../../dist/tokenizer/registry.js";
+import { isMain } from "../build/common.mjs";
+
+/** Each byte is a token; the last one ends a text. */
+const bytesAlone = () => {
+  const encoder = new TextEncoder();
+  const tokens = Array.from({ length: 257 }, (_, byte) => (byte < 256 ? Uint8Array.of(byte) : new Uint8Array()));
+  return {
+    ...{ kind: "byte", vocabSize: 257, specialTokens: [{ id: 256, name: "<end>" }], endOfText: 256 },
+    bytes: (id) => tokens[id],
+    encode: (text) => Int32Array.from(encoder.encode(text)),
+  };
+};
+
+/** Keywords of draft 4 as later drafts, which ajv knows, have them. */
+const modern = (schema) => {
+  if (Array.isArray(schema)) return schema.map(modern);
+  if (typeof schema !== "object" || schema === null) return schema;
+  const result = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, modern(value)]));
+  for (const [exclusive, bound] of [
+    ["exclusiveMinimum", "minimum"],
+    ["exclusiveMaximum", "maximum"],
+  ]) {
+    if (typeof result[exclusive] !== "boolean") continue;
+    const isExclusive = result[exclusive] && typeof result[bound] === "number";
+    delete result[exclusive];
+    if (!isExclusive) continue;
+    result[exclusive] = result[bound];
+    delete result[bound];
+  }
+  if (typeof result.id === "string") {
+    if (result.id !== "") result.$id ??= result.id;
+    delete result.id;
+  }
+  return result;
+};
+
+/** ajv's verdict on instances; null where ajv refuses the schema. */
+const validatorOf = (schema) => {
+  const draft = String(schema?.$schema ?? "");
+  const Own = draft.includes("2020") ? Ajv2020 : draft.includes("2019") ? Ajv2019 : Ajv;
+  const own = modern(schema);
+  if (typeof own === "object") delete own.$schema;
+  // Some patterns are none with the flag "u".
+  for (const unicodeRegExp of [true, false]) {
+    try {
+      const ajv = new Own({ strict: false, logger: false, unicodeRegExp });
+      addFormats.default(ajv);
+      return ajv.compile(own);
+    } catch {}
+  }
+  return null;
+};
+
+const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+
+/** Times in milliseconds as a row in microseconds. */
+const rowOf = (name, times) => {
+  const sorted = times.toSorted((a, b) => a - b);
+  const mean = sorted.reduce((sum, time) => sum + time, 0) / Math.max(1, sorted.length);
+  const cells = [mean, ...[0.5, 0.9, 0.99, 0.999, 1].map((share) => quantile(sorted, share))];
+  return `| ${name} | ${sorted.length} | ${cells.map((time) => Math.round(time * 1000)).join(" | ")} |`;
+};
+
+/** The keyword that a refusal names, and what it says. */
+const reasonOf = ({ message }) => message.replace(/^schema: \S*\/([^/: ]*):/u, "$1:").replace(/; (got|try).*/u, "");
+
+/**
+ * @param checkout the folder of a checkout.
+ * @returns counts, reasons of refusals, disagreements and times.
+ */
+export const checkSchemas = (checkout, tokenizer, every = 1) => {
+  const folder = join(checkout, "maskbench/data");
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .sort()
+    .filter((_, i) => i % every === 0);
+  const found = { files: files.length, taken: 0, refused: 0, instances: 0, accepted: 0, withoutAjv: 0 };
+  const reasons = new Map();
+  const wrong = [];
+  const masks = [];
+  const compiles = [];
+  for (const file of files) {
+    const { schema, tests = [] } = JSON.parse(readFileSync(join(folder, file), "utf8"));
+    let compiled;
+    const begun = performance.now();
+    try {
+      compiled = compileConstraint({ kind: "jsonSchema", schema }, tokenizer);
+    } catch (error) {
+      if (error.name !== "ConfigError") throw new Error(`${file}: not refused in one line`, { cause: error });
+      found.refused++;
+      reasons.set(reasonOf(error), (reasons.get(reasonOf(error)) ?? 0) + 1);
+      continue;
+    }
+    compiles.push(performance.now() - begun);
+    found.taken++;
+    const validate = validatorOf(schema);
+    if (validate === null) found.withoutAjv++;
+    for (const { data, valid } of tests) {
+      const isValid = validate === null ? valid : validate(data);
+      for (const indentation of [0, 2]) {
+        const matcher = compiled.matcher([tokenizer.endOfText]);
+        const mask = new Uint32Array(matcher.maskLength);
+        const ids = tokenizer.encode(JSON.stringify(data, null, indentation));
+        let at = 0;
+        for (const id of ids) {
+          const before = performance.now();
+          matcher.mask(mask);
+          masks.push(performance.now() - before);
+          const isAllowed = ((mask[id >>> 5] >>> (id & 31)) & 1) === 1;
+          if (matcher.accept(id) !== isAllowed) throw new Error(`${file}: the mask and accept differ`);
+          if (!isAllowed) break;
+          at++;
+        }
+        const isAccepted = at === ids.length && matcher.isComplete;
+        found.instances++;
+        if (isAccepted) found.accepted++;
+        if (isAccepted !== isValid) wrong.push(`${file}: must be ${isValid ? "accepted" : "refused"}; token ${at}`);
+      }
+    }
+  }
+  return { ...found, reasons: [...reasons].sort((a, b) => b[1] - a[1]), wrong, masks, compiles };
+};
+
+/** The table of a run. */
+export const tableOf = ({ masks, compiles, reasons, wrong, ...counts }, withTimes) => [
+  "| what | count |",
+  "|---|---:|",
+  ...Object.entries({ ...counts, disagreements: wrong.length }).map(([name, count]) => `| ${name} | ${count} |`),
+  ...(withTimes
+    ? [
+        "",
+        "| µs | n | mean | p50 | p90 | p99 | p99.9 | max |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        ...[rowOf("mask", masks), rowOf("compile", compiles)],
+      ]
+    : []),
+  "",
+  "Refused, and how many schemas for it:",
+  "",
+  ...reasons.slice(0, 25).map(([reason, count]) => `- ${count}: ${reason}`),
+  ...wrong.map((line) => `WRONG ${line}`),
+];
+
+if (isMain(import.meta.url)) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { tokenizer: { type: "string" }, every: { type: "string", default: "1" } },
+  });
+  const [checkout = ""] = positionals;
+  if (!existsSync(join(checkout, "maskbench/data"))) {
+    console.error("json-schema-bench: needs the folder of a checkout of guidance-ai/jsonschemabench");
+    process.exit(2);
+  }
+  const { tokenizer: path } = values;
+  const tokenizer =
+    path === undefined ? bytesAlone() : await loadTokenizer(JSON.parse(readFileSync(path, "utf8")), path);
+  const result = checkSchemas(checkout, tokenizer, Number(values.every));
+  console.log(tableOf(result, path !== undefined).join("\n"));
+  if (result.wrong.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,82 @@
+import type { Command } from "commander";
+import { jsonLimits, parseJson } from "../../core/checks/json.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { expecting, flagOf, parsePath } from "./flags.ts";
+
+/** The flags for what a text must be. */
+export interface ConstraintFlags {
+  readonly jsonSchema?: string;
+  readonly anyJson?: true;
+  readonly regex?: string;
+  readonly choice: readonly string[];
+  readonly grammar?: string;
+}
+
+const names = ["jsonSchema", "anyJson", "regex", "choice", "grammar"] as const;
+
+export const addConstraintFlags = (command: Command): Command =>
+  command
+    .optionsGroup("Form: what the text must be")
+    .option(
+      "--json-schema <file>",
+      "JSON that a JSON Schema allows; keywords without effect are refused (default: none)",
+      parsePath("--json-schema"),
+    )
+    .option("--any-json", "a JSON object or array")
+    .option(
+      "--regex <pattern>",
+      "a text that this JavaScript regular expression matches whole (default: none)",
+      expecting((text: string) => text, {}),
+    )
+    .option(
+      "--choice <text>",
+      "this text, or one of several; may be given again (default: none)",
+      expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, text], { repeats: true }),
+      [],
+    )
+    .option(
+      "--grammar <file>",
+      "a text of this grammar in EBNF, from its rule root on (default: none)",
+      parsePath("--grammar"),
+    );
+
+const readFile = async (flag: string, path: string): Promise<Uint8Array> => {
+  try {
+    return await readRegularFile(path, { maxBytes: jsonLimits.config.maxBytes, followLinks: true });
+  } catch (cause) {
+    const got = cause instanceof UnreadableFileError ? cause.message : "none that can be read";
+    throw new ConfigError({ where: flag, must: "must be a file of at most 1 MiB", got: `${path}: ${got}`, cause });
+  }
+};
+
+/** The constraint that flags ask for. @throws ConfigError for two at once, and for a file that cannot be read. */
+export const constraintOf = async (flags: ConstraintFlags): Promise<Constraint | undefined> => {
+  const given = names.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
+  if (given.length > 1) {
+    const both = given.slice(0, 2).map(flagOf);
+    throw new ConfigError({
+      where: both.join(" and "),
+      must: "only one of them may say what the text must be",
+      got: "both",
+    });
+  }
+  const { jsonSchema, anyJson, regex, choice, grammar } = flags;
+  if (jsonSchema !== undefined) {
+    const bytes = await readFile("--json-schema", jsonSchema);
+    const limits = { ...jsonLimits.config, anyKey: true };
+    const schema = parseJson(
+      bytes,
+      limits,
+      (fault) => new ConfigError({ where: `--json-schema ${jsonSchema}`, ...fault }),
+    );
+    return { kind: "jsonSchema", schema };
+  }
+  if (grammar !== undefined) {
+    return { kind: "grammar", grammar: new TextDecoder().decode(await readFile("--grammar", grammar)) };
+  }
+  if (regex !== undefined) return { kind: "regex", pattern: regex };
+  if (choice.length > 0) return { kind: "choice", choices: choice };
+  return anyJson === true ? { kind: "json" } : undefined;
+};

@@ -1,0 +1,235 @@
+import { ConfigError } from "../../../core/errors/errors.ts";
+import { allChars, type CharSet, charSet, charsOf, complementOf, unionOf } from "./char-set.ts";
+import { either, oneOf, type Regex, repeat, sequence } from "./regex.ts";
+
+const digits = charsOf("0123456789");
+const wordChars = charSet([
+  [0x30, 0x39],
+  [0x41, 0x5a],
+  [0x5f, 0x5f],
+  [0x61, 0x7a],
+]);
+const spaces = unionOf(charsOf("\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"), [0x2000, 0x200a]);
+const lineEnds = charsOf("\n\r\u2028\u2029");
+
+const classEscapes: Readonly<Record<string, CharSet>> = {
+  d: digits,
+  D: complementOf(digits),
+  w: wordChars,
+  W: complementOf(wordChars),
+  s: spaces,
+  S: complementOf(spaces),
+};
+const charEscapes: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 };
+
+/** The most times that a part may be repeated: more would take too many states. */
+const mostRepeats = 100_000;
+
+const properties = new Map<string, CharSet>();
+
+/** The characters with a Unicode property, by JavaScript's own expressions. */
+const propertySet = (name: string, negated: boolean, refuse: (got: string) => ConfigError): CharSet => {
+  let set = properties.get(name);
+  if (set === undefined) {
+    let expression: RegExp;
+    try {
+      expression = new RegExp(`\\p{${name}}`, "u");
+    } catch {
+      throw refuse(`the property ${name}`);
+    }
+    const pairs: [number, number][] = [];
+    for (let code = 0; code <= 0x10ffff; code++) {
+      if (code === 0xd800) code = 0xe000;
+      if (!expression.test(String.fromCodePoint(code))) continue;
+      const before = pairs.at(-1);
+      if (before !== undefined && before[1] === code - 1) before[1] = code;
+      else pairs.push([code, code]);
+    }
+    set = charSet(pairs);
+    properties.set(name, set);
+  }
+  return negated ? complementOf(set) : set;
+};
+
+/** What both the outside and the inside of a class need. */
+const reader = (pattern: string, where: string) => {
+  const chars = Array.from(pattern);
+  let at = 0;
+  const refuse = (got: string): ConfigError =>
+    new ConfigError({
+      where,
+      must: "must be a regular expression of characters, classes, groups, alternatives, repetitions, ^ and $",
+      got: `${got} in ${JSON.stringify(pattern)}`,
+    });
+  const take = (): string => {
+    const char = chars[at++];
+    if (char === undefined) throw refuse("an early end");
+    return char;
+  };
+  const takeIf = (text: string): boolean => {
+    if (chars.slice(at, at + text.length).join("") !== text) return false;
+    at += text.length;
+    return true;
+  };
+  const hex = (length: number): number => {
+    const text = chars.slice(at, at + length).join("");
+    if (!/^[0-9a-fA-F]+$/u.test(text) || text.length !== length) throw refuse("an escape without its digits");
+    at += length;
+    return Number.parseInt(text, 16);
+  };
+  const braced = (): string => {
+    let text = "";
+    for (let char = take(); char !== "}"; char = take()) text += char;
+    return text;
+  };
+  /** The set that an escape names; the backslash is read. */
+  const escaped = (): CharSet => {
+    const char = take();
+    const known = classEscapes[char];
+    if (known !== undefined) return known;
+    const code = charEscapes[char];
+    if (code !== undefined) return [code, code];
+    if (char === "x") return single(hex(2));
+    if (char === "u") {
+      if (takeIf("{")) return single(Number.parseInt(braced(), 16));
+      const first = hex(4);
+      if (first < 0xd800 || first > 0xdfff) return single(first);
+      if (first < 0xdc00 && takeIf("\\u")) return single(0x10000 + ((first - 0xd800) << 10) + (hex(4) - 0xdc00));
+      throw refuse("half of a surrogate pair");
+    }
+    if (char === "c") return single((take().codePointAt(0) ?? 0) % 32);
+    if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse);
+    if (/[bBkpP1-9]/u.test(char)) throw refuse(`\\${char}`);
+    return single(char.codePointAt(0) ?? 0);
+  };
+  const single = (code: number): CharSet => {
+    if (!(code >= 0 && code <= 0x10ffff)) throw refuse("an escape of no character");
+    return [code, code];
+  };
+  return {
+    chars,
+    take,
+    takeIf,
+    escaped,
+    refuse,
+    peek: () => chars[at],
+    place: () => at,
+    moveTo: (to: number) => (at = to),
+  };
+};
+
+type Reader = ReturnType<typeof reader>;
+
+/** The inside of [...]; its bracket is read. */
+const parseClass = (read: Reader): CharSet => {
+  const negated = read.takeIf("^");
+  const sets: CharSet[] = [];
+  while (read.peek() !== "]") {
+    const char = read.take();
+    const set = char === "\\" ? (read.takeIf("b") ? ([8, 8] as const) : read.escaped()) : charsOf(char);
+    const next = read.chars[read.place() + 1];
+    if (read.peek() === "-" && next !== "]" && next !== undefined && set[0] === set[1] && set.length === 2) {
+      read.take();
+      const end = read.take();
+      const to = end === "\\" ? read.escaped() : charsOf(end);
+      if (to.length !== 2 || to[0] !== to[1]) {
+        sets.push(set, charsOf("-"), to);
+        continue;
+      }
+      const [from = 0] = set;
+      const [last = 0] = to;
+      if (last < from) throw read.refuse("a range whose end is before its beginning");
+      sets.push([from, last]);
+    } else sets.push(set);
+  }
+  read.take();
+  const all = unionOf(...sets);
+  return negated ? complementOf(all) : all;
+};
+
+/** {least,most} behind a part, or null where a brace begins none. */
+const parseBounds = (read: Reader): readonly [number, number | null] | null => {
+  const begin = read.place();
+  let text = "";
+  while (read.peek() !== undefined && /[0-9,]/u.test(read.peek() ?? "")) text += read.take();
+  const match = /^(\d+)(,(\d*))?$/u.exec(text);
+  if (match === null || !read.takeIf("}")) {
+    read.moveTo(begin);
+    return null;
+  }
+  const least = Number(match[1]);
+  const most = match[2] === undefined ? least : match[3] === "" ? null : Number(match[3]);
+  if (Math.max(least, most ?? 0) > mostRepeats) throw read.refuse(`more than ${mostRepeats} repetitions`);
+  if (most !== null && most < least) throw read.refuse("a repetition whose end is before its beginning");
+  return [least, most];
+};
+
+/**
+ * A JavaScript regular expression, as with its flag "u", as a tree.
+ * @throws ConfigError naming what is not supported: lookaround, references to groups, word boundaries.
+ */
+export const parseRegex = (pattern: string, where: string): Regex => {
+  const read = reader(pattern, where);
+  const parseAlternatives = (): Regex => {
+    const options = [parseSequence()];
+    while (read.takeIf("|")) options.push(parseSequence());
+    return options.length === 1 && options[0] !== undefined ? options[0] : either(...options);
+  };
+  const parseGroup = (): Regex => {
+    if (read.takeIf("?")) {
+      if (read.takeIf("<")) {
+        if (read.peek() === "=" || read.peek() === "!") throw read.refuse("a lookbehind");
+        while (read.take() !== ">");
+      } else if (!read.takeIf(":")) {
+        throw read.refuse(read.peek() === "=" || read.peek() === "!" ? "a lookahead" : "flags of a group");
+      }
+    }
+    const inside = parseAlternatives();
+    if (!read.takeIf(")")) throw read.refuse("a group without its end");
+    return inside;
+  };
+  const parseAtom = (): Regex => {
+    const char = read.take();
+    if (char === "(") return parseGroup();
+    if (char === "[") return oneOf(parseClass(read));
+    if (char === ".") return oneOf(complementOf(lineEnds));
+    if (char === "^") return { kind: "begin" };
+    if (char === "$") return { kind: "end" };
+    if (char === "\\") return oneOf(read.escaped());
+    if (/[*+?]/u.test(char)) throw read.refuse(`${char} behind nothing`);
+    return oneOf(charsOf(char));
+  };
+  const parseSequence = (): Regex => {
+    const parts: Regex[] = [];
+    while (read.peek() !== undefined && read.peek() !== "|" && read.peek() !== ")") {
+      let part = parseAtom();
+      for (;;) {
+        if (read.takeIf("*")) part = repeat(part, 0, null);
+        else if (read.takeIf("+")) part = repeat(part, 1, null);
+        else if (read.takeIf("?")) part = repeat(part, 0, 1);
+        else if (read.takeIf("{")) {
+          const bounds = parseBounds(read);
+          if (bounds === null) {
+            parts.push(part);
+            part = oneOf(charsOf("{"));
+            continue;
+          }
+          part = repeat(part, ...bounds);
+        } else break;
+        // Lazy or not, the same texts match.
+        read.takeIf("?");
+      }
+      parts.push(part);
+    }
+    return parts.length === 1 && parts[0] !== undefined ? parts[0] : sequence(...parts);
+  };
+  const regex = parseAlternatives();
+  if (read.peek() !== undefined) throw read.refuse("a group's end without its beginning");
+  return regex;
+};
+
+/** The texts in which an expression is found anywhere, as `RegExp.test` finds it. */
+export const anywhere = (regex: Regex): Regex => {
+  const rest = repeat(oneOf(allChars), 0, null);
+  return sequence(rest, regex, rest);
+};

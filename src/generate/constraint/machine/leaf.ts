@@ -1,0 +1,128 @@
+/** Automata over bytes, whose states are found as they are needed. */
+
+/** A piece of text that is read byte by byte. From each of its states a text leads to an end. */
+export interface Leaf {
+  readonly id: number;
+  readonly start: number;
+  /** The state after a byte; -1: nothing that is allowed begins like that. */
+  step(state: number, byte: number): number;
+  /** What the text is that ends in a state: a number from 0; -1: it must not end there. */
+  label(state: number): number;
+  /** Whether the text may go on. */
+  goesOn(state: number): boolean;
+  /** A state with the same masks: limits that no token reaches are left out. */
+  sameMasks(state: number): number;
+  /** States that were found so far. */
+  size(): number;
+  /** From which other mask that of a state is found fast; null: from none. */
+  hint?(state: number): MaskHint | null;
+}
+
+/** How a mask follows from that of strings of any length: `free` from its state `inside` on. */
+export type MaskHint = {
+  readonly free: Leaf;
+  readonly inside: number;
+  /** Characters that a state of `free` has left: finite numbers, as it counts from `inside` on. */
+  readonly charsLeft: (state: number) => number;
+} & (
+  | { readonly kind: "limited"; readonly least: number; readonly most: number }
+  /** `like` is a state of the leaf itself that reads what `free` does; all of its texts have the label. */
+  | { readonly kind: "like"; readonly like: number; readonly label: number }
+);
+
+/** What decides a leaf's behaviour: states as values, equal where their keys are. */
+export interface LeafRules<State> {
+  readonly start: State;
+  key(state: State): string;
+  step(state: State, byte: number): State | null;
+  label(state: State): number;
+  goesOn(state: State): boolean;
+  sameMasks?(state: State): State;
+}
+
+let leaves = 0;
+const unknown = -2;
+
+export const leafOf = <State>(
+  rules: LeafRules<State>,
+): Leaf & { numberOf(state: State): number; stateOf(number: number): State } => {
+  const states: State[] = [];
+  const numbers = new Map<string, number>();
+  const rows: (Int32Array | null)[] = [];
+  const labels: number[] = [];
+  const goesOn: boolean[] = [];
+  const numberOf = (state: State): number => {
+    const key = rules.key(state);
+    const known = numbers.get(key);
+    if (known !== undefined) return known;
+    const number = states.push(state) - 1;
+    numbers.set(key, number);
+    rows.push(null);
+    labels.push(rules.label(state));
+    goesOn.push(rules.goesOn(state));
+    return number;
+  };
+  const start = numberOf(rules.start);
+  return {
+    id: leaves++,
+    start,
+    numberOf,
+    stateOf: (number) => states[number] as State,
+    size: () => states.length,
+    step: (state, byte) => {
+      const row = rows[state] ?? new Int32Array(256).fill(unknown);
+      rows[state] = row;
+      let to = row[byte] as number;
+      if (to === unknown) {
+        const next = rules.step(states[state] as State, byte);
+        to = next === null ? -1 : numberOf(next);
+        row[byte] = to;
+      }
+      return to;
+    },
+    label: (state) => labels[state] as number,
+    goesOn: (state) => goesOn[state] as boolean,
+    sameMasks: (state) => (rules.sameMasks === undefined ? state : numberOf(rules.sameMasks(states[state] as State))),
+  };
+};
+
+const encoder = new TextEncoder();
+
+/** One of some texts; its label is 0. */
+export const textLeaf = (texts: readonly string[]): Leaf => {
+  interface Node {
+    readonly id: number;
+    readonly next: Map<number, Node>;
+    isEnd: boolean;
+  }
+  let count = 0;
+  const node = (): Node => ({ id: count++, next: new Map(), isEnd: false });
+  const root = node();
+  for (const text of texts) {
+    let at = root;
+    for (const byte of encoder.encode(text)) {
+      const next = at.next.get(byte) ?? node();
+      at.next.set(byte, next);
+      at = next;
+    }
+    at.isEnd = true;
+  }
+  return leafOf<Node>({
+    start: root,
+    key: ({ id }) => `${id}`,
+    step: (at, byte) => at.next.get(byte) ?? null,
+    label: ({ isEnd }) => (isEnd ? 0 : -1),
+    goesOn: ({ next }) => next.size > 0,
+  });
+};
+
+/**
+ * A mark with space where JSON allows it: none, one space, or a new line with an indentation.
+ * @param depth levels around it: up to four spaces or one tab for each.
+ */
+export const markLeaf = (before: string, depth: number, after: string): Leaf => {
+  const indents = ["", " "];
+  for (let spaces = 0; spaces <= 4 * depth; spaces++) indents.push(`\n${" ".repeat(spaces)}`);
+  for (let tabs = 1; tabs <= depth; tabs++) indents.push(`\n${"\t".repeat(tabs)}`);
+  return textLeaf(indents.map((indent) => before + indent + after));
+};

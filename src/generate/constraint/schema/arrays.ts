@@ -1,0 +1,68 @@
+import type { Conjunction, Literal } from "./conjunction.ts";
+import { refused } from "./document.ts";
+import type { ArraySpec, Nodes, ValueNode } from "./value-node.ts";
+
+let specs = 0;
+
+export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
+  const { schemas, minItems, maxItems, contains, unique } = way.array;
+  const [condition, ...others] = contains;
+  if (others.length > 0) throw refused(way.path, "contains", "must not be combined with another one");
+  const leastCounted = condition?.least ?? 0;
+  const alikeFrom = Math.max(0, ...schemas.map(({ first }) => first.length));
+  const literals = (place: number): Literal[] => schemas.flatMap(({ first, rest }) => first[place] ?? rest ?? []);
+  const own: ValueNode[] = [];
+  const matching: ValueNode[] = [];
+  const item = (place: number): ValueNode => {
+    const at = Math.min(place, alikeFrom);
+    own[at] ??= nodeOf(literals(at));
+    return own[at];
+  };
+  const counted = (place: number): ValueNode => {
+    const at = Math.min(place, alikeFrom);
+    matching[at] ??= nodeOf([...literals(at), ...(condition === undefined ? [] : [condition.literal])]);
+    return matching[at];
+  };
+  const most = (): number => {
+    for (let place = 0; place < Math.min(maxItems, alikeFrom); place++) if (!item(place).inhabited) return place;
+    return maxItems <= alikeFrom || item(alikeFrom).inhabited ? maxItems : alikeFrom;
+  };
+  const countable = (from: number): number => {
+    const end = most();
+    let count = 0;
+    for (let place = from; place < Math.min(end, alikeFrom); place++) if (counted(place).inhabited) count++;
+    const alike = end - Math.max(from, alikeFrom);
+    return alike > 0 && counted(alikeFrom).inhabited ? count + alike : count;
+  };
+  return {
+    id: specs++,
+    minItems,
+    maxItems: most,
+    leastCounted,
+    alikeFrom,
+    unique,
+    item,
+    counted,
+    countable,
+    isPossible: () => {
+      if (unique && leastCounted === 0 && alikeFrom === 0 && maxItems > 1) {
+        const { texts } = item(0);
+        return minItems <= Math.min(most(), texts.length);
+      }
+      return minItems <= most() && leastCounted <= (leastCounted === 0 ? 0 : countable(0));
+    },
+    reach: () => {
+      const last = Math.min(alikeFrom, maxItems - 1);
+      for (let place = 0; place <= last; place++) {
+        item(place);
+        if (leastCounted > 0) counted(place);
+      }
+      if (!unique || maxItems <= 1) return;
+      const { numbers, strings, arrays, objects } =
+        last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [] };
+      if (leastCounted > 0 || alikeFrom > 0 || numbers.length + strings.length + arrays.length + objects.length > 0) {
+        throw refused(way.path, "uniqueItems", "must be of an array whose items are one of a list of values (enum)");
+      }
+    },
+  };
+};

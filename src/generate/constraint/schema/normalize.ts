@@ -1,0 +1,186 @@
+import { ConfigError } from "../../../core/errors/errors.ts";
+import { allTypes, anyValue, type Conjunction, type Literal, limited, merged } from "./conjunction.ts";
+import { type Document, refused, type Schema } from "./document.ts";
+import { isEmptyWay } from "./empty.ts";
+import { dependenciesOf, type Unit, unitsOf } from "./keywords.ts";
+
+/** The most ways in which a schema's combinations may be met at one place. */
+const mostWays = 400;
+
+/** Schemas at one place as a list of ways to meet all of them, each without allOf, anyOf, oneOf, not, if and $ref. */
+export interface Normalizer {
+  waysOf(literals: readonly Literal[]): readonly Conjunction[];
+  /** A name for schemas at one place: equal for the same schemas. */
+  keyOf(literals: readonly Literal[]): string;
+}
+
+const tooMany = (path: string): ConfigError =>
+  new ConfigError({
+    where: `schema: ${path}`,
+    must: `must combine at most ${mostWays} ways to meet it`,
+    got: "more",
+    hint: "fewer alternatives inside allOf",
+  });
+
+/** Both lists at once: each way of the one with each way of the other. */
+const product = (a: readonly Conjunction[], b: readonly Conjunction[], path: string): Conjunction[] => {
+  const ways = a.flatMap((left) => b.flatMap((right) => merged(left, right) ?? []));
+  if (ways.length > mostWays) throw tooMany(path);
+  return ways;
+};
+
+const listOf = (schema: Schema, keyword: string, path: string, holds = true): Literal[] => {
+  const list = schema[keyword];
+  if (!Array.isArray(list) || list.length === 0) throw refused(path, keyword, "must be a list of schemas");
+  return list.map((part: unknown, i) => ({ schema: part, path: `${path}/${keyword}/${i}`, holds }));
+};
+const negated = (literal: Literal): Literal => ({ ...literal, holds: !literal.holds });
+
+/** How schemas are combined. */
+interface Combining {
+  readonly document: Document;
+  readonly dnf: (literal: Literal) => Conjunction[];
+  readonly all: (literals: readonly Literal[], path: string) => Conjunction[];
+  readonly any: (literals: readonly Literal[]) => Conjunction[];
+  /** Whether no value meets both. */
+  readonly areApart: (a: Literal, b: Literal) => boolean;
+}
+
+const oneOf = (options: readonly Literal[], path: string, { dnf, all, areApart }: Combining): Conjunction[] =>
+  options.flatMap((option, i) => {
+    const others = options.filter((other, j) => j !== i && !areApart(option, other));
+    return product(dnf(option), all(others.map(negated), path), path);
+  });
+
+/** The units of keywords that combine schemas. */
+const combinations = (schema: Schema, path: string, combining: Combining): Unit[] => {
+  const { document, dnf, all, any, areApart } = combining;
+  const units: Unit[] = [];
+  const has = (keyword: string): boolean => schema[keyword] !== undefined;
+  if (has("$ref")) {
+    const target = { ...document.resolve(schema.$ref, path), holds: true };
+    units.push({ holds: () => dnf(target), fails: () => dnf(negated(target)) });
+  }
+  if (has("allOf")) {
+    const parts = listOf(schema, "allOf", path);
+    units.push({ holds: () => all(parts, path), fails: () => any(parts.map(negated)) });
+  }
+  if (has("anyOf")) {
+    const parts = listOf(schema, "anyOf", path);
+    units.push({ holds: () => any(parts), fails: () => all(parts.map(negated), path) });
+  }
+  if (has("oneOf")) {
+    const parts = listOf(schema, "oneOf", path);
+    units.push({
+      holds: () => oneOf(parts, path, combining),
+      fails: () => {
+        const apart = parts.every((part, i) => parts.slice(i + 1).every((other) => areApart(part, other)));
+        if (!apart) throw refused(path, "oneOf", "must not be where it must not hold (not, oneOf, if)");
+        return all(parts.map(negated), path);
+      },
+    });
+  }
+  if (has("not")) {
+    const part = { schema: schema.not, path: `${path}/not`, holds: false };
+    units.push({ holds: () => dnf(part), fails: () => dnf(negated(part)) });
+  }
+  if (has("if")) {
+    const branch = (keyword: string): Literal => ({
+      schema: schema[keyword] ?? true,
+      path: `${path}/${keyword}`,
+      holds: true,
+    });
+    const test = branch("if");
+    const either = (then: Literal, otherwise: Literal): Conjunction[] => [
+      ...all([test, then], path),
+      ...all([negated(test), otherwise], path),
+    ];
+    units.push({
+      holds: () => (has("then") || has("else") ? either(branch("then"), branch("else")) : [anyValue]),
+      fails: () => (has("then") || has("else") ? either(negated(branch("then")), negated(branch("else"))) : []),
+    });
+  }
+  for (const [without, having, then] of dependenciesOf(schema, path)) {
+    units.push({
+      holds: () => [without, ...product([having], dnf(then), path)],
+      fails: () => product([having], dnf(negated(then)), path),
+    });
+  }
+  return units;
+};
+
+export const normalizer = (document: Document): Normalizer => {
+  const ids = new Map<unknown, number>();
+  const cache = new Map<string, readonly Conjunction[]>();
+  /** Places whose ways are being found: they may lead back to themselves. */
+  const open = new Set<string>();
+
+  const idOf = ({ schema, holds }: Literal): number => {
+    const key = typeof schema === "object" ? schema : `${typeof schema} ${String(schema)}`;
+    let id = ids.get(key);
+    if (id === undefined) {
+      id = ids.size + 1;
+      ids.set(key, id);
+    }
+    return holds ? id : -id;
+  };
+  const keyOf = (literals: readonly Literal[]): string => [...new Set(literals.map(idOf))].sort((a, b) => a - b).join();
+
+  const all = (literals: readonly Literal[], path: string): Conjunction[] =>
+    literals.reduce<Conjunction[]>((ways, literal) => product(ways, dnf(literal), path), [anyValue]);
+  const any = (literals: readonly Literal[]): Conjunction[] => literals.flatMap(dnf);
+
+  const isEmpty = (literals: readonly Literal[], depth: number): boolean =>
+    literals.length > 0 &&
+    !open.has(keyOf(literals)) &&
+    waysOf(literals).every((way) => isEmptyWay(way, depth, isEmpty));
+  const areApart = (a: Literal, b: Literal): boolean => {
+    const right = dnf(b);
+    return dnf(a).every((left) =>
+      right.every((way) => {
+        const together = merged(left, way);
+        return together === null || isEmptyWay(together, 3, isEmpty);
+      }),
+    );
+  };
+
+  let depth = 0;
+  const dnf = (literal: Literal): Conjunction[] => {
+    const { schema, path, holds } = literal;
+    const checked = document.check(schema, path);
+    if (typeof checked === "boolean") return checked === holds ? [limited(path, { types: allTypes })] : [];
+    if (++depth > 100)
+      throw refused(path, "$ref", "must not lead to itself at the same place, nor combine more than 100 levels");
+    try {
+      const units = [
+        ...unitsOf(checked, path, dnf),
+        ...combinations(checked, path, { document, dnf, all, any, areApart }),
+      ];
+      const ways = holds
+        ? units.reduce<Conjunction[]>(
+            (found, unit) => (found.length === 0 ? found : product(found, unit.holds(), path)),
+            [limited(path, {})],
+          )
+        : units.flatMap((unit) => unit.fails());
+      if (ways.length > mostWays) throw tooMany(path);
+      return ways;
+    } finally {
+      depth--;
+    }
+  };
+
+  const waysOf = (literals: readonly Literal[]): readonly Conjunction[] => {
+    const key = keyOf(literals);
+    const known = cache.get(key);
+    if (known !== undefined) return known;
+    open.add(key);
+    try {
+      const ways = all(literals, literals[0]?.path ?? "#");
+      cache.set(key, ways);
+      return ways;
+    } finally {
+      open.delete(key);
+    }
+  };
+  return { waysOf, keyOf };
+};

@@ -1,0 +1,114 @@
+import { allChars, type CharSet } from "../automata/char-set.ts";
+import { both, type Dfa, eitherOf, labelOf, listed, textsOf, without } from "../automata/dfa.ts";
+import { numbersDfa } from "../automata/numbers.ts";
+import { partitionOf } from "../automata/partition.ts";
+import { type Conjunction, type Scalar, types } from "./conjunction.ts";
+
+/** Texts of strings: an automaton, and limits of the number of characters beside it. */
+export interface StringTexts {
+  readonly dfa: Dfa;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Texts with so many characters. */
+const lengths = (least: number, most: number): Dfa => {
+  const { partition, members } = partitionOf([allChars]);
+  const size = (most < Number.POSITIVE_INFINITY ? most : least) + 1;
+  const next = new Int32Array(size * partition.count).fill(-1);
+  const labels = Int32Array.from({ length: size }, (_, length) => (length >= least ? 0 : -1));
+  for (const c of members[0] ?? []) {
+    for (let state = 0; state < size; state++) {
+      const to = state + 1 < size ? state + 1 : most < Number.POSITIVE_INFINITY ? -1 : state;
+      next[state * partition.count + c] = to;
+    }
+  }
+  return { partition, next, labels, start: 0 };
+};
+
+/** The automaton of all texts of these characters: one object for each set. */
+const freeTexts = new WeakMap<CharSet, Dfa>();
+
+export const freeDfa = (alphabet: CharSet): Dfa => {
+  const known = freeTexts.get(alphabet) ?? textsOf(alphabet);
+  freeTexts.set(alphabet, known);
+  return known;
+};
+
+/** The same texts without limits beside the automaton. */
+export const withLengths = ({ dfa, least, most }: StringTexts, where: string): Dfa =>
+  least === 0 && most === Number.POSITIVE_INFINITY ? dfa : both(dfa, lengths(least, most), where);
+
+/** The strings of a conjunction whose values are not listed; null where there is none. */
+export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | null => {
+  const { dfas, minLength, maxLength } = way.string;
+  if ((way.types & types.string) === 0 || minLength > maxLength) return null;
+  const where = `schema: ${way.path}`;
+  const excluded = way.notValues.filter((value) => typeof value === "string");
+  const free = freeDfa(alphabet);
+  const [first, ...rest] = dfas;
+  let dfa = first === undefined ? free : rest.reduce((all, part) => both(all, part, where), first);
+  if (first !== undefined && alphabet !== allChars) dfa = both(dfa, free, where);
+  if (excluded.length > 0) dfa = without(dfa, listed(excluded), where);
+  if (dfa.start < 0) return null;
+  if (dfa === free) return { dfa, least: minLength, most: maxLength };
+  dfa = withLengths({ dfa, least: minLength, most: maxLength }, where);
+  return dfa.start < 0 ? null : { dfa, least: 0, most: Number.POSITIVE_INFINITY };
+};
+
+/** The numbers of a conjunction whose values are not listed; null where there is none. */
+export const numberTexts = (way: Conjunction): Dfa | null => {
+  if ((way.types & types.number) === 0) return null;
+  const where = `schema: ${way.path}`;
+  const excluded = way.notValues.filter((value) => typeof value === "number");
+  const all = numbersDfa(way.number, where);
+  const dfa = excluded.length === 0 ? all : without(all, spellings(excluded, where), where);
+  return dfa.start < 0 ? null : dfa;
+};
+
+/** All texts of some numbers: 1, 1.0 and 1e0 are the same. */
+const spellings = (values: readonly number[], where: string): Dfa => {
+  const [first, ...rest] = values.map((value) =>
+    numbersDfa(
+      {
+        integer: false,
+        fraction: false,
+        minimum: value,
+        maximum: value,
+        exclusiveMinimum: -Infinity,
+        exclusiveMaximum: Infinity,
+        multiples: [],
+      },
+      where,
+    ),
+  );
+  return rest.reduce((all, part) => eitherOf(all, part, where), first ?? listed([]));
+};
+
+/** Whether a listed value meets the rest of its conjunction. */
+export const meets = (way: Conjunction, value: Scalar): boolean => {
+  const type = value === null ? types.null : types[typeof value as "boolean" | "number" | "string"];
+  if ((way.types & type) === 0 || way.notValues.includes(value)) return false;
+  if (typeof value === "number") {
+    const { integer, fraction, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multiples } = way.number;
+    return (
+      (!integer || Number.isInteger(value)) &&
+      (!fraction || !Number.isInteger(value)) &&
+      value >= minimum &&
+      value <= maximum &&
+      value > exclusiveMinimum &&
+      value < exclusiveMaximum &&
+      multiples.every((divisor) => Number.isInteger(value / divisor))
+    );
+  }
+  if (typeof value !== "string") return true;
+  const length = Array.from(value).length;
+  const { dfas, minLength, maxLength } = way.string;
+  return length >= minLength && length <= maxLength && dfas.every((dfa) => labelOf(dfa, value) >= 0);
+};
+
+/** The values of a conjunction that are null, true, false or listed, as JSON. */
+export const listedValues = (way: Conjunction): readonly string[] => {
+  const values: readonly Scalar[] = way.values ?? [null, true, false];
+  return values.filter((value) => meets(way, value)).map((value) => JSON.stringify(value));
+};

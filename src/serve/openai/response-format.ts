@@ -1,0 +1,99 @@
+/** The form that a request asks its texts to have, as a constraint of the engine. */
+import { z } from "zod";
+import { ForetokenError } from "../../core/errors/errors.ts";
+import { compileConstraint } from "../../generate/constraint/compile.ts";
+import type { Constraint } from "../../generate/constraint/constraint.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { invalid } from "./api-error.ts";
+import { honoured, type Values } from "./fields.ts";
+
+const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()], { error: "must be a JSON Schema" });
+const name = z.string({ error: "must be a text" }).regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
+const described = {
+  name,
+  description: z.string().nullish(),
+  schema: schema.nullish(),
+  strict: z.boolean({ error: "must be true or false" }).nullish(),
+};
+const error = 'must be {"type": "text"}, {"type": "json_object"} or {"type": "json_schema", …}';
+const text = z.strictObject({ type: z.literal("text") });
+const jsonObject = z.strictObject({ type: z.literal("json_object") });
+
+/** `response_format` of chat completions. */
+export const chatFormat = z.discriminatedUnion(
+  "type",
+  [text, jsonObject, z.strictObject({ type: z.literal("json_schema"), json_schema: z.strictObject(described) })],
+  { error },
+);
+
+/** `text.format` of responses. */
+export const responseFormat = z.discriminatedUnion(
+  "type",
+  [text, jsonObject, z.strictObject({ type: z.literal("json_schema"), ...described })],
+  { error },
+);
+
+/** Fields of other servers for the same. */
+export const guidedFields = {
+  guided_json: honoured(schema, "not of OpenAI: a JSON Schema that the text fits"),
+  guided_regex: honoured(
+    z.string({ error: "must be a text" }),
+    "not of OpenAI: a regular expression that matches the whole text",
+  ),
+  guided_choice: honoured(
+    z
+      .array(z.string({ error: "must be a text" }).min(1, "must not be empty"))
+      .min(1)
+      .max(10_000),
+    "not of OpenAI: the text is one of these",
+  ),
+  guided_grammar: honoured(
+    z.string({ error: "must be a text" }).min(1, "must not be empty"),
+    "not of OpenAI: a grammar in EBNF, from its rule `root` on",
+  ),
+} as const;
+
+type Format = z.output<typeof chatFormat> | z.output<typeof responseFormat>;
+
+const object: Constraint = { kind: "jsonSchema", schema: { type: "object" } };
+
+const ofFormat = (format: Format): Constraint | undefined => {
+  if (format.type === "text") return undefined;
+  if (format.type === "json_object") return object;
+  const own = "json_schema" in format ? format.json_schema : format;
+  // Every schema is kept to the letter, whether that is asked for or not.
+  return own.schema == null ? object : { kind: "jsonSchema", schema: own.schema };
+};
+
+/**
+ * The constraint of a request's texts, which its tokenizer can write.
+ * @param param the field that has `format`.
+ * @throws ApiError for a keyword that is not obeyed, and for two forms at once.
+ */
+export const constraintOf = (
+  tokenizer: Tokenizer,
+  format: Format | undefined,
+  param: string,
+  guided: Values<typeof guidedFields> = {},
+): Constraint | undefined => {
+  const { guided_json: json, guided_regex: pattern, guided_choice: choices, guided_grammar: grammar } = guided;
+  const given: (readonly [string, Constraint | undefined])[] = [
+    [param, format === undefined ? undefined : ofFormat(format)],
+    ["guided_json", json === undefined ? undefined : { kind: "jsonSchema", schema: json }],
+    ["guided_regex", pattern === undefined ? undefined : { kind: "regex", pattern }],
+    ["guided_choice", choices === undefined ? undefined : { kind: "choice", choices }],
+    ["guided_grammar", grammar === undefined ? undefined : { kind: "grammar", grammar }],
+  ];
+  const [first, second] = given.filter(([, constraint]) => constraint !== undefined);
+  if (first === undefined) return undefined;
+  const [field, constraint] = first;
+  if (second !== undefined) throw invalid(`${field}: must be the only form of the text; got ${second[0]}, too`, field);
+  if (constraint === undefined) return undefined;
+  try {
+    compileConstraint(constraint, tokenizer);
+  } catch (failure) {
+    if (failure instanceof ForetokenError) throw invalid(`${field}: ${failure.message}`, field, "unsupported_value");
+    throw failure;
+  }
+  return constraint;
+};

@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { allChars } from "#foretoken/generate/constraint/automata/char-set.js";
+import { both, labelOf, listed, textsOf, without } from "#foretoken/generate/constraint/automata/dfa.js";
+import { dfaOf } from "#foretoken/generate/constraint/automata/from-regex.js";
+import { anywhere, parseRegex } from "#foretoken/generate/constraint/automata/parse-regex.js";
+
+const patterns = [
+  "",
+  "a",
+  "^a",
+  "a$",
+  "^a|b$",
+  "^(a|b)*c$",
+  "^[a-c]{2,3}$",
+  "^$",
+  "^[^a-c\\s]+$",
+  "\\d{3}-\\d{2}",
+  "^(?:ab?){2,}$",
+  "^\\u{1f600}é.$",
+  "^[\\w.+-]+@[a-z]+\\.(com|org)$",
+  "^.{0,3}$",
+  "a^b",
+  "(^|,)x($|,)",
+  "^\\p{Lu}+$",
+];
+const texts = [
+  "",
+  "a",
+  "b",
+  "ab",
+  "ba",
+  "abc",
+  "aab",
+  "aabc",
+  "cc",
+  "12",
+  "123-45",
+  "x123-456",
+  "😀éa",
+  "a.b@c.com",
+  "x",
+  "a,x",
+  "x,b",
+  "ax",
+  "ÄB",
+  "\n",
+  "  ",
+  "abab",
+  "aba",
+];
+
+test.each(patterns)("an automaton matches what RegExp matches: %j", (pattern) => {
+  const dfa = dfaOf(anywhere(parseRegex(pattern, "pattern")), "pattern");
+  const expression = new RegExp(pattern, "u");
+  for (const text of texts) expect([text, labelOf(dfa, text) === 0]).toEqual([text, expression.test(text)]);
+});
+
+test("automata are joined and subtracted", () => {
+  const words = listed(["a", "ab", "b"]);
+  const short = dfaOf(parseRegex("[ab]", "pattern"), "pattern");
+  expect(labelOf(both(words, short, "x"), "b")).toBe(2);
+  expect(labelOf(both(words, short, "x"), "ab")).toBe(-1);
+  expect(labelOf(without(words, short, "x"), "ab")).toBe(1);
+  expect(labelOf(without(textsOf(allChars), words, "x"), "ab")).toBe(-1);
+  expect(labelOf(without(textsOf(allChars), words, "x"), "abc")).toBe(0);
+  expect(without(words, textsOf(allChars), "x").start).toBe(-1);
+});
