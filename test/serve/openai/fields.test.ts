@@ -132,6 +132,27 @@ const choiceCases = (endpoint: Omit<Endpoint, "cases" | "fields">) => {
       },
       wrong: [{ a: 1 }, { 5: 101 }, { 5: "1" }, [], "5"],
     },
+    guided_choice: {
+      shows: async () => expect(["so", "no"]).toContain(await text({ guided_choice: ["so", "no"] })),
+      wrong: [[], "so", [1]],
+    },
+    guided_regex: {
+      shows: async () => expect(await text({ guided_regex: "[ab]{3}" })).toMatch(/^[ab]{3}$/u),
+      wrong: [1, "(?=a)", ["a"]],
+    },
+    guided_grammar: {
+      shows: async () => expect(await text({ guided_grammar: 'root ::= "a" root? "b"' })).toMatch(/^a+b*$/u),
+      wrong: [1, "start ::= 1"],
+    },
+    guided_json: {
+      async shows() {
+        const { status, body } = await server.post(path, { ...base, max_tokens: 9, guided_json: { const: 12 } });
+        // A vocabulary without digits is told so.
+        if (status === 200) expect(JSON.parse(body.choices[0].text)).toBe(12);
+        else expect([status, body.error.param]).toEqual([400, "guided_json"]);
+      },
+      wrong: [1, "a", { maxLenght: 1 }],
+    },
     stream_options: {
       async shows() {
         const asked = { ...base, stream: true, stream_options: { include_usage: true, include_obfuscation: false } };
@@ -272,6 +293,16 @@ const endpoints: readonly Endpoint[] = [
     fields: chatFields,
     cases: {
       ...choiceCases(chat),
+      response_format: {
+        async shows() {
+          // The letters of this model write no JSON, so each form of it is refused by this field's name.
+          const given = { ...chat.base, response_format: { type: "json_object" } };
+          const { status, body } = await server.post(chat.path, given);
+          expect([status, body.error.param]).toEqual([400, "response_format"]);
+          await answerOf(chat.path, { ...chat.base, response_format: { type: "text" } });
+        },
+        wrong: [1, "text", []],
+      },
       messages: {
         async shows() {
           const count = (messages: readonly Body[]) => promptOf(chat.path, { ...chat.base, messages }, "prompt_tokens");
@@ -324,6 +355,16 @@ const endpoints: readonly Endpoint[] = [
     fields: responseFields,
     cases: {
       ...samplingCases(response),
+      text: {
+        async shows() {
+          // The letters of this model write no JSON, so each form of it is refused by this field's name.
+          const given = { ...response.base, text: { format: { type: "json_object" } } };
+          const { status, body } = await server.post(response.path, given);
+          expect([status, body.error.param]).toEqual([400, "text.format"]);
+          await answerOf(response.path, { ...response.base, text: { format: { type: "text" } } });
+        },
+        wrong: [1, "text"],
+      },
       input: {
         async shows() {
           const message = { type: "message", role: "user", content: [{ type: "input_text", text: "Hi" }] };
