@@ -22,11 +22,11 @@ inline bool hasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
-// CPUID leaf 7, subleaf 1: compilers from before this set do not know its name.
+// CPUID leaf 7, subleaf 1: compilers from before this set do not know its name. All CPUs that have it have VNNI.
 inline bool hasAvx512Bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBf16 = 1u << 5;
-  return hasAvx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
+  return hasAvx512() && __builtin_cpu_supports("avx512vnni") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
 }
 
 // Whether tiles may be used. Linux gives a process their memory when it asks, and to all its threads.

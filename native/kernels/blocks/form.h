@@ -1,0 +1,147 @@
+// Weights in blocks of few bits (src/backend/kernels/block-forms.ts): how they lie in memory, and their numbers.
+//
+// Rows are in panels of 16. A panel has the values of all its blocks of 32, then their scales. Four values of each of the 16 rows
+// are a line of 64 bytes, so a product adds up a row in each lane. Group g of a block is its values 4g to 4g + 3:
+//
+//   4 bits and more   lines 0–3: of group g the low four bits in the low half of the bytes, of group 4 + g in the high half
+//   5 bits            line 4: bit g of a byte is the fifth bit of group g
+//   6 bits            lines 4 and 5: bits 2·(g mod 4) of a byte of line 4 + ⌊g / 4⌋ are the upper two of group g
+//   8 bits            line g: group g
+//
+// Values are unsigned. Scales of a row and block are one of
+//
+//   kOffset    value = d · (u − offset)          16 times d in binary16
+//   kMinimum   value = d · u + m                 16 times d, 16 times m, in binary16
+//   kNested    value = d · s · u − e · t         16 times s, 16 times t, in 8 bits; per 8 blocks 16 times d, 16 times e
+//   kHalved    value = d · s · (u − offset)      16 times s of values 0–15, and of 16–31, signed; per 8 blocks 16 times d
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../../lanes.h"
+
+namespace foretoken::FT_ISA {
+
+constexpr int64_t kBlockValues = 32;
+constexpr int64_t kPanelRows = 16;
+constexpr int64_t kLineBytes = 64;
+constexpr int64_t kGroups4 = 8;       // groups of 4 values in a block
+constexpr int64_t kNestedBlocks = 8;  // blocks that share d
+constexpr int kPanelVectors = kPanelRows / kLanes;
+
+enum class BlockScales { kOffset, kMinimum, kNested, kHalved };
+
+template <int kBits_, BlockScales kScales_, int kOffset_>
+struct BlockForm {
+  static constexpr int kBits = kBits_;
+  static constexpr BlockScales kScales = kScales_;
+  static constexpr int kOffset = kOffset_;
+  static constexpr int64_t kValueBytes = kLineBytes * kBits;  // of a block of a panel
+  static constexpr int64_t kScaleBytes = kScales == BlockScales::kMinimum ? 64 : 32;
+  static constexpr int64_t kNestedBytes = kScales == BlockScales::kNested ? 64 : kScales == BlockScales::kHalved ? 32 : 0;
+
+  static constexpr int64_t panelBytes(int64_t k) {
+    const int64_t blocks = k / kBlockValues;
+    return roundUp(blocks * (kValueBytes + kScaleBytes) + divideUp(blocks, kNestedBlocks) * kNestedBytes, kLineBytes);
+  }
+};
+
+// Calls body with the form of a number, as `blockForms` numbers them. Others, which the caller has checked, are form 0.
+template <typename Body>
+FT_INLINE void withBlockForm(int64_t number, Body body) {
+  using enum BlockScales;
+  switch (number) {
+    case 1: return body(BlockForm<4, kMinimum, 0>{});
+    case 2: return body(BlockForm<5, kOffset, 16>{});
+    case 3: return body(BlockForm<5, kMinimum, 0>{});
+    case 4: return body(BlockForm<8, kOffset, 128>{});
+    case 5: return body(BlockForm<4, kNested, 0>{});
+    case 6: return body(BlockForm<5, kNested, 0>{});
+    case 7: return body(BlockForm<6, kHalved, 32>{});
+    default: return body(BlockForm<4, kOffset, 8>{});
+  }
+}
+
+// A panel of a matrix.
+template <class Form>
+struct BlockPanel {
+  const uint8_t* values;
+  const uint8_t* scales;
+  const uint8_t* nested;
+
+  BlockPanel(const uint8_t* at, int64_t k)
+      : values(at),
+        scales(at + k / kBlockValues * Form::kValueBytes),
+        nested(scales + k / kBlockValues * Form::kScaleBytes) {}
+
+  const uint8_t* valuesOf(int64_t block) const { return values + block * Form::kValueBytes; }
+  const uint8_t* scalesOf(int64_t block) const { return scales + block * Form::kScaleBytes; }
+  const uint8_t* nestedOf(int64_t block) const { return nested + block / kNestedBlocks * Form::kNestedBytes; }
+};
+
+// binary16, finite, to float32.
+FT_INLINE float halfToFloat(const uint8_t* from) {
+  uint16_t half;
+  std::memcpy(&half, from, sizeof half);
+  const uint32_t bits = (half & 0x7FFFu) << 13;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  value *= 0x1p112f;
+  return (half & 0x8000u) != 0 ? -value : value;
+}
+
+typedef uint16_t Halves __attribute__((vector_size(FT_VECTOR_BYTES / 2)));
+typedef uint8_t Bytes __attribute__((vector_size(FT_VECTOR_BYTES / 4)));
+typedef int8_t SignedBytes __attribute__((vector_size(FT_VECTOR_BYTES / 4)));
+
+FT_INLINE F32 halvesToFloat(const uint8_t* from) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (F32)_mm512_cvtph_ps((__m256i)halves);
+#else
+  const U32 wide = __builtin_convertvector(halves, U32);
+  const F32 magnitude = (F32)((wide & 0x7FFFu) << 13) * 0x1p112f;
+  return (F32)((U32)magnitude | (wide & 0x8000u) << 16);
+#endif
+}
+
+FT_INLINE F32 bytesToFloat(const uint8_t* from) {
+  Bytes bytes;
+  std::memcpy(&bytes, from, sizeof bytes);
+  return __builtin_convertvector(__builtin_convertvector(bytes, I32), F32);
+}
+
+FT_INLINE I32 signedBytes(const uint8_t* from) {
+  SignedBytes bytes;
+  std::memcpy(&bytes, from, sizeof bytes);
+  return __builtin_convertvector(bytes, I32);
+}
+
+// Value `i` of a row of a panel's block, unsigned.
+template <class Form>
+FT_INLINE int blockValue(const uint8_t* values, int64_t row, int64_t i) {
+  const int64_t group = i / 4, byte = row * 4 + i % 4;
+  if constexpr (Form::kBits == 8) return values[group * kLineBytes + byte];
+  int value = values[group % 4 * kLineBytes + byte] >> (group / 4 * 4) & 15;
+  if constexpr (Form::kBits == 5) value |= (values[4 * kLineBytes + byte] >> group & 1) << 4;
+  if constexpr (Form::kBits == 6) value |= (values[(4 + group / 4) * kLineBytes + byte] >> group % 4 * 2 & 3) << 4;
+  return value;
+}
+
+// Writes value `i`, where all bits are 0 so far.
+template <class Form>
+FT_INLINE void putBlockValue(uint8_t* values, int64_t row, int64_t i, unsigned value) {
+  const int64_t group = i / 4, byte = row * 4 + i % 4;
+  if constexpr (Form::kBits == 8) {
+    values[group * kLineBytes + byte] = static_cast<uint8_t>(value);
+    return;
+  }
+  values[group % 4 * kLineBytes + byte] |= static_cast<uint8_t>((value & 15) << group / 4 * 4);
+  if constexpr (Form::kBits == 5) values[4 * kLineBytes + byte] |= static_cast<uint8_t>((value >> 4) << group);
+  if constexpr (Form::kBits == 6)
+    values[(4 + group / 4) * kLineBytes + byte] |= static_cast<uint8_t>((value >> 4) << group % 4 * 2);
+}
+
+}  // namespace foretoken::FT_ISA
