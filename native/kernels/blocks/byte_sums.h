@@ -43,7 +43,8 @@ FT_INLINE Line raised(const Line& line, const Line& with) {
 // kBits: of the weights.
 template <int kBits>
 struct ByteSums {
-  I32 sums = {};
+  I32 sums;
+  __attribute__((always_inline)) void begin(int32_t sum) { sums = sum - I32{}; }
   __attribute__((always_inline)) void add(const Line& weights, int32_t x) {
     sums = (I32)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)weights.vectors[0], _mm512_set1_epi32(x));
   }
@@ -65,8 +66,12 @@ FT_INLINE U32 addShorts(U32 a, U32 b) { return (U32)_mm256_add_epi16((__m256i)a,
 // Products of two pairs go to 16 bits first. 8 groups of 4 bits fit there: 8 · 2 · 15 · 127 < 2^15.
 template <int kBits>
 struct ByteSums {
-  U32 shorts[kBits == 4 ? kLineVectors : 1] = {};
-  I32 sums[kBits == 4 ? 1 : kLineVectors] = {};
+  U32 shorts[kBits == 4 ? kLineVectors : 1];
+  I32 sums[kBits == 4 ? 1 : kLineVectors];
+  __attribute__((always_inline)) void begin(int32_t sum) {
+    for (U32& one : shorts) one = U32{};
+    for (I32& one : sums) one = sum - I32{};
+  }
   __attribute__((always_inline)) void add(const Line& weights, int32_t x) {
     const I32 s = x - I32{};
     FT_UNROLL
@@ -83,7 +88,7 @@ struct ByteSums {
     }
   }
   __attribute__((always_inline)) I32 rows(int v) const {
-    if constexpr (kBits == 4) return addPairs(shorts[v], 1);
+    if constexpr (kBits == 4) return addPairs(shorts[v], 1) + sums[0];
     else return sums[v];
   }
 };
@@ -119,13 +124,18 @@ FT_INLINE void addHalves(U32 u, int32_t x, I32& low, I32& high) {
 
 template <int kBits>
 struct ByteSums {
-  I32 low[kLineVectors] = {}, high[kLineVectors] = {};
+  I32 low[kLineVectors], high[kLineVectors], start;
+  __attribute__((always_inline)) void begin(int32_t sum) {
+    for (I32& one : low) one = I32{};
+    for (I32& one : high) one = I32{};
+    start = sum - I32{};
+  }
   __attribute__((always_inline)) void add(const Line& weights, int32_t x) {
     FT_UNROLL
     for (int v = 0; v < kLineVectors; v++) addHalves(weights.vectors[v], x, low[v], high[v]);
   }
   __attribute__((always_inline)) I32 rows(int v) const {
-    return __builtin_shufflevector(low[v], high[v], 0, 2, 4, 6) + __builtin_shufflevector(low[v], high[v], 1, 3, 5, 7);
+    return __builtin_shufflevector(low[v], high[v], 0, 2, 4, 6) + __builtin_shufflevector(low[v], high[v], 1, 3, 5, 7) + start;
   }
 };
 

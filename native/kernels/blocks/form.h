@@ -37,6 +37,8 @@ struct BlockForm {
   static constexpr int kBits = kBits_;
   static constexpr BlockScales kScales = kScales_;
   static constexpr int kOffset = kOffset_;
+  static constexpr bool kHasMinimum = kScales == BlockScales::kMinimum || kScales == BlockScales::kNested;
+  static constexpr bool kIsHalved = kScales == BlockScales::kHalved;
   static constexpr int64_t kValueBytes = kLineBytes * kBits;  // of a block of a panel
   static constexpr int64_t kScaleBytes = kScales == BlockScales::kMinimum ? 64 : 32;
   static constexpr int64_t kNestedBytes = kScales == BlockScales::kNested ? 64 : kScales == BlockScales::kHalved ? 32 : 0;
@@ -117,6 +119,40 @@ FT_INLINE I32 signedBytes(const uint8_t* from) {
   SignedBytes bytes;
   std::memcpy(&bytes, from, sizeof bytes);
   return __builtin_convertvector(bytes, I32);
+}
+
+// What the values of a block of kLanes rows are multiplied by.
+template <class Form>
+struct BlockScaling {
+  F32 scale;
+  F32 minimum;    // of forms with one: what is added
+  I32 halves[2];  // of halved forms: of each half of a block, beside `scale`
+
+  BlockScaling() = default;
+  __attribute__((always_inline)) BlockScaling(const BlockPanel<Form>& panel, int64_t block, int vector) {
+    const uint8_t* const scales = panel.scalesOf(block);
+    const uint8_t* const nested = panel.nestedOf(block);
+    const int64_t at = vector * kLanes;
+    if constexpr (Form::kScales == BlockScales::kNested) {
+      scale = halvesToFloat(nested + 2 * at) * bytesToFloat(scales + at);
+      minimum = -(halvesToFloat(nested + 32 + 2 * at) * bytesToFloat(scales + 16 + at));
+    } else if constexpr (Form::kIsHalved) {
+      scale = halvesToFloat(nested + 2 * at);
+      halves[0] = signedBytes(scales + at);
+      halves[1] = signedBytes(scales + 16 + at);
+    } else {
+      scale = halvesToFloat(scales + 2 * at);
+      if constexpr (Form::kHasMinimum) minimum = halvesToFloat(scales + 32 + 2 * at);
+    }
+  }
+};
+
+// The total of a row with one more block.
+template <class Form>
+FT_INLINE F32 addBlock(I32 sum, const BlockScaling<Form>& scaling, float scale, float scaledSum, F32 total) {
+  total = fma(__builtin_convertvector(sum, F32), scaling.scale * splat(scale), total);
+  if constexpr (Form::kHasMinimum) total = fma(scaling.minimum, splat(scaledSum), total);
+  return total;
 }
 
 // Value `i` of a row of a panel's block, unsigned.

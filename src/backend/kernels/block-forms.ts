@@ -51,6 +51,14 @@ export const lineBytes = 64;
 const scaleBytes = { offset: 32, minimum: 64, nested: 32, halved: 32 } as const;
 const nestedBytes = { offset: 0, minimum: 0, nested: 64, halved: 32 } as const;
 
+/** Bytes of a block in a file at which its scales in binary16 begin. */
+export const scalePlaces: Readonly<Record<BlockForm["scales"], readonly number[]>> = {
+  offset: [0],
+  minimum: [0, 2],
+  nested: [0, 2],
+  halved: [208],
+};
+
 const formOf = (number: number): BlockForm => blockForms[number] ?? (blockForms[0] as BlockForm);
 
 /** Bytes of a panel's parts for rows of k values. */
