@@ -124,8 +124,11 @@ FT_INLINE void widenBlock(const BlockPanel<Form>& panel, int64_t block, int64_t 
     for (int64_t i = 0; i < kBlockValues; i++) to[i] = scale * number(i) - minimum;
   } else {
     const float d = halfToFloat(scales + 2 * row);
-    const float m = Form::kScales == BlockScales::kMinimum ? halfToFloat(scales + 32 + 2 * row) : 0;
-    for (int64_t i = 0; i < kBlockValues; i++) to[i] = d * number(i) + m;
+    for (int64_t i = 0; i < kBlockValues; i++) to[i] = d * number(i);
+    if constexpr (Form::kHasMinimum) {
+      const float m = halfToFloat(scales + 32 + 2 * row);
+      for (int64_t i = 0; i < kBlockValues; i++) to[i] += m;
+    }
   }
 }
 

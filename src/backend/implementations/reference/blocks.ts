@@ -147,7 +147,8 @@ const widenBlock = (form: BlockForm, bytes: Uint8Array, k: number, row: number, 
     case "offset":
     case "minimum": {
       const d = half(bytes, scales + 2 * r);
-      const m = form.scales === "minimum" ? half(bytes, scales + 32 + 2 * r) : 0;
+      // Nothing is added where there is no minimum: −0 stays −0.
+      const m = form.scales === "minimum" ? half(bytes, scales + 32 + 2 * r) : -0;
       return Float32Array.from(fromTo((i) => d * number(i) + m));
     }
     case "nested": {
