@@ -62,10 +62,9 @@ struct ByteRows {
       FT_UNROLL
       for (int v = 0; v < kVectors; v++) {
         const I32 q = (I32)((U32)(from[v] * factor + magic) - (U32)magic);
-        const SignedBytes bytes = __builtin_convertvector(q, SignedBytes);
-        std::memcpy(out + v * kLanes, &bytes, sizeof bytes);
+        storeBytes(out + v * kLanes, q);
         // The bytes again: of what is not finite, q is any number.
-        all[2 * v / kVectors] += __builtin_convertvector(bytes, I32);
+        all[2 * v / kVectors] += signedBytes(out + v * kLanes);
       }
       const int64_t at = row * blocks + block;
       int32_t both[2] = {};

@@ -98,28 +98,57 @@ typedef uint8_t Bytes __attribute__((vector_size(FT_VECTOR_BYTES / 4)));
 typedef int8_t SignedBytes __attribute__((vector_size(FT_VECTOR_BYTES / 4)));
 
 FT_INLINE F32 halvesToFloat(const uint8_t* from) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (F32)_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+#else
+#if defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  const U32 wide = (U32)_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+#else
   Halves halves;
   std::memcpy(&halves, from, sizeof halves);
-#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
-  return (F32)_mm512_cvtph_ps((__m256i)halves);
-#else
   const U32 wide = __builtin_convertvector(halves, U32);
+#endif
   const F32 magnitude = (F32)((wide & 0x7FFFu) << 13) * 0x1p112f;
   return (F32)((U32)magnitude | (wide & 0x8000u) << 16);
 #endif
 }
 
-FT_INLINE F32 bytesToFloat(const uint8_t* from) {
+// By intrinsics where the compiler would go through the bytes one by one.
+FT_INLINE I32 unsignedBytes(const uint8_t* from) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (I32)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  return (I32)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+#else
   Bytes bytes;
   std::memcpy(&bytes, from, sizeof bytes);
-  return __builtin_convertvector(__builtin_convertvector(bytes, I32), F32);
+  return __builtin_convertvector(bytes, I32);
+#endif
 }
 
-FT_INLINE I32 signedBytes(const uint8_t* from) {
+FT_INLINE I32 signedBytes(const void* from) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  return (I32)_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(from)));
+#elif defined(__AVX2__) && FT_VECTOR_BYTES == 32
+  return (I32)_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(from)));
+#else
   SignedBytes bytes;
   std::memcpy(&bytes, from, sizeof bytes);
   return __builtin_convertvector(bytes, I32);
+#endif
 }
+
+// The lowest byte of each lane.
+FT_INLINE void storeBytes(int8_t* to, I32 values) {
+#if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)values));
+#else
+  const SignedBytes bytes = __builtin_convertvector(values, SignedBytes);
+  std::memcpy(to, &bytes, sizeof bytes);
+#endif
+}
+
+FT_INLINE F32 toFloat(I32 values) { return __builtin_convertvector(values, F32); }
 
 // What the values of a block of kLanes rows are multiplied by.
 template <class Form>
@@ -134,8 +163,8 @@ struct BlockScaling {
     const uint8_t* const nested = panel.nestedOf(block);
     const int64_t at = vector * kLanes;
     if constexpr (Form::kScales == BlockScales::kNested) {
-      scale = halvesToFloat(nested + 2 * at) * bytesToFloat(scales + at);
-      minimum = -(halvesToFloat(nested + 32 + 2 * at) * bytesToFloat(scales + 16 + at));
+      scale = halvesToFloat(nested + 2 * at) * toFloat(unsignedBytes(scales + at));
+      minimum = -(halvesToFloat(nested + 32 + 2 * at) * toFloat(unsignedBytes(scales + 16 + at)));
     } else if constexpr (Form::kIsHalved) {
       scale = halvesToFloat(nested + 2 * at);
       halves[0] = signedBytes(scales + at);
@@ -150,7 +179,7 @@ struct BlockScaling {
 // The total of a row with one more block.
 template <class Form>
 FT_INLINE F32 addBlock(I32 sum, const BlockScaling<Form>& scaling, float scale, float scaledSum, F32 total) {
-  total = fma(__builtin_convertvector(sum, F32), scaling.scale * splat(scale), total);
+  total = fma(toFloat(sum), scaling.scale * splat(scale), total);
   if constexpr (Form::kHasMinimum) total = fma(scaling.minimum, splat(scaledSum), total);
   return total;
 }

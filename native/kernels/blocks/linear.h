@@ -96,7 +96,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
   const int64_t m = args.m, n = args.n, k = args.k;
 #if defined(FT_TILES)
   // Fewer rows are worth no tiles.
-  const bool tiles = m >= 3;
+  const bool tiles = m > kRowsTogether;
   if (tiles && !pool.reserveScratch(BlockTileScratch::bytes(k))) return;
 #endif
   void* const memory = pool.sharedScratch(ByteRows::bytes(m, k));
@@ -121,7 +121,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
 #if defined(FT_TILES)
         if (tiles) {
           const BlockTileScratch scratch(pool.scratch(thread), k);
-          const BlockTileScope scope;
+          const BlockTileScope<Form::kIsHalved> scope;
           for (int64_t panel = begin; panel < end; panel++) {
             const BlockPanel<Form> weights(w + panel * panelBytes, k);
             multiplyPanelByTiles(x, weights, scratch, m, [&](const float* sums, int64_t row, int64_t rows) {
@@ -141,7 +141,8 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
               take(sums, panel, row, kRows);
             }
           };
-          if constexpr (kRowsTogether > 2) together.template operator()<kRowsTogether>();
+          if constexpr (kRowsTogether > 4) together.template operator()<8>();
+          if constexpr (kRowsTogether > 2) together.template operator()<4>();
           if constexpr (kRowsTogether > 1) together.template operator()<2>();
           together.template operator()<1>();
         }

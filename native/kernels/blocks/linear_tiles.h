@@ -32,6 +32,7 @@ struct BlockTileScratch {
 
 #if defined(FT_EMULATED_TILES)
 
+template <bool kHalved>
 struct BlockTileScope {};
 
 // sums[16][16] of 4 · kGroups values of 16 rows of x and of a panel's lines.
@@ -48,18 +49,20 @@ FT_EMULATION void multiplyBytesByTile(const int8_t* x, int64_t stride, const uin
 
 #else
 
-// Tiles 0 and 1 have sums; 2 and 3 a block of x and of weights, 4 and 5 half a block.
+// Tiles 0 and 1 have sums; 2 and 4 values of x, 3 and 5 of weights: of a block, or of half a block.
 struct alignas(64) BlockTileShapes {
   uint8_t palette = 1;
   uint8_t startRow = 0;
   uint8_t reserved[14] = {};
-  uint16_t rowBytes[16] = {64, 64, 32, 64, 16, 64};
-  uint8_t rows[16] = {16, 16, 16, 8, 16, 4};
+  uint16_t rowBytes[16] = {64, 64, 32, 64, 32, 64};
+  uint8_t rows[16] = {16, 16, 16, 8, 16, 8};
 };
 constexpr BlockTileShapes kByteTiles{};
+constexpr BlockTileShapes kHalfByteTiles{1, 0, {}, {64, 64, 16, 64, 16, 64}, {16, 16, 16, 4, 16, 4}};
 
+template <bool kHalved>
 struct BlockTileScope {
-  BlockTileScope() { _tile_loadconfig(&kByteTiles); }
+  BlockTileScope() { _tile_loadconfig(kHalved ? &kHalfByteTiles : &kByteTiles); }
   ~BlockTileScope() { _tile_release(); }
   BlockTileScope(const BlockTileScope&) = delete;
   BlockTileScope& operator=(const BlockTileScope&) = delete;
@@ -67,13 +70,12 @@ struct BlockTileScope {
 
 template <int kGroups, int kTile>
 FT_INLINE void multiplyBytesByTile(const int8_t* x, int64_t stride, const uint8_t* lines, int32_t* sums) {
-  constexpr int kX = kGroups == 8 ? 2 : 4, kLines = kX + 1;
   asm volatile(
       "tilezero %%tmm%c4\n\t"
       "tileloadd (%0,%1,1), %%tmm%c5\n\t"
       "tileloadd (%2,%3,1), %%tmm%c6\n\t"
       "tdpbssd %%tmm%c6, %%tmm%c5, %%tmm%c4" ::"r"(x),
-      "r"(stride), "r"(lines), "r"(kLineBytes), "i"(kTile), "i"(kX), "i"(kLines)
+      "r"(stride), "r"(lines), "r"(kLineBytes), "i"(kTile), "i"(2 + 2 * kTile), "i"(3 + 2 * kTile)
       : "memory");
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(sums), "r"(kLineBytes), "i"(kTile) : "memory");
 }
