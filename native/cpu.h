@@ -22,23 +22,23 @@ inline bool hasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
-// CPUID leaf 7, subleaf 1: compilers from before this set do not know its name.
+// CPUID leaf 7, subleaf 1: compilers from before this set do not know its name. All CPUs that have it have VNNI.
 inline bool hasAvx512Bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBf16 = 1u << 5;
-  return hasAvx512() && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
+  return hasAvx512() && __builtin_cpu_supports("avx512vnni") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
 }
 
 // Whether tiles may be used. Linux gives a process their memory when it asks, and to all its threads.
 inline bool hasAmx() {
 #if defined(__linux__)
-  constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kSystemSaves = 1u << 27;
+  constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kAmxInt8 = 1u << 25, kSystemSaves = 1u << 27;
   constexpr unsigned kTileState = 3u << 17;
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   if (!hasAvx512Bf16()) return false;
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kSystemSaves) == 0) return false;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAmxBf16) == 0 || (d & kAmxTile) == 0) return false;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAmxBf16) == 0 || (d & kAmxTile) == 0 || (d & kAmxInt8) == 0) return false;
   unsigned saved = 0, high = 0;
   asm("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
   if ((saved & kTileState) != kTileState) return false;

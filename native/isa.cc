@@ -18,6 +18,7 @@
 #include "kernels/attention/backward.h"
 #include "kernels/cross_entropy.h"
 #include "kernels/adam.h"
+#include "kernels/blocks/linear.h"
 
 #if defined(FT_NARROW)
 #define FT_TAKES_NARROW true

@@ -54,6 +54,9 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"crossEntropyForward", 4, 4, 0, 0},
     {"crossEntropyBackward", 5, 4, 0, 0b10000},
     {"adamStep", 6, 1, 8, 0b010000},
+    {"blocksPack", 2, 3, 0, 0},
+    {"blocksRows", 3, 5, 0, 0b100},
+    {"blocksLinearForward", 5, 5, 0, 0b10001},
 };
 
 // A kernel's arguments. `bfloat16`: operands of matrix products and of attention's products are rounded to bfloat16, to
@@ -1767,6 +1770,144 @@ struct AdamStepArgs {
   }
 };
 
+// blocksPack: y: panels of the rows of x[rows, k], both in blocks.
+struct BlocksPackArgs {
+  static constexpr int kIndex = 33;
+
+  Buffer<const uint32_t> x;
+  Buffer<uint32_t> y;
+  int64_t rows;
+  int64_t k;
+  int64_t form;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static BlocksPackArgs of(const Call& call) {
+    return {
+        .x = Buffer<const uint32_t>(call.buffer(0)),
+        .y = Buffer<uint32_t>(call.buffer(1)),
+        .rows = call.ints[0],
+        .k = call.ints[1],
+        .form = call.ints[2],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, y.any());
+    call.ints[0] = rows;
+    call.ints[1] = k;
+    call.ints[2] = form;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
+// blocksRows: y[r, :] = w[ids[r], :], or w[first + r, :] where there are no ids; w[n, k] in blocks.
+struct BlocksRowsArgs {
+  static constexpr int kIndex = 34;
+
+  Buffer<const uint32_t> w;
+  OptionalBuffer<const int32_t> ids;
+  ActivationBuffer<float> y;
+  int64_t rows;
+  int64_t n;
+  int64_t k;
+  int64_t first;
+  int64_t form;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static BlocksRowsArgs of(const Call& call) {
+    return {
+        .w = Buffer<const uint32_t>(call.buffer(0)),
+        .ids = OptionalBuffer<const int32_t>(call.buffer(1)),
+        .y = ActivationBuffer<float>(call.buffer(2)),
+        .rows = call.ints[0],
+        .n = call.ints[1],
+        .k = call.ints[2],
+        .first = call.ints[3],
+        .form = call.ints[4],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, w.any());
+    call.setBuffer(1, ids.any());
+    call.setBuffer(2, y.any());
+    call.ints[0] = rows;
+    call.ints[1] = n;
+    call.ints[2] = k;
+    call.ints[3] = first;
+    call.ints[4] = form;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
+// blocksLinearForward: y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N], w in blocks.
+struct BlocksLinearForwardArgs {
+  static constexpr int kIndex = 35;
+
+  ActivationBuffer<const float> x;
+  Buffer<const uint32_t> w;
+  OptionalBuffer<const float> bias;
+  OptionalBuffer<const float> addend;
+  ActivationBuffer<float> y;
+  int64_t m;
+  int64_t n;
+  int64_t k;
+  int64_t yStride;
+  int64_t form;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static BlocksLinearForwardArgs of(const Call& call) {
+    return {
+        .x = ActivationBuffer<const float>(call.buffer(0)),
+        .w = Buffer<const uint32_t>(call.buffer(1)),
+        .bias = OptionalBuffer<const float>(call.buffer(2)),
+        .addend = OptionalBuffer<const float>(call.buffer(3)),
+        .y = ActivationBuffer<float>(call.buffer(4)),
+        .m = call.ints[0],
+        .n = call.ints[1],
+        .k = call.ints[2],
+        .yStride = call.ints[3],
+        .form = call.ints[4],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, w.any());
+    call.setBuffer(2, bias.any());
+    call.setBuffer(3, addend.any());
+    call.setBuffer(4, y.any());
+    call.ints[0] = m;
+    call.ints[1] = n;
+    call.ints[2] = k;
+    call.ints[3] = yStride;
+    call.ints[4] = form;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
 }  // namespace foretoken
 
 // Every kernel with its arguments, in the order of kDeclarations.
@@ -1803,4 +1944,7 @@ struct AdamStepArgs {
   kernel(attentionBackward, AttentionBackwardArgs) \
   kernel(crossEntropyForward, CrossEntropyForwardArgs) \
   kernel(crossEntropyBackward, CrossEntropyBackwardArgs) \
-  kernel(adamStep, AdamStepArgs)
+  kernel(adamStep, AdamStepArgs) \
+  kernel(blocksPack, BlocksPackArgs) \
+  kernel(blocksRows, BlocksRowsArgs) \
+  kernel(blocksLinearForward, BlocksLinearForwardArgs)

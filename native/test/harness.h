@@ -254,6 +254,7 @@ void testLayers(Suite& suite);
 void testRotary(Suite& suite);
 void testProducts(Suite& suite);
 void testAttention(Suite& suite);
+void testBlocks(Suite& suite);
 // Returns the number of failures.
 int testBranches(const KernelTable& table);
 

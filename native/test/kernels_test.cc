@@ -22,6 +22,7 @@ uint64_t runAll(const KernelTable& table, int threads, Way way, int& failures) {
   testRotary(suite);
   testProducts(suite);
   testAttention(suite);
+  testBlocks(suite);
   for (size_t i = 0; i < suite.called().size(); i++) {
     if (suite.called()[i]) continue;
     std::printf("%s: no test calls it\n", table.kernels[i].declaration.name);
@@ -63,6 +64,7 @@ int runStarved(const KernelTable& table, Way way) {
   testRotary(suite);
   testProducts(suite);
   testAttention(suite);
+  testBlocks(suite);
   if (pool.takeOutOfMemory()) return 0;
   std::printf("%s: no kernel asks for scratch\n", table.instructionSet);
   return 1;

@@ -5,12 +5,27 @@ import { type DType, type HostArray, hostArray, type RealDType } from "../core/t
 import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
 /**
+ * Some rows of a matrix in blocks of few bits, as panels: words of 32 bits.
+ * @experimental
+ */
+export interface BlockPart extends View {
+  /** The number of the form: `blockForms` in src/backend/kernels/block-forms.ts. */
+  readonly form: number;
+  /** The first of its rows in the matrix. */
+  readonly first: number;
+  /** How many there are. */
+  readonly rows: number;
+}
+
+/**
  * A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage.
  * @experimental
  */
 export interface Tensor extends View {
   /** Sizes of its axes, the last one contiguous. */
   readonly shape: Shape;
+  /** Of a matrix in blocks of few bits: its rows, in order; its storage and place are then those of the first. */
+  readonly blocks?: readonly BlockPart[] | undefined;
 }
 
 /** The part of `tensor` that starts `skip` elements in, seen as `shape`. No copy. */

@@ -1,9 +1,15 @@
 /** Tokens whose vectors point in similar directions. */
+
 import { z } from "zod";
+import { inferenceContext, withContext } from "../autograd/context.ts";
+import { readTensor, type Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backend/backend.ts";
 import { checkLanguageModel, checkOptions } from "../core/checks/check-arguments.ts";
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
 import { DataError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
+import type { HostArray } from "../core/tensors/dtype.ts";
+import { widenRows } from "../ops/blocks.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { highestIds } from "../pretrained/model/likeliest.ts";
@@ -68,6 +74,16 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   return sum;
 };
 
+/** Rows of a matrix, [count, width]. */
+const readRows = (backend: Backend, matrix: Tensor, first: number, count: number): Promise<HostArray> => {
+  const { storage, offset, shape, blocks } = matrix;
+  const width = shape[1] ?? 0;
+  if (blocks === undefined) return backend.read(storage, offset + first * width, count * width);
+  return withContext(inferenceContext(backend), (context) =>
+    readTensor(backend, widenRows(context, matrix, { first, count })),
+  );
+};
+
 /**
  * The tokens whose rows of the embedding, or of the head, are nearest to a token's by their cosine (as Mikolov et al. 2013
  * compare word vectors).
@@ -90,18 +106,18 @@ export const neighboursOf = async (
   const { backend, parameters, config } = model;
   const { top, of } = parseConfig(optionsSchema, withoutUndefined(options), "neighboursOf");
   const id = readToken(lm, token);
-  const { storage, offset } = of === "head" ? parameters.head.weight : parameters.tokens;
+  const matrix = of === "head" ? parameters.head.weight : parameters.tokens;
   const width = config.nEmbd;
   // An embedding may have more rows than there are tokens.
   const count = tokenizer.vocabSize;
   const cosines = new Float64Array(count);
   await whileOpen("neighboursOf", model, async () => {
-    const own = await backend.read(storage, offset + id * width, width);
+    const own = await readRows(backend, matrix, id, 1);
     const ownLength = Math.sqrt(dot(own, own));
     const most = Math.max(1, Math.floor(readAtATime / width));
     for (let first = 0; first < count; first += most) {
       const rows = Math.min(most, count - first);
-      const values = await backend.read(storage, offset + first * width, rows * width);
+      const values = await readRows(backend, matrix, first, rows);
       for (let i = 0; i < rows; i++) {
         const row = values.subarray(i * width, (i + 1) * width);
         const product = dot(row, own);

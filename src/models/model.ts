@@ -13,6 +13,7 @@ import { show } from "../core/text/show.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import { endOf, type Segments } from "../ops/segments.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, createFrozenArena, initialise } from "./arena.ts";
+import { type BlockArena, type BlockRows, createBlockArena } from "./block-arena.ts";
 import { type ModelConfig, modelConfigSchema, type RopeConfig, rotaryDimOf } from "./config.ts";
 import type { Adapter } from "./lora/adapter.ts";
 import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
@@ -178,6 +179,29 @@ export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSi
   const arena = createFrozenArena(backend, layout);
   const weights: Weights = { arena, frozen: true, rounded: () => null, write: arena.write, close: arena.close };
   return modelOver(backend, config, vocabSize, { layout, weights, real: "float32" });
+};
+
+/** A model whose matrices are in blocks of few bits, where a file has them so. */
+export interface BlockModel extends Model {
+  /** See BlockArena. */
+  readonly blocks: Pick<BlockArena, "isBlocks" | "writeBlocks">;
+}
+
+/**
+ * A model that only computes, whose matrices are as a file has them: products round the rows that they multiply to 8 bits. Others are as
+ * in a frozen model, or float32 where a backend cannot freeze. `writeWeights` and `blocks` fill the weights, which are undefined at
+ * first. A failure leaves no memory taken.
+ */
+export const createBlockModel = (
+  backend: Backend,
+  config: ModelConfig,
+  vocabSize: number,
+  rows: readonly BlockRows[],
+): BlockModel => {
+  const layout = modelLayout(config, vocabSize);
+  const arena = createBlockArena(backend, layout, rows, canFreeze(backend));
+  const weights: Weights = { arena, frozen: true, rounded: () => null, write: arena.write, close: arena.close };
+  return { ...modelOver(backend, config, vocabSize, { layout, weights, real: "float32" }), blocks: arena };
 };
 
 /** The part of a model that training changes. */

@@ -82,8 +82,10 @@ export const mlp = (
   switch (config.kind) {
     case "gelu": {
       const { approximate } = config;
-      // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished.
-      const isPlain = layer.up.lora === undefined && layer.down.lora === undefined;
+      // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished; and it takes no
+      // weights in blocks.
+      const isPlain =
+        layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
       if (isPlain) return geluMlp(context, x, { ...layer, approximate }, residual, dropout);
       const up = linearLayer(context, layer.up, x); // [B, T, F]
       const hidden = gelu(context, up, approximate); // [B, T, F]

@@ -10,6 +10,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape } from "../core/tensors/shape.ts";
+import { blockRows } from "./blocks.ts";
 import { endOf, type Segments } from "./segments.ts";
 
 /** `positions` null: token vectors alone. `segments`: those that T is divided into; null: each row is a sequence. */
@@ -43,7 +44,9 @@ export const embedding = (
   const sizes = { rows, time: segments === null ? time : 1, channels, vocabSize, start: 0, positionRows };
   const places = segments?.places ?? null;
   const y = memory.allocate([batch, time, channels]);
-  backend.run("embeddingForward", { ids, tokens, positions, places, y, ...sizes });
+  if (tokens.blocks === undefined) backend.run("embeddingForward", { ids, tokens, positions, places, y, ...sizes });
+  else if (positions === null) blockRows(context, ids, tokens, y, rows);
+  else throw new ShapeError({ where: "embedding", must: "a table in blocks must have no positions beside it" });
 
   tape?.record(y, positions === null ? [tokens] : [tokens, positions], [], (dy) => {
     const dTokens = tape.accumulator(tokens);

@@ -9,9 +9,12 @@
  * and b at once. That is a third product more, in place of memory for rows · V logits and their gradients (Wijmans et
  * al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
  */
-import { type Context, factorOf, spend } from "../autograd/context.ts";
+
+import { type Context, spend } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
-import type { Capabilities } from "../backend/backend.ts";
+import type { Capabilities, View } from "../backend/backend.ts";
+import { panelRows } from "../backend/kernels/block-forms.ts";
+import { blockProduct, multipliesBlocks, withFactor } from "./blocks.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts";
 import { requireShape } from "./op.ts";
@@ -68,7 +71,10 @@ export const linearCrossEntropy = (
   const { backend, memory, tape } = context;
   const { m: rows, n: vocabSize, k } = linearSizes("linearCrossEntropy", x, weights);
   requireShape("linearCrossEntropy", "targets", targets, x.shape.slice(0, -1));
-  const width = Math.min(columns ?? columnsAtATime(backend.capabilities, rows, vocabSize), vocabSize);
+  const asked = columns ?? columnsAtATime(backend.capabilities, rows, vocabSize);
+  // Rows of a weight in blocks lie in panels.
+  const wanted = weights.weight.blocks === undefined ? asked : Math.ceil(asked / panelRows) * panelRows;
+  const width = Math.min(wanted, vocabSize);
   if (width === vocabSize) {
     const logits = linear(context, x, weights);
     const loss = crossEntropy(context, logits, targets);
@@ -77,18 +83,25 @@ export const linearCrossEntropy = (
   }
 
   const ranges = rangesOf(vocabSize, width);
-  const w = factorOf(context, weights.weight);
-  const logitsIn = (logits: Tensor, range: Range): void =>
-    backend.run("linearForward", {
-      x,
-      w: partOf(w, range),
-      bias: partOf(weights.bias, range),
-      addend: null,
-      y: logits,
-      m: rows,
-      n: range.columns,
-      k,
-    });
+  const withPart = (range: Range, use: (w: View) => void): void =>
+    withFactor(context, weights.weight, use, { first: range.first, count: range.columns });
+  const logitsIn = (logits: Tensor, range: Range): void => {
+    if (multipliesBlocks(context, weights.weight)) {
+      const { first, columns: count } = range;
+      blockProduct(context, x, weights.weight, {
+        first,
+        count,
+        bias: weights.bias,
+        addend: null,
+        y: logits,
+        m: rows,
+        k,
+      });
+      return;
+    }
+    const given = { x, bias: partOf(weights.bias, range), addend: null, y: logits, m: rows, n: range.columns, k };
+    withPart(range, (w) => backend.run("linearForward", { ...given, w }));
+  };
 
   const logits = memory.allocate([rows, width]);
   const losses = memory.allocate([rows]);
@@ -127,7 +140,7 @@ export const linearCrossEntropy = (
       });
       if (dx !== null) {
         const add = range.first === 0 ? 0 : 1;
-        backend.run("linearBackwardInput", { dy: dz, w: partOf(w, range), factor: null, dx, ...sizes, add });
+        withPart(range, (w) => backend.run("linearBackwardInput", { dy: dz, w, factor: null, dx, ...sizes, add }));
       }
       if (dWeight !== null) {
         const { gradient, add } = dWeight;

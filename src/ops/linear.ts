@@ -7,12 +7,12 @@
  * As torch.nn.functional.linear.
  */
 import type { Context } from "../autograd/context.ts";
-import { factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { wordsOf } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import type { DType } from "../core/tensors/dtype.ts";
 import { formatShape } from "../core/tensors/shape.ts";
+import { blockProduct, multipliesBlocks, withFactor } from "./blocks.ts";
 import { type Draw, type Dropped, drawDropout } from "./dropout.ts";
 import { requireShape, rowsOf } from "./op.ts";
 
@@ -50,8 +50,9 @@ export const linearGradients = (context: Context, x: Tensor, weights: LinearWeig
   if (tape?.tracks(x)) {
     const dx = memory.allocate(x.shape, x.storage.dtype);
     const sizes = linearSizes("linear", x, weights);
-    const w = factorOf(context, weights.weight);
-    backend.run("linearBackwardInput", { dy, w, factor: null, dx, ...sizes, add: 0 });
+    withFactor(context, weights.weight, (w) =>
+      backend.run("linearBackwardInput", { dy, w, factor: null, dx, ...sizes, add: 0 }),
+    );
     tape.accumulate(x, dx);
   }
   weightGradients(context, x, weights, dy);
@@ -67,6 +68,22 @@ export const weightGradients = (context: Context, x: Tensor, weights: LinearWeig
   backend.run("linearBackwardWeight", { dy, x, dw: to.gradient, dBias, ...sizes, add: to.add });
 };
 
+/** y = x·Wᵀ + b + addend */
+const multiply = (
+  context: Context,
+  x: Tensor,
+  { weight, bias }: LinearWeights,
+  addend: Tensor | null,
+  y: Tensor,
+  sizes: LinearSizes,
+): void => {
+  if (multipliesBlocks(context, weight)) {
+    blockProduct(context, x, weight, { bias, addend, y, first: 0, count: sizes.n, m: sizes.m, k: sizes.k });
+    return;
+  }
+  withFactor(context, weight, (w) => context.backend.run("linearForward", { x, w, bias, addend, y, ...sizes }));
+};
+
 /** x·Wᵀ + b + addend, without its gradients. */
 export const linearProduct = (
   context: Context,
@@ -75,10 +92,9 @@ export const linearProduct = (
   addend: Tensor | null,
   dtype?: DType,
 ): Tensor => {
-  const { m, n, k } = linearSizes("linear", x, weights);
-  const y = context.memory.allocate([...x.shape.slice(0, -1), n], dtype);
-  const w = factorOf(context, weights.weight);
-  context.backend.run("linearForward", { x, w, bias: weights.bias, addend, y, m, n, k });
+  const sizes = linearSizes("linear", x, weights);
+  const y = context.memory.allocate([...x.shape.slice(0, -1), sizes.n], dtype);
+  multiply(context, x, weights, addend, y, sizes);
   return y;
 };
 
@@ -114,13 +130,14 @@ export const addLinear = (
   const { m, n, k } = linearSizes("residual", x, weights);
   requireShape("residual", "what is added to", residual, [...x.shape.slice(0, -1), n]);
   const y = memory.allocate(residual.shape);
-  const given = { x, w: factorOf(context, weight), bias, addend: residual, y, m, n, k };
   if (draw === null) {
-    backend.run("linearForward", given);
+    multiply(context, x, weights, residual, y, { m, n, k });
     return { y, dropped: null };
   }
   const kept = memory.allocate([wordsOf(m * n)], "int32");
-  backend.run("linearDropoutForward", { ...given, kept, ...draw });
+  withFactor(context, weight, (w) =>
+    backend.run("linearDropoutForward", { x, w, bias, addend: residual, y, m, n, k, kept, ...draw }),
+  );
   if (tape !== null) return { y, dropped: { kept, p: draw.p } };
   memory.release(kept);
   return { y, dropped: null };
@@ -146,13 +163,15 @@ export const branchInput = (
 ): BranchGradients => {
   const { backend, memory } = context;
   const dx = memory.allocate(x.shape, x.storage.dtype);
-  const given = { dy, w: factorOf(context, weights.weight), factor, dx, ...linearSizes("residual", x, weights) };
+  const given = { dy, factor, dx, ...linearSizes("residual", x, weights) };
   if (dropped === null) {
-    backend.run("linearBackwardInput", { ...given, add: 0 });
+    withFactor(context, weights.weight, (w) => backend.run("linearBackwardInput", { ...given, w, add: 0 }));
     return { dx, dBranch: memory.retain(dy) };
   }
   const dBranch = memory.allocate(dy.shape, backend.capabilities.activations);
-  backend.run("linearDropoutBackwardInput", { ...given, ...dropped, dBranch });
+  withFactor(context, weights.weight, (w) =>
+    backend.run("linearDropoutBackwardInput", { ...given, w, ...dropped, dBranch }),
+  );
   return { dx, dBranch };
 };
 

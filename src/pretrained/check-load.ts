@@ -11,7 +11,7 @@ const isFiles = (value: unknown): boolean =>
   );
 
 const namesInBrowser = ["backend", "threads", "adapter", "adapters", "baseCheck", "onProgress"];
-const names = [...namesInBrowser, "dtype", "asInTraining", "base", "onNotice"];
+const names = [...namesInBrowser, "dtype", "asInTraining", "keepBlocks", "base", "onNotice"];
 
 /**
  * Checks the arguments of `loadPretrained`, before anything is read.

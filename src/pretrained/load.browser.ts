@@ -172,6 +172,7 @@ export const loadOpened = async (
   const place = (opened: Backend, onClose?: () => Promise<void>) =>
     placeLanguageModel(opened, pretrained, adapters, {
       freeze: false,
+      keepBlocks: false,
       onClose,
       onProgress: onProgress && ((bytes) => onProgress(bytes, weights.bytes)),
     });

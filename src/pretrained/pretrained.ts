@@ -1,4 +1,5 @@
 import type { ArenaLayout } from "../models/arena.ts";
+import type { BlockRows } from "../models/block-arena.ts";
 import type { ModelConfig } from "../models/config.ts";
 import type { WeightTarget } from "../models/hugging-face/place-tensors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -10,6 +11,8 @@ export interface WeightSource {
   readonly bytes: number;
   /** Whether the files have queries, keys and values as one layer, and gate and up: an adapter's then has, too. */
   readonly fused: boolean;
+  /** Rows that the files have in blocks of few bits, with their places in a layout. Absent: there are none. */
+  readonly blockRows?: ((layout: ArenaLayout) => readonly BlockRows[]) | undefined;
   /**
    * Hands out all weights once, in any order, each for its place in the layout of the model. The next part is handed out when
    * `target` has taken one, so the host holds only some megabytes.

@@ -8,6 +8,7 @@ import type { DType, HostArray, ProductDType, RealDType } from "#foretoken/core/
 import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import type { Bounds, Tolerance } from "./bounds.ts";
 import { layerBounds, simpleBounds } from "./bounds.ts";
+import { blockBounds } from "./bounds-blocks.ts";
 import { rotaryBounds } from "./bounds-rotary.ts";
 import { attentionBounds, lossBounds } from "./bounds-training.ts";
 import type { ActivationDType } from "./candidates.ts";
@@ -19,6 +20,7 @@ const bounds: Bounds<KernelName> = {
   ...rotaryBounds,
   ...attentionBounds,
   ...lossBounds,
+  ...blockBounds,
 };
 
 /** Where buffers begin in their storages: on a cache line, or at odd elements, a different one for each. */

@@ -7,6 +7,7 @@ import { sampleToken } from "#foretoken/generate/sampling/sampler.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { type AdaptedModel, loraModel } from "#foretoken/models/lora/model.js";
 import type { Model } from "#foretoken/models/model.js";
+import { blockConfig, hashedBlockModel } from "../support/block-models.ts";
 import { bookModel, groupedModel, hashedModel, qwen3Model } from "../support/models.ts";
 import { logitsAfter, logitsOfText } from "../support/texts.ts";
 
@@ -92,13 +93,18 @@ const differenceOf = (a: Written, b: Written): string | null => {
 
 /**
  * Writes texts of one random mix together, and each alone.
+ * @param form of blocks that the weights are in; undefined: they are numbers.
  * @returns what differs, in words; and what the engine has counted.
  */
-export const runMix = async (backend: Backend, seed: number) => {
+export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const { below, chance } = drawing(seed);
-  const config = mixedConfigs[below(mixedConfigs.length)] as ModelConfig;
+  const any = mixedConfigs[below(mixedConfigs.length)] as ModelConfig;
+  const config = form === undefined ? any : blockConfig(form, contextLength);
   const before = backend.bytesInUse();
-  const model = hashedModel(backend, config, vocabSize);
+  const model =
+    form === undefined
+      ? hashedModel(backend, config, vocabSize)
+      : hashedBlockModel(backend, form, config, vocabSize).model;
   const adapted: AdaptedModel[] = [1, 2].map((rank) => {
     const made = loraModel(model, { rank, targets: ["query", "value"] }, rank);
     const { arena, layout } = made.adapter;

@@ -138,6 +138,14 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
       return size(limit.size) <= size(limit.most)
         ? undefined
         : { must: `${limit.size} must be at most ${limit.most}`, got: `${size(limit.size)} and ${size(limit.most)}` };
+    case "below":
+      return size(limit.size) < limit.end
+        ? undefined
+        : { must: `${limit.size} must be below ${limit.end}`, got: told(given[limit.size]) };
+    case "whole":
+      return size(limit.size) % limit.of === 0
+        ? undefined
+        : { must: `${limit.size} must be a multiple of ${limit.of}`, got: told(given[limit.size]) };
     case "flag":
       return size(limit.flag) <= 1 ? undefined : { must: `${limit.flag} must be 0 or 1`, got: told(given[limit.flag]) };
     case "share": {

@@ -15,6 +15,7 @@
  */
 
 import { attentionKernels } from "./attention.ts";
+import { blockKernels } from "./blocks.ts";
 import { elementwiseKernels } from "./elementwise.ts";
 import { linearKernels } from "./linear.ts";
 import { rowKernels } from "./rows.ts";
@@ -27,6 +28,7 @@ export const kernels = {
   ...linearKernels,
   ...attentionKernels,
   ...trainingKernels,
+  ...blockKernels,
 } as const;
 
 export type KernelTable = typeof kernels;

@@ -72,6 +72,10 @@ export type Limit<Size extends string = string, Option extends string = string, 
   | { readonly kind: "multiple"; readonly size: Size; readonly of: Size }
   /** `size` is at most `most`. */
   | { readonly kind: "most"; readonly size: Size; readonly most: Size }
+  /** `size` is below `end`. */
+  | { readonly kind: "below"; readonly size: Size; readonly end: number }
+  /** `size` is a whole multiple of the number `of`. */
+  | { readonly kind: "whole"; readonly size: Size; readonly of: number }
   /** `flag` is 0 or 1. */
   | { readonly kind: "flag"; readonly flag: Size }
   /** `real` is at least 0 and below 1. */

@@ -91,6 +91,7 @@ export const openGgufFile = async (source: ByteSource, where: string): Promise<G
     return {
       ...{ name: info.name, shape, bytes: end - begin, encoding: encoding.name },
       readRows: async (first, count) => encoding.widen(await read(first, count)),
+      ...(encoding.blockLength > 1 && shape.length === 2 ? { blocks: { form: encoding.name, read } } : {}),
       ...(encoding.name === "BF16"
         ? { readWords: async (first: number, count: number) => wordsOf(await read(first, count)) }
         : {}),

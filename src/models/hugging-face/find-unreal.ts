@@ -1,5 +1,7 @@
 /** Finds numbers that are not finite: their exponents are all ones. A start with many weights spends much of its time here. */
 
+import { type BlockForm, scalePlaces } from "../../backend/kernels/block-forms.ts";
+
 const exponentBits = 0x7f800000;
 
 /** Index of the first float32 that is not finite, or -1. */
@@ -32,4 +34,12 @@ export const findUnrealWords = (words: Uint16Array): number => {
   if ((carries & pairSigns) !== 0) return findUnrealWord(words, 0, words.length);
   const before = findUnrealWord(words, 0, Math.min(start, words.length));
   return before !== -1 ? before : findUnrealWord(words, end, words.length);
+};
+
+/** Whether a scale of rows in blocks is not finite. */
+export const hasUnrealScale = (bytes: Uint8Array, form: BlockForm): boolean => {
+  const places = scalePlaces[form.scales];
+  for (let at = 0; at < bytes.length; at += form.fileBytes)
+    for (const place of places) if (((bytes[at + place + 1] as number) & 0x7c) === 0x7c) return true;
+  return false;
 };

@@ -1,15 +1,17 @@
 /** The tensors of a Hugging Face checkpoint as a model's weights, read and placed part by part. */
 
+import { blockForms, panelRows } from "../../backend/kernels/block-forms.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { fromBfloat16 } from "../../core/tensors/dtype.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
 import { show } from "../../core/text/show.ts";
 import type { ArenaLayout } from "../arena.ts";
+import type { BlockRows } from "../block-arena.ts";
 import type { ModelConfig } from "../config.ts";
 import { modelLayout } from "../model.ts";
 import type { Architecture, TensorMapping } from "./architecture.ts";
-import { findUnreal, findUnrealWords } from "./find-unreal.ts";
+import { findUnreal, findUnrealWords, hasUnrealScale } from "./find-unreal.ts";
 import { architectureOf, byName, placeOf, transpose } from "./hugging-face.ts";
 
 /** Buffers that old files have beside the weights: masks and frequencies, which follow from the configuration. */
@@ -99,7 +101,34 @@ export interface WeightTarget {
   readonly place: (values: Float32Array, offset: number) => void;
   /** The same for words of bfloat16, where a file has them: nobody then widens and rounds them. Absent: all come as float32. */
   readonly placeWords?: (words: Uint16Array, offset: number) => void;
+  /** The same for rows in blocks of few bits, where the model keeps them. Absent: they are widened. */
+  readonly blocks?: {
+    /** Whether the elements from `offset` on are kept in blocks. */
+    readonly isBlocks: (offset: number) => boolean;
+    /** Takes whole rows, from a multiple of 16 on. */
+    readonly writeBlocks: (bytes: Uint8Array, offset: number) => void;
+  };
 }
+
+/** Rows of tensors that a file has in blocks, with their places in a layout. */
+export const blockRowsOf = (
+  plan: TensorPlan,
+  layout: ArenaLayout,
+  tensors: readonly StoredTensor[],
+): readonly BlockRows[] => {
+  const parameters = byName(layout);
+  return tensors.flatMap(({ name, shape, blocks }) => {
+    const mapping = plan.mappings.get(name) ?? null;
+    const form = blockForms.findIndex((one) => one.name === blocks?.form);
+    if (mapping === null || form === -1 || mapping.transposed === true) return [];
+    const target = placeOf(parameters, mapping);
+    // A table beside learned positions is added to them as numbers.
+    if (target === undefined || (mapping.ours === "tokens.weight" && parameters.has("positions.weight"))) return [];
+    if (mapping.ours === "positions.weight") return [];
+    const [, k = 1] = shape;
+    return [{ offset: target.offset, rows: target.size / k, form }];
+  });
+};
 
 /** Numbers that are read at a time: 4 MB of float32. */
 const pieceLength = 2 ** 20;
@@ -140,6 +169,25 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   }
 }
 
+/** Rows in blocks, some at a time, with the first one's number: a multiple of 16. */
+async function* blockPiecesOf(
+  { name, shape, bytes }: StoredTensor,
+  { form: formName, read }: NonNullable<StoredTensor["blocks"]>,
+  rows: number,
+  where: string,
+): AsyncGenerator<readonly [bytes: Uint8Array, first: number], void, undefined> {
+  const form = blockForms.find((one) => one.name === formName);
+  const rowBytes = bytes / (shape[0] ?? 1);
+  const together = Math.max(1, Math.floor((4 * pieceLength) / rowBytes / panelRows)) * panelRows;
+  for (let row = 0; row < rows; row += together) {
+    const piece = await read(row, Math.min(together, rows - row));
+    if (form !== undefined && hasUnrealScale(piece, form)) {
+      throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: "a scale that is not finite" });
+    }
+    yield [piece, row];
+  }
+}
+
 /**
  * Reads a file's tensors in their order and hands out their values, each for its place in `layout`: that of the plan's model,
  * or of one with fewer tokens, which gets the first rows of the embedding.
@@ -151,7 +199,7 @@ export const placeTensors = async (
   layout: ArenaLayout,
   tensors: readonly StoredTensor[],
   where: string,
-  { place, placeWords }: WeightTarget,
+  { place, placeWords, blocks: kept }: WeightTarget,
   onRead: (bytes: number) => void = () => {},
 ): Promise<void> => {
   const parameters = byName(layout);
@@ -164,8 +212,15 @@ export const placeTensors = async (
     const target = placeOf(parameters, mapping);
     const { rows, width } = extentsOf(tensor.shape);
     const isTransposed = mapping.transposed === true;
-    const { readRows, readWords } = tensor;
+    const { readRows, readWords, blocks } = tensor;
     const tellRead = (count: number): void => onRead((tensor.bytes * count) / (rows * width));
+    if (blocks !== undefined && target !== undefined && kept?.isBlocks(target.offset) === true) {
+      for await (const [bytes, first] of blockPiecesOf(tensor, blocks, Math.min(rows, target.size / width), where)) {
+        kept.writeBlocks(bytes, target.offset + first * width);
+        tellRead((bytes.length / tensor.bytes) * rows * width);
+      }
+      continue;
+    }
     if (placeWords !== undefined && readWords !== undefined && target !== undefined && !isTransposed) {
       for await (const [words, first] of piecesOf(tensor, readWords, false, where)) {
         if (first < target.size) placeWords(words.subarray(0, target.size - first), target.offset + first);

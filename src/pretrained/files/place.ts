@@ -3,12 +3,10 @@ import type { Backend } from "../../backend/backend.ts";
 import { type OpenedAdapters, placeAdapters, readAdapters } from "../adapter/load.ts";
 import { type LanguageModel, languageModel } from "../model/language-model.ts";
 import type { Pretrained } from "../pretrained.ts";
-import { placeModel } from "./weights.ts";
+import { type Keeping, placeModel } from "./weights.ts";
 
 /** How a model is placed. */
-interface Placing {
-  /** Whether matrices may be kept as bfloat16 alone. */
-  readonly freeze: boolean;
+interface Placing extends Keeping {
   /** Runs once, after the weights are freed. */
   readonly onClose?: (() => Promise<void>) | undefined;
   /** Gets the bytes read so far. */
@@ -23,7 +21,7 @@ export const placeLanguageModel = async (
   backend: Backend,
   pretrained: Pretrained,
   opened: OpenedAdapters,
-  { freeze, onClose, onProgress }: Placing,
+  { freeze, keepBlocks, onClose, onProgress }: Placing,
 ): Promise<LanguageModel> => {
   const { config, tokenizer, chatTemplate, endTokens, weights } = pretrained;
   // First, since they are small: one that does not fit is an error before the weights are read.
@@ -31,7 +29,7 @@ export const placeLanguageModel = async (
     await weights.close();
     throw error;
   });
-  const model = await placeModel(backend, pretrained, freeze, onProgress);
+  const model = await placeModel(backend, pretrained, { freeze, keepBlocks }, onProgress);
   try {
     const adapters = placeAdapters(model, read);
     return languageModel(model, tokenizer, onClose, { chatTemplate, endTokens, adapters });

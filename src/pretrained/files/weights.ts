@@ -4,8 +4,18 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { ByteSource } from "../../io/byte-source.ts";
 import { openSafetensors, type SafetensorsTensor } from "../../io/safetensors.ts";
+import type { BlockRows } from "../../models/block-arena.ts";
+import type { ModelConfig } from "../../models/config.ts";
 import { checkShapes, hasFusedLayers, placeTensors, planTensors } from "../../models/hugging-face/place-tensors.ts";
-import { canFreeze, createFrozenModel, createModel, type Model, modelLayout } from "../../models/model.ts";
+import {
+  type BlockModel,
+  canFreeze,
+  createBlockModel,
+  createFrozenModel,
+  createModel,
+  type Model,
+  modelLayout,
+} from "../../models/model.ts";
 import type { PretrainedFacts } from "../parse.ts";
 import type { Pretrained, WeightSource } from "../pretrained.ts";
 
@@ -80,24 +90,44 @@ export const openWeights = async (
   };
 };
 
+/** What a model may keep its weights as. */
+export interface Keeping {
+  /** Matrices as bfloat16 alone, where the backend's products multiply that. */
+  readonly freeze: boolean;
+  /** Matrices in the blocks of few bits that the files have, of a model that is frozen. */
+  readonly keepBlocks: boolean;
+}
+
+const emptyModel = (
+  backend: Backend,
+  config: ModelConfig,
+  vocabSize: number,
+  freeze: boolean,
+  rows: readonly BlockRows[],
+): Model | BlockModel => {
+  if (rows.length > 0) return createBlockModel(backend, config, vocabSize, rows);
+  return (freeze && canFreeze(backend) ? createFrozenModel : createModel)(backend, config, vocabSize);
+};
+
 /**
  * Puts a model into a backend's memory; its weights are closed.
- * @param freeze whether matrices may be kept as bfloat16 alone, where the backend's products multiply that.
  * @param onProgress gets the bytes read so far.
  * @throws CheckpointError for weights that are damaged; the model's memory is freed then.
  */
 export const placeModel = async (
   backend: Backend,
   { config, vocabSize, weights }: Pick<Pretrained, "config" | "vocabSize" | "weights">,
-  freeze: boolean,
+  { freeze, keepBlocks }: Keeping,
   onProgress?: (bytes: number) => void,
 ): Promise<Model> => {
   try {
-    const create = freeze && canFreeze(backend) ? createFrozenModel : createModel;
-    const model = create(backend, config, vocabSize);
+    const rows = freeze && keepBlocks ? (weights.blockRows?.(modelLayout(config, vocabSize)) ?? []) : [];
+    const model = emptyModel(backend, config, vocabSize, freeze, rows);
     try {
       const { layout, frozen, writeWeights } = model;
-      await weights.read(layout, { place: writeWeights, ...(frozen ? { placeWords: writeWeights } : {}) }, onProgress);
+      const words = frozen && canFreeze(backend) ? { placeWords: writeWeights } : {};
+      const blocks = "blocks" in model ? { blocks: model.blocks } : {};
+      await weights.read(layout, { place: writeWeights, ...words, ...blocks }, onProgress);
     } catch (error) {
       model.close();
       throw error;

@@ -2,7 +2,7 @@
 import type { ByteSource } from "../../io/byte-source.ts";
 import { type GgufFile, openGgufFile } from "../../io/gguf/gguf.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import { checkShapes, placeTensors, type TensorPlan } from "../../models/hugging-face/place-tensors.ts";
+import { blockRowsOf, checkShapes, placeTensors, type TensorPlan } from "../../models/hugging-face/place-tensors.ts";
 import type { Pretrained, WeightSource } from "../pretrained.ts";
 import { type GgufModel, readGgufModel } from "./architectures.ts";
 import { inHalves } from "./interleaved.ts";
@@ -30,6 +30,7 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
     bytes,
     // As the class of transformers has them: there are no adapters of GGUF's own names.
     fused: false,
+    blockRows: (layout) => blockRowsOf(plan, layout, tensors),
     close: () => source.close(),
     async read(layout, target, onProgress) {
       let done = 0;

@@ -8,7 +8,7 @@ import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
  * @param rotated R, how many of them are rotated, from the first on.
  */
 export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor => {
-  const { shape, readRows, readWords } = tensor;
+  const { shape, readRows, readWords, blocks } = tensor;
   const isVector = shape.length < 2;
   /** Numbers of a channel. */
   const width = isVector ? 1 : (shape[1] ?? 1);
@@ -16,11 +16,17 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
   const placeInFile = (channel: number): number =>
     channel >= rotated ? channel : channel < half ? 2 * channel : 2 * (channel - half) + 1;
   /** Fills `out` with channels from `first` on; the file's values begin with the channel `start`, the first of a head. */
-  const reorder = <A extends Float32Array | Uint16Array>(values: A, start: number, first: number, out: A): A => {
-    for (let i = 0; i * width < out.length; i++) {
+  const reorder = <A extends Float32Array | Uint16Array | Uint8Array>(
+    values: A,
+    start: number,
+    first: number,
+    out: A,
+    each = width,
+  ): A => {
+    for (let i = 0; i * each < out.length; i++) {
       const inHead = (first + i) % headDim;
       const from = first + i - inHead + placeInFile(inHead) - start;
-      out.set(values.subarray(from * width, (from + 1) * width), i * width);
+      out.set(values.subarray(from * each, (from + 1) * each), i * each);
     }
     return out;
   };
@@ -35,8 +41,16 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
       const end = Math.ceil((first + count) / headDim) * headDim;
       return reorder(await read(start, end - start), start, first, new make(count * width));
     };
+  const bytesOfRow = tensor.bytes / (shape[0] ?? 1);
+  const readBlocks = async (first: number, count: number): Promise<Uint8Array> => {
+    const start = first - (first % headDim);
+    const end = Math.ceil((first + count) / headDim) * headDim;
+    const values = (await blocks?.read(start, end - start)) ?? new Uint8Array(0);
+    return reorder(values, start, first, new Uint8Array(count * bytesOfRow), bytesOfRow);
+  };
   return {
     ...tensor,
+    ...(blocks === undefined ? {} : { blocks: { ...blocks, read: readBlocks } }),
     readRows: reordered<Float32Array>(readRows, Float32Array),
     ...(readWords === undefined ? {} : { readWords: reordered<Uint16Array>(readWords, Uint16Array) }),
   };

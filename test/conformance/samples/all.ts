@@ -1,6 +1,7 @@
 import type { KernelName } from "#foretoken/backend/kernels/kernels.js";
 import type { Samples } from "../sample.ts";
 import { attention } from "./attention.ts";
+import { blockSamples } from "./blocks.ts";
 import { elementwise, embedding } from "./elementwise.ts";
 import { layerNorm, linear } from "./layers.ts";
 import { rmsNorm, rotary, swiglu } from "./rotary.ts";
@@ -18,4 +19,5 @@ export const samples: Samples<KernelName> = {
   ...attention,
   ...crossEntropy,
   ...adam,
+  ...blockSamples,
 };

@@ -15,6 +15,7 @@ import {
 import type { KernelArgs, KernelName } from "../../kernels/kernels.ts";
 import { adam } from "./adam.ts";
 import { attention } from "./attention.ts";
+import { blocks } from "./blocks.ts";
 import { crossEntropy } from "./cross-entropy.ts";
 import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
@@ -40,6 +41,7 @@ const hostKernels: HostKernels<KernelName> = {
   ...attention,
   ...crossEntropy,
   ...adam,
+  ...blocks,
 };
 
 const poison = (data: HostArray): HostArray => {

@@ -1,0 +1,81 @@
+// Rows of activations rounded to 8 bits in blocks of 32, as products of weights in blocks take them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "../../narrow.h"
+#include "form.h"
+
+namespace foretoken::FT_ISA {
+
+struct ByteRows {
+  float* scales;      // [m][blocks]: a value is its byte times this
+  float* scaledSums;  // [m][blocks]: the sum of a block
+  int32_t* sums;      // [m][blocks]: that of the bytes
+  int32_t* halves;    // [m][blocks][2]: of each half of a block
+  int8_t* values;     // [m][k], between −127 and 127
+  int64_t k, blocks;
+
+  // Tiles read rows in sixteens.
+  static constexpr int64_t rowsOf(int64_t m) { return roundUp(m, kPanelRows); }
+  static int64_t bytes(int64_t m, int64_t k) { return rowsOf(m) * (k + k / kBlockValues * 5 * 4); }
+
+  ByteRows(void* memory, int64_t m, int64_t width) : k(width), blocks(width / kBlockValues) {
+    const int64_t all = rowsOf(m) * blocks;
+    scales = static_cast<float*>(memory);
+    scaledSums = scales + all;
+    sums = reinterpret_cast<int32_t*>(scaledSums + all);
+    halves = sums + all;
+    values = reinterpret_cast<int8_t*>(halves + 2 * all);
+  }
+
+  // Makes the rows after row `m`, to which tiles give sums that nobody takes, zero: what lay there may be slow to compute with.
+  void clearAfter(int64_t m) const {
+    const int64_t rest = rowsOf(m) - m;
+    std::memset(scales + m * blocks, 0, sizeof(float) * static_cast<size_t>(rest * blocks));
+    std::memset(scaledSums + m * blocks, 0, sizeof(float) * static_cast<size_t>(rest * blocks));
+    std::memset(values + m * k, 0, static_cast<size_t>(rest * k));
+  }
+
+  // Rounds a row: the largest of a block becomes ±127. What is not finite makes the scale NaN.
+  template <typename T>
+  void round(const T* x, int64_t row) const {
+    constexpr int kVectors = kBlockValues / kLanes;
+    // Adding this leaves the nearest whole number in the lowest bits, ties to even.
+    const F32 magic = splat(12582912.0f);
+    for (int64_t block = 0; block < blocks; block++) {
+      F32 from[kVectors], largest = {}, poison = {};
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) {
+        from[v] = load(x + block * kBlockValues + v * kLanes);
+        largest = max(largest, max(from[v], -from[v]));
+        poison = poison + from[v] * splat(0.0f);
+      }
+      const float most = maxLanes(largest);
+      const float inverse = most > 0 ? 127.0f / most : 0.0f;
+      // A subnormal's inverse is infinite: the block is 0 then.
+      const F32 factor = splat(inverse <= 0x1p126f ? inverse : 0.0f);
+      const float scale = most / 127.0f + sumLanes(poison);
+      int8_t* const out = values + row * k + block * kBlockValues;
+      I32 all[2] = {};
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) {
+        const I32 q = (I32)((U32)(from[v] * factor + magic) - (U32)magic);
+        storeBytes(out + v * kLanes, q);
+        // The bytes again: of what is not finite, q is any number.
+        all[2 * v / kVectors] += signedBytes(out + v * kLanes);
+      }
+      const int64_t at = row * blocks + block;
+      int32_t both[2] = {};
+      for (int half = 0; half < 2; half++)
+        for (int lane = 0; lane < kLanes; lane++) both[half] += all[half][lane];
+      std::memcpy(halves + 2 * at, both, sizeof both);
+      sums[at] = both[0] + both[1];
+      scales[at] = scale;
+      scaledSums[at] = static_cast<float>(both[0] + both[1]) * scale;
+    }
+  }
+};
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,154 @@
+// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits in blocks of 32, each with a scale; sums of a block are
+// integers, and those of a row are added from block 0 on. So a row's bits depend on nothing but that row and w.
+//
+//   total += sum(block) · (scale of w · scale of x)         and for scales with a minimum
+//   total += minimum · (sum of x · scale of x)
+#pragma once
+
+#include <cstdint>
+
+#include "byte_rows.h"
+#include "byte_sums.h"
+#include "rows.h"
+#if defined(FT_TILES)
+#include "linear_tiles.h"
+#endif
+
+namespace foretoken::FT_ISA {
+
+// Rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows].
+template <class Form, int kRows>
+static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, float* sums) {
+  F32 totals[kRows][kPanelVectors] = {};
+  for (int64_t block = 0; block < x.blocks; block++) {
+    // With scales of half a block, sums of each half.
+    ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
+    FT_UNROLL
+    for (int r = 0; r < kRows; r++) {
+      const int64_t at = (row + r) * x.blocks + block;
+      if constexpr (Form::kIsHalved) {
+        parts[0][r].begin(-Form::kOffset * x.halves[2 * at]);
+        parts[1][r].begin(-Form::kOffset * x.halves[2 * at + 1]);
+      } else {
+        parts[0][r].begin(Form::kOffset == 0 ? 0 : -Form::kOffset * x.sums[at]);
+      }
+    }
+    const int8_t* const values = x.values + row * x.k + block * kBlockValues;
+    forGroups<Form::kBits>(weights.valuesOf(block), [&](int group, const Line& line) __attribute__((always_inline)) {
+      FT_UNROLL
+      for (int r = 0; r < kRows; r++) {
+        int32_t four;
+        std::memcpy(&four, values + r * x.k + group * 4, sizeof four);
+        parts[Form::kIsHalved && group >= 4 ? 1 : 0][r].add(line, four);
+      }
+    });
+    FT_UNROLL
+    for (int v = 0; v < kPanelVectors; v++) {
+      const BlockScaling<Form> scaling(weights, block, v);
+      FT_UNROLL
+      for (int r = 0; r < kRows; r++) {
+        const int64_t at = (row + r) * x.blocks + block;
+        I32 sum = parts[0][r].rows(v);
+        if constexpr (Form::kIsHalved) sum = scaling.halves[0] * sum + scaling.halves[1] * parts[1][r].rows(v);
+        totals[r][v] = addBlock<Form>(sum, scaling, x.scales[at], x.scaledSums[at], totals[r][v]);
+      }
+    }
+  }
+  FT_UNROLL
+  for (int r = 0; r < kRows; r++) {
+    FT_UNROLL
+    for (int v = 0; v < kPanelVectors; v++) store(sums + r * kPanelRows + v * kLanes, totals[r][v]);
+  }
+}
+
+// Where sums of a panel go.
+template <typename T>
+struct BlocksResult {
+  T* y;
+  int64_t n, stride;
+  const float* bias;    // [n] or null
+  const float* addend;  // rows `stride` apart, or null
+
+  void take(const float* sums, int64_t panel, int64_t row, int64_t rows) const {
+    for (int64_t r = 0; r < rows; r++) {
+      for (int64_t v = 0; v < kPanelVectors; v++) {
+        const int64_t column = panel * kPanelRows + v * kLanes, at = (row + r) * stride + column;
+        const auto put = [&](auto lanes) {
+          F32 total = load(sums + r * kPanelRows + v * kLanes);
+          if (bias != nullptr) total += load(bias + column, lanes);
+          if (addend != nullptr) total += load(addend + at, lanes);
+          store(y + at, total, lanes);
+        };
+        if (n - column >= kLanes) put(All{});
+        else if (n > column) put(First{static_cast<int>(n - column)});
+      }
+    }
+  }
+};
+
+// Rows of x that share what is read of a panel: as many as there are registers for.
+constexpr int kRowsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
+// Multiply-adds that are worth waking one more thread for.
+constexpr int64_t kBlocksWork = int64_t{1} << 16;
+
+// Declared in src/backend/kernels/blocks.ts.
+static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) {
+  const int64_t m = args.m, n = args.n, k = args.k;
+#if defined(FT_TILES)
+  // Fewer rows are worth no tiles.
+  const bool tiles = m > kRowsTogether;
+  if (tiles && !pool.reserveScratch(BlockTileScratch::bytes(k))) return;
+#endif
+  void* const memory = pool.sharedScratch(ByteRows::bytes(m, k));
+  if (memory == nullptr) return;
+  const ByteRows x(memory, m, k);
+#if defined(FT_TILES)
+  if (tiles) x.clearAfter(m);
+#endif
+  withElements(args.x, [&]<typename T>(const T* from) {
+    parallelRanges(pool, m, max(8192 / max(k, 1), 1), [&](int64_t begin, int64_t end, int) {
+      for (int64_t row = begin; row < end; row++) x.round(from + row * k, row);
+    });
+  });
+  const uint8_t* const w = reinterpret_cast<const uint8_t*>(static_cast<const uint32_t*>(args.w));
+  const int64_t grain = max(kBlocksWork / max(m * k * kPanelRows, 1), 1);
+  withElements(args.y, [&]<typename T>(T* y) {
+    const BlocksResult<T> result{y, n, args.yStride, args.bias.orNull(), args.addend.orNull()};
+    withBlockForm(args.form, [&]<class Form>(Form) {
+      const int64_t panelBytes = Form::panelBytes(k);
+      parallelRanges(pool, divideUp(n, kPanelRows), grain, [&](int64_t begin, int64_t end, [[maybe_unused]] int thread) {
+        const auto take = [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { result.take(sums, panel, row, rows); };
+#if defined(FT_TILES)
+        if (tiles) {
+          const BlockTileScratch scratch(pool.scratch(thread), k);
+          const BlockTileScope<Form::kIsHalved> scope;
+          for (int64_t panel = begin; panel < end; panel++) {
+            const BlockPanel<Form> weights(w + panel * panelBytes, k);
+            multiplyPanelByTiles(x, weights, scratch, m, [&](const float* sums, int64_t row, int64_t rows) {
+              take(sums, panel, row, rows);
+            });
+          }
+          return;
+        }
+#endif
+        alignas(64) float sums[kRowsTogether * kPanelRows];
+        for (int64_t panel = begin; panel < end; panel++) {
+          const BlockPanel<Form> weights(w + panel * panelBytes, k);
+          int64_t row = 0;
+          const auto together = [&]<int kRows>() {
+            for (; row + kRows <= m; row += kRows) {
+              multiplyPanel<Form, kRows>(x, weights, row, sums);
+              take(sums, panel, row, kRows);
+            }
+          };
+          if constexpr (kRowsTogether > 4) together.template operator()<8>();
+          if constexpr (kRowsTogether > 2) together.template operator()<4>();
+          if constexpr (kRowsTogether > 1) together.template operator()<2>();
+          together.template operator()<1>();
+        }
+      });
+    });
+  });
+}
+
+}  // namespace foretoken::FT_ISA

@@ -1,0 +1,145 @@
+import type { BlockPart, Tensor } from "../autograd/tensor.ts";
+import type { Backend, Storage } from "../backend/backend.ts";
+import { blockForms, fileWords, panelRows, panelWords } from "../backend/kernels/block-forms.ts";
+import { closeOnError } from "../core/errors/close-on-error.ts";
+import { type Arena, type ArenaLayout, createArena, createFrozenArena, type Placed, partOfLayout } from "./arena.ts";
+
+/** Rows of a matrix that a file has in blocks. */
+export interface BlockRows {
+  /** Where they begin in the model's layout. */
+  readonly offset: number;
+  /** How many there are. */
+  readonly rows: number;
+  /** The number of their form. */
+  readonly form: number;
+}
+
+/** The weights of a model that only computes: matrices in blocks as a file has them, the others in the backend's types. */
+export interface BlockArena extends Arena {
+  /** Copies values in for elements of the layout that are not in blocks, from `offset` on. */
+  write(values: Float32Array | Uint16Array, offset: number): void;
+  /** Whether the elements from `offset` on are in blocks. */
+  isBlocks(offset: number): boolean;
+  /** Copies rows in, from a multiple of 16 on unless they are the last. @param bytes as the file has them. */
+  writeBlocks(bytes: Uint8Array, offset: number): void;
+  /** Frees all of it. */
+  close(): void;
+}
+
+/** The parameters whose rows are all in blocks, each with its parts. */
+const inBlocks = (
+  { parameters }: ArenaLayout,
+  given: readonly BlockRows[],
+): ReadonlyMap<Placed, readonly BlockRows[]> => {
+  const found = new Map<Placed, readonly BlockRows[]>();
+  for (const parameter of parameters) {
+    const { offset, size, shape } = parameter;
+    const [rows = 0, k = 0] = shape;
+    if (shape.length !== 2) continue;
+    const parts = given
+      .filter((part) => part.offset >= offset && part.offset < offset + size)
+      .sort((a, b) => a.offset - b.offset);
+    const fits = parts.every(({ form }) => k % (blockForms[form]?.fileValues ?? k + 1) === 0);
+    if (fits && parts.reduce((sum, part) => sum + part.rows, 0) === rows) found.set(parameter, parts);
+  }
+  return found;
+};
+
+/** Words of a file's blocks that are packed at a time. */
+const packedAtATime = 2 ** 20;
+
+/** Parts with their memory. */
+interface Part extends BlockPart {
+  /** In the model's layout. */
+  readonly place: number;
+  /** Values of a row. */
+  readonly k: number;
+}
+
+/**
+ * Allocates the arrays of a model in blocks, with undefined contents. The caller closes them.
+ * @param narrow whether other matrices are bfloat16 alone.
+ */
+export const createBlockArena = (
+  backend: Backend,
+  layout: ArenaLayout,
+  given: readonly BlockRows[],
+  narrow: boolean,
+): BlockArena => {
+  const matrices = inBlocks(layout, given);
+  const names = new Set([...matrices.keys()].map(({ name }) => name));
+  const restLayout = partOfLayout(layout, ({ name }) => !names.has(name));
+  const restPlaces = new Map(restLayout.parameters.map(({ name, offset }) => [name, offset]));
+  const storages: Storage[] = [];
+  const free = (): void => {
+    for (const storage of storages) backend.free(storage);
+  };
+  const parts: Part[] = [];
+  const tensors = new Map<string, Tensor>();
+  closeOnError(free, () => {
+    for (const [{ name, shape, offset }, rows] of matrices) {
+      const k = shape[1] ?? 0;
+      const own = rows.map(({ offset: place, rows: count, form }): Part => {
+        const storage = backend.alloc("int32", panelWords(form, count, k));
+        storages.push(storage);
+        return { storage, offset: 0, form, first: (place - offset) / k, rows: count, place, k };
+      });
+      parts.push(...own);
+      const [first] = own as [Part, ...Part[]];
+      tensors.set(name, { storage: first.storage, offset: 0, shape, blocks: own });
+    }
+  });
+  const rest = closeOnError(free, () => {
+    if (narrow) return createFrozenArena(backend, restLayout);
+    const arena = createArena(backend, restLayout);
+    return {
+      ...arena,
+      write: (values: Float32Array | Uint16Array, offset: number) => backend.write(arena.storage, values, offset),
+      close: () => backend.free(arena.storage),
+    };
+  });
+  for (const [name, tensor] of rest.tensors) tensors.set(name, tensor);
+  const partAt = (offset: number): Part | undefined =>
+    parts.find(({ place, rows, k }) => offset >= place && offset < place + rows * k);
+  const packRows = (part: Part, bytes: Uint8Array, row: number, rows: number): void => {
+    const { form, k, storage } = part;
+    const words = new Int32Array(fileWords(form, rows, k));
+    new Uint8Array(words.buffer).set(bytes);
+    const given = backend.alloc("int32", words.length);
+    try {
+      backend.write(given, words);
+      const y = { storage, offset: panelWords(form, row, k) };
+      backend.run("blocksPack", { x: { storage: given, offset: 0 }, y, rows, k, form });
+    } finally {
+      backend.free(given);
+    }
+  };
+  return {
+    storage: rest.storage,
+    tensors,
+    changes: { count: 0 },
+    isBlocks: (offset) => partAt(offset) !== undefined,
+    write(values, offset) {
+      const parameter = layout.parameters.find((one) => offset >= one.offset && offset < one.offset + one.size);
+      if (parameter === undefined) throw new Error(`no parameter is at ${offset}`);
+      rest.write(values, (restPlaces.get(parameter.name) ?? 0) + offset - parameter.offset);
+    },
+    writeBlocks(bytes, offset) {
+      const part = partAt(offset);
+      if (part === undefined) throw new Error(`no blocks are at ${offset}`);
+      const { k, form, place } = part;
+      const { fileValues, fileBytes } = blockForms[form] as (typeof blockForms)[number];
+      const rowBytes = (k / fileValues) * fileBytes;
+      const rows = bytes.length / rowBytes;
+      const together = Math.max(1, Math.floor((4 * packedAtATime) / rowBytes / panelRows)) * panelRows;
+      for (let row = 0; row < rows; row += together) {
+        const count = Math.min(together, rows - row);
+        packRows(part, bytes.subarray(row * rowBytes, (row + count) * rowBytes), (offset - place) / k + row, count);
+      }
+    },
+    close() {
+      free();
+      rest.close();
+    },
+  };
+};
