@@ -19,7 +19,7 @@ const taken = (path: string, got: string): CheckpointError =>
     where: path,
     must: "the name must be free",
     got,
-    hint: "another name, or to replace the file",
+    hint: "another name, or replace: true",
   });
 
 /**

@@ -5,7 +5,7 @@ import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { hasDocuments } from "../../data/documents.node.ts";
 import { compareEvaluations } from "../../evaluate/compare.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
-import type { Fallback } from "../../pretrained/gguf/write/contents.ts";
+import type { GgufFallback } from "../../pretrained/gguf/write/contents.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
 import { type SavedGguf, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
@@ -44,12 +44,19 @@ Examples:
   $ npx foretoken quantize hf:org/name --to q6_k --out models --data notes.txt   with the loss before and after
   $ npx foretoken generate small.gguf --prompt "The "                every command takes the result
 
-Encodings, with their bits for each weight:
-  f32, f16, bf16  32, 16 and 16: no blocks
-  q8_0            8.5: no loss that a text shows
-  q6_k            6.6
-  q5_k, q5_1, q5_0  5.5, 6 and 5.5
-  q4_k, q4_1, q4_0  4.5, 5 and 4.5
+Encodings, with the bits of a weight:
+
+  f32   32
+  f16   16
+  bf16   16
+  q8_0   8.5
+  q6_k   6.6
+  q5_k   5.5
+  q5_0   5.5
+  q5_1   6
+  q4_k   4.5
+  q4_0   4.5
+  q4_1   5
 
 Vectors stay in float32. A head, and an embedding that is the head too, is in q6_k where the other matrices have fewer bits. Blocks of
 K types have 256 weights: a matrix whose rows do not divide into them is in q5_0 (for q4_k), q5_1 (q5_k) or q8_0 (q6_k) instead, and in
@@ -66,8 +73,8 @@ const fileOf = (model: string, to: GgufEncoding, out: string | undefined): strin
 };
 
 /** Fallbacks of the same kind, in a line. */
-const fallbackLines = (fallbacks: readonly Fallback[]): readonly string[] => {
-  const groups = new Map<string, Fallback[]>();
+const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] => {
+  const groups = new Map<string, GgufFallback[]>();
   for (const fallback of fallbacks) {
     const { wanted, encoding, width } = fallback;
     const key = `${wanted} ${encoding} ${width}`;

@@ -142,7 +142,6 @@ describe("a command of another program leads to ours, with its words", () => {
     ["import model.gguf", /a GGUF file/u],
     ["tokenize model.gguf", /two words/u],
     ["download", /hf:org\/name/u],
-    ["quantize runs/a", /not quantised \(yet\)/u],
   ])("%s says what is not there", async (line, says) => {
     const details = await answerTo(line);
     expect(details.must).toMatch(says);

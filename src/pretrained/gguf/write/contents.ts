@@ -20,7 +20,7 @@ import { extraTensors, ggufKind, modelFields } from "./fields.ts";
 import { textFields } from "./text.ts";
 
 /** A tensor that is in another encoding than its matrices should have, since its rows do not divide into blocks. */
-export interface Fallback {
+export interface GgufFallback {
   readonly tensor: string;
   /** Numbers of a row. */
   readonly width: number;
@@ -31,7 +31,7 @@ export interface Fallback {
 /** The contents of a file, and what is told of them. */
 export interface PlannedFile {
   readonly contents: GgufContents;
-  readonly fallbacks: readonly Fallback[];
+  readonly fallbacks: readonly GgufFallback[];
   /** Weights of the model. */
   readonly parameters: number;
 }
@@ -76,7 +76,7 @@ async function* encodedPieces(
 
 const plan = (sources: readonly Source[], choice: EncodingChoice, where: string) => {
   const names = new Set(sources.map(({ name }) => name));
-  const fallbacks: Fallback[] = [];
+  const fallbacks: GgufFallback[] = [];
   const tensors = sources.map((source): TensorToWrite => {
     const { name, shape } = source;
     const { wanted, encoding } = chooseEncoding(name, shape, !names.has("output.weight"), choice);

@@ -19,7 +19,7 @@ import { modelLayout } from "../../../models/model.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
 import { noticeUnchecked, openPretrained } from "../../open.node.ts";
 import { isGgufName } from "../open.node.ts";
-import { type Fallback, type HostWeights, modelFile, type PlannedFile, recodedFile } from "./contents.ts";
+import { type GgufFallback, type HostWeights, modelFile, type PlannedFile, recodedFile } from "./contents.ts";
 import { type EncodingChoice, type GgufEncoding, ggufEncodings } from "./encodings.ts";
 
 /** Options of `saveGguf`. */
@@ -54,7 +54,7 @@ export interface SavedGguf {
   /** Encodings of the source's tensors. */
   readonly from: readonly string[];
   /** Matrices whose rows do not divide into the blocks of their encoding, with the one that they have instead. */
-  readonly fallbacks: readonly Fallback[];
+  readonly fallbacks: readonly GgufFallback[];
 }
 
 const where = "saveGguf";
@@ -115,7 +115,7 @@ const write = async (
     await onEnd();
   };
   await writeNewFile(path, pieces(), replace);
-  return { path, bytes: ggufLength(contents), parameters, from, fallbacks };
+  return { path: resolve(path), bytes: ggufLength(contents), parameters, from, fallbacks };
 };
 
 /** A GGUF file in another encoding, row by row. */
@@ -178,15 +178,14 @@ export const saveGguf = async (file: string, model: string, options: SaveGgufOpt
   checkName(`${where}: model`, model);
   checkOptions(options);
   checkFileName(file);
-  const path = resolve(file);
   // Before a model is fetched or read.
-  await checkFree(path, options.replace ?? false);
+  await checkFree(file, options.replace ?? false);
   const opened = await openPretrained(model, { onNotice: options.onNotice });
   try {
     await noticeUnchecked(opened, model, options.onNotice);
-    await checkOther(path, opened);
+    await checkOther(file, opened);
     const isGguf = opened.weightFiles.some(({ name }) => isGgufName(name));
-    return await (isGguf ? recode : convert)(opened, path, options);
+    return await (isGguf ? recode : convert)(opened, file, options);
   } finally {
     await opened.weights.close();
   }
