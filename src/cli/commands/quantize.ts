@@ -29,7 +29,7 @@ import { type ProgressLine, progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
 
 interface QuantizeFlags extends RunningFlags {
-  readonly to?: GgufEncoding;
+  readonly to: GgufEncoding;
   readonly out?: string;
   readonly embedding?: GgufEncoding;
   readonly overwrite?: true;
@@ -162,9 +162,6 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
 
 const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> => {
   const { to, out, embedding, overwrite = false, json } = flags;
-  if (to === undefined) {
-    throw new ConfigError({ where: "--to", must: "must be given", got: "no encoding", hint: "--to q8_0" });
-  }
   const file = fileOf(named, to, out);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
@@ -221,13 +218,14 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
 export const declareQuantize = (command: Command): void => {
   addRunningFlags(
     command
-      .usage("<model> --to <encoding> [flags]")
+      .usage("<model> [flags]")
       .argument("<model>", modelPlaces, parsePath("<model>"))
       .optionsGroup("File: its encoding, and where it goes")
       .option(
         "--to <encoding>",
         `encoding of the matrices: ${ggufEncodings.join(", ")}`,
         parseChoice("--to", ggufEncodings),
+        "q8_0",
       )
       .option(
         "--out <path>",

@@ -118,14 +118,14 @@ describe("a model as a GGUF file", () => {
 
   // Rows that divide into all blocks.
   const wide: ModelConfig = {
-      ...ggufConfigs.llama,
-      nLayer: 1,
-      nHead: 1,
-      nKvHead: 1,
-      nEmbd: 256,
-      mlp: { kind: "swiglu", hidden: 256 },
-      headDim: 256,
-    };
+    ...ggufConfigs.llama,
+    nLayer: 1,
+    nHead: 1,
+    nKvHead: 1,
+    nEmbd: 256,
+    mlp: { kind: "swiglu", hidden: 256 },
+    headDim: 256,
+  };
   const wideValues = hashedWeights(modelLayout(wide, char.vocabSize));
 
   it.each(ggufEncodings)("in %s has matrices in it, and vectors in float32", async (encoding) => {
@@ -162,7 +162,25 @@ describe("a model as a GGUF file", () => {
     expect(planned.fallbacks).toContainEqual({ tensor: "output.weight", width: 64, wanted: "q6_k", encoding: "q8_0" });
   });
 
+  it("has no name by which llama.cpp would look for other tokens", async () => {
+    const config = ggufConfigs.llama;
+    const values = hashedWeights(modelLayout(config, char.vocabSize));
+    const model = { where: "m", config, vocabSize: char.vocabSize, tokenizer: char, chatTemplate: null, endTokens: [] };
+    const names = await Promise.all(
+      ["notes", "My-Phi-3"].map(async (name) => {
+        const bytes = await bytesOf(modelFile(model, name, values, { encoding: "f32" }));
+        return (await openGgufFile(memorySource(bytes), "m")).metadata.get("general.name");
+      }),
+    );
+    expect(names).toEqual(["notes", undefined]);
+  });
+
   it.each([
+    [
+      "Qwen3's bias of attention's output",
+      { ...ggufConfigs.qwen3, bias: { qkv: true, projection: true, mlp: false } },
+      /bias\.projection: must be false with qkNorm for a GGUF file/u,
+    ],
     ["a mask that sees the future", { ...ggufConfigs.llama, mask: "none" }, /mask: must be causal/u],
     [
       "QK-norm with biases of the MLP",
@@ -184,6 +202,8 @@ describe("a tokenizer in a GGUF file", () => {
     const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
     expect(metadata.get("tokenizer.ggml.model")).toBe("rwkv");
     expect(metadata.has("tokenizer.ggml.eos_token_id")).toBe(false);
+    // A space; where it has none, llama.cpp would end its process.
+    expect(metadata.get("tokenizer.ggml.unknown_token_id")).toBe(characters.indexOf(" "));
     const { tokenizer, endTokens } = await open(bytes);
     expect(tokenizer.toJSON()).toEqual(char.toJSON());
     expect(endTokens).toEqual([]);

@@ -4,7 +4,7 @@ import { fromBfloat16 } from "../../../core/tensors/dtype.ts";
 import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import { sizeOf } from "../../../core/tensors/shape.ts";
 import type { GgufFile, GgufTensor } from "../../../io/gguf/gguf.ts";
-import { pairBytes, text, u32 } from "../../../io/gguf/metadata.ts";
+import { pairBytes, u32 } from "../../../io/gguf/metadata.ts";
 import type { GgufContents, TensorToWrite } from "../../../io/gguf/write.ts";
 import { rotaryDimOf } from "../../../models/config.ts";
 import { findUnreal } from "../../../models/hugging-face/find-unreal.ts";
@@ -16,15 +16,18 @@ import { mappingsOf } from "../architectures.ts";
 import { isRotated } from "../gguf.ts";
 import { inPairs } from "../interleaved.ts";
 import { chooseEncoding, type EncodingChoice, encoderOf, fileTypes, type GgufEncoding } from "./encodings.ts";
-import { extraTensors, ggufKind, modelFields } from "./fields.ts";
+import { extraTensors, ggufKind, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
 
 /** A tensor that is in another encoding than its matrices should have, since its rows do not divide into blocks. */
 export interface GgufFallback {
+  /** Its name in the file. */
   readonly tensor: string;
   /** Numbers of a row. */
   readonly width: number;
+  /** The encoding that it should have. */
   readonly wanted: GgufEncoding;
+  /** The encoding that it has. */
   readonly encoding: GgufEncoding;
 }
 
@@ -155,9 +158,10 @@ export const modelFile = (
     }),
   );
   const { tensors, fallbacks } = plan([...sources, ...extras], choice, where);
+  const { tokens, fields: ofText } = textFields(model);
   const fields = {
-    ...{ ...modelFields(config, vocabSize, where), "general.name": text(name) },
-    ...{ ...textFields(model), ...formFields(choice) },
+    ...{ ...modelFields(config, vocabSize, where), ...nameField(name, tokens) },
+    ...{ ...ofText, ...formFields(choice) },
   };
   const metadata = new Map(Object.entries(fields).map(([key, value]) => [key, pairBytes(key, value)] as const));
   return { contents: { metadata, tensors }, fallbacks, parameters: layout.count };

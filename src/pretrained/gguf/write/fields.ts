@@ -1,4 +1,5 @@
 /** The configuration of a model as fields of a GGUF file; ../architectures.ts and ../rope.ts read them. */
+import { ConfigError } from "../../../core/errors/errors.ts";
 import type { LazyTensor } from "../../../core/tensors/named-tensor.ts";
 import { f32, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
 import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../../models/config.ts";
@@ -19,7 +20,21 @@ const kinds: { readonly [Name in Architecture["name"]]: Kind } = {
 };
 
 /** llama.cpp's name of the model's architecture. @throws ConfigError for a model that has none. */
-export const ggufKind = (config: ModelConfig, where: string): Kind => kinds[architectureOf(config, where).name];
+export const ggufKind = (config: ModelConfig, where: string): Kind => {
+  const kind = kinds[architectureOf(config, where).name];
+  if (kind === "qwen3" && config.bias.projection) {
+    const must = "must be false with qkNorm for a GGUF file: llama.cpp has no such bias there";
+    throw new ConfigError({ where: `${where}: bias.projection`, must, got: "true" });
+  }
+  return kind;
+};
+
+/** Tokens that llama.cpp looks for where a model's name has Phi-3 in it; it does not open a file that lacks one. */
+const tokensOfPhi3 = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
+
+/** The field with a model's name, for people; none where llama.cpp would take the model for another by it. */
+export const nameField = (name: string, tokens: readonly string[]): Readonly<Record<string, TypedValue>> =>
+  /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };
 
 const ropeFields = (position: RopeConfig, rotated: number): Readonly<Record<string, TypedValue>> => {
   const { theta, scaling = { kind: "none" } } = position;

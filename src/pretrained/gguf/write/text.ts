@@ -46,7 +46,9 @@ const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string):
   const tokens = padded([...characters, ...specialNames].map(escapeToken), vocabSize);
   const known = characters.length + specialNames.length;
   return {
-    ...{ model: "rwkv", tokens, rest: {} },
+    ...{ model: "rwkv", tokens },
+    // llama.cpp ends its process for a character without a token, and already at the start where a line's end has none.
+    rest: { "tokenizer.ggml.unknown_token_id": u32(Math.max(0, characters.indexOf(" "))) },
     types: tokens.map((_, id) => (id < characters.length ? types.normal : id < known ? types.control : types.unused)),
   };
 };
@@ -140,11 +142,18 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   };
 };
 
+/** A tokenizer in a file. */
+export interface WrittenText {
+  /** By id. */
+  readonly tokens: readonly string[];
+  readonly fields: Readonly<Record<string, TypedValue>>;
+}
+
 /**
  * The fields of a model's tokenizer.
  * @throws ConfigError for a tokenizer that llama.cpp has no form of, by its kind.
  */
-export const textFields = (facts: TextFacts): Readonly<Record<string, TypedValue>> => {
+export const textFields = (facts: TextFacts): WrittenText => {
   const { model, tokens, types: kinds, rest, never } = vocabularyOf(facts);
   const seen = new Map<string, number>();
   for (const [id, token] of tokens.entries()) {
@@ -153,7 +162,7 @@ export const textFields = (facts: TextFacts): Readonly<Record<string, TypedValue
       fail(facts.where, "tokens of a GGUF file must differ", `${show(token)}: ${other} and ${id}`);
     seen.set(token, id);
   }
-  return {
+  const fields: Readonly<Record<string, TypedValue>> = {
     "tokenizer.ggml.model": text(model),
     "tokenizer.ggml.tokens": texts(tokens),
     "tokenizer.ggml.token_type": i32s(kinds),
@@ -162,4 +171,5 @@ export const textFields = (facts: TextFacts): Readonly<Record<string, TypedValue
     "tokenizer.ggml.add_space_prefix": flag(false),
     ...(facts.chatTemplate === null ? {} : { "tokenizer.chat_template": text(facts.chatTemplate.template) }),
   };
+  return { tokens, fields };
 };
