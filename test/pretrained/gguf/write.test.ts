@@ -222,7 +222,7 @@ describe("a tokenizer in a GGUF file", () => {
     "of bytes with the pattern %s is read back",
     async (pattern) => {
       const learned = trainBpeTokenizer(
-        { kind: "bpe", vocabSize: 270, pattern, specialTokens: ["<|endoftext|>"] },
+        { vocabSize: 270, pattern, specialTokens: ["<|endoftext|>"] },
         "aa bb aab".repeat(9),
       );
       const { bytes } = await written({ tokenizer: learned });
@@ -236,7 +236,7 @@ describe("a tokenizer in a GGUF file", () => {
 
   it("of bytes without special tokens ends with a token that no text has", async () => {
     const learned = trainBpeTokenizer(
-      { kind: "bpe", vocabSize: 260, pattern: "gpt2", specialTokens: [] },
+      { vocabSize: 260, pattern: "gpt2", specialTokens: [] },
       "aa bb aab".repeat(9),
     );
     const { endTokens, tokenizer } = await open((await written({ tokenizer: learned })).bytes);
