@@ -75,6 +75,10 @@ describe("quantize", () => {
     expect(await refused("base", "--to", "q8_0", "--out", "folder.gguf", "--overwrite")).toMatch(
       /got a folder of that name/u,
     );
+    expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
+    expect(await refused("base", "--threads", "1", ...out)).toBe(
+      "foretoken: --threads: must go with --data; got no --data; try --data FILE",
+    );
     expect(await refused("none", "--to", "q8_0", ...out)).toMatch(/^foretoken: none: the path must name a model;/u);
     expect(await refused("base", "--to", "q8_0", "--data", "chat.jsonl", ...out)).toMatch(
       /^foretoken: --data: must be a text; got documents; try npx foretoken evaluate/u,

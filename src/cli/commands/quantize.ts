@@ -5,15 +5,18 @@ import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
 import { hasDocuments } from "../../data/documents.node.ts";
 import { compareEvaluations } from "../../evaluate/compare.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
+import { checkFree } from "../../io/new-file.node.ts";
 import type { GgufFallback } from "../../pretrained/gguf/write/contents.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
 import { type SavedGguf, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
+import { openPretrained } from "../../pretrained/open.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addRunningFlags,
   checkArguments,
+  flagOf,
   parseChoice,
   parseInteger,
   parsePath,
@@ -160,6 +163,13 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
   return { measure, remark, name: `${printableName(corpus.name)}, its last 10%` };
 };
 
+/** Fails where the file could not be written: before its model is measured, which takes longer. */
+const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
+  await checkFree(file, overwrite);
+  const { weights } = await openPretrained(model);
+  await weights.close();
+};
+
 const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> => {
   const { to, out, embedding, overwrite = false, json } = flags;
   const file = fileOf(named, to, out);
@@ -172,6 +182,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
   };
   try {
     const model = await modelDirectory(named);
+    if (flags.data !== undefined) await checkBoth(model, file, overwrite);
     const meter = await openMeter(flags, line, interrupt.signal);
     if (meter?.remark !== undefined) notice(meter.remark);
     const before = await meter?.measure(model);
@@ -246,7 +257,7 @@ export const declareQuantize = (command: Command): void => {
       )
       .option(
         "--context-length <n>",
-        "tokens of a window (default: the model's context)",
+        "tokens of the windows that the text is cut into (default: the model's context length, which is the most)",
         parseInteger("--context-length", 1),
       ),
   )
@@ -254,6 +265,15 @@ export const declareQuantize = (command: Command): void => {
     .allowExcessArguments()
     .action(async (model: string, flags: QuantizeFlags) => {
       checkArguments(command);
+      const idle = ["contextLength", "backend", "threads"].find((name) => command.getOptionValueSource(name) === "cli");
+      if (idle !== undefined && flags.data === undefined) {
+        throw new ConfigError({
+          where: flagOf(idle),
+          must: "must go with --data",
+          got: "no --data",
+          hint: "--data FILE",
+        });
+      }
       await runQuantize(model, flags);
     });
 };
