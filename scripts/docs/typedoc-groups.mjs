@@ -19,7 +19,7 @@ export const groups = {
     ...["compareEvaluations", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [
-    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "languageModel"],
+    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "languageModel"],
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
   "Runs that go on: in a page, and in Node": [

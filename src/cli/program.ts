@@ -33,6 +33,10 @@ const verbs: Verbs = {
     summary: "make a model and its LoRA adapter one model",
     load: async () => (await import("./commands/merge.ts")).declareMerge,
   },
+  quantize: {
+    summary: "write a model as a GGUF file with fewer bits for each weight",
+    load: async () => (await import("./commands/quantize.ts")).declareQuantize,
+  },
   replay: {
     summary: "make a step again that was not finite, or exploded",
     load: async () => (await import("./commands/replay.ts")).declareReplay,

@@ -1,4 +1,4 @@
-/** Sixteen-bit floats, for which JavaScript has no array, widened to float32. Every value is exact. */
+/** Sixteen-bit floats, for which JavaScript has no array: widened to float32, which is exact, and float32 rounded to them. */
 
 /** The float32 of IEEE 754 binary16 bits: 1 sign, 5 exponent, 10 fraction. */
 const fromHalf = (bits: number): number => {
@@ -40,4 +40,34 @@ export const float32FromBfloat16 = (bytes: Uint8Array): Float32Array => {
   const out = new Int32Array(words.length);
   for (let i = 0; i < out.length; i++) out[i] = (words[i] as number) << 16;
   return new Float32Array(out.buffer);
+};
+
+const single = new Float32Array(1);
+const singleBits = new Int32Array(single.buffer);
+
+/** The binary16 bits of a number, rounded to nearest, ties to even; beyond 65,504 and a half step it is infinite. */
+export const halfBits = (value: number): number => {
+  single[0] = value;
+  const bits = singleBits[0] as number;
+  const sign = (bits >>> 16) & 0x8000;
+  const exponent = (bits >>> 23) & 0xff;
+  const fraction = bits & 0x7fffff;
+  if (exponent === 0xff && fraction !== 0) return sign | 0x7e00;
+  if (exponent >= 143) return sign | 0x7c00;
+  // Below 2^−14 the steps are 2^−24. Adding 2^28 rounds a double to such steps.
+  if (exponent < 113) return sign | ((Math.abs(single[0] as number) + 2 ** 28 - 2 ** 28) * 2 ** 24);
+  const down = ((exponent - 112) << 10) | (fraction >> 13);
+  const rest = fraction & 0x1fff;
+  // A carry goes to the exponent, as it must.
+  return sign | (rest > 0x1000 || (rest === 0x1000 && (down & 1) === 1) ? down + 1 : down);
+};
+
+/** The number that binary16 bits stand for. */
+export const halfValue = (bits: number): number => allHalves()[bits] as number;
+
+/** Rounds to binary16, little-endian. */
+export const halfFromFloat32 = (values: Float32Array): Uint8Array => {
+  const words = new Uint16Array(values.length);
+  for (let i = 0; i < words.length; i++) words[i] = halfBits(values[i] as number);
+  return new Uint8Array(words.buffer);
 };

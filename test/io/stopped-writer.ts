@@ -17,7 +17,7 @@ interface Writer {
 }
 
 /** Operations by a path; and those of a file that is open. */
-const names = ["mkdir", "open", "readdir", "rename", "unlink", "rmdir"];
+const names = ["mkdir", "open", "readdir", "link", "rename", "unlink", "rmdir"];
 const namesOfFiles = ["write", "sync"];
 
 /** Runs `work` up to an operation. Resolves to whether it came to that; if not, its work is done. */

@@ -198,6 +198,17 @@ const fileCases = (setup: Setup): readonly Case[] => [
   ...optionCases("saveMerged", ["base", "baseCheck", "dtype", "onNotice", "onProgress"], (wrong) =>
     foretoken.saveMerged(setup.newPath(), setup.adapter, wrong),
   ),
+  {
+    name: "saveGguf",
+    args: () => [`${setup.newPath()}.gguf`, setup.checkpoint, {}],
+    call: foretoken.saveGguf,
+    allows: isNoNewPath,
+  },
+  ...optionCases(
+    "saveGguf",
+    ["encoding", "embedding", "replace", "name", "signal", "onNotice", "onProgress"],
+    (wrong) => foretoken.saveGguf(`${setup.newPath()}.gguf`, setup.checkpoint, wrong),
+  ),
 ];
 
 export const modelsCases = (setup: Setup): readonly Case[] => [

@@ -35,7 +35,14 @@ export const inFlags = (error: unknown): unknown => {
   return new ConfigError({
     ...rest,
     where: where.replace(names, (found) => found.split(" and ").map(flag).join(" and ")).replace(inConfig, "--"),
-    ...(hint === undefined ? {} : { hint: hint.replace('unknown: "skip"', "--unknown skip").replace(inHint, flag) }),
+    ...(hint === undefined
+      ? {}
+      : {
+          hint: hint
+            .replace('unknown: "skip"', "--unknown skip")
+            .replace("replace: true", "--overwrite")
+            .replace(inHint, flag),
+        }),
     cause: error,
   });
 };

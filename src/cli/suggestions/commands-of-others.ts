@@ -23,6 +23,7 @@ const leads: CommandLeads = {
   ...to("resume continue", "train", "--resume"),
   ...to("finetune ft tune", "train", "--init-from"),
   ...to("mergelora mergeadapter mergeandunload fuse unload", "merge"),
+  ...to("quantise quant gguf togguf", "quantize"),
   ...to("list ls history status experiments", "runs"),
   ...to("graph chart curve curves visualize visualise draw", "plot"),
   ...to("web webui ui gui page browser open dashboard playground watch tensorboard wandb compare", "studio"),
@@ -39,11 +40,6 @@ const leads: CommandLeads = {
     "import load",
     "nothing needs to be imported: commands take a Hugging Face directory, a GGUF file or hf:org/name as they are",
     "npx foretoken info MODEL",
-  ),
-  ...isNot(
-    "quantize quantise quant gguf",
-    "weights are not quantised (yet): those of a GGUF file are widened when it is read, and computed with in float32 or bfloat16",
-    "npx foretoken generate MODEL --dtype bfloat16",
   ),
   ...isNot(
     "tokenize tokenise encode",

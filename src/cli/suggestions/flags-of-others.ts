@@ -254,6 +254,12 @@ const leads: Readonly<Record<string, Leads>> = {
   chat: { ...modelNamed, ...adapterNamed },
   info: adapterNamed,
   merge: { ...adapterNamed, ...to("o output outdir outputdir savedir", "--out") },
+  quantize: {
+    ...to("o output outfile outputfile outdir", "--out"),
+    ...to("type outtype qtype ftype quantization dtype bits method", "--to"),
+    ...to("tokenembeddingtype outputtensortype", "--embedding"),
+    ...to("force f yes", "--overwrite"),
+  },
 };
 
 /** The flag's name without dashes and underscores, in lower case: as people may remember it. */

@@ -13,11 +13,15 @@ import { type GgufHeader, type GgufMetadata, readGgufHeader, type TensorInfo } f
 export interface GgufTensor extends StoredTensor {
   /** As `Q4_K`. */
   readonly encoding: string;
+  /** Rows as the file has them, `count` from `first` on. */
+  readonly readBytes: (first: number, count: number) => Promise<Uint8Array>;
 }
 
 /** An opened GGUF file. */
 export interface GgufFile {
   readonly metadata: GgufMetadata;
+  /** The same keys with their values as the file has them, for a copy. */
+  readonly pairs: GgufHeader["pairs"];
   /** In the order of their data. */
   readonly tensors: readonly GgufTensor[];
 }
@@ -90,6 +94,7 @@ export const openGgufFile = async (source: ByteSource, where: string): Promise<G
       source.read(begin + first * rowBytes, count * rowBytes);
     return {
       ...{ name: info.name, shape, bytes: end - begin, encoding: encoding.name },
+      readBytes: read,
       readRows: async (first, count) => encoding.widen(await read(first, count)),
       ...(encoding.blockLength > 1 && shape.length === 2 ? { blocks: { form: encoding.name, read } } : {}),
       ...(encoding.name === "BF16"
@@ -97,5 +102,5 @@ export const openGgufFile = async (source: ByteSource, where: string): Promise<G
         : {}),
     };
   });
-  return { metadata: header.metadata, tensors };
+  return { metadata: header.metadata, pairs: header.pairs, tensors };
 };

@@ -24,6 +24,8 @@ export interface TensorInfo {
 /** A header. */
 export interface GgufHeader {
   readonly metadata: GgufMetadata;
+  /** The same keys with their values as the file has them, for a copy: views of the bytes that were read. */
+  readonly pairs: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorInfo[];
   /** Places of tensors are multiples of it. */
   readonly alignment: number;
@@ -54,14 +56,22 @@ const checkVersion = (version: number, fail: (must: string, got: string) => neve
   fail(must, `version ${version}`);
 };
 
-const readMetadata = (cursor: Cursor, count: number, fail: (must: string, got: string) => never): GgufMetadata => {
+const readMetadata = (
+  cursor: Cursor,
+  count: number,
+  bytes: Uint8Array,
+  fail: (must: string, got: string) => never,
+): Pick<GgufHeader, "metadata" | "pairs"> => {
   const metadata = new Map<string, GgufValue>();
+  const pairs = new Map<string, Uint8Array>();
   for (let i = 0; i < count; i++) {
+    const start = cursor.position();
     const key = cursor.name("a key");
     if (metadata.has(key)) fail("every key must be there once", `${show(key)} twice`);
     metadata.set(key, cursor.value(cursor.u32(), key));
+    pairs.set(key, bytes.subarray(start, cursor.position()));
   }
-  return metadata;
+  return { metadata, pairs };
 };
 
 const readInfos = (
@@ -99,10 +109,10 @@ const parse = (bytes: Uint8Array, size: number, where: string): GgufHeader => {
   const keyCount = cursor.u64();
   cursor.checkCount(keyCount, fewestBytes.pair, "the metadata");
   cursor.checkCount(tensorCount, fewestBytes.tensor, "the list of tensors");
-  const metadata = readMetadata(cursor, keyCount, fail);
+  const { metadata, pairs } = readMetadata(cursor, keyCount, bytes, fail);
   const tensors = readInfos(cursor, tensorCount, fail);
   const alignment = alignmentOf(metadata, fail);
-  return { metadata, tensors, alignment, dataStart: Math.ceil(cursor.position() / alignment) * alignment };
+  return { metadata, pairs, tensors, alignment, dataStart: Math.ceil(cursor.position() / alignment) * alignment };
 };
 
 /**

@@ -9,10 +9,12 @@ import { type ModelConfig, modelConfigSchema } from "../../models/config.ts";
 import type { TensorMapping } from "../../models/hugging-face/architecture.ts";
 import { checkJson } from "../files/checkpoint-json.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
+import { ownKeys } from "./own-keys.ts";
 import { frequencyFactors, readRope, rotatedChannels } from "./rope.ts";
 
-const kinds = ["llama", "gpt2", "qwen2", "qwen3"] as const;
-type Kind = (typeof kinds)[number];
+const kinds = ["llama", "gpt2", "qwen2", "qwen3", "phi3"] as const;
+/** llama.cpp's name of an architecture. */
+export type Kind = (typeof kinds)[number];
 
 /** A model as a file describes it. */
 export interface GgufModel {
@@ -91,6 +93,7 @@ const readGpt2 = (fields: Fields, tieEmbeddings: boolean): object => {
   const { hidden, nKvHead, headDim: _, ...sizes } = readSizes(fields, "gpt2");
   const { nEmbd, nHead } = sizes;
   if (nKvHead !== nHead) fields.fail("gpt2.attention.head_count_kv", `must be that of queries, ${nHead}`, nKvHead);
+  const exact = fields.text(ownKeys.gelu) === "none";
   if (hidden % nEmbd !== 0) fields.fail("gpt2.feed_forward_length", `must be a multiple of ${nEmbd}`, hidden);
   return {
     ...common,
@@ -98,7 +101,7 @@ const readGpt2 = (fields: Fields, tieEmbeddings: boolean): object => {
     position: { kind: "learned" },
     qkNorm: false,
     norm: { kind: "layernorm", eps: epsilonOf(fields, "gpt2.attention.layer_norm_epsilon") },
-    mlp: { kind: "gelu", approximate: "tanh", ratio: hidden / nEmbd },
+    mlp: { kind: "gelu", approximate: exact ? "none" : "tanh", ratio: hidden / nEmbd },
     bias: { qkv: true, projection: true, mlp: true },
     tieEmbeddings,
   };
@@ -138,7 +141,10 @@ const withBias = (theirs: string, ours: string, hasBias: boolean, part?: TensorM
     ...(part === undefined ? {} : { part }),
   }));
 
-const blockMappings = (i: number, config: ModelConfig): readonly TensorMapping[] => {
+/** Whether a file has queries, keys and values as one layer, and gate and up. */
+const isFused = (kind: Kind): boolean => kind === "gpt2" || kind === "phi3";
+
+const blockMappings = (i: number, config: ModelConfig, kind: Kind): readonly TensorMapping[] => {
   const { nHead, nKvHead = nHead, nEmbd, headDim = nEmbd / nHead, mlp, bias, norm, qkNorm } = config;
   const hasNormBias = norm.kind === "layernorm";
   const [queries, keys] = [nHead * headDim, nKvHead * headDim];
@@ -146,7 +152,7 @@ const blockMappings = (i: number, config: ModelConfig): readonly TensorMapping[]
     withBias(`blk.${i}.${theirs}`, `blocks.${i}.${ours}`, hasBias, part);
   return [
     ...map("attn_norm", "attentionNorm", hasNormBias),
-    ...(mlp.kind === "gelu"
+    ...(isFused(kind)
       ? map("attn_qkv", "attention.qkv", bias.qkv)
       : [
           ...map("attn_q", "attention.qkv", bias.qkv, { first: 0, rows: queries }),
@@ -160,20 +166,22 @@ const blockMappings = (i: number, config: ModelConfig): readonly TensorMapping[]
     ...map("ffn_norm", "mlpNorm", hasNormBias),
     ...(mlp.kind === "gelu"
       ? map("ffn_up", "mlp.up", bias.mlp)
-      : [
-          ...map("ffn_gate", "mlp.gateUp", bias.mlp, { first: 0, rows: mlp.hidden }),
-          ...map("ffn_up", "mlp.gateUp", bias.mlp, { first: mlp.hidden, rows: mlp.hidden }),
-        ]),
+      : isFused(kind)
+        ? map("ffn_up", "mlp.gateUp", bias.mlp)
+        : [
+            ...map("ffn_gate", "mlp.gateUp", bias.mlp, { first: 0, rows: mlp.hidden }),
+            ...map("ffn_up", "mlp.gateUp", bias.mlp, { first: mlp.hidden, rows: mlp.hidden }),
+          ]),
     ...map("ffn_down", "mlp.down", bias.mlp),
   ];
 };
 
-/** Every tensor of the file, or of a file that is complete, by its name. */
-const mappingsOf = (config: ModelConfig): ReadonlyMap<string, TensorMapping> => {
+/** Every weight of a complete file by its name. */
+export const mappingsOf = (config: ModelConfig, kind: Kind): ReadonlyMap<string, TensorMapping> => {
   const list: readonly TensorMapping[] = [
     { theirs: "token_embd.weight", ours: "tokens.weight" },
     ...(config.position.kind === "learned" ? [{ theirs: "position_embd.weight", ours: "positions.weight" }] : []),
-    ...Array.from({ length: config.nLayer }, (_, i) => blockMappings(i, config)).flat(),
+    ...Array.from({ length: config.nLayer }, (_, i) => blockMappings(i, config, kind)).flat(),
     ...withBias("output_norm", "norm", config.norm.kind === "layernorm"),
     ...(config.tieEmbeddings ? [] : [{ theirs: "output.weight", ours: "head.weight" }]),
   ];
@@ -231,7 +239,7 @@ export const readGgufModel = async (
   const raw =
     kind === "gpt2" ? readGpt2(fields, !tensors.has("output.weight")) : await readLlama(fields, kind, tensors, where);
   const config: ModelConfig = checkJson(modelConfigSchema, raw, where);
-  const mappings = mappingsOf(config);
+  const mappings = mappingsOf(config, kind);
   checkNames(mappings, tensors, kind !== "gpt2", where);
   const { nEmbd, nHead, headDim = nEmbd / nHead } = config;
   return {

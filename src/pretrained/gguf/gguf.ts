@@ -14,7 +14,8 @@ export interface GgufPretrained extends Omit<Pretrained, "sha256"> {
   readonly dtypes: readonly string[];
 }
 
-const isRotated = /\.attn_[qk]\.(weight|bias)$/u;
+/** Names of queries and keys. */
+export const isRotated = /\.attn_[qk]\.(weight|bias)$/u;
 
 const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): number => headDim;
 

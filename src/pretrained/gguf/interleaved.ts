@@ -1,20 +1,20 @@
+/**
+ * Orders of the channels of queries and keys. llama.cpp rotates neighbouring channels of a head, 2i and 2i + 1, where
+ * `LlamaForCausalLM` and this program rotate i and R/2 + i; so its files have the rows of a head in another order.
+ */
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 
 /**
- * Queries or keys in the order of `LlamaForCausalLM` and of this program. llama.cpp rotates neighbouring channels of a
- * head, 2i and 2i + 1, where they rotate i and R/2 + i; so its files have the rows of a head in another order.
+ * A tensor with the channels of each head in another order.
  * @param tensor [H·D, C], or a bias [H·D].
  * @param headDim D, channels of a head.
- * @param rotated R, how many of them are rotated, from the first on.
+ * @param placeOf place in a head of `tensor` of each channel.
  */
-export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor => {
+const inOrder = (tensor: StoredTensor, headDim: number, placeOf: (channel: number) => number): StoredTensor => {
   const { shape, readRows, readWords, blocks } = tensor;
   const isVector = shape.length < 2;
   /** Numbers of a channel. */
   const width = isVector ? 1 : (shape[1] ?? 1);
-  const half = rotated / 2;
-  const placeInFile = (channel: number): number =>
-    channel >= rotated ? channel : channel < half ? 2 * channel : 2 * (channel - half) + 1;
   /** Fills `out` with channels from `first` on; the file's values begin with the channel `start`, the first of a head. */
   const reorder = <A extends Float32Array | Uint16Array | Uint8Array>(
     values: A,
@@ -25,7 +25,7 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
   ): A => {
     for (let i = 0; i * each < out.length; i++) {
       const inHead = (first + i) % headDim;
-      const from = first + i - inHead + placeInFile(inHead) - start;
+      const from = first + i - inHead + placeOf(inHead) - start;
       out.set(values.subarray(from * each, (from + 1) * each), i * each);
     }
     return out;
@@ -55,3 +55,22 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
     ...(readWords === undefined ? {} : { readWords: reordered<Uint16Array>(readWords, Uint16Array) }),
   };
 };
+
+/**
+ * Queries or keys of a file for llama.cpp in the order of this program.
+ * @param tensor [H·D, C], or a bias [H·D].
+ * @param headDim D, channels of a head.
+ * @param rotated R, how many of them are rotated, from the first on.
+ */
+export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor => {
+  const half = rotated / 2;
+  return inOrder(tensor, headDim, (channel) =>
+    channel >= rotated ? channel : channel < half ? 2 * channel : 2 * (channel - half) + 1,
+  );
+};
+
+/** The way back: queries or keys of this program in the order of files for llama.cpp. */
+export const inPairs = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor =>
+  inOrder(tensor, headDim, (channel) =>
+    channel >= rotated ? channel : (channel % 2) * (rotated / 2) + Math.floor(channel / 2),
+  );

@@ -4,6 +4,7 @@ import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 import { show } from "../../core/text/show.ts";
 import type { RopeConfig } from "../../models/config.ts";
 import type { Fields } from "./fields.ts";
+import { ownKeys } from "./own-keys.ts";
 
 /** Llama 3's factors of the wavelengths, which a file has instead of the numbers that they follow from. */
 export const frequencyFactors = "rope_freqs.weight";
@@ -12,28 +13,42 @@ type Scaling = NonNullable<RopeConfig["scaling"]>;
 
 const defaultTheta = 10_000;
 
+type Llama3 = Omit<Extract<Scaling, { readonly kind: "llama3" }>, "kind">;
+
 /** Of all Llama 3 models; their `factor` differs. */
-const llama3 = { lowFrequency: 1, highFrequency: 4, originalContext: 8192 };
+const usual = { lowFrequency: 1, highFrequency: 4, originalContext: 8192 };
 
 /** Largest difference of a factor, relative to it, that float32 explains. */
 const tolerance = 1e-5;
 
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
 
-/** Llama 3's factor of the wavelength of pair i of `pairs`. */
-const llama3Factor = (i: number, pairs: number, theta: number, factor: number): number => {
-  const { lowFrequency, highFrequency, originalContext } = llama3;
-  const turns = (originalContext * theta ** (-i / pairs)) / (2 * Math.PI);
-  const kept = Math.min(1, Math.max(0, (turns - lowFrequency) / (highFrequency - lowFrequency)));
-  return 1 / (kept + (1 - kept) / factor);
+/** Llama 3's factors of the wavelengths of `pairs` pairs of channels. */
+export const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Array => {
+  const { factor, lowFrequency, highFrequency, originalContext } = scaling;
+  return Float32Array.from({ length: pairs }, (_, i) => {
+    const turns = (originalContext * theta ** (-i / pairs)) / (2 * Math.PI);
+    const kept = Math.min(1, Math.max(0, (turns - lowFrequency) / (highFrequency - lowFrequency)));
+    return 1 / (kept + (1 - kept) / factor);
+  });
 };
 
-/** The scaling that gives these factors. @throws CheckpointError if none does. */
-export const scalingOfFactors = (factors: Float32Array, theta: number, where: string): Scaling => {
+/**
+ * The scaling that gives these factors.
+ * @param known its numbers besides the factor, where a file has them.
+ * @throws CheckpointError if none does.
+ */
+export const scalingOfFactors = (
+  factors: Float32Array,
+  theta: number,
+  where: string,
+  known: Omit<Llama3, "factor"> = usual,
+): Scaling => {
   const factor = factors.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   if (factors.every((value) => value === 1)) return { kind: "none" };
-  if (factor >= 1 && factors.every((value, i) => areClose(value, llama3Factor(i, factors.length, theta, factor)))) {
-    return { kind: "llama3", factor, ...llama3 };
+  const expected = llama3Factors(factors.length, theta, { ...known, factor });
+  if (factor >= 1 && factors.every((value, i) => areClose(value, expected[i] ?? 0))) {
+    return { kind: "llama3", factor, ...known };
   }
   throw new CheckpointError({
     where: `${where}: ${frequencyFactors}`,
@@ -93,7 +108,11 @@ export const readRope = async (
   if (factors === undefined) return { ...position, ...(scaling.kind === "none" ? {} : { scaling }) };
   const count = factors.shape.length === 1 ? factors.shape[0] : 0;
   if (count !== rotated / 2) fields.fail(frequencyFactors, `must have shape [${rotated / 2}]`, factors.shape);
-  const byFactors = scalingOfFactors(await factors.readRows(0, 1), theta, where);
+  const byFactors = scalingOfFactors(await factors.readRows(0, 1), theta, where, {
+    lowFrequency: fields.real(ownKeys.lowFrequency) ?? usual.lowFrequency,
+    highFrequency: fields.real(ownKeys.highFrequency) ?? usual.highFrequency,
+    originalContext: fields.count(ownKeys.originalContext) ?? usual.originalContext,
+  });
   if (scaling.kind !== "none" && byFactors.kind !== "none") {
     fields.fail(frequencyFactors, `must be absent beside ${prefix}.rope.scaling`, scaling.kind);
   }

@@ -3,11 +3,13 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
 import { bpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
-import type { BpeParts } from "../../tokenizer/bpe/parts.ts";
+import { charTokenizer } from "../../tokenizer/char.ts";
 import { noTokenizer } from "../../tokenizer/none.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
+import { unescapeToken } from "./escapes.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
+import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.ts";
 
 /** What the metadata says of text. */
 export interface GgufText {
@@ -16,15 +18,8 @@ export interface GgufText {
   readonly endTokens: readonly number[];
 }
 
-/** Kinds of pre-tokenizers that are known here, by llama.cpp's names. */
-const preTokenizers: ReadonlyMap<string, Pick<BpeParts, "pattern" | "ignoreMerges" | "normalizer">> = new Map([
-  ["gpt-2", { pattern: "gpt2" }],
-  ["llama-bpe", { pattern: "llama3", ignoreMerges: true }],
-  ["qwen2", { pattern: "qwen2", normalizer: "NFC" }],
-  ["smollm", { pattern: "smollm" }],
-]);
-
-/** Kinds of tokens that are no ordinary ones. */
+/** Kinds of tokens. */
+const normal = 1;
 const control = 3;
 const userDefined = 4;
 
@@ -63,7 +58,7 @@ const readTemplate = (metadata: GgufMetadata, fields: Fields, count: number): Ch
 const readBpe = (
   metadata: GgufMetadata,
   fields: Fields,
-  rules: Pick<BpeParts, "pattern" | "ignoreMerges" | "normalizer">,
+  rules: PreTokenizer,
   endOfText: number | null,
   where: string,
 ): Tokenizer => {
@@ -85,6 +80,29 @@ const readBpe = (
   );
 };
 
+const isCharacter = (text: string | undefined): text is string =>
+  text !== undefined && text === String.fromCodePoint(text.codePointAt(0) ?? 0);
+
+/**
+ * A tokenizer of RWKV's kind whose tokens are single characters, with special tokens after them: a file of this program.
+ * undefined for another.
+ */
+const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | undefined => {
+  const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
+  const types = typesOf(fields, metadata, tokens.length);
+  const ofType = (type: number): readonly (string | undefined)[] =>
+    tokens.flatMap((token, id) => (types[id] === type ? [unescapeToken(token)] : []));
+  const characters = ofType(normal).filter(isCharacter);
+  const names = ofType(control).filter((name) => name !== undefined);
+  const known = characters.length + names.length;
+  const inOrder = Array.from({ length: known }).every(
+    (_, id) => types[id] === (id < characters.length ? normal : control),
+  );
+  const distinct = new Set([...characters, ...names]).size === known;
+  const whole = characters.length === ofType(normal).length && names.length === ofType(control).length;
+  return whole && inOrder && distinct && characters.length > 0 ? charTokenizer(characters, names) : undefined;
+};
+
 /**
  * The tokenizer of a file, or one that says why there is none.
  * @param vocabSize rows of the embedding.
@@ -101,7 +119,19 @@ export const readGgufText = (metadata: GgufMetadata, vocabSize: number, where: s
     ...{ chatTemplate, endTokens },
     tokenizer: noTokenizer(where, vocabSize, reason),
   });
+  const text = (tokenizer: Tokenizer): GgufText => {
+    if (tokenizer.vocabSize > vocabSize) {
+      const must = `must be at most the rows of token_embd.weight, ${vocabSize}`;
+      fields.fail("tokenizer.ggml.tokens", must, tokenizer.vocabSize);
+    }
+    return { tokenizer, chatTemplate, endTokens };
+  };
   if (model === undefined) return without("a GGUF file without a tokenizer");
+  if (model === "rwkv") {
+    const tokenizer = readCharacters(metadata, fields);
+    if (tokenizer === undefined) return without("one of the kind rwkv, of which only single characters are read");
+    return text(tokenizer);
+  }
   if (model !== "gpt2") return without(`one of the kind ${show(model)}, and only gpt2's, byte-level BPE, is read`);
   const rules = preTokenizers.get(pre ?? "");
   if (rules === undefined) {
@@ -110,10 +140,5 @@ export const readGgufText = (metadata: GgufMetadata, vocabSize: number, where: s
       `the pre-tokenizer ${pre === undefined ? "of a file that names none" : show(pre)}, which is not ${known}`,
     );
   }
-  const tokenizer = readBpe(metadata, fields, rules, ids[0] ?? null, where);
-  if (tokenizer.vocabSize > vocabSize) {
-    const must = `must be at most the rows of token_embd.weight, ${vocabSize}`;
-    fields.fail("tokenizer.ggml.tokens", must, tokenizer.vocabSize);
-  }
-  return { tokenizer, chatTemplate, endTokens };
+  return text(readBpe(metadata, fields, rules, ids[0] ?? null, where));
 };

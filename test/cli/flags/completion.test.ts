@@ -56,6 +56,7 @@ describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
     ["foretoken train --see", ["--seed"]],
     ["foretoken train --model.nL", ["--model.nLayer"]],
     ["foretoken train --preset bo", ["book"]],
+    ["foretoken quantize runs --to q4", ["q4_1", "q4_0", "q4_k"]],
     ["foretoken train --preset = qu", ["quick"]],
     ["foretoken train --model.norm.kind ", ["layernorm", "rmsnorm"]],
     ["foretoken train --model.tieEmbeddings t", ["true"]],

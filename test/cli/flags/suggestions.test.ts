@@ -121,6 +121,7 @@ describe("a command of another program leads to ours, with its words", () => {
     ["resume runs/a", "npx foretoken train --resume runs/a"],
     ["finetune runs/a --data b.txt", "npx foretoken train --init-from runs/a --data b.txt"],
     ["fine-tune runs/a --lr 1e-4", "npx foretoken train --init-from runs/a --learning-rate 1e-4"],
+    ["quantise runs/a", "npx foretoken quantize runs/a"],
     ["ls", "npx foretoken runs"],
     ["graph runs/a", "npx foretoken plot runs/a"],
     ["server runs/a --port 80", "npx foretoken serve runs/a --port 80"],
@@ -142,7 +143,6 @@ describe("a command of another program leads to ours, with its words", () => {
     ["import model.gguf", /a GGUF file/u],
     ["tokenize model.gguf", /two words/u],
     ["download", /hf:org\/name/u],
-    ["quantize runs/a", /not quantised \(yet\)/u],
   ])("%s says what is not there", async (line, says) => {
     const details = await answerTo(line);
     expect(details.must).toMatch(says);

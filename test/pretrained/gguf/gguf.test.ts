@@ -118,7 +118,7 @@ describe("a model of a GGUF file", () => {
     [
       "another pre-tokenizer",
       { "tokenizer.ggml.pre": text("tekken") },
-      /the pre-tokenizer "tekken", which is not gpt-2, llama-bpe, qwen2 or smollm/,
+      /the pre-tokenizer "tekken", which is not gpt-2, llama-bpe, qwen2, smollm, dbrx or stablelm2/,
     ],
     ["no pre-tokenizer", { "tokenizer.ggml.pre": undefined }, /a file that names none/],
   ])("loads with %s, and says so where text is needed", async (_, fields, reason) => {
@@ -175,7 +175,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       { "general.architecture": text("mamba") },
       {},
-      /general.architecture: must be llama, gpt2, qwen2 or qwen3; got "mamba"/,
+      /general.architecture: must be llama, gpt2, qwen2, qwen3 or phi3; got "mamba"/,
     ],
     [
       "no architecture",

@@ -1,0 +1,195 @@
+/**
+ * Checks with llama.cpp the GGUF files that `saveGguf` writes. Models of every architecture with drawn weights, and models of
+ * characters and of byte-level BPE that are trained for some steps, are written in float32. For ten prompts of each: the same
+ * greedy tokens here, from the model and from its file, and in llama.cpp; for random texts: the same ids. llama.cpp computes
+ * as `node-llama-cpp` brings it, with float32 keys and values.
+ *
+ *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *   node bench/llama-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME]
+ *
+ * Exit status 1 if ids differ, or tokens where llama.cpp's two best logits are further apart than 0.01.
+ */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import * as foretoken from "../dist/index.js";
+import { refuse, wholeNumber } from "./lib/options.mjs";
+import { textTable } from "./lib/statistics.mjs";
+
+const { values } = parseArgs({
+  options: {
+    tokens: { type: "string", default: "100" },
+    texts: { type: "string", default: "1000" },
+    steps: { type: "string", default: "100" },
+    only: { type: "string" },
+  },
+});
+const [tokens, texts, steps] = ["tokens", "texts", "steps"].map((name) => wholeNumber(name, values[name]));
+const limit = 0.01;
+const peer = new URL("peers-llama/node_modules/node-llama-cpp/dist/index.js", import.meta.url);
+if (!existsSync(fileURLToPath(peer)))
+  refuse("node-llama-cpp: try npm install --prefix bench/peers-llama --ignore-scripts");
+const { getLlama } = await import(peer.href);
+
+let state = 1;
+const random = (below) => {
+  state = (1664525 * state + 1013904223) >>> 0;
+  return Math.floor((state / 2 ** 32) * below);
+};
+
+const contextLength = 160;
+const llama = { ...foretoken.presets.shakespeare.model, contextLength, nLayer: 2, nHead: 4, nKvHead: 2, nEmbd: 64 };
+const drawn = { ...llama, qkNorm: false, mlp: { kind: "swiglu", hidden: 96 }, initStd: 0.25, zeroProjections: false };
+const bias = (qkv, projection, mlp) => ({ qkv, projection, mlp });
+const rope = (rest) => ({ kind: "rope", theta: 10_000, ...rest });
+const wide = { kind: "llama3", factor: 4, lowFrequency: 1, highFrequency: 4, originalContext: 16 };
+const gpt2 = { ...foretoken.presets.gpt2.model, contextLength, nLayer: 2, nHead: 4, nEmbd: 64, initStd: 0.25 };
+
+/** Models with drawn weights. */
+const architectures = {
+  llama: { ...drawn, headDim: 24, tieEmbeddings: false },
+  "llama, biases": { ...drawn, bias: bias(true, true, true) },
+  "llama, Llama 3's scaling": { ...drawn, position: rope({ scaling: wide }) },
+  "llama, linear scaling": { ...drawn, position: rope({ scaling: { kind: "linear", factor: 4 } }) },
+  qwen2: { ...drawn, bias: bias(true, false, false) },
+  qwen3: { ...drawn, qkNorm: true, headDim: 32 },
+  phi3: { ...drawn, position: rope({ fraction: 0.5 }) },
+  gpt2,
+};
+
+/** Runs that train a tokenizer, too. */
+const trained = {
+  characters: { tokenizer: { kind: "char" } },
+  "BPE, gpt2": { tokenizer: { kind: "bpe", vocabSize: 600, pattern: "gpt2", specialTokens: [] } },
+  "BPE, gpt4, an end": {
+    tokenizer: { kind: "bpe", vocabSize: 600, pattern: "gpt4", specialTokens: ["<|endoftext|>"] },
+  },
+  "BPE, qwen2": { tokenizer: { kind: "bpe", vocabSize: 600, pattern: "qwen2", specialTokens: [] } },
+};
+
+const corpus = (await foretoken.loadCorpus("tiny-shakespeare")).train;
+const folder = mkdtempSync(join(tmpdir(), "llama-files-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+const backend = await foretoken.openBackend("native", { dtype: "float32" });
+
+const drawnModel = async (config, directory) => {
+  const tokenizer = foretoken.trainCharTokenizer(corpus);
+  const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
+  for (const { name, size, offset } of model.layout.parameters) {
+    // Zeros at first: they would show no fault.
+    if (!name.endsWith(".bias")) continue;
+    const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
+    backend.write(model.arena.storage, numbers, offset);
+  }
+  await foretoken.savePretrained(directory, foretoken.languageModel(model, tokenizer));
+  model.close();
+};
+
+const trainedModel = async ({ tokenizer }, directory) => {
+  const config = { tokenizer, model: llama, train: { steps, evalInterval: steps, sampleTokens: 0, batchSize: 8 } };
+  for await (const _ of foretoken.train({ text: corpus, out: directory, backend, config, finalSampleTokens: 0 }));
+};
+
+/** Greedy ids here. */
+const ourIds = async (lm, prompt, count) => {
+  const ids = [];
+  for await (const event of foretoken.generate(lm, { prompt, maxNewTokens: count, temperature: 0 })) {
+    if (event.type === "token") ids.push(event.id);
+  }
+  return ids;
+};
+
+/** llama.cpp's, each with the distance between its two best logits. */
+const theirIds = async (sequence, promptIds, count) => {
+  await sequence.clearHistory();
+  const [ids, gaps] = [[], []];
+  let input = [...promptIds];
+  while (ids.length < count) {
+    const last = input.length - 1;
+    const generateNext = { token: true, logits: { filter: { includeTop: 2 } }, options: { temperature: 0 } };
+    input[last] = [input[last], { generateNext }];
+    const { token, logits } = (await sequence.controlledEvaluate(input))[last].next;
+    const [best, second] = [...logits.values()].sort((a, b) => b - a);
+    ids.push(token);
+    gaps.push(best - second);
+    input = [token];
+  }
+  return { ids, gaps };
+};
+
+const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
+/** A piece of the corpus, or characters in any order; with others where the tokenizer has all bytes. */
+const randomText = (tokenizer, i) => {
+  const length = 1 + random(60);
+  const start = random(corpus.length - length);
+  if (i % 2 === 0) return corpus.slice(start, start + length);
+  const pool = [...corpus.slice(start, start + 60), ...(tokenizer.kind === "char" ? [] : marks)];
+  return Array.from({ length }, () => pool[random(pool.length)]).join("");
+};
+
+const engine = await getLlama({ build: "never", gpu: false, maxThreads: 1, logLevel: "error" });
+const rows = [];
+let failures = 0;
+const check = async (name, make, source) => {
+  if (values.only !== undefined && values.only !== name) return;
+  const directory = join(folder, `model-${rows.length}`);
+  await make(directory);
+  const path = source(directory);
+  const file = join(folder, `${rows.length}.gguf`);
+  await foretoken.saveGguf(file, path);
+  const endless = (lm) => ({ ...lm, tokenizer: { ...lm.tokenizer, endOfText: null }, endTokens: [] });
+  const [lm, own] = await Promise.all(
+    [path, file].map(async (place) => endless(await foretoken.loadPretrained(place, { backend }))),
+  );
+  const model = await engine.loadModel({ modelPath: file });
+  const context = await model.createContext({
+    contextSize: 256,
+    threads: { ideal: 1, min: 1 },
+    flashAttention: false,
+    experimentalKvCacheKeyType: "F32",
+    experimentalKvCacheValueType: "F32",
+  });
+  const sequence = context.getSequence();
+  let [otherIds, same, worst] = [0, 0, 0];
+  for (let i = 0; i < texts; i++) {
+    const text = randomText(lm.tokenizer, i);
+    const ids = lm.tokenizer.encode(text).join();
+    if (ids !== own.tokenizer.encode(text).join() || ids !== model.tokenize(text, false).join()) otherIds++;
+  }
+  for (let i = 0; i < 10; i++) {
+    const start = random(corpus.length - 40);
+    const prompt = corpus.slice(start, start + 40);
+    const ids = lm.tokenizer.encode(prompt);
+    const count = Math.min(tokens, contextLength - ids.length);
+    const ours = await ourIds(lm, prompt, count);
+    const fromFile = await ourIds(own, prompt, count);
+    const theirs = await theirIds(sequence, ids, count);
+    const at = ours.findIndex((id, place) => id !== theirs.ids[place] || id !== fromFile[place]);
+    if (at === -1) same++;
+    else worst = Math.max(worst, theirs.gaps[at] ?? Number.POSITIVE_INFINITY);
+  }
+  if (otherIds > 0 || worst > limit) failures++;
+  rows.push([name, `${texts - otherIds} of ${texts}`, `${same} of 10`, worst.toFixed(4)]);
+  await context.dispose();
+  await model.dispose();
+};
+
+for (const [name, config] of Object.entries(architectures)) {
+  await check(
+    name,
+    (directory) => drawnModel(config, directory),
+    (directory) => directory,
+  );
+}
+for (const [name, config] of Object.entries(trained)) {
+  await check(
+    name,
+    (directory) => trainedModel(config, directory),
+    (directory) => join(directory, "best"),
+  );
+}
+console.log(textTable([["model", "same ids", `same ${tokens} tokens`, "gap where not"], ...rows]));
+await backend.close();
+process.exit(failures === 0 ? 0 : 1);

@@ -1,0 +1,279 @@
+import { basename, join } from "node:path";
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
+import { hasDocuments } from "../../data/documents.node.ts";
+import { compareEvaluations } from "../../evaluate/compare.ts";
+import type { Evaluation } from "../../evaluate/evaluate.ts";
+import { checkFree } from "../../io/new-file.node.ts";
+import type { GgufFallback } from "../../pretrained/gguf/write/contents.ts";
+import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
+import { type SavedGguf, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
+import { openPretrained } from "../../pretrained/open.node.ts";
+import { formatBytes, formatCount } from "../display/texts/format.ts";
+import { padRight } from "../display/texts/width.ts";
+import { chooseBackend } from "../flags/backend-choice.ts";
+import {
+  addRunningFlags,
+  checkArguments,
+  flagOf,
+  parseChoice,
+  parseInteger,
+  parsePath,
+  type RunningFlags,
+} from "../flags/flags.ts";
+import { inFlags } from "../flags/option-names.ts";
+import { notes } from "../help.ts";
+import { inModelFlags, loadNamed, modelDirectory, modelPlaces } from "../model/checkpoint-path.ts";
+import { host } from "../process/host.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { type ProgressLine, progressLine } from "../process/progress-line.ts";
+import { printableName, styleFor } from "../process/terminal.ts";
+
+interface QuantizeFlags extends RunningFlags {
+  readonly to: GgufEncoding;
+  readonly out?: string;
+  readonly embedding?: GgufEncoding;
+  readonly overwrite?: true;
+  readonly data?: string;
+  readonly contextLength?: number;
+}
+
+const examples = `
+Examples:
+  $ npx foretoken quantize runs/notes --to q8_0                      runs/notes-q8_0.gguf, a quarter of float32
+  $ npx foretoken quantize model.gguf --to q4_k --out small.gguf
+  $ npx foretoken quantize hf:org/name --to q6_k --out models --data notes.txt   with the loss before and after
+  $ npx foretoken generate small.gguf --prompt "The "                every command takes the result
+
+Encodings, with the bits of a weight:
+
+  f32   32
+  f16   16
+  bf16   16
+  q8_0   8.5
+  q6_k   6.6
+  q5_k   5.5
+  q5_0   5.5
+  q5_1   6
+  q4_k   4.5
+  q4_0   4.5
+  q4_1   5
+
+Vectors stay in float32. A head, and an embedding that is the head too, is in q6_k where the other matrices have fewer bits. Blocks of
+K types have 256 weights: a matrix whose rows do not divide into them is in q5_0 (for q4_k), q5_1 (q5_k) or q8_0 (q6_k) instead, and in
+f16 where they do not divide into 32 either. llama.cpp does the same. The file is whole under its name, or not there.`;
+
+/** The file that is written: --out, in the folder of --out, or beside the model. */
+const fileOf = (model: string, to: GgufEncoding, out: string | undefined): string => {
+  if (out !== undefined && /\.gguf$/iu.test(out)) return out;
+  const path = model.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "");
+  const isHub = model.startsWith("hf:");
+  const name = `${basename(isHub ? path.replace(/@[^/@]*$/u, "") : path)}-${to}.gguf`;
+  if (out !== undefined) return join(out, name);
+  return isHub ? name : `${path}-${to}.gguf`;
+};
+
+/** Fallbacks of the same kind, in a line. */
+const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] => {
+  const groups = new Map<string, GgufFallback[]>();
+  for (const fallback of fallbacks) {
+    const { wanted, encoding, width } = fallback;
+    const key = `${wanted} ${encoding} ${width}`;
+    groups.set(key, [...(groups.get(key) ?? []), fallback]);
+  }
+  return [...groups.values()].map((group) => {
+    const [first] = group;
+    const one = group.length === 1;
+    const what = one ? `${first?.tensor} is` : `${formatCount(group.length)} matrices are`;
+    const rows = `rows of ${first?.width} weights do not divide into blocks of ${first?.wanted}`;
+    return `${what} in ${first?.encoding} in place of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
+  });
+};
+
+/** Encodings that have lost something, of the tensors that were read. */
+const lossyOf = (from: readonly string[]): readonly string[] => from.filter((name) => name.startsWith("Q"));
+
+const reportText = (file: string, to: GgufEncoding, saved: SavedGguf): string => {
+  const { bytes, parameters, fallbacks } = saved;
+  const share = Math.round((100 * bytes) / (4 * parameters));
+  return [
+    `${file}: ${formatCount(parameters)} parameters in ${to}, ${formatBytes(bytes)}, ${share}% of float32`,
+    ...fallbackLines(fallbacks),
+    "",
+  ].join("\n");
+};
+
+/** The losses of both models. */
+interface Losses {
+  readonly before: Evaluation;
+  readonly after: Evaluation;
+}
+
+const lossText = ({ before, after }: Losses, measured: string): string => {
+  const { natsPerToken, halfWidth95 } = compareEvaluations(after, before);
+  const interval = halfWidth95 === null ? "" : ` ± ${halfWidth95.natsPerToken.toFixed(4)}`;
+  const rows: readonly (readonly [string, number, number, string])[] = [
+    [
+      "nats per token",
+      before.natsPerToken,
+      after.natsPerToken,
+      `${natsPerToken > 0 ? "+" : ""}${natsPerToken.toFixed(4)}${interval}`,
+    ],
+    ["nats per character", before.natsPerCharacter, after.natsPerCharacter, ""],
+    ["perplexity", before.perplexity, after.perplexity, ""],
+  ];
+  return [
+    `${padRight("", 20)}${padRight("before", 12)}${padRight("after", 12)}difference`,
+    ...rows.map(([label, one, other, difference]) =>
+      `${padRight(label, 20)}${padRight(one.toFixed(4), 12)}${padRight(other.toFixed(4), 12)}${difference}`.trimEnd(),
+    ),
+    `${padRight("measured on", 20)}${measured}`,
+    "",
+  ].join("\n");
+};
+
+/** A text that losses are measured on, in float32: bfloat16 would round away a part of the difference. */
+const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
+  const { data, threads, contextLength } = flags;
+  if (data === undefined) return undefined;
+  if (await hasDocuments(data)) {
+    throw new ConfigError({
+      where: "--data",
+      must: "must be a text",
+      got: "documents",
+      hint: "npx foretoken evaluate RESULT --against MODEL --data FILE, when the file is written",
+    });
+  }
+  const { backend, remark } = await chooseBackend(flags);
+  const corpus = await loadCorpus(data, {});
+  const measure = async (path: string): Promise<Evaluation> => {
+    const { lm } = await loadNamed(path, {}, { backend, threads, dtype: "float32" });
+    try {
+      return await lm.evaluate(corpus, {
+        ...{ windows: true, signal, contextLength: contextLength ?? lm.config.contextLength },
+        onProgress: (done, all) =>
+          line.update(`measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
+      });
+    } finally {
+      await lm.close();
+    }
+  };
+  return { measure, remark, name: `${printableName(corpus.name)}, its last 10%` };
+};
+
+/** Fails where the file could not be written: before its model is measured, which takes longer. */
+const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
+  await checkFree(file, overwrite);
+  const { weights } = await openPretrained(model);
+  await weights.close();
+};
+
+const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> => {
+  const { to, out, embedding, overwrite = false, json } = flags;
+  const file = fileOf(named, to, out);
+  const interrupt = onInterrupt(() => {});
+  onOutputEnd(interrupt.abort);
+  const line = progressLine(json === true);
+  const notice = (text: string): void => {
+    line.clear();
+    writeNotice(text);
+  };
+  try {
+    const model = await modelDirectory(named);
+    if (flags.data !== undefined) await checkBoth(model, file, overwrite);
+    const meter = await openMeter(flags, line, interrupt.signal);
+    if (meter?.remark !== undefined) notice(meter.remark);
+    const before = await meter?.measure(model);
+    const saved = await saveGguf(file, model, {
+      ...{
+        encoding: to,
+        embedding,
+        replace: overwrite,
+        name: basename(named.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "")),
+      },
+      ...{ signal: interrupt.signal, onNotice: notice },
+      onProgress: (phase, bytes, all) =>
+        line.update(
+          `${phase === "read" ? "reading" : "writing"} ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`,
+        ),
+    });
+    const after = await meter?.measure(file);
+    line.clear();
+    const losses = before === undefined || after === undefined ? undefined : { before, after };
+    const lossy = lossyOf(saved.from);
+    if (lossy.length > 0 && json !== true) {
+      notice(`${named}: has matrices in ${lossy.join(", ")} already: the result is no better than those`);
+    }
+    if (json === true) {
+      const { path: _, ...facts } = saved;
+      const figures = ({ windows: __, ...rest }: Evaluation) => rest;
+      const loss = losses && { before: figures(losses.before), after: figures(losses.after) };
+      writeJson({ path: file, model: named, encoding: to, ...facts, ...(loss === undefined ? {} : { loss }) });
+      return;
+    }
+    const { unicode } = styleFor(host.stdout).symbols;
+    writeOut(reportText(printableName(file, unicode), to, saved));
+    if (losses !== undefined) writeOut(lossText(losses, meter?.name ?? ""));
+  } catch (error) {
+    line.clear();
+    if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));
+    host.exitCode = interrupt.status();
+  } finally {
+    interrupt.release();
+  }
+};
+
+/** `foretoken quantize`. */
+export const declareQuantize = (command: Command): void => {
+  addRunningFlags(
+    command
+      .usage("<model> [flags]")
+      .argument("<model>", modelPlaces, parsePath("<model>"))
+      .optionsGroup("File: its encoding, and where it goes")
+      .option(
+        "--to <encoding>",
+        `encoding of the matrices: ${ggufEncodings.join(", ")}`,
+        parseChoice("--to", ggufEncodings),
+        "q8_0",
+      )
+      .option(
+        "--out <path>",
+        "a new file that ends with .gguf, or a folder for it (default: beside the model, with the encoding in its name)",
+        parsePath("--out"),
+      )
+      .option(
+        "--embedding <encoding>",
+        "encoding of the token embedding and the head (default: the note below)",
+        parseChoice("--embedding", ggufEncodings),
+      )
+      .option("--overwrite", "replace a file of that name")
+      .optionsGroup("Loss: before and after, on a text")
+      .option(
+        "--data <path>",
+        "a text whose last 10% is measured: a corpus by name, a UTF-8 file, or a folder of them (default: none)",
+        parsePath("--data", corpusNames),
+      )
+      .option(
+        "--context-length <n>",
+        "tokens of the windows that the text is cut into (default: the model's context length, which is the most)",
+        parseInteger("--context-length", 1),
+      ),
+  )
+    .addHelpText("after", notes(examples))
+    .allowExcessArguments()
+    .action(async (model: string, flags: QuantizeFlags) => {
+      checkArguments(command);
+      const idle = ["contextLength", "backend", "threads"].find((name) => command.getOptionValueSource(name) === "cli");
+      if (idle !== undefined && flags.data === undefined) {
+        throw new ConfigError({
+          where: flagOf(idle),
+          must: "must go with --data",
+          got: "no --data",
+          hint: "--data FILE",
+        });
+      }
+      await runQuantize(model, flags);
+    });
+};

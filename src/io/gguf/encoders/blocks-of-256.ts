@@ -1,0 +1,263 @@
+/**
+ * Writes blocks of 256 numbers, the K types; encodings.ts reads them. Groups of 16 or 32 numbers have scales of few bits, in
+ * units of one or two binary16 numbers of the block. Each group's scales are fitted alone first. Then the units follow
+ * from the largest of them, each group takes the best of the neighbouring whole scales, and the units are fitted to all
+ * that by least squares; twice.
+ */
+import { halfBits, halfValue } from "../../half.ts";
+import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
+import { fitScale, fitScaleAndMinimum } from "./fit.ts";
+
+const length = 256;
+const groups = 8;
+const width = 32;
+const mostScale = 63;
+
+/** Scales that are tried for each group alone. */
+const tries = 5;
+
+/** Rounds of units and whole scales. */
+const rounds = 2;
+
+const asHalf = (value: number): number => halfValue(halfBits(Math.min(65504, value)));
+
+/** The squared error of a group's numbers with a scale and a minimum. */
+const errorOf = (x: Float32Array, from: number, count: number, d: number, m: number, last: number): number => {
+  const inverse = d === 0 ? 0 : 1 / d;
+  const offset = 0.5 - m * inverse;
+  let error = 0;
+  for (let i = from; i < from + count; i++) {
+    const value = x[i] as number;
+    let q = (value * inverse + offset) | 0;
+    q = q < 0 ? 0 : Math.min(q, last);
+    const off = value - (d * q + m);
+    error += off * off;
+  }
+  return error;
+};
+
+/** Scales and minima of a block's groups. */
+interface Groups {
+  readonly scales: Int32Array;
+  readonly minima: Int32Array;
+  d: number;
+  dmin: number;
+  error: number;
+}
+
+const newGroups = (count: number): Groups => ({
+  ...{ scales: new Int32Array(count), minima: new Int32Array(count) },
+  ...{ d: 0, dmin: 0, error: Number.POSITIVE_INFINITY },
+});
+
+const copyGroups = (from: Groups, to: Groups): void => {
+  to.scales.set(from.scales);
+  to.minima.set(from.minima);
+  to.d = from.d;
+  to.dmin = from.dmin;
+  to.error = from.error;
+};
+
+const clamp = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
+
+/** For the units of `found`, each group's best scales among the neighbours of those that it wants. */
+const chooseScales = (
+  x: Float32Array,
+  from: number,
+  last: number,
+  wantedScales: Float64Array,
+  wantedMinima: Float64Array,
+  found: Groups,
+): void => {
+  const { d, dmin, scales, minima } = found;
+  found.error = 0;
+  for (let j = 0; j < groups; j++) {
+    const scale = d === 0 ? 0 : Math.round((wantedScales[j] as number) / d);
+    const minimum = dmin === 0 ? 0 : clamp(Math.round((wantedMinima[j] as number) / dmin), 0, mostScale);
+    let least = Number.POSITIVE_INFINITY;
+    let [bestScale, bestMinimum] = [0, 0];
+    const attempt = (s: number, t: number): void => {
+      const error = errorOf(x, from + width * j, width, d * s, -dmin * t, last);
+      if (error >= least) return;
+      least = error;
+      bestScale = s;
+      bestMinimum = t;
+    };
+    // One after the other: all pairs of them take twice as long, and gain a hundredth.
+    for (let s = clamp(scale - 1, 0, mostScale); s <= clamp(scale + 1, 0, mostScale); s++) attempt(s, minimum);
+    if (minimum > 0) attempt(bestScale, minimum - 1);
+    if (minimum < mostScale) attempt(bestScale, minimum + 1);
+    scales[j] = bestScale;
+    minima[j] = bestMinimum;
+    found.error += least;
+  }
+};
+
+/** Units that fit best to the whole scales and q of `found`; unchanged where they would not be above zero. */
+const refitUnits = (x: Float32Array, from: number, last: number, found: Groups): void => {
+  const { d, dmin, scales, minima } = found;
+  // x ≈ d·a − dmin·b, with a = scale·q and b = minimum.
+  let [aa, ab, bb, xa, xb] = [0, 0, 0, 0, 0];
+  for (let j = 0; j < groups; j++) {
+    const [s, b] = [scales[j] as number, minima[j] as number];
+    const inverse = d * s === 0 ? 0 : 1 / (d * s);
+    for (let i = from + width * j; i < from + width * (j + 1); i++) {
+      const value = x[i] as number;
+      const a = s * nearestLevel(value, inverse, -dmin * b, last);
+      aa += a * a;
+      ab += a * b;
+      bb += b * b;
+      xa += value * a;
+      xb += value * b;
+    }
+  }
+  const determinant = aa * bb - ab * ab;
+  if (bb === 0 || determinant <= 0) {
+    if (aa > 0 && dmin === 0) found.d = asHalf(xa / aa);
+    return;
+  }
+  const unit = (bb * xa - ab * xb) / determinant;
+  const minimumUnit = (ab * xa - aa * xb) / determinant;
+  if (unit <= 0 || minimumUnit <= 0) return;
+  found.d = asHalf(unit);
+  found.dmin = asHalf(minimumUnit);
+};
+
+const wantedScales = new Float64Array(groups);
+const wantedMinima = new Float64Array(groups);
+const current = newGroups(groups);
+const best = newGroups(groups);
+const fitted = { d: 0, m: 0 };
+
+/** Finds the scales of a block with q from 0 to last; they are in `best`. */
+const fitGroups = (x: Float32Array, from: number, last: number): void => {
+  let [mostWanted, mostMinimum] = [0, 0];
+  for (let j = 0; j < groups; j++) {
+    fitScaleAndMinimum(x, from + width * j, width, last, tries, true, fitted);
+    wantedScales[j] = fitted.d;
+    wantedMinima[j] = -fitted.m;
+    mostWanted = Math.max(mostWanted, fitted.d);
+    mostMinimum = Math.max(mostMinimum, -fitted.m);
+  }
+  current.d = asHalf(mostWanted / mostScale);
+  current.dmin = asHalf(mostMinimum / mostScale);
+  best.error = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    chooseScales(x, from, last, wantedScales, wantedMinima, current);
+    if (current.error >= best.error) return;
+    copyGroups(current, best);
+    refitUnits(x, from, last, current);
+    if (current.d === best.d && current.dmin === best.dmin) return;
+  }
+};
+
+/** Six bits of scale and minimum for each group, in 12 bytes. */
+const writeScales = ({ scales, minima }: Groups, bytes: Uint8Array, at: number): void => {
+  for (let j = 0; j < 4; j++) {
+    const [scale, minimum] = [scales[j + 4] as number, minima[j + 4] as number];
+    bytes[at + j] = (scales[j] as number) | ((scale >> 4) << 6);
+    bytes[at + 4 + j] = (minima[j] as number) | ((minimum >> 4) << 6);
+    bytes[at + 8 + j] = (scale & 15) | ((minimum & 15) << 4);
+  }
+};
+
+/** Four or five bits a number, d·scale·q − dmin·minimum. */
+const writeWithMinima =
+  (last: 15 | 31): WriteBlock =>
+  (x, from, bytes, at) => {
+    fitGroups(x, from, last);
+    const { scales, minima } = best;
+    const [d, dmin] = [writeHalf(bytes, at, best.d), writeHalf(bytes, at + 2, best.dmin)];
+    writeScales(best, bytes, at + 4);
+    const low = at + (last === 15 ? 16 : 48);
+    for (let j = 0; j < groups; j++) {
+      const scale = d * (scales[j] as number);
+      const inverse = scale === 0 ? 0 : 1 / scale;
+      const m = -dmin * (minima[j] as number);
+      const place = low + (j >> 1) * 32;
+      for (let i = 0; i < width; i++) {
+        const q = nearestLevel(x[from + width * j + i] as number, inverse, m, last);
+        bytes[place + i] = (bytes[place + i] as number) | ((q & 15) << ((j & 1) * 4));
+        if (last === 31) bytes[at + 16 + i] = (bytes[at + 16 + i] as number) | ((q >> 4) << j);
+      }
+    }
+  };
+
+export const writeQ4K = writeWithMinima(15);
+export const writeQ5K = writeWithMinima(31);
+
+const sixGroups = 16;
+const sixWidth = 16;
+const sixZero = 32;
+const sixLast = 63;
+const sixWanted = new Float64Array(sixGroups);
+const sixScales = new Int32Array(sixGroups);
+const sixBest = new Int32Array(sixGroups);
+
+/** For a unit, each group's best scale; returns the squared error. */
+const chooseSixScales = (x: Float32Array, from: number, d: number): number => {
+  let all = 0;
+  for (let j = 0; j < sixGroups; j++) {
+    const wanted = d === 0 ? 0 : Math.round((sixWanted[j] as number) / d);
+    let least = Number.POSITIVE_INFINITY;
+    for (let s = clamp(wanted - 1, -128, 127); s <= clamp(wanted + 1, -128, 127); s++) {
+      const scale = d * s;
+      const error = errorOf(x, from + sixWidth * j, sixWidth, scale, -sixZero * scale, sixLast);
+      if (error >= least) continue;
+      least = error;
+      sixScales[j] = s;
+    }
+    all += least;
+  }
+  return all;
+};
+
+const refitSixUnit = (x: Float32Array, from: number, d: number): number => {
+  let [aa, xa] = [0, 0];
+  for (let j = 0; j < sixGroups; j++) {
+    const s = sixScales[j] as number;
+    const scale = d * s;
+    const inverse = scale === 0 ? 0 : 1 / scale;
+    for (let i = from + sixWidth * j; i < from + sixWidth * (j + 1); i++) {
+      const value = x[i] as number;
+      const a = s * (nearestLevel(value, inverse, -sixZero * scale, sixLast) - sixZero);
+      aa += a * a;
+      xa += value * a;
+    }
+  }
+  return aa === 0 ? d : halfValue(halfBits(clamp(xa / aa, -65504, 65504)));
+};
+
+/** Six bits a number, d·scale·(q − 32), with a scale for each 16 numbers. */
+export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
+  let extreme = 0;
+  for (let j = 0; j < sixGroups; j++) {
+    const scale = fitScale(x, from + sixWidth * j, sixWidth, sixZero, sixLast, tries);
+    sixWanted[j] = scale;
+    if (Math.abs(scale) > Math.abs(extreme)) extreme = scale;
+  }
+  let d = halfValue(halfBits(clamp(extreme / -128, -65504, 65504)));
+  let [unit, error] = [0, Number.POSITIVE_INFINITY];
+  for (let round = 0; round < rounds; round++) {
+    const found = chooseSixScales(x, from, d);
+    if (found >= error) break;
+    error = found;
+    unit = d;
+    sixBest.set(sixScales);
+    d = refitSixUnit(x, from, d);
+    if (d === unit) break;
+  }
+  unit = writeHalf(bytes, at + 208, unit);
+  for (let j = 0; j < sixGroups; j++) bytes[at + 192 + j] = sixBest[j] as number;
+  for (let i = 0; i < length; i++) {
+    const scale = unit * (sixBest[i >> 4] as number);
+    const inverse = scale === 0 ? 0 : 1 / scale;
+    const q = nearestLevel(x[from + i] as number, inverse, -sixZero * scale, sixLast);
+    // Of 128 numbers, the second and the fourth 32 have their low bits in the second 32 bytes.
+    const [hundred, quarter, place] = [i >> 7, (i >> 5) & 3, i & 31];
+    const low = at + 64 * hundred + 32 * (quarter & 1) + place;
+    const high = at + 128 + 32 * hundred + place;
+    bytes[low] = (bytes[low] as number) | ((q & 15) << ((quarter >> 1) * 4));
+    bytes[high] = (bytes[high] as number) | ((q >> 4) << (2 * quarter));
+  }
+};

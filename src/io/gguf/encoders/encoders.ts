@@ -1,0 +1,72 @@
+/** Encodes float32 numbers in the encodings of GGUF files; encodings.ts decodes them. */
+import { toBfloat16 } from "../../../core/tensors/dtype.ts";
+import { halfFromFloat32 } from "../../half.ts";
+import { type WriteBlock, writeQ4One, writeQ4Zero, writeQ5One, writeQ5Zero, writeQ8Zero } from "./blocks-of-32.ts";
+import { writeQ4K, writeQ5K, writeQ6K } from "./blocks-of-256.ts";
+
+/** An encoding that can be written. */
+export interface Encoder {
+  readonly name: EncoderName;
+  /** Its number in a file. */
+  readonly type: number;
+  /** Numbers of a block. */
+  readonly blockLength: number;
+  /** Bytes of a block. */
+  readonly blockBytes: number;
+  /** The bytes of finite numbers, whole blocks of them, in a new array. */
+  readonly encode: (values: Float32Array) => Uint8Array;
+}
+
+export const encoderNames = [
+  "F32",
+  "F16",
+  "BF16",
+  "Q8_0",
+  "Q5_1",
+  "Q5_0",
+  "Q4_1",
+  "Q4_0",
+  "Q6_K",
+  "Q5_K",
+  "Q4_K",
+] as const;
+/** Name of an encoding that can be written. */
+export type EncoderName = (typeof encoderNames)[number];
+
+const plain = (
+  name: EncoderName,
+  type: number,
+  blockBytes: number,
+  encode: (values: Float32Array) => Uint8Array,
+): Encoder => ({ name, type, blockLength: 1, blockBytes, encode });
+
+const inBlocks = (
+  name: EncoderName,
+  type: number,
+  blockLength: number,
+  blockBytes: number,
+  writeBlock: WriteBlock,
+): Encoder => ({
+  ...{ name, type, blockLength, blockBytes },
+  encode: (values) => {
+    const count = Math.floor(values.length / blockLength);
+    const bytes = new Uint8Array(count * blockBytes);
+    for (let i = 0; i < count; i++) writeBlock(values, i * blockLength, bytes, i * blockBytes);
+    return bytes;
+  },
+});
+
+/** The encodings that can be written, by name. */
+export const encoders: { readonly [Name in EncoderName]: Encoder } = {
+  F32: plain("F32", 0, 4, (values) => new Uint8Array(values.slice().buffer)),
+  F16: plain("F16", 1, 2, halfFromFloat32),
+  BF16: plain("BF16", 30, 2, (values) => new Uint8Array(toBfloat16(values).buffer)),
+  Q4_0: inBlocks("Q4_0", 2, 32, 18, writeQ4Zero),
+  Q4_1: inBlocks("Q4_1", 3, 32, 20, writeQ4One),
+  Q5_0: inBlocks("Q5_0", 6, 32, 22, writeQ5Zero),
+  Q5_1: inBlocks("Q5_1", 7, 32, 24, writeQ5One),
+  Q8_0: inBlocks("Q8_0", 8, 32, 34, writeQ8Zero),
+  Q4_K: inBlocks("Q4_K", 12, 256, 144, writeQ4K),
+  Q5_K: inBlocks("Q5_K", 13, 256, 176, writeQ5K),
+  Q6_K: inBlocks("Q6_K", 14, 256, 210, writeQ6K),
+};

@@ -1,0 +1,144 @@
+/**
+ * Scales of blocks. A block's numbers x are stored as d·q, or as d·q + m, with few bits for each q. The scales are chosen
+ * so that the sum of squared errors is small: some scales are tried around the one that covers the block's range; for the
+ * best of them, q and the scales are fitted to each other in turn, by rounding and by least squares.
+ */
+
+/** A block that is being fitted, of at most 32 numbers. */
+export interface Fitted {
+  d: number;
+  m: number;
+}
+
+/** Rounds as the search does: q in [0, last] of (x − m) / d. */
+const level = (x: number, inverse: number, offset: number, last: number): number => {
+  const q = (x * inverse + offset) | 0;
+  return q < 0 ? 0 : Math.min(q, last);
+};
+
+/** Parts of one step that a tried range is wider or narrower by. */
+const rangeSteps = { from: -1.6, to: 0.8 };
+
+/** Turns of rounding and least squares after the search. */
+const turns = 4;
+
+/**
+ * The scale d of x ≈ d·q, with errors of large numbers weighted up to a few times: so the loss on text is smaller; for whole q from −zero to last − zero.
+ * @param x has the block's numbers from `at` on, `count` of them.
+ * @param tries number of scales that are tried of each sign.
+ * @returns 0 for a block of zeros. It may be negative: there is one more level below zero than above.
+ */
+export const fitScale = (
+  x: Float32Array,
+  at: number,
+  count: number,
+  zero: number,
+  last: number,
+  tries: number,
+): number => {
+  let [extreme, squares] = [0, 0];
+  for (let i = at; i < at + count; i++) {
+    const value = x[i] as number;
+    squares += value * value;
+    if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+  }
+  if (extreme === 0) return 0;
+  const rms = Math.sqrt(squares / count);
+  const offset = zero + 0.5;
+  let [best, gain] = [0, 0];
+  const attempt = (inverse: number): void => {
+    let [xq, qq] = [0, 0];
+    for (let i = at; i < at + count; i++) {
+      const value = x[i] as number;
+      const q = level(value, inverse, offset, last) - zero;
+      const weight = rms + Math.abs(value);
+      xq += weight * value * q;
+      qq += weight * q * q;
+    }
+    // The weighted error is Σwx² less this, at the scale Σwxq / Σwq².
+    if (qq === 0 || xq * xq <= gain * qq) return;
+    gain = (xq * xq) / qq;
+    best = xq / qq;
+  };
+  const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
+  for (let i = 0; i < tries; i++) {
+    const change = rangeSteps.from + i * step;
+    attempt(-(zero + change) / extreme);
+    attempt((last - zero + change) / extreme);
+  }
+  for (let turn = 0, before = 0; turn < turns && best !== before && best !== 0; turn++) {
+    before = best;
+    attempt(1 / best);
+  }
+  return best;
+};
+
+/**
+ * The scale d ≥ 0 and the minimum m of x ≈ d·q + m for whole q from 0 to last.
+ * @param below whether m must be 0 or less, as K types have it.
+ * @param out gets the result.
+ */
+export const fitScaleAndMinimum = (
+  x: Float32Array,
+  at: number,
+  count: number,
+  last: number,
+  tries: number,
+  below: boolean,
+  out: Fitted,
+): void => {
+  let [least, most] = [x[at] as number, x[at] as number];
+  let [sum, squares] = [0, 0];
+  for (let i = at; i < at + count; i++) {
+    const value = x[i] as number;
+    if (value < least) least = value;
+    if (value > most) most = value;
+    sum += value;
+    squares += value * value;
+  }
+  if (below && least > 0) least = 0;
+  if (most <= least) {
+    out.d = 0;
+    out.m = least;
+    return;
+  }
+  let error = Number.POSITIVE_INFINITY;
+  let [d, m] = [(most - least) / last, least];
+  const attempt = (inverse: number, minimum: number): void => {
+    const offset = 0.5 - minimum * inverse;
+    let [q1, q2, xq] = [0, 0, 0];
+    for (let i = at; i < at + count; i++) {
+      const value = x[i] as number;
+      const q = level(value, inverse, offset, last);
+      q1 += q;
+      q2 += q * q;
+      xq += value * q;
+    }
+    const determinant = count * q2 - q1 * q1;
+    if (determinant <= 0) return;
+    let scale = (count * xq - sum * q1) / determinant;
+    let base = (q2 * sum - q1 * xq) / determinant;
+    if (below && base > 0) {
+      base = 0;
+      scale = xq / q2;
+    }
+    const found = squares + scale * (scale * q2 - 2 * xq + 2 * base * q1) + base * (count * base - 2 * sum);
+    if (found >= error || scale <= 0) return;
+    error = found;
+    d = scale;
+    m = base;
+  };
+  const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
+  for (let i = 0; i < tries; i++) {
+    const inverse = (last + rangeSteps.from + i * step) / (most - least);
+    // A narrower range leaves out one end of the block, either one.
+    attempt(inverse, least);
+    attempt(inverse, most - last / inverse);
+  }
+  for (let turn = 0, before = 0; turn < turns && d !== before; turn++) {
+    before = d;
+    attempt(1 / d, m);
+  }
+  out.d = d;
+  out.m = m;
+};

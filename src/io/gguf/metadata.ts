@@ -1,0 +1,77 @@
+/** Metadata of a GGUF file as bytes: keys with typed values, as header.ts reads them. */
+
+/** A value with its type in the file. */
+export type TypedValue =
+  | { readonly type: "u32" | "i32" | "f32"; readonly value: number }
+  | { readonly type: "bool"; readonly value: boolean }
+  | { readonly type: "text"; readonly value: string }
+  | { readonly type: "texts"; readonly value: readonly string[] }
+  | { readonly type: "i32s"; readonly value: readonly number[] };
+
+export const u32 = (value: number): TypedValue => ({ type: "u32", value });
+export const f32 = (value: number): TypedValue => ({ type: "f32", value });
+export const flag = (value: boolean): TypedValue => ({ type: "bool", value });
+export const text = (value: string): TypedValue => ({ type: "text", value });
+export const texts = (value: readonly string[]): TypedValue => ({ type: "texts", value });
+export const i32s = (value: readonly number[]): TypedValue => ({ type: "i32s", value });
+
+const bytesOf = (count: number, write: (view: DataView) => void): Uint8Array => {
+  const bytes = new Uint8Array(count);
+  write(new DataView(bytes.buffer));
+  return bytes;
+};
+
+export const u32Bytes = (value: number): Uint8Array => bytesOf(4, (view) => view.setUint32(0, value, true));
+export const u64Bytes = (value: number): Uint8Array => bytesOf(8, (view) => view.setBigUint64(0, BigInt(value), true));
+
+/** The parts, one after the other. */
+export const joinBytes = (parts: readonly Uint8Array[]): Uint8Array => {
+  const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+};
+
+const encoder = new TextEncoder();
+
+/** A text with its length before it. */
+export const textBytes = (value: string): Uint8Array => {
+  const utf8 = encoder.encode(value);
+  return joinBytes([u64Bytes(utf8.length), utf8]);
+};
+
+/** The format's numbers of types. */
+const types = { u32: 4, i32: 5, f32: 6, bool: 7, text: 8, array: 9 } as const;
+
+const bytesOfValue = (typed: TypedValue): readonly Uint8Array[] => {
+  switch (typed.type) {
+    case "u32":
+      return [u32Bytes(types.u32), u32Bytes(typed.value)];
+    case "i32":
+      return [u32Bytes(types.i32), bytesOf(4, (view) => view.setInt32(0, typed.value, true))];
+    case "f32":
+      return [u32Bytes(types.f32), bytesOf(4, (view) => view.setFloat32(0, typed.value, true))];
+    case "bool":
+      return [u32Bytes(types.bool), Uint8Array.of(typed.value ? 1 : 0)];
+    case "text":
+      return [u32Bytes(types.text), textBytes(typed.value)];
+    case "texts":
+      return [u32Bytes(types.array), u32Bytes(types.text), u64Bytes(typed.value.length), ...typed.value.map(textBytes)];
+    case "i32s": {
+      const { value } = typed;
+      const numbers = bytesOf(4 * value.length, (view) => {
+        for (const [i, number] of value.entries()) view.setInt32(4 * i, number, true);
+      });
+      return [u32Bytes(types.array), u32Bytes(types.i32), u64Bytes(value.length), numbers];
+    }
+    default:
+      return typed satisfies never;
+  }
+};
+
+/** A key with its value, as a file has them. */
+export const pairBytes = (key: string, value: TypedValue): Uint8Array =>
+  joinBytes([textBytes(key), ...bytesOfValue(value)]);

@@ -1,0 +1,96 @@
+/** Writes single files of the user's: whole or not at all, and never over another one unasked. */
+import { link, lstat, readdir, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { systemErrorCode } from "../core/errors/system-error.ts";
+import {
+  type Contents,
+  flushFolder,
+  isRegularFile,
+  makeFolders,
+  removeEmptyFolders,
+  temporaryName,
+  temporaryOf,
+  writeFlushed,
+} from "./files.node.ts";
+
+const taken = (path: string, got: string): CheckpointError =>
+  new CheckpointError({
+    where: path,
+    must: "the name must be free",
+    got,
+    hint: "another name, or replace: true",
+  });
+
+/**
+ * Fails unless a new file can have this name.
+ * @param replace whether a file of that name may be replaced; a folder never is.
+ * @throws CheckpointError
+ */
+export const checkFree = async (path: string, replace: boolean): Promise<void> => {
+  const found = await lstat(path).catch((error: unknown) => {
+    const code = systemErrorCode(error);
+    if (code === "ENOENT") return undefined;
+    const got = error instanceof Error ? error.message : String(error);
+    throw new CheckpointError({ where: path, must: "the file must be writable", got, cause: error });
+  });
+  if (found === undefined || (replace && found.isFile())) return;
+  if (found.isFile()) throw taken(path, "a file of that name");
+  const got = found.isDirectory() ? "a folder of that name" : "something else of that name";
+  throw new CheckpointError({ where: path, must: "the name must be free", got, hint: "another name" });
+};
+
+/** Errors of systems and disks that know no second name of a file. */
+const withoutLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
+
+/** Gives a file its name; one that was there meanwhile is not replaced. */
+const nameNew = async (temporary: string, path: string): Promise<void> => {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    const code = systemErrorCode(error) ?? "";
+    if (code === "EEXIST") throw taken(path, "a file of that name");
+    if (!withoutLinks.includes(code)) throw error;
+    await checkFree(path, false);
+    await rename(temporary, path);
+    return;
+  }
+  await unlink(temporary);
+};
+
+/** Removes what a killed writer of the same file has left beside it. */
+const removeUnfinished = async (path: string): Promise<void> => {
+  const folder = dirname(path);
+  for (const entry of await readdir(folder)) {
+    const left = join(folder, entry);
+    if (temporaryOf(entry) === basename(path) && (await isRegularFile(left))) await unlink(left);
+  }
+};
+
+/**
+ * Writes a file, and its missing folders. A kill or an error leaves it whole or not there; a file that it replaces stays until
+ * then. One process at a time may write it.
+ * @param replace whether a file of that name may be replaced.
+ * @throws CheckpointError if the name is taken, or the system refuses; and what `contents` throws.
+ */
+export const writeNewFile = async (path: string, contents: Contents, replace: boolean): Promise<void> => {
+  const folder = dirname(path);
+  let made: readonly string[] = [];
+  const temporary = join(folder, temporaryName(basename(path)));
+  try {
+    await checkFree(path, replace);
+    made = await makeFolders(folder);
+    await removeUnfinished(path);
+    await writeFlushed(temporary, contents);
+    if (replace) await rename(temporary, path);
+    else await nameNew(temporary, path);
+    await flushFolder(folder);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    await removeEmptyFolders(made);
+    if (systemErrorCode(error) === undefined) throw error;
+    const got = error instanceof Error ? error.message : String(error);
+    const hint = "another folder, or more room on the disk";
+    throw new CheckpointError({ where: path, must: "the file must be writable", got, hint, cause: error });
+  }
+};

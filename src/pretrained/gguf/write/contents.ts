@@ -1,0 +1,168 @@
+/** A model, or a GGUF file's, as the contents of a new GGUF file. */
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { fromBfloat16 } from "../../../core/tensors/dtype.ts";
+import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
+import { sizeOf } from "../../../core/tensors/shape.ts";
+import type { GgufFile, GgufTensor } from "../../../io/gguf/gguf.ts";
+import { pairBytes, u32 } from "../../../io/gguf/metadata.ts";
+import type { GgufContents, TensorToWrite } from "../../../io/gguf/write.ts";
+import { rotaryDimOf } from "../../../models/config.ts";
+import { findUnreal } from "../../../models/hugging-face/find-unreal.ts";
+import { byName, placeOf } from "../../../models/hugging-face/hugging-face.ts";
+import { modelLayout } from "../../../models/model.ts";
+import { headsOf } from "../../../nn/causal-self-attention.ts";
+import type { Pretrained } from "../../pretrained.ts";
+import { mappingsOf } from "../architectures.ts";
+import { isRotated } from "../gguf.ts";
+import { inPairs } from "../interleaved.ts";
+import { chooseEncoding, type EncodingChoice, encoderOf, fileTypes, type GgufEncoding } from "./encodings.ts";
+import { extraTensors, ggufKind, modelFields, nameField } from "./fields.ts";
+import { textFields } from "./text.ts";
+
+/** A tensor that is in another encoding than its matrices should have, since its rows do not divide into blocks. */
+export interface GgufFallback {
+  /** Its name in the file. */
+  readonly tensor: string;
+  /** Numbers of a row. */
+  readonly width: number;
+  /** The encoding that it should have. */
+  readonly wanted: GgufEncoding;
+  /** The encoding that it has. */
+  readonly encoding: GgufEncoding;
+}
+
+/** The contents of a file, and what is told of them. */
+export interface PlannedFile {
+  readonly contents: GgufContents;
+  readonly fallbacks: readonly GgufFallback[];
+  /** Weights of the model. */
+  readonly parameters: number;
+}
+
+/** A tensor to encode, or to copy where a file has it in the wanted encoding. */
+type Source = StoredTensor & Partial<Pick<GgufTensor, "encoding" | "readBytes">>;
+
+/** Numbers that are encoded at a time. */
+const pieceLength = 2 ** 20;
+
+const largestHalf = 65504;
+
+const checkValues = (values: Float32Array, name: string, encoding: GgufEncoding, where: string): void => {
+  const bad = findUnreal(values);
+  if (bad !== -1) {
+    throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: String(values[bad]) });
+  }
+  if (encoding !== "f16") return;
+  const large = values.find((value) => Math.abs(value) > largestHalf);
+  if (large === undefined) return;
+  const must = `${name} must hold numbers of at most ${largestHalf} for f16`;
+  throw new CheckpointError({ where, must, got: String(large), hint: "bf16 or f32" });
+};
+
+/** A tensor's bytes in an encoding, some rows at a time. */
+async function* encodedPieces(
+  { name, shape, readRows, readBytes, ...stored }: Source,
+  encoding: GgufEncoding,
+  where: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
+  const step = Math.max(1, Math.floor(pieceLength / Math.max(1, sizeOf(shape) / rows)));
+  const { encode, name: encoderName } = encoderOf(encoding);
+  for (let row = 0; row < rows; row += step) {
+    const count = Math.min(step, rows - row);
+    const values = await readRows(row, count);
+    checkValues(values, name, encoding, where);
+    // Copied where it is the same: encoding again could change it.
+    yield readBytes !== undefined && stored.encoding === encoderName ? await readBytes(row, count) : encode(values);
+  }
+}
+
+const plan = (sources: readonly Source[], choice: EncodingChoice, where: string) => {
+  const names = new Set(sources.map(({ name }) => name));
+  const fallbacks: GgufFallback[] = [];
+  const tensors = sources.map((source): TensorToWrite => {
+    const { name, shape } = source;
+    const { wanted, encoding } = chooseEncoding(name, shape, !names.has("output.weight"), choice);
+    if (wanted !== encoding) fallbacks.push({ tensor: name, width: shape.at(-1) ?? 1, wanted, encoding });
+    return { name, shape, encoder: encoderOf(encoding), pieces: () => encodedPieces(source, encoding, where) };
+  });
+  return { tensors, fallbacks };
+};
+
+/** Keys that the encoding changes, or the form of the file. */
+const formFields = ({ encoding }: EncodingChoice) => ({
+  "general.file_type": u32(fileTypes[encoding]),
+  "general.quantization_version": u32(2),
+});
+
+const isOfForm = (key: string): boolean =>
+  key === "general.alignment" || key.startsWith("split.") || Object.hasOwn(formFields({ encoding: "f32" }), key);
+
+/**
+ * A GGUF file's model in another encoding; all else stays as it is. Matrices of the wanted encoding are copied.
+ * @param file one whose model is known; open as long as the contents are read.
+ */
+export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: string): PlannedFile => {
+  const { tensors, fallbacks } = plan(file.tensors, choice, where);
+  const metadata = new Map([...file.pairs].filter(([key]) => !isOfForm(key)));
+  for (const [key, value] of Object.entries(formFields(choice))) metadata.set(key, pairBytes(key, value));
+  const parameters = file.tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return { contents: { metadata, tensors }, fallbacks, parameters };
+};
+
+/** Weights of a model on the host, in the order of its layout: float32, or words of bfloat16. */
+export type HostWeights = Float32Array | Uint16Array;
+
+/**
+ * A model as a GGUF file.
+ * @param name of the model, for people.
+ * @param weights filled by the time the contents are read.
+ * @throws ConfigError for a model or a tokenizer that llama.cpp has no form of.
+ */
+export const modelFile = (
+  model: Omit<Pretrained, "weights" | "sha256" | "checked">,
+  name: string,
+  weights: HostWeights,
+  choice: EncodingChoice,
+): PlannedFile => {
+  const { config, vocabSize, where } = model;
+  const kind = ggufKind(config, where);
+  const layout = modelLayout(config, vocabSize);
+  const places = byName(layout);
+  const { headDim } = headsOf(config);
+  const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
+  // llama.cpp's GPT-2 always has biases: zeros where ours has none.
+  const whole = kind === "gpt2" ? { ...config, bias: { qkv: true, projection: true, mlp: true } } : config;
+  const read = (offset: number, size: number): Float32Array => {
+    const part = weights.subarray(offset, offset + size);
+    return part instanceof Uint16Array ? fromBfloat16(part) : part;
+  };
+  const wholeShapes = byName(modelLayout(whole, vocabSize));
+  const sources = [...mappingsOf(whole, kind).values()].map((mapping): Source => {
+    const place = places.has(mapping.ours) ? placeOf(places, mapping) : undefined;
+    const shape = (place ?? placeOf(wholeShapes, mapping))?.shape ?? [];
+    const width = shape.length < 2 ? sizeOf(shape) : (shape[1] ?? 1);
+    const stored: StoredTensor = {
+      ...{ name: mapping.theirs, shape, bytes: 4 * sizeOf(shape) },
+      readRows: async (first, count) =>
+        place === undefined ? new Float32Array(count * width) : read(place.offset + first * width, count * width),
+    };
+    return kind === "llama" && isRotated.test(mapping.theirs) ? inPairs(stored, headDim, rotated) : stored;
+  });
+  const extras = extraTensors(config).map(
+    ({ name: theirs, shape, read: readAll }): Source => ({
+      name: theirs,
+      shape,
+      bytes: 4 * sizeOf(shape),
+      readRows: readAll,
+    }),
+  );
+  const { tensors, fallbacks } = plan([...sources, ...extras], choice, where);
+  const { tokens, fields: ofText } = textFields(model);
+  const fields = {
+    ...{ ...modelFields(config, vocabSize, where), ...nameField(name, tokens) },
+    ...{ ...ofText, ...formFields(choice) },
+  };
+  const metadata = new Map(Object.entries(fields).map(([key, value]) => [key, pairBytes(key, value)] as const));
+  return { contents: { metadata, tensors }, fallbacks, parameters: layout.count };
+};

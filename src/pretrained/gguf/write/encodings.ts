@@ -1,0 +1,65 @@
+/** Which encoding each tensor of a GGUF file gets. */
+import type { Shape } from "../../../core/tensors/shape.ts";
+import { type Encoder, type EncoderName, encoders } from "../../../io/gguf/encoders/encoders.ts";
+
+/** Encodings that a file can be written in. */
+export const ggufEncodings = [
+  ...(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q6_k", "q5_k", "q4_k"] as const),
+] as const;
+/** An encoding of a GGUF file's matrices, by llama.cpp's name in lower case. */
+export type GgufEncoding = (typeof ggufEncodings)[number];
+
+export const encoderOf = (encoding: GgufEncoding): Encoder => encoders[encoding.toUpperCase() as EncoderName];
+
+/** llama.cpp's number for a file whose matrices are mostly in this encoding: `general.file_type`. */
+export const fileTypes: { readonly [E in GgufEncoding]: number } = {
+  ...{ f32: 0, f16: 1, q4_0: 2, q4_1: 3, q8_0: 7, q5_0: 8, q5_1: 9, q4_k: 14, q5_k: 16, q6_k: 18, bf16: 32 },
+};
+
+/** Encodings for rows that do not divide into blocks of 256, as llama.cpp takes them: a little larger, and no worse. */
+const inSmallerBlocks: { readonly [E in GgufEncoding]?: GgufEncoding } = { q4_k: "q5_0", q5_k: "q5_1", q6_k: "q8_0" };
+
+/** The first encoding from `wanted` on whose blocks a row of `width` numbers divides into. */
+const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
+  if (width % encoderOf(wanted).blockLength === 0) return wanted;
+  const smaller = inSmallerBlocks[wanted];
+  return smaller === undefined ? "f16" : fitting(smaller, width);
+};
+
+/** Encodings that a user chose. */
+export interface EncodingChoice {
+  /** Of matrices. */
+  readonly encoding: GgufEncoding;
+  /** Of the token embedding and the head. Default: `headEncoding`. */
+  readonly embedding?: GgufEncoding | undefined;
+}
+
+const isPlain = (encoding: GgufEncoding): boolean => encoderOf(encoding).blockLength === 1;
+
+/** Of the head, or of an embedding that is the head too: its errors go straight to the logits, so it has six bits or eight. */
+const headEncoding = (encoding: GgufEncoding): GgufEncoding =>
+  isPlain(encoding) || encoding === "q8_0" ? encoding : "q6_k";
+
+/** The encoding of a tensor, and the one that it would have if its rows divided into blocks. */
+export interface ChosenEncoding {
+  readonly wanted: GgufEncoding;
+  readonly encoding: GgufEncoding;
+}
+
+/**
+ * Chooses a tensor's encoding. Vectors, and vectors for positions, stay float32: they are few, and llama.cpp adds and
+ * multiplies them as such.
+ * @param tied whether the embedding is the head, too.
+ */
+export const chooseEncoding = (
+  name: string,
+  shape: Shape,
+  tied: boolean,
+  { encoding, embedding }: EncodingChoice,
+): ChosenEncoding => {
+  if (shape.length < 2 || name === "position_embd.weight") return { wanted: "f32", encoding: "f32" };
+  const isHead = name === "output.weight" || (tied && name === "token_embd.weight");
+  const isEmbedding = isHead || name === "token_embd.weight";
+  const wanted = (isEmbedding ? embedding : undefined) ?? (isHead ? headEncoding(encoding) : encoding);
+  return { wanted, encoding: fitting(wanted, shape.at(-1) ?? 1) };
+};

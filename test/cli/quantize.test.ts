@@ -1,0 +1,99 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { modelWithText } from "../support/peft.ts";
+import { cli, jsonLines, tree, workplace } from "./cli.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await modelWithText("llama3", join(cwd, "base"));
+  await writeFile(join(cwd, "text.txt"), "0123456789:;<=>".repeat(60));
+  await writeFile(join(cwd, "chat.jsonl"), '{"text": "0123"}\n');
+});
+afterAll(() => remove());
+
+const run = (...args: readonly string[]) => cli(["quantize", ...args], { cwd });
+
+describe("quantize", () => {
+  test("writes a file beside the model, which commands take", async () => {
+    const { status, stdout, stderr } = await run("base/");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: expect.stringMatching(/^base\/: unchecked, .*\n$/u) });
+    expect(stdout).toMatch(/^base-q8_0\.gguf: 1\d,\d{3} parameters in q8_0, [\d.]+ KiB, \d\d% of float32\n/u);
+    const shown = await cli(["info", "base-q8_0.gguf"], { cwd });
+    expect(shown.stdout).toMatch(/Q8_0/u);
+    const on = ["--backend", "reference", "--max-new-tokens", "3", "--json"];
+    const generated = await cli(["generate", "base-q8_0.gguf", "--prompt", "01", ...on], { cwd });
+    expect(generated.status, generated.stderr).toBe(0);
+  });
+
+  test("tells the losses before and after, in a folder of one's choice", async () => {
+    const on = ["--data", "text.txt", "--backend", "reference", "--context-length", "8"];
+    const { status, stdout, stderr } = await run("base", "--to", "q4_k", "--out", "models", ...on);
+    expect(status, stderr).toBe(0);
+    expect(stdout).toMatch(/^models[/\\]base-q4_k\.gguf: /u);
+    expect(stdout).toMatch(
+      /\d+ matrices are in q5_0 in place of q4_k: their rows of \d+ weights do not divide into blocks of q4_k\n/u,
+    );
+    expect(stdout).toMatch(/\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u);
+    expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%\n$/u);
+    const again = await run("models/base-q4_k.gguf", "--to", "f16", "--out", "wide.gguf", "--json", ...on);
+    expect(jsonLines(again.stdout)).toMatchObject([
+      {
+        path: "wide.gguf",
+        model: "models/base-q4_k.gguf",
+        encoding: "f16",
+        fallbacks: [],
+        from: ["F16", "F32", "Q5_0"],
+      },
+    ]);
+    const { loss } = jsonLines(again.stdout)[0] as { readonly loss: Record<string, { readonly natsPerToken: number }> };
+    // Numbers of few bits are numbers of binary16, or nearly.
+    expect(Math.abs((loss.after?.natsPerToken ?? 0) - (loss.before?.natsPerToken ?? 1))).toBeLessThan(0.01);
+  });
+
+  test("replaces a file where it is asked to, and writes nothing for bad input", async () => {
+    await writeFile(join(cwd, "mine.gguf"), "precious");
+    await mkdir(join(cwd, "folder.gguf"));
+    const before = tree(cwd);
+    const refused = async (...args: readonly string[]): Promise<string> => {
+      const { status, stderr, stdout } = await run(...args);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+      expect(tree(cwd)).toEqual(before);
+      return stderr.trim().split("\n").at(-1) ?? "";
+    };
+    const out = ["--out", "new.gguf"];
+    expect(await refused("base", "--to", "q3_k", ...out)).toMatch(
+      /^foretoken: --to: must be f32, f16, .* or q4_k; got "q3_k"; try q/u,
+    );
+    expect(await refused("base", "--to", "q8_0", "--out", "mine.gguf")).toMatch(
+      /^foretoken: mine\.gguf: the name must be free; got a file of that name; try another name, or --overwrite$/u,
+    );
+    expect(await refused("base", "--to", "q8_0", "--out", "folder.gguf", "--overwrite")).toMatch(
+      /got a folder of that name/u,
+    );
+    expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
+    expect(await refused("base", "--threads", "1", ...out)).toBe(
+      "foretoken: --threads: must go with --data; got no --data; try --data FILE",
+    );
+    expect(await refused("none", "--to", "q8_0", ...out)).toMatch(/^foretoken: none: the path must name a model;/u);
+    expect(await refused("base", "--to", "q8_0", "--data", "chat.jsonl", ...out)).toMatch(
+      /^foretoken: --data: must be a text; got documents; try npx foretoken evaluate/u,
+    );
+    expect(await refused("base", "--to", "q8_0", "--embedding", "int4", ...out)).toMatch(
+      /^foretoken: --embedding: must be f32/u,
+    );
+    expect(await readFile(join(cwd, "mine.gguf"), "utf8")).toBe("precious");
+    const { status, stderr } = await run("base", "--to", "f32", "--out", "mine.gguf", "--overwrite");
+    expect(status, stderr).toBe(0);
+    expect((await readFile(join(cwd, "mine.gguf"))).subarray(0, 4).toString()).toBe("GGUF");
+  });
+
+  test("says that a file of few bits gets no better", async () => {
+    const { stderr } = await run("base-q8_0.gguf", "--to", "f32", "--out", "again.gguf");
+    expect(stderr).toMatch(/base-q8_0\.gguf: has matrices in Q8_0 already: the result is no better than those\n$/u);
+  });
+});

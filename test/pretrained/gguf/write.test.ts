@@ -1,0 +1,326 @@
+import { readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
+import { memorySource } from "#foretoken/io/byte-source.js";
+import { openGgufFile } from "#foretoken/io/gguf/gguf.js";
+import { ggufLength, ggufPieces } from "#foretoken/io/gguf/write.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
+import { modelLayout } from "#foretoken/models/model.js";
+import { collectWeights } from "#foretoken/pretrained/files/weights.js";
+import { type GgufPretrained, pretrainedOfGguf } from "#foretoken/pretrained/gguf/gguf.js";
+import { modelFile, type PlannedFile, recodedFile } from "#foretoken/pretrained/gguf/write/contents.js";
+import { type GgufEncoding, ggufEncodings } from "#foretoken/pretrained/gguf/write/encodings.js";
+import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
+import { openPretrained } from "#foretoken/pretrained/open.node.js";
+import { bpeTokenizer } from "#foretoken/tokenizer/bpe/bpe.js";
+import { characterOfByte } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
+import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
+import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
+import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
+import { join as joined, writeGguf } from "../../support/gguf.ts";
+import { ggufConfigs, ggufModel } from "../../support/gguf-models.ts";
+import { bookModel, groupedModel, hashedWeights } from "../../support/models.ts";
+import { modelWithText } from "../../support/peft.ts";
+import { useFolder } from "../../support/runs.ts";
+
+const { newPath } = useFolder();
+
+const bytesOf = async ({ contents }: PlannedFile): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = [];
+  for await (const piece of ggufPieces(contents)) parts.push(piece);
+  const bytes = joined(parts);
+  expect(bytes.length).toBe(ggufLength(contents));
+  return bytes;
+};
+
+const open = (bytes: Uint8Array): Promise<GgufPretrained> => pretrainedOfGguf(memorySource(bytes), "model.gguf");
+
+const characters = [..."\n\t\\ abcé日😀\0"];
+const char = charTokenizer(characters);
+
+interface Given {
+  readonly config?: ModelConfig;
+  readonly tokenizer?: Tokenizer;
+  readonly vocabSize?: number;
+  readonly encoding?: GgufEncoding;
+  readonly embedding?: GgufEncoding;
+  readonly endTokens?: readonly number[];
+  readonly values?: Float32Array;
+}
+
+/** A model with hashed weights as a file, and those weights. */
+const written = async ({
+  config = ggufConfigs.llama,
+  tokenizer = char,
+  vocabSize = tokenizer.vocabSize,
+  encoding = "f32",
+  embedding,
+  endTokens = [],
+  values = hashedWeights(modelLayout(config, vocabSize)),
+}: Given) => {
+  const model = { where: "model", config, vocabSize, tokenizer, chatTemplate: null, endTokens };
+  const planned = modelFile(model, "small", values, { encoding, embedding });
+  return { values, planned, bytes: await bytesOf(planned) };
+};
+
+/** All but how weights are drawn, which no file says; numbers of float32 as such. */
+const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
+  JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
+
+const phi3: ModelConfig = { ...ggufConfigs.llama, position: { kind: "rope", theta: 500, fraction: 0.5 } };
+const configs: Readonly<Record<string, ModelConfig>> = {
+  ...ggufConfigs,
+  phi3,
+  "llama with biases": { ...ggufConfigs.llama, bias: { qkv: true, projection: true, mlp: true } },
+  "llama with Llama 3's scaling": {
+    ...groupedModel,
+    contextLength: 64,
+    nLayer: 1,
+    nEmbd: 32,
+    mlp: { kind: "swiglu", hidden: 32 },
+  },
+  "llama with linear scaling": {
+    ...ggufConfigs.llama,
+    position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } },
+  },
+  "gpt2 with exact GELU": {
+    ...ggufConfigs.gpt2,
+    mlp: { kind: "gelu", approximate: "none", ratio: 2 },
+    tieEmbeddings: false,
+  },
+};
+
+describe("a model as a GGUF file", () => {
+  it.each(Object.keys(configs))("of %s is read back, to the bit", async (name) => {
+    const config = configs[name] ?? ggufConfigs.llama;
+    const { bytes, values } = await written({ config });
+    const found = await collectWeights(await open(bytes));
+    expect(comparable(found.config)).toEqual(comparable(config));
+    expect(found.values).toEqual(values);
+  });
+
+  it("of GPT-2 has zeros for biases that the model lacks", async () => {
+    const config: ModelConfig = { ...bookModel, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 16 };
+    const { bytes } = await written({ config });
+    const file = await openGgufFile(memorySource(bytes), "model.gguf");
+    const bias = file.tensors.find(({ name }) => name === "blk.0.attn_qkv.bias");
+    expect(await bias?.readRows(0, 1)).toEqual(new Float32Array(48));
+    expect((await open(bytes)).config.bias.qkv).toBe(true);
+  });
+
+  it("has rows of padding after the tokens of its tokenizer", async () => {
+    const { bytes } = await written({ vocabSize: 20 });
+    const found = await open(bytes);
+    expect(found).toMatchObject({ vocabSize: 20, tokenizer: { kind: "char", characters } });
+  });
+
+  // Rows that divide into all blocks.
+  const wide: ModelConfig = {
+    ...ggufConfigs.llama,
+    nLayer: 1,
+    nHead: 1,
+    nKvHead: 1,
+    nEmbd: 256,
+    mlp: { kind: "swiglu", hidden: 256 },
+    headDim: 256,
+  };
+  const wideValues = hashedWeights(modelLayout(wide, char.vocabSize));
+
+  it.each(ggufEncodings)("in %s has matrices in it, and vectors in float32", async (encoding) => {
+    const { bytes, planned } = await written({ config: wide, values: wideValues, encoding, embedding: "bf16" });
+    expect(planned.fallbacks).toEqual([]);
+    const { tensors } = await openGgufFile(memorySource(bytes), "model.gguf");
+    for (const { name, shape, encoding: stored } of tensors) {
+      const embedding = name === "token_embd.weight" || name === "output.weight";
+      expect([name, stored.toLowerCase()]).toEqual([name, shape.length === 1 ? "f32" : embedding ? "bf16" : encoding]);
+    }
+  });
+
+  it("says which matrices do not divide into blocks", async () => {
+    const config: ModelConfig = {
+      ...ggufConfigs.llama,
+      nEmbd: 64,
+      headDim: 16,
+      mlp: { kind: "swiglu", hidden: 40 },
+      nLayer: 1,
+    };
+    const { planned } = await written({ config, encoding: "q4_k" });
+    expect(planned.fallbacks).toContainEqual({
+      tensor: "blk.0.attn_q.weight",
+      width: 64,
+      wanted: "q4_k",
+      encoding: "q5_0",
+    });
+    expect(planned.fallbacks).toContainEqual({
+      tensor: "blk.0.ffn_down.weight",
+      width: 40,
+      wanted: "q4_k",
+      encoding: "f16",
+    });
+    expect(planned.fallbacks).toContainEqual({ tensor: "output.weight", width: 64, wanted: "q6_k", encoding: "q8_0" });
+  });
+
+  it("has no name by which llama.cpp would look for other tokens", async () => {
+    const config = ggufConfigs.llama;
+    const values = hashedWeights(modelLayout(config, char.vocabSize));
+    const model = { where: "m", config, vocabSize: char.vocabSize, tokenizer: char, chatTemplate: null, endTokens: [] };
+    const names = await Promise.all(
+      ["notes", "My-Phi-3"].map(async (name) => {
+        const bytes = await bytesOf(modelFile(model, name, values, { encoding: "f32" }));
+        return (await openGgufFile(memorySource(bytes), "m")).metadata.get("general.name");
+      }),
+    );
+    expect(names).toEqual(["notes", undefined]);
+  });
+
+  it.each([
+    [
+      "Qwen3's bias of attention's output",
+      { ...ggufConfigs.qwen3, bias: { qkv: true, projection: true, mlp: false } },
+      /bias\.projection: must be false with qkNorm for a GGUF file/u,
+    ],
+    ["a mask that sees the future", { ...ggufConfigs.llama, mask: "none" }, /mask: must be causal/u],
+    [
+      "QK-norm with biases of the MLP",
+      { ...ggufConfigs.qwen3, bias: { qkv: false, projection: false, mlp: true } },
+      /must have the shape of an architecture/u,
+    ],
+  ] as const)("is refused for %s", async (_, config, says) => {
+    const error = await written({ config }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toMatch(says);
+  });
+});
+
+describe("a tokenizer in a GGUF file", () => {
+  const texts = ["", "abc", "a\nb\t\\c é日😀\0", "\\n\\x00"];
+
+  it("of characters names no end of a text, and is read back", async () => {
+    const { bytes } = await written({});
+    const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
+    expect(metadata.get("tokenizer.ggml.model")).toBe("rwkv");
+    expect(metadata.has("tokenizer.ggml.eos_token_id")).toBe(false);
+    // A space; where it has none, llama.cpp would end its process.
+    expect(metadata.get("tokenizer.ggml.unknown_token_id")).toBe(characters.indexOf(" "));
+    const { tokenizer, endTokens } = await open(bytes);
+    expect(tokenizer.toJSON()).toEqual(char.toJSON());
+    expect(endTokens).toEqual([]);
+    for (const text of texts.filter((one) => !/[nx]/u.test(one)))
+      expect(tokenizer.encode(text)).toEqual(char.encode(text));
+  });
+
+  it("of characters keeps special tokens", async () => {
+    const given = charTokenizer(characters, ["<|endoftext|>", "<|turn|>"]);
+    const { tokenizer, endTokens } = await open((await written({ tokenizer: given })).bytes);
+    expect(tokenizer.toJSON()).toEqual(given.toJSON());
+    expect([tokenizer.endOfText, endTokens]).toEqual([given.endOfText, [given.endOfText]]);
+  });
+
+  it.each(["gpt2", "gpt4", "llama3", "qwen2", "smollm"] as const)(
+    "of bytes with the pattern %s is read back",
+    async (pattern) => {
+      const learned = trainBpeTokenizer(
+        { vocabSize: 270, pattern, specialTokens: ["<|endoftext|>"] },
+        "aa bb aab".repeat(9),
+      );
+      const { bytes } = await written({ tokenizer: learned });
+      const { tokenizer, endTokens } = await open(bytes);
+      const text = "aab aa bbé日 12345\r\n  e\u0301 don't";
+      expect(tokenizer.encode(text)).toEqual(learned.encode(text));
+      expect(tokenizer.specialTokens).toEqual(learned.specialTokens);
+      expect(endTokens).toEqual([learned.endOfText]);
+    },
+  );
+
+  it("of bytes without special tokens ends with a token that no text has", async () => {
+    const learned = trainBpeTokenizer({ vocabSize: 260, pattern: "gpt2", specialTokens: [] }, "aa bb aab".repeat(9));
+    const { endTokens, tokenizer } = await open((await written({ tokenizer: learned })).bytes);
+    expect(endTokens.map((id) => [...tokenizer.bytes(id)])).toEqual([[0xff]]);
+    expect(tokenizer.endOfText).toBe(null);
+  });
+
+  it.each([
+    [
+      "Unigram",
+      {
+        model: {
+          type: "Unigram",
+          vocab: [
+            ["a", 0],
+            ["b", -1],
+          ],
+          unk_id: 0,
+        },
+        decoder: null,
+      },
+      /byte-level BPE or of characters; got a tokenizer of the kind Unigram$/u,
+    ],
+  ])("of the kind %s is refused by name", async (_, json, says) => {
+    const tokenizer = await loadTokenizer({
+      version: "1.0",
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+      ...json,
+    });
+    await expect(written({ tokenizer })).rejects.toThrow(says);
+  });
+
+  it("with rules that llama.cpp has no name for is refused", async () => {
+    const parts = { tokens: characterOfByte, merges: [], specialTokens: [], pattern: "gpt2" } as const;
+    const tokenizer = bpeTokenizer({ ...parts, normalizer: "NFC" });
+    await expect(written({ tokenizer })).rejects.toThrow(
+      /rules that llama\.cpp has a name for; got pattern gpt2, NFC$/u,
+    );
+  });
+});
+
+describe("a GGUF file in another encoding", () => {
+  it("keeps its metadata, and copies matrices of the encoding", async () => {
+    const bytes = writeGguf(ggufModel("llama").file);
+    const once = await bytesOf(recodedFile(await openGgufFile(memorySource(bytes), "a"), { encoding: "q8_0" }, "a"));
+    const twice = await bytesOf(recodedFile(await openGgufFile(memorySource(once), "b"), { encoding: "q8_0" }, "b"));
+    expect(twice).toEqual(once);
+    const [before, after] = await Promise.all([bytes, once].map((file) => openGgufFile(memorySource(file), "c")));
+    for (const [key, pair] of before?.pairs ?? []) expect(after?.pairs.get(key), key).toEqual(pair);
+    expect(after?.metadata.get("general.file_type")).toBe(7);
+    expect((await open(once)).dtypes).toEqual(["Q8_0", "F32"]);
+  });
+});
+
+describe("saveGguf", () => {
+  it("writes a directory's model, whose logits come out again", async () => {
+    const directory = await modelWithText("llama3", newPath());
+    const folder = newPath();
+    const notices: string[] = [];
+    const path = join(folder, "small.gguf");
+    const saved = await saveGguf(path, directory, { onNotice: (line) => notices.push(line) });
+    expect(saved).toMatchObject({ path, fallbacks: [], from: ["F16"] });
+    expect(notices).toEqual([expect.stringMatching(/unchecked/u)]);
+    const [one, other] = await Promise.all(
+      [directory, path].map(async (name) => collectWeights(await openPretrained(name))),
+    );
+    expect(other?.values).toEqual(one?.values);
+    await expect(saveGguf(path, directory)).rejects.toThrow(/small\.gguf: the name must be free/u);
+    await expect(saveGguf(path, path, { replace: true })).rejects.toThrow(/must not be the model's own/u);
+    expect(await readdir(folder)).toEqual(["small.gguf"]);
+  });
+
+  it("writes nothing for a damaged model, a wrong name or an end by its signal", async () => {
+    const folder = newPath();
+    const bytes = writeGguf(ggufModel("llama").file);
+    // The last number of the last tensor.
+    new DataView(bytes.buffer).setFloat32(bytes.length - 4, Number.NaN, true);
+    const damaged = `${newPath()}.gguf`;
+    await writeFile(damaged, bytes);
+    await expect(saveGguf(join(folder, "a.gguf"), damaged)).rejects.toThrow(CheckpointError);
+    await expect(saveGguf(join(folder, "a.bin"), damaged)).rejects.toThrow(/must end with \.gguf/u);
+    const directory = await modelWithText("gpt2", newPath());
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(saveGguf(join(folder, "a.gguf"), directory, { signal })).rejects.toThrow("enough");
+    await expect(readdir(folder)).rejects.toThrow(/ENOENT/u);
+  });
+});
