@@ -9,7 +9,7 @@ import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
  * @experimental
  */
 export interface BlockPart extends View {
-  /** The number of the form: `blockForms` in src/backend/kernels/block-forms.ts. */
+  /** The number of the form, as src/backend/kernels/block-forms.ts lists them. */
   readonly form: number;
   /** The first of its rows in the matrix. */
   readonly first: number;
