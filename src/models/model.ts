@@ -211,14 +211,15 @@ export type TrainedPart = Pick<Model, "layout" | "arena"> | Adapter;
 export const trainedPart = ({ adapter, layout, arena }: Model): TrainedPart => adapter ?? { layout, arena };
 
 /** @throws ConfigError for a frozen model: its float32 weights are not there. */
-export const checkTrainable = (where: string, { frozen }: Model): void => {
+export const checkTrainable = (where: string, { frozen, arena }: Model): void => {
   if (!frozen) return;
-  throw new ConfigError({
-    where,
-    must: "the model must have float32 weights",
-    got: "a model with bfloat16 weights alone",
-    hint: 'loadPretrained(…, { dtype: "float32" })',
-  });
+  const must = "the model must have float32 weights";
+  if ([...arena.tensors.values()].some(({ blocks }) => blocks !== undefined)) {
+    const hint = 'loadPretrained(…, { dtype: "float32", keepBlocks: false })';
+    throw new ConfigError({ where, must, got: "a model with weights of 4 to 8 bits", hint });
+  }
+  const hint = 'loadPretrained(…, { dtype: "float32" })';
+  throw new ConfigError({ where, must, got: "a model with bfloat16 weights alone", hint });
 };
 
 /** @throws ConfigError for a model with heads switched off: its weights alone would be saved. */

@@ -26,6 +26,11 @@ export interface LoadRequest {
    * matrices that are bfloat16 alone: false gives the losses of such a run. Default false.
    */
   readonly asInTraining?: boolean | undefined;
+  /**
+   * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: less memory, and faster; products then round activations to
+   * 8 bits. Default true; of a model that is loaded `asInTraining` they are widened in any case.
+   */
+  readonly keepBlocks?: boolean | undefined;
   /** A LoRA adapter for the model, which is then in use as "default": a folder, or its files. Default: none. */
   readonly adapter?: string | AdapterFiles | undefined;
   /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */

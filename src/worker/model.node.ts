@@ -94,6 +94,7 @@ export const loadInWorker = async (
   if (sent.threads !== undefined) checkNumber("loadInWorker: threads", sent.threads);
   if (sent.dtype !== undefined) checkName("loadInWorker: dtype", sent.dtype);
   if (sent.asInTraining !== undefined) checkBoolean("loadInWorker: asInTraining", sent.asInTraining);
+  if (sent.keepBlocks !== undefined) checkBoolean("loadInWorker: keepBlocks", sent.keepBlocks);
   if (sent.base !== undefined) checkName("loadInWorker: base", sent.base);
   const callbacks = {
     onNotice: (line: string) => onNotice?.(line),

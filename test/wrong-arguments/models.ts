@@ -151,6 +151,7 @@ const fileCases = (setup: Setup): readonly Case[] => [
         "threads",
         "dtype",
         "asInTraining",
+        "keepBlocks",
         "adapter",
         "adapters",
         "base",

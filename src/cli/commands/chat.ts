@@ -14,6 +14,7 @@ import {
   parsePath,
   parseText,
   type RunningFlags,
+  weightsKept,
 } from "../flags/flags.ts";
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
@@ -57,6 +58,7 @@ const flagsOfModels = [
   "backend",
   "threads",
   "dtype",
+  "widen",
   "speculate",
   "json",
 ] as const;
@@ -91,12 +93,17 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       hint: "http://127.0.0.1:8000",
     });
   }
-  const { maxNewTokens, json, threads, dtype } = flags;
+  const { maxNewTokens, json, threads } = flags;
   const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
   const { backend, remark } = await chooseBackend(flags);
   const { speculate, loading } = await speculationOf(flags);
-  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
+  const { lm, directory, notices } = await loadNamed(path, flags, {
+    backend,
+    threads,
+    ...weightsKept(flags),
+    ...loading,
+  });
   try {
     checkChats(lm, directory);
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);

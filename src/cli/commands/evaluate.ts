@@ -27,6 +27,7 @@ import {
   parseInteger,
   parsePath,
   type RunningFlags,
+  weightsKept,
 } from "../flags/flags.ts";
 import { inFlags } from "../flags/option-names.ts";
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
@@ -206,14 +207,14 @@ const resultText = (result: Evaluation, measured: string, width: number): string
 
 /**
  * How a run's weights are loaded so that its losses come out again to the bit, in the windows of its training: in the run's
- * dtype, and as in training (adapters train beside frozen weights).
+ * dtype, and as in training (adapters train beside frozen weights, which are widened).
  */
 const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
   const run = await runOfModel(path);
   if (run === undefined) return options;
   const { lora, train } = run.config;
   const dtype = options.dtype === "auto" ? train.dtype : options.dtype;
-  return { ...options, dtype, asInTraining: lora === undefined || dtype === "float32" };
+  return { ...options, dtype, asInTraining: lora === undefined || dtype === "float32", keepBlocks: false };
 };
 
 /** The model to compare with; if it cannot be loaded, `lm` is closed. */
@@ -250,12 +251,16 @@ const readerLike = (lm: Reader, other: Reader): Reader => {
 };
 
 const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
-  const { threads, dtype, split, unknown, contextLength, json } = flags;
+  const { threads, split, unknown, contextLength, json } = flags;
   const { backend, remark } = await chooseBackend(flags);
   const { choices } = flags;
   if (choices !== undefined) {
     const open = async (): Promise<WorkerModel> => {
-      const { lm, notices } = await loadNamed(path, flags, await asInRun(path, { backend, threads, dtype }));
+      const { lm, notices } = await loadNamed(
+        path,
+        flags,
+        await asInRun(path, { backend, threads, ...weightsKept(flags) }),
+      );
       for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
       return lm;
     };
@@ -263,7 +268,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     return;
   }
   checkSplit(split, flags.valFraction);
-  const loading = { backend, threads, dtype };
+  const loading = { backend, threads, ...weightsKept(flags) };
   const { lm, directory, notices } = await loadNamed(path, flags, await asInRun(path, loading));
   const other = await loadOther(flags.against, lm, loading);
   const interrupt = onInterrupt(() => {});

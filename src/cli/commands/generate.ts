@@ -24,6 +24,7 @@ import {
   parsePath,
   parseText,
   type RunningFlags,
+  weightsKept,
 } from "../flags/flags.ts";
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
@@ -114,8 +115,7 @@ const chatNotice = async (
 };
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
-  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, threads, dtype } =
-    flags;
+  const { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide, cache, json, threads } = flags;
   const own = { maxNewTokens, stop, showSpecialTokens, unknown, badWords, samplers, slide };
   const given = { ...generateDefaults, ...samplingOf(flags), ...own };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
@@ -125,7 +125,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     await writeTexts(
       async () => {
         const { backend, remark } = await chooseBackend(flags);
-        const { lm, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
+        const { lm, notices } = await loadNamed(path, flags, { backend, threads, ...weightsKept(flags), ...loading });
         for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
         if (constraint !== undefined) compileConstraint(constraint, lm.tokenizer);
         return lm;
@@ -138,7 +138,12 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     throw new ConfigError({ where: "--prompt", must: "must have at least one character", got: '""', hint: '"\\n"' });
   }
   const { backend, remark } = await chooseBackend(flags);
-  const { lm, directory, notices } = await loadNamed(path, flags, { backend, threads, dtype, ...loading });
+  const { lm, directory, notices } = await loadNamed(path, flags, {
+    backend,
+    threads,
+    ...weightsKept(flags),
+    ...loading,
+  });
   const tellChoices = (): void => {
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
   };

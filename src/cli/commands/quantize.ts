@@ -134,7 +134,7 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
   ].join("\n");
 };
 
-/** A text that losses are measured on, in float32: bfloat16 would round away a part of the difference. */
+/** A text that losses are measured on, with weights widened to float32: other products would round away a part of the difference. */
 const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
   const { data, threads, contextLength } = flags;
   if (data === undefined) return undefined;
@@ -149,7 +149,7 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
   const { backend, remark } = await chooseBackend(flags);
   const corpus = await loadCorpus(data, {});
   const measure = async (path: string): Promise<Evaluation> => {
-    const { lm } = await loadNamed(path, {}, { backend, threads, dtype: "float32" });
+    const { lm } = await loadNamed(path, {}, { backend, threads, dtype: "float32", keepBlocks: false });
     try {
       return await lm.evaluate(corpus, {
         ...{ windows: true, signal, contextLength: contextLength ?? lm.config.contextLength },

@@ -14,6 +14,7 @@ import {
   parseInteger,
   parsePath,
   type RunningFlags,
+  weightsKept,
 } from "../flags/flags.ts";
 import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
 import { baseCheckFlag, baseFlag, weightsOption } from "../flags/weights-flag.ts";
@@ -140,7 +141,7 @@ const keysOf = async (path: string): Promise<readonly string[]> => {
 };
 
 const runServe = async (places: readonly string[], flags: ServeFlags): Promise<void> => {
-  const { name, adapter = {}, weights, base, baseCheck, host: address, port, threads, dtype, log } = flags;
+  const { name, adapter = {}, weights, base, baseCheck, host: address, port, threads, log } = flags;
   const keys = [...(flags.apiKey ?? []), ...(flags.apiKeys === undefined ? [] : await keysOf(flags.apiKeys))];
   const { backend, remark } = await chooseBackend(flags);
   if (remark !== undefined) writeNotice(remark);
@@ -151,7 +152,7 @@ const runServe = async (places: readonly string[], flags: ServeFlags): Promise<v
     ...(baseCheck === undefined ? {} : { baseCheck }),
   };
   const { speculate, loading } = await speculationOf(flags);
-  const running = { backend, dtype, ...loading, ...(threads === undefined ? {} : { threads }) };
+  const running = { backend, ...weightsKept(flags), ...loading, ...(threads === undefined ? {} : { threads }) };
   const server = await startServer({
     models: servedSources(places, parts, running, writeNotice),
     ...{ host: address, port, keys, perKey: flags.perKey, origins: flags.allowOrigin ?? [] },

@@ -223,14 +223,23 @@ export const addRunningFlags = (command: Command): Command =>
 /** Flags for the dtype of a trained model. */
 export interface DTypeFlag {
   readonly dtype: DTypeChoice;
+  readonly widen?: true;
 }
 
+/** How weights are loaded. */
+export const weightsKept = ({ dtype, widen }: DTypeFlag) => ({ dtype, keepBlocks: widen !== true });
+
 export const addDTypeFlag = (command: Command, about = ""): Command =>
-  command.addOption(
-    new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}${about}`)
-      .default("auto")
-      .argParser(parseChoice("--dtype", dtypeChoices, dtypeNames)),
-  );
+  command
+    .addOption(
+      new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}${about}`)
+        .default("auto")
+        .argParser(parseChoice("--dtype", dtypeChoices, dtypeNames)),
+    )
+    .option(
+      "--widen",
+      "turn weights of 4 to 8 bits, as in GGUF files, into the dtype: exact products, more memory, slower",
+    );
 
 /** The flag that a word without a flag is probably for. */
 const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", train: "--data", evaluate: "--data" };
