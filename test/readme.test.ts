@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join, posix } from "node:path";
+import { basename, dirname, join, posix } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { anchorsOf, linksOf, pages, readPage, root } from "./support/pages.ts";
@@ -86,18 +86,22 @@ test("the blocks of docs/guides/many-texts.md write texts with a run", async () 
   expect(lines[1]?.join("")).toMatch(/^\[( *'.{3}',?){3} *\]$/u);
 });
 
-test("the block of docs/guides/guessed-tokens.md writes a text with a run", async () => {
-  const [[, code = ""] = []] = (await readPage("docs/guides/guessed-tokens.md")).matchAll(/```ts\n([\s\S]*?)```/g);
+test.each([
+  ["docs/guides/guessed-tokens.md", /\{ guessed: \d+, accepted: \d+ \}\n$/u],
+  ["docs/guides/constrained-output.md", /^(yes|no) endOfText\n$/u],
+])("the block of %s writes a text with a run", async (page, printed) => {
+  const name = basename(page, ".md");
+  const [[, code = ""] = []] = (await readPage(page)).matchAll(/```ts\n([\s\S]*?)```/g);
   const small =
     "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 128 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0 } }";
-  await writeFile(join(folder, "guessed.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  await writeFile(join(folder, `${name}.txt`), "Is it so? The quick brown fox jumps over the lazy dog. ".repeat(40));
   const program = `import { train } from "foretoken";
-    for await (const _ of train({ data: "guessed.txt", out: "runs/guessed", config: ${small} }));
-    ${code.replace("runs/notes/best", "runs/guessed/best")}`;
-  await writeFile(join(folder, "guessed.mjs"), program);
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["guessed.mjs"], { cwd: folder });
+    for await (const _ of train({ data: "${name}.txt", out: "runs/${name}", config: ${small} }));
+    ${code.replace("runs/notes/best", `runs/${name}/best`).replace(" as const", "")}`;
+  await writeFile(join(folder, `${name}.mjs`), program);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [`${name}.mjs`], { cwd: folder });
   expect(stderr).toBe("");
-  expect(stdout).toMatch(/\{ guessed: \d+, accepted: \d+ \}\n$/u);
+  expect(stdout).toMatch(printed);
 });
 
 describe.each(pages)("%s", (page) => {
