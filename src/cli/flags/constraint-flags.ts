@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { jsonLimits, parseJson } from "../../core/checks/json.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
@@ -30,11 +30,12 @@ export const addConstraintFlags = (command: Command): Command =>
       "a text that this JavaScript regular expression matches whole (default: none)",
       expecting((text: string) => text, {}),
     )
-    .option(
-      "--choice <text>",
-      "this text, or one of several; may be given again (default: none)",
-      expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, text], { repeats: true }),
-      [],
+    .addOption(
+      new Option("--choice <text>", "this text, or one of several; may be given again").default([], "none").argParser(
+        expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, text], {
+          repeats: true,
+        }),
+      ),
     )
     .option(
       "--grammar <file>",

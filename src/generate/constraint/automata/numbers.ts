@@ -105,7 +105,7 @@ const neighbour = (value: number, step: 1n | -1n): number => {
 /** Whole numbers that a whole number divides, by the remainder of the digits so far. */
 const multiplesOf = (divisor: number, where: string): Dfa => {
   if (!Number.isInteger(divisor) || divisor < 1 || divisor > 2000) {
-    throw new ConfigError({ where, must: "must be a whole number from 1 to 2000", got: `${divisor}` });
+    throw new ConfigError({ where, must: "multipleOf must be a whole number from 1 to 2000", got: `${divisor}` });
   }
   const { partition, members } = partitionOf(Array.from("0123456789-", (char) => charsOf(char)));
   const [minus = 0, ...classes] = members.map(([c]) => c ?? 0).toReversed();
