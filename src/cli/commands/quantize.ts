@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
@@ -68,7 +68,9 @@ f16 where they do not divide into 32 either. llama.cpp does the same. The file i
 /** The file that is written: --out, in the folder of --out, or beside the model. */
 const fileOf = (model: string, to: GgufEncoding, out: string | undefined): string => {
   if (out !== undefined && /\.gguf$/iu.test(out)) return out;
-  const path = model.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "");
+  const plain = model.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "");
+  // "." and ".." are no names.
+  const path = /(^|[/\\])\.{1,2}$/u.test(plain) ? resolve(plain) : plain;
   const isHub = model.startsWith("hf:");
   const name = `${basename(isHub ? path.replace(/@[^/@]*$/u, "") : path)}-${to}.gguf`;
   if (out !== undefined) return join(out, name);

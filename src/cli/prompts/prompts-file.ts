@@ -3,6 +3,7 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { nearest } from "../../core/text/nearest.ts";
 import { oneLine } from "../../core/text/one-line.ts";
+import { compileConstraint } from "../../generate/constraint/compile.ts";
 import { checkSlide, parseGenerateOptions, readPrompt } from "../../generate/options.ts";
 import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { parseLine } from "../../io/json-line.ts";
@@ -107,7 +108,8 @@ export const checkReadable = (
 ): void => {
   for (const { line, options } of prompts) {
     inLine(`${path}: line ${line}`, () => {
-      const { prompt, adapter, slide = 0 } = options;
+      const { prompt, adapter, slide = 0, constraint } = options;
+      if (constraint !== undefined) compileConstraint(constraint, tokenizer);
       const { ids } = readPrompt(tokenizer, prompt, options.unknown ?? unknown, "prompt", "--unknown skip");
       const other = tokenizer.kind === "none" ? undefined : ids.find((id) => id >= tokenizer.vocabSize);
       if (other !== undefined) {
