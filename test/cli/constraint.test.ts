@@ -31,10 +31,10 @@ describe("generate with a form", () => {
   afterAll(() => remove());
 
   test.each([
-    [["--json-schema", "schema.json"], /^The\{\s*("(on|n)": ?(true|false|\d),?\s*){1,2}\}\n$/u],
-    [["--regex", "[xy]{3}é"], /^The[xy]{3}é\n$/u],
-    [["--choice", "so", "--choice", "no"], /^The(so|no)\n$/u],
-    [["--grammar", "form.ebnf"], /^The\(+\)*\n$/u],
+    [["--json-schema", "schema.json"], /^\{\s*("(on|n)": ?(true|false|\d),?\s*){1,2}\}\n$/u],
+    [["--regex", "[xy]{3}é"], /^[xy]{3}é\n$/u],
+    [["--choice", "so", "--choice", "no"], /^(so|no)\n$/u],
+    [["--grammar", "form.ebnf"], /^\(+\)*\n$/u],
   ])("writes it: %j", async (flags, form) => {
     const { status, stdout } = await generate(...flags, "--temperature", "1");
     expect([status, stdout]).toEqual([0, expect.stringMatching(form)]);

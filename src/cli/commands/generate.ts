@@ -8,6 +8,7 @@ import { checkSlide, generateDefaults, generateSettingsSchema, readPrompt } from
 import { filterNames } from "../../generate/sampling/settings.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
+import { formatPlural } from "../display/texts/format.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -198,7 +199,9 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       return;
     }
     const { candidates, textOf } = probabilityView(lm, flags);
-    if (json !== true) writeOut(shownText(read.text));
+    // A text in a given form stands alone where a program reads it.
+    const standsAlone = constraint !== undefined && !host.stdout.isTTY;
+    if (json !== true && !standsAlone) writeOut(shownText(read.text));
     const events = lm.generate({
       ...settings,
       prompt,
@@ -210,6 +213,10 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     });
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") host.exitCode = interrupt.status();
+    if (constraint !== undefined && finishReason === "length") {
+      const cut = `the text was cut at ${formatPlural(settings.maxNewTokens, "token")}, so its form may be incomplete`;
+      writeNotice(`${cut}: --max-new-tokens allows more`);
+    }
   } finally {
     interrupt.release();
     await lm.close();
