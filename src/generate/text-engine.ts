@@ -185,7 +185,8 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
       choose(logits) {
         if (signal?.aborted === true) return null;
         if (writer.isFirst && scorer !== null) queue.push(scorer.event());
-        const event = writer.write(logits);
+        const event = writer.finishReason === null ? writer.write(logits) : null;
+        if (event === null) return null;
         if (queue.push(event) >= mostAhead) writing.pause(true);
         return writer.finishReason === null ? event.id : null;
       },

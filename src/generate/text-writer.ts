@@ -12,11 +12,11 @@ import { stopWatch } from "./stop-strings.ts";
 /** Turns logits into the tokens and the text that follow a prompt. */
 export interface TextWriter {
   /**
-   * Chooses the token that follows all before it.
+   * Chooses the token that follows all before it; null: the text has ended without one.
    * @param logits [V], or more: an embedding may have more rows than there are tokens.
    * @throws ConfigError for logits that are not numbers, where probabilities are asked for.
    */
-  write(logits: Float32Array): TokenEvent;
+  write(logits: Float32Array): TokenEvent | null;
   /** Begins to choose tokens after those that there are, as `write` would, but for the caller's own function. Nothing is written. */
   ahead(): (logits: Float32Array) => number;
   /** Tokens that a constraint leaves no choice about, at most so many; undefined: there is no constraint. */
@@ -94,7 +94,8 @@ export const createTextWriter = (
   const tellOf = probabilitiesOf(lm, candidates);
   let text = "";
   let count = 0;
-  let finishReason: FinishReason | null = null;
+  // A constraint may allow the empty text alone.
+  let finishReason: FinishReason | null = matcher?.isOver === true ? "endOfText" : null;
   return {
     get isFirst() {
       return count === 0;
@@ -106,6 +107,12 @@ export const createTextWriter = (
     forced: matcher?.forced,
     write(logits) {
       const id = chain.next(logits.subarray(0, vocabSize));
+      if (id === null) {
+        const rest = watch.push(stream.end());
+        text += rest.text + (rest.stopped ? "" : watch.end());
+        finishReason = rest.stopped ? "stop" : "endOfText";
+        return null;
+      }
       const index = count++;
       matcher?.accept(id);
       // After a text that nothing may follow, its end is not waited for.

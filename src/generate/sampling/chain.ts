@@ -25,13 +25,16 @@ export interface TokenConstraint {
   readonly maskLength: number;
   /** Writes which tokens may follow: bit id % 32 of number ⌊id / 32⌋. */
   mask(into: Uint32Array): void;
+  /** Whether the text may end here. */
+  readonly isComplete: boolean;
 }
 
 /**
  * Leaves only the tokens of a mask, with finite logits. Where biases and bans left none of those, they have their first logits, and
  * where those are no numbers, all the same.
+ * @returns whether biases and bans left one.
  */
-const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): void => {
+const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): boolean => {
   const isAllowed = (id: number): boolean => (((mask[id >>> 5] as number) >>> (id & 31)) & 1) === 1;
   let isLeft = false;
   for (let id = 0; id < logits.length; id++) {
@@ -42,17 +45,21 @@ const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array)
       isLeft = true;
     }
   }
-  if (isLeft) return;
+  if (isLeft) return true;
   for (let id = 0; id < logits.length; id++) {
     const logit = first[id] as number;
     if (isAllowed(id)) logits[id] = Number.isFinite(logit) ? logit : 0;
   }
+  return false;
 };
 
 /** Chooses the tokens of one text, one after the other. */
 export interface Chain {
-  /** The token that follows, which is then part of the text. @param logits [V], which stay as they are. */
-  next(logits: Float32Array): number;
+  /**
+   * The token that follows, which is then part of the text; null: the text is complete, and biases and bans leave no token that may follow.
+   * @param logits [V], which stay as they are.
+   */
+  next(logits: Float32Array): number | null;
   /** The same from here on, for other logits: nothing becomes part of the text, and the caller's own function and the constraint are left out. */
   ahead(): (logits: Float32Array) => number;
 }
@@ -87,12 +94,12 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
     adjustments: readonly Adjustment[],
     logits: Float32Array,
     kept?: TokenConstraint,
-  ): number => {
+  ): number | null => {
     const adjusted = adjustments.length === 0 && kept === undefined ? logits : logits.slice();
     for (const adjustment of adjustments) adjustment(adjusted, state);
     if (kept !== undefined) {
       kept.mask(mask);
-      constrain(adjusted, logits, mask);
+      if (!constrain(adjusted, logits, mask) && kept.isComplete) return null;
     }
     const id = sampleToken(adjusted, sampling, state.random, order);
     state.ids.push(id);
@@ -112,7 +119,8 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
         ours.length === 0
           ? { ids: [], seen: new Set(), written: new Map(), random }
           : { ids: [...text.ids], seen: new Set(text.seen), written: new Map(text.written), random };
-      return (logits) => choose(state, ours, logits);
+      // Without a constraint there is always one.
+      return (logits) => choose(state, ours, logits) ?? 0;
     },
   };
 };

@@ -50,6 +50,21 @@ const textOf = async (options: EngineGenerateOptions, model = lm): Promise<{ tex
 };
 
 describe("constrained texts", () => {
+  it.each([
+    [{ kind: "regex", pattern: "" }, {}],
+    [{ kind: "grammar", grammar: 'root ::= ""' }, {}],
+    [{ kind: "regex", pattern: "a*" }, { badWords: ["a"] }],
+  ] as const)(
+    "end without a token where nothing is left to write, also without an end token: %j",
+    async (constraint, wish) => {
+      const letters = charTokenizer([..."ab"]);
+      const config = { ...bookModel, contextLength: 8, nEmbd: 8, nHead: 2, nLayer: 1 };
+      const model = languageModel(hashedModel(backend, config, letters.vocabSize), letters);
+      const { text, finishReason } = await textOf({ prompt: "b", constraint, ...wish, maxNewTokens: 5 }, model);
+      expect([text, finishReason]).toEqual(["", "endOfText"]);
+    },
+  );
+
   it("keep to their constraints, whatever else is asked for", async () => {
     const end = tokenizer.endOfText ?? -1;
     const wishes: readonly EngineGenerateOptions[] = [
