@@ -2,6 +2,7 @@
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
+import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { smallGroupedRun } from "./runs.ts";
@@ -16,9 +17,7 @@ const hermes = `${chatMlTools}{%- for message in messages -%}
 <tool_response>
 {{ message.content }}
 </tool_response><|im_end|>
-{% else %}<|im_start|>{{ message.role }}{% if message.content %}
-{{ message.content }}{% endif %}{% for call in message.tool_calls %}
-<tool_call>
+{% else %}<|im_start|>{{ message.role }}{% if message.content %}{{ '\\n' + message.content }}{% endif %}{% for call in message.tool_calls or [] %}{{ '\\n<tool_call>' }}
 {"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
 </tool_call>{% endfor %}<|im_end|>
 {% endif -%}
@@ -30,8 +29,7 @@ const thinking = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ mes
 
 </think>
 
-{% endif %}{{ message.content }}{% for call in message.tool_calls %}{% if message.content or not loop.first %}
-{% endif %}<|call|>{{ call.function | tojson }}<|done|>{% endfor %}<|im_end|>
+{% endif %}{{ message.content }}{% for call in message.tool_calls or [] %}{% if message.content or not loop.first %}{{ '\\n' }}{% endif %}<|call|>{{ call.function | tojson }}<|done|>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;
 
 /** JSON without marks, one call alone, as Llama 3.1 has it. */
@@ -55,7 +53,7 @@ const list = `{%- for message in messages %}
 
 /** A mark for each tool's name, and its arguments alone. */
 const named = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
-{{ message.content }}{% for call in message.tool_calls %}<function={{ call.function.name }}>{{ call.function.arguments | tojson }}</function>{% endfor %}<|im_end|>
+{{ message.content }}{% for call in message.tool_calls or [] %}<function={{ call.function.name }}>{{ call.function.arguments | tojson }}</function>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;
 
 export const toolTemplates = { hermes, thinking, bare, list, named } as const;
@@ -94,3 +92,10 @@ export const weather = {
 } as const;
 
 export const clock = { name: "clock", description: "The time." } as const;
+
+/** Writes the model into a directory. */
+export const writeToolModel = async (directory: string, template: string): Promise<void> => {
+  const lm = await openToolModel(template);
+  await savePretrained(directory, lm);
+  await lm.close();
+};

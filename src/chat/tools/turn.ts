@@ -77,9 +77,9 @@ export const toolTurn = async (
   where: string,
 ): Promise<ToolTurn> => {
   const allowed = allowedTools(tools, choice);
-  checkTools(tools, tokenizer);
   const { specialTokens } = tokenizer;
   const form = await toolFormOf(template, write, { specialTokens, endTokens }, where);
+  checkTools(tools, tokenizer);
   const required = choice !== "auto";
   if (!required && otherwise !== undefined && form.atStart) {
     throw new ConfigError({
