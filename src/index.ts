@@ -52,3 +52,17 @@ export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker
 export { type ChatOptions, chat } from "./chat/chat.node.ts";
 export type { ChatModel } from "./chat/conversation.node.ts";
 export type { ChatMessage } from "./chat/messages.ts";
+export {
+  chatWithTools,
+  type ToolChatDoneEvent,
+  type ToolChatEvent,
+  type ToolChatOptions,
+} from "./chat/tools/chat-with-tools.node.ts";
+export type {
+  Tool,
+  ToolCall,
+  ToolCallsMessage,
+  ToolChoice,
+  ToolMessage,
+  ToolResultMessage,
+} from "./chat/tools/tools.ts";

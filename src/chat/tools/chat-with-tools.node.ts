@@ -46,6 +46,8 @@ export interface ToolChatDoneEvent {
   readonly finishReason: FinishReason | "toolCalls";
   /** The answer as the next message of the conversation. A call that was cut is not in it. */
   readonly message: ToolCallsMessage | { readonly role: "assistant"; readonly content: string };
+  /** Messages that were left out of the prompt, the oldest: the conversation is longer than the context. */
+  readonly leftOut: number;
   /** Tokens of the prompt. */
   readonly promptTokens: number;
   /** Tokens that were written. */
@@ -175,13 +177,16 @@ export async function* chatWithTools(
               (written, probed) => render(template, written, where, probed),
               where,
             );
-      const { ids } = await conversationPrompt(partner, conversation, maxNewTokens, where, { render, tools: told });
-      return { ids, turn };
+      const { ids, dropped } = await conversationPrompt(partner, conversation, maxNewTokens, where, {
+        render,
+        tools: told,
+      });
+      return { ids, turn, leftOut: dropped };
     } finally {
       renderer.close();
     }
   })();
-  const { ids, turn } = prepared;
+  const { ids, turn, leftOut } = prepared;
   const reader = turn?.reader();
   const answer = growingAnswer();
   const pieces = (text: string): readonly AnswerPiece[] =>
@@ -202,6 +207,7 @@ export async function* chatWithTools(
     // A call that a stop string cut is no whole text, either.
     const isCut = reader?.isWhole === false && finishReason !== "aborted";
     const reason = isCut ? "length" : calls > 0 && finishReason !== "aborted" ? "toolCalls" : finishReason;
-    yield { v: 1, type: "done", finishReason: reason, message: answer.message(), promptTokens, newTokens };
+    const counts = { leftOut, promptTokens, newTokens };
+    yield { v: 1, type: "done", finishReason: reason, message: answer.message(), ...counts };
   }
 }
