@@ -54,11 +54,15 @@ export type { ChatModel } from "./chat/conversation.node.ts";
 export type { ChatMessage } from "./chat/messages.ts";
 export {
   chatWithTools,
+  type ToolChatArgumentsEvent,
+  type ToolChatCallEvent,
   type ToolChatDoneEvent,
   type ToolChatEvent,
   type ToolChatOptions,
+  type ToolChatTextEvent,
 } from "./chat/tools/chat-with-tools.node.ts";
 export type {
+  NamedTool,
   Tool,
   ToolCall,
   ToolCallsMessage,

@@ -6,6 +6,7 @@ import { generate } from "../../generate/generate.ts";
 import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../../generate/options.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 import { type ChatModel, checkChats, conversationPrompt } from "../conversation.node.ts";
+import type { ChatMessage } from "../messages.ts";
 import { openTemplateRenderer } from "../template.node.ts";
 import type { AnswerPiece } from "./reader.ts";
 import {
@@ -45,7 +46,7 @@ export interface ToolChatDoneEvent {
   /** As in `generate`; `toolCalls`: the answer has calls, and each of them is whole. */
   readonly finishReason: FinishReason | "toolCalls";
   /** The answer as the next message of the conversation. A call that was cut is not in it. */
-  readonly message: ToolCallsMessage | { readonly role: "assistant"; readonly content: string };
+  readonly message: ToolCallsMessage | ChatMessage;
   /** Messages that were left out of the prompt, the oldest: the conversation is longer than the context. */
   readonly leftOut: number;
   /** Tokens of the prompt. */
@@ -54,15 +55,41 @@ export interface ToolChatDoneEvent {
   readonly newTokens: number;
 }
 
+/** Text beside calls. */
+export interface ToolChatTextEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "text";
+  /** More of the text. */
+  readonly text: string;
+}
+
+/** A call begins. */
+export interface ToolChatCallEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "call";
+  /** Its number in the answer, from 0. */
+  readonly call: number;
+  /** Its id, which the message with its result names. */
+  readonly id: string;
+  /** The name of the tool. */
+  readonly name: string;
+}
+
+/** A call goes on. */
+export interface ToolChatArgumentsEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "arguments";
+  /** Its number in the answer, from 0. */
+  readonly call: number;
+  /** More of the JSON of its arguments. */
+  readonly text: string;
+}
+
 /** What `chatWithTools` yields. */
-export type ToolChatEvent =
-  /** Text beside calls. */
-  | { readonly v: 1; readonly type: "text"; readonly text: string }
-  /** A call begins. @property call its number in the answer, from 0. */
-  | { readonly v: 1; readonly type: "call"; readonly call: number; readonly id: string; readonly name: string }
-  /** More of the JSON of a call's arguments. */
-  | { readonly v: 1; readonly type: "arguments"; readonly call: number; readonly text: string }
-  | ToolChatDoneEvent;
+export type ToolChatEvent = ToolChatTextEvent | ToolChatCallEvent | ToolChatArgumentsEvent | ToolChatDoneEvent;
 
 const own = ["messages", "tools", "toolChoice", "parallelToolCalls"] as const;
 const left = ["prompt", "unknown", "constraint", "showSpecialTokens"];
@@ -124,11 +151,11 @@ const growingAnswer = () => {
  * ```ts
  * import { chatWithTools, loadInWorker, type ToolMessage } from "foretoken";
  *
- * const lm = await loadInWorker("Qwen2.5-0.5B-Instruct", { dtype: "auto" });
+ * const lm = await loadInWorker("runs/notes/best", { dtype: "auto" });
  * const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
  * const tools = [{ name: "weather", description: "The weather of a city.", parameters }];
  * const messages: ToolMessage[] = [{ role: "user", content: "Do I need an umbrella in Oslo?" }];
- * for (let turn = 0; turn < 2; turn++) {
+ * while (lm.chatTemplate !== null && messages.at(-1)?.role !== "assistant") {
  *   for await (const event of chatWithTools(lm, { messages, tools, temperature: 0, maxNewTokens: 200 })) {
  *     if (event.type === "text") process.stdout.write(event.text);
  *     if (event.type !== "done") continue;

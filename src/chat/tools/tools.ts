@@ -26,14 +26,17 @@ export interface ToolCall {
 
 /** An answer with calls. */
 export interface ToolCallsMessage {
+  /** Who says it. */
   readonly role: "assistant";
   /** Text before the calls; "" if there is none. */
   readonly content: string;
+  /** The calls, one or more. */
   readonly toolCalls: readonly ToolCall[];
 }
 
 /** The result of a call. */
 export interface ToolResultMessage {
+  /** Who says it. */
   readonly role: "tool";
   /** The id of the call. */
   readonly toolCallId: string;
@@ -44,8 +47,14 @@ export interface ToolResultMessage {
 /** A message of a conversation with tools. */
 export type ToolMessage = ChatMessage | ToolCallsMessage | ToolResultMessage;
 
+/** The tool that must be called. */
+export interface NamedTool {
+  /** Its name. */
+  readonly name: string;
+}
+
 /** Whether the model must call tools: `none`, as it likes (`auto`), at least one (`required`), or the one that is named. */
-export type ToolChoice = "none" | "auto" | "required" | { readonly name: string };
+export type ToolChoice = "none" | "auto" | "required" | NamedTool;
 
 /** Tools of one conversation at most. */
 export const mostTools = 128;
