@@ -65,6 +65,35 @@ describe("chatWithTools", () => {
     await lm.close();
   });
 
+  test("is used as the guide shows", async () => {
+    const model = await openToolModel(toolTemplates.bare);
+    const { tokenizer, chatTemplate, endTokens } = model;
+    const lm = {
+      ...{ config: model.model.config, tokenizer, chatTemplate, endTokens },
+      generate: (options: GenerateOptions) => generate(model, { ...options, maxNewTokens: 1500 }),
+    };
+    const run = (name: string, given: object): string => `${name} ${JSON.stringify(given)}`;
+    const properties = { city: { enum: ["Oslo", "Rome"] } };
+    const parameters = { type: "object", properties, required: ["city"], additionalProperties: false };
+    const weather = { name: "weather", description: "The weather of a city.", parameters };
+    const messages: ToolMessage[] = [{ role: "user", content: "Do I need an umbrella in Oslo?" }];
+    for await (const event of chatWithTools(lm, { messages, tools: [weather], toolChoice: "required" })) {
+      if (event.type === "text") process.stdout.write(event.text);
+      if (event.type !== "done") continue;
+      messages.push(event.message);
+      if (!("toolCalls" in event.message)) continue;
+      for (const { id, name, arguments: given } of event.message.toolCalls) {
+        messages.push({ role: "tool", toolCallId: id, content: run(name, given) });
+      }
+    }
+    expect(messages[1]).toMatchObject({ role: "assistant", content: "" });
+    expect(messages[2]).toMatchObject({
+      role: "tool",
+      content: expect.stringMatching(/^weather \{.*"city":"(Oslo|Rome)"/u),
+    });
+    await model.close();
+  });
+
   test("names what it cannot do", async () => {
     const lm = await openToolModel("{{ messages[0].content }}");
     const messages: ToolMessage[] = [{ role: "user", content: "Hi" }];

@@ -97,6 +97,20 @@ const commonEnd = (one: string, other: string): number => {
   return length;
 };
 
+/** The most characters of a form: more is no form, but instructions that follow. */
+const mostCharacters = 400;
+
+/** The place `at`, or the beginning (or the end) of the special token's name that it is inside of. */
+const besideName = (text: string, at: number, tokens: readonly SpecialToken[], side: "from" | "to"): number => {
+  let from = 0;
+  for (const stretch of nameFinder(tokens)(text)) {
+    const to = from + stretch.text.length;
+    if (stretch.id !== undefined && from < at && at < to) return side === "from" ? from : to;
+    from = to;
+  }
+  return at;
+};
+
 /** What begins a call, as far as a text shows it before anything that varies. */
 const markerOf = (
   open: string,
@@ -121,7 +135,8 @@ const readForm = async (
 ): Promise<ToolForm | { readonly fault: string }> => {
   const one = sample("a");
   const two = sample("b");
-  const tools = [one.tool, two.tool];
+  const three = sample("c");
+  const tools = [one.tool, two.tool, three.tool];
   const told = await write([question], tools);
   if (!told.includes(one.name) || !told.includes(two.name)) return { fault: "one that tells the model of no tools" };
   const answer = (samples: readonly Sample[]): Promise<string> =>
@@ -132,16 +147,16 @@ const readForm = async (
   /** A text up to the token that ends the answer. */
   const upToEnd = (text: string, from: number): string =>
     text.slice(0, Math.min(...ends.map((name) => text.indexOf(name, from)).filter((at) => at >= 0), text.length));
-  const start = commonStart(spoken, called);
+  const start = besideName(called, commonStart(spoken, called), specialTokens, "from");
   const said = upToEnd(spoken, start).slice(start);
   const bodyOf = (text: string): string => upToEnd(text, start).slice(start);
   const body = bodyOf(called);
-  const tail = commonEnd(said, body);
-  const own = body.slice(0, body.length - tail);
+  const own = body.slice(0, besideName(body, body.length - commonEnd(said, body), specialTokens, "to"));
   const slots = slotsOf(own, one);
   const [first] = slots ?? [];
   const last = slots?.at(-1);
   if (slots === null || first === undefined || last === undefined) return { fault: unknown };
+  if (own.length > mostCharacters) return { fault: unknown };
   const parts = slots.flatMap(({ kind, to }, i): CallPart[] => {
     const next = slots[i + 1];
     return next === undefined ? [{ kind }] : [{ kind }, { kind: "text", text: own.slice(to, next.from) }];
@@ -150,21 +165,26 @@ const readForm = async (
   const close = own.slice(last.to);
   const marker = markerOf(open, specialTokens);
   if (marker === null) return { fault: "a form in which nothing tells a call from other text" };
-  const form = { open, parts, between: null, close, ...marker };
-  const both = await answer([one, two]).catch((error: unknown) => {
+  // A model may end where the template writes a space more.
+  const form = { open, parts, between: null, close: close.trimEnd(), ...marker };
+  const several = await answer([one, two, three]).catch((error: unknown) => {
     if (error instanceof CheckpointError) return "";
     throw error;
   });
-  const bodyOfBoth = bodyOf(both);
-  const to = slotsOf(bodyOfBoth, one)?.at(-1)?.to;
-  const from = slotsOf(bodyOfBoth, two)?.[0]?.from;
+  const all = bodyOf(several);
+  const places = [one, two, three].map((each) => slotsOf(all, each));
+  /** The text between a call and the next one. */
+  const betweenAt = (call: number): string | null => {
+    const to = places[call]?.at(-1)?.to;
+    const from = places[call + 1]?.[0]?.from;
+    return to === undefined || from === undefined || from <= to ? null : all.slice(to, from);
+  };
   const isAlike =
-    both.startsWith(called.slice(0, start + first.from)) &&
-    bodyOfBoth.endsWith(close + body.slice(body.length - tail)) &&
-    to === last.to;
-  return isAlike && to !== undefined && from !== undefined && from > to
-    ? { ...form, between: bodyOfBoth.slice(to, from) }
-    : form;
+    several.startsWith(called.slice(0, start + first.from)) &&
+    all.endsWith(close + body.slice(own.length)) &&
+    places[0]?.at(-1)?.to === last.to &&
+    betweenAt(0) === betweenAt(1);
+  return isAlike ? { ...form, between: betweenAt(0) } : form;
 };
 
 const known = new WeakMap<object, Promise<ToolForm | { readonly fault: string }>>();
