@@ -172,10 +172,15 @@ export { type CompiledConstraint, compileConstraint } from "./generate/constrain
 export type {
   ChoiceConstraint,
   Constraint,
+  EitherConstraint,
   GrammarConstraint,
   JsonConstraint,
   JsonSchemaConstraint,
   RegexConstraint,
+  RepeatConstraint,
+  SequenceConstraint,
+  TokenConstraint,
+  TriggerConstraint,
 } from "./generate/constraint/constraint.ts";
 export type { Matcher } from "./generate/constraint/matcher.ts";
 export type { FinishReason, GenerateDoneEvent, GenerateEvent, PromptEvent, TokenEvent } from "./generate/events.ts";

@@ -55,3 +55,21 @@ export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker
 export { type ChatOptions, chat } from "./chat/chat.node.ts";
 export type { ChatModel } from "./chat/conversation.node.ts";
 export type { ChatMessage } from "./chat/messages.ts";
+export {
+  chatWithTools,
+  type ToolChatArgumentsEvent,
+  type ToolChatCallEvent,
+  type ToolChatDoneEvent,
+  type ToolChatEvent,
+  type ToolChatOptions,
+  type ToolChatTextEvent,
+} from "./chat/tools/chat-with-tools.node.ts";
+export type {
+  NamedTool,
+  Tool,
+  ToolCall,
+  ToolCallsMessage,
+  ToolChoice,
+  ToolMessage,
+  ToolResultMessage,
+} from "./chat/tools/tools.ts";

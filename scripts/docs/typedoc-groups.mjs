@@ -13,6 +13,7 @@ export const groups = {
       "beamSearch",
       "compileConstraint",
       "chat",
+      "chatWithTools",
       "evaluate",
       "evaluateChoices",
     ],

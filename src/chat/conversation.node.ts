@@ -6,7 +6,7 @@ import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { encodeWithSpecials } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { markNames } from "./marks.ts";
-import type { ChatMessage } from "./messages.ts";
+import type { TemplateMessage } from "./messages.ts";
 import { type RenderTemplate, renderTemplate } from "./template.node.ts";
 
 /** A model as a conversation uses it: one of `loadInWorker` is one. */
@@ -39,19 +39,21 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
  * The conversation as the model reads it, up to the place of its answer. The names of special tokens become their tokens
  * where the template wrote them, and stay text in a message.
  * @param render writes it out. Default: a process for this conversation alone.
+ * @param tools that the template is told of, in OpenAI's form. Default: none.
  * @throws ConfigError for a model without a chat template, CheckpointError for a faulty one.
  */
 export const conversationIds = async (
   lm: Pick<ChatModel, "tokenizer" | "chatTemplate">,
-  messages: readonly ChatMessage[],
+  messages: readonly TemplateMessage[],
   where: string,
   render: RenderTemplate = renderTemplate,
+  tools: readonly unknown[] = [],
 ): Promise<Int32Array> => {
   const { tokenizer } = lm;
   const template = checkChats(lm, where);
   const names = tokenizer.specialTokens.map(({ name }) => name);
-  const { messages: marked, unmark } = markNames(messages, names);
-  const text = await render(template, marked, where);
+  const { messages: marked, tools: told, unmark } = markNames(messages, names, tools);
+  const text = await render(template, marked, where, told);
   if (text === "") {
     throw new CheckpointError({
       where,
@@ -74,7 +76,7 @@ export interface Prompt {
 const shareOfAnswer = 1 / 4;
 
 /** Places to cut a conversation at: before the first message, and before each later one of the user. */
-const cutsOf = (messages: readonly ChatMessage[], first: number): readonly number[] => [
+const cutsOf = (messages: readonly TemplateMessage[], first: number): readonly number[] => [
   first,
   ...messages.flatMap(({ role }, i) => (i > first && role === "user" ? [i] : [])),
 ];
@@ -87,6 +89,8 @@ export interface PromptOptions {
   readonly answer?: readonly number[];
   /** Writes a conversation out. Default: a process for each. */
   readonly render?: RenderTemplate;
+  /** Tools that the template is told of. Default: none. */
+  readonly tools?: readonly unknown[];
 }
 
 const tooLong = (length: number, most: number, contextLength: number, answer: readonly number[]): ConfigError => {
@@ -116,10 +120,10 @@ const tooLong = (length: number, most: number, contextLength: number, answer: re
  */
 export const conversationPrompt = async (
   lm: ChatModel,
-  messages: readonly ChatMessage[],
+  messages: readonly TemplateMessage[],
   maxNewTokens: number,
   where: string,
-  { atLeast = 0, answer = [], render }: PromptOptions = {},
+  { atLeast = 0, answer = [], render, tools = [] }: PromptOptions = {},
 ): Promise<Prompt> => {
   const { contextLength } = lm.config;
   const room = contextLength - Math.min(maxNewTokens, Math.floor(contextLength * shareOfAnswer));
@@ -127,7 +131,7 @@ export const conversationPrompt = async (
   const cuts = cutsOf(messages, first);
   const from = async (cut: number): Promise<Int32Array> => {
     const kept = [...messages.slice(0, first), ...messages.slice(cuts[cut])];
-    const ids = await conversationIds(lm, kept, where, render);
+    const ids = await conversationIds(lm, kept, where, render, tools);
     return answer.length === 0 ? ids : Int32Array.from([...ids, ...answer]);
   };
   const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });

@@ -1,5 +1,5 @@
 /** Marks in messages. Without a schema: the process that writes conversations loads this file, and begins the sooner. */
-import type { ChatMessage } from "./messages.ts";
+import type { TemplateMessage } from "./messages.ts";
 
 /** Unicode's noncharacters U+FDD0 to U+FDEF, which are in no text that people exchange: marks are made of them. */
 const marks = /[\ufdd0-\ufdef]/gu;
@@ -26,8 +26,9 @@ const read = (spelling: string): string =>
 const unmark = (text: string): string => text.replaceAll(spelt, read).replaceAll(marks, "");
 
 /** Messages whose special tokens' names are marked as ordinary text, and the way back. */
-export interface Marked {
-  readonly messages: readonly ChatMessage[];
+export interface Marked<Message extends TemplateMessage> {
+  readonly messages: readonly Message[];
+  readonly tools: readonly unknown[];
   /** Removes the marks. */
   readonly unmark: (text: string) => string;
 }
@@ -36,7 +37,11 @@ export interface Marked {
  * Marks the names of special tokens in what people wrote: a template writes such tokens, a message must not. A mark follows
  * a name's first character, so the name is not found once the template has written all out.
  */
-export const markNames = (messages: readonly ChatMessage[], names: readonly string[]): Marked => {
+export const markNames = <Message extends TemplateMessage>(
+  messages: readonly Message[],
+  names: readonly string[],
+  tools: readonly unknown[] = [],
+): Marked<Message> => {
   const marked = (content: string): string =>
     names.reduce(
       (text, name) => {
@@ -45,5 +50,19 @@ export const markNames = (messages: readonly ChatMessage[], names: readonly stri
       },
       content.replaceAll(marks, ""),
     );
-  return { messages: messages.map(({ role, content }) => ({ role, content: marked(content) })), unmark };
+  /** All texts of a value of JSON, keys too. */
+  const markedAll = (value: unknown): unknown => {
+    if (typeof value === "string") return marked(value);
+    if (Array.isArray(value)) return value.map(markedAll);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [marked(key), markedAll(one)]));
+  };
+  return {
+    messages: messages.map((message) => {
+      const { role, content, ...more } = message;
+      return { ...message, ...(markedAll(more) as object), role, content: marked(content) };
+    }),
+    tools: tools.map(markedAll),
+    unmark,
+  };
 };

@@ -5,7 +5,7 @@ import { oneLine } from "../core/text/one-line.ts";
 import { shorten } from "../core/text/show.ts";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import type { LearnedTemplate, Written } from "./answers.ts";
-import type { ChatMessage } from "./messages.ts";
+import type { ChatMessage, TemplateMessage } from "./messages.ts";
 
 /** Limits of a template for one conversation, many times above the needs of any known template. */
 const limits = { milliseconds: 5000, mebibytes: 256, bytes: 2 ** 23 } as const;
@@ -119,24 +119,34 @@ const faulty = (where: string, fault: string): CheckpointError =>
 /** Writes a conversation out with its template. See `renderTemplate`. */
 export type RenderTemplate = (
   template: ChatTemplate,
-  messages: readonly ChatMessage[],
+  messages: readonly TemplateMessage[],
   where: string,
+  tools?: readonly unknown[],
 ) => Promise<string>;
 
-const requestOf = ({ template, bosToken, eosToken }: ChatTemplate, messages: readonly ChatMessage[]): string =>
+const requestOf = (
+  { template, bosToken, eosToken }: ChatTemplate,
+  messages: readonly TemplateMessage[],
+  tools: readonly unknown[],
+): string =>
   JSON.stringify({
     template,
-    variables: { messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken },
+    variables: {
+      ...{ messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken },
+      // As `transformers`: a template asks whether there are any.
+      ...(tools.length === 0 ? {} : { tools }),
+    },
   });
 
 /**
  * A conversation as the text that the model continues: its template, with a place for the answer. A template is a program
  * of whoever made the model: it runs in a process of its own with bounded time, memory and output.
  * @param where the model, for errors.
+ * @param tools that the template is told of. Default: none.
  * @throws CheckpointError for a template that is faulty, refuses the messages, or takes too much.
  */
-export const renderTemplate: RenderTemplate = async (template, messages, where) => {
-  const outcome = await run(requestOf(template, messages));
+export const renderTemplate: RenderTemplate = async (template, messages, where, tools = []) => {
+  const outcome = await run(requestOf(template, messages, tools));
   if ("text" in outcome) return outcome.text;
   throw faulty(where, outcome.fault);
 };
@@ -147,7 +157,13 @@ export interface TemplateRenderer {
    * As `renderTemplate`, by a process that is kept for the next one.
    * @param signal whose abort takes it out of the queue.
    */
-  render(...args: [...Parameters<RenderTemplate>, AbortSignal?]): Promise<string>;
+  render(
+    template: ChatTemplate,
+    messages: readonly TemplateMessage[],
+    where: string,
+    tools?: readonly unknown[],
+    signal?: AbortSignal,
+  ): Promise<string>;
   /** Ends the process; nothing is written from then on. */
   close(): void;
 }
@@ -171,10 +187,10 @@ export const openTemplateRenderer = (): TemplateRenderer => {
     return parsed<Outcome>(line);
   };
   return {
-    async render(template, messages, where, signal) {
+    async render(template, messages, where, tools = [], signal = undefined) {
       const outcome = last.then(() => {
         signal?.throwIfAborted();
-        return renderNext(requestOf(template, messages));
+        return renderNext(requestOf(template, messages, tools));
       });
       last = outcome.catch(() => {});
       const found = await outcome;

@@ -110,6 +110,25 @@ const chatCases = (setup: Setup): readonly Case[] => [
   ),
 ];
 
+const tools = [{ name: "look" }] as const;
+
+const toolChatCases = (setup: Setup): readonly Case[] => [
+  {
+    name: "chatWithTools",
+    args: () => [setup.chatLm, { messages: conversation, tools, toolChoice: "none", maxNewTokens: 0 }],
+    call: foretoken.chatWithTools,
+  },
+  ...optionCases(
+    "chatWithTools",
+    ["messages", "tools", "toolChoice", "parallelToolCalls", "maxNewTokens", "signal", "other"],
+    (wrong) =>
+      foretoken.chatWithTools(setup.chatLm, {
+        ...{ messages: conversation, tools, toolChoice: "none", maxNewTokens: 0 },
+        ...wrong,
+      }),
+  ),
+];
+
 const patch = { clean: "the", corrupted: "cat", layer: 0, position: 0, part: "mlp" } as const;
 
 /** Functions that show what a model computes inside. */
@@ -216,6 +235,7 @@ export const modelsCases = (setup: Setup): readonly Case[] => [
   ...freshCases(setup),
   ...languageModelCases(setup),
   ...chatCases(setup),
+  ...toolChatCases(setup),
   ...insideCases(setup),
   ...fileCases(setup),
 ];

@@ -18,15 +18,17 @@ import {
 } from "../flags/flags.ts";
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
+import { addToolsFlag, type ToolsFlag, toolsOf } from "../flags/tools-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { findServerModel, modelPartner, serverPartner } from "../interactive/chat-partner.ts";
 import { createChatSession } from "../interactive/chat-session.ts";
 import { aboutModel, runInteractive } from "../interactive/loop.ts";
+import { toolPartner } from "../interactive/tool-partner.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
-interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, SpeculateFlag {
+interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, SpeculateFlag, ToolsFlag {
   readonly system?: string;
   readonly maxNewTokens: number;
   readonly model?: string;
@@ -42,6 +44,7 @@ Examples:
   $ npx foretoken chat hf:HuggingFaceTB/SmolLM2-135M-Instruct   the same, from the hub
   $ npx foretoken chat model.gguf --system "Answer in one sentence."
   $ npx foretoken chat http://127.0.0.1:8000                    a model of a server, as foretoken serve is one
+  $ npx foretoken chat model.gguf --tools tools.json            calls of tools, whose results you type
   $ echo "Name three rivers." | npx foretoken chat model.gguf --temperature 0
 
 The model is one that was trained on conversations, and has a chat template. Each line is a
@@ -60,6 +63,7 @@ const flagsOfModels = [
   "dtype",
   "widen",
   "speculate",
+  "tools",
   "json",
 ] as const;
 
@@ -96,6 +100,15 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   const { maxNewTokens, json, threads } = flags;
   const given = { ...generateDefaults, ...samplingOf(flags), maxNewTokens };
   const settings = parseConfig(generateSettingsSchema, given, ([name = ""]) => flagOf(name));
+  const tools = await toolsOf(flags);
+  if (tools !== undefined && json === true) {
+    throw new ConfigError({
+      where: "--tools and --json",
+      must: "only one of them may be there: calls are shown to people",
+      got: "both",
+      hint: "chatWithTools in a program, or foretoken serve",
+    });
+  }
   const { backend, remark } = await chooseBackend(flags);
   const { speculate, loading } = await speculationOf(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, {
@@ -107,13 +120,14 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   try {
     checkChats(lm, directory);
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
-    const { config, tokenizer, chatTemplate } = lm;
-    const partner: ChatModel = {
-      ...{ config, tokenizer, chatTemplate },
+    const { config, tokenizer, chatTemplate, endTokens } = lm;
+    const partner: ChatModel & { readonly endTokens: readonly number[] } = {
+      ...{ config, tokenizer, chatTemplate, endTokens },
       generate: (options) => lm.generate({ ...options, speculate }),
     };
     const start = { settings, system: flags.system };
-    const session = createChatSession(modelPartner(partner, directory), start, writeNotice);
+    const talking = tools === undefined ? modelPartner(partner, directory) : toolPartner(partner, tools);
+    const session = createChatSession(talking, start, writeNotice);
     await runInteractive([...aboutModel(lm), hint], session, { json: json === true });
   } finally {
     await lm.close();
@@ -137,7 +151,7 @@ export const declareChat = (command: Command): void => {
       ).argParser(parseText("--system")),
     )
     .option("--max-new-tokens <n>", "most tokens of an answer", parseNumber("--max-new-tokens"), defaults.maxNewTokens);
-  addSamplingFlags(command, defaults)
+  addSamplingFlags(addToolsFlag(command), defaults)
     .optionsGroup("Server: where the model is one of a server")
     .option("--model <id>", "the model's id there (default: its only one)", parsePath("--model"))
     .option(

@@ -1,7 +1,7 @@
 /** Who answers in a conversation: a model of this process, or one of a server that speaks OpenAI's protocol. */
 import { z } from "zod";
 import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
-import type { ChatMessage } from "../../chat/messages.ts";
+import type { ToolMessage } from "../../chat/tools/tools.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
@@ -12,7 +12,7 @@ import type { Settings } from "./settings.ts";
 /** An answer that is asked for. */
 export interface AnswerRequest {
   /** The conversation so far; the last message is the user's. */
-  readonly messages: readonly ChatMessage[];
+  readonly messages: readonly ToolMessage[];
   readonly settings: Settings;
   readonly seed: number;
   /** Messages that are left out in any case: those that did not fit before. */
@@ -20,17 +20,28 @@ export interface AnswerRequest {
   readonly signal: AbortSignal;
 }
 
+/** An answer on its way. */
+export interface PartnersAnswer {
+  readonly events: AsyncIterable<GenerateEvent>;
+  /** How many of the oldest messages were left out, after the last event. */
+  dropped(): number;
+  /** The answer as a message, after the last event. Absent: the text of that event. */
+  message?(): ToolMessage | undefined;
+}
+
 /** See the head of the file. */
 export interface ChatPartner {
-  /** The events of an answer, and how many of the oldest messages were left out. */
-  answer(request: AnswerRequest): Promise<{ readonly dropped: number; readonly events: AsyncIterable<GenerateEvent> }>;
+  answer(request: AnswerRequest): Promise<PartnersAnswer>;
 }
 
 /** @param where the model's path, for errors. */
 export const modelPartner = (lm: ChatModel, where: string): ChatPartner => ({
   async answer({ messages, settings, seed, atLeast, signal }) {
     const { ids, dropped } = await conversationPrompt(lm, messages, settings.maxNewTokens, where, { atLeast });
-    return { dropped, events: lm.generate({ ...settings, unknown: "error", seed, prompt: ids, signal }) };
+    return {
+      dropped: () => dropped,
+      events: lm.generate({ ...settings, unknown: "error", seed, prompt: ids, signal }),
+    };
   },
 });
 
@@ -266,5 +277,5 @@ async function* answerEvents(
 }
 
 export const serverPartner = (server: ServerModel): ChatPartner => ({
-  answer: async (request) => ({ dropped: 0, events: answerEvents(server, request) }),
+  answer: async (request) => ({ dropped: () => 0, events: answerEvents(server, request) }),
 });

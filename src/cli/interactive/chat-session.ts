@@ -1,4 +1,4 @@
-import type { ChatMessage } from "../../chat/messages.ts";
+import type { ToolCall, ToolMessage } from "../../chat/tools/tools.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
 import { formatPlural } from "../display/texts/format.ts";
@@ -25,6 +25,11 @@ const about = [
 /** Settings of a conversation: a model with a chat template reads any character. */
 const names = settingNames.filter((name) => name !== "unknown");
 
+const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
+  const last = messages.findLastIndex(({ role }) => role === "assistant");
+  return last < 0 ? [] : messages.slice(0, last);
+};
+
 /** What a conversation begins with. */
 export interface ChatStart {
   readonly settings: Settings;
@@ -45,38 +50,60 @@ export const createChatSession = (
 ): Session => {
   const settings = sessionSettings(first, names, otherCommands);
   let system = firstSystem;
-  let messages: readonly ChatMessage[] = [];
+  let messages: readonly ToolMessage[] = [];
+  /** Calls whose results are not typed yet. */
+  let calls: readonly ToolCall[] = [];
   /** Messages that no longer fit, as last told. */
   let told = 0;
 
   const begin = (): void => {
     messages = [];
+    calls = [];
     told = 0;
   };
 
   /** Answers the last of `said`, and remembers both once the answer has ended. */
-  const answer = (said: readonly ChatMessage[], seed: number, signal: AbortSignal): Request => {
+  const answer = (said: readonly ToolMessage[], seed: number, signal: AbortSignal): Request => {
     async function* answered(): AsyncGenerator<GenerateEvent, void, undefined> {
-      const start: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+      const start: readonly ToolMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
       const conversation = [...start, ...said];
       const request = { messages: conversation, settings: settings.current(), seed, atLeast: told, signal };
-      const { dropped, events } = await partner.answer(request);
-      if (dropped > told)
-        tell(`the conversation is longer than the context: the first ${dropped} messages are left out`);
-      told = dropped;
+      const { dropped, events, message } = await partner.answer(request);
+      const tellDropped = (): void => {
+        if (dropped() > told)
+          tell(`the conversation is longer than the context: the first ${dropped()} messages are left out`);
+        told = Math.max(told, dropped());
+      };
+      tellDropped();
       for await (const event of events) {
-        // An answer that was stopped is remembered as far as it came.
-        if (event.type === "done") messages = [...said, { role: "assistant", content: event.text }];
+        if (event.type === "done") {
+          // An answer that was stopped is remembered as far as it came.
+          const own = message?.() ?? ({ role: "assistant", content: event.text } as const);
+          messages = [...said, own];
+          calls = "toolCalls" in own ? own.toolCalls : [];
+        }
         yield event;
       }
+      tellDropped();
+      for (const line of askForResult()) tell(line);
     }
     const { showSpecialTokens, maxNewTokens } = settings.current();
     const cut = `the answer was cut at ${formatPlural(maxNewTokens, "token")}: --max-new-tokens, or /max-new-tokens here, allows more`;
     return { kind: "write", prompt: "", events: answered(), showSpecialTokens, skipped: undefined, cut };
   };
 
+  const askForResult = (): readonly string[] =>
+    calls.slice(0, 1).map(({ name }) => `the result of ${name}, in a line:`);
+
+  /** Takes the result of the first call; after that of the last one the model goes on. */
+  const takeResult = ({ id }: ToolCall, content: string, signal: AbortSignal): Request => {
+    messages = [...messages, { role: "tool", toolCallId: id, content }];
+    calls = calls.slice(1);
+    return calls.length > 0 ? { kind: "tell", lines: askForResult() } : answer(messages, seedNow(messages), signal);
+  };
+
   /** Each answer has its own seed. */
-  const seedNow = (said: readonly ChatMessage[]): number => settings.current().seed + Math.floor(said.length / 2);
+  const seedNow = (said: readonly ToolMessage[]): number => settings.current().seed + Math.floor(said.length / 2);
 
   const runCommand = (line: string, signal: AbortSignal): Request => {
     const typed = parseCommand(line);
@@ -93,7 +120,7 @@ export const createChatSession = (
         begin();
         return { kind: "tell", lines: ["a new conversation"] };
       case "/again": {
-        const said = messages.slice(0, -1);
+        const said = beforeLastAnswer(messages);
         if (said.length === 0) {
           throw new ConfigError({
             where: command,
@@ -125,7 +152,9 @@ export const createChatSession = (
       if (line.startsWith("/") && !line.startsWith("//")) return runCommand(line, signal);
       if (line.trim() === "") return { kind: "tell", lines: [] };
       const content = parseText("message")(line.startsWith("//") ? line.slice(1) : line);
-      const said: readonly ChatMessage[] = [...messages, { role: "user", content }];
+      const [call] = calls;
+      if (call !== undefined) return takeResult(call, content, signal);
+      const said: readonly ToolMessage[] = [...messages, { role: "user", content }];
       return answer(said, seedNow(said), signal);
     },
   };

@@ -11,6 +11,9 @@ interface JsonSchema {
   readonly items?: JsonSchema;
   readonly const?: unknown;
   readonly default?: unknown;
+  /** Of a schema that has itself inside: the place of another one, as "#/$defs/name". */
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, JsonSchema>>;
 }
 
 /** One value that can be set, as a flag or in a form. */
@@ -93,11 +96,22 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
 };
 
 /** The JSON schemas of the value at `path`: several if a union is on the way. */
-const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] =>
-  path.reduce<readonly JsonSchema[]>(
-    (nodes, key) => nodes.flatMap((node) => node.properties?.[String(key)] ?? []).flatMap(alternatives),
-    alternatives(jsonSchema(schema)),
+const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] => {
+  const root = jsonSchema(schema);
+  const named = (node: JsonSchema): readonly JsonSchema[] => {
+    const { $ref } = node;
+    const found = $ref === undefined ? node : $ref === "#" ? root : root.$defs?.[$ref.slice("#/$defs/".length)];
+    return found === undefined ? [] : alternatives(found);
+  };
+  const inside = ({ properties, items }: JsonSchema, key: PropertyKey): readonly JsonSchema[] => {
+    const found = typeof key === "number" ? items : properties?.[String(key)];
+    return found === undefined ? [] : [found];
+  };
+  return path.reduce<readonly JsonSchema[]>(
+    (nodes, key) => nodes.flatMap((node) => inside(node, key)).flatMap(named),
+    named(root),
   );
+};
 
 /** Keys that an object at `path` may have. */
 export const knownKeys = (schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] => [

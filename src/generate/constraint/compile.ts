@@ -1,20 +1,11 @@
 import { checkEndTokens, checkTokenizer } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { allChars } from "./automata/char-set.ts";
-import { both } from "./automata/dfa.ts";
-import { dfaOf } from "./automata/from-regex.ts";
-import { parseRegex } from "./automata/parse-regex.ts";
+import { beginningOf } from "./compose.ts";
 import { type Constraint, parseConstraint } from "./constraint.ts";
-import { grammarFrames } from "./grammar/grammar-frames.ts";
-import { parseGrammar } from "./grammar/parse-grammar.ts";
-import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
-import { textLeaf } from "./machine/leaf.ts";
 import { createMachine, type Machine } from "./machine/machine.ts";
 import { type TokenTree, tokenTree } from "./machine/vocabulary.ts";
 import { createMatcher, type Matcher } from "./matcher.ts";
-import { isSpellable, schemaNodes } from "./schema/nodes.ts";
-import { freeDfa } from "./schema/strings.ts";
 
 /** A constraint, ready for the texts of one vocabulary. */
 export interface CompiledConstraint {
@@ -22,55 +13,13 @@ export interface CompiledConstraint {
   matcher(endTokens: readonly number[]): Matcher;
 }
 
-const unspellable = (kind: string): ConfigError =>
-  new ConfigError({
-    where: `constraint: ${kind}`,
-    must: "must allow a text that this vocabulary can write",
-    got: "one that needs characters without a token, or allows nothing",
-  });
-
-/** Every JSON value of a form is allowed, and nothing else at the top than objects and arrays. */
-const anyJson = { type: ["object", "array"] };
-
-const machineOf = (constraint: Constraint, tree: TokenTree): Machine => {
-  const { alphabet } = tree;
-  switch (constraint.kind) {
-    case "json":
-    case "jsonSchema": {
-      const root = schemaNodes(constraint.kind === "json" ? anyJson : constraint.schema, alphabet);
-      if (!root.inhabited) {
-        if (alphabet !== allChars) throw unspellable(constraint.kind);
-        throw new ConfigError({ where: "schema: #", must: "must allow a value", got: "one that no value meets" });
-      }
-      const frames = jsonFrames(tree);
-      return createMachine(tree, (out) => frames.begin(root, null, out));
-    }
-    case "regex": {
-      const where = "constraint: regex";
-      const dfa = both(dfaOf(parseRegex(constraint.pattern, where), where), freeDfa(alphabet), where);
-      if (dfa.start < 0) throw unspellable("regex");
-      return createMachine(tree, (out) => out.read(leafOfDfa(tree, dfa, false), null));
-    }
-    case "choice": {
-      const missing = constraint.choices.find((choice) => !isSpellable(choice, alphabet));
-      if (missing !== undefined) throw unspellable(`choice ${JSON.stringify(missing)}`);
-      return createMachine(tree, (out) => out.read(textLeaf(constraint.choices), null));
-    }
-    case "grammar": {
-      const begin = grammarFrames(parseGrammar(constraint.grammar), alphabet, (dfa) => leafOfDfa(tree, dfa, false));
-      if (begin === null) throw unspellable("grammar");
-      return createMachine(tree, begin);
-    }
-    default:
-      return constraint satisfies never;
-  }
-};
-
 /** The most constraints that are kept for each tokenizer. */
 const mostKept = 64;
 
 interface Vocabulary {
   readonly tree: TokenTree;
+  /** Special tokens by their names. */
+  readonly tokens: ReadonlyMap<string, number>;
   readonly machines: Map<string, Machine>;
 }
 
@@ -81,7 +30,8 @@ const vocabularyOf = (tokenizer: Tokenizer): Vocabulary => {
   if (known !== undefined) return known;
   const special = new Set(tokenizer.specialTokens.map(({ id }) => id));
   const tree = tokenTree(tokenizer.vocabSize, (id) => (special.has(id) ? null : tokenizer.bytes(id)));
-  const made = { tree, machines: new Map<string, Machine>() };
+  const tokens = new Map(tokenizer.specialTokens.map(({ id, name }) => [name, id]));
+  const made = { tree, tokens, machines: new Map<string, Machine>() };
   vocabularies.set(tokenizer, made);
   return made;
 };
@@ -116,11 +66,13 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const parsed = parseConstraint(constraint, "compileConstraint");
   if (parsed === undefined)
     throw new ConfigError({ where: "compileConstraint: constraint", must: "must be there", got: "none" });
-  const { tree, machines } = vocabularyOf(tokenizer);
+  const { tree, tokens, machines } = vocabularyOf(tokenizer);
   const key = keyOf(parsed);
   let machine = machines.get(key);
-  if (machine === undefined) machine = machineOf(parsed, tree);
-  else machines.delete(key);
+  if (machine === undefined) {
+    const begin = beginningOf(parsed, tree, tokens);
+    machine = createMachine(tree, (out) => begin(null, out));
+  } else machines.delete(key);
   // The last one in order is the one that was used last.
   machines.set(key, machine);
   for (const oldest of machines.keys()) {

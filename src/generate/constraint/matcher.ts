@@ -41,7 +41,7 @@ export interface ConstraintVocabulary {
 
 /** The only byte that may follow; -1 where there are several, or the text may end. */
 const onlyByte = (machine: Machine, state: State): number => {
-  if (state.isComplete) return -1;
+  if (state.isComplete || state.threads.some(({ leaf }) => leaf.special !== undefined)) return -1;
   let only = -1;
   for (let byte = 0; byte < 256; byte++) {
     if (machine.step(state, byte) === null) continue;
@@ -88,6 +88,7 @@ const longestToken = (
 
 export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: ConstraintVocabulary): Matcher => {
   const ends = new Set(endTokens);
+  const specials = new Set(tree.specials);
   /** The states before each token, and now. */
   const states: State[] = [machine.start];
   let ended = 0;
@@ -95,6 +96,7 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
   const maskLength = (tree.vocabSize + 31) >>> 5;
   const after = (id: number): State | null => {
     let state: State | null = now();
+    if (specials.has(id)) return machine.special(state, id);
     const bytes = bytesOf(id);
     if (bytes.length === 0) return null;
     for (const byte of bytes) {

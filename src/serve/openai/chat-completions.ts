@@ -1,18 +1,21 @@
 /** POST /v1/chat/completions: https://platform.openai.com/docs/api-reference/chat */
 import { z } from "zod";
 import { conversationIds } from "../../chat/conversation.node.ts";
-import type { ChatMessage } from "../../chat/messages.ts";
 import type { RenderTemplate } from "../../chat/template.node.ts";
+import { type ToolMessage, templateMessages } from "../../chat/tools/tools.ts";
+import type { ToolTurn } from "../../chat/tools/turn.ts";
+import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { type AnswerPart, type AnswerText, answerText } from "./answer-text.ts";
 import { invalid } from "./api-error.ts";
 import { samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
-import { finishReasonOf } from "./completions.ts";
 import { type Answered, checkLength, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
-import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
+import { atDefault, honoured, readFields, refused, type Values } from "./fields.ts";
 import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
-import { chatMessages, conversationOf } from "./messages.ts";
+import { chatMessages, checkConversation } from "./messages.ts";
 import { chatFormat, constraintOf, guidedFields } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextRequest } from "./texts.ts";
+import { chatToolFields, toldTools, turnOf } from "./tools.ts";
 
 /** Tokens named at a place at most. */
 export const mostTopLogProbs = 20;
@@ -21,7 +24,7 @@ export const chatFields = {
   ...samplingFields,
   ...unusedFields,
   model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
-  messages: honoured(chatMessages, "texts of system, developer, user and assistant"),
+  messages: honoured(chatMessages, "texts of system, developer, user, assistant and tool, and calls of tools"),
   max_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
   max_completion_tokens: honoured(whole(1, 1_000_000), "the same; the smaller one counts"),
   logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
@@ -32,11 +35,9 @@ export const chatFields = {
     "`text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name; default `text`",
   ),
   ...guidedFields,
-  tools: atDefault([[]], "no tools"),
-  tool_choice: atDefault(["none", "auto"], "no tools"),
-  parallel_tool_calls: unused("no tools"),
-  functions: atDefault([[]], "no functions"),
-  function_call: atDefault(["none", "auto"], "no functions"),
+  ...chatToolFields,
+  functions: atDefault([[]], "`tools` has them"),
+  function_call: atDefault(["none", "auto"], "`tool_choice` is for this"),
   modalities: atDefault([["text"]], "answers are texts"),
   audio: refused("answers are texts"),
   prediction: refused("it would be ignored"),
@@ -53,7 +54,8 @@ type ChatValues = Values<typeof chatFields>;
 export const conversationTokens = async (
   { signal }: Exchange,
   lease: Lease,
-  messages: readonly ChatMessage[],
+  messages: readonly ToolMessage[],
+  tools: readonly unknown[],
   param: string,
 ): Promise<readonly number[]> => {
   const { lm, name, templates } = lease;
@@ -63,9 +65,12 @@ export const conversationTokens = async (
       "model",
     );
   }
+  checkConversation(messages, param);
   checkLength(lease, messages.map(({ content }) => content).join(""), param);
-  const render: RenderTemplate = (...args) => templates.render(...args, signal);
-  return Array.from(await conversationIds(lm, messages, param, render));
+  if (tools.length > 0) checkLength(lease, JSON.stringify(tools), "tools");
+  const render: RenderTemplate = (template, given, where, told) =>
+    templates.render(template, given, where, told, signal);
+  return Array.from(await conversationIds(lm, templateMessages(messages, param), param, render, tools));
 };
 
 /** Most tokens of an answer: the fewest that are asked for, or up to the end of the context. */
@@ -86,16 +91,56 @@ const checkTogether = (values: ChatValues): void => {
     throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
 };
 
-const requestsOf = (values: ChatValues, lease: Lease, prompt: readonly number[]): readonly TextRequest[] => {
+/** The requests of the texts. @param own the constraint that the request asks for. */
+const requestsOf = (
+  values: ChatValues,
+  lease: Lease,
+  prompt: readonly number[],
+  turn: ToolTurn | undefined,
+  own: Constraint | undefined,
+): readonly TextRequest[] => {
   const { n = 1, logprobs = false, top_logprobs: top = 0 } = values;
   const maxNewTokens = roomFor(lease, prompt, values.max_tokens, values.max_completion_tokens);
   const { adapter, lm } = lease;
-  const constraint = constraintOf(lm.tokenizer, values.response_format, "response_format", values);
+  const constraint = turn?.constraint ?? own;
+  const showSpecialTokens = turn !== undefined;
   return textOptions(values, lm.tokenizer.vocabSize, n).map((one) => ({
     prompt,
-    options: { ...one, adapter, maxNewTokens, constraint, candidates: logprobs ? Math.max(1, top) : 0 },
+    options: {
+      ...one,
+      adapter,
+      maxNewTokens,
+      constraint,
+      showSpecialTokens,
+      candidates: logprobs ? Math.max(1, top) : 0,
+    },
   }));
 };
+
+/** What a part adds to the message, as a stream has it. */
+const deltaOf = (part: AnswerPart): object => {
+  if (part.kind === "text") return { content: part.text };
+  const { index } = part;
+  if (part.kind === "arguments") return { tool_calls: [{ index, function: { arguments: part.text } }] };
+  const { id, name } = part.call;
+  return { tool_calls: [{ index, id, type: "function", function: { name, arguments: "" } }] };
+};
+
+const messageOf = ({ content, calls }: AnswerText): object => ({
+  ...{
+    role: "assistant",
+    content: calls.length > 0 && content === "" ? null : content,
+    refusal: null,
+    annotations: [],
+  },
+  ...(calls.length === 0
+    ? {}
+    : {
+        tool_calls: calls.map(({ id, name, arguments: json }) => ({
+          ...{ id, type: "function", function: { name, arguments: json } },
+        })),
+      }),
+});
 
 /** Answers the request with the body `body`. */
 export const answerChat = async (exchange: Exchange, body: unknown): Promise<Answered> => {
@@ -106,12 +151,13 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
   const { facts } = exchange;
   try {
     facts.model = lease.name;
-    const conversation = conversationOf(messages, "messages");
-    const prompt = await conversationTokens(exchange, lease, conversation, "messages");
+    const { tokenizer } = lease.lm;
+    const own = constraintOf(tokenizer, values.response_format, "response_format", values);
+    const turn = await turnOf(exchange, lease, values, own);
+    const prompt = await conversationTokens(exchange, lease, messages, toldTools(values), "messages");
     checkPrompt(lease, prompt, "messages");
     facts.promptTokens = prompt.length;
-    const requests = requestsOf(values, lease, prompt);
-    const { tokenizer } = lease.lm;
+    const requests = requestsOf(values, lease, prompt, turn, own);
     const told = (tokens: readonly TokenPlace[]) =>
       logprobs ? { content: tokenLogProbs(tokenizer, withoutEnd(lease, tokens), top), refusal: null } : null;
     const head = (object: string) => ({
@@ -126,6 +172,8 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
       total_tokens: prompt.length + completion,
     });
     const pieces = writePieces(exchange, lease, requests);
+    const texts = requests.map(() => ({ answer: answerText(lease, turn), tokens: [] as TokenPlace[] }));
+    const textOf = (text: number) => texts[text] as (typeof texts)[number];
     if (values.stream === true) {
       const withUsage = values.stream_options?.include_usage === true;
       const none = withUsage ? { usage: null } : {};
@@ -134,38 +182,40 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
         choices: [{ index, delta, logprobs: logs, finish_reason: reason }],
         ...none,
       });
+      const begin = { role: "assistant", content: turn === undefined ? "" : null, refusal: null };
       return await stream(
         exchange,
         async (events) => {
-          for (let i = 0; i < n; i++)
-            await events.write(chunk(i, { role: "assistant", content: "", refusal: null }, null, null));
-          for await (const { text, added, tokens, end } of pieces) {
-            const own = withoutEnd(lease, tokens);
-            if (added !== "" || (logprobs && own.length > 0))
-              await events.write(chunk(text, { content: added }, told(own), null));
+          for (let i = 0; i < n; i++) await events.write(chunk(i, begin, null, null));
+          for await (const piece of pieces) {
+            const { text, tokens, end } = piece;
+            const { answer } = textOf(text);
+            const some = withoutEnd(lease, tokens);
+            const deltas = answer.take(piece).map(deltaOf);
+            // Of a part of a character there is nothing to show, but a log-probability.
+            if (deltas.length === 0 && logprobs && some.length > 0) deltas.push({ content: "" });
+            for (const [i, delta] of deltas.entries())
+              await events.write(chunk(text, delta, i === 0 ? told(some) : null, null));
             if (end === null) continue;
             completion += end.newTokens;
-            await events.write(chunk(text, {}, null, finishReasonOf(end.reason)));
+            await events.write(chunk(text, {}, null, answer.reason()));
           }
           if (withUsage) await events.write({ ...head("chat.completion.chunk"), choices: [], usage: usage() });
         },
         "data: [DONE]\n\n",
       );
     }
-    const texts = requests.map(() => ({ content: "", tokens: [] as TokenPlace[], reason: "stop" }));
-    for await (const { text, added, tokens, end } of pieces) {
-      const one = texts[text] as (typeof texts)[number];
-      one.content += added;
-      one.tokens.push(...tokens);
-      if (end === null) continue;
-      completion += end.newTokens;
-      one.reason = finishReasonOf(end.reason);
+    for await (const piece of pieces) {
+      const { answer, tokens } = textOf(piece.text);
+      answer.take(piece);
+      tokens.push(...piece.tokens);
+      completion += piece.end?.newTokens ?? 0;
     }
-    const choices = texts.map(({ content, tokens, reason }, index) => ({
+    const choices = texts.map(({ answer, tokens }, index) => ({
       index,
-      message: { role: "assistant", content, refusal: null, annotations: [] },
+      message: messageOf(answer),
       logprobs: told(tokens),
-      finish_reason: reason,
+      finish_reason: answer.reason(),
     }));
     return { json: { ...head("chat.completion"), choices, usage: usage() } };
   } finally {

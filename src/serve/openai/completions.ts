@@ -1,10 +1,10 @@
 /** POST /v1/completions: https://platform.openai.com/docs/api-reference/completions */
 import { z } from "zod";
 import { yieldToHost } from "../../core/system/yield.ts";
-import { loneSurrogateAt, wellFormedText } from "../../core/text/surrogate.ts";
 import type { FinishReason } from "../../generate/events.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { invalid } from "./api-error.ts";
+import { promptText } from "./api-text.ts";
 import { mostChoices, samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
 import { type Answered, checkLength, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
 import { honoured, readFields, refused, type Values } from "./fields.ts";
@@ -20,9 +20,6 @@ const mostTexts = 4096;
 /** Tokens named at a place at most. */
 const mostLogProbs = 20;
 
-export const promptText = z
-  .string({ error: "must be a text" })
-  .refine((text) => loneSurrogateAt(text) === -1, wellFormedText);
 const tokenIds = z.array(whole(0)).min(1, "must not be empty");
 
 export const completionFields = {

@@ -1,23 +1,15 @@
 /** Messages of a conversation, in the forms that OpenAI's clients send. */
 import { z } from "zod";
-import type { ChatMessage } from "../../chat/messages.ts";
+import { readArguments, type ToolCall, type ToolMessage, toolName } from "../../chat/tools/tools.ts";
+import { isRecord } from "../../core/checks/is-record.ts";
 import { invalid } from "./api-error.ts";
-import { promptText } from "./completions.ts";
+import { known, promptText } from "./api-text.ts";
 
 /** Messages of one request at most. */
 const mostMessages = 4096;
 
 /** Fields of an answer that clients send back with it, and that nothing depends on where they are empty. */
 const none = z.union([z.null(), z.array(z.never()).max(0)], { error: "is not supported" }).optional();
-
-/** An object of these fields alone: one that is not known would be dropped. */
-const known = <Shape extends z.ZodRawShape>(shape: Shape) =>
-  z.strictObject(shape, {
-    error: ({ code, keys }) =>
-      code === "unrecognized_keys"
-        ? `must have known fields alone, not ${(keys ?? []).join(", ")}`
-        : "must be an object",
-  });
 
 const textPart = (types: readonly [string, ...string[]]) =>
   known({
@@ -38,46 +30,124 @@ const contentOf = (types: readonly [string, ...string[]]) =>
 const roles = ["system", "developer", "user", "assistant"] as const;
 const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 
-/** A message of `/v1/chat/completions`. */
+const callId = z.string({ error: "must be a text" }).min(1, "must not be empty");
+
+/** Arguments of a call as JSON, as answers have them. */
+const argumentsText = promptText.transform((json, context) => {
+  const read = readArguments(json);
+  if (read !== undefined) return read;
+  context.addIssue({ code: "custom", message: "must be the JSON of an object" });
+  return z.NEVER;
+});
+
+const toolCall = known({
+  id: callId,
+  type: z.literal("function", { error: "must be function" }),
+  function: known({ name: toolName, arguments: argumentsText }),
+  // As a stream has it.
+  index: z.int().nullish(),
+}).transform(({ id, function: { name, arguments: given } }): ToolCall => ({ id, name, arguments: given }));
+
+const unknownFields = { name: none, function_call: none, refusal: none, audio: none, annotations: none };
+
+const chatMessage = known({
+  role: z.enum([...roles, "tool"], { error: `must be ${roles.join(", ")} or tool` }),
+  content: contentOf(["text"]).nullish(),
+  tool_calls: z.array(toolCall, { error: "must be a list of calls" }).nullish(),
+  tool_call_id: callId.nullish(),
+  ...unknownFields,
+}).transform((message, context): ToolMessage => {
+  const { role: given, content, tool_calls: calls, tool_call_id: id } = message;
+  const wrong = (path: string, problem: string): never => {
+    context.addIssue({ code: "custom", message: problem, path: [path] });
+    return z.NEVER;
+  };
+  const toolCalls = calls ?? [];
+  if (toolCalls.length > 0 && given !== "assistant") return wrong("tool_calls", "must be of an assistant");
+  if (id != null && given !== "tool") return wrong("tool_call_id", "must be of a tool");
+  if (content == null && toolCalls.length === 0)
+    return wrong("content", "must be a text, or a list of parts of type text");
+  if (given === "tool") {
+    return id == null
+      ? wrong("tool_call_id", "must be the id of a call")
+      : { role: "tool", toolCallId: id, content: content ?? "" };
+  }
+  if (given === "assistant" && toolCalls.length > 0) return { role: given, content: content ?? "", toolCalls };
+  return { role: given === "developer" ? "system" : given, content: content ?? "" };
+});
+
+/** The messages of `/v1/chat/completions`. */
 export const chatMessages = z
-  .array(
-    known({
-      role,
-      content: contentOf(["text"]),
-      ...{ name: none, tool_calls: none, function_call: none, refusal: none, audio: none, annotations: none },
-    }),
-    { error: "must be a list of messages" },
-  )
+  .array(chatMessage, { error: "must be a list of messages" })
   .min(1, "must have at least one message")
   .max(mostMessages, `must be at most ${mostMessages} messages`);
 
-/** The input of `/v1/responses`: a text, or messages. */
+const itemFields = { id: z.string().nullish(), status: z.string().nullish() };
+
+const responseItem = z.union(
+  [
+    known({
+      type: z.literal("message").optional(),
+      role,
+      content: contentOf(["input_text", "output_text"]),
+      ...itemFields,
+      phase: z.string().nullish(),
+    }).transform(
+      ({ role: given, content }): ToolMessage => ({ role: given === "developer" ? "system" : given, content }),
+    ),
+    known({
+      type: z.literal("function_call"),
+      ...{ call_id: callId, name: toolName, arguments: argumentsText },
+      ...itemFields,
+    }).transform(
+      ({ call_id: id, name, arguments: given }): ToolMessage => ({
+        ...{ role: "assistant", content: "" },
+        toolCalls: [{ id, name, arguments: given }],
+      }),
+    ),
+    known({
+      type: z.literal("function_call_output"),
+      call_id: callId,
+      output: contentOf(["input_text", "output_text"]),
+      ...itemFields,
+    }).transform(({ call_id: toolCallId, output }): ToolMessage => ({ role: "tool", toolCallId, content: output })),
+  ],
+  {
+    error: ({ input }) =>
+      isRecord(input) && input.type === "item_reference"
+        ? "must be whole, and no item_reference: nothing is kept (in the AI SDK: the provider option store: false)"
+        : undefined,
+  },
+);
+
+/** Items of one answer as one message: its text, then its calls. */
+const joined = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
+  const all: ToolMessage[] = [];
+  for (const message of messages) {
+    const before = all.at(-1);
+    if (before?.role === "assistant" && "toolCalls" in message) {
+      const calls = "toolCalls" in before ? before.toolCalls : [];
+      all[all.length - 1] = { ...message, content: before.content, toolCalls: [...calls, ...message.toolCalls] };
+    } else all.push(message);
+  }
+  return all;
+};
+
+/** The input of `/v1/responses`: a text, or messages, calls and their results. */
 export const responseInput = z.union(
   [
-    promptText,
+    promptText.transform((content): readonly ToolMessage[] => [{ role: "user", content }]),
     z
-      .array(
-        known({
-          type: z.literal("message").optional(),
-          role,
-          content: contentOf(["input_text", "output_text"]),
-          id: z.string().nullish(),
-          status: z.string().nullish(),
-          phase: z.string().nullish(),
-        }),
-      )
+      .array(responseItem)
       .min(1, "must have at least one message")
-      .max(mostMessages, `must be at most ${mostMessages} messages`),
+      .max(mostMessages, `must be at most ${mostMessages} messages`)
+      .transform(joined),
   ],
   { error: "must be a text, or a list of messages whose parts are texts" },
 );
 
-/** As templates know them: a developer's message is the system's. */
-export const conversationOf = (
-  messages: readonly { readonly role: (typeof roles)[number]; readonly content: string }[],
-  param: string,
-): readonly ChatMessage[] => {
+/** @throws ApiError for a conversation that the model cannot answer. */
+export const checkConversation = (messages: readonly ToolMessage[], param: string): void => {
   if (messages.at(-1)?.role === "assistant")
     throw invalid(`${param}: the last message must not be the assistant's; got one`, param);
-  return messages.map(({ role: given, content }) => ({ role: given === "developer" ? "system" : given, content }));
 };

@@ -3,17 +3,21 @@
  * comes whole with each request.
  */
 import { z } from "zod";
+import { parametersOf, type Tool, type ToolChoice } from "../../chat/tools/tools.ts";
+import { answerText } from "./answer-text.ts";
 import { invalid } from "./api-error.ts";
+import { promptText } from "./api-text.ts";
 import { conversationTokens, mostTopLogProbs, roomFor, withoutEnd } from "./chat-completions.ts";
 import { samplingFields, textOptions, unusedFields, whole } from "./common-fields.ts";
-import { finishReasonOf, promptText } from "./completions.ts";
 import { type Answered, checkPrompt, type Exchange, now, stream, writePieces } from "./exchange.ts";
 import { atDefault, honoured, readFields, refused, unused, type Values } from "./fields.ts";
 import { type TokenPlace, tokenLogProbs } from "./log-probs.ts";
-import { conversationOf, responseInput } from "./messages.ts";
+import { responseInput } from "./messages.ts";
 import { constraintOf, responseFormat } from "./response-format.ts";
+import { type ItemEvent, responseItems } from "./response-items.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece } from "./texts.ts";
+import { responseToolFields, toldTools, turnOf } from "./tools.ts";
 
 const { temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty } = samplingFields;
 /** What may be asked to be told besides. */
@@ -23,7 +27,7 @@ export const responseFields = {
   ...{ temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty },
   ...unusedFields,
   model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
-  input: honoured(responseInput, "a text, or messages whose parts are texts"),
+  input: honoured(responseInput, "a text, or messages whose parts are texts, calls of tools and their results"),
   instructions: honoured(promptText, "what the model is told before the conversation"),
   max_output_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
   top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token"),
@@ -47,10 +51,8 @@ export const responseFields = {
     "`format`: `text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name",
   ),
   truncation: atDefault(["disabled"], "nothing is left out"),
-  tools: atDefault([[]], "no tools"),
-  tool_choice: atDefault(["none", "auto"], "no tools"),
-  parallel_tool_calls: unused("no tools"),
-  max_tool_calls: unused("no tools"),
+  ...responseToolFields,
+  max_tool_calls: unused("it is about tools that a server runs, and there are none"),
   service_tier: atDefault(["auto", "default"], "there is one"),
   previous_response_id: refused("nothing is kept: send the whole conversation"),
   conversation: refused("nothing is kept: send the whole conversation"),
@@ -67,42 +69,41 @@ const messagesOf = (values: ResponseValues) => {
     throw invalid(`top_logprobs: must go with include: ["${logProbsIncluded}"]; got it alone`, "top_logprobs");
   if (options !== undefined && streams !== true)
     throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
-  const own = typeof input === "string" ? [{ role: "user" as const, content: input }] : input;
-  const first = instructions === undefined ? [] : [{ role: "system" as const, content: instructions }];
-  return conversationOf([...first, ...own.map(({ role, content }) => ({ role, content }))], "input");
+  return instructions === undefined ? input : [{ role: "system" as const, content: instructions }, ...input];
 };
 
-/** The parts of an answer that grows. */
-const growingAnswer = (exchange: Exchange, lease: Lease, values: ResponseValues, promptTokens: number) => {
+/** A tool as an answer tells of it. */
+const toldTool = (tool: Tool): object => ({
+  ...{ type: "function", name: tool.name, description: tool.description ?? null, parameters: parametersOf(tool) },
+  strict: true,
+});
+
+const toldChoice = (choice: ToolChoice = "auto"): unknown =>
+  typeof choice === "string" ? choice : { type: "function", name: choice.name };
+
+/** Writes what a response says, whichever its state. */
+const responseWriter = (exchange: Exchange, lease: Lease, values: ResponseValues, promptTokens: number) => {
   const created = now();
-  const withLogProbs = values.include?.includes(logProbsIncluded) === true;
-  const itemId = `msg_${exchange.id}`;
-  const state = { text: "", tokens: [] as TokenPlace[], newTokens: 0, reason: "stop" as "stop" | "length" };
-  const told = (tokens: readonly TokenPlace[]) =>
-    withLogProbs ? tokenLogProbs(lease.lm.tokenizer, withoutEnd(lease, tokens), values.top_logprobs ?? 0) : [];
-  const part = () => ({ type: "output_text", text: state.text, annotations: [], logprobs: told(state.tokens) });
-  const item = (status: string, content: readonly object[]) => ({
-    ...{ id: itemId, type: "message", status, role: "assistant", content },
-  });
-  const statusAtEnd = () => (state.reason === "length" ? "incomplete" : "completed");
-  const response = (status: string, output: readonly object[], ended: boolean) => ({
+  return (status: string, output: readonly object[], newTokens: number | null) => ({
     ...{ id: `resp_${exchange.id}`, object: "response", created_at: created, status, model: lease.name, output },
-    ...{ error: null, instructions: values.instructions ?? null, metadata: {}, parallel_tool_calls: true },
-    ...{ incomplete_details: ended && state.reason === "length" ? { reason: "max_output_tokens" } : null },
+    ...{ error: null, instructions: values.instructions ?? null, metadata: {} },
+    parallel_tool_calls: values.parallel_tool_calls ?? true,
+    ...{ incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null },
     ...{ max_output_tokens: values.max_output_tokens ?? null, previous_response_id: null, store: false },
-    ...{ temperature: values.temperature ?? 1, top_p: values.top_p ?? 1, tool_choice: "auto", tools: [] },
+    ...{ temperature: values.temperature ?? 1, top_p: values.top_p ?? 1 },
+    ...{ tool_choice: toldChoice(values.tool_choice), tools: (values.tools ?? []).map(toldTool) },
     ...{ text: { format: values.text?.format ?? { type: "text" } }, truncation: "disabled" },
-    usage: ended
-      ? {
-          input_tokens: promptTokens,
-          input_tokens_details: { cached_tokens: 0 },
-          output_tokens: state.newTokens,
-          output_tokens_details: { reasoning_tokens: 0 },
-          total_tokens: promptTokens + state.newTokens,
-        }
-      : null,
+    usage:
+      newTokens === null
+        ? null
+        : {
+            input_tokens: promptTokens,
+            input_tokens_details: { cached_tokens: 0 },
+            output_tokens: newTokens,
+            output_tokens_details: { reasoning_tokens: 0 },
+            total_tokens: promptTokens + newTokens,
+          },
   });
-  return { state, told, part, item, itemId, statusAtEnd, response, withLogProbs };
 };
 
 /** Answers the request with the body `body`. */
@@ -113,55 +114,58 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
   const { facts } = exchange;
   try {
     facts.model = lease.name;
-    const prompt = await conversationTokens(exchange, lease, messages, "input");
+    const { tokenizer } = lease.lm;
+    const own = constraintOf(tokenizer, values.text?.format ?? undefined, "text.format");
+    const turn = await turnOf(exchange, lease, values, own);
+    const prompt = await conversationTokens(exchange, lease, messages, toldTools(values), "input");
     checkPrompt(lease, prompt, "input");
     facts.promptTokens = prompt.length;
-    const growing = growingAnswer(exchange, lease, values, prompt.length);
-    const { state, told, part, item, itemId, statusAtEnd, response, withLogProbs } = growing;
+    const response = responseWriter(exchange, lease, values, prompt.length);
+    const withLogProbs = values.include?.includes(logProbsIncluded) === true;
     const candidates = withLogProbs ? Math.max(1, values.top_logprobs ?? 0) : 0;
     const maxNewTokens = roomFor(lease, prompt, values.max_output_tokens);
-    const constraint = constraintOf(lease.lm.tokenizer, values.text?.format ?? undefined, "text.format");
-    const requests = textOptions(values, lease.lm.tokenizer.vocabSize, 1).map((options) => ({
+    const constraint = turn?.constraint ?? own;
+    const showSpecialTokens = turn !== undefined;
+    const requests = textOptions(values, tokenizer.vocabSize, 1).map((options) => ({
       prompt,
-      options: { ...options, adapter: lease.adapter, maxNewTokens, constraint, candidates },
+      options: { ...options, adapter: lease.adapter, maxNewTokens, constraint, showSpecialTokens, candidates },
     }));
     const pieces = writePieces(exchange, lease, requests);
-    const take = ({ added, tokens, end }: TextPiece): void => {
-      state.text += added;
-      state.tokens.push(...tokens);
-      if (end === null) return;
-      state.newTokens = end.newTokens;
-      state.reason = finishReasonOf(end.reason);
+    const answer = answerText(lease, turn);
+    const items = responseItems(exchange.id);
+    const all: TokenPlace[] = [];
+    let newTokens = 0;
+    const told = (tokens: readonly TokenPlace[]) =>
+      withLogProbs ? tokenLogProbs(tokenizer, withoutEnd(lease, tokens), values.top_logprobs ?? 0) : [];
+    const take = (piece: TextPiece): readonly ItemEvent[] => {
+      all.push(...piece.tokens);
+      newTokens += piece.end?.newTokens ?? 0;
+      return items.take(answer.take(piece), told(piece.tokens));
     };
+    const status = (): string => (answer.reason() === "length" ? "incomplete" : "completed");
+    // Without tools an answer is a message in any case.
+    const first = turn === undefined ? items.begin() : [];
     if (values.stream !== true) {
       for await (const piece of pieces) take(piece);
-      return { json: response(statusAtEnd(), [item(statusAtEnd(), [part()])], true) };
+      items.end(status(), []);
+      return { json: response(status(), items.output(status(), told(all)), newTokens) };
     }
     let number = 0;
-    const place = { item_id: itemId, output_index: 0, content_index: 0 };
     return await stream(
       exchange,
       async (events) => {
         const send = (type: string, more: object): Promise<void> =>
           events.write({ type, sequence_number: number++, ...more }, type);
-        await send("response.created", { response: response("in_progress", [], false) });
-        await send("response.in_progress", { response: response("in_progress", [], false) });
-        await send("response.output_item.added", { output_index: 0, item: item("in_progress", []) });
-        const empty = { type: "output_text", text: "", annotations: [], logprobs: [] };
-        await send("response.content_part.added", { ...place, part: empty });
-        for await (const piece of pieces) {
-          take(piece);
-          const { added, tokens } = piece;
-          // Of a part of a character there is nothing to show, but a log-probability.
-          if (added !== "" || (withLogProbs && tokens.length > 0))
-            await send("response.output_text.delta", { ...place, delta: added, logprobs: told(tokens) });
-        }
-        const whole = part();
-        await send("response.output_text.done", { ...place, text: state.text, logprobs: whole.logprobs });
-        await send("response.content_part.done", { ...place, part: whole });
-        const ended = item(statusAtEnd(), [whole]);
-        await send("response.output_item.done", { output_index: 0, item: ended });
-        await send(`response.${statusAtEnd()}`, { response: response(statusAtEnd(), [ended], true) });
+        const sendAll = async (some: readonly ItemEvent[]): Promise<void> => {
+          for (const [type, more] of some) await send(type, more);
+        };
+        await send("response.created", { response: response("in_progress", [], null) });
+        await send("response.in_progress", { response: response("in_progress", [], null) });
+        await sendAll(first);
+        for await (const piece of pieces) await sendAll(take(piece));
+        await sendAll(items.end(status(), told(all)));
+        const output = items.output(status(), told(all));
+        await send(`response.${status()}`, { response: response(status(), output, newTokens) });
       },
       "",
       ({ error }) => ({

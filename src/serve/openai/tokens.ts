@@ -2,12 +2,12 @@
 import { z } from "zod";
 import { encodeWithSpecials } from "../../tokenizer/special.ts";
 import { invalid } from "./api-error.ts";
+import { promptText } from "./api-text.ts";
 import { conversationTokens } from "./chat-completions.ts";
 import { whole } from "./common-fields.ts";
-import { promptText } from "./completions.ts";
 import type { Answered, Exchange } from "./exchange.ts";
 import { honoured, readFields } from "./fields.ts";
-import { chatMessages, conversationOf } from "./messages.ts";
+import { chatMessages } from "./messages.ts";
 import type { Lease } from "./served-models.ts";
 
 const model = honoured(z.string({ error: "must be a text" }), "default: the first model of the server");
@@ -57,7 +57,7 @@ export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answe
     const tokens =
       messages === undefined
         ? Array.from(encodeWithSpecials(lm.tokenizer, prompt ?? ""))
-        : await conversationTokens(exchange, lease, conversationOf(messages, "messages"), "messages");
+        : await conversationTokens(exchange, lease, messages, [], "messages");
     return { count: tokens.length, max_model_len: lm.config.contextLength, tokens };
   });
 };

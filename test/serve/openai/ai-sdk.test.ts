@@ -88,12 +88,15 @@ describe("what the SDK tells of a failure", () => {
   });
 
   it.each(kinds.filter((_, i) => i === 0 || i === 2))(
-    "names the tools, which are not dropped: %s",
+    "names the tools that its model cannot call: %s",
     async (_, model) => {
       // A cast: the SDK's types do not fit `exactOptionalPropertyTypes`.
       const tools = { look: tool({ inputSchema: z.object({ at: z.string() }) }) } as unknown as ToolSet;
       const failure = await failureOf(generateText({ model: model(), prompt: "Hi", tools, maxRetries: 0 }));
-      expect(failure).toMatchObject({ statusCode: 400, message: expect.stringMatching(/^tools: must be /u) });
+      expect(failure).toMatchObject({
+        statusCode: 400,
+        message: expect.stringMatching(/^tools: the model's chat template must write calls/u),
+      });
     },
   );
 });

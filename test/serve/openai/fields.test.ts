@@ -35,6 +35,37 @@ const answerOf = async (path: string, body: Body): Promise<JsonAnswer> => {
 /** Numbers that are none of a field from 0 on. */
 const notWhole = [-1, 1.5, "1", true, []];
 
+/** The cases of tools: the model of these tests has none, and says so. Those of tools.test.ts have them. */
+const toolCases = ({ path, base }: Pick<Endpoint, "path" | "base">, tool: unknown, named: unknown) => {
+  const refusedFor = async (changes: Body): Promise<string> => {
+    const { status, body } = await server.post(path, { ...base, ...changes });
+    expect(status).toBe(400);
+    return body.error.param;
+  };
+  return {
+    tools: {
+      async shows() {
+        expect(await refusedFor({ tools: [tool] })).toBe("tools");
+        await answerOf(path, { ...base, tools: [tool], tool_choice: "none" });
+        await answerOf(path, { ...base, tools: [] });
+      },
+      wrong: [1, {}, [1], [{ type: "custom" }], [{ ...(tool as Body), other: 1 }], Array(129).fill(tool)],
+    },
+    tool_choice: {
+      async shows() {
+        expect(await refusedFor({ tool_choice: "required" })).toBe("tool_choice");
+        expect(await refusedFor({ tools: [tool], tool_choice: named })).toBe("tool_choice");
+        await answerOf(path, { ...base, tool_choice: "auto" });
+      },
+      wrong: [1, "all", { type: "function" }, { type: "allowed_tools" }],
+    },
+    parallel_tool_calls: {
+      shows: async () => void (await answerOf(path, { ...base, parallel_tool_calls: false })),
+      wrong: [1, "true"],
+    },
+  } satisfies Record<string, Case>;
+};
+
 /** The cases of how tokens are chosen, which requests of all kinds have. */
 const samplingCases = ({ path, base, textOf }: Omit<Endpoint, "cases" | "fields">) => {
   const text = async (changes: Body): Promise<string> => textOf(await answerOf(path, { ...base, ...changes }));
@@ -327,6 +358,11 @@ const endpoints: readonly Endpoint[] = [
         },
         wrong: wrongMessages,
       },
+      ...toolCases(
+        chat,
+        { type: "function", function: { name: "look" } },
+        { type: "function", function: { name: "see" } },
+      ),
       max_tokens: tokensCase(chat, "max_tokens", "completion_tokens", 1),
       max_completion_tokens: tokensCase(chat, "max_completion_tokens", "completion_tokens", 1),
       logprobs: {
@@ -355,6 +391,7 @@ const endpoints: readonly Endpoint[] = [
     fields: responseFields,
     cases: {
       ...samplingCases(response),
+      ...toolCases(response, { type: "function", name: "look" }, { type: "function", name: "see" }),
       text: {
         async shows() {
           // The letters of this model write no JSON, so each form of it is refused by this field's name.

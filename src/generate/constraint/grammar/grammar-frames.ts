@@ -24,6 +24,9 @@ type Step =
       readonly most: number | null;
     };
 
+/** Sequences and repetitions, of all grammars. */
+let ids = 0;
+
 const insideOf = (expression: Expression): readonly Expression[] => {
   if (expression.kind === "sequence") return expression.parts;
   if (expression.kind === "either") return expression.options;
@@ -69,7 +72,6 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
         return expression satisfies never;
     }
   };
-  let ids = 0;
   const textOf = (regex: Regex): Step => ({ kind: "text", dfa: both(dfaOf(regex, where), freeDfa(alphabet), where) });
   const stepOf = (expression: Expression): Step => {
     if (isText(expression)) return textOf(regexOf(expression));
@@ -175,13 +177,13 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
 
 /**
  * The frames of a grammar.
- * @returns how a text begins; null where the vocabulary can write none.
+ * @returns how a text begins at a place; null where the vocabulary can write none.
  */
 export const grammarFrames = (
   rules: Rules,
   alphabet: CharSet,
   leafOf: (dfa: Dfa) => CharacterLeaf,
-): ((out: Output) => void) | null => {
+): ((place: Place | null, out: Output) => void) | null => {
   const steps = stepsOf(rules, alphabet);
   const finite = leastSet(steps, canEnd);
   checkLeft(steps, leastSet(steps, mayBeEmpty));
@@ -234,5 +236,5 @@ export const grammarFrames = (
     };
     begin(step.part, out.place(next, place), out);
   };
-  return (out) => begin(root, null, out);
+  return (place, out) => begin(root, place, out);
 };

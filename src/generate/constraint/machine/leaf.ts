@@ -14,6 +14,10 @@ export interface Leaf {
   sameMasks(state: number): number;
   /** States that were found so far. */
   size(): number;
+  /** The state after a special token; -1: it is not allowed. Absent: none is. */
+  special?(state: number, id: number): number;
+  /** Whether the whole text may end in a state, without a label. Absent: in none. */
+  isOpen?(state: number): boolean;
   /** From which other mask that of a state is found fast; null: from none. */
   hint?(state: number): MaskHint | null;
 }
@@ -114,6 +118,55 @@ export const textLeaf = (texts: readonly string[]): Leaf => {
     label: ({ isEnd }) => (isEnd ? 0 : -1),
     goesOn: ({ next }) => next.size > 0,
   });
+};
+
+/** A special token; its label is 0. */
+export const tokenLeaf = (token: number): Leaf => ({
+  ...{ id: leaves++, start: 0 },
+  step: () => -1,
+  label: (state) => (state === 1 ? 0 : -1),
+  goesOn: (state) => state === 0,
+  sameMasks: (state) => state,
+  size: () => 2,
+  special: (state, id) => (state === 0 && id === token ? 1 : -1),
+});
+
+/**
+ * Any text up to the first marker and with it. The whole text may end before; the label of the marker's end is 0.
+ * @param token the special token that has the marker as its name, if there is one.
+ * @param atStart the marker counts at the beginning alone, behind spaces; another text has none.
+ */
+export const markerLeaf = (marker: string, token: number | undefined, atStart: boolean): Leaf => {
+  const bytes = encoder.encode(marker);
+  const done = bytes.length;
+  /** Without a marker from here on. */
+  const free = done + 1;
+  /** Bytes of the marker that are still read where byte `at` of it does not come. */
+  const shorter: number[] = [0, 0];
+  const next = (at: number, byte: number): number => {
+    for (let k = at; ; k = shorter[k] ?? 0) {
+      if (bytes[k] === byte) return k + 1;
+      if (k === 0) return 0;
+    }
+  };
+  for (let k = 1; k < done; k++) shorter.push(next(shorter[k] ?? 0, bytes[k] as number));
+  const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+  return {
+    ...{ id: leaves++, start: 0 },
+    step: (state, byte) => {
+      if (state === done) return -1;
+      if (!atStart) return next(state, byte);
+      if (state === free) return free;
+      if (bytes[state] === byte) return state + 1;
+      return state === 0 && isSpace(byte) ? 0 : free;
+    },
+    label: (state) => (state === done ? 0 : -1),
+    goesOn: (state) => state !== done,
+    isOpen: (state) => state !== done,
+    sameMasks: (state) => state,
+    size: () => done + 2,
+    special: (state, id) => (id === token && state !== done && (!atStart || state === 0) ? done : -1),
+  };
 };
 
 /**

@@ -6,6 +6,8 @@ import type { TokenTree } from "./vocabulary.ts";
 export interface Frame {
   /** Equal for frames that behave alike. */
   readonly key: string;
+  /** Whether what is inside of it is no level deeper in a JSON document. Default: it is. */
+  readonly isFlat?: true;
   /** @param label of the piece that has ended. @param at where it has ended. */
   resume(label: number, at: Place, out: Output): void;
 }
@@ -54,6 +56,8 @@ export interface Machine {
   readonly start: State;
   /** The state after a byte; null: it is not allowed. */
   step(state: State, byte: number): State | null;
+  /** The state after a special token; null: it is not allowed. */
+  special(state: State, id: number): State | null;
   /** Tokens that may follow, a bit each; the end of the text is not among them. Do not change it. */
   mask(state: State): Uint32Array;
 }
@@ -81,7 +85,8 @@ const wayFinder = () => {
     const key = `${parent?.id ?? -1}:${frame.key}`;
     let found = places.get(key);
     if (found === undefined) {
-      found = { id: placeIds++, frame, parent, depth: (parent?.depth ?? -1) + 1, after: new Map() };
+      const depth = (parent?.depth ?? -1) + (frame.isFlat === true ? 0 : 1);
+      found = { id: placeIds++, frame, parent, depth, after: new Map() };
       places.set(key, found);
     }
     return found;
@@ -101,6 +106,7 @@ const wayFinder = () => {
       else join(after(place, label));
     };
     const add = (leaf: Leaf, state: number, place: Place | null): void => {
+      if (leaf.isOpen?.(state) === true) isComplete = true;
       if (leaf.goesOn(state)) {
         const one = thread(leaf, state, place);
         found.set(one.id, one);
@@ -163,6 +169,15 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     state.next.set(byte, next);
     return next;
   };
+  const special = (state: State, id: number): State | null => {
+    const ways = finder.collect((_, add) => {
+      for (const { leaf, state: at, place } of state.threads) {
+        const to = leaf.special?.(at, id) ?? -1;
+        if (to >= 0) add(leaf, to, place);
+      }
+    });
+    return ways.threads.length === 0 && !ways.isComplete ? null : stateOf(ways);
+  };
   /** Adds the tokens of a subtree that `state` can read. */
   const walk = (bits: Uint32Array, state: State, from: number, to: number): void => {
     const { bytes, depths, ends, tokens, more } = tree;
@@ -201,11 +216,15 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
           walk(bits, after, node + 1, ends[node] as number);
       }
     }
+    if (state.threads.some(({ leaf }) => leaf.special !== undefined)) {
+      for (const id of tree.specials) if (special(state, id) !== null) setBit(bits, id);
+    }
     return bits;
   };
   return {
     start: stateOf(finder.collect(begin)),
     step,
+    special,
     mask: (state) => {
       if (state.mask !== null) return state.mask;
       const mask = maskOf(state);

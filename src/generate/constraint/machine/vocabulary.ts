@@ -13,6 +13,8 @@ export interface TokenTree {
   readonly more: Int32Array;
   /** Bytes of the longest token. */
   readonly longest: number;
+  /** Special tokens, which are in no piece of text. */
+  readonly specials: readonly number[];
   /** Characters that tokens of their own, or tokens of their bytes, write. */
   readonly alphabet: CharSet;
 }
@@ -103,6 +105,7 @@ export const tokenTree = (vocabSize: number, bytesOf: (id: number) => Uint8Array
     tokens: tokens.slice(0, count),
     more,
     longest,
+    specials: all.flatMap((bytes, id) => (bytes === null ? [id] : [])),
     alphabet: alphabetOf(all),
   };
 };

@@ -1,0 +1,240 @@
+import { z } from "zod";
+import { checkChatModel, checkKeys } from "../../core/checks/check-arguments.ts";
+import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
+import type { FinishReason } from "../../generate/events.ts";
+import { generate } from "../../generate/generate.ts";
+import { type GenerateOptions, generateOptionNames, parseGenerateOptions } from "../../generate/options.ts";
+import type { LanguageModel } from "../../pretrained/model/language-model.ts";
+import { type ChatModel, checkChats, conversationPrompt } from "../conversation.node.ts";
+import type { ChatMessage } from "../messages.ts";
+import { openTemplateRenderer } from "../template.node.ts";
+import type { AnswerPiece } from "./reader.ts";
+import {
+  newCallId,
+  readArguments,
+  type Tool,
+  type ToolCall,
+  type ToolCallsMessage,
+  type ToolChoice,
+  type ToolMessage,
+  templateMessages,
+  templateTools,
+  toolChoiceSchema,
+  toolMessagesSchema,
+  toolsSchema,
+} from "./tools.ts";
+import { toolTurn, withoutEndName } from "./turn.ts";
+
+/** Options of `chatWithTools`: those of `generate`, with messages in place of a prompt, and tools in place of a constraint. */
+export interface ToolChatOptions
+  extends Omit<GenerateOptions, "prompt" | "unknown" | "constraint" | "showSpecialTokens"> {
+  /** The conversation so far. Of one that is too long the oldest are left out. */
+  readonly messages: readonly ToolMessage[];
+  /** Tools that the model may call; at least one. */
+  readonly tools: readonly Tool[];
+  /** Whether it must call one. Default `auto`: as it likes. */
+  readonly toolChoice?: ToolChoice | undefined;
+  /** Whether one answer may have several calls. Default true. */
+  readonly parallelToolCalls?: boolean | undefined;
+}
+
+/** The last event of an answer of `chatWithTools`. */
+export interface ToolChatDoneEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "done";
+  /** As in `generate`; `toolCalls`: the answer has calls, and each of them is whole. */
+  readonly finishReason: FinishReason | "toolCalls";
+  /** The answer as the next message of the conversation. A call that was cut is not in it. */
+  readonly message: ToolCallsMessage | ChatMessage;
+  /** Messages that were left out of the prompt, the oldest: the conversation is longer than the context. */
+  readonly leftOut: number;
+  /** Tokens of the prompt. */
+  readonly promptTokens: number;
+  /** Tokens that were written. */
+  readonly newTokens: number;
+}
+
+/** Text beside calls. */
+export interface ToolChatTextEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "text";
+  /** More of the text. */
+  readonly text: string;
+}
+
+/** A call begins. */
+export interface ToolChatCallEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "call";
+  /** Its number in the answer, from 0. */
+  readonly call: number;
+  /** Its id, which the message with its result names. */
+  readonly id: string;
+  /** The name of the tool. */
+  readonly name: string;
+}
+
+/** A call goes on. */
+export interface ToolChatArgumentsEvent {
+  /** Version of the event's format. */
+  readonly v: 1;
+  readonly type: "arguments";
+  /** Its number in the answer, from 0. */
+  readonly call: number;
+  /** More of the JSON of its arguments. */
+  readonly text: string;
+}
+
+/** What `chatWithTools` yields. */
+export type ToolChatEvent = ToolChatTextEvent | ToolChatCallEvent | ToolChatArgumentsEvent | ToolChatDoneEvent;
+
+const own = ["messages", "tools", "toolChoice", "parallelToolCalls"] as const;
+const left = ["prompt", "unknown", "constraint", "showSpecialTokens"];
+const optionNames = [...own, ...generateOptionNames.filter((name) => !left.includes(name))];
+
+const optionsSchema = z.strictObject({
+  messages: toolMessagesSchema,
+  tools: toolsSchema.min(1),
+  toolChoice: toolChoiceSchema.default("auto"),
+  parallelToolCalls: z.boolean().default(true),
+});
+
+interface BegunCall {
+  readonly id: string;
+  readonly name: string;
+  json: string;
+}
+
+/** An answer as it grows. */
+const growingAnswer = () => {
+  let content = "";
+  const calls: BegunCall[] = [];
+  return {
+    take(piece: AnswerPiece): ToolChatEvent {
+      if (piece.kind === "text") {
+        content += piece.text;
+        return { v: 1, type: "text", text: piece.text };
+      }
+      const { call } = piece;
+      if (piece.kind === "call") {
+        const id = newCallId();
+        calls[call] = { id, name: piece.name, json: "" };
+        return { v: 1, type: "call", call, id, name: piece.name };
+      }
+      const begun = calls[call];
+      if (begun !== undefined) begun.json += piece.text;
+      return { v: 1, type: "arguments", call, text: piece.text };
+    },
+    message(): ToolChatDoneEvent["message"] {
+      const toolCalls = calls.flatMap(({ id, name, json }): ToolCall[] => {
+        const read = readArguments(json);
+        return read === undefined ? [] : [{ id, name, arguments: read }];
+      });
+      const role = "assistant" as const;
+      return toolCalls.length === 0 ? { role, content } : { role, content, toolCalls };
+    },
+  };
+};
+
+/**
+ * The model's answer in a conversation in which it may call tools. The calls are in the form of the model's own chat template, and
+ * their arguments fit the schemas of the tools. Nothing is run: the program does what a call asks for, and adds its result as a
+ * message of the role `tool`.
+ * @param lm a model of `loadPretrained` or `loadInWorker` whose chat template takes tools.
+ * @param options the messages, the tools, and the settings of `generate`.
+ * @throws ConfigError for options that are none, a model whose template takes no tools or writes calls in a form that cannot be read,
+ *   and a schema with a keyword that is not obeyed; CheckpointError for a template that is faulty or refuses the messages.
+ * @example
+ * ```ts
+ * import { chatWithTools, loadInWorker, type ToolMessage } from "foretoken";
+ *
+ * const lm = await loadInWorker("runs/notes/best", { dtype: "auto" });
+ * const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+ * const tools = [{ name: "weather", description: "The weather of a city.", parameters }];
+ * const messages: ToolMessage[] = [{ role: "user", content: "Do I need an umbrella in Oslo?" }];
+ * while (lm.chatTemplate !== null && messages.at(-1)?.role !== "assistant") {
+ *   for await (const event of chatWithTools(lm, { messages, tools, temperature: 0, maxNewTokens: 200 })) {
+ *     if (event.type === "text") process.stdout.write(event.text);
+ *     if (event.type !== "done") continue;
+ *     messages.push(event.message);
+ *     if (!("toolCalls" in event.message)) continue;
+ *     for (const { id } of event.message.toolCalls) {
+ *       messages.push({ role: "tool", toolCallId: id, content: '{"rain": true}' });
+ *     }
+ *   }
+ * }
+ * await lm.close();
+ * ```
+ */
+export async function* chatWithTools(
+  lm: LanguageModel | (ChatModel & { readonly endTokens: readonly number[] }),
+  options: ToolChatOptions,
+): AsyncGenerator<ToolChatEvent, void, undefined> {
+  checkChatModel("chatWithTools: model", lm);
+  checkKeys("chatWithTools", options, optionNames);
+  const { messages, tools, toolChoice, parallelToolCalls, signal, ...settings } = options;
+  const given = withoutUndefined({ messages, tools, toolChoice, parallelToolCalls });
+  const checked = parseConfig(optionsSchema, given, "chatWithTools");
+  const { tokenizer, chatTemplate } = lm;
+  const partner: ChatModel =
+    "generate" in lm
+      ? lm
+      : { config: lm.model.config, tokenizer, chatTemplate, generate: (asked) => generate(lm, asked) };
+  const where = "chatWithTools";
+  const template = checkChats(partner, where);
+  const { maxNewTokens } = parseGenerateOptions({ ...settings, prompt: [] });
+  const conversation = templateMessages(checked.messages as readonly ToolMessage[], `${where}: messages`);
+  const renderer = openTemplateRenderer();
+  const prepared = await (async () => {
+    try {
+      const { toolChoice: choice } = checked;
+      const { render } = renderer;
+      const told = choice === "none" ? [] : templateTools(checked.tools);
+      const asked = { tools: checked.tools, parallel: checked.parallelToolCalls };
+      const turn =
+        choice === "none"
+          ? undefined
+          : await toolTurn(
+              lm,
+              template,
+              { ...asked, choice },
+              (written, probed) => render(template, written, where, probed),
+              where,
+            );
+      const { ids, dropped } = await conversationPrompt(partner, conversation, maxNewTokens, where, {
+        render,
+        tools: told,
+      });
+      return { ids, turn, leftOut: dropped };
+    } finally {
+      renderer.close();
+    }
+  })();
+  const { ids, turn, leftOut } = prepared;
+  const reader = turn?.reader();
+  const answer = growingAnswer();
+  const pieces = (text: string): readonly AnswerPiece[] =>
+    reader === undefined ? (text === "" ? [] : [{ kind: "text", text }]) : reader.push(text);
+  const events = partner.generate({
+    ...{ ...settings, signal, prompt: ids },
+    ...(turn === undefined ? {} : { constraint: turn.constraint, showSpecialTokens: true }),
+  });
+  for await (const event of events) {
+    if (event.type === "token") {
+      const text = reader === undefined ? event.text : withoutEndName(lm, event.text, event.id);
+      for (const piece of pieces(text)) yield answer.take(piece);
+      continue;
+    }
+    for (const piece of reader?.end() ?? []) yield answer.take(piece);
+    const { finishReason, promptTokens, newTokens } = event;
+    const calls = reader?.calls ?? 0;
+    // A call that a stop string cut is no whole text, either.
+    const isCut = reader?.isWhole === false && finishReason !== "aborted";
+    const reason = isCut ? "length" : calls > 0 && finishReason !== "aborted" ? "toolCalls" : finishReason;
+    const counts = { leftOut, promptTokens, newTokens };
+    yield { v: 1, type: "done", finishReason: reason, message: answer.message(), ...counts };
+  }
+}

@@ -1,0 +1,70 @@
+/** What an answer with tools must be, as a constraint of the text. */
+import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { nameFinder } from "../../tokenizer/names-in-text.ts";
+import type { SpecialToken } from "../../tokenizer/tokenizer.ts";
+import type { ToolForm } from "./form.ts";
+import { idLength, parametersOf, type Tool } from "./tools.ts";
+
+/** What is asked of the calls of an answer. */
+export interface CallsAsked {
+  /** Tools that may be called, one or more. */
+  readonly tools: readonly Tool[];
+  /** Whether the answer must be calls. */
+  readonly required: boolean;
+  /** Whether there may be several calls. */
+  readonly parallel: boolean;
+  /** What an answer without calls must be. Default: any text. */
+  readonly otherwise?: Constraint | undefined;
+}
+
+/** Where calls begin in an answer. */
+export type CallsBegin = "at once" | "at start" | "anywhere";
+
+/** @param hasFormat whether an answer without calls has a form of its own. */
+export const beginOfCalls = (form: ToolForm, required: boolean, hasFormat: boolean): CallsBegin =>
+  required ? "at once" : form.atStart || hasFormat ? "at start" : "anywhere";
+
+/** `open` without all up to its marker's end. */
+export const behindMarker = ({ open, marker }: ToolForm): string => open.slice(open.indexOf(marker) + marker.length);
+
+export const callsConstraint = (
+  form: ToolForm,
+  specialTokens: readonly SpecialToken[],
+  { tools, required, parallel, otherwise }: CallsAsked,
+): Constraint => {
+  const find = nameFinder(specialTokens);
+  const literal = (text: string): Constraint[] =>
+    [...find(text)].map((stretch) =>
+      stretch.id === undefined ? { kind: "choice", choices: [stretch.text] } : { kind: "token", name: stretch.text },
+    );
+  const callOf = (tool: Tool): Constraint => ({
+    kind: "sequence",
+    parts: form.parts.flatMap((part): Constraint[] => {
+      switch (part.kind) {
+        case "text":
+          return literal(part.text);
+        case "name":
+          return [{ kind: "choice", choices: [tool.name] }];
+        case "id":
+          return [{ kind: "regex", pattern: `[a-zA-Z0-9]{${idLength}}` }];
+        case "arguments":
+          return [{ kind: "jsonSchema", schema: parametersOf(tool) }];
+        default:
+          return part satisfies never;
+      }
+    }),
+  });
+  const call: Constraint = { kind: "either", options: tools.map(callOf) };
+  const { between } = form;
+  const more: Constraint[] =
+    parallel && between !== null
+      ? [{ kind: "repeat", part: { kind: "sequence", parts: [...literal(between), call] } }]
+      : [];
+  const calls = (open: string): Constraint => ({
+    kind: "sequence",
+    parts: [...literal(open), call, ...more, ...literal(form.close)],
+  });
+  if (required) return calls(form.open);
+  if (otherwise !== undefined) return { kind: "either", options: [calls(form.open.trimStart()), otherwise] };
+  return { kind: "trigger", marker: form.marker, atStart: form.atStart, rest: calls(behindMarker(form)) };
+};

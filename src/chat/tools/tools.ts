@@ -1,0 +1,171 @@
+/** Tools that a model may call: what a program tells of them, and the messages with calls and their results. */
+import { z } from "zod";
+import { isRecord } from "../../core/checks/is-record.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { type ChatMessage, messageSchema, type TemplateMessage, wellFormed } from "../messages.ts";
+
+/** A tool that a model may call. The program runs it: the library never does. */
+export interface Tool {
+  /** Its name: 1 to 64 letters, digits, _ and -. */
+  readonly name: string;
+  /** What it does, for the model. */
+  readonly description?: string | undefined;
+  /** JSON Schema of its arguments, an object. Each keyword is obeyed or refused by name. Default: no arguments. */
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A call of a tool, as a model wrote it. */
+export interface ToolCall {
+  /** Tells it apart from others: the message with its result names it. */
+  readonly id: string;
+  /** The name of the tool. */
+  readonly name: string;
+  /** The arguments, which fit the tool's schema. */
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+/** An answer with calls. */
+export interface ToolCallsMessage {
+  /** Who says it. */
+  readonly role: "assistant";
+  /** Text before the calls; "" if there is none. */
+  readonly content: string;
+  /** The calls, one or more. */
+  readonly toolCalls: readonly ToolCall[];
+}
+
+/** The result of a call. */
+export interface ToolResultMessage {
+  /** Who says it. */
+  readonly role: "tool";
+  /** The id of the call. */
+  readonly toolCallId: string;
+  /** The result as text, often JSON. */
+  readonly content: string;
+}
+
+/** A message of a conversation with tools. */
+export type ToolMessage = ChatMessage | ToolCallsMessage | ToolResultMessage;
+
+/** The tool that must be called. */
+export interface NamedTool {
+  /** Its name. */
+  readonly name: string;
+}
+
+/** Whether the model must call tools: `none`, as it likes (`auto`), at least one (`required`), or the one that is named. */
+export type ToolChoice = "none" | "auto" | "required" | NamedTool;
+
+/** Tools of one conversation at most. */
+export const mostTools = 128;
+
+export const toolName = z
+  .string({ error: "must be a text" })
+  .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
+
+export const toolsSchema = z
+  .array(
+    z.strictObject({
+      name: toolName,
+      description: wellFormed.optional(),
+      parameters: z.record(z.string(), z.unknown()).optional(),
+    }),
+  )
+  .max(mostTools);
+
+export const toolChoiceSchema = z.union([z.enum(["none", "auto", "required"]), z.strictObject({ name: toolName })]);
+
+const callSchema = z.strictObject({
+  id: z.string().min(1),
+  name: toolName,
+  arguments: z.record(z.string(), z.unknown()),
+});
+
+export const toolMessagesSchema = z
+  .array(
+    z.union([
+      z.strictObject({
+        role: z.literal("assistant"),
+        content: wellFormed,
+        toolCalls: z.array(callSchema).min(1),
+      }),
+      z.strictObject({ role: z.literal("tool"), toolCallId: z.string().min(1), content: wellFormed }),
+      messageSchema,
+    ]),
+  )
+  .min(1);
+
+/** The schema of a tool's arguments: always an object. @throws ConfigError for another type. */
+export const parametersOf = ({ name, parameters }: Tool): Readonly<Record<string, unknown>> => {
+  if (parameters === undefined) return { type: "object", properties: {}, additionalProperties: false };
+  const { type = "object" } = parameters;
+  if (type !== "object") {
+    const got = JSON.stringify(type);
+    throw new ConfigError({ where: `tools: ${name}: parameters.type`, must: "must be object", got });
+  }
+  return { ...parameters, type };
+};
+
+/** Tools in the form that templates know, OpenAI's. */
+export const templateTools = (tools: readonly Tool[]): readonly unknown[] =>
+  tools.map((tool) => ({
+    type: "function",
+    function: { name: tool.name, description: tool.description ?? "", parameters: parametersOf(tool) },
+  }));
+
+/** Characters of an id in templates that ask for a form of it, and how many: those of Mistral do. */
+const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+export const idLength = 9;
+
+/** An id of random characters. */
+export const newCallId = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(idLength)), (byte) => idCharacters[byte % 62]).join("");
+
+/** An id in the form that every template takes: one of another form becomes one that follows from it. */
+const templateId = (id: string): string => {
+  if (/^[a-zA-Z0-9]{9}$/u.test(id)) return id;
+  let hash = 0xcbf29ce484222325n;
+  for (const unit of id) hash = ((hash ^ BigInt(unit.codePointAt(0) ?? 0)) * 0x100000001b3n) & 0xffffffffffffffffn;
+  return hash.toString(36).padStart(idLength, "0").slice(-idLength);
+};
+
+/**
+ * Messages in the form that templates know.
+ * @param where the messages, for errors.
+ * @throws ConfigError for a result without its call.
+ */
+export const templateMessages = (messages: readonly ToolMessage[], where: string): readonly TemplateMessage[] => {
+  const called = new Map<string, string>();
+  return messages.map((message, i): TemplateMessage => {
+    if (message.role === "tool") {
+      const { toolCallId, content } = message;
+      const name = called.get(toolCallId);
+      if (name === undefined) {
+        const must = "the result of a call must come after the message with the call";
+        throw new ConfigError({
+          where: `${where}.${i}`,
+          must,
+          got: `the id ${JSON.stringify(toolCallId.slice(0, 40))}`,
+        });
+      }
+      return { role: "tool", content, tool_call_id: templateId(toolCallId), name };
+    }
+    const { role, content } = message;
+    if (!("toolCalls" in message)) return { role, content };
+    const calls = message.toolCalls.map(({ id, name, arguments: given }) => {
+      called.set(id, name);
+      return { id: templateId(id), type: "function", function: { name, arguments: given } };
+    });
+    return { role, content, tool_calls: calls };
+  });
+};
+
+/** The arguments of a call, from their JSON; undefined: they are no object. */
+export const readArguments = (json: string): Readonly<Record<string, unknown>> | undefined => {
+  try {
+    const value: unknown = JSON.parse(json);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,144 @@
+/** How the texts of a constraint begin, and what follows each of their pieces: constraints of pieces of text, put together. */
+import { ConfigError } from "../../core/errors/errors.ts";
+import { allChars } from "./automata/char-set.ts";
+import { both } from "./automata/dfa.ts";
+import { dfaOf } from "./automata/from-regex.ts";
+import { parseRegex } from "./automata/parse-regex.ts";
+import type { Constraint } from "./constraint.ts";
+import { grammarFrames } from "./grammar/grammar-frames.ts";
+import { parseGrammar } from "./grammar/parse-grammar.ts";
+import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
+import { markerLeaf, textLeaf, tokenLeaf } from "./machine/leaf.ts";
+import { createMachine, type Output, type Place } from "./machine/machine.ts";
+import type { TokenTree } from "./machine/vocabulary.ts";
+import { isSpellable, schemaNodes } from "./schema/nodes.ts";
+import { freeDfa } from "./schema/strings.ts";
+
+/** Tells what a text may begin with. @param place goes on when the text has ended; null: nothing follows. */
+export type Beginning = (place: Place | null, out: Output) => void;
+
+const unspellable = (kind: string): ConfigError =>
+  new ConfigError({
+    where: `constraint: ${kind}`,
+    must: "must allow a text that this vocabulary can write",
+    got: "one that needs characters without a token, or allows nothing",
+  });
+
+/** Every JSON value of a form is allowed, and nothing else at the top than objects and arrays. */
+const anyJson = { type: ["object", "array"] };
+
+/** Numbers of sequences and repetitions. */
+let ids = 0;
+
+const sequenceOf = (parts: readonly Beginning[]): Beginning => {
+  const id = ids++;
+  const from = (index: number, place: Place | null, out: Output): void => {
+    const part = parts[index];
+    if (part === undefined) {
+      out.end(place);
+      return;
+    }
+    const next = {
+      ...{ key: `q${id},${index + 1}`, isFlat: true as const },
+      resume: (_: number, at: Place, to: Output) => from(index + 1, at.parent, to),
+    };
+    part(index + 1 === parts.length ? place : out.place(next, place), out);
+  };
+  return (place, out) => from(0, place, out);
+};
+
+const repeatOf = (part: Beginning): Beginning => {
+  const next = {
+    ...{ key: `n${ids++}`, isFlat: true as const },
+    resume: (_: number, at: Place, to: Output) => again(at.parent, to),
+  };
+  const again: Beginning = (place, out) => {
+    out.end(place);
+    part(out.place(next, place), out);
+  };
+  return again;
+};
+
+/**
+ * The beginning of a constraint's texts.
+ * @param tokens special tokens by their names.
+ * @throws ConfigError for a constraint that is not supported, or that the vocabulary cannot write.
+ */
+export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: ReadonlyMap<string, number>): Beginning => {
+  const { alphabet } = tree;
+  const frames = jsonFrames(tree);
+  const jsonOf = (constraint: Constraint & { readonly kind: "json" | "jsonSchema" }): Beginning => {
+    const root = schemaNodes(constraint.kind === "json" ? anyJson : constraint.schema, alphabet);
+    if (!root.inhabited) {
+      if (alphabet !== allChars) throw unspellable(constraint.kind);
+      throw new ConfigError({ where: "schema: #", must: "must allow a value", got: "one that no value meets" });
+    }
+    return (place, out) => frames.begin(root, place, out);
+  };
+  const partOf = (constraint: Constraint): Beginning => {
+    switch (constraint.kind) {
+      case "json":
+      case "jsonSchema":
+        return jsonOf(constraint);
+      case "regex": {
+        const where = "constraint: regex";
+        const dfa = both(dfaOf(parseRegex(constraint.pattern, where), where), freeDfa(alphabet), where);
+        if (dfa.start < 0) throw unspellable("regex");
+        const leaf = leafOfDfa(tree, dfa, false);
+        return (place, out) => out.read(leaf, place);
+      }
+      case "choice": {
+        const missing = constraint.choices.find((choice) => !isSpellable(choice, alphabet));
+        if (missing !== undefined) throw unspellable(`choice ${JSON.stringify(missing)}`);
+        const leaf = textLeaf(constraint.choices);
+        return (place, out) => out.read(leaf, place);
+      }
+      case "grammar": {
+        const begin = grammarFrames(parseGrammar(constraint.grammar), alphabet, (dfa) => leafOfDfa(tree, dfa, false));
+        if (begin === null) throw unspellable("grammar");
+        return begin;
+      }
+      case "token": {
+        const id = tokens.get(constraint.name);
+        if (id === undefined) {
+          const must = "must be the name of a special token";
+          throw new ConfigError({ where: "constraint: token", must, got: JSON.stringify(constraint.name) });
+        }
+        const leaf = tokenLeaf(id);
+        return (place, out) => out.read(leaf, place);
+      }
+      case "sequence":
+        return sequenceOf(constraint.parts.map(partOf));
+      case "either": {
+        const options = constraint.options.map(partOf);
+        return (place, out) => {
+          for (const option of options) option(place, out);
+        };
+      }
+      case "repeat": {
+        const part = partOf(constraint.part);
+        if (createMachine(tree, (out) => part(null, out)).start.isComplete) {
+          const must = "must not be empty, where it is repeated";
+          throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
+        }
+        return repeatOf(part);
+      }
+      case "trigger":
+        throw new ConfigError({
+          where: "constraint: trigger",
+          must: "must be the whole constraint",
+          got: "one inside of another",
+        });
+      default:
+        return constraint satisfies never;
+    }
+  };
+  if (whole.kind !== "trigger") return partOf(whole);
+  const leaf = markerLeaf(whole.marker, tokens.get(whole.marker), whole.atStart === true);
+  const rest = partOf(whole.rest);
+  const next = {
+    ...{ key: `t${ids++}`, isFlat: true as const },
+    resume: (_: number, at: Place, to: Output) => rest(at.parent, to),
+  };
+  return (place, out) => out.read(leaf, out.place(next, place));
+};

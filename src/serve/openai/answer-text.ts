@@ -1,0 +1,74 @@
+/** The text of one answer as it grows: what is said, and the calls of tools. */
+import type { AnswerPiece, AnswerReader } from "../../chat/tools/reader.ts";
+import { newCallId } from "../../chat/tools/tools.ts";
+import { type ToolTurn, withoutEndName } from "../../chat/tools/turn.ts";
+import type { FinishReason } from "../../generate/events.ts";
+import { finishReasonOf } from "./completions.ts";
+import type { Lease } from "./served-models.ts";
+import type { TextPiece } from "./texts.ts";
+
+/** A call as it grows. */
+export interface AnswerCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON, as far as it was written. */
+  arguments: string;
+}
+
+/** More of an answer. */
+export type AnswerPart =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "call"; readonly index: number; readonly call: AnswerCall }
+  | { readonly kind: "arguments"; readonly index: number; readonly text: string };
+
+/** See the head of the file. */
+export interface AnswerText {
+  /** Takes what was written; returns what it adds. */
+  take(piece: TextPiece): readonly AnswerPart[];
+  readonly content: string;
+  readonly calls: readonly AnswerCall[];
+  /** Why it has ended. A call that was cut is no whole answer, whatever cut it. */
+  reason(): "stop" | "length" | "tool_calls";
+}
+
+/** @param turn of a request with tools. */
+export const answerText = ({ lm }: Lease, turn: ToolTurn | undefined): AnswerText => {
+  const reader: AnswerReader | undefined = turn?.reader();
+  let content = "";
+  const calls: AnswerCall[] = [];
+  let ended: FinishReason = "endOfText";
+  const read = ({ added, tokens, end }: TextPiece): readonly AnswerPiece[] => {
+    if (reader === undefined) return added === "" ? [] : [{ kind: "text", text: added }];
+    const pieces = reader.push(end === null ? added : withoutEndName(lm, added, tokens.at(-1)?.id));
+    return end === null ? pieces : [...pieces, ...reader.end()];
+  };
+  const partOf = (piece: AnswerPiece): AnswerPart => {
+    if (piece.kind === "text") {
+      content += piece.text;
+      return piece;
+    }
+    const index = piece.call;
+    if (piece.kind === "call") {
+      const call = { id: `call_${newCallId()}`, name: piece.name, arguments: "" };
+      calls[index] = call;
+      return { kind: "call", index, call };
+    }
+    const call = calls[index];
+    if (call !== undefined) call.arguments += piece.text;
+    return { kind: "arguments", index, text: piece.text };
+  };
+  return {
+    take(piece) {
+      if (piece.end !== null) ended = piece.end.reason;
+      return read(piece).map(partOf);
+    },
+    get content() {
+      return content;
+    },
+    calls,
+    reason() {
+      if (reader?.isWhole === false) return "length";
+      return calls.length > 0 ? "tool_calls" : finishReasonOf(ended);
+    },
+  };
+};

@@ -1,0 +1,128 @@
+/** Tools of a request: which there are, whether they must be called, and what follows for the text of the answer. */
+import { z } from "zod";
+import { type Tool, type ToolChoice, templateTools, toolName } from "../../chat/tools/tools.ts";
+import { type ToolTurn, toolTurn } from "../../chat/tools/turn.ts";
+import { ForetokenError } from "../../core/errors/errors.ts";
+import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { invalid } from "./api-error.ts";
+import { known, promptText } from "./api-text.ts";
+import type { Exchange } from "./exchange.ts";
+import { honoured } from "./fields.ts";
+import type { Lease } from "./served-models.ts";
+
+/** Tools of one request at most. */
+const mostTools = 128;
+
+const isTool = z.literal("function", { error: "must be function: no other tools are here" });
+const described = {
+  name: toolName,
+  description: promptText.nullish(),
+  parameters: z.record(z.string(), z.unknown(), { error: "must be a JSON Schema of an object" }).nullish(),
+  // Every schema is kept to the letter, whether that is asked for or not.
+  strict: z.boolean({ error: "must be true or false" }).nullish(),
+};
+const flat = known(described);
+
+const toolOf = ({ name, description, parameters }: z.output<typeof flat>): Tool => ({
+  name,
+  ...(description == null ? {} : { description }),
+  ...(parameters == null ? {} : { parameters }),
+});
+
+const listOf = <Schema extends z.ZodType>(schema: Schema) =>
+  z.array(schema, { error: "must be a list of tools" }).max(mostTools, `must be at most ${mostTools} tools`);
+
+const words = z.enum(["none", "auto", "required"]);
+const choiceError = { error: "must be none, auto, required, or a function by its name" };
+const about = {
+  tools:
+    "functions; the model's chat template must take them; all keywords of their schemas are obeyed or refused by name",
+  choice: "`none`, `auto`, `required` or a function; default `auto`",
+  parallel: "whether an answer may have several calls; default true",
+};
+const parallel = honoured(z.boolean({ error: "must be true or false" }), about.parallel);
+
+/** Fields of chat completions. */
+export const chatToolFields = {
+  tools: honoured(
+    listOf(known({ type: isTool, function: flat }).transform((one) => toolOf(one.function))),
+    about.tools,
+  ),
+  tool_choice: honoured(
+    z.union(
+      [words, known({ type: isTool, function: known({ name: toolName }) }).transform((one) => one.function)],
+      choiceError,
+    ),
+    about.choice,
+  ),
+  parallel_tool_calls: parallel,
+} as const;
+
+/** Fields of responses. */
+export const responseToolFields = {
+  tools: honoured(listOf(known({ type: isTool, ...described }).transform(toolOf)), about.tools),
+  tool_choice: honoured(
+    z.union([words, known({ type: isTool, name: toolName }).transform(({ name }) => ({ name }))], choiceError),
+    about.choice,
+  ),
+  parallel_tool_calls: parallel,
+} as const;
+
+/** The values of these fields. */
+export interface ToolValues {
+  readonly tools?: readonly Tool[];
+  readonly tool_choice?: ToolChoice;
+  readonly parallel_tool_calls?: boolean;
+}
+
+/** Tools that the template is told of. */
+export const toldTools = ({ tools = [], tool_choice: choice }: ToolValues): readonly unknown[] =>
+  choice === "none" ? [] : named("tools", () => templateTools(tools));
+
+/** @throws ApiError with the field, for an error of the library. */
+const named = <T>(field: string, work: () => T): T => {
+  try {
+    return work();
+  } catch (error) {
+    throw refusal(field, error);
+  }
+};
+
+const refusal = (field: string, error: unknown): unknown => {
+  if (!(error instanceof ForetokenError)) return error;
+  const { message } = error;
+  return invalid(message.startsWith(field) ? message : `${field}: ${message}`, field, "unsupported_value");
+};
+
+/**
+ * The turn of a request with tools; undefined: there are none, or none may be called.
+ * @param otherwise what an answer without calls must be.
+ * @throws ApiError for tools that this model cannot call.
+ */
+export const turnOf = async (
+  { signal }: Exchange,
+  { lm, templates }: Lease,
+  { tools = [], tool_choice: choice = "auto", parallel_tool_calls: several = true }: ToolValues,
+  otherwise: Constraint | undefined,
+): Promise<ToolTurn | undefined> => {
+  if (tools.length === 0) {
+    if (choice === "auto" || choice === "none") return undefined;
+    throw invalid("tool_choice: must go with tools; got no tools", "tool_choice");
+  }
+  if (choice === "none" || lm.chatTemplate === null) return undefined;
+  const template = lm.chatTemplate;
+  const isNamed = typeof choice === "object" && tools.every(({ name }) => name !== choice.name);
+  if (isNamed)
+    throw invalid(`tool_choice: must name one of the tools; got ${JSON.stringify(choice.name)}`, "tool_choice");
+  try {
+    return await toolTurn(
+      lm,
+      template,
+      { tools, choice, parallel: several, otherwise },
+      (messages, probed) => templates.render(template, messages, "tools", probed, signal),
+      "tools",
+    );
+  } catch (error) {
+    throw refusal("tools", error);
+  }
+};
