@@ -63,7 +63,12 @@ const check = async (path, { texts, minutes, temperature, streams }) => {
     const { schema, validate } = schemas[at];
     const left = Math.min(streams, texts - counts[at]);
     const prompts = Array.from({ length: left }, (_, i) => ({ prompt: "The answer as JSON: ", seed: counts[at] + i }));
-    const settings = { maxNewTokens, temperature, topK: 0, constraint: { kind: "jsonSchema", schema } };
+    const settings = {
+      maxNewTokens,
+      temperature,
+      topK: 0,
+      constraint: { kind: /** @type {const} */ ("jsonSchema"), schema },
+    };
     for await (const { text, ids, finishReason } of generateMany(lm, prompts, { ...settings, maxSequences: streams })) {
       counts[at]++;
       tokens += ids.length;
@@ -100,6 +105,7 @@ if (isMain(import.meta.url)) {
     console.error("usage: node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10]");
     process.exit(2);
   }
-  const settings = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
+  const { texts, minutes, temperature, streams } = values;
+  const settings = { texts: +texts, minutes: +minutes, temperature: +temperature, streams: +streams };
   process.exitCode = (await check(path, settings)) === 0 ? 0 : 1;
 }

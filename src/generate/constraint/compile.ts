@@ -5,6 +5,7 @@ import { allChars } from "./automata/char-set.ts";
 import { both } from "./automata/dfa.ts";
 import { dfaOf } from "./automata/from-regex.ts";
 import { parseRegex } from "./automata/parse-regex.ts";
+import { compileSteps, within } from "./budget.ts";
 import { type Constraint, parseConstraint } from "./constraint.ts";
 import { grammarFrames } from "./grammar/grammar-frames.ts";
 import { parseGrammar } from "./grammar/parse-grammar.ts";
@@ -98,8 +99,8 @@ const keyOf = (constraint: Constraint): string => {
 
 /**
  * Compiles a constraint for a tokenizer. The same one is compiled once.
- * @throws ConfigError for a schema with a keyword that would have no effect, an expression or a grammar that is not supported, and a
- *   constraint that the vocabulary cannot write; DataError for a model without a tokenizer.
+ * @throws ConfigError for a schema with a keyword that would have no effect, an expression or a grammar that is not supported, a
+ *   constraint that the vocabulary cannot write, and one that would take more than about a second to compile; DataError for a model without a tokenizer.
  * @example
  * ```ts
  * import { compileConstraint, loadPretrained } from "foretoken";
@@ -119,7 +120,8 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const { tree, machines } = vocabularyOf(tokenizer);
   const key = keyOf(parsed);
   let machine = machines.get(key);
-  if (machine === undefined) machine = machineOf(parsed, tree);
+  if (machine === undefined)
+    machine = within(compileSteps, `constraint: ${parsed.kind}`, () => machineOf(parsed, tree));
   else machines.delete(key);
   // The last one in order is the one that was used last.
   machines.set(key, machine);

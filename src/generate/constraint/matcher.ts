@@ -1,6 +1,7 @@
 import { checkWhole } from "../../core/checks/check-arguments.ts";
 import { ShapeError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
+import { maskSteps, within } from "./budget.ts";
 import type { Machine, State } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
 
@@ -44,7 +45,7 @@ const onlyByte = (machine: Machine, state: State): number => {
   if (state.isComplete) return -1;
   let only = -1;
   for (let byte = 0; byte < 256; byte++) {
-    if (machine.step(state, byte) === null) continue;
+    if (!machine.mayRead(state, byte) || machine.step(state, byte) === null) continue;
     if (only >= 0) return -1;
     only = byte;
   }
@@ -93,7 +94,8 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
   let ended = 0;
   const now = (): State => states.at(-1) ?? machine.start;
   const maskLength = (tree.vocabSize + 31) >>> 5;
-  const after = (id: number): State | null => {
+  const after = (id: number): State | null => within(maskSteps, "constraint", () => read(id));
+  const read = (id: number): State | null => {
     let state: State | null = now();
     const bytes = bytesOf(id);
     if (bytes.length === 0) return null;
@@ -119,7 +121,7 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
         into.fill(0);
         return;
       }
-      into.set(machine.mask(now()));
+      into.set(within(maskSteps, "constraint", () => machine.mask(now())));
       for (const id of ends) {
         const word = into[id >>> 5] as number;
         const bit = 1 << (id & 31);
@@ -145,7 +147,7 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
     },
     forced(most) {
       checkWhole("matcher.forced: most", most);
-      const text = ended > 0 ? new Uint8Array() : forcedBytes(machine, now());
+      const text = ended > 0 ? new Uint8Array() : within(maskSteps, "constraint", () => forcedBytes(machine, now()));
       const ids: number[] = [];
       for (let at = 0; at < text.length && ids.length < most; ) {
         const [id, length] = longestToken(tree, text, at);
