@@ -42,7 +42,8 @@ export interface ChoiceConstraint {
 /** What the text that a model writes must be. */
 export type Constraint = JsonSchemaConstraint | JsonConstraint | GrammarConstraint | RegexConstraint | ChoiceConstraint;
 
-const constraintSchema = z.discriminatedUnion("kind", [
+/** A constraint as JSON has it. */
+export const constraintSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
   z.strictObject({ kind: z.literal("json") }),
   z.strictObject({ kind: z.literal("grammar"), grammar: z.string().min(1) }),
