@@ -135,6 +135,29 @@ it.each([
   expect(shownOf("left")).toMatchObject({ state: "failed", note });
 });
 
+it("a form is asked for with the text; one that is refused is wrong at its field until it is changed", async () => {
+  const { write, shownOf } = playground;
+  const { change, formWrong, isFormReady } = await import("../../web/playground/settings.ts");
+  change({ form: "regex", formTexts: { regex: "(" }, guesses: true });
+  const asks = asked.length;
+  const written = write(["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  if (request === undefined) throw new Error("nothing was asked");
+  const constraint = { kind: "regex", pattern: "(" };
+  expect(JSON.parse(request.body)).toMatchObject({ constraint, speculate: "ngram" });
+  tell(request.answer, { type: "failed", error: "constraint: regex: must be one", field: "constraint" });
+  request.answer.close();
+  await written;
+  expect(shownOf("left")).toMatchObject({ state: "failed", note: "The form of the text was refused." });
+  expect([formWrong(), isFormReady()]).toEqual(["constraint: regex: must be one", true]);
+  change({ formTexts: { regex: "(a)" } });
+  expect(formWrong()).toBeUndefined();
+  change({ form: "jsonSchema", formTexts: { jsonSchema: "{" } });
+  expect([formWrong(), isFormReady()]).toEqual([expect.stringMatching(/^It must be JSON/u), false]);
+  change({ form: "any", guesses: false });
+  expect([formWrong(), isFormReady()]).toEqual([undefined, true]);
+});
+
 it("a prompt that is refused leaves no text behind, and its number to the next one", async () => {
   const { forgetAll, isRefused, shown, write, writings } = playground;
   forgetAll();

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { messagesSchema } from "../../chat/messages.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { PresetName } from "../../config/presets.ts";
-import { constraintSchema } from "../../generate/constraint/constraint.ts";
+import { type Constraint, constraintSchema } from "../../generate/constraint/constraint.ts";
 import type { GenerateDoneEvent, TokenEvent } from "../../generate/events.ts";
 import { generateSettingsSchema } from "../../generate/options.ts";
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
@@ -250,7 +250,9 @@ export const writeSchema = z.strictObject({
   candidates: z.int().min(0).max(50).optional(),
   headsOff: headsOffSchema.optional(),
 });
-export type WriteRequest = z.infer<typeof writeSchema>;
+export type WriteRequest = Omit<z.infer<typeof writeSchema>, "constraint"> & {
+  readonly constraint?: Constraint | undefined;
+};
 
 export type WritingEvent =
   /** First: ids of the prompt; runs of this studio that stand still meanwhile, and runs of others that share the cores. */
