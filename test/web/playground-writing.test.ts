@@ -98,6 +98,20 @@ it("the token that ends a text is known as its end", async () => {
   expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false, true]);
 });
 
+it("the last token of a form that is complete is text, and no end", async () => {
+  const { write, shownOf } = playground;
+  const asks = asked.length;
+  const written = write(["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  if (request === undefined) throw new Error("nothing was asked");
+  tell(request.answer, { type: "token", id: 4, text: "}", probability: 0.25 } as WritingEvent);
+  tell(request.answer, { type: "done", finishReason: "endOfText" } as WritingEvent);
+  request.answer.close();
+  await written;
+  expect(shownOf("left")).toMatchObject({ state: "done", note: "Its form is complete." });
+  expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false]);
+});
+
 it("a text that is written again word for word is kept once, and one that differs beside it", async () => {
   const { forgetAll, shown, write, writings } = playground;
   forgetAll();

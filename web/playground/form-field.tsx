@@ -41,16 +41,20 @@ export const FormField = () => {
   return (
     <>
       <div class="row form-row">
-        <label class="field inline">
-          Form
-          <select value={form} onChange={({ currentTarget }) => change({ form: currentTarget.value as FormKind })}>
+        <div class="field inline">
+          <label for="form-kind">Form</label>
+          <select
+            id="form-kind"
+            value={form}
+            onChange={({ currentTarget }) => change({ form: currentTarget.value as FormKind })}
+          >
             {formChoices.map(({ kind, label }) => (
               <option key={kind} value={kind}>
                 {label}
               </option>
             ))}
           </select>
-        </label>
+        </div>
         <label
           class="check"
           title="What followed the last words before is looked up in the text and checked in one pass. The text is the same."

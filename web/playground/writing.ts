@@ -129,8 +129,11 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
   else if (event.type === "token") {
     tokens.push(writtenToken(event));
   } else if (event.type === "done") {
-    if (event.finishReason === "endOfText") markEnd(tokens);
-    growing.current = { ...growing.current, state: "done", note: finishWords[event.finishReason] ?? "" };
+    const { finishReason } = event;
+    if (finishReason === "endOfText") markEnd(tokens);
+    const isWhole = finishReason === "endOfText" && tokens.at(-1)?.isEnd !== true;
+    const note = isWhole ? "Its form is complete." : (finishWords[finishReason] ?? "");
+    growing.current = { ...growing.current, state: "done", note };
   } else fail(growing, event);
 };
 
