@@ -34,6 +34,7 @@ const settings = {
   // As a run in Node has it.
   prompt: text.split(" ")[0] as string,
   threads: 2,
+  constraint: { kind: "regex", pattern: "([a-z]{2,4} ){3}[a-z]{2,4}" },
   // Steps of the reference backend that take some 100 ms at least.
   slow: {
     backend: "reference",
@@ -58,6 +59,8 @@ interface PageResult {
     readonly events: readonly TrainEvent[];
     readonly modelHash: string;
     readonly written: readonly string[];
+    readonly constrained: { readonly text: string; readonly finishReason: string };
+    readonly refused: Thrown;
     readonly evaluations: readonly Evaluation[];
     readonly scores: readonly Score[];
     readonly predicted: number;
@@ -115,6 +118,14 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     for await (const event of generate(lm, { prompt: settings.prompt, maxNewTokens: 30 })) {
       if (event.type === "token") written += event.text;
     }
+    const { constraint, prompt } = settings;
+    for await (const event of generate(lm, { prompt, constraint })) {
+      if (event.type === "done") expect(inPage.bits.constrained).toEqual(event);
+    }
+    expect(inPage.bits.constrained.text).toMatch(new RegExp(`^${constraint.pattern}$`, "u"));
+    expect(inPage.bits.refused).toMatchObject({
+      ...{ name: "ConfigError", isOwnClass: true, message: expect.stringMatching(/^constraint: regex: must be/u) },
+    });
     const corpus = { name: "text", train: "", val: settings.text, parts: [] };
     const evaluation = await evaluateCorpus(lm, corpus, { split: "all" });
     const score = await lm.score(settings.text, { stride: 5 });
