@@ -40,7 +40,8 @@ const properties = {
 };
 const schema = { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
 const constraint = { kind: /** @type {const} */ ("jsonSchema"), schema };
-const prompt = "A record of a customer, as JSON: ";
+// A model that is told the names divides them into tokens as its tokenizer does.
+const prompt = `The schema is ${JSON.stringify(schema)}\nA record of a customer, as JSON: `;
 
 const lm = await loadPretrained(values.model ?? refuse("--model: must name a model"), { dtype, threads });
 const compiled = compileConstraint(constraint, lm.tokenizer);

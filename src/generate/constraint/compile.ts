@@ -132,7 +132,8 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const own = machine;
   const matcher = (endTokens: readonly number[]): Matcher => {
     checkEndTokens("matcher: endTokens", endTokens);
-    return createMatcher(own, { tree, bytesOf: (id) => tokenizer.bytes(id), endTokens });
+    const [bytesOf, encode] = [(id: number) => tokenizer.bytes(id), (text: string) => tokenizer.encode(text)];
+    return createMatcher(own, { tree, bytesOf, encode, endTokens });
   };
   return { matcher };
 };

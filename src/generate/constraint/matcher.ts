@@ -22,8 +22,8 @@ export interface Matcher {
   /** Whether nothing but an end token may follow. */
   readonly isOver: boolean;
   /**
-   * Tokens of the text that must follow. The text is certain; where it may be divided into tokens in other ways, this is a guess, the
-   * longest ones first. They are not added.
+   * Tokens of the text that must follow. The text is certain; where it may be divided into tokens in other ways, this is a guess, as the
+   * tokenizer divides it. They are not added.
    * @param most tokens at most.
    */
   forced(most: number): readonly number[];
@@ -37,6 +37,7 @@ export interface Matcher {
 export interface ConstraintVocabulary {
   readonly tree: TokenTree;
   readonly bytesOf: (id: number) => Uint8Array;
+  readonly encode: (text: string) => ArrayLike<number>;
   readonly endTokens: readonly number[];
 }
 
@@ -87,7 +88,30 @@ const longestToken = (
   return best;
 };
 
-export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: ConstraintVocabulary): Matcher => {
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Tokens of a text: the tokenizer's own, or else the longest ones first. They may end before the text. */
+const tokensOf = (text: Uint8Array, { tree, bytesOf, encode }: ConstraintVocabulary, most: number): number[] => {
+  try {
+    const ids = Array.from(encode(decoder.decode(text)));
+    const bytes = ids.flatMap((id) => Array.from(bytesOf(id)));
+    // A tokenizer may put a space before each text.
+    if (bytes.length === text.length && bytes.every((byte, i) => byte === text[i])) return ids.slice(0, most);
+  } catch {
+    // The text begins or ends within a character.
+  }
+  const ids: number[] = [];
+  for (let at = 0; at < text.length && ids.length < most; ) {
+    const [id, length] = longestToken(tree, text, at);
+    if (id < 0) break;
+    ids.push(id);
+    at += length;
+  }
+  return ids;
+};
+
+export const createMatcher = (machine: Machine, vocabulary: ConstraintVocabulary): Matcher => {
+  const { tree, bytesOf, endTokens } = vocabulary;
   const ends = new Set(endTokens);
   /** The states before each token, and now. */
   const states: State[] = [machine.start];
@@ -148,14 +172,7 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
     forced(most) {
       checkWhole("matcher.forced: most", most);
       const text = ended > 0 ? new Uint8Array() : within(maskSteps, "constraint", () => forcedBytes(machine, now()));
-      const ids: number[] = [];
-      for (let at = 0; at < text.length && ids.length < most; ) {
-        const [id, length] = longestToken(tree, text, at);
-        if (id < 0) break;
-        ids.push(id);
-        at += length;
-      }
-      return ids;
+      return tokensOf(text, vocabulary, most);
     },
     rollback(count) {
       checkWhole("matcher.rollback: count", count);
