@@ -147,6 +147,18 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     expect(bits.predicted).toBe(evaluation.tokens);
   });
 
+  it("writes four words by the block of docs/guides/constrained-output.md", async () => {
+    const guide = await readFile(here("../../docs/guides/constrained-output.md"), "utf8");
+    const block = /```js\n([\s\S]*?)```/.exec(guide)?.[1] ?? "";
+    const page = `${block
+      .replace("foretoken/browser", "/foretoken/foretoken.browser.js")
+      .replace("Four words: ", settings.prompt)}
+      fetch("/result", { method: "POST", body: JSON.stringify({ written: document.body.textContent.trim() }) });`;
+    const files = { ...(await pages("")), "/page.js": await writeText(page), "/model/": checkpoint };
+    const { written } = (await browser.openPage({ files, headers: isolation })) as { written: string };
+    expect(written).toMatch(/^[a-z]{2,9}( [a-z]{2,9}){3}$/u);
+  });
+
   it("draws its frames while a step takes long, and stops the run after the step under way", () => {
     const { steps, reason, frames, longest, untilDone } = inPage.responsive;
     const [step = 0] = steps;
