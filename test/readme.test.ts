@@ -104,6 +104,20 @@ test.each([
   expect(stdout).toMatch(printed);
 });
 
+test("the block of docs/guides/constrained-output.md writes one of its choices", async () => {
+  const [[, code = ""] = []] = (await readPage("docs/guides/constrained-output.md")).matchAll(/```ts\n([\s\S]*?)```/g);
+  const small =
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 64 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0 } }";
+  await writeFile(join(folder, "constrained.txt"), "Is it so? yes. Is it so? no. ".repeat(60));
+  const program = `import { train } from "foretoken";
+    for await (const _ of train({ data: "constrained.txt", out: "runs/constrained", config: ${small} }));
+    ${code.replace("runs/notes/best", "runs/constrained/best").replace(" as const", "")}`;
+  await writeFile(join(folder, "constrained.mjs"), program);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["constrained.mjs"], { cwd: folder });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^(?:yes|no) endOfText\n$/u);
+});
+
 describe.each(pages)("%s", (page) => {
   test("links to files and headings that are there", async () => {
     const text = await readPage(page);

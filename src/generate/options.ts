@@ -42,6 +42,7 @@ const optionsSchema = generateSettingsSchema.extend({
     .optional(),
   endTokens: z.array(z.int().min(0)),
   candidates: z.int().min(0).max(mostCandidates),
+  constrainedPrompt: z.int().min(0),
   cache: z.boolean(),
   speculate: z.custom<Speculate>(),
   adjustLogits: z
@@ -78,7 +79,7 @@ export const generateDefaults = {
 
 /** The part of the options that a caller of the library alone has. */
 const ownDefaults = {
-  ...{ endTokens: [] as readonly number[], candidates: 0, cache: true },
+  ...{ endTokens: [] as readonly number[], candidates: 0, constrainedPrompt: 0, cache: true },
   speculate: false as Speculate,
 };
 
@@ -141,6 +142,11 @@ export interface GenerateOptions extends SamplingOptions {
    * Probabilities of events stay the model's own. Default: none.
    */
   readonly constraint?: Constraint | undefined;
+  /**
+   * Tokens at the end of the prompt that are the beginning of the constrained text already, as of one that was cut: the constraint
+   * is that of both together. Whole number from 0, and 0 without a constraint. Default 0.
+   */
+  readonly constrainedPrompt?: number | undefined;
   /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
   /**

@@ -146,6 +146,10 @@ export const checkText = (
       got: `${prompt.ids.length}`,
     });
   }
+  if (parsed.constrainedPrompt > (parsed.constraint === undefined ? 0 : prompt.ids.length)) {
+    const must = "must be at most the tokens of the prompt, and 0 without a constraint";
+    throw new ConfigError({ where: "generate: constrainedPrompt", must, got: String(parsed.constrainedPrompt) });
+  }
   const constraint = parsed.constraint === undefined ? null : compileConstraint(parsed.constraint, lm.tokenizer);
   return { signal, model, parsed, prompt, scorePrompt, constraint };
 };

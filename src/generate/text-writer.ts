@@ -1,9 +1,12 @@
 import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
 import type { CompiledConstraint } from "./constraint/compile.ts";
+import type { Matcher } from "./constraint/matcher.ts";
 import type { FinishReason, GenerateDoneEvent, TokenEvent } from "./events.ts";
 import type { ParsedOptions } from "./options.ts";
 import { createChain } from "./sampling/chain.ts";
@@ -65,6 +68,20 @@ const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (
   return lists.filter((list) => list.length > 0);
 };
 
+const where = "generate: constrainedPrompt";
+
+/** Adds the beginning of a constrained text. @throws ConfigError for one that does not fit, or that nothing may follow. */
+const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<number>, hasEnd: boolean): void => {
+  for (const id of Array.from(begun)) {
+    if (matcher.accept(id)) continue;
+    const must = "must be the beginning of a text that the constraint allows";
+    throw new ConfigError({ where, must, got: `${show(tokenizer.token(id))} where it must not follow` });
+  }
+  // Without an end token nothing would be left to draw.
+  if (matcher.isOver && !hasEnd && begun.length > 0)
+    throw new ConfigError({ where, must: "must leave something to write", got: "a text that is complete" });
+};
+
 /**
  * @param prompt as the model reads it.
  * @param constraint that of the options, compiled.
@@ -79,6 +96,8 @@ export const createTextWriter = (
   const { vocabSize } = lm.tokenizer;
   const ends = new Set([...lm.endTokens, ...endTokens]);
   const matcher = constraint?.matcher([...ends]);
+  const begun = prompt.ids.slice(prompt.ids.length - options.constrainedPrompt);
+  if (matcher !== undefined) acceptBegun(lm.tokenizer, matcher, begun, ends.size > 0);
   const chain = createChain(
     {
       ...{ sampling: options, seed, order: samplers },

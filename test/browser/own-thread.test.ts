@@ -34,6 +34,7 @@ const settings = {
   // As a run in Node has it.
   prompt: text.split(" ")[0] as string,
   threads: 2,
+  constraint: { kind: "regex", pattern: "([a-z]{2,4} ){3}[a-z]{2,4}" },
   // Steps of the reference backend that take some 100 ms at least.
   slow: {
     backend: "reference",
@@ -58,6 +59,8 @@ interface PageResult {
     readonly events: readonly TrainEvent[];
     readonly modelHash: string;
     readonly written: readonly string[];
+    readonly constrained: { readonly text: string; readonly finishReason: string };
+    readonly refused: Thrown;
     readonly evaluations: readonly Evaluation[];
     readonly scores: readonly Score[];
     readonly predicted: number;
@@ -115,6 +118,14 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     for await (const event of generate(lm, { prompt: settings.prompt, maxNewTokens: 30 })) {
       if (event.type === "token") written += event.text;
     }
+    const { constraint, prompt } = settings;
+    for await (const event of generate(lm, { prompt, constraint })) {
+      if (event.type === "done") expect(inPage.bits.constrained).toEqual(event);
+    }
+    expect(inPage.bits.constrained.text).toMatch(new RegExp(`^${constraint.pattern}$`, "u"));
+    expect(inPage.bits.refused).toMatchObject({
+      ...{ name: "ConfigError", isOwnClass: true, message: expect.stringMatching(/^constraint: regex: must be/u) },
+    });
     const corpus = { name: "text", train: "", val: settings.text, parts: [] };
     const evaluation = await evaluateCorpus(lm, corpus, { split: "all" });
     const score = await lm.score(settings.text, { stride: 5 });
@@ -134,6 +145,18 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     expect(bits.written).toEqual([written, written, written]);
     expect(bits.evaluations).toEqual([evaluation, evaluation, evaluation]);
     expect(bits.predicted).toBe(evaluation.tokens);
+  });
+
+  it("writes four words by the block of docs/guides/constrained-output.md", async () => {
+    const guide = await readFile(here("../../docs/guides/constrained-output.md"), "utf8");
+    const block = /```js\n([\s\S]*?)```/.exec(guide)?.[1] ?? "";
+    const page = `${block
+      .replace("foretoken/browser", "/foretoken/foretoken.browser.js")
+      .replace("Four words: ", settings.prompt)}
+      fetch("/result", { method: "POST", body: JSON.stringify({ written: document.body.textContent.trim() }) });`;
+    const files = { ...(await pages("")), "/page.js": await writeText(page), "/model/": checkpoint };
+    const { written } = (await browser.openPage({ files, headers: isolation })) as { written: string };
+    expect(written).toMatch(/^[a-z]{2,9}( [a-z]{2,9}){3}$/u);
   });
 
   it("draws its frames while a step takes long, and stops the run after the step under way", () => {

@@ -96,6 +96,35 @@ test("a branch goes on from the tokens of an earlier text", async () => {
   expect(branch.slice(1, 4).map(({ id }) => id)).toEqual(ids.slice(2));
 });
 
+const textIn = (events: readonly ServerEvent["data"][]): unknown => events.at(-1)?.text;
+
+test("a text keeps to its constraint, and so does a branch of it; guesses change no text", async () => {
+  const request = { model: "runs/a/best", prompt: "The ", settings: { maxNewTokens: 9, temperature: 1.5 } };
+  const constraint = { kind: "choice", choices: ["a cat", "the mat"] };
+  const whole = await allEvents({ ...request, constraint });
+  expect(constraint.choices).toContain(textIn(whole));
+  expect(whole.at(-1)).toMatchObject({ finishReason: "endOfText" });
+  const { body } = await page.post<ScoreAnswer>("score", { model: request.model, text: "the m" });
+  const ids = body.tokens.map(({ id }) => id);
+  expect(textIn(await allEvents({ ...request, constraint, promptIds: ids }))).toBe("at");
+  const failed = (await allEvents({ ...request, constraint, promptIds: ids.toReversed() })).at(-1);
+  expect(failed).toMatchObject({
+    type: "failed",
+    error: expect.stringMatching(/^generate: constrainedPrompt: must be/u),
+  });
+  const plain = await allEvents(request);
+  expect(textIn(await allEvents({ ...request, speculate: "ngram" }))).toBe(textIn(plain));
+});
+
+test.each([
+  [{ kind: "regex", pattern: "(" }, /^constraint: regex: must be a regular expression/u],
+  [{ kind: "jsonSchema", schema: { maxLenght: 1 } }, /^schema: #\/maxLenght: must be a keyword/u],
+  [{ kind: "choice", choices: ["ж"] }, /must allow a text that this vocabulary can write/u],
+])("a constraint that is wrong is named as its field: %j", async (constraint, error) => {
+  const events = await allEvents({ model: "runs/a/best", prompt: "The ", constraint });
+  expect(events.at(-1)).toMatchObject({ type: "failed", field: "constraint", error: expect.stringMatching(error) });
+});
+
 test("the score of a text is what evaluate measures", async () => {
   const text = catText.slice(0, 300);
   const { status, body } = await page.post<ScoreAnswer>("score", { model: "runs/a/last", text, candidates: 2 });

@@ -13,12 +13,17 @@ describe("the playground's address", () => {
       left: { temperature: 0, topK: 5, topP: 0.9, minP: 0.02 },
       right: { temperature: 1.2, topK: 40, topP: 1, minP: 0 },
       scoreText: "Measure this.",
+      form: "regex" as const,
+      formTexts: { regex: "[a-z]+ & more", choice: "yes\nno" },
+      guesses: true,
     };
     const query = paramsOf(queryOf(settings));
-    expect([...query.keys()].sort()).toEqual(
-      ["min-p", "prompt", "seed", "temperature", "text", "tokens", "top-k", "top-p", "with-temperature"].sort(),
-    );
-    expect(settingsIn(new URLSearchParams(query.toString()), defaults)).toEqual(settings);
+    expect([...query.keys()].sort()).toEqual([
+      ...["form", "form-text", "guesses", "min-p", "prompt", "seed", "temperature", "text", "tokens", "top-k", "top-p"],
+      "with-temperature",
+    ]);
+    const kept = { ...defaults, formTexts: { regex: "kept", choice: "yes\nno" } };
+    expect(settingsIn(new URLSearchParams(query.toString()), kept)).toEqual(settings);
   });
 
   it("names nothing that is as usual, and then nothing is taken from it", () => {
@@ -34,6 +39,10 @@ describe("the playground's address", () => {
       maxNewTokens: 9,
     });
     expect(queryOf({ ...defaults, prompt: "ж".repeat(1000) }).prompt).toBeNull();
+    // A form without its text would be another one.
+    const long = { ...defaults, form: "regex" as const, formTexts: { regex: "ж".repeat(1000) } };
+    expect(queryOf(long)).toMatchObject({ form: null, "form-text": null });
+    expect(settingsIn(new URLSearchParams("form=sonnet"), defaults)).toEqual(defaults);
   });
 
   it("has numbers in their ranges alone", () => {

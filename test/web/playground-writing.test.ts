@@ -98,6 +98,20 @@ it("the token that ends a text is known as its end", async () => {
   expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false, true]);
 });
 
+it("the last token of a form that is complete is text, and no end", async () => {
+  const { write, shownOf } = playground;
+  const asks = asked.length;
+  const written = write(["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  if (request === undefined) throw new Error("nothing was asked");
+  tell(request.answer, { type: "token", id: 4, text: "}", probability: 0.25 } as WritingEvent);
+  tell(request.answer, { type: "done", finishReason: "endOfText" } as WritingEvent);
+  request.answer.close();
+  await written;
+  expect(shownOf("left")).toMatchObject({ state: "done", note: "Its form is complete." });
+  expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false]);
+});
+
 it("a text that is written again word for word is kept once, and one that differs beside it", async () => {
   const { forgetAll, shown, write, writings } = playground;
   forgetAll();
@@ -133,6 +147,29 @@ it.each([
   request.answer.close();
   await written;
   expect(shownOf("left")).toMatchObject({ state: "failed", note });
+});
+
+it("a form is asked for with the text; one that is refused is wrong at its field until it is changed", async () => {
+  const { write, shownOf } = playground;
+  const { change, formWrong, isFormReady } = await import("../../web/playground/settings.ts");
+  change({ form: "regex", formTexts: { regex: "(" }, guesses: true });
+  const asks = asked.length;
+  const written = write(["left"]);
+  const request = (await vi.waitUntil(() => (asked.length > asks ? asked : undefined)))[asks];
+  if (request === undefined) throw new Error("nothing was asked");
+  const constraint = { kind: "regex", pattern: "(" };
+  expect(JSON.parse(request.body)).toMatchObject({ constraint, speculate: "ngram" });
+  tell(request.answer, { type: "failed", error: "constraint: regex: must be one", field: "constraint" });
+  request.answer.close();
+  await written;
+  expect(shownOf("left")).toMatchObject({ state: "failed", note: "The form of the text was refused." });
+  expect([formWrong(), isFormReady()]).toEqual(["constraint: regex: must be one", true]);
+  change({ formTexts: { regex: "(a)" } });
+  expect(formWrong()).toBeUndefined();
+  change({ form: "jsonSchema", formTexts: { jsonSchema: "{" } });
+  expect([formWrong(), isFormReady()]).toEqual([expect.stringMatching(/^It must be JSON/u), false]);
+  change({ form: "any", guesses: false });
+  expect([formWrong(), isFormReady()]).toEqual([undefined, true]);
 });
 
 it("a prompt that is refused leaves no text behind, and its number to the next one", async () => {

@@ -1,7 +1,7 @@
 import { appendFile, readFile, rename } from "node:fs/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { missingChromium } from "../browser/chromium.ts";
-import { expectNothingSerious } from "./page.ts";
+import { expectNothingSerious, violationsOf } from "./page.ts";
 import { untilStep, useStudioPages } from "./studio-pages.ts";
 
 const { server, openPage, run, runToEnd } = useStudioPages();
@@ -145,6 +145,26 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.reload();
     await page.getByText("24 tokens").waitFor();
     expect(await tokens.allTextContents()).toEqual(before);
+  });
+
+  it("writes a text of a form, and says at its field what is wrong with one", async () => {
+    const page = await openPage("/playground?run=first");
+    await page.getByLabel("Prompt").fill("The ");
+    await page.getByLabel("Form", { exact: true }).selectOption("choice");
+    const write = page.getByRole("button", { name: "Write", exact: true });
+    expect(await write.isDisabled()).toBe(true);
+    await page.getByLabel("Texts, one in each line").fill("the mat\nthe cat");
+    await page.getByLabel("Guess repeated words").check();
+    await write.click();
+    await page.getByText("Its form is complete.").waitFor();
+    expect(await page.locator(".tokens").textContent()).toMatch(/^the [mc]at$/u);
+    await page.getByLabel("Form", { exact: true }).selectOption("regex");
+    await page.getByRole("textbox", { name: "Regular expression" }).fill("(?=a)");
+    await write.click();
+    await page.getByRole("alert").getByText("got a lookahead").waitFor();
+    expect(await violationsOf(page)).toEqual([]);
+    await page.reload();
+    expect(await page.getByRole("textbox", { name: "Regular expression" }).inputValue()).toBe("(?=a)");
   });
 
   it("writes the same with two equal columns, and another text with another temperature", async () => {

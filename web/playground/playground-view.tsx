@@ -11,8 +11,9 @@ import { address, setQuery } from "../shell/address.ts";
 import { Legend } from "../tokens/legend.tsx";
 import { Column } from "./column.tsx";
 import { beginDouble, endDouble } from "./double.ts";
+import { FormField } from "./form-field.tsx";
 import { Score } from "./score.tsx";
-import { change, chooseModel, followAddress, lastModels, settings, type Tab, tabOf } from "./settings.ts";
+import { change, chooseModel, followAddress, isFormReady, lastModels, settings, type Tab, tabOf } from "./settings.ts";
 import { forgetAll, underWay, write, writings } from "./writing.ts";
 
 /** Takes models out of the address that the list has no more. @returns their keys. */
@@ -47,7 +48,7 @@ const takeRun = (): void => {
   if (left === last.left && !isDouble() && isThere(last.right)) chooseModel("right", last.right);
 };
 
-const isReady = (): boolean => sidesShown().every((side) => modelOf(side) !== "");
+const isReady = (): boolean => isFormReady() && sidesShown().every((side) => modelOf(side) !== "");
 const start = (): void => {
   if (isReady()) void write(sidesShown());
 };
@@ -73,6 +74,7 @@ const PromptForm = () => {
           onInput={({ currentTarget }) => change({ prompt: currentTarget.value })}
         />
       </label>
+      <FormField />
       <div class="row prompt-row">
         <label class="field inline">
           Tokens

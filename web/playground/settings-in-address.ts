@@ -1,6 +1,7 @@
 /** The prompt and the settings of a playground as a query: what differs from the usual. */
 import { fitsAddress } from "../inside/texts.ts";
 import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
+import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
 
 export interface Sampling {
   readonly temperature: number;
@@ -16,6 +17,11 @@ export interface PlaygroundSettings {
   readonly left: Sampling;
   readonly right: Sampling;
   readonly scoreText: string;
+  /** The form that the text must have, and what was typed for each form. */
+  readonly form: FormKind;
+  readonly formTexts: Readonly<Partial<Record<FormKind, string>>>;
+  /** Whether the next tokens are guessed from those before. */
+  readonly guesses: boolean;
 }
 
 const usual: Sampling = { temperature: 0.8, topK: 40, topP: 1, minP: 0 };
@@ -27,6 +33,9 @@ export const defaults: PlaygroundSettings = {
   left: usual,
   right: usual,
   scoreText: "",
+  form: "any",
+  formTexts: {},
+  guesses: false,
 };
 
 type NumberKey = NumberInAddress<PlaygroundSettings>;
@@ -67,19 +76,37 @@ const texts = [
   ["text", "scoreText"],
 ] as const;
 
+/** The form with its text, where both fit: without its text it would be another one. */
+const formQuery = ({ form, formTexts }: PlaygroundSettings): QueryChanges => {
+  const text = fieldOf(form) === undefined ? "" : (formTexts[form] ?? "");
+  const isNamed = form !== "any" && fitsAddress(text);
+  return { form: isNamed ? form : null, "form-text": isNamed && text !== "" ? text : null };
+};
+
 /** As changes of the address. A text that is too long for an address is not in it. */
 export const queryOf = (settings: PlaygroundSettings): QueryChanges => ({
+  ...formQuery(settings),
+  guesses: settings.guesses ? "yes" : null,
   ...Object.fromEntries(
     texts.map(([query, key]) => [query, settings[key] !== "" && fitsAddress(settings[key]) ? settings[key] : null]),
   ),
   ...numbersQuery(numbers, settings, defaults),
 });
 
+const formIn = (query: URLSearchParams, { formTexts }: PlaygroundSettings): Partial<PlaygroundSettings> => {
+  const form = formChoices.find(({ kind }) => kind === query.get("form"))?.kind ?? "any";
+  const text = query.get("form-text");
+  return { form, formTexts: text === null ? formTexts : { ...formTexts, [form]: text } };
+};
+
 /** The settings of an address: what it does not name is as usual, and a text as it was kept. Undefined: it names none. */
 export const settingsIn = (query: URLSearchParams, kept: PlaygroundSettings): PlaygroundSettings | undefined => {
-  if (![...texts.map(([key]) => key), ...numbers.map((one) => one.query)].some((key) => query.has(key)))
+  if (
+    ![...texts.map(([key]) => key), ...numbers.map((one) => one.query), "form", "guesses"].some((key) => query.has(key))
+  )
     return undefined;
   const { prompt, scoreText } = kept;
   const named = { prompt: query.get("prompt") ?? prompt, scoreText: query.get("text") ?? scoreText };
-  return withNumbersOf(numbers, query, { ...defaults, ...named });
+  const others = { ...formIn(query, kept), guesses: query.get("guesses") === "yes" };
+  return withNumbersOf(numbers, query, { ...defaults, ...named, ...others });
 };

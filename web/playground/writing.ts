@@ -1,7 +1,7 @@
 /** Texts that models write, token by token, and their branches. */
 import { signal } from "@preact/signals";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
-import type { WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
+import type { Failure, WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
 import { modelOf, type Side } from "../models/columns.ts";
 import { modelName } from "../models/model-names.ts";
 import { oncePerFrame } from "../parts/once-per-frame.ts";
@@ -10,7 +10,7 @@ import { api } from "../server/request.ts";
 import { keep, readKept } from "../shell/kept.ts";
 import { refusalWords } from "../tokens/refusal.ts";
 import { candidatesShown, markEnd, type WrittenToken, writtenToken } from "../tokens/written-token.ts";
-import { settings, settingsOf } from "./settings.ts";
+import { refuseForm, settings, settingsOf } from "./settings.ts";
 
 export interface Writing {
   readonly id: number;
@@ -114,6 +114,14 @@ interface Growing {
   readonly tokens: WrittenToken[];
 }
 
+/** What is wrong with the form of the text stands at its field. */
+const fail = (growing: Growing, failure: Failure): void => {
+  const isForm = /^constraint\b/u.test(failure.field ?? "");
+  if (isForm) refuseForm(failure.error);
+  const note = isForm ? "The form of the text was refused." : refusalWords(failure, "prompt");
+  growing.current = { ...growing.current, state: "failed", note };
+};
+
 const takeEvent = (growing: Growing, event: WritingEvent): void => {
   const { tokens } = growing;
   if (event.type === "begin")
@@ -121,9 +129,12 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
   else if (event.type === "token") {
     tokens.push(writtenToken(event));
   } else if (event.type === "done") {
-    if (event.finishReason === "endOfText") markEnd(tokens);
-    growing.current = { ...growing.current, state: "done", note: finishWords[event.finishReason] ?? "" };
-  } else growing.current = { ...growing.current, state: "failed", note: refusalWords(event, "prompt") };
+    const { finishReason } = event;
+    if (finishReason === "endOfText") markEnd(tokens);
+    const isWhole = finishReason === "endOfText" && tokens.at(-1)?.isEnd !== true;
+    const note = isWhole ? "Its form is complete." : (finishWords[finishReason] ?? "");
+    growing.current = { ...growing.current, state: "done", note };
+  } else fail(growing, event);
 };
 
 const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal): Promise<void> => {
@@ -133,8 +144,7 @@ const follow = async (growing: Growing, body: WriteRequest, signal: AbortSignal)
       takeEvent(growing, event);
       onEvent();
     });
-    if (failure !== undefined)
-      growing.current = { ...growing.current, state: "failed", note: refusalWords(failure, "prompt") };
+    if (failure !== undefined) fail(growing, failure);
   } finally {
     end();
   }
@@ -147,7 +157,7 @@ const run = async (side: Side, writing: Writing, promptIds: readonly number[], a
     model: writing.model,
     prompt: writing.prompt,
     ...(promptIds.length === 0 ? {} : { promptIds: [...promptIds] }),
-    settings: settingsOf(side),
+    ...settingsOf(side),
     candidates: candidatesShown,
   };
   try {

@@ -21,8 +21,8 @@ export const writtenToken = ({ id, text, probability, candidates = [] }: TokenEv
   isChosen: false,
 });
 
-/** Marks the last of the tokens as the one that ended the text. */
+/** Marks the last of the tokens as the one that ended the text, unless it is text: after a form that is complete nothing follows. */
 export const markEnd = (tokens: WrittenToken[]): void => {
   const last = tokens.at(-1);
-  if (last !== undefined) tokens[tokens.length - 1] = { ...last, isEnd: true };
+  if (last?.text === "") tokens[tokens.length - 1] = { ...last, isEnd: true };
 };

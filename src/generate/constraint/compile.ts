@@ -1,6 +1,7 @@
 import { checkEndTokens, checkTokenizer } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
+import { compileSteps, within } from "./budget.ts";
 import { beginningOf } from "./compose.ts";
 import { type Constraint, parseConstraint } from "./constraint.ts";
 import { createMachine, type Machine } from "./machine/machine.ts";
@@ -48,8 +49,8 @@ const keyOf = (constraint: Constraint): string => {
 
 /**
  * Compiles a constraint for a tokenizer. The same one is compiled once.
- * @throws ConfigError for a schema with a keyword that would have no effect, an expression or a grammar that is not supported, and a
- *   constraint that the vocabulary cannot write; DataError for a model without a tokenizer.
+ * @throws ConfigError for a schema with a keyword that would have no effect, an expression or a grammar that is not supported, a
+ *   constraint that the vocabulary cannot write, and one that would take more than about a second to compile; DataError for a model without a tokenizer.
  * @example
  * ```ts
  * import { compileConstraint, loadPretrained } from "foretoken";
@@ -69,10 +70,12 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const { tree, tokens, machines } = vocabularyOf(tokenizer);
   const key = keyOf(parsed);
   let machine = machines.get(key);
-  if (machine === undefined) {
-    const begin = beginningOf(parsed, tree, tokens);
-    machine = createMachine(tree, (out) => begin(null, out));
-  } else machines.delete(key);
+  if (machine === undefined)
+    machine = within(compileSteps, `constraint: ${parsed.kind}`, () => {
+      const begin = beginningOf(parsed, tree, tokens);
+      return createMachine(tree, (out) => begin(null, out));
+    });
+  else machines.delete(key);
   // The last one in order is the one that was used last.
   machines.set(key, machine);
   for (const oldest of machines.keys()) {
@@ -82,7 +85,8 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const own = machine;
   const matcher = (endTokens: readonly number[]): Matcher => {
     checkEndTokens("matcher: endTokens", endTokens);
-    return createMatcher(own, { tree, bytesOf: (id) => tokenizer.bytes(id), endTokens });
+    const [bytesOf, encode] = [(id: number) => tokenizer.bytes(id), (text: string) => tokenizer.encode(text)];
+    return createMatcher(own, { tree, bytesOf, encode, endTokens });
   };
   return { matcher };
 };

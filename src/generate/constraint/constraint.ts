@@ -98,7 +98,8 @@ export type Constraint =
 
 const inner: z.ZodType<Constraint> = z.lazy(() => constraintSchema) as z.ZodType<Constraint>;
 
-const constraintSchema = z.discriminatedUnion("kind", [
+/** A constraint as JSON has it. */
+export const constraintSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
   z.strictObject({ kind: z.literal("json") }),
   z.strictObject({ kind: z.literal("grammar"), grammar: z.string().min(1) }),

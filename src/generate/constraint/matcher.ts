@@ -1,6 +1,7 @@
 import { checkWhole } from "../../core/checks/check-arguments.ts";
 import { ShapeError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
+import { maskSteps, within } from "./budget.ts";
 import type { Machine, State } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
 
@@ -21,8 +22,8 @@ export interface Matcher {
   /** Whether nothing but an end token may follow. */
   readonly isOver: boolean;
   /**
-   * Tokens of the text that must follow. The text is certain; where it may be divided into tokens in other ways, this is a guess, the
-   * longest ones first. They are not added.
+   * Tokens of the text that must follow. The text is certain; where it may be divided into tokens in other ways, this is a guess, as the
+   * tokenizer divides it. They are not added.
    * @param most tokens at most.
    */
   forced(most: number): readonly number[];
@@ -36,6 +37,7 @@ export interface Matcher {
 export interface ConstraintVocabulary {
   readonly tree: TokenTree;
   readonly bytesOf: (id: number) => Uint8Array;
+  readonly encode: (text: string) => ArrayLike<number>;
   readonly endTokens: readonly number[];
 }
 
@@ -44,7 +46,7 @@ const onlyByte = (machine: Machine, state: State): number => {
   if (state.isComplete || state.threads.some(({ leaf }) => leaf.special !== undefined)) return -1;
   let only = -1;
   for (let byte = 0; byte < 256; byte++) {
-    if (machine.step(state, byte) === null) continue;
+    if (!machine.mayRead(state, byte) || machine.step(state, byte) === null) continue;
     if (only >= 0) return -1;
     only = byte;
   }
@@ -86,7 +88,30 @@ const longestToken = (
   return best;
 };
 
-export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: ConstraintVocabulary): Matcher => {
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Tokens of a text: the tokenizer's own, or else the longest ones first. They may end before the text. */
+const tokensOf = (text: Uint8Array, { tree, bytesOf, encode }: ConstraintVocabulary, most: number): number[] => {
+  try {
+    const ids = Array.from(encode(decoder.decode(text)));
+    const bytes = ids.flatMap((id) => Array.from(bytesOf(id)));
+    // A tokenizer may put a space before each text.
+    if (bytes.length === text.length && bytes.every((byte, i) => byte === text[i])) return ids.slice(0, most);
+  } catch {
+    // The text begins or ends within a character.
+  }
+  const ids: number[] = [];
+  for (let at = 0; at < text.length && ids.length < most; ) {
+    const [id, length] = longestToken(tree, text, at);
+    if (id < 0) break;
+    ids.push(id);
+    at += length;
+  }
+  return ids;
+};
+
+export const createMatcher = (machine: Machine, vocabulary: ConstraintVocabulary): Matcher => {
+  const { tree, bytesOf, endTokens } = vocabulary;
   const ends = new Set(endTokens);
   const specials = new Set(tree.specials);
   /** The states before each token, and now. */
@@ -94,7 +119,8 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
   let ended = 0;
   const now = (): State => states.at(-1) ?? machine.start;
   const maskLength = (tree.vocabSize + 31) >>> 5;
-  const after = (id: number): State | null => {
+  const after = (id: number): State | null => within(maskSteps, "constraint", () => read(id));
+  const read = (id: number): State | null => {
     let state: State | null = now();
     if (specials.has(id)) return machine.special(state, id);
     const bytes = bytesOf(id);
@@ -121,7 +147,7 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
         into.fill(0);
         return;
       }
-      into.set(machine.mask(now()));
+      into.set(within(maskSteps, "constraint", () => machine.mask(now())));
       for (const id of ends) {
         const word = into[id >>> 5] as number;
         const bit = 1 << (id & 31);
@@ -147,15 +173,8 @@ export const createMatcher = (machine: Machine, { tree, bytesOf, endTokens }: Co
     },
     forced(most) {
       checkWhole("matcher.forced: most", most);
-      const text = ended > 0 ? new Uint8Array() : forcedBytes(machine, now());
-      const ids: number[] = [];
-      for (let at = 0; at < text.length && ids.length < most; ) {
-        const [id, length] = longestToken(tree, text, at);
-        if (id < 0) break;
-        ids.push(id);
-        at += length;
-      }
-      return ids;
+      const text = ended > 0 ? new Uint8Array() : within(maskSteps, "constraint", () => forcedBytes(machine, now()));
+      return tokensOf(text, vocabulary, most);
     },
     rollback(count) {
       checkWhole("matcher.rollback: count", count);

@@ -22,6 +22,8 @@ export const jsonAnswer = (value: unknown, status = 200): Response => jsonTextAn
 /** A field of a configuration or of a request, as "train.steps"; undefined where it is about all of it. */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
   if (where === "request" || where === "config") return undefined;
+  // Parts of a constraint are named by their places in it.
+  if (/^(?:schema|constraint): /u.test(where)) return "constraint";
   const field = where.replace(/^(?:config|request)\./u, "").replace(/^initFrom .*$/su, "initFrom");
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
 };

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { messagesSchema } from "../../chat/messages.ts";
 import type { RunConfig } from "../../config/config.ts";
 import type { PresetName } from "../../config/presets.ts";
+import { type Constraint, constraintSchema } from "../../generate/constraint/constraint.ts";
 import type { GenerateDoneEvent, TokenEvent } from "../../generate/events.ts";
 import { generateSettingsSchema } from "../../generate/options.ts";
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
@@ -241,11 +242,17 @@ export const writeSchema = z.strictObject({
   /** Ids that follow the prompt, from an earlier text: a branch from a token of it. */
   promptIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.partial().optional(),
+  /** What the text must be, that of `promptIds` included. */
+  constraint: constraintSchema.optional(),
+  /** Looks guesses of the next tokens up in the text: the same text, sooner. */
+  speculate: z.literal("ngram").optional(),
   /** Most probable tokens to name at each place. */
   candidates: z.int().min(0).max(50).optional(),
   headsOff: headsOffSchema.optional(),
 });
-export type WriteRequest = z.infer<typeof writeSchema>;
+export type WriteRequest = Omit<z.infer<typeof writeSchema>, "constraint"> & {
+  readonly constraint?: Constraint | undefined;
+};
 
 export type WritingEvent =
   /** First: ids of the prompt; runs of this studio that stand still meanwhile, and runs of others that share the cores. */

@@ -50,7 +50,7 @@ async function* events(
   request: WriteRequest,
   signal: AbortSignal,
 ): AsyncGenerator<WritingEvent, void, undefined> {
-  const { settings = {}, candidates = 0, promptIds: more = [], prompt, headsOff = [] } = request;
+  const { settings = {}, candidates = 0, promptIds: more = [], prompt, headsOff = [], constraint, speculate } = request;
   const { unknown = "error" } = settings;
   const model = await parts.models.load(place, { headsOff, signal });
   const { tokenizer } = model;
@@ -61,7 +61,8 @@ async function* events(
   const ids = [...(read?.ids ?? []), ...more];
   yield { type: "begin", promptIds: ids, ...(await runsMeanwhile(parts)) };
   const skipped = read?.skipped;
-  for await (const event of model.generate({ ...settings, prompt: ids, candidates, signal })) {
+  const form = constraint === undefined ? {} : { constraint, constrainedPrompt: more.length };
+  for await (const event of model.generate({ ...settings, prompt: ids, candidates, ...form, speculate, signal })) {
     yield event.type === "done" && skipped !== undefined ? { ...event, skipped } : event;
   }
 }

@@ -47,7 +47,7 @@ const thrownBy = async (work) => {
   return undefined;
 };
 
-const same = async ({ text, preset, config, prompt, threads }) => {
+const same = async ({ text, preset, config, prompt, threads, constraint }) => {
   const events = [];
   let files;
   const onCheckpoint = async (saved, which) => {
@@ -72,6 +72,10 @@ const same = async ({ text, preset, config, prompt, threads }) => {
     await lm.close();
   }
   const lm = await loadInWorker(files, { threads });
+  let constrained;
+  for await (const event of lm.generate({ prompt, constraint })) if (event.type === "done") constrained = event;
+  const wrong = { kind: "regex", pattern: "(" };
+  const refused = await thrownBy(() => lm.generate({ prompt, constraint: wrong }));
   const controller = new AbortController();
   let tokens = 0;
   let aborted = 0;
@@ -86,7 +90,7 @@ const same = async ({ text, preset, config, prompt, threads }) => {
   for await (const _ of lm.generate({ prompt, maxNewTokens: 100_000 })) break;
   await lm.close();
   const afterwards = await thrownBy(() => lm.generate({ prompt }));
-  return { events, modelHash, written, evaluations, scores, predicted, abort, afterwards };
+  return { events, modelHash, written, constrained, refused, evaluations, scores, predicted, abort, afterwards };
 };
 
 /** A run whose steps take long, stopped in the middle of its second step. */

@@ -106,7 +106,8 @@ describe("a constraint", () => {
     expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode("{")));
     for (const id of tokenizer.encode('{"')) expect(matcher.accept(id)).toBe(true);
     expect(tokenizer.decode(matcher.forced(10))).toBe('colour":');
-    expect(matcher.forced(10).length).toBe(4);
+    // As the tokenizer divides it.
+    expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode('colour":')));
     expect(matcher.forced(1).length).toBe(1);
   });
 

@@ -114,6 +114,25 @@ describe("constrained texts", () => {
     const constraint: Constraint = { kind: "choice", choices: ["yes", "no"] };
     const { text, finishReason } = await textOf({ ...all, constraint, prompt: "a" }, plain);
     expect([["yes", "no"].includes(text), finishReason]).toEqual([true, "endOfText"]);
+    const whole = { constraint, prompt: characters.encode("ano"), constrainedPrompt: 2 };
+    await expect(textOf({ ...all, ...whole }, plain)).rejects.toThrow("must leave something to write");
+  });
+
+  it("go on from their beginning in the prompt", async () => {
+    const constraint: Constraint = { kind: "choice", choices: ["nobody", "none"] };
+    const prompt = [...tokenizer.encode("the "), ...tokenizer.encode("nob")];
+    const constrainedPrompt = tokenizer.encode("nob").length;
+    expect(await textOf({ ...all, constraint, prompt, constrainedPrompt })).toEqual({
+      text: "ody",
+      finishReason: "endOfText",
+    });
+    const refusal = (options: EngineGenerateOptions) => expect(textOf({ ...all, prompt, ...options })).rejects;
+    await refusal({ constraint, constrainedPrompt: constrainedPrompt + 1 }).toThrow(
+      /^generate: constrainedPrompt: must be the beginning of a text that the constraint allows; got " " where/u,
+    );
+    await refusal({ constraint, constrainedPrompt: 100 }).toThrow(/must be at most the tokens of the prompt/u);
+    await refusal({ constrainedPrompt: 1 }).toThrow(/and 0 without a constraint; got 1/u);
+    await refusal({ constraint, constrainedPrompt: -1 }).toThrow(/generate\.constrainedPrompt/u);
   });
 
   it("end at the most tokens that are asked for, and before stop strings", async () => {

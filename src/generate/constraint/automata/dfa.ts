@@ -1,4 +1,5 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
+import { spend } from "../budget.ts";
 import { type CharSet, complementOf } from "./char-set.ts";
 import { classOf, type Partition, partitionOf, refined } from "./partition.ts";
 
@@ -16,7 +17,7 @@ export interface Dfa {
 /** The most states of an automaton: with more, compiling would take seconds. */
 export const mostStates = 60_000;
 
-const tooLarge = (where: string): ConfigError =>
+export const tooLarge = (where: string): ConfigError =>
   new ConfigError({
     where,
     must: `must need at most ${mostStates} states of an automaton`,
@@ -83,6 +84,7 @@ export const explore = (
   const next: number[] = [];
   const labels: number[] = [];
   for (let state = 0; state < keys.length; state++) {
+    spend(partition.count, where);
     const { label, targets } = look(keys[state] as string);
     labels.push(label);
     for (let c = 0; c < partition.count; c++) {
@@ -109,6 +111,7 @@ export const explore = (
  * @param combine the label of a text by its labels in both, each -1 where it is none of theirs.
  */
 export const product = (a: Dfa, b: Dfa, combine: (a: number, b: number) => number, where: string): Dfa => {
+  spend(a.partition.starts.length + b.partition.starts.length, where);
   const { partition, pairs } = refined(a.partition, b.partition);
   const width = b.labels.length + 1;
   const bothNeeded = combine(-1, 0) < 0 && combine(0, -1) < 0;
@@ -129,6 +132,7 @@ export const product = (a: Dfa, b: Dfa, combine: (a: number, b: number) => numbe
   };
   const start = add(a.start, b.start);
   for (let state = 0; state < states.length; state++) {
+    spend(2 * pairs.length, where);
     const key = states[state] as number;
     const left = Math.floor(key / width) - 1;
     const right = (key % width) - 1;
@@ -157,13 +161,14 @@ export const textsOf = (set: CharSet): Dfa => {
   return { partition, next, labels: Int32Array.of(0), start: 0 };
 };
 
-/** Texts with a label each, which is their number. */
-export const listed = (texts: readonly string[]): Dfa => {
+/** Texts with a label each, which is their number. @param where the part of a constraint that has them, for errors. */
+export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   const { partition } = partitionOf(
     [...new Set(texts.flatMap((text) => Array.from(text)))].map((char) => {
       const code = char.codePointAt(0) ?? 0;
       return [code, code];
     }),
+    where,
   );
   const { count } = partition;
   const next: number[] = new Array(count).fill(-1);
@@ -173,6 +178,8 @@ export const listed = (texts: readonly string[]): Dfa => {
     for (const char of text) {
       const edge = state * count + classOf(partition, char.codePointAt(0) ?? 0);
       if ((next[edge] as number) < 0) {
+        if (labels.length >= mostStates) throw tooLarge(where);
+        spend(1 + (count >> 1), where);
         next[edge] = labels.length;
         labels.push(-1);
         for (let c = 0; c < count; c++) next.push(-1);

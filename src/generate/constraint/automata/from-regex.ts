@@ -1,4 +1,5 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
+import { spend } from "../budget.ts";
 import type { CharSet } from "./char-set.ts";
 import { type Dfa, explore, mostStates } from "./dfa.ts";
 import { partitionOf } from "./partition.ts";
@@ -23,6 +24,7 @@ const builder = (where: string) => {
   const nfa: Nfa = { empty: [], begin: [], end: [], reads: [], sets: [] };
   const numbers = new Map<CharSet, number>();
   const state = (): number => {
+    spend(4, where);
     if (nfa.empty.length >= mostNfaStates) {
       throw new ConfigError({
         where,
@@ -44,6 +46,7 @@ const builder = (where: string) => {
   };
   /** The state behind `regex`, which begins at `from`. */
   const add = (regex: Regex, from: number): number => {
+    spend(1, where);
     switch (regex.kind) {
       case "set": {
         const at = state();
@@ -100,11 +103,12 @@ export const dfaOf = (regex: Regex, where: string): Dfa => {
   const { nfa, state, add } = builder(where);
   const first = state();
   const last = add(regex, first);
-  const { partition, members } = partitionOf(nfa.sets);
+  const { partition, members } = partitionOf(nfa.sets, where);
   /** All states that are reached without a character. */
   const closure = (seeds: Iterable<number>, atBegin: boolean, atEnd: boolean): Set<number> => {
     const found = new Set(seeds);
     for (const at of found) {
+      spend(4 + (nfa.empty[at]?.length ?? 0), where);
       for (const to of nfa.empty[at] ?? []) found.add(to);
       if (atBegin) for (const to of nfa.begin[at] ?? []) found.add(to);
       if (atEnd) for (const to of nfa.end[at] ?? []) found.add(to);
@@ -127,6 +131,7 @@ export const dfaOf = (regex: Regex, where: string): Dfa => {
     for (const at of states) {
       const read = nfa.reads[at];
       if (read == null) continue;
+      spend(members[read.set]?.length ?? 0, where);
       for (const c of members[read.set] ?? []) targets[c]?.add(read.to);
     }
     return {

@@ -1,4 +1,5 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
+import { spend } from "../budget.ts";
 import { allChars, type CharSet, charSet, charsOf, complementOf, unionOf } from "./char-set.ts";
 import { either, oneOf, type Regex, repeat, sequence } from "./regex.ts";
 
@@ -26,9 +27,11 @@ const charEscapes: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 1
 const mostRepeats = 100_000;
 
 const properties = new Map<string, CharSet>();
+/** Of finding the characters of one: each character is tried. */
+const stepsOfProperty = 600_000;
 
 /** The characters with a Unicode property, by JavaScript's own expressions. */
-const propertySet = (name: string, negated: boolean, refuse: (got: string) => ConfigError): CharSet => {
+const propertySet = (name: string, negated: boolean, refuse: (got: string) => ConfigError, where: string): CharSet => {
   let set = properties.get(name);
   if (set === undefined) {
     let expression: RegExp;
@@ -37,6 +40,7 @@ const propertySet = (name: string, negated: boolean, refuse: (got: string) => Co
     } catch {
       throw refuse(`the property ${name}`);
     }
+    spend(stepsOfProperty, where);
     const pairs: [number, number][] = [];
     for (let code = 0; code <= 0x10ffff; code++) {
       if (code === 0xd800) code = 0xe000;
@@ -98,7 +102,7 @@ const reader = (pattern: string, where: string) => {
       throw refuse("half of a surrogate pair");
     }
     if (char === "c") return single((take().codePointAt(0) ?? 0) % 32);
-    if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse);
+    if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse, where);
     if (/[bBkpP1-9]/u.test(char)) throw refuse(`\\${char}`);
     return single(char.codePointAt(0) ?? 0);
   };
@@ -121,7 +125,7 @@ const reader = (pattern: string, where: string) => {
 type Reader = ReturnType<typeof reader>;
 
 /** The inside of [...]; its bracket is read. */
-const parseClass = (read: Reader): CharSet => {
+const parseClass = (read: Reader, where: string): CharSet => {
   const negated = read.takeIf("^");
   const sets: CharSet[] = [];
   while (read.peek() !== "]") {
@@ -143,6 +147,10 @@ const parseClass = (read: Reader): CharSet => {
     } else sets.push(set);
   }
   read.take();
+  spend(
+    sets.reduce((sum, set) => sum + set.length, 0),
+    where,
+  );
   const all = unionOf(...sets);
   return negated ? complementOf(all) : all;
 };
@@ -191,7 +199,7 @@ export const parseRegex = (pattern: string, where: string): Regex => {
   const parseAtom = (): Regex => {
     const char = read.take();
     if (char === "(") return parseGroup();
-    if (char === "[") return oneOf(parseClass(read));
+    if (char === "[") return oneOf(parseClass(read, where));
     if (char === ".") return oneOf(complementOf(lineEnds));
     if (char === "^") return { kind: "begin" };
     if (char === "$") return { kind: "end" };

@@ -1,3 +1,4 @@
+import { spend } from "../budget.ts";
 import { type CharSet, pairsOf } from "./char-set.ts";
 
 /** All code points, cut into ranges; each range belongs to a class whose characters no automaton of a kind tells apart. */
@@ -24,8 +25,14 @@ export const rangeOf = ({ starts }: Partition, code: number): number => {
 export const classOf = (partition: Partition, code: number): number =>
   partition.classes[rangeOf(partition, code)] as number;
 
-/** The coarsest partition in which each set is a union of classes, and those classes for each set. */
-export const partitionOf = (sets: readonly CharSet[]): { partition: Partition; members: readonly number[][] } => {
+/**
+ * The coarsest partition in which each set is a union of classes, and those classes for each set.
+ * @param where the part of a constraint that has them, for errors.
+ */
+export const partitionOf = (
+  sets: readonly CharSet[],
+  where = "constraint",
+): { partition: Partition; members: readonly number[][] } => {
   const events: (readonly [number, number, boolean])[] = [
     [0xd800, -1, true],
     [0xe000, -1, false],
@@ -48,12 +55,14 @@ export const partitionOf = (sets: readonly CharSet[]): { partition: Partition; m
   let next = 0;
   for (let code = 0; ; ) {
     while (next < events.length && (events[next]?.[0] ?? 0) <= code) {
+      spend(2, where);
       const [, set, begins] = events[next++] ?? [0, 0, false];
       if (begins) current.add(set);
       else current.delete(set);
     }
     let index = -1;
     if (!current.has(-1)) {
+      spend(1 + 3 * current.size, where);
       const inside = [...current].sort((a, b) => a - b);
       const key = inside.join();
       index = known.get(key) ?? known.size;

@@ -3,6 +3,7 @@ import type { CharSet } from "../automata/char-set.ts";
 import { both, type Dfa } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";
 import type { Regex } from "../automata/regex.ts";
+import { spend } from "../budget.ts";
 import type { CharacterLeaf } from "../machine/character-leaf.ts";
 import type { Output, Place } from "../machine/machine.ts";
 import { freeDfa } from "../schema/strings.ts";
@@ -37,6 +38,7 @@ const insideOf = (expression: Expression): readonly Expression[] => {
 const reached = (rules: Rules, from: Expression): Set<string> => {
   const names = new Set<string>();
   const visit = (expression: Expression): void => {
+    spend(1, where);
     if (expression.kind === "rule" && !names.has(expression.name)) {
       names.add(expression.name);
       const inside = rules.get(expression.name);
@@ -55,6 +57,7 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
     (expression.kind !== "rule" || !recursive.has(expression.name)) &&
     [...reached(rules, expression)].every((name) => !recursive.has(name));
   const regexOf = (expression: Expression): Regex => {
+    spend(10, where);
     switch (expression.kind) {
       case "text":
         return expression.regex;
@@ -74,6 +77,7 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
   };
   const textOf = (regex: Regex): Step => ({ kind: "text", dfa: both(dfaOf(regex, where), freeDfa(alphabet), where) });
   const stepOf = (expression: Expression): Step => {
+    spend(10, where);
     if (isText(expression)) return textOf(regexOf(expression));
     switch (expression.kind) {
       case "sequence": {
@@ -127,6 +131,7 @@ const leastSet = (
 
 /** Whether a finite text is allowed. */
 const canEnd = (step: Step, names: ReadonlySet<string>): boolean => {
+  spend(1, where);
   if (step.kind === "text") return step.dfa.start >= 0;
   if (step.kind === "rule") return names.has(step.name);
   if (step.kind === "sequence") return step.parts.every((part) => canEnd(part, names));
@@ -136,6 +141,7 @@ const canEnd = (step: Step, names: ReadonlySet<string>): boolean => {
 
 /** Whether the empty text is allowed. */
 const mayBeEmpty = (step: Step, names: ReadonlySet<string>): boolean => {
+  spend(1, where);
   if (step.kind === "text") return step.dfa.start >= 0 && (step.dfa.labels[step.dfa.start] as number) >= 0;
   if (step.kind === "rule") return names.has(step.name);
   if (step.kind === "sequence") return step.parts.every((part) => mayBeEmpty(part, names));
@@ -164,7 +170,10 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
   };
   const firsts = new Map([...steps].map(([name, step]) => [name, new Set(firstRules(step))]));
   for (const [name, first] of firsts) {
-    for (const next of first) for (const further of firsts.get(next) ?? []) first.add(further);
+    for (const next of first) {
+      spend(1 + (firsts.get(next)?.size ?? 0), where);
+      for (const further of firsts.get(next) ?? []) first.add(further);
+    }
     if (!first.has(name)) continue;
     throw new ConfigError({
       where: `${where}: ${name}`,

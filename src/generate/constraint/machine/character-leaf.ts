@@ -1,5 +1,6 @@
 import type { Dfa } from "../automata/dfa.ts";
 import { classOf, rangeOf } from "../automata/partition.ts";
+import { spend } from "../budget.ts";
 import { type Leaf, leafOf, type MaskHint } from "./leaf.ts";
 
 /** Part of a character: the first bytes of its UTF-8, or of its escape in JSON. */
@@ -81,10 +82,14 @@ const firstOf = [0, 0x80, 0x800, 0x10000];
 export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   const { partition, next, labels } = dfa;
   const { count } = partition;
+  /** A pass over all steps of the automaton, with sets of labels. */
+  const pass = (): void =>
+    spend((next.length * (1 + (labels.reduce((a, b) => Math.max(a, b), 0) >> 7))) >> 1, "constraint");
   const reach: bigint[] = Array.from(labels, (label) => (label < 0 ? 0n : 1n << BigInt(label)));
   const open: boolean[] = Array.from(labels, () => true);
   for (let changed = true; changed; ) {
     changed = false;
+    pass();
     for (let state = labels.length - 1; state >= 0; state--) {
       let set = reach[state] ?? 0n;
       for (let c = 0; c < count; c++) {
@@ -98,6 +103,7 @@ export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   }
   for (let changed = true; changed; ) {
     changed = false;
+    pass();
     for (let state = labels.length - 1; state >= 0; state--) {
       if (open[state] === false) continue;
       let isOpen = ((reach[state] ?? 0n) & always) !== 0n;

@@ -2,6 +2,7 @@
  * Tokens that keep to a piece of text. A walk over the whole tree of tokens takes milliseconds, so the masks of free strings are found
  * once for a vocabulary, and those of limited strings and of names follow from them.
  */
+import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 
@@ -25,6 +26,8 @@ export const setBit = (bits: Uint32Array, id: number): void => {
 const clearBit = (bits: Uint32Array, id: number): void => {
   bits[id >>> 5] = (bits[id >>> 5] as number) & ~(1 << (id & 31));
 };
+
+const where = "constraint";
 
 /** The most masks of a leaf that are kept. */
 const mostMasks = 1_000;
@@ -55,6 +58,7 @@ const walk = (
   const exits: number[] = [];
   const states = new Int32Array(longest + 1);
   for (let node = 0; node < bytes.length; ) {
+    spend(1, where);
     const depth = depths[node] as number;
     const state = leaf.step(depth === 0 ? start : (states[depth - 1] as number), bytes[node] as number);
     if (state < 0) {
@@ -140,6 +144,7 @@ const differingMask = (tree: TokenTree, leaf: Leaf, start: number, other: number
     return before < 0 ? -1 : leaf.step(before, byte);
   };
   for (let node = 0; node < bytes.length; ) {
+    spend(1, where);
     const depth = depths[node] as number;
     const byte = bytes[node] as number;
     const state = follow(own, start, depth, byte);

@@ -1,3 +1,4 @@
+import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 import { leafMaskOf, setBit } from "./leaf-masks.ts";
 import type { TokenTree } from "./vocabulary.ts";
@@ -58,9 +59,13 @@ export interface Machine {
   step(state: State, byte: number): State | null;
   /** The state after a special token; null: it is not allowed. */
   special(state: State, id: number): State | null;
+  /** Whether a piece of text that is being read has the byte next: false, and `step` gives null. */
+  mayRead(state: State, byte: number): boolean;
   /** Tokens that may follow, a bit each; the end of the text is not among them. Do not change it. */
   mask(state: State): Uint32Array;
 }
+
+const where = "constraint";
 
 /** States and masks that are kept to be used again. */
 const mostKept = 20_000;
@@ -76,6 +81,7 @@ const wayFinder = () => {
     const key = `${leaf.id}:${state}:${place?.id ?? -1}`;
     let found = threads.get(key);
     if (found === undefined) {
+      spend(40, where);
       found = { id: threadIds++, leaf, state, place };
       threads.set(key, found);
     }
@@ -85,6 +91,7 @@ const wayFinder = () => {
     const key = `${parent?.id ?? -1}:${frame.key}`;
     let found = places.get(key);
     if (found === undefined) {
+      spend(40, where);
       const depth = (parent?.depth ?? -1) + (frame.isFlat === true ? 0 : 1);
       found = { id: placeIds++, frame, parent, depth, after: new Map() };
       places.set(key, found);
@@ -98,6 +105,7 @@ const wayFinder = () => {
     const found = new Map<number, Thread>();
     let isComplete = false;
     const join = (ways: Ways): void => {
+      spend(ways.threads.length, where);
       for (const one of ways.threads) found.set(one.id, one);
       isComplete ||= ways.isComplete;
     };
@@ -107,6 +115,7 @@ const wayFinder = () => {
     };
     const add = (leaf: Leaf, state: number, place: Place | null): void => {
       if (leaf.isOpen?.(state) === true) isComplete = true;
+      spend(20, where);
       if (leaf.goesOn(state)) {
         const one = thread(leaf, state, place);
         found.set(one.id, one);
@@ -200,6 +209,7 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     const bits = new Uint32Array((vocabSize + 31) >>> 5);
     for (const { leaf, state: at, place } of state.threads) {
       const own = leafMaskOf(tree, leaf, at);
+      spend((bits.length >> 3) + own.exits.length, where);
       for (let i = 0; i < bits.length; i++) bits[i] = (bits[i] as number) | (own.bits[i] as number);
       let label = -1;
       let after: State | null = null;
@@ -225,6 +235,10 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     start: stateOf(finder.collect(begin)),
     step,
     special,
+    mayRead: (state, byte) => {
+      spend(1, where);
+      return state.threads.some(({ leaf, state: at }) => leaf.step(at, byte) >= 0);
+    },
     mask: (state) => {
       if (state.mask !== null) return state.mask;
       const mask = maskOf(state);

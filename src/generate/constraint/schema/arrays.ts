@@ -1,3 +1,4 @@
+import { spend } from "../budget.ts";
 import type { Conjunction, Literal } from "./conjunction.ts";
 import { refused } from "./document.ts";
 import type { ArraySpec, Nodes, ValueNode } from "./value-node.ts";
@@ -23,12 +24,15 @@ export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
     matching[at] ??= nodeOf([...literals(at), ...(condition === undefined ? [] : [condition.literal])]);
     return matching[at];
   };
+  const where = `schema: ${way.path}`;
   const most = (): number => {
+    spend(Math.min(maxItems, alikeFrom), where);
     for (let place = 0; place < Math.min(maxItems, alikeFrom); place++) if (!item(place).inhabited) return place;
     return maxItems <= alikeFrom || item(alikeFrom).inhabited ? maxItems : alikeFrom;
   };
   const countable = (from: number): number => {
     const end = most();
+    spend(Math.max(0, Math.min(end, alikeFrom) - from), where);
     let count = 0;
     for (let place = from; place < Math.min(end, alikeFrom); place++) if (counted(place).inhabited) count++;
     const alike = end - Math.max(from, alikeFrom);
@@ -58,8 +62,10 @@ export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
         if (leastCounted > 0) counted(place);
       }
       if (!unique || maxItems <= 1) return;
-      const { numbers, strings, arrays, objects } =
-        last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [] };
+      const { numbers, strings, arrays, objects, texts } =
+        last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [], texts: [] };
+      // Each item that follows has a set of those that are used.
+      spend(texts.length ** 2, where);
       if (leastCounted > 0 || alikeFrom > 0 || numbers.length + strings.length + arrays.length + objects.length > 0) {
         throw refused(way.path, "uniqueItems", "must be of an array whose items are one of a list of values (enum)");
       }

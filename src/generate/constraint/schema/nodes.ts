@@ -1,5 +1,6 @@
 import type { CharSet } from "../automata/char-set.ts";
 import { partitionOf, rangeOf } from "../automata/partition.ts";
+import { spend } from "../budget.ts";
 import { arraySpec } from "./arrays.ts";
 import { type Literal, types } from "./conjunction.ts";
 import { refused, schemaDocument } from "./document.ts";
@@ -35,6 +36,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
     if (nodes.size >= mostNodes) {
       throw refused(literals[0]?.path ?? "#", "", `must have at most ${mostNodes} places that differ`, "more");
     }
+    spend(800, `schema: ${literals[0]?.path ?? "#"}`);
     const ways = waysOf(literals);
     const found: Nodes = { nodeOf, waysOf, alphabet };
     const spelled = (text: string): boolean => isSpellable(text, alphabet);
@@ -72,6 +74,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
     changed = false;
     for (const node of all.toReversed()) {
       if (node.inhabited) continue;
+      spend(2, "schema: #");
       node.inhabited =
         node.texts.length + node.numbers.length + node.strings.length > 0 ||
         node.arrays.some((array) => array.isPossible()) ||

@@ -1,4 +1,5 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
+import { spend } from "../budget.ts";
 import { allTypes, anyValue, type Conjunction, type Literal, limited, merged } from "./conjunction.ts";
 import { type Document, refused, type Schema } from "./document.ts";
 import { isEmptyWay } from "./empty.ts";
@@ -22,9 +23,19 @@ const tooMany = (path: string): ConfigError =>
     hint: "fewer alternatives inside allOf",
   });
 
+/** Steps of merging two ways: by the lists in them. */
+const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction | null => {
+  const values = a.values === null || b.values === null ? 0 : (a.values.length * b.values.length) >> 3;
+  const lists = (way: Conjunction): number =>
+    way.notValues.length + way.object.required.length + way.object.schemas.length + way.array.schemas.length;
+  spend(25 + values + 2 * (lists(a) + lists(b)), where);
+  return merged(a, b);
+};
+
 /** Both lists at once: each way of the one with each way of the other. */
 const product = (a: readonly Conjunction[], b: readonly Conjunction[], path: string): Conjunction[] => {
-  const ways = a.flatMap((left) => b.flatMap((right) => merged(left, right) ?? []));
+  const where = `schema: ${path}`;
+  const ways = a.flatMap((left) => b.flatMap((right) => mergedWays(left, right, where) ?? []));
   if (ways.length > mostWays) throw tooMany(path);
   return ways;
 };
@@ -138,7 +149,7 @@ export const normalizer = (document: Document): Normalizer => {
     const right = dnf(b);
     return dnf(a).every((left) =>
       right.every((way) => {
-        const together = merged(left, way);
+        const together = mergedWays(left, way, `schema: ${b.path}`);
         return together === null || isEmptyWay(together, 3, isEmpty);
       }),
     );
@@ -147,6 +158,7 @@ export const normalizer = (document: Document): Normalizer => {
   let depth = 0;
   const dnf = (literal: Literal): Conjunction[] => {
     const { schema, path, holds } = literal;
+    spend(60, `schema: ${path}`);
     const checked = document.check(schema, path);
     if (typeof checked === "boolean") return checked === holds ? [limited(path, { types: allTypes })] : [];
     if (++depth > 100)
@@ -170,6 +182,7 @@ export const normalizer = (document: Document): Normalizer => {
   };
 
   const waysOf = (literals: readonly Literal[]): readonly Conjunction[] => {
+    spend(4 * literals.length, `schema: ${literals[0]?.path ?? "#"}`);
     const key = keyOf(literals);
     const known = cache.get(key);
     if (known !== undefined) return known;

@@ -1,4 +1,5 @@
 import { type Dfa, eitherOf, labelOf, listed, product, without } from "../automata/dfa.ts";
+import { spend } from "../budget.ts";
 import { type Conjunction, type Literal, types } from "./conjunction.ts";
 import { refused } from "./document.ts";
 import { freeDfa, meets, stringTexts, withLengths } from "./strings.ts";
@@ -48,10 +49,12 @@ const otherNames = (
     others(),
   );
   const labels = [...new Set(matched.labels)].filter((label) => label >= 0);
+  spend(labels.length * patterns.length ** 2, where);
+  const kindOf = new Map(labels.map((label, kind) => [label, kind]));
   const kinds = labels.map((label) =>
     literals(null, (dfa) => patterns.some((pattern, i) => pattern === dfa && (label & (1 << i)) !== 0)),
   );
-  return { kinds, keys: () => labeled(matched, (label) => labels.indexOf(label)) };
+  return { kinds, keys: () => labeled(matched, (label) => kindOf.get(label) ?? 0) };
 };
 
 export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
@@ -62,6 +65,7 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
   const names = [...new Set([...schemas.flatMap(({ named }) => [...named.keys()]), ...required])];
   const isAllowed = (name: string): boolean =>
     labelOf(spelled, name) >= 0 && (allowed === null || labelOf(allowed, name) >= 0);
+  spend((names.length * required.length) >> 3, where);
   const allPatterns = schemas.flatMap(({ patterns }) => patterns);
   if (allPatterns.length > 20)
     throw refused(way.path, "patternProperties", "must have at most 20 patterns at one place");
@@ -81,7 +85,7 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
   const patterns = allPatterns.map(({ dfa }) => dfa);
   const { kinds, keys: others } = closed
     ? { kinds: [], keys: () => listed([]) }
-    : otherNames(names, patterns, () => without(allowed ?? spelled, listed(names), where), literals, where);
+    : otherNames(names, patterns, () => without(allowed ?? spelled, listed(names, where), where), literals, where);
   const child = (label: number): ValueNode => {
     const name = names[label];
     children[label] ??= nodes.nodeOf(
@@ -102,7 +106,7 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
   let possible: bigint | undefined;
   let known: Dfa | undefined;
   const keys = (): Dfa => {
-    known ??= eitherOf(listed(names), others(), where);
+    known ??= eitherOf(listed(names, where), others(), where);
     return known;
   };
   const hasOthers = (): boolean =>
@@ -132,6 +136,8 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
     },
     reach: () => {
       for (let label = 0; label < count; label++) child(label);
+      // Now, and not at the first name of a text: a schema that is refused is refused before.
+      keys();
       // Two equal names are one property, so they must not be counted.
       if (minProperties > 1 && kinds.length > 0) {
         throw refused(

@@ -1,7 +1,8 @@
 import { allChars, type CharSet } from "../automata/char-set.ts";
-import { both, type Dfa, eitherOf, labelOf, listed, textsOf, without } from "../automata/dfa.ts";
+import { both, type Dfa, eitherOf, labelOf, listed, mostStates, textsOf, tooLarge, without } from "../automata/dfa.ts";
 import { numbersDfa } from "../automata/numbers.ts";
 import { partitionOf } from "../automata/partition.ts";
+import { spend } from "../budget.ts";
 import { type Conjunction, type Scalar, types } from "./conjunction.ts";
 
 /** Texts of strings: an automaton, and limits of the number of characters beside it. */
@@ -12,9 +13,11 @@ export interface StringTexts {
 }
 
 /** Texts with so many characters. */
-const lengths = (least: number, most: number): Dfa => {
+const lengths = (least: number, most: number, where: string): Dfa => {
   const { partition, members } = partitionOf([allChars]);
   const size = (most < Number.POSITIVE_INFINITY ? most : least) + 1;
+  if (size > mostStates) throw tooLarge(where);
+  spend(size * partition.count, where);
   const next = new Int32Array(size * partition.count).fill(-1);
   const labels = Int32Array.from({ length: size }, (_, length) => (length >= least ? 0 : -1));
   for (const c of members[0] ?? []) {
@@ -37,7 +40,7 @@ export const freeDfa = (alphabet: CharSet): Dfa => {
 
 /** The same texts without limits beside the automaton. */
 export const withLengths = ({ dfa, least, most }: StringTexts, where: string): Dfa =>
-  least === 0 && most === Number.POSITIVE_INFINITY ? dfa : both(dfa, lengths(least, most), where);
+  least === 0 && most === Number.POSITIVE_INFINITY ? dfa : both(dfa, lengths(least, most, where), where);
 
 /** The strings of a conjunction whose values are not listed; null where there is none. */
 export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | null => {
@@ -49,7 +52,7 @@ export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | 
   const [first, ...rest] = dfas;
   let dfa = first === undefined ? free : rest.reduce((all, part) => both(all, part, where), first);
   if (first !== undefined && alphabet !== allChars) dfa = both(dfa, free, where);
-  if (excluded.length > 0) dfa = without(dfa, listed(excluded), where);
+  if (excluded.length > 0) dfa = without(dfa, listed(excluded, where), where);
   if (dfa.start < 0) return null;
   if (dfa === free) return { dfa, least: minLength, most: maxLength };
   dfa = withLengths({ dfa, least: minLength, most: maxLength }, where);
@@ -110,5 +113,6 @@ export const meets = (way: Conjunction, value: Scalar): boolean => {
 /** The values of a conjunction that are null, true, false or listed, as JSON. */
 export const listedValues = (way: Conjunction): readonly string[] => {
   const values: readonly Scalar[] = way.values ?? [null, true, false];
+  spend(values.length * (1 + (way.notValues.length >> 4)), `schema: ${way.path}`);
   return values.filter((value) => meets(way, value)).map((value) => JSON.stringify(value));
 };

@@ -1,0 +1,111 @@
+// Writes texts of the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts with a model, and has ajv validate each of
+// them. The texts are hot, so the model alone would break the form soon. Needs a build.
+//
+//     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
+//
+// Texts are written in rounds, some of each schema, until each has `texts`, or the minutes are over. A text that is no value of its
+// schema is printed, and the exit status is 1.
+import { parseArgs } from "node:util";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { runnerImport } from "vite";
+import { compileConstraint } from "../../dist/generate/constraint/compile.js";
+import { generateMany, loadPretrained } from "../../dist/index.js";
+import { isMain, root } from "../build/common.mjs";
+
+const schemasOfEach = 50;
+const firstSeed = 1000;
+/** Bounded texts end long before. */
+const maxNewTokens = 700;
+
+const compiles = (schema, tokenizer) => {
+  try {
+    compileConstraint({ kind: "jsonSchema", schema }, tokenizer);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Schemas that some value meets. */
+const boundedSchemas = async (tokenizer) => {
+  const { module } = await runnerImport(`${root}/test/support/random-schemas.ts`, {
+    configFile: false,
+    logLevel: "error",
+  });
+  const found = [];
+  for (let seed = firstSeed; found.length < schemasOfEach; seed++) {
+    const schema = module.randomSchema(seed);
+    if (compiles(schema, tokenizer)) found.push(schema);
+  }
+  return found;
+};
+
+const isValue = (validate, text) => {
+  try {
+    return validate(JSON.parse(text));
+  } catch {
+    return false;
+  }
+};
+
+const check = async (path, { texts, minutes, temperature, streams }) => {
+  const lm = await loadPretrained(path);
+  const ajv = new Ajv2020({ strict: false });
+  addFormats.default(ajv);
+  const schemas = (await boundedSchemas(lm.tokenizer)).map((schema) => ({ schema, validate: ajv.compile(schema) }));
+  const end = performance.now() + minutes * 60_000;
+  const counts = schemas.map(() => 0);
+  let wrong = 0;
+  let tokens = 0;
+  const begin = performance.now();
+  const roundOf = async (at) => {
+    const { schema, validate } = schemas[at];
+    const left = Math.min(streams, texts - counts[at]);
+    const prompts = Array.from({ length: left }, (_, i) => ({ prompt: "The answer as JSON: ", seed: counts[at] + i }));
+    const settings = {
+      maxNewTokens,
+      temperature,
+      topK: 0,
+      constraint: { kind: /** @type {const} */ ("jsonSchema"), schema },
+    };
+    for await (const { text, ids, finishReason } of generateMany(lm, prompts, { ...settings, maxSequences: streams })) {
+      counts[at]++;
+      tokens += ids.length;
+      if (finishReason === "endOfText" && isValue(validate, text)) continue;
+      wrong++;
+      console.log(JSON.stringify({ schema, text, finishReason }));
+    }
+  };
+  while (performance.now() < end && counts.some((count) => count < texts)) {
+    for (let at = 0; at < schemas.length && performance.now() < end; at++) if (counts[at] < texts) await roundOf(at);
+  }
+  await lm.close();
+  const seconds = Math.round((performance.now() - begin) / 1000);
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  console.log(
+    `${all} texts (${Math.min(...counts)} or more of each of ${schemas.length} schemas), ${tokens} tokens, ${seconds} s`,
+  );
+  console.log(`${wrong} are no values of their schemas`);
+  return wrong;
+};
+
+if (isMain(import.meta.url)) {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      texts: { type: "string", default: "1000" },
+      minutes: { type: "string", default: "10" },
+      temperature: { type: "string", default: "1.5" },
+      streams: { type: "string", default: "32" },
+    },
+  });
+  const [path] = positionals;
+  if (path === undefined) {
+    console.error("usage: node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10]");
+    process.exit(2);
+  }
+  const { texts, minutes, temperature, streams } = values;
+  const settings = { texts: +texts, minutes: +minutes, temperature: +temperature, streams: +streams };
+  process.exitCode = (await check(path, settings)) === 0 ? 0 : 1;
+}

@@ -1,0 +1,117 @@
+/** Constraints that would take minutes are refused in one line, before they do. */
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "#foretoken/core/errors/errors.js";
+import { compileConstraint } from "#foretoken/generate/constraint/compile.js";
+import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
+import { byteTokenizer } from "../../support/byte-tokenizer.ts";
+import { accepts, allowedIds, matcherOf } from "../../support/constrained.ts";
+
+const list = <T>(length: number, of: (i: number) => T): T[] => Array.from({ length }, (_, i) => of(i));
+const schema = (value: unknown): Constraint => ({ kind: "jsonSchema", schema: value });
+const regex = (pattern: string): Constraint => ({ kind: "regex", pattern });
+const grammar = (text: string): Constraint => ({ kind: "grammar", grammar: text });
+
+/** A schema, each of whose definitions has the one before it twice. */
+const doubled = (keyword: string, first: unknown): Constraint => {
+  const $defs = Object.fromEntries(
+    list(40, (i) => {
+      const before = { $ref: `#/$defs/d${i - 1}` };
+      return [`d${i}`, i === 0 ? first : { [keyword]: [before, before] }];
+    }),
+  );
+  return schema({ $defs, $ref: "#/$defs/d39" });
+};
+
+const nested = (levels: number): unknown => {
+  let inside: unknown = {};
+  for (let i = 0; i < levels; i++) inside = { items: inside };
+  return inside;
+};
+
+const states = "must need at most 60000 states of an automaton";
+const simple = "must be simple enough to be computed within a second";
+const deep = "must not be nested so deep";
+
+const hostile: Readonly<Record<string, readonly [Constraint, string]>> = {
+  "a pattern and a length of a thousand million": [schema({ pattern: "a", maxLength: 1e9 }), states],
+  "names of a thousand million characters": [schema({ propertyNames: { maxLength: 1e9 } }), states],
+  "patterns that must all be found": [
+    schema({ allOf: list(16, (i) => ({ pattern: String.fromCharCode(97 + i) })) }),
+    states,
+  ],
+  "references that double": [doubled("allOf", { pattern: "a" }), simple],
+  "alternatives that double and allow nothing": [doubled("anyOf", false), simple],
+  "alternatives each of which excludes all others": [
+    schema({ oneOf: list(390, (i) => ({ type: "object", properties: { a: { const: i } }, required: ["a"] })) }),
+    simple,
+  ],
+  "different items of a long list": [schema({ items: { enum: list(8000, (i) => i) }, uniqueItems: true }), simple],
+  "a name of many different characters": [
+    schema({ properties: { [list(8000, (i) => String.fromCodePoint(0x4e00 + i)).join("")]: {} } }),
+    simple,
+  ],
+  "numbers that are left out": [schema({ type: "number", not: { enum: list(4000, (i) => i * 1.25) } }), simple],
+  "an expression whose states are sets of places": [regex("[ab]*a[ab]{5000}"), states],
+  "nested quantifiers": [regex("(((a|ab|b){1,60}){1,60}){1,60}"), "must have at most 480000 parts"],
+  "a repetition of nothing": [regex("(((){99999}){99999}){99999}"), simple],
+  "gaps that overlap": [regex("(.*a.*b){2000}"), simple],
+  "classes that overlap": [regex(list(2000, (i) => `[一-${String.fromCodePoint(0x4e00 + i)}]`).join("")), simple],
+  "groups in groups": [regex(`${"(".repeat(20_000)}a${")".repeat(20_000)}`), deep],
+  "rules that double": [
+    grammar(`${list(60, (i) => `r${i} ::= r${i + 1} r${i + 1}`).join("\n")}\nr60 ::= "a"\nroot ::= r0`),
+    simple,
+  ],
+  "groups of a grammar in groups": [grammar(`root ::= ${"(".repeat(20_000)}"a"${")".repeat(20_000)}`), deep],
+};
+
+describe("a constraint that is too much is refused in one line", () => {
+  it.each(Object.entries(hostile))("%s", (_, [constraint, must]) => {
+    expect(JSON.stringify(constraint).length).toBeLessThan(65_536);
+    let thrown: unknown;
+    try {
+      compileConstraint(constraint, byteTokenizer());
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(ConfigError);
+    const { message } = thrown as ConfigError;
+    expect(message).toContain(must);
+    expect(message).toMatch(/^[^\n]+; got [^\n]+; try [^\n]+$/u);
+  });
+});
+
+describe("a constraint that is large, but no more than that, is not refused", () => {
+  it.each<[string, Constraint, string]>([
+    ["a length without a pattern", schema({ maxLength: 1e9 }), '"abc"'],
+    ["a hundred levels", schema(nested(100)), `${"[".repeat(99)}1${"]".repeat(99)}`],
+    [
+      "a thousand properties",
+      schema({ properties: Object.fromEntries(list(1000, (i) => [`k${i}`, {}])) }),
+      '{"k999":1}',
+    ],
+    ["ten thousand values", schema({ enum: list(10_000, (i) => `v${i}`) }), '"v9999"'],
+    ["an expression of a thousand alternatives", regex(list(1000, (i) => `${i}x`).join("|")), "999x"],
+    [
+      "a hundred alternatives",
+      schema({ oneOf: list(100, (i) => ({ type: "object", properties: { k: { const: i } }, required: ["k"] })) }),
+      '{"k":99}',
+    ],
+  ])("%s", (_, constraint, text) => {
+    expect(accepts(constraint, text)).toBe(true);
+  });
+});
+
+it("a text that can be read in too many ways ends with one line, and is as it was before", () => {
+  const tokenizer = byteTokenizer();
+  // Each "a" doubles the ways: a "b" or a "c" closes it.
+  const matcher = matcherOf(grammar('root ::= "a" root "b" | "a" root "c" | "a"'), tokenizer);
+  const [a = -1] = tokenizer.encode("a");
+  let count = 0;
+  expect(() => {
+    for (; count < 40; count++) matcher.accept(a);
+  }).toThrow(/^constraint: must be simple enough to be computed within a second; got /u);
+  expect(count).toBeGreaterThan(8);
+  matcher.rollback(count - 3);
+  expect(matcher.isComplete).toBe(false);
+  expect(allowedIds(matcher)).toEqual(Array.from(tokenizer.encode("abc")));
+});

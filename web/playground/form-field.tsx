@@ -1,0 +1,73 @@
+/** The choice of a text's form, its field, and what is wrong with it; and whether tokens are guessed. */
+
+import { change, formText, formWrong, settings } from "./settings.ts";
+import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
+
+const FormText = () => {
+  const { form, formTexts } = settings.value;
+  const field = fieldOf(form);
+  if (field === undefined) return null;
+  const wrong = formWrong();
+  return (
+    <div class="field form-text">
+      <label for="form-text">{field.label}</label>
+      <textarea
+        id="form-text"
+        rows={form === "regex" ? 1 : 4}
+        spellcheck={false}
+        autocomplete="off"
+        placeholder={field.example}
+        value={formText()}
+        aria-invalid={wrong !== undefined}
+        aria-describedby={wrong === undefined ? "form-about" : "form-about form-wrong"}
+        onInput={({ currentTarget }) => change({ formTexts: { ...formTexts, [form]: currentTarget.value } })}
+      />
+      <div class="below">
+        <span class="about soft" id="form-about">
+          {field.about}
+        </span>
+        {wrong !== undefined && (
+          <b class="wrong bad" id="form-wrong" role="alert">
+            {wrong}
+          </b>
+        )}
+      </div>
+    </div>
+  );
+};
+
+export const FormField = () => {
+  const { form, guesses } = settings.value;
+  return (
+    <>
+      <div class="row form-row">
+        <div class="field inline">
+          <label for="form-kind">Form</label>
+          <select
+            id="form-kind"
+            value={form}
+            onChange={({ currentTarget }) => change({ form: currentTarget.value as FormKind })}
+          >
+            {formChoices.map(({ kind, label }) => (
+              <option key={kind} value={kind}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </div>
+        <label
+          class="check"
+          title="What followed the last words before is looked up in the text and checked in one pass. The text is the same."
+        >
+          <input
+            type="checkbox"
+            checked={guesses}
+            onChange={({ currentTarget }) => change({ guesses: currentTarget.checked })}
+          />
+          Guess repeated words
+        </label>
+      </div>
+      <FormText />
+    </>
+  );
+};

@@ -1,0 +1,80 @@
+/** The form that a text must have, as it is chosen and typed: a constraint for the server, or what is wrong with it. */
+import type { Constraint } from "../../src/generate/constraint/constraint.ts";
+
+export type FormKind = "any" | "json" | "jsonSchema" | "regex" | "choice" | "grammar";
+
+/** A form with its field. Absent: nothing is typed. */
+export interface FormChoice {
+  readonly kind: FormKind;
+  readonly label: string;
+  readonly field?: { readonly label: string; readonly example: string; readonly about: string };
+}
+
+export const formChoices: readonly FormChoice[] = [
+  { kind: "any", label: "Any text" },
+  { kind: "json", label: "JSON" },
+  {
+    kind: "jsonSchema",
+    label: "JSON of a schema",
+    field: {
+      label: "JSON Schema",
+      example: '{ "type": "object", "properties": { "name": { "type": "string", "maxLength": 20 } } }',
+      about: "The text is a value that the schema allows.",
+    },
+  },
+  {
+    kind: "regex",
+    label: "Regular expression",
+    field: {
+      label: "Regular expression",
+      example: "[A-Z][a-z]+( [a-z]+){1,9}\\.",
+      about: "The whole text matches it.",
+    },
+  },
+  {
+    kind: "choice",
+    label: "One of some texts",
+    field: { label: "Texts, one in each line", example: "yes\nno", about: "The text is one of them." },
+  },
+  {
+    kind: "grammar",
+    label: "Grammar",
+    field: {
+      label: "Grammar in EBNF",
+      example: 'root ::= word (" " word)* "."\nword ::= [a-z]+',
+      about: "The text is one of the rule root.",
+    },
+  },
+];
+
+export const fieldOf = (kind: FormKind): FormChoice["field"] => formChoices.find((one) => one.kind === kind)?.field;
+
+/** What a form asks of a text; `wrong`: it cannot be sent, and why, where there is something to tell. */
+export type ReadForm = { readonly constraint: Constraint | undefined } | { readonly wrong: string | undefined };
+
+const readSchema = (text: string): ReadForm => {
+  try {
+    return { constraint: { kind: "jsonSchema", schema: JSON.parse(text) } };
+  } catch (error) {
+    return { wrong: `It must be JSON: ${error instanceof Error ? error.message : String(error)}.` };
+  }
+};
+
+/** @param text of the form's field. */
+export const readForm = (kind: FormKind, text: string): ReadForm => {
+  if (kind === "any") return { constraint: undefined };
+  if (kind === "json") return { constraint: { kind } };
+  if (text.trim() === "") return { wrong: undefined };
+  switch (kind) {
+    case "jsonSchema":
+      return readSchema(text);
+    case "regex":
+      return { constraint: { kind, pattern: text } };
+    case "choice":
+      return { constraint: { kind, choices: text.split("\n").filter((line) => line !== "") } };
+    case "grammar":
+      return { constraint: { kind, grammar: text } };
+    default:
+      return kind satisfies never;
+  }
+};
