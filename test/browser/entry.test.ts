@@ -38,7 +38,16 @@ describe("the browser's entry", () => {
     const names = async (entry: string): Promise<string[]> => Object.keys(await import(`#foretoken/${entry}.js`));
     const inBrowser = await names("browser");
     const onlyInNode = (await names("index")).filter((name) => !inBrowser.includes(name));
-    expect(onlyInNode.sort()).toEqual(["chat", "describeBackends", "listRuns", "loadCorpus", "plotRuns", "saveMerged"]);
+    expect(onlyInNode.sort()).toEqual([
+      "chat",
+      "chatWithTools",
+      "describeBackends",
+      "listRuns",
+      "loadCorpus",
+      "plotRuns",
+      "saveGguf",
+      "saveMerged",
+    ]);
   });
 
   it("is one file that imports nothing and names no place of this machine", async () => {

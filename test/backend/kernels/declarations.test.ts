@@ -61,7 +61,9 @@ describe.for(kernelNames)("the declaration of %s", (name) => {
 
 test("the kernels that round operands to a dtype are those that multiply", () => {
   const multiplying = kernelNames.filter((name) => kernelPlans[name].cost.flops !== undefined);
-  expect([...multiplyingKernels].sort()).toEqual([...multiplying].sort());
+  // With weights in blocks, activations are rounded to 8 bits whatever the dtype.
+  const others = multiplying.filter((name) => name !== "blocksLinearForward");
+  expect([...multiplyingKernels].sort()).toEqual(others.sort());
 });
 
 test("a declaration that names what it does not have does not compile", () => {
