@@ -1,5 +1,6 @@
 /** One answer of a model that has tools: its constraint, and the reader of its text. */
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
+import { compileSteps, within } from "../../generate/constraint/budget.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
 import type { Constraint } from "../../generate/constraint/constraint.ts";
 import type { ChatTemplate } from "../../pretrained/model/language-model.ts";
@@ -79,7 +80,8 @@ export const toolTurn = async (
   const allowed = allowedTools(tools, choice);
   const { specialTokens } = tokenizer;
   const form = await toolFormOf(template, write, { specialTokens, endTokens }, where);
-  checkTools(tools, tokenizer);
+  // One budget for all of them.
+  within(compileSteps, "tools", () => checkTools(tools, tokenizer));
   const required = choice !== "auto";
   if (!required && otherwise !== undefined && form.atStart) {
     throw new ConfigError({

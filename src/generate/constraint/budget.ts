@@ -30,12 +30,13 @@ export const spend = (steps: number, where: string): void => {
 };
 
 /**
- * Runs work that may take so many steps.
+ * Runs work that may take so many steps, and no more than the work around it has left.
  * @param where what an error names, if the work has too many levels for the stack.
  */
 export const within = <T>(steps: number, where: string, work: () => T): T => {
   const outer = left[0] as number;
-  left[0] = steps;
+  const own = Math.min(steps, outer);
+  left[0] = own;
   try {
     return work();
   } catch (cause) {
@@ -48,6 +49,6 @@ export const within = <T>(steps: number, where: string, work: () => T): T => {
       cause,
     });
   } finally {
-    left[0] = outer;
+    left[0] = outer - (own - (left[0] as number));
   }
 };
