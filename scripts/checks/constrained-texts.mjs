@@ -61,7 +61,8 @@ const check = async (path, { texts, minutes, temperature, streams }) => {
   const begin = performance.now();
   const roundOf = async (at) => {
     const { schema, validate } = schemas[at];
-    const left = Math.min(streams, texts - counts[at]);
+    // Several streams' worth, so that a long text does not leave the others' places empty.
+    const left = Math.min(8 * streams, texts - counts[at]);
     const prompts = Array.from({ length: left }, (_, i) => ({ prompt: "The answer as JSON: ", seed: counts[at] + i }));
     const settings = {
       maxNewTokens,
@@ -76,6 +77,8 @@ const check = async (path, { texts, minutes, temperature, streams }) => {
       wrong++;
       console.log(JSON.stringify({ schema, text, finishReason }));
     }
+    const seconds = Math.round((performance.now() - begin) / 1000);
+    console.error(`schema ${at + 1} of ${schemas.length}: ${counts[at]} texts; ${tokens} tokens in all, ${seconds} s`);
   };
   while (performance.now() < end && counts.some((count) => count < texts)) {
     for (let at = 0; at < schemas.length && performance.now() < end; at++) if (counts[at] < texts) await roundOf(at);
