@@ -1,7 +1,9 @@
 /** What is known of the guesses of one text. */
 
-/** How fast the share of guesses that come true follows what is seen. */
+/** How fast the share of a text's guesses that come true follows what is seen. */
 const learningRate = 0.1;
+/** The same for the guesses of all texts, once there were many. */
+const sharedRate = 0.01;
 /** Tokens that a text writes without guesses, where they take time and do not pay, before it tries again: at first, and at most. */
 export const rests = { first: 16, most: 512 };
 
@@ -13,10 +15,19 @@ export interface GuessCounts {
   readonly accepted: number;
 }
 
-/** See the head of the file. */
-export interface GuessState {
+/** Guesses of all texts of an engine: what a new text begins with. So sixteen texts learn together that guesses fail. */
+interface SharedChance {
   /** See `Guessable`. */
   chance: number;
+  trials: number;
+}
+
+/** See the head of the file. */
+export interface GuessState {
+  readonly shared: SharedChance;
+  /** What its own guesses add to its chance, and the part of it that is still that of all texts. */
+  own: number;
+  unknown: number;
   /** Whether guesses take time; undefined: there were none yet. */
   isSlow: boolean | undefined;
   /** Milliseconds that a guess takes. */
@@ -37,17 +48,30 @@ export interface GuessState {
 
 /** @param before of another text of the same engine, whose guesses may be alike. */
 export const newGuessState = (before?: GuessState): GuessState => ({
-  ...{ chance: before === undefined ? 0.5 : (0.5 + before.chance) / 2, milliseconds: before?.milliseconds ?? 0 },
+  ...{ shared: before?.shared ?? { chance: 0.5, trials: 0 }, own: 0, unknown: 1 },
+  milliseconds: before?.milliseconds ?? 0,
   ...{ isSlow: before?.isSlow, rest: rests.first, left: rests.first, tries: 0 },
   ...{ asked: Number.NEGATIVE_INFINITY, guessed: 0, accepted: 0, proposed: [] },
 });
+
+/** Share of the text's guesses that came true lately; see `Guessable`. */
+export const chanceOf = ({ own, unknown, shared }: GuessState): number => own + unknown * shared.chance;
+
+const note = (state: GuessState, isTrue: boolean): void => {
+  const { shared } = state;
+  const seen = isTrue ? 1 : 0;
+  state.own += learningRate * (seen - state.own);
+  state.unknown *= 1 - learningRate;
+  shared.trials++;
+  shared.chance += Math.max(sharedRate, 1 / (shared.trials + 1)) * (seen - shared.chance);
+};
 
 /** Compares guesses with the tokens that came. */
 export const learn = (state: GuessState, came: readonly number[]): void => {
   for (const [i, id] of came.entries()) {
     const guess = state.proposed[i];
     if (guess === undefined) break;
-    state.chance += learningRate * ((guess === id ? 1 : 0) - state.chance);
+    note(state, guess === id);
     if (guess !== id) break;
   }
   state.proposed = [];

@@ -5,7 +5,7 @@
 import { checkIds } from "../models/model.ts";
 import { type Entry, settle } from "./entry.ts";
 import type { Guessable, GuessPace } from "./guess-pace.ts";
-import { rests } from "./guess-state.ts";
+import { chanceOf, rests } from "./guess-state.ts";
 
 /** Of each text that has some. */
 export type Guesses = ReadonlyMap<Entry, readonly number[]>;
@@ -41,7 +41,7 @@ const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): re
 };
 
 const guessable = ({ guessing, sequence }: Entry, most: number): Guessable => ({
-  ...{ chance: guessing.chance, milliseconds: guessing.milliseconds },
+  ...{ chance: chanceOf(guessing), milliseconds: guessing.milliseconds },
   most: Math.min(sequence?.mostGuesses ?? 0, most),
 });
 
@@ -121,7 +121,7 @@ export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses |
   /** Those that pay, with rows that others have already. */
   const chosen = (rows: number, all: Map<Entry, readonly number[]>): Guesses => {
     const counts = pace.plan(
-      quick.map(({ guessing }) => ({ chance: guessing.chance, most: guessing.proposed.length, milliseconds: 0 })),
+      quick.map(({ guessing }) => ({ chance: chanceOf(guessing), most: guessing.proposed.length, milliseconds: 0 })),
       writing.length + rows,
     );
     for (const [i, count] of counts.entries()) {

@@ -1,4 +1,5 @@
 import { inferenceContext } from "../autograd/context.ts";
+import type { Storage, View } from "../backend/backend.ts";
 import { pageRows } from "../backend/kernels/sizes.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
 import { rotaryDimOf } from "../models/config.ts";
@@ -10,8 +11,9 @@ import type { AttentionCache } from "../ops/causal-attention.ts";
 export interface PageMemory {
   /** A cache per block; `grow` replaces their memory. */
   readonly layers: readonly AttentionCache[];
-  /** Pages that there is memory for. */
+  /** Pages that there is memory for: their numbers are the multiples of `stride` from 0 on. */
   readonly pages: number;
+  readonly stride: number;
   /**
    * Makes room for `pages` and keeps what is there.
    * @throws ConfigError if memory is short; the caches hold what they held.
@@ -39,41 +41,66 @@ export const pageBytes = (model: Model): number => {
   return model.config.nLayer * pageRows * widthOf(model) * bytes;
 };
 
+/** Layers that share a storage at most. */
+const mostTogether = 8;
+
+/** As many layers of a storage as divide all of them evenly. */
+const togetherOf = (nLayer: number): number => {
+  let together = Math.min(nLayer, mostTogether);
+  while (nLayer % together !== 0) together--;
+  return together;
+};
+
+/**
+ * The pages of some layers lie side by side in one storage: what a short text uses of it is in one place, where a storage for each layer
+ * would take one of the system's large pages for each. Of some layers and not of all, since a storage that grows is there twice.
+ */
 export const createPageMemory = (model: Model, first: number): PageMemory => {
   const { backend, config } = model;
   const width = widthOf(model);
+  const page = pageRows * width;
   const dtype = backend.capabilities.activations;
+  const stride = togetherOf(config.nLayer);
   let pages = first;
-  const storages = allocateAll(
-    backend,
-    dtype,
-    Array.from({ length: config.nLayer }, () => pages * pageRows * width),
-  );
-  const layers = storages.map(
-    (storage): AttentionCache => ({ keysAndValues: { storage, offset: 0, shape: [pages * pageRows, width] } }),
+  const storages: Storage[] = [
+    ...allocateAll(
+      backend,
+      dtype,
+      Array.from({ length: config.nLayer / stride }, () => pages * stride * page),
+    ),
+  ];
+  /** Of the layer with this place among those of a storage that has memory for `count` pages. */
+  const cacheIn = (storage: Storage, place: number, count: number): AttentionCache => ({
+    keysAndValues: { storage, offset: place * page, shape: [((count - 1) * stride + 1) * pageRows, width] },
+  });
+  const layers = storages.flatMap((storage) =>
+    Array.from({ length: stride }, (_, place) => cacheIn(storage, place, pages)),
   );
   return {
     layers,
+    stride,
     get pages() {
       return pages;
     },
     grow(wanted) {
-      const rows = wanted * pageRows;
-      const kept = pages * pageRows;
-      // Layer by layer: only one of them is there twice at a time. After a failure the ones before it are larger than they need be.
-      for (const [i, { keysAndValues }] of layers.entries()) {
-        if ((keysAndValues.shape[0] as number) >= rows) continue;
-        const storage = backend.alloc(dtype, rows * width);
-        const y = { storage, offset: 0 };
-        backend.run("copyRows", { x: keysAndValues, y, rows: kept, width, xStride: width, yStride: width });
-        backend.free(keysAndValues.storage);
-        layers[i] = { keysAndValues: { storage, offset: 0, shape: [rows, width] } };
+      const rows = pages * stride * pageRows;
+      // One storage after the other: only one of them is there twice at a time. After a failure those before it are larger than they
+      // need be.
+      for (const [i, before] of storages.entries()) {
+        if (before.length >= wanted * stride * page) continue;
+        const storage = backend.alloc(dtype, wanted * stride * page);
+        const [x, y] = [before, storage].map((one) => ({ storage: one, offset: 0 })) as [View, View];
+        backend.run("copyRows", { x, y, rows, width, xStride: width, yStride: width });
+        backend.free(before);
+        storages[i] = storage;
+        for (let place = 0; place < stride; place++) layers[i * stride + place] = cacheIn(storage, place, wanted);
       }
       pages = wanted;
     },
     copy(from, to, rows) {
       for (const { keysAndValues } of layers) {
-        const at = (page: number) => ({ storage: keysAndValues.storage, offset: page * pageRows * width });
+        const { storage, offset } = keysAndValues;
+        const at = (number: number) => ({ storage, offset: offset + number * page });
         backend.run("copyRows", { x: at(from), y: at(to), rows, width, xStride: width, yStride: width });
       }
     },
@@ -92,9 +119,10 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       const turned = memory.allocate([pageRows, width], dtype);
       const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
       const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
-      for (const page of moved) {
+      for (const number of moved) {
         for (const { keysAndValues } of layers) {
-          const at = { storage: keysAndValues.storage, offset: page * pageRows * width };
+          const { storage, offset } = keysAndValues;
+          const at = { storage, offset: offset + number * page };
           // Its gradient is turned by the opposite angle.
           backend.run("rotaryBackward", { ...sizes, ...tables, ...none, dy: at, x, rstd, dx: turned });
           backend.run("copyRows", { x: turned, y: at, rows: pageRows, width, xStride: width, yStride: width });
@@ -103,7 +131,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       memory.close();
     },
     free() {
-      for (const { keysAndValues } of layers) backend.free(keysAndValues.storage);
+      for (const storage of storages) backend.free(storage);
     },
   };
 };

@@ -44,7 +44,7 @@ export const createPages = (memory: PageMemory, limit: number): Pages => {
         return undefined;
       }
     }
-    return fresh++;
+    return memory.stride * fresh++;
   };
   return {
     prefixes,

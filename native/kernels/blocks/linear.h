@@ -121,7 +121,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
 #if defined(FT_TILES)
         if (tiles) {
           const BlockTileScratch scratch(pool.scratch(thread), k);
-          const BlockTileScope<Form::kIsHalved> scope;
+          [[maybe_unused]] const BlockTileScope<Form::kIsHalved> scope;
           for (int64_t panel = begin; panel < end; panel++) {
             const BlockPanel<Form> weights(w + panel * panelBytes, k);
             multiplyPanelByTiles(x, weights, scratch, m, [&](const float* sums, int64_t row, int64_t rows) {

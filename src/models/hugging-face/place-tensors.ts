@@ -178,7 +178,7 @@ async function* blockPiecesOf(
 ): AsyncGenerator<readonly [bytes: Uint8Array, first: number], void, undefined> {
   const form = blockForms.find((one) => one.name === formName);
   const rowBytes = bytes / (shape[0] ?? 1);
-  const together = Math.max(1, Math.floor((4 * pieceLength) / rowBytes / panelRows)) * panelRows;
+  const together = Math.max(1, Math.floor(pieceLength / rowBytes / panelRows)) * panelRows;
   for (let row = 0; row < rows; row += together) {
     const piece = await read(row, Math.min(together, rows - row));
     if (form !== undefined && hasUnrealScale(piece, form)) {
