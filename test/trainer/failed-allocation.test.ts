@@ -50,10 +50,12 @@ test("a trainer for which memory does not suffice leaves none taken", async () =
 
 test("an engine for which memory does not suffice leaves none taken", async () => {
   const opened = await openReference();
-  const model = freshModel(opened, config.model, vocabSize, 1);
+  // A number of layers whose pages are in several storages.
+  const layers = 11;
+  const model = freshModel(opened, { ...config.model, nLayer: layers }, vocabSize, 1);
   const before = opened.bytesInUse();
-  for (let layers = 0; layers < config.model.nLayer; layers++) {
-    const short = { ...model, backend: withRoomFor(layers, opened) };
+  for (let room = 0; room < layers; room++) {
+    const short = { ...model, backend: withRoomFor(room, opened) };
     expect(() => createSequenceEngine(short, { cacheBytes: 1, maxSequences: 1 })).toThrow(ConfigError);
     expect(opened.bytesInUse()).toBe(before);
   }
