@@ -4,9 +4,10 @@ export interface ByteSource {
   readonly size: number;
   /**
    * `length` bytes from `offset` on, which lie within the file. Some sources read forwards only.
+   * @param into memory that the source may put them into, if it is long enough: the result is then a part of it.
    * @throws CheckpointError for a file that ends early.
    */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /**
    * To be called when all that is needed has been read.
    * @throws CheckpointError for a file that has changed meanwhile, or is not the one that was saved.

@@ -23,8 +23,8 @@ export const openFileSource = async (path: string, where: string, followLinks = 
   let closing: Promise<void> | undefined;
   return {
     size,
-    async read(offset, length) {
-      const bytes = new Uint8Array(length);
+    async read(offset, length, into) {
+      const bytes = into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
       for (let done = 0; done < length; ) {
         const { bytesRead } = await file
           .read(bytes, done, Math.min(length - done, maxBytesPerCall), offset + done)
@@ -70,9 +70,9 @@ export const hashedSource = (source: ByteSource, sha256: string, differs: () => 
   };
   return {
     ...source,
-    async read(offset, length) {
+    async read(offset, length, into) {
       await hashTo(offset);
-      const bytes = await source.read(offset, length);
+      const bytes = await source.read(offset, length, into);
       // A part that was read before has been hashed.
       if (offset + length > hashed) {
         hash.update(bytes.subarray(hashed - offset));

@@ -48,6 +48,15 @@ const inBlocks = (
 /** Words of a file's blocks that are packed at a time. */
 const packedAtATime = 2 ** 18;
 
+/** The same bytes as `count` words: no copy where they are words already. */
+const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
+  if (bytes.byteOffset % 4 === 0 && bytes.length === 4 * count)
+    return new Int32Array(bytes.buffer, bytes.byteOffset, count);
+  const words = new Int32Array(count);
+  new Uint8Array(words.buffer).set(bytes);
+  return words;
+};
+
 /** Parts with their memory. */
 interface Part extends BlockPart {
   /** In the model's layout. */
@@ -103,8 +112,7 @@ export const createBlockArena = (
     parts.find(({ place, rows, k }) => offset >= place && offset < place + rows * k);
   const packRows = (part: Part, bytes: Uint8Array, row: number, rows: number): void => {
     const { form, k, storage } = part;
-    const words = new Int32Array(fileWords(form, rows, k));
-    new Uint8Array(words.buffer).set(bytes);
+    const words = wordsIn(bytes, fileWords(form, rows, k));
     const given = backend.alloc("int32", words.length);
     try {
       backend.write(given, words);

@@ -26,12 +26,14 @@ export interface StoredTensor {
   readonly bytes: number;
   /** Rows `first` to `first + count − 1`, widened to float32: row-major, a new array. */
   readonly readRows: (first: number, count: number) => Promise<Float32Array>;
-  /** The same rows in blocks of few bits, and the name of their form, where the file has those; a new array too. */
+  /** The same rows in blocks of few bits, and the name of their form, where the file has those. */
   readonly blocks?: {
     /** As `Q4_K`. */
     readonly form: string;
-    /** Rows `first` to `first + count − 1`. */
-    readonly read: (first: number, count: number) => Promise<Uint8Array>;
+    /**
+     * Rows `first` to `first + count − 1`: a new array, or a part of `into` if that is long enough.
+     */
+    readonly read: (first: number, count: number, into?: Uint8Array) => Promise<Uint8Array>;
   };
   /** The same rows as words of bfloat16, where the file has those; a new array too. */
   readonly readWords?: (first: number, count: number) => Promise<Uint16Array>;

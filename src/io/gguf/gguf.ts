@@ -90,8 +90,8 @@ export const openGgufFile = async (source: ByteSource, where: string): Promise<G
     const shape = info.extents.toReversed();
     const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
     const rowBytes = (end - begin) / rows;
-    const read = (first: number, count: number): Promise<Uint8Array> =>
-      source.read(begin + first * rowBytes, count * rowBytes);
+    const read = (first: number, count: number, into?: Uint8Array): Promise<Uint8Array> =>
+      source.read(begin + first * rowBytes, count * rowBytes, into);
     return {
       ...{ name: info.name, shape, bytes: end - begin, encoding: encoding.name },
       readBytes: read,

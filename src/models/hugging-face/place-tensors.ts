@@ -169,18 +169,26 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   }
 }
 
-/** Rows in blocks, some at a time, with the first one's number: a multiple of 16. */
+/** Bytes that are read again and again; longer where a row is. */
+interface ReadBuffer {
+  bytes: Uint8Array;
+}
+
+/** Rows in blocks, some at a time, with the first one's number: a multiple of 16. They are in `buffer` until the next ones are. */
 async function* blockPiecesOf(
   { name, shape, bytes }: StoredTensor,
   { form: formName, read }: NonNullable<StoredTensor["blocks"]>,
   rows: number,
   where: string,
+  buffer: ReadBuffer,
 ): AsyncGenerator<readonly [bytes: Uint8Array, first: number], void, undefined> {
   const form = blockForms.find((one) => one.name === formName);
   const rowBytes = bytes / (shape[0] ?? 1);
   const together = Math.max(1, Math.floor(pieceLength / rowBytes / panelRows)) * panelRows;
+  const most = together * rowBytes;
+  if (buffer.bytes.length < most) buffer.bytes = new Uint8Array(Math.max(most, pieceLength));
   for (let row = 0; row < rows; row += together) {
-    const piece = await read(row, Math.min(together, rows - row));
+    const piece = await read(row, Math.min(together, rows - row), buffer.bytes);
     if (form !== undefined && hasUnrealScale(piece, form)) {
       throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: "a scale that is not finite" });
     }
@@ -203,6 +211,7 @@ export const placeTensors = async (
   onRead: (bytes: number) => void = () => {},
 ): Promise<void> => {
   const parameters = byName(layout);
+  const buffer: ReadBuffer = { bytes: new Uint8Array(0) };
   for (const tensor of tensors) {
     const mapping = plan.mappings.get(tensor.name) ?? null;
     if (mapping === null) {
@@ -215,7 +224,8 @@ export const placeTensors = async (
     const { readRows, readWords, blocks } = tensor;
     const tellRead = (count: number): void => onRead((tensor.bytes * count) / (rows * width));
     if (blocks !== undefined && target !== undefined && kept?.isBlocks(target.offset) === true) {
-      for await (const [bytes, first] of blockPiecesOf(tensor, blocks, Math.min(rows, target.size / width), where)) {
+      const count = Math.min(rows, target.size / width);
+      for await (const [bytes, first] of blockPiecesOf(tensor, blocks, count, where, buffer)) {
         kept.writeBlocks(bytes, target.offset + first * width);
         tellRead((bytes.length / tensor.bytes) * rows * width);
       }

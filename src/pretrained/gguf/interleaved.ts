@@ -42,11 +42,14 @@ const inOrder = (tensor: StoredTensor, headDim: number, placeOf: (channel: numbe
       return reorder(await read(start, end - start), start, first, new make(count * width));
     };
   const bytesOfRow = tensor.bytes / (shape[0] ?? 1);
-  const readBlocks = async (first: number, count: number): Promise<Uint8Array> => {
+  const readBlocks = async (first: number, count: number, into?: Uint8Array): Promise<Uint8Array> => {
     const start = first - (first % headDim);
     const end = Math.ceil((first + count) / headDim) * headDim;
-    const values = (await blocks?.read(start, end - start)) ?? new Uint8Array(0);
-    return reorder(values, start, first, new Uint8Array(count * bytesOfRow), bytesOfRow);
+    const length = count * bytesOfRow;
+    const has = into !== undefined && into.length >= length + (end - start) * bytesOfRow;
+    const values =
+      (await blocks?.read(start, end - start, has ? into.subarray(length) : undefined)) ?? new Uint8Array(0);
+    return reorder(values, start, first, has ? into.subarray(0, length) : new Uint8Array(length), bytesOfRow);
   };
   return {
     ...tensor,
