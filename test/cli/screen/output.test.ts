@@ -146,11 +146,11 @@ const timeless = ({ seconds: _, tokensPerSecond: __, ...event }: Record<string, 
 describe("the pace of a text", () => {
   const args = ["generate", "json", "--prompt", "The", "--backend", "reference", "--max-new-tokens"];
   /** With standard error on a terminal. */
-  const seen = (tokens: string) =>
+  const seen = (tokens: string, ...flags: string[]) =>
     onHost(
       () => {
         Object.assign(host.stderr, { isTTY: true });
-        return runProgram([...args, tokens]);
+        return runProgram([...args, tokens, ...flags]);
       },
       // Where tests run, colours may be refused.
       { cwd, env: { NO_COLOR: "", FORCE_COLOR: "1" } },
@@ -163,6 +163,11 @@ describe("the pace of a text", () => {
     expect(shown.stderr).toMatch(/^\u001b\[2m30 tokens · [\d,]+ tokens\/s\u001b\[22m\n$/u);
     // A single token has no pace.
     expect(one.stderr).toBe("\u001b[2m1 token\u001b[22m\n");
+  });
+
+  test("says how many guessed tokens came true", async () => {
+    const { stderr } = await seen("30", "--speculate", "ngram", "--temperature", "0");
+    expect(stderr).toMatch(/ tokens\/s · \d+ of \d+ guessed tokens? came true/u);
   });
 
   test("is in the last event for programs", async () => {

@@ -1,4 +1,4 @@
-import type { FinishReason, GenerateEvent } from "../../../generate/events.ts";
+import type { FinishReason, GenerateDoneEvent, GenerateEvent } from "../../../generate/events.ts";
 import { host } from "../../process/host.ts";
 import { writeJson, writeOut } from "../../process/output.ts";
 import { printable, styleFor } from "../../process/terminal.ts";
@@ -42,13 +42,19 @@ const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: numb
   };
 };
 
-/** Tells people the pace below the text. On standard error, and only on a terminal: a text in a file stays the text alone. */
-const tellPace = (tokens: number, { tokensPerSecond }: WritingPace): void => {
+/**
+ * Tells people the pace below the text, and how many guessed tokens came true. On standard error, and only on a terminal: a text in a
+ * file stays the text alone.
+ */
+const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }: WritingPace): void => {
   const { stderr } = host;
   if (!stderr.isTTY) return;
   const { symbols, colors } = styleFor(stderr);
-  const speed = tokensPerSecond === null ? [] : [`${formatCount(tokensPerSecond)} tokens/s`];
-  stderr.write(`${colors.dim([formatPlural(tokens, "token"), ...speed].join(` ${symbols.dot} `))}\n`);
+  const facts = [formatPlural(newTokens, "token")];
+  if (tokensPerSecond !== null) facts.push(`${formatCount(tokensPerSecond)} tokens/s`);
+  if (guesses !== undefined)
+    facts.push(`${formatCount(guesses.accepted)} of ${formatPlural(guesses.guessed, "guessed token")} came true`);
+  stderr.write(`${colors.dim(facts.join(` ${symbols.dot} `))}\n`);
 };
 
 /**
@@ -64,7 +70,7 @@ export const writeGenerated = async (
 ): Promise<FinishReason | undefined> => {
   let waiting = "";
   let writtenAt = Number.NEGATIVE_INFINITY;
-  let done: Extract<GenerateEvent, { type: "done" }> | undefined;
+  let done: GenerateDoneEvent | undefined;
   const watch = paceWatch();
   const flush = (): void => {
     if (waiting !== "") writeOut(textOf === undefined ? shownText(waiting) : waiting);
@@ -86,6 +92,6 @@ export const writeGenerated = async (
   } finally {
     flush();
   }
-  if (done !== undefined && !json) tellPace(done.newTokens, watch.pace(done.newTokens));
+  if (done !== undefined && !json) tellPace(done, watch.pace(done.newTokens));
   return done?.finishReason;
 };
