@@ -2,7 +2,9 @@
 // them. The texts are hot, so the model alone would break the form soon. Needs a build.
 //
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
+//         [--first 1] [--last 50]
 //
+// --first and --last name the schemas, so that processes beside each other share them.
 // Texts are written in rounds, some of each schema, until each has `texts`, or the minutes are over. A text that is no value of its
 // schema is printed, and the exit status is 1.
 import { parseArgs } from "node:util";
@@ -49,11 +51,12 @@ const isValue = (validate, text) => {
   }
 };
 
-const check = async (path, { texts, minutes, temperature, streams }) => {
+const check = async (path, { texts, minutes, temperature, streams, first, last }) => {
   const lm = await loadPretrained(path);
   const ajv = new Ajv2020({ strict: false });
   addFormats.default(ajv);
-  const schemas = (await boundedSchemas(lm.tokenizer)).map((schema) => ({ schema, validate: ajv.compile(schema) }));
+  const all = await boundedSchemas(lm.tokenizer);
+  const schemas = all.slice(first - 1, last).map((schema) => ({ schema, validate: ajv.compile(schema) }));
   const end = performance.now() + minutes * 60_000;
   const counts = schemas.map(() => 0);
   let wrong = 0;
@@ -78,16 +81,16 @@ const check = async (path, { texts, minutes, temperature, streams }) => {
       console.log(JSON.stringify({ schema, text, finishReason }));
     }
     const seconds = Math.round((performance.now() - begin) / 1000);
-    console.error(`schema ${at + 1} of ${schemas.length}: ${counts[at]} texts; ${tokens} tokens in all, ${seconds} s`);
+    console.error(`schema ${first + at} of ${last}: ${counts[at]} texts; ${tokens} tokens in all, ${seconds} s`);
   };
   while (performance.now() < end && counts.some((count) => count < texts)) {
     for (let at = 0; at < schemas.length && performance.now() < end; at++) if (counts[at] < texts) await roundOf(at);
   }
   await lm.close();
   const seconds = Math.round((performance.now() - begin) / 1000);
-  const all = counts.reduce((sum, count) => sum + count, 0);
+  const written = counts.reduce((sum, count) => sum + count, 0);
   console.log(
-    `${all} texts (${Math.min(...counts)} or more of each of ${schemas.length} schemas), ${tokens} tokens, ${seconds} s`,
+    `${written} texts (${Math.min(...counts)} or more of each of ${schemas.length} schemas), ${tokens} tokens, ${seconds} s`,
   );
   console.log(`${wrong} are no values of their schemas`);
   return wrong;
@@ -101,6 +104,8 @@ if (isMain(import.meta.url)) {
       minutes: { type: "string", default: "10" },
       temperature: { type: "string", default: "1.5" },
       streams: { type: "string", default: "32" },
+      first: { type: "string", default: "1" },
+      last: { type: "string", default: String(schemasOfEach) },
     },
   });
   const [path] = positionals;
@@ -108,7 +113,6 @@ if (isMain(import.meta.url)) {
     console.error("usage: node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10]");
     process.exit(2);
   }
-  const { texts, minutes, temperature, streams } = values;
-  const settings = { texts: +texts, minutes: +minutes, temperature: +temperature, streams: +streams };
+  const settings = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, +value]));
   process.exitCode = (await check(path, settings)) === 0 ? 0 : 1;
 }
