@@ -6,6 +6,7 @@ import { beginningOf } from "./compose.ts";
 import { type Constraint, parseConstraint } from "./constraint.ts";
 import { createMachine, type Machine } from "./machine/machine.ts";
 import { type TokenTree, tokenTree } from "./machine/vocabulary.ts";
+import { bottom } from "./machine/ways.ts";
 import { createMatcher, type Matcher } from "./matcher.ts";
 
 /** A constraint, ready for the texts of one vocabulary. */
@@ -73,7 +74,7 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   if (machine === undefined)
     machine = within(compileSteps, `constraint: ${parsed.kind}`, () => {
       const begin = beginningOf(parsed, tree, tokens);
-      return createMachine(tree, (out) => begin(null, out));
+      return createMachine(tree, (out) => begin(bottom, out));
     });
   else machines.delete(key);
   // The last one in order is the one that was used last.

@@ -9,13 +9,14 @@ import { grammarFrames } from "./grammar/grammar-frames.ts";
 import { parseGrammar } from "./grammar/parse-grammar.ts";
 import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
 import { markerLeaf, textLeaf, tokenLeaf } from "./machine/leaf.ts";
-import { createMachine, type Output, type Place } from "./machine/machine.ts";
+import { createMachine } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
+import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
 import { isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
-/** Tells what a text may begin with. @param place goes on when the text has ended; null: nothing follows. */
-export type Beginning = (place: Place | null, out: Output) => void;
+/** Tells what a text may begin with. @param stack goes on when the text has ended. */
+export type Beginning = (stack: Stack, out: Output) => void;
 
 const unspellable = (kind: string): ConfigError =>
   new ConfigError({
@@ -32,19 +33,19 @@ let ids = 0;
 
 const sequenceOf = (parts: readonly Beginning[]): Beginning => {
   const id = ids++;
-  const from = (index: number, place: Place | null, out: Output): void => {
+  const from = (index: number, stack: Stack, out: Output): void => {
     const part = parts[index];
     if (part === undefined) {
-      out.end(place);
+      out.end(stack);
       return;
     }
     const next = {
       ...{ key: `q${id},${index + 1}`, isFlat: true as const },
       resume: (_: number, at: Place, to: Output) => from(index + 1, at.parent, to),
     };
-    part(index + 1 === parts.length ? place : out.place(next, place), out);
+    part(index + 1 === parts.length ? stack : out.push(next, stack), out);
   };
-  return (place, out) => from(0, place, out);
+  return (stack, out) => from(0, stack, out);
 };
 
 const repeatOf = (part: Beginning): Beginning => {
@@ -52,9 +53,9 @@ const repeatOf = (part: Beginning): Beginning => {
     ...{ key: `n${ids++}`, isFlat: true as const },
     resume: (_: number, at: Place, to: Output) => again(at.parent, to),
   };
-  const again: Beginning = (place, out) => {
-    out.end(place);
-    part(out.place(next, place), out);
+  const again: Beginning = (stack, out) => {
+    out.end(stack);
+    part(out.push(next, stack), out);
   };
   return again;
 };
@@ -73,7 +74,7 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
       if (alphabet !== allChars) throw unspellable(constraint.kind);
       throw new ConfigError({ where: "schema: #", must: "must allow a value", got: "one that no value meets" });
     }
-    return (place, out) => frames.begin(root, place, out);
+    return (stack, out) => frames.begin(root, stack, out);
   };
   const partOf = (constraint: Constraint): Beginning => {
     switch (constraint.kind) {
@@ -85,13 +86,13 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
         const dfa = both(dfaOf(parseRegex(constraint.pattern, where), where), freeDfa(alphabet), where);
         if (dfa.start < 0) throw unspellable("regex");
         const leaf = leafOfDfa(tree, dfa, false);
-        return (place, out) => out.read(leaf, place);
+        return (stack, out) => out.read(leaf, stack);
       }
       case "choice": {
         const missing = constraint.choices.find((choice) => !isSpellable(choice, alphabet));
         if (missing !== undefined) throw unspellable(`choice ${JSON.stringify(missing)}`);
         const leaf = textLeaf(constraint.choices);
-        return (place, out) => out.read(leaf, place);
+        return (stack, out) => out.read(leaf, stack);
       }
       case "grammar": {
         const begin = grammarFrames(parseGrammar(constraint.grammar), alphabet, (dfa) => leafOfDfa(tree, dfa, false));
@@ -105,19 +106,19 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
           throw new ConfigError({ where: "constraint: token", must, got: JSON.stringify(constraint.name) });
         }
         const leaf = tokenLeaf(id);
-        return (place, out) => out.read(leaf, place);
+        return (stack, out) => out.read(leaf, stack);
       }
       case "sequence":
         return sequenceOf(constraint.parts.map(partOf));
       case "either": {
         const options = constraint.options.map(partOf);
-        return (place, out) => {
-          for (const option of options) option(place, out);
+        return (stack, out) => {
+          for (const option of options) option(stack, out);
         };
       }
       case "repeat": {
         const part = partOf(constraint.part);
-        if (createMachine(tree, (out) => part(null, out)).start.isComplete) {
+        if (createMachine(tree, (out) => part(bottom, out)).start.isComplete) {
           const must = "must not be empty, where it is repeated";
           throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
         }
@@ -140,5 +141,5 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     ...{ key: `t${ids++}`, isFlat: true as const },
     resume: (_: number, at: Place, to: Output) => rest(at.parent, to),
   };
-  return (place, out) => out.read(leaf, out.place(next, place));
+  return (stack, out) => out.read(leaf, out.push(next, stack));
 };
