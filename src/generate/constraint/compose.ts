@@ -5,6 +5,7 @@ import { both } from "./automata/dfa.ts";
 import { dfaOf } from "./automata/from-regex.ts";
 import { parseRegex } from "./automata/parse-regex.ts";
 import type { Constraint } from "./constraint.ts";
+import { fieldOf, inField } from "./fields.ts";
 import { grammarFrames } from "./grammar/grammar-frames.ts";
 import { parseGrammar } from "./grammar/parse-grammar.ts";
 import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
@@ -76,7 +77,33 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     }
     return (stack, out) => frames.begin(root, stack, out);
   };
-  const partOf = (constraint: Constraint): Beginning => {
+  const partOf = (constraint: Constraint, path: string): Beginning => {
+    switch (constraint.kind) {
+      case "sequence":
+        return sequenceOf(constraint.parts.map((part, i) => partOf(part, `${path}.parts.${i}`)));
+      case "either": {
+        const options = constraint.options.map((option, i) => partOf(option, `${path}.options.${i}`));
+        return (stack, out) => {
+          for (const option of options) option(stack, out);
+        };
+      }
+      case "repeat": {
+        const part = partOf(constraint.part, `${path}.part`);
+        return inField(fieldOf(path, constraint), () => repeated(part));
+      }
+      default:
+        return inField(fieldOf(path, constraint), () => ownOf(constraint));
+    }
+  };
+  const repeated = (part: Beginning): Beginning => {
+    if (createMachine(tree, (out) => part(bottom, out)).start.isComplete) {
+      const must = "must not be empty, where it is repeated";
+      throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
+    }
+    return repeatOf(part);
+  };
+  /** Of a constraint without others in it. */
+  const ownOf = (constraint: Exclude<Constraint, { readonly kind: "sequence" | "either" | "repeat" }>): Beginning => {
     switch (constraint.kind) {
       case "json":
       case "jsonSchema":
@@ -108,35 +135,19 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
         const leaf = tokenLeaf(id);
         return (stack, out) => out.read(leaf, stack);
       }
-      case "sequence":
-        return sequenceOf(constraint.parts.map(partOf));
-      case "either": {
-        const options = constraint.options.map(partOf);
-        return (stack, out) => {
-          for (const option of options) option(stack, out);
-        };
-      }
-      case "repeat": {
-        const part = partOf(constraint.part);
-        if (createMachine(tree, (out) => part(bottom, out)).start.isComplete) {
-          const must = "must not be empty, where it is repeated";
-          throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
-        }
-        return repeatOf(part);
-      }
       case "trigger":
         throw new ConfigError({
-          where: "constraint: trigger",
-          must: "must be the whole constraint",
+          where: "constraint",
+          must: "a trigger must be the whole constraint",
           got: "one inside of another",
         });
       default:
         return constraint satisfies never;
     }
   };
-  if (whole.kind !== "trigger") return partOf(whole);
+  if (whole.kind !== "trigger") return partOf(whole, "constraint");
   const leaf = markerLeaf(whole.marker, tokens.get(whole.marker), whole.atStart === true);
-  const rest = partOf(whole.rest);
+  const rest = partOf(whole.rest, "constraint.rest");
   const next = {
     ...{ key: `t${ids++}`, isFlat: true as const },
     resume: (_: number, at: Place, to: Output) => rest(at.parent, to),

@@ -140,10 +140,14 @@ describe("a request with tools", () => {
     ],
     [
       { tools: bad({ type: "object", properties: { x: { maxLenght: 1 } } }) },
-      "tools",
-      /^tools: look: schema: .*maxLenght/u,
+      "tools.0.function.parameters",
+      /^tools\.0\.function\.parameters \(look\): #\/properties\/x\/maxLenght: must be a keyword/u,
     ],
-    [{ tools: bad({ type: "array" }) }, "tools", /^tools: look: parameters.type: must be object; got "array"/u],
+    [
+      { tools: bad({ type: "array" }) },
+      "tools.0.function.parameters.type",
+      /^tools\.0\.function\.parameters\.type \(look\): must be object; got "array"/u,
+    ],
     [
       { tools: bad(undefined), tool_choice: { type: "function", function: { name: "loop" } } },
       "tool_choice",
@@ -152,6 +156,25 @@ describe("a request with tools", () => {
     [{ tools: [], tool_choice: "required" }, "tool_choice", /must go with tools/u],
     [{ tools: [{ type: "custom", custom: { name: "x" } }] }, "tools.0.type", /must be function/u],
     [{ tools: bad(undefined).concat(bad(undefined)) }, "tools", /names that differ/u],
+    [
+      {
+        messages: [
+          asked.messages[0],
+          {
+            role: "assistant",
+            tool_calls: [
+              {
+                id: "a",
+                type: "function",
+                function: { name: "look", arguments: `{"a":${"[".repeat(9999)}${"]".repeat(9999)}}` },
+              },
+            ],
+          },
+        ],
+      },
+      "messages.1.tool_calls.0.function.arguments",
+      /^messages\.1\.tool_calls\.0\.function\.arguments: must be nested at most 64 levels deep/u,
+    ],
     [{ messages: [{ role: "tool", tool_call_id: "a", content: "Hi" }] }, undefined, /must come after the message/u],
   ])("is refused by name: %j", async (fields, param, message) => {
     const { status, body } = await chat({ model: "hermes", ...(fields as Body) });
