@@ -24,6 +24,9 @@ const bytesAlone = () => {
     ...{ kind: "byte", vocabSize: 257, specialTokens: [{ id: 256, name: "<end>" }], endOfText: 256 },
     bytes: (id) => tokens[id],
     encode: (text) => Int32Array.from(encoder.encode(text)),
+    decode: (ids) => new TextDecoder().decode(Uint8Array.from(ids.filter((id) => id < 256))),
+    token: (id) => (id < 256 ? String.fromCharCode(id) : "<end>"),
+    toJSON: () => ({ kind: "byte" }),
   };
 };
 

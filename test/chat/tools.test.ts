@@ -46,7 +46,12 @@ const conversation: readonly ToolMessage[] = [
 /** The answer as the template writes it, up to its end. */
 const written = async (kind: ToolTemplate, form: ToolForm): Promise<string> => {
   const chat = toolChatTemplate(toolTemplates[kind]);
-  const text = await renderer.render(chat, templateMessages(conversation, "m"), "m", templateTools([weather, clock]));
+  const text = await renderer.render(
+    chat,
+    templateMessages(conversation, "m"),
+    "m",
+    templateTools([weather, clock], (i) => `tools.${i}`),
+  );
   const from = text.lastIndexOf(form.open);
   return text.slice(from, text.indexOf("<|im_end|>", from));
 };

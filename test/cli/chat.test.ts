@@ -60,6 +60,28 @@ describe("chat", () => {
     expect(second).toEqual(first);
   });
 
+  test("writes each answer in a form, and refuses one in a line", async () => {
+    const schema = {
+      type: "object",
+      properties: { on: { type: "boolean" } },
+      required: ["on"],
+      additionalProperties: false,
+    };
+    await writeFile(join(cwd, "on.json"), JSON.stringify(schema));
+    await writeFile(join(cwd, "broken.json"), '{"maxLenght": 3}');
+    const talk = (...flags: string[]) =>
+      cli(["chat", "talker", "--backend", "reference", "--temperature", "1", ...flags], { cwd, input: "Hi\nHo\n" });
+    expect(await talk("--choice", "so", "--choice", "no")).toEqual({
+      ...{ status: 0, stdout: expect.stringMatching(/^(so|no)\n(so|no)\n$/u), stderr: "" },
+    });
+    const { stdout } = await talk("--json-schema", "on.json", "--max-new-tokens", "40");
+    for (const answer of stdout.trim().split(/(?<=\})\n/u))
+      expect(JSON.parse(answer)).toEqual({ on: expect.any(Boolean) });
+    const { status, stderr } = await talk("--json-schema", "broken.json");
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^foretoken: --json-schema broken\.json: #\/maxLenght: must be a keyword [^\n]*\n$/u);
+  });
+
   test("tells its tokens as JSON, the prompt's with the conversation so far", async () => {
     const input = "Hello\nHello\n";
     const { stdout, stderr, status } = await cli(["chat", "talker", ...about, "--json"], { cwd, input });

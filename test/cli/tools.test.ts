@@ -21,6 +21,9 @@ beforeAll(async () => {
   );
   await writeFile(join(cwd, "own.json"), JSON.stringify([weather]));
   await writeFile(join(cwd, "none.json"), "[]");
+  const wrong = { name: "x", parameters: { type: "object", properties: { a: { maxLenght: 1 } } } };
+  await writeFile(join(cwd, "wrong.json"), JSON.stringify([weather, wrong]));
+  await writeFile(join(cwd, "array.json"), JSON.stringify([{ name: "x", parameters: { type: "array" } }]));
   await writeFile(join(cwd, "odd.json"), JSON.stringify([{ name: "a b" }]));
 });
 afterAll(() => remove());
@@ -99,6 +102,19 @@ describe("chatWithTools", () => {
     const messages: ToolMessage[] = [{ role: "user", content: "Hi" }];
     await expect(answerOf(lm, messages, {})).rejects.toThrow(/one that tells the model of no tools; try a model/u);
     await expect(answerOf(lm, messages, { tools: [] })).rejects.toThrow(/tools: must/u);
+    const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
+    const called = (levels: number): ToolMessage => ({
+      ...{ role: "assistant", content: "" },
+      toolCalls: [{ id: "a", name: "x", arguments: { a: nested(levels) } }],
+    });
+    await expect(answerOf(lm, [...messages, called(5000)], {})).rejects.toThrow(
+      /^chatWithTools\.messages\.1\.toolCalls\.0\.arguments: must be nested at most 64 levels deep/u,
+    );
+    await expect(answerOf(lm, [...messages, called(63)], {})).rejects.toThrow(/one that tells the model of no tools/u);
+    const deepTool = { name: "x", parameters: { properties: nested(5000) } };
+    await expect(answerOf(lm, messages, { tools: [deepTool] })).rejects.toThrow(
+      /^chatWithTools\.tools\.0\.parameters: must be nested at most 64 levels deep/u,
+    );
     await expect(answerOf(lm, messages, { toolChoice: { name: "x" } })).rejects.toThrow(/must name one of the tools/u);
     await expect(answerOf(lm, [{ role: "tool", toolCallId: "a", content: "b" }], {})).rejects.toThrow(
       /must come after/u,
@@ -154,6 +170,12 @@ describe("chat --tools", () => {
     [["--tools", "missing.json"], /^foretoken: --tools: must be a file/u],
     [["--tools", "none.json"], /^foretoken: --tools none.json.*: must/u],
     [["--tools", "odd.json"], /^foretoken: .*name: must be 1 to 64 letters/u],
+    [
+      ["--tools", "wrong.json"],
+      /^foretoken: --tools wrong\.json: 1\.parameters \(x\): #\/properties\/a\/maxLenght: must be a keyword/u,
+    ],
+    [["--tools", "array.json"], /^foretoken: --tools array\.json: 0\.parameters\.type \(x\): must be object/u],
+    [["--tools", "tools.json", "--choice", "a"], /^foretoken: --tools and --choice: only one of them may say/u],
     [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: only one/u],
   ])("is refused in a line: %j", async (flags, message) => {
     const { status, stderr } = await cli(["chat", "caller", ...about, ...flags], { cwd, input: "Hi\n" });

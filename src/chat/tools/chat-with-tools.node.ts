@@ -192,8 +192,9 @@ export async function* chatWithTools(
     try {
       const { toolChoice: choice } = checked;
       const { render } = renderer;
-      const told = choice === "none" ? [] : templateTools(checked.tools);
-      const asked = { tools: checked.tools, parallel: checked.parallelToolCalls };
+      const fieldOf = (index: number): string => `${where}.tools.${index}.parameters`;
+      const told = choice === "none" ? [] : templateTools(checked.tools, fieldOf);
+      const asked = { tools: checked.tools, parallel: checked.parallelToolCalls, fieldOf };
       const turn =
         choice === "none"
           ? undefined

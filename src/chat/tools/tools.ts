@@ -63,12 +63,25 @@ export const toolName = z
   .string({ error: "must be a text" })
   .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
 
+/** Levels of a value that a template is told of: plain recursion can walk it. */
+const mostLevels = 64;
+
+const isShallow = (value: unknown, levels = mostLevels): boolean =>
+  typeof value !== "object" ||
+  value === null ||
+  (levels > 0 && Object.values(value).every((part) => isShallow(part, levels - 1)));
+
+const tooDeep = `must be nested at most ${mostLevels} levels deep`;
+
+/** An object of JSON. */
+export const shallowObject = z.record(z.string(), z.unknown()).refine((value) => isShallow(value), tooDeep);
+
 export const toolsSchema = z
   .array(
     z.strictObject({
       name: toolName,
       description: wellFormed.optional(),
-      parameters: z.record(z.string(), z.unknown()).optional(),
+      parameters: shallowObject.optional(),
     }),
   )
   .max(mostTools);
@@ -81,36 +94,42 @@ const callSchema = z.strictObject({
   arguments: z.record(z.string(), z.unknown()),
 });
 
-export const toolMessagesSchema = z
-  .array(
-    z.union([
-      z.strictObject({
-        role: z.literal("assistant"),
-        content: wellFormed,
-        toolCalls: z.array(callSchema).min(1),
-      }),
-      z.strictObject({ role: z.literal("tool"), toolCallId: z.string().min(1), content: wellFormed }),
-      messageSchema,
-    ]),
-  )
-  .min(1);
+const toolMessageSchema = z
+  .union([
+    z.strictObject({ role: z.literal("assistant"), content: wellFormed, toolCalls: z.array(callSchema).min(1) }),
+    z.strictObject({ role: z.literal("tool"), toolCallId: z.string().min(1), content: wellFormed }),
+    messageSchema,
+  ])
+  // Behind the union, whose own errors tell no field.
+  .superRefine((message, context) => {
+    if (!("toolCalls" in message)) return;
+    for (const [i, call] of message.toolCalls.entries()) {
+      if (isShallow(call.arguments)) continue;
+      context.addIssue({ code: "custom", message: tooDeep, path: ["toolCalls", i, "arguments"] });
+    }
+  });
 
-/** The schema of a tool's arguments: always an object. @throws ConfigError for another type. */
-export const parametersOf = ({ name, parameters }: Tool): Readonly<Record<string, unknown>> => {
+export const toolMessagesSchema = z.array(toolMessageSchema).min(1);
+
+/** The schema of a tool's arguments: always an object. @param field where it is. @throws ConfigError for another type. */
+export const parametersOf = ({ name, parameters }: Tool, field = "parameters"): Readonly<Record<string, unknown>> => {
   if (parameters === undefined) return { type: "object", properties: {}, additionalProperties: false };
   const { type = "object" } = parameters;
   if (type !== "object") {
     const got = JSON.stringify(type);
-    throw new ConfigError({ where: `tools: ${name}: parameters.type`, must: "must be object", got });
+    throw new ConfigError({ where: `${field}.type (${name})`, must: "must be object", got });
   }
   return { ...parameters, type };
 };
 
+/** The field with the schema of the tool with a number. */
+export type ToolField = (index: number) => string;
+
 /** Tools in the form that templates know, OpenAI's. */
-export const templateTools = (tools: readonly Tool[]): readonly unknown[] =>
-  tools.map((tool) => ({
+export const templateTools = (tools: readonly Tool[], fieldOf: ToolField): readonly unknown[] =>
+  tools.map((tool, i) => ({
     type: "function",
-    function: { name: tool.name, description: tool.description ?? "", parameters: parametersOf(tool) },
+    function: { name: tool.name, description: tool.description ?? "", parameters: parametersOf(tool, fieldOf(i)) },
   }));
 
 /** Characters of an id in templates that ask for a form of it, and how many: those of Mistral do. */

@@ -3,12 +3,13 @@ import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { compileSteps, within } from "../../generate/constraint/budget.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
 import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { asField } from "../../generate/constraint/fields.ts";
 import type { ChatTemplate } from "../../pretrained/model/language-model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { beginOfCalls, callsConstraint } from "./constraint.ts";
 import { type Probe, toolFormOf } from "./form.ts";
 import { type AnswerReader, answerReader } from "./reader.ts";
-import { parametersOf, type Tool, type ToolChoice } from "./tools.ts";
+import { parametersOf, type Tool, type ToolChoice, type ToolField } from "./tools.ts";
 
 /** The parts of a model that a turn with tools needs. */
 export interface ToolModel {
@@ -24,6 +25,8 @@ export interface ToolTurnOptions {
   readonly parallel: boolean;
   /** What an answer without calls must be. Default: any text. */
   readonly otherwise?: Constraint | undefined;
+  /** Where the tools are, for errors. */
+  readonly fieldOf: ToolField;
 }
 
 /** See the head of the file. */
@@ -33,24 +36,16 @@ export interface ToolTurn {
   reader(): AnswerReader;
 }
 
-const checkTools = (tools: readonly Tool[], tokenizer: Tokenizer): void => {
+/** @throws ConfigError for two tools of one name, and for a schema with a keyword that is not obeyed. */
+export const checkTools = (tools: readonly Tool[], tokenizer: Tokenizer, fieldOf: ToolField): void => {
   const names = tools.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined)
     throw new ConfigError({ where: "tools", must: "must have names that differ", got: `${twice} twice` });
-  for (const tool of tools) {
-    const constraint: Constraint = { kind: "jsonSchema", schema: parametersOf(tool) };
-    try {
-      compileConstraint(constraint, tokenizer);
-    } catch (cause) {
-      if (!(cause instanceof ConfigError)) throw cause;
-      const { where, must, got, hint } = cause.details;
-      throw new ConfigError({
-        ...{ where: `tools: ${tool.name}: ${where}`, must, cause },
-        ...(got === undefined ? {} : { got }),
-        ...(hint === undefined ? {} : { hint }),
-      });
-    }
+  for (const [i, tool] of tools.entries()) {
+    const field = fieldOf(i);
+    const constraint: Constraint = { kind: "jsonSchema", schema: parametersOf(tool, field) };
+    asField(`${field} (${tool.name})`, () => compileConstraint(constraint, tokenizer));
   }
 };
 
@@ -73,7 +68,7 @@ const allowedTools = (tools: readonly Tool[], choice: ToolTurnOptions["choice"])
 export const toolTurn = async (
   { tokenizer, endTokens }: ToolModel,
   template: ChatTemplate,
-  { tools, choice, parallel, otherwise }: ToolTurnOptions,
+  { tools, choice, parallel, otherwise, fieldOf }: ToolTurnOptions,
   write: Probe,
   where: string,
 ): Promise<ToolTurn> => {
@@ -81,7 +76,7 @@ export const toolTurn = async (
   const { specialTokens } = tokenizer;
   const form = await toolFormOf(template, write, { specialTokens, endTokens }, where);
   // One budget for all of them.
-  within(compileSteps, "tools", () => checkTools(tools, tokenizer));
+  within(compileSteps, "tools", () => checkTools(tools, tokenizer, fieldOf));
   const required = choice !== "auto";
   if (!required && otherwise !== undefined && form.atStart) {
     throw new ConfigError({

@@ -1,9 +1,18 @@
 import { type Command, Option } from "commander";
 import { type ChatModel, checkChats } from "../../chat/conversation.node.ts";
+import { checkTools } from "../../chat/tools/turn.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { generateDefaults, generateSettingsSchema } from "../../generate/options.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
+import {
+  addConstraintFlags,
+  type ConstraintFlags,
+  checkConstraint,
+  constraintFlagNames,
+  constraintOf,
+  givenConstraintFlags,
+} from "../flags/constraint-flags.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -18,7 +27,7 @@ import {
 } from "../flags/flags.ts";
 import { addSamplingFlags, type SamplingFlags, samplingOf } from "../flags/sampling-flags.ts";
 import { addSpeculateFlag, type SpeculateFlag, speculationOf } from "../flags/speculate-flag.ts";
-import { addToolsFlag, type ToolsFlag, toolsOf } from "../flags/tools-flag.ts";
+import { addToolsFlag, type ToolsFlag, toolFieldOf, toolsOf } from "../flags/tools-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { findServerModel, modelPartner, serverPartner } from "../interactive/chat-partner.ts";
@@ -28,7 +37,14 @@ import { toolPartner } from "../interactive/tool-partner.ts";
 import { loadNamed, modelPlaces } from "../model/checkpoint-path.ts";
 import { writeNotice } from "../process/output.ts";
 
-interface ChatFlags extends RunningFlags, DTypeFlag, WeightsFlag, SamplingFlags, SpeculateFlag, ToolsFlag {
+interface ChatFlags
+  extends RunningFlags,
+    DTypeFlag,
+    WeightsFlag,
+    SamplingFlags,
+    SpeculateFlag,
+    ToolsFlag,
+    ConstraintFlags {
   readonly system?: string;
   readonly maxNewTokens: number;
   readonly model?: string;
@@ -45,6 +61,7 @@ Examples:
   $ npx foretoken chat model.gguf --system "Answer in one sentence."
   $ npx foretoken chat http://127.0.0.1:8000                    a model of a server, as foretoken serve is one
   $ npx foretoken chat model.gguf --tools tools.json            calls of tools, whose results you type
+  $ npx foretoken chat model.gguf --json-schema person.json     each answer is JSON that fits a schema
   $ echo "Name three rivers." | npx foretoken chat model.gguf --temperature 0
 
 The model is one that was trained on conversations, and has a chat template. Each line is a
@@ -64,8 +81,15 @@ const flagsOfModels = [
   "widen",
   "speculate",
   "tools",
+  ...constraintFlagNames,
   "json",
 ] as const;
+
+const hintOf = (given: (typeof flagsOfModels)[number]): { readonly hint: string } | undefined => {
+  if (given === "json") return undefined;
+  const isForm = constraintFlagNames.some((name) => name === given);
+  return { hint: isForm ? "response_format in a program" : "the same flag of the server's command" };
+};
 
 /** @throws ConfigError for a flag that a server does not heed. */
 const checkServerFlags = (command: Command): void => {
@@ -75,7 +99,7 @@ const checkServerFlags = (command: Command): void => {
     where: given === "baseCheck" ? "--no-base-check" : flagOf(given),
     must: "must go with a model of this machine",
     got: "the address of a server",
-    ...(given === "json" ? {} : { hint: "the same flag of the server's command" }),
+    ...(hintOf(given) ?? {}),
   });
 };
 
@@ -109,6 +133,16 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
       hint: "chatWithTools in a program, or foretoken serve",
     });
   }
+  const constraint = await constraintOf(flags);
+  const [form] = givenConstraintFlags(flags);
+  if (tools !== undefined && form !== undefined) {
+    throw new ConfigError({
+      where: `--tools and ${flagOf(form)}`,
+      must: "only one of them may say what an answer must be",
+      got: "both",
+      hint: "response_format and tools of foretoken serve",
+    });
+  }
   const { backend, remark } = await chooseBackend(flags);
   const { speculate, loading } = await speculationOf(flags);
   const { lm, directory, notices } = await loadNamed(path, flags, {
@@ -119,11 +153,14 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   });
   try {
     checkChats(lm, directory);
+    checkConstraint(constraint, flags, lm.tokenizer);
+    if (tools !== undefined) checkTools(tools, lm.tokenizer, toolFieldOf(flags.tools ?? ""));
     for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
     const { config, tokenizer, chatTemplate, endTokens } = lm;
     const partner: ChatModel & { readonly endTokens: readonly number[] } = {
       ...{ config, tokenizer, chatTemplate, endTokens },
-      generate: (options) => lm.generate({ ...options, speculate }),
+      generate: (options) =>
+        lm.generate({ ...options, ...(constraint === undefined ? {} : { constraint }), speculate }),
     };
     const start = { settings, system: flags.system };
     const talking = tools === undefined ? modelPartner(partner, directory) : toolPartner(partner, tools);
@@ -151,7 +188,8 @@ export const declareChat = (command: Command): void => {
       ).argParser(parseText("--system")),
     )
     .option("--max-new-tokens <n>", "most tokens of an answer", parseNumber("--max-new-tokens"), defaults.maxNewTokens);
-  addSamplingFlags(addToolsFlag(command), defaults)
+  addConstraintFlags(addToolsFlag(command), "Form: what each answer must be");
+  addSamplingFlags(command, defaults)
     .optionsGroup("Server: where the model is one of a server")
     .option("--model <id>", "the model's id there (default: its only one)", parsePath("--model"))
     .option(

@@ -3,7 +3,6 @@ import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { oneLine } from "../../core/text/one-line.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
-import { compileConstraint } from "../../generate/constraint/compile.ts";
 import { checkSlide, generateDefaults, generateSettingsSchema, readPrompt } from "../../generate/options.ts";
 import { filterNames } from "../../generate/sampling/settings.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
@@ -12,7 +11,13 @@ import { formatPlural } from "../display/texts/format.ts";
 import { type EventText, shownText, writeGenerated } from "../display/texts/generated.ts";
 import { type ProbabilityStyle, probabilityLegend, probabilityText } from "../display/texts/probabilities.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
-import { addConstraintFlags, type ConstraintFlags, constraintOf } from "../flags/constraint-flags.ts";
+import {
+  addConstraintFlags,
+  type ConstraintFlags,
+  checkConstraint,
+  constraintFlagNames,
+  constraintOf,
+} from "../flags/constraint-flags.ts";
 import {
   addDTypeFlag,
   addRunningFlags,
@@ -128,7 +133,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
         const { backend, remark } = await chooseBackend(flags);
         const { lm, notices } = await loadNamed(path, flags, { backend, threads, ...weightsKept(flags), ...loading });
         for (const line of [remark, ...notices]) if (line !== undefined) writeNotice(line);
-        if (constraint !== undefined) compileConstraint(constraint, lm.tokenizer);
+        checkConstraint(constraint, flags, lm.tokenizer);
         return lm;
       },
       { prompts: flags.prompts, out: flags.out, settings: { ...settings, constraint, speculate } },
@@ -151,6 +156,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   if (flags.interactive === true) {
     tellChoices();
     try {
+      checkConstraint(constraint, flags, lm.tokenizer);
       const { candidates, textOf } = probabilityView(lm, flags);
       const { config, tokenizer } = lm;
       const writer: Writer = {
@@ -172,7 +178,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   onOutputEnd(interrupt.abort);
   try {
     checkSlide(settings.slide, lm.config);
-    if (constraint !== undefined) compileConstraint(constraint, lm.tokenizer);
+    checkConstraint(constraint, flags, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Now, and not after the prompt has been printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
@@ -251,7 +257,7 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
     "showProbabilities",
     "cache",
     "speculate",
-    ...["jsonSchema", "anyJson", "regex", "choice", "grammar"],
+    ...constraintFlagNames,
   ];
   const idle = beams === undefined ? undefined : without.find(isGiven);
   if (idle !== undefined) {

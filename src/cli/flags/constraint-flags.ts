@@ -2,7 +2,10 @@ import { type Command, Option } from "commander";
 import { jsonLimits, parseJson } from "../../core/checks/json.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
+import { compileConstraint } from "../../generate/constraint/compile.ts";
 import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { asField } from "../../generate/constraint/fields.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { expecting, flagOf, parsePath } from "./flags.ts";
 
 /** The flags for what a text must be. */
@@ -14,11 +17,12 @@ export interface ConstraintFlags {
   readonly grammar?: string;
 }
 
-const names = ["jsonSchema", "anyJson", "regex", "choice", "grammar"] as const;
+export const constraintFlagNames = ["jsonSchema", "anyJson", "regex", "choice", "grammar"] as const;
 
-export const addConstraintFlags = (command: Command): Command =>
+/** @param group the heading of the flags in the help. */
+export const addConstraintFlags = (command: Command, group = "Form: what the text must be"): Command =>
   command
-    .optionsGroup("Form: what the text must be")
+    .optionsGroup(group)
     .option(
       "--json-schema <file>",
       "JSON that a JSON Schema allows; keywords without effect are refused (default: none)",
@@ -52,9 +56,25 @@ const readFile = async (flag: string, path: string): Promise<Uint8Array> => {
   }
 };
 
+export const givenConstraintFlags = (flags: ConstraintFlags) =>
+  constraintFlagNames.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
+
+/** @throws ConfigError, with the flag, for a constraint that is not supported or that the vocabulary cannot write. */
+export const checkConstraint = (
+  constraint: Constraint | undefined,
+  flags: ConstraintFlags,
+  tokenizer: Tokenizer,
+): void => {
+  if (constraint === undefined) return;
+  const [name = "jsonSchema"] = givenConstraintFlags(flags);
+  const { [name]: value } = flags;
+  const file = (name === "jsonSchema" || name === "grammar") && typeof value === "string" ? ` ${value}` : "";
+  asField(`${flagOf(name)}${file}`, () => compileConstraint(constraint, tokenizer));
+};
+
 /** The constraint that flags ask for. @throws ConfigError for two at once, and for a file that cannot be read. */
 export const constraintOf = async (flags: ConstraintFlags): Promise<Constraint | undefined> => {
-  const given = names.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
+  const given = givenConstraintFlags(flags);
   if (given.length > 1) {
     const both = given.slice(0, 2).map(flagOf);
     throw new ConfigError({

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { z } from "zod";
-import { type Tool, templateTools, toolsSchema } from "../../chat/tools/tools.ts";
+import { type Tool, type ToolField, templateTools, toolsSchema } from "../../chat/tools/tools.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { jsonLimits, parseJson } from "../../core/checks/json.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -27,6 +27,12 @@ const wrapped = z.array(
   }),
 );
 
+/** Where a file has the schemas of its tools. */
+export const toolFieldOf =
+  (path: string): ToolField =>
+  (index) =>
+    `--tools ${path}: ${index}.parameters`;
+
 /** The tools of a file. @throws ConfigError for a file that has none. */
 export const toolsOf = async ({ tools: path }: ToolsFlag): Promise<readonly Tool[] | undefined> => {
   if (path === undefined) return undefined;
@@ -45,6 +51,6 @@ export const toolsOf = async ({ tools: path }: ToolsFlag): Promise<readonly Tool
   const own = inner.success ? inner.data.map(({ function: { strict: _, ...tool } }) => tool) : json;
   const tools = parseConfig(toolsSchema.min(1), own, where) as readonly Tool[];
   // For the types of their parameters.
-  templateTools(tools);
+  templateTools(tools, toolFieldOf(path));
   return tools;
 };

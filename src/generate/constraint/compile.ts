@@ -4,8 +4,10 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { compileSteps, within } from "./budget.ts";
 import { beginningOf } from "./compose.ts";
 import { type Constraint, parseConstraint } from "./constraint.ts";
+import { fieldOf } from "./fields.ts";
 import { createMachine, type Machine } from "./machine/machine.ts";
 import { type TokenTree, tokenTree } from "./machine/vocabulary.ts";
+import { bottom } from "./machine/ways.ts";
 import { createMatcher, type Matcher } from "./matcher.ts";
 
 /** A constraint, ready for the texts of one vocabulary. */
@@ -71,9 +73,9 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const key = keyOf(parsed);
   let machine = machines.get(key);
   if (machine === undefined)
-    machine = within(compileSteps, `constraint: ${parsed.kind}`, () => {
+    machine = within(compileSteps, fieldOf("constraint", parsed), () => {
       const begin = beginningOf(parsed, tree, tokens);
-      return createMachine(tree, (out) => begin(null, out));
+      return createMachine(tree, (out) => begin(bottom, out));
     });
   else machines.delete(key);
   // The last one in order is the one that was used last.

@@ -5,17 +5,19 @@ import { both } from "./automata/dfa.ts";
 import { dfaOf } from "./automata/from-regex.ts";
 import { parseRegex } from "./automata/parse-regex.ts";
 import type { Constraint } from "./constraint.ts";
+import { fieldOf, inField } from "./fields.ts";
 import { grammarFrames } from "./grammar/grammar-frames.ts";
 import { parseGrammar } from "./grammar/parse-grammar.ts";
 import { jsonFrames, leafOfDfa } from "./machine/json-frames.ts";
 import { markerLeaf, textLeaf, tokenLeaf } from "./machine/leaf.ts";
-import { createMachine, type Output, type Place } from "./machine/machine.ts";
+import { createMachine } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
+import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
 import { isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
-/** Tells what a text may begin with. @param place goes on when the text has ended; null: nothing follows. */
-export type Beginning = (place: Place | null, out: Output) => void;
+/** Tells what a text may begin with. @param stack goes on when the text has ended. */
+export type Beginning = (stack: Stack, out: Output) => void;
 
 const unspellable = (kind: string): ConfigError =>
   new ConfigError({
@@ -32,19 +34,19 @@ let ids = 0;
 
 const sequenceOf = (parts: readonly Beginning[]): Beginning => {
   const id = ids++;
-  const from = (index: number, place: Place | null, out: Output): void => {
+  const from = (index: number, stack: Stack, out: Output): void => {
     const part = parts[index];
     if (part === undefined) {
-      out.end(place);
+      out.end(stack);
       return;
     }
     const next = {
       ...{ key: `q${id},${index + 1}`, isFlat: true as const },
       resume: (_: number, at: Place, to: Output) => from(index + 1, at.parent, to),
     };
-    part(index + 1 === parts.length ? place : out.place(next, place), out);
+    part(index + 1 === parts.length ? stack : out.push(next, stack), out);
   };
-  return (place, out) => from(0, place, out);
+  return (stack, out) => from(0, stack, out);
 };
 
 const repeatOf = (part: Beginning): Beginning => {
@@ -52,9 +54,9 @@ const repeatOf = (part: Beginning): Beginning => {
     ...{ key: `n${ids++}`, isFlat: true as const },
     resume: (_: number, at: Place, to: Output) => again(at.parent, to),
   };
-  const again: Beginning = (place, out) => {
-    out.end(place);
-    part(out.place(next, place), out);
+  const again: Beginning = (stack, out) => {
+    out.end(stack);
+    part(out.push(next, stack), out);
   };
   return again;
 };
@@ -73,9 +75,35 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
       if (alphabet !== allChars) throw unspellable(constraint.kind);
       throw new ConfigError({ where: "schema: #", must: "must allow a value", got: "one that no value meets" });
     }
-    return (place, out) => frames.begin(root, place, out);
+    return (stack, out) => frames.begin(root, stack, out);
   };
-  const partOf = (constraint: Constraint): Beginning => {
+  const partOf = (constraint: Constraint, path: string): Beginning => {
+    switch (constraint.kind) {
+      case "sequence":
+        return sequenceOf(constraint.parts.map((part, i) => partOf(part, `${path}.parts.${i}`)));
+      case "either": {
+        const options = constraint.options.map((option, i) => partOf(option, `${path}.options.${i}`));
+        return (stack, out) => {
+          for (const option of options) option(stack, out);
+        };
+      }
+      case "repeat": {
+        const part = partOf(constraint.part, `${path}.part`);
+        return inField(fieldOf(path, constraint), () => repeated(part));
+      }
+      default:
+        return inField(fieldOf(path, constraint), () => ownOf(constraint));
+    }
+  };
+  const repeated = (part: Beginning): Beginning => {
+    if (createMachine(tree, (out) => part(bottom, out)).start.isComplete) {
+      const must = "must not be empty, where it is repeated";
+      throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
+    }
+    return repeatOf(part);
+  };
+  /** Of a constraint without others in it. */
+  const ownOf = (constraint: Exclude<Constraint, { readonly kind: "sequence" | "either" | "repeat" }>): Beginning => {
     switch (constraint.kind) {
       case "json":
       case "jsonSchema":
@@ -85,13 +113,13 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
         const dfa = both(dfaOf(parseRegex(constraint.pattern, where), where), freeDfa(alphabet), where);
         if (dfa.start < 0) throw unspellable("regex");
         const leaf = leafOfDfa(tree, dfa, false);
-        return (place, out) => out.read(leaf, place);
+        return (stack, out) => out.read(leaf, stack);
       }
       case "choice": {
         const missing = constraint.choices.find((choice) => !isSpellable(choice, alphabet));
         if (missing !== undefined) throw unspellable(`choice ${JSON.stringify(missing)}`);
         const leaf = textLeaf(constraint.choices);
-        return (place, out) => out.read(leaf, place);
+        return (stack, out) => out.read(leaf, stack);
       }
       case "grammar": {
         const begin = grammarFrames(parseGrammar(constraint.grammar), alphabet, (dfa) => leafOfDfa(tree, dfa, false));
@@ -105,40 +133,24 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
           throw new ConfigError({ where: "constraint: token", must, got: JSON.stringify(constraint.name) });
         }
         const leaf = tokenLeaf(id);
-        return (place, out) => out.read(leaf, place);
-      }
-      case "sequence":
-        return sequenceOf(constraint.parts.map(partOf));
-      case "either": {
-        const options = constraint.options.map(partOf);
-        return (place, out) => {
-          for (const option of options) option(place, out);
-        };
-      }
-      case "repeat": {
-        const part = partOf(constraint.part);
-        if (createMachine(tree, (out) => part(null, out)).start.isComplete) {
-          const must = "must not be empty, where it is repeated";
-          throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
-        }
-        return repeatOf(part);
+        return (stack, out) => out.read(leaf, stack);
       }
       case "trigger":
         throw new ConfigError({
-          where: "constraint: trigger",
-          must: "must be the whole constraint",
+          where: "constraint",
+          must: "a trigger must be the whole constraint",
           got: "one inside of another",
         });
       default:
         return constraint satisfies never;
     }
   };
-  if (whole.kind !== "trigger") return partOf(whole);
+  if (whole.kind !== "trigger") return partOf(whole, "constraint");
   const leaf = markerLeaf(whole.marker, tokens.get(whole.marker), whole.atStart === true);
-  const rest = partOf(whole.rest);
+  const rest = partOf(whole.rest, "constraint.rest");
   const next = {
     ...{ key: `t${ids++}`, isFlat: true as const },
     resume: (_: number, at: Place, to: Output) => rest(at.parent, to),
   };
-  return (place, out) => out.read(leaf, out.place(next, place));
+  return (stack, out) => out.read(leaf, out.push(next, stack));
 };

@@ -35,20 +35,28 @@ export interface TokenConstraint {
  * @returns whether biases and bans left one.
  */
 const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): boolean => {
-  const isAllowed = (id: number): boolean => (((mask[id >>> 5] as number) >>> (id & 31)) & 1) === 1;
   let isLeft = false;
-  for (let id = 0; id < logits.length; id++) {
-    const logit = logits[id] as number;
-    if (!isAllowed(id) || Number.isNaN(logit)) logits[id] = Number.NEGATIVE_INFINITY;
-    else if (logit > Number.NEGATIVE_INFINITY) {
-      logits[id] = Math.min(logit, 3e38);
-      isLeft = true;
+  for (let word = 0; 32 * word < logits.length; word++) {
+    const bits = mask[word] as number;
+    const end = Math.min(32 * word + 32, logits.length);
+    for (let id = 32 * word; id < end; id++) {
+      // Nearly all words of a mask are empty.
+      if (bits !== 0 && ((bits >>> (id & 31)) & 1) === 1) {
+        const logit = logits[id] as number;
+        if (logit > Number.NEGATIVE_INFINITY) {
+          if (logit > 3e38) logits[id] = 3e38;
+          isLeft = true;
+          continue;
+        }
+      }
+      logits[id] = Number.NEGATIVE_INFINITY;
     }
   }
   if (isLeft) return true;
   for (let id = 0; id < logits.length; id++) {
+    if ((((mask[id >>> 5] as number) >>> (id & 31)) & 1) === 0) continue;
     const logit = first[id] as number;
-    if (isAllowed(id)) logits[id] = Number.isFinite(logit) ? logit : 0;
+    logits[id] = Number.isFinite(logit) ? logit : 0;
   }
   return false;
 };

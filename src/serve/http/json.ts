@@ -23,7 +23,7 @@ export const jsonAnswer = (value: unknown, status = 200): Response => jsonTextAn
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
   if (where === "request" || where === "config") return undefined;
   // Parts of a constraint are named by their places in it.
-  if (/^(?:schema|constraint): /u.test(where)) return "constraint";
+  if (/^constraint[.:]/u.test(where)) return "constraint";
   const field = where.replace(/^(?:config|request)\./u, "").replace(/^initFrom .*$/su, "initFrom");
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
 };

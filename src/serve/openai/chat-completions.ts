@@ -15,7 +15,7 @@ import { chatMessages, checkConversation } from "./messages.ts";
 import { chatFormat, constraintOf, guidedFields } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextRequest } from "./texts.ts";
-import { chatToolFields, toldTools, turnOf } from "./tools.ts";
+import { chatToolField, chatToolFields, toldTools, turnOf } from "./tools.ts";
 
 /** Tokens named at a place at most. */
 export const mostTopLogProbs = 20;
@@ -153,8 +153,8 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
     facts.model = lease.name;
     const { tokenizer } = lease.lm;
     const own = constraintOf(tokenizer, values.response_format, "response_format", values);
-    const turn = await turnOf(exchange, lease, values, own);
-    const prompt = await conversationTokens(exchange, lease, messages, toldTools(values), "messages");
+    const turn = await turnOf(exchange, lease, values, own, chatToolField);
+    const prompt = await conversationTokens(exchange, lease, messages, toldTools(values, chatToolField), "messages");
     checkPrompt(lease, prompt, "messages");
     facts.promptTokens = prompt.length;
     const requests = requestsOf(values, lease, prompt, turn, own);

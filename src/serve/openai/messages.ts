@@ -1,6 +1,6 @@
 /** Messages of a conversation, in the forms that OpenAI's clients send. */
 import { z } from "zod";
-import { readArguments, type ToolCall, type ToolMessage, toolName } from "../../chat/tools/tools.ts";
+import { readArguments, shallowObject, type ToolCall, type ToolMessage, toolName } from "../../chat/tools/tools.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { invalid } from "./api-error.ts";
 import { known, promptText } from "./api-text.ts";
@@ -34,9 +34,11 @@ const callId = z.string({ error: "must be a text" }).min(1, "must not be empty")
 
 /** Arguments of a call as JSON, as answers have them. */
 const argumentsText = promptText.transform((json, context) => {
-  const read = readArguments(json);
-  if (read !== undefined) return read;
-  context.addIssue({ code: "custom", message: "must be the JSON of an object" });
+  const read = shallowObject.safeParse(readArguments(json));
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  const message = issue?.code === "custom" ? issue.message : "must be the JSON of an object";
+  context.addIssue({ code: "custom", message });
   return z.NEVER;
 });
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
 import type { Constraint } from "../../generate/constraint/constraint.ts";
+import { asField } from "../../generate/constraint/fields.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { invalid } from "./api-error.ts";
 import { honoured, type Values } from "./fields.ts";
@@ -65,6 +66,12 @@ const ofFormat = (format: Format): Constraint | undefined => {
   return own.schema == null ? object : { kind: "jsonSchema", schema: own.schema };
 };
 
+/** The field that has the schema. */
+const schemaField = (format: Format, param: string): string => {
+  if ("json_schema" in format) return `${param}.json_schema.schema`;
+  return format.type === "json_schema" ? `${param}.schema` : param;
+};
+
 /**
  * The constraint of a request's texts, which its tokenizer can write.
  * @param param the field that has `format`.
@@ -86,13 +93,14 @@ export const constraintOf = (
   ];
   const [first, second] = given.filter(([, constraint]) => constraint !== undefined);
   if (first === undefined) return undefined;
-  const [field, constraint] = first;
-  if (second !== undefined) throw invalid(`${field}: must be the only form of the text; got ${second[0]}, too`, field);
+  const [name, constraint] = first;
+  if (second !== undefined) throw invalid(`${name}: must be the only form of the text; got ${second[0]}, too`, name);
   if (constraint === undefined) return undefined;
+  const field = name === param && format !== undefined ? schemaField(format, param) : name;
   try {
-    compileConstraint(constraint, tokenizer);
+    asField(field, () => compileConstraint(constraint, tokenizer));
   } catch (failure) {
-    if (failure instanceof ForetokenError) throw invalid(`${field}: ${failure.message}`, field, "unsupported_value");
+    if (failure instanceof ForetokenError) throw invalid(failure.message, field, "unsupported_value");
     throw failure;
   }
   return constraint;

@@ -17,7 +17,7 @@ import { constraintOf, responseFormat } from "./response-format.ts";
 import { type ItemEvent, responseItems } from "./response-items.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece } from "./texts.ts";
-import { responseToolFields, toldTools, turnOf } from "./tools.ts";
+import { responseToolField, responseToolFields, toldTools, turnOf } from "./tools.ts";
 
 const { temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty } = samplingFields;
 /** What may be asked to be told besides. */
@@ -116,8 +116,8 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
     facts.model = lease.name;
     const { tokenizer } = lease.lm;
     const own = constraintOf(tokenizer, values.text?.format ?? undefined, "text.format");
-    const turn = await turnOf(exchange, lease, values, own);
-    const prompt = await conversationTokens(exchange, lease, messages, toldTools(values), "input");
+    const turn = await turnOf(exchange, lease, values, own, responseToolField);
+    const prompt = await conversationTokens(exchange, lease, messages, toldTools(values, responseToolField), "input");
     checkPrompt(lease, prompt, "input");
     facts.promptTokens = prompt.length;
     const response = responseWriter(exchange, lease, values, prompt.length);

@@ -1,6 +1,6 @@
 /** Tools of a request: which there are, whether they must be called, and what follows for the text of the answer. */
 import { z } from "zod";
-import { type Tool, type ToolChoice, templateTools, toolName } from "../../chat/tools/tools.ts";
+import { type Tool, type ToolChoice, type ToolField, templateTools, toolName } from "../../chat/tools/tools.ts";
 import { type ToolTurn, toolTurn } from "../../chat/tools/turn.ts";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import type { Constraint } from "../../generate/constraint/constraint.ts";
@@ -75,9 +75,13 @@ export interface ToolValues {
   readonly parallel_tool_calls?: boolean;
 }
 
+/** Where each address has the schemas of tools. */
+export const chatToolField: ToolField = (index) => `tools.${index}.function.parameters`;
+export const responseToolField: ToolField = (index) => `tools.${index}.parameters`;
+
 /** Tools that the template is told of. */
-export const toldTools = ({ tools = [], tool_choice: choice }: ToolValues): readonly unknown[] =>
-  choice === "none" ? [] : named("tools", () => templateTools(tools));
+export const toldTools = ({ tools = [], tool_choice: choice }: ToolValues, fieldOf: ToolField): readonly unknown[] =>
+  choice === "none" ? [] : named("tools", () => templateTools(tools, fieldOf));
 
 /** @throws ApiError with the field, for an error of the library. */
 const named = <T>(field: string, work: () => T): T => {
@@ -90,13 +94,15 @@ const named = <T>(field: string, work: () => T): T => {
 
 const refusal = (field: string, error: unknown): unknown => {
   if (!(error instanceof ForetokenError)) return error;
-  const { message } = error;
-  return invalid(message.startsWith(field) ? message : `${field}: ${message}`, field, "unsupported_value");
+  const { message, details } = error;
+  const [own] = /^tools[.\w]*/u.exec(details.where) ?? [field];
+  return invalid(message.startsWith(field) ? message : `${field}: ${message}`, own, "unsupported_value");
 };
 
 /**
  * The turn of a request with tools; undefined: there are none, or none may be called.
  * @param otherwise what an answer without calls must be.
+ * @param fieldOf where the tools are, for errors.
  * @throws ApiError for tools that this model cannot call.
  */
 export const turnOf = async (
@@ -104,6 +110,7 @@ export const turnOf = async (
   { lm, templates }: Lease,
   { tools = [], tool_choice: choice = "auto", parallel_tool_calls: several = true }: ToolValues,
   otherwise: Constraint | undefined,
+  fieldOf: ToolField,
 ): Promise<ToolTurn | undefined> => {
   if (tools.length === 0) {
     if (choice === "auto" || choice === "none") return undefined;
@@ -118,7 +125,7 @@ export const turnOf = async (
     return await toolTurn(
       lm,
       template,
-      { tools, choice, parallel: several, otherwise },
+      { tools, choice, parallel: several, otherwise, fieldOf },
       (messages, probed) => templates.render(template, messages, "tools", probed, signal),
       "tools",
     );

@@ -65,3 +65,33 @@ test("automata are joined and subtracted", () => {
   expect(labelOf(without(textsOf(allChars), words, "x"), "abc")).toBe(0);
   expect(without(words, textsOf(allChars), "x").start).toBe(-1);
 });
+
+test.each([
+  "a**",
+  "a{2}*",
+  "\\A",
+  "a\\Z",
+  "\\-",
+  "a{",
+  "{1}",
+  "]",
+  "}",
+  "[\\w-z]",
+  "\\u{110000}",
+  "\\x1",
+  "(?<a>.)(?<a>.)",
+  "(?<1>.)",
+  "\\01",
+  "\\c1",
+  "+",
+])("what is no expression of JavaScript is refused: %j", (pattern) => {
+  expect(() => new RegExp(pattern, "u")).toThrow();
+  expect(() => parseRegex(pattern, "here")).toThrow(/^here: must be a regular expression of [^\n]+; got [^\n]+$/u);
+});
+
+test("patterns of schemas may have a backslash before signs, as without the flag u, but not before letters", () => {
+  const dfa = dfaOf(parseRegex("[\\w\\-]+\\@\\_", "here", "lenient"), "here");
+  expect(labelOf(dfa, "a-b@_")).toBe(0);
+  for (const pattern of ["\\A", "a**", "\\07"])
+    expect(() => parseRegex(pattern, "here", "lenient")).toThrow(/^here: /u);
+});

@@ -65,14 +65,26 @@ describe("constraints that are put together", () => {
       }
       return "";
     };
-    expect(refusal({ kind: "repeat", part: { kind: "regex", pattern: "a*" } })).toMatch(/repeat: must not be empty/u);
+    expect(refusal({ kind: "repeat", part: { kind: "regex", pattern: "a*" } })).toMatch(
+      /constraint\.part: must not be empty, where it is repeated/u,
+    );
     expect(refusal({ kind: "token", name: "<|no|>" })).toMatch(
-      /token: must be the name of a special token; got "<\|no/u,
+      /constraint\.name: must be the name of a special token; got "<\|no/u,
     );
     expect(refusal({ kind: "sequence", parts: [{ kind: "trigger", marker: "a", rest: text("b") }] })).toMatch(
-      /trigger: must be the whole constraint/u,
+      /constraint\.parts\.0: a trigger must be the whole constraint/u,
     );
-    expect(refusal({ kind: "sequence", parts: [object({ x: { type: "integer", minimun: 1 } })] })).toMatch(/minimun/u);
+    expect(refusal({ kind: "sequence", parts: [object({ x: { type: "integer", minimun: 1 } })] })).toMatch(
+      /^ConfigError: constraint\.parts\.0\.schema: #\/properties\/x\/minimun: must be a keyword/u,
+    );
+    const options = [text("a"), { kind: "grammar", grammar: "start ::= 1" } as const];
+    expect(refusal({ kind: "repeat", part: { kind: "either", options } })).toMatch(
+      /^ConfigError: constraint\.part\.options\.1\.grammar: line 1: must have rules/u,
+    );
+    const deep: Constraint = { kind: "regex", pattern: `${"(".repeat(20_000)}${")".repeat(20_000)}` };
+    expect(refusal({ kind: "sequence", parts: [deep] })).toMatch(
+      /^ConfigError: constraint\.parts\.0\.pattern: must not be nested so deep/u,
+    );
   });
 });
 

@@ -129,7 +129,9 @@ describe("a constraint", () => {
     for (let seed = 0; seed < 20; seed++) expect(randomText(list, seed, digits)).toMatch(/^\[((1|"a"|"b"),?){0,2}\]$/u);
     expect(refusal(schema({ enum: ["ä"] }), digits)).toMatch(/this vocabulary can write/u);
     expect(refusal({ kind: "regex", pattern: "c+" }, digits)).toMatch(/this vocabulary can write/u);
-    expect(refusal({ kind: "choice", choices: ["a", "c"] }, digits)).toMatch(/choice "c": must allow a text/u);
+    expect(refusal({ kind: "choice", choices: ["a", "c"] }, digits)).toMatch(
+      /constraint\.choices "c": must allow a text/u,
+    );
     expect(refusal({ kind: "grammar", grammar: 'root ::= "c"' }, digits)).toMatch(/this vocabulary can write/u);
   });
 

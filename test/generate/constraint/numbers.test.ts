@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { labelOf } from "#foretoken/generate/constraint/automata/dfa.js";
-import { allNumbers, numbersDfa } from "#foretoken/generate/constraint/automata/numbers.js";
+import { allNumbers, type NumberRange, numbersDfa } from "#foretoken/generate/constraint/automata/numbers.js";
+import { accepts } from "../../support/constrained.ts";
 
-const bounds = [0, 1, -1, 0.5, -0.5, 10, 99, -120, 1.25, 1e-7, 123456.789, 2 ** 53];
+const bounds = [0, 1, -1, 0.5, -0.5, 10, 99, -120, 1.25, 1e-7, 123456.789, 2 ** 53, 1e20, -9.5e20];
 const values = [
   0,
   0.1,
@@ -70,4 +71,46 @@ test("numbers are written as JSON does, and finite", () => {
   for (const text of ["0", "-0.5", "1e10", "1E-7", "12.5e+3"]) expect([text, labelOf(dfa, text)]).toEqual([text, 0]);
   for (const text of ["01", "+1", ".5", "1.", "1e999", "--1", "", "NaN"])
     expect([text, labelOf(dfa, text)]).toEqual([text, -1]);
+});
+
+test("bounds of any size are compared, and those beyond all numbers are refused by name", () => {
+  const texts = [
+    "-999999999999999999999",
+    "-1",
+    "-0.00000000000000000001",
+    "0",
+    "0.00000000000000000001",
+    "1.5",
+    "999999999999999999999",
+  ];
+  const allowed = (range: Partial<NumberRange>): boolean[] => {
+    const dfa = numbersDfa({ ...allNumbers, ...range }, "schema");
+    return texts.map((text) => labelOf(dfa, text) === 0);
+  };
+  const all = texts.map(() => true);
+  for (const size of [1e21, 1e300]) {
+    expect(allowed({ minimum: -size })).toEqual(all);
+    expect(allowed({ maximum: size, exclusiveMinimum: -10 * size })).toEqual(all);
+  }
+  for (const size of [1e-21, 1e-300, Number.MIN_VALUE]) {
+    expect(allowed({ minimum: size })).toEqual([false, false, false, false, true, true, true]);
+    expect(allowed({ exclusiveMaximum: size })).toEqual([true, true, true, true, false, false, false]);
+    expect(allowed({ maximum: -size })).toEqual([true, true, true, false, false, false, false]);
+  }
+  const written = "numbers are written with at most 21 digits before the point";
+  for (const [range, message] of [
+    [{ minimum: 1e300 }, `schema: minimum must be below 1e21: ${written}; got 1e+300`],
+    [{ exclusiveMinimum: 1e21 }, `schema: exclusiveMinimum must be below 1e21: ${written}; got 1e+21`],
+    [{ maximum: -1e22 }, `schema: maximum must be above -1e21: ${written}; got -1e+22`],
+  ] as const) {
+    expect(() => allowed(range)).toThrow(message);
+  }
+});
+
+test("numbers that are left out are so in all their spellings", () => {
+  const schema = { type: "number", not: { enum: [1, 0, -0.1] } };
+  for (const text of ["1", "1.0", "1e0", "10e-1", "0", "-0", "0.00", "0e5", "-0.1", "-0.10", "-0.10000000000000000555"])
+    expect([text, accepts({ kind: "jsonSchema", schema }, text)]).toEqual([text, false]);
+  for (const text of ["1.1", "0.99", "10", "2", "-1", "0.1", "-0.11", "-0.09", "0.01"])
+    expect([text, accepts({ kind: "jsonSchema", schema }, text)]).toEqual([text, true]);
 });

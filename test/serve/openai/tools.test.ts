@@ -140,10 +140,14 @@ describe("a request with tools", () => {
     ],
     [
       { tools: bad({ type: "object", properties: { x: { maxLenght: 1 } } }) },
-      "tools",
-      /^tools: look: schema: .*maxLenght/u,
+      "tools.0.function.parameters",
+      /^tools\.0\.function\.parameters \(look\): #\/properties\/x\/maxLenght: must be a keyword/u,
     ],
-    [{ tools: bad({ type: "array" }) }, "tools", /^tools: look: parameters.type: must be object; got "array"/u],
+    [
+      { tools: bad({ type: "array" }) },
+      "tools.0.function.parameters.type",
+      /^tools\.0\.function\.parameters\.type \(look\): must be object; got "array"/u,
+    ],
     [
       { tools: bad(undefined), tool_choice: { type: "function", function: { name: "loop" } } },
       "tool_choice",
@@ -158,6 +162,16 @@ describe("a request with tools", () => {
     expect(status).toBe(400);
     expect(body.error.message).toMatch(message);
     if (param !== undefined) expect(body.error.param).toBe(param);
+  });
+
+  it("is refused by name where the arguments of a call are nested deep", async () => {
+    const call = { name: "look", arguments: `{"a":${"[".repeat(9999)}${"]".repeat(9999)}}` };
+    const answer = { role: "assistant", tool_calls: [{ id: "a", type: "function", function: call }] };
+    const { status, body } = await chat({ model: "hermes", messages: [...asked.messages, answer] });
+    expect([status, body.error.param]).toEqual([400, "messages.1.tool_calls.0.function.arguments"]);
+    expect(body.error.message).toBe(
+      "messages.1.tool_calls.0.function.arguments: must be nested at most 64 levels deep",
+    );
   });
 });
 

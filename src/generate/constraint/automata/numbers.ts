@@ -1,6 +1,6 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
 import { charsOf } from "./char-set.ts";
-import { both, type Dfa, explore, without } from "./dfa.ts";
+import { both, type Dfa, explore } from "./dfa.ts";
 import { dfaOf } from "./from-regex.ts";
 import { parseRegex } from "./parse-regex.ts";
 import { partitionOf } from "./partition.ts";
@@ -27,8 +27,10 @@ export const allNumbers: NumberRange = {
   multiples: [],
 };
 
-// Digits are limited so that every text is a finite number: JavaScript writes up to 21 of an integer, 17 that count.
-const whole = "(0|[1-9][0-9]{0,20})";
+// Digits are limited so that every text comes to its end and is a finite number: JavaScript writes up to 21 of an integer, 17 that count.
+const mostBefore = 21;
+const mostBehind = 20;
+const whole = `(0|[1-9][0-9]{0,${mostBefore - 1}})`;
 const exponent = "([eE][-+]?(0|[1-9][0-9]?))";
 
 /** The most automata that are kept, to be used again. */
@@ -56,43 +58,82 @@ const digitsOf = (value: number): readonly [string, string] => {
   return [padded.slice(0, place).replace(/^0+(?=\d)/u, ""), padded.slice(place).replace(/0+$/u, "")];
 };
 
-/** A pattern for numbers without a sign that are above a bound, or equal to it. */
-const abovePattern = (value: number, orEqual: boolean): string => {
-  const [before, behind] = digitsOf(value);
-  const fraction = "(\\.[0-9]+)?";
-  const options: string[] = [];
-  if (before.length < 21) options.push(`[1-9][0-9]{${before.length},20}${fraction}`);
-  for (let i = 0; i < before.length; i++) {
-    const digit = Number(before[i]) + 1;
-    if (digit <= 9) options.push(`${before.slice(0, i)}[${digit}-9][0-9]{${before.length - i - 1}}${fraction}`);
-  }
-  for (let i = 0; i < behind.length; i++) {
-    const digit = Number(behind[i]) + 1;
-    if (digit <= 9) options.push(`${before}\\.${behind.slice(0, i)}[${digit}-9][0-9]*`);
-  }
-  if (behind === "") options.push(orEqual ? `${before}${fraction}` : `${before}\\.0*[1-9][0-9]*`);
-  else options.push(orEqual ? `${before}\\.${behind}[0-9]*` : `${before}\\.${behind}0*[1-9][0-9]*`);
-  return options.join("|");
+/** A number is below a bound, equal to it, or above. */
+type Order = -1 | 0 | 1;
+
+/**
+ * Numbers that compare with a bound as is wanted, digit by digit: as many states as a number has digits, whatever the bound is.
+ * Integers with more digits are larger, and those with as many compare by their first digit that differs.
+ */
+const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
+  const [before, behind] = digitsOf(bound);
+  /** Of numbers by the order of their digits and of the bound's, without the signs. */
+  const isWanted = (isNegative: boolean, order: Order): boolean => {
+    if (isNegative) return holds(bound > 0 ? -1 : (-order as Order));
+    return holds(bound < 0 ? 1 : order);
+  };
+  const orderOf = (digit: number, other: string | undefined): Order => Math.sign(digit - Number(other ?? "0")) as Order;
+  const ofInteger = (count: number, order: Order): Order =>
+    count === before.length ? order : count < before.length ? -1 : 1;
+  /** Keys: the sign, the part of the number, its digits so far, and their order; behind the point "" is one that is wanted. */
+  const keyOf = (
+    sign: string,
+    part: "whole" | "zero" | "point" | "behind",
+    count: number,
+    order: Order,
+  ): string | null => {
+    if (part === "whole" || part === "zero" || order === 0) return `${sign} ${part} ${count} ${order}`;
+    return isWanted(sign === "-", order) ? ` ${part} ${count} ` : null;
+  };
+  const firstDigit = (sign: string, digit: number): string | null =>
+    keyOf(sign, digit === 0 ? "zero" : "whole", 1, orderOf(digit, before[0]));
+  const afterDigit = (key: string, digit: number): string | null => {
+    const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
+    const count = Number(text);
+    if (part === "") return firstDigit(sign, digit);
+    const order = Number(orderText) as Order;
+    if (part === "zero") return null;
+    if (part === "whole") {
+      return count === mostBefore
+        ? null
+        : keyOf(sign, part, count + 1, order === 0 ? orderOf(digit, before[count]) : order);
+    }
+    if (count === mostBehind) return null;
+    if (orderText === "") return ` behind ${count + 1} `;
+    return keyOf(sign, "behind", count + 1, orderOf(digit, behind[count]));
+  };
+  const labelOfKey = (key: string): number => {
+    const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
+    if (part === "" || part === "point") return -1;
+    if (orderText === "") return 0;
+    const count = Number(text);
+    const own = part === "behind" ? 0 : ofInteger(count, Number(orderText) as Order);
+    const isShorter = own === 0 && behind.length > (part === "behind" ? count : 0);
+    return isWanted(sign === "-", isShorter ? -1 : own) ? 0 : -1;
+  };
+  const { partition, members } = partitionOf(
+    Array.from("0123456789-.", (char) => charsOf(char)),
+    "number",
+  );
+  return explore(partition, "", "number", (key) => {
+    const targets: (string | null)[] = new Array(partition.count).fill(null);
+    const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
+    members.forEach(([c = 0], place) => {
+      if (place < 10) targets[c] = afterDigit(key, place);
+      else if (place === 10) targets[c] = key === "" ? "-" : null;
+      else if (part === "whole" || part === "zero") {
+        targets[c] = keyOf(sign, "point", 0, ofInteger(Number(text), Number(orderText) as Order));
+      }
+    });
+    return { label: labelOfKey(key), targets };
+  });
 };
 
-const unsigned = `${whole}(\\.[0-9]{1,20})?`;
+const unsigned = `${whole}(\\.[0-9]{1,${mostBehind}})?`;
 
-/** The numbers of a pattern, and those of another pattern with a minus sign. */
-const signed = (positive: string, negative: string): Dfa => ofPattern(`${positive}|-(${negative})`);
-
-/** Numbers from a bound on. */
-const fromBound = (bound: number): Dfa => {
-  if (bound > 0) return ofPattern(abovePattern(bound, true));
-  if (bound === 0) return ofPattern(unsigned);
-  return without(signed(unsigned, unsigned), ofPattern(`-(${abovePattern(bound, false)})`), "number");
-};
-
-/** Numbers up to a bound. */
-const toBound = (bound: number): Dfa => {
-  if (bound < 0) return ofPattern(`-(${abovePattern(bound, true)})`);
-  if (bound === 0) return signed("0(\\.0{1,20})?", unsigned);
-  return without(signed(unsigned, unsigned), ofPattern(abovePattern(bound, false)), "number");
-};
+/** Numbers from a bound on, and numbers up to one. */
+const fromBound = (bound: number): Dfa => comparedWith(bound, (order) => order >= 0);
+const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
 /** The number in memory after or before another one. */
 const neighbour = (value: number, step: 1n | -1n): number => {
@@ -100,6 +141,20 @@ const neighbour = (value: number, step: 1n | -1n): number => {
   view.setFloat64(0, value);
   view.setBigInt64(0, view.getBigInt64(0) + (value > 0 ? step : -step));
   return view.getFloat64(0);
+};
+
+/** Numbers without an exponent. */
+export const plainNumbers = (): Dfa => ofPattern(`-?${unsigned}`);
+
+/** All plain numbers that are read as this one in memory: 1, 1.0, and those that round to it. */
+export const spellingsOf = (value: number): Dfa => {
+  if (value === 0) return comparedWith(0, (order) => order === 0);
+  const above = comparedWith(neighbour(value, -1n), (order) => order > 0);
+  return both(
+    above,
+    comparedWith(neighbour(value, 1n), (order) => order < 0),
+    "number",
+  );
 };
 
 /** Whole numbers that a whole number divides, by the remainder of the digits so far. */
@@ -124,6 +179,24 @@ const multiplesOf = (divisor: number, where: string): Dfa => {
 
 const known = new Map<string, Dfa>();
 
+/** @throws ConfigError for a bound beyond which no number could be written. */
+const checkBounds = (range: NumberRange, where: string): void => {
+  for (const [name, beyond] of [
+    ["minimum", range.minimum],
+    ["exclusiveMinimum", range.exclusiveMinimum],
+    ["maximum", -range.maximum],
+    ["exclusiveMaximum", -range.exclusiveMaximum],
+  ] as const) {
+    if (beyond < 10 ** mostBefore) continue;
+    const side = name.endsWith("inimum") ? "below 1e" : "above -1e";
+    throw new ConfigError({
+      where,
+      must: `${name} must be ${side}${mostBefore}: numbers are written with at most ${mostBefore} digits before the point`,
+      got: `${range[name]}`,
+    });
+  }
+};
+
 /**
  * The texts of the numbers of a range.
  * @param where what a refusal names.
@@ -133,18 +206,17 @@ export const numbersDfa = (range: NumberRange, where: string): Dfa => {
   const made = known.get(key);
   if (made !== undefined) return made;
   const { integer, fraction, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multiples } = range;
+  checkBounds(range, where);
   const parts: Dfa[] = [];
   if (multiples.length > 0) parts.push(...multiples.map((divisor) => multiplesOf(divisor, where)));
-  else if (integer) parts.push(ofPattern("0|-?[1-9][0-9]{0,20}"));
+  else if (integer) parts.push(ofPattern(`0|-?[1-9][0-9]{0,${mostBefore - 1}}`));
   if (fraction) parts.push(ofPattern("-?(0|[1-9][0-9]{0,9})\\.[0-9]{0,4}[1-9]"));
   if (minimum > Number.NEGATIVE_INFINITY) parts.push(fromBound(minimum));
   if (maximum < Number.POSITIVE_INFINITY) parts.push(toBound(maximum));
-  if (exclusiveMinimum === 0) parts.push(ofPattern(abovePattern(0, false)));
+  if (exclusiveMinimum === 0) parts.push(comparedWith(0, (order) => order > 0));
   else if (exclusiveMinimum > Number.NEGATIVE_INFINITY) parts.push(fromBound(neighbour(exclusiveMinimum, 1n)));
-  if (exclusiveMaximum === 0) parts.push(ofPattern(`-(${abovePattern(0, false)})`));
+  if (exclusiveMaximum === 0) parts.push(comparedWith(0, (order) => order < 0));
   else if (exclusiveMaximum < Number.POSITIVE_INFINITY) parts.push(toBound(neighbour(exclusiveMaximum, -1n)));
-  // Few digits, so that a number comes to its end.
-  if (parts.length > 0) parts.push(ofPattern(`-?${unsigned}`));
   const [first = ofPattern(`-?${unsigned}${exponent}?`), ...rest] = parts;
   const dfa = rest.reduce((all, part) => both(all, part, where), first);
   if (known.size >= mostKept) known.clear();

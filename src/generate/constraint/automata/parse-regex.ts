@@ -55,6 +55,33 @@ const propertySet = (name: string, negated: boolean, refuse: (got: string) => Co
   return negated ? complementOf(set) : set;
 };
 
+/** A pattern in an error: one line that can be read. */
+const shown = (pattern: string): string => {
+  const text = JSON.stringify(pattern);
+  return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
+};
+
+/** Why JavaScript takes an expression for none; undefined: it is one. */
+const faultOf = (pattern: string, flags: string): string | undefined => {
+  try {
+    new RegExp(pattern, flags);
+    return undefined;
+  } catch (cause) {
+    return cause instanceof Error ? cause.message.replace(/^.*: /su, "") : String(cause);
+  }
+};
+
+/** @throws ConfigError for what is no expression of JavaScript. */
+const checkDialect = (pattern: string, where: string, dialect: Dialect): void => {
+  const fault = faultOf(pattern, "u");
+  if (fault === undefined || (dialect === "lenient" && faultOf(pattern, "") === undefined)) return;
+  throw new ConfigError({
+    where,
+    must: 'must be a regular expression of JavaScript with the flag "u"',
+    got: `${shown(pattern)}: ${fault.slice(0, 1).toLowerCase()}${fault.slice(1)}`,
+  });
+};
+
 /** What both the outside and the inside of a class need. */
 const reader = (pattern: string, where: string) => {
   const chars = Array.from(pattern);
@@ -63,7 +90,7 @@ const reader = (pattern: string, where: string) => {
     new ConfigError({
       where,
       must: "must be a regular expression of characters, classes, groups, alternatives, repetitions, ^ and $",
-      got: `${got} in ${JSON.stringify(pattern)}`,
+      got: `${got} in ${shown(pattern)}`,
     });
   const take = (): string => {
     const char = chars[at++];
@@ -92,6 +119,7 @@ const reader = (pattern: string, where: string) => {
     const known = classEscapes[char];
     if (known !== undefined) return known;
     const code = charEscapes[char];
+    if (char === "0" && /[0-9]/u.test(chars[at] ?? "")) throw refuse("an octal number");
     if (code !== undefined) return [code, code];
     if (char === "x") return single(hex(2));
     if (char === "u") {
@@ -101,9 +129,10 @@ const reader = (pattern: string, where: string) => {
       if (first < 0xdc00 && takeIf("\\u")) return single(0x10000 + ((first - 0xd800) << 10) + (hex(4) - 0xdc00));
       throw refuse("half of a surrogate pair");
     }
-    if (char === "c") return single((take().codePointAt(0) ?? 0) % 32);
+    if (char === "c" && /[a-zA-Z]/u.test(chars[at] ?? "")) return single((take().codePointAt(0) ?? 0) % 32);
     if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse, where);
-    if (/[bBkpP1-9]/u.test(char)) throw refuse(`\\${char}`);
+    // Other letters have no meaning in JavaScript, but one in other languages.
+    if (/[a-zA-Z1-9]/u.test(char)) throw refuse(`\\${char}`);
     return single(char.codePointAt(0) ?? 0);
   };
   const single = (code: number): CharSet => {
@@ -172,11 +201,14 @@ const parseBounds = (read: Reader): readonly [number, number | null] | null => {
   return [least, most];
 };
 
+/** Lenient: signs may have a backslash that JavaScript takes without the flag "u" alone, as in many schemas. */
+type Dialect = "strict" | "lenient";
+
 /**
  * A JavaScript regular expression, as with its flag "u", as a tree.
- * @throws ConfigError naming what is not supported: lookaround, references to groups, word boundaries.
+ * @throws ConfigError for what is none, and naming what is not supported: lookaround, references to groups, word boundaries.
  */
-export const parseRegex = (pattern: string, where: string): Regex => {
+export const parseRegex = (pattern: string, where: string, dialect: Dialect = "strict"): Regex => {
   const read = reader(pattern, where);
   const parseAlternatives = (): Regex => {
     const options = [parseSequence()];
@@ -233,6 +265,7 @@ export const parseRegex = (pattern: string, where: string): Regex => {
   };
   const regex = parseAlternatives();
   if (read.peek() !== undefined) throw read.refuse("a group's end without its beginning");
+  checkDialect(pattern, where, dialect);
   return regex;
 };
 

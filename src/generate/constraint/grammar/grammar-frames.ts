@@ -5,7 +5,7 @@ import { dfaOf } from "../automata/from-regex.ts";
 import type { Regex } from "../automata/regex.ts";
 import { spend } from "../budget.ts";
 import type { CharacterLeaf } from "../machine/character-leaf.ts";
-import type { Output, Place } from "../machine/machine.ts";
+import type { Output, Place, Stack } from "../machine/ways.ts";
 import { freeDfa } from "../schema/strings.ts";
 import type { Expression, Rules } from "./parse-grammar.ts";
 
@@ -50,7 +50,7 @@ const reached = (rules: Rules, from: Expression): Set<string> => {
   return names;
 };
 
-/** Rules as they are, but for those without recursion, which are written out. */
+/** Rules as they are, but for those that lead to no recursion: they are written out, as text. */
 const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => {
   const recursive = new Set([...rules].filter(([name, rule]) => reached(rules, rule).has(name)).map(([name]) => name));
   const isText = (expression: Expression): boolean =>
@@ -101,10 +101,8 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
         return { kind: "either", options: expression.options.map(stepOf) };
       case "repeat":
         return { ...expression, id: ids++, part: stepOf(expression.part) };
-      case "rule": {
-        const rule = rules.get(expression.name);
-        return recursive.has(expression.name) || rule === undefined ? expression : stepOf(rule);
-      }
+      case "rule":
+        return expression;
       case "text":
         return textOf(expression.regex);
       default:
@@ -112,7 +110,7 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
     }
   };
   return new Map(
-    [...rules].filter(([name]) => name === "root" || recursive.has(name)).map(([name, rule]) => [name, stepOf(rule)]),
+    [...rules].filter(([name, rule]) => name === "root" || !isText(rule)).map(([name, rule]) => [name, stepOf(rule)]),
   );
 };
 
@@ -186,64 +184,64 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
 
 /**
  * The frames of a grammar.
- * @returns how a text begins at a place; null where the vocabulary can write none.
+ * @returns how a text begins on a stack; null where the vocabulary can write none.
  */
 export const grammarFrames = (
   rules: Rules,
   alphabet: CharSet,
   leafOf: (dfa: Dfa) => CharacterLeaf,
-): ((place: Place | null, out: Output) => void) | null => {
+): ((stack: Stack, out: Output) => void) | null => {
   const steps = stepsOf(rules, alphabet);
   const finite = leastSet(steps, canEnd);
   checkLeft(steps, leastSet(steps, mayBeEmpty));
   const root = steps.get("root");
   if (root === undefined || !finite.has("root")) return null;
-  const begin = (step: Step, place: Place | null, out: Output): void => {
+  const begin = (step: Step, stack: Stack, out: Output): void => {
     if (!canEnd(step, finite)) return;
     switch (step.kind) {
       case "text":
-        out.read(leafOf(step.dfa), place);
+        out.read(leafOf(step.dfa), stack);
         return;
       case "rule": {
         const rule = steps.get(step.name);
-        if (rule !== undefined) begin(rule, place, out);
+        if (rule !== undefined) begin(rule, stack, out);
         return;
       }
       case "either":
-        for (const option of step.options) begin(option, place, out);
+        for (const option of step.options) begin(option, stack, out);
         return;
       case "sequence":
-        partFrom(step, 0, place, out);
+        partFrom(step, 0, stack, out);
         return;
       case "repeat":
-        again(step, 0, place, out);
+        again(step, 0, stack, out);
         return;
       default:
         step satisfies never;
     }
   };
-  const partFrom = (step: Step & { kind: "sequence" }, index: number, place: Place | null, out: Output): void => {
+  const partFrom = (step: Step & { kind: "sequence" }, index: number, stack: Stack, out: Output): void => {
     const part = step.parts[index];
     if (part === undefined) {
-      out.end(place);
+      out.end(stack);
       return;
     }
     const isLast = index + 1 === step.parts.length;
     const next = {
-      key: `s${step.id},${index + 1}`,
+      ...{ key: `s${step.id},${index + 1}`, isFlat: true as const },
       resume: (_: number, at: Place, to: Output) => partFrom(step, index + 1, at.parent, to),
     };
-    begin(part, isLast ? place : out.place(next, place), out);
+    begin(part, isLast ? stack : out.push(next, stack), out);
   };
-  const again = (step: Step & { kind: "repeat" }, count: number, place: Place | null, out: Output): void => {
-    if (count >= step.least) out.end(place);
+  const again = (step: Step & { kind: "repeat" }, count: number, stack: Stack, out: Output): void => {
+    if (count >= step.least) out.end(stack);
     if (step.most !== null && count >= step.most) return;
     const known = step.most === null ? Math.min(count + 1, step.least) : count + 1;
     const next = {
-      key: `r${step.id},${known}`,
+      ...{ key: `r${step.id},${known}`, isFlat: true as const },
       resume: (_: number, at: Place, to: Output) => again(step, known, at.parent, to),
     };
-    begin(step.part, out.place(next, place), out);
+    begin(step.part, out.push(next, stack), out);
   };
-  return (place, out) => begin(root, place, out);
+  return (stack, out) => begin(root, stack, out);
 };

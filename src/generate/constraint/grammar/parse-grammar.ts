@@ -85,7 +85,8 @@ export const parseGrammar = (grammar: string): Rules => {
     at++;
     if (token?.kind === "name") return { kind: "rule", name: token.text };
     if (token?.kind === "text") return { kind: "text", regex: literal(unquoted(token)) };
-    if (token?.kind === "class") return { kind: "text", regex: parseRegex(token.text, `${where}: line ${token.line}`) };
+    if (token?.kind === "class")
+      return { kind: "text", regex: parseRegex(token.text, `${where}: line ${token.line}`, "lenient") };
     if (token?.text === ".") return { kind: "text", regex: oneOf(allChars) };
     if (token?.text !== "(") throw refuse("an expression must have a rule, a text, a class or a group here", token);
     const inside = parseEither();

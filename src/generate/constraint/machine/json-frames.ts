@@ -4,8 +4,8 @@ import { freeDfa } from "../schema/strings.ts";
 import type { ArraySpec, ObjectSpec, ValueNode } from "../schema/value-node.ts";
 import { type CharacterLeaf, characterLeaf, type FreeLeaf, labelsOf } from "./character-leaf.ts";
 import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
-import type { Frame, Output, Place } from "./machine.ts";
 import type { TokenTree } from "./vocabulary.ts";
+import type { Frame, Output, Stack } from "./ways.ts";
 
 /** A leaf is replaced when it has so many states, so that memory stays bounded. */
 const mostLeafStates = 20_000;
@@ -101,19 +101,19 @@ const isUnique = (spec: ArraySpec): boolean => spec.unique && spec.maxItems() > 
 export const jsonFrames = (tree: TokenTree) => {
   const { mark, colon, noMembers, noItems, valueLeaf, textsOf, keyLeaf } = jsonLeaves(tree);
 
-  const begin = (node: ValueNode, place: Place | null, out: Output): void => {
-    const depth = (place?.depth ?? -1) + 1;
-    if (node.texts.length > 0) out.read(textsOf(node), place);
-    for (const dfa of node.numbers) out.read(leafOfDfa(tree, dfa, false), place);
+  const begin = (node: ValueNode, stack: Stack, out: Output): void => {
+    const depth = stack.depth + 1;
+    if (node.texts.length > 0) out.read(textsOf(node), stack);
+    for (const dfa of node.numbers) out.read(leafOfDfa(tree, dfa, false), stack);
     for (const { dfa, least, most } of node.strings) {
       const leaf = leafOfDfa(tree, dfa, true);
-      out.read(leaf, place, leaf.from({ least, most }));
+      out.read(leaf, stack, leaf.from({ least, most }));
     }
     for (const spec of node.arrays) {
-      if (spec.isPossible()) out.read(mark("[", depth + 1, ""), out.place(itemsFrame(spec, 0, 0, 0n, false), place));
+      if (spec.isPossible()) out.read(mark("[", depth + 1, ""), out.push(itemsFrame(spec, 0, 0, 0n, false), stack));
     }
     for (const spec of node.objects) {
-      if (spec.isPossible()) out.read(mark("{", depth + 1, ""), out.place(membersFrame(spec, 0n, 0, "first"), place));
+      if (spec.isPossible()) out.read(mark("{", depth + 1, ""), out.push(membersFrame(spec, 0n, 0, "first"), stack));
     }
   };
 
@@ -127,11 +127,11 @@ export const jsonFrames = (tree: TokenTree) => {
       }
       if (allowed === 0n) return;
       if (phase === "value") {
-        out.read(mark(",", at.depth + 1, ""), out.place(membersFrame(spec, seen, count, "comma"), at.parent));
+        out.read(mark(",", at.depth + 1, ""), out.push(membersFrame(spec, seen, count, "comma"), at.parent));
         return;
       }
       const leaf = keyLeaf(spec);
-      out.read(leaf, out.place(keyFrame(spec, seen, count, allowed), at.parent), leaf.from({ allowed }));
+      out.read(leaf, out.push(keyFrame(spec, seen, count, allowed), at.parent), leaf.from({ allowed }));
     },
   });
 
@@ -139,7 +139,7 @@ export const jsonFrames = (tree: TokenTree) => {
     key: `k${spec.id},${seen},${count}`,
     resume: (label, at, out) => {
       if ((allowed & (1n << BigInt(label))) === 0n) return;
-      out.read(colon, out.place(colonFrame(spec, seen, count, label), at.parent));
+      out.read(colon, out.push(colonFrame(spec, seen, count, label), at.parent));
     },
   });
 
@@ -148,7 +148,7 @@ export const jsonFrames = (tree: TokenTree) => {
     resume: (_, at, out) => {
       const isName = label < spec.names.length;
       const next = membersFrame(spec, isName ? seen | (1n << BigInt(label)) : seen, counted(spec, count + 1), "value");
-      begin(spec.child(label), out.place(next, at.parent), out);
+      begin(spec.child(label), out.push(next, at.parent), out);
     },
   });
 
@@ -166,7 +166,7 @@ export const jsonFrames = (tree: TokenTree) => {
       }
       if (count >= most || (isUnique(spec) && bitsIn(used) >= spec.item(0).texts.length)) return;
       if (isAfter) {
-        out.read(mark(",", at.depth + 1, ""), out.place(nextItemFrame(spec, count, matching, used), at.parent));
+        out.read(mark(",", at.depth + 1, ""), out.push(nextItemFrame(spec, count, matching, used), at.parent));
       } else nextItemFrame(spec, count, matching, used).resume(0, at, out);
     },
   });
@@ -181,12 +181,12 @@ export const jsonFrames = (tree: TokenTree) => {
         spec.item(0).texts.forEach((value, i) => {
           const bit = 1n << BigInt(i);
           if ((used & bit) !== 0n) return;
-          const place = out.place(itemsFrame(spec, next, matching, used | bit, true), at.parent);
-          out.read(valueLeaf(value), place);
+          const after = out.push(itemsFrame(spec, next, matching, used | bit, true), at.parent);
+          out.read(valueLeaf(value), after);
         });
         return;
       }
-      const after = (matched: number): Place => out.place(itemsFrame(spec, next, matched, 0n, true), at.parent);
+      const after = (matched: number): Stack => out.push(itemsFrame(spec, next, matched, 0n, true), at.parent);
       if (missing > 0 && spec.counted(count).inhabited) begin(spec.counted(count), after(matching + 1), out);
       // Enough places must be left for those that match.
       if (missing <= 0 || spec.countable(count + 1) >= missing) begin(spec.item(count), after(matching), out);

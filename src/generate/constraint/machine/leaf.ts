@@ -170,12 +170,36 @@ export const markerLeaf = (marker: string, token: number | undefined, atStart: b
 };
 
 /**
- * A mark with space where JSON allows it: none, one space, or a new line with an indentation.
+ * A mark with space where JSON allows it: none, one space, or a new line with an indentation. Its label is 0.
  * @param depth levels around it: up to four spaces or one tab for each.
  */
 export const markLeaf = (before: string, depth: number, after: string): Leaf => {
-  const indents = ["", " "];
-  for (let spaces = 0; spaces <= 4 * depth; spaces++) indents.push(`\n${" ".repeat(spaces)}`);
-  for (let tabs = 1; tabs <= depth; tabs++) indents.push(`\n${"\t".repeat(tabs)}`);
-  return textLeaf(indents.map((indent) => before + indent + after));
+  const [first, last] = [encoder.encode(before), encoder.encode(after)];
+  // States in order: bytes of `before`, one space, a new line with spaces, a new line with tabs, bytes of `after`.
+  const space = first.length + 1;
+  const line = space + 1;
+  const tabs = line + 4 * depth;
+  const end = tabs + depth;
+  const done = end + last.length;
+  const isSpace = (state: number): boolean => state >= first.length && state <= end;
+  const inSpace = (state: number, byte: number): number => {
+    if (byte === 0x20) return state === first.length ? space : state >= line && state < tabs ? state + 1 : -1;
+    if (byte === 0x0a) return state === first.length ? line : -1;
+    if (byte !== 0x09) return -1;
+    return state === line && depth > 0 ? tabs + 1 : state > tabs && state < end ? state + 1 : -1;
+  };
+  return {
+    ...{ id: leaves++, start: 0 },
+    step: (state, byte) => {
+      if (state < first.length) return byte === first[state] ? state + 1 : -1;
+      if (!isSpace(state)) return byte === last[state - end] ? state + 1 : -1;
+      const to = inSpace(state, byte);
+      return to < 0 && byte === last[0] ? end + 1 : to;
+    },
+    label: (state) => (state === done || (last.length === 0 && isSpace(state)) ? 0 : -1),
+    goesOn: (state) =>
+      last.length > 0 ? state < done : state < first.length || [32, 10, 9].some((byte) => inSpace(state, byte) >= 0),
+    sameMasks: (state) => state,
+    size: () => done + 1,
+  };
 };

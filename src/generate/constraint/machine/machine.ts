@@ -1,49 +1,7 @@
 import { spend } from "../budget.ts";
-import type { Leaf } from "./leaf.ts";
 import { leafMaskOf, setBit } from "./leaf-masks.ts";
 import type { TokenTree } from "./vocabulary.ts";
-
-/** What follows a piece of text. */
-export interface Frame {
-  /** Equal for frames that behave alike. */
-  readonly key: string;
-  /** Whether what is inside of it is no level deeper in a JSON document. Default: it is. */
-  readonly isFlat?: true;
-  /** @param label of the piece that has ended. @param at where it has ended. */
-  resume(label: number, at: Place, out: Output): void;
-}
-
-/** A frame, and the place that goes on when all of it has ended; null: the end of the text. */
-export interface Place {
-  readonly id: number;
-  readonly frame: Frame;
-  readonly parent: Place | null;
-  /** Number of places around it. */
-  readonly depth: number;
-  readonly after: Map<number, Ways>;
-}
-
-/** Takes all that may follow. */
-export interface Output {
-  /** A piece of text, and the place after it. @param start a state of the leaf. */
-  read(leaf: Leaf, place: Place | null, start?: number): void;
-  /** Nothing more: the place goes on. */
-  end(place: Place | null): void;
-  place(frame: Frame, parent: Place | null): Place;
-}
-
-/** One way to read the text so far. */
-interface Thread {
-  readonly id: number;
-  readonly leaf: Leaf;
-  readonly state: number;
-  readonly place: Place | null;
-}
-
-interface Ways {
-  readonly threads: readonly Thread[];
-  readonly isComplete: boolean;
-}
+import { type Output, type Ways, wayFinder } from "./ways.ts";
 
 /** Where a text is: all ways to read it. */
 export interface State extends Ways {
@@ -71,94 +29,22 @@ const where = "constraint";
 const mostKept = 20_000;
 const mostMasks = 1_000;
 
-/** The machine's ways through a text. */
-const wayFinder = () => {
-  const threads = new Map<string, Thread>();
-  const places = new Map<string, Place>();
-  let threadIds = 0;
-  let placeIds = 0;
-  const thread = (leaf: Leaf, state: number, place: Place | null): Thread => {
-    const key = `${leaf.id}:${state}:${place?.id ?? -1}`;
-    let found = threads.get(key);
-    if (found === undefined) {
-      spend(40, where);
-      found = { id: threadIds++, leaf, state, place };
-      threads.set(key, found);
-    }
-    return found;
-  };
-  const placeOf = (frame: Frame, parent: Place | null): Place => {
-    const key = `${parent?.id ?? -1}:${frame.key}`;
-    let found = places.get(key);
-    if (found === undefined) {
-      spend(40, where);
-      const depth = (parent?.depth ?? -1) + (frame.isFlat === true ? 0 : 1);
-      found = { id: placeIds++, frame, parent, depth, after: new Map() };
-      places.set(key, found);
-    }
-    return found;
-  };
-  /** Collects all ways that `give` tells. */
-  const collect = (
-    give: (out: Output, add: (leaf: Leaf, state: number, place: Place | null) => void) => void,
-  ): Ways => {
-    const found = new Map<number, Thread>();
-    let isComplete = false;
-    const join = (ways: Ways): void => {
-      spend(ways.threads.length, where);
-      for (const one of ways.threads) found.set(one.id, one);
-      isComplete ||= ways.isComplete;
-    };
-    const end = (place: Place | null, label = 0): void => {
-      if (place === null) isComplete = true;
-      else join(after(place, label));
-    };
-    const add = (leaf: Leaf, state: number, place: Place | null): void => {
-      if (leaf.isOpen?.(state) === true) isComplete = true;
-      spend(20, where);
-      if (leaf.goesOn(state)) {
-        const one = thread(leaf, state, place);
-        found.set(one.id, one);
-      }
-      const label = leaf.label(state);
-      if (label >= 0) end(place, label);
-    };
-    give({ read: (leaf, place, start = leaf.start) => add(leaf, start, place), end, place: placeOf }, add);
-    return { threads: [...found.values()].sort((a, b) => a.id - b.id), isComplete };
-  };
-  /** All ways after a piece of text with a label. */
-  const after = (place: Place, label: number): Ways => {
-    const known = place.after.get(label);
-    if (known !== undefined) return known;
-    const ways = collect((out) => place.frame.resume(label, place, out));
-    place.after.set(label, ways);
-    return ways;
-  };
-  return {
-    collect,
-    after,
-    size: () => threads.size,
-    forget: () => {
-      threads.clear();
-      places.clear();
-    },
-  };
-};
-
 /** @param begin tells what the text may begin with. */
 export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Machine => {
   const finder = wayFinder();
   const states = new Map<string, State>();
   let masked: State[] = [];
   let ids = 0;
+  let start: State | undefined;
   const stateOf = (ways: Ways): State => {
     const key = `${ways.isComplete}${ways.threads.map(({ id }) => id).join()}`;
     let found = states.get(key);
     if (found === undefined) {
       if (states.size >= mostKept || finder.size() >= mostKept) {
-        // States in use stay valid; their like is found again.
+        // States in use stay valid; their like is found again. From the first one on all of them would be kept.
         states.clear();
-        finder.forget();
+        start?.next.clear();
+        finder.forget(start ?? ways);
       }
       found = { ...ways, id: ids++, next: new Map(), mask: null };
       states.set(key, found);
@@ -168,10 +54,10 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
   const step = (state: State, byte: number): State | null => {
     const known = state.next.get(byte);
     if (known !== undefined) return known;
-    const ways = finder.collect((_, add) => {
-      for (const { leaf, state: at, place } of state.threads) {
+    const ways = finder.collect(({ add }) => {
+      for (const { leaf, state: at, stack } of state.threads) {
         const to = leaf.step(at, byte);
-        if (to >= 0) add(leaf, to, place);
+        if (to >= 0) add(leaf, to, stack);
       }
     });
     const next = ways.threads.length === 0 && !ways.isComplete ? null : stateOf(ways);
@@ -179,10 +65,10 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     return next;
   };
   const special = (state: State, id: number): State | null => {
-    const ways = finder.collect((_, add) => {
-      for (const { leaf, state: at, place } of state.threads) {
+    const ways = finder.collect(({ add }) => {
+      for (const { leaf, state: at, stack } of state.threads) {
         const to = leaf.special?.(at, id) ?? -1;
-        if (to >= 0) add(leaf, to, place);
+        if (to >= 0) add(leaf, to, stack);
       }
     });
     return ways.threads.length === 0 && !ways.isComplete ? null : stateOf(ways);
@@ -207,7 +93,7 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
   const maskOf = (state: State): Uint32Array => {
     const { ends, tokens, more, vocabSize } = tree;
     const bits = new Uint32Array((vocabSize + 31) >>> 5);
-    for (const { leaf, state: at, place } of state.threads) {
+    for (const { leaf, state: at, stack } of state.threads) {
       const own = leafMaskOf(tree, leaf, at);
       spend((bits.length >> 3) + own.exits.length, where);
       for (let i = 0; i < bits.length; i++) bits[i] = (bits[i] as number) | (own.bits[i] as number);
@@ -217,7 +103,7 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
         const node = own.exits[i] as number;
         if (own.exits[i + 1] !== label) {
           label = own.exits[i + 1] as number;
-          const ways = place === null ? { threads: [], isComplete: true } : finder.after(place, label);
+          const ways = finder.after(stack, label);
           after = ways.threads.length === 0 && !ways.isComplete ? null : stateOf(ways);
         }
         if (after === null) continue;
@@ -231,8 +117,10 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     }
     return bits;
   };
+  const first = stateOf(finder.collect(begin));
+  start = first;
   return {
-    start: stateOf(finder.collect(begin)),
+    start: first,
     step,
     special,
     mayRead: (state, byte) => {

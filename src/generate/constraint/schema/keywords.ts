@@ -177,7 +177,7 @@ export const patternDfa = (pattern: unknown, keyword: string, path: string): Ret
   const known = patternDfas.get(pattern);
   if (known !== undefined) return known;
   const where = `schema: ${path}/${keyword}`;
-  const made = dfaOf(anywhere(parseRegex(pattern, where)), where);
+  const made = dfaOf(anywhere(parseRegex(pattern, where, "lenient")), where);
   if (patternDfas.size > 500) patternDfas.clear();
   patternDfas.set(pattern, made);
   return made;

@@ -1,6 +1,6 @@
 import { allChars, type CharSet } from "../automata/char-set.ts";
 import { both, type Dfa, eitherOf, labelOf, listed, mostStates, textsOf, tooLarge, without } from "../automata/dfa.ts";
-import { numbersDfa } from "../automata/numbers.ts";
+import { numbersDfa, plainNumbers, spellingsOf } from "../automata/numbers.ts";
 import { partitionOf } from "../automata/partition.ts";
 import { spend } from "../budget.ts";
 import { type Conjunction, type Scalar, types } from "./conjunction.ts";
@@ -65,27 +65,11 @@ export const numberTexts = (way: Conjunction): Dfa | null => {
   const where = `schema: ${way.path}`;
   const excluded = way.notValues.filter((value) => typeof value === "number");
   const all = numbersDfa(way.number, where);
-  const dfa = excluded.length === 0 ? all : without(all, spellings(excluded, where), where);
+  if (excluded.length === 0) return all.start < 0 ? null : all;
+  const [first = spellingsOf(0), ...rest] = excluded.map(spellingsOf);
+  const others = rest.reduce((found, part) => eitherOf(found, part, where), first);
+  const dfa = without(both(all, plainNumbers(), where), others, where);
   return dfa.start < 0 ? null : dfa;
-};
-
-/** All texts of some numbers: 1, 1.0 and 1e0 are the same. */
-const spellings = (values: readonly number[], where: string): Dfa => {
-  const [first, ...rest] = values.map((value) =>
-    numbersDfa(
-      {
-        integer: false,
-        fraction: false,
-        minimum: value,
-        maximum: value,
-        exclusiveMinimum: -Infinity,
-        exclusiveMaximum: Infinity,
-        multiples: [],
-      },
-      where,
-    ),
-  );
-  return rest.reduce((all, part) => eitherOf(all, part, where), first ?? listed([]));
 };
 
 /** Whether a listed value meets the rest of its conjunction. */
