@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { type ExportOptions, exportModel } from "#foretoken/pretrained/export/export.node.js";
+import { loadedModel } from "#foretoken/pretrained/export/loaded.js";
+import { openSource } from "#foretoken/pretrained/export/source.node.js";
 import { collectWeights } from "#foretoken/pretrained/files/weights.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
@@ -63,6 +65,17 @@ describe("exportModel", () => {
     await exportModel(other, directory, { format: "hf", base: model });
     expect(await valuesOf(one)).toEqual(await valuesOf(other));
     expect(await valuesOf(one)).not.toEqual(await valuesOf(model));
+  });
+
+  it("has its source as a loaded model, for formats that are made from one", async () => {
+    const source = await openSource(model, { adapter: peftAdapter("llama").directory }, "exportModel");
+    const lm = await loadedModel(source.facts, await source.readWeights());
+    await source.close();
+    const [one, other] = [`${newPath()}.gguf`, `${newPath()}.gguf`];
+    await saveGguf(one, lm, { name: "model" });
+    await lm.close();
+    await saveGguf(other, model, { adapter: peftAdapter("llama").directory, name: "model" });
+    expect(await readFile(one)).toEqual(await readFile(other));
   });
 
   it("writes a loaded model as saveGguf", async () => {

@@ -7,8 +7,10 @@ import { memorySource } from "#foretoken/io/byte-source.js";
 import { type GgufTensor, openGgufFile } from "#foretoken/io/gguf/gguf.js";
 import { openAdapter } from "#foretoken/pretrained/adapter/open.node.js";
 import { exportModel } from "#foretoken/pretrained/export/export.node.js";
+import { openGgufAdapter } from "#foretoken/pretrained/gguf/adapter/read.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { largest } from "../../support/closeness.ts";
+import { damage, randomFor } from "../../support/forge.ts";
 import { f32, float32Tensor, type TypedValue, text, writeGguf } from "../../support/gguf.ts";
 import { copyAdapter, modelWithText, type PeftAdapter, peftAdapters } from "../../support/peft.ts";
 import { useFolder } from "../../support/runs.ts";
@@ -169,6 +171,28 @@ describe("a file that is no adapter for the model", () => {
       /general\.type: must be adapter; got "model"/u,
     );
   });
+});
+
+it("a damaged file is refused in one line, or read for what it is: 120 of them", async () => {
+  const whole = new Uint8Array(await readFile((await writeAdapter(llama)).path));
+  const lm = await loadPretrained(llama.base, { backend: "reference" });
+  const { config } = lm.model;
+  await lm.close();
+  let [refused, loaded] = [0, 0];
+  for (let i = 0; i < 120; i++) {
+    const bytes = damage(randomFor("damaged adapters", i), whole);
+    try {
+      const { read } = await openGgufAdapter(memorySource(bytes), "adapter.gguf");
+      expect((await read(config)).values.every(Number.isFinite)).toBe(true);
+      loaded++;
+    } catch (error) {
+      expect(error, String(i)).toBeInstanceOf(CheckpointError);
+      expect((error as Error).message).toMatch(/^[^\n\r]+$/u);
+      refused++;
+    }
+  }
+  expect(refused).toBeGreaterThan(40);
+  expect(loaded).toBeGreaterThan(10);
 });
 
 it("an adapter keeps the template and the ends that it learned", async () => {
