@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-const small = ["--backend", "reference", "--prompts", "3", "--max-new-tokens", "4"];
+const small = ["--backend", "reference", "--prompt-count", "3", "--max-new-tokens", "4"];
 
 describe("verify", () => {
   test("shows one table: logits, greedy tokens, bits per byte", async () => {
@@ -99,8 +99,8 @@ describe("verify", () => {
     const line = async (...args: readonly string[]) => (await cli(["verify", ...args], { cwd })).stderr;
     expect(await line("runs/notes")).toMatch(/^foretoken: verify: <file> must be given; got nothing;/u);
     expect(await line("none", "whole.gguf")).toMatch(/^foretoken: none: the path must name a model/u);
-    expect(await line("runs/notes", "whole.gguf", "--prompts", "0")).toMatch(
-      /^foretoken: --prompts: must be a whole number from 1 to 1000/u,
+    expect(await line("runs/notes", "whole.gguf", "--prompt-count", "0")).toMatch(
+      /^foretoken: --prompt-count: must be a whole number from 1 to 1000/u,
     );
   });
 });

@@ -59,7 +59,7 @@ export const verifyMutated = async (
     else await damagedFile(join(cwd, random.pick(files)), join(cwd, name), random);
     mutated.push(name);
   }
-  const small = ["--backend", "reference", "--prompts", "2", "--max-new-tokens", "2", "--json"];
+  const small = ["--backend", "reference", "--prompt-count", "2", "--max-new-tokens", "2", "--json"];
   const { status, stdout, stderr } = await cli(["verify", model, ...mutated, ...small], { cwd });
   expect([0, 2], stderr).toContain(status);
   expect(stderr).not.toContain("a bug");

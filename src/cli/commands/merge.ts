@@ -83,7 +83,7 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
 export const declareMerge = (command: Command): void => {
   const adapter = command
     .usage("<adapter> [flags]")
-    .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, or a run's", parsePath("<adapter>"))
+    .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, a GGUF file, or a run's", parsePath("<adapter>"))
     .optionsGroup("Model: what it is merged into, and where the result goes");
   baseCheckFlag(baseFlag(adapter))
     .option(

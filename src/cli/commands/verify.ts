@@ -26,7 +26,7 @@ import { printableName, styleFor } from "../process/terminal.ts";
 
 interface VerifyFlags extends RunningFlags, WeightsFlag {
   readonly data?: string;
-  readonly prompts: number;
+  readonly promptCount: number;
   readonly maxNewTokens: number;
   readonly contextLength?: number;
 }
@@ -171,7 +171,7 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
     const text = await textToVerify(place, flags.data);
     const comparison = await comparisonOf(flags, text, line, interrupt.signal);
     lm = await comparison.open(place, parts);
-    const prompts = promptsOf(lm, text, flags.prompts);
+    const prompts = promptsOf(lm, text, flags.promptCount);
     const bits = await comparison.measure(lm, named);
     const baseOf = async (): Promise<string> => {
       const source = await openSource(place, { ...parts, baseCheck }, "loadPretrained");
@@ -204,7 +204,7 @@ export const declareVerify = (command: Command): void => {
         "a text whose last 10% is measured, and gives the prompts: a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)",
         parsePath("--data", corpusNames),
       )
-      .option("--prompts <n>", "number of prompts, 1 to 1000", parseInteger("--prompts", 1, 1000), 10)
+      .option("--prompt-count <n>", "number of prompts, 1 to 1000", parseInteger("--prompt-count", 1, 1000), 10)
       .option("--max-new-tokens <n>", "tokens to write after each", parseInteger("--max-new-tokens", 1), 50)
       .option(
         "--context-length <n>",

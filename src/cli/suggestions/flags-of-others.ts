@@ -266,6 +266,7 @@ const leads: Readonly<Record<string, Leads>> = {
     ...adapterNamed,
     ...to("text dataset file f", "--data"),
     ...to("n maxtokens newtokens", "--max-new-tokens"),
+    ...to("prompts", "--prompt-count"),
   },
   quantize: {
     ...to("o output outfile outputfile outdir", "--out"),
