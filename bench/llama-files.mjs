@@ -9,13 +9,13 @@
  *
  * Exit status 1 if ids differ, or tokens where llama.cpp's two best logits are further apart than 0.01.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import * as foretoken from "../dist/index.js";
-import { refuse, wholeNumber } from "./lib/options.mjs";
+import { greedyIds, openLlama, openSequence } from "./lib/llama-peer.mjs";
+import { wholeNumber } from "./lib/options.mjs";
 import { textTable } from "./lib/statistics.mjs";
 
 const { values } = parseArgs({
@@ -28,11 +28,6 @@ const { values } = parseArgs({
 });
 const [tokens, texts, steps] = ["tokens", "texts", "steps"].map((name) => wholeNumber(name, values[name]));
 const limit = 0.01;
-const peer = new URL("peers-llama/node_modules/node-llama-cpp/dist/index.js", import.meta.url);
-if (!existsSync(fileURLToPath(peer)))
-  refuse("node-llama-cpp: try npm install --prefix bench/peers-llama --ignore-scripts");
-const { getLlama } = await import(peer.href);
-
 let state = 1;
 const random = (below) => {
   state = (1664525 * state + 1013904223) >>> 0;
@@ -101,24 +96,6 @@ const ourIds = async (lm, prompt, count) => {
   return ids;
 };
 
-/** llama.cpp's, each with the distance between its two best logits. */
-const theirIds = async (sequence, promptIds, count) => {
-  await sequence.clearHistory();
-  const [ids, gaps] = [[], []];
-  let input = [...promptIds];
-  while (ids.length < count) {
-    const last = input.length - 1;
-    const generateNext = { token: true, logits: { filter: { includeTop: 2 } }, options: { temperature: 0 } };
-    input[last] = [input[last], { generateNext }];
-    const { token, logits } = (await sequence.controlledEvaluate(input))[last].next;
-    const [best, second] = [...logits.values()].sort((a, b) => b - a);
-    ids.push(token);
-    gaps.push(best - second);
-    input = [token];
-  }
-  return { ids, gaps };
-};
-
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
 /** A piece of the corpus, or characters in any order; with others where the tokenizer has all bytes. */
 const randomText = (tokenizer, i) => {
@@ -129,7 +106,7 @@ const randomText = (tokenizer, i) => {
   return Array.from({ length }, () => pool[random(pool.length)]).join("");
 };
 
-const engine = await getLlama({ build: "never", gpu: false, maxThreads: 1, logLevel: "error" });
+const engine = await openLlama();
 const rows = [];
 let failures = 0;
 const check = async (name, make, source) => {
@@ -144,14 +121,7 @@ const check = async (name, make, source) => {
     [path, file].map(async (place) => endless(await foretoken.loadPretrained(place, { backend }))),
   );
   const model = await engine.loadModel({ modelPath: file });
-  const context = await model.createContext({
-    contextSize: 256,
-    threads: { ideal: 1, min: 1 },
-    flashAttention: false,
-    experimentalKvCacheKeyType: "F32",
-    experimentalKvCacheValueType: "F32",
-  });
-  const sequence = context.getSequence();
+  const { sequence, close } = await openSequence(model, 256);
   let [otherIds, same, worst] = [0, 0, 0];
   for (let i = 0; i < texts; i++) {
     const text = randomText(lm.tokenizer, i);
@@ -165,14 +135,14 @@ const check = async (name, make, source) => {
     const count = Math.min(tokens, contextLength - ids.length);
     const ours = await ourIds(lm, prompt, count);
     const fromFile = await ourIds(own, prompt, count);
-    const theirs = await theirIds(sequence, ids, count);
+    const theirs = await greedyIds(sequence, ids, count);
     const at = ours.findIndex((id, place) => id !== theirs.ids[place] || id !== fromFile[place]);
     if (at === -1) same++;
     else worst = Math.max(worst, theirs.gaps[at] ?? Number.POSITIVE_INFINITY);
   }
   if (otherIds > 0 || worst > limit) failures++;
   rows.push([name, `${texts - otherIds} of ${texts}`, `${same} of 10`, worst.toFixed(4)]);
-  await context.dispose();
+  await close();
   await model.dispose();
 };
 

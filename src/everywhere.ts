@@ -146,6 +146,12 @@ export {
   evaluateChoices,
 } from "./evaluate/choices.ts";
 export { compareEvaluations, type HalfWidth, type LossDifference } from "./evaluate/compare.ts";
+export {
+  type CompareModelsOptions,
+  compareModels,
+  type GreedyDifference,
+  type ModelsDifference,
+} from "./evaluate/compare-models.ts";
 export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
 
 // Models with their tokenizers: loading, saving, logits and log-probabilities

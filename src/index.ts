@@ -43,6 +43,8 @@ export { type EvaluateOptions, evaluate } from "./evaluate/evaluate.node.ts";
 
 export { type Merged, type MergeOptions, saveMerged } from "./pretrained/adapter/merge.node.ts";
 export { saveAdapter } from "./pretrained/adapter/save.node.ts";
+export { type Exported, type ExportOptions, exportModel } from "./pretrained/export/export.node.ts";
+export type { ExportDType, ExportFormatName } from "./pretrained/export/formats.node.ts";
 export type { GgufFallback } from "./pretrained/gguf/write/contents.ts";
 export type { GgufEncoding } from "./pretrained/gguf/write/encodings.ts";
 export { type SavedGguf, type SaveGgufOptions, saveGguf } from "./pretrained/gguf/write/save.node.ts";

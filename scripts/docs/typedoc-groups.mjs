@@ -17,10 +17,11 @@ export const groups = {
       "evaluate",
       "evaluateChoices",
     ],
-    ...["compareEvaluations", "presets", "defaultPreset"],
+    ...["compareEvaluations", "compareModels", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [
-    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "languageModel"],
+    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "exportModel"],
+    "languageModel",
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
   "Runs that go on: in a page, and in Node": [

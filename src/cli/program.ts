@@ -37,6 +37,14 @@ const verbs: Verbs = {
     summary: "write a model as a GGUF file with fewer bits for each weight",
     load: async () => (await import("./commands/quantize.ts")).declareQuantize,
   },
+  export: {
+    summary: "write a model for other programs: transformers, llama.cpp, Ollama",
+    load: async () => (await import("./commands/export.ts")).declareExport,
+  },
+  verify: {
+    summary: "compare a model with other forms of it: logits, greedy tokens, bits per byte",
+    load: async () => (await import("./commands/verify.ts")).declareVerify,
+  },
   replay: {
     summary: "make a step again that was not finite, or exploded",
     load: async () => (await import("./commands/replay.ts")).declareReplay,

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
 import { manifestName } from "../io/manifest.ts";
-import { isAdapterFolder } from "./adapter/open.node.ts";
+import { isAdapterPlace } from "./adapter/open.node.ts";
 import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts";
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
@@ -49,8 +49,7 @@ export const noticeUnchecked = async (
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {
   if (isHubName(path)) return openHub(path, options);
-  if (await isGgufFile(path)) return openGguf(path);
-  if (await isAdapterFolder(path)) {
+  if (await isAdapterPlace(path)) {
     throw new CheckpointError({
       where: path,
       must: "the path must name a whole model",
@@ -58,5 +57,5 @@ export const openPretrained = async (path: string, options: HubOptions = {}): Pr
       hint: `npx foretoken merge ${quotePath(path)}`,
     });
   }
-  return openDirectory(path);
+  return (await isGgufFile(path)) ? openGguf(path) : openDirectory(path);
 };

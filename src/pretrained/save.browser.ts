@@ -1,10 +1,7 @@
-import { checkLanguageModel } from "../core/checks/check-arguments.ts";
-import { arenaReader } from "../models/arena.ts";
-import { checkAllHeads, checkTrainable } from "../models/model.ts";
-import { checkNoAdapter } from "./adapter/check.ts";
-import { type CheckpointFiles, checkpointFiles } from "./files/checkpoint-files.ts";
+import { type CheckpointFiles, filesInMemory } from "./files/checkpoint-files.ts";
 import { whileOpen } from "./model/closed.ts";
 import type { LanguageModel } from "./model/language-model.ts";
+import { filesToSave, modelToSave } from "./save.ts";
 
 /**
  * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
@@ -21,13 +18,6 @@ import type { LanguageModel } from "./model/language-model.ts";
  * ```
  */
 export const savePretrained = async (lm: LanguageModel): Promise<CheckpointFiles> => {
-  checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
-  checkNoAdapter("savePretrained: model", lm);
-  checkTrainable("savePretrained: model", lm.model);
-  checkAllHeads("savePretrained: model", lm.model);
-  const { model, tokenizer, endTokens, chatTemplate } = lm;
-  const facts = { vocabSize: model.vocabSize, endTokens, chatTemplate };
-  return whileOpen("savePretrained", model, () =>
-    checkpointFiles(model.config, tokenizer, arenaReader(model.backend, model.arena), facts),
-  );
+  const files = filesToSave(modelToSave("savePretrained", lm));
+  return whileOpen("savePretrained", lm.model, async () => (await filesInMemory(files)) as CheckpointFiles);
 };

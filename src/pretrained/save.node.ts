@@ -1,12 +1,9 @@
-import { checkLanguageModel, checkPath } from "../core/checks/check-arguments.ts";
+import { checkPath } from "../core/checks/check-arguments.ts";
 import { writeCheckpoint } from "../io/checkpoint.node.ts";
-import { arenaReader } from "../models/arena.ts";
-import { checkAllHeads, checkTrainable } from "../models/model.ts";
-import { checkNoAdapter } from "./adapter/check.ts";
-import { pretrainedFiles } from "./files/pretrained-files.ts";
 import { replaceable } from "./files/replaceable.node.ts";
 import { whileOpen } from "./model/closed.ts";
 import type { LanguageModel } from "./model/language-model.ts";
+import { filesToSave, modelToSave } from "./save.ts";
 
 /**
  * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes, which
@@ -26,18 +23,9 @@ import type { LanguageModel } from "./model/language-model.ts";
  * ```
  */
 export const savePretrained = async (directory: string, lm: LanguageModel): Promise<void> => {
-  checkLanguageModel("savePretrained: model", lm, "a model from loadPretrained");
-  checkNoAdapter("savePretrained: model", lm);
-  checkTrainable("savePretrained: model", lm.model);
-  checkAllHeads("savePretrained: model", lm.model);
+  const files = filesToSave(modelToSave("savePretrained", lm));
   checkPath("savePretrained: directory", directory);
-  const { model, tokenizer, endTokens, chatTemplate } = lm;
-  const files = pretrainedFiles(model.config, tokenizer, arenaReader(model.backend, model.arena), {
-    vocabSize: model.vocabSize,
-    endTokens,
-    chatTemplate,
-  });
-  await whileOpen("savePretrained", model, async () => {
+  await whileOpen("savePretrained", lm.model, async () => {
     const path = await replaceable("savePretrained", directory, Object.keys(files));
     await writeCheckpoint(path, files);
   });

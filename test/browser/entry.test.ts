@@ -42,10 +42,10 @@ describe("the browser's entry", () => {
       "chat",
       "chatWithTools",
       "describeBackends",
+      "exportModel",
       "listRuns",
       "loadCorpus",
       "plotRuns",
-      "saveGguf",
       "saveMerged",
     ]);
   });

@@ -226,8 +226,33 @@ const fileCases = (setup: Setup): readonly Case[] => [
   },
   ...optionCases(
     "saveGguf",
-    ["encoding", "embedding", "replace", "name", "signal", "onNotice", "onProgress"],
+    ["encoding", "embedding", "replace", "name", "adapter", "base", "baseCheck", "signal", "onNotice", "onProgress"],
     (wrong) => foretoken.saveGguf(`${setup.newPath()}.gguf`, setup.checkpoint, wrong),
+  ),
+  {
+    name: "exportModel",
+    args: () => [`${setup.newPath()}.gguf`, setup.checkpoint, { format: "gguf" }],
+    call: foretoken.exportModel,
+    allows: isNoNewPath,
+  },
+  ...optionCases(
+    "exportModel",
+    [
+      ...["format", "dtype", "adapterOnly", "replace", "name", "adapter", "base", "baseCheck"],
+      ...["signal", "onNotice", "onProgress"],
+    ],
+    (wrong) => foretoken.exportModel(`${setup.newPath()}.gguf`, setup.checkpoint, { format: "gguf", ...wrong }),
+  ),
+  {
+    name: "compareModels",
+    args: () => [setup.lm, setup.lm, { prompts: [[0]], maxNewTokens: 1 }],
+    call: foretoken.compareModels,
+  },
+  ...optionCases(
+    "compareModels",
+    ["prompts", "maxNewTokens", "signal", "onProgress"],
+    (wrong) => foretoken.compareModels(setup.lm, setup.lm, { prompts: [[0]], maxNewTokens: 1, ...wrong }),
+    isNotHuge,
   ),
 ];
 

@@ -7,6 +7,7 @@ import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
 import { baseCheckFlag, baseFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, modelDirectory, runOfModel } from "../model/checkpoint-path.ts";
+import { newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
 import { writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
@@ -51,7 +52,7 @@ const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
     : `Rounding to bfloat16 has removed a part of what the adapter learned: to keep it, merge to float32 and open that with --dtype float32, or open ${adapter} itself, unmerged.`;
 
 const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
-  const { out = `${named.replace(/[/\\]+$/u, "")}-merged` } = rest;
+  const out = newPlace(named, "-merged", "", rest.out);
   const line = progressLine(json === true);
   try {
     const adapter = await adapterDirectory(named);
@@ -82,7 +83,7 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
 export const declareMerge = (command: Command): void => {
   const adapter = command
     .usage("<adapter> [flags]")
-    .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, or a run's", parsePath("<adapter>"))
+    .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, a GGUF file, or a run's", parsePath("<adapter>"))
     .optionsGroup("Model: what it is merged into, and where the result goes");
   baseCheckFlag(baseFlag(adapter))
     .option(

@@ -1,4 +1,3 @@
-import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
@@ -6,12 +5,12 @@ import { hasDocuments } from "../../data/documents.node.ts";
 import { compareEvaluations } from "../../evaluate/compare.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkFree } from "../../io/new-file.node.ts";
-import type { GgufFallback } from "../../pretrained/gguf/write/contents.ts";
+import { openSource } from "../../pretrained/export/source.node.ts";
 import { type GgufEncoding, ggufEncodings } from "../../pretrained/gguf/write/encodings.ts";
-import { type SavedGguf, saveGguf } from "../../pretrained/gguf/write/save.node.ts";
-import { openPretrained } from "../../pretrained/open.node.ts";
+import { saveGguf } from "../../pretrained/gguf/write/save.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { padRight } from "../display/texts/width.ts";
+import { writtenText } from "../display/texts/written-text.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
 import {
   addRunningFlags,
@@ -25,6 +24,7 @@ import {
 import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, loadNamed, modelDirectory, modelPlaces } from "../model/checkpoint-path.ts";
+import { nameOfModel, newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
@@ -65,47 +65,8 @@ Vectors stay in float32. A head, and an embedding that is the head too, is in q6
 K types have 256 weights: a matrix whose rows do not divide into them is in q5_0 (for q4_k), q5_1 (q5_k) or q8_0 (q6_k) instead, and in
 f16 where they do not divide into 32 either. llama.cpp does the same. The file is whole under its name, or not there.`;
 
-/** The file that is written: --out, in the folder of --out, or beside the model. */
-const fileOf = (model: string, to: GgufEncoding, out: string | undefined): string => {
-  if (out !== undefined && /\.gguf$/iu.test(out)) return out;
-  const plain = model.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "");
-  // "." and ".." are no names.
-  const path = /(^|[/\\])\.{1,2}$/u.test(plain) ? resolve(plain) : plain;
-  const isHub = model.startsWith("hf:");
-  const name = `${basename(isHub ? path.replace(/@[^/@]*$/u, "") : path)}-${to}.gguf`;
-  if (out !== undefined) return join(out, name);
-  return isHub ? name : `${path}-${to}.gguf`;
-};
-
-/** Fallbacks of the same kind, in a line. */
-const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] => {
-  const groups = new Map<string, GgufFallback[]>();
-  for (const fallback of fallbacks) {
-    const { wanted, encoding, width } = fallback;
-    const key = `${wanted} ${encoding} ${width}`;
-    groups.set(key, [...(groups.get(key) ?? []), fallback]);
-  }
-  return [...groups.values()].map((group) => {
-    const [first] = group;
-    const one = group.length === 1;
-    const what = one ? `${first?.tensor} is` : `${formatCount(group.length)} matrices are`;
-    const rows = `rows of ${first?.width} weights do not divide into blocks of ${first?.wanted}`;
-    return `${what} in ${first?.encoding} in place of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
-  });
-};
-
 /** Encodings that have lost something, of the tensors that were read. */
 const lossyOf = (from: readonly string[]): readonly string[] => from.filter((name) => name.startsWith("Q"));
-
-const reportText = (file: string, to: GgufEncoding, saved: SavedGguf): string => {
-  const { bytes, parameters, fallbacks } = saved;
-  const share = Math.round((100 * bytes) / (4 * parameters));
-  return [
-    `${file}: ${formatCount(parameters)} parameters in ${to}, ${formatBytes(bytes)}, ${share}% of float32`,
-    ...fallbackLines(fallbacks),
-    "",
-  ].join("\n");
-};
 
 /** The losses of both models. */
 interface Losses {
@@ -168,13 +129,13 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
 /** Fails where the file could not be written: before its model is measured, which takes longer. */
 const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
   await checkFree(file, overwrite);
-  const { weights } = await openPretrained(model);
-  await weights.close();
+  const { close } = await openSource(model, {}, "saveGguf");
+  await close();
 };
 
 const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> => {
   const { to, out, embedding, overwrite = false, json } = flags;
-  const file = fileOf(named, to, out);
+  const file = newPlace(named, `-${to}`, ".gguf", out);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   const line = progressLine(json === true);
@@ -193,7 +154,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
         encoding: to,
         embedding,
         replace: overwrite,
-        name: basename(named.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "")),
+        name: nameOfModel(named),
       },
       ...{ signal: interrupt.signal, onNotice: notice },
       onProgress: (phase, bytes, all) =>
@@ -216,7 +177,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
       return;
     }
     const { unicode } = styleFor(host.stdout).symbols;
-    writeOut(reportText(printableName(file, unicode), to, saved));
+    writeOut(writtenText(printableName(file, unicode), to, saved));
     if (losses !== undefined) writeOut(lossText(losses, meter?.name ?? ""));
   } catch (error) {
     line.clear();

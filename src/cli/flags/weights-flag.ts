@@ -25,7 +25,7 @@ export const addAdapterFlags = (command: Command): Command =>
   baseFlag(
     command.option(
       "--adapter <dir>",
-      "a LoRA adapter for the model: a folder that PEFT wrote, or a run's (default: none)",
+      "a LoRA adapter for the model: a folder that PEFT wrote, a GGUF file, or a run's (default: none)",
       parsePath("--adapter"),
     ),
   );

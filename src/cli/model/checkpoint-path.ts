@@ -54,7 +54,8 @@ const noWeights = async (run: string): Promise<CheckpointError> =>
 /** Bytes of a model whose loading takes long enough to be shown. */
 const shownFrom = 50 * 2 ** 20;
 
-const option = /^loadPretrained: (?=adapter$|base$)/u;
+const option = /^(?:loadPretrained|exportModel): (?=(?:adapter|base|adapterOnly|dtype)$)/u;
+const inKebab = (name: string): string => name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
 const asOption = /^base (?=\S)/u;
 
 /** An error about adapters, or the model that guesses, in the words of the command line: flags instead of options. */
@@ -63,7 +64,7 @@ export const inModelFlags = (error: unknown): unknown => {
   const { where, hint = "" } = error.details;
   if (where === "loadInWorker: draft") return new ConfigError({ ...error.details, where: "--speculate", cause: error });
   if (option.test(where))
-    return new ConfigError({ ...error.details, where: where.replace(option, "--"), cause: error });
+    return new ConfigError({ ...error.details, where: inKebab(where.replace(option, "--")), cause: error });
   if (!(error instanceof CheckpointError)) return error;
   const flags = hint.replace(asOption, "--base ").replace(/baseCheck: false(?= to take these$)/u, "--no-base-check");
   return flags === hint ? error : new CheckpointError({ ...error.details, hint: flags, cause: error });
@@ -108,6 +109,15 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
   return { ...last, notices: [notice, ...last.notices] };
 };
 
+/** The error for `--weights` of a model that has no others. */
+const weightsOfNoRun = (path: string): ConfigError =>
+  new ConfigError({
+    where: "--weights",
+    must: "must go with a run's folder, which has more than one checkpoint",
+    got: `${path}, which is a checkpoint itself`,
+    hint: "the run's folder, or no --weights",
+  });
+
 /**
  * Loads the user's model, from a checkpoint directory or from a run, and the adapter that was named.
  * @throws ConfigError for `weights` of a directory that is no run; CheckpointError for a run without weights yet.
@@ -124,12 +134,7 @@ export const loadNamed = async (
   };
   if (!(await isFile(join(path, folderNames.description)))) {
     if (weights === undefined || !(await hasCheckpoint(path))) return load(path, options);
-    throw new ConfigError({
-      where: "--weights",
-      must: "must go with a run's folder, which has more than one checkpoint",
-      got: `${path}, which is a checkpoint itself`,
-      hint: "the run's folder, or no --weights",
-    });
+    throw weightsOfNoRun(path);
   }
   const [hasBest, hasLast] = await Promise.all([
     hasCheckpoint(join(path, folderNames.best)),
@@ -169,6 +174,17 @@ export const modelDirectory = async (path: string): Promise<string> => {
     if (await hasCheckpoint(join(path, name))) return join(path, name);
   }
   throw await noWeights(path);
+};
+
+/**
+ * The place of a model of which the user may name the weights.
+ * @throws ConfigError for `weights` of a directory that is no run; CheckpointError for a run without weights yet.
+ */
+export const weightsDirectory = async (path: string, weights: WeightsName | undefined): Promise<string> => {
+  const found = await modelDirectory(path);
+  if (weights === undefined) return found;
+  if (found === path) throw weightsOfNoRun(path);
+  return join(path, weights === "best" ? folderNames.best : folderNames.checkpoint);
 };
 
 /** Description of the run whose folder, or a checkpoint of it, is `path`; undefined if there is none that can be read. */

@@ -6,10 +6,8 @@ import { modelLayout } from "../../models/model.ts";
 import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
 import { isBase } from "../../pretrained/adapter/base/check.ts";
 import { isWhole, openWhole } from "../../pretrained/adapter/base/find.node.ts";
-import { adapterWeightsName } from "../../pretrained/adapter/config.ts";
 import type { OpenedAdapter } from "../../pretrained/adapter/load.ts";
 import { basePath, namesAdapter, openAdapter } from "../../pretrained/adapter/open.node.ts";
-import { readAdapterValues } from "../../pretrained/adapter/read.ts";
 import type { OpenedPretrained } from "../../pretrained/files/directory.node.ts";
 import type { HubOptions } from "../../pretrained/files/hub.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
@@ -57,9 +55,9 @@ export interface AdapterFacts {
 
 /** Reads an adapter for a model; its numbers are checked, too. */
 const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): Promise<AdapterFacts> => {
-  const { where, peft, source, checked, baseHash } = adapter;
+  const { where, read, source, checked, baseHash } = adapter;
   const { config } = opened;
-  const { lora } = await readAdapterValues(config, peft, source, join(where, adapterWeightsName));
+  const { lora } = await read(config);
   const { rank, alpha, targets = [] } = lora;
   return {
     ...{ path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked },

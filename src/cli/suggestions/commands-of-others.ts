@@ -31,11 +31,8 @@ const leads: CommandLeads = {
   ...to("tutorial course teach explain demo", "lesson"),
   ...to("doctor env system devices device about", "info"),
   ...to("bench benchmark profile", "train", "--profile"),
-  ...isNot(
-    "export convert save pack",
-    "nothing needs to be converted: best/ in a run's folder is a Hugging Face directory, which transformers loads",
-    'AutoModelForCausalLM.from_pretrained("runs/NAME/best")',
-  ),
+  ...to("convert save pack converthftogguf converttogguf convertloratogguf", "export"),
+  ...to("diff check parity", "verify"),
   ...isNot(
     "import load",
     "nothing needs to be imported: commands take a Hugging Face directory, a GGUF file or hf:org/name as they are",

@@ -254,6 +254,20 @@ const leads: Readonly<Record<string, Leads>> = {
   chat: { ...modelNamed, ...adapterNamed },
   info: adapterNamed,
   merge: { ...adapterNamed, ...to("o output outdir outputdir savedir", "--out") },
+  export: {
+    ...to("o output outfile outputfile outdir outputdir savedir", "--out"),
+    ...to("type outtype qtype ftype quantization quantize bits to precision", "--dtype"),
+    ...to("target", "--format"),
+    ...to("lora peft loraadapter", "--adapter"),
+    ...to("separate noadaptermerge adapteralone", "--adapter-only"),
+    ...to("force f yes", "--overwrite"),
+  },
+  verify: {
+    ...adapterNamed,
+    ...to("text dataset file f", "--data"),
+    ...to("n maxtokens newtokens", "--max-new-tokens"),
+    ...to("prompts", "--prompt-count"),
+  },
   quantize: {
     ...to("o output outfile outputfile outdir", "--out"),
     ...to("type outtype qtype ftype quantization dtype bits method", "--to"),

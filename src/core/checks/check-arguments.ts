@@ -181,6 +181,7 @@ const isLanguageModel = objectWith({
   tokenizer: isTokenizer,
   endTokens: listOf(isNumber),
   adapted: isFunction,
+  logits: isFunction,
 });
 const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 

@@ -2,7 +2,7 @@
 import type { ModelConfig } from "../config.ts";
 import type { LoraTarget } from "../lora/config.ts";
 import { type BaseLayer, baseLayers } from "../lora/layout.ts";
-import type { Architecture } from "./architecture.ts";
+import type { TensorMapping } from "./architecture.ts";
 import { architectureOf } from "./hugging-face.ts";
 
 /** One target in a module: some of its outputs. */
@@ -15,13 +15,13 @@ export interface ModulePart {
   readonly outputs: number;
 }
 
-/** A linear layer of the class. */
+/** A linear layer as a form of files has it. */
 export interface AdapterModule {
-  /** Its name in the class, as "model.layers.0.self_attn.q_proj". */
+  /** Its name there, as "model.layers.0.self_attn.q_proj" or "blk.0.attn_q". */
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
-  /** In the order of their outputs; several where the class has them as one layer. */
+  /** In the order of their outputs; several where the form has them as one layer. */
   readonly parts: readonly ModulePart[];
 }
 
@@ -36,17 +36,12 @@ const placedParts = (layer: BaseLayer, block: string) => {
 };
 
 /**
- * The linear layers of all blocks, in the order of the class's tensors.
- * @param architecture the class of `config`.
- * @param fused whether Q, K and V are one layer and gate and up another, in a class that has both forms.
+ * The linear layers of all blocks, in the order of a form's tensors.
+ * @param mappings how a class of `transformers`, or a GGUF file, names the weights of `config`.
  */
-const modulesOf = (
-  config: ModelConfig,
-  { mappings, fused: fusedMappings }: Architecture,
-  fused: boolean,
-): readonly AdapterModule[] => {
+export const modulesOf = (config: ModelConfig, mappings: readonly TensorMapping[]): readonly AdapterModule[] => {
   const layers = new Map(baseLayers(config).map((layer) => [layer.name, layer]));
-  return ((fused ? fusedMappings : undefined) ?? mappings).flatMap(({ ours, theirs, part }) => {
+  return mappings.flatMap(({ ours, theirs, part }) => {
     const [, block, name] = /^blocks\.(\d+)\.(.*)\.weight$/u.exec(ours) ?? [];
     const layer = layers.get(name ?? "");
     if (layer === undefined || block === undefined) return [];
@@ -86,7 +81,7 @@ const lastWord = (name: string): string => name.slice(name.lastIndexOf(".") + 1)
  */
 export const adapterModules = (config: ModelConfig, fused = false): AdapterModules => {
   const architecture = architectureOf(config);
-  const all = modulesOf(config, architecture, fused);
+  const all = modulesOf(config, (fused ? architecture.fused : undefined) ?? architecture.mappings);
   const names = new Set(all.map(({ name }) => inBlock(name)));
   return {
     all,

@@ -4,6 +4,7 @@ import { manifestName } from "../../io/manifest.ts";
 import { checkManifest } from "../../io/manifest-in-memory.ts";
 import { openMetadata } from "../../io/safetensors.ts";
 import type { ModelConfig } from "../../models/config.ts";
+import type { LoraConfig } from "../../models/lora/config.ts";
 import { adaptedModel } from "../../models/lora/model.ts";
 import type { Model } from "../../models/model.ts";
 import { noteBaseHash } from "./base/noted-hash.ts";
@@ -17,12 +18,19 @@ export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof ada
 
 /** An adapter that was found, but for its weights. */
 export interface OpenedAdapter {
-  /** Its folder, for errors. */
+  /** Its folder or its GGUF file, for errors. */
   readonly where: string;
-  readonly peft: PeftConfig;
+  /** The model that it is for, as it names it. */
+  readonly peft: Pick<PeftConfig, "base" | "revision">;
   readonly text: AdapterText;
-  /** `adapter_model.safetensors`, to be closed. */
+  /** The file with its matrices, to be closed. */
   readonly source: ByteSource;
+  /**
+   * Reads its matrices for a model; the file stays open.
+   * @param expected its configuration, where that is known: another one is an error.
+   * @throws CheckpointError for damaged matrices, or those of another model.
+   */
+  readonly read: (config: ModelConfig, expected?: LoraConfig) => Promise<AdapterValues>;
   /** Whether its files are compared with a manifest. */
   readonly checked: boolean;
   /** The hash of the weights that it was trained on, as `Pretrained.sha256`; null: unknown. */
@@ -61,6 +69,7 @@ export const openAdapterFiles = async (files: AdapterFiles, where: string): Prom
   const source = memorySource(files[adapterWeightsName]);
   return {
     ...{ where, peft, text: parseAdapterText(files, where), source, checked: files[manifestName] !== undefined },
+    read: (config, expected) => readAdapterValues(config, peft, source, `${where}/${adapterWeightsName}`, expected),
     baseHash: await baseHashIn(source, where),
   };
 };
@@ -85,7 +94,7 @@ export const openAll = async <Source>(
 };
 
 /** An adapter that was read, with the hash of its base. */
-interface ReadAdapter extends AdapterValues, Pick<OpenedAdapter, "baseHash"> {}
+export interface ReadAdapter extends AdapterValues, Pick<OpenedAdapter, "baseHash"> {}
 
 /**
  * Reads adapters for a model, and closes them.
@@ -97,9 +106,8 @@ export const readAdapters = async (
 ): Promise<ReadonlyMap<string, ReadAdapter>> => {
   try {
     const read = new Map<string, ReadAdapter>();
-    for (const [name, { where, peft, source, baseHash }] of opened) {
-      const values = await readAdapterValues(config, peft, source, `${where}/${adapterWeightsName}`);
-      read.set(name, { ...values, baseHash });
+    for (const [name, { read: readFor, baseHash }] of opened) {
+      read.set(name, { ...(await readFor(config)), baseHash });
     }
     return read;
   } finally {

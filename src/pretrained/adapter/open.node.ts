@@ -1,4 +1,4 @@
-/** Adapters on this disk: a folder that PEFT or this program wrote, and the model that it is for. */
+/** Adapters on this disk: a folder that PEFT or this program wrote, or a GGUF file, and the model that it is for. */
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -7,10 +7,12 @@ import { placeOf } from "../../io/checkpoint.node.ts";
 import { isFile } from "../../io/files.node.ts";
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { isHubName, isKept, parseName } from "../files/hub.node.ts";
-import { isGgufName } from "../gguf/open.node.ts";
+import { openGgufAdapter, saysAdapter } from "../gguf/adapter/read.ts";
+import { isGgufName, openGgufSource } from "../gguf/open.node.ts";
 import { configName } from "../parse.ts";
 import { type AdapterBase, adapterConfigName, adapterWeightsName, type PeftConfig, parsePeftConfig } from "./config.ts";
 import { baseHashIn, type OpenedAdapter } from "./load.ts";
+import { readAdapterValues } from "./read.ts";
 import { adapterTextNames, parseAdapterText } from "./text.ts";
 
 const isFolder = (path: string): Promise<boolean> =>
@@ -29,18 +31,35 @@ export const isAdapterFolder = async (folder: string): Promise<boolean> => {
   return false;
 };
 
+/** Whether a path is a GGUF file of an adapter, as far as its first keys tell. */
+const isGgufAdapter = async (path: string): Promise<boolean> => {
+  if (!isGgufName(path) || !(await isFile(path))) return false;
+  const source = await openGgufSource(path);
+  try {
+    return await saysAdapter(source);
+  } finally {
+    await source.close();
+  }
+};
+
+/** Whether a path holds an adapter and no whole model: a folder, or a GGUF file. */
+export const isAdapterPlace = async (path: string): Promise<boolean> =>
+  (await isAdapterFolder(path)) || (await isGgufAdapter(path));
+
 /**
  * Whether a checkpoint that is to be loaded is an adapter itself.
+ * @param where the called function, for errors.
  * @throws ConfigError for options that do not go with it.
  */
 export const namesAdapter = async (
   checkpoint: string | object,
   options: { readonly adapter?: unknown; readonly adapters?: unknown; readonly base?: unknown },
+  where = "loadPretrained",
 ): Promise<boolean> => {
-  if (typeof checkpoint !== "string" || isHubName(checkpoint) || !(await isAdapterFolder(checkpoint))) {
+  if (typeof checkpoint !== "string" || isHubName(checkpoint) || !(await isAdapterPlace(checkpoint))) {
     if (options.base === undefined) return false;
     throw new ConfigError({
-      where: "loadPretrained: base",
+      where: `${where}: base`,
       must: "must go with an adapter's folder, whose model it is",
       got: typeof checkpoint === "string" ? `${checkpoint}, which is none` : "a model's files",
     });
@@ -48,7 +67,7 @@ export const namesAdapter = async (
   const name = options.adapter !== undefined ? "adapter" : options.adapters !== undefined ? "adapters" : undefined;
   if (name === undefined) return true;
   throw new ConfigError({
-    where: `loadPretrained: ${name}`,
+    where: `${where}: ${name}`,
     must: "must go with a whole model",
     got: `${checkpoint}, which is an adapter itself`,
     hint: "the adapter's model",
@@ -56,10 +75,11 @@ export const namesAdapter = async (
 };
 
 /**
- * Opens an adapter's folder; its weights are read later.
+ * Opens an adapter's folder or its GGUF file; its weights are read later.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
+  if (isGgufName(folder) && !(await isFolder(folder))) return openGgufAdapter(await openGgufSource(folder), folder);
   const { files, large, manifest } = await openCheckpoint(folder, {
     required: [adapterConfigName],
     optional: adapterTextNames,
@@ -73,7 +93,11 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
     const peft = parsePeftConfig(config, join(folder, adapterConfigName));
     const text = parseAdapterText(files, folder);
     const baseHash = await baseHashIn(source, folder);
-    return { ...{ where: folder, peft, text, source, checked: manifest !== null }, baseHash };
+    const place = join(folder, adapterWeightsName);
+    return {
+      ...{ where: folder, peft, text, source, checked: manifest !== null, baseHash },
+      read: (config, expected) => readAdapterValues(config, peft, source, place, expected),
+    };
   } catch (error) {
     await source.close();
     throw error;
@@ -104,7 +128,7 @@ export const basePath = async ({
 }: Pick<OpenedAdapter, "where"> & { readonly peft: Pick<PeftConfig, "base" | "revision"> }): Promise<string> => {
   const fail = (must: string, hint: string): never => {
     throw new CheckpointError({
-      where: `${join(where, adapterConfigName)}: base_model_name_or_path`,
+      where: isGgufName(where) ? where : `${join(where, adapterConfigName)}: base_model_name_or_path`,
       must,
       got: show(base ?? undefined),
       hint,

@@ -1,11 +1,12 @@
-/** A LoRA adapter from PEFT's files, in this program's form: one rank and one factor for all layers. */
+/** A LoRA adapter from a file, in this program's form: one rank and one factor for all layers. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { firstNotFinite } from "../../core/tensors/finite.ts";
+import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 import { formatShape } from "../../core/tensors/shape.ts";
 import { formatBytes } from "../../core/text/format-bytes.ts";
 import { show } from "../../core/text/show.ts";
 import type { ByteSource } from "../../io/byte-source.ts";
-import { openSafetensors, type SafetensorsTensor } from "../../io/safetensors.ts";
+import { openSafetensors } from "../../io/safetensors.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { type AdapterModule, adapterModules, type ModulePart } from "../../models/hugging-face/adapter-modules.ts";
 import { byName } from "../../models/hugging-face/hugging-face.ts";
@@ -26,8 +27,8 @@ export interface AdapterValues {
 interface FoundModule {
   readonly module: AdapterModule;
   readonly rank: number;
-  readonly a: SafetensorsTensor;
-  readonly b: SafetensorsTensor;
+  readonly a: StoredTensor;
+  readonly b: StoredTensor;
 }
 
 /** The adapter of one target: A [rank, inputs], B [outputs, rank]. */
@@ -39,13 +40,27 @@ interface PartValues extends ModulePart {
   readonly b: Float32Array;
 }
 
+/** The matrices in a file, and how the file names them. */
+export interface AdapterTensors {
+  readonly tensors: readonly StoredTensor[];
+  /** The model's linear layers, as the file names them. */
+  readonly modules: readonly AdapterModule[];
+  /** The module and the matrix of a tensor; undefined for a name of another kind. */
+  readonly parse: (name: string) => { readonly module: string; readonly matrix: "A" | "B" } | undefined;
+  /** The name of a module's matrix. */
+  readonly nameOf: (module: string, matrix: "A" | "B") => string;
+}
+
+/** What a configuration says of ranks, factors and targets. */
+export type AdapterShape = Pick<PeftConfig, "dropout" | "rank" | "rankOf" | "scaleOf" | "targets">;
+
 /** The tensors by their modules. @throws CheckpointError for a name of another kind. */
-const byModule = (tensors: readonly SafetensorsTensor[], where: string) => {
-  const found = new Map<string, Partial<Record<"A" | "B", SafetensorsTensor>>>();
+const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => {
+  const found = new Map<string, Partial<Record<"A" | "B", StoredTensor>>>();
   for (const tensor of tensors) {
-    const parsed = parseTensorName(tensor.name);
+    const parsed = parse(tensor.name);
     if (parsed === undefined) {
-      const must = `every tensor must be a matrix of LoRA, such as ${tensorName("NAME", "A")}`;
+      const must = `every tensor must be a matrix of LoRA, such as ${nameOf("NAME", "A")}`;
       throw new CheckpointError({ where, must, got: show(tensor.name) });
     }
     found.set(parsed.module, { ...found.get(parsed.module), [parsed.matrix]: tensor });
@@ -54,43 +69,37 @@ const byModule = (tensors: readonly SafetensorsTensor[], where: string) => {
 };
 
 /** Compares the tensors' names and shapes with the model and the configuration, before anything is read. */
-const findModules = (
-  config: ModelConfig,
-  peft: PeftConfig,
-  tensors: readonly SafetensorsTensor[],
-  where: string,
-): readonly FoundModule[] => {
+const findModules = (shape: AdapterShape, file: AdapterTensors, where: string): readonly FoundModule[] => {
   const fail = (must: string, got: string): never => {
     throw new CheckpointError({ where, must, got, hint: "the model that the adapter was trained for" });
   };
-  const found = byModule(tensors, where);
+  const found = byModule(file, where);
   const names = [...found.keys()];
-  const fused = names.some((name) => /\.(qkv_proj|gate_up_proj)$/u.test(name));
-  const { all } = adapterModules(config, fused);
+  const { modules: all, nameOf } = file;
   const modules = new Map(all.map((module) => [module.name, module]));
   const other = names.find((name) => !modules.has(name));
   if (other !== undefined) {
     fail(`adapters must be on linear layers of the model's blocks, such as ${all[0]?.name}`, show(other));
   }
-  const untold = names.find((name) => peft.targets(name) === false);
+  const untold = names.find((name) => shape.targets(name) === false);
   if (untold !== undefined) fail("target_modules must name every module with an adapter", `none for ${untold}`);
-  const lost = all.find(({ name }) => peft.targets(name) === true && !found.has(name));
-  if (lost !== undefined) fail(`the file must hold ${tensorName(lost.name, "A")}`, "no such tensor");
+  const lost = all.find(({ name }) => shape.targets(name) === true && !found.has(name));
+  if (lost !== undefined) fail(`the file must hold ${nameOf(lost.name, "A")}`, "no such tensor");
   if (names.length === 0) fail("the file must hold the matrices of at least one layer", "none");
   return names.map((name) => {
     const module = modules.get(name) as AdapterModule;
-    const rank = peft.rankOf(name);
-    const matrix = (letter: "A" | "B", shape: readonly number[]): SafetensorsTensor => {
+    const rank = shape.rankOf(name);
+    const matrix = (letter: "A" | "B", wanted: readonly number[]): StoredTensor => {
       const tensor = found.get(name)?.[letter];
-      if (tensor === undefined) return fail(`the file must hold ${tensorName(name, letter)}`, "no such tensor");
-      const [expected, given] = [formatShape(shape), formatShape(tensor.shape)];
+      if (tensor === undefined) return fail(`the file must hold ${nameOf(name, letter)}`, "no such tensor");
+      const [expected, given] = [formatShape(wanted), formatShape(tensor.shape)];
       return given === expected ? tensor : fail(`${tensor.name} must have shape ${expected}`, given);
     };
     return { module, rank, a: matrix("A", [rank, module.inputs]), b: matrix("B", [module.outputs, rank]) };
   });
 };
 
-const readAll = async ({ name, shape, readRows }: SafetensorsTensor, where: string): Promise<Float32Array> => {
+const readAll = async ({ name, shape, readRows }: StoredTensor, where: string): Promise<Float32Array> => {
   const values = await readRows(0, shape[0] ?? 0);
   const bad = firstNotFinite(values);
   if (bad === -1) return values;
@@ -148,15 +157,15 @@ const sideBySide = (
 
 const partsOf = async (
   found: FoundModule,
-  peft: PeftConfig,
+  shape: AdapterShape,
   targets: LoraConfig["targets"],
   where: string,
 ): Promise<readonly PartValues[]> => {
   const { module, rank } = found;
   const { inputs, parts } = module;
-  const scale = peft.scaleOf(module.name);
+  const scale = shape.scaleOf(module.name);
   const [a, b] = [await readAll(found.a, where), await readAll(found.b, where)];
-  const blocks = sideBySide(found, b, peft.rank, targets);
+  const blocks = sideBySide(found, b, shape.rank, targets);
   // B·A of a layer with several targets: each has its rows of B, and the same A.
   const columns = blocks === undefined ? rank : rank / blocks.length;
   return (blocks ?? parts).map((part, i) => {
@@ -217,26 +226,25 @@ const checkExpected = (config: ModelConfig, expected: LoraConfig, lora: LoraConf
 };
 
 /**
- * Reads an adapter. Its matrices are the file's to the bit where all modules have one rank and one factor; else they are
- * filled up with zeros to the highest rank, and B is multiplied by what its factor differs.
+ * Reads the matrices of an adapter. They are the file's to the bit where all modules have one rank and one factor; else they
+ * are filled up with zeros to the highest rank, and B is multiplied by what its factor differs.
  * @param config of the model that it is put on.
- * @param source `adapter_model.safetensors`, open; not closed here.
+ * @param bytes length of the file.
  * @param where the file, for errors.
  * @param expected the adapter's configuration, where it is known: another one is an error.
- * @throws CheckpointError for a damaged file, or an adapter of another model or of a kind that is not supported.
+ * @throws CheckpointError for a damaged file, or an adapter of another model.
  */
-export const readAdapterValues = async (
+export const readMatrices = async (
   config: ModelConfig,
-  peft: PeftConfig,
-  source: ByteSource,
+  shape: AdapterShape,
+  file: AdapterTensors,
+  bytes: number,
   where: string,
   expected?: LoraConfig,
 ): Promise<AdapterValues> => {
-  const tensors = await openSafetensors(source, where);
-  const found = findModules(config, peft, tensors, where);
+  const found = findModules(shape, file, where);
   const parts: PartValues[] = [];
-  for (const module of found) parts.push(...(await partsOf(module, peft, expected?.targets, where)));
-  await source.end();
+  for (const module of found) parts.push(...(await partsOf(module, shape, expected?.targets, where)));
   const rank = Math.max(...parts.map((part) => part.rank));
   const [{ scale } = { scale: 1 }] = parts;
   const present = new Set(parts.map(({ target }) => target));
@@ -246,11 +254,32 @@ export const readAdapterValues = async (
       rank,
       // As it was given: scale is a quotient, whose last digits are rounding.
       alpha: Number((scale * rank).toPrecision(12)),
-      dropout: peft.dropout,
+      dropout: shape.dropout,
       targets: loraTargets.filter((target) => present.has(target)),
     },
     where,
   );
   if (expected !== undefined) checkExpected(config, expected, lora, where);
-  return { lora: expected ?? lora, values: place(config, expected ?? lora, parts, source.size, where) };
+  return { lora: expected ?? lora, values: place(config, expected ?? lora, parts, bytes, where) };
+};
+
+/**
+ * Reads an adapter of PEFT.
+ * @param source `adapter_model.safetensors`, open; not closed here.
+ * @throws as `readMatrices`, and for an adapter of a kind that is not supported.
+ */
+export const readAdapterValues = async (
+  config: ModelConfig,
+  peft: PeftConfig,
+  source: ByteSource,
+  where: string,
+  expected?: LoraConfig,
+): Promise<AdapterValues> => {
+  const tensors = await openSafetensors(source, where);
+  const fused = tensors.some(({ name }) => /\.(qkv_proj|gate_up_proj)\.[^.]*\.weight$/u.test(name));
+  const { all: modules } = adapterModules(config, fused);
+  const file: AdapterTensors = { tensors, modules, parse: parseTensorName, nameOf: tensorName };
+  const values = await readMatrices(config, peft, file, source.size, where, expected);
+  await source.end();
+  return values;
 };

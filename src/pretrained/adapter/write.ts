@@ -24,16 +24,31 @@ const putBlock = (
   }
 };
 
+/** A matrix of an adapter, read when it is written. */
+type LazyMatrix = Omit<LazyTensor, "name">;
+
+/** The adapter of a module. */
+export interface ModuleMatrices {
+  readonly module: AdapterModule;
+  /** Adapters side by side in it. */
+  readonly count: number;
+  /** [rank · count, inputs] */
+  readonly a: LazyMatrix;
+  /** [outputs, rank · count] */
+  readonly b: LazyMatrix;
+}
+
 /**
- * The tensors of a module. Where several targets are one layer of the class, their adapters side by side are one of several
+ * The matrices of a module. Where several targets are one layer of the form, their adapters side by side are one of several
  * times the rank: their A one above the other, and their B as blocks, zeros beside them. Its B·A is each target's own.
  */
-const tensorsOf = (
-  { name, inputs, outputs, parts }: AdapterModule,
+const matricesOf = (
+  module: AdapterModule,
   rank: number,
   parameters: ReadonlyMap<string, Placed>,
   readValues: ReadValues,
-): readonly LazyTensor[] => {
+): readonly ModuleMatrices[] => {
+  const { inputs, outputs, parts } = module;
   const read = async (parameter: string): Promise<Float32Array> => {
     const placed = parameters.get(parameter);
     if (placed === undefined) throw new Error(`${parameter} was not laid out`);
@@ -41,29 +56,42 @@ const tensorsOf = (
   };
   const chosen = parts.filter(({ ours }) => parameters.has(`${ours}.loraA`));
   if (chosen.length === 0) return [];
-  const all = chosen.length * rank;
-  return [
-    {
-      name: tensorName(name, "A"),
-      shape: [all, inputs],
-      read: async () => {
-        const out = new Float32Array(all * inputs);
-        for (const [i, { ours }] of chosen.entries()) out.set(await read(`${ours}.loraA`), i * rank * inputs);
-        return out;
-      },
+  const count = chosen.length;
+  const all = count * rank;
+  const a: LazyMatrix = {
+    shape: [all, inputs],
+    read: async () => {
+      const out = new Float32Array(all * inputs);
+      for (const [i, { ours }] of chosen.entries()) out.set(await read(`${ours}.loraA`), i * rank * inputs);
+      return out;
     },
-    {
-      name: tensorName(name, "B"),
-      shape: [outputs, all],
-      read: async () => {
-        const out = new Float32Array(outputs * all);
-        for (const [i, { ours, first }] of chosen.entries()) {
-          putBlock(out, all, await read(`${ours}.loraB`), rank, first, i * rank);
-        }
-        return out;
-      },
+  };
+  const b: LazyMatrix = {
+    shape: [outputs, all],
+    read: async () => {
+      const out = new Float32Array(outputs * all);
+      for (const [i, { ours, first }] of chosen.entries()) {
+        putBlock(out, all, await read(`${ours}.loraB`), rank, first, i * rank);
+      }
+      return out;
     },
-  ];
+  };
+  return [{ module, count, a, b }];
+};
+
+/**
+ * The matrices of an adapter by the layers of a form of files.
+ * @param modules the form's linear layers; those without an adapter are left out.
+ * @param readValues the adapter's values in the layout of `loraLayout`.
+ */
+export const adapterMatrices = (
+  config: ModelConfig,
+  lora: LoraConfig,
+  modules: readonly AdapterModule[],
+  readValues: ReadValues,
+): readonly ModuleMatrices[] => {
+  const parameters = byName(loraLayout(config, lora));
+  return modules.flatMap((module) => matricesOf(module, lora.rank, parameters, readValues));
 };
 
 /**
@@ -80,9 +108,11 @@ export const adapterFiles = (
   readValues: ReadValues,
   base: AdapterBase,
 ): Record<string, string | AsyncIterable<Uint8Array>> => {
-  const parameters = byName(loraLayout(config, lora));
   const { all } = adapterModules(config, base.fused);
-  const tensors = all.flatMap((module) => tensorsOf(module, lora.rank, parameters, readValues));
+  const tensors = adapterMatrices(config, lora, all, readValues).flatMap(({ module: { name }, a, b }) => [
+    { ...a, name: tensorName(name, "A") },
+    { ...b, name: tensorName(name, "B") },
+  ]);
   return {
     [adapterConfigName]: peftConfigText(config, lora, base),
     [adapterWeightsName]: safetensorsPieces(tensors, {

@@ -8,7 +8,8 @@ import type { OpenedPretrained } from "../files/directory.node.ts";
 import { hashOfWeights, weightFile } from "../files/weight-files.node.ts";
 import { pretrainedOfGguf } from "./gguf.ts";
 
-const open = async (path: string): Promise<ByteSource> => {
+/** Opens a GGUF file that a user named. @throws CheckpointError for one that is not there, or cannot be read. */
+export const openGgufSource = async (path: string): Promise<ByteSource> => {
   try {
     return await openFileSource(path, path, true);
   } catch (cause) {
@@ -31,7 +32,7 @@ export const isGgufName = (path: string): boolean => /\.gguf$/iu.test(path);
  * @throws CheckpointError naming the file and its fault.
  */
 export const openGguf = async (path: string): Promise<OpenedPretrained> => {
-  const source = await open(path);
+  const source = await openGgufSource(path);
   const found = await pretrainedOfGguf(source, path);
   const weightFiles = [weightFile(basename(path), path, source)];
   const facts = { ...found, textFiles: {}, smallFiles: {}, weightFiles };

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { declareChat } from "#foretoken/cli/commands/chat.js";
 import { declareCompletion } from "#foretoken/cli/commands/completion.js";
 import { declareEvaluate } from "#foretoken/cli/commands/evaluate.js";
+import { declareExport } from "#foretoken/cli/commands/export.js";
 import { declareGenerate } from "#foretoken/cli/commands/generate.js";
 import { declareInfo } from "#foretoken/cli/commands/info.js";
 import { declareLesson } from "#foretoken/cli/commands/lesson.js";
@@ -12,6 +13,7 @@ import { declareReplay } from "#foretoken/cli/commands/replay.js";
 import { declareRuns } from "#foretoken/cli/commands/runs.js";
 import { declareTokenizer } from "#foretoken/cli/commands/tokenizer.js";
 import { declareTrain } from "#foretoken/cli/commands/train.js";
+import { declareVerify } from "#foretoken/cli/commands/verify.js";
 import { unknownCommandError, unknownFlagError } from "#foretoken/cli/suggestions/suggest.js";
 import * as library from "#foretoken/index.js";
 
@@ -19,6 +21,8 @@ const declare: Readonly<Record<string, (command: Command) => void>> = {
   train: declareTrain,
   generate: declareGenerate,
   evaluate: declareEvaluate,
+  export: declareExport,
+  verify: declareVerify,
   replay: declareReplay,
   lesson: declareLesson,
   runs: declareRuns,
@@ -122,6 +126,7 @@ describe("a command of another program leads to ours, with its words", () => {
     ["finetune runs/a --data b.txt", "npx foretoken train --init-from runs/a --data b.txt"],
     ["fine-tune runs/a --lr 1e-4", "npx foretoken train --init-from runs/a --learning-rate 1e-4"],
     ["quantise runs/a", "npx foretoken quantize runs/a"],
+    ["convert runs/a --outtype q8_0", "npx foretoken export runs/a --dtype q8_0"],
     ["ls", "npx foretoken runs"],
     ["graph runs/a", "npx foretoken plot runs/a"],
     ["server runs/a --port 80", "npx foretoken serve runs/a --port 80"],
@@ -138,8 +143,6 @@ describe("a command of another program leads to ours, with its words", () => {
   });
 
   test.each([
-    ["export runs/a", /Hugging Face directory/u],
-    ["convert", /Hugging Face directory/u],
     ["import model.gguf", /a GGUF file/u],
     ["tokenize model.gguf", /two words/u],
     ["download", /hf:org\/name/u],

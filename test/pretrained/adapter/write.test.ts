@@ -13,7 +13,6 @@ import { loraLayout } from "#foretoken/models/lora/layout.js";
 import { loraModel } from "#foretoken/models/lora/model.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { openAdapter } from "#foretoken/pretrained/adapter/open.node.js";
-import { readAdapterValues } from "#foretoken/pretrained/adapter/read.js";
 import { saveAdapter as saveInPage } from "#foretoken/pretrained/adapter/save.browser.js";
 import { saveAdapter } from "#foretoken/pretrained/adapter/save.node.js";
 import { adapterFiles } from "#foretoken/pretrained/adapter/write.js";
@@ -58,9 +57,9 @@ const write = async (
 };
 
 const readBack = async (path: string, config: ModelConfig, expected?: LoraConfig) => {
-  const { peft, source } = await openAdapter(path);
+  const { read, source } = await openAdapter(path);
   try {
-    return await readAdapterValues(config, peft, source, path, expected);
+    return await read(config, expected);
   } finally {
     await source.close();
   }

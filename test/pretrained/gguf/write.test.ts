@@ -1,17 +1,20 @@
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { openGgufFile } from "#foretoken/io/gguf/gguf.js";
 import { ggufLength, ggufPieces } from "#foretoken/io/gguf/write.js";
+import { arrayReader } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { collectWeights } from "#foretoken/pretrained/files/weights.js";
 import { type GgufPretrained, pretrainedOfGguf } from "#foretoken/pretrained/gguf/gguf.js";
 import { modelFile, type PlannedFile, recodedFile } from "#foretoken/pretrained/gguf/write/contents.js";
 import { type GgufEncoding, ggufEncodings } from "#foretoken/pretrained/gguf/write/encodings.js";
+import { saveGguf as saveInPage } from "#foretoken/pretrained/gguf/write/save.browser.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
+import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
 import { bpeTokenizer } from "#foretoken/tokenizer/bpe/bpe.js";
 import { characterOfByte } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
@@ -61,7 +64,7 @@ const written = async ({
   values = hashedWeights(modelLayout(config, vocabSize)),
 }: Given) => {
   const model = { where: "model", config, vocabSize, tokenizer, chatTemplate: null, endTokens };
-  const planned = modelFile(model, "small", values, { encoding, embedding });
+  const planned = modelFile(model, "small", arrayReader(values), { encoding, embedding });
   return { values, planned, bytes: await bytesOf(planned) };
 };
 
@@ -168,7 +171,7 @@ describe("a model as a GGUF file", () => {
     const model = { where: "m", config, vocabSize: char.vocabSize, tokenizer: char, chatTemplate: null, endTokens: [] };
     const names = await Promise.all(
       ["notes", "My-Phi-3"].map(async (name) => {
-        const bytes = await bytesOf(modelFile(model, name, values, { encoding: "f32" }));
+        const bytes = await bytesOf(modelFile(model, name, arrayReader(values), { encoding: "f32" }));
         return (await openGgufFile(memorySource(bytes), "m")).metadata.get("general.name");
       }),
     );
@@ -307,6 +310,19 @@ describe("saveGguf", () => {
     await expect(saveGguf(path, directory)).rejects.toThrow(/small\.gguf: the name must be free/u);
     await expect(saveGguf(path, path, { replace: true })).rejects.toThrow(/must not be the model's own/u);
     expect(await readdir(folder)).toEqual(["small.gguf"]);
+  });
+
+  it("gives the same bytes in a page", async () => {
+    const lm = await loadPretrained(await modelWithText("qwen3", newPath()), { backend: "reference" });
+    for (const encoding of ["f32", "q8_0"] as const) {
+      const path = `${newPath()}.gguf`;
+      await saveGguf(path, lm, { encoding, name: "model" });
+      const file = await saveInPage(lm, { encoding });
+      expect(file.size).toBe((await readFile(path)).length);
+      expect(new Uint8Array(await file.arrayBuffer())).toEqual(new Uint8Array(await readFile(path)));
+    }
+    await lm.close();
+    await expect(saveInPage(lm)).rejects.toThrow(/the model must be open/u);
   });
 
   it("writes nothing for a damaged model, a wrong name or an end by its signal", async () => {

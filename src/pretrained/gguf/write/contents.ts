@@ -1,11 +1,11 @@
 /** A model, or a GGUF file's, as the contents of a new GGUF file. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
-import { fromBfloat16 } from "../../../core/tensors/dtype.ts";
 import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import { sizeOf } from "../../../core/tensors/shape.ts";
 import type { GgufFile, GgufTensor } from "../../../io/gguf/gguf.ts";
 import { pairBytes, u32 } from "../../../io/gguf/metadata.ts";
 import type { GgufContents, TensorToWrite } from "../../../io/gguf/write.ts";
+import type { ReadValues } from "../../../models/arena.ts";
 import { rotaryDimOf } from "../../../models/config.ts";
 import { findUnreal } from "../../../models/hugging-face/find-unreal.ts";
 import { byName, placeOf } from "../../../models/hugging-face/hugging-face.ts";
@@ -60,7 +60,7 @@ const checkValues = (values: Float32Array, name: string, encoding: GgufEncoding,
 };
 
 /** A tensor's bytes in an encoding, some rows at a time. */
-async function* encodedPieces(
+export async function* encodedPieces(
   { name, shape, readRows, readBytes, ...stored }: Source,
   encoding: GgufEncoding,
   where: string,
@@ -110,19 +110,19 @@ export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: strin
   return { contents: { metadata, tensors }, fallbacks, parameters };
 };
 
-/** Weights of a model on the host, in the order of its layout: float32, or words of bfloat16. */
-export type HostWeights = Float32Array | Uint16Array;
+/** Facts of a model that is written: all but its weights. */
+export type ModelFacts = Omit<Pretrained, "weights" | "sha256" | "checked">;
 
 /**
  * A model as a GGUF file.
  * @param name of the model, for people.
- * @param weights filled by the time the contents are read.
+ * @param readWeights reads the weights in the layout of `modelLayout`; asked when the contents are.
  * @throws ConfigError for a model or a tokenizer that llama.cpp has no form of.
  */
 export const modelFile = (
-  model: Omit<Pretrained, "weights" | "sha256" | "checked">,
+  model: ModelFacts,
   name: string,
-  weights: HostWeights,
+  readWeights: ReadValues,
   choice: EncodingChoice,
 ): PlannedFile => {
   const { config, vocabSize, where } = model;
@@ -133,10 +133,6 @@ export const modelFile = (
   const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
   // llama.cpp's GPT-2 always has biases: zeros where ours has none.
   const whole = kind === "gpt2" ? { ...config, bias: { qkv: true, projection: true, mlp: true } } : config;
-  const read = (offset: number, size: number): Float32Array => {
-    const part = weights.subarray(offset, offset + size);
-    return part instanceof Uint16Array ? fromBfloat16(part) : part;
-  };
   const wholeShapes = byName(modelLayout(whole, vocabSize));
   const sources = [...mappingsOf(whole, kind).values()].map((mapping): Source => {
     const place = places.has(mapping.ours) ? placeOf(places, mapping) : undefined;
@@ -145,7 +141,9 @@ export const modelFile = (
     const stored: StoredTensor = {
       ...{ name: mapping.theirs, shape, bytes: 4 * sizeOf(shape) },
       readRows: async (first, count) =>
-        place === undefined ? new Float32Array(count * width) : read(place.offset + first * width, count * width),
+        place === undefined
+          ? new Float32Array(count * width)
+          : readWeights(place.offset + first * width, count * width),
     };
     return kind === "llama" && isRotated.test(mapping.theirs) ? inPairs(stored, headDim, rotated) : stored;
   });

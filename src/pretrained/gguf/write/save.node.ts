@@ -13,17 +13,28 @@ import {
 import { CheckpointError, ConfigError } from "../../../core/errors/errors.ts";
 import { openFileSource } from "../../../io/file-source.node.ts";
 import { openGgufFile } from "../../../io/gguf/gguf.ts";
-import { bytesOfTensor, ggufLength, ggufPieces } from "../../../io/gguf/write.ts";
+import { bytesOfTensor, type GgufContents, ggufLength, ggufPieces } from "../../../io/gguf/write.ts";
 import { checkFree, writeNewFile } from "../../../io/new-file.node.ts";
-import { modelLayout } from "../../../models/model.ts";
-import type { OpenedPretrained } from "../../files/directory.node.ts";
-import { noticeUnchecked, openPretrained } from "../../open.node.ts";
+import { arrayReader, type ReadValues } from "../../../models/arena.ts";
+import { loraLayout } from "../../../models/lora/layout.ts";
+import {
+  checkSource,
+  type ModelSource,
+  openSource,
+  type SourceAdapter,
+  type SourceOptions,
+  sourceOptionNames,
+} from "../../export/source.node.ts";
+import { whileOpen } from "../../model/closed.ts";
+import type { LanguageModel } from "../../model/language-model.ts";
+import { modelToSave } from "../../save.ts";
+import { type AdapterEncoding, adapterContents } from "../adapter/write.ts";
 import { isGgufName } from "../open.node.ts";
-import { type GgufFallback, type HostWeights, modelFile, type PlannedFile, recodedFile } from "./contents.ts";
+import { type GgufFallback, modelFile, type PlannedFile, recodedFile } from "./contents.ts";
 import { type EncodingChoice, type GgufEncoding, ggufEncodings } from "./encodings.ts";
 
 /** Options of `saveGguf`. */
-export interface SaveGgufOptions {
+export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
   /** Encoding of the matrices, by llama.cpp's name. Default f32. */
   readonly encoding?: GgufEncoding | undefined;
   /**
@@ -57,10 +68,16 @@ export interface SavedGguf {
   readonly fallbacks: readonly GgufFallback[];
 }
 
-const where = "saveGguf";
+/** How a file is written. */
+export interface WritingGguf extends Omit<SaveGgufOptions, keyof SourceOptions> {
+  /** Gets one line for the user. A promise is waited for. */
+  readonly onNotice?: SourceOptions["onNotice"];
+}
 
-const checkOptions = (options: SaveGgufOptions): void => {
-  checkKeys(where, options, ["encoding", "embedding", "replace", "name", "signal", "onNotice", "onProgress"]);
+const checkOptions = (where: string, options: SaveGgufOptions): void => {
+  const own = ["encoding", "embedding", "replace", "name", "signal", "onNotice", "onProgress"];
+  checkKeys(where, options, [...own, ...sourceOptionNames]);
+  checkSource(where, options);
   checkChoice(`${where}: encoding`, options.encoding, ggufEncodings);
   checkChoice(`${where}: embedding`, options.embedding, ggufEncodings);
   if (options.replace !== undefined) checkBoolean(`${where}: replace`, options.replace);
@@ -70,16 +87,19 @@ const checkOptions = (options: SaveGgufOptions): void => {
   checkCallback(`${where}: onProgress`, options.onProgress);
 };
 
-/** @throws ConfigError for a name by which no command would take it for a GGUF file. */
-const checkFileName = (file: string): void => {
-  if (isGgufName(file)) return;
-  throw new ConfigError({ where: file, must: "the name of a GGUF file must end with .gguf", got: basename(file) });
+/** @throws ConfigError for a name by which no command would take it for a GGUF file; CheckpointError for one that is taken. */
+export const checkGgufPlace = async (file: string, replace: boolean): Promise<void> => {
+  if (!isGgufName(file)) {
+    throw new ConfigError({ where: file, must: "the name of a GGUF file must end with .gguf", got: basename(file) });
+  }
+  await checkFree(file, replace);
 };
 
 /** @throws CheckpointError for the model's own file, which is read while the new one is written. */
-const checkOther = async (path: string, { weightFiles }: OpenedPretrained): Promise<void> => {
+const checkOther = async (path: string, { base: { weightFiles }, adapter }: ModelSource): Promise<void> => {
   const place = await realpath(path).catch(() => undefined);
-  const own = await Promise.all(weightFiles.map((file) => realpath(file.path).catch(() => undefined)));
+  const files = [...weightFiles.map((file) => file.path), ...(adapter === null ? [] : [adapter.where])];
+  const own = await Promise.all(files.map((file) => realpath(file).catch(() => undefined)));
   if (place === undefined || !own.includes(place)) return;
   throw new CheckpointError({
     where: path,
@@ -93,20 +113,22 @@ const checkOther = async (path: string, { weightFiles }: OpenedPretrained): Prom
 const nameOf = (path: string): string => basename(path).replace(/\.gguf$/iu, "");
 
 /** The encodings of a file's matrices. */
-const choiceOf = ({ encoding = "f32", embedding }: SaveGgufOptions): EncodingChoice => ({ encoding, embedding });
+const choiceOf = ({ encoding = "f32", embedding }: WritingGguf): EncodingChoice => ({ encoding, embedding });
+
+/** Bytes of all tensors. */
+const bytesOf = ({ tensors }: GgufContents): number => tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);
 
 /**
- * Writes the file of `planned`, and says what was written.
+ * Writes a file, whole or not at all.
  * @param onEnd called when all was read, before the file has its name; the file is not there if it fails.
  */
-const write = async (
+const writeContents = async (
   path: string,
-  { contents, fallbacks, parameters }: PlannedFile,
-  from: readonly string[],
-  { replace = false, signal, onProgress }: SaveGgufOptions,
+  contents: GgufContents,
+  { replace = false, signal, onProgress }: WritingGguf,
   onEnd: () => Promise<void> = async () => {},
-): Promise<SavedGguf> => {
-  const all = contents.tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);
+): Promise<void> => {
+  const all = bytesOf(contents);
   const pieces = async function* () {
     for await (const piece of ggufPieces(contents, (bytes) => onProgress?.("write", bytes, all))) {
       signal?.throwIfAborted();
@@ -115,18 +137,22 @@ const write = async (
     await onEnd();
   };
   await writeNewFile(path, pieces(), replace);
-  return { path: resolve(path), bytes: ggufLength(contents), parameters, from, fallbacks };
 };
 
+const saved = (path: string, { contents, fallbacks, parameters }: PlannedFile, from: readonly string[]): SavedGguf => ({
+  ...{ path: resolve(path), bytes: ggufLength(contents), parameters, from, fallbacks },
+});
+
 /** A GGUF file in another encoding, row by row. */
-const recode = async (opened: OpenedPretrained, path: string, options: SaveGgufOptions): Promise<SavedGguf> => {
-  const [file] = opened.weightFiles;
+const recode = async ({ base }: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
+  const [file] = base.weightFiles;
   if (file === undefined) throw new Error("a GGUF file has weights");
-  const source = await openFileSource(file.path, opened.where, true);
+  const source = await openFileSource(file.path, base.where, true);
   try {
-    const found = await openGgufFile(source, opened.where);
-    const planned = recodedFile(found, choiceOf(options), opened.where);
-    return await write(path, planned, opened.dtypes, options, () => source.end());
+    const found = await openGgufFile(source, base.where);
+    const planned = recodedFile(found, choiceOf(options), base.where);
+    await writeContents(path, planned.contents, options, () => source.end());
+    return saved(path, planned, base.dtypes);
   } finally {
     await source.close();
   }
@@ -136,24 +162,70 @@ const recode = async (opened: OpenedPretrained, path: string, options: SaveGgufO
 const exactGelu = (model: string): string =>
   `${model}: has the exact GELU, and llama.cpp computes its tanh form for every model: its logits differ a little there, and not here`;
 
-/** A model of a directory: its weights are read into memory first. */
-const convert = async (opened: OpenedPretrained, path: string, options: SaveGgufOptions): Promise<SavedGguf> => {
-  const { config, vocabSize, weights } = opened;
-  const { length } = modelLayout(config, vocabSize);
-  const narrow = opened.dtypes.every((dtype) => dtype === "BF16");
-  const values: HostWeights = narrow ? new Uint16Array(length) : new Float32Array(length);
-  const { name = nameOf(opened.where), signal, onNotice, onProgress } = options;
-  const planned = modelFile(opened, name, values, choiceOf(options));
-  const { mlp } = config;
-  if (mlp.kind === "gelu" && mlp.approximate === "none") await onNotice?.(exactGelu(opened.where));
-  const keep = (part: HostWeights, offset: number): void => {
-    signal?.throwIfAborted();
-    // Words where the array is of words: then all weights of the files are.
-    values.set(part, offset);
-  };
-  const target = narrow ? { place: keep, placeWords: keep } : { place: keep };
-  await weights.read(modelLayout(config, vocabSize), target, (bytes) => onProgress?.("read", bytes, weights.bytes));
-  return write(path, planned, opened.dtypes, options);
+/** A model of a directory, or one with an adapter: its weights are read into memory first. */
+const convert = async (source: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
+  const { facts, base, adapter } = source;
+  const { name = nameOf(adapter?.where ?? base.where), signal, onNotice, onProgress } = options;
+  let weights: ReadValues = arrayReader(new Float32Array(0));
+  const planned = modelFile(facts, name, (offset, size) => weights(offset, size), choiceOf(options));
+  const { mlp } = facts.config;
+  if (mlp.kind === "gelu" && mlp.approximate === "none") await onNotice?.(exactGelu(base.where));
+  weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
+  await writeContents(path, planned.contents, options);
+  return saved(path, planned, base.dtypes);
+};
+
+/**
+ * Writes a model that is open as a GGUF file, with its adapter in its weights.
+ * @throws as `saveGguf`
+ */
+export const writeGguf = async (path: string, source: ModelSource, options: WritingGguf): Promise<SavedGguf> => {
+  await checkOther(path, source);
+  const isGguf = source.base.weightFiles.some(({ name }) => isGgufName(name));
+  return (isGguf && source.adapter === null ? recode : convert)(source, path, options);
+};
+
+/**
+ * Writes an adapter alone as a GGUF file, which programs put on its model in llama.cpp's form.
+ * @throws as `saveGguf`
+ */
+export const writeGgufAdapter = async (
+  path: string,
+  source: ModelSource,
+  { lora, values, text, where }: SourceAdapter,
+  encoding: AdapterEncoding,
+  options: WritingGguf,
+): Promise<SavedGguf> => {
+  await checkOther(path, source);
+  const { config } = source.facts;
+  const { name = nameOf(where) } = options;
+  const adapter = { config, lora, text, name, where, readValues: arrayReader(values) };
+  const contents = adapterContents(adapter, encoding);
+  await writeContents(path, contents, options);
+  return saved(path, { contents, fallbacks: [], parameters: loraLayout(config, lora).count }, ["F32"]);
+};
+
+/** A model in memory. @throws ConfigError for one that is closed, or options about a model's place. */
+const saveLoaded = async (
+  where: string,
+  path: string,
+  lm: LanguageModel,
+  options: SaveGgufOptions,
+): Promise<SavedGguf> => {
+  const { facts, readWeights } = modelToSave(where, lm);
+  const about = sourceOptionNames.find((name) => options[name] !== undefined);
+  if (about !== undefined) {
+    throw new ConfigError({
+      where: `${where}: ${about}`,
+      must: "must go with the place of a model",
+      got: "a loaded model",
+      hint: "loadPretrained with an adapter, and mergeAdapter",
+    });
+  }
+  const { name = nameOf(path) } = options;
+  const planned = modelFile(facts, name, readWeights, choiceOf(options));
+  await whileOpen(where, lm.model, () => writeContents(path, planned.contents, options));
+  return saved(path, planned, ["F32"]);
 };
 
 /**
@@ -162,7 +234,8 @@ const convert = async (opened: OpenedPretrained, path: string, options: SaveGguf
  * its blocks are fitted to the numbers by their squared error. A GGUF file's model keeps all metadata, and matrices that have the encoding
  * already are copied. Vectors stay float32. Weights of a directory are in memory as a whole, those of a GGUF file some rows at a time.
  * @param file the new file, ending with .gguf; missing folders are made. It is complete under its name, or not there.
- * @param model a model's directory, a GGUF file, or `hf:org/name`. A run's weights are in its folders `best` and `checkpoint`.
+ * @param model a model's directory, a GGUF file, or `hf:org/name`; or the folder of a LoRA adapter, which is merged into its model
+ *   then. A run's weights are in its folders `best` and `checkpoint`. Or a model of `loadPretrained` or `languageModel`.
  * @throws CheckpointError for a model that is missing or damaged, or a name that is taken; ConfigError for a model or a
  *   tokenizer that llama.cpp has no form of. Nothing is written then.
  * @example
@@ -173,20 +246,22 @@ const convert = async (opened: OpenedPretrained, path: string, options: SaveGguf
  * console.log(bytes);
  * ```
  */
-export const saveGguf = async (file: string, model: string, options: SaveGgufOptions = {}): Promise<SavedGguf> => {
+export const saveGguf = async (
+  file: string,
+  model: string | LanguageModel,
+  options: SaveGgufOptions = {},
+): Promise<SavedGguf> => {
+  const where = "saveGguf";
   checkPath(`${where}: file`, file);
-  checkName(`${where}: model`, model);
-  checkOptions(options);
-  checkFileName(file);
+  if (typeof model === "string") checkName(`${where}: model`, model);
+  checkOptions(where, options);
   // Before a model is fetched or read.
-  await checkFree(file, options.replace ?? false);
-  const opened = await openPretrained(model, { onNotice: options.onNotice });
+  await checkGgufPlace(file, options.replace ?? false);
+  if (typeof model !== "string") return saveLoaded(where, file, model, options);
+  const source = await openSource(model, options, where);
   try {
-    await noticeUnchecked(opened, model, options.onNotice);
-    await checkOther(file, opened);
-    const isGguf = opened.weightFiles.some(({ name }) => isGgufName(name));
-    return await (isGguf ? recode : convert)(opened, file, options);
+    return await writeGguf(file, source, options);
   } finally {
-    await opened.weights.close();
+    await source.close();
   }
 };

@@ -1,0 +1,46 @@
+// llama.cpp, as node-llama-cpp brings it: computing in one thread, with float32 keys and values.
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { refuse } from "./options.mjs";
+
+const peer = new URL("../peers-llama/node_modules/node-llama-cpp/dist/index.js", import.meta.url);
+
+/** llama.cpp. Ends the program where it is not installed. */
+export const openLlama = async () => {
+  if (!existsSync(fileURLToPath(peer))) {
+    refuse("node-llama-cpp: try npm install --prefix bench/peers-llama --ignore-scripts");
+  }
+  const { getLlama } = await import(peer.href);
+  return getLlama({ build: "never", gpu: false, maxThreads: 1, logLevel: "error" });
+};
+
+/** A sequence in a context of its own. @param more options of the context, such as `lora`. */
+export const openSequence = async (model, contextSize, more = {}) => {
+  const context = await model.createContext({
+    contextSize,
+    threads: { ideal: 1, min: 1 },
+    flashAttention: false,
+    experimentalKvCacheKeyType: "F32",
+    experimentalKvCacheValueType: "F32",
+    ...more,
+  });
+  return { sequence: context.getSequence(), close: () => context.dispose() };
+};
+
+/** Greedy tokens after a prompt, each with the distance between the two best logits. */
+export const greedyIds = async (sequence, promptIds, count) => {
+  await sequence.clearHistory();
+  const [ids, gaps] = [[], []];
+  let input = [...promptIds];
+  while (ids.length < count) {
+    const last = input.length - 1;
+    const generateNext = { token: true, logits: { filter: { includeTop: 2 } }, options: { temperature: 0 } };
+    input[last] = [input[last], { generateNext }];
+    const { token, logits } = (await sequence.controlledEvaluate(input))[last].next;
+    const [best, second] = [...logits.values()].sort((a, b) => b - a);
+    ids.push(token);
+    gaps.push(best - second);
+    input = [token];
+  }
+  return { ids, gaps };
+};

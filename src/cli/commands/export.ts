@@ -1,0 +1,149 @@
+import type { Command } from "commander";
+import { ConfigError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { type Exported, exportModel } from "../../pretrained/export/export.node.ts";
+import {
+  type ExportDType,
+  type ExportFormatName,
+  exportDtypes,
+  formatNames,
+  formats,
+} from "../../pretrained/export/formats.node.ts";
+import { formatBytes } from "../display/texts/format.ts";
+import { writtenText } from "../display/texts/written-text.ts";
+import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
+import { inFlags } from "../flags/option-names.ts";
+import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
+import { notes } from "../help.ts";
+import { inModelFlags, modelDirectory, modelPlaces, weightsDirectory } from "../model/checkpoint-path.ts";
+import { nameOfModel, newPlace } from "../model/new-place.ts";
+import { host } from "../process/host.ts";
+import { onInterrupt } from "../process/interrupt.ts";
+import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
+import { progressLine } from "../process/progress-line.ts";
+import { printableName, styleFor } from "../process/terminal.ts";
+
+interface ExportFlags extends WeightsFlag {
+  readonly format?: ExportFormatName;
+  readonly dtype?: ExportDType;
+  readonly out?: string;
+  readonly overwrite?: true;
+  readonly adapterOnly?: true;
+  readonly json?: true;
+}
+
+const examples = `
+Examples:
+  $ npx foretoken export runs/notes --format gguf                     runs/notes-f32.gguf, for llama.cpp, Ollama, LM Studio
+  $ npx foretoken export runs/notes --format gguf --dtype q8_0 --out models
+  $ npx foretoken export model.gguf --format hf --dtype bf16 --out models/notes   a folder for transformers
+  $ npx foretoken export runs/letters --format gguf                   a run's adapter, merged into its model
+  $ npx foretoken export runs/letters --format gguf --adapter-only    the adapter alone, for --lora of llama.cpp
+  $ npx foretoken verify runs/notes runs/notes-f32.gguf               how far the file is from the model
+
+Element types (--dtype): of hf f32 or bf16; of gguf all that quantize has, down to 4.5 bits for each weight. f32 keeps every bit.
+An adapter alone is in f32, as gguf also in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
+The file or folder is whole under its name, or not there. A folder with other files is never touched.`;
+
+/** What became of an adapter, in words. */
+const adapterInWords = ({ adapter, base }: Exported): string =>
+  adapter === null
+    ? ""
+    : adapter === "merged"
+      ? `With the adapter merged into the model in ${printableName(base)}.\n`
+      : `The adapter alone: programs put it on the model in ${printableName(base)}, or a copy of that in their form.\n`;
+
+/** The format: --format, or what the name of the result says. */
+const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
+  const byName = /\.gguf$/iu.test(out) ? "gguf" : undefined;
+  const found = format ?? byName;
+  if (found !== undefined) return found;
+  throw new ConfigError({
+    where: "--format",
+    must: `must be ${alternatives(formatNames)}`,
+    got: "nothing",
+    hint: "--format gguf",
+  });
+};
+
+const placeOf = (named: string, format: ExportFormatName, { dtype, adapterOnly, out }: ExportFlags): string => {
+  const { ending, dtypes, adapter } = formats[format];
+  const own = dtype ?? (adapterOnly === true ? adapter : null)?.dtypes[0] ?? dtypes[0];
+  const parts = [...(adapterOnly === true ? ["adapter"] : []), ending === "" ? format : own];
+  return newPlace(named, `-${parts.join("-")}`, ending, out);
+};
+
+const runExport = async (named: string, flags: ExportFlags): Promise<void> => {
+  const { dtype, overwrite, adapterOnly, adapter, base, baseCheck, weights, json } = flags;
+  const format = formatOf(flags);
+  const place = placeOf(named, format, flags);
+  const interrupt = onInterrupt(() => {});
+  onOutputEnd(interrupt.abort);
+  const line = progressLine(json === true);
+  const progress = (phase: "read" | "write", bytes: number, all: number): void =>
+    line.update(
+      `${phase === "read" ? "reading" : "writing"} ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`,
+    );
+  try {
+    const written = await exportModel(place, await weightsDirectory(named, weights), {
+      ...{ format, dtype, baseCheck, replace: overwrite, adapterOnly, name: nameOfModel(named) },
+      adapter: adapter === undefined ? undefined : await modelDirectory(adapter),
+      base: base === undefined ? undefined : await modelDirectory(base),
+      signal: interrupt.signal,
+      onNotice: (text) => {
+        line.clear();
+        writeNotice(text);
+      },
+      onProgress: progress,
+    });
+    line.clear();
+    if (json === true) {
+      const { path: _, ...facts } = written;
+      writeJson({ path: place, model: named, ...facts });
+      return;
+    }
+    const { unicode } = styleFor(host.stdout).symbols;
+    writeOut(writtenText(printableName(place, unicode), written.dtype, written));
+    writeOut(adapterInWords(written));
+  } catch (error) {
+    line.clear();
+    if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));
+    host.exitCode = interrupt.status();
+  } finally {
+    interrupt.release();
+  }
+};
+
+/** `foretoken export`. */
+export const declareExport = (command: Command): void => {
+  const flags = command
+    .usage("<model> --format <name> [flags]")
+    .argument("<model>", `${modelPlaces}; or a LoRA adapter`, parsePath("<model>"))
+    .optionsGroup("Result: its format, and where it goes")
+    .option(
+      "--format <name>",
+      "hf: a folder for transformers; gguf: a file for llama.cpp, Ollama and LM Studio (default: gguf where --out ends with .gguf)",
+      parseChoice("--format", formatNames),
+    )
+    .option(
+      "--dtype <name>",
+      `element type of the matrices: ${exportDtypes.join(", ")} (default: f32)`,
+      parseChoice("--dtype", exportDtypes),
+    )
+    .option(
+      "--out <path>",
+      "a new or empty folder for hf; for gguf a new file that ends with .gguf, or a folder for it (default: beside the model, with the format in its name)",
+      parsePath("--out"),
+    )
+    .option("--overwrite", "replace an earlier file, or an earlier model's folder, of that name")
+    .option("--adapter-only", "write the LoRA adapter alone (default: it is merged into its model)");
+  addWeightsFlag(flags)
+    .optionsGroup("Output: a line for people, or JSON")
+    .option("--json", "write one JSON object instead")
+    .addHelpText("after", notes(examples))
+    .allowExcessArguments()
+    .action(async (model: string, given: ExportFlags) => {
+      checkArguments(command);
+      await runExport(model, given);
+    });
+};

@@ -1,0 +1,37 @@
+/** A model that was written, in lines for people. */
+import type { GgufFallback } from "../../../pretrained/gguf/write/contents.ts";
+import { formatBytes, formatCount } from "./format.ts";
+
+/** Fallbacks of the same kind, in a line. */
+const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] => {
+  const groups = new Map<string, GgufFallback[]>();
+  for (const fallback of fallbacks) {
+    const { wanted, encoding, width } = fallback;
+    const key = `${wanted} ${encoding} ${width}`;
+    groups.set(key, [...(groups.get(key) ?? []), fallback]);
+  }
+  return [...groups.values()].map((group) => {
+    const [first] = group;
+    const one = group.length === 1;
+    const what = one ? `${first?.tensor} is` : `${formatCount(group.length)} matrices are`;
+    const rows = `rows of ${first?.width} weights do not divide into blocks of ${first?.wanted}`;
+    return `${what} in ${first?.encoding} in place of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
+  });
+};
+
+/** What is told of a model that was written. */
+interface WrittenModel {
+  readonly bytes: number;
+  readonly parameters: number;
+  readonly fallbacks: readonly GgufFallback[];
+}
+
+/** @param place its file or folder. */
+export const writtenText = (place: string, dtype: string, { bytes, parameters, fallbacks }: WrittenModel): string => {
+  const share = Math.round((100 * bytes) / (4 * parameters));
+  return [
+    `${place}: ${formatCount(parameters)} parameters in ${dtype}, ${formatBytes(bytes)}, ${share}% of float32`,
+    ...fallbackLines(fallbacks),
+    "",
+  ].join("\n");
+};

@@ -1,0 +1,208 @@
+/** How far two models that should be the same compute apart: logits, and greedy tokens. */
+import {
+  checkCallback,
+  checkKeys,
+  checkLanguageModel,
+  checkSignal,
+  checkWhole,
+} from "../core/checks/check-arguments.ts";
+import { ConfigError, DataError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import { generate } from "../generate/generate.ts";
+import type { LanguageModel } from "../pretrained/model/language-model.ts";
+
+/** Options of `compareModels`. */
+export interface CompareModelsOptions {
+  /** Texts, or lists of token ids, at least one: each is continued by the first model. */
+  readonly prompts: readonly (string | readonly number[])[];
+  /** Tokens to write after each prompt, as far as both contexts reach. Whole number from 1. Default 50. */
+  readonly maxNewTokens?: number | undefined;
+  /** Ends the work. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each prompt with the number of those that are done. A promise is waited for. */
+  readonly onProgress?: ((done: number) => void) | undefined;
+}
+
+/** A greedy token that two models choose differently. */
+export interface GreedyDifference {
+  /** Number of the prompt, from 0. */
+  readonly prompt: number;
+  /** Tokens after the prompt that are the same. */
+  readonly index: number;
+  /** The first model's token. */
+  readonly id: number;
+  /** The other's. */
+  readonly otherId: number;
+  /** Distance between the first model's two largest logits there: a small one says that either token may come. */
+  readonly margin: number;
+  /** The same of the other. */
+  readonly otherMargin: number;
+}
+
+/** How far two models are apart. */
+export interface ModelsDifference {
+  /** The largest difference of a logit: of all tokens of the vocabulary, at all positions of prompts and continuations. */
+  readonly largestLogit: number;
+  /** Number of prompts. */
+  readonly prompts: number;
+  /** Prompts that both encode to the same ids. */
+  readonly sameIds: number;
+  /** Prompts after which both choose the same tokens. */
+  readonly sameTokens: number;
+  /** The first difference after each prompt that has one, in their order. */
+  readonly differences: readonly GreedyDifference[];
+}
+
+/** The largest logits of a row. */
+interface Best {
+  readonly id: number;
+  readonly margin: number;
+}
+
+const bestOf = (logits: Float32Array, row: number, width: number): Best => {
+  let [id, first, second] = [0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let i = 0; i < width; i++) {
+    const value = logits[row * width + i] as number;
+    if (value > first) [id, first, second] = [i, value, first];
+    else if (value > second) second = value;
+  }
+  return { id, margin: first - second };
+};
+
+/** Greedy tokens after `ids`, until the model ends the text. */
+const continued = async (
+  lm: LanguageModel,
+  ids: readonly number[],
+  maxNewTokens: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly number[]> => {
+  const all = [...ids];
+  if (lm.tokenizer.kind !== "none") {
+    const options = { prompt: ids, maxNewTokens, temperature: 0, signal };
+    for await (const event of generate(lm, options)) if (event.type === "token") all.push(event.id);
+    return all;
+  }
+  for (let i = 0; i < maxNewTokens; i++) {
+    signal?.throwIfAborted();
+    const { data, shape } = await lm.logits(all);
+    const { id } = bestOf(data, all.length - 1, shape[1]);
+    all.push(id);
+    if (lm.endTokens.includes(id)) break;
+  }
+  return all;
+};
+
+/** One prompt with all that both compute. */
+const comparePrompt = async (
+  [one, other]: readonly [LanguageModel, LanguageModel],
+  prompt: readonly number[],
+  maxNewTokens: number,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly largest: number; readonly difference: Omit<GreedyDifference, "prompt"> | undefined }> => {
+  const ids = await continued(one, prompt, maxNewTokens, signal);
+  signal?.throwIfAborted();
+  const [first, second] = [await one.logits(ids), await other.logits(ids)];
+  const width = first.shape[1];
+  let largest = 0;
+  for (const [i, value] of first.data.entries()) {
+    const apart = Math.abs(value - (second.data[i] as number));
+    // Not a number where one of them is none: that is no small difference.
+    if (!(apart <= largest)) largest = apart;
+    if (Number.isNaN(largest)) break;
+  }
+  for (let row = prompt.length - 1; row < ids.length - 1; row++) {
+    const [ours, theirs] = [bestOf(first.data, row, width), bestOf(second.data, row, width)];
+    if (ours.id === theirs.id) continue;
+    const { id, margin } = ours;
+    const index = row - prompt.length + 1;
+    return { largest, difference: { index, id, otherId: theirs.id, margin, otherMargin: theirs.margin } };
+  }
+  return { largest, difference: undefined };
+};
+
+/** The ids of a prompt. @throws ConfigError for a value that is none. */
+const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly number[] => {
+  const where = `compareModels: prompts[${place}]`;
+  const ids = typeof prompt === "string" ? [...lm.tokenizer.encode(prompt)] : prompt;
+  const isList = Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id < lm.model.vocabSize);
+  if (isList && ids.length > 0) return ids as readonly number[];
+  const must = "must be a text, or a list of token ids, at least one token of it";
+  throw new ConfigError({ where, must, got: show(prompt) });
+};
+
+/** Whether `lm` encodes a text to these ids. */
+const encodesTo = (lm: LanguageModel, text: string, ids: readonly number[]): boolean => {
+  try {
+    const own = lm.tokenizer.encode(text);
+    return own.length === ids.length && ids.every((id, i) => id === own[i]);
+  } catch (error) {
+    // A character that it lacks, or no tokenizer.
+    if (error instanceof DataError) return false;
+    throw error;
+  }
+};
+
+/**
+ * Compares a model with another form of it, such as the same weights with fewer bits. The first one continues each prompt, at
+ * each step with its most probable token; then both compute the logits of prompt and continuation. So every difference is
+ * between the same tokens before it.
+ * @param one the model. @param other its other form, with as many tokens in its vocabulary.
+ * @throws ConfigError for models with other vocabularies, prompts that leave no token in a context, or a model that is closed;
+ *   DataError for a character of a prompt that the first model lacks.
+ * @example
+ * ```ts
+ * import { compareModels, loadPretrained } from "foretoken";
+ *
+ * const [one, other] = [await loadPretrained("runs/notes/best"), await loadPretrained("notes-q8_0.gguf")];
+ * const { largestLogit, sameTokens } = await compareModels(one, other, { prompts: ["The ", "The end"] });
+ * console.log(largestLogit, sameTokens);
+ * await one.close();
+ * await other.close();
+ * ```
+ */
+export const compareModels = async (
+  one: LanguageModel,
+  other: LanguageModel,
+  options: CompareModelsOptions,
+): Promise<ModelsDifference> => {
+  const where = "compareModels";
+  checkLanguageModel(`${where}: one`, one, "a model from loadPretrained");
+  checkLanguageModel(`${where}: other`, other, "a model from loadPretrained");
+  checkKeys(where, options, ["prompts", "maxNewTokens", "signal", "onProgress"]);
+  const { prompts, maxNewTokens = 50, signal, onProgress } = options;
+  checkWhole(`${where}: maxNewTokens`, maxNewTokens, 1);
+  checkSignal(`${where}: signal`, signal);
+  checkCallback(`${where}: onProgress`, onProgress);
+  if (!Array.isArray(prompts) || prompts.length === 0) {
+    throw new ConfigError({ where: `${where}: prompts`, must: "must be a list of at least one", got: show(prompts) });
+  }
+  const vocabularies = [one, other].map(({ model }) => model.vocabSize);
+  if (vocabularies[0] !== vocabularies[1]) {
+    const must = "both models must have the same tokens";
+    throw new ConfigError({ where, must, got: `vocabularies of ${vocabularies.join(" and ")}` });
+  }
+  const context = Math.min(...[one, other].map(({ model }) => model.config.contextLength));
+  const encoded = prompts.map((prompt: unknown, i) => idsOf(one, prompt, i));
+  const long = encoded.findIndex((ids) => ids.length >= context);
+  if (long !== -1) {
+    throw new ConfigError({
+      where: `${where}: prompts[${long}]`,
+      must: `must leave room for a token in the context of ${context}`,
+      got: `${encoded[long]?.length} tokens`,
+    });
+  }
+  let [largestLogit, sameIds] = [0, 0];
+  const differences: GreedyDifference[] = [];
+  for (const [prompt, ids] of encoded.entries()) {
+    signal?.throwIfAborted();
+    const text: unknown = prompts[prompt];
+    if (typeof text !== "string" || encodesTo(other, text, ids)) sameIds++;
+    const room = Math.min(maxNewTokens, context - ids.length);
+    const { largest, difference } = await comparePrompt([one, other], ids, room, signal);
+    if (!(largest <= largestLogit)) largestLogit = largest;
+    if (difference !== undefined) differences.push({ prompt, ...difference });
+    await onProgress?.(prompt + 1);
+  }
+  const count = encoded.length;
+  return { largestLogit, prompts: count, sameIds, sameTokens: count - differences.length, differences };
+};

@@ -1,0 +1,157 @@
+/** A model as a Hugging Face directory, and an adapter as PEFT's folder. */
+import { realpath } from "node:fs/promises";
+import { relative, resolve } from "node:path";
+import { CheckpointError } from "../../core/errors/errors.ts";
+import type { ProductDType } from "../../core/tensors/dtype.ts";
+import { writeCheckpoint } from "../../io/checkpoint.node.ts";
+import type { Contents } from "../../io/files.node.ts";
+import { occupantOf } from "../../io/owned-folder.node.ts";
+import { arrayReader, type ReadValues } from "../../models/arena.ts";
+import { loraLayout } from "../../models/lora/layout.ts";
+import { modelLayout } from "../../models/model.ts";
+import type { AdapterBase } from "../adapter/config.ts";
+import { adapterBase } from "../adapter/open.node.ts";
+import { adapterTextFiles } from "../adapter/text.ts";
+import { adapterFiles } from "../adapter/write.ts";
+import { isHubName } from "../files/hub.node.ts";
+import { pretrainedFiles } from "../files/pretrained-files.ts";
+import { replaceable } from "../files/replaceable.node.ts";
+import type { ModelSource, OnRead, SourceAdapter } from "./source.node.ts";
+
+/** How a directory is written. */
+export interface WritingDirectory {
+  /** The called function, for errors. */
+  readonly where: string;
+  /** Element type of the weights. Default float32. */
+  readonly dtype?: ProductDType | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onRead?: OnRead | undefined;
+}
+
+/** A directory that was written. */
+export interface WrittenDirectory {
+  /** Of all files, but for the manifest. */
+  readonly bytes: number;
+  /** Number of weights. */
+  readonly parameters: number;
+}
+
+/**
+ * @throws CheckpointError for a folder that is the model's own: its weights would be gone, and an adapter be added twice.
+ */
+const checkOther = async (directory: string, { base, adapter }: ModelSource): Promise<void> => {
+  const placeOf = (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
+  const place = await placeOf(directory);
+  for (const [path, what] of [
+    [base.where, adapter === null ? "the model that is written" : "which the adapter is for"],
+    [adapter?.where, "the adapter"],
+  ] as const) {
+    if (path === undefined || place === undefined || place !== (await placeOf(path))) continue;
+    throw new CheckpointError({
+      where: directory,
+      must: "the folder must not be the model's own",
+      got: `${path}, ${what}`,
+      hint: "another folder",
+    });
+  }
+};
+
+/** @throws CheckpointError for a name that is taken: by other than an empty folder, or an earlier checkpoint if `replace` is set. */
+export const checkFreeFolder = async (directory: string, replace: boolean): Promise<void> => {
+  const occupant = await occupantOf(resolve(directory));
+  if (occupant !== "ours" || replace) return;
+  throw new CheckpointError({
+    where: directory,
+    must: "the name must be free",
+    got: "a model of that name",
+    hint: "another name, or replace: true",
+  });
+};
+
+/** Ends the writing of a file where a signal asks for it. */
+const stoppable = (contents: Contents, signal: AbortSignal | undefined): Contents => {
+  if (signal === undefined || typeof contents === "string" || contents instanceof Uint8Array) return contents;
+  return (async function* () {
+    for await (const piece of contents) {
+      signal.throwIfAborted();
+      yield piece;
+    }
+  })();
+};
+
+/** Writes files whole, or none of them. @returns their bytes. */
+const writeFiles = async (
+  path: string,
+  files: Readonly<Record<string, Contents>>,
+  signal: AbortSignal | undefined,
+): Promise<number> => {
+  let bytes = 0;
+  const written = Object.entries(files).map(([name, contents]) => [name, stoppable(contents, signal)] as const);
+  try {
+    await writeCheckpoint(path, Object.fromEntries(written), {
+      check: (digests) => {
+        bytes = Object.values(digests).reduce((sum, file) => sum + file.bytes, 0);
+      },
+    });
+  } catch (error) {
+    // Its own reason, not that of a disk that refuses.
+    signal?.throwIfAborted();
+    throw error;
+  }
+  return bytes;
+};
+
+/**
+ * Writes a model as a Hugging Face directory, with the adapter in its weights. Files about text are the model's own where it is
+ * a directory; but an adapter that learned conversations may have another template, and more tokens that end a text.
+ * @throws CheckpointError for a folder with other files, before weights are read; nothing is changed then.
+ */
+export const writeDirectory = async (
+  directory: string,
+  source: ModelSource,
+  { where, dtype, signal, onRead }: WritingDirectory,
+): Promise<WrittenDirectory> => {
+  const { config, vocabSize, tokenizer, chatTemplate, endTokens } = source.facts;
+  let weights: ReadValues = arrayReader(new Float32Array(0));
+  const facts = { vocabSize, chatTemplate, endTokens, ...(dtype && { dtype }) };
+  const files = {
+    ...pretrainedFiles(config, tokenizer, (offset, size) => weights(offset, size), facts),
+    ...source.textFiles,
+  };
+  // Before the weights are read, which takes longer.
+  const path = await replaceable(where, directory, Object.keys(files));
+  await checkOther(path, source);
+  weights = await source.readWeights(signal, onRead);
+  const bytes = await writeFiles(path, files, signal);
+  return { bytes, parameters: modelLayout(config, vocabSize).count };
+};
+
+/** How the files of an adapter in `directory` name its model. */
+const namedBase = (directory: string, { base }: ModelSource, { baseHash }: SourceAdapter): AdapterBase => {
+  const place = base.servedFrom();
+  const named = isHubName(place) ? place : relative(directory, place);
+  return adapterBase(named, { fused: base.weights.fused, sha256: baseHash });
+};
+
+/**
+ * Writes an adapter alone as a folder of PEFT's form, which names its model by the way from there.
+ * @throws CheckpointError for a folder with other files; nothing is changed then.
+ */
+export const writeAdapterDirectory = async (
+  directory: string,
+  source: ModelSource,
+  adapter: SourceAdapter,
+  { where, signal }: WritingDirectory,
+): Promise<WrittenDirectory> => {
+  const { config, tokenizer, chatTemplate, endTokens } = source.facts;
+  const { lora, values, text } = adapter;
+  const path = resolve(directory);
+  const learned = text.template === undefined ? null : chatTemplate;
+  const files = {
+    ...adapterFiles(config, lora, arrayReader(values), namedBase(path, source, adapter)),
+    ...adapterTextFiles({ chatTemplate: learned, endTokens: endTokens.filter((id) => id < tokenizer.vocabSize) }),
+  };
+  await checkOther(await replaceable(where, directory, Object.keys(files)), source);
+  const bytes = await writeFiles(path, files, signal);
+  return { bytes, parameters: loraLayout(config, lora).count };
+};

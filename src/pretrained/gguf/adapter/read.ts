@@ -1,0 +1,135 @@
+/** LoRA adapters of GGUF files: what llama.cpp takes with `--lora`. */
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
+import type { ByteSource } from "../../../io/byte-source.ts";
+import { type GgufFile, openGgufFile } from "../../../io/gguf/gguf.ts";
+import type { GgufMetadata } from "../../../io/gguf/header.ts";
+import { cursorOf } from "../../../io/gguf/values.ts";
+import { type ModelConfig, rotaryDimOf } from "../../../models/config.ts";
+import { modulesOf } from "../../../models/hugging-face/adapter-modules.ts";
+import type { LoraConfig } from "../../../models/lora/config.ts";
+import { headsOf } from "../../../nn/causal-self-attention.ts";
+import type { OpenedAdapter } from "../../adapter/load.ts";
+import { type AdapterShape, type AdapterTensors, type AdapterValues, readMatrices } from "../../adapter/read.ts";
+import type { AdapterText } from "../../adapter/text.ts";
+import { mappingsOf } from "../architectures.ts";
+import { type Fields, fieldsOf } from "../fields.ts";
+import { inHalves } from "../interleaved.ts";
+import { ggufKind } from "../write/fields.ts";
+import { adapterKeys, idleKeys, isRotatedModule, matrixName, parseMatrixName } from "./names.ts";
+
+/** Bytes of a file among which its kind is looked for. */
+const firstBytes = 2 ** 12;
+
+/**
+ * Whether the first keys of a file say that it is an adapter. The whole header of a model takes longer to read: its
+ * vocabulary is in it, behind the key that tells.
+ */
+export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
+  const bytes = await source.read(0, Math.min(source.size, firstBytes));
+  const cursor = cursorOf(bytes, source.size, "");
+  try {
+    // Letters and version, then two counts.
+    cursor.u64();
+    cursor.u64();
+    const keys = cursor.u64();
+    for (let i = 0; i < keys; i++) {
+      const key = cursor.name("a key");
+      const value = cursor.value(cursor.u32(), key);
+      if (key === "general.type") return value === "adapter";
+    }
+  } catch {
+    // Damaged, or more than the first bytes: whoever opens it says why it cannot be, or finds a model.
+  }
+  return false;
+};
+
+/** Fails for what is no LoRA adapter, or one with settings that are not supported. */
+const checkKind = (metadata: GgufMetadata, fields: Fields): void => {
+  const type = fields.text("general.type");
+  if (type !== "adapter") fields.fail("general.type", "must be adapter", type ?? "model");
+  const kind = fields.text(adapterKeys.kind);
+  if (kind !== "lora") fields.fail(adapterKeys.kind, "must be lora", kind);
+  const known: readonly string[] = [...Object.values(adapterKeys), ...idleKeys];
+  for (const [key, value] of metadata) {
+    if (!key.startsWith("adapter.") || known.includes(key)) continue;
+    fields.fail(key, "must be absent, since such adapters are not supported", value);
+  }
+};
+
+/** What it says of texts: a template that it learned conversations in, and tokens that end a text. */
+const textOf = (fields: Fields): AdapterText => {
+  const ids = ["eos", "eot", "eom"].map((name) => fields.id(`tokenizer.ggml.${name}_token_id`));
+  return { template: fields.text("tokenizer.chat_template"), endTokens: ids.filter((id) => id !== undefined) };
+};
+
+/** Ranks as its matrices have them; llama.cpp divides the one alpha by the rank of each. */
+const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
+  const ranks = new Map<string, number>();
+  for (const { name, shape } of tensors) {
+    const parsed = parseMatrixName(name);
+    if (parsed?.matrix === "A") ranks.set(parsed.module, shape[0] ?? 0);
+  }
+  const rankOf = (module: string): number => ranks.get(module) ?? 1;
+  return {
+    dropout: 0,
+    rank: Math.max(1, Math.min(...ranks.values())),
+    rankOf,
+    // Without an alpha, llama.cpp multiplies by 1.
+    scaleOf: (module) => (alpha === 0 ? 1 : alpha / rankOf(module)),
+    targets: () => "unknown",
+  };
+};
+
+/** The matrices for a model, with the outputs of queries and keys in this program's order. */
+const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): AdapterTensors => {
+  const kind = ggufKind(config, where);
+  const { headDim } = headsOf(config);
+  const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
+  const inOrder = (tensor: StoredTensor): StoredTensor => {
+    const parsed = parseMatrixName(tensor.name);
+    const isRotated = kind === "llama" && parsed?.matrix === "B" && isRotatedModule(parsed.module);
+    const [rows = 0] = tensor.shape;
+    return isRotated && rows % headDim === 0 ? inHalves(tensor, headDim, rotated) : tensor;
+  };
+  return {
+    tensors: tensors.map(inOrder),
+    modules: modulesOf(config, [...mappingsOf(config, kind).values()]),
+    parse: parseMatrixName,
+    nameOf: matrixName,
+  };
+};
+
+/**
+ * Opens the adapter in a GGUF file; its matrices are read later. It names no model that it is for, and has no hash of its
+ * weights.
+ * @param source open; closed if this fails, else by the caller.
+ * @param where the file's name in errors.
+ * @throws CheckpointError naming the file and the field that is damaged or not supported.
+ */
+export const openGgufAdapter = async (source: ByteSource, where: string): Promise<OpenedAdapter> => {
+  try {
+    const file = await openGgufFile(source, where);
+    const fields = fieldsOf(file.metadata, where);
+    checkKind(file.metadata, fields);
+    const alpha = fields.real(adapterKeys.alpha) ?? 0;
+    if (alpha < 0) fields.fail(adapterKeys.alpha, "must be 0 or above", alpha);
+    const architecture = fields.text("general.architecture");
+    const text = textOf(fields);
+    const read = async (config: ModelConfig, expected?: LoraConfig): Promise<AdapterValues> => {
+      const kind = ggufKind(config, where);
+      if (architecture !== kind) {
+        const must = `the adapter must be for a model of the architecture ${kind}, as this one`;
+        throw new CheckpointError({ where, must, got: architecture ?? "none" });
+      }
+      const tensors = tensorsFor(config, file, where);
+      const values = await readMatrices(config, shapeOf(file, alpha), tensors, source.size, where, expected);
+      await source.end();
+      return values;
+    };
+    return { where, peft: { base: null, revision: null }, text, source, read, checked: false, baseHash: null };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+};

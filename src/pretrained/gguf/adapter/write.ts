@@ -1,0 +1,94 @@
+/** A LoRA adapter as a GGUF file, for `--lora` of llama.cpp and what stands on it. */
+import type { LazyTensor, StoredTensor } from "../../../core/tensors/named-tensor.ts";
+import { sizeOf } from "../../../core/tensors/shape.ts";
+import { f32, pairBytes, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
+import type { GgufContents } from "../../../io/gguf/write.ts";
+import type { ReadValues } from "../../../models/arena.ts";
+import { type ModelConfig, rotaryDimOf } from "../../../models/config.ts";
+import { modulesOf } from "../../../models/hugging-face/adapter-modules.ts";
+import type { LoraConfig } from "../../../models/lora/config.ts";
+import { headsOf } from "../../../nn/causal-self-attention.ts";
+import type { AdapterText } from "../../adapter/text.ts";
+import { adapterMatrices } from "../../adapter/write.ts";
+import { mappingsOf } from "../architectures.ts";
+import { inPairs } from "../interleaved.ts";
+import { encodedPieces } from "../write/contents.ts";
+import { encoderOf, fileTypes, type GgufEncoding } from "../write/encodings.ts";
+import { ggufKind } from "../write/fields.ts";
+import { adapterKeys, isRotatedModule, matrixName } from "./names.ts";
+
+/** Encodings of an adapter's matrices: a row of B is as short as the rank, and no block of few bits fits. */
+export const adapterEncodings = ["f32", "f16", "bf16"] as const satisfies readonly GgufEncoding[];
+/** An encoding of an adapter's matrices. */
+export type AdapterEncoding = (typeof adapterEncodings)[number];
+
+/** An adapter to be written. */
+export interface AdapterToWrite {
+  /** Of the model that it is for. */
+  readonly config: ModelConfig;
+  readonly lora: LoraConfig;
+  /** Its values in the layout of `loraLayout`. */
+  readonly readValues: ReadValues;
+  readonly text: AdapterText;
+  /** Its name, for people. */
+  readonly name: string;
+  /** Its place, for errors. */
+  readonly where: string;
+}
+
+/** A matrix as a tensor that is read by rows. */
+const stored = (name: string, { shape, read }: Omit<LazyTensor, "name">, factor = 1): StoredTensor => ({
+  ...{ name, shape, bytes: 4 * sizeOf(shape) },
+  readRows: async (first, count) => {
+    const width = shape[1] ?? 1;
+    const rows = (await read()).subarray(first * width, (first + count) * width);
+    return factor === 1 ? rows : rows.map((value) => factor * value);
+  },
+});
+
+const endFields = ({ template, endTokens }: AdapterText): Readonly<Record<string, TypedValue>> => {
+  const ends = ["eos", "eot", "eom"].flatMap((name, i) => {
+    const id = endTokens[i];
+    return id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, u32(id)] as const];
+  });
+  return {
+    ...Object.fromEntries(ends),
+    ...(template === undefined ? {} : { "tokenizer.chat_template": text(template) }),
+  };
+};
+
+/**
+ * The contents of an adapter's file. Where llama.cpp has several targets as one layer, their adapters side by side are one of
+ * several times the rank, and B is multiplied by that number, since llama.cpp divides alpha by the rank.
+ * @throws ConfigError for a model that llama.cpp has no architecture for.
+ */
+export const adapterContents = (
+  { config, lora, readValues, text: ofText, name, where }: AdapterToWrite,
+  encoding: AdapterEncoding,
+): GgufContents => {
+  const kind = ggufKind(config, where);
+  const { headDim } = headsOf(config);
+  const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
+  const modules = modulesOf(config, [...mappingsOf(config, kind).values()]);
+  const tensors = adapterMatrices(config, lora, modules, readValues).flatMap(({ module, count, a, b }) => {
+    const outputs = stored(matrixName(module.name, "B"), b, count);
+    const isRotated = kind === "llama" && isRotatedModule(module.name);
+    return [stored(matrixName(module.name, "A"), a), isRotated ? inPairs(outputs, headDim, rotated) : outputs];
+  });
+  const fields: Readonly<Record<string, TypedValue>> = {
+    "general.architecture": text(kind),
+    "general.type": text("adapter"),
+    [adapterKeys.kind]: text("lora"),
+    [adapterKeys.alpha]: f32(lora.alpha),
+    "general.name": text(name),
+    "general.file_type": u32(fileTypes[encoding]),
+    ...endFields(ofText),
+  };
+  return {
+    metadata: new Map(Object.entries(fields).map(([key, value]) => [key, pairBytes(key, value)] as const)),
+    tensors: tensors.map((tensor) => ({
+      ...{ name: tensor.name, shape: tensor.shape, encoder: encoderOf(encoding) },
+      pieces: () => encodedPieces(tensor, encoding, where),
+    })),
+  };
+};

@@ -1,0 +1,106 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { verifyMutated } from "../support/mutated-exports.ts";
+import { copyAdapter, modelWithText } from "../support/peft.ts";
+import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+const ok = async (...args: readonly string[]) => {
+  const outcome = await cli(args, { cwd });
+  expect(outcome.status, outcome.stderr).toBe(0);
+  return outcome;
+};
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await ok("train", ...tinyWith("--out", "runs/notes"));
+  await ok("export", "runs/notes", "--format", "gguf", "--out", "whole.gguf");
+  await ok("export", "runs/notes", "--format", "gguf", "--dtype", "q4_0", "--out", "small.gguf");
+  await modelWithText("llama3", join(cwd, "base"));
+  await copyAdapter("llama", join(cwd, "adapter"));
+});
+afterAll(() => remove());
+
+const small = ["--backend", "reference", "--prompt-count", "3", "--max-new-tokens", "4"];
+
+describe("verify", () => {
+  test("shows one table: logits, greedy tokens, bits per byte", async () => {
+    const { stdout, stderr } = await ok("verify", "runs/notes", "whole.gguf", "small.gguf", ...small);
+    expect(stderr).toBe("");
+    const lines = stdout.split("\n");
+    expect(lines[0]).toMatch(/^ +largest difference +same tokens after +first other token +bits per byte$/u);
+    expect(lines[1]).toMatch(/^runs[/\\]notes +\d\.\d{4}$/u);
+    expect(lines[2]).toMatch(/^whole\.gguf +0 +3 of 3 prompts +none +\d\.\d{4}$/u);
+    expect(lines[3]).toMatch(
+      /^small\.gguf +(?:0\.\d+|\d\.\de-\d+) +\d of 3 prompts +(?:none|prompt \d, token \d: margin \S+) +\d\.\d{4}$/u,
+    );
+    expect(lines[4]).toMatch(/^Measured on text\.txt, its held-out end; prompts are from there\.$/u);
+  });
+
+  test("writes the same as JSON, also on another text", async () => {
+    await writeFile(join(cwd, "other.txt"), "It sat. The cat had a hat.\n".repeat(30));
+    const { stdout } = await ok("verify", "runs/notes", "whole.gguf", "--data", "other.txt", ...small, "--json");
+    expect(jsonLines(stdout)).toMatchObject([
+      {
+        model: "runs/notes",
+        measuredOn: "other.txt",
+        forms: [{ file: "whole.gguf", largestLogit: 0, prompts: 3, sameIds: 3, sameTokens: 3, differences: [] }],
+      },
+    ]);
+    const [{ bitsPerByte, forms } = {}] = jsonLines(stdout) as [Record<string, unknown>];
+    expect((forms as readonly Record<string, unknown>[])[0]?.bitsPerByte).toBe(bitsPerByte);
+  });
+
+  test("compares an adapter alone and merged with model and adapter, on drawn tokens where there is no text", async () => {
+    await ok("export", "adapter", "--base", "base", "--format", "gguf", "--adapter-only", "--out", "lora.gguf");
+    await ok("export", "adapter", "--base", "base", "--format", "gguf", "--out", "merged.gguf");
+    const { stdout } = await ok("verify", "base", "--adapter", "adapter", "lora.gguf", "merged.gguf", "base", ...small);
+    const lines = stdout.split("\n");
+    expect(lines[2]).toMatch(/^lora\.gguf +0 +3 of 3 prompts +none$/u);
+    // One sum in place of two: the last bits differ.
+    expect(lines[3]).toMatch(/^merged\.gguf +(?:0|\d\.\de-[5-9]) +3 of 3 prompts +none$/u);
+    expect(lines[4]).toMatch(/^base +\d+\.\d+ /u);
+    expect(lines.at(-2)).toBe("No text was measured: prompts are tokens drawn at random.");
+  });
+
+  test("gives a line for a damaged file, measures the others, and ends with status 2", async () => {
+    const bytes = await readFile(join(cwd, "whole.gguf"));
+    await writeFile(join(cwd, "cut.gguf"), bytes.subarray(0, bytes.length - 100));
+    const { status, stdout, stderr } = await cli(["verify", "runs/notes", "cut.gguf", "whole.gguf", "base", ...small], {
+      cwd,
+    });
+    expect(status).toBe(2);
+    expect(stdout).toMatch(/^whole\.gguf +0 /mu);
+    expect(stdout).not.toMatch(/^cut\.gguf/mu);
+    expect(stderr.trim().split("\n").slice(-2)).toEqual([
+      expect.stringMatching(/^foretoken: cut\.gguf: tensor .* must end within the file/u),
+      expect.stringMatching(
+        /^foretoken: compareModels: both models must have the same tokens; got vocabularies of \d+ and 61$/u,
+      ),
+    ]);
+    const json = await cli(["verify", "runs/notes", "cut.gguf", ...small, "--json"], { cwd });
+    expect(jsonLines(json.stdout)).toMatchObject([
+      { forms: [{ file: "cut.gguf", error: expect.stringMatching(/cut\.gguf/u) }] },
+    ]);
+  });
+
+  test("gives one line or figures for damaged exports: 16 of the 500 of the slow test", async () => {
+    await ok("export", "runs/notes", "--format", "hf", "--out", "folder");
+    const exports = { files: ["whole.gguf", "small.gguf"], folder: "folder" };
+    const { refused, different, same } = await verifyMutated(cwd, "runs/notes", exports, 16);
+    expect(refused).toBeGreaterThan(4);
+    expect(refused + different + same).toBe(16);
+  });
+
+  test("refuses what is missing in one line", async () => {
+    const line = async (...args: readonly string[]) => (await cli(["verify", ...args], { cwd })).stderr;
+    expect(await line("runs/notes")).toMatch(/^foretoken: verify: <file> must be given; got nothing;/u);
+    expect(await line("none", "whole.gguf")).toMatch(/^foretoken: none: the path must name a model/u);
+    expect(await line("runs/notes", "whole.gguf", "--prompt-count", "0")).toMatch(
+      /^foretoken: --prompt-count: must be a whole number from 1 to 1000/u,
+    );
+  });
+});

@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Backend } from "#foretoken/backend/backend.js";
+import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
+import { compareModels } from "#foretoken/evaluate/compare-models.js";
+import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
+import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
+import { noTokenizer } from "#foretoken/tokenizer/none.js";
+import { bookModel, hashedModel } from "../support/models.ts";
+
+const characters = "abcdefgh ";
+const tokenizer = trainCharTokenizer(characters);
+const config = { ...bookModel, contextLength: 16, nLayer: 1, nHead: 2, nEmbd: 16 };
+
+let backend: Backend;
+let one: LanguageModel;
+let same: LanguageModel;
+let other: LanguageModel;
+/** The logit of one token is larger by a fixed number at all positions. */
+const raised = async (lm: LanguageModel, id: number, by: number): Promise<LanguageModel> => ({
+  ...lm,
+  model: lm.model,
+  logits: async (ids) => {
+    const { data, shape } = await lm.logits(ids);
+    for (let row = 0; row < shape[0]; row++) data[row * shape[1] + id] = (data[row * shape[1] + id] as number) + by;
+    return { data, shape };
+  },
+});
+beforeAll(async () => {
+  backend = await openReference();
+  const make = () => languageModel(hashedModel(backend, config, tokenizer.vocabSize), tokenizer);
+  [one, same] = [make(), make()];
+  other = await raised(same, 3, 0.5);
+});
+afterAll(async () => {
+  await one.close();
+  await same.close();
+  await backend.close();
+});
+
+describe("compareModels", () => {
+  it("finds no difference between a model and its copy", async () => {
+    expect(await compareModels(one, same, { prompts: ["abc", [1, 2, 3]], maxNewTokens: 8 })).toEqual({
+      ...{ largestLogit: 0, prompts: 2, sameIds: 2, sameTokens: 2, differences: [] },
+    });
+  });
+
+  it("tells the largest difference of a logit, and the first token of each prompt that differs, with its margins", async () => {
+    const prompts = ["abc", "h", [5, 5]];
+    const done: number[] = [];
+    const onProgress = (count: number): void => {
+      done.push(count);
+    };
+    const found = await compareModels(one, other, { prompts, maxNewTokens: 10, onProgress });
+    expect(found.largestLogit).toBeCloseTo(0.5, 5);
+    expect(done).toEqual([1, 2, 3]);
+    expect(found.sameTokens).toBe(3 - found.differences.length);
+    expect(found.differences.length).toBeGreaterThan(0);
+    for (const { prompt, index, id, otherId, margin, otherMargin } of found.differences) {
+      expect(otherId).toBe(3);
+      expect(id).not.toBe(3);
+      // Raised by half a unit, the token overtook the first: the first's margin was at most that.
+      expect(margin + otherMargin).toBeLessThanOrEqual(0.5 + 1e-5);
+      expect(index).toBeLessThan(10);
+      expect(prompt).toBeLessThan(3);
+    }
+  });
+
+  it("writes ids where there is no tokenizer, and counts prompts of other ids", async () => {
+    const silent = languageModel(same.model, noTokenizer("model", tokenizer.vocabSize));
+    const found = await compareModels(silent, one, { prompts: [[1, 2]], maxNewTokens: 5 });
+    expect(found).toMatchObject({ largestLogit: 0, sameTokens: 1 });
+    const shifted = { ...tokenizer, encode: (text: string) => tokenizer.encode(text).map((id) => (id + 1) % 9) };
+    const odd = languageModel(same.model, shifted);
+    expect(await compareModels(one, odd, { prompts: ["abc", [1]], maxNewTokens: 2 })).toMatchObject({ sameIds: 1 });
+  });
+
+  it("refuses prompts that no context holds, other vocabularies and unknown characters", async () => {
+    const compare = (prompts: readonly (string | readonly number[])[], lm = same) =>
+      compareModels(one, lm, { prompts });
+    await expect(compare(["a".repeat(16)])).rejects.toThrow(
+      /prompts\[0\]: must leave room for a token in the context of 16/u,
+    );
+    await expect(compare(["a", ""])).rejects.toThrow(/prompts\[1\]: must be a text, or a list of token ids/u);
+    await expect(compare([[99]])).rejects.toThrow(ConfigError);
+    await expect(compare(["xyz"])).rejects.toThrow(DataError);
+    const wide = languageModel(hashedModel(backend, config, 12), noTokenizer("model", 12));
+    await expect(compare(["a"], wide)).rejects.toThrow(/must have the same tokens; got vocabularies of 9 and 12/u);
+    await wide.close();
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(compareModels(one, same, { prompts: ["a"], signal })).rejects.toThrow("enough");
+  });
+});

@@ -1,0 +1,82 @@
+/** Exports that were damaged or forged afterwards, through `verify`: each gives one line, or figures. */
+import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { longestMessage } from "#foretoken/core/errors/errors.js";
+import { cli, jsonLines } from "../cli/cli.ts";
+import { damage, forge, type Random, randomFor } from "./forge.ts";
+
+/** How many of them were refused, and measured: with and without a difference. */
+export interface Outcomes {
+  readonly refused: number;
+  readonly different: number;
+  readonly same: number;
+}
+
+interface Form {
+  readonly file: string;
+  readonly error?: string;
+  readonly largestLogit?: number | null;
+}
+
+/** Names of JSON files of a directory. */
+const jsonNames = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "manifest.json"];
+
+const damagedFile = async (from: string, to: string, random: Random): Promise<void> => {
+  await writeFile(to, damage(random, await readFile(from)));
+};
+
+/** A folder with one file damaged or forged; every second has lost its manifest, which would tell of it. */
+const damagedFolder = async (from: string, to: string, random: Random): Promise<void> => {
+  await cp(from, to, { recursive: true });
+  if (random.below(2) === 0) await rm(join(to, "manifest.json"));
+  const name = random.pick([...jsonNames.slice(0, -1), "model.safetensors"]);
+  const path = join(to, name);
+  if (name.endsWith(".json") && random.below(2) === 0) {
+    const forged = forge(random, JSON.parse(await readFile(path, "utf8")));
+    await writeFile(path, JSON.stringify(forged) ?? "");
+  } else await damagedFile(path, path, random);
+};
+
+/**
+ * Damages copies of exports and verifies them.
+ * @param cwd a folder with the model.
+ * @param files GGUF files there. @param folder an export in Hugging Face's form there.
+ * @param count of damaged exports in all: GGUF files and folders in turn.
+ */
+export const verifyMutated = async (
+  cwd: string,
+  model: string,
+  { files, folder }: { readonly files: readonly string[]; readonly folder: string },
+  count: number,
+): Promise<Outcomes> => {
+  const mutated: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const random = randomFor("mutated exports", i);
+    const isFolder = i % 2 === 1;
+    const name = `mutated-${i}${isFolder ? "" : ".gguf"}`;
+    if (isFolder) await damagedFolder(join(cwd, folder), join(cwd, name), random);
+    else await damagedFile(join(cwd, random.pick(files)), join(cwd, name), random);
+    mutated.push(name);
+  }
+  const small = ["--backend", "reference", "--prompt-count", "2", "--max-new-tokens", "2", "--json"];
+  const { status, stdout, stderr } = await cli(["verify", model, ...mutated, ...small], { cwd });
+  expect([0, 2], stderr).toContain(status);
+  expect(stderr).not.toContain("a bug");
+  const forms = (jsonLines(stdout)[0]?.forms ?? []) as readonly Form[];
+  expect(forms.map(({ file }) => file)).toEqual(mutated);
+  let [refused, different, same] = [0, 0, 0];
+  for (const { error, largestLogit, file } of forms) {
+    if (error === undefined) {
+      if (largestLogit === 0) same++;
+      else different++;
+      continue;
+    }
+    refused++;
+    expect(error, file).toMatch(/^[^\n\r]+$/u);
+    expect(error.length, file).toBeLessThanOrEqual(longestMessage);
+  }
+  expect(status).toBe(refused === 0 ? 0 : 2);
+  for (const name of mutated) await rm(join(cwd, name), { recursive: true });
+  return { refused, different, same };
+};
