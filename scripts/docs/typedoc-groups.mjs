@@ -20,7 +20,8 @@ export const groups = {
     ...["compareEvaluations", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [
-    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "languageModel"],
+    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "saveOnnx"],
+    ...["languageModel"],
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
   "Runs that go on: in a page, and in Node": [

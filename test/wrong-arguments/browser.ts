@@ -32,6 +32,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     call: openAndClose(browser.loadInWorker),
   },
   { name: "browser: savePretrained", args: () => [setup.browserLm], call: browser.savePretrained },
+  { name: "browser: saveOnnx", args: () => [setup.browserLm, {}], call: browser.saveOnnx },
   { name: "browser: saveAdapter", args: () => [setup.adaptedLm, {}], call: browser.saveAdapter },
   { name: "browser: evaluate", args: () => [setup.browserLm, { text: "the cat" }], call: browser.evaluate },
   ...optionCases("browser: evaluate", ["text", "signal", "onProgress", "other"], (wrong) =>

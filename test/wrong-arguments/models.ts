@@ -229,6 +229,15 @@ const fileCases = (setup: Setup): readonly Case[] => [
     ["encoding", "embedding", "replace", "name", "signal", "onNotice", "onProgress"],
     (wrong) => foretoken.saveGguf(`${setup.newPath()}.gguf`, setup.checkpoint, wrong),
   ),
+  {
+    name: "saveOnnx",
+    args: () => [setup.newPath(), setup.lm, {}],
+    call: foretoken.saveOnnx,
+    allows: isNoNewPath,
+  },
+  ...optionCases("saveOnnx", ["dtype", "signal", "onProgress"], (wrong) =>
+    foretoken.saveOnnx(setup.newPath(), setup.lm, wrong),
+  ),
 ];
 
 export const modelsCases = (setup: Setup): readonly Case[] => [
