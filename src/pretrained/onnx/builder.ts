@@ -28,6 +28,8 @@ export interface GraphBuilder {
   readonly node: (op: Operator, inputs: readonly Name[], attributes?: Attributes, output?: Name) => Name;
   /** Cuts a tensor along an axis into parts of these sizes. */
   readonly split: (input: Name, axis: number, sizes: readonly number[]) => readonly Name[];
+  /** Cuts a tensor along an axis into two parts of the same size. */
+  readonly halves: (input: Name, axis: number) => readonly [Name, Name];
   /** A vector of whole numbers, once for all that use the same. */
   readonly wholes: (...values: readonly number[]) => Name;
   /** A single number, once for all that use the same. */
@@ -100,6 +102,11 @@ export const graphBuilder = (): GraphBuilder => {
     split(input, axis, sizes) {
       const outputs = sizes.map(() => fresh("Split"));
       add("Split", [input, numbers(...sizes)], { axis: whole(axis) }, outputs);
+      return outputs;
+    },
+    halves(input, axis) {
+      const outputs = [fresh("Split"), fresh("Split")] as const;
+      add("Split", [input], { axis: whole(axis) }, outputs);
       return outputs;
     },
     wholes: numbers,

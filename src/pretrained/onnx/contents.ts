@@ -2,19 +2,12 @@
 import { type FileLimits, onnxFiles } from "../../io/onnx/files.ts";
 import type { LateBytes } from "../../io/onnx/wire.ts";
 import { arenaReader } from "../../models/arena.ts";
-import { jsonText } from "../files/checkpoint-json.ts";
 import { pretrainedFiles } from "../files/pretrained-files.ts";
-import { generationDefaults } from "../model/generation-config.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SaveOnnxOptions } from "./check.ts";
-import { modelGraph, type OnnxDType, onnxDTypes } from "./transformer.ts";
+import { configText, forms, generationText, tokenizerText } from "./texts.ts";
+import { modelGraph, onnxDTypes } from "./transformer.ts";
 import { namedWeights } from "./weights.ts";
-
-/** Of each element type its file, and transformers.js' name of it. */
-const forms = {
-  float32: { file: "model.onnx", name: "fp32" },
-  int8: { file: "model_quantized.onnx", name: "q8" },
-} as const satisfies Record<OnnxDType, { readonly file: string; readonly name: string }>;
 
 /** The folder of the graphs, in the model's. */
 export const graphFolder = "onnx";
@@ -24,25 +17,6 @@ export const isGraphName = (name: string): boolean => /^model(_quantized)?\.onnx
 
 /** A folder's files by their paths in it. */
 export type OnnxFolder = Readonly<Record<string, LateBytes>>;
-
-/** `config.json` with what transformers.js reads besides: the form that is there, and how many files of tensors each has. */
-const configText = (json: string, dtypes: readonly OnnxDType[], beside: Readonly<Record<string, number>>): string => {
-  const [only] = dtypes;
-  const own = {
-    // Pages take q8 and Node takes fp32 where nothing is said; one form alone is for both.
-    ...(dtypes.length === 1 && only !== undefined && { dtype: forms[only].name }),
-    ...(Object.keys(beside).length > 0 && { use_external_data_format: beside }),
-  };
-  if (Object.keys(own).length === 0) return json;
-  return jsonText({ ...(JSON.parse(json) as object), "transformers.js_config": own });
-};
-
-/** `generation_config.json`. A graph has no positions behind the context, so a text ends there where the context is short. */
-const generationText = (json: string, contextLength: number): string => {
-  if (contextLength >= 2 * generationDefaults.maxNewTokens) return json;
-  const { max_new_tokens: _, ...others } = JSON.parse(json) as Record<string, unknown>;
-  return jsonText({ ...others, max_length: contextLength });
-};
 
 const textBytes = (text: string): LateBytes => {
   const bytes = new TextEncoder().encode(text);
@@ -103,10 +77,16 @@ export const onnxFolder = (
     if (files.length > 1) beside[file] = files.length - 1;
     for (const [name, bytes] of files) graphs[`${graphFolder}/${name}`] = bytes;
   }
-  const { "config.json": json = "{}", "generation_config.json": generation = "{}", ...others } = texts;
+  const {
+    "config.json": json = "{}",
+    "generation_config.json": generation = "{}",
+    "tokenizer.json": tokenizerJson,
+    ...others
+  } = texts;
   const written = {
     "config.json": configText(json, dtypes, beside),
     "generation_config.json": generationText(generation, config.contextLength),
+    ...(tokenizerJson !== undefined && { "tokenizer.json": tokenizerText(tokenizerJson) }),
     ...others,
   };
   const small = Object.entries(written).map(([name, text]) => [name, textBytes(text)] as const);

@@ -5,9 +5,11 @@
  * file once.
  *
  * int8: each row of a weight, of all that one output reads, has a scale: w ≈ s·(u − 128) with u from 1 to 255. Each row of
- * activations is rounded the same way by the graph, with a scale from its largest magnitude, so a row of the result does
- * not depend on the rows beside it. `MatMulInteger` adds up products of whole numbers, exactly. Both of its inputs are
- * unsigned: where one is signed, ONNX Runtime adds pairs of products in 16 bits on some CPUs, and they overflow.
+ * activations has a scale from its largest magnitude, too, so a row of the result does not depend on the rows beside it.
+ * They are two whole numbers of eight bits each, x ≈ s·(high + low/254): with one, SmolLM2-135M loses 0.04 nats per token.
+ * The low parts are rows below the high ones, so one product reads the weight once. `MatMulInteger` adds up products of
+ * whole numbers, exactly. Both of its inputs are unsigned: where one is signed, ONNX Runtime adds pairs of products in 16
+ * bits on some CPUs, and they overflow.
  */
 import { castTypes, type OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed } from "../../models/arena.ts";
@@ -113,21 +115,26 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
   };
   const { node, scalar } = builder;
   const zero = (): Name => scalar(zeroPoint, "uint8");
-  /** Rows x [N, in] as u8 with their scales [N, 1]. */
+  /** Rows x [N, in] as u8 [2N, in], high parts and then low ones, with their scales [N, 1]. */
   const rounded = (x: Name): { readonly u8: Name; readonly scales: Name } => {
     const largest = node("ReduceMax", [node("Abs", [x])], { axes: wholes(-1), keepdims: whole(1) });
     // A row of zeros is divided by something, too.
     const scales = node("Mul", [node("Max", [largest, scalar(2 ** -100)]), scalar(1 / levels)]);
-    const levelled = node("Add", [node("Round", [node("Div", [x, scales])]), scalar(zeroPoint)]);
-    return { u8: node("Cast", [levelled], { to: whole(castTypes.uint8) }), scales };
+    const all = node("Div", [x, scales]);
+    const high = node("Round", [all]);
+    const low = node("Round", [node("Mul", [node("Sub", [all, high]), scalar(2 * levels)])]);
+    const both = node("Add", [node("Concat", [high, low], { axis: whole(0) }), scalar(zeroPoint)]);
+    return { u8: node("Cast", [both], { to: whole(castTypes.uint8) }), scales };
   };
   const toFloat = (x: Name): Name => node("Cast", [x], { to: whole(castTypes.float32) });
   return {
     linear(layer, x) {
       const { u8, scales } = weight(layer);
       const rows = rounded(x);
-      const sums = toFloat(node("MatMulInteger", [rows.u8, u8, zero(), zero()]));
-      const y = node("Mul", [node("Mul", [sums, rows.scales]), scales]);
+      const sums = toFloat(node("MatMulInteger", [rows.u8, u8, zero(), zero()])); // [2N, out]
+      const [high, low] = builder.halves(sums, 0);
+      const whole = node("Add", [high, node("Mul", [low, scalar(1 / (2 * levels))])]);
+      const y = node("Mul", [node("Mul", [whole, rows.scales]), scales]);
       const bias = biasOf(builder, weights, layer);
       return bias === undefined ? y : node("Add", [y, bias]);
     },

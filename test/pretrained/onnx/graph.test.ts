@@ -100,7 +100,7 @@ describe.each(Object.entries(configs))("the graph of a model: %s", (_, config) =
     const ids = idsOf("text", 12);
     const { data } = await model.logits(ids);
     const { logits } = call(graph, [ids]);
-    const { ratio, message } = furthest("logits", logits.data, data, 0.05 * largest(data));
+    const { ratio, message } = furthest("logits", logits.data, data, 0.02 * largest(data));
     expect(ratio, message).toBeLessThan(1);
     let past: ReturnType<typeof call>["past"] | undefined;
     const oneByOne: number[] = [];

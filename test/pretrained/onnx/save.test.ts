@@ -117,7 +117,7 @@ describe("a tokenizer's files", () => {
         `BPE, ${pattern}`,
         {
           tokenizer: trainBpeTokenizer({ vocabSize: 300, pattern, specialTokens: ["<|endoftext|>"] }, corpus),
-          alphabet: [..."\n\t\\ abcé日😀", "the ", "cat", " sat", "'ll", "12", "'S", "  ", "\r\n", "\u0301"],
+          alphabet: [..."\n\t\\ abcé日😀", "the ", "cat", " sat", "'ll", "12", " ½", "²", "'S", "  ", "\r\n", "\u0301"],
         },
       ]),
     ),

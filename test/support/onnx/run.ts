@@ -304,8 +304,11 @@ const compute = (node: ReadNode, inputs: readonly Tensor[]): Tensor | readonly T
     case "Softmax":
       if (number("axis") !== -1) throw new Error("an axis of Softmax");
       return perRow(x, x.shape.at(-1) ?? 0, softmax);
-    case "Split":
-      return split(x, number("axis"), [...input(1).data]);
+    case "Split": {
+      const axis = number("axis");
+      const [count, { size }] = [node.outputs.length, around(x, axis)];
+      return split(x, axis, inputs.length > 1 ? [...input(1).data] : new Array<number>(count).fill(size / count));
+    }
     case "Sqrt":
       return each(x, Math.sqrt);
     case "Sub":
