@@ -24,21 +24,17 @@ const lossOf = ({ data, dims }, ids) => {
 export const answersOf = async (transformers, name, { dtype, texts, prompts, windows, tokens }) => {
   const { AutoModelForCausalLM, AutoTokenizer, Tensor } = transformers;
   const tokenizer = await AutoTokenizer.from_pretrained(name);
-  const begun = performance.now();
   const model = await AutoModelForCausalLM.from_pretrained(name, { dtype });
-  const opened = performance.now() - begun;
   const inputs = (ids) => ({
     input_ids: new Tensor("int64", whole(ids), [1, ids.length]),
     attention_mask: new Tensor("int64", whole(ids.map(() => 1)), [1, ids.length]),
   });
   const written = [];
-  const start = performance.now();
   for (const prompt of prompts) {
     const length = Math.min(tokens[0], tokens[1] - prompt.length);
     const out = await model.generate({ ...inputs(prompt), max_new_tokens: length, do_sample: false });
     written.push([...out.data].map(Number).slice(prompt.length));
   }
-  const seconds = (performance.now() - start) / 1000;
   const losses = [];
   for (const ids of windows) losses.push(lossOf((await model(inputs(ids))).logits, ids));
   await model.dispose();
@@ -46,7 +42,5 @@ export const answersOf = async (transformers, name, { dtype, texts, prompts, win
     ids: texts.map((text) => tokenizer.encode(text, { add_special_tokens: false })),
     written,
     loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
-    opened: opened / 1000,
-    tokensPerSecond: written.flat().length / seconds,
   };
 };
