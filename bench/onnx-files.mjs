@@ -163,7 +163,11 @@ const saveBeside = async (path, lm) => {
   await writeCheckpoint(path, Object.fromEntries(Object.entries(files).map(([name, { pieces }]) => [name, pieces()])));
 };
 
-const check = async (name, make, save = foretoken.saveOnnx) => {
+const saveAsUsual = async (path, lm) => {
+  await foretoken.saveOnnx(path, lm);
+};
+
+const check = async (name, make, save = saveAsUsual) => {
   if (values.only !== undefined && values.only !== name) return;
   const place = `model-${rows.length}`;
   const made = await make(join(folder, `${place}-run`));
