@@ -36,5 +36,8 @@ export {
   type LoadOptions,
   loadPretrained,
 } from "./pretrained/load.browser.ts";
+export type { SaveOnnxOptions } from "./pretrained/onnx/check.ts";
+export { saveOnnx } from "./pretrained/onnx/save.browser.ts";
+export type { OnnxDType } from "./pretrained/onnx/transformer.ts";
 export { savePretrained } from "./pretrained/save.browser.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.browser.ts";

@@ -49,6 +49,9 @@ export type { GgufFallback } from "./pretrained/gguf/write/contents.ts";
 export type { GgufEncoding } from "./pretrained/gguf/write/encodings.ts";
 export { type SavedGguf, type SaveGgufOptions, saveGguf } from "./pretrained/gguf/write/save.node.ts";
 export { type LoadOptions, loadPretrained } from "./pretrained/load.node.ts";
+export type { SaveOnnxOptions } from "./pretrained/onnx/check.ts";
+export { type SavedOnnx, saveOnnx } from "./pretrained/onnx/save.node.ts";
+export type { OnnxDType } from "./pretrained/onnx/transformer.ts";
 export { savePretrained } from "./pretrained/save.node.ts";
 export { loadInWorker, type WorkerLoadOptions, type WorkerModel } from "./worker/model.node.ts";
 

@@ -89,7 +89,8 @@ test("the blocks of docs/guides/many-texts.md write texts with a run", async () 
 test.each([
   ["docs/guides/guessed-tokens.md", /\{ guessed: \d+, accepted: \d+ \}\n$/u],
   ["docs/guides/constrained-output.md", /^(yes|no) endOfText\n$/u],
-])("the block of %s writes a text with a run", async (page, printed) => {
+  ["docs/guides/transformers-js.md", /'onnx\/model_quantized\.onnx': \d+\n\}\n$/u],
+])("the first block of %s runs with a run", async (page, printed) => {
   const name = basename(page, ".md");
   const [[, code = ""] = []] = (await readPage(page)).matchAll(/```ts\n([\s\S]*?)```/g);
   const small =

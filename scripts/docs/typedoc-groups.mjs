@@ -20,8 +20,8 @@ export const groups = {
     ...["compareEvaluations", "compareModels", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [
-    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "exportModel"],
-    "languageModel",
+    ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "saveOnnx"],
+    ...["exportModel", "languageModel"],
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
   "Runs that go on: in a page, and in Node": [

@@ -96,12 +96,16 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
   }
 };
 
+const isPlainName = (name: string): boolean => name === basename(name) && !["", ".", ".."].includes(name);
+
 const checkFileNames = (folder: string, names: readonly string[]): void => {
-  const bad = names.find((name) => name !== basename(name) || ["", ".", "..", manifestName].includes(name));
+  const isOne = (name: string): boolean =>
+    name !== manifestName && name.split("/").length <= 2 && name.split("/").every(isPlainName);
+  const bad = names.find((name) => !isOne(name));
   if (bad !== undefined) {
     throw new CheckpointError({
       where: folder,
-      must: "a checkpoint's files must be plain names",
+      must: "a checkpoint's files must be plain names, or plain names in one folder",
       got: JSON.stringify(bad),
     });
   }
@@ -169,6 +173,11 @@ const writeOne = async (path: string, contents: Contents | SharedFile): Promise<
   return { bytes, sha256: hash.digest("hex") };
 };
 
+/** The folders in a checkpoint that files of these names lie in. */
+const foldersOf = (names: readonly string[]): readonly string[] => [
+  ...new Set(names.flatMap((name) => (name.includes("/") ? [dirname(name)] : []))),
+];
+
 /** Options of `writeCheckpoint`, besides the files. */
 export interface WriteOptions {
   /** The run of the files. */
@@ -184,7 +193,7 @@ export interface WriteOptions {
 /**
  * Writes the checkpoint `folder` with exactly these files and a manifest, in place of the existing one; a kill or an
  * error leaves the old one or the new one, never half. Returns when it is on the disk itself.
- * @param files contents by plain file name; pieces are asked for one after the other.
+ * @param files contents by plain file name, or by "folder/name"; pieces are asked for one after the other.
  * @throws CheckpointError if the system refuses, or the name belongs to another program's files.
  */
 export const writeCheckpoint = async (
@@ -203,13 +212,15 @@ export const writeCheckpoint = async (
     await recoverCheckpoint(folder, keep, names);
     await mkdir(temporary);
     made = true;
+    const folders = foldersOf(names).map((inner) => join(temporary, inner));
+    for (const inner of folders) await mkdir(inner);
     const digests: Record<string, FileDigest> = {};
     for (const [name, contents] of Object.entries(files)) {
       digests[name] = await writeOne(join(temporary, name), contents);
     }
     await check?.(digests);
     await writeFlushed(join(temporary, manifestName), manifestJson({ run: run ?? null, files: digests }));
-    await flushFolder(temporary);
+    for (const inner of [...folders, temporary]) await flushFolder(inner);
     await replace(place, temporary, keep, names);
   } catch (error) {
     if (made && (await exists(temporary).catch(() => false))) {

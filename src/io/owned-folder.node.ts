@@ -3,7 +3,7 @@
  * Other files are moved on or stay.
  */
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { hasDigest } from "./digest.node.ts";
@@ -72,23 +72,47 @@ export const freeName = async (path: string): Promise<string> => {
   }
 };
 
+/** @param name of an entry, or the path of one in an inner folder. */
 const isUnchanged = async (path: string, name: string, manifest: Manifest | null): Promise<boolean> => {
-  if (name !== basename(name) || manifest === null || !Object.hasOwn(manifest.files, name)) return false;
+  if (manifest === null || !Object.hasOwn(manifest.files, name)) return false;
   const digest = manifest.files[name];
   return digest !== undefined && (await hasDigest(join(path, name), digest));
 };
 
 /**
+ * The paths in an inner folder, if each is a file of ours: one of `own`, as "folder/name", or one as the manifest has it.
+ * Else undefined.
+ */
+const ownInside = async (
+  folder: string,
+  inner: string,
+  own: readonly string[],
+  manifest: Manifest | null,
+): Promise<readonly string[] | undefined> => {
+  const known = [...own, ...Object.keys(manifest?.files ?? {})];
+  if (!known.some((name) => name.startsWith(`${inner}/`))) return undefined;
+  const names: string[] = [];
+  for (const entry of await readdir(join(folder, inner), { withFileTypes: true })) {
+    const name = `${inner}/${entry.name}`;
+    if (entry.isDirectory() || !(own.includes(name) || (await isUnchanged(folder, name, manifest)))) return undefined;
+    names.push(name);
+  }
+  return names;
+};
+
+/**
  * The entries of a checkpoint's folder that this program did not write.
- * @param own more names that are ours there.
+ * @param own more names that are ours there; "folder/name" for a file of an inner folder.
  */
 export const foreignEntries = async (folder: string, own: readonly string[] = []): Promise<readonly string[]> => {
   const manifest = await readManifest(folder);
   const foreign: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const { name } = entry;
-    const known = (checkpointNames.includes(name) || own.includes(name)) && !entry.isDirectory();
-    if (!known && !(await isUnchanged(folder, name, manifest))) foreign.push(name);
+    const known = entry.isDirectory()
+      ? (await ownInside(folder, name, own, manifest)) !== undefined
+      : checkpointNames.includes(name) || own.includes(name) || (await isUnchanged(folder, name, manifest));
+    if (!known) foreign.push(name);
   }
   return foreign;
 };
@@ -108,10 +132,19 @@ export const removeOwned = async (folder: string, heir?: string, own: readonly s
     for (const name of foreign) if (!taken.includes(name)) await rename(join(folder, name), join(heir, name));
   }
   // The manifest last: after a kill here, the folder is still marked.
-  const names = (await readdir(folder)).filter((name) => !foreign.includes(name));
-  for (const name of names.filter((one) => one !== manifestName)) await unlink(join(folder, name));
+  const manifest = await readManifest(folder);
+  const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !foreign.includes(name));
+  for (const entry of entries) {
+    const { name } = entry;
+    const isFolder = entry.isDirectory();
+    if (name === manifestName && !isFolder) continue;
+    for (const inside of isFolder ? ((await ownInside(folder, name, own, manifest)) ?? []) : [name]) {
+      await unlink(join(folder, inside));
+    }
+    if (isFolder) await rmdir(join(folder, name));
+  }
   const left = (await readdir(folder)).filter((name) => name !== manifestName);
   if (left.length > 0) return;
-  if (names.includes(manifestName)) await unlink(join(folder, manifestName));
+  if (entries.some(({ name }) => name === manifestName)) await unlink(join(folder, manifestName));
   await rmdir(folder);
 };

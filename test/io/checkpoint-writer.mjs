@@ -5,6 +5,7 @@ import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
 const [folder, version] = process.argv.slice(2);
 for (let number = Number(version); ; number++) {
   const text = `${number}`.padStart(8, "0").repeat(4000);
-  await writeCheckpoint(folder, { "a.txt": text, "b.bin": [new TextEncoder().encode(text)], "c.json": text });
+  const bytes = [new TextEncoder().encode(text)];
+  await writeCheckpoint(folder, { "a.txt": text, "b.bin": bytes, "inner/c.json": text, "inner/d": text });
   console.log(number);
 }

@@ -109,7 +109,7 @@ describe("a checkpoint", () => {
     expect((await readdir(folder)).sort()).toEqual(["file", "runs"]);
   });
 
-  it.each(["../a", "a/b", "", ".", ".."])("takes no file called %j", async (name) => {
+  it.each(["../a", "a/b/c", "a/", "/a", "a/..", "./a", "", ".", ".."])("takes no file called %j", async (name) => {
     expect(await messageOf(writeCheckpoint(checkpoint, { [name]: "x" }))).toContain("must be plain names");
     expect(await readdir(folder)).toEqual([]);
   });
@@ -158,6 +158,15 @@ describe("what is not ours", () => {
     expect((await readdir(checkpoint)).sort()).toEqual(["a", "manifest.json", "notes.txt", "pictures"]);
     expect(text((await readCheckpoint(checkpoint, ["a"])).files.a)).toBe("2");
     expect(await siblings()).toEqual(["last"]);
+  });
+
+  it("stays in a folder of its own within the folder of the one before", async () => {
+    await writeCheckpoint(checkpoint, { a: "1", "inner/b": "1" });
+    await writeFile(join(checkpoint, "inner", "notes.txt"), "mine");
+    await writeCheckpoint(checkpoint, { a: "2", "inner/b": "2" });
+    expect((await siblings()).sort()).toEqual([".old-last", "last"]);
+    expect((await readdir(join(checkpoint, "..", ".old-last", "inner"))).sort()).toEqual(["b", "notes.txt"]);
+    expect(text((await readCheckpoint(checkpoint, ["inner/b"])).files["inner/b"])).toBe("2");
   });
 
   it.each(["file", "link"])("stays under the name of the one before: a %s", async (kind) => {
@@ -254,18 +263,17 @@ describe.skipIf(process.platform === "win32")("a checkpoint's files", () => {
 /** A version's files: each says which, 4000 times. */
 const filesOf = (version: number) => {
   const all = `${version}`.padStart(8, "0").repeat(4000);
-  return { "a.txt": all, "b.bin": [new TextEncoder().encode(all)], "c.json": all };
+  return { "a.txt": all, "b.bin": [new TextEncoder().encode(all)], "inner/c.json": all, "inner/d": all };
 };
 
 /** The version that all files agree on. */
 const version = async (): Promise<number> => {
-  const { files: read } = await readCheckpoint(checkpoint, ["a.txt", "b.bin", "c.json"]);
+  const { files: read } = await readCheckpoint(checkpoint, ["a.txt", "b.bin", "inner/c.json", "inner/d"]);
   const versions = Object.values(read).map((bytes) => {
     expect(bytes.length).toBe(32_000);
     return new Set(text(bytes).match(/.{8}/g));
   });
-  expect(versions[1]).toEqual(versions[0]);
-  expect(versions[2]).toEqual(versions[0]);
+  for (const other of versions) expect(other).toEqual(versions[0]);
   expect(versions[0]?.size).toBe(1);
   return Number([...(versions[0] ?? [])][0]);
 };
@@ -314,7 +322,8 @@ describe("killing the process of a writer", () => {
       expect(left).toBeGreaterThanOrEqual(written);
       written = left;
     }
-    await writeCheckpoint(checkpoint, { "a.txt": "done", "b.bin": "", "c.json": "" });
+    await writeCheckpoint(checkpoint, { "a.txt": "done", "b.bin": "", "inner/c.json": "" });
     expect(await siblings()).toEqual(["last"]);
+    expect(await readdir(join(checkpoint, "inner"))).toEqual(["c.json"]);
   }, 30_000);
 });

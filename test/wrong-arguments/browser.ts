@@ -36,6 +36,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
   ...optionCases("browser: saveGguf", ["encoding", "embedding", "name"], (wrong) =>
     browser.saveGguf(setup.browserLm, wrong),
   ),
+  { name: "browser: saveOnnx", args: () => [setup.browserLm, {}], call: browser.saveOnnx },
   { name: "browser: saveAdapter", args: () => [setup.adaptedLm, {}], call: browser.saveAdapter },
   { name: "browser: evaluate", args: () => [setup.browserLm, { text: "the cat" }], call: browser.evaluate },
   ...optionCases("browser: evaluate", ["text", "signal", "onProgress", "other"], (wrong) =>

@@ -254,6 +254,15 @@ const fileCases = (setup: Setup): readonly Case[] => [
     (wrong) => foretoken.compareModels(setup.lm, setup.lm, { prompts: [[0]], maxNewTokens: 1, ...wrong }),
     isNotHuge,
   ),
+  {
+    name: "saveOnnx",
+    args: () => [setup.newPath(), setup.lm, {}],
+    call: foretoken.saveOnnx,
+    allows: isNoNewPath,
+  },
+  ...optionCases("saveOnnx", ["dtype", "signal", "onProgress"], (wrong) =>
+    foretoken.saveOnnx(setup.newPath(), setup.lm, wrong),
+  ),
 ];
 
 export const modelsCases = (setup: Setup): readonly Case[] => [

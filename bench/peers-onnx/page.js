@@ -1,0 +1,8 @@
+import { env, pipeline } from "@huggingface/transformers";
+
+env.allowLocalModels = true;
+env.allowRemoteModels = false;
+env.localModelPath = "/models/";
+const writer = await pipeline("text-generation", "notes-onnx");
+const [{ generated_text: text }] = await writer("The ", { max_new_tokens: 100 });
+document.body.append(text);

@@ -1,0 +1,126 @@
+/** Builds a graph of ONNX, operator after operator. */
+import type { Shape } from "../../core/tensors/shape.ts";
+import type { Attribute, ElementType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from "../../io/onnx/model.ts";
+
+/** The operators that models are made of, all of the default domain. */
+export const operators = [
+  ...(["Abs", "Add", "And", "Cast", "Concat", "Div", "Erf", "Gather", "Gemm", "LayerNormalization"] as const),
+  ...(["LessOrEqual", "MatMul", "MatMulInteger", "Max", "Mul", "Pow", "Range", "ReduceMax", "ReduceMean"] as const),
+  ...(["Reshape", "Round", "Shape", "Sigmoid", "Softmax", "Split", "Sqrt", "Sub", "Tanh"] as const),
+  ...(["Transpose", "Unsqueeze", "Where"] as const),
+] as const;
+/** One of them. */
+export type Operator = (typeof operators)[number];
+
+/** The name of a tensor in the graph. */
+export type Name = string;
+
+/** Attributes of an operator by their names. */
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+export const whole = (value: number): Attribute => ({ kind: "whole", value });
+export const wholes = (...value: readonly number[]): Attribute => ({ kind: "wholes", value });
+export const float = (value: number): Attribute => ({ kind: "float", value });
+
+/** A graph that is being built. */
+export interface GraphBuilder {
+  /** Adds an operator with one output. @param output its name, where it must have a certain one. */
+  readonly node: (op: Operator, inputs: readonly Name[], attributes?: Attributes, output?: Name) => Name;
+  /** Cuts a tensor along an axis into parts of these sizes. */
+  readonly split: (input: Name, axis: number, sizes: readonly number[]) => readonly Name[];
+  /** Cuts a tensor along an axis into two parts of the same size. */
+  readonly halves: (input: Name, axis: number) => readonly [Name, Name];
+  /** A vector of whole numbers, once for all that use the same. */
+  readonly wholes: (...values: readonly number[]) => Name;
+  /** A single number, once for all that use the same. */
+  readonly scalar: (value: number, type?: ElementType) => Name;
+  /** Adds a tensor of the file. */
+  readonly tensor: (tensor: OnnxTensor) => Name;
+  /** Keeps a name for an input or an output. */
+  readonly reserve: (name: Name) => void;
+  /** Begins the names of what is added while `build` runs. */
+  readonly within: <T>(place: string, build: () => T) => T;
+  /** The graph with all that was added. */
+  readonly finish: (name: string, inputs: readonly OnnxValue[], outputs: readonly OnnxValue[]) => OnnxGraph;
+}
+
+const bytesOf = (values: readonly number[], type: ElementType): Uint8Array => {
+  switch (type) {
+    case "float32":
+      return new Uint8Array(Float32Array.from(values).buffer);
+    case "int64":
+      return new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+    case "uint8":
+      return Uint8Array.from(values);
+    default:
+      return type satisfies never;
+  }
+};
+
+/** A tensor of a few numbers. */
+const constant = (name: string, type: ElementType, shape: Shape, values: readonly number[]): OnnxTensor => ({
+  ...{ name, type, shape },
+  async *pieces() {
+    yield bytesOf(values, type);
+  },
+});
+
+/** A graph with nothing in it. */
+export const graphBuilder = (): GraphBuilder => {
+  const nodes: OnnxNode[] = [];
+  const tensors: OnnxTensor[] = [];
+  const names = new Set<Name>();
+  const places: string[] = [];
+  const free = (wanted: string): Name => {
+    for (let i = 0; ; i++) {
+      const name = i === 0 ? wanted : `${wanted}_${i}`;
+      if (names.has(name)) continue;
+      names.add(name);
+      return name;
+    }
+  };
+  const add = (op: Operator, inputs: readonly Name[], attributes: Attributes, outputs: readonly Name[]): void => {
+    nodes.push({ op, name: free([...places, op].join("/")), inputs, outputs, attributes });
+  };
+  const fresh = (op: Operator): Name => free(`${[...places, op].join("/")}:y`);
+  const tensor = (added: OnnxTensor): Name => {
+    if (names.has(added.name)) throw new Error(`${added.name} was added before`);
+    names.add(added.name);
+    tensors.push(added);
+    return added.name;
+  };
+  const shared = (type: ElementType, shape: Shape, values: readonly number[]): Name => {
+    const name = `${type}[${values.join(",")}]${shape.length === 0 ? "" : `(${shape.join(",")})`}`;
+    return names.has(name) ? name : tensor(constant(name, type, shape, values));
+  };
+  const numbers = (...values: readonly number[]): Name => shared("int64", [values.length], values);
+  return {
+    node(op, inputs, attributes = {}, output = fresh(op)) {
+      add(op, inputs, attributes, [output]);
+      return output;
+    },
+    split(input, axis, sizes) {
+      const outputs = sizes.map(() => fresh("Split"));
+      add("Split", [input, numbers(...sizes)], { axis: whole(axis) }, outputs);
+      return outputs;
+    },
+    halves(input, axis) {
+      const outputs = [fresh("Split"), fresh("Split")] as const;
+      add("Split", [input], { axis: whole(axis) }, outputs);
+      return outputs;
+    },
+    wholes: numbers,
+    scalar: (value, type = "float32") => shared(type, [], [value]),
+    tensor,
+    reserve: (name) => {
+      names.add(name);
+    },
+    within(place, build) {
+      places.push(place);
+      const built = build();
+      places.pop();
+      return built;
+    },
+    finish: (name, inputs, outputs) => ({ name, nodes, tensors, inputs, outputs }),
+  };
+};

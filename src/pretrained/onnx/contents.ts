@@ -1,0 +1,94 @@
+/** The files of a folder that transformers.js opens. */
+import { type FileLimits, onnxFiles } from "../../io/onnx/files.ts";
+import type { LateBytes } from "../../io/onnx/wire.ts";
+import { arenaReader } from "../../models/arena.ts";
+import { pretrainedFiles } from "../files/pretrained-files.ts";
+import type { LanguageModel } from "../model/language-model.ts";
+import type { SaveOnnxOptions } from "./check.ts";
+import { configText, forms, generationText, tokenizerText } from "./texts.ts";
+import { modelGraph, onnxDTypes } from "./transformer.ts";
+import { namedWeights } from "./weights.ts";
+
+/** The folder of the graphs, in the model's. */
+export const graphFolder = "onnx";
+
+/** Whether a file of the graphs' folder has a name that is given here. */
+export const isGraphName = (name: string): boolean => /^model(_quantized)?\.onnx(_data(_\d+)?)?$/u.test(name);
+
+/** A folder's files by their paths in it. */
+export type OnnxFolder = Readonly<Record<string, LateBytes>>;
+
+const textBytes = (text: string): LateBytes => {
+  const bytes = new TextEncoder().encode(text);
+  return {
+    length: bytes.length,
+    async *pieces() {
+      yield bytes;
+    },
+  };
+};
+
+/** The files as they are written, with progress, until `signal`. */
+const watched = (files: OnnxFolder, { signal, onProgress }: SaveOnnxOptions): OnnxFolder => {
+  const all = Object.values(files).reduce((sum, { length }) => sum + length, 0);
+  let done = 0;
+  const watch = ({ length, pieces }: LateBytes): LateBytes => ({
+    length,
+    async *pieces() {
+      for await (const piece of pieces()) {
+        signal?.throwIfAborted();
+        yield piece;
+        done += piece.length;
+        onProgress?.(done, all);
+      }
+    },
+  });
+  return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, watch(file)]));
+};
+
+/**
+ * The files of a model for transformers.js and ONNX Runtime.
+ * @param where the called function, for errors.
+ * @throws ConfigError for a model without a class of `transformers`, by which transformers.js knows it.
+ */
+export const onnxFolder = (
+  lm: LanguageModel,
+  where: string,
+  options: SaveOnnxOptions,
+  limits?: FileLimits,
+): OnnxFolder => {
+  const { model, tokenizer, endTokens, chatTemplate } = lm;
+  const { config, vocabSize, layout } = model;
+  const read = arenaReader(model.backend, model.arena);
+  const texts: Record<string, string> = {};
+  for (const [name, content] of Object.entries(
+    pretrainedFiles(config, tokenizer, read, { vocabSize, endTokens, chatTemplate }),
+  )) {
+    // The weights are pieces, and are in the graphs here.
+    if (typeof content === "string") texts[name] = content;
+  }
+  const dtypes = options.dtype === undefined ? onnxDTypes : [options.dtype];
+  const weights = namedWeights(layout.parameters, read, where);
+  const graphs: Record<string, LateBytes> = {};
+  const beside: Record<string, number> = {};
+  for (const dtype of dtypes) {
+    const { file } = forms[dtype];
+    const files = Object.entries(onnxFiles(file, modelGraph(config, vocabSize, weights, dtype), limits));
+    if (files.length > 1) beside[file] = files.length - 1;
+    for (const [name, bytes] of files) graphs[`${graphFolder}/${name}`] = bytes;
+  }
+  const {
+    "config.json": json = "{}",
+    "generation_config.json": generation = "{}",
+    "tokenizer.json": tokenizerJson,
+    ...others
+  } = texts;
+  const written = {
+    "config.json": configText(json, dtypes, beside),
+    "generation_config.json": generationText(generation, config.contextLength),
+    ...(tokenizerJson !== undefined && { "tokenizer.json": tokenizerText(tokenizerJson) }),
+    ...others,
+  };
+  const small = Object.entries(written).map(([name, text]) => [name, textBytes(text)] as const);
+  return watched({ ...Object.fromEntries(small), ...graphs }, options);
+};

@@ -1,0 +1,150 @@
+/**
+ * Products with a model's weights, in float32 or with weights of eight bits.
+ *
+ * float32: `Gemm` reads a weight [out, in] as it is, so nothing is transposed, and an embedding that is the head too is in the
+ * file once.
+ *
+ * int8: each row of a weight, of all that one output reads, has a scale: w ≈ s·(u − 128) with u from 1 to 255. Each row of
+ * activations has a scale from its largest magnitude, too, so a row of the result does not depend on the rows beside it.
+ * They are two whole numbers of eight bits each, x ≈ s·(high + low/254): with one, SmolLM2-135M loses 0.04 nats per token.
+ * The low parts are rows below the high ones, so one product reads the weight once. `MatMulInteger` adds up products of
+ * whole numbers, exactly. Both of its inputs are unsigned: where one is signed, ONNX Runtime adds pairs of products in 16
+ * bits on some CPUs, and they overflow.
+ */
+import { castTypes, type OnnxTensor } from "../../io/onnx/model.ts";
+import type { Placed } from "../../models/arena.ts";
+import { type GraphBuilder, type Name, whole, wholes } from "./builder.ts";
+import { bytesOfFloats, floatTensor, type NamedWeights, weightOf, widthOf } from "./weights.ts";
+
+/** Products with a model's weights. */
+export interface Products {
+  /** x [N, in] → x·wᵀ + b [N, out], of the linear layer with this name; tokens' weights are a layer without a bias. */
+  readonly linear: (layer: string, x: Name) => Name;
+  /** Ids [N] → their rows [N, C] of the tokens' weights. */
+  readonly tokens: (ids: Name) => Name;
+}
+
+/** The name of the tokens' weights as a layer. */
+export const tokenLayer = "tokens";
+
+/** Adds each tensor at its first use. */
+const once = (builder: GraphBuilder): ((tensor: OnnxTensor) => Name) => {
+  const added = new Set<string>();
+  return (tensor) => {
+    if (!added.has(tensor.name)) builder.tensor(tensor);
+    added.add(tensor.name);
+    return tensor.name;
+  };
+};
+
+const biasOf = (builder: GraphBuilder, weights: NamedWeights, layer: string): Name | undefined => {
+  const name = `${layer}.bias`;
+  return weights.find(name) === undefined ? undefined : builder.tensor(floatTensor(weights, name));
+};
+
+export const floatProducts = (builder: GraphBuilder, weights: NamedWeights): Products => {
+  const use = once(builder);
+  const weight = (layer: string): Name => use(floatTensor(weights, `${layer}.weight`));
+  return {
+    linear(layer, x) {
+      const bias = biasOf(builder, weights, layer);
+      return builder.node("Gemm", [x, weight(layer), ...(bias === undefined ? [] : [bias])], { transB: whole(1) });
+    },
+    tokens: (ids) => builder.node("Gather", [weight(tokenLayer), ids], { axis: whole(0) }),
+  };
+};
+
+/** The value of u that stands for 0. */
+const zeroPoint = 128;
+const levels = 127;
+
+/** The largest magnitude in a row. */
+const largestOf = (row: Float32Array): number => {
+  let largest = 0;
+  for (const value of row) largest = Math.max(largest, Math.abs(value));
+  return largest;
+};
+
+/** Each row of a weight, with its number. */
+async function* rowsOf(
+  weights: NamedWeights,
+  weight: Placed,
+): AsyncGenerator<readonly [row: Float32Array, number: number], void, undefined> {
+  const width = widthOf(weight);
+  let number = 0;
+  for await (const rows of weights.rows(weight)) {
+    for (let at = 0; at < rows.length; at += width) yield [rows.subarray(at, at + width), number++];
+  }
+}
+
+/** The scale of each output of a weight [out, in]. */
+const scalesTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => ({
+  ...{ name: `${weight.name}.scales`, type: "float32", shape: [weight.size / widthOf(weight)] },
+  async *pieces() {
+    const scales = new Float32Array(weight.size / widthOf(weight));
+    for await (const [row, output] of rowsOf(weights, weight)) scales[output] = largestOf(row) / levels;
+    yield bytesOfFloats(scales);
+  },
+});
+
+/** A weight [out, in] as u [in, out], as `MatMulInteger` reads it. It is made as a whole. */
+const roundedTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => {
+  const width = widthOf(weight);
+  const outputs = weight.size / width;
+  return {
+    ...{ name: `${weight.name}.u8`, type: "uint8", shape: [width, outputs] },
+    async *pieces() {
+      const bytes = new Uint8Array(weight.size);
+      for await (const [row, output] of rowsOf(weights, weight)) {
+        const largest = largestOf(row);
+        const inverse = largest === 0 ? 0 : levels / largest;
+        for (let i = 0; i < width; i++) {
+          bytes[i * outputs + output] = Math.round((row[i] as number) * inverse) + zeroPoint;
+        }
+      }
+      yield bytes;
+    },
+  };
+};
+
+export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): Products => {
+  const use = once(builder);
+  const weight = (layer: string): { readonly u8: Name; readonly scales: Name } => {
+    const placed = weightOf(weights, `${layer}.weight`);
+    return { u8: use(roundedTensor(weights, placed)), scales: use(scalesTensor(weights, placed)) };
+  };
+  const { node, scalar } = builder;
+  const zero = (): Name => scalar(zeroPoint, "uint8");
+  /** Rows x [N, in] as u8 [2N, in], high parts and then low ones, with their scales [N, 1]. */
+  const rounded = (x: Name): { readonly u8: Name; readonly scales: Name } => {
+    const largest = node("ReduceMax", [node("Abs", [x])], { axes: wholes(-1), keepdims: whole(1) });
+    // A row of zeros is divided by something, too.
+    const scales = node("Mul", [node("Max", [largest, scalar(2 ** -100)]), scalar(1 / levels)]);
+    const all = node("Div", [x, scales]);
+    const high = node("Round", [all]);
+    const low = node("Round", [node("Mul", [node("Sub", [all, high]), scalar(2 * levels)])]);
+    const both = node("Add", [node("Concat", [high, low], { axis: whole(0) }), scalar(zeroPoint)]);
+    return { u8: node("Cast", [both], { to: whole(castTypes.uint8) }), scales };
+  };
+  const toFloat = (x: Name): Name => node("Cast", [x], { to: whole(castTypes.float32) });
+  return {
+    linear(layer, x) {
+      const { u8, scales } = weight(layer);
+      const rows = rounded(x);
+      const sums = toFloat(node("MatMulInteger", [rows.u8, u8, zero(), zero()])); // [2N, out]
+      const [high, low] = builder.halves(sums, 0);
+      const whole = node("Add", [high, node("Mul", [low, scalar(1 / (2 * levels))])]);
+      const y = node("Mul", [node("Mul", [whole, rows.scales]), scales]);
+      const bias = biasOf(builder, weights, layer);
+      return bias === undefined ? y : node("Add", [y, bias]);
+    },
+    tokens(ids) {
+      const { u8, scales } = weight(tokenLayer);
+      // The weights are [C, V], for the head: the tokens' columns become rows.
+      const columns = toFloat(node("Gather", [u8, ids], { axis: whole(1) })); // [C, N]
+      const centred = node("Sub", [columns, scalar(zeroPoint)]);
+      const scaled = node("Mul", [centred, node("Gather", [scales, ids], { axis: whole(0) })]);
+      return node("Transpose", [scaled], { perm: wholes(1, 0) }); // [N, C]
+    },
+  };
+};

@@ -1,0 +1,155 @@
+/**
+ * A model as a graph of ONNX, with the inputs and outputs that transformers.js and Optimum give their names to:
+ *
+ *   input_ids [B, T]   attention_mask [B, S]   position_ids [B, T]   past_key_values.i.key, .value [B, Hk, P, D]
+ *   →   logits [B, T, V]   present.i.key, .value [B, Hk, S, D]
+ *
+ * with S = P + T. A token sees those before it, and itself, unless the mask has 0 for them. Between blocks the tokens of all
+ * rows lie one after the other: [N, C] with N = B·T.
+ */
+import { castTypes, type OnnxGraph, type OnnxTensor, type OnnxValue } from "../../io/onnx/model.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { rotaryDimOf } from "../../models/config.ts";
+import { headsOf } from "../../nn/causal-self-attention.ts";
+import { rotaryAngles } from "../../ops/rotary.ts";
+import { type Angles, attention } from "./attention.ts";
+import { type GraphBuilder, graphBuilder, type Name, whole } from "./builder.ts";
+import { floatProducts, type Products, roundedProducts, tokenLayer } from "./linear.ts";
+import { gelu, normalise, swiglu } from "./pieces.ts";
+import { bytesOfFloats, floatTensor, type NamedWeights } from "./weights.ts";
+
+/** Element types of a graph's weights. */
+export const onnxDTypes = ["float32", "int8"] as const;
+/** Element type of the matrices of an ONNX file: float32, or eight bits with a scale for each output. */
+export type OnnxDType = (typeof onnxDTypes)[number];
+
+const products = { float32: floatProducts, int8: roundedProducts } as const satisfies Record<
+  OnnxDType,
+  (builder: GraphBuilder, weights: NamedWeights) => Products
+>;
+
+/** Numbers of a table that are made at a time. */
+const madeAtATime = 2 ** 16;
+
+/** The cosines or sines of all positions, [contextLength, R/2]. */
+const angleTable = (config: ModelConfig, which: "cos" | "sin"): OnnxTensor => {
+  const { contextLength, position } = config;
+  if (position.kind !== "rope") throw new Error("learned positions have no angles");
+  const half = rotaryDimOf(config, position) / 2;
+  const rows = Math.ceil(madeAtATime / half);
+  return {
+    ...{ name: `angles.${which}`, type: "float32", shape: [contextLength, half] },
+    async *pieces() {
+      for (let first = 0; first < contextLength; first += rows) {
+        const count = Math.min(rows, contextLength - first);
+        const angles = rotaryAngles(count, 2 * half, position.theta, position.scaling, first);
+        yield bytesOfFloats(Float32Array.from(angles[which]));
+      }
+    },
+  };
+};
+
+/** Cosines and sines of each token's angles, [B, 1, T, R/2], the same for all heads. */
+const anglesOf = (builder: GraphBuilder, config: ModelConfig, places: Name): Angles => {
+  const { node } = builder;
+  const rows = (which: "cos" | "sin"): Name => {
+    const table = builder.tensor(angleTable(config, which));
+    return node("Unsqueeze", [node("Gather", [table, places], { axis: whole(0) }), builder.wholes(1)]);
+  };
+  return { cos: rows("cos"), sin: rows("sin") };
+};
+
+/** Added to a score that is masked. Its exponential is 0; and a row whose tokens all are masked has no NaN. */
+const masked = -1e30;
+
+/** Numbers to add to scores, [B, 1, T, S]: 0 where a token sees another. */
+const maskOf = (builder: GraphBuilder, ids: Name, mask: Name): Name => {
+  const { node, scalar } = builder;
+  const sizeOf = (of: Name): Name => node("Gather", [node("Shape", [of]), scalar(1, "int64")], { axis: whole(0) });
+  const all = sizeOf(mask); // S
+  const first = node("Sub", [all, sizeOf(ids)]); // P
+  const one = scalar(1, "int64");
+  const queries = node("Unsqueeze", [node("Range", [first, all, one]), builder.wholes(1)]); // [T, 1]
+  const keys = node("Range", [scalar(0, "int64"), all, one]); // [S]
+  const isBefore = node("LessOrEqual", [keys, queries]); // [T, S]
+  const isText = node("Cast", [mask], { to: whole(castTypes.bool) });
+  const sees = node("And", [isBefore, node("Unsqueeze", [isText, builder.wholes(1)])]); // [B, T, S]
+  return node("Unsqueeze", [node("Where", [sees, scalar(0), scalar(masked)]), builder.wholes(1)]);
+};
+
+const mlp = (builder: GraphBuilder, { mlp: config }: ModelConfig, layer: string, x: Name, by: Products): Name => {
+  switch (config.kind) {
+    case "gelu":
+      return by.linear(`${layer}.down`, gelu(builder, by.linear(`${layer}.up`, x), config.approximate));
+    case "swiglu":
+      return by.linear(`${layer}.down`, swiglu(builder, by.linear(`${layer}.gateUp`, x), config.hidden));
+    default:
+      return config satisfies never;
+  }
+};
+
+/** Inputs and outputs of the graph. */
+const valuesOf = (config: ModelConfig, vocabSize: number) => {
+  const { keyHeads, headDim } = headsOf(config);
+  const [batch, time, past, all] = ["batch_size", "sequence_length", "past_sequence_length", "total_sequence_length"];
+  const ofLayers = (prefix: string, length: string): readonly OnnxValue[] =>
+    Array.from({ length: config.nLayer }, (_, i) =>
+      ["key", "value"].map(
+        (part): OnnxValue => ({
+          ...{ name: `${prefix}.${i}.${part}`, type: "float32", shape: [batch, keyHeads, length, headDim] },
+        }),
+      ),
+    ).flat();
+  const inputs: readonly OnnxValue[] = [
+    { name: "input_ids", type: "int64", shape: [batch, time] },
+    { name: "attention_mask", type: "int64", shape: [batch, all] },
+    { name: "position_ids", type: "int64", shape: [batch, time] },
+    ...ofLayers("past_key_values", past),
+  ];
+  const logits: OnnxValue = { name: "logits", type: "float32", shape: [batch, time, vocabSize] };
+  return { inputs, outputs: [logits, ...ofLayers("present", all)] };
+};
+
+/**
+ * The graph of a model.
+ * @param weights of the layout of the configuration.
+ */
+export const modelGraph = (
+  config: ModelConfig,
+  vocabSize: number,
+  weights: NamedWeights,
+  dtype: OnnxDType,
+): OnnxGraph => {
+  const builder = graphBuilder();
+  const { node, within } = builder;
+  const by = products[dtype](builder, weights);
+  const { inputs, outputs } = valuesOf(config, vocabSize);
+  const [ids, mask, places] = ["input_ids", "attention_mask", "position_ids"] as const;
+  for (const { name } of [...inputs, ...outputs]) builder.reserve(name);
+  const batchTime = node("Shape", [ids]);
+  const inOneRow = (of: Name): Name => node("Reshape", [of, builder.wholes(-1)]);
+  let x = within("tokens", () => by.tokens(inOneRow(ids))); // [N, C]
+  const { position } = config;
+  if (position.kind === "learned") {
+    const table = builder.tensor(floatTensor(weights, "positions.weight"));
+    x = node("Add", [x, node("Gather", [table, inOneRow(places)], { axis: whole(0) })]);
+  }
+  const angles = position.kind === "rope" ? within("angles", () => anglesOf(builder, config, places)) : null;
+  const bias = within("mask", () => maskOf(builder, ids, mask));
+  for (let i = 0; i < config.nLayer; i++) {
+    const layer = `blocks.${i}`;
+    const norm = (name: string, of: Name): Name => normalise(builder, config.norm, weights, `${layer}.${name}`, of);
+    const shared = { batchTime, bias, angles, weights, by };
+    const mixed = within(`${layer}.attention`, () => attention(builder, config, i, norm("attentionNorm", x), shared));
+    x = node("Add", [x, mixed]);
+    const added = within(`${layer}.mlp`, () => mlp(builder, config, `${layer}.mlp`, norm("mlpNorm", x), by));
+    x = node("Add", [x, added]);
+  }
+  within("head", () => {
+    const hidden = normalise(builder, config.norm, weights, "norm", x);
+    const rows = by.linear(config.tieEmbeddings ? tokenLayer : "head", hidden); // [N, V]
+    const shape = node("Concat", [batchTime, builder.wholes(vocabSize)], { axis: whole(0) });
+    node("Reshape", [rows, shape], {}, "logits");
+  });
+  return builder.finish("foretoken", inputs, outputs);
+};
