@@ -1,0 +1,84 @@
+/** Memory, and room in the folder of runs: enough for the preset that trains where none is named. */
+import { mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import type { MemoryKind } from "../../backend/observers/counting.ts";
+import { defaultPreset } from "../../config/presets.ts";
+import { ConfigError } from "../../core/errors/errors.ts";
+import type { FreeMemory } from "../../core/system/available-memory.node.ts";
+import { formatBytes } from "../../core/text/format-bytes.ts";
+import { unwritable } from "../../runs/begin/unwritable.node.ts";
+import { failed, ok, type Verdict, warning } from "../check.ts";
+import { filesOfPreset, memoryOfPreset } from "./needs.ts";
+
+/** The preset that takes the least. */
+const smallest = "quick";
+
+/** Free memory against what training takes. */
+export const memoryVerdict = async ({ bytes, container }: FreeMemory, kind: MemoryKind): Promise<Verdict> => {
+  const [least, usual] = [await memoryOfPreset(smallest, kind), await memoryOfPreset(defaultPreset, kind)];
+  const free = `${formatBytes(bytes)} free${container === null ? "" : ` of the container's ${formatBytes(container)}`}`;
+  const more = container === null ? "end other programs" : "give the container more memory";
+  if (bytes < least) return failed(`${free}; training takes ${formatBytes(least)} or more (preset ${smallest})`, more);
+  if (bytes < usual) {
+    return warning(
+      `${free}; the preset ${defaultPreset} takes ${formatBytes(usual)}`,
+      `${more}, or train --preset ${smallest}, or with a smaller --batch-size`,
+    );
+  }
+  return ok(`${free}; the preset ${defaultPreset} takes ${formatBytes(usual)}`);
+};
+
+/** Bytes that are written to try a folder. */
+const probeBytes = 2 ** 18;
+
+/** The folder, or the nearest one above it: where the first run would make it. */
+const nearestFolder = async (path: string): Promise<string> => {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined || dirname(path) === path ? path : nearestFolder(dirname(path));
+};
+
+/** Writes a file into a new folder in `folder`, reads it back and removes both. */
+const tryToWrite = async (folder: string): Promise<void> => {
+  const made = await mkdtemp(join(folder, ".foretoken-doctor-"));
+  try {
+    const bytes = Buffer.alloc(probeBytes, 0x5a);
+    const file = await open(join(made, "probe"), "w+");
+    try {
+      // A short write is tried again until the system says why it takes no more.
+      for (let done = 0; done < bytes.length; )
+        done += (await file.write(bytes, done, bytes.length - done, done)).bytesWritten;
+      await file.sync();
+      const back = Buffer.alloc(probeBytes);
+      const { bytesRead } = await file.read(back, 0, probeBytes, 0);
+      if (bytesRead !== probeBytes || !back.equals(bytes)) {
+        throw new ConfigError({
+          where: folder,
+          must: "a file must have what was written to it",
+          got: "other bytes",
+          hint: "a folder on another disk; this one loses data",
+        });
+      }
+    } finally {
+      await file.close();
+    }
+  } finally {
+    await rm(made, { recursive: true, force: true });
+  }
+};
+
+/** Whether runs can be kept in `folder`, which need not exist. */
+export const runsFolderVerdict = async (folder: string): Promise<Verdict> => {
+  const path = resolve(folder);
+  const nearest = await nearestFolder(path);
+  await tryToWrite(nearest).catch(async (error: unknown) => {
+    throw await unwritable(folder, path, error);
+  });
+  const found = await statfs(nearest).catch(() => undefined);
+  // Some file systems tell no sizes.
+  if (found === undefined || found.blocks === 0) return ok(`${folder}: a file can be written`);
+  const free = found.bavail * found.bsize;
+  const needed = filesOfPreset(defaultPreset);
+  const fact = `${folder}: ${formatBytes(free)} free; a run of ${defaultPreset} takes ${formatBytes(needed)}`;
+  if (free < needed) return failed(fact, "make room there, or train with --out on another disk");
+  return ok(nearest === path ? fact : `${fact}; the folder can be made`);
+};
