@@ -2,6 +2,8 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { buildCommand } from "../../backend/implementations/native/native.node.ts";
+import { nativeInstructionSets } from "../../backend/instruction-sets.ts";
 import type { BackendReport } from "../../backend/select.node.ts";
 import { type Check, ok, skipped, type Verdict, warning } from "../check.ts";
 
@@ -11,7 +13,7 @@ export const leastNode = 20;
 /** @param version as `process.version` has it. */
 export const nodeVerdict = (version: string): Verdict => {
   const major = Number(/^v?(\d+)/u.exec(version)?.[1] ?? 0);
-  if (major >= leastNode) return ok(`${version}, of ${leastNode} or newer`);
+  if (major >= leastNode) return ok(`${version} (${leastNode} or newer is needed)`);
   return {
     status: "failed",
     fact: `${version}: must be ${leastNode} or newer`,
@@ -31,12 +33,14 @@ export const nativeVerdict = ({ backends, auto }: BackendReport): Verdict => {
     return warning(native.reason, advice);
   }
   const { instructionSet, notCompiled, threads } = native;
+  const { FORETOKEN_ISA: asked = "" } = process.env;
   const fact = `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}`;
-  if (notCompiled.length === 0) return ok(fact);
-  const sets = notCompiled.join(",");
+  // The first one is the best. Lower sets are of no use where a higher one is there.
+  const [best] = nativeInstructionSets.filter((set) => set === instructionSet || notCompiled.includes(set));
+  if (best === undefined || best === instructionSet || asked !== "") return ok(fact);
   return warning(
-    `${fact}; this machine could use ${notCompiled.join(", ")}, which was not compiled`,
-    `FORETOKEN_BUILD_ISA=${sets} node scripts/build/native.mjs`,
+    `${fact}; this machine has ${best}, for which nothing was compiled`,
+    `FORETOKEN_BUILD_ISA=${best} ${buildCommand()}`,
   );
 };
 
@@ -95,7 +99,7 @@ export const compilerVerdict = async (env: NodeJS.ProcessEnv, hasNative: boolean
   if (hasNative) return skipped(`${fact}; not needed, since native kernels are there`);
   const { platform } = process;
   const how = platform in installCompiler ? installCompiler[platform as keyof typeof installCompiler] : undefined;
-  return warning(fact, `${how ?? installCompiler.linux}; then node scripts/build/native.mjs`);
+  return warning(fact, `${how ?? installCompiler.linux}; then ${buildCommand()}`);
 };
 
 export const softwareChecks = (report: BackendReport): readonly Check[] => {

@@ -27,5 +27,5 @@ export const checkMask = async (forms: readonly Form[], advice: string): Promise
       if (fault !== undefined) return failed(`${fault}, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("no position sees a later token");
+  return ok("a later token changes no bit of a logit");
 };
