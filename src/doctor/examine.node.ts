@@ -7,6 +7,7 @@ import { buildCommand } from "../backend/implementations/native/native.node.ts";
 import { type BackendChoice, describeBackends, openBackend } from "../backend/select.node.ts";
 import { type FreeMemory, freeMemory } from "../core/system/available-memory.node.ts";
 import { type MachineFacts, machineFacts } from "../core/system/machine-facts.node.ts";
+import { formatPlural } from "../core/text/format-numbers.ts";
 import { runsFolder } from "../runs/folder-names.ts";
 import { backendsToCheck, type CheckedBackend, type Open } from "./backends.node.ts";
 import { type Check, type CheckResult, ok, resultOf, type Verdict } from "./check.ts";
@@ -109,7 +110,7 @@ const gigas = (perSecond: number): string => {
 };
 
 const ratesText = ({ flopsPerSecond, bytesPerSecond, instructionSet, threads, dtype }: MeasuredRates): string =>
-  `products ${gigas(flopsPerSecond)} GFLOP/s, memory ${gigas(bytesPerSecond)} GB/s (${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}, ${dtype})`;
+  `products ${gigas(flopsPerSecond)} GFLOP/s, memory ${gigas(bytesPerSecond)} GB/s (${instructionSet}, ${formatPlural(threads, "thread")}, ${dtype})`;
 
 /**
  * Makes all checks, one after the other, and tells what each finds; the report comes last.

@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { formatBytes } from "../core/text/format-bytes.ts";
+import { formatPlural } from "../core/text/format-numbers.ts";
 import { manifestName } from "../io/manifest.ts";
 import { checkpointNames, readManifest } from "../io/owned-folder.node.ts";
 import { hasCheckpoint, openCheckpoint } from "../io/read-checkpoint.node.ts";
@@ -52,7 +53,7 @@ const folderVerdict = async (folder: string): Promise<Verdict> => {
   if (!isAdapter && there.includes("config.json")) await checkHeaders(folder);
   if (manifest === null)
     return skipped(`no ${manifestName}: damage to the weights would not be noticed; their header is right`);
-  return ok(`${names.length} files, ${formatBytes(bytes)}, as they were saved (SHA-256)`);
+  return ok(`${formatPlural(names.length, "file")}, ${formatBytes(bytes)}, as they were saved (SHA-256)`);
 };
 
 const filesVerdict = async (path: string): Promise<Verdict> => {
@@ -65,7 +66,9 @@ const filesVerdict = async (path: string): Promise<Verdict> => {
 
 const runVerdict = async (folder: string): Promise<Verdict> => {
   const { config } = await readRunDescription(folder);
-  return ok(`${descriptionName}: ${config.train.steps} steps, ${config.model.nLayer} layers`);
+  return ok(
+    `${descriptionName}: ${formatPlural(config.train.steps, "step")}, ${formatPlural(config.model.nLayer, "layer")}`,
+  );
 };
 
 /** The folders with weights in a run's folder. */

@@ -3,6 +3,10 @@
 /** As 1,000. */
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
 
+/** As "1 layer", "4 layers". */
+export const formatPlural = (count: number, noun: string): string =>
+  `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
+
 /** As 0:52, 12:05, 1:02:03. */
 export const formatDuration = (seconds: number): string => {
   const whole = Math.max(0, Math.round(seconds));

@@ -5,6 +5,7 @@ import { delimiter, join } from "node:path";
 import { buildCommand } from "../../backend/implementations/native/native.node.ts";
 import { nativeInstructionSets } from "../../backend/instruction-sets.ts";
 import type { BackendReport } from "../../backend/select.node.ts";
+import { formatPlural } from "../../core/text/format-numbers.ts";
 import { type Check, ok, skipped, type Verdict, warning } from "../check.ts";
 
 /** The lowest version of Node.js that package.json allows. */
@@ -34,7 +35,7 @@ export const nativeVerdict = ({ backends, auto }: BackendReport): Verdict => {
   }
   const { instructionSet, notCompiled, threads } = native;
   const { FORETOKEN_ISA: asked = "" } = process.env;
-  const fact = `${instructionSet}, ${threads} thread${threads === 1 ? "" : "s"}`;
+  const fact = `${instructionSet}, ${formatPlural(threads, "thread")}`;
   // The first one is the best. Lower sets are of no use where a higher one is there.
   const [best] = nativeInstructionSets.filter((set) => set === instructionSet || notCompiled.includes(set));
   if (best === undefined || best === instructionSet || asked !== "") return ok(fact);

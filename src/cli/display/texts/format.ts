@@ -1,9 +1,8 @@
 /** Numbers and times as people read them. */
-import { formatCount } from "../../../core/text/format-numbers.ts";
 import { columns, wrapText } from "./width.ts";
 
 export { formatBytes } from "../../../core/text/format-bytes.ts";
-export { formatCount, formatDuration, formatSeconds } from "../../../core/text/format-numbers.ts";
+export { formatCount, formatDuration, formatPlural, formatSeconds } from "../../../core/text/format-numbers.ts";
 
 /** As 980, 421k, 1.2M, 124M. */
 export const formatShort = (count: number): string => {
@@ -18,10 +17,6 @@ export const formatShort = (count: number): string => {
     ? String(Math.round(value))
     : `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
 };
-
-/** As "1 layer", "4 layers". */
-export const formatPlural = (count: number, noun: string): string =>
-  `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 /** Nats, bits: four digits. */
 export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 : 2);
