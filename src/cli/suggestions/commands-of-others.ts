@@ -29,7 +29,8 @@ const leads: CommandLeads = {
   ...to("web webui ui gui page browser open dashboard playground watch tensorboard wandb compare", "studio"),
   ...to("server api openai endpoint", "serve"),
   ...to("tutorial course teach explain demo", "lesson"),
-  ...to("doctor env system devices device about", "info"),
+  ...to("env system devices device about", "info"),
+  ...to("check checkup health diagnose diagnostics selftest verify fsck", "doctor"),
   ...to("bench benchmark profile", "train", "--profile"),
   ...isNot(
     "export convert save pack",

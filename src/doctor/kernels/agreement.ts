@@ -176,6 +176,6 @@ export const kernelChecker = () => {
     }
     const all = `${kernelNames.length} kernels`;
     if (first !== undefined) return failed(`${wrong.size} of ${all} wrong: ${first}`, advice);
-    return ok(`${all} agree with float64, in ${forms.map(([words]) => words).join(", ")}`);
+    return ok(`${all} agree with float64 (${forms.map(([words]) => words).join(", ")})`);
   };
 };

@@ -25,7 +25,7 @@ export const memoryVerdict = async ({ bytes, container }: FreeMemory, kind: Memo
       `${more}, or train --preset ${smallest}, or with a smaller --batch-size`,
     );
   }
-  return ok(`${free}; the preset ${defaultPreset} takes ${formatBytes(usual)}`);
+  return ok(`${free}; ${defaultPreset} takes ${formatBytes(usual)}`);
 };
 
 /** Bytes that are written to try a folder. */
@@ -66,19 +66,28 @@ const tryToWrite = async (folder: string): Promise<void> => {
   }
 };
 
+/** Why the system refuses to write there; an error of another kind is thrown again. */
+const refusal = async (folder: string, error: unknown): Promise<Verdict> => {
+  const told = await unwritable(folder, resolve(folder), error);
+  if (!(told instanceof ConfigError) || told === error) throw error;
+  const { got = "", hint = "another folder" } = told.details;
+  // The file is the one that was tried, which nobody knows.
+  return failed(`${folder}: no file can be written: ${got.replace(/, at \S*$/u, "")}`, `${hint} (train --out)`);
+};
+
 /** Whether runs can be kept in `folder`, which need not exist. */
 export const runsFolderVerdict = async (folder: string): Promise<Verdict> => {
-  const path = resolve(folder);
-  const nearest = await nearestFolder(path);
-  await tryToWrite(nearest).catch(async (error: unknown) => {
-    throw await unwritable(folder, path, error);
-  });
+  const nearest = await nearestFolder(resolve(folder));
+  try {
+    await tryToWrite(nearest);
+  } catch (error) {
+    return refusal(folder, error);
+  }
   const found = await statfs(nearest).catch(() => undefined);
   // Some file systems tell no sizes.
   if (found === undefined || found.blocks === 0) return ok(`${folder}: a file can be written`);
   const free = found.bavail * found.bsize;
   const needed = filesOfPreset(defaultPreset);
-  const fact = `${folder}: ${formatBytes(free)} free; a run of ${defaultPreset} takes ${formatBytes(needed)}`;
-  if (free < needed) return failed(fact, "make room there, or train with --out on another disk");
-  return ok(nearest === path ? fact : `${fact}; the folder can be made`);
+  const fact = `${folder}: ${formatBytes(free)} free; a run takes ${formatBytes(needed)}`;
+  return free < needed ? failed(fact, "make room there, or a folder on another disk (train --out)") : ok(fact);
 };

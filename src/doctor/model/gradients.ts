@@ -131,6 +131,6 @@ export const gradientChecker = () => {
         );
       }
     }
-    return ok(`${compared} parameters agree with finite differences in float64`);
+    return ok(`${compared} parameters agree with finite differences`);
   };
 };

@@ -56,8 +56,8 @@ export const checkAccumulation = async (forms: readonly Form[], advice: string):
       worst = Math.max(worst, difference);
     }
   }
-  const digits = worst === 0 ? "to the bit" : `to ${worst.toExponential(0)} of its length`;
-  return ok(`4 micro-batches have the gradient of one batch, ${digits}`);
+  const digits = worst === 0 ? "to the bit" : `to ${worst.toExponential(0)}`;
+  return ok(`4 micro-batches give one batch's gradient, ${digits}`);
 };
 
 /** Updates of a run whose weights are compared. */

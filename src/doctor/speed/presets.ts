@@ -123,7 +123,7 @@ export const speedVerdict = (speed: PresetSpeed, freeBytes: number): Verdict => 
   const about = measured ? "" : "about ";
   const tokens = formatCount(Number(tokensPerSecond.toPrecision(2)));
   const all = formatTime(secondsPerStep * steps);
-  const fact = `${about}${formatTime(secondsPerStep)} a step, ${tokens} tokens/s: ${formatCount(steps)} steps in ${all}`;
+  const fact = `${about}${formatTime(secondsPerStep)} a step, ${formatCount(steps)} steps in ${all} (${tokens} tokens/s)`;
   if (memoryBytes <= freeBytes) return ok(fact);
   return warning(
     `${fact}; takes ${formatBytes(memoryBytes)}, ${formatBytes(freeBytes)} free`,

@@ -5,8 +5,8 @@ import { formatDuration, formatPlural } from "./format.ts";
 import { padRight, wrapText } from "./width.ts";
 
 /** Columns of the name and the status; a longer name, as of a checkpoint, moves its line. */
-const nameWidth = 22;
-const statusWidth = 9;
+const nameWidth = 21;
+const statusWidth = 8;
 /** A narrower terminal has the fact below its name. */
 const narrow = 60;
 const indent = "  ";
