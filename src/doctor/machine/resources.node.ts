@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import type { MemoryKind } from "../../backend/observers/counting.ts";
 import { defaultPreset } from "../../config/presets.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { systemErrorCode } from "../../core/errors/system-error.ts";
 import type { FreeMemory } from "../../core/system/available-memory.node.ts";
 import { formatBytes } from "../../core/text/format-bytes.ts";
 import { unwritable } from "../../runs/begin/unwritable.node.ts";
@@ -71,23 +72,26 @@ const refusal = async (folder: string, error: unknown): Promise<Verdict> => {
   const told = await unwritable(folder, resolve(folder), error);
   if (!(told instanceof ConfigError) || told === error) throw error;
   const { got = "", hint = "another folder" } = told.details;
-  // The file is the one that was tried, which nobody knows.
-  return failed(`${folder}: no file can be written: ${got.replace(/, at \S*$/u, "")}`, `${hint} (train --out)`);
+  // The file is the one that was tried, which nobody knows; and the room that it took is free again.
+  const why = got.replace(/, at \S*$/u, "").replace(/ \(.*\)$/u, "");
+  return failed(`${folder}: no file can be written: ${why}`, `${hint} (train --out)`);
 };
 
 /** Whether runs can be kept in `folder`, which need not exist. */
 export const runsFolderVerdict = async (folder: string): Promise<Verdict> => {
   const nearest = await nearestFolder(resolve(folder));
-  try {
-    await tryToWrite(nearest);
-  } catch (error) {
-    return refusal(folder, error);
-  }
+  const fault = await tryToWrite(nearest).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
   const found = await statfs(nearest).catch(() => undefined);
   // Some file systems tell no sizes.
-  if (found === undefined || found.blocks === 0) return ok(`${folder}: a file can be written`);
-  const free = found.bavail * found.bsize;
+  const free = found === undefined || found.blocks === 0 ? undefined : found.bavail * found.bsize;
   const needed = filesOfPreset(defaultPreset);
+  const hasRoom = free === undefined || free >= needed;
+  if (fault !== undefined && (hasRoom || systemErrorCode(fault.error) !== "ENOSPC"))
+    return refusal(folder, fault.error);
+  if (free === undefined) return ok(`${folder}: a file can be written`);
   const fact = `${folder}: ${formatBytes(free)} free; a run takes ${formatBytes(needed)}`;
-  return free < needed ? failed(fact, "make room there, or a folder on another disk (train --out)") : ok(fact);
+  return hasRoom ? ok(fact) : failed(fact, "make room there, or a folder on another disk (train --out)");
 };

@@ -2,9 +2,10 @@
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { buildCommand } from "../../backend/implementations/native/native.node.ts";
+import { buildCommand, probeNative } from "../../backend/implementations/native/native.node.ts";
 import { nativeInstructionSets } from "../../backend/instruction-sets.ts";
 import type { BackendReport } from "../../backend/select.node.ts";
+import { UnsupportedKernelError } from "../../core/errors/errors.ts";
 import { formatPlural } from "../../core/text/format-numbers.ts";
 import { type Check, ok, skipped, type Verdict, warning } from "../check.ts";
 
@@ -25,14 +26,24 @@ export const nodeVerdict = (version: string): Verdict => {
 /** Whether nobody has asked to do without. */
 const isHidden = ({ FORETOKEN_NO_NATIVE }: NodeJS.ProcessEnv): boolean => FORETOKEN_NO_NATIVE === "1";
 
+/** Why native kernels do not load, and how to get them. */
+const missingNative = (reason: string): Verdict => {
+  const slower = "WebAssembly computes here, several times slower";
+  try {
+    probeNative();
+  } catch (error) {
+    if (!(error instanceof UnsupportedKernelError)) throw error;
+    const { must, got = "nothing", hint = slower } = error.details;
+    return warning(`${must}; got ${got}. ${slower}`, hint);
+  }
+  return warning(reason, slower);
+};
+
 /** Native kernels, by what `describeBackends` says of them. */
-export const nativeVerdict = ({ backends, auto }: BackendReport): Verdict => {
+export const nativeVerdict = ({ backends }: BackendReport): Verdict => {
   const native = backends.find(({ name }) => name === "native");
   if (native === undefined || isHidden(process.env)) return skipped("hidden by FORETOKEN_NO_NATIVE=1");
-  if (!native.available) {
-    const advice = auto.advice ?? "WebAssembly computes here: results are right, and training takes longer";
-    return warning(native.reason, advice);
-  }
+  if (!native.available) return missingNative(native.reason);
   const { instructionSet, notCompiled, threads } = native;
   const { FORETOKEN_ISA: asked = "" } = process.env;
   const fact = `${instructionSet}, ${formatPlural(threads, "thread")}`;

@@ -2,9 +2,9 @@ import type { CheckResult, CheckStatus } from "../../../doctor/check.ts";
 import { type DoctorReport, titleOf } from "../../../doctor/examine.node.ts";
 import { printableName, type Style } from "../../process/terminal.ts";
 import { formatDuration, formatPlural } from "./format.ts";
-import { padRight, wrapText } from "./width.ts";
+import { columns, padRight, wrapText } from "./width.ts";
 
-/** Columns of the name and the status; a longer name, as of a checkpoint, moves its line. */
+/** Columns of the name and the status; a longer name moves what follows. */
 const nameWidth = 21;
 const statusWidth = 8;
 /** A narrower terminal has the fact below its name. */
@@ -24,11 +24,11 @@ export const checkLines = (result: CheckResult, width: number, style: Style): st
   const [title, fact] = [titleOf(result), result.fact].map((text) => printableName(text, unicode));
   const color = paint(style, status);
   const todo = advice === null ? "" : printableName(advice, unicode);
-  const head = padRight(title ?? "", nameWidth);
+  const head = `${padRight(title ?? "", nameWidth - 1)} `;
   const word = `${color(status)}${" ".repeat(statusWidth - status.length)}`;
-  if (width === Number.POSITIVE_INFINITY) return [`${head}${word}${fact}${todo === "" ? "" : `; try ${todo}`}`];
+  if (width === Number.POSITIVE_INFINITY) return [`${head}${word}${fact}${todo === "" ? "" : ` ${arrow} ${todo}`}`];
   const isNarrow = width < narrow;
-  const before = isNarrow ? indent : " ".repeat(nameWidth + statusWidth);
+  const before = isNarrow ? indent : " ".repeat(columns(head) + statusWidth);
   const room = Math.max(1, width - before.length);
   const facts = wrapText(fact ?? "", room);
   const todos = todo === "" ? [] : wrapText(todo, Math.max(1, room - arrow.length - 1));
