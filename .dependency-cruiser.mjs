@@ -25,6 +25,7 @@ export const floors = [
   "plot",
   "worker",
   "lesson",
+  "doctor",
   "serve",
   "cli",
 ];

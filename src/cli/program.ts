@@ -77,6 +77,10 @@ const verbs: Verbs = {
     summary: "show the machine, the backends and what would be used, or a model",
     load: async () => (await import("./commands/info.ts")).declareInfo,
   },
+  doctor: {
+    summary: "check that this machine computes right, and what it lacks",
+    load: async () => (await import("./commands/doctor.ts")).declareDoctor,
+  },
   completion: {
     summary: "print a script that lets a shell complete commands and flags",
     load: async () => {

@@ -11,7 +11,7 @@ import { isOwnConfig } from "./first-form.node.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
 /** The files of a checkpoint: ours in a marked folder, edited or not. */
-const checkpointNames: readonly string[] = [
+export const checkpointNames: readonly string[] = [
   "config.json",
   "generation_config.json",
   "model.safetensors",

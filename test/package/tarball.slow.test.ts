@@ -103,7 +103,7 @@ describe.skipIf(missing !== undefined)(
       const declarations = installed.files.map(({ path }) => path).filter((path) => path.endsWith(".d.ts"));
       expect(declarations).toEqual(expect.arrayContaining(["dist/index.d.ts", "dist/browser.d.ts"]));
       // That none is missing is seen by the compiler, below, which checks all of them.
-      expect(declarations.filter((path) => /^dist\/(cli|serve|lesson)\//.test(path))).toEqual([]);
+      expect(declarations.filter((path) => /^dist\/(cli|doctor|serve|lesson)\//.test(path))).toEqual([]);
     });
 
     it("trains, evaluates and generates from an ES module", async () => {

@@ -44,7 +44,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   // A browser needs only one file: its parts would never be read.
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
   // The command is in dist/command/, with all that the library does not need too.
-  expect(paths.filter((path) => /^dist\/(?:cli|lesson|serve)\//.test(path))).toEqual(["dist/cli/main.js"]);
+  expect(paths.filter((path) => /^dist\/(?:cli|doctor|lesson|serve)\//.test(path))).toEqual(["dist/cli/main.js"]);
   // It would name a build of another machine.
   expect(paths).not.toContain("dist/command/compiled.txt");
   // The C++ is there for users who build it themselves, its tests are not.

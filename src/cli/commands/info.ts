@@ -1,9 +1,9 @@
-import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
 import { type BackendDescription, describeBackends } from "../../backend/select.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { machineFacts } from "../../core/system/machine-facts.node.ts";
 import { quoteWord } from "../../core/text/shell-word.ts";
 import { cachePath } from "../../data/tiny-shakespeare.node.ts";
 import { buildMpiCommand, hasMpi, mpiLibrary } from "../../train/ranks/addon.node.ts";
@@ -39,24 +39,10 @@ const describeMpi = (): Mpi => {
   }
 };
 
-/** The program that runs this one. Deno and Bun name the version of Node that they follow as theirs. */
-const runtimeName = (): string => {
-  const { deno, bun } = process.versions;
-  if (deno !== undefined) return `Deno ${deno}`;
-  return bun === undefined ? `Node.js ${process.version}` : `Bun ${bun}`;
-};
-
 const collect = async () => {
   const { backends, auto } = await describeBackends();
   return {
-    machine: {
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: availableParallelism(),
-      memoryBytes: totalmem(),
-      os: `${type()} ${release()} ${arch()}`,
-      node: process.version,
-      runtime: runtimeName(),
-    },
+    machine: machineFacts(),
     backends,
     auto,
     mpi: describeMpi(),

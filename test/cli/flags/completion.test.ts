@@ -72,6 +72,9 @@ describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
     ["foretoken generate run --backend na", ["native"]],
     ["foretoken evaluate run --split ", ["val", "train", "all"]],
     ["foretoken runs --sort ", ["time", "loss"]],
+    ["foretoken doc", ["doctor"]],
+    ["foretoken doctor --back", ["--backend"]],
+    ["foretoken doctor te", ["text.txt"]],
     ["foretoken completion ", ["bash", "zsh", "fish"]],
     ["foretoken nonsense ", []],
   ];

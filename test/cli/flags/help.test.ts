@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 test("the program's page lists its commands", () => {
-  expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info"]));
+  expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info", "doctor"]));
 });
 
 /** Words as they stand on a page. */

@@ -318,6 +318,17 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "an unknown shell", args: ["completion", "bsh"], says: ["bash, zsh or fish", '"bsh"', "try bash"] },
     { name: "two shells", args: ["completion", "bash", "zsh"], says: ["<shell>", '"zsh"'] },
   ],
+  doctor: [
+    { name: "no such model", args: ["doctor", "nowhere"], says: ["nowhere", "must name a model", "no such file"] },
+    { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: takes [model]", '"half"'] },
+    { name: "an unknown backend", args: ["doctor", "--backend", "cuda"], says: ["--backend", '"cuda"'] },
+    {
+      name: "threads of the reference",
+      args: ["doctor", "--backend", "reference", "--threads", "2"],
+      says: ["--threads: must be 1 with --backend reference"],
+    },
+    { name: "no folder for runs", args: ["doctor", "--runs", "--json"], says: ["--runs", '"--json"'] },
+  ],
   runs: [
     { name: "no folder of runs", args: ["runs", "nowhere"], says: ["nowhere", "no such folder"] },
     { name: "a file for runs", args: ["runs", "text.txt"], says: ["text.txt", "a file"] },

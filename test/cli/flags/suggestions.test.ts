@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { declareChat } from "#foretoken/cli/commands/chat.js";
 import { declareCompletion } from "#foretoken/cli/commands/completion.js";
+import { declareDoctor } from "#foretoken/cli/commands/doctor.js";
 import { declareEvaluate } from "#foretoken/cli/commands/evaluate.js";
 import { declareExport } from "#foretoken/cli/commands/export.js";
 import { declareGenerate } from "#foretoken/cli/commands/generate.js";
@@ -28,6 +29,7 @@ const declare: Readonly<Record<string, (command: Command) => void>> = {
   runs: declareRuns,
   plot: declarePlot,
   info: declareInfo,
+  doctor: declareDoctor,
   chat: declareChat,
   tokenizer: declareTokenizer,
   completion: (command) => declareCompletion(command, {}),

@@ -97,7 +97,7 @@ const loadAddon = (): Addon => {
 };
 
 /** The command that builds the addon, as the user would type it. */
-const buildCommand = (): string => `node ${relative(process.cwd(), builder)}`;
+export const buildCommand = (): string => `node ${relative(process.cwd(), builder)}`;
 
 const chooseSet = ({ instructionSets, notCompiled }: Addon, asked: string | undefined): string =>
   chooseNative(instructionSets, askedInstructionSet(asked), { names: notCompiled, command: buildCommand() });

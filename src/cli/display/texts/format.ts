@@ -2,8 +2,7 @@
 import { columns, wrapText } from "./width.ts";
 
 export { formatBytes } from "../../../core/text/format-bytes.ts";
-
-export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
+export { formatCount, formatDuration, formatPlural, formatSeconds } from "../../../core/text/format-numbers.ts";
 
 /** As 980, 421k, 1.2M, 124M. */
 export const formatShort = (count: number): string => {
@@ -19,28 +18,11 @@ export const formatShort = (count: number): string => {
     : `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
 };
 
-/** As "1 layer", "4 layers". */
-export const formatPlural = (count: number, noun: string): string =>
-  `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
-
 /** Nats, bits: four digits. */
 export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 : 2);
 
 /** As 3.00e-4. */
 export const formatRate = (rate: number): string => rate.toExponential(2);
-
-/** As 0:52, 12:05, 1:02:03. */
-export const formatDuration = (seconds: number): string => {
-  const whole = Math.max(0, Math.round(seconds));
-  const two = (n: number): string => String(n).padStart(2, "0");
-  const minutes = Math.floor(whole / 60) % 60;
-  const hours = Math.floor(whole / 3600);
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
-};
-
-/** A short time, as 22 ms, 1.4 s. */
-export const formatSeconds = (seconds: number): string =>
-  seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;
 
 /**
  * Puts `parts` into lines of at most `width` columns, `separator` between two; further lines begin with `indent`. A part

@@ -1,0 +1,67 @@
+/** The backends that are checked, and the ways in which each computes. */
+import type { Backend, BackendName } from "../backend/backend.ts";
+import type { BackendChoice, BackendOptions, BackendReport } from "../backend/select.node.ts";
+import type { Form } from "./model/forms.ts";
+
+/** Opens a backend, as `openBackend` does. */
+export type Open = (name: BackendName, options: BackendOptions) => Promise<Backend>;
+
+/** A backend to check. */
+export interface CheckedBackend {
+  readonly name: BackendName;
+  /** All ways in which training and writing compute on it. */
+  readonly forms: readonly Form[];
+  /** Those whose products are as exact as float32. */
+  readonly exact: readonly Form[];
+  /** Numbers of threads whose bits are compared with those of one. */
+  readonly threads: readonly number[];
+}
+
+/** What a backend can do, found by opening it. */
+const capabilitiesOf = async (open: Open, name: BackendName, options: BackendOptions) => {
+  const backend = await open(name, { ...options, threads: 1 });
+  await backend.close();
+  return backend.capabilities;
+};
+
+const describe = async (
+  open: Open,
+  { name, threads, fasterDtype }: BackendReport["backends"][number] & { readonly available: true },
+  asked: number | undefined,
+): Promise<CheckedBackend> => {
+  const form = (words: string, options: BackendOptions): Form => ({
+    words,
+    open: (count) => open(name, { ...options, threads: count }),
+  });
+  const manyRows = await capabilitiesOf(open, name, { manyRows: true });
+  const exact = [
+    form("float32", {}),
+    ...(manyRows.tiles === "float32" ? [form("float32 by tiles", { manyRows: true })] : []),
+  ];
+  const faster = fasterDtype === "bfloat16" ? [form("bfloat16", { dtype: "bfloat16", manyRows: true })] : [];
+  const most = asked ?? Math.max(2, threads);
+  const counts = name === "reference" ? [] : [...new Set([Math.min(2, most), most])].filter((count) => count > 1);
+  return { name, exact, forms: [...exact, ...faster], threads: counts };
+};
+
+/**
+ * The backends to check: the named one, or native and WebAssembly, as far as they are here; the reference where neither is.
+ * @param threads the number that was asked for.
+ * @throws UnsupportedKernelError for a named backend that is missing
+ */
+export const backendsToCheck = async (
+  open: Open,
+  { backends }: BackendReport,
+  choice: BackendChoice,
+  threads: number | undefined,
+): Promise<readonly CheckedBackend[]> => {
+  // It says itself why it is missing.
+  if (choice !== "auto") await capabilitiesOf(open, choice, {});
+  const found = backends.flatMap((one) => (one.available ? [one] : []));
+  const compiled = found.filter(({ name }) => name !== "reference");
+  const chosen =
+    choice !== "auto" ? found.filter(({ name }) => name === choice) : compiled.length > 0 ? compiled : found;
+  const checked: CheckedBackend[] = [];
+  for (const one of chosen) checked.push(await describe(open, one, threads));
+  return checked;
+};

@@ -1,0 +1,73 @@
+/** Small models that between them have every layer: sizes are odd, so that no dimension but a head's fills a vector. */
+import { inferenceContext, withContext } from "../../autograd/context.ts";
+import { readTensor } from "../../autograd/tensor.ts";
+import type { Backend } from "../../backend/backend.ts";
+import { presets } from "../../config/presets.ts";
+import { randomKey, randomStream } from "../../core/random.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { forward } from "../../models/forward.ts";
+import { createModel, type Model } from "../../models/model.ts";
+
+/** Tokens that the small models know. */
+export const vocabSize = 29;
+
+/** A shape by its name in facts. */
+export interface Shape {
+  readonly name: string;
+  readonly config: ModelConfig;
+}
+
+export const shapes: readonly Shape[] = [
+  {
+    name: "GPT-2's shape",
+    config: { ...presets.book.model, contextLength: 41, nLayer: 2, nEmbd: 24, nHead: 3, dropout: 0 },
+  },
+  {
+    name: "Qwen3's shape",
+    config: {
+      ...presets.shakespeare.model,
+      ...{ contextLength: 41, nLayer: 2, nEmbd: 24, nHead: 4, nKvHead: 2, headDim: 10, dropout: 0 },
+      mlp: { kind: "swiglu", hidden: 35 },
+    },
+  },
+];
+
+const uniform = (name: number): (() => number) => {
+  const stream = randomStream(randomKey(name, "init"));
+  return () => 2 * stream.uniform() - 1;
+};
+
+/** A model with weights that are all different, and none zero. The caller closes it. */
+export const smallModel = (backend: Backend, { config }: Shape): Model => {
+  const real = backend.capabilities.real[0] ?? "float32";
+  const model = createModel(backend, config, vocabSize, real);
+  const values = new Float32Array(model.layout.length);
+  const draw = uniform(1);
+  for (const { name, shape, offset, size } of model.layout.parameters) {
+    const isNorm = shape.length === 1 && name.endsWith("orm.weight");
+    for (let i = 0; i < size; i++)
+      values[offset + i] = isNorm ? 1 + draw() / 8 : draw() / (shape.length === 2 ? 4 : 16);
+  }
+  backend.write(model.arena.storage, real === "float64" ? Float64Array.from(values) : values);
+  model.weightsChanged();
+  return model;
+};
+
+/** Token ids, the same on every machine. */
+export const tokens = (length: number, seed: number): Int32Array => {
+  const stream = randomStream(randomKey(seed, "batches"));
+  return Int32Array.from({ length }, () => stream.integer(vocabSize));
+};
+
+/** Logits [T · V] of one text, from one pass without a cache. */
+export const logitsOf = (model: Model, ids: Int32Array): Promise<Float32Array> =>
+  withContext(inferenceContext(model.backend), async (context) =>
+    Float32Array.from(await readTensor(model.backend, forward(context, model, ids, 1, ids.length))),
+  );
+
+/** The first place where two arrays have other bits; −1: none. */
+export const firstDifference = (a: Float32Array, b: Float32Array): number => {
+  if (a.length !== b.length) return Math.min(a.length, b.length);
+  const words = new Uint32Array(b.buffer, b.byteOffset, b.length);
+  return new Uint32Array(a.buffer, a.byteOffset, a.length).findIndex((word, i) => word !== words[i]);
+};

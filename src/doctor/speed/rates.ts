@@ -1,0 +1,75 @@
+/** How fast the kernels of this machine are: products of matrices, and bytes through memory. */
+import type { Backend, View } from "../../backend/backend.ts";
+import { kernelCost } from "../../backend/calls/cost.ts";
+import type { KernelArgs, KernelName } from "../../backend/kernels/kernels.ts";
+import { yieldToHost } from "../../core/system/yield.ts";
+
+/** What kernels reach here. The machine's own limits, which no program passes, are higher. */
+export interface Rates {
+  /** Multiplications and additions of products in a second, of all threads. */
+  readonly flopsPerSecond: number;
+  /** Bytes that kernels read and write in a second, in arrays that no cache holds. */
+  readonly bytesPerSecond: number;
+}
+
+/** Seconds in which a kernel is called again and again; the fastest of three times counts. */
+const measured = 0.08;
+const repeats = 3;
+
+/** Sizes of the measured calls: what takes a compiled backend a millisecond takes the reference a second. */
+const sizesFor = ({ name }: Backend) =>
+  name === "reference" ? { m: 64, n: 96, k: 96, length: 2 ** 18 } : { m: 512, n: 768, k: 768, length: 2 ** 23 };
+
+/** Calls in a second, of a kernel that is called until a while has passed. */
+const callsPerSecond = async (call: () => void, finish: () => Promise<unknown>): Promise<number> => {
+  call();
+  await finish();
+  let best = 0;
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const began = performance.now();
+    let calls = 0;
+    let seconds = 0;
+    while (seconds < measured) {
+      call();
+      await finish();
+      calls++;
+      seconds = (performance.now() - began) / 1000;
+    }
+    best = Math.max(best, calls / seconds);
+    await yieldToHost();
+  }
+  return best;
+};
+
+/** Measures them in less than a second. */
+export const measureRates = async (backend: Backend): Promise<Rates> => {
+  const { m, n, k, length } = sizesFor(backend);
+  const { activations } = backend.capabilities;
+  const storages: View["storage"][] = [];
+  const room = (size: number, dtype = activations): View => {
+    const storage = backend.alloc(dtype, size);
+    storages.push(storage);
+    // Numbers below float32's normal range would be slower than any that a model has.
+    backend.write(storage, new Float32Array(size).fill(0.5));
+    return { storage, offset: 0 };
+  };
+  const rateOf = async <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, result: View) => {
+    const { flops, read, written } = kernelCost(kernel, args);
+    const calls = await callsPerSecond(
+      () => backend.run(kernel, args),
+      () => backend.read(result.storage, 0, 1),
+    );
+    return { flops: flops * calls, bytes: (read + written) * calls };
+  };
+  try {
+    const y = room(m * n);
+    const product = { x: room(m * k), w: room(n * k), bias: null, addend: null, y, m, n, k };
+    const { flops } = await rateOf("linearForward", product, y);
+    const sum = room(length, "float32");
+    const addition = { a: room(length, "float32"), b: room(length, "float32"), y: sum, n: length };
+    const { bytes } = await rateOf("add", addition, sum);
+    return { flopsPerSecond: flops, bytesPerSecond: bytes };
+  } finally {
+    for (const storage of storages) backend.free(storage);
+  }
+};

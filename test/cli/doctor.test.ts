@@ -1,0 +1,206 @@
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { resultOf } from "#foretoken/doctor/check.js";
+import type { DoctorReport } from "#foretoken/doctor/examine.node.js";
+import { fileChecks } from "#foretoken/doctor/files.node.js";
+import { writeGguf } from "../support/gguf.ts";
+import { ggufModel } from "../support/gguf-models.ts";
+import { foreignModel } from "../support/hugging-face.ts";
+import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  const { status } = await cli(["train", ...tinyWith("--keep-last", "2"), "--out", "run"], { cwd });
+  expect(status).toBe(0);
+});
+afterAll(() => remove());
+
+/** Statuses, facts and advice of the checks of a run's or a model's files, by name. */
+const checked = async (path: string) => {
+  const checks = await fileChecks(join(cwd, path));
+  const results = await Promise.all(checks.map(resultOf));
+  return Object.fromEntries(results.map(({ name, status, fact, advice }) => [name, { status, fact, advice }]));
+};
+
+/** Changes a file for a while. */
+const withChanged = async (file: string, change: (bytes: Buffer) => Uint8Array | null, use: () => Promise<void>) => {
+  const path = join(cwd, file);
+  const before = await readFile(path);
+  const changed = change(Buffer.from(before));
+  if (changed === null) await rm(path);
+  else await writeFile(path, changed);
+  try {
+    await use();
+  } finally {
+    await writeFile(path, before);
+  }
+};
+
+describe("files of a run", () => {
+  const right = {
+    status: "ok",
+    fact: expect.stringMatching(/^\d files, .*, as they were saved \(SHA-256\)$/u),
+    advice: null,
+  };
+
+  test("are as they were saved", async () => {
+    expect(await checked("run")).toEqual({
+      run: { status: "ok", fact: "run.json: 6 steps, 1 layer", advice: null },
+      "files: best": right,
+      "files: checkpoint": right,
+      "files: checkpoint-3": right,
+    });
+    expect(await checked("run/best")).toEqual({ files: right });
+  });
+
+  test("with a damaged weights file", async () => {
+    const flip = (bytes: Buffer): Buffer => {
+      bytes[bytes.length - 9] = (bytes[bytes.length - 9] ?? 0) ^ 1;
+      return bytes;
+    };
+    await withChanged("run/best/model.safetensors", flip, async () => {
+      expect((await checked("run"))["files: best"]).toEqual({
+        status: "failed",
+        fact: expect.stringMatching(
+          /best\/model\.safetensors: the file must be the one that was saved, .* got other contents$/u,
+        ),
+        advice: "a complete copy of the folder",
+      });
+    });
+  });
+
+  test("with a file that is gone, one that is cut, and a manifest that lists one no more", async () => {
+    const weights = "run/checkpoint/optimizer.safetensors";
+    await withChanged(
+      weights,
+      () => null,
+      async () => {
+        expect((await checked("run"))["files: checkpoint"]).toMatchObject({
+          status: "failed",
+          fact: expect.stringMatching(/must have optimizer\.safetensors; got no such file$/u),
+        });
+      },
+    );
+    await withChanged(
+      weights,
+      (bytes) => bytes.subarray(0, 100),
+      async () => {
+        expect((await checked("run"))["files: checkpoint"]).toMatchObject({
+          status: "failed",
+          fact: expect.stringMatching(/got 100 bytes$/u),
+        });
+      },
+    );
+    const forget = (bytes: Buffer): Buffer => {
+      const manifest = JSON.parse(bytes.toString());
+      delete manifest.files["model.safetensors"];
+      return Buffer.from(JSON.stringify(manifest));
+    };
+    await withChanged("run/best/manifest.json", forget, async () => {
+      expect((await checked("run"))["files: best"]).toEqual({
+        status: "failed",
+        fact: expect.stringMatching(
+          /best\/model\.safetensors: manifest\.json does not list it, so damage would not be noticed$/u,
+        ),
+        advice: expect.stringMatching(/backup/u),
+      });
+    });
+    await withChanged(
+      "run/best/manifest.json",
+      (bytes) => bytes.subarray(0, 90),
+      async () => {
+        expect((await checked("run"))["files: best"]).toMatchObject({
+          status: "failed",
+          fact: expect.stringMatching(/must list the checkpoint's files with their SHA-256; got a damaged one$/u),
+        });
+      },
+    );
+  });
+});
+
+test("files without checksums are skipped, once their headers are right", async () => {
+  const { directory } = foreignModel("qwen3");
+  const [folder, ...others] = await Promise.all((await fileChecks(directory)).map(resultOf));
+  expect(others).toEqual([]);
+  expect(folder).toMatchObject({ status: "skipped", fact: expect.stringMatching(/^no manifest\.json: /u) });
+  await writeFile(join(cwd, "small.gguf"), writeGguf(ggufModel("llama").file));
+  expect((await checked("small.gguf")).files).toMatchObject({ status: "skipped" });
+  await withChanged(
+    "small.gguf",
+    (bytes) => bytes.subarray(0, 200),
+    async () => {
+      expect((await checked("small.gguf")).files).toMatchObject({ status: "failed" });
+    },
+  );
+});
+
+describe("foretoken doctor", () => {
+  test("tells people what it finds, a line for each check, and programs all facts", async () => {
+    const shown = await cli(["doctor", "run", "--backend", "wasm", "--threads", "1"], { cwd });
+    expect(shown).toMatchObject({ status: 0, stderr: "" });
+    const lines = shown.stdout.trimEnd().split("\n");
+    expect(lines.slice(0, -2).map((line) => line.slice(0, 31).trim().replace(/ +/gu, " "))).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^node ok/u),
+        "runs folder ok",
+        "run ok",
+        "files: best ok",
+        ...["kernels", "gradients", "accumulation", "causal mask", "decoding", "determinism", "speed"].map(
+          (name) => `wasm: ${name} ok`,
+        ),
+        ...["quick", "shakespeare", "book", "llama-small", "gpt2"].map((name) =>
+          expect.stringMatching(`^speed: ${name}`),
+        ),
+      ]),
+    );
+    expect(lines.at(-1)).toMatch(/^\d+ checks in \d+:\d\d: none failed/u);
+  });
+
+  test("ends with status 1 where a check fails, in JSON too", async () => {
+    await withChanged(
+      "run/best/model.safetensors",
+      (bytes) => bytes.fill(1, 400, 500),
+      async () => {
+        const args = ["doctor", "run", "--runs", "text.txt/runs", "--backend", "wasm", "--threads", "1", "--json"];
+        const { status, stdout, stderr } = await cli(args, { cwd });
+        expect({ status, stderr }).toEqual({ status: 1, stderr: "" });
+        const [report, ...more] = jsonLines(stdout) as unknown as DoctorReport[];
+        expect(more).toEqual([]);
+        expect(report).toMatchObject({
+          ok: false,
+          machine: { node: process.version, cores: expect.any(Number) },
+          rates: { backend: "wasm", instructionSet: expect.any(String), threads: 1, dtype: "float32" },
+        });
+        const bad = report?.checks.filter(({ status }) => status === "failed").map(({ name }) => name);
+        expect(bad).toEqual(["runs folder", "files: best"]);
+        expect(report?.presets.map(({ preset }) => preset).sort()).toEqual(
+          ["book", "gpt2", "llama-small", "quick", "shakespeare"].sort(),
+        );
+        for (const { secondsPerStep, tokensPerSecond, memoryBytes } of report?.presets ?? [])
+          expect([secondsPerStep, tokensPerSecond, memoryBytes].every((value) => value > 0)).toBe(true);
+      },
+    );
+  });
+
+  test("checks nothing where the user has made a mistake", async () => {
+    const outcomes = await Promise.all([
+      cli(["doctor", "nowhere"], { cwd }),
+      cli(["doctor", "--backend", "reference", "--threads", "2"], { cwd }),
+      cli(["doctor", "run", "more"], { cwd }),
+    ]);
+    for (const { status, stdout } of outcomes) expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(outcomes[0]?.stderr).toMatch(
+      /^foretoken: .*nowhere: the path must name a model; got no such file or folder/u,
+    );
+    await rename(join(cwd, "run/best"), join(cwd, "best"));
+    await rename(join(cwd, "run/checkpoint"), join(cwd, "checkpoint"));
+    await rename(join(cwd, "run/checkpoint-3"), join(cwd, "checkpoint-3"));
+    expect((await cli(["doctor", "run"], { cwd })).stderr).toMatch(/run: the run must have weights; got none/u);
+  });
+});
