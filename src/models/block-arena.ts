@@ -54,7 +54,7 @@ const inBlocks = (
 };
 
 /** Words of a file's blocks that are packed at a time. */
-const packedAtATime = 2 ** 20;
+const packedAtATime = 2 ** 18;
 
 /** Parts with their memory. */
 interface Part extends BlockPart {
