@@ -2,11 +2,12 @@
  * Times steps of fine-tuning side by side: all weights, or low-rank adapters (LoRA) on all linear layers, here and with
  * transformers and peft in PyTorch, on the same windows of the same text from the same weights, with AdamW and clipping.
  *
- *   node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora] [--dtype float32,bfloat16]
- *                            [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--compile] [--json FILE]
+ *   node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora,qlora] [--dtype float32,bfloat16]
+ *                            [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--recompute] [--compile] [--json FILE]
  *
  * MODEL is what `foretoken generate` takes: a directory or a GGUF file with a tokenizer; for PyTorch it is written out as a
- * directory. PyTorch runs once in each of its ways: weights in float32 (in bfloat16: autocast) or in bfloat16, attention `sdpa`
+ * directory. `qlora` is LoRA beside the matrices in blocks of 4 to 8 bits of such a file, which stay so here; PyTorch then trains adapters
+ * beside the same numbers, widened. --recompute: blocks of the model are computed again on the way back, here alone. PyTorch runs once in each of its ways: weights in float32 (in bfloat16: autocast) or in bfloat16, attention `sdpa`
  * or `eager`, and with --compile the fastest of them compiled. Its fastest way then takes turns with ours: A B A B.
  *
  * Prints the median step, its range, the peak memory of each process, the ratio of each round, and the loss of the same step of
@@ -24,7 +25,7 @@ import { machine, machineLine } from "./lib/machine.mjs";
 import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { count, digits, mebibytes, median, textTable } from "./lib/statistics.mjs";
 
-const methods = ["full", "lora"];
+const methods = ["full", "lora", "qlora"];
 const dtypes = ["float32", "bfloat16"];
 const { config: _, ...common } = commonOptions;
 const { values } = parseArgs({
@@ -32,12 +33,13 @@ const { values } = parseArgs({
     ...common,
     model: { type: "string" },
     text: { type: "string" },
-    only: { type: "string", default: methods.join(",") },
+    only: { type: "string", default: "full,lora" },
     dtype: { type: "string", default: dtypes.join(",") },
     context: { type: "string", default: "1024" },
     rank: { type: "string", default: "8" },
     rounds: { type: "string", default: "5" },
     compile: { type: "boolean", default: false },
+    recompute: { type: "boolean", default: false },
   },
 });
 if (values.model === undefined) refuse("--model: must be given: a directory, or a GGUF file");
@@ -59,11 +61,12 @@ const train = {
   ...{ steps: 1000, batchSize: 1, gradAccumSteps: 1, seed: 1, learningRate: 1e-4, warmupSteps: 0, maxGradNorm: 1 },
   schedule: { kind: "constant" },
   optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.01 },
+  ...(values.recompute ? { recomputeActivations: true } : {}),
 };
 
 /** The model as a directory that every process reads, and the text's tokens. */
 const prepare = async () => {
-  const lm = await loadPretrained(values.model, { backend: "native", dtype: "float32" });
+  const lm = await loadPretrained(values.model, { backend: "native", dtype: "float32", keepBlocks: false });
   const directory = join(folder, "model");
   await savePretrained(directory, lm);
   const text = readFileSync(values.text, "utf8");
@@ -98,7 +101,7 @@ const start = async (name, command, request, file) => {
 };
 
 const measure = async (method, dtype, { directory, file }) => {
-  const lora = method === "lora" ? { rank, alpha: 2 * rank } : null;
+  const lora = method === "full" ? null : { rank, alpha: 2 * rank };
   const shared = { model: directory, train, contextLength, threads, dtype, lora };
   const torch = (way) =>
     start(nameOf(dtype, way), [values.python, here("peers/pytorch_finetune.py")], { ...shared, ...way }, file);
@@ -116,7 +119,7 @@ const measure = async (method, dtype, { directory, file }) => {
   const ours = await start(
     `foretoken ${dtype}`,
     [process.execPath, here("peers/foretoken_finetune.mjs")],
-    shared,
+    method === "qlora" ? { ...shared, model: values.model } : shared,
     file,
   );
   const theirs = tried.length === 0 ? undefined : await torch(fastest().way);

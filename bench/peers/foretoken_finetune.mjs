@@ -4,12 +4,15 @@
  *
  * Usage: foretoken_finetune.mjs TOKENS JSON
  * TOKENS is a file of int32; step k takes the windows of batchSize × contextLength tokens that begin at k times as many. JSON:
- * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory; lora: null, or rank and alpha
+ * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory, or a GGUF file, whose matrices stay in
+ * blocks of 4 to 8 bits beside adapters; lora: null, or rank and alpha
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { profiled } from "../../dist/backend/observers/profiled.js";
 import { openBackend } from "../../dist/backend/select.node.js";
+import { modelLayout } from "../../dist/models/model.js";
+import { readInto } from "../../dist/pretrained/files/weights.js";
 import { openPretrained } from "../../dist/pretrained/open.node.js";
 import { trainerOn } from "../../dist/trainer/trainer.js";
 import { peakMemory } from "../lib/peak-memory.mjs";
@@ -47,13 +50,10 @@ const source = {
   kind: "windows",
   perMicroBatch: 1,
 };
-const trainer = trainerOn(backend, config, vocabSize, source);
+const inBlocks = lora === null ? [] : (weights.blockRows?.(modelLayout(config.model, vocabSize)) ?? []);
+const trainer = trainerOn(backend, config, vocabSize, source, undefined, undefined, inBlocks);
 if (lora !== null) trainer.restore(null);
-const base = trainer.base ?? trainer.model;
-await weights.read(base.layout, {
-  place: base.writeWeights,
-  ...(base.frozen ? { placeWords: base.writeWeights } : {}),
-});
+await readInto(trainer.base ?? trainer.model, weights);
 await weights.close();
 const parameters = (trainer.model.adapter ?? trainer.model).layout.count;
 console.log(JSON.stringify({ ...backend.capabilities, parameters }));

@@ -45,6 +45,11 @@ export interface Context {
    * bits, about one more forward pass in time. Default: no.
    */
   readonly recomputes?: boolean;
+  /**
+   * Whether products widen weights in blocks of 4 to 8 bits: where nothing is recorded, but the work is repeated later and recorded then.
+   * Where something is recorded they do in any case. Default: no.
+   */
+  readonly widens?: boolean;
 }
 
 /** Gives the copy of a weight in the element type that products multiply. */

@@ -36,7 +36,7 @@ export const recomputed = (context: Context, x: Tensor, work: (context: Context,
   const { memory, tape, dropout } = context;
   if (tape === null) return work(context, x);
   const sites: number[] = [];
-  const y = work({ ...context, tape: null, dropout: dropout && noting(dropout, sites) }, x);
+  const y = work({ ...context, tape: null, widens: true, dropout: dropout && noting(dropout, sites) }, x);
   tape.recordAgain(y, [memory.retain(x)], () => work({ ...context, dropout: dropout && repeating(dropout, sites) }, x));
   return y;
 };

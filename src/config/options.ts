@@ -46,6 +46,7 @@ const newRunSchema = z.strictObject({
   valFraction: z.number().gt(0).lt(1).optional(),
   preset: z.string().optional(),
   initFrom: z.string().min(1).optional(),
+  keepBlocks: z.boolean().optional(),
   // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   out: z.string().min(1).nullable().optional(),

@@ -2,6 +2,8 @@ import type { BlockPart, Tensor } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
 import { blockForms, fileWords, panelRows, panelWords } from "../backend/kernels/block-forms.ts";
 import { closeOnError } from "../core/errors/close-on-error.ts";
+import { bytesPerElement } from "../core/tensors/dtype.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
 import { type Arena, type ArenaLayout, createArena, createFrozenArena, type Placed, partOfLayout } from "./arena.ts";
 
 /** Rows of a matrix that a file has in blocks. */
@@ -13,6 +15,12 @@ export interface BlockRows {
   /** The number of their form. */
   readonly form: number;
 }
+
+/** Bytes of a weight, in blocks or not. */
+export const bytesOfTensor = ({ storage, shape, blocks }: Tensor): number =>
+  blocks === undefined
+    ? sizeOf(shape) * bytesPerElement[storage.dtype]
+    : blocks.reduce((sum, { form, rows }) => sum + panelWords(form, rows, shape[1] ?? 0) * bytesPerElement.int32, 0);
 
 /** The weights of a model that only computes: matrices in blocks as a file has them, the others in the backend's types. */
 export interface BlockArena extends Arena {

@@ -1,6 +1,6 @@
 /**
  * Weights in blocks of few bits (backend/kernels/block-forms.ts). Inference multiplies them as they are: activations are rounded to
- * 8 bits in blocks of 32, and sums of a block are integers. Training widens a matrix for each product, and lets go of it.
+ * 8 bits in blocks of 32, and sums of a block are integers. Training widens a matrix for each product, and releases it.
  */
 import { type Context, factorOf } from "../autograd/context.ts";
 import type { BlockPart, Tensor } from "../autograd/tensor.ts";
@@ -94,8 +94,8 @@ export const withFactor = (context: Context, weight: Tensor, use: (w: View) => v
 };
 
 /** Whether a product reads the blocks themselves. */
-export const multipliesBlocks = ({ tape }: Context, { blocks }: Tensor): boolean =>
-  blocks !== undefined && tape === null;
+export const multipliesBlocks = ({ tape, widens }: Context, { blocks }: Tensor): boolean =>
+  blocks !== undefined && tape === null && widens !== true;
 
 /** The rows `ids` of a table in blocks, in float32. */
 export const blockRows = ({ backend }: Context, ids: Tensor, table: Tensor, y: Tensor, rows: number): void => {

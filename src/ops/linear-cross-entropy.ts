@@ -37,6 +37,15 @@ const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: num
   return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
 };
 
+/** Numbers of a weight in blocks that are widened at a time, where products take them so: a head is many times as many. */
+const widenedAtATime = 2 ** 22;
+
+/** Rows of a weight in blocks to take at a time, about `asked` or fewer: whole panels. */
+const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
+  const width = multipliesBlocks(context, weight) ? asked : Math.min(asked, widenedAtATime / (weight.shape[1] ?? 1));
+  return Math.max(1, Math.ceil(width / panelRows)) * panelRows;
+};
+
 /** A part of the vocabulary: tokens [first, first + columns). */
 interface Range {
   readonly first: number;
@@ -72,8 +81,7 @@ export const linearCrossEntropy = (
   const { m: rows, n: vocabSize, k } = linearSizes("linearCrossEntropy", x, weights);
   requireShape("linearCrossEntropy", "targets", targets, x.shape.slice(0, -1));
   const asked = columns ?? columnsAtATime(backend.capabilities, rows, vocabSize);
-  // Rows of a weight in blocks lie in panels.
-  const wanted = weights.weight.blocks === undefined ? asked : Math.ceil(asked / panelRows) * panelRows;
+  const wanted = weights.weight.blocks === undefined ? asked : columnsOfBlocks(context, weights.weight, asked);
   const width = Math.min(wanted, vocabSize);
   if (width === vocabSize) {
     const logits = linear(context, x, weights);

@@ -17,7 +17,7 @@ import { adapterTextNames, withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
 import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
 import { placeLanguageModel } from "./files/place.ts";
-import { type CollectedPretrained, collectWeights, openWeights, type WeightFile } from "./files/weights.ts";
+import { openWeights, type WeightFile } from "./files/weights.ts";
 import type { LanguageModel } from "./model/language-model.ts";
 import {
   configName,
@@ -108,7 +108,12 @@ export type CheckpointSource = string | URL | CheckpointFiles;
 
 const trimmed = (address: string | URL): string => String(address).replace(/\/+$/, "");
 
-const openAny = (checkpoint: CheckpointSource): Promise<Pretrained> => {
+/**
+ * Finds and checks a model, all but its weights, which are read later. Files are compared with the SHA-256 in `manifest.json` if that is
+ * among them and the page has Web Crypto.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const openCheckpoint = (checkpoint: CheckpointSource): Promise<Pretrained> => {
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
   return isAddress ? openDirectory(trimmed(checkpoint)) : parseFiles(checkpoint);
 };
@@ -138,18 +143,6 @@ const openAdapter = async (source: AdapterSource, name: string): Promise<OpenedA
 };
 
 /**
- * Reads a whole model without opening a backend. Its files are compared with the SHA-256 in `manifest.json` if that is
- * among them and the page has Web Crypto.
- * @throws CheckpointError naming the file and its fault.
- */
-export const readPretrained = async (
-  checkpoint: CheckpointSource,
-): Promise<CollectedPretrained & { readonly sha256: string | null }> => {
-  const opened = await openAny(checkpoint);
-  return { ...(await collectWeights(opened)), sha256: await opened.sha256() };
-};
-
-/**
  * `loadPretrained`, whose arguments are checked.
  * @param onOpened gets the model's facts before its weights are read.
  */
@@ -159,7 +152,7 @@ export const loadOpened = async (
   onOpened: (facts: PretrainedFacts) => void,
 ): Promise<LanguageModel> => {
   const adapters = await openAll(askedAdapters(options), openAdapter);
-  const pretrained = withAdapterText(await openAny(checkpoint), adapters.get(defaultAdapter)?.text);
+  const pretrained = withAdapterText(await openCheckpoint(checkpoint), adapters.get(defaultAdapter)?.text);
   const { backend = "wasm", threads, onProgress, baseCheck = true } = options;
   const { weights } = pretrained;
   if (baseCheck) {

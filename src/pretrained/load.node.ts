@@ -19,7 +19,7 @@ import { withAdapterText } from "./adapter/text.ts";
 import { checkLoad } from "./check-load.ts";
 import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
 import { placeLanguageModel } from "./files/place.ts";
-import { type CollectedPretrained, collectWeights } from "./files/weights.ts";
+import { type CollectedPretrained, collectWeights, type Keeping } from "./files/weights.ts";
 import type { LanguageModel } from "./model/language-model.ts";
 import { noticeUnchecked, openPretrained, uncheckedNotice } from "./open.node.ts";
 import type { PretrainedFacts } from "./parse.ts";
@@ -55,8 +55,8 @@ export interface LoadOptions {
   readonly asInTraining?: boolean | undefined;
   /**
    * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: a fraction of the memory, and faster for it. Products then
-   * round the activations that they multiply to 8 bits. false: they are widened to the dtype. Default true; of a model that is loaded
-   * `asInTraining`, or on a backend of yours, they are widened in any case.
+   * round the activations that they multiply to 8 bits. false: they are widened to the dtype. Default true, but false for a model that
+   * is loaded `asInTraining`; on a backend of yours they are widened in any case.
    */
   readonly keepBlocks?: boolean | undefined;
   /**
@@ -148,17 +148,16 @@ export const loadOpened = async (
   freezes = false,
 ): Promise<LanguageModel> => {
   const { pretrained, adapters } = await openAny(checkpoint, options);
-  const { backend = "auto", threads, dtype, asInTraining = false, keepBlocks = true, onProgress } = options;
+  const { backend = "auto", threads, dtype, asInTraining = false, keepBlocks = !asInTraining, onProgress } = options;
   const { weights } = pretrained;
   onOpened(pretrained);
-  const place = (opened: Backend, freeze: boolean, onClose?: () => Promise<void>) =>
+  const place = (opened: Backend, keeping: Keeping, onClose?: () => Promise<void>) =>
     placeLanguageModel(opened, pretrained, adapters, {
-      freeze,
-      keepBlocks,
+      ...keeping,
       onClose,
       onProgress: onProgress && ((bytes) => onProgress(bytes, weights.bytes)),
     });
-  if (typeof backend !== "string") return place(backend, freezes);
+  if (typeof backend !== "string") return place(backend, { freeze: freezes, keepBlocks: freezes && keepBlocks });
   const opened = await openBackend(backend, { threads, dtype, manyRows: asInTraining }).catch(
     async (error: unknown) => {
       await Promise.all([weights.close(), closeAdapters(adapters)]);
@@ -166,7 +165,7 @@ export const loadOpened = async (
     },
   );
   try {
-    return await place(opened, !asInTraining, () => opened.close());
+    return await place(opened, { freeze: !asInTraining, keepBlocks }, () => opened.close());
   } catch (error) {
     await opened.close();
     throw error;

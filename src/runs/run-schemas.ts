@@ -6,7 +6,12 @@ import { folderNames } from "./folder-names.ts";
 import { progressSchema } from "./progress.ts";
 
 /** The weights that a run began with: their directory, and the hash of their file. */
-const initialSchema = z.strictObject({ path: z.string(), sha256: z.string() });
+const initialSchema = z.strictObject({
+  path: z.string(),
+  sha256: z.string(),
+  /** Of adapters: whether matrices of their model stay in the blocks of 4 to 8 bits that its file has. Absent: they are widened. */
+  blocks: z.literal(true).optional(),
+});
 
 /** The text of a run, and the hash by which a resumption recognises it; and its first weights. */
 const dataSchema = z.strictObject({

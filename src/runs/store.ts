@@ -1,6 +1,8 @@
 /** Store of a run: what training hands it, and what it gives back to a resumed run. */
 import type { CheckpointError } from "../core/errors/errors.ts";
 import type { ReadValues } from "../models/arena.ts";
+import type { BlockRows } from "../models/block-arena.ts";
+import type { Model } from "../models/model.ts";
 import type { StateArrays, TrainerSnapshot } from "../trainer/state.ts";
 import type { TrainEvent } from "./events.ts";
 import type { Progress } from "./progress.ts";
@@ -31,11 +33,22 @@ export interface ResumedState {
   take(): StateArrays;
 }
 
-/** The weights that adapters are beside, in the layout of the model. */
-export interface BaseWeights {
-  /** Gives them, once: they are as large as those in the backend. */
-  take(): Float32Array;
-}
+/** The weights that adapters are beside. */
+export type BaseWeights =
+  | {
+      /** On the host, in the layout of the model. */
+      readonly kind: "values";
+      /** Gives them, once: they are as large as those in the backend. */
+      take(): Float32Array;
+    }
+  | {
+      /** In a file that has matrices in blocks of 4 to 8 bits, which stay so. */
+      readonly kind: "blocks";
+      /** The rows in blocks, with their places in the layout of the model. */
+      readonly rows: readonly BlockRows[];
+      /** Reads them into the memory of a model that has room for these rows, once; then the file is closed. */
+      readInto(base: Model): Promise<void>;
+    };
 
 /** A run at one step while it is saved: the trainer's state is read from the backend piece by piece. */
 export interface SavedState extends TrainerSnapshot {

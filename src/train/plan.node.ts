@@ -9,12 +9,13 @@ import { modelLayout } from "../models/model.ts";
 import { keptFacts } from "../pretrained/files/pretrained-files.ts";
 import { givenData, loadData } from "../runs/begin/data.node.ts";
 import { hasOwnParts } from "../runs/begin/default-name.node.ts";
-import { readInitial } from "../runs/begin/initial.node.ts";
+import type { FoundWeights } from "../runs/begin/initial.node.ts";
 import type { MemoryEstimate } from "../runs/memory-estimate.ts";
 import { prepareData } from "./prepare/data.node.ts";
-import { checkFits, configOfWeights } from "./prepare/initial.ts";
-import { checkLora } from "./prepare/lora.ts";
-import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
+import { initialOf } from "./prepare/initial.node.ts";
+import { baseRowsOf, checkFits, configOfWeights } from "./prepare/initial.ts";
+import { checkKeptBlocks, checkLora } from "./prepare/lora.ts";
+import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { planConfig, withDType } from "./prepare/prepare.ts";
 import type { NewRun } from "./train.node.ts";
 
@@ -42,12 +43,26 @@ export type PlanOptions = Omit<NewRun, "backend" | "signal" | "onNotice" | "onCh
  */
 export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
   checkTrainOptions(options);
+  // Before weights are read, which are in memory then.
+  const around = surroundings(options.availableMemory, false);
+  const initial = await initialOf(options);
+  try {
+    return await planFrom(options, around, initial);
+  } finally {
+    await initial?.close();
+  }
+};
+
+const planFrom = async (
+  options: PlanOptions,
+  around: Surroundings,
+  initial: FoundWeights | null,
+): Promise<PlannedRun> => {
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
-  const around = surroundings(options.availableMemory, false);
-  const initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, undefined);
   const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
   checkLora(plan.expected, initial !== null, {});
+  checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
   architectureOf(plan.expected.model);
   // A text that cannot fit is not read.
@@ -74,6 +89,7 @@ export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
       resumed: initial !== null && settled.lora === undefined,
       reading: given === undefined ? reading : 0,
       ranks: 1,
+      baseRows: baseRowsOf(initial),
     });
     return {
       config: settled,

@@ -93,6 +93,13 @@ export interface NewRun extends Running {
    * `position.scaling`. The text may have no other characters than the tokenizer.
    */
   readonly initFrom?: string | undefined;
+  /**
+   * With adapters (`config.lora`) for a GGUF file whose matrices are in blocks of 4 to 8 bits: whether these stay so. Then nothing of
+   * the model is kept in another form; each product of a training step widens the matrix that it multiplies, and evaluations
+   * and samples compute as those of the loaded model do, with activations of 8 bits. false: they are widened once, to the dtype.
+   * Default true.
+   */
+  readonly keepBlocks?: boolean | undefined;
   /** Fields to change in the preset, or in what a text of your own decides, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig>;
   /**

@@ -11,9 +11,9 @@ import { evaluateCorpus } from "../evaluate/evaluate-corpus.ts";
 import { canDigest } from "../io/manifest-in-memory.ts";
 import { architectureOf } from "../models/hugging-face/hugging-face.ts";
 import { keptFacts } from "../pretrained/files/pretrained-files.ts";
-import { readPretrained } from "../pretrained/load.browser.ts";
+import { type CheckpointSource, openCheckpoint } from "../pretrained/load.browser.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
-import { givenOnce } from "../runs/begin/initial-weights.ts";
+import { initialWeightsOf } from "../runs/begin/initial-weights.ts";
 import type { TrainEvent } from "../runs/events.ts";
 import { brokenOff, endOf, missingEnd } from "../runs/resume/ended-run.ts";
 import { readGivenRun } from "../runs/resume/given-run.ts";
@@ -117,10 +117,16 @@ async function* compute(options: Checked, ready: ReadyRun): Events {
   }
 }
 
+/** The weights to begin with. */
+const readInitial = async (initFrom: CheckpointSource) => {
+  const opened = await openCheckpoint(initFrom);
+  return { ...(await initialWeightsOf(opened, false)), sha256: await opened.sha256() };
+};
+
 async function* startRun(options: Checked): Events {
   const { preset, valFraction, chatTemplate, finalSampleTokens, initFrom } = options;
   checkStopAt(options.stopAt, 0);
-  const initial = initFrom === undefined ? null : givenOnce(await readPretrained(initFrom));
+  const initial = initFrom === undefined ? null : await readInitial(initFrom);
   const parts = initial === null ? null : configOfWeights(initial);
   const plan = planConfig(preset, [options.config ?? {}], "config", parts);
   checkLora(plan.expected, initial !== null, options);

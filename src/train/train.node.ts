@@ -13,7 +13,7 @@ import { isHubName } from "../pretrained/files/hub.node.ts";
 import { type KeptFacts, keptFacts } from "../pretrained/files/pretrained-files.ts";
 import { givenData, loadData } from "../runs/begin/data.node.ts";
 import { defaultRunName, hasOwnParts } from "../runs/begin/default-name.node.ts";
-import { type FoundWeights, readInitial, readStart } from "../runs/begin/initial.node.ts";
+import { type FoundWeights, readStart } from "../runs/begin/initial.node.ts";
 import { checkFree, createRunFolder } from "../runs/begin/new-run-folder.node.ts";
 import { readRunDescription } from "../runs/description.node.ts";
 import { type TrainEvent, eventVersion as v } from "../runs/events.ts";
@@ -33,10 +33,11 @@ import { passesPerStep } from "../trainer/passes.ts";
 import { runAlone } from "../trainer/team.ts";
 import { prepareData } from "./prepare/data.node.ts";
 import { configToGoOn, hasEnded } from "./prepare/go-on.ts";
-import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
-import { checkHandOut, checkLora } from "./prepare/lora.ts";
+import { initialOf } from "./prepare/initial.node.ts";
+import { baseRowsOf, checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
+import { checkHandOut, checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
-import { checkTexts, preflight, surroundings } from "./prepare/preflight.node.ts";
+import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
 import { comparedOptions } from "./ranks/compared-options.node.ts";
 import { checkDivides } from "./ranks/meeting.ts";
@@ -81,6 +82,12 @@ async function* withBackend(
 /** A model's place, from anywhere. */
 const placeOfModel = (where: string): string => (isHubName(where) ? where : resolve(where));
 
+/** The weights that a run began with, as its description has them. */
+const keptOrigin = ({ where, sha256, weights }: FoundWeights): NonNullable<RunData["initFrom"]> => ({
+  ...{ path: placeOfModel(where), sha256 },
+  ...(weights.kind === "blocks" ? { blocks: true as const } : {}),
+});
+
 /** Whether this process writes: rank 0 does, for all. */
 const writes = (ranks: Ranks): boolean => ranks === null || ranks.rank === 0;
 
@@ -100,7 +107,8 @@ const meet = async (
   stopAt: number | undefined,
 ): Promise<void> => {
   if (ranks === null) return;
-  const hashes = { text: sha256, weights: initFrom?.sha256 ?? "none" };
+  const weights = initFrom === undefined ? "none" : `${initFrom.sha256}${initFrom.blocks === true ? " in blocks" : ""}`;
+  const hashes = { text: sha256, weights };
   const { step } = progress;
   const plan = { chatTemplate, step, progress, stopAt: stopAt ?? null, finalSampleTokens, config };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
@@ -116,18 +124,32 @@ const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNoti
 };
 
 const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {
+  const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
+  // Before weights are read, which takes longer.
+  if (writes(ranks) && typeof options.out === "string" && options.initFrom !== undefined) await checkFree(options.out);
+  const initial = await initialOf(options);
+  try {
+    yield* startFrom(options, ranks, around, initial);
+  } finally {
+    await initial?.close();
+  }
+};
+
+const startFrom = async function* (
+  options: NewRun,
+  ranks: Ranks,
+  around: Surroundings,
+  initial: FoundWeights | null,
+): AsyncGenerator<TrainEvent, void, undefined> {
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
   const isNamedLater = writes(ranks) && options.out === undefined && given === undefined;
   const asked = writes(ranks) ? (options.out ?? null) : null;
   const saved = asked !== null || isNamedLater || handedTo(options) !== null;
-  const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
-  // Before weights are read, which takes longer.
-  if (asked !== null && options.initFrom !== undefined) await checkFree(asked);
-  const initial = options.initFrom === undefined ? null : await readInitial(options.initFrom, options.onNotice);
   const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
   checkLora(plan.expected, initial !== null, options);
+  checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
   // A model that is saved must have a class of `transformers`.
   if (saved) architectureOf(plan.expected.model);
@@ -164,7 +186,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
     name: options.dataName ?? about.name,
     prompt,
     finalSampleTokens,
-    ...(initial === null ? {} : { initFrom: { path: placeOfModel(initial.where), sha256: initial.sha256 } }),
+    ...(initial === null ? {} : { initFrom: keptOrigin(initial) }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
@@ -179,6 +201,7 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
       // Given data was in memory before.
       reading: given === undefined ? reading : 0,
       ranks: ranks?.size ?? 1,
+      baseRows: baseRowsOf(initial),
     };
     const fitting = await preflight(around, backend, settled, planned);
     await meet(ranks, backend, settled, data, facts, freshProgress, options.stopAt);
@@ -253,9 +276,11 @@ const resumeRun = async function* (
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
   // Before anything is read that another process might change.
   const lock = writes(ranks) ? await lockRun(path) : null;
+  let opened: FoundWeights | null = null;
   try {
     if (lock !== null) await recoverTakeUp(resolve(path));
     const base = described.config.lora === undefined ? null : await readStart(path, described, options.onNotice);
+    opened = base;
     const goOn = (reached: Progress): RunConfig => configToGoOn(described.config, reached, options);
     const read = await readRun(named, described, goOn, options.keepLast, options.onNotice, base);
     const { saved, config, open } = read;
@@ -281,6 +306,7 @@ const resumeRun = async function* (
       broken = { sample: true, lastLoss: missing.done.valLoss };
     } else checkStopAt(options.stopAt, progress.step);
     const initial = base ?? (saved === null ? await readStart(path, described, options.onNotice) : null);
+    opened = initial;
     const first = initial === null ? drawnState : firstState(initial, config);
     const state = saved === null ? first : { ...first, resume: saved.state };
     const keep = keepingBase(config, initial, options);
@@ -306,7 +332,10 @@ const resumeRun = async function* (
       if (elsewhere !== undefined && lock !== null) await options.onNotice?.(elsewhere);
       const { finalSampleTokens: sampleTokens } = data;
       const isResumed = state.resume !== null;
-      const planned = { prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 };
+      const planned = {
+        ...{ prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 },
+        baseRows: baseRowsOf(initial),
+      };
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, facts, progress, options.stopAt);
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
@@ -316,6 +345,7 @@ const resumeRun = async function* (
       yield* runPrepared(options, ranks, backend, complete, data, store, state, broken);
     });
   } finally {
+    await opened?.close();
     await lock?.release();
   }
 };

@@ -8,9 +8,17 @@ import type { Batch } from "../data/batches.ts";
 import type { Documents } from "../data/documents.ts";
 import type { BatchSize } from "../data/rows.ts";
 import { arenaReader, initialise } from "../models/arena.ts";
+import type { BlockRows } from "../models/block-arena.ts";
 import type { Gradients } from "../models/gradients.ts";
 import { adaptedModel } from "../models/lora/model.ts";
-import { canFreeze, createFrozenModel, createModel, type Model, trainedPart } from "../models/model.ts";
+import {
+  canFreeze,
+  createBlockModel,
+  createFrozenModel,
+  createModel,
+  type Model,
+  trainedPart,
+} from "../models/model.ts";
 import { clipFactor } from "../optim/clip.ts";
 import { createPartOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
@@ -89,15 +97,19 @@ export interface Trainer {
   close(): void;
 }
 
-/** A trainer in the state before the first step; a resumed run then restores its own. */
+/**
+ * A trainer in the state before the first step; a resumed run then restores its own.
+ * @param baseRows with adapters: rows of their model that a file has in blocks of 4 to 8 bits, and that stay so.
+ */
 export const createTrainer = (
   backend: Backend,
   config: TrainerConfig,
   vocabSize: number,
   trainTokens: Int32Array | Documents,
   team: Team = alone,
+  baseRows: readonly BlockRows[] = [],
 ): Trainer => {
-  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team);
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows);
   closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
@@ -109,10 +121,11 @@ export const undrawnTrainer = (
   vocabSize: number,
   trainTokens: Int32Array | Documents,
   team: Team = alone,
+  baseRows: readonly BlockRows[] = [],
 ): Trainer => {
   const ofText = trainTokens instanceof Int32Array;
   const passes = ofText ? passesOfText(config, trainTokens) : passesOfDocuments(config, trainTokens);
-  return trainerOn(backend, config, vocabSize, passes, team);
+  return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows);
 };
 
 /** Allocates one thing after the other; `close` frees them, the last one first. */
@@ -149,12 +162,30 @@ const checkFinite = (step: number, { loss, gradNorm }: StepMeasure): void => {
   });
 };
 
+/** A model that is trained, or that adapters are put on: the matrices of this one are as small as they may be. */
+const wholeModel = (
+  backend: Backend,
+  { model, lora }: TrainerConfig,
+  vocabSize: number,
+  baseRows: readonly BlockRows[],
+): Model => {
+  if (lora === undefined) return createModel(backend, model, vocabSize);
+  if (baseRows.length > 0) return createBlockModel(backend, model, vocabSize, baseRows);
+  return (canFreeze(backend) ? createFrozenModel : createModel)(backend, model, vocabSize);
+};
+
 /** The memory of a trainer. If it fails, nothing stays allocated. */
-const allocate = (backend: Backend, config: TrainerConfig, vocabSize: number, passes: number, team: Team) => {
+const allocate = (
+  backend: Backend,
+  config: TrainerConfig,
+  vocabSize: number,
+  passes: number,
+  team: Team,
+  baseRows: readonly BlockRows[],
+) => {
   const { lora } = config;
   const { open, close } = allocator();
-  const create = lora !== undefined && canFreeze(backend) ? createFrozenModel : createModel;
-  const whole = open(() => create(backend, config.model, vocabSize));
+  const whole = open(() => wholeModel(backend, config, vocabSize, baseRows));
   const model = lora === undefined ? whole : open(() => adaptedModel(whole, lora));
   const sum = open(() => createGradientSum(model, passes));
   const { optimizer: rule } = config.train;
@@ -168,6 +199,7 @@ const allocate = (backend: Backend, config: TrainerConfig, vocabSize: number, pa
 /**
  * A trainer on passes from any source.
  * @param divide how many branches of passes run at a time; undefined: all threads compute one pass after the other.
+ * @param baseRows as in `createTrainer`.
  */
 export const trainerOn = (
   given: Backend,
@@ -176,12 +208,13 @@ export const trainerOn = (
   source: PassSource,
   team: Team = alone,
   divide: (passes: number) => Division | undefined = divisionFor(given, source),
+  baseRows: readonly BlockRows[] = [],
 ): Trainer => {
   const { train, lora } = config;
   const backend = observed(given);
   const count = train.gradAccumSteps * source.perMicroBatch;
   const here = shareOf(count, team);
-  const allocated = allocate(backend, config, vocabSize, here.to - here.from, team);
+  const allocated = allocate(backend, config, vocabSize, here.to - here.from, team, baseRows);
   const { model, base, sum, reduction, optimizer, close } = allocated;
   const { layout, arena } = trainedPart(model);
   const passGradient = passGradientOf(backend, model, config);

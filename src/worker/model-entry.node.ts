@@ -28,7 +28,7 @@ export interface LoadRequest {
   readonly asInTraining?: boolean | undefined;
   /**
    * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: less memory, and faster; products then round activations to
-   * 8 bits. Default true; of a model that is loaded `asInTraining` they are widened in any case.
+   * 8 bits. Default true, but false for a model that is loaded `asInTraining`.
    */
   readonly keepBlocks?: boolean | undefined;
   /** A LoRA adapter for the model, which is then in use as "default": a folder, or its files. Default: none. */

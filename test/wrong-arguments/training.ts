@@ -56,7 +56,19 @@ const trainCases = (setup: Setup): readonly Case[] => [
     "train",
     [
       ...["data", "valData", "valFraction", "dataName", "preset", "config", "out", "finalSampleTokens", "backend"],
-      ...["threads", "stopAt", "profile", "signal", "onNotice", "resume", "steps", "extend", "initFrom", "other"],
+      ...[
+        "threads",
+        "stopAt",
+        "profile",
+        "signal",
+        "onNotice",
+        "resume",
+        "steps",
+        "extend",
+        "initFrom",
+        "keepBlocks",
+        "other",
+      ],
     ],
     (wrong) => foretoken.train({ ...options, data: setup.data, ...wrong } as never),
     (value, option) =>

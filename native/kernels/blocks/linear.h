@@ -10,6 +10,7 @@
 #include "byte_rows.h"
 #include "byte_sums.h"
 #include "rows.h"
+#include "widen.h"
 #if defined(FT_TILES)
 #include "linear_tiles.h"
 #endif

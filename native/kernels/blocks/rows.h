@@ -1,13 +1,11 @@
-// Rows of weights in blocks: from the order of a GGUF file into panels, and back to numbers.
+// Rows of weights in blocks: from the order of a GGUF file into panels.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
 #include "../../generated/kernels.h"
-#include "../../narrow.h"
 #include "../../parallel.h"
-#include "../../kernels/embedding.h"
 #include "form.h"
 
 namespace foretoken::FT_ISA {
@@ -101,56 +99,6 @@ static void blocksPack(const BlocksPackArgs& args, Pool& pool) {
                             const_cast<uint8_t*>(places.nestedOf(block)));
         }
       }
-    });
-  });
-}
-
-// 32 numbers of a row, each rounded to float32 at most once.
-template <class Form>
-FT_INLINE void widenBlock(const BlockPanel<Form>& panel, int64_t block, int64_t row, float (&to)[kBlockValues]) {
-  const uint8_t* const values = panel.valuesOf(block);
-  const uint8_t* const scales = panel.scalesOf(block);
-  const uint8_t* const nested = panel.nestedOf(block);
-  const auto number = [&](int64_t i) { return static_cast<float>(blockValue<Form>(values, row, i) - Form::kOffset); };
-  if constexpr (Form::kScales == BlockScales::kHalved) {
-    const float d = halfToFloat(nested + 2 * row);
-    for (int64_t half = 0; half < 2; half++) {
-      const float scale = d * static_cast<float>(static_cast<int8_t>(scales[16 * half + row]));
-      for (int64_t i = 16 * half; i < 16 * half + 16; i++) to[i] = scale * number(i);
-    }
-  } else if constexpr (Form::kScales == BlockScales::kNested) {
-    const float scale = halfToFloat(nested + 2 * row) * static_cast<float>(scales[row]);
-    const float minimum = halfToFloat(nested + 32 + 2 * row) * static_cast<float>(scales[16 + row]);
-    for (int64_t i = 0; i < kBlockValues; i++) to[i] = scale * number(i) - minimum;
-  } else {
-    const float d = halfToFloat(scales + 2 * row);
-    for (int64_t i = 0; i < kBlockValues; i++) to[i] = d * number(i);
-    if constexpr (Form::kHasMinimum) {
-      const float m = halfToFloat(scales + 32 + 2 * row);
-      for (int64_t i = 0; i < kBlockValues; i++) to[i] += m;
-    }
-  }
-}
-
-// Declared in src/backend/kernels/blocks.ts.
-static void blocksRows(const BlocksRowsArgs& args, Pool& pool) {
-  const uint8_t* const from = reinterpret_cast<const uint8_t*>(static_cast<const uint32_t*>(args.w));
-  const int32_t* const ids = args.ids.orNull();
-  const int64_t rows = args.rows, n = args.n, k = args.k, first = args.first;
-  withElements(args.y, [&]<typename T>(T* y) {
-    withBlockForm(args.form, [&]<class Form>(Form) {
-      const int64_t panelBytes = Form::panelBytes(k);
-      parallelRanges(pool, rows, rowGrain(k), [&](int64_t begin, int64_t end, int) {
-        for (int64_t r = begin; r < end; r++) {
-          const int64_t row = clampIndex(ids == nullptr ? static_cast<int32_t>(first + r) : ids[r], n);
-          const BlockPanel<Form> panel(from + row / kPanelRows * panelBytes, k);
-          for (int64_t block = 0; block < k / kBlockValues; block++) {
-            alignas(64) float numbers[kBlockValues];
-            widenBlock<Form>(panel, block, row % kPanelRows, numbers);
-            for (int64_t i = 0; i < kBlockValues; i += kLanes) store(y + r * k + block * kBlockValues + i, load(numbers + i));
-          }
-        }
-      });
     });
   });
 }

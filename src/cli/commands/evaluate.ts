@@ -207,14 +207,15 @@ const resultText = (result: Evaluation, measured: string, width: number): string
 
 /**
  * How a run's weights are loaded so that its losses come out again to the bit, in the windows of its training: in the run's
- * dtype, and as in training (adapters train beside frozen weights, which are widened).
+ * dtype, and as in training (adapters train beside frozen weights, or beside ones in blocks of 4 to 8 bits).
  */
 const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
   const run = await runOfModel(path);
   if (run === undefined) return options;
   const { lora, train } = run.config;
   const dtype = options.dtype === "auto" ? train.dtype : options.dtype;
-  return { ...options, dtype, asInTraining: lora === undefined || dtype === "float32", keepBlocks: false };
+  const keepBlocks = lora !== undefined && run.data.initFrom?.blocks === true && options.keepBlocks !== false;
+  return { ...options, dtype, asInTraining: lora === undefined || dtype === "float32", keepBlocks };
 };
 
 /** The model to compare with; if it cannot be loaded, `lm` is closed. */

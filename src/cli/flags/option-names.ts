@@ -13,6 +13,8 @@ const options = [
   "steps",
   "extend",
 ];
+/** Options that a flag of another name sets. */
+const renamed = /^keepBlocks$/u;
 const option = `(?:${options.join("|")})`;
 /** At the beginning only: the rest may be a path. */
 const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
@@ -34,7 +36,10 @@ export const inFlags = (error: unknown): unknown => {
   const names = error instanceof ConfigError ? inWhere : resumed;
   return new ConfigError({
     ...rest,
-    where: where.replace(names, (found) => found.split(" and ").map(flag).join(" and ")).replace(inConfig, "--"),
+    where: where
+      .replace(renamed, "--widen")
+      .replace(names, (found) => found.split(" and ").map(flag).join(" and "))
+      .replace(inConfig, "--"),
     ...(hint === undefined
       ? {}
       : {

@@ -174,8 +174,8 @@ const train: Leads = {
   ...isNot("peft usepeft", "adapters are always in the form of PEFT", "--lora.rank 8"),
   ...isNot(
     "qlora loadin4bit loadin8bit",
-    "weights are not quantised (yet): those that stay as they are can be bfloat16",
-    "--lora.rank 8 --dtype bfloat16",
+    "a GGUF file of 4 to 8 bits stays so beside adapters, and foretoken quantize writes one",
+    "--init-from model-q4_k.gguf --lora.rank 8",
   ),
   ...to("vocabsize nvocab", "--tokenizer.vocabSize"),
   ...isNot("labelsmoothing labelsmoothingfactor", "there is no label smoothing", "--model.dropout 0.1"),

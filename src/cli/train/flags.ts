@@ -22,6 +22,7 @@ export interface TrainFlags extends RunningFlags {
   readonly config?: string;
   readonly out?: string;
   readonly initFrom?: string;
+  readonly widen?: true;
   readonly chatTemplate?: string;
   readonly resume?: string;
   readonly extend?: ExtendKind;
@@ -74,6 +75,10 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
       "--init-from <dir>",
       "begin with the weights of a run (its best), a checkpoint or a model from elsewhere: a new run with their model and tokenizer (default: fresh weights)",
       parsePath("--init-from"),
+    )
+    .option(
+      "--widen",
+      "with --lora.rank and a GGUF file: turn its weights of 4 to 8 bits into the dtype (default: they stay as they are, in a fraction of the memory)",
     )
     .option(
       "--resume <folder>",

@@ -123,6 +123,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   return {
     preset,
     initFrom,
+    keepBlocks: flags.widen === true ? false : undefined,
     config,
     chatTemplate: flags.chatTemplate === undefined ? undefined : await readChatTemplate(flags.chatTemplate),
     data: flags.data,

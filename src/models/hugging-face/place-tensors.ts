@@ -133,6 +133,9 @@ export const blockRowsOf = (
 /** Numbers that are read at a time: 4 MB of float32. */
 const pieceLength = 2 ** 20;
 
+/** Bytes of blocks that are read at a time: kept short, since what was read waits for the garbage collector. */
+const blockBytesAtATime = 2 ** 20;
+
 /** Rows of a tensor and their width; a vector is one row. */
 const extentsOf = (shape: Shape): { readonly rows: number; readonly width: number } => {
   const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
@@ -184,9 +187,9 @@ async function* blockPiecesOf(
 ): AsyncGenerator<readonly [bytes: Uint8Array, first: number], void, undefined> {
   const form = blockForms.find((one) => one.name === formName);
   const rowBytes = bytes / (shape[0] ?? 1);
-  const together = Math.max(1, Math.floor(pieceLength / rowBytes / panelRows)) * panelRows;
+  const together = Math.max(1, Math.floor(blockBytesAtATime / rowBytes / panelRows)) * panelRows;
   const most = together * rowBytes;
-  if (buffer.bytes.length < most) buffer.bytes = new Uint8Array(Math.max(most, pieceLength));
+  if (buffer.bytes.length < most) buffer.bytes = new Uint8Array(most);
   for (let row = 0; row < rows; row += together) {
     const piece = await read(row, Math.min(together, rows - row), buffer.bytes);
     if (form !== undefined && hasUnrealScale(piece, form)) {

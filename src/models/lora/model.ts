@@ -77,7 +77,7 @@ export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
  * adapters beside its linear layers. They begin as nothing: the model computes what `base` computes, until it is trained.
  * Several such models may share a base.
  * @experimental
- * @param base it must stay open for as long as the model is used, and may have bfloat16 weights alone.
+ * @param base it must stay open for as long as the model is used, and may have bfloat16 weights alone, or weights of 4 to 8 bits.
  * @param lora rank, alpha, dropout and targets; fields that are left out have their defaults.
  * @param seed a whole number from 0: decides the first values of the matrices A. The matrices B begin with zeros.
  * @returns a model whose adapters are the caller's to free, with `close`; the base stays as it is.

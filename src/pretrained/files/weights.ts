@@ -94,9 +94,25 @@ export const openWeights = async (
 export interface Keeping {
   /** Matrices as bfloat16 alone, where the backend's products multiply that. */
   readonly freeze: boolean;
-  /** Matrices in the blocks of few bits that the files have, of a model that is frozen. */
+  /** Matrices in the blocks of few bits that the files have: then the others are frozen too. */
   readonly keepBlocks: boolean;
 }
+
+/**
+ * Reads weights into a model's memory piece by piece, each matrix in the form in which the model keeps it.
+ * @param onProgress gets the bytes read so far.
+ * @throws CheckpointError for weights that are damaged.
+ */
+export const readInto = async (
+  model: Model | BlockModel,
+  weights: WeightSource,
+  onProgress?: (bytes: number) => void,
+): Promise<void> => {
+  const { backend, layout, frozen, writeWeights } = model;
+  const words = frozen && canFreeze(backend) ? { placeWords: writeWeights } : {};
+  const blocks = "blocks" in model ? { blocks: model.blocks } : {};
+  await weights.read(layout, { place: writeWeights, ...words, ...blocks }, onProgress);
+};
 
 const emptyModel = (
   backend: Backend,
@@ -121,13 +137,10 @@ export const placeModel = async (
   onProgress?: (bytes: number) => void,
 ): Promise<Model> => {
   try {
-    const rows = freeze && keepBlocks ? (weights.blockRows?.(modelLayout(config, vocabSize)) ?? []) : [];
+    const rows = keepBlocks ? (weights.blockRows?.(modelLayout(config, vocabSize)) ?? []) : [];
     const model = emptyModel(backend, config, vocabSize, freeze, rows);
     try {
-      const { layout, frozen, writeWeights } = model;
-      const words = frozen && canFreeze(backend) ? { placeWords: writeWeights } : {};
-      const blocks = "blocks" in model ? { blocks: model.blocks } : {};
-      await weights.read(layout, { place: writeWeights, ...words, ...blocks }, onProgress);
+      await readInto(model, weights, onProgress);
     } catch (error) {
       model.close();
       throw error;

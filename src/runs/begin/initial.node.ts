@@ -9,12 +9,11 @@ import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.t
 import { findWeights } from "../../pretrained/adapter/base/find.node.ts";
 import { type BaseFiles, baseFilesOf } from "../../pretrained/adapter/base/keep.node.ts";
 import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
-import { collectWeights } from "../../pretrained/files/weights.ts";
 import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
 import type { RunDescription } from "../description.ts";
 import { folderNames } from "../folder-names.ts";
 import { noWeights } from "../lost-weights.node.ts";
-import { givenOnce, type InitialWeights } from "./initial-weights.ts";
+import { type InitialWeights, initialWeightsOf } from "./initial-weights.ts";
 
 /** Weights from a disk. */
 export interface FoundWeights extends InitialWeights {
@@ -22,6 +21,14 @@ export interface FoundWeights extends InitialWeights {
   readonly sha256: string;
   /** Their files, which a run of adapters keeps. */
   readonly files: BaseFiles;
+}
+
+/** How weights are read. */
+export interface InitialOptions {
+  /** Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: for a model that adapters are put on. Default false. */
+  readonly keepBlocks?: boolean;
+  /** Gets a line if there is no manifest to compare the files with. */
+  readonly onNotice?: ((line: string) => void) | undefined;
 }
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
@@ -42,7 +49,10 @@ export const checkpointOf = async (named: string): Promise<string> => {
   throw await noWeights(`initFrom ${named}`, named, wayFrom, `resume ${quoteWord(named)}`);
 };
 
-const read = async (directory: string, onNotice: (line: string) => void): Promise<FoundWeights> => {
+const read = async (
+  directory: string,
+  { onNotice = () => {}, keepBlocks = false }: InitialOptions,
+): Promise<FoundWeights> => {
   const opened = await openPretrained(directory, { onNotice });
   if (opened.tokenizer.kind === "none") {
     await opened.weights.close();
@@ -59,18 +69,14 @@ const read = async (directory: string, onNotice: (line: string) => void): Promis
     await opened.weights.close();
     throw error;
   });
-  return { ...givenOnce(await collectWeights(opened)), ...known };
+  return { ...(await initialWeightsOf(opened, keepBlocks)), ...known };
 };
 
 /**
- * Reads the weights, the model's configuration and the tokenizer in `named`.
- * @param onNotice is called if there is no manifest to compare the files with.
+ * Reads the weights, the model's configuration and the tokenizer in `named`. The caller closes the weights.
  * @throws CheckpointError if a file is missing or damaged.
  */
-export const readInitial = async (
-  named: string,
-  onNotice: (line: string) => void = () => {},
-): Promise<FoundWeights> => {
+export const readInitial = async (named: string, options: InitialOptions = {}): Promise<FoundWeights> => {
   const directory = await checkpointOf(named);
   if (await isAdapterFolder(directory)) {
     throw new CheckpointError({
@@ -81,7 +87,7 @@ export const readInitial = async (
       hint: mergeFirst(named),
     });
   }
-  return read(directory, onNotice).catch(async (error: unknown) => {
+  return read(directory, options).catch(async (error: unknown) => {
     const last = join(named, folderNames.checkpoint);
     const isBest = directory === join(named, folderNames.best);
     if (!(error instanceof CheckpointError) || !isBest || !(await hasCheckpoint(last))) throw error;
@@ -93,15 +99,18 @@ export const readInitial = async (
 const readElsewhere = async (
   run: string,
   { path, sha256 }: NonNullable<RunDescription["data"]["initFrom"]>,
-  onNotice: (line: string) => void,
+  options: InitialOptions,
 ): Promise<FoundWeights | null> => {
   for await (const place of findWeights(sha256, run, path)) {
-    const found = await read(place, onNotice).catch((error: unknown) => {
+    const found = await read(place, options).catch((error: unknown) => {
       if (!(error instanceof CheckpointError)) throw error;
       return null;
     });
-    if (found?.sha256 !== sha256) continue;
-    await onNotice(`${path}: no longer the model that ${run} began with; ${place} serves instead`);
+    if (found?.sha256 !== sha256) {
+      await found?.close();
+      continue;
+    }
+    await options.onNotice?.(`${path}: no longer the model that ${run} began with; ${place} serves instead`);
     return found;
   }
   return null;
@@ -109,7 +118,7 @@ const readElsewhere = async (
 
 /**
  * The weights that a run begins with, once more: those that its adapters are beside, which it never saves; or its process
- * was killed after it had described the run, and before it had saved them.
+ * was killed after it had described the run, and before it had saved them. The caller closes them.
  * @param onNotice gets a line where they are in another place than they were.
  * @throws CheckpointError if they are gone by now, or others.
  */
@@ -120,12 +129,14 @@ export const readStart = async (
 ): Promise<FoundWeights | null> => {
   const from = data.initFrom;
   if (from === undefined) return null;
-  const found = await readInitial(from.path).catch((error: unknown) => error);
+  const keepBlocks = config.lora !== undefined && from.blocks === true;
+  const found = await readInitial(from.path, { keepBlocks }).catch((error: unknown) => error);
   const isThere = !(found instanceof Error) && (found as FoundWeights).sha256 === from.sha256;
   const isAsTrained =
     isThere && (config.lora === undefined || !(await differsFromKept(found as FoundWeights, path, from.sha256)));
   if (isAsTrained) return found as FoundWeights;
-  const other = await readElsewhere(path, from, onNotice);
+  if (!(found instanceof Error)) await (found as FoundWeights).close();
+  const other = await readElsewhere(path, from, { keepBlocks, onNotice });
   if (other !== null) return other;
   throw new CheckpointError({
     where: `resume ${path}`,

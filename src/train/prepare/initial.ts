@@ -5,6 +5,7 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { TextSplit } from "../../data/corpus.ts";
+import type { BlockRows } from "../../models/block-arena.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
 import { freshProgress } from "../../runs/progress.ts";
@@ -112,16 +113,21 @@ export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string
 };
 
 /** The state before the first step: the weights, and moments of zero. */
-const initialState = ({ take, tokenizer }: InitialWeights, config: RunConfig): ResumedState => ({
+const initialState = ({ weights, tokenizer }: InitialWeights, config: RunConfig): ResumedState => ({
   progress: freshProgress,
   take: (): StateArrays => {
-    const arrays = new Map([[weightsName, take()]]);
+    if (weights.kind !== "values") throw new Error("weights that are trained are read as numbers");
+    const arrays = new Map([[weightsName, weights.take()]]);
     for (const { name, layout } of stateLayouts(config, tokenizer.vocabSize)) {
       if (name !== weightsName) arrays.set(name, new Float32Array(layout.length));
     }
     return arrays;
   },
 });
+
+/** Rows of the model under adapters that stay in blocks. */
+export const baseRowsOf = (initial: InitialWeights | null): readonly BlockRows[] =>
+  initial?.weights.kind === "blocks" ? initial.weights.rows : [];
 
 /** What a run begins with. */
 export type FirstState = Pick<RunInput, "resume" | "base">;
@@ -130,7 +136,7 @@ export type FirstState = Pick<RunInput, "resume" | "base">;
 export const firstState = (initial: InitialWeights, config: RunConfig): FirstState =>
   config.lora === undefined
     ? { resume: initialState(initial, config), base: null }
-    : { resume: null, base: { take: initial.take } };
+    : { resume: null, base: initial.weights };
 
 /** The first state of a run that draws its weights. */
 export const drawnState: FirstState = { resume: null, base: null };

@@ -46,6 +46,20 @@ export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: H
 };
 
 /**
+ * @param keepBlocks the option.
+ * @throws ConfigError if it is given without adapters: weights that are trained are numbers.
+ */
+export const checkKeptBlocks = ({ lora }: RunConfig, keepBlocks: boolean | undefined): void => {
+  if (keepBlocks === undefined || lora !== undefined) return;
+  throw new ConfigError({
+    where: "keepBlocks",
+    must: "must go with adapters: weights that are trained are numbers in any case",
+    got: "a run that trains all weights",
+    hint: "leaving it out",
+  });
+};
+
+/**
  * @param isGiven whether the run begins with the weights of a model.
  * @throws ConfigError for adapters without a model that they are beside, or with the callback of others.
  */

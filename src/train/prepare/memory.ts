@@ -5,6 +5,7 @@ import { passCount, passRows } from "../../data/batches.ts";
 import type { Documents } from "../../data/documents.ts";
 import { createSequenceEngine } from "../../engine/engine.ts";
 import { evaluate, rowsPerBatch } from "../../evaluate/evaluate.ts";
+import { type BlockRows, bytesOfTensor } from "../../models/block-arena.ts";
 import { createGradients } from "../../models/gradients.ts";
 import { type Model, trainedPart } from "../../models/model.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
@@ -38,6 +39,8 @@ export interface MemoryNeeds {
   readonly kind?: MemoryKind;
   /** Machines that train it, of which the memory is one's; default 1. */
   readonly ranks?: number | undefined;
+  /** Rows of the model under adapters that stay in blocks of 4 to 8 bits; default: none. */
+  readonly baseRows?: readonly BlockRows[] | undefined;
 }
 
 /** Tokens of a prompt: about as many as `firstWord` gives. */
@@ -91,9 +94,13 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
   return Math.max(rollback, saved ? writingBytes(layouts) : 0);
 };
 
-/** Bytes of a model's weights: matrices of bfloat16 alone where they are frozen. */
-const weightBytes = ({ frozen, layout: { length, decayed } }: Model): number =>
-  length * bytesPerElement.float32 - (frozen ? decayed * bytesPerElement.bfloat16 : 0);
+/** Bytes of a model's weights: matrices in blocks, or of bfloat16 alone where they are frozen. */
+const weightBytes = ({ arena, frozen, layout: { length, decayed } }: Model): number => {
+  const tensors = [...arena.tensors.values()];
+  if (tensors.every(({ blocks }) => blocks === undefined))
+    return length * bytesPerElement.float32 - (frozen ? decayed * bytesPerElement.bfloat16 : 0);
+  return tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);
+};
 
 /** Bytes of moments that others of a team have, less those of the messages between them. */
 const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number, kind: MemoryKind | undefined): number => {
@@ -166,6 +173,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
     longestRow,
     kind,
     ranks = 1,
+    baseRows = [],
   } = needs;
   const { contextLength } = config.model;
   const backend = openCounting(kind);
@@ -180,7 +188,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const source = documents
     ? documentPasses(few, longestRow)
     : passesOfText(few, new Int32Array(contextLength + 1), ofPass);
-  const trainer = trainerOn(backend, few, vocabSize, source, alone, () => division);
+  const trainer = trainerOn(backend, few, vocabSize, source, alone, () => division, baseRows);
   const { model, base } = trainer;
   const made = arraysOfSum(gradAccumSteps * source.perMicroBatch);
   const sums = Math.max(made, arraysOfSum(passes));
@@ -220,7 +228,9 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
 
   const temporaries = backend.peakTouched() - held + backend.scratchBytes();
   const saving = savingBytes(layouts, config, saved);
-  const loaded = (resumed ? stateLength(layouts) : 0) + (base === null ? 0 : base.layout.length);
+  // Weights in blocks are read piece by piece.
+  const collected = base === null || baseRows.length > 0 ? 0 : base.layout.length;
+  const loaded = (resumed ? stateLength(layouts) : 0) + collected;
   const loading = loaded * bytesPerElement.float32;
   // While a checkpoint is read, its bytes are in memory beside the arrays made of them.
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];

@@ -6,6 +6,7 @@ import type { RunConfig } from "../../config/config.ts";
 import { freeMemory } from "../../core/system/available-memory.node.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 import type { TextSplit } from "../../data/corpus.ts";
+import type { BlockRows } from "../../models/block-arena.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { estimateMemory } from "./memory.ts";
 import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts";
@@ -76,6 +77,8 @@ export interface Planned {
   readonly reading: number;
   /** Machines that train it. */
   readonly ranks: number;
+  /** Rows of the model under adapters that stay in blocks. */
+  readonly baseRows: readonly BlockRows[];
 }
 
 /**
@@ -86,7 +89,7 @@ export const preflight = async (
   { available, refuses, program }: Surroundings,
   backend: Backend,
   config: RunConfig,
-  { prepared, sampleTokens, saved, resumed, reading, ranks }: Planned,
+  { prepared, sampleTokens, saved, resumed, reading, ranks, baseRows }: Planned,
 ): Promise<{ readonly memory: MemoryEstimate; readonly availableMemory: number }> => {
   const { tokenizer, val } = prepared;
   const needs = {
@@ -101,6 +104,7 @@ export const preflight = async (
     program: program + growthOf(backend),
     kind: { ...backend.capabilities, name: backend.name },
     ranks,
+    baseRows,
   };
   const memory = await estimateMemory(config, needs);
   if (refuses) await checkMemory(config, needs, memory, available);

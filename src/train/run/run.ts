@@ -30,7 +30,7 @@ type Events = AsyncGenerator<TrainEvent, void, undefined>;
 export async function* run(input: RunInput): Events {
   // Before memory is allocated: the reader of the event sees how much it will be.
   yield await note(input, started(input));
-  const run = setUp(input);
+  const run = await setUp(input);
   try {
     yield* makeUp(run);
     while (run.position.progress.step < run.lastStep && !run.position.outOfPatience && !isAborted(input)) {

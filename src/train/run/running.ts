@@ -1,9 +1,10 @@
 /** A run under way. */
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
-import { closeOnError } from "../../core/errors/close-on-error.ts";
+import type { Model } from "../../models/model.ts";
 import { type LanguageModel, type LanguageModelFacts, languageModel } from "../../pretrained/model/language-model.ts";
 import type { TrainEvent } from "../../runs/events.ts";
+import type { BaseWeights } from "../../runs/store.ts";
 import { createTrainer, type Trainer } from "../../trainer/trainer.ts";
 import { createRollback, type Rollback } from "../faults/rollback.ts";
 import { firstPosition, type Position } from "./position.ts";
@@ -33,8 +34,14 @@ export const isDrawn = ({ config, initFrom }: Pick<RunInput, "config" | "initFro
 const factsOf = ({ facts }: RunInput): LanguageModelFacts =>
   facts === undefined ? {} : { chatTemplate: facts.chatTemplate, endTokens: facts.endTokens };
 
+/** Fills the weights that adapters are beside. Arrays are passed on: nobody keeps them afterwards. */
+const fillBase = async (base: Model, weights: BaseWeights): Promise<void> => {
+  if (weights.kind === "blocks") await weights.readInto(base);
+  else base.writeWeights(weights.take(), 0);
+};
+
 /** Creates a run's parts, in its first or its resumed state. `trainer.close` frees the memory. */
-export const setUp = (input: RunInput): Running => {
+export const setUp = async (input: RunInput): Promise<Running> => {
   const { config, tokenizer, store, resume } = input;
   const { train } = config;
   const begun = performance.now();
@@ -46,12 +53,15 @@ export const setUp = (input: RunInput): Running => {
     tokenizer.vocabSize,
     input.documents?.train ?? input.trainTokens,
     input.team,
+    input.base?.kind === "blocks" ? input.base.rows : [],
   );
-  // The arrays are passed on: nobody keeps them afterwards.
-  closeOnError(trainer.close, () => {
-    if (input.base !== null) trainer.base?.writeWeights(input.base.take(), 0);
+  try {
+    if (input.base !== null && trainer.base !== null) await fillBase(trainer.base, input.base);
     if (resume !== null) trainer.restore(resume.take());
-  });
+  } catch (error) {
+    trainer.close();
+    throw error;
+  }
   const position = firstPosition(input, train);
   return {
     input,

@@ -1,0 +1,75 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { writeGguf } from "../support/gguf.ts";
+import { ggufModel } from "../support/gguf-models.ts";
+import { wordsText } from "../support/runs.ts";
+import { cli, jsonLines, workplace } from "./cli.ts";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let cwd: string;
+let remove: () => Promise<void>;
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  await writeFile(join(cwd, "wide.gguf"), writeGguf(ggufModel("qwen3").file));
+  await writeFile(join(cwd, "text.txt"), wordsText("blocks", 100));
+  const { status, stderr } = await cli(["quantize", "wide.gguf", "--to", "q4_0", "--out", "model.gguf"], { cwd });
+  expect(status, stderr).toBe(0);
+});
+afterAll(() => remove());
+
+const small = [
+  "--data",
+  "text.txt",
+  "--steps",
+  "4",
+  "--batch-size",
+  "2",
+  "--train.sampleTokens",
+  "0",
+  "--learning-rate",
+  "0.05",
+];
+const on = ["--backend", "wasm", "--threads", "1", "--json"];
+
+const train = (out: string, ...more: readonly string[]) =>
+  cli(["train", "--init-from", "model.gguf", ...small, ...on, "--out", out, ...more], { cwd });
+
+const initFromOf = async (run: string): Promise<unknown> =>
+  JSON.parse(await readFile(join(cwd, run, "run.json"), "utf8")).data.initFrom;
+
+test("a run of adapters keeps the weights of a GGUF file in their blocks, and evaluate has its own losses", async () => {
+  const { status, stderr, stdout } = await train("kept", "--lora.rank", "2");
+  expect(status, stderr).toBe(0);
+  expect(await initFromOf("kept")).toMatchObject({ blocks: true });
+  const own = jsonLines(stdout).findLast(({ type }) => type === "eval")?.valLoss;
+  const lossOf = async (...args: readonly string[]): Promise<unknown> => {
+    const found = await cli(["evaluate", "kept", "--weights", "last", ...args, ...on], { cwd });
+    expect(found.status, found.stderr).toBe(0);
+    return jsonLines(found.stdout)[0]?.natsPerToken;
+  };
+  expect(await lossOf()).toBe(own);
+  const widened = Number(await lossOf("--widen"));
+  expect(widened).not.toBe(own);
+  expect(widened).toBeCloseTo(Number(own), 2);
+  const merged = await cli(["merge", "kept", "--out", "merged", "--json"], { cwd });
+  expect(merged.status, merged.stderr).toBe(0);
+});
+
+test("--widen turns them into the dtype, and goes with adapters alone", async () => {
+  const { status, stderr } = await train("widened", "--lora.rank", "2", "--widen", "--stop-at", "1");
+  expect(status, stderr).toBe(0);
+  expect(Object.keys((await initFromOf("widened")) as object)).toEqual(["path", "sha256"]);
+  const whole = await train("whole", "--widen");
+  expect({ status: whole.status, stdout: whole.stdout }).toEqual({ status: 2, stdout: "" });
+  expect(whole.stderr).toMatch(
+    /^foretoken: --widen: must go with adapters: weights that are trained are numbers in any case; got a run that trains all weights; try leaving it out$/mu,
+  );
+  const alone = await cli(["train", ...small, ...on, "--widen"], { cwd });
+  expect(alone.stderr).toMatch(/^foretoken: --widen: must go with adapters/mu);
+  const resumed = await cli(["train", "--resume", "widened", "--widen"], { cwd });
+  expect(resumed.stderr).toMatch(
+    /^foretoken: --resume: nothing that would change the run may be given with it; got --widen/mu,
+  );
+});
