@@ -60,6 +60,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    setupFiles: ["test/support/equal-bytes.ts"],
     // A focused test left behind must not pass for the whole suite.
     allowOnly: false,
     sequence: { sequencer: LongestFirst },

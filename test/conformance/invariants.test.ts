@@ -6,7 +6,7 @@ import { noise } from "./sample.ts";
 
 const { normals } = noise(5);
 
-const bitsOf = (values: Float32Array): number[] => [...new Uint32Array(values.slice().buffer)];
+const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.slice().buffer);
 
 /** Promises of the kernels besides right results: bits that do not depend on the other parts of a call. */
 const invariants = (open: () => Promise<Backend>, activations: ActivationDType): void => {
@@ -25,7 +25,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     storage: backend.alloc(dtype, length),
     offset: 0,
   });
-  const bits = async ({ storage, offset }: View, length: number): Promise<number[]> =>
+  const bits = async ({ storage, offset }: View, length: number): Promise<Uint32Array> =>
     bitsOf((await backend.read(storage, offset, length)) as Float32Array);
 
   test.for([
@@ -295,7 +295,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       keyStride: stride,
       keyBatchStride: time * stride,
     };
-    const forward = async (array: Float64Array): Promise<number[]> => {
+    const forward = async (array: Float64Array): Promise<Uint32Array> => {
       const qkv = given(array, activations);
       const out = room(batch * time * width, activations);
       const inputs = { q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } };

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { countCharacters, firstWord, splitText } from "#foretoken/data/corpus.js";
 import { decodeText, firstInvalidByte } from "#foretoken/data/utf8.js";
+import { codePoint } from "../support/code-points.ts";
 
-const text = fc.string({ unit: "binary", maxLength: 200 });
+const text = fc.string({ unit: codePoint, maxLength: 200 });
 const bytesOf = (...parts: (string | number[])[]): Uint8Array =>
   Uint8Array.from(parts.flatMap((part) => (typeof part === "string" ? [...new TextEncoder().encode(part)] : part)));
 

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { CheckpointError, ShapeError } from "#foretoken/core/errors/errors.js";
 import { fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype.js";
 import { joinChunks, readSafetensors, safetensorsPieces, writeSafetensors } from "#foretoken/io/safetensors.js";
+import { codePoint } from "../support/code-points.ts";
 
 const where = "model.safetensors";
 
@@ -23,7 +24,7 @@ const entry = (shape: unknown, offsets: unknown, dtype: unknown = "F32"): object
 
 const tensors = fc
   .uniqueArray(
-    fc.string({ unit: "binary" }).filter((name) => name !== "__metadata__"),
+    fc.string({ unit: codePoint }).filter((name) => name !== "__metadata__"),
     { maxLength: 5 },
   )
   .chain((names) =>

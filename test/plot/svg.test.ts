@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { DrawnRun, PlotOptions } from "#foretoken/plot/curves.js";
 import { isOurSvg, plotSvg } from "#foretoken/plot/svg.js";
+import { codePoint } from "../support/code-points.ts";
 import { hashInteger } from "../support/hash.ts";
 import { readChart } from "./read-svg.ts";
 
@@ -196,7 +197,7 @@ describe("text", () => {
 
   test("is never markup, whatever a run is called", async () => {
     const name = fc.oneof(
-      fc.string({ unit: "binary" }),
+      fc.string({ unit: codePoint }),
       fc.constantFrom(
         "</title><script>alert(1)</script>",
         "]]>",

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { fromWholeCharacter, textStream } from "#foretoken/tokenizer/text-stream.js";
 import { byteTokenizer } from "../support/byte-tokenizer.ts";
+import { codePoint } from "../support/code-points.ts";
 
-const text = fc.string({ unit: "binary", maxLength: 60 });
+const text = fc.string({ unit: codePoint, maxLength: 60 });
 const size = fc.integer({ min: 1, max: 5 });
 
 describe("text of tokens that cut characters", () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { DataError } from "#foretoken/core/errors/errors.js";
 import { charTokenizer, trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { describeSkipped, readText } from "#foretoken/tokenizer/unknown.js";
+import { codePoint } from "../support/code-points.ts";
 
 const tokenizer = charTokenizer([..."abc "]);
 
@@ -54,7 +55,7 @@ describe("a text with characters that the tokenizer lacks", () => {
 
 it("a known text is read as it is, and any text without its unknown characters", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary", minLength: 1 }), fc.string({ unit: "binary" }), (known, text) => {
+    fc.property(fc.string({ unit: codePoint, minLength: 1 }), fc.string({ unit: codePoint }), (known, text) => {
       const own = trainCharTokenizer(known);
       expect(readText(own, known, "skip", "text", "skip")).toEqual({
         text: known,

@@ -39,7 +39,12 @@ const matcherOf = (setup: Setup, ends: readonly number[]): foretoken.Matcher =>
 const manyCases = (setup: Setup): readonly Case[] => [
   { name: "openEngine", args: () => [setup.lm, {}], call: opened, allows: isNotHuge },
   ...optionCases("openEngine", ["cacheBytes", "maxSequences", "other"], (wrong) => opened(setup.lm, wrong), isNotHuge),
-  { name: "generateMany", args: () => [setup.lm, ["the"], { maxNewTokens: 1 }], call: foretoken.generateMany },
+  {
+    name: "generateMany",
+    // A limit of the prompt's own, since many wrong values in the options' place stand for the defaults: many tokens.
+    args: () => [setup.lm, [{ prompt: "the", maxNewTokens: 1 }], { maxNewTokens: 1 }],
+    call: foretoken.generateMany,
+  },
   ...optionCases(
     "generateMany",
     ["maxNewTokens", "maxSequences", "scorePrompt", "adapter", "samplers", "logitBias", "badWords", "slide", "signal"],
