@@ -113,6 +113,10 @@ if (isMain(import.meta.url)) {
     console.error("usage: node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10]");
     process.exit(2);
   }
-  const settings = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, +value]));
+  const { texts, minutes, temperature, streams, first, last } = values;
+  const settings = {
+    ...{ texts: +texts, minutes: +minutes, temperature: +temperature },
+    ...{ streams: +streams, first: +first, last: +last },
+  };
   process.exitCode = (await check(path, settings)) === 0 ? 0 : 1;
 }
