@@ -1,6 +1,6 @@
 /**
- * Checks this machine, its backends and, where one is named, a run or a model: `foretoken doctor`. What is checked is the
- * code that trains and writes, never a copy of it.
+ * Checks this machine, its backends and, where one is named, a run or a model: `foretoken doctor`. The checks call
+ * the code that trains and writes, never a copy of it.
  */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import { buildCommand } from "../backend/implementations/native/native.node.ts";
