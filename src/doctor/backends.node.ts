@@ -44,6 +44,12 @@ const describe = async (
   return { name, exact, forms: [...exact, ...faster], threads: counts };
 };
 
+/** A backend that is here and does not open. */
+export interface BrokenBackend {
+  readonly name: BackendName;
+  readonly error: unknown;
+}
+
 /**
  * The backends to check: the named one, or native and WebAssembly, as far as they are here; the reference where neither is.
  * @param threads the number that was asked for.
@@ -54,14 +60,15 @@ export const backendsToCheck = async (
   { backends }: BackendReport,
   choice: BackendChoice,
   threads: number | undefined,
-): Promise<readonly CheckedBackend[]> => {
+): Promise<readonly (CheckedBackend | BrokenBackend)[]> => {
   // It says itself why it is missing.
   if (choice !== "auto") await capabilitiesOf(open, choice, {});
   const found = backends.flatMap((one) => (one.available ? [one] : []));
   const compiled = found.filter(({ name }) => name !== "reference");
   const chosen =
     choice !== "auto" ? found.filter(({ name }) => name === choice) : compiled.length > 0 ? compiled : found;
-  const checked: CheckedBackend[] = [];
-  for (const one of chosen) checked.push(await describe(open, one, threads));
+  const checked: (CheckedBackend | BrokenBackend)[] = [];
+  for (const one of chosen)
+    checked.push(await describe(open, one, threads).catch((error: unknown) => ({ name: one.name, error })));
   return checked;
 };

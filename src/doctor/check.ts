@@ -1,4 +1,4 @@
-/** What a check is, and what it finds. */
+/** The form of a check, and of its result. */
 import { ForetokenError } from "../core/errors/errors.ts";
 import { oneLine } from "../core/text/one-line.ts";
 
@@ -8,10 +8,10 @@ import { oneLine } from "../core/text/one-line.ts";
  */
 export type CheckStatus = "ok" | "warning" | "failed" | "skipped";
 
-/** What a check found. */
+/** The result of a check. */
 export interface Verdict {
   readonly status: CheckStatus;
-  /** What was seen, in a few words. */
+  /** The observation, in a few words. */
   readonly fact: string;
   /** What the user can do; null where there is nothing to do. */
   readonly advice: string | null;

@@ -1,6 +1,6 @@
 /**
- * Checks this machine, its backends and, where one is named, a run or a model: `foretoken doctor`. What is checked is the
- * code that trains and writes, never a copy of it.
+ * Checks this machine, its backends and, where one is named, a run or a model: `foretoken doctor`. The checks call
+ * the code that trains and writes, never a copy of it.
  */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import { buildCommand } from "../backend/implementations/native/native.node.ts";
@@ -9,7 +9,7 @@ import { type FreeMemory, freeMemory } from "../core/system/available-memory.nod
 import { type MachineFacts, machineFacts } from "../core/system/machine-facts.node.ts";
 import { formatPlural } from "../core/text/format-numbers.ts";
 import { runsFolder } from "../runs/folder-names.ts";
-import { backendsToCheck, type CheckedBackend, type Open } from "./backends.node.ts";
+import { type BrokenBackend, backendsToCheck, type CheckedBackend, type Open } from "./backends.node.ts";
 import { type Check, type CheckResult, ok, resultOf, type Verdict } from "./check.ts";
 import { fileChecks } from "./files.node.ts";
 import { kernelChecker } from "./kernels/agreement.ts";
@@ -104,6 +104,12 @@ const computingChecks = () => {
   };
 };
 
+/** The one check of a backend that does not open. */
+const brokenCheck = ({ name, error }: BrokenBackend): Check => ({
+  ...{ name: "opens", backend: name, advice: adviceFor(name) },
+  run: () => Promise.reject(error),
+});
+
 const gigas = (perSecond: number): string => {
   const value = perSecond / 1e9;
   return value < 9.95 ? value.toFixed(1) : String(Math.round(value));
@@ -138,7 +144,7 @@ export async function* examine({
     }
   }
 
-  const trains = backends[0]?.name ?? "reference";
+  const trains = backends.find((one) => !("error" in one))?.name ?? "reference";
   const openTraining = (): Promise<Backend> => open(trains, { threads, dtype: "auto", manyRows: true });
   const first = await openTraining();
   const kind = { ...first.capabilities, name: trains };
@@ -154,7 +160,7 @@ export async function* examine({
     ...ofFiles,
   ]);
   const computing = computingChecks();
-  for (const backend of backends) yield* make(computing(backend));
+  for (const backend of backends) yield* make("error" in backend ? [brokenCheck(backend)] : computing(backend));
 
   let rates: MeasuredRates | null = null;
   const presets: PresetSpeed[] = [];

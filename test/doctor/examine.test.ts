@@ -1,14 +1,15 @@
 import { expect, test, vi } from "vitest";
-import { openBackend } from "#foretoken/backend/select.node.js";
+import { describeBackends, openBackend } from "#foretoken/backend/select.node.js";
 import { type DoctorReport, examine, titleOf } from "#foretoken/doctor/examine.node.js";
 import { type Fault, faulty, wrongSign } from "./faulty.ts";
 
 // Far more than any takes, for machines that are slow or busy.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** Updates fail, too. */
+/** Updates fail, too, and large products. */
 const brokenTraining: Fault = (kernel, args, run, inner) => {
   if (kernel === "adamStep" && Number(args.n) > 1003) throw new Error("no update");
+  if (kernel === "linearForward" && Number(args.n) === 768) throw new Error("no product");
   wrongSign(kernel, args, run, inner);
 };
 
@@ -29,9 +30,33 @@ test("goes on after a check that failed, and says what to do about each", async 
   expect(report?.ok).toBe(false);
   expect(report?.checks.map(titleOf)).toEqual(told);
   const failed = report?.checks.filter(({ status }) => status === "failed") ?? [];
-  expect(failed.map(titleOf)).toEqual(["wasm: kernels", "wasm: gradients", "wasm: determinism", "speed of training"]);
+  expect(failed.map(titleOf)).toEqual(["wasm: kernels", "wasm: gradients", "wasm: determinism", "wasm: speed"]);
   for (const { advice } of failed) expect(advice).toMatch(/^--backend native or --backend reference/u);
-  expect(failed.slice(2).map(({ fact }) => fact)).toEqual(["no update", "no update"]);
-  expect(report?.presets).toEqual([]);
+  expect(failed.slice(2).map(({ fact }) => fact)).toEqual(["no update", "no product"]);
+  expect(report).toMatchObject({ rates: null, presets: [] });
   expect(begun).toEqual(expect.arrayContaining(told));
+});
+
+test("has a backend that does not open as a failed check, and goes on with the other", async () => {
+  const told: string[] = [];
+  for await (const event of examine({
+    threads: 1,
+    open: async (name, options) => {
+      if (name !== "wasm") throw new Error("no thread starts");
+      return openBackend(name, options);
+    },
+    memory: () => ({ bytes: 2 ** 31, container: null }),
+  })) {
+    if (event.type !== "result") continue;
+    const { status, fact } = event.result;
+    told.push(`${titleOf(event.result)} ${status}${status === "failed" ? `: ${fact}` : ""}`);
+    // The checks that follow take seconds.
+    if (titleOf(event.result) === "wasm: kernels") break;
+  }
+  const { backends } = await describeBackends();
+  const hasNative = backends.some(({ name, available }) => name === "native" && available);
+  expect(told.filter((line) => /^(?:native|wasm):/u.test(line))).toEqual([
+    ...(hasNative ? ["native: opens failed: no thread starts"] : []),
+    "wasm: kernels ok",
+  ]);
 });

@@ -25,7 +25,7 @@ Examples:
   $ npx foretoken doctor --json > report.json   for a report of a fault
   $ npx foretoken doctor --json | jq '.checks[] | select(.status != "ok")'
 
-Each backend is checked: kernels against the same in float64, gradients against finite differences, micro-batches against one
+Each backend is checked: kernels against the reference in float64, gradients against finite differences, micro-batches against one
 batch, the causal mask, decoding with a cache against decoding without, and whether a run has the same bits twice and with
 several threads. A failed check says what to do, and the exit status is then 1. A warning is about something that is missing
 or slow: all results are right.`;

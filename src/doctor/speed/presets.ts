@@ -74,12 +74,12 @@ const timeStep = async (backend: Backend, name: PresetName): Promise<number> => 
   }
 };
 
-/** Estimates that are this far below the time of real steps: a step has more than kernels, and small ones take longer. */
+/** A real step takes so many times its kernels' time, where none was timed: small kernels do not reach the rates. */
 const usualRatio = 1.5;
 
 /**
- * The speed of each preset. Those with short steps are timed; how long their steps took, in units of their kernels' time, is
- * what the others are estimated with.
+ * The speed of each preset. Those with short steps are timed. The ratio of a step's time to the time of its kernels alone then
+ * serves to estimate the others.
  * @param freeBytes memory that may be used for timed steps.
  */
 export async function* presetSpeeds(

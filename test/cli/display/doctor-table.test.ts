@@ -16,8 +16,8 @@ const right: CheckResult = { ...bad, name: "node", backend: null, status: "ok", 
 it("writes a check in a line, and what to do below it", () => {
   expect(checkLines(right, 80, plain)).toEqual(["node                 ok      v20.20.2"]);
   expect(checkLines(bad, 80, plain)).toEqual([
-    "reference: causal mask failed  position 0 sees token 1, which comes after it,",
-    "                               in GPT-2's shape (float32)",
+    "reference: causal mask failed  position 0 sees token 1, which comes after it, in",
+    "                               GPT-2's shape (float32)",
     "                               → install Foretoken again; if that is no help,",
     "                                 test this machine's memory",
   ]);
