@@ -10,8 +10,8 @@ const isFiles = (value: unknown): boolean =>
     (name) => Reflect.get(value, name) instanceof Uint8Array,
   );
 
-const namesInBrowser = ["backend", "threads", "adapter", "adapters", "baseCheck", "onProgress"];
-const names = [...namesInBrowser, "dtype", "asInTraining", "keepBlocks", "base", "onNotice"];
+const namesInBrowser = ["backend", "threads", "adapter", "adapters", "baseCheck", "keepBlocks", "onProgress"];
+const names = [...namesInBrowser, "dtype", "asInTraining", "base", "onNotice"];
 
 /**
  * Checks the arguments of `loadPretrained`, before anything is read.

@@ -46,11 +46,17 @@ export interface TrainOptions {
   /** Default: a configuration that follows from the text's size. Without a text, the commands train `defaultPreset`. */
   readonly preset?: PresetName | undefined;
   /**
-   * Weights to begin with: a checkpoint's files, or the address of the directory that serves them. Model and tokenizer
-   * are theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
+   * Weights to begin with: a checkpoint's files, or the address of the directory that serves them, or of a file that ends in `.gguf`.
+   * Model and tokenizer are theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
    * `position.scaling`. The text may have no other characters than the tokenizer.
    */
   readonly initFrom?: CheckpointSource | undefined;
+  /**
+   * With adapters (`config.lora`) for a GGUF file whose matrices are in blocks of 4 to 8 bits: whether these stay so. Then nothing of
+   * the model is kept in another form; each product of a training step widens the matrix that it multiplies, and evaluations
+   * and samples compute as those of the loaded model do, with activations of 8 bits. false: they are widened once. Default true.
+   */
+  readonly keepBlocks?: boolean | undefined;
   /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
   /** Prompt of the samples; default: the text's first word. */
@@ -121,6 +127,7 @@ const newRunSchema = z.strictObject({
   // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   initFrom: z.unknown().optional(),
+  keepBlocks: z.boolean().optional(),
 });
 
 const resumedRunSchema = z.strictObject({

@@ -24,7 +24,7 @@ import { runAlone } from "../trainer/team.ts";
 import { type PreparedGiven, prepareGiven } from "./prepare/given.ts";
 import { configToGoOn, hasEnded } from "./prepare/go-on.ts";
 import { checkFits, configOfWeights, drawnState, type FirstState, firstState } from "./prepare/initial.ts";
-import { checkHandOut, checkLora } from "./prepare/lora.ts";
+import { asksForLora, checkHandOut, checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { estimateMemory } from "./prepare/memory.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { bytesOfTokens, checkStopAt, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
@@ -85,6 +85,7 @@ async function* compute(options: Checked, ready: ReadyRun): Events {
       reading: 0,
       program: 0,
       kind: { ...opened.capabilities, name: opened.name },
+      baseRows: first.base?.kind === "blocks" ? first.base.rows : [],
     });
     const described = { ...settled, train: { ...settled.train, onNonfinite: ready.onNonfinite } };
     const description = data === null ? null : { config: described, data, keepLast: 1 };
@@ -117,19 +118,20 @@ async function* compute(options: Checked, ready: ReadyRun): Events {
   }
 }
 
-/** The weights to begin with. */
-const readInitial = async (initFrom: CheckpointSource) => {
+/** The weights to begin with. Those of a GGUF file that adapters are put on stay in their blocks. */
+const readInitial = async (initFrom: CheckpointSource, { config, keepBlocks = true }: Checked) => {
   const opened = await openCheckpoint(initFrom);
-  return { ...(await initialWeightsOf(opened, false)), sha256: await opened.sha256() };
+  return { ...(await initialWeightsOf(opened, keepBlocks && asksForLora(config))), sha256: await opened.sha256() };
 };
 
 async function* startRun(options: Checked): Events {
   const { preset, valFraction, chatTemplate, finalSampleTokens, initFrom } = options;
   checkStopAt(options.stopAt, 0);
-  const initial = initFrom === undefined ? null : await readInitial(initFrom);
+  const initial = initFrom === undefined ? null : await readInitial(initFrom, options);
   const parts = initial === null ? null : configOfWeights(initial);
   const plan = planConfig(preset, [options.config ?? {}], "config", parts);
   checkLora(plan.expected, initial !== null, options);
+  checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
   const given = dataOf(options);
   const before = {
@@ -149,6 +151,7 @@ async function* startRun(options: Checked): Events {
   // A model that is given out must have a class of `transformers`.
   if (isHandedOut) architectureOf(prepared.config.model);
   const from = initial === null ? null : { path: initial.where, sha256: initial.sha256 };
+  const inBlocks = initial?.weights.kind === "blocks" ? { blocks: true as const } : {};
   const isDocuments = options.documents !== undefined;
   const data: RunData | null =
     sha256 === null
@@ -157,7 +160,7 @@ async function* startRun(options: Checked): Events {
           ...keptPlaces(given),
           ...{ valFraction: valFraction ?? 0.1, name: isDocuments ? "documents" : "text", sha256, prompt },
           finalSampleTokens,
-          ...(from === null ? {} : { initFrom: { path: from.path, sha256: from.sha256 ?? "" } }),
+          ...(from === null ? {} : { initFrom: { path: from.path, sha256: from.sha256 ?? "", ...inBlocks } }),
           ...(isDocuments ? { documents: true as const } : {}),
           ...(chatTemplate === undefined ? {} : { chatTemplate }),
         };

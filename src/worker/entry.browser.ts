@@ -26,6 +26,11 @@ export interface LoadRequest {
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
   /** Whether an adapter is only put on the weights that it was trained on, by their SHA-256. Default true. */
   readonly baseCheck?: boolean | undefined;
+  /**
+   * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: less memory, and faster; products then round activations to
+   * 8 bits. Default true.
+   */
+  readonly keepBlocks?: boolean | undefined;
 }
 
 /** A run, in the form of `train`'s options. */

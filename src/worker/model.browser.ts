@@ -1,5 +1,5 @@
 import { backendChoices } from "../backend/select.browser.ts";
-import { checkNumber } from "../core/checks/check-arguments.ts";
+import { checkBoolean, checkNumber } from "../core/checks/check-arguments.ts";
 import { dataToMeasure, type EvaluateOptions } from "../evaluate/data.browser.ts";
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import type { AdapterFiles } from "../pretrained/adapter/load.ts";
@@ -40,7 +40,7 @@ const sentAdapter = (adapter: AdapterSource): string | AdapterFiles =>
 
 /**
  * Loads a language model in its own worker: same results as with `loadPretrained`, to the bit.
- * @param checkpoint its files, which are copied, or the address of the directory that serves them.
+ * @param checkpoint its files, which are copied, or the address of the directory that serves them, or of a file that ends in `.gguf`.
  * @param options the name of a backend, threads, adapters.
  * @throws ConfigError if the page cannot start a worker, and as `loadPretrained`
  * @example
@@ -69,6 +69,7 @@ export const loadInWorker = async (
       : { adapters: Object.fromEntries(Object.entries(adapters).map(([name, one]) => [name, sentAdapter(one)])) }),
   };
   if (options.threads !== undefined) checkNumber("loadInWorker: threads", options.threads);
+  if (options.keepBlocks !== undefined) checkBoolean("loadInWorker: keepBlocks", options.keepBlocks);
   const wanted = sentCheckpoint(checkpoint);
   const where = typeof wanted === "string" ? wanted : "checkpoint";
   const { model, evaluate } = await loadIn(workers.take(), { checkpoint: wanted, ...sent }, where, {

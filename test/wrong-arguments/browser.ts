@@ -57,7 +57,8 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     "browser: train",
     [
       ...["text", "valText", "valFraction", "preset", "prompt", "finalSampleTokens", "backend", "threads", "stopAt"],
-      ...["profile", "signal", "onCheckpoint", "onAdapter", "worker", "initFrom", "resume", "steps", "other"],
+      ...["profile", "signal", "onCheckpoint", "onAdapter", "worker", "initFrom", "keepBlocks", "resume", "steps"],
+      ...["other"],
     ],
     (wrong) =>
       browser.train({
