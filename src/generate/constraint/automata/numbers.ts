@@ -1,4 +1,5 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
+import { spend } from "../budget.ts";
 import { charsOf } from "./char-set.ts";
 import { both, type Dfa, explore } from "./dfa.ts";
 import { dfaOf } from "./from-regex.ts";
@@ -116,6 +117,8 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
     "number",
   );
   return explore(partition, "", "number", (key) => {
+    // Keys are texts, so a state takes longer than one of other automata.
+    spend(4 * partition.count, "number");
     const targets: (string | null)[] = new Array(partition.count).fill(null);
     const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
     members.forEach(([c = 0], place) => {
