@@ -135,7 +135,9 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
 const unsigned = `${whole}(\\.[0-9]{1,${mostBehind}})?`;
 
 /** Numbers from a bound on, and numbers up to one. */
-const fromBound = (bound: number): Dfa => comparedWith(bound, (order) => order >= 0);
+const fromBound = (bound: number): Dfa =>
+  // A sign that only a zero may follow would mislead who writes.
+  bound === 0 ? ofPattern(unsigned) : comparedWith(bound, (order) => order >= 0);
 const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
 /** The number in memory after or before another one. */
