@@ -17,7 +17,7 @@ import { groupedModel, hashedModel } from "../support/models.ts";
 const characters = [..."abcdefghijklmnopqrstuvwxyz \n."];
 const config = {
   ...groupedModel,
-  contextLength: 160,
+  contextLength: 128,
   nEmbd: 16,
   nLayer: 2,
   mlp: { kind: "swiglu", hidden: 20 },
@@ -51,8 +51,8 @@ const settings: readonly GenerateOptions[] = [
   { prompt: verse, badWords: ["a", "be"], logitBias: { 7: 2, 8: -100 }, topK: 2 },
   { prompt: verse, topK: 2, adjustLogits: (logits, ids) => logits.fill(9, ids.length % 29, (ids.length % 29) + 1) },
   // Past the context: window by window, and sliding.
-  { prompt: verse, temperature: 0, maxNewTokens: 120 },
-  { prompt: verse, temperature: 0.1, maxNewTokens: 300, slide: 32 },
+  { prompt: verse, temperature: 0, maxNewTokens: 80 },
+  { prompt: verse, temperature: 0.1, maxNewTokens: 160, slide: 32 },
 ];
 
 const dtypes: readonly ProductDType[] = ["float32", "bfloat16"];
@@ -92,19 +92,21 @@ for (const dtype of dtypes) {
       });
 
       it("change no bit of any text, alone and among others", async () => {
+        // What the settings change is the same in both types: in one of them some are enough.
+        const asked = dtype === "float32" ? settings : settings.filter((_, i) => i % 3 === 0);
         const plain: EngineEvent[][] = [];
-        for (const options of settings) plain.push(await listed(generate(lm, { maxNewTokens: 60, ...options })));
+        for (const options of asked) plain.push(await listed(generate(lm, { maxNewTokens: 48, ...options })));
         const sums = { guessed: 0, accepted: 0 };
         const ways: readonly Speculate[] = ["ngram", small, lm];
-        for (const [i, options] of settings.entries()) {
+        for (const [i, options] of asked.entries()) {
           for (const speculate of ways) {
-            const { events } = apart(await listed(generate(lm, { maxNewTokens: 60, ...options, speculate })));
+            const { events } = apart(await listed(generate(lm, { maxNewTokens: 48, ...options, speculate })));
             expect(events).toEqual(plain[i]);
           }
         }
         for (const speculate of ways) {
           const written = await Promise.all(
-            settings.map((options) => listed(engine.generate(lm, { maxNewTokens: 60, ...options, speculate }))),
+            asked.map((options) => listed(engine.generate(lm, { maxNewTokens: 48, ...options, speculate }))),
           );
           const parts = written.map(apart);
           expect(parts.map(({ events }) => events)).toEqual(plain);
@@ -114,7 +116,7 @@ for (const dtype of dtypes) {
           }
           expect(engine.counts()).toMatchObject({ ...sums, running: 0, pagesInUse: 0 });
         }
-        expect(sums.accepted).toBeGreaterThan(300);
+        expect(sums.accepted).toBeGreaterThan(20 * asked.length);
         expect(sums.guessed).toBeGreaterThan(sums.accepted);
       });
 
@@ -186,7 +188,7 @@ describe("who guesses", () => {
         const backend = await open(1);
         const text = "abcdef";
         const lm = languageModel(hashedModel(backend, config, text.length), charTokenizer([...text]));
-        const count = 1200;
+        const count = 600;
         const prompts = Array.from({ length: count }, (_, seed) => ({ prompt: "abcabcab", seed }));
         const options = { maxNewTokens: 3, temperature: 1, topK: 0, speculate: "ngram" } as const;
         const seen = new Map<string, number>();

@@ -107,6 +107,11 @@ test("bounds of any size are compared, and those beyond all numbers are refused 
   }
 });
 
+test("numbers from 0 on have no minus, which only a zero could follow", () => {
+  const dfa = numbersDfa({ ...allNumbers, minimum: 0 }, "schema");
+  for (const text of ["-", "-0", "-0.0"]) expect([text, labelOf(dfa, text)]).toEqual([text, -1]);
+});
+
 test("numbers that are left out are so in all their spellings", () => {
   const schema = { type: "number", not: { enum: [1, 0, -0.1] } };
   for (const text of ["1", "1.0", "1e0", "10e-1", "0", "-0", "0.00", "0e5", "-0.1", "-0.10", "-0.10000000000000000555"])

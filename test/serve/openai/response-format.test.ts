@@ -81,6 +81,14 @@ describe("the format of an answer", () => {
     expect(body.error.param).toMatch(/^response_format/u);
   });
 
+  it("does not go with tools that the model is never told of", async () => {
+    const { status, body } = await chat({ tools: [{ type: "function", function: { name: "look" } }] });
+    expect([status, body.error.param]).toEqual([400, "tools"]);
+    expect(body.error.message).toMatch(
+      /^tools: the model's chat template must write calls .* got one that tells the model of no tools/u,
+    );
+  });
+
   it("is refused of responses, too", async () => {
     const { status, body } = await server.post("/v1/responses", {
       ...{ model: "talk", input: "Hi" },

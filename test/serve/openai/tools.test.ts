@@ -6,18 +6,17 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, jsonSchema, type LanguageModel, stepCountIs, streamText, type ToolSet, tool } from "ai";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeChatModel } from "../../support/chats.ts";
 import { type Body, dataOf, openServer, type TestServer } from "../../support/openai-server.ts";
 import { type ToolTemplate, toolTemplates, toolTokenizer, weather, writeToolModel } from "../../support/tool-chats.ts";
 
-const kinds = Object.keys(toolTemplates) as readonly ToolTemplate[];
+/** All but one that reads like the others: each model takes time to load. */
+const kinds = ["hermes", "thinking", "bare", "list"] as const satisfies readonly ToolTemplate[];
 let folder = "";
 let opened: TestServer | undefined;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "foretoken-tools-"));
   for (const kind of kinds) await writeToolModel(join(folder, kind), toolTemplates[kind]);
-  await writeChatModel(join(folder, "talk"));
-  opened = await openServer([...kinds, "talk"].map((name) => join(folder, name)));
+  opened = await openServer(kinds.map((name) => join(folder, name)));
 });
 afterAll(async () => {
   await opened?.close(0);
@@ -103,13 +102,11 @@ describe("a request with tools", () => {
   });
 
   it("may be answered by several calls", async () => {
-    const fields = { model: "list", tool_choice: "required", max_tokens: 1900 };
-    const counts = await Promise.all(
-      [1, 2, 3, 4, 5, 6].map(
-        async (seed) => (await chat({ ...fields, seed })).body.choices[0].message.tool_calls.length,
-      ),
-    );
-    expect(Math.max(...counts)).toBeGreaterThan(1);
+    // With another seed there may be one call alone.
+    const { body } = await chat({ model: "list", tool_choice: "required", max_tokens: 1900, seed: 5 });
+    const [{ message, finish_reason: reason }] = body.choices;
+    expect([message.tool_calls.length, reason]).toEqual([2, "tool_calls"]);
+    for (const call of message.tool_calls) expect(JSON.parse(call.function.arguments)).toEqual(fits);
   });
 
   it("may ask for a form of the answer, too", async () => {
@@ -133,11 +130,6 @@ describe("a request with tools", () => {
 
   const bad = (parameters: unknown) => [{ type: "function", function: { name: "look", parameters } }];
   it.each([
-    [
-      { model: "talk" },
-      "tools",
-      /^tools: the model's chat template must write calls .* got one that tells the model of no tools/u,
-    ],
     [
       { tools: bad({ type: "object", properties: { x: { maxLenght: 1 } } }) },
       "tools.0.function.parameters",
@@ -169,8 +161,8 @@ describe("a request with tools", () => {
     const answer = { role: "assistant", tool_calls: [{ id: "a", type: "function", function: call }] };
     const { status, body } = await chat({ model: "hermes", messages: [...asked.messages, answer] });
     expect([status, body.error.param]).toEqual([400, "messages.1.tool_calls.0.function.arguments"]);
-    expect(body.error.message).toBe(
-      "messages.1.tool_calls.0.function.arguments: must be nested at most 64 levels deep",
+    expect(body.error.message).toMatch(
+      /^messages\.1\.tool_calls\.0\.function\.arguments: must be nested at most 64 levels deep/u,
     );
   });
 });

@@ -1,4 +1,5 @@
 import { ConfigError } from "../../../core/errors/errors.ts";
+import { spend } from "../budget.ts";
 import { charsOf } from "./char-set.ts";
 import { both, type Dfa, explore } from "./dfa.ts";
 import { dfaOf } from "./from-regex.ts";
@@ -116,6 +117,8 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
     "number",
   );
   return explore(partition, "", "number", (key) => {
+    // Keys are texts, so a state takes longer than one of other automata.
+    spend(4 * partition.count, "number");
     const targets: (string | null)[] = new Array(partition.count).fill(null);
     const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
     members.forEach(([c = 0], place) => {
@@ -132,7 +135,9 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
 const unsigned = `${whole}(\\.[0-9]{1,${mostBehind}})?`;
 
 /** Numbers from a bound on, and numbers up to one. */
-const fromBound = (bound: number): Dfa => comparedWith(bound, (order) => order >= 0);
+const fromBound = (bound: number): Dfa =>
+  // A sign that only a zero may follow would mislead who writes.
+  bound === 0 ? ofPattern(unsigned) : comparedWith(bound, (order) => order >= 0);
 const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
 /** The number in memory after or before another one. */
