@@ -5,7 +5,7 @@ import { arrayReader, type ReadValues } from "../../models/arena.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { addAdapter } from "../../models/lora/merge.ts";
 import { modelLayout } from "../../models/model.ts";
-import { type BaseOptions, type OpenedBase, openBase } from "../adapter/base/open.node.ts";
+import { type OpenedBase, openBase } from "../adapter/base/open.node.ts";
 import { closeAdapters, defaultAdapter, type ReadAdapter, readAdapters } from "../adapter/load.ts";
 import { namesAdapter, openAdapter } from "../adapter/open.node.ts";
 import { type AdapterText, mergedTextFiles, withAdapterText } from "../adapter/text.ts";
@@ -17,7 +17,7 @@ import { noticeUnchecked, openPretrained, uncheckedNotice } from "../open.node.t
 export type OnRead = (bytes: number, all: number) => void;
 
 /** Which model an adapter that is written is merged into. */
-export interface MergeBase extends Pick<BaseOptions, "base" | "baseCheck"> {
+export interface MergeBase {
   /** The model, where an adapter is named in its place. Default: the one that the adapter names. */
   readonly base?: string | undefined;
   /** Whether its weights must be those that the adapter was trained on, by their SHA-256. Default true. */
