@@ -9,9 +9,8 @@ import { type OpenedBase, openBase } from "../adapter/base/open.node.ts";
 import { closeAdapters, defaultAdapter, type ReadAdapter, readAdapters } from "../adapter/load.ts";
 import { namesAdapter, openAdapter } from "../adapter/open.node.ts";
 import { type AdapterText, mergedTextFiles, withAdapterText } from "../adapter/text.ts";
-import { isGgufName } from "../gguf/open.node.ts";
 import type { ModelFacts } from "../gguf/write/contents.ts";
-import { noticeUnchecked, openPretrained, uncheckedNotice } from "../open.node.ts";
+import { noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open.node.ts";
 
 /** Gets the bytes of the weights that were read so far, and in all. */
 export type OnRead = (bytes: number, all: number) => void;
@@ -119,7 +118,7 @@ export const openAdapted = async (place: string, options: Omit<SourceOptions, "a
     const [found] = opened.values();
     if (found === undefined) throw new Error("an adapter was opened");
     const { where, text } = found;
-    if (!found.checked && !isGgufName(where)) await options.onNotice?.(uncheckedNotice(place));
+    await noticeUncheckedAdapter(found, options.onNotice);
     const base = await openBase(found, { ...options, onProgress: options.onFetch });
     try {
       const [read] = (await readAdapters(base.config, opened)).values();
