@@ -104,11 +104,9 @@ const comparePrompt = async (
   const [first, second] = [await one.logits(ids), await other.logits(ids)];
   const width = first.shape[1];
   let largest = 0;
-  for (const [i, value] of first.data.entries()) {
-    const apart = Math.abs(value - (second.data[i] as number));
-    // Not a number where one of them is none: that is no small difference.
-    if (!(apart <= largest)) largest = apart;
-    if (Number.isNaN(largest)) break;
+  // Not a number where a logit is none: that is no small difference.
+  for (let i = 0; i < first.data.length; i++) {
+    largest = Math.max(largest, Math.abs((first.data[i] as number) - (second.data[i] as number)));
   }
   for (let row = prompt.length - 1; row < ids.length - 1; row++) {
     const [ours, theirs] = [bestOf(first.data, row, width), bestOf(second.data, row, width)];
@@ -199,7 +197,7 @@ export const compareModels = async (
     if (typeof text !== "string" || encodesTo(other, text, ids)) sameIds++;
     const room = Math.min(maxNewTokens, context - ids.length);
     const { largest, difference } = await comparePrompt([one, other], ids, room, signal);
-    if (!(largest <= largestLogit)) largestLogit = largest;
+    largestLogit = Math.max(largestLogit, largest);
     if (difference !== undefined) differences.push({ prompt, ...difference });
     await onProgress?.(prompt + 1);
   }

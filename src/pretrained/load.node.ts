@@ -21,7 +21,7 @@ import { type CheckpointFiles, parseFiles } from "./files/checkpoint-files.ts";
 import { placeLanguageModel } from "./files/place.ts";
 import { type CollectedPretrained, collectWeights, type Keeping } from "./files/weights.ts";
 import type { LanguageModel } from "./model/language-model.ts";
-import { noticeUnchecked, openPretrained, uncheckedNotice } from "./open.node.ts";
+import { noticeUnchecked, noticeUncheckedAdapter, openPretrained, uncheckedNotice } from "./open.node.ts";
 import type { PretrainedFacts } from "./parse.ts";
 import type { Pretrained } from "./pretrained.ts";
 
@@ -123,7 +123,7 @@ const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOption
   const asked = own ? [[defaultAdapter, checkpoint as string] as const] : askedAdapters(options);
   const adapters = await openAll(asked, async (source, name) => {
     const opened = await (typeof source === "string" ? openAdapter(source) : openAdapterFiles(source, name));
-    if (!opened.checked) await options.onNotice?.(uncheckedNotice(opened.where));
+    await noticeUncheckedAdapter(opened, options.onNotice);
     return opened;
   });
   try {

@@ -42,6 +42,14 @@ export const noticeUnchecked = async (
   }
 };
 
+/** The same of an adapter: its GGUF file has no hashes either. */
+export const noticeUncheckedAdapter = async (
+  { checked, where }: { readonly checked: boolean; readonly where: string },
+  onNotice: HubOptions["onNotice"],
+): Promise<void> => {
+  if (!checked && !(await isGgufFile(where))) await onNotice?.(uncheckedNotice(where));
+};
+
 /**
  * Finds and checks the model that `path` names: a directory, ours or another program's, a GGUF file, or `hf:org/name` on
  * the Hugging Face hub. Its weights are read later, and its files stay open until then.

@@ -66,6 +66,20 @@ describe("compareModels", () => {
     }
   });
 
+  it("tells of logits that are no numbers, also in the first prompt alone", async () => {
+    let calls = 0;
+    const broken: LanguageModel = {
+      ...same,
+      model: same.model,
+      logits: async (ids) => {
+        const { data, shape } = await same.logits(ids);
+        return { data: calls++ === 0 ? data.fill(Number.NaN) : data, shape };
+      },
+    };
+    const { largestLogit } = await compareModels(one, broken, { prompts: ["a", "b"], maxNewTokens: 2 });
+    expect(largestLogit).toBeNaN();
+  });
+
   it("writes ids where there is no tokenizer, and counts prompts of other ids", async () => {
     const silent = languageModel(same.model, noTokenizer("model", tokenizer.vocabSize));
     const found = await compareModels(silent, one, { prompts: [[1, 2]], maxNewTokens: 5 });

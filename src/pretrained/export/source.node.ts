@@ -5,19 +5,18 @@ import { arrayReader, type ReadValues } from "../../models/arena.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { addAdapter } from "../../models/lora/merge.ts";
 import { modelLayout } from "../../models/model.ts";
-import { type BaseOptions, type OpenedBase, openBase } from "../adapter/base/open.node.ts";
+import { type OpenedBase, openBase } from "../adapter/base/open.node.ts";
 import { closeAdapters, defaultAdapter, type ReadAdapter, readAdapters } from "../adapter/load.ts";
 import { namesAdapter, openAdapter } from "../adapter/open.node.ts";
 import { type AdapterText, mergedTextFiles, withAdapterText } from "../adapter/text.ts";
-import { isGgufName } from "../gguf/open.node.ts";
 import type { ModelFacts } from "../gguf/write/contents.ts";
-import { noticeUnchecked, openPretrained, uncheckedNotice } from "../open.node.ts";
+import { noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open.node.ts";
 
 /** Gets the bytes of the weights that were read so far, and in all. */
 export type OnRead = (bytes: number, all: number) => void;
 
 /** Which model an adapter that is written is merged into. */
-export interface MergeBase extends Pick<BaseOptions, "base" | "baseCheck"> {
+export interface MergeBase {
   /** The model, where an adapter is named in its place. Default: the one that the adapter names. */
   readonly base?: string | undefined;
   /** Whether its weights must be those that the adapter was trained on, by their SHA-256. Default true. */
@@ -119,7 +118,7 @@ export const openAdapted = async (place: string, options: Omit<SourceOptions, "a
     const [found] = opened.values();
     if (found === undefined) throw new Error("an adapter was opened");
     const { where, text } = found;
-    if (!found.checked && !isGgufName(where)) await options.onNotice?.(uncheckedNotice(place));
+    await noticeUncheckedAdapter(found, options.onNotice);
     const base = await openBase(found, { ...options, onProgress: options.onFetch });
     try {
       const [read] = (await readAdapters(base.config, opened)).values();

@@ -162,8 +162,14 @@ describe("a file that is no adapter for the model", () => {
     await expect(loadPretrained(path, { backend: "reference" })).rejects.toThrow(
       /the adapter must name the model that it is for; got nothing; try base MODEL/u,
     );
-    const lm = await loadPretrained(path, { backend: "reference", base: llama.base });
+    const notices: string[] = [];
+    const onNotice = (line: string): void => {
+      notices.push(line);
+    };
+    const lm = await loadPretrained(path, { backend: "reference", base: llama.base, onNotice });
     expect(lm.adapter).toBe("default");
+    // Of the model's directory alone: no GGUF file has hashes.
+    expect(notices).toEqual([expect.stringMatching(/llama3: unchecked/u)]);
     await lm.close();
     const model = `${newPath()}.gguf`;
     await exportModel(model, await modelWithText("llama3", newPath()), { format: "gguf" });
