@@ -5,7 +5,7 @@
  * the same ids; and the loss of a text, here and there.
  *
  *   npm install --prefix bench/peers-onnx --ignore-scripts     (once)
- *   node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 300] [--only NAME] [--model FILE] [--page]
+ *   node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME] [--model FILE] [--page]
  *
  * Exit status 1 if ids differ; if tokens of float32 differ where the two best logits are further apart than 0.01; or if the
  * loss in eight bits is more than 0.1 nats higher.
@@ -28,7 +28,7 @@ const { values } = parseArgs({
   options: {
     tokens: { type: "string", default: "100" },
     texts: { type: "string", default: "1000" },
-    steps: { type: "string", default: "300" },
+    steps: { type: "string", default: "100" },
     only: { type: "string" },
     model: { type: "string" },
     page: { type: "boolean", default: false },
@@ -150,11 +150,13 @@ const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers)
   }
   const isWrong = dtype === "fp32" ? worst > limits.gap : answers.loss > loss + limits.loss;
   if (otherIds > 0 || isWrong) failures++;
-  rows.push([
+  const row = [
     ...[name, runtime, dtype, `${asked.texts.length - otherIds} of ${asked.texts.length}`],
     ...[`${same} of ${ours.length}`, (firsts / ours.length).toFixed(0), worst.toFixed(4)],
     ...[loss.toFixed(4), answers.loss.toFixed(4)],
-  ]);
+  ];
+  rows.push(row);
+  console.error(row.join(" | "));
 };
 
 /** Writes a model with its tensors in files beside the graphs, as a model of more than 2 GiB has them. */

@@ -11,6 +11,7 @@ import { createFrozenModel, createModel, type Model } from "#foretoken/models/mo
 import { checkpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { languageModel } from "#foretoken/pretrained/model/language-model.js";
+import { saveOnnx } from "#foretoken/pretrained/onnx/save.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { bookModel } from "../support/models.ts";
@@ -125,7 +126,9 @@ describe.skipIf(!narrow)(`a model with bfloat16 matrices alone${title}`, () => {
       const before = backend.bytesInUse();
       const must = /must have float32 weights; got a model with bfloat16 weights alone; try loadPretrained.*float32/;
       expect(() => createGradients(frozen)).toThrow(must);
-      await expect(savePretrained("never-written", languageModel(frozen, tokenizer))).rejects.toThrow(must);
+      for (const save of [savePretrained, saveOnnx]) {
+        await expect(save("never-written", languageModel(frozen, tokenizer))).rejects.toThrow(must);
+      }
       expect(backend.bytesInUse()).toBe(before);
       frozen.close();
     }));

@@ -133,8 +133,8 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
       const rows = rounded(x);
       const sums = toFloat(node("MatMulInteger", [rows.u8, u8, zero(), zero()])); // [2N, out]
       const [high, low] = builder.halves(sums, 0);
-      const whole = node("Add", [high, node("Mul", [low, scalar(1 / (2 * levels))])]);
-      const y = node("Mul", [node("Mul", [whole, rows.scales]), scales]);
+      const sum = node("Add", [high, node("Mul", [low, scalar(1 / (2 * levels))])]);
+      const y = node("Mul", [node("Mul", [sum, rows.scales]), scales]);
       const bias = biasOf(builder, weights, layer);
       return bias === undefined ? y : node("Add", [y, bias]);
     },
