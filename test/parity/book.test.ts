@@ -42,8 +42,10 @@ const x = hashedIds("x", batch * time, vocabSize);
 const y = hashedIds("y", batch * time, vocabSize);
 
 const norm = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-const projection = (name: string, j: number, values: Float32Array): number =>
-  values.reduce((sum, value, i) => sum + value * hashSign(`signs ${j} ${name}`, i), 0);
+const projection = (name: string, j: number, values: Float32Array): number => {
+  const signs = `signs ${j} ${name}`;
+  return values.reduce((sum, value, i) => sum + value * hashSign(signs, i), 0);
+};
 
 forEachBackend(`a model of the reference task's shape against PyTorch ${fixture.torch}`, ({ open }) => {
   it("has its logits, its loss and every gradient", { timeout: 60_000 }, async () => {

@@ -29,17 +29,26 @@ const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<re
 /** Machines in one process: they wait for each other, exchange, and add pairs, then pairs of pairs. */
 export const teamOf = (size: number): readonly Team[] => {
   const meetings = meetingsOf<Float64Array>(size);
+  const add = (one: Float64Array, other: Float64Array, round: (value: number) => number): Float64Array => {
+    const sums = new Float64Array(one.length);
+    for (let j = 0; j < sums.length; j++) sums[j] = round((one[j] as number) + (other[j] ?? Number.NaN));
+    return sums;
+  };
+  /** By what a meeting has given, which is the same for all: the first machine adds it up. */
+  const added = new WeakMap<readonly Float64Array[], Float64Array>();
   const treeSum = (parts: readonly Float64Array[], round: (value: number) => number): Float64Array => {
+    const known = added.get(parts);
+    if (known !== undefined) return known;
     let sums = parts;
     while (sums.length > 1) {
       sums = sums.flatMap((one, i) => {
         const other = sums[i + 1];
-        return i % 2 === 1 || other === undefined
-          ? []
-          : [one.map((value, j) => round(value + (other[j] ?? Number.NaN)))];
+        return i % 2 === 1 || other === undefined ? [] : [add(one, other, round)];
       });
     }
-    return sums[0] ?? new Float64Array();
+    const total = sums[0] ?? new Float64Array();
+    added.set(parts, total);
+    return total;
   };
   return Array.from({ length: size }, (_, rank): Team => {
     const meet = meetings(rank);
