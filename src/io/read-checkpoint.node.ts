@@ -38,6 +38,9 @@ const checkpointHint =
 
 const completeCopy = "a complete copy of the folder";
 
+/** A folder of graphs for ONNX Runtime has all that a model has but its weights. */
+const exportedHint = "the model that it was exported from: graphs of ONNX are not read here";
+
 /** Larger files are refused before memory is allocated for them. */
 const maxBytesOf = (name: string): number =>
   name === "tokenizer.json"
@@ -98,6 +101,8 @@ const missingHint = async (folder: string, name: string): Promise<string> => {
   const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
   if (first !== undefined && (found.length === 1 || sameRun)) return quotePath(first);
   if (found.length > 0) return "one of the checkpoints in it";
+  const graphs = ["model.onnx", "model_quantized.onnx"].map((file) => isFile(join(folder, "onnx", file)));
+  if ((await Promise.all(graphs)).some(Boolean)) return exportedHint;
   const others = ["config.json", "tokenizer.json", "model.safetensors", manifestName];
   const some = await Promise.all(others.map((file) => isFile(join(folder, file))));
   return some.some(Boolean) ? completeCopy : checkpointHint;

@@ -47,6 +47,20 @@ describe("export", () => {
     expect(await textOf("copies/notes", ...prompt)).toBe(await textOf("runs/notes", "--weights", "last", ...prompt));
   });
 
+  test("writes a run as a folder of ONNX with one graph, which other commands name", async () => {
+    const { stdout, status } = await run("runs/notes", "--format", "onnx", "--dtype", "int8");
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^runs[/\\]notes-onnx: [\d,]+ parameters in int8, [\d.]+ KiB, \d+% of float32\n$/u),
+    });
+    const files = tree(join(cwd, "runs/notes-onnx"));
+    expect(files.filter((path) => path.endsWith(".onnx"))).toEqual([join("onnx", "model_quantized.onnx")]);
+    const { stderr } = await cli(["verify", "runs/notes", "runs/notes-onnx"], { cwd });
+    expect(stderr).toContain("try the model that it was exported from: graphs of ONNX are not read here");
+    const replaced = await run("runs/notes", "--format", "onnx", "--out", "runs/notes-onnx", "--overwrite");
+    expect(replaced.stdout).toMatch(/ in f32, /u);
+  });
+
   test("takes the format from the name of the file, and other element types", async () => {
     const { stdout } = await run("base", "--dtype", "q8_0", "--out", "small.gguf");
     expect(stdout).toMatch(/^small\.gguf: [\d,]+ parameters in q8_0/u);
@@ -81,9 +95,9 @@ describe("export", () => {
       expect(tree(cwd)).toEqual(before);
       return stderr.trim().split("\n").at(-1) ?? "";
     };
-    expect(await refused("base")).toBe("foretoken: --format: must be hf or gguf; got nothing; try --format gguf");
+    expect(await refused("base")).toBe("foretoken: --format: must be hf, gguf or onnx; got nothing; try --format gguf");
     expect(await refused("base", "--format", "onnxx")).toMatch(
-      /^foretoken: --format: must be hf or gguf; got "onnxx"/u,
+      /^foretoken: --format: must be hf, gguf or onnx; got "onnxx"/u,
     );
     expect(await refused("base", "--format", "hf", "--dtype", "q8_0")).toBe(
       "foretoken: --dtype: must be f32 or bf16 for hf; got q8_0",

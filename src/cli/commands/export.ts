@@ -37,11 +37,13 @@ Examples:
   $ npx foretoken export runs/notes --format gguf                     runs/notes-f32.gguf, for llama.cpp, Ollama, LM Studio
   $ npx foretoken export runs/notes --format gguf --dtype q8_0 --out models
   $ npx foretoken export model.gguf --format hf --dtype bf16 --out models/notes   a folder for transformers
+  $ npx foretoken export runs/notes --format onnx --dtype int8        a folder for transformers.js in a page
   $ npx foretoken export runs/letters --format gguf                   a run's adapter, merged into its model
   $ npx foretoken export runs/letters --format gguf --adapter-only    the adapter alone, for --lora of llama.cpp
   $ npx foretoken verify runs/notes runs/notes-f32.gguf               how far the file is from the model
 
-Element types (--dtype): of hf f32 or bf16; of gguf all that quantize has, down to 4.5 bits for each weight. f32 keeps every bit.
+Element types (--dtype): of hf f32 or bf16; of gguf all that quantize has, down to 4.5 bits for each weight; of
+onnx f32, or int8 (what transformers.js takes in a page). f32 keeps every bit.
 An adapter alone is in f32, as gguf also in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
 The file or folder is whole under its name, or not there. A folder with other files is never touched.`;
 
@@ -122,7 +124,7 @@ export const declareExport = (command: Command): void => {
     .optionsGroup("Result: its format, and where it goes")
     .option(
       "--format <name>",
-      "hf: a folder for transformers; gguf: a file for llama.cpp, Ollama and LM Studio (default: gguf where --out ends with .gguf)",
+      "hf: a folder for transformers; gguf: a file for llama.cpp, Ollama and LM Studio; onnx: a folder for transformers.js and ONNX Runtime (default: gguf where --out ends with .gguf)",
       parseChoice("--format", formatNames),
     )
     .option(
@@ -132,7 +134,7 @@ export const declareExport = (command: Command): void => {
     )
     .option(
       "--out <path>",
-      "a new or empty folder for hf; for gguf a new file that ends with .gguf, or a folder for it (default: beside the model, with the format in its name)",
+      "a new or empty folder for hf and onnx; for gguf a new file that ends with .gguf, or a folder for it (default: beside the model, with the format in its name)",
       parsePath("--out"),
     )
     .option("--overwrite", "replace an earlier file, or an earlier model's folder, of that name")

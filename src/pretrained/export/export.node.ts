@@ -24,11 +24,14 @@ import { checkSource, openSource, type SourceOptions, sourceOptionNames } from "
 
 /** Options of `exportModel`. */
 export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
-  /** hf: a directory of Hugging Face's form, for transformers and PEFT. gguf: a file for llama.cpp, Ollama and LM Studio. */
+  /**
+   * hf: a directory of Hugging Face's form, for transformers and PEFT. gguf: a file for llama.cpp, Ollama and LM Studio. onnx: a folder
+   * for transformers.js and ONNX Runtime, as `saveOnnx` writes it.
+   */
   readonly format: ExportFormatName;
   /**
-   * Element type of the matrices: f32, the default, or bf16; of gguf also f16, q8_0, q6_k, q5_1, q5_0, q5_k, q4_1, q4_0 and q4_k. Of an
-   * adapter alone: f32, and of gguf also f16 and bf16.
+   * Element type of the matrices: f32, the default, or bf16; of gguf also f16, q8_0, q6_k, q5_1, q5_0, q5_k, q4_1, q4_0 and q4_k; of
+   * onnx f32 or int8. Of an adapter alone: f32, and of gguf also f16 and bf16.
    */
   readonly dtype?: ExportDType | undefined;
   /**
@@ -88,7 +91,7 @@ const checkOptions = (options: ExportOptions): void => {
 };
 
 /**
- * Writes a model for other programs: as a directory of Hugging Face's form, or as a GGUF file. A LoRA adapter becomes a part of
+ * Writes a model for other programs: as a directory of Hugging Face's form, a GGUF file, or an ONNX folder. A LoRA adapter becomes a part of
  * the weights (sums in double precision, rounded once), or is written alone: as PEFT's folder, or as a GGUF file that
  * llama.cpp takes with `--lora`.
  * @param place the new file or folder; missing folders above it are made. It is whole under its name, or not there, also

@@ -2,18 +2,25 @@
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
+import { modelLayout } from "../../models/model.ts";
 import { type AdapterEncoding, adapterEncodings } from "../gguf/adapter/write.ts";
 import type { GgufFallback } from "../gguf/write/contents.ts";
 import { type GgufEncoding, ggufEncodings } from "../gguf/write/encodings.ts";
 import { checkGgufPlace, writeGguf, writeGgufAdapter } from "../gguf/write/save.node.ts";
+import { saveOnnx } from "../onnx/save.node.ts";
+import type { OnnxDType } from "../onnx/transformer.ts";
 import { checkFreeFolder, writeAdapterDirectory, writeDirectory } from "./directory.node.ts";
+import { loadedModel } from "./loaded.ts";
 import type { ModelSource, SourceAdapter } from "./source.node.ts";
 
 /** Element types of a directory's weights, by their short names. */
 const directoryDtypes = { f32: "float32", bf16: "bfloat16" } as const satisfies Record<string, ProductDType>;
 
+/** Element types of an ONNX folder's graph, by their short names. */
+const onnxDtypes = { f32: "float32", int8: "int8" } as const satisfies Record<string, OnnxDType>;
+
 /** Element type of a model's matrices in one of the formats. */
-export type ExportDType = keyof typeof directoryDtypes | GgufEncoding;
+export type ExportDType = keyof typeof directoryDtypes | GgufEncoding | keyof typeof onnxDtypes;
 
 /** How a model is written. */
 export interface Writing<DType extends ExportDType = ExportDType> {
@@ -88,12 +95,32 @@ const gguf: ExportFormat<GgufEncoding, AdapterEncoding> = {
   },
 };
 
+const onnx: ExportFormat<keyof typeof onnxDtypes, never> = {
+  ending: "",
+  dtypes: ["f32", "int8"],
+  check: checkFreeFolder,
+  async write(place, source, { dtype, signal, onProgress }) {
+    const { config, vocabSize } = source.facts;
+    const weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
+    const lm = await loadedModel(source.facts, weights);
+    try {
+      const onWrite = (bytes: number, all: number): void => onProgress?.("write", bytes, all);
+      const { files } = await saveOnnx(place, lm, { dtype: onnxDtypes[dtype], signal, onProgress: onWrite });
+      const bytes = Object.values(files).reduce((sum, length) => sum + length, 0);
+      return { bytes, parameters: modelLayout(config, vocabSize).count, fallbacks: [] };
+    } finally {
+      await lm.close();
+    }
+  },
+  adapter: null,
+};
+
 /** A format whose element types are checked where they are chosen: in `chooseForm`. */
 const checked = <DType extends ExportDType, AdapterDType extends ExportDType>(
   one: ExportFormat<DType, AdapterDType>,
 ): ExportFormat => one as ExportFormat;
 
-const table = { hf: checked(hf), gguf: checked(gguf) };
+const table = { hf: checked(hf), gguf: checked(gguf), onnx: checked(onnx) };
 
 /** Name of a format. */
 export type ExportFormatName = keyof typeof table;
