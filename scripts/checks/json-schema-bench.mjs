@@ -81,7 +81,8 @@ const rowOf = (name, times) => {
 };
 
 /** The keyword that a refusal names, and what it says. */
-const reasonOf = ({ message }) => message.replace(/^schema: \S*\/([^/: ]*):/u, "$1:").replace(/; (got|try).*/u, "");
+const reasonOf = ({ message }) =>
+  message.replace(/^constraint\.schema: \S*\/([^/: ]*):/u, "$1:").replace(/; (got|try).*/u, "");
 
 /**
  * @param checkout the folder of a checkout.

@@ -83,7 +83,9 @@ describe("what the SDK tells of a failure", () => {
     const failure = await failureOf(generateText({ model: model(), prompt: "Hi", output, maxRetries: 0 }));
     expect(failure).toMatchObject({
       statusCode: 400,
-      message: expect.stringMatching(/^(?:text.format|response_format): .*this vocabulary can write/u),
+      message: expect.stringMatching(
+        /^(?:text\.format|response_format\.json_schema)\.schema: .*this vocabulary can write/u,
+      ),
     });
   });
 
