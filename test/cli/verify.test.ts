@@ -78,7 +78,7 @@ describe("verify", () => {
     expect(stderr.trim().split("\n").slice(-2)).toEqual([
       expect.stringMatching(/^foretoken: cut\.gguf: tensor .* must end within the file/u),
       expect.stringMatching(
-        /^foretoken: compareModels: both models must have the same tokens; got vocabularies of \d+ and 61$/u,
+        /^foretoken: base: both models must have the same tokens; got vocabularies of \d+ and 61$/u,
       ),
     ]);
     const json = await cli(["verify", "runs/notes", "cut.gguf", ...small, "--json"], { cwd });

@@ -117,6 +117,12 @@ const verifyForm = async (
   }
 };
 
+/** An error about two models in words about the file. */
+const aboutFile = (file: string, error: unknown): unknown =>
+  error instanceof ForetokenError && error.details.where === "compareModels"
+    ? new ConfigError({ ...error.details, where: file, cause: error })
+    : error;
+
 /** Forms one after the other: one that cannot be read leaves the others as they are. */
 const verifyForms = async (
   files: readonly string[],
@@ -126,7 +132,7 @@ const verifyForms = async (
   const outcomes: Outcome[] = [];
   for (const file of files) {
     const outcome = await verifyForm(file, model, comparison).catch((error: unknown) => {
-      const told = inFlags(inModelFlags(error));
+      const told = aboutFile(file, inFlags(inModelFlags(error)));
       if (told instanceof ForetokenError && !comparison.signal.aborted) return { file, error: told };
       throw error;
     });
