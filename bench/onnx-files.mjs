@@ -18,7 +18,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import * as foretoken from "../dist/index.js";
 import { writeCheckpoint } from "../dist/io/checkpoint.node.js";
-import { onnxFolder } from "../dist/pretrained/onnx/contents.js";
+import { onnxFolder, sourceOf } from "../dist/pretrained/onnx/contents.js";
 import { openPage } from "./lib/model-page.mjs";
 import { refuse, wholeNumber } from "./lib/options.mjs";
 import { textTable } from "./lib/statistics.mjs";
@@ -161,7 +161,7 @@ const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers)
 
 /** Writes a model with its tensors in files beside the graphs, as a model of more than 2 GiB has them. */
 const saveBeside = async (path, lm) => {
-  const files = onnxFolder(lm, "saveOnnx", {}, { inside: 1000, beside: 200_000 });
+  const files = onnxFolder(sourceOf(lm), "saveOnnx", {}, { inside: 1000, beside: 200_000 });
   await writeCheckpoint(path, Object.fromEntries(Object.entries(files).map(([name, { pieces }]) => [name, pieces()])));
 };
 

@@ -1,7 +1,9 @@
 /** The files of a folder that transformers.js opens. */
 import { type FileLimits, onnxFiles } from "../../io/onnx/files.ts";
 import type { LateBytes } from "../../io/onnx/wire.ts";
-import { arenaReader } from "../../models/arena.ts";
+import { arenaReader, type ReadValues } from "../../models/arena.ts";
+import type { ModelConfig } from "../../models/config.ts";
+import { modelLayout } from "../../models/model.ts";
 import { pretrainedFiles } from "../files/pretrained-files.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import type { SaveOnnxOptions } from "./check.ts";
@@ -46,20 +48,32 @@ const watched = (files: OnnxFolder, { signal, onProgress }: SaveOnnxOptions): On
   return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, watch(file)]));
 };
 
+/** A model that is written. */
+export interface OnnxSource extends Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate"> {
+  readonly config: ModelConfig;
+  /** Rows of the embedding. */
+  readonly vocabSize: number;
+  /** The weights in the layout of `modelLayout`, from when the files are written. */
+  readonly read: ReadValues;
+}
+
+/** A loaded model with its own weights. */
+export const sourceOf = ({ model, tokenizer, endTokens, chatTemplate }: LanguageModel): OnnxSource => {
+  const { config, vocabSize, backend, arena } = model;
+  return { config, vocabSize, tokenizer, endTokens, chatTemplate, read: arenaReader(backend, arena) };
+};
+
 /**
  * The files of a model for transformers.js and ONNX Runtime.
  * @param where the called function, for errors.
  * @throws ConfigError for a model without a class of `transformers`, by which transformers.js knows it.
  */
 export const onnxFolder = (
-  lm: LanguageModel,
+  { config, vocabSize, tokenizer, endTokens, chatTemplate, read }: OnnxSource,
   where: string,
   options: SaveOnnxOptions,
   limits?: FileLimits,
 ): OnnxFolder => {
-  const { model, tokenizer, endTokens, chatTemplate } = lm;
-  const { config, vocabSize, layout } = model;
-  const read = arenaReader(model.backend, model.arena);
   const texts: Record<string, string> = {};
   for (const [name, content] of Object.entries(
     pretrainedFiles(config, tokenizer, read, { vocabSize, endTokens, chatTemplate }),
@@ -68,7 +82,7 @@ export const onnxFolder = (
     if (typeof content === "string") texts[name] = content;
   }
   const dtypes = options.dtype === undefined ? onnxDTypes : [options.dtype];
-  const weights = namedWeights(layout.parameters, read, where);
+  const weights = namedWeights(modelLayout(config, vocabSize).parameters, read, where);
   const graphs: Record<string, LateBytes> = {};
   const beside: Record<string, number> = {};
   for (const dtype of dtypes) {

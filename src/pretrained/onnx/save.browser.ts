@@ -2,7 +2,7 @@ import { joinChunks } from "../../io/safetensors.ts";
 import { whileOpen } from "../model/closed.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { checkArguments, type SaveOnnxOptions, where } from "./check.ts";
-import { onnxFolder } from "./contents.ts";
+import { onnxFolder, sourceOf } from "./contents.ts";
 
 /**
  * A model as the files that transformers.js and ONNX Runtime read, by their paths in its folder: `config.json`,
@@ -26,7 +26,7 @@ export const saveOnnx = async (
   checkArguments(lm, options);
   return whileOpen(where, lm.model, async () => {
     const files: Record<string, Uint8Array> = {};
-    for (const [name, content] of Object.entries(onnxFolder(lm, where, options))) {
+    for (const [name, content] of Object.entries(onnxFolder(sourceOf(lm), where, options))) {
       const chunks: Uint8Array[] = [];
       for await (const piece of content.pieces()) chunks.push(piece);
       files[name] = joinChunks(chunks);

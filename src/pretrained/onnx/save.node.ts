@@ -8,7 +8,7 @@ import { replaceable } from "../files/replaceable.node.ts";
 import { whileOpen } from "../model/closed.ts";
 import type { LanguageModel } from "../model/language-model.ts";
 import { checkArguments, type SaveOnnxOptions, where } from "./check.ts";
-import { graphFolder, isGraphName, onnxFolder } from "./contents.ts";
+import { graphFolder, isGraphName, type OnnxSource, onnxFolder, sourceOf } from "./contents.ts";
 
 /** The folder that `saveOnnx` wrote. */
 export interface SavedOnnx {
@@ -32,6 +32,32 @@ const checkGraphs = async (path: string, directory: string): Promise<void> => {
     got: `a folder with ${JSON.stringify(`${graphFolder}/${other}`)} in it`,
     hint: "another folder",
   });
+};
+
+/**
+ * Writes the folder of a model. The weights are read when all that can be refused was looked at.
+ * @param caller the called function, for errors.
+ * @throws as `saveOnnx`.
+ */
+export const writeOnnx = async (
+  directory: string,
+  source: OnnxSource,
+  caller: string,
+  options: SaveOnnxOptions,
+): Promise<SavedOnnx> => {
+  const folder = onnxFolder(source, caller, options);
+  const names = Object.keys(folder).map((name) => name.split("/")[0] ?? name);
+  const path = await replaceable(caller, directory, names);
+  await checkGraphs(path, directory);
+  const contents = Object.entries(folder).map(([name, { pieces }]) => [name, pieces()] as const);
+  try {
+    await writeCheckpoint(path, Object.fromEntries(contents));
+  } catch (error) {
+    // Its own reason, not that of a disk that refuses.
+    options.signal?.throwIfAborted();
+    throw error;
+  }
+  return { path, files: Object.fromEntries(Object.entries(folder).map(([name, { length }]) => [name, length])) };
 };
 
 /**
@@ -60,18 +86,5 @@ export const saveOnnx = async (
 ): Promise<SavedOnnx> => {
   checkPath(`${where}: directory`, directory);
   checkArguments(lm, options);
-  const folder = onnxFolder(lm, where, options);
-  const names = Object.keys(folder).map((name) => name.split("/")[0] ?? name);
-  return whileOpen(where, lm.model, async () => {
-    const path = await replaceable(where, directory, names);
-    await checkGraphs(path, directory);
-    const contents = Object.entries(folder).map(([name, { pieces }]) => [name, pieces()] as const);
-    try {
-      await writeCheckpoint(path, Object.fromEntries(contents));
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      throw error;
-    }
-    return { path, files: Object.fromEntries(Object.entries(folder).map(([name, { length }]) => [name, length])) };
-  });
+  return whileOpen(where, lm.model, () => writeOnnx(directory, sourceOf(lm), where, options));
 };

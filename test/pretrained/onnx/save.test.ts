@@ -10,7 +10,7 @@ import type { ModelConfig } from "#foretoken/models/config.js";
 import { loraModel } from "#foretoken/models/lora/model.js";
 import { createModel, freshModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
-import { onnxFolder } from "#foretoken/pretrained/onnx/contents.js";
+import { onnxFolder, sourceOf } from "#foretoken/pretrained/onnx/contents.js";
 import { saveOnnx as onnxFilesOf } from "#foretoken/pretrained/onnx/save.browser.js";
 import { saveOnnx } from "#foretoken/pretrained/onnx/save.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
@@ -88,7 +88,7 @@ describe("a folder for transformers.js", () => {
 
   it("names the files beside a graph that is too large for one", async () => {
     const limits = { inside: 1000, beside: 4000 };
-    const files = onnxFolder(modelOf(), "saveOnnx", {}, limits);
+    const files = onnxFolder(sourceOf(modelOf()), "saveOnnx", {}, limits);
     const bytes: Record<string, Uint8Array> = {};
     for (const [name, { pieces }] of Object.entries(files)) {
       const chunks: Uint8Array[] = [];
