@@ -72,7 +72,8 @@ test("lines arrive whole, as they are written", async () => {
   await events.return();
 });
 
-test.each([
+// Together: each waits for the next look at its notes.
+test.concurrent.each([
   ["are replaced", async (path: string) => rename(await replacement(), path)],
   ["are cut", async (path: string) => writeFile(path, step(1))],
   ["are removed", async (path: string) => rm(path)],

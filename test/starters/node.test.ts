@@ -100,12 +100,13 @@ describe("the starter for Node.js in JavaScript", () => {
 
   test("says in one line what is wrong with a text", async () => {
     await writeFile(join(starter.folder, "empty.txt"), "");
-    for (const name of ["empty.txt", "nowhere.txt"]) {
-      expect(await startOn([name])).toEqual({
+    const names = ["empty.txt", "nowhere.txt"];
+    expect(await Promise.all(names.map((name) => startOn([name])))).toEqual(
+      names.map((name) => ({
         status: 2,
         stdout: "",
         stderr: expect.stringMatching(new RegExp(`^${name}: the file must [^\n]+\n$`, "u")),
-      });
-    }
+      })),
+    );
   });
 });

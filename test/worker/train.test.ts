@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it, vi } from "vitest";
@@ -173,10 +173,10 @@ describe("training in a thread of its own", () => {
     const out = newPath();
     for await (const event of trainHere(options(out))) if (event.type === "step") break;
     const url = new URL("../../dist/index.js", import.meta.url).href;
-    const program = (callback: string, after: string): string => `
+    const program = (run: string, callback: string, after: string): string => `
       const { train } = await import(${JSON.stringify(url)});
       const onNotice = () => { console.log("told"); ${callback} };
-      const events = train({ resume: ${JSON.stringify(out)}, backend: "reference", onNotice });
+      const events = train({ resume: ${JSON.stringify(run)}, backend: "reference", onNotice });
       const next = events.next();
       ${after}`;
     const cases = [
@@ -187,11 +187,16 @@ describe("training in a thread of its own", () => {
       ["return new Promise(() => {});", "await next;", 13],
       ["setTimeout(() => process.exit(4), 50); return new Promise(() => {});", "await events.return();", 4],
     ] as const;
-    for (const [callback, after, status] of cases) {
-      const args = ["--input-type=module", "-e", program(callback, after)];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
-      expect(await outcomeOf(child)).toMatchObject({ status, stdout: "told\n" });
-    }
+    // A run is one process's at a time, so each has a copy of its own.
+    await Promise.all(
+      cases.map(async ([callback, after, status], i) => {
+        const copy = `${out}-${i}`;
+        await cp(out, copy, { recursive: true });
+        const args = ["--input-type=module", "-e", program(copy, callback, after)];
+        const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+        expect(await outcomeOf(child)).toMatchObject({ status, stdout: "told\n" });
+      }),
+    );
   });
 
   it("leaves a run that can go on where its thread is ended from outside", async () => {
@@ -272,9 +277,11 @@ describe("training in a thread of its own", () => {
     await writeFile(file, program);
     // The engine's flags are for the thread too, and may not be refused.
     const flags = ["--expose-gc", "--max-old-space-size=500"];
-    for (const args of [["--input-type=module", "-e", program], [file]]) {
-      const child = spawn(process.execPath, [...flags, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-      expect(await outcomeOf(child)).toEqual({ status: 0, stdout: "start\n", stderr: "" });
-    }
+    const ways = [["--input-type=module", "-e", program], [file]];
+    const outcomes = ways.map((args) =>
+      outcomeOf(spawn(process.execPath, [...flags, ...args], { stdio: ["ignore", "pipe", "pipe"] })),
+    );
+    const expected = { status: 0, stdout: "start\n", stderr: "" };
+    expect(await Promise.all(outcomes)).toEqual(ways.map(() => expected));
   });
 });

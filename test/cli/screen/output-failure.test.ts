@@ -60,10 +60,12 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
   test("the status is the same where standard error is full too", async () => {
     const lines = ["--help", "info --json", "generate run", `${training} --out unheard`];
-    for (const line of lines) {
-      expect(await shell(`foretoken ${line} > /dev/full 2>&1`, cwd)).toEqual({ status: 2, stdout: "", stderr: "" });
-    }
-    expect((await shell("foretoken nonsense 2> /dev/full", cwd)).status).toBe(2);
+    const [outcomes, nonsense] = await Promise.all([
+      Promise.all(lines.map((line) => shell(`foretoken ${line} > /dev/full 2>&1`, cwd))),
+      shell("foretoken nonsense 2> /dev/full", cwd),
+    ]);
+    expect(outcomes).toEqual(lines.map(() => ({ status: 2, stdout: "", stderr: "" })));
+    expect(nonsense.status).toBe(2);
   });
 
   test.each(["", " --json"])("train%s saves first, and names how to go on", async (flag) => {
@@ -102,11 +104,14 @@ test.skipIf(onWindows)(`a reader that is gone takes no status away${noShell}`, a
 });
 
 test.skipIf(onWindows)(`what is closed or empty ends a command with its own status${noShell}`, async () => {
-  for (const streams of [">&-", "2>&-", "<&-", ">&- 2>&- <&-"]) {
-    const line = (words: string): string => `{ foretoken ${words} ${streams}; echo "$?"; } | tail -n 1`;
-    const { stdout } = await shell(`${line("evaluate run")}; ${line("nonsense")}`, cwd);
-    expect(stdout, streams).toBe("0\n2\n");
-  }
+  const ways = [">&-", "2>&-", "<&-", ">&- 2>&- <&-"];
+  const told = await Promise.all(
+    ways.map(async (streams) => {
+      const line = (words: string): string => `{ foretoken ${words} ${streams}; echo "$?"; } | tail -n 1`;
+      return { streams, ...(await shell(`${line("evaluate run")}; ${line("nonsense")}`, cwd)) };
+    }),
+  );
+  expect(told).toMatchObject(ways.map((streams) => ({ streams, stdout: "0\n2\n" })));
 });
 
 test("a bug outside of a command's own flow is one line too, and its status is the last word", async () => {

@@ -315,7 +315,7 @@ test.each([
 
 test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is saved${noShell}`, async () => {
   const args = `train ${tinyWith("--steps", "2000000", "--train.warmupSteps", "0", "--eval-interval", "1000000").join(" ")} --out piped`;
-  for (const flags of ["", "--json"]) {
+  const trained = ["", "--json"].map(async (flags) => {
     const { stdout, stderr } = await shell(
       `foretoken ${args}${flags} ${flags} | head -n 1; echo "\${PIPESTATUS[0]}"`,
       cwd,
@@ -324,9 +324,10 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
     expect(stderr).toBe(`saved; to go on: npx foretoken train --resume piped${flags}\n`);
     expect(stdout.split("\n").slice(1)).toEqual(["141", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");
-  }
-  const generated = await shell("foretoken generate json --backend wasm --max-new-tokens 100000 | head -c 3", cwd);
-  expect(generated).toMatchObject({ stderr: "", status: 0 });
+  });
+  const generating = shell("foretoken generate json --backend wasm --max-new-tokens 100000 | head -c 3", cwd);
+  await Promise.all(trained);
+  expect(await generating).toMatchObject({ stderr: "", status: 0 });
 });
 
 test("--help and --version answer on every level, with examples", async () => {
