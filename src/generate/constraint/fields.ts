@@ -27,7 +27,7 @@ export const inField = <T>(field: string, work: () => T): T => {
     return within(Number.MAX_SAFE_INTEGER, field, work);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    throw renamed(error, (where) => where.replace(ownNames, field).replace(/: #$/u, ""));
+    throw renamed(error, (where) => where.replace(ownNames, () => field).replace(/: #$/u, ""));
   }
 };
 
@@ -38,7 +38,7 @@ export const asField = <T>(field: string, work: () => T): T => {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw renamed(error, (where) =>
-      where.replace(/^constraint(?:\.(?:schema|pattern|grammar|choices)(?=$|[: ]))?/u, field),
+      where.replace(/^constraint(?:\.(?:schema|pattern|grammar|choices)(?=$|[: ]))?/u, () => field),
     );
   }
 };

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { compileConstraint } from "#foretoken/generate/constraint/compile.js";
 import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
+import { asField } from "#foretoken/generate/constraint/fields.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { byteTokenizer } from "../../support/byte-tokenizer.ts";
 import { accepts, allowedIds, jsonTokenizer, matcherOf, randomText } from "../../support/constrained.ts";
@@ -81,6 +82,11 @@ describe("constraints that are put together", () => {
     expect(refusal({ kind: "repeat", part: { kind: "either", options } })).toMatch(
       /^ConfigError: constraint\.part\.options\.1\.grammar: line 1: must have rules/u,
     );
+    const named = (): unknown =>
+      asField("--json-schema $&.json", () =>
+        compileConstraint({ kind: "jsonSchema", schema: { x: 1 } }, byteTokenizer()),
+      );
+    expect(named).toThrow("--json-schema $&.json: #/x: must be a keyword");
     const deep: Constraint = { kind: "regex", pattern: `${"(".repeat(20_000)}${")".repeat(20_000)}` };
     expect(refusal({ kind: "sequence", parts: [deep] })).toMatch(
       /^ConfigError: constraint\.parts\.0\.pattern: must not be nested so deep/u,
