@@ -90,11 +90,15 @@ const compare = async (name, backend, dtype) => {
   let instructionSet;
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? ["old", "new"] : ["new", "old"];
-    const started = {};
-    for (const which of order) {
-      started[which] = await startContestant(`${which} ${backend} ${dtype}`, commands[which]);
-      if (started[which] === undefined) return undefined;
+    // Both load their modules at the same time: nothing is measured yet.
+    const both = await Promise.all(
+      order.map((which) => startContestant(`${which} ${backend} ${dtype}`, commands[which])),
+    );
+    if (both.includes(undefined)) {
+      for (const one of both) await one?.end();
+      return undefined;
     }
+    const started = Object.fromEntries(order.map((which, i) => [which, both[i]]));
     ({ instructionSet } = started.new.about);
     const warm = {};
     for (const which of order) warm[which] = (await started[which].ask({ steps: 1 })).milliseconds;
@@ -108,7 +112,7 @@ const compare = async (name, backend, dtype) => {
         turns[which].push(median((await started[which].ask({ steps })).milliseconds));
     for (const which of order) times[which].push(median(turns[which]));
     ratios.push(median(turns.new.map((time, i) => time / turns.old[i])));
-    for (const which of order) await started[which].end();
+    await Promise.all(both.map((one) => one.end()));
   }
   return { name, backend, dtype, instructionSet, steps, times, ratios };
 };
