@@ -172,6 +172,9 @@ export const unknownFlagError = (
   return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
 };
 
+/** Commands that an error names: all of them would fill it. */
+const namedCommands = 5;
+
 /**
  * The error for a command that is not there: it names ours, with the words that were given, or says what is not there.
  * @param declared makes a command with its flags.
@@ -182,7 +185,7 @@ export const unknownCommandError = async (
   declared: (name: string) => Promise<Command>,
 ): Promise<ConfigError> => {
   const where = "command line";
-  const must = `the command must be ${alternatives(names)}`;
+  const must = `the command must be ${names.slice(0, namedCommands).join(", ")} or another one of --help`;
   const got = JSON.stringify(name);
   const lead = commandLeadOf(name);
   if (lead !== undefined && "absent" in lead) {

@@ -57,7 +57,7 @@ describe.skipIf(!isThere("bash"))(`bash${without("bash")}`, () => {
     ["foretoken train --model.nL", ["--model.nLayer"]],
     ["foretoken train --preset bo", ["book"]],
     ["foretoken quantize runs --to q4", ["q4_1", "q4_0", "q4_k"]],
-    ["foretoken export runs --format ", ["hf", "gguf"]],
+    ["foretoken export runs --format ", ["hf", "gguf", "onnx"]],
     ["foretoken export runs --adapter-o", ["--adapter-only"]],
     ["foretoken verify runs te", ["text.txt"]],
     ["foretoken train --preset = qu", ["quick"]],
