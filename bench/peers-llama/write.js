@@ -2,7 +2,7 @@
  * Writes a text with a GGUF file in node-llama-cpp, as docs/guides/take-it-elsewhere.md shows it:
  *
  *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   node bench/peers-llama/write.mjs FILE PROMPT [ADAPTER]
+ *   node bench/peers-llama/write.js FILE PROMPT [ADAPTER]
  */
 import { getLlama, LlamaCompletion } from "node-llama-cpp";
 
