@@ -13,6 +13,7 @@ import {
   temporaryOf,
   writeFlushed,
 } from "./files.node.ts";
+import { checkpointAround } from "./owned-folder.node.ts";
 
 const taken = (path: string, got: string): CheckpointError =>
   new CheckpointError({
@@ -23,11 +24,27 @@ const taken = (path: string, got: string): CheckpointError =>
   });
 
 /**
+ * Fails for a place within the folder of a model or a run's checkpoint, which would no longer be what its manifest says.
+ * @throws CheckpointError
+ */
+export const checkApart = async (path: string): Promise<void> => {
+  const around = await checkpointAround(path);
+  if (around === undefined) return;
+  throw new CheckpointError({
+    where: path,
+    must: "must not lie in a model's folder, whose manifest names its files",
+    got: around,
+    hint: "another folder",
+  });
+};
+
+/**
  * Fails unless a new file can have this name.
  * @param replace whether a file of that name may be replaced; a folder never is.
  * @throws CheckpointError
  */
 export const checkFree = async (path: string, replace: boolean): Promise<void> => {
+  await checkApart(path);
   const found = await lstat(path).catch((error: unknown) => {
     const code = systemErrorCode(error);
     if (code === "ENOENT") return undefined;

@@ -3,7 +3,7 @@
  * Other files are moved on or stay.
  */
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { hasDigest } from "./digest.node.ts";
@@ -62,6 +62,21 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
   if (!found.isDirectory()) return "a file";
   if ((await readdir(path)).length === 0) return "an empty folder";
   return (await isOurs(path)) ? "ours" : "a folder of somebody else";
+};
+
+/** How far above a new file a checkpoint's folder is looked for: its files lie at most one folder deep. */
+const mostAbove = 3;
+
+/**
+ * The checkpoint's folder that `path` would lie in: its manifest names all of its files. undefined: none.
+ */
+export const checkpointAround = async (path: string): Promise<string | undefined> => {
+  let folder = resolve(path);
+  for (let i = 0; i < mostAbove; i++) {
+    folder = dirname(folder);
+    if (isMarked(await readMark(join(folder, manifestName)))) return folder;
+  }
+  return undefined;
 };
 
 /** `path`, or with -2, -3, … at its end: the first that is not taken. */

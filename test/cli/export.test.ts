@@ -61,6 +61,21 @@ describe("export", () => {
     expect(replaced.stdout).toMatch(/ in f32, /u);
   });
 
+  test.each([
+    ["gguf", "runs/notes/best/model.gguf"],
+    ["gguf", "runs/notes/checkpoint/inner"],
+    ["hf", "runs/notes/best/copy"],
+    ["onnx", "runs/notes/checkpoint/onnx"],
+  ])("writes no %s into a checkpoint of a run: %s", async (format, place) => {
+    const before = tree(cwd);
+    const { status, stderr } = await run("base", "--format", format, "--out", place, "--overwrite");
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: expect.stringMatching(/: must not lie in a model's folder, whose manifest names its files; got .*notes/u),
+    });
+    expect(tree(cwd)).toEqual(before);
+  });
+
   test("takes the format from the name of the file, and other element types", async () => {
     const { stdout } = await run("base", "--dtype", "q8_0", "--out", "small.gguf");
     expect(stdout).toMatch(/^small\.gguf: [\d,]+ parameters in q8_0/u);

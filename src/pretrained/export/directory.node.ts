@@ -5,6 +5,7 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { writeCheckpoint } from "../../io/checkpoint.node.ts";
 import type { Contents } from "../../io/files.node.ts";
+import { checkApart } from "../../io/new-file.node.ts";
 import { occupantOf } from "../../io/owned-folder.node.ts";
 import { arrayReader, type ReadValues } from "../../models/arena.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
@@ -56,8 +57,9 @@ const checkOther = async (directory: string, { base, adapter }: ModelSource): Pr
   }
 };
 
-/** @throws CheckpointError for a name that is taken: by other than an empty folder, or an earlier checkpoint if `replace` is set. */
+/** @throws CheckpointError for a place in a model's folder, or a name that is taken: by other than an empty folder, or an earlier checkpoint if `replace` is set. */
 export const checkFreeFolder = async (directory: string, replace: boolean): Promise<void> => {
+  await checkApart(directory);
   const occupant = await occupantOf(resolve(directory));
   if (occupant !== "ours" || replace) return;
   throw new CheckpointError({
