@@ -83,6 +83,10 @@ describe("export", () => {
 
   test("merges an adapter, or writes it alone for its model", async () => {
     const merged = await run("adapter", "--format", "gguf");
+    const coarse = await run("adapter", "--format", "gguf", "--dtype", "q4_0", "--out", "coarse.gguf");
+    expect(coarse.stderr).toContain(
+      "merged into weights of q4_0, an adapter loses much of what it learned: q8_0 keeps it",
+    );
     expect(merged.stdout).toMatch(/^adapter-f32\.gguf: .*\nWith the adapter merged into the model in \S*base\.\n$/u);
     const alone = await run("base", "--adapter", "adapter", "--format", "gguf", "--adapter-only", "--out", "lora.gguf");
     expect(alone.stdout).toMatch(
@@ -163,7 +167,9 @@ describe("docs/guides/take-it-elsewhere.md", () => {
     expect(files.length).toBeGreaterThan(0);
     const commands = (await blocksOf("sh")).join("");
     for (const file of files) {
-      const lines = file.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+      // A value in triple quotes may have several lines.
+      const flat = file.replaceAll(/"""[^"]*"""/gu, (value) => value.replaceAll("\n", "\\n"));
+      const lines = flat.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
       expect(lines.filter((line) => line.startsWith("FROM "))).toHaveLength(1);
       for (const line of lines) {
         const [, name = "", value = ""] = /^([A-Z]+) (.*)$/u.exec(line) ?? [];

@@ -158,6 +158,12 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
   }
 };
 
+/** Encodings of few bits, which round away what a short tuning has changed. */
+const isCoarse = (encoding: GgufEncoding): boolean => /^q[45]/u.test(encoding);
+
+const mergedInFewBits = (adapter: string, encoding: GgufEncoding): string =>
+  `${adapter}: merged into weights of ${encoding}, an adapter loses much of what it learned: q8_0 keeps it, and so do the original file and the adapter alone`;
+
 /** What llama.cpp does with a model of exact GELU. */
 const exactGelu = (model: string): string =>
   `${model}: has the exact GELU, and llama.cpp computes its tanh form for every model: its logits differ a little there, and not here`;
@@ -167,8 +173,10 @@ const convert = async (source: ModelSource, path: string, options: WritingGguf):
   const { facts, base, adapter } = source;
   const { name = nameOf(adapter?.where ?? base.where), signal, onNotice, onProgress } = options;
   let weights: ReadValues = arrayReader(new Float32Array(0));
-  const planned = modelFile(facts, name, (offset, size) => weights(offset, size), choiceOf(options));
+  const choice = choiceOf(options);
+  const planned = modelFile(facts, name, (offset, size) => weights(offset, size), choice);
   const { mlp } = facts.config;
+  if (adapter !== null && isCoarse(choice.encoding)) await onNotice?.(mergedInFewBits(adapter.where, choice.encoding));
   if (mlp.kind === "gelu" && mlp.approximate === "none") await onNotice?.(exactGelu(base.where));
   weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
   await writeContents(path, planned.contents, options);
