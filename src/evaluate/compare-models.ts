@@ -1,6 +1,7 @@
 /** How far two models that should be the same compute apart: logits, and greedy tokens. */
 import {
   checkCallback,
+  checkChatTemplate,
   checkKeys,
   checkLanguageModel,
   checkSignal,
@@ -164,6 +165,9 @@ export const compareModels = async (
   const where = "compareModels";
   checkLanguageModel(`${where}: one`, one, "a model from loadPretrained");
   checkLanguageModel(`${where}: other`, other, "a model from loadPretrained");
+  for (const [name, { chatTemplate }] of Object.entries({ one, other })) {
+    checkChatTemplate(`${where}: ${name}.chatTemplate`, chatTemplate);
+  }
   checkKeys(where, options, ["prompts", "maxNewTokens", "signal", "onProgress"]);
   const { prompts, maxNewTokens = 50, signal, onProgress } = options;
   checkWhole(`${where}: maxNewTokens`, maxNewTokens, 1);
