@@ -1,15 +1,17 @@
 /** How far two models that should be the same compute apart: logits, and greedy tokens. */
 import {
   checkCallback,
+  checkChatTemplate,
   checkKeys,
   checkLanguageModel,
   checkSignal,
   checkWhole,
 } from "../core/checks/check-arguments.ts";
-import { ConfigError, DataError } from "../core/errors/errors.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { compareText, idsOrNull, type TextDifference } from "./compare-text.ts";
 
 /** Options of `compareModels`. */
 export interface CompareModelsOptions {
@@ -51,6 +53,8 @@ export interface ModelsDifference {
   readonly sameTokens: number;
   /** The first difference after each prompt that has one, in their order. */
   readonly differences: readonly GreedyDifference[];
+  /** The first difference of tokenizers, ids that end a text, or chat templates; null: there is none. */
+  readonly textDifference: TextDifference | null;
 }
 
 /** The largest logits of a row. */
@@ -130,20 +134,15 @@ const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly numb
 
 /** Whether `lm` encodes a text to these ids. */
 const encodesTo = (lm: LanguageModel, text: string, ids: readonly number[]): boolean => {
-  try {
-    const own = lm.tokenizer.encode(text);
-    return own.length === ids.length && ids.every((id, i) => id === own[i]);
-  } catch (error) {
-    // A character that it lacks, or no tokenizer.
-    if (error instanceof DataError) return false;
-    throw error;
-  }
+  const own = idsOrNull(lm, text);
+  return own?.length === ids.length && ids.every((id, i) => id === own[i]);
 };
 
 /**
  * Compares a model with another form of it, such as the same weights with fewer bits. The first one continues each prompt, at
  * each step with its most probable token; then both compute the logits of prompt and continuation. So every difference is
- * between the same tokens before it.
+ * between the same tokens before it. Tokenizers and chat templates are compared, too: tokens by id, merges, the ids of the
+ * prompts' texts, and the ids that end a text.
  * @param one the model. @param other its other form, with as many tokens in its vocabulary.
  * @throws ConfigError for models with other vocabularies, prompts that leave no token in a context, or a model that is closed;
  *   DataError for a character of a prompt that the first model lacks.
@@ -152,8 +151,8 @@ const encodesTo = (lm: LanguageModel, text: string, ids: readonly number[]): boo
  * import { compareModels, loadPretrained } from "foretoken";
  *
  * const [one, other] = [await loadPretrained("runs/notes/best"), await loadPretrained("notes-q8_0.gguf")];
- * const { largestLogit, sameTokens } = await compareModels(one, other, { prompts: ["The ", "The end"] });
- * console.log(largestLogit, sameTokens);
+ * const { largestLogit, sameTokens, textDifference } = await compareModels(one, other, { prompts: ["The ", "The end"] });
+ * console.log(largestLogit, sameTokens, textDifference?.kind ?? "same tokenizer");
  * await one.close();
  * await other.close();
  * ```
@@ -166,6 +165,9 @@ export const compareModels = async (
   const where = "compareModels";
   checkLanguageModel(`${where}: one`, one, "a model from loadPretrained");
   checkLanguageModel(`${where}: other`, other, "a model from loadPretrained");
+  for (const [name, { chatTemplate }] of Object.entries({ one, other })) {
+    checkChatTemplate(`${where}: ${name}.chatTemplate`, chatTemplate);
+  }
   checkKeys(where, options, ["prompts", "maxNewTokens", "signal", "onProgress"]);
   const { prompts, maxNewTokens = 50, signal, onProgress } = options;
   checkWhole(`${where}: maxNewTokens`, maxNewTokens, 1);
@@ -189,6 +191,7 @@ export const compareModels = async (
       got: `${encoded[long]?.length} tokens`,
     });
   }
+  const textDifference = compareText([one, other], prompts);
   let [largestLogit, sameIds] = [0, 0];
   const differences: GreedyDifference[] = [];
   for (const [prompt, ids] of encoded.entries()) {
@@ -202,5 +205,5 @@ export const compareModels = async (
     await onProgress?.(prompt + 1);
   }
   const count = encoded.length;
-  return { largestLogit, prompts: count, sameIds, sameTokens: count - differences.length, differences };
+  return { largestLogit, prompts: count, sameIds, sameTokens: count - differences.length, differences, textDifference };
 };

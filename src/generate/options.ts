@@ -203,9 +203,12 @@ export const readPrompt = (
   });
 };
 
-/** @throws ConfigError for a window that cannot slide like this. */
-export const checkSlide = (slide: number, { contextLength, position, mask }: ModelConfig): void => {
-  const where = "generate: slide";
+/** @param where names the option in errors. @throws ConfigError for a window that cannot slide like this. */
+export const checkSlide = (
+  slide: number,
+  { contextLength, position, mask }: ModelConfig,
+  where = "generate: slide",
+): void => {
   if (slide === 0) return;
   if (position.kind !== "rope" || mask !== "causal") {
     const got = mask === "causal" ? "learned positions" : "one without a mask";
@@ -213,6 +216,15 @@ export const checkSlide = (slide: number, { contextLength, position, mask }: Mod
   }
   const most = Math.floor((contextLength - 64) / 32) * 32;
   if (slide <= most) return;
-  const must = `must leave 64 of the ${contextLength} tokens of the context`;
-  throw new ConfigError({ where, must, got: String(slide), hint: String(Math.max(0, most)) });
+  const context = `a context of ${contextLength} tokens`;
+  if (most < 32) {
+    throw new ConfigError({
+      where,
+      must: "needs a context of at least 96 tokens",
+      got: `${slide} with ${context}`,
+      hint: "0",
+    });
+  }
+  const must = `must be at most ${most} in ${context}, of which at least 64 stay`;
+  throw new ConfigError({ where, must, got: String(slide), hint: String(most) });
 };

@@ -99,7 +99,10 @@ describe("generate --prompts", () => {
     ['"The"\n"É"', "line 2: prompt: every character must be one of the 17"],
     ['"The"\n[1, 17]', "line 2: prompt: token ids must be below 17; got 17"],
     ['{"prompt": "The", "adapter": "x"}', "line 1: adapter"],
-    ['{"prompt": "The", "slide": 32}', "line 1: generate: slide: must leave 64 of the 8 tokens"],
+    [
+      '{"prompt": "The", "slide": 32}',
+      "line 1: generate: slide: needs a context of at least 96 tokens; got 32 with a context of 8 tokens; try 0",
+    ],
     ['""', "line 1: generate: the prompt must have at least one token"],
     ["\n\n", "must be a file with a prompt in a line; got empty lines"],
   ])("says which line is none: %j", async (text, message) => {
@@ -112,6 +115,15 @@ describe("generate --prompts", () => {
     expect(stderr).toContain(message);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect(await readdir(cwd)).not.toContain("bad-out.jsonl");
+  });
+
+  test("makes no file where the context is too small for --slide", async () => {
+    const { status, stderr } = await generate("--out", "slid.jsonl", "--slide", "32");
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: "foretoken: --slide: needs a context of at least 96 tokens; got 32 with a context of 8 tokens; try 0\n",
+    });
+    expect(await readdir(cwd)).not.toContain("slid.jsonl");
   });
 
   test("does not go with flags of a single text", async () => {

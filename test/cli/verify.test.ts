@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { verifyMutated } from "../support/mutated-exports.ts";
@@ -85,6 +85,46 @@ describe("verify", () => {
     expect(jsonLines(json.stdout)).toMatchObject([
       { forms: [{ file: "cut.gguf", error: expect.stringMatching(/cut\.gguf/u) }] },
     ]);
+  });
+
+  test("tells of another tokenizer and another chat template in a line and by status 1, and compares the weights", async () => {
+    const drawn = ["--prompt-count", "2", "--max-new-tokens", "2", "--backend", "reference"];
+    await ok("export", "base", "--format", "gguf", "--out", "base.gguf");
+    expect((await ok("verify", "base", "base.gguf", ...drawn)).stdout).toContain("none\nNo text was measured");
+    await modelWithText("llama3", join(cwd, "changed"));
+    await writeFile(join(cwd, "changed/chat_template.jinja"), "{{ messages }}");
+    await ok("export", "changed", "--format", "gguf", "--out", "talking.gguf");
+    await rm(join(cwd, "changed/chat_template.jinja"));
+    const json = JSON.parse(await readFile(join(cwd, "changed/tokenizer.json"), "utf8"));
+    const { a, b } = json.model.vocab;
+    Object.assign(json.model.vocab, { a: b, b: a });
+    await writeFile(join(cwd, "changed/tokenizer.json"), JSON.stringify(json));
+    await ok("export", "changed", "--format", "gguf", "--out", "swapped.gguf");
+    const { status, stdout, stderr } = await cli(["verify", "base", "swapped.gguf", "talking.gguf", ...drawn], { cwd });
+    expect(status, stderr).toBe(1);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines[2]).toMatch(/^swapped\.gguf +0 +2 of 2 prompts +none$/u);
+    expect(lines.slice(4)).toEqual([
+      `swapped.gguf: token ${a} is "b"; in the model: "a"`,
+      "talking.gguf: it has a chat template; the model has none",
+      "No text was measured: prompts are tokens drawn at random.",
+    ]);
+    const listed = await cli(["verify", "base", "swapped.gguf", "base.gguf", ...drawn, "--json"], { cwd });
+    expect(listed.status).toBe(1);
+    expect(jsonLines(listed.stdout)).toMatchObject([
+      { forms: [{ largestLogit: 0, textDifference: { kind: "token", id: a } }, { textDifference: null }] },
+    ]);
+  });
+
+  test("finds the tokenizer of bytes without an end of text again in its GGUF file, and in a directory of that", async () => {
+    await ok("train", ...tinyWith("--out", "bytes", "--tokenizer", "bpe", "--tokenizer.vocabSize", "270"));
+    await ok("export", "bytes", "--format", "gguf", "--out", "bytes.gguf");
+    await ok("export", "bytes.gguf", "--format", "hf", "--out", "bytes-hf");
+    const { stdout } = await ok("verify", "bytes", "bytes.gguf", "bytes-hf", ...small, "--json");
+    const same = { largestLogit: 0, textDifference: null };
+    expect(jsonLines(stdout)).toMatchObject([{ forms: [same, same] }]);
+    const end = JSON.parse(await readFile(join(cwd, "bytes-hf/generation_config.json"), "utf8").catch(() => "{}"));
+    expect(end).not.toHaveProperty("eos_token_id");
   });
 
   test("gives one line or figures for damaged exports: 16 of the 500 of the slow test", async () => {

@@ -3,9 +3,18 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { ConfigError, DataError } from "#foretoken/core/errors/errors.js";
 import { compareModels } from "#foretoken/evaluate/compare-models.js";
-import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
+import {
+  type LanguageModel,
+  type LanguageModelFacts,
+  languageModel,
+} from "#foretoken/pretrained/model/language-model.js";
+import { bpeTokenizer } from "#foretoken/tokenizer/bpe/bpe.js";
+import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
+import type { BpeParts } from "#foretoken/tokenizer/bpe/parts.js";
+import { bpePartsOf } from "#foretoken/tokenizer/bpe/read-json.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
 import { noTokenizer } from "#foretoken/tokenizer/none.js";
+import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { bookModel, hashedModel } from "../support/models.ts";
 
 const characters = "abcdefgh ";
@@ -41,7 +50,7 @@ afterAll(async () => {
 describe("compareModels", () => {
   it("finds no difference between a model and its copy", async () => {
     expect(await compareModels(one, same, { prompts: ["abc", [1, 2, 3]], maxNewTokens: 8 })).toEqual({
-      ...{ largestLogit: 0, prompts: 2, sameIds: 2, sameTokens: 2, differences: [] },
+      ...{ largestLogit: 0, prompts: 2, sameIds: 2, sameTokens: 2, differences: [], textDifference: null },
     });
   });
 
@@ -86,7 +95,91 @@ describe("compareModels", () => {
     expect(found).toMatchObject({ largestLogit: 0, sameTokens: 1 });
     const shifted = { ...tokenizer, encode: (text: string) => tokenizer.encode(text).map((id) => (id + 1) % 9) };
     const odd = languageModel(same.model, shifted);
-    expect(await compareModels(one, odd, { prompts: ["abc", [1]], maxNewTokens: 2 })).toMatchObject({ sameIds: 1 });
+    expect(await compareModels(one, odd, { prompts: ["abc", [1]], maxNewTokens: 2 })).toMatchObject({
+      ...{ sameIds: 1, textDifference: { kind: "ids", text: "abc", index: 0, id: 1, otherId: 2 } },
+    });
+    expect(found.textDifference).toEqual({ kind: "tokenizer", tokenizer: "none", otherTokenizer: "char" });
+    expect(await compareModels(silent, silent, { prompts: [[1]], maxNewTokens: 1 })).toMatchObject({
+      textDifference: null,
+    });
+  });
+
+  describe("of two tokenizers or chat templates, on prompts of ids alone", () => {
+    const learned = trainBpeTokenizer({ vocabSize: 263, specialTokens: ["<|end|>"] }, "aa bb aab 123 1234 ".repeat(9));
+    const parts = bpePartsOf(learned.toJSON(), "tokenizer");
+    const { vocabSize } = learned;
+    const facts = (template: string, bosToken = "") => ({ chatTemplate: { template, bosToken, eosToken: "" } });
+    const swapped = <Item>(items: readonly Item[], i: number, j: number): readonly Item[] =>
+      items.map((item, place) => (place === i ? items[j] : place === j ? items[i] : item) as Item);
+    const compare = async (
+      [ours, theirs]: readonly [Tokenizer, Tokenizer],
+      [own, other]: readonly [LanguageModelFacts, LanguageModelFacts] = [{}, {}],
+    ) => {
+      const model = hashedModel(backend, config, vocabSize + 2);
+      const pair = [
+        languageModel(model, ours, undefined, own),
+        languageModel(model, theirs, undefined, other),
+      ] as const;
+      const { textDifference } = await compareModels(...pair, { prompts: [[97, vocabSize + 1]], maxNewTokens: 1 });
+      model.close();
+      return textDifference;
+    };
+    const mergeText = (index: number): string => [parts.merges[index] ?? []].flat().join(" ");
+    const special = parts.specialTokens[0]?.id ?? -1;
+
+    it("finds none in a tokenizer that is read back, filled up to the rows of the model", async () => {
+      const filled = [...parts.tokens, "<|end|>", `[PAD${vocabSize}]`, `[PAD${vocabSize + 1}]`];
+      expect(special).toBe(parts.tokens.length);
+      expect(await compare([learned, bpeTokenizer({ ...parts, tokens: filled })])).toBe(null);
+      const template = facts("a\nb", "<s>");
+      expect(await compare([learned, learned], [template, facts("a\nb")])).toBe(null);
+    });
+
+    it.each([
+      [
+        "the texts of two tokens",
+        { tokens: swapped(parts.tokens, 64, 65) },
+        {
+          ...{ kind: "token", id: 64 },
+          token: { text: "a", special: false },
+          otherToken: { text: "b", special: false },
+        },
+      ],
+      [
+        "a special token that is ordinary",
+        { specialTokens: [], namedTokens: parts.specialTokens },
+        {
+          ...{ kind: "token", id: special },
+          token: { text: "<|end|>", special: true },
+          otherToken: { text: "<|end|>", special: false },
+        },
+      ],
+      [
+        "the order of merges",
+        { merges: swapped(parts.merges, 0, 1) },
+        { kind: "merge", index: 0, merge: mergeText(0), otherMerge: mergeText(1) },
+      ],
+      ["a merge more", { merges: parts.merges.slice(0, -1) }, { kind: "merge", otherMerge: null }],
+      ["the rules by which a text is split", { pattern: "llama3" }, { kind: "ids" }],
+    ] as const)("finds %s", async (_, change, difference) => {
+      const other = bpeTokenizer({ ...parts, ...change } as BpeParts);
+      expect(await compare([learned, other])).toMatchObject(difference);
+    });
+
+    it("finds ids that end a text, chat templates, and tokens that they name", async () => {
+      const both = [learned, learned] as const;
+      expect(await compare(both, [{ endTokens: [7, 5] }, { endTokens: [5, 7] }])).toBe(null);
+      expect(await compare(both, [{ endTokens: [7, 5] }, {}])).toEqual({
+        ...{ kind: "endTokens", endTokens: [5, 7], otherEndTokens: [] },
+      });
+      expect(await compare(both, [facts("a\nb"), facts("a\nc\nd")])).toEqual({
+        ...{ kind: "chatTemplate", line: 2, text: "b", otherText: "c" },
+      });
+      expect(await compare(both, [facts("a"), {}])).toMatchObject({ kind: "chatTemplate", line: 1, otherText: null });
+      expect(await compare(both, [facts("{{ bos_token }}", "<s>"), facts("{{ bos_token }}")])).toEqual({
+        ...{ kind: "templateToken", name: "bos_token", token: "<s>", otherToken: "" },
+      });
+    });
   });
 
   it("refuses prompts that no context holds, other vocabularies and unknown characters", async () => {

@@ -177,7 +177,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
-    checkSlide(settings.slide, lm.config);
+    checkSlide(settings.slide, lm.config, "--slide");
     checkConstraint(constraint, flags, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Now, and not after the prompt has been printed.

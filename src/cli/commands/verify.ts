@@ -40,8 +40,9 @@ Examples:
 Every form is read by this program's own reader, its weights widened to float32. MODEL continues each prompt with its most probable tokens;
 then MODEL and the form compute the logits of the same tokens. A margin is the distance between MODEL's two largest logits
 where the form chooses another token: a small one says that either may come. Prompts are from the text that is measured: the last
-10% of --data, or what a run held out. Without a text, prompts are tokens that are drawn at random. A file that cannot be read gives one
-line, and the exit status 2.`;
+10% of --data, or what a run held out. Without a text, prompts are tokens that are drawn at random. Tokenizers are compared, too: tokens by id,
+merges, ids of the prompts' texts, ids that end a text; and chat templates. The first difference has a line below the table, and the exit
+status is 1. A file that cannot be read gives one line, and the exit status 2.`;
 
 /** A form that was measured, or the reason why not. */
 type Outcome = VerifiedForm | { readonly file: string; readonly error: ForetokenError };
@@ -159,7 +160,9 @@ const report = (
   }
   const faults = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
   for (const error of faults) writeNotice(`foretoken: ${error.message}`);
+  const isOther = outcomes.some((outcome) => "largestLogit" in outcome && outcome.textDifference !== null);
   if (faults.length > 0) host.exitCode = exitStatus.mistake;
+  else if (isOther) host.exitCode = exitStatus.different;
 };
 
 const runVerify = async (named: string, files: readonly string[], flags: VerifyFlags): Promise<void> => {
@@ -203,7 +206,7 @@ export const declareVerify = (command: Command): void => {
     command
       .usage("<model> <file...> [flags]")
       .argument("<model>", modelPlaces, parsePath("<model>"))
-      .argument("<file...>", "forms of it: files or folders that export or quantize wrote, or others")
+      .argument("<file...>", "forms of it: GGUF files, or folders of hf, that export or quantize wrote, or others")
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { GenerateManyOptions } from "../../generate/generate-many.ts";
-import { generateDefaults } from "../../generate/options.ts";
+import { checkSlide, generateDefaults } from "../../generate/options.ts";
 import { takeLock } from "../../io/lock.node.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
@@ -164,6 +164,8 @@ export const writeTexts = async (open: () => Promise<WorkerModel>, request: Writ
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
+    // Before the file for the texts is made.
+    checkSlide(request.settings.slide ?? generateDefaults.slide, lm.config, "--slide");
     checkReadable(request.prompts, prompts, lm, request.settings.unknown);
     if (request.out !== undefined) await toFile(lm, request, prompts, request.out, interrupt);
     else {

@@ -6,4 +6,6 @@ export const ownKeys = {
   lowFrequency: "foretoken.rope.low_frequency",
   highFrequency: "foretoken.rope.high_frequency",
   originalContext: "foretoken.rope.original_context",
+  /** The id that `tokenizer.ggml.eos_token_id` names where the model has no end of text: llama.cpp would suppose one. */
+  endStandIn: "foretoken.eos_stand_in_token_id",
 } as const;

@@ -9,6 +9,7 @@ import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
 import { unescapeToken } from "./escapes.ts";
 import { type Fields, fieldsOf } from "./fields.ts";
+import { ownKeys } from "./own-keys.ts";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.ts";
 
 /** What the metadata says of text. */
@@ -44,6 +45,14 @@ const idOf = (fields: Fields, name: string, count: number): number | null => {
   const key = `tokenizer.ggml.${name}_token_id`;
   const id = fields.id(key) ?? null;
   return id === null || id < count ? id : fields.fail(key, `must be below ${count}, the number of tokens`, id);
+};
+
+/** The metadata without ids that only stand in for an end of text that the model does not have. */
+const withoutStandIn = (metadata: GgufMetadata, where: string): GgufMetadata => {
+  const standIn = fieldsOf(metadata, where).id(ownKeys.endStandIn);
+  if (standIn === undefined) return metadata;
+  const names = ["eos", "bos"].map((name) => `tokenizer.ggml.${name}_token_id`);
+  return new Map([...metadata].filter(([key, value]) => !(names.includes(key) && value === standIn)));
 };
 
 /** The chat template, with the names of the tokens that begin and end a text. */
@@ -108,7 +117,8 @@ const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | und
  * @param vocabSize rows of the embedding.
  * @throws CheckpointError for a tokenizer of a known kind that is damaged, or has more tokens than the embedding.
  */
-export const readGgufText = (metadata: GgufMetadata, vocabSize: number, where: string): GgufText => {
+export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string): GgufText => {
+  const metadata = withoutStandIn(all, where);
   const fields = fieldsOf(metadata, where);
   const chatTemplate = readTemplate(metadata, fields, vocabSize);
   const model = fields.text("tokenizer.ggml.model");

@@ -15,6 +15,7 @@ import { type GgufEncoding, ggufEncodings } from "#foretoken/pretrained/gguf/wri
 import { saveGguf as saveInPage } from "#foretoken/pretrained/gguf/write/save.browser.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
+import type { ChatTemplate } from "#foretoken/pretrained/model/language-model.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
 import { bpeTokenizer } from "#foretoken/tokenizer/bpe/bpe.js";
 import { characterOfByte } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
@@ -50,6 +51,7 @@ interface Given {
   readonly encoding?: GgufEncoding;
   readonly embedding?: GgufEncoding;
   readonly endTokens?: readonly number[];
+  readonly chatTemplate?: ChatTemplate | null;
   readonly values?: Float32Array;
 }
 
@@ -61,9 +63,10 @@ const written = async ({
   encoding = "f32",
   embedding,
   endTokens = [],
+  chatTemplate = null,
   values = hashedWeights(modelLayout(config, vocabSize)),
 }: Given) => {
-  const model = { where: "model", config, vocabSize, tokenizer, chatTemplate: null, endTokens };
+  const model = { where: "model", config, vocabSize, tokenizer, chatTemplate, endTokens };
   const planned = modelFile(model, "small", arrayReader(values), { encoding, embedding });
   return { values, planned, bytes: await bytesOf(planned) };
 };
@@ -239,9 +242,20 @@ describe("a tokenizer in a GGUF file", () => {
 
   it("of bytes without special tokens ends with a token that no text has", async () => {
     const learned = trainBpeTokenizer({ vocabSize: 260, pattern: "gpt2", specialTokens: [] }, "aa bb aab".repeat(9));
-    const { endTokens, tokenizer } = await open((await written({ tokenizer: learned })).bytes);
-    expect(endTokens.map((id) => [...tokenizer.bytes(id)])).toEqual([[0xff]]);
-    expect(tokenizer.endOfText).toBe(null);
+    const { bytes } = await written({ tokenizer: learned });
+    const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
+    const id = metadata.get("tokenizer.ggml.eos_token_id") as number;
+    expect([...learned.bytes(id)]).toEqual([0xff]);
+    expect(metadata.get("foretoken.eos_stand_in_token_id")).toBe(id);
+    expect(metadata.get("tokenizer.ggml.bos_token_id")).toBe(id);
+    // It stands in for llama.cpp alone.
+    const { endTokens, tokenizer } = await open(bytes);
+    expect([endTokens, tokenizer.endOfText]).toEqual([[], null]);
+    const template = { template: "{{ bos_token }}{{ eos_token }}", bosToken: "", eosToken: "" };
+    const talking = await open((await written({ tokenizer: learned, chatTemplate: template })).bytes);
+    expect(talking.chatTemplate).toEqual(template);
+    const ending = await openGgufFile(memorySource((await written({ tokenizer: learned, endTokens: [5] })).bytes), "m");
+    expect(ending.metadata.has("foretoken.eos_stand_in_token_id")).toBe(false);
   });
 
   it.each([

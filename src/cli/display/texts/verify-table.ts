@@ -1,6 +1,6 @@
 /** How far forms of a model are from it, as a table. */
 import type { ModelsDifference } from "../../../evaluate/compare-models.ts";
-import { formatPlural } from "./format.ts";
+import { textDifferenceText } from "./text-difference.ts";
 import { columns, padRight } from "./width.ts";
 
 /** A form that was compared with its model. */
@@ -49,7 +49,6 @@ export const verifyTable = (
     ]),
   ];
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => columns(row[column] ?? ""))));
-  const others = forms.filter(({ sameIds, prompts }) => sameIds < prompts);
   return [
     ...rows.map((row) =>
       row
@@ -57,9 +56,8 @@ export const verifyTable = (
         .join("")
         .trimEnd(),
     ),
-    ...others.map(
-      ({ file, sameIds, prompts }) =>
-        `${nameOf(file)}: its tokenizer gives other ids for ${formatPlural(prompts - sameIds, "prompt")}`,
+    ...forms.flatMap(({ file, textDifference }) =>
+      textDifference === null ? [] : [`${nameOf(file)}: ${textDifferenceText(textDifference)}`],
     ),
     measuredOn === undefined
       ? "No text was measured: prompts are tokens drawn at random."

@@ -10,6 +10,7 @@ import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { charVocabularyFromJson } from "../../../tokenizer/tokenizer-json.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import { escapeToken } from "../escapes.ts";
+import { ownKeys } from "../own-keys.ts";
 import { preTokenizerNamed } from "../pre-tokenizers.ts";
 
 /** What a file says of text. */
@@ -124,8 +125,8 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   const before = firstTokenOf(tokenizer.toJSON());
   const ends = [idOf(chatTemplate?.eosToken), ...endTokens, tokenizer.endOfText];
   const known = [...new Set(ends)].filter((id) => id !== undefined && id !== null && id < vocabSize) as number[];
-  if (known.length === 0 && never !== undefined) known.push(never);
-  const [eos, eot, eom] = known;
+  const standIn = known.length === 0 ? never : undefined;
+  const [eos = standIn, eot, eom] = known;
   if (eos === undefined && model === "gpt2") {
     const must = "the tokenizer must have an end of text, or a token for a byte that no text has";
     return fail(where, must, "neither: llama.cpp would take an ordinary token for the end");
@@ -138,6 +139,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
         id === undefined ? [] : [[`tokenizer.ggml.${name}_token_id`, u32(id)]],
       ),
     ),
+    ...(standIn === undefined ? {} : { [ownKeys.endStandIn]: u32(standIn) }),
     "tokenizer.ggml.add_bos_token": flag(before !== undefined && idOf(before) !== undefined),
   };
 };

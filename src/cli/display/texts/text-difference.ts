@@ -1,0 +1,43 @@
+/** A difference of two models' tokenizers or chat templates in words. */
+import { show } from "../../../core/text/show.ts";
+import type { ComparedToken, TextDifference } from "../../../evaluate/compare-text.ts";
+
+const tokenText = (token: ComparedToken | null): string =>
+  token === null ? "none" : `${show(token.text)}${token.special ? ", a special token" : ""}`;
+
+const orNone = (value: string | number | null): string => (value === null ? "none" : show(value));
+
+const idsText = (ids: readonly number[]): string => (ids.length === 0 ? "none" : ids.join(", "));
+
+/** A line about a form, after its name: what it has, and what the model has. */
+export const textDifferenceText = (difference: TextDifference): string => {
+  const both = (what: string, form: string, model: string): string => `${what} is ${form}; in the model: ${model}`;
+  switch (difference.kind) {
+    case "tokenizer":
+      return difference.tokenizer === "none"
+        ? "it has a tokenizer; the model has none that is read"
+        : "it has no tokenizer that is read; the model has one";
+    case "token":
+      return both(`token ${difference.id}`, tokenText(difference.otherToken), tokenText(difference.token));
+    case "merge":
+      return both(`merge ${difference.index + 1}`, orNone(difference.otherMerge), orNone(difference.merge));
+    case "ids": {
+      const { text, index, id, otherId } = difference;
+      return both(`id ${index + 1} of the text ${show(text)}`, orNone(otherId), orNone(id));
+    }
+    case "endTokens":
+      return `ids that end a text: ${idsText(difference.otherEndTokens)}; in the model: ${idsText(difference.endTokens)}`;
+    case "chatTemplate": {
+      const { line, text, otherText } = difference;
+      if (line === 1 && otherText === null) return "it has no chat template; the model has one";
+      if (line === 1 && text === null) return "it has a chat template; the model has none";
+      return both(`line ${line} of the chat template`, orNone(otherText), orNone(text));
+    }
+    case "templateToken": {
+      const { name, token, otherToken } = difference;
+      return both(`${name} of the chat template`, show(otherToken), show(token));
+    }
+    default:
+      return difference satisfies never;
+  }
+};

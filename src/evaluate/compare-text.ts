@@ -1,0 +1,190 @@
+/** Whether two models take texts in the same way: tokens, merges, ids of texts, ids that end a text, and the chat template. */
+import { DataError } from "../core/errors/errors.ts";
+import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
+import { bpePartsOf, isByteLevelBpeJson } from "../tokenizer/bpe/read-json.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** A token as it is compared. */
+export interface ComparedToken {
+  /** Its text; its bytes, as `bytes e2 80`, where they are no text. */
+  readonly text: string;
+  /** Whether it is a special token, to which no text is encoded. */
+  readonly special: boolean;
+}
+
+/** The first thing in which two models take texts differently. Names with `other` are of the second model. */
+export type TextDifference =
+  /** Only one of the two has a tokenizer that is read. */
+  | { readonly kind: "tokenizer"; readonly tokenizer: string; readonly otherTokenizer: string }
+  /** Another token of an id; null: there is none. */
+  | {
+      readonly kind: "token";
+      readonly id: number;
+      readonly token: ComparedToken | null;
+      readonly otherToken: ComparedToken | null;
+    }
+  /** Another merge rule, counted from 0; null: there are fewer. */
+  | {
+      readonly kind: "merge";
+      readonly index: number;
+      readonly merge: string | null;
+      readonly otherMerge: string | null;
+    }
+  /** A text with other ids; `index` is the first that differs. null: the ids end there, or the text has none. */
+  | {
+      readonly kind: "ids";
+      readonly text: string;
+      readonly index: number;
+      readonly id: number | null;
+      readonly otherId: number | null;
+    }
+  /** Other ids end a text; in ascending order. */
+  | { readonly kind: "endTokens"; readonly endTokens: readonly number[]; readonly otherEndTokens: readonly number[] }
+  /** Another chat template: its first line that differs, counted from 1. null: no such line, or no template. */
+  | {
+      readonly kind: "chatTemplate";
+      readonly line: number;
+      readonly text: string | null;
+      readonly otherText: string | null;
+    }
+  /** Another token for a name in the same chat template. */
+  | {
+      readonly kind: "templateToken";
+      readonly name: "bos_token" | "eos_token";
+      readonly token: string;
+      readonly otherToken: string;
+    };
+
+type Pair = readonly [LanguageModel, LanguageModel];
+
+/** Numbers, contractions, spaces, line ends and other scripts: rules by which a text is split treat them differently. */
+const probe = "It's 2024; we'll  say 12345.\r\n\n\tif (x != 0) { é = \"日本語\" }   // 😀 DON'T\n";
+
+const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+
+const textOf = (bytes: Uint8Array): string => {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return `bytes ${hexOf(bytes)}`;
+  }
+};
+
+/** Token by id. null for an id without one, which files fill with `[PAD…]`. */
+const tokensOf = (tokenizer: Tokenizer): ((id: number) => ComparedToken | null) => {
+  const names = new Map(tokenizer.specialTokens.map(({ id, name }) => [id, name]));
+  return (id) => {
+    const name = names.get(id);
+    if (name !== undefined) return { text: name, special: true };
+    const text = id < tokenizer.vocabSize ? textOf(tokenizer.bytes(id)) : "";
+    return text === "" || text === `[PAD${id}]` ? null : { text, special: false };
+  };
+};
+
+const compareTokens = ([one, other]: Pair): TextDifference | null => {
+  const [tokenOf, otherOf] = [tokensOf(one.tokenizer), tokensOf(other.tokenizer)];
+  const count = Math.max(one.tokenizer.vocabSize, other.tokenizer.vocabSize);
+  for (let id = 0; id < count; id++) {
+    const [token, otherToken] = [tokenOf(id), otherOf(id)];
+    if (token?.text === otherToken?.text && token?.special === otherToken?.special) continue;
+    return { kind: "token", id, token, otherToken };
+  }
+  return null;
+};
+
+/** The place where two lists differ first; undefined where they are the same. */
+const firstOther = <Item>(items: ArrayLike<Item>, others: ArrayLike<Item>): number | undefined => {
+  const length = Math.max(items.length, others.length);
+  for (let i = 0; i < length; i++) if (items[i] !== others[i]) return i;
+  return undefined;
+};
+
+/** The rules of byte-level BPE in their order; undefined for another kind. */
+const mergesOf = (tokenizer: Tokenizer): readonly string[] | undefined => {
+  const json = tokenizer.kind === "bpe" ? tokenizer.toJSON() : undefined;
+  if (!isByteLevelBpeJson(json)) return undefined;
+  const { merges } = bpePartsOf(json, "tokenizer");
+  return merges.map((rule) => (typeof rule === "string" ? rule : rule.join(" ")));
+};
+
+const compareMerges = ([one, other]: Pair): TextDifference | null => {
+  const [merges, others] = [mergesOf(one.tokenizer), mergesOf(other.tokenizer)];
+  if (merges === undefined || others === undefined) return null;
+  const index = firstOther(merges, others);
+  if (index === undefined) return null;
+  return { kind: "merge", index, merge: merges[index] ?? null, otherMerge: others[index] ?? null };
+};
+
+/** The ids of a text; null where it has a character that the vocabulary lacks, or there is no tokenizer. */
+export const idsOrNull = ({ tokenizer }: LanguageModel, text: string): Int32Array | null => {
+  try {
+    return tokenizer.encode(text);
+  } catch (error) {
+    if (error instanceof DataError) return null;
+    throw error;
+  }
+};
+
+const compareIds = ([one, other]: Pair, text: string): TextDifference | null => {
+  const [ids, others] = [idsOrNull(one, text), idsOrNull(other, text)];
+  if (ids === null && others === null) return null;
+  const index = firstOther(ids ?? [], others ?? []);
+  if (index === undefined) return null;
+  return { kind: "ids", text, index, id: ids?.[index] ?? null, otherId: others?.[index] ?? null };
+};
+
+/** Prompts as texts. Rows after the last token have none. */
+const textsOf = ({ tokenizer }: LanguageModel, prompts: readonly (string | readonly number[])[]): readonly string[] =>
+  prompts.map((prompt) =>
+    typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize)),
+  );
+
+const sortedEnds = ({ endTokens }: LanguageModel): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
+
+const compareEnds = ([one, other]: Pair): TextDifference | null => {
+  const [endTokens, otherEndTokens] = [sortedEnds(one), sortedEnds(other)];
+  if (firstOther(endTokens, otherEndTokens) === undefined) return null;
+  return { kind: "endTokens", endTokens, otherEndTokens };
+};
+
+const linesOf = (template: ChatTemplate | null): readonly string[] => template?.template.split("\n") ?? [];
+
+/** @param template of the first model. @param other of the second. */
+const compareTemplates = (template: ChatTemplate | null, other: ChatTemplate | null): TextDifference | null => {
+  const [lines, others] = [linesOf(template), linesOf(other)];
+  const index = firstOther(lines, others);
+  if (index !== undefined) {
+    return { kind: "chatTemplate", line: index + 1, text: lines[index] ?? null, otherText: others[index] ?? null };
+  }
+  if (template === null || other === null) return null;
+  for (const [name, field] of [
+    ["bos_token", "bosToken"],
+    ["eos_token", "eosToken"],
+  ] as const) {
+    const [token, otherToken] = [template[field], other[field]];
+    if (token !== otherToken && template.template.includes(name)) {
+      return { kind: "templateToken", name, token, otherToken };
+    }
+  }
+  return null;
+};
+
+const compareTokenizers = (pair: Pair, prompts: readonly (string | readonly number[])[]): TextDifference | null => {
+  const [{ kind: tokenizer }, { kind: otherTokenizer }] = [pair[0].tokenizer, pair[1].tokenizer];
+  if (tokenizer === "none" && otherTokenizer === "none") return null;
+  if (tokenizer === "none" || otherTokenizer === "none") return { kind: "tokenizer", tokenizer, otherTokenizer };
+  const difference = compareTokens(pair) ?? compareMerges(pair);
+  if (difference !== null) return difference;
+  for (const text of [...textsOf(pair[0], prompts), probe]) {
+    const found = compareIds(pair, text);
+    if (found !== null) return found;
+  }
+  return null;
+};
+
+/**
+ * The first thing in which two models take texts differently; null: nothing.
+ * @param prompts texts, or lists of ids below both vocabularies, whose texts are encoded with both.
+ */
+export const compareText = (pair: Pair, prompts: readonly (string | readonly number[])[]): TextDifference | null =>
+  compareTokenizers(pair, prompts) ?? compareEnds(pair) ?? compareTemplates(pair[0].chatTemplate, pair[1].chatTemplate);
