@@ -6,7 +6,7 @@ import { openBase } from "../pretrained/adapter/base/open.node.ts";
 import type { OpenedAdapter } from "../pretrained/adapter/load.ts";
 import { basePath, openAdapter } from "../pretrained/adapter/open.node.ts";
 import { isHubName, keptFolder } from "../pretrained/files/hub.node.ts";
-import { failed, ok, skipped, type Verdict, warning } from "./check.ts";
+import { failed, ok, skipped, type Verdict } from "./check.ts";
 
 /** What to do where the base cannot be used. @param hint of the error. */
 const wayToBase = (hint = ""): string => {
@@ -50,7 +50,7 @@ const verdictOf = async (adapter: OpenedAdapter): Promise<Verdict> => {
     if (!(error instanceof CheckpointError)) throw error;
     const { where, must, got, hint } = error.details;
     if (adapter.peft.base === null && adapter.baseHash === null)
-      return warning(`${adapter.where} does not name the model that it is for`, "--base MODEL where it is loaded");
+      return skipped(`${adapter.where} does not name the model that it is for: loading it takes --base MODEL`);
     return failed(`${where}: ${must}${got === undefined ? "" : `; got ${got}`}`, wayToBase(hint));
   }
 };

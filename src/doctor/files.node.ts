@@ -59,13 +59,14 @@ const modelIn = async (folder: string, entries: readonly string[]): Promise<stri
 
 /** A folder without a model; loading knows what else may be meant. */
 const noModel = async (folder: string, entries: readonly string[]): Promise<Verdict> => {
-  const gguf = entries.find(isGgufName);
+  const [gguf, ...others] = entries.filter(isGgufName);
+  if (gguf !== undefined) {
+    const named = others.length > 0 ? "one of the GGUF files in it" : quotePath(join(folder, gguf));
+    return failed(`${folder}: no model in it`, named);
+  }
   const error: unknown = await checkHeaders(folder).catch((thrown: unknown) => thrown);
   const hint = error instanceof CheckpointError ? error.details.hint : undefined;
-  return failed(
-    `${folder}: no model in it`,
-    gguf === undefined ? (hint ?? advices.folder) : quotePath(join(folder, gguf)),
-  );
+  return failed(`${folder}: no model in it`, hint ?? advices.folder);
 };
 
 /** A directory with weights. */

@@ -103,6 +103,12 @@ describe("a run of adapters", () => {
 });
 
 describe("an adapter", () => {
+  const nameBase = async (base: string | null): Promise<void> => {
+    const path = at("run", "best", "adapter_config.json");
+    const config = JSON.parse(await readFile(path, "utf8"));
+    await writeFile(path, JSON.stringify({ ...config, base_model_name_or_path: base, revision: null }));
+  };
+
   it("that does not say which weights it was trained on must fit its base", async () => {
     await withoutHash(at("run", "best"));
     expect((await checked(at("run", "best"))).base).toEqual({
@@ -112,11 +118,19 @@ describe("an adapter", () => {
     });
   });
 
+  it("that names no model is skipped", async () => {
+    await withoutHash(at("run", "best"));
+    await nameBase(null);
+    expect((await checked(at("run", "best"))).base).toEqual({
+      status: "skipped",
+      fact: `${at("run", "best")} does not name the model that it is for: loading it takes --base MODEL`,
+      advice: null,
+    });
+  });
+
   it("of a model of the hub is put on the copy that was fetched, and the hub is not asked", async () => {
     await rm(at("run", "best", "manifest.json"));
-    const path = at("run", "best", "adapter_config.json");
-    const config = JSON.parse(await readFile(path, "utf8"));
-    await writeFile(path, JSON.stringify({ ...config, base_model_name_or_path: "org/name", revision: null }));
+    await nameBase("org/name");
     vi.stubEnv("FORETOKEN_CACHE", at("cache"));
     vi.stubEnv("HF_ENDPOINT", "http://127.0.0.1:9");
     try {
