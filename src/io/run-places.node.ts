@@ -13,8 +13,11 @@ const names = /^(?:best|checkpoint|rollback|base)(?:-(?:\d+|set-aside))*$/u;
 
 export const isRunFolder = (folder: string): Promise<boolean> => isFile(join(folder, descriptionName));
 
+/** Whether a folder of this name in a run's folder has weights. */
+export const isPlaceName = (name: string): boolean => names.test(name);
+
 /** Whether `folder` is one of those that a run keeps weights in, by its name: whoever writes there takes them from the run. */
 export const isPlaceOfRun = async (folder: string): Promise<boolean> => {
   const path = resolve(folder);
-  return names.test(basename(path)) && (await isRunFolder(dirname(path)));
+  return isPlaceName(basename(path)) && (await isRunFolder(dirname(path)));
 };

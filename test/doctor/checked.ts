@@ -1,0 +1,10 @@
+/** What the checks of files find. */
+import { resultOf } from "#foretoken/doctor/check.js";
+import { fileChecks } from "#foretoken/doctor/files.node.js";
+
+/** Statuses, facts and advice of the checks of a run's or a model's files, by name. */
+export const checked = async (path: string) => {
+  const checks = await fileChecks(path);
+  const results = await Promise.all(checks.map(resultOf));
+  return Object.fromEntries(results.map(({ name, status, fact, advice }) => [name, { status, fact, advice }]));
+};
