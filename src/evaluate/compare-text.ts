@@ -139,7 +139,9 @@ const textsOf = ({ tokenizer }: LanguageModel, prompts: readonly (string | reado
     typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize)),
   );
 
-const sortedEnds = ({ endTokens }: LanguageModel): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
+/** With the tokenizer's own end of a text: a directory ends texts there, too, and a GGUF file only where it names the id. */
+const sortedEnds = ({ endTokens, tokenizer: { endOfText } }: LanguageModel): readonly number[] =>
+  [...new Set(endOfText === null ? endTokens : [...endTokens, endOfText])].sort((a, b) => a - b);
 
 const compareEnds = ([one, other]: Pair): TextDifference | null => {
   const [endTokens, otherEndTokens] = [sortedEnds(one), sortedEnds(other)];
