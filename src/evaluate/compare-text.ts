@@ -1,8 +1,10 @@
 /** Whether two models take texts in the same way: tokens, merges, ids of texts, ids that end a text, and the chat template. */
+
 import { DataError } from "../core/errors/errors.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
 import { bpePartsOf, isByteLevelBpeJson } from "../tokenizer/bpe/read-json.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { endOfTextName } from "../tokenizer/tokenizer-json.ts";
 
 /** A token as it is compared. */
 export interface ComparedToken {
@@ -139,13 +141,19 @@ const textsOf = ({ tokenizer }: LanguageModel, prompts: readonly (string | reado
     typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize)),
   );
 
-/** With the tokenizer's own end of a text: a directory ends texts there, too, and a GGUF file only where it names the id. */
-const sortedEnds = ({ endTokens, tokenizer: { endOfText } }: LanguageModel): readonly number[] =>
-  [...new Set(endOfText === null ? endTokens : [...endTokens, endOfText])].sort((a, b) => a - b);
+const sortedEnds = ({ endTokens }: LanguageModel): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
+
+/** Ids that end a text, but for the token `<|endoftext|>`: a directory ends texts there too, a GGUF file only where it names the id. */
+const ownEnds = (lm: LanguageModel): readonly number[] => {
+  const named = lm.tokenizer.specialTokens.find(({ name }) => name === endOfTextName)?.id;
+  return sortedEnds(lm).filter((id) => id !== named);
+};
 
 const compareEnds = ([one, other]: Pair): TextDifference | null => {
   const [endTokens, otherEndTokens] = [sortedEnds(one), sortedEnds(other)];
   if (firstOther(endTokens, otherEndTokens) === undefined) return null;
+  const own = ownEnds(one);
+  if (own.length > 0 && firstOther(own, ownEnds(other)) === undefined) return null;
   return { kind: "endTokens", endTokens, otherEndTokens };
 };
 
