@@ -14,48 +14,97 @@ export interface ComparedToken {
   readonly special: boolean;
 }
 
+/** Only one of two models has a tokenizer that is read. */
+export interface TokenizerDifference {
+  /** Which difference it is. */
+  readonly kind: "tokenizer";
+  /** Kind of the first model's tokenizer. */
+  readonly tokenizer: string;
+  /** Kind of the second model's. */
+  readonly otherTokenizer: string;
+}
+
+/** Another token of an id. */
+export interface TokenDifference {
+  /** Which difference it is. */
+  readonly kind: "token";
+  /** The id. */
+  readonly id: number;
+  /** The first model's token; null: it has none. */
+  readonly token: ComparedToken | null;
+  /** The second model's. */
+  readonly otherToken: ComparedToken | null;
+}
+
+/** Another merge rule. */
+export interface MergeDifference {
+  /** Which difference it is. */
+  readonly kind: "merge";
+  /** Its place, counted from 0. */
+  readonly index: number;
+  /** The first model's rule; null: it has fewer. */
+  readonly merge: string | null;
+  /** The second model's. */
+  readonly otherMerge: string | null;
+}
+
+/** A text with other ids. */
+export interface IdsDifference {
+  /** Which difference it is. */
+  readonly kind: "ids";
+  /** The text. */
+  readonly text: string;
+  /** The first place that differs, counted from 0. */
+  readonly index: number;
+  /** The first model's id there; null: its ids end there, or the text has none. */
+  readonly id: number | null;
+  /** The second model's. */
+  readonly otherId: number | null;
+}
+
+/** Other ids end a text. */
+export interface EndTokensDifference {
+  /** Which difference it is. */
+  readonly kind: "endTokens";
+  /** The first model's, in ascending order. */
+  readonly endTokens: readonly number[];
+  /** The second model's. */
+  readonly otherEndTokens: readonly number[];
+}
+
+/** Another chat template. */
+export interface ChatTemplateDifference {
+  /** Which difference it is. */
+  readonly kind: "chatTemplate";
+  /** Its first line that differs, counted from 1. */
+  readonly line: number;
+  /** That line of the first model's template; null: it has no such line, or the model no template. */
+  readonly text: string | null;
+  /** That of the second model's. */
+  readonly otherText: string | null;
+}
+
+/** Another token for a name in the same chat template. */
+export interface TemplateTokenDifference {
+  /** Which difference it is. */
+  readonly kind: "templateToken";
+  /** The name. */
+  readonly name: "bos_token" | "eos_token";
+  /** The first model's token. */
+  readonly token: string;
+  /** The second model's. */
+  readonly otherToken: string;
+}
+
 /** The first thing in which two models take texts differently. Names with `other` are of the second model. */
 export type TextDifference =
-  /** Only one of the two has a tokenizer that is read. */
-  | { readonly kind: "tokenizer"; readonly tokenizer: string; readonly otherTokenizer: string }
-  /** Another token of an id; null: there is none. */
-  | {
-      readonly kind: "token";
-      readonly id: number;
-      readonly token: ComparedToken | null;
-      readonly otherToken: ComparedToken | null;
-    }
-  /** Another merge rule, counted from 0; null: there are fewer. */
-  | {
-      readonly kind: "merge";
-      readonly index: number;
-      readonly merge: string | null;
-      readonly otherMerge: string | null;
-    }
-  /** A text with other ids; `index` is the first that differs. null: the ids end there, or the text has none. */
-  | {
-      readonly kind: "ids";
-      readonly text: string;
-      readonly index: number;
-      readonly id: number | null;
-      readonly otherId: number | null;
-    }
-  /** Other ids end a text; in ascending order. */
-  | { readonly kind: "endTokens"; readonly endTokens: readonly number[]; readonly otherEndTokens: readonly number[] }
-  /** Another chat template: its first line that differs, counted from 1. null: no such line, or no template. */
-  | {
-      readonly kind: "chatTemplate";
-      readonly line: number;
-      readonly text: string | null;
-      readonly otherText: string | null;
-    }
-  /** Another token for a name in the same chat template. */
-  | {
-      readonly kind: "templateToken";
-      readonly name: "bos_token" | "eos_token";
-      readonly token: string;
-      readonly otherToken: string;
-    };
+  | TokenizerDifference
+  | TokenDifference
+  | MergeDifference
+  | IdsDifference
+  | EndTokensDifference
+  | ChatTemplateDifference
+  | TemplateTokenDifference;
 
 type Pair = readonly [LanguageModel, LanguageModel];
 
