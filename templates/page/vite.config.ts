@@ -11,6 +11,6 @@ export default defineConfig({
   base: "./",
   server: { port: 3000, headers },
   preview: { port: 3000, headers },
-  // The library is one file, with its kernels: 1.1 MB.
-  build: { chunkSizeWarningLimit: 1500 },
+  // The library is one file, with its kernels: 1.7 MB, 0.7 compressed.
+  build: { chunkSizeWarningLimit: 2500 },
 });
