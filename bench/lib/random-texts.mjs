@@ -37,7 +37,7 @@ export const randomTexts = (count, seed, corpus = "") => {
     if (kind === 2) return "\n".repeat(random(40));
     if (kind === 3 && corpus !== "") {
       const from = random(corpus.length);
-      return corpus.slice(from, from + random(200)).toWellFormed();
+      return corpus.slice(from, from + random(200)).replaceAll(/\p{Surrogate}/gu, "");
     }
     if (kind === 4) return list[random(list.length)].repeat(1 + random(9));
     return list[random(list.length)];

@@ -51,8 +51,12 @@ export const beginningWith = <Kind extends Tokenizer>(tokenizer: Kind, begin: nu
   return { ...tokenizer, beginOfText: begin, toJSON };
 };
 
+/** The token that each window of a text begins with; undefined: there is none. */
+export const beginOf = ({ beginOfText }: Pick<Tokenizer, "beginOfText">): number | undefined =>
+  beginOfText ?? undefined;
+
 /** Ids of a prompt: those of its text after the token that texts begin with, unless they begin with it. */
-export const withBegin = ({ beginOfText }: Pick<Tokenizer, "beginOfText">, ids: Int32Array): Int32Array =>
-  beginOfText === null || beginOfText === undefined || ids[0] === beginOfText
-    ? ids
-    : joinIds([Int32Array.of(beginOfText), ids]);
+export const withBegin = (tokenizer: Pick<Tokenizer, "beginOfText">, ids: Int32Array): Int32Array => {
+  const begin = beginOf(tokenizer);
+  return begin === undefined || ids[0] === begin ? ids : joinIds([Int32Array.of(begin), ids]);
+};

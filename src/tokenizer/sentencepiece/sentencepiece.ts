@@ -26,6 +26,9 @@ export interface SentencePieceTokenizer extends Tokenizer {
   readonly parts: SentencePieceParts;
 }
 
+export const isSentencePiece = (tokenizer: Tokenizer): tokenizer is SentencePieceTokenizer =>
+  tokenizer.kind === "sentencepiece";
+
 /** @throws CheckpointError for lists of other lengths, or a score that is no number. */
 const checkParts = ({ division, tokens, kinds: kindOf }: SentencePieceParts, where: string): void => {
   const count = tokens.length;
