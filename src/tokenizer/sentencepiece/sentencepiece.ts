@@ -121,7 +121,7 @@ export const sentencePieceTokenizer = (
     encodeStretch ??= stretchEncoder(parts, vocabulary, rules);
     // A token has three or four characters in most texts.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
-    let isFirst = true;
+    let isFirst = before === "";
     for (const stretch of findNames(text)) {
       if (stretch.id === undefined) {
         const ready = prepared(steps, stretch.text, isFirst);
