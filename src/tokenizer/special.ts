@@ -39,8 +39,12 @@ export const encodeWithSpecials = (
   checkText("encodeWithSpecials: text", text);
   checkFunction("encodeWithSpecials: ordinary", ordinary);
   const parts: Int32Array[] = [];
+  let at = 0;
   for (const stretch of finderOf(tokenizer)(text)) {
-    parts.push(stretch.id === undefined ? tokenizer.encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
+    // The text before: some tokenizers put a space before the beginning of a text alone.
+    const encode = (part: string): Int32Array => tokenizer.encode(part, "text", text.slice(0, at));
+    parts.push(stretch.id === undefined ? encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
+    at += stretch.text.length;
   }
   return joinIds(parts);
 };
