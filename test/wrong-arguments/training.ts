@@ -33,6 +33,16 @@ const evaluationCases = (setup: Setup): readonly Case[] => [
     (value, option) => option !== "data" || isDefined(value),
   ),
   ...optionCases("evaluate", ["text"], (wrong) => foretoken.evaluate(setup.lm, wrong), isDefined),
+  {
+    name: "compareRuns",
+    args: () => [
+      [
+        { evaluations: [evaluation], seeds: [1] },
+        { evaluations: [evaluation], seeds: [2] },
+      ],
+    ],
+    call: foretoken.compareRuns,
+  },
   { name: "compareEvaluations", args: () => [evaluation, evaluation], call: foretoken.compareEvaluations },
 ];
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { declareChat } from "#foretoken/cli/commands/chat.js";
+import { declareCompare } from "#foretoken/cli/commands/compare.js";
 import { declareCompletion } from "#foretoken/cli/commands/completion.js";
 import { declareDoctor } from "#foretoken/cli/commands/doctor.js";
 import { declareEvaluate } from "#foretoken/cli/commands/evaluate.js";
@@ -22,6 +23,7 @@ const declare: Readonly<Record<string, (command: Command) => void>> = {
   train: declareTrain,
   generate: declareGenerate,
   evaluate: declareEvaluate,
+  compare: declareCompare,
   export: declareExport,
   verify: declareVerify,
   replay: declareReplay,
