@@ -33,6 +33,10 @@ const verbs: Verbs = {
     summary: "tell whether models, or settings with several seeds, differ by more than chance",
     load: async () => (await import("./commands/compare.ts")).declareCompare,
   },
+  sweep: {
+    summary: "train many settings with several seeds each, and find the best one",
+    load: async () => (await import("./commands/sweep.ts")).declareSweep,
+  },
   merge: {
     summary: "make a model and its LoRA adapter one model",
     load: async () => (await import("./commands/merge.ts")).declareMerge,

@@ -101,6 +101,15 @@ export const trainingCases = (setup: Setup): readonly Case[] => [
   ...rateCases,
   ...evaluationCases(setup),
   ...trainCases(setup),
+  // Its text is missing, which is found after the options: nothing is written or trained.
+  {
+    name: "sweep",
+    args: () => [{ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere" }],
+    call: foretoken.sweep,
+  },
+  ...optionCases("sweep", ["out", "jobs", "backend", "threads", "signal", "onNotice"], (wrong) =>
+    foretoken.sweep({ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere", ...wrong }),
+  ),
   { name: "listRuns", args: () => [setup.checkpoint], call: foretoken.listRuns },
   ...optionCases("plotRuns", ["metric", "x", "log"], (wrong) => foretoken.plotRuns([setup.run], wrong as never)),
   { name: "plotRuns", args: () => [[setup.run]], call: foretoken.plotRuns },

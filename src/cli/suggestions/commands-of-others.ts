@@ -34,6 +34,7 @@ const leads: CommandLeads = {
   ...to("bench benchmark profile", "train", "--profile"),
   ...to("convert save pack converthftogguf converttogguf convertloratogguf", "export"),
   ...to("diff check parity", "verify"),
+  ...to("grid gridsearch hpo hparams hyperparameters optuna", "sweep"),
   ...to("significance ttest abtest versus vs", "compare"),
   ...isNot(
     "import load",

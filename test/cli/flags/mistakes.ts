@@ -353,6 +353,22 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       says: ["nowhere.txt", "must exist"],
     },
   ],
+  sweep: [
+    { name: "nothing", args: ["sweep"], says: ["sweep: <file> must be given"] },
+    {
+      name: "no such file",
+      args: ["sweep", "nowhere.json"],
+      says: ["nowhere.json: must name a readable JSON file; got no such file"],
+    },
+    { name: "a broken file", args: ["sweep", "broken.json"], says: ["broken.json"] },
+    { name: "a file of train", args: ["sweep", "unknown-part.json"], says: ["unknown-part.json", '"trian"'] },
+    {
+      name: "two files",
+      args: ["sweep", "broken.json", "nonsense.json"],
+      says: ["sweep: takes <file>", '"nonsense.json"'],
+    },
+    { name: "no jobs", args: ["sweep", "broken.json", "--jobs", "0"], says: ["--jobs", "from 1 to 256", "got 0"] },
+  ],
   doctor: [
     { name: "no such model", args: ["doctor", "nowhere"], says: ["nowhere", "must name a model", "no such file"] },
     { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: takes [model]", '"half"'] },

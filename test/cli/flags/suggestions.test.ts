@@ -13,6 +13,7 @@ import { declareLesson } from "#foretoken/cli/commands/lesson.js";
 import { declarePlot } from "#foretoken/cli/commands/plot.js";
 import { declareReplay } from "#foretoken/cli/commands/replay.js";
 import { declareRuns } from "#foretoken/cli/commands/runs.js";
+import { declareSweep } from "#foretoken/cli/commands/sweep.js";
 import { declareTokenizer } from "#foretoken/cli/commands/tokenizer.js";
 import { declareTrain } from "#foretoken/cli/commands/train.js";
 import { declareVerify } from "#foretoken/cli/commands/verify.js";
@@ -24,6 +25,7 @@ const declare: Readonly<Record<string, (command: Command) => void>> = {
   generate: declareGenerate,
   evaluate: declareEvaluate,
   compare: declareCompare,
+  sweep: declareSweep,
   export: declareExport,
   verify: declareVerify,
   replay: declareReplay,
