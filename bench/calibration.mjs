@@ -2,7 +2,7 @@
  * Counts how often `compare` is right, on real runs: two settings that differ by about 0.02 nats, each with many seeds.
  *
  *   node bench/calibration.mjs --text FILE --results FILE [--runs 44] [--draws 200] [--seeds 1,2,3,5] [--jobs 1] [--no-training]
- *                              [--rates 0.012,0.0105] [--steps 400] [--seed 1]
+ *                              [--rates 0.003,0.0024] [--steps 600] [--seed 1]
  *
  * Alike: of --draws pairs of groups of runs of the first setting, with other seeds, 2% to 8% should be called different at 95%. Apart: of
  * --draws pairs of groups with the same seeds, at least 80% with three seeds. Groups have as many runs as --seeds says.
@@ -28,8 +28,8 @@ const { values } = parseArgs({
     draws: { type: "string", default: "200" },
     seeds: { type: "string", default: "1,2,3,5" },
     jobs: { type: "string", default: "1" },
-    rates: { type: "string", default: "0.012,0.0105" },
-    steps: { type: "string", default: "400" },
+    rates: { type: "string", default: "0.003,0.0024" },
+    steps: { type: "string", default: "600" },
     seed: { type: "string", default: "1" },
     "no-training": { type: "boolean", default: false },
   },
@@ -47,9 +47,9 @@ setPriority(19);
 
 const settings = ["first", "second"];
 const configOf = (setting, number) => ({
-  model: { contextLength: 32, nLayer: 1, nHead: 2, nEmbd: 64, dropout: 0 },
+  model: { contextLength: 16, nLayer: 1, nHead: 2, nEmbd: 32, dropout: 0 },
   train: {
-    ...{ steps, batchSize: 32, learningRate: rates[settings.indexOf(setting)], seed: number },
+    ...{ steps, batchSize: 64, learningRate: rates[settings.indexOf(setting)], seed: number },
     ...{ evalInterval: steps, checkpointInterval: steps, sampleTokens: 0 },
   },
 });

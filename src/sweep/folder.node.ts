@@ -9,7 +9,7 @@ import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { quoteWord } from "../core/text/shell-word.ts";
 import { loadCorpus } from "../data/corpora.node.ts";
 import { splitText } from "../data/corpus.ts";
-import { replaceFile } from "../io/files.node.ts";
+import { replaceFile, temporaryOf } from "../io/files.node.ts";
 import { type Lock, takeLock } from "../io/lock.node.ts";
 import type { ParsedSweep } from "./sweep-config.ts";
 
@@ -66,8 +66,8 @@ interface KnownSweep {
 const checkFolder = async (path: string, wanted: KnownSweep): Promise<"new" | "known"> => {
   const found = await readJsonIfThere(join(path, sweepNames.plan));
   if (found === undefined) {
-    const others = (await readdir(path)).filter((name) => ![sweepNames.lock, sweepNames.texts].includes(name as never));
-    const [other] = others.filter((name) => !name.startsWith(".tmp-"));
+    // What a process leaves that is killed before it has written the plan.
+    const [other] = (await readdir(path)).filter((name) => name !== sweepNames.lock && temporaryOf(name) === undefined);
     if (other === undefined) return "new";
     throw new ConfigError({
       where: `sweep: ${path}`,
@@ -116,6 +116,7 @@ export const openSweepFolder = async (path: string, data: string, sweep: ParsedS
     const { $schema: _, data: __, ...known } = sweep;
     const wanted = { sweep: known, sha256: corpus.sha256 };
     const kind = await checkFolder(path, wanted);
+    if (kind === "new") await writeJson(join(path, sweepNames.plan), wanted);
     await mkdir(join(path, sweepNames.texts), { recursive: true });
     await mkdir(join(path, sweepNames.runs), { recursive: true });
     const texts = { train, choose, heldOut };
@@ -126,7 +127,6 @@ export const openSweepFolder = async (path: string, data: string, sweep: ParsedS
       ]),
     ) as Record<keyof typeof texts, string>;
     for (const [name, text] of Object.entries(texts)) await keepText(places[name as keyof typeof texts], text);
-    if (kind === "new") await writeJson(join(path, sweepNames.plan), wanted);
     return { path, texts: { ...places, name: corpus.name, notice: corpus.notice }, lock };
   } catch (error) {
     await lock.release();

@@ -346,16 +346,18 @@ export async function* sweep(config: SweepConfig, options: SweepOptions): AsyncG
   const folder = await openSweepFolder(out, parsed.data, parsed);
   try {
     if (folder.texts.notice !== undefined) notice(folder.texts.notice);
+    const known = await readJsonIfThere(join(out, sweepNames.result));
+    if (isResult(known)) {
+      const { plannedSteps: planned, winner } = known;
+      yield { type: "start", out, settings: wanted.map(({ name }) => name), seeds, plannedSteps: planned };
+      yield { type: "done", result: known, config: winner === null ? null : join(out, sweepNames.winner) };
+      return;
+    }
     const preset = parsed.preset ?? (isCorpusName(parsed.data) ? defaultPreset : undefined);
     const settings = await planSettings(wanted, folder, preset, seeds[0] as number, running);
     const opened: Sweep = { folder, settings, seeds, preset, parsed, jobs, running };
     const names = settings.map(({ name }) => name);
     yield { type: "start", out, settings: names, seeds, plannedSteps: plannedSteps(opened) };
-    const known = await readJsonIfThere(join(out, sweepNames.result));
-    if (isResult(known)) {
-      yield { type: "done", result: known, config: known.winner === null ? null : join(out, sweepNames.winner) };
-      return;
-    }
     const endings = yield* trainAll(opened);
     yield await conclude(opened, endings);
   } finally {

@@ -169,7 +169,7 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
     if (remark !== undefined) writeNotice(remark);
     // The window is one that all models can have: those of no run are opened to see theirs.
     const contexts: number[] = [];
-    for (const model of all) {
+    for (const model of flags.contextLength === undefined ? all : []) {
       const known = model.run?.config.model.contextLength;
       if (known === undefined) {
         ({ lm } = await load(model));
@@ -217,11 +217,9 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
       measured.push({ name, models: runs });
     }
     progress.clear();
-    const windows = windowsInWords(
-      kind,
-      contextLength,
-      contexts.map((context) => ({ config: { contextLength: context } })),
-    );
+    const own = contexts.map((context) => ({ config: { contextLength: context } }));
+    // A window that was asked for is named in any case.
+    const windows = windowsInWords(kind, contextLength, own.length === 0 ? [{ config: { contextLength: 0 } }] : own);
     report(measured, { inWords: `${inWords}${windows}`, text: name, part, contextLength }, json);
   } catch (error) {
     progress.clear();
