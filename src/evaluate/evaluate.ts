@@ -167,20 +167,15 @@ const countedOf = ({ y, segments }: Batch): number =>
   segments === undefined ? y.length : y.reduce((sum, id) => sum + (id < 0 ? 0 : 1), 0);
 
 /**
- * The mean loss over every token after the first, each predicted once within non-overlapping windows of
- * `contextLength`, by default the model's. If the tokenizer has a token that texts begin with, each window begins with it, and the
- * first token counts, too. Of documents: over the tokens that count, each document by itself, those longer
- * than `contextLength` cut. There is no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
- * is rounded to float32 once; the sums of all batches are added in double precision.
- * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
- * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
+ * `evaluate` by any way to the loss of a pass.
+ * @param lossOf the loss of a pass: nats, summed over the targets that count.
  */
-export const evaluate = async (
-  model: Model,
+export const evaluateBy = async (
+  lossOf: (batch: Batch) => Promise<number>,
   measured: MeasuredTokens,
-  signal?: AbortSignal,
-  onProgress?: (tokens: number) => void,
-  { contextLength = model.config.contextLength, windows = false }: EvaluationPlan = {},
+  signal: AbortSignal | undefined,
+  onProgress: ((tokens: number) => void) | undefined,
+  { contextLength, windows = false }: EvaluationPlan & { readonly contextLength: number },
 ): Promise<Evaluation> => {
   let nats = 0;
   let predicted = 0;
@@ -188,7 +183,7 @@ export const evaluate = async (
   for (const make of evaluationPasses(measured, { contextLength, windows })) {
     signal?.throwIfAborted();
     const batch = make();
-    const summed = await lossOfPass(model, batch);
+    const summed = await lossOf(batch);
     const tokens = countedOf(batch);
     nats += summed;
     predicted += tokens;
@@ -198,3 +193,21 @@ export const evaluate = async (
   }
   return { ...evaluationOf(measured, nats), ...(windows ? { windows: losses } : {}) };
 };
+
+/**
+ * The mean loss over every token after the first, each predicted once within non-overlapping windows of
+ * `contextLength`, by default the model's. If the tokenizer has a token that texts begin with, each window begins with it, and the
+ * first token counts, too. Of documents: over the tokens that count, each document by itself, those longer
+ * than `contextLength` cut. There is no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
+ * is rounded to float32 once; the sums of all batches are added in double precision.
+ * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
+ * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
+ */
+export const evaluate = (
+  model: Model,
+  measured: MeasuredTokens,
+  signal?: AbortSignal,
+  onProgress?: (tokens: number) => void,
+  { contextLength = model.config.contextLength, windows = false }: EvaluationPlan = {},
+): Promise<Evaluation> =>
+  evaluateBy((batch) => lossOfPass(model, batch), measured, signal, onProgress, { contextLength, windows });
