@@ -68,7 +68,7 @@ export const pretrainedFiles = (
   readValues: ReadValues,
   facts: SavedFacts = {},
 ): Record<string, string | AsyncIterable<Uint8Array>> => {
-  const { endOfText, specialTokens } = tokenizer;
+  const { endOfText, beginOfText, specialTokens } = tokenizer;
   const { vocabSize = tokenizer.vocabSize, endTokens = endOfText === null ? [] : [endOfText], chatTemplate } = facts;
   const { dtype = "float32" } = facts;
   // `transformers` ends a text there too.
@@ -97,6 +97,7 @@ export const pretrainedFiles = (
           "tokenizer_config.json": jsonText({
             ...(tokenizerConfigJson(config.contextLength, {
               endOfText: endTokens[0] ?? endOfText,
+              beginOfText,
               specialTokens,
             }) as object),
             ...templateJson(chatTemplate ?? null),

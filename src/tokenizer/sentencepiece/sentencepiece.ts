@@ -52,8 +52,14 @@ const checkParts = ({ division, tokens, kinds: kindOf }: SentencePieceParts, whe
 };
 
 /** Names of tokens of some kinds. */
-const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, some: readonly number[]): readonly SpecialToken[] =>
-  tokens.flatMap((name, id) => (name !== "" && some.includes(kindOf[id] as number) ? [{ id, name }] : []));
+const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, one: number, other = one): readonly SpecialToken[] => {
+  const found: SpecialToken[] = [];
+  for (let id = 0; id < tokens.length; id++) {
+    const name = tokens[id] as string;
+    if ((kindOf[id] === one || kindOf[id] === other) && name !== "") found.push({ id, name });
+  }
+  return found;
+};
 
 /** Fails for characters that nothing stands for. */
 const unknownCheck = ({ bytes, unknown, ids }: Vocabulary) => {
@@ -105,9 +111,9 @@ export const sentencePieceTokenizer = (
   const { tokens, steps, dropsFirstSpace, endOfText, beginOfText } = parts;
   const vocabulary = vocabularyOf(parts, where);
   const rules = parts.division.kind === "merges" ? rulesOf(parts, vocabulary, where) : undefined;
-  const specialTokens = namesOf(parts, [kinds.control, kinds.unknown]);
+  const specialTokens = namesOf(parts, kinds.control, kinds.unknown);
   const names = new Map(specialTokens.map(({ id, name }) => [id, name]));
-  const findNames = nameFinder(namesOf(parts, [kinds.userDefined]));
+  const findNames = nameFinder(namesOf(parts, kinds.userDefined));
   const checkUnknown = unknownCheck(vocabulary);
   const bytes = bytesOfTokens(parts);
   /** Made when a text is first encoded. */
