@@ -1,14 +1,15 @@
-/** Rotary positions from a `config.json`, in both spellings: `rope_scaling`, and `rope_parameters` of transformers 5. */
+/** Rotary positions of a `config.json`, read in both spellings: `rope_scaling`, and `rope_parameters` of transformers 5. */
 import { z } from "zod";
-import { parseConfig } from "../../core/checks/config.ts";
-import { isRecord } from "../../core/checks/is-record.ts";
-import { CheckpointError } from "../../core/errors/errors.ts";
-import { show } from "../../core/text/show.ts";
-import type { RopeConfig } from "../config.ts";
+import { parseConfig } from "../../../core/checks/config.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { show } from "../../../core/text/show.ts";
+import type { RotaryScaling } from "../../../ops/rotary.ts";
+import type { RopeConfig } from "../../config.ts";
 
 const defaultTheta = 10_000;
 
-const ropeJson = z.object({
+const ropeFields = z.object({
   rope_theta: z.number().nullish(),
   partial_rotary_factor: z.number().nullish(),
   original_max_position_embeddings: z.number().nullish(),
@@ -67,8 +68,8 @@ export const readRope = (json: object, partial: boolean, where: string): RopeCon
   if (!isRecord(fields)) {
     throw new CheckpointError({ where: place, must: "must be an object", got: show(fields) });
   }
-  const outer = parseConfig(ropeJson, json, where);
-  const inner = parseConfig(ropeJson, fields, place);
+  const outer = parseConfig(ropeFields, json, where);
+  const inner = parseConfig(ropeFields, fields, place);
   const fraction = inner.partial_rotary_factor ?? outer.partial_rotary_factor ?? 1;
   if (fraction !== 1 && !partial) {
     throw new CheckpointError({
@@ -89,3 +90,31 @@ export const readRope = (json: object, partial: boolean, where: string): RopeCon
     ...(scaling.kind === "none" ? {} : { scaling }),
   };
 };
+
+/** `rope_scaling`, absent where there is none. */
+const scalingJson = (scaling: RotaryScaling) => {
+  switch (scaling.kind) {
+    case "none":
+      return {};
+    case "linear":
+      return { rope_scaling: { rope_type: "linear", factor: scaling.factor } };
+    case "llama3":
+      return {
+        rope_scaling: {
+          rope_type: "llama3",
+          factor: scaling.factor,
+          low_freq_factor: scaling.lowFrequency,
+          high_freq_factor: scaling.highFrequency,
+          original_max_position_embeddings: scaling.originalContext,
+        },
+      };
+    default:
+      return scaling satisfies never;
+  }
+};
+
+/** The fields of rotary positions. */
+export const ropeJson = ({ theta, scaling = { kind: "none" } }: RopeConfig): Record<string, unknown> => ({
+  rope_theta: theta,
+  ...scalingJson(scaling),
+});

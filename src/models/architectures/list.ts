@@ -1,0 +1,11 @@
+/** The architectures. A new one is its folder, and a line here. */
+import type { Architecture } from "./architecture.ts";
+import { gpt2 } from "./gpt2/gpt2.ts";
+import { llama } from "./llama/llama.ts";
+import { mistral } from "./mistral/mistral.ts";
+import { phi3 } from "./phi3/phi3.ts";
+import { qwen2 } from "./qwen2/qwen2.ts";
+import { qwen3 } from "./qwen3/qwen3.ts";
+
+/** All of them. The first one that takes a configuration is the one that it is saved as. */
+export const architectures: readonly Architecture[] = [gpt2, llama, mistral, qwen2, qwen3, phi3];

@@ -1,0 +1,34 @@
+/** Qwen3 (Yang et al. 2025): Llama with a norm of each head's queries and keys. */
+import type { Architecture } from "../architecture.ts";
+import { llamaGguf } from "../common/llama-gguf.ts";
+import { llamaForm } from "../common/llama-json.ts";
+import { hasAttentionBias } from "../common/llama-kind.ts";
+import { llamaShape } from "../common/llama-shape.ts";
+
+export const qwen3: Architecture = {
+  name: "qwen3",
+  takes: { ...llamaShape, scaling: "any", qkNorm: [true], "bias.qkv": "any", "bias.projection": "any" },
+  huggingFace: llamaForm({
+    className: "Qwen3ForCausalLM",
+    modelType: "qwen3",
+    eps: 1e-6,
+    qkNorm: true,
+    attentionBias: "asked",
+    slides: "asked",
+    window: 4096,
+    headDim: 128,
+    ownJson: (config) => ({ attention_bias: hasAttentionBias(config), use_sliding_window: false }),
+  }),
+  gguf: llamaGguf({
+    name: "qwen3",
+    qkNorm: true,
+    lacks: ({ bias }) =>
+      bias.projection
+        ? {
+            field: "bias.projection",
+            must: "must be false with qkNorm for a GGUF file: llama.cpp has no such bias there",
+            got: "true",
+          }
+        : null,
+  }),
+};
