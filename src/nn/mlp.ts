@@ -1,5 +1,6 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { ConfigError } from "../core/errors/errors.ts";
 import { type GeluApproximation, gelu } from "../ops/gelu.ts";
 import { geluMlp } from "../ops/gelu-mlp.ts";
 import { swiglu } from "../ops/swiglu.ts";
@@ -11,10 +12,14 @@ export type MlpConfig =
   /** Hidden width F = ratio · nEmbd. */
   | { readonly kind: "gelu"; readonly approximate: GeluApproximation; readonly ratio: number }
   /** Hidden width F = hidden; the first layer makes a gate beside it. */
-  | { readonly kind: "swiglu"; readonly hidden: number };
+  | { readonly kind: "swiglu"; readonly hidden: number }
+  /** The same with GELU of the gate. */
+  | { readonly kind: "geglu"; readonly hidden: number; readonly approximate: GeluApproximation }
+  /** Hidden width F = ratio · nEmbd, and max(0, x)² of it. */
+  | { readonly kind: "relu2"; readonly ratio: number };
 
 export interface MlpParameters<P> {
-  /** C → F, or for swiglu C → 2·F: gate and up, one above the other. */
+  /** C → F, or with a gate C → 2·F: gate and up, one above the other. */
   readonly up: LinearParameters<P>;
   /** F → C */
   readonly down: LinearParameters<P>;
@@ -28,17 +33,25 @@ export interface MlpShape {
   readonly projectionInit: Initialisation;
 }
 
-/** Name of the first layer, hidden width, and the parts that the first layer has, one above the other. */
-const layersOf = (
-  config: MlpConfig,
-  nEmbd: number,
-): { readonly first: string; readonly hidden: number; readonly stacked: readonly number[] } => {
+/** The two linear layers of the branch. */
+export interface MlpLayers {
+  /** Name of the first one: gateUp where it makes a gate too. */
+  readonly first: "up" | "gateUp";
+  /** F */
+  readonly hidden: number;
+  /** Outputs of the parts of the first one, one above the other. */
+  readonly stacked: readonly number[];
+}
+
+export const mlpLayers = (config: MlpConfig, nEmbd: number): MlpLayers => {
   switch (config.kind) {
-    case "gelu": {
+    case "gelu":
+    case "relu2": {
       const hidden = config.ratio * nEmbd;
       return { first: "up", hidden, stacked: [hidden] };
     }
-    case "swiglu": {
+    case "swiglu":
+    case "geglu": {
       const { hidden } = config;
       return { first: "gateUp", hidden, stacked: [hidden, hidden] };
     }
@@ -51,7 +64,7 @@ export const declareMlp = <P>(
   config: MlpConfig,
   { nEmbd, bias, init, projectionInit }: MlpShape,
 ): MlpParameters<P> => {
-  const { first, hidden, stacked } = layersOf(config, nEmbd);
+  const { first, hidden, stacked } = mlpLayers(config, nEmbd);
   return {
     up: declareLinear(declare, `${name}.${first}`, {
       inputs: nEmbd,
@@ -102,5 +115,8 @@ export const mlp = (
       spend(context, hidden);
       return y;
     }
+    case "geglu":
+    case "relu2":
+      throw new ConfigError({ where: "model.mlp.kind", must: "must be gelu or swiglu", got: config.kind });
   }
 };

@@ -12,7 +12,7 @@ const hintFor = (config: ModelConfig): string | undefined => {
     .map(({ name, takes }) => ({ name, misfits: misfitsOf(takes, config) }))
     .sort((a, b) => a.misfits.length - b.misfits.length);
   const changes = nearest?.misfits.flatMap(({ trait, instead }) =>
-    instead === undefined ? [] : [`${trait} ${instead}`],
+    instead === undefined ? [] : [instead === null ? `no ${trait}` : `${trait} ${instead}`],
   );
   return changes === undefined || changes.length !== nearest?.misfits.length
     ? undefined

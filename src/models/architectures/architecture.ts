@@ -12,6 +12,8 @@ export interface TensorMapping {
   readonly transposed?: boolean;
   /** Theirs is `rows` of ours from row `first` on. */
   readonly part?: { readonly first: number; readonly rows: number };
+  /** Ours is theirs plus this number: Gemma's files have the difference of a norm's factors from 1. */
+  readonly plus?: number;
   /** Length of the vector that theirs always has and ours may lack: zeros are written, and anything else is refused. */
   readonly absent?: number;
 }

@@ -7,5 +7,5 @@ import { phi3 } from "./phi3/phi3.ts";
 import { qwen2 } from "./qwen2/qwen2.ts";
 import { qwen3 } from "./qwen3/qwen3.ts";
 
-/** All of them. The first one that takes a configuration is the one that it is saved as. */
+/** All of them. No configuration has a place in two. */
 export const architectures: readonly Architecture[] = [gpt2, llama, mistral, qwen2, qwen3, phi3];

@@ -1,22 +1,38 @@
 /** What tells architectures apart: the traits of a configuration, and which of their values an architecture takes. */
 import type { ModelConfig } from "../config.ts";
+import { layerOf } from "../layers.ts";
+
+/** The layers whose attention has a window. */
+const windowsOf = (config: ModelConfig): "no layer" | "some layers" | "all layers" => {
+  if (config.window === undefined) return "no layer";
+  const has = Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window !== null);
+  return has.every((one) => one) ? "all layers" : "some layers";
+};
 
 /** Traits of a configuration, defaults resolved. */
-export const traitsOf = ({ nEmbd, nHead, nKvHead, headDim, position, norm, mlp, bias, qkNorm }: ModelConfig) => {
+export const traitsOf = (config: ModelConfig) => {
+  const { nEmbd, nHead, nKvHead, headDim, position, window, norm, mlp, bias } = config;
   const rope = position.kind === "rope" ? position : undefined;
+  const { qkNorm, norms, scale } = layerOf(config, 0);
   return {
     position: position.kind,
     fraction: rope?.fraction ?? 1,
     scaling: rope?.scaling?.kind ?? ("none" as const),
+    noneEvery: rope?.noneEvery ?? null,
     nKvHead: nKvHead ?? nHead,
     headDim: headDim ?? nEmbd / nHead,
+    window: windowsOf(config),
+    "window.theta": window?.theta ?? null,
     qkNorm,
+    attentionScale: scale,
     norm: norm.kind,
+    normPlacement: norms,
     mlp: mlp.kind,
-    approximate: mlp.kind === "gelu" ? mlp.approximate : ("none" as const),
+    approximate: "approximate" in mlp ? mlp.approximate : ("none" as const),
     "bias.qkv": bias.qkv,
     "bias.projection": bias.projection,
     "bias.mlp": bias.mlp,
+    embeddingScale: config.embeddingScale ?? 1,
   };
 };
 
@@ -35,14 +51,19 @@ const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonl
   nKvHead: ["nKvHead"],
   headDim: ["headDim"],
   nEmbd: [],
-  position: ["position", "fraction", "scaling"],
+  position: ["position", "fraction", "scaling", "noneEvery"],
+  window: ["window", "window.theta"],
   qkNorm: ["qkNorm"],
+  qkNormWidth: ["qkNorm"],
+  attentionScale: ["attentionScale"],
   // Only causal models are saved: architecture-of.ts.
   mask: [],
   norm: ["norm"],
+  normPlacement: ["normPlacement"],
   mlp: ["mlp", "approximate"],
   bias: ["bias.qkv", "bias.projection", "bias.mlp"],
   tieEmbeddings: [],
+  embeddingScale: ["embeddingScale"],
   dropout: [],
   initStd: [],
   zeroProjections: [],
@@ -52,16 +73,22 @@ const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonl
 type Kind = "position" | "norm" | "mlp";
 
 /** Values that a trait must have in an architecture that does not name it. */
-const neutral = ({ nHead, nEmbd }: ModelConfig): Omit<Traits, Kind> => ({
+const neutral = ({ nHead, nEmbd, headDim = nEmbd / nHead }: ModelConfig): Omit<Traits, Kind> => ({
   fraction: 1,
   scaling: "none",
+  noneEvery: null,
   nKvHead: nHead,
   headDim: nEmbd / nHead,
-  qkNorm: false,
+  window: "no layer",
+  "window.theta": null,
+  qkNorm: "none",
+  attentionScale: 1 / Math.sqrt(headDim),
+  normPlacement: "before",
   approximate: "none",
   "bias.qkv": false,
   "bias.projection": false,
   "bias.mlp": false,
+  embeddingScale: 1,
 });
 
 /** Values of a trait that an architecture takes. */
@@ -88,7 +115,7 @@ export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] 
     if (typeof taken === "function") return taken(value, config) ? [] : [{ trait, instead: undefined }];
     return taken.includes(value) ? [] : [{ trait, instead: taken.length === 1 ? taken[0] : undefined }];
   };
-  return Object.values(traitsOfFields).flat().flatMap(check);
+  return [...new Set(Object.values(traitsOfFields).flat())].flatMap(check);
 };
 
 /** A configuration in a few words: its kinds, and traits that are not neutral. */

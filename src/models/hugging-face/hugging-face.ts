@@ -49,16 +49,20 @@ export const toHuggingFace = (
   return architectureOf(config)
     .huggingFace.mappings(config)
     .map((mapping) => {
-      const { theirs: name, transposed, absent = 0 } = mapping;
+      const { theirs: name, transposed, absent = 0, plus = 0 } = mapping;
       const place = placeOf(parameters, mapping);
       if (place === undefined) return { name, shape: [absent], read: async () => new Float32Array(absent) };
       const { shape, offset, size } = place;
-      if (transposed !== true) return { name, shape, read: () => readValues(offset, size) };
+      const read = async (): Promise<Float32Array> => {
+        const values = await readValues(offset, size);
+        return plus === 0 ? values : values.map((value) => value - plus);
+      };
+      if (transposed !== true) return { name, shape, read };
       const [rows = 0, columns = 0] = shape;
       return {
         name,
         shape: [columns, rows],
-        read: async () => transpose(await readValues(offset, size), rows, columns),
+        read: async () => transpose(await read(), rows, columns),
       };
     });
 };

@@ -226,6 +226,7 @@ export const placeTensors = async (
     const target = placeOf(parameters, mapping);
     const { rows, width } = extentsOf(tensor.shape);
     const isTransposed = mapping.transposed === true;
+    const { plus = 0 } = mapping;
     const { readRows, readWords, blocks } = tensor;
     const tellRead = (count: number): void => onRead((tensor.bytes * count) / (rows * width));
     if (blocks !== undefined && target !== undefined && kept?.isBlocks(target.offset) === true) {
@@ -236,7 +237,7 @@ export const placeTensors = async (
       }
       continue;
     }
-    if (placeWords !== undefined && readWords !== undefined && target !== undefined && !isTransposed) {
+    if (placeWords !== undefined && readWords !== undefined && target !== undefined && !isTransposed && plus === 0) {
       for await (const [words, first] of piecesOf(tensor, readWords, false, where)) {
         if (first < target.size) placeWords(words.subarray(0, target.size - first), target.offset + first);
         tellRead(words.length);
@@ -249,8 +250,12 @@ export const placeTensors = async (
           const must = `${tensor.name} must be zero: config.json says there is no such bias`;
           throw new CheckpointError({ where, must });
         }
-      } else if (isTransposed) place(transpose(values, rows, width), target.offset);
-      else if (first < target.size) place(values.subarray(0, target.size - first), target.offset + first);
+        tellRead(values.length);
+        continue;
+      }
+      const ours = plus === 0 ? values : values.map((value) => value + plus);
+      if (isTransposed) place(transpose(ours, rows, width), target.offset);
+      else if (first < target.size) place(ours.subarray(0, target.size - first), target.offset + first);
       tellRead(values.length);
     }
   }

@@ -36,6 +36,10 @@ export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
       const value = metadata.get(key);
       return value === undefined || typeof value === "string" ? value : fail(key, "must be a text", value);
     },
+    flags: (key) => {
+      const value = metadata.get(key);
+      return isList(value) ? Array.from(value, (item) => item === true || item === 1) : undefined;
+    },
     flag: (key) => {
       const value = metadata.get(key);
       return value === undefined || typeof value === "boolean" ? value : fail(key, "must be a boolean", value);

@@ -11,11 +11,12 @@ import { castTypes, type OnnxGraph, type OnnxTensor, type OnnxValue } from "../.
 import type { ModelConfig } from "../../models/config.ts";
 import { rotaryDimOf } from "../../models/config.ts";
 import { headsOf } from "../../nn/causal-self-attention.ts";
+import { type MlpConfig, mlpLayers } from "../../nn/mlp.ts";
 import { rotaryAngles } from "../../ops/rotary.ts";
 import { type Angles, attention } from "./attention.ts";
 import { type GraphBuilder, graphBuilder, type Name, whole } from "./builder.ts";
 import { floatProducts, type Products, roundedProducts, tokenLayer } from "./linear.ts";
-import { gelu, normalise, swiglu } from "./pieces.ts";
+import { gelu, normalise, squaredRelu, swish } from "./pieces.ts";
 import { bytesOfFloats, floatTensor, type NamedWeights } from "./weights.ts";
 
 /** Element types of a graph's weights. */
@@ -77,15 +78,33 @@ const maskOf = (builder: GraphBuilder, ids: Name, mask: Name): Name => {
   return node("Unsqueeze", [node("Where", [sees, scalar(0), scalar(masked)]), builder.wholes(1)]);
 };
 
-const mlp = (builder: GraphBuilder, { mlp: config }: ModelConfig, layer: string, x: Name, by: Products): Name => {
+/** What the hidden layer is put through; with a gate, the gate. */
+const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   switch (config.kind) {
     case "gelu":
-      return by.linear(`${layer}.down`, gelu(builder, by.linear(`${layer}.up`, x), config.approximate));
+    case "geglu":
+      return gelu(builder, x, config.approximate);
     case "swiglu":
-      return by.linear(`${layer}.down`, swiglu(builder, by.linear(`${layer}.gateUp`, x), config.hidden));
+      return swish(builder, x);
+    case "relu2":
+      return squaredRelu(builder, x);
     default:
       return config satisfies never;
   }
+};
+
+const mlp = (
+  builder: GraphBuilder,
+  { mlp: config, nEmbd }: ModelConfig,
+  layer: string,
+  x: Name,
+  by: Products,
+): Name => {
+  const { first, stacked } = mlpLayers(config, nEmbd);
+  const rows = by.linear(`${layer}.${first}`, x);
+  const [gate = rows, up] = stacked.length === 1 ? [rows] : builder.split(rows, 1, stacked);
+  const hidden = activated(builder, config, gate);
+  return by.linear(`${layer}.down`, up === undefined ? hidden : builder.node("Mul", [hidden, up]));
 };
 
 /** Inputs and outputs of the graph. */

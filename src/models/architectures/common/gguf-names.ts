@@ -1,5 +1,6 @@
 /** Names of a model's weights in GGUF files. */
 import { headsOf } from "../../../nn/causal-self-attention.ts";
+import { mlpLayers } from "../../../nn/mlp.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 
@@ -33,16 +34,20 @@ const blockMappings = (
   config: ModelConfig,
   { fused = false, alwaysBiased = false }: GgufNames,
 ): readonly TensorMapping[] => {
-  const { nEmbd, mlp, bias, norm, qkNorm } = config;
+  const { nEmbd, mlp, bias, norm, normPlacement = "before", qkNorm } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
   const hasNormBias = norm.kind === "layernorm";
   const [queries, keys] = [heads * headDim, keyHeads * headDim];
   const map = (theirs: string, ours: string, rows: number, has: boolean | "always", first?: number) =>
     layer(`blk.${i}.${theirs}`, `blocks.${i}.${ours}`, rows, has, first);
   const biased = (has: boolean): boolean | "always" => (alwaysBiased ? "always" : has);
-  const hidden = mlp.kind === "gelu" ? mlp.ratio * nEmbd : mlp.hidden;
+  const { first, hidden } = mlpLayers(mlp, nEmbd);
+  const before = (theirs: string, ours: string) =>
+    normPlacement === "after" ? [] : map(theirs, ours, nEmbd, hasNormBias);
+  const after = (theirs: string, ours: string) =>
+    normPlacement === "before" ? [] : map(theirs, ours, nEmbd, hasNormBias);
   return [
-    ...map("attn_norm", "attentionNorm", nEmbd, hasNormBias),
+    ...before("attn_norm", "attentionNorm"),
     ...(fused
       ? map("attn_qkv", "attention.qkv", queries + 2 * keys, biased(bias.qkv))
       : [
@@ -57,8 +62,9 @@ const blockMappings = (
         ]
       : []),
     ...map("attn_output", "attention.projection", nEmbd, biased(bias.projection)),
-    ...map("ffn_norm", "mlpNorm", nEmbd, hasNormBias),
-    ...(mlp.kind === "gelu"
+    ...after("post_attention_norm", "attentionPostNorm"),
+    ...before("ffn_norm", "mlpNorm"),
+    ...(first === "up"
       ? map("ffn_up", "mlp.up", hidden, biased(bias.mlp))
       : fused
         ? map("ffn_up", "mlp.gateUp", 2 * hidden, biased(bias.mlp))
@@ -67,6 +73,7 @@ const blockMappings = (
             ...map("ffn_up", "mlp.gateUp", hidden, biased(bias.mlp), hidden),
           ]),
     ...map("ffn_down", "mlp.down", nEmbd, biased(bias.mlp)),
+    ...after("post_ffw_norm", "mlpPostNorm"),
   ];
 };
 

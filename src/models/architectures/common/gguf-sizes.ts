@@ -1,5 +1,6 @@
 /** Sizes that every architecture has in a GGUF file. */
 import { headsOf } from "../../../nn/causal-self-attention.ts";
+import { mlpLayers } from "../../../nn/mlp.ts";
 import type { ModelConfig } from "../../config.ts";
 import { f32, type GgufFacts, type GgufValue, u32 } from "./gguf-values.ts";
 
@@ -40,20 +41,6 @@ export const readSizes = ({ fields, at }: GgufFacts): GgufSizes => {
   };
 };
 
-/** Reads the window of attention; null where there is none, or one that no text of the context fills. */
-export const readWindow = ({ fields, at }: GgufFacts, contextLength: number): number | null => {
-  const window = fields.id(at("attention.sliding_window")) ?? 0;
-  return window === 0 || window >= contextLength ? null : window;
-};
-
-/** Fails for a window, where llama.cpp computes none for the architecture. */
-export const checkNoWindow = (file: GgufFacts, contextLength: number): void => {
-  const window = readWindow(file, contextLength);
-  if (window === null) return;
-  const must = `must be 0 or at least the context of ${contextLength}: every position sees all before it`;
-  file.fields.fail(file.at("attention.sliding_window"), must, window);
-};
-
 /** Reads the normalisation's epsilon, which a file must have. */
 export const readEpsilon = ({ fields, at }: GgufFacts, kind: ModelConfig["norm"]["kind"]): number => {
   const key = at(epsilonKey(kind));
@@ -63,8 +50,6 @@ export const readEpsilon = ({ fields, at }: GgufFacts, kind: ModelConfig["norm"]
 const epsilonKey = (kind: ModelConfig["norm"]["kind"]): string =>
   `attention.layer_norm_${kind === "rmsnorm" ? "rms_" : ""}epsilon`;
 
-const hiddenOf = ({ mlp, nEmbd }: ModelConfig): number => (mlp.kind === "gelu" ? mlp.ratio * nEmbd : mlp.hidden);
-
 /** The keys of the sizes with their values. */
 export const sizeValues = (config: ModelConfig, vocabSize: number): Readonly<Record<string, GgufValue>> => {
   const { heads, keyHeads } = headsOf(config);
@@ -73,7 +58,7 @@ export const sizeValues = (config: ModelConfig, vocabSize: number): Readonly<Rec
     context_length: u32(config.contextLength),
     embedding_length: u32(config.nEmbd),
     block_count: u32(config.nLayer),
-    feed_forward_length: u32(hiddenOf(config)),
+    feed_forward_length: u32(mlpLayers(config.mlp, config.nEmbd).hidden),
     "attention.head_count": u32(heads),
     "attention.head_count_kv": u32(keyHeads),
     [epsilonKey(config.norm.kind)]: f32(config.norm.eps),

@@ -18,6 +18,8 @@ export interface Fields {
   real(key: string): number | undefined;
   text(key: string): string | undefined;
   flag(key: string): boolean | undefined;
+  /** A list of booleans; undefined for a single value, too. */
+  flags(key: string): readonly boolean[] | undefined;
   /** A token's id. */
   id(key: string): number | undefined;
   /** @throws CheckpointError naming `key`. */

@@ -4,10 +4,11 @@ import { parseConfig } from "../../../core/checks/config.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { HuggingFaceForm, ReadConfig } from "../architecture.ts";
-import { commonJson, count, fail, flag, number, optional, text } from "./fields.ts";
+import { checkRefused, commonJson, count, fail, flag, number, optional, text } from "./fields.ts";
 import { type LlamaKind, llamaConfig } from "./llama-kind.ts";
 import { llamaMappings } from "./llama-names.ts";
 import { readRope, ropeJson } from "./rope-json.ts";
+import { readWindow } from "./window-json.ts";
 
 const llamaFields = z.object({
   vocab_size: count,
@@ -19,81 +20,74 @@ const llamaFields = z.object({
   num_key_value_heads: optional(count),
   head_dim: optional(count),
   hidden_act: text,
+  hidden_activation: text,
   rms_norm_eps: number,
   attention_dropout: number,
   initializer_range: number,
   tie_word_embeddings: flag,
   attention_bias: flag,
   mlp_bias: flag,
-  use_sliding_window: flag,
-  sliding_window: optional(count),
-  max_window_layers: optional(z.int().min(0)),
-  layer_types: optional(z.array(z.string())),
 });
 
-const defaultWindowLayers = 28;
-
-/** Fails where a position would not see the whole context before it. */
-const checkWindow = (read: z.output<typeof llamaFields>, kind: LlamaKind, where: string): void => {
-  const { max_position_embeddings: context, num_hidden_layers: layers, layer_types: types } = read;
-  const isAsked = kind.slides === "given" || (kind.slides === "asked" && read.use_sliding_window === true);
-  const window = read.sliding_window === undefined ? kind.window : read.sliding_window;
-  if (kind.slides === "never" || typeof window !== "number" || window >= context) return;
-  const listed = types?.find((type) => type !== "full_attention");
-  if (listed !== undefined) fail(where, "layer_types", "must be full_attention in every layer", listed);
-  if (!isAsked || (types ?? null) !== null) return;
-  // In these classes only the layers from max_window_layers on have a sliding window.
-  if (kind.slides === "asked" && (read.max_window_layers ?? defaultWindowLayers) >= layers) return;
-  fail(
-    where,
-    "sliding_window",
-    `must be null or at least the context of ${context}: every position sees all before it`,
-    window,
-  );
-};
+/** Names of the activation, and its field. */
+const activations = {
+  swiglu: { field: "hidden_act", name: "silu" },
+  geglu: { field: "hidden_activation", name: "gelu_pytorch_tanh" },
+} as const;
 
 const readLlama = (json: object, kind: LlamaKind, where: string): ReadConfig => {
   const read = parseConfig(llamaFields, json, where);
   const { num_attention_heads: nHead, hidden_size: nEmbd } = read;
-  const activation = read.hidden_act ?? "silu";
+  const { mlp = "swiglu", normPlacement, qkNorm } = kind;
+  const { field, name } = activations[mlp];
+  const activation = read[field] ?? name;
   const [attentionBias, mlpBias] = [read.attention_bias ?? false, read.mlp_bias ?? false];
-  if (activation !== "silu") fail(where, "hidden_act", "must be silu", activation);
+  if (activation !== name) fail(where, field, `must be ${name}`, activation);
   if (mlpBias && kind.mlpBias !== true) fail(where, "mlp_bias", "must be false", true);
   if (attentionBias && kind.attentionBias === "none") fail(where, "attention_bias", "must be false", true);
-  checkWindow(read, kind, where);
+  checkRefused(json, kind.refused ?? {}, where);
   const asked = kind.attentionBias === "asked" && attentionBias;
   const headDim = read.head_dim ?? kind.headDim;
-  const nKvHead = read.num_key_value_heads ?? nHead;
-  return {
-    vocabSize: read.vocab_size,
-    config: {
-      contextLength: read.max_position_embeddings,
-      nLayer: read.num_hidden_layers,
-      nHead,
-      ...(nKvHead === nHead ? {} : { nKvHead }),
-      ...(headDim === undefined || headDim * nHead === nEmbd ? {} : { headDim }),
-      nEmbd,
-      position: readRope(json, kind.partial === true, where),
-      qkNorm: kind.qkNorm === true,
-      mask: "causal",
-      norm: { kind: "rmsnorm", eps: read.rms_norm_eps ?? kind.eps },
-      mlp: { kind: "swiglu", hidden: read.intermediate_size },
-      bias: {
-        qkv: asked || kind.attentionBias === "qkv",
-        projection: asked,
-        mlp: mlpBias,
-      },
-      tieEmbeddings: read.tie_word_embeddings ?? false,
-      dropout: read.attention_dropout ?? 0,
-      initStd: read.initializer_range ?? 0.02,
-      zeroProjections: false,
+  const nKvHead = read.num_key_value_heads ?? kind.nKvHead ?? nHead;
+  const { position, windowTheta: theta } = readRope(json, kind, where);
+  const window = readWindow(json, kind.slides, kind.window, where);
+  // One that no text fills changes nothing, unless its layers have wavelengths of their own.
+  const hasWindow = window !== null && (window.size < read.max_position_embeddings || theta !== undefined);
+  const config: ModelConfig = {
+    contextLength: read.max_position_embeddings,
+    nLayer: read.num_hidden_layers,
+    nHead,
+    ...(nKvHead === nHead ? {} : { nKvHead }),
+    ...(headDim === undefined || headDim * nHead === nEmbd ? {} : { headDim }),
+    nEmbd,
+    position,
+    ...(hasWindow ? { window: theta === undefined ? window : { ...window, theta } } : {}),
+    qkNorm: qkNorm !== undefined,
+    ...(qkNorm === "all" ? { qkNormWidth: qkNorm } : {}),
+    mask: "causal",
+    norm: { kind: "rmsnorm", eps: read.rms_norm_eps ?? kind.eps },
+    ...(normPlacement === undefined ? {} : { normPlacement }),
+    mlp:
+      mlp === "swiglu"
+        ? { kind: mlp, hidden: read.intermediate_size }
+        : { kind: mlp, hidden: read.intermediate_size, approximate: "tanh" },
+    bias: {
+      qkv: asked || kind.attentionBias === "qkv",
+      projection: asked,
+      mlp: mlpBias,
     },
+    tieEmbeddings: read.tie_word_embeddings ?? kind.tied ?? false,
+    dropout: read.attention_dropout ?? 0,
+    initStd: read.initializer_range ?? 0.02,
+    zeroProjections: false,
   };
+  return { vocabSize: read.vocab_size, config: kind.readOwn?.(json, config, where) ?? config };
 };
 
 const llamaJson = (config: ModelConfig, kind: LlamaKind, vocabSize: number): Record<string, unknown> => {
   const model = llamaConfig(config);
   const { heads, keyHeads, headDim } = headsOf(config);
+  const { field, name } = activations[kind.mlp ?? "swiglu"];
   return {
     ...commonJson(kind.className, kind.modelType, config, vocabSize),
     hidden_size: config.nEmbd,
@@ -102,7 +96,7 @@ const llamaJson = (config: ModelConfig, kind: LlamaKind, vocabSize: number): Rec
     num_attention_heads: heads,
     num_key_value_heads: keyHeads,
     head_dim: headDim,
-    hidden_act: "silu",
+    [field]: name,
     max_position_embeddings: config.contextLength,
     rms_norm_eps: config.norm.eps,
     ...ropeJson(model.position),

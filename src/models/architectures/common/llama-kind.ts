@@ -1,5 +1,7 @@
 /** What the classes of `transformers` that have Llama's blocks differ in. */
-import type { ModelConfig, RopeConfig, SwigluMlpConfig } from "../../config.ts";
+import { type MlpConfig, mlpLayers } from "../../../nn/mlp.ts";
+import type { ModelConfig, RopeConfig } from "../../config.ts";
+import type { Slides } from "./window-json.ts";
 
 /**
  * A class with Llama's blocks: rotary positions, RMS norm, an MLP with a gate. Queries, keys and values are layers of their own
@@ -10,21 +12,40 @@ export interface LlamaKind {
   readonly modelType: string;
   /** `rms_norm_eps` where it is absent. */
   readonly eps: number;
-  readonly qkNorm?: true;
+  /** Channels over which queries and keys have a norm. Default: they have none. */
+  readonly qkNorm?: "head" | "all";
+  /** Default: before. */
+  readonly normPlacement?: "after" | "both";
+  /** What files have less of each norm's factors. Default: nothing. */
+  readonly normOffset?: number;
+  /** The MLP's kind. Default: swiglu. */
+  readonly mlp?: "geglu";
   /** Biases of all four layers of attention, where `attention_bias` asks for them; or of Q, K and V, always. */
   readonly attentionBias: "asked" | "qkv" | "none";
   readonly mlpBias?: true;
   /** A part of each head may be rotated. */
   readonly partial?: true;
-  /** Whether attention sees a sliding window: where `sliding_window` is a number, or only where `use_sliding_window` asks. */
-  readonly slides: "never" | "asked" | "given";
+  /** Which layers have a window. */
+  readonly slides: Slides;
   /** `sliding_window` where it is absent. */
   readonly window?: number;
   /** `head_dim` where it is absent; else hidden_size / num_attention_heads. */
   readonly headDim?: number;
+  /** `num_key_value_heads` where it is absent; else num_attention_heads. */
+  readonly nKvHead?: number;
+  /** `rope_theta` where it is absent; else 10,000. */
+  readonly theta?: number;
+  /** `rope_theta` of layers with a window, where it is absent, in a class where they may have their own. */
+  readonly windowTheta?: number | "same";
+  /** `tie_word_embeddings` where it is absent; else false. */
+  readonly tied?: true;
+  /** Fields that change the result and are not supported, each with its values that change nothing. */
+  readonly refused?: Readonly<Record<string, readonly unknown[]>>;
+  /** Fields of the configuration that the class alone has, from its `config.json`. */
+  readonly readOwn?: (json: object, config: ModelConfig, where: string) => ModelConfig;
   /** Whether files have Q, K and V as one layer, and gate and up: all of them, or those of a sibling class. */
   readonly fused?: "always" | "siblings";
-  /** Fields of `config.json` that the class alone has. */
+  /** Fields of `config.json` that the class alone has, or has otherwise. */
   readonly ownJson: (config: LlamaConfig) => Record<string, unknown>;
 }
 
@@ -32,11 +53,11 @@ export interface LlamaKind {
 export type LlamaConfig = ModelConfig & {
   readonly position: RopeConfig;
   readonly norm: { readonly kind: "rmsnorm" };
-  readonly mlp: SwigluMlpConfig;
+  readonly mlp: Extract<MlpConfig, { readonly hidden: number }>;
 };
 
-const hasLlamaBlocks = ({ position, norm, mlp }: ModelConfig): boolean =>
-  position.kind === "rope" && norm.kind === "rmsnorm" && mlp.kind === "swiglu";
+const hasLlamaBlocks = ({ position, norm, mlp, nEmbd }: ModelConfig): boolean =>
+  position.kind === "rope" && norm.kind === "rmsnorm" && mlpLayers(mlp, nEmbd).first === "gateUp";
 
 const isLlamaConfig = (config: ModelConfig): config is LlamaConfig => hasLlamaBlocks(config);
 

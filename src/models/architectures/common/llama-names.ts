@@ -4,6 +4,10 @@ import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 import { type LlamaConfig, type LlamaKind, llamaConfig } from "./llama-kind.ts";
 
+/** What files have less of a norm. */
+const plusOf = ({ normOffset }: LlamaKind): Partial<TensorMapping> =>
+  normOffset === undefined ? {} : { plus: normOffset };
+
 /** Biases of a block. Ours may lack some of those that the class has. */
 const biasMappings = (i: number, config: LlamaConfig, { attentionBias }: LlamaKind): readonly TensorMapping[] => {
   const { nEmbd, mlp, bias } = config;
@@ -34,34 +38,52 @@ const biasMappings = (i: number, config: LlamaConfig, { attentionBias }: LlamaKi
   ];
 };
 
+/** Names of a block's norms; in front of a branch and behind it where there are both. */
+const normNames = {
+  before: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
+  after: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
+  both: {
+    attentionNorm: "input_layernorm",
+    attentionPostNorm: "post_attention_layernorm",
+    mlpNorm: "pre_feedforward_layernorm",
+    mlpPostNorm: "post_feedforward_layernorm",
+  },
+} as const;
+
 /** @param whole whether Q, K and V are one layer, and gate and up. */
 const blockMappings = (i: number, config: LlamaConfig, kind: LlamaKind, whole: boolean): readonly TensorMapping[] => {
-  const { qkNorm, mlp } = config;
+  const { qkNorm, normPlacement = "before", mlp } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
-  const map = (ours: string, theirs: string, part?: TensorMapping["part"]): TensorMapping => ({
+  const map = (ours: string, theirs: string, rest: Partial<TensorMapping> = {}): TensorMapping => ({
     ours: `blocks.${i}.${ours}.weight`,
     theirs: `model.layers.${i}.${theirs}.weight`,
-    ...(part === undefined ? {} : { part }),
+    ...rest,
   });
+  const part = (ours: string, theirs: string, first: number, rows: number): TensorMapping =>
+    map(ours, theirs, { part: { first, rows } });
+  const norm = (ours: string, theirs: string): TensorMapping => map(ours, theirs, plusOf(kind));
   const [queries, keys] = [heads * headDim, keyHeads * headDim];
+  const names: Readonly<Record<string, string>> = normNames[normPlacement];
+  const normsOf = (branch: string): readonly TensorMapping[] =>
+    Object.entries(names).flatMap(([ours, theirs]) => (ours.startsWith(branch) ? [norm(ours, theirs)] : []));
   return [
     ...biasMappings(i, config, kind),
-    map("attentionNorm", "input_layernorm"),
+    ...normsOf("attention"),
     ...(whole
       ? [map("attention.qkv", "self_attn.qkv_proj")]
       : [
-          map("attention.qkv", "self_attn.q_proj", { first: 0, rows: queries }),
-          map("attention.qkv", "self_attn.k_proj", { first: queries, rows: keys }),
-          map("attention.qkv", "self_attn.v_proj", { first: queries + keys, rows: keys }),
+          part("attention.qkv", "self_attn.q_proj", 0, queries),
+          part("attention.qkv", "self_attn.k_proj", queries, keys),
+          part("attention.qkv", "self_attn.v_proj", queries + keys, keys),
         ]),
-    ...(qkNorm ? [map("attention.queryNorm", "self_attn.q_norm"), map("attention.keyNorm", "self_attn.k_norm")] : []),
+    ...(qkNorm ? [norm("attention.queryNorm", "self_attn.q_norm"), norm("attention.keyNorm", "self_attn.k_norm")] : []),
     map("attention.projection", "self_attn.o_proj"),
-    map("mlpNorm", "post_attention_layernorm"),
+    ...normsOf("mlp"),
     ...(whole
       ? [map("mlp.gateUp", "mlp.gate_up_proj")]
       : [
-          map("mlp.gateUp", "mlp.gate_proj", { first: 0, rows: mlp.hidden }),
-          map("mlp.gateUp", "mlp.up_proj", { first: mlp.hidden, rows: mlp.hidden }),
+          part("mlp.gateUp", "mlp.gate_proj", 0, mlp.hidden),
+          part("mlp.gateUp", "mlp.up_proj", mlp.hidden, mlp.hidden),
         ]),
     map("mlp.down", "mlp.down_proj"),
   ];
@@ -76,7 +98,7 @@ export const llamaMappings = (config: ModelConfig, kind: LlamaKind, whole: boole
   return [
     { ours: "tokens.weight", theirs: "model.embed_tokens.weight" },
     ...Array.from({ length: config.nLayer }, (_, i) => blockMappings(i, model, kind, whole)).flat(),
-    { ours: "norm.weight", theirs: "model.norm.weight" },
+    { ours: "norm.weight", theirs: "model.norm.weight", ...plusOf(kind) },
     ...(config.tieEmbeddings ? [] : [{ ours: "head.weight", theirs: "lm_head.weight" }]),
   ];
 };

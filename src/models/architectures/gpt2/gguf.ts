@@ -1,8 +1,9 @@
 /** GPT-2 in GGUF files. llama.cpp computes GELU in its tanh form; a key of ours says where it is the exact one. */
 import type { GgufForm } from "../architecture.ts";
 import { ggufMappings } from "../common/gguf-names.ts";
-import { checkNoWindow, readEpsilon, readSizes, unsaid } from "../common/gguf-sizes.ts";
+import { readEpsilon, readSizes, unsaid } from "../common/gguf-sizes.ts";
 import { ownKeys } from "../common/gguf-values.ts";
+import { checkNoWindow } from "../common/gguf-windows.ts";
 
 export const gpt2Gguf: GgufForm = {
   name: "gpt2",

@@ -6,7 +6,8 @@
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import { alternatives } from "../../../core/text/alternatives.ts";
-import type { GeluMlpConfig, ModelConfig } from "../../config.ts";
+import type { ModelConfig } from "../../config.ts";
+import type { GeluMlpConfig } from "../../config-parts.ts";
 import type { Architecture, HuggingFaceForm, ReadConfig, TensorMapping } from "../architecture.ts";
 import { checkRefused, commonJson, count, fail, flag, number, optional, tanhGelus, text } from "../common/fields.ts";
 import { gpt2Gguf } from "./gguf.ts";

@@ -1,11 +1,11 @@
-/** Mistral (Jiang et al. 2023): Llama without biases. */
+/** Mistral (Jiang et al. 2023): Llama with a window in all layers. llama.cpp computes no window for it. */
 import type { Architecture } from "../architecture.ts";
 import { llamaForm } from "../common/llama-json.ts";
 import { llamaShape } from "../common/llama-shape.ts";
 
 export const mistral: Architecture = {
   name: "mistral",
-  takes: { ...llamaShape, scaling: "any" },
+  takes: { ...llamaShape, scaling: "any", window: ["all layers"] },
   huggingFace: llamaForm({
     className: "MistralForCausalLM",
     modelType: "mistral",
@@ -14,7 +14,7 @@ export const mistral: Architecture = {
     slides: "given",
     window: 4096,
     fused: "siblings",
-    ownJson: () => ({ sliding_window: null }),
+    ownJson: ({ window }) => ({ sliding_window: window?.size ?? null }),
   }),
   gguf: null,
 };

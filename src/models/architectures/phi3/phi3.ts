@@ -9,7 +9,7 @@ import { llamaShape } from "../common/llama-shape.ts";
 
 export const phi3: Architecture = {
   name: "phi3",
-  takes: { ...llamaShape, fraction: (fraction) => fraction !== 1 },
+  takes: { ...llamaShape, fraction: (fraction) => fraction !== 1, window: ["no layer", "all layers"] },
   huggingFace: llamaForm({
     className: "Phi3ForCausalLM",
     modelType: "phi3",
@@ -18,11 +18,11 @@ export const phi3: Architecture = {
     partial: true,
     slides: "given",
     fused: "always",
-    // Its attention is told a window of its own, of at least the context; and tokens that the vocabulary may not have.
-    ownJson: ({ position, contextLength }) => ({
+    // Its attention is told a window of its own; and tokens that the vocabulary may not have.
+    ownJson: ({ position, contextLength, window }) => ({
       partial_rotary_factor: position.fraction ?? 1,
       original_max_position_embeddings: contextLength,
-      sliding_window: null,
+      sliding_window: window?.size ?? null,
     }),
   }),
   gguf: llamaGguf({ name: "phi3", fused: true }),

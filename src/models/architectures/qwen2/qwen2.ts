@@ -3,10 +3,11 @@ import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
 import { llamaForm } from "../common/llama-json.ts";
 import { llamaShape } from "../common/llama-shape.ts";
+import { askedWindowJson } from "../common/window-json.ts";
 
 export const qwen2: Architecture = {
   name: "qwen2",
-  takes: { ...llamaShape, scaling: "any", "bias.qkv": [true] },
+  takes: { ...llamaShape, scaling: "any", window: "any", "bias.qkv": [true] },
   huggingFace: llamaForm({
     className: "Qwen2ForCausalLM",
     modelType: "qwen2",
@@ -14,7 +15,7 @@ export const qwen2: Architecture = {
     attentionBias: "qkv",
     slides: "asked",
     window: 4096,
-    ownJson: () => ({ use_sliding_window: false }),
+    ownJson: askedWindowJson,
   }),
   gguf: llamaGguf({ name: "qwen2" }),
 };

@@ -4,24 +4,32 @@ import { llamaGguf } from "../common/llama-gguf.ts";
 import { llamaForm } from "../common/llama-json.ts";
 import { hasAttentionBias } from "../common/llama-kind.ts";
 import { llamaShape } from "../common/llama-shape.ts";
+import { askedWindowJson } from "../common/window-json.ts";
 
 export const qwen3: Architecture = {
   name: "qwen3",
-  takes: { ...llamaShape, scaling: "any", qkNorm: [true], "bias.qkv": "any", "bias.projection": "any" },
+  takes: {
+    ...llamaShape,
+    scaling: "any",
+    window: "any",
+    qkNorm: ["head"],
+    "bias.qkv": "any",
+    "bias.projection": "any",
+  },
   huggingFace: llamaForm({
     className: "Qwen3ForCausalLM",
     modelType: "qwen3",
     eps: 1e-6,
-    qkNorm: true,
+    qkNorm: "head",
     attentionBias: "asked",
     slides: "asked",
     window: 4096,
     headDim: 128,
-    ownJson: (config) => ({ attention_bias: hasAttentionBias(config), use_sliding_window: false }),
+    ownJson: (config) => ({ attention_bias: hasAttentionBias(config), ...askedWindowJson(config) }),
   }),
   gguf: llamaGguf({
     name: "qwen3",
-    qkNorm: true,
+    qkNorm: "head",
     lacks: ({ bias }) =>
       bias.projection
         ? {

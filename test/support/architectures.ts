@@ -1,0 +1,31 @@
+/** A small model's configuration for each architecture. */
+import type { ModelConfig } from "#foretoken/models/config.js";
+import { bookModel, groupedModel, qwen3Model } from "./models.ts";
+
+const sizes = { contextLength: 16, nLayer: 4, nHead: 4, nEmbd: 32, dropout: 0, zeroProjections: false } as const;
+const rope = { kind: "rope", theta: 500 } as const;
+const llama: ModelConfig = {
+  ...{ ...qwen3Model, ...sizes, nKvHead: 2, qkNorm: false, position: rope },
+  mlp: { kind: "swiglu", hidden: 24 },
+};
+const bias = (qkv: boolean, projection: boolean, mlp: boolean) => ({ bias: { qkv, projection, mlp } });
+
+/** Configurations by the architecture that each of them has; several of some. */
+export const architectureConfigs: readonly (readonly [name: string, what: string, config: ModelConfig])[] = [
+  ["gpt2", "exact GELU", { ...bookModel, ...sizes }],
+  [
+    "gpt2",
+    "tanh",
+    { ...bookModel, ...sizes, mlp: { kind: "gelu", approximate: "tanh", ratio: 2 }, tieEmbeddings: true },
+  ],
+  ["llama", "grouped queries", llama],
+  ["llama", "biases", { ...llama, ...bias(true, true, true) }],
+  ["llama", "scaled wavelengths", { ...groupedModel, ...sizes, contextLength: 64, mlp: llama.mlp }],
+  ["mistral", "a window", { ...llama, window: { size: 5 } }],
+  ["qwen2", "biases", { ...llama, ...bias(true, false, false) }],
+  ["qwen2", "windows", { ...llama, ...bias(true, false, false), window: { size: 5, fullEvery: 2 } }],
+  ["qwen3", "wide heads", { ...llama, qkNorm: true, headDim: 16 }],
+  ["qwen3", "windows", { ...llama, qkNorm: true, ...bias(true, true, false), window: { size: 5 } }],
+  ["phi3", "a part of a head", { ...llama, position: { ...rope, fraction: 0.5 } }],
+  ["phi3", "a window", { ...llama, position: { ...rope, fraction: 0.5 }, window: { size: 5 } }],
+];
