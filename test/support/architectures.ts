@@ -8,6 +8,7 @@ const llama: ModelConfig = {
   ...{ ...qwen3Model, ...sizes, nKvHead: 2, qkNorm: false, position: rope },
   mlp: { kind: "swiglu", hidden: 24 },
 };
+const olmo2: ModelConfig = { ...llama, qkNorm: true, qkNormWidth: "all", normPlacement: "after" };
 const bias = (qkv: boolean, projection: boolean, mlp: boolean) => ({ bias: { qkv, projection, mlp } });
 
 /** Configurations by the architecture that each of them has; several of some. */
@@ -28,4 +29,6 @@ export const architectureConfigs: readonly (readonly [name: string, what: string
   ["qwen3", "windows", { ...llama, qkNorm: true, ...bias(true, true, false), window: { size: 5 } }],
   ["phi3", "a part of a head", { ...llama, position: { ...rope, fraction: 0.5 } }],
   ["phi3", "a window", { ...llama, position: { ...rope, fraction: 0.5 }, window: { size: 5 } }],
+  ["olmo2", "norms behind the branches", olmo2],
+  ["olmo2", "biases", { ...olmo2, ...bias(true, true, false), nKvHead: undefined }],
 ];

@@ -3,9 +3,10 @@ import type { Architecture } from "./architecture.ts";
 import { gpt2 } from "./gpt2/gpt2.ts";
 import { llama } from "./llama/llama.ts";
 import { mistral } from "./mistral/mistral.ts";
+import { olmo2 } from "./olmo2/olmo2.ts";
 import { phi3 } from "./phi3/phi3.ts";
 import { qwen2 } from "./qwen2/qwen2.ts";
 import { qwen3 } from "./qwen3/qwen3.ts";
 
 /** All of them. No configuration has a place in two. */
-export const architectures: readonly Architecture[] = [gpt2, llama, mistral, qwen2, qwen3, phi3];
+export const architectures: readonly Architecture[] = [gpt2, llama, mistral, qwen2, qwen3, phi3, olmo2];
