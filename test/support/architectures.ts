@@ -9,6 +9,13 @@ const llama: ModelConfig = {
   mlp: { kind: "swiglu", hidden: 24 },
 };
 const olmo2: ModelConfig = { ...llama, qkNorm: true, qkNormWidth: "all", normPlacement: "after" };
+const scaled = { ...rope, scaling: { kind: "linear", factor: 2 } } as const;
+const gemma3: ModelConfig = {
+  ...{ ...llama, headDim: 12, qkNorm: true, normPlacement: "both", tieEmbeddings: true },
+  window: { size: 5, fullEvery: 3, theta: 100 },
+  mlp: { kind: "geglu", hidden: 24, approximate: "tanh" },
+  embeddingScale: Math.sqrt(32),
+};
 const bias = (qkv: boolean, projection: boolean, mlp: boolean) => ({ bias: { qkv, projection, mlp } });
 
 /** Configurations by the architecture that each of them has; several of some. */
@@ -31,4 +38,12 @@ export const architectureConfigs: readonly (readonly [name: string, what: string
   ["phi3", "a window", { ...llama, position: { ...rope, fraction: 0.5 }, window: { size: 5 } }],
   ["olmo2", "norms behind the branches", olmo2],
   ["olmo2", "biases", { ...olmo2, ...bias(true, true, false), nKvHead: undefined }],
+  ["olmo3", "windows", { ...olmo2, window: { size: 5, fullEvery: 4 } }],
+  ["olmo3", "scaled wavelengths", { ...olmo2, position: scaled, window: { size: 5, fullEvery: 2, theta: 500 } }],
+  ["smollm3", "layers that are not rotated", { ...llama, position: { ...rope, noneEvery: 4 } }],
+  ["smollm3", "biases", { ...llama, ...bias(true, true, true), position: { ...rope, noneEvery: 2 } }],
+  ["gemma3", "windows", gemma3],
+  ["gemma3", "another scale", { ...gemma3, attentionScale: 1 / 4, tieEmbeddings: false }],
+  ["gemma3", "scaled wavelengths", { ...gemma3, position: scaled }],
+  ["gemma3", "no windows", { ...gemma3, window: undefined }],
 ];
