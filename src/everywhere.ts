@@ -65,6 +65,7 @@ export type {
   BpeTokenizerConfig,
   CharTokenizerConfig,
   HuggingFaceTokenizerConfig,
+  SentencePieceTokenizerConfig,
   TokenizerConfig,
 } from "./tokenizer/config.ts";
 export { loadTokenizer } from "./tokenizer/registry.ts";

@@ -1,4 +1,5 @@
 /** How far two models that should be the same compute apart: logits, and greedy tokens. */
+
 import {
   checkCallback,
   checkChatTemplate,
@@ -11,6 +12,7 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { withBegin } from "../tokenizer/begin.ts";
 import { compareText, idsOrNull, type TextDifference } from "./compare-text.ts";
 
 /** Options of `compareModels`. */
@@ -125,16 +127,17 @@ const comparePrompt = async (
 /** The ids of a prompt. @throws ConfigError for a value that is none. */
 const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly number[] => {
   const where = `compareModels: prompts[${place}]`;
-  const ids = typeof prompt === "string" ? [...lm.tokenizer.encode(prompt)] : prompt;
+  const ids = typeof prompt === "string" ? [...withBegin(lm.tokenizer, lm.tokenizer.encode(prompt))] : prompt;
   const isList = Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id < lm.model.vocabSize);
   if (isList && ids.length > 0) return ids as readonly number[];
   const must = "must be a text, or a list of token ids, at least one token of it";
   throw new ConfigError({ where, must, got: show(prompt) });
 };
 
-/** Whether `lm` encodes a text to these ids. */
-const encodesTo = (lm: LanguageModel, text: string, ids: readonly number[]): boolean => {
-  const own = idsOrNull(lm, text);
+/** Whether these are the ids of a prompt for `lm`. */
+const readsAs = (lm: LanguageModel, text: string, ids: readonly number[]): boolean => {
+  const found = idsOrNull(lm, text);
+  const own = found === null ? null : withBegin(lm.tokenizer, found);
   return own?.length === ids.length && ids.every((id, i) => id === own[i]);
 };
 
@@ -197,7 +200,7 @@ export const compareModels = async (
   for (const [prompt, ids] of encoded.entries()) {
     signal?.throwIfAborted();
     const text: unknown = prompts[prompt];
-    if (typeof text !== "string" || encodesTo(other, text, ids)) sameIds++;
+    if (typeof text !== "string" || readsAs(other, text, ids)) sameIds++;
     const room = Math.min(maxNewTokens, context - ids.length);
     const { largest, difference } = await comparePrompt([one, other], ids, room, signal);
     largestLogit = Math.max(largestLogit, largest);

@@ -6,6 +6,7 @@ import { checkPredictable } from "../data/batches.ts";
 import { type Corpus, type Passage, passagesOf } from "../data/corpus.ts";
 import type { Documents } from "../data/documents.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { beginOf } from "../tokenizer/begin.ts";
 import { type ReadText, readText, type SkippedText, type UnknownChoice, unknownChoices } from "../tokenizer/unknown.ts";
 import {
   type Evaluation,
@@ -154,7 +155,8 @@ const readCorpus = (
     throw new DataError({ where: corpus.name, must, got: "none" });
   }
   const { ids, skipped } = readSplit(lm, corpus, split, unknown);
-  checkPredictable(ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
+  const before = beginOf(lm.tokenizer) === undefined ? 0 : 1;
+  checkPredictable(before + ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
   return { measured: measureTokens(ids, lm.tokenizer), skipped };
 };
 

@@ -26,6 +26,11 @@ export interface Tokenizer {
   /** The id of the special token that ends a text, and generation; null if there is none. */
   readonly endOfText: number | null;
   /**
+   * The id of the special token that the model's texts begin with (BOS). `encode` does not add it: `generate` begins its
+   * prompts with it, and `evaluate` its windows. null, or left out: there is none.
+   */
+  readonly beginOfText?: number | null | undefined;
+  /**
    * The ids of `text`; the caller owns the array. No begin or end token is added, and the name of a special token in the
    * text is ordinary text.
    * @param where the name of `text` (a file, an option) in the error.

@@ -1,7 +1,9 @@
 /** POST /v1/completions: https://platform.openai.com/docs/api-reference/completions */
+
 import { z } from "zod";
 import { yieldToHost } from "../../core/system/yield.ts";
 import type { FinishReason } from "../../generate/events.ts";
+import { withBegin } from "../../tokenizer/begin.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { invalid } from "./api-error.ts";
 import { promptText } from "./api-text.ts";
@@ -72,7 +74,7 @@ const readPrompts = async (
   const prompts: Prompt[] = [];
   for (const one of given) {
     if (typeof one === "string") checkLength(lease, one, "prompt");
-    const ids = typeof one === "string" ? Array.from(tokenizer.encode(one, "prompt")) : one;
+    const ids = typeof one === "string" ? Array.from(withBegin(tokenizer, tokenizer.encode(one, "prompt"))) : one;
     checkPrompt(lease, ids, "prompt");
     prompts.push({ ids, text: tokenizer.decode(ids, { showSpecialTokens: true }) });
     await yieldToHost();

@@ -1,5 +1,7 @@
 /** Tokens of a text and back, and what a tokenizer is, at the addresses where evaluation harnesses look for them (vLLM's). */
+
 import { z } from "zod";
+import { withBegin } from "../../tokenizer/begin.ts";
 import { encodeWithSpecials } from "../../tokenizer/special.ts";
 import { invalid } from "./api-error.ts";
 import { promptText } from "./api-text.ts";
@@ -56,7 +58,7 @@ export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answe
     if (prompt !== undefined) checkText(prompt);
     const tokens =
       messages === undefined
-        ? Array.from(encodeWithSpecials(lm.tokenizer, prompt ?? ""))
+        ? Array.from(withBegin(lm.tokenizer, encodeWithSpecials(lm.tokenizer, prompt ?? "")))
         : await conversationTokens(exchange, lease, messages, [], "messages");
     return { count: tokens.length, max_model_len: lm.config.contextLength, tokens };
   });

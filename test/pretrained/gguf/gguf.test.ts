@@ -114,7 +114,7 @@ describe("a model of a GGUF file", () => {
 
   it.each([
     ["no tokenizer", { "tokenizer.ggml.model": undefined }, /a GGUF file without a tokenizer/],
-    ["SentencePiece", { "tokenizer.ggml.model": text("llama") }, /one of the kind "llama"/],
+    ["WordPiece", { "tokenizer.ggml.model": text("bert") }, /one of the kind "bert"/],
     [
       "another pre-tokenizer",
       { "tokenizer.ggml.pre": text("tekken") },

@@ -28,6 +28,7 @@ import { ggufConfigs, ggufModel } from "../../support/gguf-models.ts";
 import { bookModel, groupedModel, hashedWeights } from "../../support/models.ts";
 import { modelWithText } from "../../support/peft.ts";
 import { useFolder } from "../../support/runs.ts";
+import { modelNames, pieceTokenizer, sentencePieces } from "../../support/sentencepiece.ts";
 
 const { newPath } = useFolder();
 
@@ -258,6 +259,52 @@ describe("a tokenizer in a GGUF file", () => {
     expect(ending.metadata.has("foretoken.eos_stand_in_token_id")).toBe(false);
   });
 
+  it.each(modelNames)(
+    "of SentencePiece, as %s, is read back, from a GGUF file and from a tokenizer.json",
+    async (name) => {
+      const given = pieceTokenizer(name, { add_bos_token: true });
+      const { tokens, types } = sentencePieces.models[name];
+      const json = await loadTokenizer(JSON.parse(JSON.stringify(given.toJSON())));
+      for (const one of [given, json]) {
+        const facts = { tokenizer: one, vocabSize: tokens.length + 3, endTokens: [tokens.indexOf("</s>")] };
+        const { bytes } = await written(facts);
+        const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
+        expect(metadata.get("tokenizer.ggml.model")).toBe(name === "unigram" ? "t5" : "llama");
+        expect(metadata.get("tokenizer.ggml.token_type")).toEqual(Int32Array.of(...types, 5, 5, 5));
+        expect(metadata.get("tokenizer.ggml.add_space_prefix")).toBe(name !== "gemma");
+        const { tokenizer, endTokens } = await open(bytes);
+        expect([tokenizer.beginOfText, endTokens]).toEqual([tokens.indexOf("<s>"), [tokens.indexOf("</s>")]]);
+        expect(tokenizer.specialTokens).toEqual(given.specialTokens);
+        for (const text of sentencePieces.texts) expect(tokenizer.encode(text)).toEqual(given.encode(text));
+      }
+    },
+  );
+
+  it("of SentencePiece without an end of text ends with a byte that no text has", async () => {
+    const given = pieceTokenizer("llama", { add_bos_token: false, eos_token_id: undefined });
+    const { bytes } = await written({ tokenizer: given });
+    const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
+    expect([...given.bytes(metadata.get("tokenizer.ggml.eos_token_id") as number)]).toEqual([0xff]);
+    const { tokenizer, endTokens } = await open(bytes);
+    expect([tokenizer.beginOfText, endTokens]).toEqual([null, []]);
+  });
+
+  it.each([
+    ["a normalizer", { normalizer: { type: "NFKC" } }, /a name for; got the normalizer unicode$/u],
+    [
+      "merges of some pairs",
+      (json: { model: { merges: readonly unknown[] } }) => ({
+        model: { ...json.model, merges: json.model.merges.filter((_, i) => i % 7 > 0) },
+      }),
+      /a name for; got merges that scores of tokens cannot stand for$/u,
+    ],
+  ])("of SentencePiece with %s is refused", async (_, change, says) => {
+    const json = pieceTokenizer("gemma").toJSON() as never;
+    const changes = typeof change === "function" ? change(json) : change;
+    const tokenizer = await loadTokenizer({ ...(json as object), ...changes });
+    await expect(written({ tokenizer, endTokens: [2] })).rejects.toThrow(says);
+  });
+
   it.each([
     [
       "Unigram",
@@ -272,7 +319,7 @@ describe("a tokenizer in a GGUF file", () => {
         },
         decoder: null,
       },
-      /byte-level BPE or of characters; got a tokenizer of the kind Unigram$/u,
+      /byte-level BPE, SentencePiece or of characters; got a tokenizer of the kind Unigram$/u,
     ],
   ])("of the kind %s is refused by name", async (_, json, says) => {
     const tokenizer = await loadTokenizer({

@@ -6,12 +6,14 @@ import { flag, i32s, type TypedValue, text, texts, u32 } from "../../../io/gguf/
 import { characterOfByte } from "../../../tokenizer/bpe/byte-alphabet.ts";
 import type { BpeParts } from "../../../tokenizer/bpe/parts.ts";
 import { bpePartsOf } from "../../../tokenizer/bpe/read-json.ts";
+import { isSentencePiece } from "../../../tokenizer/sentencepiece/sentencepiece.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { charVocabularyFromJson } from "../../../tokenizer/tokenizer-json.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import { escapeToken } from "../escapes.ts";
 import { ownKeys } from "../own-keys.ts";
 import { preTokenizerNamed } from "../pre-tokenizers.ts";
+import { sentencePieceFields } from "./sentencepiece.ts";
 
 /** What a file says of text. */
 export type TextFacts = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens" | "vocabSize" | "where">;
@@ -100,21 +102,9 @@ const kindInWords = (tokenizer: Tokenizer): string => {
 const vocabularyOf = ({ tokenizer, vocabSize, where }: TextFacts): Vocabulary => {
   if (tokenizer.kind === "char") return charVocabulary(tokenizer, vocabSize, where);
   if (tokenizer.kind === "bpe") return bpeVocabulary(bpePartsOf(tokenizer.toJSON(), where), vocabSize, where);
-  const must = "the tokenizer of a GGUF file must be byte-level BPE or of characters";
+  if (isSentencePiece(tokenizer)) return sentencePieceFields(tokenizer.parts, vocabSize, where);
+  const must = "the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters";
   return fail(where, must, kindInWords(tokenizer));
-};
-
-/** The token that a tokenizer puts before every text, by its `tokenizer.json`. */
-const firstTokenOf = (json: unknown): string | undefined => {
-  const processor = isRecord(json) ? json.post_processor : undefined;
-  if (!isRecord(processor)) return undefined;
-  const all = processor.type === "Sequence" && Array.isArray(processor.processors) ? processor.processors : [processor];
-  for (const one of all) {
-    const [first] = isRecord(one) && one.type === "TemplateProcessing" && Array.isArray(one.single) ? one.single : [];
-    const special: unknown = isRecord(first) ? first.SpecialToken : undefined;
-    if (isRecord(special) && typeof special.id === "string") return special.id;
-  }
-  return undefined;
 };
 
 /** Ids of tokens that begin and end a text. */
@@ -122,16 +112,16 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   const { tokenizer, chatTemplate, endTokens, vocabSize, where } = facts;
   const idOf = (name: string | undefined): number | undefined =>
     tokenizer.specialTokens.find((special) => special.name === name)?.id;
-  const before = firstTokenOf(tokenizer.toJSON());
+  const begin = tokenizer.beginOfText ?? undefined;
   const ends = [idOf(chatTemplate?.eosToken), ...endTokens, tokenizer.endOfText];
   const known = [...new Set(ends)].filter((id) => id !== undefined && id !== null && id < vocabSize) as number[];
   const standIn = known.length === 0 ? never : undefined;
   const [eos = standIn, eot, eom] = known;
-  if (eos === undefined && model === "gpt2") {
+  if (eos === undefined && model !== "rwkv") {
     const must = "the tokenizer must have an end of text, or a token for a byte that no text has";
     return fail(where, must, "neither: llama.cpp would take an ordinary token for the end");
   }
-  const bos = idOf(before) ?? idOf(chatTemplate?.bosToken) ?? eos;
+  const bos = begin ?? idOf(chatTemplate?.bosToken) ?? eos;
   const fields = { bos, eos, eot, eom };
   return {
     ...Object.fromEntries(
@@ -140,7 +130,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
       ),
     ),
     ...(standIn === undefined ? {} : { [ownKeys.endStandIn]: u32(standIn) }),
-    "tokenizer.ggml.add_bos_token": flag(before !== undefined && idOf(before) !== undefined),
+    "tokenizer.ggml.add_bos_token": flag(begin !== undefined),
   };
 };
 
@@ -168,9 +158,9 @@ export const textFields = (facts: TextFacts): WrittenText => {
     "tokenizer.ggml.model": text(model),
     "tokenizer.ggml.tokens": texts(tokens),
     "tokenizer.ggml.token_type": i32s(kinds),
+    "tokenizer.ggml.add_space_prefix": flag(false),
     ...rest,
     ...idFields(facts, never, model),
-    "tokenizer.ggml.add_space_prefix": flag(false),
     ...(facts.chatTemplate === null ? {} : { "tokenizer.chat_template": text(facts.chatTemplate.template) }),
   };
   return { tokens, fields };
