@@ -9,7 +9,7 @@ namespace foretoken {
 
 // The most arguments of each sort that a kernel has.
 constexpr int kMaxBuffers = 11;
-constexpr int kMaxInts = 19;
+constexpr int kMaxInts = 20;
 constexpr int kMaxFloats = 8;
 
 struct KernelDeclaration {
@@ -49,8 +49,8 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"linearBackwardInput", 4, 4, 0, 0b1111},
     {"linearDropoutBackwardInput", 6, 3, 1, 0b111100},
     {"linearBackwardWeight", 4, 4, 0, 0b0011},
-    {"attentionForward", 8, 19, 2, 0b00001111},
-    {"attentionBackward", 11, 18, 2, 0b11100011111},
+    {"attentionForward", 8, 20, 2, 0b00001111},
+    {"attentionBackward", 11, 19, 2, 0b11100011111},
     {"crossEntropyForward", 4, 4, 0, 0},
     {"crossEntropyBackward", 5, 4, 0, 0b10000},
     {"adamStep", 6, 1, 8, 0b010000},
@@ -1410,6 +1410,7 @@ struct AttentionForwardArgs {
   int64_t key3;
   int64_t site;
   int64_t causal;
+  int64_t window;
   double scale;
   double p;
   bool bfloat16 = false;
@@ -1445,6 +1446,7 @@ struct AttentionForwardArgs {
         .key3 = call.ints[16],
         .site = call.ints[17],
         .causal = call.ints[18],
+        .window = call.ints[19],
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
@@ -1481,6 +1483,7 @@ struct AttentionForwardArgs {
     call.ints[16] = key3;
     call.ints[17] = site;
     call.ints[18] = causal;
+    call.ints[19] = window;
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;
@@ -1522,6 +1525,7 @@ struct AttentionBackwardArgs {
   int64_t key3;
   int64_t site;
   int64_t causal;
+  int64_t window;
   double scale;
   double p;
   bool bfloat16 = false;
@@ -1559,6 +1563,7 @@ struct AttentionBackwardArgs {
         .key3 = call.ints[15],
         .site = call.ints[16],
         .causal = call.ints[17],
+        .window = call.ints[18],
         .scale = call.floats[0],
         .p = call.floats[1],
         .bfloat16 = call.bfloat16,
@@ -1597,6 +1602,7 @@ struct AttentionBackwardArgs {
     call.ints[15] = key3;
     call.ints[16] = site;
     call.ints[17] = causal;
+    call.ints[18] = window;
     call.floats[0] = scale;
     call.floats[1] = p;
     call.bfloat16 = bfloat16;

@@ -151,6 +151,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
         rows: 0,
         keyRows: 0,
         causal: 1,
+        window: 0,
         scale: 1 / Math.sqrt(headDim),
         ...undropped,
       };
@@ -249,6 +250,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
         headDim,
         scale: 0.25,
         causal: 1,
+        window: 0,
         ...undropped,
         kept: null,
         pages: null,
@@ -287,7 +289,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     const width = heads * headDim;
     const stride = 3 * width;
     const values = normals(batch * time * stride);
-    const numbers = { scale: 0.25, ...undropped, key0: 5, p: 0.2, causal: 1 };
+    const numbers = { scale: 0.25, ...undropped, key0: 5, p: 0.2, causal: 1, window: 0 };
     const shape = { batch, queries: time, start: 0, heads, keyHeads: heads, headDim, rows: 0, keyRows: 0, ...numbers };
     const strides = {
       queryStride: stride,

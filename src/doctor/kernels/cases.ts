@@ -107,6 +107,7 @@ const attentionSizes = (
     keyRows: 0,
     scale: 1 / Math.sqrt(dim),
     causal: 1,
+    window: 0,
   },
   ...{ queryStride: heads * dim, queryBatchStride: queries * heads * dim },
   ...{ keyStride: keyHeads * dim, keyBatchStride: (start + queries) * keyHeads * dim },

@@ -166,6 +166,7 @@ test("gradients of attention are those of a whole sequence", () => {
     key3: 0,
     site: 0,
     causal: 1,
+    window: 0,
     scale: 1,
     p: 0,
   };
@@ -187,7 +188,7 @@ test("heads of keys divide those of queries, and segments say how many rows ther
   const heads = { heads: 4, keyHeads: 2, headDim: 2, rows: 0, keyRows: 0 };
   const key = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
   const strides = { queryStride: 8, queryBatchStride: 8, keyStride: 4, keyBatchStride: 4 };
-  const sizes = { batch: 1, queries: 1, start: 0, ...heads, ...strides, ...key, causal: 1, scale: 1, p: 0 };
+  const sizes = { batch: 1, queries: 1, start: 0, ...heads, ...strides, ...key, causal: 1, window: 0, scale: 1, p: 0 };
   const buffers = { q: reals(8), k: reals(4), v: reals(4), out: reals(8), logSumExp: reals(4) };
   const args = { ...sizes, ...buffers, kept: null, segments: null, pages: null, pageCount: 0 };
   const call = (changes: Readonly<Record<string, unknown>>) =>
@@ -200,6 +201,9 @@ test("heads of keys divide those of queries, and segments say how many rows ther
     "attentionForward: segments must be given where pages is; got null for segments",
   );
   expect(() => call({ causal: 2 })).toThrow("attentionForward: causal must be 0 or 1; got 2");
+  expect(() => call({ window: 3 })).not.toThrow();
+  expect(() => call({ window: -1 })).toThrow("window must be a whole number from 0 to 2147483647; got -1");
+  expect(() => call({ causal: 0, window: 3 })).toThrow("window must be 0 where causal is; got 3");
   for (const p of [-1, 1, Number.NaN]) expect(() => call({ p })).toThrow(`p must be at least 0 and below 1; got ${p}`);
   const segments = ids(4);
   expect(() => call({ segments, rows: 1, keyRows: 1 })).not.toThrow();

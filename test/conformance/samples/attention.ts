@@ -16,6 +16,8 @@ interface Case {
   readonly headDim: number;
   readonly p?: number;
   readonly causal?: 0 | 1;
+  /** None unless given. */
+  readonly window?: number;
   /** 1/√D unless given. */
   readonly scale?: number;
   /** Standard deviation of q and k. */
@@ -35,12 +37,14 @@ const nameOf = ({
   headDim,
   p = 0,
   causal = 1,
+  window,
   name,
 }: Case): string =>
   [
     `B=${batch} queries=${queries} start=${start} H=${heads} D=${headDim} p=${p}`,
     ...(keyHeads === undefined ? [] : [`Hk=${keyHeads}`]),
     ...(causal === 1 ? [] : ["no mask"]),
+    ...(window === undefined ? [] : [`window=${window}`]),
     ...(name === undefined ? [] : [name]),
   ].join(", ");
 
@@ -53,6 +57,7 @@ const settings = ({
   headDim,
   p = 0,
   causal = 1,
+  window = 0,
   scale,
 }: Case) => ({
   batch,
@@ -67,6 +72,7 @@ const settings = ({
   scale: scale ?? 1 / Math.sqrt(headDim),
   p,
   causal,
+  window,
   ...(p === 0 ? undropped : key),
 });
 
