@@ -50,9 +50,7 @@ const readLlama = (json: object, kind: LlamaKind, where: string): ReadConfig => 
   const headDim = read.head_dim ?? kind.headDim;
   const nKvHead = read.num_key_value_heads ?? kind.nKvHead ?? nHead;
   const { position, windowTheta: theta } = readRope(json, kind, where);
-  const window = readWindow(json, kind.slides, kind.window, where);
-  // One that no text fills changes nothing, unless its layers have wavelengths of their own.
-  const hasWindow = window !== null && (window.size < read.max_position_embeddings || theta !== undefined);
+  const window = readWindow(json, { slides: kind.slides, size: kind.window, theta }, where);
   const config: ModelConfig = {
     contextLength: read.max_position_embeddings,
     nLayer: read.num_hidden_layers,
@@ -61,7 +59,7 @@ const readLlama = (json: object, kind: LlamaKind, where: string): ReadConfig => 
     ...(headDim === undefined || headDim * nHead === nEmbd ? {} : { headDim }),
     nEmbd,
     position,
-    ...(hasWindow ? { window: theta === undefined ? window : { ...window, theta } } : {}),
+    ...(window === null ? {} : { window }),
     qkNorm: qkNorm !== undefined,
     ...(qkNorm === "all" ? { qkNormWidth: qkNorm } : {}),
     mask: "causal",

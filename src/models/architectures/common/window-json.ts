@@ -58,24 +58,32 @@ const slidingLayers = (read: Read, slides: Exclude<Slides, "never">, where: stri
   return listed ?? each((i) => (i + 1) % fullEvery !== 0);
 };
 
+/** How a class's windows are read. */
+export interface ReadingWindow {
+  readonly slides: Slides;
+  /** Of the class where `sliding_window` is absent; undefined: it has none then. */
+  readonly size: number | undefined;
+  /** Base of the wavelengths in layers with a window, where they have their own. */
+  readonly theta: number | undefined;
+}
+
 /**
- * The window in a `config.json`; null where no layer has one.
- * @param size of the class where `sliding_window` is absent; undefined: it has none then.
+ * The window in a `config.json`; null where no layer has one. One that no text of the context fills changes nothing, unless its layers
+ * have wavelengths of their own.
  * @throws CheckpointError for layers with a window in an order that a configuration cannot say.
  */
 export const readWindow = (
   json: object,
-  slides: Slides,
-  size: number | undefined,
+  { slides, size, theta }: ReadingWindow,
   where: string,
 ): WindowConfig | null => {
   if (slides === "never") return null;
   const read = parseConfig(windowFields, json, where);
   const given = read.sliding_window === undefined ? size : read.sliding_window;
-  if (typeof given !== "number") return null;
+  if (typeof given !== "number" || (given >= read.max_position_embeddings && theta === undefined)) return null;
   const layers = slidingLayers(read, slides, where);
   const window = windowOfLayers(layers, given);
-  if (window !== undefined) return window;
+  if (window !== undefined) return window === null || theta === undefined ? window : { ...window, theta };
   const words = layers.slice(0, 8).map((has) => (has ? sliding : full));
   const must = `must give ${full} to each n-th layer, n above 1, and ${sliding} to all others`;
   return fail(where, (read.layer_types ?? null) === null ? "max_window_layers" : "layer_types", must, words);

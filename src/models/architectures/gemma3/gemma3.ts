@@ -87,7 +87,8 @@ export const gemma3: Architecture = {
       attention_bias: false,
       query_pre_attn_scalar: Math.round(scalarOf(config)),
       rope_local_base_freq: config.window?.theta ?? config.position.theta,
-      sliding_window: config.window?.size ?? null,
+      // The class must have one, even where no layer does.
+      sliding_window: config.window?.size ?? config.contextLength,
       layer_types: layerTypes(config),
     }),
   }),
