@@ -132,6 +132,7 @@ const attention: readonly KernelCase[] = [
   kernelCase("attentionForward", { ...attentionSizes(1, 70, 0, 2, 2, 32), ...pageless, ...key, p: 0.1 }, 70),
   kernelCase("attentionForward", { ...attentionSizes(1, 3, 66, 2, 1, 33), ...pageless, ...undropped }, 70),
   kernelCase("attentionForward", { ...attentionSizes(1, 33, 0, 2, 2, 16), ...pageless, ...undropped, causal: 0 }, 33),
+  kernelCase("attentionForward", { ...attentionSizes(1, 70, 0, 2, 1, 32), ...pageless, ...undropped, window: 20 }, 20),
   kernelCase("attentionForward", { ...paged, ...undropped }, 42, {
     segments: Int32Array.of(0, 2, 0, 40, 2, 1, 2, 3),
     pages: Int32Array.of(3, 0, 2),
@@ -140,6 +141,9 @@ const attention: readonly KernelCase[] = [
     logSumExp: positives(2 * 4 * 37).map((x) => x + 3),
   }),
   kernelCase("attentionBackward", { ...attentionSizes(1, 70, 0, 2, 2, 32), ...key, p: 0.1 }, 70, {
+    logSumExp: positives(2 * 70).map((x) => x + 4),
+  }),
+  kernelCase("attentionBackward", { ...attentionSizes(1, 70, 0, 2, 1, 32), ...undropped, window: 20 }, 40, {
     logSumExp: positives(2 * 70).map((x) => x + 4),
   }),
 ];
