@@ -1,32 +1,9 @@
-/** A layer's specification: what a configuration says of one block, resolved. */
+/** The specification of each layer: what a configuration says of one block, resolved. */
 import { headsOf } from "../nn/causal-self-attention.ts";
-import type { MlpConfig } from "../nn/mlp.ts";
+import type { LayerSpec } from "../nn/layer-spec.ts";
 import type { ModelConfig } from "./config.ts";
 
-/** The table by whose angles a layer's queries and keys are rotated. */
-export type LayerAngles =
-  /** That of `position`. */
-  | "main"
-  /** That of `window.theta`. */
-  | "window"
-  /** The layer is not rotated. */
-  | "none";
-
-/** What one block computes, with every default filled in. */
-export interface LayerSpec {
-  /** Tokens that a position sees, its own included; null: all before it. */
-  readonly window: number | null;
-  /** Factor of q·k. */
-  readonly scale: number;
-  /** How queries and keys are rotated. */
-  readonly angles: LayerAngles;
-  /** Which channels of queries, and of keys, are normalised together; none: they have no norm. */
-  readonly qkNorm: "none" | "head" | "all";
-  /** Where each branch has its norm. */
-  readonly norms: "before" | "after" | "both";
-  /** The position-wise branch. */
-  readonly mlp: MlpConfig;
-}
+export type { LayerSpec } from "../nn/layer-spec.ts";
 
 /** Whether layer `i`, from 0, is an n-th one. */
 const isNth = (i: number, n: number | undefined): boolean => n !== undefined && (i + 1) % n === 0;

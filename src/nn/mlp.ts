@@ -1,10 +1,11 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { ConfigError } from "../core/errors/errors.ts";
+import { geglu } from "../ops/geglu.ts";
 import { type GeluApproximation, gelu } from "../ops/gelu.ts";
 import { geluMlp } from "../ops/gelu-mlp.ts";
+import { relu2 } from "../ops/relu2.ts";
 import { swiglu } from "../ops/swiglu.ts";
-import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
+import { type BranchEnd, declareLinear, type LinearParameters, lastLayer, linearLayer } from "./linear.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
 /** The position-wise branch of a block. */
@@ -83,40 +84,39 @@ export const declareMlp = <P>(
   };
 };
 
+/** What the first layer's output is put through. [B, T, F], or with a gate [B, T, 2F] → [B, T, F] */
+const activated = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
+  switch (config.kind) {
+    case "gelu":
+      return gelu(context, x, config.approximate);
+    case "swiglu":
+      return swiglu(context, x);
+    case "geglu":
+      return geglu(context, x, config.approximate);
+    case "relu2":
+      return relu2(context, x);
+  }
+};
+
 /** residual + the branch of x, [B, T, C] → [B, T, C] */
 export const mlp = (
   context: Context,
   config: MlpConfig,
   layer: MlpParameters<Tensor>,
   x: Tensor,
-  residual: Tensor,
-  dropout: number,
+  end: BranchEnd,
 ): Tensor => {
-  switch (config.kind) {
-    case "gelu": {
-      const { approximate } = config;
-      // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished; and it takes no
-      // weights in blocks.
-      const isPlain =
-        layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
-      if (isPlain) return geluMlp(context, x, { ...layer, approximate }, residual, dropout);
-      const up = linearLayer(context, layer.up, x); // [B, T, F]
-      const hidden = gelu(context, up, approximate); // [B, T, F]
-      spend(context, up);
-      const y = residualLayer(context, layer.down, hidden, residual, dropout);
-      spend(context, hidden);
-      return y;
-    }
-    case "swiglu": {
-      const gateUp = linearLayer(context, layer.up, x); // [B, T, 2F]
-      const hidden = swiglu(context, gateUp); // [B, T, F]
-      spend(context, gateUp);
-      const y = residualLayer(context, layer.down, hidden, residual, dropout);
-      spend(context, hidden);
-      return y;
-    }
-    case "geglu":
-    case "relu2":
-      throw new ConfigError({ where: "model.mlp.kind", must: "must be gelu or swiglu", got: config.kind });
+  // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished; and it takes no
+  // weights in blocks, and ends with the sum.
+  const { residual, dropout } = end;
+  const isPlain = layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
+  if (config.kind === "gelu" && isPlain && residual !== null) {
+    return geluMlp(context, x, { ...layer, approximate: config.approximate }, residual, dropout);
   }
+  const up = linearLayer(context, layer.up, x); // [B, T, F], or with a gate [B, T, 2F]
+  const hidden = activated(context, config, up); // [B, T, F]
+  spend(context, up);
+  const y = lastLayer(context, layer.down, hidden, end);
+  spend(context, hidden);
+  return y;
 };
