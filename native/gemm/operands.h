@@ -21,6 +21,8 @@ struct Float32 {
 
   // The first value of each unit, with zeros for the others.
   FT_INLINE F32 firstOfUnit(F32 units) { return units; }
+  // The last one.
+  FT_INLINE F32 lastOfUnit(F32 units) { return units; }
 
   // Values as a product takes them, in float32.
   FT_INLINE F32 rounded(F32 values) { return values; }
@@ -61,6 +63,7 @@ struct PairedBfloat16 {
     return (F32)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
   }
   FT_INLINE F32 firstOfUnit(F32 units) { return (F32)((U32)units & 0xFFFFu); }
+  FT_INLINE F32 lastOfUnit(F32 units) { return (F32)((U32)units & 0xFFFF0000u); }
 
   FT_INLINE F32 rounded(F32 values) { return roundToBfloat16(values); }
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) {

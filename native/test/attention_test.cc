@@ -15,6 +15,7 @@ struct Shape {
 struct Inputs {
   Shape shape;
   int64_t rowGap, batchGap;
+  int64_t window = 0;  // none
 
   int64_t width() const { return shape.heads * shape.headDim; }
   int64_t keyWidth() const { return shape.keyHeads * shape.headDim; }
@@ -35,6 +36,8 @@ struct Inputs {
   }
   int64_t out(int64_t b, int64_t t, int64_t h) const { return ((b * shape.queries + t) * shape.heads + h) * shape.headDim; }
   int64_t stat(int64_t b, int64_t t, int64_t h) const { return (b * shape.heads + h) * shape.queries + t; }
+  // The first key that query `t` sees.
+  int64_t oldest(int64_t t) const { return window == 0 ? 0 : std::max(shape.start + t - window + 1, int64_t{0}); }
 };
 
 // A result, and of each of its elements the sum of magnitudes of what weights or their gradients are multiplied to. A gradient
@@ -85,7 +88,7 @@ Wanted compute(const Inputs& in, bool causal, double scale, const Doubles& q, co
         const int64_t visible = start + (causal ? t + 1 : queries);
         std::vector<double> weights = zeros(visible);
         double sum = 0;
-        for (int64_t j = 0; j < visible; j++) {
+        for (int64_t j = in.oldest(t); j < visible; j++) {
           at(weights, j) = std::exp(scale * dot(q, in.query(b, t, h), k, in.key(b, j, h), headDim));
           sum += at(weights, j);
         }
@@ -93,11 +96,11 @@ Wanted compute(const Inputs& in, bool causal, double scale, const Doubles& q, co
         double delta = 0, deltaSize = 0;
         for (int64_t c = 0; c < headDim; c++) {
           const int64_t out = in.out(b, t, h) + c;
-          for (int64_t j = 0; j < visible; j++) w.out.add(out, at(weights, j) / sum, at(v, in.key(b, j, h) + c));
+          for (int64_t j = in.oldest(t); j < visible; j++) w.out.add(out, at(weights, j) / sum, at(v, in.key(b, j, h) + c));
           delta += at(w.out.values, out) * at(dOut, out);
           deltaSize += std::fabs(at(w.out.values, out) * at(dOut, out));
         }
-        for (int64_t j = 0; j < visible; j++) {
+        for (int64_t j = in.oldest(t); j < visible; j++) {
           const double weight = at(weights, j) / sum;
           const double dWeight = dot(dOut, in.out(b, t, h), v, in.key(b, j, h), headDim);
           const double dScore = scale * weight * (dWeight - delta);
@@ -135,7 +138,7 @@ void attention(Suite& s, const Inputs& in, bool causal) {
           .keyHeads = keyHeads, .headDim = headDim, .queryStride = in.stride(),
           .queryBatchStride = in.queryBatchStride(), .keyStride = in.keyStride(),
           .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .pageCount = 0, .key0 = 1, .key1 = 2, .key2 = 3,
-          .key3 = 4, .site = 5, .causal = causal ? 1 : 0, .scale = scale, .p = p});
+          .key3 = 4, .site = 5, .causal = causal ? 1 : 0, .window = in.window, .scale = scale, .p = p});
     };
     forward(out, nullptr);
     s.expect("attentionForward logSumExp", stats, 10,
@@ -154,7 +157,7 @@ void attention(Suite& s, const Inputs& in, bool causal) {
           .dv = d.v.data(), .batch = batch, .queries = queries, .start = start, .heads = heads, .keyHeads = keyHeads,
           .headDim = headDim, .queryStride = in.stride(), .queryBatchStride = in.queryBatchStride(),
           .keyStride = in.keyStride(), .keyBatchStride = in.keyBatchStride(), .rows = 0, .keyRows = 0, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5,
-          .causal = causal ? 1 : 0, .scale = scale, .p = p});
+          .causal = causal ? 1 : 0, .window = in.window, .scale = scale, .p = p});
       return d;
     };
     const auto [dq, dk, dv] = backward(nullptr);
@@ -188,7 +191,8 @@ struct Sequence {
 };
 
 // Segments have the bits of a call for each, forward and, where all start at 0, back.
-void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, double p) {
+void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, double p,
+              int64_t window = 0) {
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim;
   int64_t rows = 0, keyRows = 0, longest = 0;
   bool fresh = true;
@@ -209,7 +213,7 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
       .segments = table.data(), .pages = nullptr, .batch = static_cast<int64_t>(sequences.size()), .queries = longest, .start = 0,
       .heads = heads, .keyHeads = keyHeads, .headDim = headDim, .queryStride = width, .queryBatchStride = 0,
       .keyStride = keyWidth, .keyBatchStride = 0, .rows = rows, .keyRows = keyRows, .pageCount = 0, .key0 = 1, .key1 = 2, .key2 = 3,
-      .key3 = 4, .site = 5, .causal = 1, .scale = 0.25, .p = p};
+      .key3 = 4, .site = 5, .causal = 1, .window = window, .scale = 0.25, .p = p};
   s.call(forward);
   s.take(out);
   s.take(stats);
@@ -222,7 +226,7 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
         .keyHeads = f.keyHeads, .headDim = f.headDim, .queryStride = f.queryStride,
         .queryBatchStride = f.queryBatchStride, .keyStride = f.keyStride, .keyBatchStride = f.keyBatchStride,
         .rows = f.rows, .keyRows = f.keyRows, .key0 = 1, .key1 = 2, .key2 = 3, .key3 = 4, .site = 5, .causal = 1,
-        .scale = 0.25, .p = f.p};
+        .window = f.window, .scale = 0.25, .p = f.p};
   };
   if (fresh) {
     s.call(backwardOf(forward, dOut.data(), dq.data(), dk.data(), dv.data()));
@@ -283,12 +287,13 @@ void segmentsOutside(Suite& s) {
         .segments = table.data(), .pages = nullptr, .batch = 1, .queries = rows, .start = 0, .heads = 1, .keyHeads = 1,
         .headDim = width, .queryStride = width, .queryBatchStride = 0, .keyStride = width, .keyBatchStride = 0,
         .rows = rows, .keyRows = rows, .pageCount = 0, .key0 = 0, .key1 = 0, .key2 = 0, .key3 = 0, .site = 0, .causal = 1,
-        .scale = 0.25, .p = 0});
+        .window = segment[0] == kFar ? 1 << 30 : 3, .scale = 0.25, .p = 0});
   }
 }
 
-// The same keys in pages, as a cache has them, are the same bits. Pages that lie outside reach nothing beyond the rows.
-void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim) {
+// The same keys in pages, as a cache has them, are the same bits. Pages that lie outside reach nothing beyond the rows, and those
+// before the windows of all queries are not read.
+void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, int64_t window = 0) {
   constexpr int64_t kPage = 32;
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim, batch = static_cast<int64_t>(sequences.size());
   int64_t rows = 0, keyRows = 0, longest = 0, count = 0;
@@ -311,11 +316,12 @@ void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int6
     pagedTable[4 * i + 2] = static_cast<int32_t>(place);
     for (int64_t key = 0; key < queries + start; key++) {
       const int64_t page = count - 1 - (place + key / kPage);
-      numbers[place + key / kPage] = static_cast<int32_t>(page);
+      const bool read = window == 0 || (key / kPage + 1) * kPage > start - window + 1;
+      numbers[place + key / kPage] = static_cast<int32_t>(read ? page : 1 << 30);
       const int64_t to = (page * kPage + key % kPage) * keyWidth;
       for (int64_t d = 0; d < keyWidth; d++) {
-        pagedK[to + d] = k[(keyRow + key) * keyWidth + d];
-        pagedV[to + d] = v[(keyRow + key) * keyWidth + d];
+        pagedK[to + d] = read ? k[(keyRow + key) * keyWidth + d] : NAN;
+        pagedV[to + d] = read ? v[(keyRow + key) * keyWidth + d] : NAN;
       }
     }
     row += queries;
@@ -328,7 +334,7 @@ void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int6
       .segments = table.data(), .pages = nullptr, .batch = batch, .queries = longest, .start = 0, .heads = heads,
       .keyHeads = keyHeads, .headDim = headDim, .queryStride = width, .queryBatchStride = 0, .keyStride = keyWidth,
       .keyBatchStride = 0, .rows = rows, .keyRows = keyRows, .pageCount = 0, .key0 = 0, .key1 = 0, .key2 = 0,
-      .key3 = 0, .site = 0, .causal = 1, .scale = 0.25, .p = 0};
+      .key3 = 0, .site = 0, .causal = 1, .window = window, .scale = 0.25, .p = 0};
   s.call(call);
   Floats paged = s.floats(rows * width), pagedStats = s.floats(heads * rows);
   call.k = pagedK.data();
@@ -368,10 +374,21 @@ void testAttention(Suite& s) {
   segments(s, {{1, 200}, {1, 3}, {4, 126}, {1, 0}}, 4, 2, 32, 0);
   segments(s, {{33, 0}, {1, 0}, {140, 0}, {64, 0}}, 4, 2, 17, 0);
   segments(s, {{33, 0}, {3, 0}, {65, 0}}, 2, 1, 16, 0.5);
+  segments(s, {{5, 60}, {1, 40}, {64, 0}, {140, 3}}, 4, 2, 16, 0, 20);
+  segments(s, {{33, 0}, {1, 0}, {140, 0}, {64, 0}}, 4, 2, 17, 0, 33);
   segmentsOutside(s);
   pages(s, {{5, 0}, {1, 17}, {64, 0}}, 2, 2, 16);
   pages(s, {{1, 31}, {1, 32}, {4, 126}, {1, 0}, {1, 300}}, 9, 3, 64);
   pages(s, {{33, 0}, {1, 0}, {140, 30}, {64, 64}}, 4, 2, 17);
+  pages(s, {{1, 31}, {1, 64}, {4, 126}, {1, 0}, {1, 300}}, 4, 2, 64, 32);
+  pages(s, {{33, 0}, {1, 200}, {140, 100}, {64, 270}}, 4, 2, 17, 41);
+  for (const auto& [shape, window] : std::vector<std::pair<Shape, int64_t>>{
+           {{1, 65, 0, 2, 2, 33}, 1},   {{2, 17, 0, 3, 3, 16}, 2},   {{1, 129, 0, 2, 1, 17}, 7}, {{1, 130, 0, 4, 2, 32}, 64},
+           {{2, 300, 0, 2, 1, 16}, 31}, {{1, 4, 126, 2, 2, 33}, 30}, {{2, 1, 160, 2, 2, 32}, 33}, {{1, 70, 140, 2, 1, 40}, 21},
+           {{1, 65, 0, 2, 2, 33}, 65},  {{1, 40, 0, 1, 1, 8}, 1000}}) {
+    attention(s, {shape, 0, 0, window}, true);
+    attention(s, {shape, 1, 3, window}, true);
+  }
   for (const Shape& shape : kShapes) {
     for (const bool causal : {true, false}) {
       attention(s, {shape, 0, 0}, causal);

@@ -1,6 +1,7 @@
 /**
  * out[i] = Σ over j ≤ i of P[i, j]·v[j],   P[i, :] = softmax over j ≤ i of q[i]·k[j] / √D        (for each head)
- * Without the mask both run over all j.
+ * With a window w both run over the last w of these j, i − w < j (Beltagy et al. 2020, Longformer); without the mask over all j.
+ * Another scale may stand for 1/√D.
  *
  *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   q | k | v, heads side by side in each. Or a tensor for each of them.
  *   Hk divides H: head h of q reads head ⌊h·Hk/H⌋ of k and v (grouped queries, Ainslie et al. 2023)
@@ -17,6 +18,7 @@ import type { View } from "../backend/backend.ts";
 import { packedWidth, pageRows, wordsOf } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape, type Shape } from "../core/tensors/shape.ts";
+import { show } from "../core/text/show.ts";
 import { dropoutArguments } from "./dropout.ts";
 import type { Segments } from "./segments.ts";
 
@@ -41,9 +43,16 @@ export interface AttentionOptions {
   readonly dropoutP?: number;
   /** Default causal. */
   readonly mask?: AttentionMask;
+  /** How many positions a position sees at most: itself and those just before it. Needs the causal mask. Default null: all. */
+  readonly window?: number | null;
+  /** Factor of q·k. Default 1/√D. */
+  readonly scale?: number;
   /** The sequences that the time axis of a batch of one holds: a position sees its own alone. Absent: each row is one. */
   readonly segments?: Segments | null;
 }
+
+/** The largest that a kernel takes; no sequence is as long. */
+const longestWindow = 2 ** 31 - 1;
 
 const noDropout = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
@@ -134,6 +143,9 @@ interface Laid {
   readonly shape: Heads;
   readonly sizes: ReturnType<typeof batchSizes>;
   readonly mask: AttentionMask;
+  /** 0: none. */
+  readonly window: number;
+  readonly scale: number;
   readonly segments: Segments | null;
   readonly draw: typeof noDropout;
 }
@@ -146,7 +158,7 @@ type Tensors<Name extends string> = Readonly<Record<Name, Tensor | View>> & { re
  */
 const forwardCall = (
   { q, k, v, out, logSumExp, kept }: Tensors<"q" | "k" | "v" | "out" | "logSumExp">,
-  { shape, sizes, mask, segments, draw }: Laid,
+  { shape, sizes, mask, window, scale, segments, draw }: Laid,
   pages: Tensor | null,
 ) => ({
   q,
@@ -171,7 +183,8 @@ const forwardCall = (
   rows: sizes.rows,
   keyRows: sizes.keyRows,
   causal: mask === "causal" ? 1 : 0,
-  scale: 1 / Math.sqrt(shape.headDim),
+  window,
+  scale,
   key0: draw.key0,
   key1: draw.key1,
   key2: draw.key2,
@@ -193,7 +206,7 @@ const backwardCall = (
     dk,
     dv,
   }: Tensors<"dOut" | "q" | "k" | "v" | "out" | "logSumExp" | "dq" | "dk" | "dv">,
-  { shape, sizes, mask, segments, draw }: Laid,
+  { shape, sizes, mask, window, scale, segments, draw }: Laid,
 ) => ({
   dOut,
   q,
@@ -219,7 +232,8 @@ const backwardCall = (
   rows: sizes.rows,
   keyRows: sizes.keyRows,
   causal: mask === "causal" ? 1 : 0,
-  scale: 1 / Math.sqrt(shape.headDim),
+  window,
+  scale,
   key0: draw.key0,
   key1: draw.key1,
   key2: draw.key2,
@@ -237,13 +251,30 @@ const checkSegments = (where: string, { rows }: Segments, batch: number, time: n
   });
 };
 
+/** The window and the scale of a kernel's call. */
+const windowAndScale = (
+  where: string,
+  { headDim }: Heads,
+  { mask = "causal", window = null, scale = 1 / Math.sqrt(headDim) }: AttentionOptions,
+) => {
+  if (window !== null && !(Number.isSafeInteger(window) && window >= 1)) {
+    throw new ShapeError({ where, must: "window must be a whole number from 1 on, or null", got: show(window) });
+  }
+  if (window !== null && mask !== "causal") {
+    throw new ShapeError({ where, must: "mask must be causal where there is a window", got: show(mask) });
+  }
+  if (!Number.isFinite(scale)) throw new ShapeError({ where, must: "scale must be a finite number", got: show(scale) });
+  return { window: Math.min(window ?? 0, longestWindow), scale };
+};
+
 /** Of each position over those that it sees. See AttentionOptions for what may be told besides. */
 export const causalAttention = (
   context: Context,
   input: AttentionInput,
   shape: Heads,
-  { dropoutP = 0, mask = "causal", segments = null }: AttentionOptions = {},
+  options: AttentionOptions = {},
 ): Tensor => {
+  const { dropoutP = 0, mask = "causal", segments = null } = options;
   const { backend, memory, tape } = context;
   const { batch, time } = checkInput("causalAttention", input, shape);
   if (segments !== null) {
@@ -263,7 +294,7 @@ export const causalAttention = (
       ? noDropout
       : { ...dropoutArguments(context.dropout.key, context.dropout.nextSite()), p: dropoutP };
   const sizes = segments === null ? batchSizes(batch, time, q, k) : segmentSizes(segments, q, strideOf(k), time);
-  const laid: Laid = { shape, sizes, mask, segments, draw };
+  const laid: Laid = { shape, sizes, mask, ...windowAndScale("causalAttention", shape, options), segments, draw };
   const out = memory.allocate([batch, time, shape.heads * shape.headDim], q.tensor.storage.dtype);
   const logSumExp = memory.allocate([batch, shape.heads, time]);
   // Of segments the mask is drawn again.
@@ -299,7 +330,9 @@ export interface AttentionCache {
  * only. Same bits as `causalAttention` over each whole sequence.
  *
  * @param qkv [1, T, (H + 2·Hk)·D]
- * @param segments each has its own start, and pages of the cache.
+ * @param segments each has its own start, and pages of the cache. Pages before the windows of all positions of a segment are
+ * not read: any number may stand for them.
+ * @param options window and scale, as in `causalAttention`.
  */
 export const cachedCausalAttention = (
   context: Context,
@@ -307,6 +340,7 @@ export const cachedCausalAttention = (
   shape: Heads,
   cache: AttentionCache,
   segments: Segments,
+  options: Pick<AttentionOptions, "window" | "scale"> = {},
 ): Tensor => {
   const { backend, memory } = context;
   const where = "cachedCausalAttention";
@@ -338,7 +372,7 @@ export const cachedCausalAttention = (
     "attentionForward",
     forwardCall(
       { q: viewOf(q), k: cached, v: values, out, logSumExp, kept: null },
-      { shape, sizes, mask: "causal", segments, draw: noDropout },
+      { shape, sizes, mask: "causal", ...windowAndScale(where, shape, options), segments, draw: noDropout },
       pages.numbers,
     ),
   );

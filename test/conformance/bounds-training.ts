@@ -1,4 +1,4 @@
-import { attentionHeads, keyRowOf } from "#foretoken/backend/implementations/reference/attention.js";
+import { attentionHeads, firstSeen, keyRowOf } from "#foretoken/backend/implementations/reference/attention.js";
 import { dropoutFactors } from "#foretoken/backend/implementations/reference/dropout.js";
 import { asGiven, type Operand } from "#foretoken/backend/implementations/reference/host-args.js";
 import type { RealArray } from "#foretoken/core/tensors/dtype.js";
@@ -44,10 +44,12 @@ interface AttentionRow {
   readonly row: number;
   /** Of the dropout mask. */
   readonly maskRow: number;
+  /** The keys that it sees. */
+  readonly oldest: number;
   readonly visible: number;
 }
 
-type AttentionShape = Parameters<typeof attentionHeads>[0] & { readonly causal: number };
+type AttentionShape = Parameters<typeof attentionHeads>[0] & { readonly causal: number; readonly window: number };
 
 const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
   for (const { queries, start, query, key, place, out, stat, index } of attentionHeads(s)) {
@@ -58,6 +60,7 @@ const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
         outRow: out + t * s.heads * s.headDim,
         row: stat + t,
         maskRow: index * s.queries + t,
+        oldest: firstSeen(start + t, s.window),
         visible: start + (s.causal ? t + 1 : queries),
       };
     }
@@ -74,13 +77,13 @@ interface RowScores {
 const rowScores = (
   args: AttentionShape & { readonly q: RealArray; readonly k: RealArray; readonly scale: number },
   logSumExp: number,
-  { query, keyOf, visible }: AttentionRow,
+  { query, keyOf, oldest, visible }: AttentionRow,
 ): RowScores => {
   const { q, k, scale, headDim } = args;
   let largest = Math.abs(logSumExp);
   // A loop: Float64Array.from with a function takes far longer.
   const weights = new Float64Array(visible);
-  for (let j = 0; j < visible; j++) {
+  for (let j = oldest; j < visible; j++) {
     dot(q, query, k, keyOf(j), headDim);
     largest = Math.max(largest, Math.abs(scale) * sums.magnitudes);
     weights[j] = Math.exp(scale * sums.exact - logSumExp);
@@ -104,11 +107,11 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     const stats = new Float64Array(logSumExp.length);
     const factors = new Float64Array(Math.max(0, ...Array.from(attentionRows(args), (row) => row.visible)));
     for (const position of attentionRows(args)) {
-      const { keyOf, outRow, row, maskRow, visible } = position;
+      const { keyOf, outRow, row, maskRow, oldest, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(visible + 8) + operandError(operand);
-      for (let j = 0; j < visible; j++) {
+      for (let j = oldest; j < visible; j++) {
         const weight = at(weights, j) * at(factors, j);
         if (weight === 0) continue;
         addMagnitudes(out, outRow, error * weight, v, keyOf(j), headDim);
@@ -129,13 +132,13 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     const dv = new Float64Array(args.dv.length);
     const factors = new Float64Array(queries);
     for (const position of attentionRows(args)) {
-      const { query, keyOf, outRow, row, maskRow, visible } = position;
+      const { query, keyOf, outRow, row, maskRow, oldest, visible } = position;
       const { weights, scoreError } = rowScores(args, at(logSumExp, row), position);
       dropoutFactors(args, maskRow, 0, visible, factors);
       const error = 2 * scoreError + sumError(headDim + 8) + sumError(queries);
       dot(dOut, outRow, out, outRow, headDim);
       const { exact: delta, magnitudes: deltaSize } = sums;
-      for (let j = 0; j < visible; j++) {
+      for (let j = oldest; j < visible; j++) {
         const key = keyOf(j);
         const kept = at(weights, j) * at(factors, j);
         dot(dOut, outRow, v, key, headDim);

@@ -87,15 +87,16 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     { time: 70, heads: 3, headDim: 30, normed: true },
     { time: 129, heads: 4, headDim: 32, normed: true },
     { time: 129, heads: 4, headDim: 32, normed: false },
+    { time: 70, heads: 3, headDim: 30, normed: true, together: 1 },
   ])(
     "rotary embedding gives a position the same bits alone as in its sequence (T=$time H=$heads D=$headDim)",
-    async ({ time, heads, headDim, normed }) => {
+    async ({ time, heads, headDim, normed, together = 0 }) => {
       const stride = 3 * heads * headDim;
       const { cos, sin } = rotaryAngles(time, headDim, 10_000);
       const shared = {
-        ...{ keyHeads: heads, rotaryDim: headDim, tableRows: time, places: null },
-        gammaQ: normed ? given(normals(headDim)) : null,
-        gammaK: normed ? given(normals(headDim)) : null,
+        ...{ keyHeads: heads, rotaryDim: headDim, tableRows: time, places: null, together },
+        gammaQ: normed ? given(normals(heads * headDim)) : null,
+        gammaK: normed ? given(normals(heads * headDim)) : null,
         cos: given(cos),
         sin: given(sin),
         heads,
@@ -130,15 +131,33 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     }
   });
 
+  test.for([
+    [17, 0],
+    [344, 1],
+  ] as const)("a row of gegluForward has the same bits among 37 as alone (F=%i, form %i)", async ([hidden, tanh]) => {
+    const rows = 37;
+    const x = given(normals(2 * rows * hidden));
+    const all = room(rows * hidden, activations);
+    backend.run("gegluForward", { x, y: all, rows, hidden, tanh });
+    for (const row of [0, 16, 36]) {
+      const alone = room(hidden, activations);
+      backend.run("gegluForward", { x: { ...x, offset: 2 * row * hidden }, y: alone, rows: 1, hidden, tanh });
+      expect(await bits(alone, hidden)).toEqual(await bits({ ...all, offset: row * hidden }, hidden));
+    }
+  });
+
   const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
   test.for([
-    { time: 70, heads: 2, headDim: 16 },
-    { time: 131, heads: 1, headDim: 33 },
-    { time: 300, heads: 2, headDim: 32 },
+    { time: 70, heads: 2, headDim: 16, window: 0 },
+    { time: 131, heads: 1, headDim: 33, window: 0 },
+    { time: 300, heads: 2, headDim: 32, window: 0 },
+    { time: 70, heads: 2, headDim: 16, window: 1 },
+    { time: 131, heads: 1, headDim: 33, window: 14 },
+    { time: 300, heads: 2, headDim: 32, window: 101 },
   ])(
-    "a query's bits do not depend on those beside it (T=$time H=$heads D=$headDim)",
-    async ({ time, heads, headDim }) => {
+    "a query's bits do not depend on those beside it (T=$time H=$heads D=$headDim window=$window)",
+    async ({ time, heads, headDim, window }) => {
       const width = heads * headDim;
       const stride = 3 * width;
       const qkv = given(normals(time * stride), activations);
@@ -151,6 +170,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
         rows: 0,
         keyRows: 0,
         causal: 1,
+        window,
         scale: 1 / Math.sqrt(headDim),
         ...undropped,
       };
@@ -249,6 +269,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
         headDim,
         scale: 0.25,
         causal: 1,
+        window: 0,
         ...undropped,
         kept: null,
         pages: null,
@@ -282,50 +303,70 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     },
   );
 
-  test("keys and values after a query do not touch it, be they NaN or infinite", async () => {
+  /** What attention of [2, 67] positions gives for q | k | v side by side. */
+  const attentionOf = (window: number) => {
     const [batch, time, heads, headDim] = [2, 67, 2, 16];
     const width = heads * headDim;
     const stride = 3 * width;
-    const values = normals(batch * time * stride);
-    const numbers = { scale: 0.25, ...undropped, key0: 5, p: 0.2, causal: 1 };
-    const shape = { batch, queries: time, start: 0, heads, keyHeads: heads, headDim, rows: 0, keyRows: 0, ...numbers };
-    const strides = {
-      queryStride: stride,
-      queryBatchStride: time * stride,
-      keyStride: stride,
-      keyBatchStride: time * stride,
-    };
     const forward = async (array: Float64Array): Promise<Uint32Array> => {
       const qkv = given(array, activations);
       const out = room(batch * time * width, activations);
-      const inputs = { q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } };
-      const results = {
-        out,
-        logSumExp: room(batch * heads * time),
-        kept: null,
-        segments: null,
-        pages: null,
-        pageCount: 0,
-      };
-      backend.run("attentionForward", { ...inputs, ...results, ...shape, ...strides });
+      backend.run("attentionForward", {
+        ...{ q: qkv, k: { ...qkv, offset: width }, v: { ...qkv, offset: 2 * width } },
+        ...{ out, logSumExp: room(batch * heads * time), kept: null, segments: null, pages: null, pageCount: 0 },
+        ...{ batch, queries: time, start: 0, heads, keyHeads: heads, headDim, rows: 0, keyRows: 0 },
+        ...{ scale: 0.25, ...undropped, key0: 5, p: 0.2, causal: 1, window },
+        ...{ queryStride: stride, queryBatchStride: time * stride, keyStride: stride, keyBatchStride: time * stride },
+      });
       return bits(out, batch * time * width);
     };
-    const clean = await forward(values);
-    for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
-      for (const changed of [1, 15, 16, 17, 32, 64, 66]) {
-        const spoiled = values.slice();
-        for (let b = 0; b < batch; b++) {
-          for (let t = changed; t < time; t++)
-            spoiled.fill(poison, (b * time + t) * stride + width, (b * time + t + 1) * stride);
-        }
-        const after = await forward(spoiled);
-        for (let b = 0; b < batch; b++) {
-          const from = b * time * width;
-          const until = from + changed * width;
-          expect(after.slice(from, until), `key ${changed} = ${poison}`).toEqual(clean.slice(from, until));
+    /** A copy with a value for the keys and values of positions [from, to). */
+    const spoiled = (values: Float64Array, poison: number, from: number, to: number): Float64Array => {
+      const copy = values.slice();
+      for (let b = 0; b < batch; b++)
+        for (let t = from; t < to; t++) copy.fill(poison, (b * time + t) * stride + width, (b * time + t + 1) * stride);
+      return copy;
+    };
+    /** Positions [from, to) of both. */
+    const rowsOf = (out: Uint32Array, from: number, to: number): Uint32Array[] =>
+      Array.from({ length: batch }, (_, b) => out.slice((b * time + from) * width, (b * time + to) * width));
+    return { time, values: normals(batch * time * stride), forward, spoiled, rowsOf };
+  };
+  const poisons = [Number.NaN, Number.POSITIVE_INFINITY];
+
+  test.for([0, 5])(
+    "keys and values after a query do not touch it, be they NaN or infinite (window %i)",
+    async (window) => {
+      const { time, values, forward, spoiled, rowsOf } = attentionOf(window);
+      const clean = await forward(values);
+      for (const poison of poisons) {
+        for (const changed of [1, 15, 16, 17, 32, 64, 66]) {
+          const after = await forward(spoiled(values, poison, changed, time));
+          expect(rowsOf(after, 0, changed), `key ${changed} = ${poison}`).toEqual(rowsOf(clean, 0, changed));
         }
       }
+    },
+  );
+
+  test.for([1, 6, 33])("nor do those before its window of %i", async (window) => {
+    const { time, values, forward, spoiled, rowsOf } = attentionOf(window);
+    const clean = await forward(values);
+    for (const poison of poisons) {
+      for (const changed of [1, 2, 16, 17, 31]) {
+        const from = changed + window - 1;
+        const after = await forward(spoiled(values, poison, 0, changed));
+        expect(rowsOf(after, from, time), `${changed} keys = ${poison}`).toEqual(rowsOf(clean, from, time));
+        expect(rowsOf(after, from - 1, from)).not.toEqual(rowsOf(clean, from - 1, from));
+      }
     }
+  });
+
+  test("a window that reaches all keys has the bits of none", async () => {
+    const all = attentionOf(0);
+    const clean = await all.forward(all.values);
+    for (const window of [all.time, all.time + 1, 2 ** 31 - 1])
+      expect(await attentionOf(window).forward(all.values), `window ${window}`).toEqual(clean);
+    expect(await attentionOf(all.time - 1).forward(all.values)).not.toEqual(clean);
   });
 };
 

@@ -73,19 +73,22 @@ struct TileBackwardScratch {
   }
 };
 
-// Which queries of a strip see which keys of another: those that exist, and on the diagonal those that come no earlier.
+// Which queries of a strip see which keys of another: those that exist, on the diagonal those that come no earlier, and those
+// before number `reach` + key, where the key leaves their window.
 struct PairMask {
   int64_t keys, queries;
   bool diagonal;
+  int64_t reach;
 
-  bool all() const { return keys == kStripLines && queries == kStripLines && !diagonal; }
+  bool all() const { return keys == kStripLines && queries == kStripLines && !diagonal && reach >= kStripLines; }
   uint32_t bits(int64_t key) const {
-    return key >= keys ? 0 : firstBits(queries) & (diagonal ? ~firstBits(key) : ~0u);
+    return key >= keys ? 0 : firstBits(min(queries, reach + key)) & (diagonal ? ~firstBits(key) : ~0u);
   }
-  // Whether a tile of the four has a score that counts, as multiplyOneOfFour() counts them.
+  // Whether a tile of the four has a score that counts, as multiplyOneOfFour() counts them: it wants tile 0 always.
   bool hasTile(int64_t index) const {
     const int64_t key = index / 2 * kTileSide, query = index % 2 * kTileSide;
-    return key < keys && query < queries && !(diagonal && key > query);
+    const bool reached = index == 0 || query < reach + key + kTileSide - 1;
+    return key < keys && query < queries && !(diagonal && key > query) && reached;
   }
 };
 
@@ -149,7 +152,8 @@ struct TileBackwardHead {
 
   int64_t queriesIn(int64_t strip) const { return min(a.queries - strip * kStripLines, kStripLines); }
   Pair pairAt(int64_t keys, int64_t queries, int64_t buffer) const {
-    const PairMask mask{queriesIn(keys), queriesIn(queries), a.causal && keys == queries};
+    const PairMask mask{queriesIn(keys), queriesIn(queries), a.causal && keys == queries,
+                        a.window - (queries - keys) * kStripLines};
     uint32_t tiles = 0;
     for (int i = 0; i < 4; i++) tiles |= (mask.hasTile(i) ? 1u : 0u) << i;
     const int64_t units = s.strips * kStepUnits, at = keys * kStripLines * a.keyStride;
@@ -162,6 +166,12 @@ struct TileBackwardHead {
   }
   // The first strip of queries that sees a strip of keys.
   int64_t firstSeeing(int64_t keys) const { return a.causal ? keys : 0; }
+  // The end of those of which any query sees a key of it.
+  int64_t endSeeing(int64_t keys) const {
+    return min(divideUp(a.queriesSeeing((keys + 1) * kStripLines), kStripLines), qStrips);
+  }
+  // The first strip of keys of which a strip of queries sees any.
+  int64_t firstSeen(int64_t queries) const { return a.firstSeen(queries * kStripLines) / kStripLines; }
 
   void pack() const {
     if (first) packAcrossRows(a, k, a.keyStride, a.queries, s.keysAcross);
@@ -208,12 +218,12 @@ struct TileBackwardHead {
 
   // A strip of keys, and all queries that see it. Their scores are computed one pair ahead.
   void meetQueries(int64_t keys, int64_t& buffer, ArraysOfNextHead<8>& next) const {
-    const int64_t seen = firstSeeing(keys);
+    const int64_t seen = firstSeeing(keys), seenEnd = endSeeing(keys);
     if (a.drops && keys % kMaskStrips == 0) fetchMask(keys);
-    for (int64_t queries = seen; queries < qStrips; queries++) {
+    for (int64_t queries = seen; queries < seenEnd; queries++) {
       const Pair pair = pairAt(keys, queries, buffer);
       buffer ^= 1;
-      const bool turns = queries + 1 == qStrips;
+      const bool turns = queries + 1 == seenEnd;
       const bool ends = turns && keys + 1 == qStrips;
       const int64_t nextKeys = turns ? keys + 1 : keys;
       const Pair following = ends ? Pair{} : pairAt(nextKeys, turns ? firstSeeing(nextKeys) : queries + 1, buffer);
@@ -225,8 +235,8 @@ struct TileBackwardHead {
     }
     const float* const weights = s.weights + seen * kStepUnits;
     const float* const dScores = s.dScores + seen * kStepUnits;
-    addProduct(weights, s.gradientsAcross, keys, seen, s.dValues);
-    addProduct(dScores, s.queriesAcross, keys, seen, s.dKeys);
+    addProduct(weights, s.gradientsAcross, keys, seen, seenEnd, s.dValues);
+    addProduct(dScores, s.queriesAcross, keys, seen, seenEnd, s.dKeys);
     if (!last) return;
     writeRows(s.dValues, keys, a.keptScale, dv);
     writeRows(s.dKeys, keys, 1, dk);
@@ -235,7 +245,8 @@ struct TileBackwardHead {
   // The dropout mask of kMaskStrips strips of keys, for all queries that see one.
   __attribute__((noinline)) void fetchMask(int64_t keys) const {
     const int64_t key = keys * kStripLines;
-    for (int64_t queries = firstSeeing(keys); queries < qStrips; queries++) {
+    const int64_t seenEnd = endSeeing(keys + kMaskStrips - 1);
+    for (int64_t queries = firstSeeing(keys); queries < seenEnd; queries++) {
       uint32_t* const to = s.kept + queries * kMaskStrips * kGroup;
       const int64_t query = queries * kStripLines;
       if (dropoutMask.words != nullptr) {
@@ -314,12 +325,12 @@ struct TileBackwardHead {
     storePart<kParts - 1>(following);
   }
 
-  // A strip of keys' rows of a gradient: left · right, over strips of queries from `seen` on, is added to those of the heads
+  // A strip of keys' rows of a gradient: left · right, over strips of queries [seen, seenEnd), is added to those of the heads
   // before that share the keys.
-  void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, float* sums) const {
+  void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, int64_t seenEnd, float* sums) const {
     sums = sumsOf(sums, keys);
     for (int64_t strip = 0; strip < s.strips; strip++)
-      multiplyPackedStrips({left}, right + (strip * qStrips + seen) * kStepUnits, qStrips - seen, queriesIn(keys),
+      multiplyPackedStrips({left}, right + (strip * qStrips + seen) * kStepUnits, seenEnd - seen, queriesIn(keys),
                            a.headDim - strip * kStripLines, sums + strip * kStripLines, s.strips * kStripLines, !first);
   }
   float* sumsOf(float* sums, int64_t keys) const {
@@ -333,13 +344,15 @@ struct TileBackwardHead {
 
   // dQᵀ += Kᵀ · dSᵀ, of strips of keys [begin, end), at most kBlockStrips.
   void addToQueries(int64_t begin, int64_t end) const {
-    for (int64_t queries = a.causal ? begin : 0; queries < qStrips; queries++) {
+    const int64_t seenEnd = endSeeing(end - 1);
+    for (int64_t queries = a.causal ? begin : 0; queries < seenEnd; queries++) {
       const int64_t seen = a.causal ? min(queries + 1, end) : end;
+      const int64_t oldest = firstSeen(queries), first = max(oldest, begin);
       for (int64_t strip = 0; strip < s.strips; strip++)
-        multiplyPackedStrips({s.keysAcross + (strip * qStrips + begin) * kStepUnits},
-                             s.dScoresAcross + queries * kBlockStrips * kStepUnits, seen - begin,
+        multiplyPackedStrips({s.keysAcross + (strip * qStrips + first) * kStepUnits},
+                             s.dScoresAcross + (queries * kBlockStrips + first - begin) * kStepUnits, seen - first,
                              a.headDim - strip * kStripLines, kStripLines,
-                             s.dQueries + (queries * s.strips + strip) * kBlockUnits, kStripLines, begin > 0);
+                             s.dQueries + (queries * s.strips + strip) * kBlockUnits, kStripLines, first > oldest);
     }
     for (int64_t queries = a.causal ? begin : 0; queries < qStrips; queries++)
       if (end == qStrips || (a.causal && queries < end)) writeTransposed(queries);
@@ -397,7 +410,8 @@ static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Atten
                  {n.dq, a.queryStride},
                  {n.dk, a.keyStride},
                  {n.dv, a.keyStride}}};
-        next.begin(its.queries, a.headDim, TileBackwardHead::kParts * head.qStrips * (head.qStrips + 1) / 2);
+        const int64_t met = min(head.qStrips + 1, 2 * (a.window / kStripLines + 1));
+        next.begin(its.queries, a.headDim, TileBackwardHead::kParts * head.qStrips * met / 2);
       }
       head.run(next);
     }

@@ -1,5 +1,5 @@
-// Attention of bfloat16 by tiles (gemm/amx/tiles.h): a strip of kStripLines queries against all keys that one of them
-// sees. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
+// Attention of bfloat16 by tiles (gemm/amx/tiles.h): a strip of kStripLines queries against all strips of keys of which one of
+// them sees any. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
 //
 // Weights are 2^(scale · score) as they are, without the maximum of a query's scores: bfloat16 has the exponents of float32,
 // so that loses nothing. Only where a query's total comes near the ends of that range are its weights computed again, relative
@@ -7,7 +7,7 @@
 //
 // The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; the weights of a strip
 // of keys are added to their total a lane at a time, those of its two vectors first, and the lanes in a tree (sumRows); the
-// output is the tiles' sum over keys from 0 on.
+// output is the tiles' sum over keys, from the first strip of which it sees any. Strips before that one add zeros.
 #pragma once
 
 #include <cstdint>
@@ -32,13 +32,13 @@ struct TileForwardScratch {
   float* scores;   // [2][kStripLines][kStripLines]: of a strip of keys, while tiles compute the next one's
   float* sums;     // [kStripLines][kLanes]: of weights
   float* rounded;  // the same: of the weights as bfloat16
-  uint32_t* kept;  // [words of keys in blocks of the mask][kGroup]: the dropout mask of a strip
+  uint32_t* kept;  // [words of keys in blocks of the mask][kGroup]: the dropout mask of a strip, from the first key on
   float* out;      // [kStripLines][headDim in strips]
   int64_t floats;  // of all together
 
   TileForwardScratch(const Attention& a, const AttentionExtent& extent, void* memory) {
     const int64_t strips = stripsOf(a.headDim);
-    const int64_t keyUnits = stripsOf(extent.keys) * kStepUnits;
+    const int64_t keyUnits = stripsOf(packedKeys(a, extent)) * kStepUnits;
     Scratch scratch{static_cast<float*>(memory)};
     keys = scratch.take(strips * keyUnits);
     values = scratch.take(strips * keyUnits);
@@ -52,6 +52,18 @@ struct TileForwardScratch {
     kept = reinterpret_cast<uint32_t*>(scratch.take(roundUp(extent.keys, kDropoutBlock) / kWordKeys * kGroup));
     floats = scratch.used;
   }
+
+ private:
+  // What a head's queries see between them at most, from the beginning of a strip on.
+  static int64_t packedKeys(const Attention& a, const AttentionExtent& extent) {
+    return min(extent.keys, extent.queries + a.window + kStripLines);
+  }
+};
+
+// Keys and values of a head that were packed: positions [first, end), from the beginning of a strip on.
+struct PackedKeys {
+  int64_t first = 0, end = 0;
+  bool finite = true;  // all values are, or every query sees all of them
 };
 
 // One head of a sequence.
@@ -63,7 +75,6 @@ struct TileForwardHead {
   float* logSumExp;
   int64_t number;
   DropoutMask<uint32_t> dropoutMask;
-  bool finite = true;  // all values are
 
   TileForwardHead(const AttentionForwardArgs& args, const Attention& attention, const TileForwardScratch& scratch,
                   int64_t head)
@@ -75,36 +86,40 @@ struct TileForwardHead {
     logSumExp = args.logSumExp + a.statOf(head);
   }
 
-  // For queries before number `end`. Returns whether all values are finite.
-  bool pack(int64_t end) const {
-    const int64_t keys = a.keysSeen(a.start + end);
-    if (!a.few()) packKeys(a, k, keys, s.keys);
-    packValues(a, v, keys, s.values);
-    // The last query sees all keys there are.
-    return !a.causal || a.queries == 1 || allFinite(v, keys);
+  // For queries [begin, end).
+  PackedKeys pack(int64_t begin, int64_t end) const {
+    const int64_t oldest = a.firstSeen(a.start + begin);
+    const int64_t firstKey = oldest / kStripLines * kStripLines, keyEnd = a.keysSeen(a.start + end);
+    if (!a.few()) packKeys(a, k, firstKey, keyEnd, s.keys);
+    packValues(a, v, firstKey, keyEnd, s.values);
+    // The last query sees all keys there are, but for its window.
+    const bool seesAll = oldest == firstKey && (!a.causal || a.queries == 1);
+    return {firstKey, keyEnd, seesAll || allFinite(v, firstKey, keyEnd)};
   }
 
-  // Queries [begin, begin + rows) of the call, at most kStripLines; `packedKeys` as they were packed.
-  void attend(int64_t begin, int64_t rows, int64_t packedKeys, ArraysOfNextHead<4>& next) const {
+  // Queries [begin, begin + rows) of the call, at most kStripLines.
+  void attend(int64_t begin, int64_t rows, const PackedKeys& packed, ArraysOfNextHead<4>& next) const {
     const int64_t dSteps = stripsOf(a.headDim);
+    const int64_t firstStep = a.firstSeen(a.start + begin) / kStripLines;
+    const int64_t packedStep = packed.first / kStripLines, skipped = firstStep - packedStep;
     const int64_t keySteps = stripsOf(a.keysSeen(a.start + begin + rows));
-    Queries queries{begin, rows, keySteps, {}};
+    Queries queries{begin, rows, firstStep, keySteps, packedStep, {}};
     if (a.few()) packRowsOf(a, q, a.queryStride, rows, s.queries);
     else queries.left = stripOfRows(a, q + begin * a.queryStride, a.queryStride, rows, s.queries);
-    if (a.drops) draw(begin, rows);
+    if (a.drops) draw(queries);
     alignas(64) float references[kStripLines] = {};
     Totals totals;
     weigh(queries, references, totals, next);
     if (!findReferences(queries, totals.exact, references)) weigh(queries, references, totals, next);
 
     const int64_t outStride = dSteps * kStripLines;
-    const int64_t valueUnits = stripsOf(packedKeys) * kStepUnits;
+    const int64_t valueUnits = stripsOf(packed.end - packed.first) * kStepUnits;
     for (int64_t strip = 0; strip < dSteps; strip++) {
-      const float* values = s.values + strip * valueUnits;
+      const float* values = s.values + strip * valueUnits + skipped * kStepUnits;
       float* to = s.out + strip * kStripLines;
       const int64_t columns = a.headDim - strip * kStripLines;
-      if (finite) multiplyPackedStrips({s.weights}, values, keySteps, rows, columns, to, outStride);
-      else mixMasked(values, begin, rows, columns, to, outStride);
+      if (packed.finite) multiplyPackedStrips({s.weights}, values, keySteps - firstStep, rows, columns, to, outStride);
+      else mixMasked(values, queries, columns, to, outStride);
     }
 
     for (int64_t i = 0; i < kStripLines; i += kLanes) {
@@ -120,8 +135,9 @@ struct TileForwardHead {
   // A strip of them.
   struct Queries {
     int64_t begin, rows;
-    int64_t keySteps;  // strips of keys that one of them sees
-    StripOfA left;     // where they are not few
+    int64_t firstStep, keySteps;  // the strips of keys of which one of them sees any: [firstStep, keySteps)
+    int64_t packedStep;           // the first that was packed
+    StripOfA left;                // where they are not few
   };
 
   // Of the weights of each of them. The output is a sum of weights as bfloat16, divided by the same sum of them: so what
@@ -133,6 +149,12 @@ struct TileForwardHead {
   float* scoresOf(int64_t step) const { return s.scores + step % 2 * kBlockUnits; }
   // How many keys from strip `step` on a query sees: none where that is not positive, all of the strip from kStripLines on.
   int64_t seenFrom(int64_t step, int64_t query) const { return a.keysSeen(a.start + query + 1) - step * kStripLines; }
+  // How many of them come before its window.
+  int64_t unseenFrom(int64_t step, int64_t query) const { return a.firstSeen(a.start + query) - step * kStripLines; }
+  // Bit i: whether it sees key i of the strip.
+  uint32_t seenBits(int64_t step, int64_t query) const {
+    return firstBits(seenFrom(step, query)) & ~firstBits(unseenFrom(step, query));
+  }
 
   // Computes a tile of the scores of a strip of keys, to be stored by storeScores(). Those that no query sees are left out, but
   // for tile 0, as multiplyOneOfFour() wants it.
@@ -144,7 +166,7 @@ struct TileForwardHead {
     }
     const int64_t dSteps = stripsOf(a.headDim);
     if (isSeen<kIndex>(queries, step))
-      multiplyOneOfFour<kIndex>(queries.left, s.keys + step * dSteps * kStepUnits, dSteps);
+      multiplyOneOfFour<kIndex>(queries.left, s.keys + (step - queries.packedStep) * dSteps * kStepUnits, dSteps);
   }
   template <int kIndex>
   __attribute__((always_inline)) void storeScores(const Queries& queries, int64_t step) const {
@@ -154,7 +176,8 @@ struct TileForwardHead {
   __attribute__((always_inline)) bool isSeen(const Queries& queries, int64_t step) const {
     constexpr int64_t kRow = kIndex / 2 * kTileSide, kKey = kIndex % 2 * kTileSide;
     if constexpr (kIndex == 0) return true;
-    return queries.rows > kRow && seenFrom(step, queries.begin + min(queries.rows, kRow + kTileSide) - 1) > kKey;
+    return queries.rows > kRow && seenFrom(step, queries.begin + min(queries.rows, kRow + kTileSide) - 1) > kKey &&
+           unseenFrom(step, queries.begin + kRow) < kKey + kTileSide;
   }
   void score(const Queries& queries, int64_t step) const {
     const auto tile = [&](auto index) {
@@ -180,10 +203,10 @@ struct TileForwardHead {
               (F32)_mm512_i32gather_ps((__m512i)across, sums + half * kStripLines + row, sizeof(float)));
   }
 
-  bool allFinite(const Narrow* rows, int64_t count) const {
+  bool allFinite(const Narrow* rows, int64_t begin, int64_t end) const {
     const __m512i magnitude = _mm512_set1_epi16(0x7FFF);
     __m512i largest = _mm512_setzero_si512();
-    a.forKeys(0, count, [&](int64_t at, int64_t, int64_t run) {
+    a.forKeys(begin, end, [&](int64_t at, int64_t, int64_t run) {
       for (int64_t i = 0; i < run; i++)
         for (int64_t d = 0; d < a.headDim; d += 2 * kLanes) {
           const __m512i values = _mm512_maskz_loadu_epi16(firstBits(a.headDim - d), rows + at + i * a.keyStride + d);
@@ -195,11 +218,12 @@ struct TileForwardHead {
 
   // Weights 2^(scale · score − reference) of all queries, less what is dropped, and their totals.
   void weigh(const Queries& queries, const float* references, Totals& totals, ArraysOfNextHead<4>& next) const {
-    score(queries, 0);
-    for (int64_t step = 0; step < queries.keySteps; step++) {
+    score(queries, queries.firstStep);
+    const int64_t last = queries.begin + queries.rows - 1;
+    for (int64_t step = queries.firstStep; step < queries.keySteps; step++) {
       const auto weighed = [&](auto whole, auto drops) { weighStep<whole, drops>(queries, step, references, next); };
       const auto any = [&](auto whole) { a.drops ? weighed(whole, std::true_type{}) : weighed(whole, std::false_type{}); };
-      if (seenFrom(step, queries.begin) >= kStripLines) any(std::true_type{});
+      if (seenFrom(step, queries.begin) >= kStripLines && unseenFrom(step, last) <= 0) any(std::true_type{});
       else any(std::false_type{});
     }
     for (int64_t row = 0; row < kStripLines; row += kLanes) {
@@ -215,8 +239,9 @@ struct TileForwardHead {
     constexpr int64_t kRows = kStripLines / 4;
     const F32 scale = splat(a.exponentScale);
     const float* const scores = scoresOf(step);
-    float* const to = s.weights + step * kStepUnits;
-    const __mmask16 adds = step > 0 ? 0xFFFF : 0;
+    float* const to = s.weights + (step - queries.firstStep) * kStepUnits;
+    const __mmask16 adds = step > queries.firstStep ? 0xFFFF : 0;
+    const uint32_t* const kept = s.kept + (step - maskStep(queries)) * kGroup;
     const auto quarter = [&](auto index) __attribute__((always_inline)) {
       if (step + 1 < queries.keySteps) {
         if constexpr (index > 0) storeScores<index - 1>(queries, step + 1);
@@ -224,7 +249,7 @@ struct TileForwardHead {
       }
       next.prefetch();
       for (int64_t row = index * kRows; row < min((index + 1) * kRows, queries.rows); row++) {
-        const uint32_t sees = kWhole ? ~0u : firstBits(seenFrom(step, queries.begin + row));
+        const uint32_t sees = kWhole ? ~0u : seenBits(step, queries.begin + row);
         F32 weights[2] = {};
         FT_UNROLL
         for (int i = 0; i < 2; i++) {
@@ -238,7 +263,7 @@ struct TileForwardHead {
         float* const rounded = s.rounded + row * kLanes;
         store(sums, (F32)_mm512_maskz_loadu_ps(adds, sums) + (weights[0] + weights[1]));
         store(rounded, sumUnits(units, (F32)_mm512_maskz_loadu_ps(adds, rounded)));
-        if constexpr (kDrops) units = (F32)_mm512_maskz_mov_epi16(s.kept[step * kGroup + row], (__m512i)units);
+        if constexpr (kDrops) units = (F32)_mm512_maskz_mov_epi16(kept[row], (__m512i)units);
         store(to + row / kTileSide * kTileUnits + row % kTileSide * kTileSide, units);
       }
     };
@@ -263,14 +288,15 @@ struct TileForwardHead {
     unusual &= firstBits(queries.rows);
     if (unusual == 0) return true;
     for (int64_t row = 0; row < queries.rows; row++) store(s.sums + row * kLanes, splat(-kInfinity));
-    for (int64_t step = 0; step < queries.keySteps; step++) {
+    for (int64_t step = queries.firstStep; step < queries.keySteps; step++) {
       score(queries, step);
       for (int64_t row = 0; row < queries.rows; row++) {
+        const uint32_t bits = seenBits(step, queries.begin + row);
         F32 highest = load(s.sums + row * kLanes);
         for (int64_t lane = 0; lane < kStripLines; lane += kLanes) {
-          const I32 sees = (I32)laneIndex() < static_cast<int32_t>(min(seenFrom(step, queries.begin + row) - lane, kLanes));
           const F32 exponent = load(scoresOf(step) + row * kStripLines + lane) * splat(a.exponentScale);
-          highest = max(sees ? exponent : splat(-kInfinity), highest);
+          const auto sees = static_cast<__mmask16>(bits >> lane);
+          highest = max((F32)_mm512_mask_mov_ps((__m512)splat(-kInfinity), sees, (__m512)exponent), highest);
         }
         store(s.sums + row * kLanes, highest);
       }
@@ -280,38 +306,51 @@ struct TileForwardHead {
     return false;
   }
 
-  // The dropout mask of queries [begin, begin + rows).
-  __attribute__((noinline)) void draw(int64_t begin, int64_t rows) const {
+  // The first strip whose words are in `kept`.
+  static int64_t maskStep(const Queries& queries) {
+    return queries.firstStep / (kDropoutBlock / kStripLines) * (kDropoutBlock / kStripLines);
+  }
+
+  // The dropout mask of some queries.
+  __attribute__((noinline)) void draw(const Queries& queries) const {
+    const int64_t begin = queries.begin, rows = queries.rows;
     static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
     const DropoutKey dropoutKey = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
-    const int64_t all = a.keysSeen(a.start + begin + rows);
-    if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, all);
+    const int64_t first = maskStep(queries) * kStripLines, all = a.keysSeen(a.start + begin + rows);
+    if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, first, all - first);
     for (int64_t row = 0; row < rows; row++) {
       const int64_t seen = a.keysSeen(a.start + begin + row + 1);
-      for (int64_t key = 0; key < seen; key += kDropoutBlock) {
+      for (int64_t key = first; key < seen; key += kDropoutBlock) {
         const uint64_t bits = keptBits(dropoutKey, a.maskRow(number, begin + row), key);
-        uint32_t* const to = s.kept + key / kWordKeys * kGroup + row;
+        uint32_t* const to = s.kept + (key - first) / kWordKeys * kGroup + row;
         to[0] = static_cast<uint32_t>(bits);
         to[kGroup] = static_cast<uint32_t>(bits >> kWordKeys);
       }
     }
-    if (dropoutMask.words != nullptr) dropoutMask.put(s.kept, begin, rows, 0, all);
+    if (dropoutMask.words != nullptr) dropoutMask.putSeen(a, s.kept, begin, rows, first, 0, all - first);
   }
 
-  // The output of queries, one by one, where a value is infinite or NaN: what a later token holds must not reach an
-  // earlier one, and 0 · ∞ would.
-  void mixMasked(const float* values, int64_t begin, int64_t rows, int64_t columns, float* to, int64_t stride) const {
+  // The output of queries, one by one, where a value is infinite or NaN: what a token holds that a query does not see must not
+  // reach it, and 0 · ∞ would. `values` begin with the first strip of the queries.
+  void mixMasked(const float* values, const Queries& queries, int64_t columns, float* to, int64_t stride) const {
     alignas(64) float sums[kStripLines * kStripLines];
-    for (int64_t row = 0; row < rows; row++) {
-      const int64_t seen = a.keysSeen(a.start + begin + row + 1);
+    const int64_t origin = queries.firstStep * kStripLines;
+    const auto clear = [&](int64_t begin, int64_t end) {
+      for (int64_t key = begin; key < end; key++) {
+        float* pairs = s.masked + key / kStripLines * kStepUnits + key % kStripLines / 2 * kTileSide;
+        for (int64_t tile = 0; tile < 2; tile++)
+          store(pairs + tile * kTileUnits,
+                (F32)((U32)load(pairs + tile * kTileUnits) & (key % 2 == 0 ? 0xFFFF0000u : 0xFFFFu)));
+      }
+    };
+    for (int64_t row = 0; row < queries.rows; row++) {
+      const int64_t position = a.start + queries.begin + row;
+      const int64_t seen = a.keysSeen(position + 1) - origin;
       const int64_t steps = stripsOf(seen);
       std::memcpy(s.masked, values, sizeof(float) * static_cast<size_t>(steps * kStepUnits));
-      for (int64_t key = seen; key < steps * kStripLines; key++) {
-        float* pairs = s.masked + (steps - 1) * kStepUnits + key % kStripLines / 2 * kTileSide;
-        for (int64_t tile = 0; tile < 2; tile++)
-          store(pairs + tile * kTileUnits, (F32)((U32)load(pairs + tile * kTileUnits) & (key % 2 == 0 ? 0u : 0xFFFFu)));
-      }
-      multiplyPackedStrips({s.weights}, s.masked, steps, rows, columns, sums, kStripLines);
+      clear(0, a.firstSeen(position) - origin);
+      clear(seen, steps * kStripLines);
+      multiplyPackedStrips({s.weights}, s.masked, steps, queries.rows, columns, sums, kStripLines);
       for (int64_t d = 0; d < kStripLines; d += kLanes)
         store(to + row * stride + d, load(sums + row * kStripLines + d));
     }
@@ -324,26 +363,25 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
   // By head, or where there are fewer than threads, by strip of a head.
   const int64_t heads = call.batch * call.heads;
   const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
-  const int64_t work = call.headDim * extent.queries * extent.keys / max(parts, 1);
+  const int64_t work = call.headDim * extent.queries * min(extent.keys, call.window) / max(parts, 1);
   const int64_t grain = kThreadWork / max(work, 1) + 1;
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
-    bool packed = false, finite = true;  // the keys and values of the item before
+    bool attended = false;  // the item before, with its keys and values
+    PackedKeys packed;
     Attention a = call.sequence(begin / parts / call.heads), after = a;
     for (int64_t item = begin; item < end; item++) {
       const int64_t index = item / parts;
       if (index / call.heads != a.number) a = call.sequence(index / call.heads);
-      TileForwardHead head(args, a, scratch, index % call.heads);
+      const TileForwardHead head(args, a, scratch, index % call.heads);
       const int64_t strips = stripsOf(a.queries);
       const int64_t first = parts == 1 ? 0 : item % parts;
       const int64_t last = parts == 1 ? strips : min(first + 1, strips);
-      const bool shared = packed && parts == 1 && !a.isFirstOfGroup(head.number);
-      packed = first < last;
-      if (!packed) continue;
-      const int64_t queryEnd = min(last * kStripLines, a.queries);
-      if (!shared) finite = head.pack(queryEnd);
-      head.finite = finite;
+      const bool shared = attended && parts == 1 && !a.isFirstOfGroup(head.number);
+      attended = first < last;
+      if (!attended) continue;
+      if (!shared) packed = head.pack(first * kStripLines, min(last * kStripLines, a.queries));
       ArraysOfNextHead<4> next = {};
       if (parts == 1 && item + 1 < end && a.pages == nullptr) {
         const bool same = (index + 1) / call.heads == a.number;
@@ -351,11 +389,12 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
         const Attention& its = same ? a : after;
         const TileForwardHead other(args, its, scratch, (index + 1) % call.heads);
         next = {{{other.q, a.queryStride}, {other.k, a.keyStride}, {other.v, a.keyStride}, {other.out, a.outStride()}}};
-        next.begin(its.queries, a.headDim, 4 * strips * (a.causal ? strips + 1 : 2 * strips) / 2);
+        const int64_t met = min((a.causal ? strips + 1 : 2 * strips), 2 * (a.window / kStripLines + 1));
+        next.begin(its.queries, a.headDim, 4 * strips * met / 2);
       }
       for (int64_t strip = first; strip < last; strip++) {
         const int64_t query = strip * kStripLines;
-        head.attend(query, min(a.queries - query, kStripLines), a.keysSeen(a.start + queryEnd), next);
+        head.attend(query, min(a.queries - query, kStripLines), packed, next);
       }
     }
   });

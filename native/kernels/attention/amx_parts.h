@@ -63,9 +63,9 @@ FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride
                                                 nullptr);
 }
 
-// Rows of keys, of a head whose first is at `from`.
-FT_INLINE void packKeys(const Attention& a, const Narrow* from, int64_t keys, float* to) {
-  a.forKeys(0, keys, [&](int64_t at, int64_t first, int64_t count) {
+// Rows [begin, end) of keys, of a head whose first is at `from`. `begin` is a multiple of kStripLines.
+FT_INLINE void packKeys(const Attention& a, const Narrow* from, int64_t begin, int64_t end, float* to) {
+  a.forKeys(begin, end, [&](int64_t at, int64_t first, int64_t count) {
     packRowsOf(a, from + at, a.keyStride, count, to + first / kStripLines * stripsOf(a.headDim) * kStepUnits);
   });
 }
@@ -97,10 +97,11 @@ FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t s
   packPairsOfRows(a, from, stride, rows, stripsOf(rows) * kStepUnits, to);
 }
 
-// Rows of values, of a head whose first is at `from`.
-FT_INLINE void packValues(const Attention& a, const Narrow* from, int64_t keys, float* to) {
-  a.forKeys(0, keys, [&](int64_t at, int64_t first, int64_t count) {
-    packPairsOfRows(a, from + at, a.keyStride, count, stripsOf(keys) * kStepUnits, to + first / kStepValues * kStepUnits);
+// The same of values.
+FT_INLINE void packValues(const Attention& a, const Narrow* from, int64_t begin, int64_t end, float* to) {
+  a.forKeys(begin, end, [&](int64_t at, int64_t first, int64_t count) {
+    packPairsOfRows(a, from + at, a.keyStride, count, stripsOf(end - begin) * kStepUnits,
+                    to + first / kStepValues * kStepUnits);
   });
 }
 

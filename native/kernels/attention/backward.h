@@ -1,7 +1,7 @@
 // Gradients of attention. With P the probabilities, recomputed from logSumExp, and M the dropout mask:
 //   dV = (P∘M)ᵀ·dOut;  dP = (dOut·Vᵀ)∘M;  dS = scale·P∘(dP − rowsum(dOut∘out));  dQ = dS·K;  dK = dSᵀ·Q.
 // A block of keys meets one group of queries after the other, a tile of keys at a time; of all pairs of block and group
-// only dS is kept, for dQ.
+// only dS is kept, for dQ. Groups of queries whose windows begin after the block are left out.
 #pragma once
 
 #include <cstdint>
@@ -161,9 +161,10 @@ struct BackwardBlock {
     packAlong<Operands>(a, head.v + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.values);
     if constexpr (Operands::kUnitDepth > 1)
       packAcross<Operands>(a, head.k + block * a.keyStride, a.keyStride, keys, tilesOf(keys), s.keysAcross);
-    for (int64_t group = a.causal ? block : 0; group < a.queries; group += kGroup) {
+    const int64_t queryEnd = min(a.queriesSeeing(block + keys), a.queries);
+    for (int64_t group = a.causal ? block : 0; group < queryEnd; group += kGroup) {
       const int64_t count = min(a.queries - group, kGroup);
-      if (block == 0) prepare(group, count);
+      if (begins(group)) prepare(group, count);
       attend(group, count);
     }
     if (!head.last) return;
@@ -174,6 +175,9 @@ struct BackwardBlock {
  private:
   static constexpr int kDepth = Operands::kUnitDepth;
   static constexpr int64_t kRowsAtATime = divideUp(RowsOfNextHead::kRows, 4);
+
+  // Whether no query of a group sees a key before this block.
+  bool begins(int64_t group) const { return a.firstSeen(group) >= block; }
 
   // Exponents and deltas of queries [group, group + count).
   void prepare(int64_t group, int64_t count) const {
@@ -201,21 +205,24 @@ struct BackwardBlock {
     packGroup<Operands>(a, dOut, a.outStride(), 0, count, s.gradientColumns);
 
     const int64_t rows = diagonal ? min(inBlock + kGroup, tilesOf(keys)) : keys;
+    const int64_t edge = inBlock - a.window + 1, oldest = max(edge, int64_t{0});
+    const int64_t undrawn = oldest / kDropoutBlock * kDropoutBlock;
+    uint32_t* const kept = s.kept + undrawn / kWordKeys * kGroup;
     if (a.drops && head.dropoutMask.words != nullptr) {
-      head.dropoutMask.get(s.kept, group, count, block, rows);
+      head.dropoutMask.get(kept, group, count, block + undrawn, rows - undrawn);
     } else if (a.drops) {
       for (int64_t v = 0; v < kGroup; v += kLanes)
-        drawMask(a, a.maskRow(head.number, group + v), block, rows, s.kept + v);
+        drawMask(a, a.maskRow(head.number, group + v), block + undrawn, rows - undrawn, kept + v);
     }
-    for (int64_t key = 0; key < rows; key += kTileHeight) attendTile(group, count, key, diagonal);
+    for (int64_t key = oldest / kTileHeight * kTileHeight; key < rows; key += kTileHeight) attendTile(group, count, key, diagonal);
 
     float* const dQueries = s.dQueries + group * a.width;
     for (int64_t query = 0; query < count; query += kTileHeight) {
       const int64_t units = unitsOf<Operands>(diagonal ? inBlock + query : keys);
       const BlockProduct product{s.dScores + query,           kGroup,  s.keysAcross, a.width, units,
-                                 dQueries + query * a.width, a.width, block != 0};
-      if (diagonal) multiplyBlock<Operands, LeftOrder::kByUnit, true>(product, a.width);
-      else multiplyBlock<Operands, LeftOrder::kByUnit>(product, a.width);
+                                 dQueries + query * a.width, a.width, !begins(group)};
+      if (diagonal) multiplyWindow<Operands, true>(product, edge + query, a.width);
+      else multiplyWindow<Operands, false>(product, edge + query, a.width);
     }
     const bool lastKeys = diagonal || block + kBlock >= a.keys;
     if (lastKeys) writeRows(a, dQueries, count, 1, head.dq + group * a.queryStride, a.queryStride);
@@ -224,8 +231,9 @@ struct BackwardBlock {
   // A group and the keys [key, key + kTileHeight) of the block.
   void attendTile(int64_t group, int64_t count, int64_t key, bool diagonal) {
     const int64_t inBlock = group - block;
-    // The first query that sees any of these keys, and the first vector of queries in which one does.
+    // The first query that sees any of these keys, the first vector of queries in which one does, and the end of those that do.
     const int64_t query = diagonal ? max(key - inBlock, 0) : 0;
+    const int64_t queryEnd = min(a.queriesSeeing(key + kTileHeight) - inBlock, count);
     const int64_t vector = query / kLanes * kLanes;
     const int64_t stride = a.alongStride<Operands>();
     float* dScores = kDepth > 1 ? s.tileScores : s.dScores + key * kGroup;
@@ -239,13 +247,13 @@ struct BackwardBlock {
                                                kGroup - vector);
 
     for (int64_t v = vector; v < kGroup; v += kLanes) {
-      const KeyMask keyMask{diagonal ? inBlock + v : keys, diagonal};
+      const KeyMask keyMask{diagonal ? inBlock + v : keys, diagonal, inBlock + v - a.window + 1};
       const F32 exponent = load(s.exponents + group + v);
       const F32 delta = load(s.deltas + group + v);
       const auto all = [](int, F32 value) { return value; };
       const auto some = [&](int i, F32 value) { return keyMask.lanes(key + i) ? value : F32{}; };
       const auto through = [&](auto masked) __attribute__((always_inline)) {
-        if (key + kTileHeight <= keyMask.full)
+        if (key >= keyMask.wholeFrom() && key + kTileHeight <= keyMask.full)
           softmaxBackward<Operands>(a, all, masked, exponent, delta, s.weights + v, dScores + v);
         else softmaxBackward<Operands>(a, some, masked, exponent, delta, s.weights + v, dScores + v);
       };
@@ -254,8 +262,8 @@ struct BackwardBlock {
     }
     if constexpr (kDepth > 1) packPairs(key, vector);
 
-    const int64_t units = unitsOf<Operands>(count - query);
-    if (count <= query) return;
+    const int64_t units = unitsOf<Operands>(queryEnd - query);
+    if (queryEnd <= query) return;
     const bool continues = !head.first || (group != 0 && !(diagonal && key >= inBlock));
     const int64_t firstUnit = query / kDepth;
     nextRows.prefetch(a, next, kRowsAtATime);

@@ -60,14 +60,19 @@ FT_INLINE void scoreGroup(const float* query, const float* keys, int64_t units, 
   for (int v = 0; v < kVectors; v++) store(scores + v * kLanes, sums[v]);
 }
 
-// Turns `keys` scores of one query into weights, with zeros up to the end of their group. Returns what the output over
-// earlier blocks is to be multiplied with.
-FT_INLINE float softmaxAlong(float* scores, int64_t keys, float scale, bool first, RunningSum& sum) {
+// Turns the scores of one query with keys [oldest, keys) into weights, with zeros in the rest of their vectors and up to the end
+// of their group. Returns what the output over earlier blocks is to be multiplied with.
+FT_INLINE float softmaxAlong(float* scores, int64_t oldest, int64_t keys, float scale, bool first, RunningSum& sum) {
   // Lower scores are the higher ones where the scale is negative.
   const float sign = scale < 0 ? -1.0f : 1.0f;
+  const int64_t begin = oldest / kLanes * kLanes;
+  const auto fromOldest = [&](int64_t j, F32 value, F32 before) {
+    return (I32)laneIndex() >= static_cast<int32_t>(max(oldest - j, int64_t{0})) ? value : before;
+  };
   F32 highest = splat(-kInfinity);
-  forVectors(0, keys, [&](int64_t j, auto lanes) {
-    highest = max(within(lanes, load(scores + j) * sign, splat(-kInfinity)), highest);
+  forVectors(begin, keys, [&](int64_t j, auto lanes) {
+    const F32 value = fromOldest(j, load(scores + j) * sign, splat(-kInfinity));
+    highest = max(within(lanes, value, splat(-kInfinity)), highest);
   });
   float reference = maxLanes(highest) * sign * scale;
   float factor = 1;
@@ -79,9 +84,9 @@ FT_INLINE float softmaxAlong(float* scores, int64_t keys, float scale, bool firs
 
   typedef float F4 __attribute__((vector_size(16)));
   F4 sums{};
-  for (int64_t j = 0; j < roundUp(keys, kGroup); j += kLanes) {
+  for (int64_t j = begin; j < roundUp(keys, kGroup); j += kLanes) {
     const F32 weight = exp2(fma(load(scores + j), splat(scale), splat(-reference)));
-    const F32 seen = (I32)laneIndex() < static_cast<int32_t>(keys - j) ? weight : F32{};
+    const F32 seen = fromOldest(j, (I32)laneIndex() < static_cast<int32_t>(keys - j) ? weight : F32{}, F32{});
     store(scores + j, seen);
     F4 quarters[kLanes / 4];
     std::memcpy(quarters, &seen, sizeof quarters);
@@ -93,24 +98,31 @@ FT_INLINE float softmaxAlong(float* scores, int64_t keys, float scale, bool firs
 }
 
 // out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns; `count` columns
-// are in the row of a value.
+// are in the row of a value. `lastOfFirst`: of the first unit of keys only the last key is seen.
 template <class Operands, int kVectors, typename T>
 FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, int64_t keys, int64_t count,
-                         bool first, float factor, float* out) {
+                         bool lastOfFirst, bool first, float factor, float* out) {
   using Stored = typename Operands::Stored;
   F32 sums[kVectors];
   FT_UNROLL
   for (int v = 0; v < kVectors; v++) sums[v] = first ? F32{} : load(out + v * kLanes) * factor;
-  const auto add = [&](int64_t key, int64_t rows, bool whole) __attribute__((always_inline)) {
+  const auto add = [&](int64_t key, int64_t rows, bool whole, bool last = false) __attribute__((always_inline)) {
     const F32 weight = Stored::splatUnit(weights + key / Operands::kUnitDepth);
     FT_UNROLL
     for (int v = 0; v < kVectors; v++) {
       const int64_t columns = whole ? kLanes : count - v * kLanes;
-      const F32 value = loadAcross<Operands>(values + key * stride + v * kLanes, stride, rows, columns);
+      F32 value = loadAcross<Operands>(values + key * stride + v * kLanes, stride, rows, columns);
+      if (last) value = Stored::lastOfUnit(value);
       sums[v] = Stored::multiplyAdd(weight, value, sums[v]);
     }
   };
   int64_t key = 0;
+  if constexpr (Operands::kUnitDepth > 1) {
+    if (lastOfFirst) {
+      add(0, Operands::kUnitDepth, false, true);
+      key = Operands::kUnitDepth;
+    }
+  }
   if (count >= kVectors * kLanes)
     for (; key + Operands::kUnitDepth <= keys; key += Operands::kUnitDepth) add(key, Operands::kUnitDepth, true);
   for (; key < keys; key += Operands::kUnitDepth) add(key, keys - key, false);
@@ -131,20 +143,23 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
     packAlong<Operands>(a, args.q.as<T>() + a.queryOf(first + member), a.queryStride, a.queries, a.queries,
                         s.queries + member * a.queries * queryStride);
 
-  for (int64_t block = 0; block < a.keys; block += kBlock) {
+  const int64_t oldestOfAll = a.firstSeen(a.start);
+  for (int64_t block = oldestOfAll / kBlock * kBlock; block < a.keys; block += kBlock) {
     const int64_t blockKeys = min(a.keys - block, kBlock);
-    for (int64_t group = 0; group < blockKeys; group += kGroup)
+    for (int64_t group = max(oldestOfAll - block, int64_t{0}) / kGroup * kGroup; group < blockKeys; group += kGroup)
       packGroup<Operands>(a, k + a.keyAt(block + group), a.keyStride, 0, min(blockKeys - group, kGroup),
                           s.keys + group * units);
     for (int64_t row = 0; row < a.group * a.queries; row++) {
       const int64_t head = first + row / a.queries, i = row % a.queries;
       const int64_t keys = min(a.keysSeen(a.start + i + 1) - block, kBlock);
-      if (keys <= 0) continue;
-      for (int64_t group = 0; group < keys; group += kGroup)
+      const int64_t oldest = max(a.firstSeen(a.start + i) - block, int64_t{0});
+      if (keys <= oldest) continue;
+      const bool begins = a.firstSeen(a.start + i) >= block;
+      for (int64_t group = oldest / kGroup * kGroup; group < keys; group += kGroup)
         scoreGroup<Operands>(s.queries + row * queryStride, s.keys + group * units, units, s.weights + group);
-      const float factor = softmaxAlong(s.weights, keys, a.exponentScale, block == 0, s.sums[row]);
+      const float factor = softmaxAlong(s.weights, oldest, keys, a.exponentScale, begins, s.sums[row]);
       const DropoutMask<uint32_t> dropoutMask(a, args.kept.orNull(), head);
-      for (int64_t begin = 0; a.drops && begin < keys; begin += kDropoutBlock) {
+      for (int64_t begin = oldest / kDropoutBlock * kDropoutBlock; a.drops && begin < keys; begin += kDropoutBlock) {
         const uint64_t kept = keptBits(a.dropoutKey, a.maskRow(head, i), block + begin);
         if (dropoutMask.words != nullptr) dropoutMask.putRow(kept, i, block + begin);
         for (int64_t j = 0; j < kDropoutBlock; j += kLanes) {
@@ -152,14 +167,16 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
           store(weights, (F32)((U32)load(weights) & (U32)lanesOf(static_cast<uint32_t>(kept >> j))));
         }
       }
-      for (int64_t u = 0; u < unitsOf<Operands>(keys); u += kLanes)
+      const int64_t firstUnit = oldest / Operands::kUnitDepth;
+      for (int64_t u = firstUnit / kLanes * kLanes; u < unitsOf<Operands>(keys); u += kLanes)
         store(s.weightsAlong + u, Operands::along(s.weights + u * Operands::kUnitDepth, kGroup));
-      a.forKeys(block, block + keys, [&](int64_t at, int64_t from, int64_t count) __attribute__((always_inline)) {
-        const bool begins = from == 0;
+      const int64_t used = firstUnit * Operands::kUnitDepth;
+      a.forKeys(block + used, block + keys, [&](int64_t at, int64_t from, int64_t count) __attribute__((always_inline)) {
+        const bool leads = from == 0;
         const auto add = [&]<int kVectors>(int64_t d) __attribute__((always_inline)) {
-          addValues<Operands, kVectors>(s.weightsAlong + from / Operands::kUnitDepth, v + at + d, a.keyStride, count,
-                                        a.headDim - d, begins && block == 0, begins ? factor : 1.0f,
-                                        s.out + row * a.width + d);
+          addValues<Operands, kVectors>(s.weightsAlong + firstUnit + from / Operands::kUnitDepth, v + at + d, a.keyStride,
+                                        count, a.headDim - d, leads && used < oldest, leads && begins,
+                                        leads ? factor : 1.0f, s.out + row * a.width + d);
         };
         int64_t d = 0;
         for (; d + 4 * kLanes <= a.width; d += 4 * kLanes) add.template operator()<4>(d);
@@ -183,7 +200,8 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
 template <class Operands, typename T>
 static void attendFew(const AttentionForwardArgs& args, const Attention& call, const AttentionExtent& extent, Pool& pool) {
   const int64_t queries = min(extent.queries, kFewQueries) * call.group;
-  const int64_t grain = 1 + kFewWork / (2 * queries * extent.keys * max(call.headDim, 1));
+  const int64_t keys = min(extent.keys, call.window);
+  const int64_t grain = 1 + kFewWork / (2 * queries * keys * max(call.headDim, 1));
   parallelRanges(pool, call.batch * call.keyHeads, grain, [&](int64_t begin, int64_t end, int thread) {
     const AttentionFewScratch<Operands> scratch(call, pool.scratch(thread));
     for (int64_t item = begin; item < end; item++) {

@@ -1,10 +1,10 @@
 // Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
-// Dao et al., "FlashAttention", 2022); where it is causal, nothing above the diagonal is computed. Declared in
-// src/backend/kernels/kernels.ts.
+// Dao et al., "FlashAttention", 2022); where it is causal, nothing above the diagonal is computed, and no block of keys before
+// the windows of all queries. Declared in src/backend/kernels/kernels.ts.
 //
 // The order of a query's sums, whatever else is in the call: a score is one chain over headDim; keys go in blocks of
 // kBlock, and of each the maximum is found before its weights are added: in four chains, of every fourth key, to their
-// total, and in one chain a channel to the output.
+// total, and in one chain a channel to the output. A block of which a query sees no key leaves its sums at zero.
 #pragma once
 
 #include <cstdint>
@@ -55,12 +55,16 @@ FT_INLINE F32 extremeColumns(const float* scores, const KeyMask& keyMask, int64_
   const auto pick = [](F32 a, F32 b) { return kHighest ? max(a, b) : min(a, b); };
   const F32 none = splat(kHighest ? -kInfinity : kInfinity);
   F32 extremes[4] = {none, none, none, none};
-  int64_t key = 0;
+  int64_t key = keyMask.firstRow();
+  const auto some = [&](int64_t end) __attribute__((always_inline)) {
+    for (; key < end; key++) extremes[0] = pick(keyMask.lanes(key) ? load(scores + key * kGroup) : none, extremes[0]);
+  };
+  some(min(keyMask.wholeFrom(), rows));
   for (; key + 4 <= keyMask.full; key += 4) {
     FT_UNROLL
     for (int i = 0; i < 4; i++) extremes[i] = pick(load(scores + (key + i) * kGroup), extremes[i]);
   }
-  for (; key < rows; key++) extremes[0] = pick(keyMask.lanes(key) ? load(scores + key * kGroup) : none, extremes[0]);
+  some(rows);
   return pick(pick(extremes[0], extremes[1]), pick(extremes[2], extremes[3]));
 }
 
@@ -71,16 +75,18 @@ FT_INLINE F32 softmaxColumns(float* scores, const KeyMask& keyMask, int64_t rows
                              bool first, float* maximum, float* total) {
   F32 reference = scale < 0 ? extremeColumns<false>(scores, keyMask, rows) : extremeColumns<true>(scores, keyMask, rows);
   reference *= scale;
+  const F32 none = splat(-kInfinity);  // the maximum of a query that has seen no key
+  if (keyMask.edge + kLanes > rows) reference = keyMask.lanesBefore(rows) ? reference : none;
   F32 factor = splat(1.0f);
   if (!first) {
     const F32 before = load(maximum);
     reference = max(before, reference);
-    factor = exp2(before - reference);
+    factor = before == none ? F32{} : exp2(before - reference);
   }
   store(maximum, reference);
 
   F32 sums[4] = {};
-  int64_t key = 0;
+  int64_t key = keyMask.firstRow();
   const auto weigh = [&](auto seen) __attribute__((always_inline)) {
     F32 weights[4];
     FT_UNROLL
@@ -96,8 +102,10 @@ FT_INLINE F32 softmaxColumns(float* scores, const KeyMask& keyMask, int64_t rows
     }
     storeAcross<Operands>(weights, scores + key / Operands::kUnitDepth * kGroup, kGroup);
   };
+  const auto some = [&](int64_t at, F32 weight) __attribute__((always_inline)) { return keyMask.lanes(at) ? weight : F32{}; };
+  for (const int64_t end = min(keyMask.wholeFrom(), rows); key < end; key += 4) weigh(some);
   for (; key + 4 <= keyMask.full; key += 4) weigh([](int64_t, F32 weight) { return weight; });
-  for (; key < rows; key += 4) weigh([&](int64_t at, F32 weight) { return keyMask.lanes(at) ? weight : F32{}; });
+  for (; key < rows; key += 4) weigh(some);
   const F32 sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
   store(total, first ? sum : fma(load(total), factor, sum));
   return factor;
@@ -148,10 +156,12 @@ struct ForwardBlock {
       packGroup<Operands>(a, head.q + (group + first - a.start) * a.queryStride, a.queryStride, first, last,
                           queriesOf(group));
     });
-    for (int64_t block = 0; block < keyEnd; block += kBlock) {
-      const int64_t keys = min(keyEnd - block, kBlock);
+    const int64_t oldest = a.firstSeen(begin) / kTileHeight * kTileHeight;
+    for (int64_t block = oldest / kBlock * kBlock; block < keyEnd; block += kBlock) {
+      const int64_t keys = min(keyEnd - block, kBlock), unseen = max(oldest - block, int64_t{0});
       if (keyEnd - block <= kBlock) nextRows = {begin - a.start, end - a.start};
-      a.forKeys(block, block + keys, [&](int64_t at, int64_t from, int64_t count) __attribute__((always_inline)) {
+      a.forKeys(block + unseen, block + keys, [&](int64_t at, int64_t after, int64_t count) __attribute__((always_inline)) {
+        const int64_t from = unseen + after;
         const int64_t end = from + count == keys ? tilesOf(keys) - from : count;
         packAlong<Operands>(a, head.k + at, a.keyStride, count, end, s.keys + from * a.alongStride<Operands>());
         packAcross<Operands>(a, head.v + at, a.keyStride, count, end, s.values + from / Operands::kUnitDepth * a.width);
@@ -175,9 +185,14 @@ struct ForwardBlock {
   void attend(int64_t block, int64_t blockKeys, int64_t group, int64_t first, int64_t last) {
     const int64_t inBlock = group % kBlock;
     const bool diagonal = a.causal && group - inBlock == block;
+    // Where in the block the windows of the group's queries begin: each one key later than the one before.
+    const int64_t edge = group - a.window + 1 - block;
+    const int64_t oldest = max(edge + first, int64_t{0});
+    if (oldest >= blockKeys) return;
+    const bool begins = a.firstSeen(group + first) >= block;
     const int64_t keys = diagonal ? min(inBlock + kGroup, tilesOf(blockKeys)) : blockKeys;
     const int64_t keyStride = a.alongStride<Operands>();
-    for (int64_t key = 0; key < keys; key += kTileHeight) {
+    for (int64_t key = oldest / kTileHeight * kTileHeight; key < keys; key += kTileHeight) {
       nextRows.prefetch(a, next, RowsOfNextHead::kRows);
       // Of the second vector's own keys the first vector sees none.
       const int64_t vector = diagonal && key >= inBlock + kLanes ? kLanes : 0;
@@ -190,18 +205,20 @@ struct ForwardBlock {
     float* out = s.out + inBlock * a.width;
     for (int64_t v = 0; v < kGroup; v += kLanes) {
       if (v >= last || v + kLanes <= first) continue;
-      const KeyMask keyMask{diagonal ? inBlock + v : blockKeys, diagonal};
+      const KeyMask keyMask{diagonal ? inBlock + v : blockKeys, diagonal, edge + v};
       const int64_t rows = diagonal ? min(keyMask.full + kLanes, tilesOf(blockKeys)) : roundUp(blockKeys, 4);
       if (a.drops) {
-        drawMask(a, a.maskRow(head.number, group + v - a.start), block, rows, s.kept + v);
+        const int64_t undrawn = keyMask.firstRow() / kDropoutBlock * kDropoutBlock;
+        drawMask(a, a.maskRow(head.number, group + v - a.start), block + undrawn, rows - undrawn,
+                 s.kept + undrawn / kWordKeys * kGroup + v);
         const int64_t begin = max(first, v), query = group + begin - a.start;
         if (head.dropoutMask.words != nullptr)
-          head.dropoutMask.put(s.kept + begin, query, min(last, v + kLanes) - begin, block, rows);
+          head.dropoutMask.putSeen(a, s.kept + begin, query, min(last, v + kLanes) - begin, block, undrawn, rows);
       }
       const F32 factor = softmaxColumns<Operands>(s.scores + v, keyMask, rows, a.drops ? s.kept + v : nullptr,
-                                                  a.exponentScale, block == 0, s.maxima + inBlock + v,
+                                                  a.exponentScale, begins, s.maxima + inBlock + v,
                                                   s.totals + inBlock + v);
-      if (block == 0) continue;
+      if (begins) continue;
       float factors[kLanes];
       store(factors, factor);
       for (int64_t i = 0; i < kLanes; i++) {
@@ -214,9 +231,9 @@ struct ForwardBlock {
       if (query >= last || query + kTileHeight <= first) continue;
       const int64_t units = unitsOf<Operands>(diagonal ? inBlock + query : blockKeys);
       const BlockProduct product{s.scores + query, kGroup, s.values, a.width, units, out + query * a.width, a.width,
-                                 block != 0};
-      if (diagonal) multiplyBlock<Operands, LeftOrder::kByUnit, true>(product, a.width);
-      else multiplyBlock<Operands, LeftOrder::kByUnit>(product, a.width);
+                                 !begins};
+      if (diagonal) multiplyWindow<Operands, true>(product, edge + query, a.width);
+      else multiplyWindow<Operands, false>(product, edge + query, a.width);
     }
   }
 
@@ -239,17 +256,19 @@ struct ForwardBlock {
 
 // The blocks of queries of a head, and the blocks of keys that each meets: the work of one in proportion to these.
 struct QueryBlocks {
-  int64_t first, count, allKeyBlocks;
-  bool causal;
+  const Attention& a;
+  int64_t first, count, keyBlocksOfAll;
 
-  explicit QueryBlocks(const Attention& a)
-      : first(a.start / kBlock),
-        count((a.keys - 1) / kBlock - first + 1),
-        allKeyBlocks(first + count),
-        causal(a.causal) {}
+  explicit QueryBlocks(const Attention& attention)
+      : a(attention), first(a.start / kBlock), count((a.keys - 1) / kBlock - first + 1), keyBlocksOfAll(0) {
+    for (int64_t block = 0; block < count; block++) keyBlocksOfAll += keyBlocks(block);
+  }
 
-  int64_t keyBlocks(int64_t block) const { return causal ? first + block + 1 : allKeyBlocks; }
-  int64_t keyBlocksOfAll() const { return causal ? count * first + count * (count + 1) / 2 : count * allKeyBlocks; }
+  int64_t keyBlocks(int64_t block) const {
+    if (!a.causal) return first + count;
+    const int64_t position = max((first + block) * kBlock, a.start);
+    return first + block + 1 - a.firstSeen(position) / kBlock;
+  }
 };
 
 // Calls body(a) for each sequence with many queries, in order.
@@ -266,9 +285,10 @@ template <class Operands, typename T>
 static void attendMany(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   int64_t cost = 0, multiplyAdds = 0;
   forSequencesOfMany(call, [&](const Attention& a) {
-    cost += a.heads * QueryBlocks(a).keyBlocksOfAll();
+    cost += a.heads * QueryBlocks(a).keyBlocksOfAll;
     // Twice their number.
-    multiplyAdds += a.heads * a.headDim * a.queries * (2 * a.start + (a.causal ? 1 : 2) * a.queries);
+    const int64_t keys = min(2 * a.start + (a.causal ? 1 : 2) * a.queries, 2 * a.window);
+    multiplyAdds += a.heads * a.headDim * a.queries * keys;
   });
   const int64_t wanted = multiplyAdds / kThreadWork + 1;
   const int64_t parts = min(wanted, pool.threads());
@@ -279,7 +299,7 @@ static void attendMany(const AttentionForwardArgs& args, const Attention& call, 
     const auto partOf = [&](int64_t keyBlocks) { return (2 * done + keyBlocks) * parts / (2 * cost); };
     forSequencesOfMany(call, [&](const Attention& a) {
       const QueryBlocks blocks(a);
-      const int64_t ofHead = blocks.keyBlocksOfAll();
+      const int64_t ofHead = blocks.keyBlocksOfAll;
       for (int64_t number = 0; number < a.heads; number++) {
         const int64_t lastBlock = 2 * ofHead - blocks.keyBlocks(blocks.count - 1);
         if (partOf(blocks.keyBlocks(0)) >= lastPart || partOf(lastBlock) < firstPart) {

@@ -12,14 +12,25 @@
 namespace foretoken::FT_ISA {
 
 // Which keys of a block a vector of queries sees: all of them the first `full`; of the next kLanes, lane i the first i + 1
-// where it is on the diagonal, and none where it is not.
+// where it is on the diagonal, and none where it is not. Of all these, lane i sees none before key `edge` + i, where its window
+// begins, which may be negative.
 struct KeyMask {
   int64_t full;
   bool diagonal;
+  int64_t edge;
+
+  // Every lane sees the keys [wholeFrom, full); none sees one before firstRow, a multiple of 4.
+  int64_t firstRow() const { return max(edge, int64_t{0}) / 4 * 4; }
+  int64_t wholeFrom() const { return max(edge + kLanes - 1, int64_t{0}); }
 
   I32 lanes(int64_t key) const {
     const int64_t first = key < full ? 0 : diagonal ? key - full : kLanes;
-    return (I32)laneIndex() >= static_cast<int32_t>(first);
+    const int64_t end = min(key - edge + 1, kLanes);
+    return ((I32)laneIndex() >= static_cast<int32_t>(first)) & ((I32)laneIndex() < static_cast<int32_t>(max(end, int64_t{0})));
+  }
+  // Lanes that see any of the first `rows` keys, where they see the last of them but for their window.
+  I32 lanesBefore(int64_t rows) const {
+    return (I32)laneIndex() < static_cast<int32_t>(max(min(rows - edge, kLanes), int64_t{0}));
   }
 };
 
@@ -71,10 +82,18 @@ struct DropoutMask {
   void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
     forRows(query, block, keys, [=](const uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
   }
+  // The same of keys [begin, end), in whole blocks of the mask, for those of the queries that see any of a block.
+  void putSeen(const Attention& a, const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t begin,
+               int64_t end) const {
+    for (int64_t key = begin; key < end; key += kDropoutBlock) {
+      const int64_t seeing = min(a.queriesSeeing(block + key + kDropoutBlock) - query, count);
+      if (seeing > 0) put(from + key / kWordKeys * kGroup, query, seeing, block + key, min(end - key, kDropoutBlock));
+    }
+  }
   // Prefetches the words that put() writes.
-  void prefetch(int64_t query, int64_t count, int64_t keys) const {
+  void prefetch(int64_t query, int64_t count, int64_t block, int64_t keys) const {
     constexpr int64_t kLineWords = 16;
-    forRows(query, 0, keys, [=](const uint32_t* row, int64_t) {
+    forRows(query, block, keys, [=](const uint32_t* row, int64_t) {
       for (int64_t i = 0; i < count; i += kLineWords) __builtin_prefetch(row + i, 1);
     });
   }

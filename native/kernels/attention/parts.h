@@ -54,6 +54,7 @@ struct Attention {
   int64_t queryStride, queryBatchStride, keyStride, keyBatchStride;
   int64_t width;  // headDim in whole vectors
   bool causal;
+  int64_t window;  // a query sees the last so many of its keys: where it sees all, more than there can be
   float scale;
   float exponentScale;  // scale · log₂ e: weights are powers of 2
   bool drops;
@@ -83,6 +84,7 @@ struct Attention {
         keyBatchStride(args.keyBatchStride),
         width(vectorsOf(headDim)),
         causal(args.causal != 0),
+        window(causal && args.window > 0 ? args.window : kNoWindow),
         scale(static_cast<float>(args.scale)),
         exponentScale(static_cast<float>(args.scale * 1.4426950408889634)),
         drops(args.p > 0),
@@ -178,8 +180,12 @@ struct Attention {
   int64_t indexOf(int64_t head) const { return number * heads + head; }
   // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/linear.ts).
   uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
-  // How many keys the queries before position `end` see.
+  // How many keys the queries before position `end` see, but for the window: those of the last.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }
+  // The first key that the query at a position sees.
+  int64_t firstSeen(int64_t position) const { return max(position - window + 1, int64_t{0}); }
+  // The queries from which on none sees a key before position `end`, as their position.
+  int64_t queriesSeeing(int64_t end) const { return end - 1 + window; }
   // From row to row of a left operand over headDim.
   template <class Operands>
   int64_t alongStride() const {
@@ -187,6 +193,8 @@ struct Attention {
   }
 
  private:
+  static constexpr int64_t kNoWindow = int64_t{1} << 40;
+
   static int64_t between(int64_t value, int64_t most) { return value < 0 ? 0 : min(value, most); }
 
   int64_t firstQuery_ = 0, firstKey_ = 0;

@@ -54,9 +54,8 @@ FT_INLINE void addCorner(F32 (&sums)[kTileHeight][kVectors], const float* left, 
   }
 }
 
-template <class Operands, LeftOrder kOrder, int kVectors, bool kCorner>
-static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
-  F32 sums[kTileHeight][kVectors];
+template <int kVectors>
+FT_INLINE void beginBlockSums(const BlockProduct& p, F32 (&sums)[kTileHeight][kVectors]) {
   if (p.continues) {
     FT_UNROLL
     for (int i = 0; i < kTileHeight; i++) {
@@ -70,6 +69,21 @@ static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
       for (int v = 0; v < kVectors; v++) sums[i][v] = F32{};
     }
   }
+}
+
+template <int kVectors>
+FT_INLINE void endBlockSums(const BlockProduct& p, const F32 (&sums)[kTileHeight][kVectors]) {
+  FT_UNROLL
+  for (int i = 0; i < kTileHeight; i++) {
+    FT_UNROLL
+    for (int v = 0; v < kVectors; v++) store(p.out + i * p.outStride + v * kLanes, sums[i][v]);
+  }
+}
+
+template <class Operands, LeftOrder kOrder, int kVectors, bool kCorner>
+static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
+  F32 sums[kTileHeight][kVectors];
+  beginBlockSums(p, sums);
 
   // One pointer a row, or one for all.
   constexpr int kPointers = kOrder == LeftOrder::kByRow ? kTileHeight : 1;
@@ -92,12 +106,53 @@ static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
     if constexpr (kOrder == LeftOrder::kByUnit) left[0] += p.leftStride;
   }
   if constexpr (kCorner) addCorner<Operands>(sums, left[0], p.leftStride, right, p.rightStride);
+  endBlockSums(p, sums);
+}
 
-  FT_UNROLL
-  for (int i = 0; i < kTileHeight; i++) {
+// The same, kByUnit, where row i takes none of the values of the right operand before number `edge` + i, where its window begins:
+// they are not multiplied by zero, because they must not reach it either.
+template <class Operands, int kVectors, bool kCorner>
+static __attribute__((noinline)) void multiplyEdgeTile(const BlockProduct& p, int64_t edge) {
+  constexpr int64_t kDepth = Operands::kUnitDepth;
+  F32 sums[kTileHeight][kVectors];
+  beginBlockSums(p, sums);
+  // Units of which rows take part, or some rows none.
+  const auto some = [&](int64_t begin, int64_t end) __attribute__((always_inline)) {
+    for (int64_t unit = begin; unit < end; unit++) {
+      const float* const left = p.left + unit * p.leftStride;
+      const float* const right = p.right + unit * p.rightStride;
+      FT_UNROLL
+      for (int i = 0; i < kTileHeight; i++) {
+        const int64_t first = edge + i - unit * kDepth;
+        const int64_t last = kCorner ? (p.units - unit) * kDepth + i + 1 : kDepth;
+        if (first >= kDepth || last <= 0) continue;
+        const F32 all = Operands::splatUnit(left + i);
+        FT_UNROLL
+        for (int v = 0; v < kVectors; v++) {
+          F32 value = load(right + v * kLanes);
+          if (first > 0) value = Operands::lastOfUnit(value);
+          if (last < kDepth) value = Operands::firstOfUnit(value);
+          sums[i][v] = Operands::multiplyAdd(all, value, sums[i][v]);
+        }
+      }
+    }
+  };
+  const int64_t begin = max(edge, int64_t{0}) / kDepth;
+  const int64_t whole = max(begin, min(divideUp(max(edge + kTileHeight - 1, int64_t{0}), kDepth), p.units));
+  some(begin, whole);
+  for (int64_t unit = whole; unit < p.units; unit++) {
+    F32 values[kVectors];
     FT_UNROLL
-    for (int v = 0; v < kVectors; v++) store(p.out + i * p.outStride + v * kLanes, sums[i][v]);
+    for (int v = 0; v < kVectors; v++) values[v] = load(p.right + unit * p.rightStride + v * kLanes);
+    FT_UNROLL
+    for (int i = 0; i < kTileHeight; i++) {
+      const F32 all = Operands::splatUnit(p.left + unit * p.leftStride + i);
+      FT_UNROLL
+      for (int v = 0; v < kVectors; v++) sums[i][v] = Operands::multiplyAdd(all, values[v], sums[i][v]);
+    }
   }
+  if constexpr (kCorner) some(max(whole, p.units), p.units + divideUp(int64_t{kTileHeight}, kDepth));
+  endBlockSums(p, sums);
 }
 
 // kTileHeight rows × columns [0, width), a multiple of kLanes.
@@ -110,6 +165,19 @@ FT_INLINE void multiplyBlock(BlockProduct p, int64_t width) {
     p.out += 2 * kLanes;
   }
   if (width > 0) multiplyBlockTile<Stored, kOrder, 1, kCorner>(p);
+}
+
+// The same, kByUnit, with windows: see multiplyEdgeTile().
+template <class Operands, bool kCorner>
+FT_INLINE void multiplyWindow(BlockProduct p, int64_t edge, int64_t width) {
+  if (edge + kTileHeight - 1 <= 0) return multiplyBlock<Operands, LeftOrder::kByUnit, kCorner>(p, width);
+  using Stored = typename Operands::Stored;
+  for (; width >= 2 * kLanes; width -= 2 * kLanes) {
+    multiplyEdgeTile<Stored, 2, kCorner>(p, edge);
+    p.right += 2 * kLanes;
+    p.out += 2 * kLanes;
+  }
+  if (width > 0) multiplyEdgeTile<Stored, 1, kCorner>(p, edge);
 }
 
 }  // namespace foretoken::FT_ISA

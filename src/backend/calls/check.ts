@@ -162,6 +162,10 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
         : `must be at least 1 where ${limit.buffer} is given`;
       return { must: `${limit.size} ${must}`, got: told(given[limit.size]) };
     }
+    case "under":
+      return size(limit.flag) !== 0 || size(limit.size) === 0
+        ? undefined
+        : { must: `${limit.size} must be 0 where ${limit.flag} is`, got: told(given[limit.size]) };
     case "needs":
       return given[limit.buffer] == null || given[limit.other] != null
         ? undefined

@@ -21,13 +21,16 @@ const limits = [
   { kind: "counts", size: "keyRows", buffer: "segments" },
   { kind: "either", buffers: ["segments", "kept"] },
   { kind: "flag", flag: "causal" },
+  { kind: "under", size: "window", flag: "causal" },
   { kind: "share", real: "p" },
 ] as const;
 
 export const attentionKernels = {
   /**
    * Attention (Vaswani et al. 2017), per head, over the keys that a query sees:
-   * `causal` = 1: those ≤ start + query; 0: all start + queries.
+   * `causal` = 1: those ≤ start + query; 0: all start + queries. With `window` > 0 besides, of these the last `window`: key j is
+   * seen by the query at position i if 0 ≤ i − j < window (Beltagy et al. 2020, Longformer). A window that reaches all keys gives
+   * the bits of no window, which is 0.
    * q is [B, queries, H·D], k and v are [B, start + queries, Hk·D], each with its own row and batch strides (so that
    * they may be parts of one [B, T, (H + 2·Hk)·D] array or of a cache); out is dense [B, queries, H·D].
    * Hk = `keyHeads` divides H: head h reads head ⌊h·Hk/H⌋ of keys and values (grouped queries, Ainslie et al. 2023).
@@ -39,7 +42,8 @@ export const attentionKernels = {
    *
    * With `pages` [pageCount] besides, k and v lie in pages of 32 rows (`pageRows`), and a segment's third number is a place in
    * `pages`, from which on the pages of the sequence are named in order: key j is in row 32·pages[place + ⌊j/32⌋] + (j mod 32).
-   * The bits are those of keys in a row.
+   * The bits are those of keys in a row. Pages before the windows of all queries of the segment are never read: what stands for
+   * them in `pages` may be any number.
    *
    * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
    * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query
@@ -58,7 +62,7 @@ export const attentionKernels = {
       segments: maybeIndices,
       pages: maybeIndices,
     },
-    ints: [...attentionSizes, "pageCount", ...dropoutKey, "causal"],
+    ints: [...attentionSizes, "pageCount", ...dropoutKey, "causal", "window"],
     words: dropoutKey,
     floats: ["scale", "p"],
     lengths: (sizes) => {
@@ -101,7 +105,7 @@ export const attentionKernels = {
       dk: activationUpdate,
       dv: activationUpdate,
     },
-    ints: [...attentionSizes, ...dropoutKey, "causal"],
+    ints: [...attentionSizes, ...dropoutKey, "causal", "window"],
     words: dropoutKey,
     floats: ["scale", "p"],
     lengths: (sizes) => {

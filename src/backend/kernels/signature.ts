@@ -82,6 +82,8 @@ export type Limit<Size extends string = string, Option extends string = string, 
   | { readonly kind: "share"; readonly real: Real }
   /** `size` is 0 where `buffer` is null, and at least 1 where it is given. */
   | { readonly kind: "counts"; readonly size: Size; readonly buffer: Option }
+  /** `size` is 0 where `flag` is. */
+  | { readonly kind: "under"; readonly size: Size; readonly flag: Size }
   /** Where `buffer` is given, so is `other`. */
   | { readonly kind: "needs"; readonly buffer: Option; readonly other: Option };
 

@@ -56,19 +56,29 @@ export const pageRows = 32;
 
 const queryRows = (s: AttentionSizes): number => (s.rows > 0 ? s.rows : s.batch * s.queries);
 
+/** Keys that the queries of a sequence see, added up. */
+const pairsSeen = ({ start, queries, causal, window }: AttentionSizes & Numbers<"causal" | "window">): number => {
+  const end = start + queries;
+  if (causal === 0) return queries * end;
+  // The queries from this position on see a whole window.
+  const whole = window === 0 ? end : Math.min(Math.max(window, start), end);
+  return ((whole - start) * (start + whole + 1)) / 2 + (end - whole) * window;
+};
+
 /**
  * Pairs of a query and a key that it sees, times D: what one of attention's products multiplies. With segments: as if each
  * sequence were the longest, and had nothing before it.
  */
-export const attended = (s: AttentionSizes & Numbers<"causal">): number => {
-  const seen = s.causal === 1 ? s.start + (s.queries + 1) / 2 : s.start + s.queries;
-  return queryRows(s) * s.heads * seen * s.headDim;
-};
+export const attended = (s: AttentionSizes & Numbers<"causal" | "window">): number =>
+  s.queries === 0 ? 0 : (queryRows(s) * pairsSeen(s) * s.heads * s.headDim) / s.queries;
 
 /** Elements of a strided buffer of queries, or of keys, that are not between its rows. */
 export const queriesOf = (s: AttentionSizes): number => queryRows(s) * s.heads * s.headDim;
-export const keysOf = (s: AttentionSizes): number =>
-  (s.rows > 0 ? s.keyRows : s.batch * (s.start + s.queries)) * s.keyHeads * s.headDim;
+export const keysOf = (s: AttentionSizes & Numbers<"window">): number => {
+  const keys = s.start + s.queries;
+  const seen = s.window === 0 ? keys : Math.min(keys, s.queries + s.window - 1);
+  return (s.rows > 0 ? s.keyRows : s.batch * seen) * s.keyHeads * s.headDim;
+};
 
 /** A product of two factors: a multiplication and an addition are two. */
 export const product = ({ m, n, k }: Numbers<"m" | "n" | "k">): number => 2 * m * n * k;
@@ -79,7 +89,9 @@ export const gathered = (s: Numbers<"rows" | "vocabSize" | "time" | "channels">)
   positions: Math.min(s.rows, s.time) * s.channels,
 });
 
-export const rotarySizes = ["rows", "time", "heads", "keyHeads", "headDim", "rotaryDim", "start", "tableRows"] as const;
+export const rotarySizes = [
+  ...(["rows", "time", "heads", "keyHeads", "headDim", "rotaryDim", "start", "tableRows", "together"] as const),
+] as const;
 
 type RotarySizes = Numbers<(typeof rotarySizes)[number]>;
 
@@ -89,7 +101,8 @@ export const packedWidth = ({ heads, keyHeads, headDim }: Numbers<"heads" | "key
 
 export const rotaryLengths = (s: RotarySizes) => ({
   packed: s.rows * packedWidth(s),
-  gamma: s.headDim,
+  gammaQ: (s.together === 1 ? s.heads : 1) * s.headDim,
+  gammaK: (s.together === 1 ? s.keyHeads : 1) * s.headDim,
   table: (s.tableRows * s.rotaryDim) / 2,
   stats: s.rows * (s.heads + s.keyHeads),
   places: s.rows,

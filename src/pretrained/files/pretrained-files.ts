@@ -1,8 +1,9 @@
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
+import { architectureOf } from "../../models/architectures/architecture-of.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import { architectureOf, toHuggingFace } from "../../models/hugging-face/hugging-face.ts";
+import { toHuggingFace } from "../../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../../models/model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { tokenizerConfigJson } from "../../tokenizer/tokenizer-json.ts";
@@ -77,7 +78,7 @@ export const pretrainedFiles = (
   const { temperature, topK, maxNewTokens } = generationDefaults;
   return {
     "config.json": jsonText({
-      ...architectureOf(config).configJson(vocabSize),
+      ...architectureOf(config).huggingFace.configJson(config, vocabSize),
       dtype,
       ...end,
       foretoken: { formatVersion, model: config },

@@ -1,10 +1,10 @@
 /** SentencePiece tokenizers of GGUF files: `tokenizer.ggml.model` is llama for byte-pair encoding, and t5 for Unigram. */
 import type { GgufMetadata } from "../../io/gguf/header.ts";
+import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 import { charsmapOf } from "../../tokenizer/sentencepiece/charsmap.ts";
 import { kinds } from "../../tokenizer/sentencepiece/parts.ts";
 import { type SentencePieceTokenizer, sentencePieceTokenizer } from "../../tokenizer/sentencepiece/sentencepiece.ts";
 import { stepsOf } from "../../tokenizer/sentencepiece/steps.ts";
-import type { Fields } from "./fields.ts";
 
 /** What llama.cpp supposes where a file does not name it (`llama_vocab`). */
 const defaults = {

@@ -2,6 +2,7 @@
 import { alternatives } from "../../core/text/alternatives.ts";
 import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
+import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 import { beginningWith } from "../../tokenizer/begin.ts";
 import { bpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
 import { charTokenizer } from "../../tokenizer/char.ts";
@@ -9,7 +10,7 @@ import { noTokenizer } from "../../tokenizer/none.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
 import { unescapeToken } from "./escapes.ts";
-import { type Fields, fieldsOf } from "./fields.ts";
+import { fieldsOf } from "./fields.ts";
 import { ownKeys } from "./own-keys.ts";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.ts";
 import { isSentencePieceModel, readSentencePiece } from "./sentencepiece.ts";

@@ -77,7 +77,7 @@ test("element types are checked, and only optional buffers may be absent", () =>
 
 test("a rotary embedding has pairs of elements, and norms for both q and k or for neither", () => {
   const heads = { heads: 1, keyHeads: 1, headDim: 4, rotaryDim: 4 };
-  const sizes = { rows: 2, time: 2, ...heads, start: 1, tableRows: 3, eps: 1e-5 };
+  const sizes = { rows: 2, time: 2, ...heads, start: 1, tableRows: 3, together: 0, eps: 1e-5 };
   const table = { cos: reals(6), sin: reals(6), places: null };
   const args = { x: reals(24), gammaQ: reals(4), gammaK: reals(4), ...table, y: reals(24), rstd: reals(4), ...sizes };
   expect(() => checkCall(owner, "rotaryForward", args)).not.toThrow();
@@ -85,6 +85,9 @@ test("a rotary embedding has pairs of elements, and norms for both q and k or fo
   expect(() => checkCall(owner, "rotaryForward", { ...args, gammaK: null })).toThrow(
     "rotaryForward: gammaQ and gammaK must both be given or both be null; got null for gammaK alone",
   );
+  expect(() =>
+    checkCall(owner, "rotaryForward", { ...args, heads: 2, keyHeads: 1, x: reals(32), together: 1 }),
+  ).toThrow(/gammaQ must hold 8 elements/);
   expect(() => checkCall(owner, "rotaryForward", { ...args, headDim: 3 })).toThrow(/headDim must be even; got 3/);
   expect(() => checkCall(owner, "rotaryForward", { ...args, tableRows: 4 })).toThrow(/cos must hold 8 elements/);
   expect(() => checkCall(owner, "rotaryForward", { ...args, start: 2 })).toThrow(
@@ -130,6 +133,7 @@ test("sizes that would divide by zero or leave a table without rows are refused"
     rows: 2,
     channels: 4,
     start: 0,
+    scale: 1,
   };
   const call = (time: number, vocabSize: number) =>
     checkCall(owner, "embeddingForward", { ...embedding, time, vocabSize, positionRows: 1 });
@@ -166,6 +170,7 @@ test("gradients of attention are those of a whole sequence", () => {
     key3: 0,
     site: 0,
     causal: 1,
+    window: 0,
     scale: 1,
     p: 0,
   };
@@ -187,7 +192,7 @@ test("heads of keys divide those of queries, and segments say how many rows ther
   const heads = { heads: 4, keyHeads: 2, headDim: 2, rows: 0, keyRows: 0 };
   const key = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
   const strides = { queryStride: 8, queryBatchStride: 8, keyStride: 4, keyBatchStride: 4 };
-  const sizes = { batch: 1, queries: 1, start: 0, ...heads, ...strides, ...key, causal: 1, scale: 1, p: 0 };
+  const sizes = { batch: 1, queries: 1, start: 0, ...heads, ...strides, ...key, causal: 1, window: 0, scale: 1, p: 0 };
   const buffers = { q: reals(8), k: reals(4), v: reals(4), out: reals(8), logSumExp: reals(4) };
   const args = { ...sizes, ...buffers, kept: null, segments: null, pages: null, pageCount: 0 };
   const call = (changes: Readonly<Record<string, unknown>>) =>
@@ -200,6 +205,9 @@ test("heads of keys divide those of queries, and segments say how many rows ther
     "attentionForward: segments must be given where pages is; got null for segments",
   );
   expect(() => call({ causal: 2 })).toThrow("attentionForward: causal must be 0 or 1; got 2");
+  expect(() => call({ window: 3 })).not.toThrow();
+  expect(() => call({ window: -1 })).toThrow("window must be a whole number from 0 to 2147483647; got -1");
+  expect(() => call({ causal: 0, window: 3 })).toThrow("window must be 0 where causal is; got 3");
   for (const p of [-1, 1, Number.NaN]) expect(() => call({ p })).toThrow(`p must be at least 0 and below 1; got ${p}`);
   const segments = ids(4);
   expect(() => call({ segments, rows: 1, keyRows: 1 })).not.toThrow();

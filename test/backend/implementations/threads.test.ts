@@ -76,6 +76,7 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
     headDim,
     rows: 0,
     keyRows: 0,
+    window: 0,
     queryStride: stride,
     queryBatchStride: queries * stride,
   };

@@ -53,6 +53,7 @@ describe("the cost of a call", () => {
       headDim,
       rows: 0,
       keyRows: 0,
+      window: 0,
       ...strides,
       ...key,
       scale: 1,

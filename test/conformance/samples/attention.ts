@@ -1,300 +1,17 @@
-import { attention as referenceAttention } from "#foretoken/backend/implementations/reference/attention.js";
-import { asGiven } from "#foretoken/backend/implementations/reference/host-args.js";
-import { pageRows } from "#foretoken/backend/kernels/sizes.js";
-import type { Sample, Samples } from "../sample.ts";
-import { blank, nans, noise, rounded, spoiled } from "../sample.ts";
-
-const { normals, integers } = noise(4);
-
-interface Case {
-  readonly batch?: number;
-  readonly queries: number;
-  readonly start?: number;
-  readonly heads?: number;
-  /** As many as heads unless given. */
-  readonly keyHeads?: number;
-  readonly headDim: number;
-  readonly p?: number;
-  readonly causal?: 0 | 1;
-  /** 1/√D unless given. */
-  readonly scale?: number;
-  /** Standard deviation of q and k. */
-  readonly spread?: number;
-  readonly name?: string;
-}
-
-const key = { key0: 42, key1: 7, key2: 3, key3: -9, site: 2 };
-const undropped = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0 };
-
-const nameOf = ({
-  batch = 1,
-  queries,
-  start = 0,
-  heads = 1,
-  keyHeads,
-  headDim,
-  p = 0,
-  causal = 1,
-  name,
-}: Case): string =>
-  [
-    `B=${batch} queries=${queries} start=${start} H=${heads} D=${headDim} p=${p}`,
-    ...(keyHeads === undefined ? [] : [`Hk=${keyHeads}`]),
-    ...(causal === 1 ? [] : ["no mask"]),
-    ...(name === undefined ? [] : [name]),
-  ].join(", ");
-
-const settings = ({
-  batch = 1,
-  queries,
-  start = 0,
-  heads = 1,
-  keyHeads = heads,
-  headDim,
-  p = 0,
-  causal = 1,
-  scale,
-}: Case) => ({
-  batch,
-  queries,
-  start,
-  heads,
-  keyHeads,
-  headDim,
-  rows: 0,
-  keyRows: 0,
-  pageCount: 0,
-  scale: scale ?? 1 / Math.sqrt(headDim),
-  p,
-  causal,
-  ...(p === 0 ? undropped : key),
-});
-
-/** q, k and v as parts of one [B, T, 3C] array, as in training. */
-const packed = (given: Case): Sample<"attentionForward"> => {
-  const { batch = 1, queries, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
-  const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
-  const stride = width + 2 * keyWidth;
-  const strides = {
-    queryStride: stride,
-    keyStride: stride,
-    queryBatchStride: queries * stride,
-    keyBatchStride: queries * stride,
-  };
-  const q = normals(batch * queries * stride, spread);
-  return {
-    name: `packed, ${nameOf(given)}`,
-    numbers: { ...settings(given), ...strides },
-    buffers: {
-      ...{ q, k: { of: "q", at: width }, v: { of: "q", at: width + keyWidth } },
-      ...{ out: blank, logSumExp: blank, kept: null, segments: null, pages: null },
-    },
-  };
-};
-
-/** Room for the mask of a call, with words that say nothing in it. */
-const maskOf = ({ batch, heads, queries }: Sample<"attentionForward">["numbers"]): Int32Array =>
-  integers(batch * heads * Math.ceil(queries / 32) * queries, 2 ** 31);
-
-/** The same call, which keeps its mask; words of blocks that no query sees must stay as they are. */
-const keeping = (given: Case): Sample<"attentionForward"> => {
-  const { name, numbers, buffers } = packed(given);
-  return { name: `keeping its mask, ${name}`, numbers, buffers: { ...buffers, kept: maskOf(numbers) } };
-};
-
-/**
- * NaN at `place` of position 20's q, k and v, each 16 wide: in q it shows at that position, else at all from there on.
- */
-const packedWithNan = (place: number): Sample<"attentionForward"> => {
-  const { name, numbers, buffers } = packed({ queries: 40, headDim: 16, p: 0.5 });
-  const q = spoiled(buffers.q as Float64Array, 20 * 48 + place);
-  return { name: `NaN at ${place}, ${name}`, numbers, buffers: { ...buffers, q } };
-};
-
-/** k and v in a cache with room left, as in generation (with NaN there: a kernel that reads it fails). */
-const cached = (given: Case): Sample<"attentionForward"> => {
-  const { batch = 1, queries, start = 0, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
-  const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
-  const capacity = start + queries + 3;
-  const fill = (): Float64Array => {
-    const all = nans(batch * capacity * keyWidth);
-    for (let b = 0; b < batch; b++) all.set(normals((start + queries) * keyWidth, spread), b * capacity * keyWidth);
-    return all;
-  };
-  const queryStride = width + 5;
-  const q = nans(batch * queries * queryStride);
-  for (let r = 0; r < batch * queries; r++) q.set(normals(width, spread), r * queryStride);
-  const strides = {
-    queryStride,
-    keyStride: keyWidth,
-    queryBatchStride: queries * queryStride,
-    keyBatchStride: capacity * keyWidth,
-  };
-  return {
-    name: `cached, ${nameOf(given)}`,
-    numbers: { ...settings(given), ...strides },
-    buffers: { q, k: fill(), v: fill(), out: blank, logSumExp: blank, kept: null, segments: null, pages: null },
-  };
-};
-
-/**
- * The backward call that belongs to a packed forward one; its gradients go to one [B, T, 3C] array too. It draws its mask
- * again, or takes the one that the forward call has kept.
- */
-const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
-  const { name, numbers, buffers } = packed(given);
-  const { batch, queries, heads, keyHeads, headDim } = numbers;
-  const width = heads * headDim;
-  const values = width + keyHeads * headDim;
-  const q = buffers.q as Float64Array;
-  const out = new Float64Array(batch * queries * width);
-  const logSumExp = new Float64Array(batch * heads * queries);
-  const kept = keeps ? maskOf(numbers) : null;
-  referenceAttention.attentionForward({
-    ...numbers,
-    operand: asGiven,
-    q,
-    k: q.subarray(width),
-    v: q.subarray(values),
-    out,
-    logSumExp,
-    kept,
-    segments: null,
-    pages: null,
-  });
-  return {
-    name: keeps ? `with the mask that was kept, ${name}` : name,
-    numbers,
-    buffers: {
-      ...{ q, k: { of: "q", at: width }, v: { of: "q", at: values } },
-      ...{ dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), kept, segments: null },
-      ...{ dq: nans(q.length), dk: { of: "dq", at: width }, dv: { of: "dq", at: values } },
-    },
-  };
-};
-
-/** The same with every array apart and gaps between the rows of each, which must stay as they are. */
-const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
-  const { numbers, buffers } = cached({ ...given, start: 0 });
-  const { batch, queries, heads, headDim, queryBatchStride, keyBatchStride } = numbers;
-  const { q, k, v } = buffers as Readonly<Record<"q" | "k" | "v", Float64Array>>;
-  const out = new Float64Array(batch * queries * heads * headDim);
-  const logSumExp = new Float64Array(batch * heads * queries);
-  referenceAttention.attentionForward({
-    operand: asGiven,
-    ...numbers,
-    q,
-    k,
-    v,
-    out,
-    logSumExp,
-    kept: null,
-    segments: null,
-    pages: null,
-  });
-  const grads = {
-    dq: nans(batch * queryBatchStride),
-    dk: nans(batch * keyBatchStride),
-    dv: nans(batch * keyBatchStride),
-  };
-  return {
-    name: `with gaps, ${nameOf(given)}`,
-    numbers,
-    buffers: {
-      ...{ q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp) },
-      ...{ kept: null, segments: null },
-      ...grads,
-    },
-  };
-};
-
-/** One after the other: [queries, start]. */
-type Lengths = readonly (readonly [queries: number, start: number])[];
-
-/**
- * Sequences of different lengths: queries one after the other, as in continuous batching; each has its keys and values
- * in a place of its own of a cache, in another order, and NaN is between them.
- */
-const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
-  const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
-  const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
-  const rows = lengths.reduce((sum, [queries]) => sum + queries, 0);
-  const keyRows = lengths.reduce((sum, [queries, start]) => sum + start + queries + 2, 0);
-  const q = normals(rows * width, spread);
-  const k = nans(keyRows * keyWidth);
-  const v = nans(keyRows * keyWidth);
-  const segments = new Int32Array(4 * lengths.length);
-  let [row, keyRow] = [0, keyRows];
-  for (const [i, [queries, start]] of lengths.entries()) {
-    keyRow -= start + queries + 1;
-    segments.set([row, queries, keyRow, start], 4 * i);
-    for (const values of [k, v]) values.set(normals((start + queries) * keyWidth, spread), keyRow * keyWidth);
-    row += queries;
-  }
-  const queries = Math.max(...lengths.map(([count]) => count));
-  const strides = { queryStride: width, keyStride: keyWidth, queryBatchStride: 0, keyBatchStride: 0 };
-  return {
-    name: `segments ${lengths.map(([count, start]) => `${count}@${start}`).join(" ")}, ${nameOf({ ...given, queries })}`,
-    numbers: { ...settings({ ...given, queries, batch: lengths.length }), ...strides, rows, keyRows },
-    buffers: { q, k, v, out: blank, logSumExp: blank, kept: null, segments, pages: null },
-  };
-};
-
-/**
- * The same with keys and values in pages, in an order that is drawn, some between them that are nobody's; NaN is in rows that no
- * query sees.
- */
-const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
-  const { name, numbers, buffers } = segmented(lengths, given);
-  const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
-  const width = keyHeads * headDim;
-  const pagesOf = lengths.map(([queries, start]) => Math.ceil((queries + start) / pageRows));
-  const count = pagesOf.reduce((sum, pages) => sum + pages, 0);
-  // A stride without a common factor visits every page once.
-  const order = Int32Array.from({ length: count }, (_, i) => ((i * 7 + 3) % (count % 7 === 0 ? count + 1 : count)) + 1);
-  const keyRows = (count + 2) * pageRows;
-  const [k, v] = [nans(keyRows * width), nans(keyRows * width)];
-  const segments = (buffers.segments as Int32Array).slice();
-  let place = 0;
-  for (const [i, [queries, start]] of lengths.entries()) {
-    segments[4 * i + 2] = place;
-    for (let j = 0; j < queries + start; j++) {
-      const row = (order[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
-      for (const values of [k, v]) values.set(normals(width, spread), row * width);
-    }
-    place += pagesOf[i] as number;
-  }
-  return {
-    name: `pages, ${name}`,
-    numbers: { ...numbers, keyRows, pageCount: count },
-    buffers: { ...buffers, k, v, segments, pages: order },
-  };
-};
-
-/** Packed documents, whose gradients go to arrays of their own. */
-const segmentedBackward = (
-  lengths: readonly number[],
-  given: Omit<Case, "queries" | "start">,
-): Sample<"attentionBackward"> => {
-  const { name, numbers, buffers } = segmented(
-    lengths.map((queries) => [queries, 0] as const),
-    given,
-  );
-  const { q, k, v, segments } = buffers as Readonly<Record<"q" | "k" | "v", Float64Array>> & { segments: Int32Array };
-  const out = new Float64Array(q.length);
-  const logSumExp = new Float64Array(numbers.rows * numbers.heads);
-  const shared = { kept: null, segments };
-  const all = { ...shared, pages: null };
-  referenceAttention.attentionForward({ operand: asGiven, ...numbers, q, k, v, out, logSumExp, ...all });
-  return {
-    name,
-    numbers,
-    buffers: {
-      ...{ q, k, v, dOut: normals(out.length), out: rounded(out), logSumExp: rounded(logSumExp), ...shared },
-      ...{ dq: nans(q.length), dk: nans(k.length), dv: nans(v.length) },
-    },
-  };
-};
+import type { Samples } from "../sample.ts";
+import {
+  backward,
+  backwardWithGaps,
+  type Case,
+  cached,
+  keeping,
+  type Lengths,
+  packed,
+  packedWithNan,
+  paged,
+  segmented,
+  segmentedBackward,
+} from "./attention-calls.ts";
 
 const cases: readonly Case[] = [
   { batch: 0, queries: 4, headDim: 8 },
@@ -445,14 +162,86 @@ const documentCases: readonly (readonly [readonly number[], Omit<Case, "queries"
   [[17, 140], { headDim: 32, heads: 2, causal: 0 }],
 ];
 
-export const attention: Samples<"attentionForward" | "attentionBackward"> = {
+/** With windows: [queries, start] of segments that have pages. */
+const windowSegments: typeof segmentCases = [
+  [
+    [
+      [1, 31],
+      [1, 64],
+      [4, 126],
+      [1, 300],
+      [64, 0],
+      [1, 0],
+    ],
+    { headDim: 32, heads: 4, keyHeads: 2, window: 32 },
+  ],
+  [
+    [
+      [5, 31],
+      [64, 100],
+      [140, 290],
+      [33, 0],
+    ],
+    { headDim: 20, heads: 2, keyHeads: 1, window: 41 },
+  ],
+  [
+    [
+      [3, 200],
+      [2, 127],
+      [40, 128],
+    ],
+    { headDim: 17, heads: 2, window: 1 },
+  ],
+];
+
+const windowCases: readonly Case[] = [
+  { queries: 1, headDim: 8, window: 1 },
+  { queries: 20, headDim: 16, heads: 2, window: 1 },
+  { queries: 70, headDim: 33, window: 2 },
+  { queries: 140, headDim: 17, heads: 4, keyHeads: 2, window: 7 },
+  { queries: 65, headDim: 32, heads: 2, batch: 2, window: 32 },
+  { queries: 300, headDim: 16, heads: 2, keyHeads: 1, window: 31 },
+  { queries: 261, headDim: 64, heads: 2, window: 64 },
+  { queries: 290, headDim: 8, window: 129 },
+  { queries: 129, headDim: 16, heads: 2, window: 129 },
+  { queries: 40, headDim: 16, window: 1000 },
+  { queries: 257, headDim: 17, heads: 4, keyHeads: 2, p: 0.5, window: 33 },
+  { queries: 140, headDim: 16, heads: 3, p: 0.3, window: 100 },
+  { queries: 150, headDim: 16, spread: 5, window: 21, name: "sharp" },
+  { queries: 150, headDim: 16, scale: -0.5, window: 21, name: "negative scale" },
+  { queries: 40, headDim: 16, scale: 0, window: 5, name: "no scale" },
+];
+
+const windowKeptCases: readonly Case[] = [
+  { queries: 4, headDim: 16, heads: 2, p: 0.3, window: 2 },
+  { queries: 70, headDim: 16, heads: 2, batch: 2, p: 0.3, window: 5 },
+  { queries: 197, headDim: 32, heads: 2, keyHeads: 1, p: 0.5, window: 41 },
+  { queries: 261, headDim: 8, p: 0.2, window: 64 },
+];
+
+const windowCachedCases: readonly Case[] = [
+  { queries: 1, start: 63, headDim: 64, window: 1 },
+  { queries: 1, start: 300, headDim: 32, heads: 2, window: 40 },
+  { queries: 4, start: 126, headDim: 80, p: 0.3, window: 3 },
+  { queries: 4, start: 126, headDim: 17, heads: 4, keyHeads: 1, window: 64 },
+  { queries: 2, start: 160, headDim: 33, heads: 2, batch: 2, window: 33 },
+  { queries: 70, start: 190, headDim: 16, heads: 4, keyHeads: 2, window: 101 },
+  { queries: 7, start: 60, headDim: 16, heads: 2, batch: 2, p: 0.3, window: 9 },
+];
+
+const windowDocuments: typeof documentCases = [
+  [[33, 1, 129, 64], { headDim: 16, heads: 2, keyHeads: 1, window: 20 }],
+  [[100, 31], { headDim: 33, heads: 4, keyHeads: 2, p: 0.3, window: 3 }],
+];
+
+const plain: Samples<"attentionForward" | "attentionBackward"> = {
   attentionForward: [
     ...cases.map(packed),
     ...keptCases.map(keeping),
     ...cachedCases.map(cached),
     ...segmentCases.map(([lengths, given]) => segmented(lengths, given)),
     ...pagedCases.map(([lengths, given]) => paged(lengths, given)),
-    ...[3, 19, 35].map(packedWithNan),
+    ...[3, 19, 35].map((place) => packedWithNan(place)),
   ],
   attentionBackward: [
     ...cases.map((given) => backward(given)),
@@ -462,5 +251,24 @@ export const attention: Samples<"attentionForward" | "attentionBackward"> = {
     backwardWithGaps({ queries: 135, headDim: 17, heads: 2, causal: 0 }),
     backwardWithGaps({ queries: 135, headDim: 17, heads: 4, keyHeads: 2 }),
     ...documentCases.map(([lengths, given]) => segmentedBackward(lengths, given)),
+  ],
+};
+
+export const attention: Samples<"attentionForward" | "attentionBackward"> = {
+  attentionForward: [
+    ...plain.attentionForward,
+    ...windowCases.map(packed),
+    ...windowKeptCases.map(keeping),
+    ...windowCachedCases.map(cached),
+    ...windowSegments.map(([lengths, given]) => segmented(lengths, given)),
+    ...windowSegments.map(([lengths, given]) => paged(lengths, given)),
+    ...[19, 35].map((place) => packedWithNan(place, 6)),
+  ],
+  attentionBackward: [
+    ...plain.attentionBackward,
+    ...windowCases.map((given) => backward(given)),
+    ...windowKeptCases.map((given) => backward(given, true)),
+    backwardWithGaps({ queries: 135, headDim: 17, heads: 4, keyHeads: 2, window: 40 }),
+    ...windowDocuments.map(([lengths, given]) => segmentedBackward(lengths, given)),
   ],
 };

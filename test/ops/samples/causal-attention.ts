@@ -10,13 +10,27 @@ interface SampleShape extends Partial<Heads> {
   readonly t: number;
   readonly p?: number;
   readonly mask?: AttentionMask;
+  readonly window?: number;
+  readonly scale?: number;
   readonly segments?: readonly Segment[];
   /** A tensor each for queries, keys and values. */
   readonly apart?: boolean;
 }
 
 const sample = (name: string, given: SampleShape): OpSample => {
-  const { b = 1, t, heads = 1, keyHeads = heads, headDim = 3, p = 0, mask = "causal", segments, apart } = given;
+  const {
+    b = 1,
+    t,
+    heads = 1,
+    keyHeads = heads,
+    headDim = 3,
+    p = 0,
+    mask = "causal",
+    segments,
+    apart,
+    window,
+    scale,
+  } = given;
   const shape = { heads, keyHeads, headDim };
   const of = (count: number): Shape => [b, t, count * headDim];
   return {
@@ -38,6 +52,8 @@ const sample = (name: string, given: SampleShape): OpSample => {
       return causalAttention(dropped, input, shape, {
         dropoutP: p,
         mask,
+        ...(window === undefined ? {} : { window }),
+        ...(scale === undefined ? {} : { scale }),
         segments: segments === undefined ? null : createSegments(context.memory, segments),
       });
     },
@@ -60,5 +76,15 @@ export const samples: readonly OpSample[] = [
   sample("packed documents, grouped queries, dropout", {
     ...{ t: 8, heads: 4, keyHeads: 2, p: 0.3 },
     segments: [{ length: 5 }, { length: 3 }],
+  }),
+  sample("window of one position", { t: 4, headDim: 2, window: 1 }),
+  sample("window, grouped queries, dropout, scale", {
+    ...{ b: 2, t: 7, heads: 4, keyHeads: 2, headDim: 4, p: 0.3, window: 3, scale: 0.8 },
+  }),
+  sample("window past one key block", { t: 70, window: 40 }),
+  sample("packed documents with a window", {
+    t: 9,
+    window: 3,
+    segments: [{ length: 2 }, { length: 6 }, { length: 1 }],
   }),
 ];

@@ -30,6 +30,10 @@ interface AttentionShape {
 export const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
   pages === null ? j : (pages[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
 
+/** The first key that the query at a position sees. */
+export const firstSeen = (position: number, window: number): number =>
+  window === 0 ? 0 : Math.max(0, position - window + 1);
+
 /** One head of one sequence of a call: its length, and the offsets of its first rows. */
 export interface AttentionHead {
   readonly queries: number;
@@ -100,26 +104,29 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
       for (let t = 0; t < queries; t++) {
         const query = firstQuery + t * queryStride;
         const visible = args.causal ? start + t + 1 : start + queries;
+        const oldest = firstSeen(start + t, args.window);
 
         let max = -Infinity;
-        for (let j = 0; j < visible; j++) {
+        for (let j = oldest; j < visible; j++) {
           const score = scale * dot(q, query, k, firstKey + keyRowOf(pages, place, j) * keyStride, headDim);
           weights[j] = score;
           max = Math.max(max, score);
         }
         let total = 0;
-        for (let j = 0; j < visible; j++) {
+        for (let j = oldest; j < visible; j++) {
           const weight = Math.exp((weights[j] as number) - max);
           weights[j] = weight;
           total += weight;
         }
         logSumExp[stat + t] = max + Math.log(total);
 
-        const drawn = Math.min(Math.ceil(visible / 64) * 64, factors.length);
-        dropoutFactors(args, index * longest + t, 0, drawn, factors);
-        if (kept !== null && args.p > 0) packMask(factors, drawn, kept, index * words * queries + t, queries);
+        const undrawn = Math.floor(oldest / 64) * 64;
+        const drawn = factors.subarray(undrawn, Math.ceil(visible / 64) * 64);
+        dropoutFactors(args, index * longest + t, undrawn, drawn.length, drawn);
+        const word = index * words + undrawn / 32;
+        if (kept !== null && args.p > 0) packMask(drawn, drawn.length, kept, word * queries + t, queries);
         sums.fill(0);
-        for (let j = 0; j < visible; j++) {
+        for (let j = oldest; j < visible; j++) {
           const weight = ((weights[j] as number) / total) * (factors[j] as number);
           const value = firstKey + keyRowOf(pages, place, j) * keyStride;
           for (let c = 0; c < headDim; c++) sums[c] = (sums[c] as number) + weight * (v[value + c] as number);
@@ -153,11 +160,12 @@ export const attention: HostKernels<"attentionForward" | "attentionBackward"> = 
         const query = firstQuery + t * queryStride;
         const outRow = firstOut + t * heads * headDim;
         const visible = args.causal ? t + 1 : queries;
+        const oldest = firstSeen(t, args.window);
         const delta = dot(dOut, outRow, out, outRow, headDim);
         if (kept === null || args.p === 0) dropoutFactors(args, index * longest + t, 0, visible, factors);
         else unpackMask(kept, index * wordsOf(queries) * queries + t, queries, args.p, visible, factors);
         querySums.fill(0);
-        for (let j = 0; j < visible; j++) {
+        for (let j = oldest; j < visible; j++) {
           const key = firstKey + j * keyStride;
           const sumsRow = j * headDim;
           const factor = factors[j] as number;

@@ -1,10 +1,9 @@
-/** Rotary positions from a GGUF file. */
-import { CheckpointError } from "../../core/errors/errors.ts";
-import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
-import { show } from "../../core/text/show.ts";
-import type { RopeConfig } from "../../models/config.ts";
-import type { Fields } from "./fields.ts";
-import { ownKeys } from "./own-keys.ts";
+/** Rotary positions of a GGUF file, both ways. */
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import type { LazyTensor } from "../../../core/tensors/named-tensor.ts";
+import { show } from "../../../core/text/show.ts";
+import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../config.ts";
+import { f32, type GgufFacts, type GgufValue, ownKeys, text, u32 } from "./gguf-values.ts";
 
 /** Llama 3's factors of the wavelengths, which a file has instead of the numbers that they follow from. */
 export const frequencyFactors = "rope_freqs.weight";
@@ -24,7 +23,7 @@ const tolerance = 1e-5;
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
 
 /** Llama 3's factors of the wavelengths of `pairs` pairs of channels. */
-export const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Array => {
+const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Array => {
   const { factor, lowFrequency, highFrequency, originalContext } = scaling;
   return Float32Array.from({ length: pairs }, (_, i) => {
     const turns = (originalContext * theta ** (-i / pairs)) / (2 * Math.PI);
@@ -38,7 +37,7 @@ export const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Fl
  * @param known its numbers besides the factor, where a file has them.
  * @throws CheckpointError if none does.
  */
-export const scalingOfFactors = (
+const scalingOfFactors = (
   factors: Float32Array,
   theta: number,
   where: string,
@@ -58,14 +57,13 @@ export const scalingOfFactors = (
 };
 
 /** Scaling by the fields, as llama.cpp reads them: a factor alone is linear. */
-const scalingOfFields = (fields: Fields, prefix: string): Scaling => {
-  const at = (key: string): string => `${prefix}.rope.${key}`;
-  const type = fields.text(at("scaling.type")) ?? "linear";
+const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
+  const type = fields.text(at("rope.scaling.type")) ?? "linear";
   if (type === "none") return { kind: "none" };
-  if (type !== "linear") fields.fail(at("scaling.type"), "must be none or linear", type);
-  const attention = fields.real(at("scaling.attn_factor")) ?? 1;
-  if (attention !== 1) fields.fail(at("scaling.attn_factor"), "must be 1", attention);
-  const factor = fields.real(at("scaling.factor")) ?? fields.real(at("scale_linear")) ?? 0;
+  if (type !== "linear") fields.fail(at("rope.scaling.type"), "must be none or linear", type);
+  const attention = fields.real(at("rope.scaling.attn_factor")) ?? 1;
+  if (attention !== 1) fields.fail(at("rope.scaling.attn_factor"), "must be 1", attention);
+  const factor = fields.real(at("rope.scaling.factor")) ?? fields.real(at("rope.scale_linear")) ?? 0;
   // llama.cpp writes 0 for none.
   return factor === 0 || factor === 1 ? { kind: "none" } : { kind: "linear", factor };
 };
@@ -77,8 +75,8 @@ const fractionOf = (rotated: number, headDim: number): number => {
 };
 
 /** Channels of a head that are rotated. */
-export const rotatedChannels = (fields: Fields, prefix: string, headDim: number): number => {
-  const key = `${prefix}.rope.dimension_count`;
+const rotatedChannels = ({ fields, at }: GgufFacts, headDim: number): number => {
+  const key = at("rope.dimension_count");
   const rotated = fields.count(key) ?? headDim;
   return rotated <= headDim && rotated % 2 === 0
     ? rotated
@@ -86,25 +84,19 @@ export const rotatedChannels = (fields: Fields, prefix: string, headDim: number)
 };
 
 /**
- * The rotary positions of a model.
- * @param prefix the architecture, with which its keys begin.
- * @param factors the file's frequency factors, if it has them.
+ * Reads the rotary positions of a model.
  * @throws CheckpointError for a scaling that is not computed here.
  */
-export const readRope = async (
-  fields: Fields,
-  prefix: string,
-  headDim: number,
-  factors: StoredTensor | undefined,
-  where: string,
-): Promise<RopeConfig> => {
-  const theta = fields.real(`${prefix}.rope.freq_base`) ?? defaultTheta;
-  const rotated = rotatedChannels(fields, prefix, headDim);
-  const scaling = scalingOfFields(fields, prefix);
+export const readRope = async (file: GgufFacts, headDim: number): Promise<RopeConfig> => {
+  const { fields, at, tensors, where } = file;
+  const theta = fields.real(at("rope.freq_base")) ?? defaultTheta;
+  const rotated = rotatedChannels(file, headDim);
+  const scaling = scalingOfFields(file);
   const position = {
     ...{ kind: "rope" as const, theta },
     ...(rotated === headDim ? {} : { fraction: fractionOf(rotated, headDim) }),
   };
+  const factors = tensors.get(frequencyFactors);
   if (factors === undefined) return { ...position, ...(scaling.kind === "none" ? {} : { scaling }) };
   const count = factors.shape.length === 1 ? factors.shape[0] : 0;
   if (count !== rotated / 2) fields.fail(frequencyFactors, `must have shape [${rotated / 2}]`, factors.shape);
@@ -114,8 +106,42 @@ export const readRope = async (
     originalContext: fields.count(ownKeys.originalContext) ?? usual.originalContext,
   });
   if (scaling.kind !== "none" && byFactors.kind !== "none") {
-    fields.fail(frequencyFactors, `must be absent beside ${prefix}.rope.scaling`, scaling.kind);
+    fields.fail(frequencyFactors, `must be absent beside ${at("rope.scaling")}`, scaling.kind);
   }
   const both = byFactors.kind === "none" ? scaling : byFactors;
   return { ...position, ...(both.kind === "none" ? {} : { scaling: both }) };
+};
+
+/** The keys of rotary positions with their values; none for learned ones. */
+export const ropeValues = (config: ModelConfig): Readonly<Record<string, GgufValue>> => {
+  const { position } = config;
+  if (position.kind !== "rope") return {};
+  const { theta, scaling = { kind: "none" } } = position;
+  return {
+    "rope.dimension_count": u32(rotaryDimOf(config, position)),
+    "rope.freq_base": f32(theta),
+    ...(scaling.kind === "linear"
+      ? { "rope.scaling.type": text("linear"), "rope.scaling.factor": f32(scaling.factor) }
+      : {}),
+  };
+};
+
+/** Numbers of Llama 3's scaling, by whole keys, for this program. */
+export const ownRopeValues = ({ position }: ModelConfig): Readonly<Record<string, GgufValue>> => {
+  const scaling = position.kind === "rope" ? position.scaling : undefined;
+  return scaling?.kind !== "llama3"
+    ? {}
+    : {
+        [ownKeys.lowFrequency]: f32(scaling.lowFrequency),
+        [ownKeys.highFrequency]: f32(scaling.highFrequency),
+        [ownKeys.originalContext]: u32(scaling.originalContext),
+      };
+};
+
+/** Tensors of a file that are no weights: Llama 3's factors of the wavelengths, which llama.cpp reads in place of numbers. */
+export const extraTensors = (config: ModelConfig): readonly LazyTensor[] => {
+  const { position } = config;
+  if (position.kind !== "rope" || position.scaling?.kind !== "llama3") return [];
+  const factors = llama3Factors(rotaryDimOf(config, position) / 2, position.theta, position.scaling);
+  return [{ name: frequencyFactors, shape: [factors.length], read: async () => factors }];
 };
