@@ -13,6 +13,8 @@
 #include "kernels/rotary.h"
 #include "kernels/gelu.h"
 #include "kernels/swiglu.h"
+#include "kernels/geglu.h"
+#include "kernels/relu2.h"
 #include "kernels/dropout.h"
 #include "kernels/attention/forward.h"
 #include "kernels/attention/backward.h"

@@ -76,19 +76,22 @@ export type { SkippedText, UnknownChoice } from "./tokenizer/unknown.ts";
 // Models: configuration, weights, loss and gradients; LoRA adapters
 
 export type { Arena, ArenaLayout, Placed } from "./models/arena.ts";
+export type { ModelConfig } from "./models/config.ts";
 export type {
   BiasConfig,
+  GegluMlpConfig,
   GeluMlpConfig,
   LayerNormConfig,
   LearnedPositionConfig,
   LinearRopeScaling,
   Llama3RopeScaling,
-  ModelConfig,
   NoRopeScaling,
+  Relu2MlpConfig,
   RmsNormConfig,
   RopeConfig,
   SwigluMlpConfig,
-} from "./models/config.ts";
+  WindowConfig,
+} from "./models/config-parts.ts";
 export { crossEntropyLoss, forward, forwardLoss } from "./models/forward.ts";
 export { createGradients, type Gradients } from "./models/gradients.ts";
 export type { Adapter } from "./models/lora/adapter.ts";

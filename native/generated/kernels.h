@@ -35,14 +35,18 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"dropout", 2, 6, 1, 0b11},
     {"swigluForward", 2, 2, 0, 0b10},
     {"swigluBackward", 3, 2, 0, 0b110},
-    {"embeddingForward", 5, 6, 0, 0b00110},
-    {"embeddingBackward", 5, 6, 0, 0},
+    {"gegluForward", 2, 3, 0, 0b10},
+    {"gegluBackward", 3, 3, 0, 0b110},
+    {"relu2Forward", 2, 1, 0, 0b10},
+    {"relu2Backward", 3, 1, 0, 0b110},
+    {"embeddingForward", 5, 6, 1, 0b00110},
+    {"embeddingBackward", 5, 6, 1, 0},
     {"layerNormForward", 6, 2, 1, 0b001000},
     {"layerNormBackward", 8, 3, 0, 0b00000001},
     {"rmsNormForward", 4, 2, 1, 0b0100},
     {"rmsNormBackward", 6, 3, 0, 0b000001},
-    {"rotaryForward", 8, 8, 1, 0b01000000},
-    {"rotaryBackward", 11, 8, 0, 0b00100000001},
+    {"rotaryForward", 8, 9, 1, 0b01000000},
+    {"rotaryBackward", 11, 9, 0, 0b00100000001},
     {"linearForward", 5, 3, 0, 0b10011},
     {"linearGeluForward", 5, 4, 0, 0b11011},
     {"linearDropoutForward", 6, 8, 1, 0b000011},
@@ -598,9 +602,155 @@ struct SwigluBackwardArgs {
   }
 };
 
-// embeddingForward: y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :].
-struct EmbeddingForwardArgs {
+// gegluForward: y = gelu(gate) · up.
+struct GegluForwardArgs {
   static constexpr int kIndex = 14;
+
+  Buffer<const float> x;
+  ActivationBuffer<float> y;
+  int64_t rows;
+  int64_t hidden;
+  int64_t tanh;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static GegluForwardArgs of(const Call& call) {
+    return {
+        .x = Buffer<const float>(call.buffer(0)),
+        .y = ActivationBuffer<float>(call.buffer(1)),
+        .rows = call.ints[0],
+        .hidden = call.ints[1],
+        .tanh = call.ints[2],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, y.any());
+    call.ints[0] = rows;
+    call.ints[1] = hidden;
+    call.ints[2] = tanh;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
+// gegluBackward: dx = dGate | dUp, with dGate = dy · up · gelu′(gate) and dUp = dy · gelu(gate).
+struct GegluBackwardArgs {
+  static constexpr int kIndex = 15;
+
+  Buffer<const float> x;
+  ActivationBuffer<const float> dy;
+  ActivationBuffer<float> dx;
+  int64_t rows;
+  int64_t hidden;
+  int64_t tanh;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static GegluBackwardArgs of(const Call& call) {
+    return {
+        .x = Buffer<const float>(call.buffer(0)),
+        .dy = ActivationBuffer<const float>(call.buffer(1)),
+        .dx = ActivationBuffer<float>(call.buffer(2)),
+        .rows = call.ints[0],
+        .hidden = call.ints[1],
+        .tanh = call.ints[2],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, dy.any());
+    call.setBuffer(2, dx.any());
+    call.ints[0] = rows;
+    call.ints[1] = hidden;
+    call.ints[2] = tanh;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
+// relu2Forward: y = max(0, x)².
+struct Relu2ForwardArgs {
+  static constexpr int kIndex = 16;
+
+  Buffer<const float> x;
+  ActivationBuffer<float> y;
+  int64_t n;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static Relu2ForwardArgs of(const Call& call) {
+    return {
+        .x = Buffer<const float>(call.buffer(0)),
+        .y = ActivationBuffer<float>(call.buffer(1)),
+        .n = call.ints[0],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, y.any());
+    call.ints[0] = n;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
+// relu2Backward: dx = dy · 2 · max(0, x).
+struct Relu2BackwardArgs {
+  static constexpr int kIndex = 17;
+
+  Buffer<const float> x;
+  ActivationBuffer<const float> dy;
+  ActivationBuffer<float> dx;
+  int64_t n;
+  bool bfloat16 = false;
+  bool wholeTiles = false;
+
+  template <typename Call>
+  __attribute__((always_inline)) static Relu2BackwardArgs of(const Call& call) {
+    return {
+        .x = Buffer<const float>(call.buffer(0)),
+        .dy = ActivationBuffer<const float>(call.buffer(1)),
+        .dx = ActivationBuffer<float>(call.buffer(2)),
+        .n = call.ints[0],
+        .bfloat16 = call.bfloat16,
+        .wholeTiles = call.wholeTiles,
+    };
+  }
+  template <typename Call>
+  Call toCall() const {
+    Call call = {};
+    call.setBuffer(0, x.any());
+    call.setBuffer(1, dy.any());
+    call.setBuffer(2, dx.any());
+    call.ints[0] = n;
+    call.bfloat16 = bfloat16;
+    call.wholeTiles = wholeTiles;
+    return call;
+  }
+};
+
+// embeddingForward: y[r, :] = scale · tokens[ids[r], :] + positions[start + r mod time, :].
+struct EmbeddingForwardArgs {
+  static constexpr int kIndex = 18;
 
   Buffer<const int32_t> ids;
   ActivationBuffer<const float> tokens;
@@ -613,6 +763,7 @@ struct EmbeddingForwardArgs {
   int64_t vocabSize;
   int64_t start;
   int64_t positionRows;
+  double scale;
   bool bfloat16 = false;
   bool wholeTiles = false;
 
@@ -630,6 +781,7 @@ struct EmbeddingForwardArgs {
         .vocabSize = call.ints[3],
         .start = call.ints[4],
         .positionRows = call.ints[5],
+        .scale = call.floats[0],
         .bfloat16 = call.bfloat16,
         .wholeTiles = call.wholeTiles,
     };
@@ -648,15 +800,16 @@ struct EmbeddingForwardArgs {
     call.ints[3] = vocabSize;
     call.ints[4] = start;
     call.ints[5] = positionRows;
+    call.floats[0] = scale;
     call.bfloat16 = bfloat16;
     call.wholeTiles = wholeTiles;
     return call;
   }
 };
 
-// embeddingBackward: dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :].
+// embeddingBackward: dTokens[ids[r], :] += scale · dy[r, :]; dPositions[start + r mod time, :] += dy[r, :].
 struct EmbeddingBackwardArgs {
-  static constexpr int kIndex = 15;
+  static constexpr int kIndex = 19;
 
   Buffer<const int32_t> ids;
   OptionalBuffer<const int32_t> places;
@@ -669,6 +822,7 @@ struct EmbeddingBackwardArgs {
   int64_t vocabSize;
   int64_t start;
   int64_t positionRows;
+  double scale;
   bool bfloat16 = false;
   bool wholeTiles = false;
 
@@ -686,6 +840,7 @@ struct EmbeddingBackwardArgs {
         .vocabSize = call.ints[3],
         .start = call.ints[4],
         .positionRows = call.ints[5],
+        .scale = call.floats[0],
         .bfloat16 = call.bfloat16,
         .wholeTiles = call.wholeTiles,
     };
@@ -704,6 +859,7 @@ struct EmbeddingBackwardArgs {
     call.ints[3] = vocabSize;
     call.ints[4] = start;
     call.ints[5] = positionRows;
+    call.floats[0] = scale;
     call.bfloat16 = bfloat16;
     call.wholeTiles = wholeTiles;
     return call;
@@ -712,7 +868,7 @@ struct EmbeddingBackwardArgs {
 
 // layerNormForward: y = (x − mean) · rstd · gamma + beta over the last axis.
 struct LayerNormForwardArgs {
-  static constexpr int kIndex = 16;
+  static constexpr int kIndex = 20;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -763,7 +919,7 @@ struct LayerNormForwardArgs {
 // layerNormBackward: Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta
 // are added to.
 struct LayerNormBackwardArgs {
-  static constexpr int kIndex = 17;
+  static constexpr int kIndex = 21;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -819,7 +975,7 @@ struct LayerNormBackwardArgs {
 
 // rmsNormForward: y = x · rstd · gamma over the last axis.
 struct RmsNormForwardArgs {
-  static constexpr int kIndex = 18;
+  static constexpr int kIndex = 22;
 
   Buffer<const float> x;
   Buffer<const float> gamma;
@@ -863,7 +1019,7 @@ struct RmsNormForwardArgs {
 
 // rmsNormBackward: Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to.
 struct RmsNormBackwardArgs {
-  static constexpr int kIndex = 19;
+  static constexpr int kIndex = 23;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -914,7 +1070,7 @@ struct RmsNormBackwardArgs {
 // rotaryForward: Rotary position embedding of packed q | k | v, [rows, (H + 2·Hk)·D], after an optional norm of each
 // head of q and k.
 struct RotaryForwardArgs {
-  static constexpr int kIndex = 20;
+  static constexpr int kIndex = 24;
 
   Buffer<const float> x;
   OptionalBuffer<const float> gammaQ;
@@ -932,6 +1088,7 @@ struct RotaryForwardArgs {
   int64_t rotaryDim;
   int64_t start;
   int64_t tableRows;
+  int64_t together;
   double eps;
   bool bfloat16 = false;
   bool wholeTiles = false;
@@ -955,6 +1112,7 @@ struct RotaryForwardArgs {
         .rotaryDim = call.ints[5],
         .start = call.ints[6],
         .tableRows = call.ints[7],
+        .together = call.ints[8],
         .eps = call.floats[0],
         .bfloat16 = call.bfloat16,
         .wholeTiles = call.wholeTiles,
@@ -979,6 +1137,7 @@ struct RotaryForwardArgs {
     call.ints[5] = rotaryDim;
     call.ints[6] = start;
     call.ints[7] = tableRows;
+    call.ints[8] = together;
     call.floats[0] = eps;
     call.bfloat16 = bfloat16;
     call.wholeTiles = wholeTiles;
@@ -988,7 +1147,7 @@ struct RotaryForwardArgs {
 
 // rotaryBackward: Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to.
 struct RotaryBackwardArgs {
-  static constexpr int kIndex = 21;
+  static constexpr int kIndex = 25;
 
   ActivationBuffer<const float> dy;
   Buffer<const float> x;
@@ -1009,6 +1168,7 @@ struct RotaryBackwardArgs {
   int64_t rotaryDim;
   int64_t start;
   int64_t tableRows;
+  int64_t together;
   bool bfloat16 = false;
   bool wholeTiles = false;
 
@@ -1034,6 +1194,7 @@ struct RotaryBackwardArgs {
         .rotaryDim = call.ints[5],
         .start = call.ints[6],
         .tableRows = call.ints[7],
+        .together = call.ints[8],
         .bfloat16 = call.bfloat16,
         .wholeTiles = call.wholeTiles,
     };
@@ -1060,6 +1221,7 @@ struct RotaryBackwardArgs {
     call.ints[5] = rotaryDim;
     call.ints[6] = start;
     call.ints[7] = tableRows;
+    call.ints[8] = together;
     call.bfloat16 = bfloat16;
     call.wholeTiles = wholeTiles;
     return call;
@@ -1068,7 +1230,7 @@ struct RotaryBackwardArgs {
 
 // linearForward: y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] + addend[M, N].
 struct LinearForwardArgs {
-  static constexpr int kIndex = 22;
+  static constexpr int kIndex = 26;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1115,7 +1277,7 @@ struct LinearForwardArgs {
 
 // linearGeluForward: y = gelu(h) and, where asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearGeluForwardArgs {
-  static constexpr int kIndex = 23;
+  static constexpr int kIndex = 27;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1165,7 +1327,7 @@ struct LinearGeluForwardArgs {
 
 // linearDropoutForward: y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearDropoutForwardArgs {
-  static constexpr int kIndex = 24;
+  static constexpr int kIndex = 28;
 
   ActivationBuffer<const float> x;
   ActivationBuffer<const float> w;
@@ -1233,7 +1395,7 @@ struct LinearDropoutForwardArgs {
 
 // linearBackwardInput: dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
 struct LinearBackwardInputArgs {
-  static constexpr int kIndex = 25;
+  static constexpr int kIndex = 29;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> w;
@@ -1281,7 +1443,7 @@ struct LinearBackwardInputArgs {
 // linearDropoutBackwardInput: dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor
 // where there is one.
 struct LinearDropoutBackwardInputArgs {
-  static constexpr int kIndex = 26;
+  static constexpr int kIndex = 30;
 
   Buffer<const float> dy;
   Buffer<const uint32_t> kept;
@@ -1334,7 +1496,7 @@ struct LinearDropoutBackwardInputArgs {
 
 // linearBackwardWeight: dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy.
 struct LinearBackwardWeightArgs {
-  static constexpr int kIndex = 27;
+  static constexpr int kIndex = 31;
 
   ActivationBuffer<const float> dy;
   ActivationBuffer<const float> x;
@@ -1381,7 +1543,7 @@ struct LinearBackwardWeightArgs {
 
 // attentionForward: out = dropout(softmax(q·kᵀ·scale)) · v.
 struct AttentionForwardArgs {
-  static constexpr int kIndex = 28;
+  static constexpr int kIndex = 32;
 
   ActivationBuffer<const float> q;
   ActivationBuffer<const float> k;
@@ -1494,7 +1656,7 @@ struct AttentionForwardArgs {
 
 // attentionBackward: Gradients of attentionForward: dq, dk and dv are overwritten.
 struct AttentionBackwardArgs {
-  static constexpr int kIndex = 29;
+  static constexpr int kIndex = 33;
 
   ActivationBuffer<const float> dOut;
   ActivationBuffer<const float> q;
@@ -1613,7 +1775,7 @@ struct AttentionBackwardArgs {
 
 // crossEntropyForward: losses[r] = logSumExp(z[r, :]) − z[r, targets[r]].
 struct CrossEntropyForwardArgs {
-  static constexpr int kIndex = 30;
+  static constexpr int kIndex = 34;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1660,7 +1822,7 @@ struct CrossEntropyForwardArgs {
 
 // crossEntropyBackward: dLogits = dLoss · (softmax(z) − onehot(target)).
 struct CrossEntropyBackwardArgs {
-  static constexpr int kIndex = 31;
+  static constexpr int kIndex = 35;
 
   Buffer<const float> logits;
   Buffer<const int32_t> targets;
@@ -1710,7 +1872,7 @@ struct CrossEntropyBackwardArgs {
 
 // adamStep: m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps).
 struct AdamStepArgs {
-  static constexpr int kIndex = 32;
+  static constexpr int kIndex = 36;
 
   Buffer<float> param;
   Buffer<const float> grad;
@@ -1778,7 +1940,7 @@ struct AdamStepArgs {
 
 // blocksPack: y: panels of the rows of x[rows, k], both in blocks.
 struct BlocksPackArgs {
-  static constexpr int kIndex = 33;
+  static constexpr int kIndex = 37;
 
   Buffer<const uint32_t> x;
   Buffer<uint32_t> y;
@@ -1816,7 +1978,7 @@ struct BlocksPackArgs {
 
 // blocksRows: y[r, :] = w[ids[r], :], or w[first + r, :] where there are no ids; w[n, k] in blocks.
 struct BlocksRowsArgs {
-  static constexpr int kIndex = 34;
+  static constexpr int kIndex = 38;
 
   Buffer<const uint32_t> w;
   OptionalBuffer<const int32_t> ids;
@@ -1863,7 +2025,7 @@ struct BlocksRowsArgs {
 
 // blocksLinearForward: y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N], w in blocks.
 struct BlocksLinearForwardArgs {
-  static constexpr int kIndex = 35;
+  static constexpr int kIndex = 39;
 
   ActivationBuffer<const float> x;
   Buffer<const uint32_t> w;
@@ -1932,6 +2094,10 @@ struct BlocksLinearForwardArgs {
   kernel(dropout, DropoutArgs) \
   kernel(swigluForward, SwigluForwardArgs) \
   kernel(swigluBackward, SwigluBackwardArgs) \
+  kernel(gegluForward, GegluForwardArgs) \
+  kernel(gegluBackward, GegluBackwardArgs) \
+  kernel(relu2Forward, Relu2ForwardArgs) \
+  kernel(relu2Backward, Relu2BackwardArgs) \
   kernel(embeddingForward, EmbeddingForwardArgs) \
   kernel(embeddingBackward, EmbeddingBackwardArgs) \
   kernel(layerNormForward, LayerNormForwardArgs) \

@@ -20,6 +20,7 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const int64_t rows = args.rows, time = args.time, channels = args.channels, vocabSize = args.vocabSize;
   const int64_t start = args.start, positionRows = args.positionRows;
   const int32_t* places = args.places.orNull();
+  const float scale = static_cast<float>(args.scale);
   const auto placeOf = [=](int64_t r) {
     return places == nullptr ? start + r % time : clampIndex(places[r], positionRows);
   };
@@ -31,11 +32,11 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
         const T* token = tokens + clampIndex(ids[r], vocabSize) * channels;
         float* out = y + r * channels;
         if (table == nullptr) {
-          forVectors(0, channels, [=](int64_t c, auto lanes) { store(out + c, load(token + c, lanes), lanes); });
+          forVectors(0, channels, [=](int64_t c, auto lanes) { store(out + c, load(token + c, lanes) * scale, lanes); });
         } else {
           const T* position = table + placeOf(r) * channels;
           forVectors(0, channels, [=](int64_t c, auto lanes) {
-            store(out + c, load(token + c, lanes) + load(position + c, lanes), lanes);
+            store(out + c, load(token + c, lanes) * scale + load(position + c, lanes), lanes);
           });
         }
       }
@@ -55,16 +56,17 @@ void embeddingBackward(const EmbeddingBackwardArgs& args, Pool& pool) {
   const auto placeOf = [=](int64_t r) {
     return places == nullptr ? start + r % time : clampIndex(places[r], positionRows);
   };
+  const float scale = static_cast<float>(args.scale);
   parallelRanges(pool, channels, 16, [=](int64_t begin, int64_t end, int) {
-    const auto addRow = [=](float* to, const float* from) {
+    const auto addRow = [=](float* to, const float* from, float factor) {
       forVectors(begin, end, [=](int64_t c, auto lanes) {
-        store(to + c, load(to + c, lanes) + load(from + c, lanes), lanes);
+        store(to + c, load(to + c, lanes) + load(from + c, lanes) * factor, lanes);
       });
     };
     for (int64_t r = 0; r < rows; r++) {
       const float* from = dy + r * channels;
-      if (dTokens != nullptr) addRow(dTokens + clampIndex(ids[r], vocabSize) * channels, from);
-      if (dPositions != nullptr) addRow(dPositions + placeOf(r) * channels, from);
+      if (dTokens != nullptr) addRow(dTokens + clampIndex(ids[r], vocabSize) * channels, from, scale);
+      if (dPositions != nullptr) addRow(dPositions + placeOf(r) * channels, from, 1.0f);
     }
   });
 }

@@ -1,5 +1,6 @@
 // Rotary position embedding (Su et al. 2021) of packed q | k | v, the two halves of a head paired, after an optional
-// RMS norm of each head of q and k (Henry et al. 2020); see src/backend/kernels/kernels.ts.
+// RMS norm of each head of q and k (Henry et al. 2020), or of all heads of q, and of k, together; see
+// src/backend/kernels/kernels.ts.
 // forward, with h = D/2 and z = x·rstd·gamma: y[i] = z[i]·cos − z[i+h]·sin, y[i+h] = z[i+h]·cos + z[i]·sin.
 // backward: dz is dy turned by the opposite angle; from there on as in rms_norm.h.
 #pragma once
@@ -46,6 +47,7 @@ struct RotaryRows {
   int64_t headDim;
   int64_t half;     // of what is rotated
   int64_t width;    // of a row
+  bool together;    // one norm for all heads of q, one for those of k
 
   // `args` of either direction.
   template <typename Args>
@@ -60,13 +62,21 @@ struct RotaryRows {
         rotated(args.heads + args.keyHeads),
         headDim(args.headDim),
         half(args.rotaryDim / 2),
-        width((args.heads + 2 * args.keyHeads) * args.headDim) {}
+        width((args.heads + 2 * args.keyHeads) * args.headDim),
+        together(args.together != 0) {}
 
   // Where the angles of row `row` begin, in either table.
   int64_t angles(int64_t row) const {
     return (places == nullptr ? start + row % time : clampIndex(places[row], tableRows)) * half;
   }
   int64_t values() const { return rotated * headDim; }
+
+  // Of head h of q and k: 0 in q, 1 in k.
+  int part(int64_t h) const { return h < heads ? 0 : 1; }
+  // Where its channels begin among those that have a scale of their own.
+  int64_t scales(int64_t h) const { return together ? (h < heads ? h : h - heads) * headDim : 0; }
+  // Channels that have a scale of their own, of q (0) or k (1).
+  int64_t scaleCount(int of) const { return !together ? headDim : (of == 0 ? heads : rotated - heads) * headDim; }
 };
 
 template <typename T>
@@ -82,12 +92,13 @@ FT_INLINE void rotaryForwardTo(const RotaryForwardArgs& args, Pool& pool, T* y) 
     for (int64_t r = begin; r < end; r++) {
       const float* cosine = a.cosines + a.angles(r);
       const float* sine = a.sines + a.angles(r);
+      float rstd = 1.0f;
       for (int64_t h = 0; h < a.rotated; h++) {
-        const float* gamma = gammas[h < a.heads ? 0 : 1];
+        const float* allScales = gammas[a.part(h)];
         const float* from = x + r * a.width + h * a.headDim;
         T* to = y + r * a.width + h * a.headDim;
         float* kept = rstds + r * a.rotated + h;
-        if (gamma == nullptr) {
+        if (allScales == nullptr) {
           *kept = 1.0f;
           forVectors(0, half, [=](int64_t i, auto lanes) {
             const Pair z = loadPair(from + i, half, lanes);
@@ -96,11 +107,21 @@ FT_INLINE void rotaryForwardTo(const RotaryForwardArgs& args, Pool& pool, T* y) 
           copyElements(from + 2 * half, to + 2 * half, a.headDim - 2 * half);
           continue;
         }
-        const float squares = sumRow(headHalf, [=](int64_t i, auto lanes) {
-          const Pair value = loadPair(from + i, headHalf, lanes);
-          return fma(value.first, value.first, value.second * value.second);
-        });
-        const float rstd = 1.0f / __builtin_sqrtf(squares * inverseSize + eps);
+        const float* gamma = allScales + a.scales(h);
+        if (!a.together) {
+          const float squares = sumRow(headHalf, [=](int64_t i, auto lanes) {
+            const Pair value = loadPair(from + i, headHalf, lanes);
+            return fma(value.first, value.first, value.second * value.second);
+          });
+          rstd = 1.0f / __builtin_sqrtf(squares * inverseSize + eps);
+        } else if (a.scales(h) == 0) {
+          const int64_t count = a.scaleCount(a.part(h));
+          const float squares = sumRow(count, [=](int64_t i, auto lanes) {
+            const F32 value = load(from + i, lanes);
+            return value * value;
+          });
+          rstd = 1.0f / __builtin_sqrtf(squares / static_cast<float>(count) + eps);
+        }
         *kept = rstd;
         forVectors(0, half, [=](int64_t i, auto lanes) {
           const Pair value = loadPair(from + i, half, lanes);
@@ -121,10 +142,47 @@ void rotaryForward(const RotaryForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { rotaryForwardTo(args, pool, y); });
 }
 
-// dx of rows [begin, end). With norms, their Σ dz·x̂ over rows and heads is added to `partial` [2, headDim].
+// One head of q or k on the way back.
+template <typename T>
+struct HeadBack {
+  const T* gradient;
+  const float* given;
+  const float* gamma;
+  const float* cosine;
+  const float* sine;
+  float rstd;
+  int64_t half, headDim;
+};
+
+// dz of the elements that an angle turns.
+template <typename T, typename Lanes>
+FT_INLINE Pair turnedBack(const HeadBack<T>& head, int64_t i, Lanes lanes) {
+  return turn(loadPair(head.gradient + i, head.half, lanes), load(head.cosine + i, lanes), -load(head.sine + i, lanes));
+}
+
+// Σ dz·gamma·x̂
+template <typename T>
+FT_INLINE float alongNorm(const HeadBack<T>& of) {
+  const HeadBack<T> head = of;
+  float sum = sumRow(head.half, [=](int64_t i, auto lanes) {
+    const Pair dz = turnedBack(head, i, lanes);
+    const Pair value = loadPair(head.given + i, head.half, lanes);
+    const Pair scale = loadPair(head.gamma + i, head.half, lanes);
+    return fma(dz.first * scale.first, value.first * head.rstd, dz.second * scale.second * (value.second * head.rstd));
+  });
+  if (2 * head.half < head.headDim)
+    sum += sumRow(head.headDim - 2 * head.half, [=](int64_t i, auto lanes) {
+      const int64_t d = 2 * head.half + i;
+      return load(head.gradient + d, lanes) * load(head.gamma + d, lanes) * (load(head.given + d, lanes) * head.rstd);
+    });
+  return sum;
+}
+
+// dx of rows [begin, end). With norms, their Σ dz·x̂ over rows (and heads that share scales) is added to `partial`
+// [2, scaleWidth].
 template <typename T, typename U>
 FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U* dx, int64_t begin, int64_t end,
-                                  float* partial) {
+                                  float* partial, int64_t scaleWidth) {
   const RotaryRows a(args);
   const float* x = args.x;
   const float* gammas[2] = {args.gammaQ.orNull(), args.gammaK.orNull()};
@@ -134,39 +192,35 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U
   for (int64_t r = begin; r < end; r++) {
     const float* cosine = a.cosines + a.angles(r);
     const float* sine = a.sines + a.angles(r);
-    for (int64_t h = 0; h < a.rotated; h++) {
-      const int part = h < a.heads ? 0 : 1;
-      const float* gamma = gammas[part];
-      float* sums = partial + part * a.headDim;
+    const auto headOf = [=](int64_t h) {
       const int64_t at = r * a.width + h * a.headDim;
-      const float* given = x + at;
-      const T* gradient = dy + at;
-      U* to = dx + at;
-      const auto turnedBack = [=](int64_t i, auto lanes) {
-        return turn(loadPair(gradient + i, half, lanes), load(cosine + i, lanes), -load(sine + i, lanes));
-      };
-      if (gamma == nullptr) {
-        forVectors(0, half, [=](int64_t i, auto lanes) { storePair(to + i, half, turnedBack(i, lanes), lanes); });
-        copyElements(gradient + 2 * half, to + 2 * half, a.headDim - 2 * half);
+      const float* gamma = gammas[a.part(h)];
+      return HeadBack<T>{dy + at, x + at, gamma == nullptr ? nullptr : gamma + a.scales(h), cosine, sine,
+                         rstds[r * a.rotated + h], half, a.headDim};
+    };
+    float mean = 0.0f;
+    for (int64_t h = 0; h < a.rotated; h++) {
+      const HeadBack<T> head = headOf(h);
+      U* to = dx + r * a.width + h * a.headDim;
+      if (head.gamma == nullptr) {
+        forVectors(0, half, [=](int64_t i, auto lanes) { storePair(to + i, half, turnedBack(head, i, lanes), lanes); });
+        copyElements(head.gradient + 2 * half, to + 2 * half, a.headDim - 2 * half);
         continue;
       }
-      const float rstd = rstds[r * a.rotated + h];
-      float along = sumRow(half, [=](int64_t i, auto lanes) {
-        const Pair dz = turnedBack(i, lanes);
-        const Pair value = loadPair(given + i, half, lanes);
-        const Pair scale = loadPair(gamma + i, half, lanes);
-        return fma(dz.first * scale.first, value.first * rstd, dz.second * scale.second * (value.second * rstd));
-      });
-      if (2 * half < a.headDim)
-        along += sumRow(a.headDim - 2 * half, [=](int64_t i, auto lanes) {
-          const int64_t d = 2 * half + i;
-          return load(gradient + d, lanes) * load(gamma + d, lanes) * (load(given + d, lanes) * rstd);
-        });
-      const float mean = along * inverseSize;
+      if (!a.together) {
+        mean = alongNorm(head) * inverseSize;
+      } else if (a.scales(h) == 0) {
+        const int64_t count = a.scaleCount(a.part(h));
+        float along = 0.0f;
+        for (int64_t i = 0; i < count / a.headDim; i++) along += alongNorm(headOf(h + i));
+        mean = along / static_cast<float>(count);
+      }
+      float* sums = partial + a.part(h) * scaleWidth + a.scales(h);
+      const float rstd = head.rstd;
       forVectors(0, half, [=](int64_t i, auto lanes) {
-        const Pair dz = turnedBack(i, lanes);
-        const Pair value = loadPair(given + i, half, lanes);
-        const Pair scale = loadPair(gamma + i, half, lanes);
+        const Pair dz = turnedBack(head, i, lanes);
+        const Pair value = loadPair(head.given + i, half, lanes);
+        const Pair scale = loadPair(head.gamma + i, half, lanes);
         const Pair normal = {value.first * rstd, value.second * rstd};
         const Pair inner = {fma(normal.first, splat(-mean), dz.first * scale.first),
                             fma(normal.second, splat(-mean), dz.second * scale.second)};
@@ -176,9 +230,9 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U
                   lanes);
       });
       forVectors(2 * half, a.headDim, [=](int64_t i, auto lanes) {
-        const F32 dz = load(gradient + i, lanes);
-        const F32 normal = load(given + i, lanes) * rstd;
-        store(to + i, fma(normal, splat(-mean), dz * load(gamma + i, lanes)) * rstd, lanes);
+        const F32 dz = load(head.gradient + i, lanes);
+        const F32 normal = load(head.given + i, lanes) * rstd;
+        store(to + i, fma(normal, splat(-mean), dz * load(head.gamma + i, lanes)) * rstd, lanes);
         store(sums + i, fma(dz, normal, load(sums + i, lanes)), lanes);
       });
     }
@@ -188,16 +242,18 @@ FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U
 
 template <typename T, typename U>
 FT_INLINE void rotaryBackwardOf(const RotaryBackwardArgs& args, Pool& pool, const T* dy, U* dx) {
+  const RotaryRows a(args);
   if (!args.gammaQ) {
-    const int64_t grain = rowGrain(RotaryRows(args).width);
-    parallelRanges(pool, args.rows, grain, [&args, dy, dx](int64_t begin, int64_t end, int) {
-      rotaryBackwardRows(args, dy, dx, begin, end, nullptr);
+    parallelRanges(pool, args.rows, rowGrain(a.width), [&args, dy, dx](int64_t begin, int64_t end, int) {
+      rotaryBackwardRows(args, dy, dx, begin, end, nullptr, 0);
     });
     return;
   }
   float* const sums[] = {args.dGammaQ.orNull(), args.dGammaK.orNull()};
-  sumOverRows(pool, args.rows, args.headDim, sums, [&args, dy, dx](int64_t begin, int64_t end, float* partial) {
-    rotaryBackwardRows(args, dy, dx, begin, end, partial);
+  const int64_t widths[] = {a.scaleCount(0), a.scaleCount(1)};
+  const int64_t width = max(widths[0], widths[1]);
+  sumOverRows(pool, args.rows, width, sums, widths, [&args, dy, dx, width](int64_t begin, int64_t end, float* partial) {
+    rotaryBackwardRows(args, dy, dx, begin, end, partial, width);
   });
 }
 

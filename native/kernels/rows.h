@@ -45,10 +45,11 @@ FT_INLINE RowSums sumRowTwice(int64_t channels, Both terms) {
           sumLanes((totals[0].second + totals[1].second) + (totals[2].second + totals[3].second))};
 }
 
-// Adds to each to[i], of `width` elements (null: not wanted), the total over all rows of what rowsBody(begin, end, partial)
-// adds to partial[i, :]. Rows are summed in chunks whose length depends on `rows` alone, then chunk by chunk in order.
+// Adds to each to[i], of widths[i] elements, at most `width` (null: not wanted), the total over all rows of what
+// rowsBody(begin, end, partial) adds to partial[i, :], `width` elements. Rows are summed in chunks whose length depends on `rows` alone, then chunk by chunk in order.
 template <int kSums, typename Rows>
-FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums], Rows rowsBody) {
+FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums],
+                           const int64_t (&widths)[kSums], Rows rowsBody) {
   const int64_t chunkRows = rows > 64 * 256 ? divideUp(rows, 256) : 64;
   const int64_t chunks = divideUp(rows, chunkRows);
   if (chunks == 0 || width == 0) return;
@@ -63,18 +64,26 @@ FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const
     }
   });
   const int64_t grain = roundUp(rowGrain(chunks), 16);
-  parallelRanges(pool, width, grain, [=, &to](int64_t begin, int64_t end, int) {
+  parallelRanges(pool, width, grain, [=, &to, &widths](int64_t begin, int64_t end, int) {
     for (int sum = 0; sum < kSums; sum++) {
       float* target = to[sum];
       const float* from = partials + sum * width;
       if (target == nullptr) continue;
-      forVectors(begin, end, [=](int64_t c, auto lanes) {
+      forVectors(begin, min(end, widths[sum]), [=](int64_t c, auto lanes) {
         F32 total{};
         for (int64_t i = 0; i < chunks; i++) total += load(from + i * kSums * width + c, lanes);
         store(target + c, load(target + c, lanes) + total, lanes);
       });
     }
   });
+}
+
+// The same where all have `width` elements.
+template <int kSums, typename Rows>
+FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums], Rows rowsBody) {
+  int64_t widths[kSums];
+  for (int64_t& one : widths) one = width;
+  sumOverRows(pool, rows, width, to, widths, rowsBody);
 }
 
 }  // namespace

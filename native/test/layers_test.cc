@@ -5,7 +5,8 @@ namespace foretoken::test {
 
 namespace {
 
-void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool withPositions, bool withPlaces) {
+void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool withPositions, bool withPlaces,
+               double scale = 1) {
   const int64_t rows = batch * time;
   const int64_t vocabSize = 11;
   const int64_t start = withPositions ? 2 : 0;
@@ -20,11 +21,11 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
   s.call(EmbeddingForwardArgs{
       .ids = ids.data(), .tokens = tokens.data(), .positions = withPositions ? positions.data() : nullptr,
       .places = placed, .y = y.data(), .rows = rows, .time = time, .channels = channels, .vocabSize = vocabSize,
-      .start = start, .positionRows = start + time});
+      .start = start, .positionRows = start + time, .scale = scale});
   s.expect("embeddingForward", y, 0, [&](int64_t i) {
     const int64_t r = i / channels;
     const int64_t c = i % channels;
-    return static_cast<double>(tokens[ids[r] * channels + c]) + (withPositions ? positions[place(r) + c] : 0);
+    return scale * tokens[ids[r] * channels + c] + (withPositions ? positions[place(r) + c] : 0);
   });
 
   Floats dTokens = s.randomFloats(vocabSize * channels);
@@ -33,14 +34,14 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
   std::vector<double> wantPositions(dPositions.data(), dPositions.data() + dPositions.size());
   for (int64_t r = 0; r < rows; r++)
     for (int64_t c = 0; c < channels; c++) {
-      wantTokens[static_cast<size_t>(ids[r] * channels + c)] += dy[r * channels + c];
+      wantTokens[static_cast<size_t>(ids[r] * channels + c)] += scale * dy[r * channels + c];
       if (withPositions) wantPositions[static_cast<size_t>(place(r) + c)] += dy[r * channels + c];
     }
   s.call(EmbeddingBackwardArgs{
       .ids = ids.data(), .places = placed, .dy = dy.data(), .dTokens = dTokens.data(),
       .dPositions = withPositions ? dPositions.data() : nullptr, .rows = rows, .time = time, .channels = channels,
-      .vocabSize = vocabSize, .start = start, .positionRows = start + time});
-  s.expect("embeddingBackward tokens", dTokens, 10, [&](int64_t i) { return wantTokens[static_cast<size_t>(i)]; });
+      .vocabSize = vocabSize, .start = start, .positionRows = start + time, .scale = scale});
+  s.expect("embeddingBackward tokens", dTokens, 10 * scale, [&](int64_t i) { return wantTokens[static_cast<size_t>(i)]; });
   s.expect("embeddingBackward positions", dPositions, 10, [&](int64_t i) { return wantPositions[static_cast<size_t>(i)]; });
 }
 
@@ -189,6 +190,7 @@ void testLayers(Suite& s) {
       embedding(s, 3, 5, channels, optional, false);
       embedding(s, 3, 5, channels, optional, true);
       embedding(s, 2, 65, channels, optional, false);
+      embedding(s, 3, 5, channels, optional, false, 2.5);
       for (const int64_t rows : {1, 2, 7, 64, 131}) layerNorm(s, rows, channels, optional);
     }
   for (const int64_t vocabSize : {1, 2, 15, 16, 17, 65, 257})

@@ -16,8 +16,8 @@ import { isMain, root } from "../build/common.mjs";
 const interfaces = {
   "src/config/config.ts": { TrainConfig: ["run", "train"] },
   "src/tokenizer/config.ts": { CharTokenizerConfig: ["run", "tokenizer", { kind: "char" }] },
-  "src/models/config.ts": {
-    ModelConfig: ["run", "model"],
+  "src/models/config.ts": { ModelConfig: ["run", "model"] },
+  "src/models/config-parts.ts": {
     LearnedPositionConfig: ["run", "model", "position", { kind: "learned" }],
     RopeConfig: ["run", "model", "position", { kind: "rope" }],
     NoRopeScaling: ["run", "model", "position", { kind: "rope" }, "scaling", { kind: "none" }],
@@ -27,6 +27,9 @@ const interfaces = {
     RmsNormConfig: ["run", "model", "norm", { kind: "rmsnorm" }],
     GeluMlpConfig: ["run", "model", "mlp", { kind: "gelu" }],
     SwigluMlpConfig: ["run", "model", "mlp", { kind: "swiglu" }],
+    GegluMlpConfig: ["run", "model", "mlp", { kind: "geglu" }],
+    Relu2MlpConfig: ["run", "model", "mlp", { kind: "relu2" }],
+    WindowConfig: ["run", "model", "window"],
     BiasConfig: ["run", "model", "bias"],
   },
   "src/models/lora/config.ts": { LoraConfig: ["run", "lora"] },

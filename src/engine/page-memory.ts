@@ -3,8 +3,10 @@ import type { Storage, View } from "../backend/backend.ts";
 import { pageRows } from "../backend/kernels/sizes.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
 import { rotaryDimOf } from "../models/config.ts";
+import { layerOf } from "../models/layers.ts";
 import type { Model } from "../models/model.ts";
 import { headsOf } from "../nn/causal-self-attention.ts";
+import { anglesFor } from "../nn/layer-spec.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 
 /** Memory for keys and values in pages of `pageRows` positions, for each block of a model. */
@@ -105,23 +107,26 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       }
     },
     moveBack(moved, by) {
-      const { angles } = model.parameters;
-      if (angles === null || config.position.kind !== "rope") throw new Error("a model without rotations");
+      const { position } = config;
+      if (position.kind !== "rope") throw new Error("a model without rotations");
       const { keyHeads, headDim } = headsOf(config);
       const context = inferenceContext(backend);
       const { memory } = context;
-      const rotaryDim = rotaryDimOf(config, config.position);
-      const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0 };
+      const rotaryDim = rotaryDimOf(config, position);
+      const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0, together: 0 };
       const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
       // Without a norm the values before the rotation do not count.
       const x = memory.allocate([pageRows, width]);
       const rstd = memory.allocate([pageRows, keyHeads]);
       const turned = memory.allocate([pageRows, width], dtype);
       const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
-      const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
-      for (const number of moved) {
-        for (const { keysAndValues } of layers) {
-          const { storage, offset } = keysAndValues;
+      for (const [i, { keysAndValues }] of layers.entries()) {
+        const angles = anglesFor(layerOf(config, i), model.parameters.angles);
+        // Keys of a layer that is not rotated are the same at any place.
+        if (angles === null) continue;
+        const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
+        const { storage, offset } = keysAndValues;
+        for (const number of moved) {
           const at = { storage, offset: offset + number * page };
           // Its gradient is turned by the opposite angle.
           backend.run("rotaryBackward", { ...sizes, ...tables, ...none, dy: at, x, rstd, dx: turned });

@@ -6,9 +6,11 @@ import { checkLanguageModel, checkOptions } from "../core/checks/check-arguments
 import { parseConfig, withoutUndefined } from "../core/checks/config.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
+import { layerOf } from "../models/layers.ts";
 import type { Model } from "../models/model.ts";
+import { branchInput } from "../nn/block.ts";
 import { headsOf, queriesKeysValues } from "../nn/causal-self-attention.ts";
-import { norm } from "../nn/norm.ts";
+import { anglesFor, type LayerSpec } from "../nn/layer-spec.ts";
 import type { AttentionMask, Heads } from "../ops/causal-attention.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
@@ -46,7 +48,7 @@ export interface AttentionMap {
   readonly head: number;
   /**
    * [to − from, T], row after row: at (i − from) · T + j the part of position i's attention that goes to position j. A row
-   * adds up to 1, and is 0 at each j > i.
+   * adds up to 1, and is 0 at each j that the position does not see: j > i, and those before a window.
    */
   readonly probabilities: Float64Array;
 }
@@ -93,18 +95,22 @@ const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["con
   return parsed;
 };
 
-/** Softmax of q·k / √D over the keys that a position sees, for positions [from, to) of one head: [to − from, T]. */
+/** What a position sees, and the factor of q·k. */
+export interface AttentionWays extends Pick<LayerSpec, "window" | "scale"> {
+  readonly mask: AttentionMask;
+}
+
+/** Softmax of the scaled q·k over the keys that a position sees, for positions [from, to) of one head: [to − from, T]. */
 export const attentionProbabilities = (
   qkv: ArrayLike<number>,
   time: number,
   { heads, keyHeads, headDim }: Heads,
-  mask: AttentionMask,
+  { mask, window, scale }: AttentionWays,
   { head, from, to }: { readonly head: number; readonly from: number; readonly to: number },
 ): Float64Array => {
   const stride = (heads + 2 * keyHeads) * headDim;
   const queries = head * headDim;
   const keys = (heads + Math.floor((head * keyHeads) / heads)) * headDim;
-  const scale = 1 / Math.sqrt(headDim);
   // Side by side: rows of all heads are far apart, and each key is read for many queries.
   const near = new Float64Array(time * headDim);
   for (let j = 0; j < time; j++) {
@@ -114,10 +120,11 @@ export const attentionProbabilities = (
   const probabilities = new Float64Array((to - from) * time);
   for (let i = from; i < to; i++) {
     const row = probabilities.subarray((i - from) * time, (i - from + 1) * time);
-    const seen = mask === "causal" ? i + 1 : time;
+    const end = mask === "causal" ? i + 1 : time;
+    const begin = window === null ? 0 : Math.max(0, end - window);
     for (let d = 0; d < headDim; d++) query[d] = qkv[i * stride + queries + d] as number;
     let highest = Number.NEGATIVE_INFINITY;
-    for (let j = 0; j < seen; j++) {
+    for (let j = begin; j < end; j++) {
       const k = j * headDim;
       let product = 0;
       for (let d = 0; d < headDim; d++) product += (query[d] as number) * (near[k + d] as number);
@@ -125,12 +132,12 @@ export const attentionProbabilities = (
       highest = Math.max(highest, product * scale);
     }
     let sum = 0;
-    for (let j = 0; j < seen; j++) {
+    for (let j = begin; j < end; j++) {
       const weight = Math.exp((row[j] as number) - highest);
       row[j] = weight;
       sum += weight;
     }
-    for (let j = 0; j < seen; j++) row[j] = (row[j] as number) / sum;
+    for (let j = begin; j < end; j++) row[j] = (row[j] as number) / sum;
   }
   return probabilities;
 };
@@ -139,15 +146,17 @@ export const attentionProbabilities = (
 const projected = (context: Context, { config, parameters }: Model, layer: number, x: Tensor): Tensor => {
   const block = parameters.blocks[layer];
   if (block === undefined) throw new Error(`the model has no layer ${layer}`);
-  const normed = norm(context, config.norm, block.attentionNorm, x);
-  const qkv = queriesKeysValues(context, config, block.attention, normed, parameters.angles, null);
-  spend(context, normed);
+  const spec = layerOf(config, layer);
+  const input = branchInput(context, config, block.attentionNorm, x);
+  const angles = anglesFor(spec, parameters.angles);
+  const qkv = queriesKeysValues(context, config, spec, block.attention, input, angles, null);
+  if (input !== x) spend(context, input);
   return qkv;
 };
 
 /**
- * Which positions of a text each position attends to: softmax over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017), for
- * chosen heads. The model computes queries and keys, with their norms, rotation and adapters, as it does for `logits`; the
+ * Which positions of a text each position attends to: softmax over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017), or as the
+ * model's configuration has window and factor, for chosen heads. The model computes queries and keys, with their norms, rotation and adapters, as it does for `logits`; the
  * softmax is computed in double precision. Without the causal mask a position attends to all.
  * @experimental
  * @param lm a model of `loadPretrained` or `languageModel`. A head that `withoutHeads` switched off still has its
@@ -182,9 +191,10 @@ export const attentionOf = async (
           const qkv = projected(context, model, layer, after);
           const values = await readTensor(backend, qkv);
           spend(context, qkv);
+          const ways = { ...layerOf(config, layer), mask: config.mask };
           for (const head of heads) {
             const place = { head, from, to };
-            const probabilities = attentionProbabilities(values, time, headsOf(config), config.mask, place);
+            const probabilities = attentionProbabilities(values, time, headsOf(config), ways, place);
             checkFinite("attentionOf", "probabilities", probabilities);
             maps.set(`${layer} ${head}`, { layer, head, probabilities });
             await yieldToHost();

@@ -1,8 +1,10 @@
 /** A forward pass that stops after every branch. */
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { layerOf } from "../models/layers.ts";
 import { type Model, uploadIds } from "../models/model.ts";
 import { attentionBranch, mlpBranch } from "../nn/block.ts";
+import { anglesFor } from "../nn/layer-spec.ts";
 import { embedding } from "../ops/embedding.ts";
 
 /**
@@ -41,13 +43,17 @@ export function* residualStream(
 ): Generator<StreamStage, void, undefined> {
   const { config, parameters } = model;
   const { tokens, positions, blocks, angles } = parameters;
-  let x = embedding(context, uploadIds(context, model, ids, 1, ids.length), tokens, positions);
+  let x = embedding(context, uploadIds(context, model, ids, 1, ids.length), tokens, positions, {
+    scale: config.embeddingScale,
+  });
   yield { stage: { kind: "embedding" }, before: null, after: x };
   for (const [layer, block] of blocks.entries()) {
-    const middle = attentionBranch(context, config, block, x, angles, { segments: null, cache: null });
+    const spec = layerOf(config, layer);
+    const sequences = { segments: null, cache: null };
+    const middle = attentionBranch(context, config, spec, block, x, anglesFor(spec, angles), sequences);
     yield { stage: { kind: "attention", layer }, before: x, after: middle };
     spend(context, x);
-    const y = mlpBranch(context, config, block, middle);
+    const y = mlpBranch(context, config, spec, block, middle);
     yield { stage: { kind: "mlp", layer }, before: middle, after: y };
     spend(context, middle);
     x = y;

@@ -10,11 +10,13 @@ import { closeOnError } from "../core/errors/close-on-error.ts";
 import { ConfigError, ShapeError } from "../core/errors/errors.ts";
 import type { RealDType } from "../core/tensors/dtype.ts";
 import { show } from "../core/text/show.ts";
+import type { AngleTables } from "../nn/layer-spec.ts";
 import { type RotaryTable, rotaryAngles } from "../ops/rotary.ts";
 import { endOf, type Segments } from "../ops/segments.ts";
 import { type Arena, type ArenaLayout, arenaLayout, createArena, createFrozenArena, initialise } from "./arena.ts";
 import { type BlockArena, type BlockRows, createBlockArena } from "./block-arena.ts";
 import { type ModelConfig, modelConfigSchema, type RopeConfig, rotaryDimOf } from "./config.ts";
+import { layerOf } from "./layers.ts";
 import type { Adapter } from "./lora/adapter.ts";
 import { createWeightCopies, type RoundedWeights } from "./rounded-weights.ts";
 import { declareTransformer, type TransformerTensors } from "./transformer.ts";
@@ -65,7 +67,12 @@ export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout
   arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
 
 /** The rotary angles of every position of the context. */
-const createAngles = (backend: Backend, config: ModelConfig, position: RopeConfig, real: RealDType): RotaryTable => {
+const createTable = (
+  backend: Backend,
+  config: ModelConfig,
+  position: Pick<RopeConfig, "theta" | "fraction" | "scaling">,
+  real: RealDType,
+): RotaryTable => {
   const { contextLength } = config;
   const rotaryDim = rotaryDimOf(config, position);
   const half = rotaryDim / 2;
@@ -83,6 +90,28 @@ const createAngles = (backend: Backend, config: ModelConfig, position: RopeConfi
   }
   const tensor = (storage: Storage): Tensor => ({ storage, offset: 0, shape: [contextLength, half] });
   return { cos: tensor(cos), sin: tensor(sin) };
+};
+
+const freeTable = (backend: Backend, table: RotaryTable | null): void => {
+  if (table === null) return;
+  backend.free(table.cos.storage);
+  backend.free(table.sin.storage);
+};
+
+/** The tables that any layer of the model reads. A failure leaves no memory taken. */
+const createAngles = (backend: Backend, config: ModelConfig, real: RealDType): AngleTables => {
+  const { position, window, nLayer } = config;
+  const used = new Set(Array.from({ length: nLayer }, (_, i) => layerOf(config, i).angles));
+  if (position.kind !== "rope") return { main: null, window: null };
+  const main = used.has("main") ? createTable(backend, config, position, real) : null;
+  if (!used.has("window") || window?.theta === undefined) return { main, window: null };
+  const { theta } = window;
+  const { fraction } = position;
+  const ofWindow = closeOnError(
+    () => freeTable(backend, main),
+    () => createTable(backend, config, { theta, fraction }, real),
+  );
+  return { main, window: ofWindow };
 };
 
 /** A model's weights, and the two things that differ between a frozen model and others. */
@@ -111,10 +140,7 @@ const modelOver = (
     config,
     vocabSize,
   );
-  const { position } = config;
-  const angles = closeOnError(close, () =>
-    position.kind === "rope" ? createAngles(backend, config, position, real) : null,
-  );
+  const angles = closeOnError(close, () => createAngles(backend, config, real));
   const weightsChanged = (): void => {
     arena.changes.count++;
   };
@@ -135,9 +161,8 @@ const modelOver = (
     weightsChanged,
     close: freeOnce(backend, () => {
       close();
-      if (angles === null) return;
-      backend.free(angles.cos.storage);
-      backend.free(angles.sin.storage);
+      freeTable(backend, angles.main);
+      freeTable(backend, angles.window);
     }),
   };
 };

@@ -2,14 +2,15 @@ import { type Context, spend } from "../autograd/context.ts";
 import { recomputed } from "../autograd/recompute.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { type BlockParameters, block, declareBlock, dropoutPlacesOfBlock } from "../nn/block.ts";
+import { type AngleTables, anglesFor } from "../nn/layer-spec.ts";
 import { declareLinear, type LinearParameters, linearLayer } from "../nn/linear.ts";
 import { declareNorm, type NormParameters, norm } from "../nn/norm.ts";
 import type { Declare } from "../nn/parameters.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 import { embedding } from "../ops/embedding.ts";
-import type { RotaryTable } from "../ops/rotary.ts";
 import type { Segments } from "../ops/segments.ts";
 import type { ModelConfig } from "./config.ts";
+import { layerOf } from "./layers.ts";
 
 export interface TransformerParameters<P> {
   /** [V, C] */
@@ -37,7 +38,9 @@ export const declareTransformer = <P>(
     position.kind === "learned"
       ? declare({ name: "positions.weight", shape: [contextLength, nEmbd], init: normal })
       : null;
-  const blocks = Array.from({ length: nLayer }, (_, i) => declareBlock(declare, `blocks.${i}`, config));
+  const blocks = Array.from({ length: nLayer }, (_, i) =>
+    declareBlock(declare, `blocks.${i}`, config, layerOf(config, i)),
+  );
   const finalNorm = declareNorm(declare, "norm", config.norm, nEmbd);
   const head = config.tieEmbeddings
     ? { weight: tokens, bias: null }
@@ -47,8 +50,8 @@ export const declareTransformer = <P>(
 
 /** A model's weights, and what it computes with besides. */
 export interface TransformerTensors extends TransformerParameters<Tensor> {
-  /** The angles of rotary positions; null: positions are learned. */
-  readonly angles: RotaryTable | null;
+  /** The angles of rotary positions. */
+  readonly angles: AngleTables;
 }
 
 /** The sequences of a pass, and what comes before them. */
@@ -70,10 +73,13 @@ export const transformer = (
   ids: Tensor,
   { segments = null, layers = null }: PassSequences = {},
 ): Tensor => {
-  let x = embedding(context, ids, parameters.tokens, parameters.positions, segments); // [B, T, C]
+  const { tokens, positions } = parameters;
+  let x = embedding(context, ids, tokens, positions, { segments, scale: config.embeddingScale }); // [B, T, C]
   for (const [i, layer] of parameters.blocks.entries()) {
+    const spec = layerOf(config, i);
+    const angles = anglesFor(spec, parameters.angles);
     const run = (within: Context, input: Tensor): Tensor =>
-      block(within, config, layer, input, parameters.angles, { segments, cache: layers?.[i] ?? null });
+      block(within, config, spec, layer, input, angles, { segments, cache: layers?.[i] ?? null });
     const next = context.recomputes === true ? recomputed(context, x, run) : run(context, x); // [B, T, C]
     spend(context, x);
     x = next;

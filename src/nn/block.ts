@@ -1,5 +1,6 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { addBranch } from "../ops/add-branch.ts";
 import type { RotaryTable } from "../ops/rotary.ts";
 import {
   type AttentionConfig,
@@ -8,77 +9,134 @@ import {
   declareAttention,
   type Sequences,
 } from "./causal-self-attention.ts";
-import { declareMlp, type MlpConfig, type MlpParameters, mlp } from "./mlp.ts";
+import type { LayerSpec } from "./layer-spec.ts";
+import type { BranchEnd } from "./linear.ts";
+import { declareMlp, type MlpParameters, mlp } from "./mlp.ts";
 import { declareNorm, type NormParameters, norm } from "./norm.ts";
 import type { Declare } from "./parameters.ts";
 
+/** What all blocks of a model share. */
 export interface BlockConfig extends AttentionConfig {
-  readonly mlp: MlpConfig;
   readonly bias: AttentionConfig["bias"] & { readonly mlp: boolean };
   readonly initStd: number;
   readonly zeroProjections: boolean;
 }
 
 export interface BlockParameters<P> {
-  /** The norm before attention. */
-  readonly attentionNorm: NormParameters<P>;
+  /** The norm before attention; null: none. */
+  readonly attentionNorm: NormParameters<P> | null;
   /** Causal self-attention. */
   readonly attention: AttentionParameters<P>;
-  /** The norm before the MLP. */
-  readonly mlpNorm: NormParameters<P>;
+  /** The norm of attention's result; null: none. */
+  readonly attentionPostNorm: NormParameters<P> | null;
+  /** The norm before the MLP; null: none. */
+  readonly mlpNorm: NormParameters<P> | null;
   /** The position-wise branch. */
   readonly mlp: MlpParameters<P>;
+  /** The norm of the MLP's result; null: none. */
+  readonly mlpPostNorm: NormParameters<P> | null;
 }
 
-export const declareBlock = <P>(declare: Declare<P>, name: string, config: BlockConfig): BlockParameters<P> => {
-  const { nEmbd, norm, bias, initStd: std } = config;
+/** Names a block's parameters, in the order in which a forward pass meets them. */
+export const declareBlock = <P>(
+  declare: Declare<P>,
+  name: string,
+  config: BlockConfig,
+  spec: LayerSpec,
+): BlockParameters<P> => {
+  const { nEmbd, bias, initStd: std, zeroProjections } = config;
   const init = { kind: "normal", std } as const;
-  const projectionInit = config.zeroProjections ? ({ kind: "zeros" } as const) : init;
+  const zeros = { kind: "zeros" } as const;
+  const [before, after] = [spec.norms !== "after", spec.norms !== "before"];
+  // The last layer of a branch is its projection, or the norm behind it: with zeros in both neither would ever learn.
+  const projectionInit = zeroProjections && !after ? zeros : init;
+  const normOf = (branch: string): NormParameters<P> | null =>
+    before ? declareNorm(declare, `${name}.${branch}Norm`, config.norm, nEmbd) : null;
+  const postNormOf = (branch: string): NormParameters<P> | null =>
+    after
+      ? declareNorm(declare, `${name}.${branch}PostNorm`, config.norm, nEmbd, zeroProjections ? zeros : undefined)
+      : null;
   return {
-    attentionNorm: declareNorm(declare, `${name}.attentionNorm`, norm, nEmbd),
-    attention: declareAttention(declare, `${name}.attention`, config, { init, projectionInit }),
-    mlpNorm: declareNorm(declare, `${name}.mlpNorm`, norm, nEmbd),
-    mlp: declareMlp(declare, `${name}.mlp`, config.mlp, { nEmbd, bias: bias.mlp, init, projectionInit }),
+    attentionNorm: normOf("attention"),
+    attention: declareAttention(declare, `${name}.attention`, config, spec, { init, projectionInit }),
+    attentionPostNorm: postNormOf("attention"),
+    mlpNorm: normOf("mlp"),
+    mlp: declareMlp(declare, `${name}.mlp`, spec.mlp, { nEmbd, bias: bias.mlp, init, projectionInit }),
+    mlpPostNorm: postNormOf("mlp"),
   };
 };
 
 /** Places in a block that drop: the attention's weights, its result, the MLP's result. */
 export const dropoutPlacesOfBlock = 3;
 
-/** The first half of a block: x + attention(norm(x)). [B, T, C] → [B, T, C] */
+/** x as a branch reads it: normalised, or as it is. Release it with `spend`, unless it is x. */
+export const branchInput = (
+  context: Context,
+  config: BlockConfig,
+  layer: NormParameters<Tensor> | null,
+  x: Tensor,
+): Tensor => (layer === null ? x : norm(context, config.norm, layer, x));
+
+/** x + post(f(before(x))). @param branch f, which adds its result to `end.residual` where nothing comes behind it. */
+const withNorms = (
+  context: Context,
+  config: BlockConfig,
+  x: Tensor,
+  before: NormParameters<Tensor> | null,
+  post: NormParameters<Tensor> | null,
+  branch: (input: Tensor, end: BranchEnd) => Tensor,
+): Tensor => {
+  const { dropout } = config;
+  const input = branchInput(context, config, before, x);
+  const y = branch(input, { residual: post === null ? x : null, dropout });
+  if (input !== x) spend(context, input);
+  if (post === null) return y;
+  // In the type of the residual stream: rounding it would be no cheaper.
+  const normed = norm(context, config.norm, post, y, x.storage.dtype);
+  spend(context, y);
+  const sum = addBranch(context, normed, x, dropout);
+  spend(context, normed);
+  return sum;
+};
+
+/** The first half of a block: x + attention(x), with its norms. [B, T, C] → [B, T, C] */
 export const attentionBranch = (
   context: Context,
   config: BlockConfig,
+  spec: LayerSpec,
   layer: BlockParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
   sequences: Sequences,
-): Tensor => {
-  const normed = norm(context, config.norm, layer.attentionNorm, x);
-  const y = causalSelfAttention(context, config, layer.attention, normed, x, angles, sequences);
-  spend(context, normed);
-  return y;
-};
+): Tensor =>
+  withNorms(context, config, x, layer.attentionNorm, layer.attentionPostNorm, (input, end) =>
+    causalSelfAttention(context, config, spec, layer.attention, input, end, angles, sequences),
+  );
 
-/** The second half of a block: x + mlp(norm(x)). [B, T, C] → [B, T, C] */
-export const mlpBranch = (context: Context, config: BlockConfig, layer: BlockParameters<Tensor>, x: Tensor): Tensor => {
-  const normed = norm(context, config.norm, layer.mlpNorm, x);
-  const y = mlp(context, config.mlp, layer.mlp, normed, x, config.dropout);
-  spend(context, normed);
-  return y;
-};
+/** The second half of a block: x + mlp(x), with its norms. [B, T, C] → [B, T, C] */
+export const mlpBranch = (
+  context: Context,
+  config: BlockConfig,
+  spec: LayerSpec,
+  layer: BlockParameters<Tensor>,
+  x: Tensor,
+): Tensor =>
+  withNorms(context, config, x, layer.mlpNorm, layer.mlpPostNorm, (input, end) =>
+    mlp(context, spec.mlp, layer.mlp, input, end),
+  );
 
-/** A pre-norm transformer block: x + attention(norm(x)), then x + mlp(norm(x)). [B, T, C] → [B, T, C] */
+/** A transformer block: attention, then the MLP, each added to the residual stream. [B, T, C] → [B, T, C] */
 export const block = (
   context: Context,
   config: BlockConfig,
+  spec: LayerSpec,
   layer: BlockParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
   sequences: Sequences,
 ): Tensor => {
-  const middle = attentionBranch(context, config, layer, x, angles, sequences);
-  const y = mlpBranch(context, config, layer, middle);
+  const middle = attentionBranch(context, config, spec, layer, x, angles, sequences);
+  const y = mlpBranch(context, config, spec, layer, middle);
   spend(context, middle);
   return y;
 };

@@ -10,7 +10,8 @@ import {
 import { type RotaryTable, rotary } from "../ops/rotary.ts";
 import type { Segments } from "../ops/segments.ts";
 import { zeroHeads } from "../ops/zero-heads.ts";
-import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
+import type { LayerSpec } from "./layer-spec.ts";
+import { type BranchEnd, declareLinear, type LinearParameters, lastLayer, linearLayer } from "./linear.ts";
 import type { NormConfig } from "./norm.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
@@ -24,7 +25,6 @@ export interface AttentionConfig {
   readonly bias: { readonly qkv: boolean; readonly projection: boolean };
   readonly dropout: number;
   readonly mask: AttentionMask;
-  readonly qkNorm: boolean;
   /** Its eps serves the norms of queries and keys too. */
   readonly norm: NormConfig;
 }
@@ -44,11 +44,11 @@ export const headsOf = ({
 export interface AttentionParameters<P> {
   /** C → (H + 2·Hk)·D: queries, keys and values side by side, heads side by side in each. */
   readonly qkv: LinearParameters<P>;
-  /** RMS norm of each head's queries and keys, [D] each, the same for all heads; null without qkNorm. */
+  /** RMS norms of queries and keys; null: they have none. */
   readonly headNorms: {
-    /** Of queries, [D]. */
+    /** Of queries: [D], the same for all heads, or of all heads together [H·D]. */
     readonly query: P;
-    /** Of keys, [D]. */
+    /** Of keys: [D] or [Hk·D]. */
     readonly key: P;
   } | null;
   /** H·D → C */
@@ -67,13 +67,16 @@ export const declareAttention = <P>(
   declare: Declare<P>,
   name: string,
   config: AttentionConfig,
+  { qkNorm }: LayerSpec,
   { init, projectionInit }: AttentionInit,
 ): AttentionParameters<P> => {
-  const { nEmbd, bias, qkNorm } = config;
+  const { nEmbd, bias } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
   const stacked = [heads * headDim, keyHeads * headDim, keyHeads * headDim];
-  const headNorm = (of: string): P =>
-    declare({ name: `${name}.${of}Norm.weight`, shape: [headDim], init: { kind: "ones" } });
+  const headNorm = (of: string, count: number): P => {
+    const width = (qkNorm === "all" ? count : 1) * headDim;
+    return declare({ name: `${name}.${of}Norm.weight`, shape: [width], init: { kind: "ones" } });
+  };
   return {
     qkv: declareLinear(declare, `${name}.qkv`, {
       inputs: nEmbd,
@@ -82,7 +85,7 @@ export const declareAttention = <P>(
       init,
       stacked,
     }),
-    headNorms: qkNorm ? { query: headNorm("query"), key: headNorm("key") } : null,
+    headNorms: qkNorm !== "none" ? { query: headNorm("query", heads), key: headNorm("key", keyHeads) } : null,
     projection: declareLinear(declare, `${name}.projection`, {
       inputs: heads * headDim,
       outputs: nEmbd,
@@ -104,21 +107,24 @@ export interface Sequences {
 /**
  * Queries, keys and values as attention reads them, after the norm of heads and the rotation:
  * [B, T, C] → [B, T, (H + 2·Hk)·D], side by side.
- * @param angles of rotary positions; null: positions are told otherwise.
+ * @param angles null: queries and keys are not rotated.
  */
 export const queriesKeysValues = (
   context: Context,
   config: AttentionConfig,
+  { qkNorm }: LayerSpec,
   layer: AttentionParameters<Tensor>,
   x: Tensor,
   angles: RotaryTable | null,
   segments: Segments | null,
 ): Tensor => {
-  const norms = layer.headNorms === null ? null : { ...layer.headNorms, eps: config.norm.eps };
-  // Turned by angles they are rounded once, after that.
-  const dtype = angles === null ? context.backend.capabilities.activations : undefined;
+  const norms =
+    layer.headNorms === null || qkNorm === "none" ? null : { ...layer.headNorms, eps: config.norm.eps, width: qkNorm };
+  const isPlain = angles === null && norms === null;
+  // Normalised or turned by angles they are rounded once, after that.
+  const dtype = isPlain ? context.backend.capabilities.activations : undefined;
   const plain = linearLayer(context, layer.qkv, x, dtype);
-  if (angles === null) return plain;
+  if (isPlain) return plain;
   const turned = rotary(context, plain, headsOf(config), angles, segments, norms);
   spend(context, plain);
   return turned;
@@ -126,28 +132,30 @@ export const queriesKeysValues = (
 
 /**
  * residual + multi-head causal self-attention of x, [B, T, C] → [B, T, C].
- * @param angles of rotary positions; null: positions are told otherwise.
+ * @param angles null: queries and keys are not rotated.
  */
 export const causalSelfAttention = (
   context: Context,
   config: AttentionConfig,
+  spec: LayerSpec,
   layer: AttentionParameters<Tensor>,
   x: Tensor,
-  residual: Tensor,
+  end: BranchEnd,
   angles: RotaryTable | null,
   { segments, cache }: Sequences,
 ): Tensor => {
   const { mask, dropout } = config;
+  const { window, scale } = spec;
   const heads = headsOf(config);
-  const qkv = queriesKeysValues(context, config, layer, x, angles, segments); // [B, T, (H + 2·Hk)·D]
+  const qkv = queriesKeysValues(context, config, spec, layer, x, angles, segments); // [B, T, (H + 2·Hk)·D]
   const all =
     cache === null || segments === null
-      ? causalAttention(context, qkv, heads, { dropoutP: dropout, mask, segments })
-      : cachedCausalAttention(context, qkv, heads, cache, segments); // [B, T, H·D]
+      ? causalAttention(context, qkv, heads, { dropoutP: dropout, mask, segments, window, scale })
+      : cachedCausalAttention(context, qkv, heads, cache, segments, { window, scale }); // [B, T, H·D]
   spend(context, qkv);
   const mixed = layer.headsOff === undefined ? all : zeroHeads(context, all, heads, layer.headsOff);
   if (mixed !== all) spend(context, all);
-  const y = residualLayer(context, layer.projection, mixed, residual, dropout); // [B, T, C]
+  const y = lastLayer(context, layer.projection, mixed, end); // [B, T, C]
   spend(context, mixed);
   return y;
 };

@@ -42,14 +42,23 @@ export const declareLinear = <P>(
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
   layer.lora === undefined ? linear(context, x, layer, dtype) : loraLinear(context, x, layer, layer.lora, dtype);
 
-/** What ends a branch of a block: residual + dropout(layer(x)). */
-export const residualLayer = (
+/** What the last linear layer of a branch is added to, and how often an element of it is dropped before that. */
+export interface BranchEnd {
+  /** null: the layer's output is normalised first, and nothing is added or dropped here. */
+  readonly residual: Tensor | null;
+  /** Probability, in [0, 1). */
+  readonly dropout: number;
+}
+
+/** The last linear layer of a branch: residual + dropout(layer(x)). */
+export const lastLayer = (
   context: Context,
   layer: LinearParameters<Tensor>,
   x: Tensor,
-  residual: Tensor,
-  dropout: number,
-): Tensor =>
-  layer.lora === undefined
+  { residual, dropout }: BranchEnd,
+): Tensor => {
+  if (residual === null) return linearLayer(context, layer, x);
+  return layer.lora === undefined
     ? linearResidual(context, x, layer, residual, dropout)
     : loraResidual(context, x, layer, layer.lora, residual, dropout);
+};

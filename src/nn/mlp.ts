@@ -1,9 +1,11 @@
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import { geglu } from "../ops/geglu.ts";
 import { type GeluApproximation, gelu } from "../ops/gelu.ts";
 import { geluMlp } from "../ops/gelu-mlp.ts";
+import { relu2 } from "../ops/relu2.ts";
 import { swiglu } from "../ops/swiglu.ts";
-import { declareLinear, type LinearParameters, linearLayer, residualLayer } from "./linear.ts";
+import { type BranchEnd, declareLinear, type LinearParameters, lastLayer, linearLayer } from "./linear.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
 /** The position-wise branch of a block. */
@@ -11,10 +13,14 @@ export type MlpConfig =
   /** Hidden width F = ratio · nEmbd. */
   | { readonly kind: "gelu"; readonly approximate: GeluApproximation; readonly ratio: number }
   /** Hidden width F = hidden; the first layer makes a gate beside it. */
-  | { readonly kind: "swiglu"; readonly hidden: number };
+  | { readonly kind: "swiglu"; readonly hidden: number }
+  /** The same with GELU of the gate. */
+  | { readonly kind: "geglu"; readonly hidden: number; readonly approximate: GeluApproximation }
+  /** Hidden width F = ratio · nEmbd, and max(0, x)² of it. */
+  | { readonly kind: "relu2"; readonly ratio: number };
 
 export interface MlpParameters<P> {
-  /** C → F, or for swiglu C → 2·F: gate and up, one above the other. */
+  /** C → F, or with a gate C → 2·F: gate and up, one above the other. */
   readonly up: LinearParameters<P>;
   /** F → C */
   readonly down: LinearParameters<P>;
@@ -28,17 +34,25 @@ export interface MlpShape {
   readonly projectionInit: Initialisation;
 }
 
-/** Name of the first layer, hidden width, and the parts that the first layer has, one above the other. */
-const layersOf = (
-  config: MlpConfig,
-  nEmbd: number,
-): { readonly first: string; readonly hidden: number; readonly stacked: readonly number[] } => {
+/** The two linear layers of the branch. */
+export interface MlpLayers {
+  /** Name of the first one: gateUp where it makes a gate too. */
+  readonly first: "up" | "gateUp";
+  /** F */
+  readonly hidden: number;
+  /** Outputs of the parts of the first one, one above the other. */
+  readonly stacked: readonly number[];
+}
+
+export const mlpLayers = (config: MlpConfig, nEmbd: number): MlpLayers => {
   switch (config.kind) {
-    case "gelu": {
+    case "gelu":
+    case "relu2": {
       const hidden = config.ratio * nEmbd;
       return { first: "up", hidden, stacked: [hidden] };
     }
-    case "swiglu": {
+    case "swiglu":
+    case "geglu": {
       const { hidden } = config;
       return { first: "gateUp", hidden, stacked: [hidden, hidden] };
     }
@@ -51,7 +65,7 @@ export const declareMlp = <P>(
   config: MlpConfig,
   { nEmbd, bias, init, projectionInit }: MlpShape,
 ): MlpParameters<P> => {
-  const { first, hidden, stacked } = layersOf(config, nEmbd);
+  const { first, hidden, stacked } = mlpLayers(config, nEmbd);
   return {
     up: declareLinear(declare, `${name}.${first}`, {
       inputs: nEmbd,
@@ -70,37 +84,39 @@ export const declareMlp = <P>(
   };
 };
 
+/** What the first layer's output is put through. [B, T, F], or with a gate [B, T, 2F] → [B, T, F] */
+const activated = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
+  switch (config.kind) {
+    case "gelu":
+      return gelu(context, x, config.approximate);
+    case "swiglu":
+      return swiglu(context, x);
+    case "geglu":
+      return geglu(context, x, config.approximate);
+    case "relu2":
+      return relu2(context, x);
+  }
+};
+
 /** residual + the branch of x, [B, T, C] → [B, T, C] */
 export const mlp = (
   context: Context,
   config: MlpConfig,
   layer: MlpParameters<Tensor>,
   x: Tensor,
-  residual: Tensor,
-  dropout: number,
+  end: BranchEnd,
 ): Tensor => {
-  switch (config.kind) {
-    case "gelu": {
-      const { approximate } = config;
-      // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished; and it takes no
-      // weights in blocks.
-      const isPlain =
-        layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
-      if (isPlain) return geluMlp(context, x, { ...layer, approximate }, residual, dropout);
-      const up = linearLayer(context, layer.up, x); // [B, T, F]
-      const hidden = gelu(context, up, approximate); // [B, T, F]
-      spend(context, up);
-      const y = residualLayer(context, layer.down, hidden, residual, dropout);
-      spend(context, hidden);
-      return y;
-    }
-    case "swiglu": {
-      const gateUp = linearLayer(context, layer.up, x); // [B, T, 2F]
-      const hidden = swiglu(context, gateUp); // [B, T, F]
-      spend(context, gateUp);
-      const y = residualLayer(context, layer.down, hidden, residual, dropout);
-      spend(context, hidden);
-      return y;
-    }
+  // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished; and it takes no
+  // weights in blocks, and ends with the sum.
+  const { residual, dropout } = end;
+  const isPlain = layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
+  if (config.kind === "gelu" && isPlain && residual !== null) {
+    return geluMlp(context, x, { ...layer, approximate: config.approximate }, residual, dropout);
   }
+  const up = linearLayer(context, layer.up, x); // [B, T, F], or with a gate [B, T, 2F]
+  const hidden = activated(context, config, up); // [B, T, F]
+  spend(context, up);
+  const y = lastLayer(context, layer.down, hidden, end);
+  spend(context, hidden);
+  return y;
 };

@@ -1,10 +1,11 @@
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { DType } from "../core/tensors/dtype.ts";
 import { layerNorm } from "../ops/layer-norm.ts";
 import { rmsNorm } from "../ops/rms-norm.ts";
-import type { Declare } from "./parameters.ts";
+import type { Declare, Initialisation } from "./parameters.ts";
 
-/** The normalisation before each branch of a block and before the head. */
+/** The normalisation of each branch of a block and before the head. */
 export type NormConfig =
   /** `eps` is added to the variance. */
   | { readonly kind: "layernorm"; readonly eps: number }
@@ -23,16 +24,24 @@ export const declareNorm = <P>(
   name: string,
   { kind }: NormConfig,
   channels: number,
+  init: Initialisation = { kind: "ones" },
 ): NormParameters<P> => ({
-  weight: declare({ name: `${name}.weight`, shape: [channels], init: { kind: "ones" } }),
+  weight: declare({ name: `${name}.weight`, shape: [channels], init }),
   bias: kind === "layernorm" ? declare({ name: `${name}.bias`, shape: [channels], init: { kind: "zeros" } }) : null,
 });
 
-export const norm = (context: Context, config: NormConfig, layer: NormParameters<Tensor>, x: Tensor): Tensor => {
+/** `dtype` of the result: the backend's for activations unless told otherwise. */
+export const norm = (
+  context: Context,
+  config: NormConfig,
+  layer: NormParameters<Tensor>,
+  x: Tensor,
+  dtype?: DType,
+): Tensor => {
   switch (config.kind) {
     case "layernorm":
-      return layerNorm(context, x, layer.weight, layer.bias, config.eps);
+      return layerNorm(context, x, layer.weight, layer.bias, config.eps, dtype);
     case "rmsnorm":
-      return rmsNorm(context, x, layer.weight, config.eps);
+      return rmsNorm(context, x, layer.weight, config.eps, dtype);
   }
 };

@@ -1,8 +1,8 @@
 /**
- * y[b, t, :] = E[id[b, t], :] + P[t, :]        (in segments: P at each row's place)
+ * y[b, t, :] = s·E[id[b, t], :] + P[t, :]        (in segments: P at each row's place)
  *
  *   ids [B, T]   E [V, C]   P [contextLength, C]   →   y [B, T, C]
- *   dE[v, :] = Σ of dy over the places of v     dP[t, :] = Σ over b of dy
+ *   dE[v, :] = s·Σ of dy over the places of v     dP[t, :] = Σ over b of dy
  *
  * As torch.nn.functional.embedding, twice and summed (GPT-2's learned positions).
  */
@@ -11,15 +11,23 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape } from "../core/tensors/shape.ts";
 import { blockRows } from "./blocks.ts";
+import { scaleBy } from "./op.ts";
 import { endOf, type Segments } from "./segments.ts";
 
-/** `positions` null: token vectors alone. `segments`: those that T is divided into; null: each row is a sequence. */
+export interface EmbeddingOptions {
+  /** Those that T is divided into. Default null: each row is a sequence. */
+  readonly segments?: Segments | null;
+  /** s, of token vectors alone. Default 1. */
+  readonly scale?: number | undefined;
+}
+
+/** `positions` null: token vectors alone. */
 export const embedding = (
   context: Context,
   ids: Tensor,
   tokens: Tensor,
   positions: Tensor | null,
-  segments: Segments | null = null,
+  { segments = null, scale = 1 }: EmbeddingOptions = {},
 ): Tensor => {
   const { backend, memory, tape } = context;
   const [batch, time] = ids.shape;
@@ -44,14 +52,17 @@ export const embedding = (
   const sizes = { rows, time: segments === null ? time : 1, channels, vocabSize, start: 0, positionRows };
   const places = segments?.places ?? null;
   const y = memory.allocate([batch, time, channels]);
-  if (tokens.blocks === undefined) backend.run("embeddingForward", { ids, tokens, positions, places, y, ...sizes });
-  else if (positions === null) blockRows(context, ids, tokens, y, rows);
-  else throw new ShapeError({ where: "embedding", must: "a table in blocks must have no positions beside it" });
+  if (tokens.blocks === undefined) {
+    backend.run("embeddingForward", { ids, tokens, positions, places, y, ...sizes, scale });
+  } else if (positions === null) {
+    blockRows(context, ids, tokens, y, rows);
+    scaleBy(backend, y, scale);
+  } else throw new ShapeError({ where: "embedding", must: "a table in blocks must have no positions beside it" });
 
   tape?.record(y, positions === null ? [tokens] : [tokens, positions], [], (dy) => {
     const dTokens = tape.accumulator(tokens);
     const dPositions = positions === null ? null : tape.accumulator(positions);
-    backend.run("embeddingBackward", { ids, places, dy, dTokens, dPositions, ...sizes });
+    backend.run("embeddingBackward", { ids, places, dy, dTokens, dPositions, ...sizes, scale });
   });
   return y;
 };

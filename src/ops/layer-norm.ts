@@ -9,16 +9,24 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { DType } from "../core/tensors/dtype.ts";
 import { nowhere, requireShape, rowsOf } from "./op.ts";
 
-/** `beta` null: no offset. `eps` is added to the variance. */
-export const layerNorm = (context: Context, x: Tensor, gamma: Tensor, beta: Tensor | null, eps: number): Tensor => {
+/** `beta` null: no offset. `eps` is added to the variance. `dtype` of y: the backend's for activations unless told otherwise. */
+export const layerNorm = (
+  context: Context,
+  x: Tensor,
+  gamma: Tensor,
+  beta: Tensor | null,
+  eps: number,
+  dtype?: DType,
+): Tensor => {
   const { backend, memory, tape } = context;
   const channels = gamma.shape[0] ?? 0;
   const rows = rowsOf("layerNorm", x, channels);
   if (beta !== null) requireShape("layerNorm", "beta", beta, [channels]);
 
-  const y = memory.allocate(x.shape, backend.capabilities.activations);
+  const y = memory.allocate(x.shape, dtype ?? backend.capabilities.activations);
   const mean = memory.allocate([rows]);
   const rstd = memory.allocate([rows]);
   backend.run("layerNormForward", { x, gamma, beta, y, mean, rstd, rows, channels, eps });

@@ -24,7 +24,7 @@ import {
   weightGradients,
   weightsOf,
 } from "./linear.ts";
-import { requireShape, rowsOf } from "./op.ts";
+import { requireShape, rowsOf, scaleBy } from "./op.ts";
 
 /** The outputs of a layer that one matrix B adds to. */
 export interface LoraOutputs {
@@ -77,11 +77,6 @@ interface Low {
   readonly h: Tensor;
   readonly draw: Draw | null;
 }
-
-const scaleBy = (backend: Backend, h: Tensor, scale: number): void => {
-  if (scale === 1) return;
-  backend.run("combine", { a: h, b: h, y: h, unreal: null, n: sizeOf(h.shape), alpha: scale, beta: 0 });
-};
 
 const drop = (context: Context, x: Tensor, y: Tensor, draw: Draw): Tensor => {
   context.backend.run("dropout", { x, y, n: sizeOf(x.shape), ...draw });

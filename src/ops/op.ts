@@ -1,6 +1,13 @@
 import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backend/backend.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
+
+/** x·scale in place, of float32. */
+export const scaleBy = (backend: Backend, x: Tensor, scale: number): void => {
+  if (scale === 1) return;
+  backend.run("combine", { a: x, b: x, y: x, unreal: null, n: sizeOf(x.shape), alpha: scale, beta: 0 });
+};
 
 /** In place of a destination where no gradient is wanted: kernels that take null leave it out. */
 export const nowhere = { gradient: null, add: 0 } as const;
@@ -15,6 +22,19 @@ export const rowsOf = (where: string, tensor: Tensor, width: number): number => 
     });
   }
   return sizeOf(tensor.shape) / width;
+};
+
+/** F of a tensor whose last axis, 2F, holds gates and then what they scale. */
+export const gatedWidth = (where: string, { shape }: Tensor): number => {
+  const width = shape.at(-1) ?? 0;
+  if (width === 0 || width % 2 !== 0) {
+    throw new ShapeError({
+      where,
+      must: "the last axis must hold gate and up, an even number of elements",
+      got: formatShape(shape),
+    });
+  }
+  return width / 2;
 };
 
 /** Fails unless `tensor` has exactly `shape`. */

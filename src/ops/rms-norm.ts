@@ -8,15 +8,16 @@
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { DType } from "../core/tensors/dtype.ts";
 import { nowhere, rowsOf } from "./op.ts";
 
-/** `weight` is γ. `eps` is added to the mean square. */
-export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number): Tensor => {
+/** `weight` is γ. `eps` is added to the mean square. `dtype` of y: the backend's for activations unless told otherwise. */
+export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number, dtype?: DType): Tensor => {
   const { backend, memory, tape } = context;
   const channels = weight.shape[0] ?? 0;
   const rows = rowsOf("rmsNorm", x, channels);
 
-  const y = memory.allocate(x.shape, backend.capabilities.activations);
+  const y = memory.allocate(x.shape, dtype ?? backend.capabilities.activations);
   const rstd = memory.allocate([rows]);
   backend.run("rmsNormForward", { x, gamma: weight, y, rstd, rows, channels, eps });
 

@@ -1,16 +1,16 @@
 /**
  * Rotary position embedding of q and k, packed as q | k | v, after an optional norm of each head
  *
- *   qkv [B, T, (H + 2·Hk)·D]   cos, sin [positions, R/2]   γq, γk [D]   →   [B, T, (H + 2·Hk)·D]
+ *   qkv [B, T, (H + 2·Hk)·D]   cos, sin [positions, R/2]   γq, γk [D], or [H·D] and [Hk·D]   →   [B, T, (H + 2·Hk)·D]
  *   for each head of q and of k, at position p, with h = R/2:
- *     z = x·r·γ with r = 1/√(mean(x²) + ε)      (without norms: z = x)
+ *     z = x·r·γ with r = 1/√(mean(x²) + ε), over the head, or over all heads of q and all of k      (without norms: z = x)
  *     y[i]   = z[i]·cos[p, i]   − z[i+h]·sin[p, i]
  *     y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i]
  *     y[j]   = z[j] from R on
  *   v is copied. Back: dz is dy turned by the opposite angle; from there as in rms-norm.ts
  *
  * Su et al. 2021, with the two halves of what is rotated paired, as Hugging Face's models have it; the norm is Henry et al.
- * 2020, as Qwen3's q_norm and k_norm.
+ * 2020, as Qwen3's q_norm and k_norm; over all heads, as OLMo 2's.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -29,10 +29,14 @@ export interface RotaryTable {
   readonly sin: Tensor;
 }
 
-/** RMS norms of the heads of q and k before they are rotated: scales [D], shared by all heads. */
+/** RMS norms of the heads of q and k before they are rotated. */
 export interface RotaryNorms {
+  /** Of q. Each head's own: [D], shared by all heads. All heads together: [H·D]. */
   readonly query: Tensor;
+  /** Of k: [D], or [Hk·D]. */
   readonly key: Tensor;
+  /** What the mean is over: each head's channels, or those of all heads together. */
+  readonly width: "head" | "all";
   /** Added to the mean square. */
   readonly eps: number;
 }
@@ -133,6 +137,7 @@ const rotaryDimOf = ({ cos, sin }: RotaryTable, positions: number, { headDim }: 
 
 /**
  * @param qkv [.., T, (H + 2·Hk)·D] with D even; the last axis but one is time
+ * @param table null: q and k are not rotated
  * @param segments those that T is divided into; null: each row of T is a sequence from position 0 on
  * @param norms null: q and k are rotated as they are
  * @returns a tensor of the shape of `qkv`. Its rows depend on their own input and position alone, to the bit.
@@ -141,7 +146,7 @@ export const rotary = (
   context: Context,
   qkv: Tensor,
   shape: Heads,
-  table: RotaryTable,
+  table: RotaryTable | null,
   segments: Segments | null,
   norms: RotaryNorms | null,
 ): Tensor => {
@@ -156,17 +161,19 @@ export const rotary = (
   }
   const rows = rowsOf("rotary", qkv, packedWidth(shape));
   const { time, end } = checkPlaces(qkv, segments, rows);
-  const rotaryDim = rotaryDimOf(table, end, shape);
+  const rotaryDim = table === null ? 0 : rotaryDimOf(table, end, shape);
+  const together = norms?.width === "all" ? 1 : 0;
   if (norms !== null) {
-    requireShape("rotary", "the norm of queries", norms.query, [headDim]);
-    requireShape("rotary", "the norm of keys", norms.key, [headDim]);
+    requireShape("rotary", "the norm of queries", norms.query, [together === 1 ? heads * headDim : headDim]);
+    requireShape("rotary", "the norm of keys", norms.key, [together === 1 ? keyHeads * headDim : headDim]);
   }
   const given = {
     x: qkv,
     gammaQ: norms?.query ?? null,
     gammaK: norms?.key ?? null,
-    cos: table.cos,
-    sin: table.sin,
+    // With no channel to rotate nothing of a table is read.
+    cos: table?.cos ?? qkv,
+    sin: table?.sin ?? qkv,
     places: segments?.places ?? null,
     rows,
     time,
@@ -175,7 +182,8 @@ export const rotary = (
     headDim,
     rotaryDim,
     start: 0,
-    tableRows: table.cos.shape[0] ?? 0,
+    tableRows: table?.cos.shape[0] ?? end,
+    together,
   };
   const y = memory.allocate(qkv.shape, backend.capabilities.activations);
   const rstd = memory.allocate([rows, heads + keyHeads]);

@@ -12,7 +12,7 @@ import { add } from "#foretoken/ops/add.js";
 import { crossEntropy } from "#foretoken/ops/cross-entropy.js";
 import { gelu } from "#foretoken/ops/gelu.js";
 import { linear } from "#foretoken/ops/linear.js";
-import { rotaryAngles } from "#foretoken/ops/rotary.js";
+import { type RotaryScaling, rotaryAngles } from "#foretoken/ops/rotary.js";
 import { opSamples } from "../ops/samples/all.ts";
 import { hashInteger, hashSign, hashUniform } from "../support/hash.ts";
 import { bookModel, groupedModel, qwen3Model } from "../support/models.ts";
@@ -29,12 +29,18 @@ const along = (input: string, i: number): number =>
   hashSign(`along ${input}`, i) * (0.75 + hashUniform(`along ${input}`, i) / 4);
 
 const anglesOf = ({ memory }: Context, config: ModelConfig) => {
-  const { position, contextLength } = config;
-  if (position.kind === "learned") return null;
+  const { position, contextLength, window } = config;
+  if (position.kind === "learned") return { main: null, window: null };
   const rotaryDim = rotaryDimOf(config, position);
-  const { cos, sin } = rotaryAngles(contextLength, rotaryDim, position.theta, position.scaling);
   const shape = [contextLength, rotaryDim / 2];
-  return { cos: memory.upload(cos, shape), sin: memory.upload(sin, shape) };
+  const table = (theta: number, scaling?: RotaryScaling) => {
+    const { cos, sin } = rotaryAngles(contextLength, rotaryDim, theta, scaling);
+    return { cos: memory.upload(cos, shape), sin: memory.upload(sin, shape) };
+  };
+  return {
+    main: table(position.theta, position.scaling),
+    window: window?.theta === undefined ? null : table(window.theta),
+  };
 };
 
 describe("the tape's gradients are those of finite differences in float64:", () => {
@@ -80,7 +86,27 @@ describe("the tape's gradients are those of finite differences in float64:", () 
     ["without the mask", { ...tiny, mask: "none" }],
     ["with grouped queries and Llama's scaling", { ...groupedModel, ...small, headDim: 6, tieEmbeddings: true }],
     ["with one head of keys, of which a part is rotated", { ...small, ...qwen3, nKvHead: 1, position: partly }],
-  ] as const) {
+    [
+      "with windows, two tables of angles, a layer without any, norms of all heads, and norms behind the branches",
+      {
+        ...{ ...small, ...qwen3, nLayer: 3, nHead: 4, nKvHead: 2, headDim: 4, dropout: 0.25 },
+        ...{ qkNormWidth: "all", normPlacement: "after", window: { size: 2, fullEvery: 2, theta: 20 } },
+        ...{ position: { kind: "rope", theta: 100, noneEvery: 3 }, attentionScale: 0.7 },
+      },
+    ],
+    [
+      "with GEGLU, norms around the branches and scaled token vectors in a tied head",
+      {
+        ...{ ...small, ...qwen3, normPlacement: "both", embeddingScale: 2.5 },
+        mlp: { kind: "geglu", hidden: 6, approximate: "tanh" },
+      },
+    ],
+    [
+      "with squared ReLU, scaled token vectors beside positions, and layer norms around the branches",
+      { ...everything, nLayer: 1, mlp: { kind: "relu2", ratio: 2 }, normPlacement: "both", embeddingScale: 0.5 },
+    ],
+    ["with GELU and layer norms behind the branches", { ...everything, nLayer: 1, normPlacement: "after" }],
+  ] as const satisfies readonly (readonly [string, ModelConfig])[]) {
     it(`the loss of a whole transformer, ${name}`, async () => {
       const inputs = Object.fromEntries(
         modelLayout(config, vocabSize).parameters.map(({ name, shape }) => [name, filled(name, shape, 0.7)]),

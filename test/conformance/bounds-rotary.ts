@@ -47,10 +47,11 @@ export const rotaryBounds: Bounds<Names> = {
     const half = rotaryDim / 2;
     const y = new Float64Array(args.y.length);
     const stats = new Float64Array(rstd.length);
-    for (const { part, at: head, angles, stat } of rotaryHeads(args)) {
+    for (const { part, at: head, angles, stat, gammaAt, normSize } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
-      const error = gamma === null ? 2 * eps : sumError(headDim) + 4 * eps;
-      const z = (i: number): number => Math.abs(at(x, head + i) * at(rstd, stat) * (gamma === null ? 1 : at(gamma, i)));
+      const error = gamma === null ? 2 * eps : sumError(normSize) + 4 * eps;
+      const z = (i: number): number =>
+        Math.abs(at(x, head + i) * at(rstd, stat) * (gamma === null ? 1 : at(gamma, gammaAt + i)));
       for (let i = 0; i < half; i++) {
         const c = Math.abs(at(cos, angles + i));
         const s = Math.abs(at(sin, angles + i));
@@ -58,45 +59,49 @@ export const rotaryBounds: Bounds<Names> = {
         y[head + half + i] = error * (z(i + half) * c + z(i) * s);
       }
       for (let i = rotaryDim; i < headDim; i++) y[head + i] = gamma === null ? 0 : error * z(i);
-      stats[stat] = gamma === null ? 0 : sumError(headDim) * at(rstd, stat);
+      stats[stat] = gamma === null ? 0 : sumError(normSize) * at(rstd, stat);
     }
     return { y: scaled(1, y), rstd: scaled(1, stats) };
   },
 
   rotaryBackward: (args) => {
-    const { dy, x, gammaQ, gammaK, cos, sin, rstd, rows, heads, headDim, rotaryDim } = args;
+    const { dy, x, gammaQ, gammaK, cos, sin, rstd, rows, heads, headDim, rotaryDim, together } = args;
     const half = rotaryDim / 2;
     const dx = new Float64Array(args.dx.length);
     const gammaSums = [maybeMagnitudes(args.dGammaQ), maybeMagnitudes(args.dGammaK)] as const;
-    const dz = new Float64Array(headDim);
-    for (const { part, at: head, angles, stat } of rotaryHeads(args)) {
+    const dz = new Float64Array(dx.length);
+    for (const { at: head, angles } of rotaryHeads(args)) {
       for (let i = 0; i < half; i++) {
         const c = Math.abs(at(cos, angles + i));
         const s = Math.abs(at(sin, angles + i));
         const first = Math.abs(at(dy, head + i));
         const second = Math.abs(at(dy, head + half + i));
-        dz[i] = first * c + second * s;
-        dz[i + half] = second * c + first * s;
+        dz[head + i] = first * c + second * s;
+        dz[head + i + half] = second * c + first * s;
       }
-      for (let i = rotaryDim; i < headDim; i++) dz[i] = Math.abs(at(dy, head + i));
+      for (let i = rotaryDim; i < headDim; i++) dz[head + i] = Math.abs(at(dy, head + i));
+    }
+    for (const { part, at: head, stat, gammaAt, normAt, normSize } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
       if (gamma === null) {
-        for (let i = 0; i < headDim; i++) dx[head + i] = 2 * eps * at(dz, i);
+        for (let i = 0; i < headDim; i++) dx[head + i] = 2 * eps * at(dz, head + i);
         continue;
       }
-      const normalised = (i: number): number => Math.abs(at(x, head + i)) * at(rstd, stat);
+      const normalised = (place: number): number => Math.abs(at(x, place)) * at(rstd, stat);
       const sums = gammaSums[part];
       let mean = 0;
-      for (let i = 0; i < headDim; i++) {
-        mean += (at(dz, i) * Math.abs(at(gamma, i)) * normalised(i)) / headDim;
-        if (sums !== null) sums[i] = at(sums, i) + at(dz, i) * normalised(i);
+      for (let i = 0; i < normSize; i++) {
+        mean += (at(dz, normAt + i) * Math.abs(at(gamma, i)) * normalised(normAt + i)) / normSize;
       }
       for (let i = 0; i < headDim; i++) {
-        const own = 4 * eps * at(dz, i) * Math.abs(at(gamma, i));
-        dx[head + i] = at(rstd, stat) * (own + sumError(headDim + 8) * normalised(i) * mean);
+        const place = head + i;
+        const scale = gammaAt + i;
+        if (sums !== null) sums[scale] = at(sums, scale) + at(dz, place) * normalised(place);
+        const own = 4 * eps * at(dz, place) * Math.abs(at(gamma, scale));
+        dx[place] = at(rstd, stat) * (own + sumError(normSize + 8) * normalised(place) * mean);
       }
     }
-    const error = gammaQ === null ? 0 : sumError(rows * heads + 6);
+    const error = gammaQ === null ? 0 : sumError(rows * (together === 1 ? 1 : heads) + 6);
     return { dx: scaled(1, dx), dGammaQ: scaled(error, gammaSums[0]), dGammaK: scaled(error, gammaSums[1]) };
   },
 

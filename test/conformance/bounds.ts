@@ -89,13 +89,20 @@ export const simpleBounds: Bounds<
   // The factor and the product, each rounded; a dropped element is 0, with no room.
   dropout: (_, { y }) => ({ y: relative(2, y) }),
 
-  embeddingForward: () => ({ y: exact }),
+  // A factor other than 1 is a number of its own as float32, and a product and a sum are rounded.
+  embeddingForward: (args, { y }) => {
+    if (args.scale === 1) return { y: exact };
+    const sizes = new Float64Array(y.length);
+    const positions = maybeMagnitudes(args.positions);
+    embedding.embeddingForward({ ...args, tokens: magnitudes(args.tokens), positions, y: sizes });
+    return { y: scaled(2 * eps, sizes) };
+  },
 
   embeddingBackward: (args) => {
     const dTokens = maybeMagnitudes(args.dTokens);
     const dPositions = maybeMagnitudes(args.dPositions);
     embedding.embeddingBackward({ ...args, dy: magnitudes(args.dy), dTokens, dPositions });
-    const error = sumError(args.rows);
+    const error = sumError(args.rows + 2);
     return { dTokens: scaled(error, dTokens), dPositions: scaled(error, dPositions) };
   },
 };

@@ -9,6 +9,7 @@ import { epsilon, fromBfloat16, toBfloat16 } from "#foretoken/core/tensors/dtype
 import type { Bounds, Tolerance } from "./bounds.ts";
 import { layerBounds, simpleBounds } from "./bounds.ts";
 import { blockBounds } from "./bounds-blocks.ts";
+import { hiddenBounds } from "./bounds-hidden.ts";
 import { rotaryBounds } from "./bounds-rotary.ts";
 import { attentionBounds, lossBounds } from "./bounds-training.ts";
 import type { ActivationDType } from "./candidates.ts";
@@ -18,6 +19,7 @@ const bounds: Bounds<KernelName> = {
   ...simpleBounds,
   ...layerBounds,
   ...rotaryBounds,
+  ...hiddenBounds,
   ...attentionBounds,
   ...lossBounds,
   ...blockBounds,

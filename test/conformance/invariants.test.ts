@@ -87,15 +87,16 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     { time: 70, heads: 3, headDim: 30, normed: true },
     { time: 129, heads: 4, headDim: 32, normed: true },
     { time: 129, heads: 4, headDim: 32, normed: false },
+    { time: 70, heads: 3, headDim: 30, normed: true, together: 1 },
   ])(
     "rotary embedding gives a position the same bits alone as in its sequence (T=$time H=$heads D=$headDim)",
-    async ({ time, heads, headDim, normed }) => {
+    async ({ time, heads, headDim, normed, together = 0 }) => {
       const stride = 3 * heads * headDim;
       const { cos, sin } = rotaryAngles(time, headDim, 10_000);
       const shared = {
-        ...{ keyHeads: heads, rotaryDim: headDim, tableRows: time, places: null },
-        gammaQ: normed ? given(normals(headDim)) : null,
-        gammaK: normed ? given(normals(headDim)) : null,
+        ...{ keyHeads: heads, rotaryDim: headDim, tableRows: time, places: null, together },
+        gammaQ: normed ? given(normals(heads * headDim)) : null,
+        gammaK: normed ? given(normals(heads * headDim)) : null,
         cos: given(cos),
         sin: given(sin),
         heads,
@@ -126,6 +127,21 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     for (const row of [0, 1, 16, 36]) {
       const alone = room(hidden, activations);
       backend.run("swigluForward", { x: { ...x, offset: 2 * row * hidden }, y: alone, rows: 1, hidden });
+      expect(await bits(alone, hidden)).toEqual(await bits({ ...all, offset: row * hidden }, hidden));
+    }
+  });
+
+  test.for([
+    [17, 0],
+    [344, 1],
+  ] as const)("a row of gegluForward has the same bits among 37 as alone (F=%i, form %i)", async ([hidden, tanh]) => {
+    const rows = 37;
+    const x = given(normals(2 * rows * hidden));
+    const all = room(rows * hidden, activations);
+    backend.run("gegluForward", { x, y: all, rows, hidden, tanh });
+    for (const row of [0, 16, 36]) {
+      const alone = room(hidden, activations);
+      backend.run("gegluForward", { x: { ...x, offset: 2 * row * hidden }, y: alone, rows: 1, hidden, tanh });
       expect(await bits(alone, hidden)).toEqual(await bits({ ...all, offset: row * hidden }, hidden));
     }
   });

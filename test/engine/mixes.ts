@@ -8,7 +8,7 @@ import type { ModelConfig } from "#foretoken/models/config.js";
 import { type AdaptedModel, loraModel } from "#foretoken/models/lora/model.js";
 import type { Model } from "#foretoken/models/model.js";
 import { blockConfig, hashedBlockModel } from "../support/block-models.ts";
-import { bookModel, groupedModel, hashedModel, qwen3Model } from "../support/models.ts";
+import { bookModel, differingModel, groupedModel, hashedModel, qwen3Model } from "../support/models.ts";
 import { logitsAfter, logitsOfText } from "../support/texts.ts";
 
 const vocabSize = 29;
@@ -21,6 +21,7 @@ export const mixedConfigs: readonly ModelConfig[] = [
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
   { ...bookModel, ...sizes, contextLength: 40, mask: "none" },
   { ...groupedModel, contextLength, nEmbd: 24, nLayer: 2, mlp: { kind: "swiglu", hidden: 35 } },
+  { ...differingModel, contextLength, nEmbd: 24, mlp: { kind: "swiglu", hidden: 35 } },
 ];
 
 /** Whole numbers below a limit, and choices, from a seed. */

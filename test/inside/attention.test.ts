@@ -57,14 +57,18 @@ forEachBackend(
       const heads = { heads: 4, keyHeads: 2, headDim: 6 };
       const [time, width] = [19, 8 * 6];
       const qkv = Float32Array.from({ length: time * width }, (_, i) => 2 * hashUniform("qkv", i));
-      for (const mask of ["causal", "none"] as const) {
+      for (const ways of [
+        { mask: "causal", window: null, scale: 1 / Math.sqrt(6) },
+        { mask: "none", window: null, scale: 1 / Math.sqrt(6) },
+        { mask: "causal", window: 5, scale: 0.3 },
+      ] as const) {
         const out = await withContext(inferenceContext(backend), async (context) => {
           const x = context.memory.upload(qkv, [1, time, width]);
-          return readTensor(backend, causalAttention(context, x, heads, { mask }));
+          return readTensor(backend, causalAttention(context, x, heads, ways));
         });
         const expected = new Float64Array(time * 24);
         for (let head = 0; head < 4; head++) {
-          const p = attentionProbabilities(qkv, time, heads, mask, { head, from: 0, to: time });
+          const p = attentionProbabilities(qkv, time, heads, ways, { head, from: 0, to: time });
           const v = (4 + 2 + Math.floor(head / 2)) * 6;
           for (let t = 0; t < time; t++) {
             for (let d = 0; d < 6; d++) {
@@ -78,7 +82,7 @@ forEachBackend(
         }
         // Sums of D products, of T weights and of T values.
         const tolerance = largest(expected) * epsilon.float32 * Math.sqrt(6 + 2 * time);
-        expectClose(mask, [furthest(mask, out, expected, tolerance)]);
+        expectClose(JSON.stringify(ways), [furthest(JSON.stringify(ways), out, expected, tolerance)]);
       }
     });
 

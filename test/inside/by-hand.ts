@@ -47,6 +47,27 @@ const gelu = (x: number, tanh: boolean): number =>
     ? 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
     : 0.5 * x * (1 + erf(x / Math.SQRT2));
 
+/** The hidden layer of a branch, from the outputs of its first linear layer. */
+const hiddenOf = (mlp: ModelConfig["mlp"], row: Float64Array): Float64Array => {
+  const half = row.length / 2;
+  const up = (i: number): number => row[half + i] as number;
+  switch (mlp.kind) {
+    case "gelu":
+      return row.map((v) => gelu(v, mlp.approximate === "tanh"));
+    case "relu2":
+      return row.map((v) => Math.max(0, v) ** 2);
+    case "swiglu":
+      return row.slice(0, half).map((gate, i) => (gate / (1 + Math.exp(-gate))) * up(i));
+    case "geglu":
+      return row.slice(0, half).map((gate, i) => gelu(gate, mlp.approximate === "tanh") * up(i));
+    default:
+      return mlp satisfies never;
+  }
+};
+
+/** Whether the layer, from 0, is an n-th one. */
+const isNth = (l: number, n = 0): boolean => n > 0 && l % n === n - 1;
+
 export interface ByHand {
   /** [T, C] after the embedding, then after attention and MLP of each layer. */
   readonly stream: readonly Rows[];
@@ -68,7 +89,8 @@ export const byHand = (
   off: readonly string[] = [],
   replace: (stage: number, before: Rows, after: Rows) => Rows = (_, __, after) => after,
 ): ByHand => {
-  const { nEmbd, nHead, nKvHead = nHead, headDim: size = nEmbd / nHead, position, norm, mlp } = config;
+  const { nEmbd, nHead, nKvHead = nHead, headDim: size = nEmbd / nHead, position, norm, mlp, window } = config;
+  const { attentionScale = 1 / Math.sqrt(size), embeddingScale = 1, normPlacement = "before" } = config;
   const must = (name: string): Float64Array => {
     const found = weights(name);
     if (found === null) throw new Error(`no ${name}`);
@@ -79,11 +101,16 @@ export const byHand = (
   const added = (x: Rows, y: Rows): Rows => x.map((row, t) => row.map((v, c) => v + (y[t]?.[c] as number)));
   const part = (rows: Rows, first: number): Rows => rows.map((row) => row.slice(first * size, (first + 1) * size));
 
-  const rotated = (rows: Rows): Rows => {
-    if (position.kind === "learned") return rows;
+  const hasWindow = (l: number): boolean => window !== undefined && !isNth(l, window.fullEvery);
+  const rotated = (rows: Rows, l: number): Rows => {
+    if (position.kind === "learned" || isNth(l, position.noneEvery)) return rows;
     const dim = Math.floor(size * (position.fraction ?? 1));
     const half = dim / 2;
-    const { cos, sin } = rotaryAngles(ids.length, dim, position.theta, position.scaling);
+    const other = hasWindow(l) ? window?.theta : undefined;
+    const { cos, sin } =
+      other === undefined
+        ? rotaryAngles(ids.length, dim, position.theta, position.scaling)
+        : rotaryAngles(ids.length, dim, other);
     return rows.map((row, t) =>
       row.map((v, i) => {
         if (i >= dim) return v;
@@ -93,56 +120,75 @@ export const byHand = (
       }),
     );
   };
-  const headRows = (rows: Rows, name: string): Rows =>
-    rotated(config.qkNorm ? rows.map((row) => rms(row, must(name), norm.eps)) : rows);
+  /** Heads `first` … of a row of q | k | v, after their norm. */
+  const headsNormed = (rows: Rows, first: number, count: number, name: string): readonly Rows[] => {
+    const apart = (all: Rows): readonly Rows[] => Array.from({ length: count }, (_, h) => part(all, h));
+    const own = rows.map((row) => row.slice(first * size, (first + count) * size));
+    if (!config.qkNorm) return apart(own);
+    const over = (all: Rows): Rows => all.map((row) => rms(row, must(name), norm.eps));
+    return config.qkNormWidth === "all" ? apart(over(own)) : apart(own).map(over);
+  };
+  /** x + f(x), with norms before f, behind it, or both. */
+  const branch = (x: Rows, name: string, f: (rows: Rows) => Rows): Rows => {
+    const y = f(normPlacement === "after" ? x : normLayer(x, `${name}Norm`));
+    return added(x, normPlacement === "before" ? y : normLayer(y, `${name}PostNorm`));
+  };
 
   const tokens = must("tokens.weight");
   const places = weights("positions.weight");
   let x: Rows = Array.from(ids, (id, t) =>
-    Float64Array.from({ length: nEmbd }, (_, c) => (tokens[id * nEmbd + c] as number) + (places?.[t * nEmbd + c] ?? 0)),
+    Float64Array.from(
+      { length: nEmbd },
+      (_, c) => (tokens[id * nEmbd + c] as number) * embeddingScale + (places?.[t * nEmbd + c] ?? 0),
+    ),
   );
   const stream: Rows[] = [x];
   const attention: Rows[][] = [];
   for (let l = 0; l < config.nLayer; l++) {
     const name = `blocks.${l}`;
-    const qkv = layer(normLayer(x, `${name}.attentionNorm`), `${name}.attention.qkv`);
-    const maps = Array.from({ length: nHead }, (_, h): Rows => {
-      const q = headRows(part(qkv, h), `${name}.attention.queryNorm.weight`);
-      const k = headRows(part(qkv, nHead + Math.floor((h * nKvHead) / nHead)), `${name}.attention.keyNorm.weight`);
-      return q.map((row, i) => {
-        const weight = k.map((key, j) =>
-          config.mask === "causal" && j > i
-            ? 0
-            : Math.exp(row.reduce((s, v, d) => s + v * (key[d] as number), 0) / Math.sqrt(size)),
-        );
-        const sum = weight.reduce((a, b) => a + b, 0);
-        return Float64Array.from(weight, (value) => value / sum);
-      });
-    });
-    attention.push(maps);
-    const values = Array.from({ length: nKvHead }, (_, h) => part(qkv, nHead + nKvHead + h));
-    const mixed = x.map((_, t) => {
-      const row = new Float64Array(nHead * size);
-      for (let h = 0; h < nHead; h++) {
-        if (off.includes(`${l} ${h}`)) continue;
-        const v = values[Math.floor((h * nKvHead) / nHead)] ?? [];
-        for (let d = 0; d < size; d++) {
-          row[h * size + d] = v.reduce((s, one, j) => s + (maps[h]?.[t]?.[j] as number) * (one[d] as number), 0);
-        }
+    const maps: Rows[] = [];
+    const attend = (input: Rows): Rows => {
+      const qkv = layer(input, `${name}.attention.qkv`);
+      const queries = headsNormed(qkv, 0, nHead, `${name}.attention.queryNorm.weight`);
+      const keys = headsNormed(qkv, nHead, nKvHead, `${name}.attention.keyNorm.weight`);
+      const values = Array.from({ length: nKvHead }, (_, h) => part(qkv, nHead + nKvHead + h));
+      const sees = (i: number, j: number): boolean =>
+        config.mask === "none" || (j <= i && (!hasWindow(l) || i - j < (window?.size ?? 0)));
+      for (const [h, rows] of queries.entries()) {
+        const k = rotated(keys[Math.floor((h * nKvHead) / nHead)] ?? [], l);
+        const map = rotated(rows, l).map((row, i) => {
+          const weight = k.map((key, j) =>
+            sees(i, j) ? Math.exp(row.reduce((s, v, d) => s + v * (key[d] as number), 0) * attentionScale) : 0,
+          );
+          const sum = weight.reduce((a, b) => a + b, 0);
+          return Float64Array.from(weight, (value) => value / sum);
+        });
+        maps.push(map);
       }
-      return row;
-    });
-    const middle = added(x, layer(mixed, `${name}.attention.projection`));
+      const mixed = x.map((_, t) => {
+        const row = new Float64Array(nHead * size);
+        for (let h = 0; h < nHead; h++) {
+          if (off.includes(`${l} ${h}`)) continue;
+          const v = values[Math.floor((h * nKvHead) / nHead)] ?? [];
+          for (let d = 0; d < size; d++) {
+            row[h * size + d] = v.reduce((s, one, j) => s + (maps[h]?.[t]?.[j] as number) * (one[d] as number), 0);
+          }
+        }
+        return row;
+      });
+      return layer(mixed, `${name}.attention.projection`);
+    };
+    const middle = branch(x, `${name}.attention`, attend);
+    attention.push(maps);
     const kept = replace(stream.length, x, middle);
     stream.push(kept);
-    const second = normLayer(kept, `${name}.mlpNorm`);
-    const hidden =
-      mlp.kind === "gelu"
-        ? layer(second, `${name}.mlp.up`).map((row) => row.map((v) => gelu(v, mlp.approximate === "tanh")))
-        : layer(second, `${name}.mlp.gateUp`).map((row) =>
-            row.slice(0, mlp.hidden).map((g, i) => (g / (1 + Math.exp(-g))) * (row[mlp.hidden + i] as number)),
-          );
-    x = replace(stream.length, kept, added(kept, layer(hidden, `${name}.mlp.down`)));
+    const first = weights(`${name}.mlp.up.weight`) === null ? "gateUp" : "up";
+    const feed = (input: Rows): Rows =>
+      layer(
+        layer(input, `${name}.mlp.${first}`).map((row) => hiddenOf(mlp, row)),
+        `${name}.mlp.down`,
+      );
+    x = replace(stream.length, kept, branch(kept, `${name}.mlp`, feed));
     stream.push(x);
   }
   const head = config.tieEmbeddings ? tokens : must("head.weight");

@@ -27,7 +27,7 @@ forEachBackend("the logit lens", ({ open }) => {
       for (const { position, readings } of found) {
         expect(readings.map(({ stage }) => stage)).toEqual([
           { kind: "embedding" },
-          ...[0, 1].flatMap((layer) => [
+          ...Array.from({ length: config.nLayer }, (_, layer) => layer).flatMap((layer) => [
             { kind: "attention", layer },
             { kind: "mlp", layer },
           ]),

@@ -4,7 +4,15 @@ import { type AdaptedModel, adaptedModel } from "#foretoken/models/lora/model.js
 import type { Model } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { bookModel, groupedModel, hashedModel, hashedWeights, qwen3Model } from "../support/models.ts";
+import {
+  bookModel,
+  differingModel,
+  groupedModel,
+  hashedModel,
+  hashedWeights,
+  qwen3Model,
+  sandwichModel,
+} from "../support/models.ts";
 
 export const tokenizer = trainCharTokenizer("abcdefghijklm");
 export const { vocabSize } = tokenizer;
@@ -22,12 +30,26 @@ export const grouped: ModelConfig = {
 };
 export const unmasked: ModelConfig = { ...bookModel, ...small, nHead: 2, mask: "none" };
 
+const layered = { nLayer: 3, contextLength: 24, nEmbd: 24 };
+export const differing: ModelConfig = {
+  ...{ ...differingModel, ...layered, headDim: 6, mlp: { kind: "swiglu", hidden: 40 } },
+  window: { size: 4, fullEvery: 3, theta: 50 },
+};
+export const sandwich: ModelConfig = {
+  ...{ ...sandwichModel, ...small, nHead: 2, mlp: { kind: "geglu", hidden: 40, approximate: "tanh" } },
+  window: { size: 5 },
+};
+const squared: ModelConfig = { ...learned, normPlacement: "both", embeddingScale: 2, mlp: { kind: "relu2", ratio: 2 } };
+
 /** One model of each kind, small. */
 export const kinds: readonly (readonly [name: string, config: ModelConfig])[] = [
   ["learned positions, GELU, biases", learned],
   ["rotary positions, norms of heads, a head of its own", rotary],
   ["grouped queries, stretched wavelengths, a part of a head", grouped],
   ["no mask", unmasked],
+  ["layers that differ, norms behind the branches, one norm for all heads", differing],
+  ["windows, GEGLU, norms around the branches, factors", sandwich],
+  ["squared ReLU, layer norms around the branches, scaled token vectors beside positions", squared],
 ];
 
 export const withModel = (backend: Backend, config: ModelConfig): LanguageModel =>

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { blockForms } from "#foretoken/backend/kernels/block-forms.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
 import { createModel } from "#foretoken/models/model.js";
 import { candidates } from "../conformance/candidates.ts";
 import { blockConfig, hashedBlockModel } from "../support/block-models.ts";
-import { hashedIds } from "../support/models.ts";
+import { differingModel, hashedIds } from "../support/models.ts";
 import { logitsOfText } from "../support/texts.ts";
 
 const vocabSize = 29;
@@ -12,6 +13,25 @@ const ids = [...hashedIds("blocks", 21, vocabSize)];
 
 const rootMeanSquare = (values: readonly number[]): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+
+/** Compares logits of a model in blocks with those of its numbers in double precision. */
+const expectNearWide = async (
+  logits: ArrayLike<number>,
+  config: ModelConfig,
+  widen: ReturnType<typeof hashedBlockModel>["widen"],
+): Promise<void> => {
+  const reference = await openReference({ real: "float64" });
+  const wide = createModel(reference, config, vocabSize, "float64");
+  widen((values, offset) => reference.write(wide.arena.storage, Float64Array.from(values), offset));
+  wide.weightsChanged();
+  const exact = await logitsOfText(wide, ids);
+  const differences = Array.from(exact, (value, i) => value - (logits[i] as number));
+  // An 8-bit activation is off by at most 1/254 of the largest of its block. Blocks of random values are far from zero on average, so
+  // what cancels in a sum leaves several times that; a wrong value or scale leaves all of it.
+  expect(rootMeanSquare(differences) / rootMeanSquare([...exact])).toBeLessThan(0.08);
+  expect(rootMeanSquare(differences)).toBeGreaterThan(0);
+  await reference.close();
+};
 
 const present = candidates.flatMap((one) => (one.kind === "present" && one.hasBlocks ? [one] : []));
 
@@ -29,17 +49,20 @@ describe.each(present.map((one, i) => [one.name, one, i] as const))("a model in 
       model.close();
       expect(backend.bytesInUse()).toBe(0);
       await backend.close();
-      const reference = await openReference({ real: "float64" });
-      const wide = createModel(reference, config, vocabSize, "float64");
-      widen((values, offset) => reference.write(wide.arena.storage, Float64Array.from(values), offset));
-      wide.weightsChanged();
-      const exact = await logitsOfText(wide, ids);
-      const differences = Array.from(exact, (value, i) => value - (logits[i] as number));
-      // An 8-bit activation is off by at most 1/254 of the largest of its block. Blocks of random values are far from zero on average, so
-      // what cancels in a sum leaves several times that; a wrong value or scale leaves all of it.
-      expect(rootMeanSquare(differences) / rootMeanSquare([...exact])).toBeLessThan(0.08);
-      expect(rootMeanSquare(differences)).toBeGreaterThan(0);
-      await reference.close();
+      await expectNearWide(logits, config, widen);
     },
   );
+
+  it("layers that differ: the logits are those of its numbers, but for 8-bit activations", async () => {
+    const backend = await candidate.open(1);
+    const config: ModelConfig = {
+      ...{ ...differingModel, contextLength: 32, nEmbd: 64, nHead: 4, nKvHead: 2, headDim: 16, embeddingScale: 3 },
+      mlp: { kind: "geglu", hidden: 96, approximate: "tanh" },
+    };
+    const { model, widen } = hashedBlockModel(backend, i % 4, config, vocabSize);
+    await expectNearWide(await logitsOfText(model, ids), config, widen);
+    model.close();
+    expect(backend.bytesInUse()).toBe(0);
+    await backend.close();
+  });
 });

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { presets } from "#foretoken/config/presets.js";
 import { parseConfig } from "#foretoken/core/checks/config.js";
 import { modelConfigSchema, rotaryDimOf } from "#foretoken/models/config.js";
+import { layerOf } from "#foretoken/models/layers.js";
 import { headsOf } from "#foretoken/nn/causal-self-attention.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import { groupedModel, qwen3Model } from "../support/models.ts";
@@ -66,6 +68,33 @@ test.each([
     { contextLength: 64, position: { ...rope, scaling: { ...llama3, lowFrequency: 4 } } },
     "model.position.scaling.highFrequency: must be more than lowFrequency; got 4 and 4; try 16",
   ],
+  [
+    { qkNorm: false, qkNormWidth: "all" },
+    "model.qkNormWidth: must be left out unless qkNorm is true; got all with false; try qkNorm true",
+  ],
+  [
+    { mask: "none", window: { size: 4 } },
+    "model.window: must be left out unless mask is causal; got a window with none; try mask causal",
+  ],
+  [
+    { qkNorm: false, position: { kind: "learned" }, window: { size: 4, theta: 100 } },
+    "model.window.theta: must be left out unless position.kind is rope; got 100 with learned; try position.kind rope",
+  ],
+  [{ window: { size: 0 } }, "model.window.size: must be above 0; got 0"],
+  [{ window: { size: 1.5 } }, "model.window.size: "],
+  [{ window: {} }, "model.window.size: "],
+  [{ window: { size: 4, fullEvery: 1 } }, "model.window.fullEvery: must be at least 2; got 1"],
+  [{ window: { size: 4, theta: 1 } }, "model.window.theta: must be above 1; got 1"],
+  [{ position: { ...rope, noneEvery: 1 } }, "model.position.noneEvery: must be at least 2; got 1"],
+  [
+    { qkNorm: false, position: { kind: "learned", noneEvery: 2 } },
+    "model.position: noneEvery belongs to kind rope; got kind learned",
+  ],
+  [{ attentionScale: 0 }, "model.attentionScale: must be above 0; got 0"],
+  [{ embeddingScale: -1 }, "model.embeddingScale: must be above 0; got -1"],
+  [{ normPlacement: "behind" }, 'model.normPlacement: must be before, after or both; got "behind"; try before'],
+  [{ mlp: { kind: "geglu" } }, "model.mlp.hidden: "],
+  [{ mlp: { kind: "relu2", ratio: 0 } }, "model.mlp.ratio: must be above 0; got 0"],
 ])("what cannot be is refused: %j", (change, message) => {
   expect(() => parse(change)).toThrow(message);
 });
@@ -106,4 +135,33 @@ test("a field of a model that was saved before there were grouped queries may be
     keyHeads: 4,
     headDim: 10,
   });
+});
+
+test("a configuration without the fields of a layer stays the same text", () => {
+  for (const { model } of [presets.book, presets.quick, presets.shakespeare, presets.gpt2]) {
+    expect(JSON.stringify(parseConfig(modelConfigSchema, model, "model"))).toBe(JSON.stringify(model));
+  }
+});
+
+test("a layer is resolved from the configuration: by default it sees all, is rotated, and has its norms before the branches", () => {
+  expect(layerOf(parse({}), 0)).toEqual({
+    ...{ window: null, scale: 1 / Math.sqrt(32), angles: "main", qkNorm: "head", norms: "before" },
+    mlp: qwen3Model.mlp,
+  });
+  expect(layerOf(parse({ qkNorm: false, position: { kind: "learned" } }), 0)).toMatchObject({
+    ...{ angles: "none", qkNorm: "none" },
+  });
+});
+
+test("each n-th layer has no window or is not rotated, and angles follow the window", () => {
+  const layers = (change: object) => {
+    const config = parse({ nLayer: 6, ...change });
+    return Array.from({ length: 6 }, (_, i) => layerOf(config, i));
+  };
+  const windows = layers({ window: { size: 8, fullEvery: 3, theta: 100 }, position: { ...rope, noneEvery: 4 } });
+  expect(windows.map(({ window }) => window)).toEqual([8, 8, null, 8, 8, null]);
+  expect(windows.map(({ angles }) => angles)).toEqual(["window", "window", "main", "none", "window", "main"]);
+  const alike = layers({ window: { size: 8 }, attentionScale: 0.5, qkNormWidth: "all", normPlacement: "both" });
+  expect(new Set(alike.map((layer) => JSON.stringify(layer))).size).toBe(1);
+  expect(alike[5]).toMatchObject({ window: 8, scale: 0.5, angles: "main", qkNorm: "all", norms: "both" });
 });

@@ -14,7 +14,7 @@ import { languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { saveOnnx } from "#foretoken/pretrained/onnx/save.node.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { trainCharTokenizer } from "#foretoken/tokenizer/char.js";
-import { bookModel } from "../support/models.ts";
+import { bookModel, differingModel } from "../support/models.ts";
 import { growingText } from "../support/texts.ts";
 
 const { backends } = await describeBackends();
@@ -35,6 +35,10 @@ const configs: Readonly<Record<string, ModelConfig>> = {
     position: { kind: "rope", theta: 10_000 },
     bias: { qkv: false, projection: false, mlp: false },
     tieEmbeddings: true,
+  },
+  "a model whose layers differ": {
+    ...{ ...differingModel, contextLength: 40, nEmbd: 48, nHead: 4, nKvHead: 2, headDim: 12 },
+    ...{ mlp: { kind: "geglu", hidden: 80, approximate: "tanh" }, embeddingScale: 3, tieEmbeddings: true },
   },
 };
 const ids = Array.from({ length: 33 }, (_, i) => (i * 7) % vocabSize);

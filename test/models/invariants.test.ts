@@ -11,7 +11,16 @@ import { logitsOf, transformer } from "#foretoken/models/transformer.js";
 import { headsOf } from "#foretoken/nn/causal-self-attention.js";
 import { createSegments } from "#foretoken/ops/segments.js";
 import { forEachBackend } from "../support/backends.ts";
-import { bookModel, differentiate, groupedModel, hashedIds, hashedModel, qwen3Model } from "../support/models.ts";
+import {
+  bookModel,
+  differentiate,
+  differingModel,
+  groupedModel,
+  hashedIds,
+  hashedModel,
+  qwen3Model,
+  sandwichModel,
+} from "../support/models.ts";
 import { growingText } from "../support/texts.ts";
 
 // Odd sizes: no dimension but the head's fills a vector, and the context is longer than one block of keys.
@@ -28,6 +37,14 @@ const configs = {
   "a model that rotates a part of a head": {
     ...{ ...qwen3Model, ...sizes, nHead: 6, nKvHead: 1, mlp: { kind: "swiglu", hidden: 35 } },
     position: { kind: "rope", theta: 1e4, fraction: 0.5, scaling: { kind: "linear", factor: 2 } },
+  },
+  "a model whose layers differ": {
+    ...differingModel,
+    ...{ contextLength, nEmbd: 24, mlp: { kind: "swiglu", hidden: 35 } },
+  },
+  "a model with norms around its branches": {
+    ...sandwichModel,
+    ...{ ...sizes, mlp: { kind: "geglu", hidden: 35, approximate: "tanh" } },
   },
 } satisfies Record<string, ModelConfig>;
 

@@ -1,6 +1,7 @@
 /** Small models as GGUF files, as llama.cpp's converter writes them. */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
+import { mlpLayers } from "#foretoken/nn/mlp.js";
 import { characterOfByte } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
 import {
   f32,
@@ -67,7 +68,7 @@ const fieldsOf = (kind: GgufKind, config: ModelConfig): Record<string, TypedValu
     context_length: u32(contextLength),
     embedding_length: u32(nEmbd),
     block_count: u32(nLayer),
-    feed_forward_length: u32(mlp.kind === "gelu" ? mlp.ratio * nEmbd : mlp.hidden),
+    feed_forward_length: u32(mlpLayers(mlp, nEmbd).hidden),
     "attention.head_count": u32(nHead),
     [`attention.layer_norm_${norm.kind === "rmsnorm" ? "rms_" : ""}epsilon`]: f32(norm.eps),
     ...(nKvHead === nHead ? {} : { "attention.head_count_kv": u32(nKvHead) }),

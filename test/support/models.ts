@@ -31,6 +31,32 @@ export const groupedModel: ModelConfig = {
   },
 };
 
+/**
+ * A model whose layers differ, to be made smaller: a window in two of three with angles of its own, a layer that is not rotated,
+ * norms behind the branches, one norm for all heads.
+ */
+export const differingModel: ModelConfig = {
+  ...groupedModel,
+  nLayer: 3,
+  position: { kind: "rope", theta: 1000, noneEvery: 2 },
+  window: { size: 7, fullEvery: 3, theta: 50 },
+  qkNorm: true,
+  qkNormWidth: "all",
+  normPlacement: "after",
+};
+
+/** A model with GEGLU, scaled token vectors, a scale of attention, and norms around the branches, to be made smaller. */
+export const sandwichModel: ModelConfig = {
+  ...qwen3Model,
+  nLayer: 2,
+  window: { size: 33, fullEvery: 2 },
+  attentionScale: 0.3,
+  embeddingScale: 4.5,
+  normPlacement: "both",
+  mlp: { kind: "geglu", hidden: 344, approximate: "tanh" },
+  tieEmbeddings: true,
+};
+
 /** The weights of scripts/fixtures/make-gpt2.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);

@@ -28,6 +28,15 @@ const configs: Readonly<Record<string, RunConfig>> = {
   "a GPT without dropout": resolveConfig("book", [smallRun, { model: { dropout: 0 } }]),
   "a Qwen3 with dropout": resolveConfig("shakespeare", [smallMuonRun]),
   "a Llama with grouped queries": resolveConfig("shakespeare", [smallGroupedRun]),
+  "a model whose layers differ, with dropout": resolveConfig("shakespeare", [
+    smallGroupedRun,
+    {
+      model: {
+        ...{ nLayer: 3, dropout: 0.2, qkNorm: true, qkNormWidth: "all", normPlacement: "after", embeddingScale: 2 },
+        window: { size: 5, fullEvery: 3, theta: 50 },
+      },
+    },
+  ]),
 };
 
 const recomputing = (config: RunConfig): RunConfig => ({

@@ -65,5 +65,6 @@ it("the script writes what a schema says, and finds a docstring that says someth
   );
   const models = (await configSources()).find(({ file }) => file === "src/models/config.ts");
   expect(models?.text).toContain("Whole number from 1 to 2048. Default: ");
-  expect(models?.text).toContain("/** Added to the variance. Number above 0. Default 1e-5. */");
+  const parts = (await configSources()).find(({ file }) => file === "src/models/config-parts.ts");
+  expect(parts?.text).toContain("/** Added to the variance. Number above 0. Default 1e-5. */");
 });

@@ -108,6 +108,8 @@ const scratchOf: Scratch = {
   linearBackwardWeight: weightGradient,
   layerNormBackward: ({ rows, channels }) => columnSums(rows, channels),
   rmsNormBackward: ({ rows, channels }) => columnSums(rows, channels),
+  rotaryBackward: ({ rows, heads, keyHeads, headDim, together }) =>
+    columnSums(rows, (together === 1 ? Math.max(heads, keyHeads) : 1) * headDim),
   attentionForward: attention,
   attentionBackward,
 };

@@ -156,4 +156,38 @@ export const elementwiseKernels = {
     floats: [],
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
   }),
+
+  /** GEGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. `tanh` as of geluForward. */
+  gegluForward: kernel({
+    purpose: "y = gelu(gate) · up",
+    buffers: { x: input, y: activationOutput },
+    ints: ["rows", "hidden", "tanh"],
+    floats: [],
+    lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, y: rows * hidden }),
+  }),
+
+  gegluBackward: kernel({
+    purpose: "dx = dGate | dUp, with dGate = dy · up · gelu′(gate) and dUp = dy · gelu(gate)",
+    buffers: { x: input, dy: activation, dx: activationOutput },
+    ints: ["rows", "hidden", "tanh"],
+    floats: [],
+    lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
+  }),
+
+  /** Squared ReLU (So et al. 2021, "Primer"). */
+  relu2Forward: kernel({
+    purpose: "y = max(0, x)²",
+    buffers: { x: input, y: activationOutput },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, y: n }),
+  }),
+
+  relu2Backward: kernel({
+    purpose: "dx = dy · 2 · max(0, x)",
+    buffers: { x: input, dy: activation, dx: activationOutput },
+    ints: ["n"],
+    floats: [],
+    lengths: ({ n }) => ({ x: n, dy: n, dx: n }),
+  }),
 } as const;

@@ -39,10 +39,10 @@ export const rowKernels = {
    * clamped in the same way. Tables of bfloat16, of a model that is not trained, are widened and added in float32.
    */
   embeddingForward: kernel({
-    purpose: "y[r, :] = tokens[ids[r], :] + positions[start + r mod time, :]",
+    purpose: "y[r, :] = scale · tokens[ids[r], :] + positions[start + r mod time, :]",
     buffers: { ids: indices, tokens: activation, positions: maybeActivation, places: maybeIndices, y: output },
     ints: embeddingSizes,
-    floats: [],
+    floats: ["scale"],
     lengths: ({ rows, channels, vocabSize, positionRows }) => ({
       ids: rows,
       tokens: vocabSize * channels,
@@ -57,10 +57,10 @@ export const rowKernels = {
 
   /** Rows are added in ascending r. */
   embeddingBackward: kernel({
-    purpose: "dTokens[ids[r], :] += dy[r, :]; dPositions[start + r mod time, :] += dy[r, :]",
+    purpose: "dTokens[ids[r], :] += scale · dy[r, :]; dPositions[start + r mod time, :] += dy[r, :]",
     buffers: { ids: indices, places: maybeIndices, dy: input, dTokens: maybeUpdate, dPositions: maybeUpdate },
     ints: embeddingSizes,
-    floats: [],
+    floats: ["scale"],
     lengths: ({ rows, channels, vocabSize, positionRows }) => ({
       ids: rows,
       places: rows,
@@ -152,7 +152,8 @@ export const rowKernels = {
    * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i];
    * the rest of a head, from R on, is z. v is copied. cos and sin are [tableRows, R/2], D and R are even. A place is below
    * `tableRows`: the caller has checked it; a compiled backend clamps what is not. gammaQ and gammaK, each [D], are shared by
-   * the heads; null: z = x. Keeps rstd = 1/√(mean(x²) + eps), [rows, H + Hk], 1 without a norm.
+   * the heads; null: z = x. With `together` 1 the mean is over all heads of q, and over all of k, and gammaQ is [H·D], gammaK
+   * [Hk·D]. Keeps rstd = 1/√(mean(x²) + eps), [rows, H + Hk], 1 without a norm.
    * Row r of y depends on row r of x alone and has the same bits for every number of rows.
    */
   rotaryForward: kernel({
@@ -171,8 +172,8 @@ export const rowKernels = {
     ints: rotarySizes,
     floats: ["eps"],
     lengths: (sizes) => {
-      const { packed, gamma, table, stats, places } = rotaryLengths(sizes);
-      return { x: packed, gammaQ: gamma, gammaK: gamma, cos: table, sin: table, places, y: packed, rstd: stats };
+      const { packed, gammaQ, gammaK, table, stats, places } = rotaryLengths(sizes);
+      return { x: packed, gammaQ, gammaK, cos: table, sin: table, places, y: packed, rstd: stats };
     },
     limits: rotaryLimits,
     cost: { touched: rotaryTables },
@@ -197,19 +198,19 @@ export const rowKernels = {
     ints: rotarySizes,
     floats: [],
     lengths: (sizes) => {
-      const { packed, gamma, table, stats, places } = rotaryLengths(sizes);
+      const { packed, gammaQ, gammaK, table, stats, places } = rotaryLengths(sizes);
       return {
         dy: packed,
         x: packed,
-        gammaQ: gamma,
-        gammaK: gamma,
+        gammaQ,
+        gammaK,
         cos: table,
         sin: table,
         places,
         rstd: stats,
         dx: packed,
-        dGammaQ: gamma,
-        dGammaK: gamma,
+        dGammaQ: gammaQ,
+        dGammaK: gammaK,
       };
     },
     limits: rotaryLimits,

@@ -89,7 +89,9 @@ export const gathered = (s: Numbers<"rows" | "vocabSize" | "time" | "channels">)
   positions: Math.min(s.rows, s.time) * s.channels,
 });
 
-export const rotarySizes = ["rows", "time", "heads", "keyHeads", "headDim", "rotaryDim", "start", "tableRows"] as const;
+export const rotarySizes = [
+  ...(["rows", "time", "heads", "keyHeads", "headDim", "rotaryDim", "start", "tableRows", "together"] as const),
+] as const;
 
 type RotarySizes = Numbers<(typeof rotarySizes)[number]>;
 
@@ -99,7 +101,8 @@ export const packedWidth = ({ heads, keyHeads, headDim }: Numbers<"heads" | "key
 
 export const rotaryLengths = (s: RotarySizes) => ({
   packed: s.rows * packedWidth(s),
-  gamma: s.headDim,
+  gammaQ: (s.together === 1 ? s.heads : 1) * s.headDim,
+  gammaK: (s.together === 1 ? s.keyHeads : 1) * s.headDim,
   table: (s.tableRows * s.rotaryDim) / 2,
   stats: s.rows * (s.heads + s.keyHeads),
   places: s.rows,

@@ -114,13 +114,15 @@ const isShape = objectWith({
 
 const isWeighted = objectWith({ weight: isTensor });
 
+const isTable = objectWith({ cos: isTensor, sin: isTensor });
+
 const isParameters = objectWith({
   tokens: isTensor,
   positions: orNull(isTensor),
-  blocks: listOf(objectWith({ attentionNorm: isWeighted, attention: objectWith({ qkv: isWeighted }) })),
+  blocks: listOf(objectWith({ attentionNorm: orNull(isWeighted), attention: objectWith({ qkv: isWeighted }) })),
   norm: isWeighted,
   head: isWeighted,
-  angles: orNull(objectWith({ cos: isTensor, sin: isTensor })),
+  angles: objectWith({ main: orNull(isTable), window: orNull(isTable) }),
 });
 
 const isModel = objectWith({

@@ -37,6 +37,12 @@ const elementwise: readonly KernelCase[] = [
     ]),
     kernelCase("swigluForward", { rows: 5, hidden: n }, 1),
     kernelCase("swigluBackward", { rows: 5, hidden: n }, 1),
+    ...[0, 1].flatMap((tanh) => [
+      kernelCase("gegluForward", { rows: 5, hidden: n, tanh }, 1),
+      kernelCase("gegluBackward", { rows: 5, hidden: n, tanh }, 1),
+    ]),
+    kernelCase("relu2Forward", { n }, 1),
+    kernelCase("relu2Backward", { n }, 1),
     kernelCase(
       "adamStep",
       {
@@ -52,8 +58,11 @@ const elementwise: readonly KernelCase[] = [
   kernelCase("placeRows", { rows: 5, width: 17, xStride: 19, yRows: 8 }, 1, { places: Int32Array.of(4, 0, 7, 2, 5) }),
 ];
 
-const embeddingSizes = { rows: 10, time: 5, channels: 17, vocabSize: 13, start: 2, positionRows: 9 };
-const rotarySizes = { rows: 10, time: 5, heads: 3, keyHeads: 1, headDim: 18, rotaryDim: 16, start: 1, tableRows: 8 };
+const embeddingSizes = { rows: 10, time: 5, channels: 17, vocabSize: 13, start: 2, positionRows: 9, scale: 1.5 };
+const rotarySizes = {
+  ...{ rows: 10, time: 5, heads: 3, keyHeads: 1, headDim: 18, rotaryDim: 16, start: 1, tableRows: 8, together: 0 },
+};
+const rotaryTogether = { ...rotarySizes, together: 1 };
 const rotaryStats = rotarySizes.rows * (rotarySizes.heads + rotarySizes.keyHeads);
 
 const rows: readonly KernelCase[] = [
@@ -70,6 +79,8 @@ const rows: readonly KernelCase[] = [
   kernelCase("rotaryForward", { ...rotarySizes, eps: 1e-6 }, 18),
   kernelCase("rotaryForward", { ...rotarySizes, eps: 1e-6 }, 18, { gammaQ: null, gammaK: null }),
   kernelCase("rotaryBackward", rotarySizes, 40, { rstd: positives(rotaryStats) }),
+  kernelCase("rotaryForward", { ...rotaryTogether, eps: 1e-6 }, 54),
+  kernelCase("rotaryBackward", rotaryTogether, 70, { rstd: positives(rotaryStats) }),
 ];
 
 const linear: readonly KernelCase[] = products.flatMap(([m, n, k]) => [

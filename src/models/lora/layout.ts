@@ -3,6 +3,7 @@
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
 import { headsOf } from "../../nn/causal-self-attention.ts";
+import { mlpLayers } from "../../nn/mlp.ts";
 import type { Declare } from "../../nn/parameters.ts";
 import { type ArenaLayout, arenaLayout } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
@@ -28,8 +29,9 @@ export interface BaseLayer {
 export const baseLayers = (config: ModelConfig): readonly BaseLayer[] => {
   const { nEmbd, mlp } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
-  const hidden = mlp.kind === "gelu" ? mlp.ratio * nEmbd : mlp.hidden;
+  const { first, hidden } = mlpLayers(mlp, nEmbd);
   const up: Part = { target: "up", outputs: hidden };
+  const gate: Part = { target: "gate", outputs: hidden };
   return [
     {
       name: "attention.qkv",
@@ -47,9 +49,7 @@ export const baseLayers = (config: ModelConfig): readonly BaseLayer[] => {
       inputs: heads * headDim,
       parts: [{ target: "projection", outputs: nEmbd }],
     },
-    mlp.kind === "gelu"
-      ? { name: "mlp.up", branch: "mlp", inputs: nEmbd, parts: [up] }
-      : { name: "mlp.gateUp", branch: "mlp", inputs: nEmbd, parts: [{ target: "gate", outputs: hidden }, up] },
+    { name: `mlp.${first}`, branch: "mlp", inputs: nEmbd, parts: first === "gateUp" ? [gate, up] : [up] },
     { name: "mlp.down", branch: "mlp", inputs: hidden, parts: [{ target: "down", outputs: nEmbd }] },
   ];
 };

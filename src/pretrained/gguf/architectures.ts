@@ -164,7 +164,7 @@ const blockMappings = (i: number, config: ModelConfig, kind: Kind): readonly Ten
       : []),
     ...map("attn_output", "attention.projection", bias.projection),
     ...map("ffn_norm", "mlpNorm", hasNormBias),
-    ...(mlp.kind === "gelu"
+    ...(mlp.kind === "gelu" || mlp.kind === "relu2"
       ? map("ffn_up", "mlp.up", bias.mlp)
       : isFused(kind)
         ? map("ffn_up", "mlp.gateUp", bias.mlp)

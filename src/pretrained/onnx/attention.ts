@@ -1,7 +1,9 @@
 /** Causal self-attention with a cache of keys and values, as operators of ONNX. */
 import type { ModelConfig } from "../../models/config.ts";
 import { rotaryDimOf } from "../../models/config.ts";
+import { layerOf } from "../../models/layers.ts";
 import { headsOf } from "../../nn/causal-self-attention.ts";
+import type { LayerSpec } from "../../nn/layer-spec.ts";
 import { type GraphBuilder, type Name, whole, wholes } from "./builder.ts";
 import type { Products } from "./linear.ts";
 import { rmsNorm } from "./pieces.ts";
@@ -17,10 +19,10 @@ export interface Angles {
 export interface Shared {
   /** The sizes B and T. */
   readonly batchTime: Name;
-  /** Added to scores, [B, 1, T, S]. */
-  readonly bias: Name;
-  /** null: positions are learned. */
-  readonly angles: Angles | null;
+  /** Added to a layer's scores, [B, 1, T, S]. */
+  readonly bias: (spec: LayerSpec) => Name;
+  /** Of a layer; null: it is not rotated. */
+  readonly angles: (spec: LayerSpec) => Angles | null;
   readonly weights: NamedWeights;
   readonly by: Products;
 }
@@ -40,28 +42,32 @@ const rotated = (builder: GraphBuilder, x: Name, { cos, sin }: Angles, half: num
 /** Attention of x [N, C] → [N, C], without the residual. @param i number of the block. */
 export const attention = (builder: GraphBuilder, config: ModelConfig, i: number, x: Name, shared: Shared): Name => {
   const { node } = builder;
-  const { batchTime, bias, angles, weights, by } = shared;
+  const { batchTime, weights, by } = shared;
+  const spec = layerOf(config, i);
+  const { qkNorm } = spec;
+  const angles = shared.angles(spec);
+  const bias = shared.bias(spec);
   const { heads, keyHeads, headDim } = headsOf(config);
   const layer = `blocks.${i}.attention`;
   const half = config.position.kind === "rope" ? rotaryDimOf(config, config.position) / 2 : 0;
   const parts = [heads, keyHeads, keyHeads].map((count) => count * headDim);
   const [q = "", k = "", v = ""] = builder.split(by.linear(`${layer}.qkv`, x), 1, parts);
 
+  const normed = (of: Name, norm: string): Name =>
+    rmsNorm(builder, of, builder.tensor(floatTensor(weights, `${layer}.${norm}.weight`)), config.norm.eps);
   /** [N, n·D] → [B, n, T, D], after the norm of heads. */
   const byHeads = (of: Name, count: number, norm: string | null): Name => {
     const shape = node("Concat", [batchTime, builder.wholes(count, headDim)], { axis: whole(0) });
-    const apart = node("Reshape", [of, shape]); // [B, T, n, D]
-    const normed =
-      norm === null
-        ? apart
-        : rmsNorm(builder, apart, builder.tensor(floatTensor(weights, `${layer}.${norm}.weight`)), config.norm.eps);
-    return node("Transpose", [normed], { perm: wholes(0, 2, 1, 3) });
+    const rows = norm !== null && qkNorm === "all" ? normed(of, norm) : of; // [N, n·D]
+    const apart = node("Reshape", [rows, shape]); // [B, T, n, D]
+    const own = norm !== null && qkNorm === "head" ? normed(apart, norm) : apart;
+    return node("Transpose", [own], { perm: wholes(0, 2, 1, 3) });
   };
   const turn = (of: Name): Name => (angles === null ? of : rotated(builder, of, angles, half, headDim));
-  const queries = turn(byHeads(q, heads, config.qkNorm ? "queryNorm" : null)); // [B, H, T, D]
+  const queries = turn(byHeads(q, heads, "queryNorm")); // [B, H, T, D]
   const withPast = (part: string, of: Name): Name =>
     node("Concat", [`past_key_values.${i}.${part}`, of], { axis: whole(2) }, `present.${i}.${part}`);
-  const keys = withPast("key", turn(byHeads(k, keyHeads, config.qkNorm ? "keyNorm" : null))); // [B, Hk, S, D]
+  const keys = withPast("key", turn(byHeads(k, keyHeads, "keyNorm"))); // [B, Hk, S, D]
   const values = withPast("value", byHeads(v, keyHeads, null)); // [B, Hk, S, D]
 
   // Queries that share a head of keys and values lie one after the other, as more queries of it: [B, Hk, G·T, D].
@@ -69,7 +75,7 @@ export const attention = (builder: GraphBuilder, config: ModelConfig, i: number,
   const grouped = (of: Name): Name =>
     heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, keyHeads, -1, 0)]);
   const apart = (of: Name): Name => (heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, heads, -1, 0)]));
-  const scaled = node("Mul", [queries, builder.scalar(1 / Math.sqrt(headDim))]);
+  const scaled = node("Mul", [queries, builder.scalar(spec.scale)]);
   const across = node("Transpose", [keys], { perm: wholes(0, 1, 3, 2) });
   const scores = apart(node("MatMul", [grouped(scaled), across])); // [B, H, T, S]
   const shares = node("Softmax", [node("Add", [scores, bias])], { axis: whole(-1) });

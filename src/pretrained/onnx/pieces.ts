@@ -50,9 +50,9 @@ export const gelu = (builder: GraphBuilder, x: Name, approximate: GeluApproximat
   return node("Mul", [node("Mul", [x, node("Add", [inner(), scalar(1)])]), scalar(0.5)]);
 };
 
-/** gate·σ(gate)·up of gate | up [N, 2F]. */
-export const swiglu = (builder: GraphBuilder, gateUp: Name, hidden: number): Name => {
-  const { node } = builder;
-  const [gate = "", up = ""] = builder.split(gateUp, 1, [hidden, hidden]);
-  return node("Mul", [node("Mul", [gate, node("Sigmoid", [gate])]), up]);
-};
+/** x·σ(x) */
+export const swish = ({ node }: GraphBuilder, x: Name): Name => node("Mul", [x, node("Sigmoid", [x])]);
+
+/** max(0, x)² */
+export const squaredRelu = ({ node, scalar }: GraphBuilder, x: Name): Name =>
+  node("Pow", [node("Max", [x, scalar(0)]), scalar(2)]);

@@ -8,14 +8,15 @@
  * rows lie one after the other: [N, C] with N = B·T.
  */
 import { castTypes, type OnnxGraph, type OnnxTensor, type OnnxValue } from "../../io/onnx/model.ts";
-import type { ModelConfig } from "../../models/config.ts";
-import { rotaryDimOf } from "../../models/config.ts";
+import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../models/config.ts";
+import { layerOf } from "../../models/layers.ts";
 import { headsOf } from "../../nn/causal-self-attention.ts";
+import { type MlpConfig, mlpLayers } from "../../nn/mlp.ts";
 import { rotaryAngles } from "../../ops/rotary.ts";
-import { type Angles, attention } from "./attention.ts";
+import { type Angles, attention, type Shared } from "./attention.ts";
 import { type GraphBuilder, graphBuilder, type Name, whole } from "./builder.ts";
 import { floatProducts, type Products, roundedProducts, tokenLayer } from "./linear.ts";
-import { gelu, normalise, swiglu } from "./pieces.ts";
+import { gelu, normalise, squaredRelu, swish } from "./pieces.ts";
 import { bytesOfFloats, floatTensor, type NamedWeights } from "./weights.ts";
 
 /** Element types of a graph's weights. */
@@ -31,18 +32,23 @@ const products = { float32: floatProducts, int8: roundedProducts } as const sati
 /** Numbers of a table that are made at a time. */
 const madeAtATime = 2 ** 16;
 
+/** Wavelengths of a table, and what its tensors are called. */
+interface Wavelengths extends Pick<RopeConfig, "theta" | "scaling"> {
+  readonly name: string;
+}
+
 /** The cosines or sines of all positions, [contextLength, R/2]. */
-const angleTable = (config: ModelConfig, which: "cos" | "sin"): OnnxTensor => {
+const angleTable = (config: ModelConfig, { name, theta, scaling }: Wavelengths, which: "cos" | "sin"): OnnxTensor => {
   const { contextLength, position } = config;
   if (position.kind !== "rope") throw new Error("learned positions have no angles");
   const half = rotaryDimOf(config, position) / 2;
   const rows = Math.ceil(madeAtATime / half);
   return {
-    ...{ name: `angles.${which}`, type: "float32", shape: [contextLength, half] },
+    ...{ name: `${name}.${which}`, type: "float32", shape: [contextLength, half] },
     async *pieces() {
       for (let first = 0; first < contextLength; first += rows) {
         const count = Math.min(rows, contextLength - first);
-        const angles = rotaryAngles(count, 2 * half, position.theta, position.scaling, first);
+        const angles = rotaryAngles(count, 2 * half, theta, scaling, first);
         yield bytesOfFloats(Float32Array.from(angles[which]));
       }
     },
@@ -50,10 +56,10 @@ const angleTable = (config: ModelConfig, which: "cos" | "sin"): OnnxTensor => {
 };
 
 /** Cosines and sines of each token's angles, [B, 1, T, R/2], the same for all heads. */
-const anglesOf = (builder: GraphBuilder, config: ModelConfig, places: Name): Angles => {
+const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavelengths, places: Name): Angles => {
   const { node } = builder;
   const rows = (which: "cos" | "sin"): Name => {
-    const table = builder.tensor(angleTable(config, which));
+    const table = builder.tensor(angleTable(config, wavelengths, which));
     return node("Unsqueeze", [node("Gather", [table, places], { axis: whole(0) }), builder.wholes(1)]);
   };
   return { cos: rows("cos"), sin: rows("sin") };
@@ -62,8 +68,24 @@ const anglesOf = (builder: GraphBuilder, config: ModelConfig, places: Name): Ang
 /** Added to a score that is masked. Its exponential is 0; and a row whose tokens all are masked has no NaN. */
 const masked = -1e30;
 
-/** Numbers to add to scores, [B, 1, T, S]: 0 where a token sees another. */
-const maskOf = (builder: GraphBuilder, ids: Name, mask: Name): Name => {
+/** Angles of each layer. Those of layers with a window may be other ones. */
+const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name): Shared["angles"] => {
+  const { position, window, nLayer } = config;
+  if (position.kind !== "rope") return () => null;
+  const used = Array.from({ length: nLayer }, (_, i) => layerOf(config, i).angles);
+  const { theta, scaling } = position;
+  const ofWindow = { name: "windowAngles", theta: window?.theta ?? theta };
+  const make = (wavelengths: Wavelengths): Angles =>
+    builder.within(wavelengths.name, () => anglesOf(builder, config, wavelengths, places));
+  const tables = {
+    main: used.includes("main") ? make({ name: "angles", theta, scaling }) : null,
+    window: used.includes("window") ? make(ofWindow) : null,
+  };
+  return ({ angles }) => (angles === "none" ? null : tables[angles]);
+};
+
+/** Numbers to add to scores, [B, 1, T, S]: 0 where a token sees another. @param window null: a token sees all before it. */
+const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | null): Name => {
   const { node, scalar } = builder;
   const sizeOf = (of: Name): Name => node("Gather", [node("Shape", [of]), scalar(1, "int64")], { axis: whole(0) });
   const all = sizeOf(mask); // S
@@ -72,20 +94,54 @@ const maskOf = (builder: GraphBuilder, ids: Name, mask: Name): Name => {
   const queries = node("Unsqueeze", [node("Range", [first, all, one]), builder.wholes(1)]); // [T, 1]
   const keys = node("Range", [scalar(0, "int64"), all, one]); // [S]
   const isBefore = node("LessOrEqual", [keys, queries]); // [T, S]
+  const isNear = (size: number): Name =>
+    node("LessOrEqual", [node("Sub", [queries, scalar(size - 1, "int64")]), keys]); // [T, S]
+  const isSeen = window === null ? isBefore : node("And", [isBefore, isNear(window)]);
   const isText = node("Cast", [mask], { to: whole(castTypes.bool) });
-  const sees = node("And", [isBefore, node("Unsqueeze", [isText, builder.wholes(1)])]); // [B, T, S]
+  const sees = node("And", [isSeen, node("Unsqueeze", [isText, builder.wholes(1)])]); // [B, T, S]
   return node("Unsqueeze", [node("Where", [sees, scalar(0), scalar(masked)]), builder.wholes(1)]);
 };
 
-const mlp = (builder: GraphBuilder, { mlp: config }: ModelConfig, layer: string, x: Name, by: Products): Name => {
+/** What the hidden layer is put through; with a gate, the gate. */
+const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   switch (config.kind) {
     case "gelu":
-      return by.linear(`${layer}.down`, gelu(builder, by.linear(`${layer}.up`, x), config.approximate));
+    case "geglu":
+      return gelu(builder, x, config.approximate);
     case "swiglu":
-      return by.linear(`${layer}.down`, swiglu(builder, by.linear(`${layer}.gateUp`, x), config.hidden));
+      return swish(builder, x);
+    case "relu2":
+      return squaredRelu(builder, x);
     default:
       return config satisfies never;
   }
+};
+
+/** What each layer adds to scores: a mask for each window. */
+const masksByLayer = (builder: GraphBuilder, config: ModelConfig, ids: Name, mask: Name): Shared["bias"] => {
+  const windows = new Set(Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window));
+  const masks = new Map(
+    [...windows].map((window) => [window, builder.within("mask", () => maskOf(builder, ids, mask, window))]),
+  );
+  return ({ window }) => {
+    const found = masks.get(window);
+    if (found === undefined) throw new Error(`no mask for a window of ${window}`);
+    return found;
+  };
+};
+
+const mlp = (
+  builder: GraphBuilder,
+  { mlp: config, nEmbd }: ModelConfig,
+  layer: string,
+  x: Name,
+  by: Products,
+): Name => {
+  const { first, stacked } = mlpLayers(config, nEmbd);
+  const rows = by.linear(`${layer}.${first}`, x);
+  const [gate = rows, up] = stacked.length === 1 ? [rows] : builder.split(rows, 1, stacked);
+  const hidden = activated(builder, config, gate);
+  return by.linear(`${layer}.down`, up === undefined ? hidden : builder.node("Mul", [hidden, up]));
 };
 
 /** Inputs and outputs of the graph. */
@@ -129,21 +185,27 @@ export const modelGraph = (
   const batchTime = node("Shape", [ids]);
   const inOneRow = (of: Name): Name => node("Reshape", [of, builder.wholes(-1)]);
   let x = within("tokens", () => by.tokens(inOneRow(ids))); // [N, C]
-  const { position } = config;
+  const { position, embeddingScale = 1, normPlacement = "before" } = config;
+  if (embeddingScale !== 1) x = node("Mul", [x, builder.scalar(embeddingScale)]);
   if (position.kind === "learned") {
     const table = builder.tensor(floatTensor(weights, "positions.weight"));
     x = node("Add", [x, node("Gather", [table, inOneRow(places)], { axis: whole(0) })]);
   }
-  const angles = position.kind === "rope" ? within("angles", () => anglesOf(builder, config, places)) : null;
-  const bias = within("mask", () => maskOf(builder, ids, mask));
+  const angles = anglesByLayer(builder, config, places);
+  const bias = masksByLayer(builder, config, ids, mask);
+  const shared = { batchTime, bias, angles, weights, by };
+  /** x + f(x), with its norms. */
+  const branch = (name: string, input: Name, f: (of: Name) => Name): Name => {
+    const norm = (end: string, of: Name): Name => normalise(builder, config.norm, weights, `${name}${end}`, of);
+    const result = within(name, () => {
+      const y = f(normPlacement === "after" ? input : norm("Norm", input));
+      return normPlacement === "before" ? y : norm("PostNorm", y);
+    });
+    return node("Add", [input, result]);
+  };
   for (let i = 0; i < config.nLayer; i++) {
-    const layer = `blocks.${i}`;
-    const norm = (name: string, of: Name): Name => normalise(builder, config.norm, weights, `${layer}.${name}`, of);
-    const shared = { batchTime, bias, angles, weights, by };
-    const mixed = within(`${layer}.attention`, () => attention(builder, config, i, norm("attentionNorm", x), shared));
-    x = node("Add", [x, mixed]);
-    const added = within(`${layer}.mlp`, () => mlp(builder, config, `${layer}.mlp`, norm("mlpNorm", x), by));
-    x = node("Add", [x, added]);
+    x = branch(`blocks.${i}.attention`, x, (of) => attention(builder, config, i, of, shared));
+    x = branch(`blocks.${i}.mlp`, x, (of) => mlp(builder, config, `blocks.${i}.mlp`, of, by));
   }
   within("head", () => {
     const hidden = normalise(builder, config.norm, weights, "norm", x);

@@ -77,7 +77,7 @@ test("element types are checked, and only optional buffers may be absent", () =>
 
 test("a rotary embedding has pairs of elements, and norms for both q and k or for neither", () => {
   const heads = { heads: 1, keyHeads: 1, headDim: 4, rotaryDim: 4 };
-  const sizes = { rows: 2, time: 2, ...heads, start: 1, tableRows: 3, eps: 1e-5 };
+  const sizes = { rows: 2, time: 2, ...heads, start: 1, tableRows: 3, together: 0, eps: 1e-5 };
   const table = { cos: reals(6), sin: reals(6), places: null };
   const args = { x: reals(24), gammaQ: reals(4), gammaK: reals(4), ...table, y: reals(24), rstd: reals(4), ...sizes };
   expect(() => checkCall(owner, "rotaryForward", args)).not.toThrow();
@@ -85,6 +85,9 @@ test("a rotary embedding has pairs of elements, and norms for both q and k or fo
   expect(() => checkCall(owner, "rotaryForward", { ...args, gammaK: null })).toThrow(
     "rotaryForward: gammaQ and gammaK must both be given or both be null; got null for gammaK alone",
   );
+  expect(() =>
+    checkCall(owner, "rotaryForward", { ...args, heads: 2, keyHeads: 1, x: reals(32), together: 1 }),
+  ).toThrow(/gammaQ must hold 8 elements/);
   expect(() => checkCall(owner, "rotaryForward", { ...args, headDim: 3 })).toThrow(/headDim must be even; got 3/);
   expect(() => checkCall(owner, "rotaryForward", { ...args, tableRows: 4 })).toThrow(/cos must hold 8 elements/);
   expect(() => checkCall(owner, "rotaryForward", { ...args, start: 2 })).toThrow(
@@ -130,6 +133,7 @@ test("sizes that would divide by zero or leave a table without rows are refused"
     rows: 2,
     channels: 4,
     start: 0,
+    scale: 1,
   };
   const call = (time: number, vocabSize: number) =>
     checkCall(owner, "embeddingForward", { ...embedding, time, vocabSize, positionRows: 1 });

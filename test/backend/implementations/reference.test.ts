@@ -161,7 +161,7 @@ describe("kernels of the reference backend", () => {
       backend.write(storage, Int32Array.of(value));
       return { storage, offset: 0 };
     };
-    const sizes = { rows: 1, time: 1, channels: 1, vocabSize: 3, start: 0, positionRows: 1 };
+    const sizes = { rows: 1, time: 1, channels: 1, vocabSize: 3, start: 0, positionRows: 1, scale: 1 };
     for (const id of [-1, 3]) {
       const buffers = { ids: index(id), tokens: table, positions: null, places: null, y };
       expect(() => backend.run("embeddingForward", { ...buffers, ...sizes })).toThrow(DataError);

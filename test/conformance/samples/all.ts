@@ -3,6 +3,7 @@ import type { Samples } from "../sample.ts";
 import { attention } from "./attention.ts";
 import { blockSamples } from "./blocks.ts";
 import { elementwise, embedding } from "./elementwise.ts";
+import { geglu, relu2 } from "./hidden.ts";
 import { layerNorm, linear } from "./layers.ts";
 import { rmsNorm, rotary, swiglu } from "./rotary.ts";
 import { adam, crossEntropy } from "./training.ts";
@@ -16,6 +17,8 @@ export const samples: Samples<KernelName> = {
   ...rmsNorm,
   ...rotary,
   ...swiglu,
+  ...geglu,
+  ...relu2,
   ...attention,
   ...crossEntropy,
   ...adam,

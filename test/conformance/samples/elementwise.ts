@@ -248,7 +248,7 @@ const embeddings = [
   { rows: 128, time: 64, channels: 64, vocabSize: 7, start: 0 },
   { rows: 130, time: 65, channels: 129, vocabSize: 200, start: 1 },
   { rows: 512, time: 128, channels: 80, vocabSize: 65, start: 0 },
-].map((sizes) => ({ ...sizes, positionRows: sizes.start + sizes.time }));
+].map((sizes) => ({ ...sizes, positionRows: sizes.start + sizes.time, scale: 1 }));
 
 const embeddingName = ({ rows, time, channels, vocabSize, start }: (typeof embeddings)[number]): string =>
   `rows=${rows} time=${time} C=${channels} V=${vocabSize} start=${start}`;
@@ -265,6 +265,7 @@ export const embedding: Samples<"embeddingForward" | "embeddingBackward"> = {
     return [
       { name, numbers, buffers: given },
       { name: `${name}, no positions`, numbers, buffers: { ...given, positions: null } },
+      { name: `${name}, scaled`, numbers: { ...numbers, scale: 25.3 }, buffers: given },
       { name: `${name}, places`, numbers: { ...numbers, time: 1, start: 0 }, buffers: { ...given, places } },
     ];
   }),
@@ -281,6 +282,7 @@ export const embedding: Samples<"embeddingForward" | "embeddingBackward"> = {
     return [
       { name, numbers, buffers: given },
       { name: `${name}, positions only`, numbers, buffers: { ...given, dTokens: null } },
+      { name: `${name}, scaled`, numbers: { ...numbers, scale: 25.3 }, buffers: given },
       { name: `${name}, tokens only`, numbers, buffers: { ...given, dPositions: null } },
       { name: `${name}, places`, numbers: { ...numbers, time: 1, start: 0 }, buffers: { ...given, places } },
     ];

@@ -1,6 +1,6 @@
 import { rmsNorm as referenceNorm } from "#foretoken/backend/implementations/reference/rms-norm.js";
 import { rotary as referenceRotary } from "#foretoken/backend/implementations/reference/rotary.js";
-import { packedWidth } from "#foretoken/backend/kernels/sizes.js";
+import { packedWidth, rotaryLengths } from "#foretoken/backend/kernels/sizes.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 import type { Samples } from "../sample.ts";
 import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
@@ -65,6 +65,8 @@ interface Rotation {
   readonly start: number;
   /** Positions are random, below this. */
   readonly placesBelow?: number;
+  /** One norm for all heads of q, and one for those of k. */
+  readonly together?: true;
 }
 
 const rotations: readonly Rotation[] = [
@@ -86,18 +88,25 @@ const rotations: readonly Rotation[] = [
   { rows: 10, time: 5, heads: 2, keyHeads: 1, headDim: 80, rotaryDim: 34, start: 0 },
   { rows: 5, time: 5, heads: 1, headDim: 6, rotaryDim: 0, start: 0 },
   { rows: 9, time: 1, heads: 2, keyHeads: 1, headDim: 32, start: 0, placesBelow: 40 },
+  { rows: 1, time: 1, heads: 1, headDim: 2, start: 0, together: true },
+  { rows: 6, time: 3, heads: 4, keyHeads: 1, headDim: 14, start: 2, together: true },
+  { rows: 66, time: 33, heads: 4, keyHeads: 2, headDim: 34, rotaryDim: 16, start: 0, together: true },
+  { rows: 5, time: 5, heads: 3, headDim: 6, rotaryDim: 0, start: 0, together: true },
+  { rows: 130, time: 65, heads: 8, keyHeads: 8, headDim: 64, start: 5, together: true },
 ];
 
 const fullRotation = ({ rows, time, heads, keyHeads = heads, headDim, rotaryDim = headDim, ...more }: Rotation) => {
   const { start, placesBelow } = more;
   const tableRows = placesBelow ?? start + time;
-  return { rows, time, heads, keyHeads, headDim, rotaryDim, start, tableRows };
+  const together = more.together === true ? 1 : 0;
+  return { rows, time, heads, keyHeads, headDim, rotaryDim, start, tableRows, together };
 };
 
 const rotationName = (given: Rotation): string => {
   const { rows, time, heads, keyHeads, headDim, rotaryDim, start } = fullRotation(given);
   const places = given.placesBelow === undefined ? "" : " places";
-  return `rows=${rows} T=${time} H=${heads} Hk=${keyHeads} D=${headDim} R=${rotaryDim} start=${start}${places}`;
+  const norms = given.together === true ? " together" : "";
+  return `rows=${rows} T=${time} H=${heads} Hk=${keyHeads} D=${headDim} R=${rotaryDim} start=${start}${places}${norms}`;
 };
 
 const tableOf = (given: Rotation) => {
@@ -112,7 +121,7 @@ const lengthOf = (given: Rotation): number => given.rows * packedWidth(fullRotat
 export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward: [
     ...rotations.flatMap((shape) => {
-      const { headDim } = shape;
+      const widths = rotaryLengths(fullRotation(shape));
       const given = { x: normals(lengthOf(shape)), ...tableOf(shape), y: blank, rstd: blank } as const;
       const numbers = { ...fullRotation(shape), eps: 1e-6 };
       const name = rotationName(shape);
@@ -121,7 +130,7 @@ export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
         {
           name: `${name}, normed`,
           numbers,
-          buffers: { ...given, gammaQ: normals(headDim), gammaK: normals(headDim) },
+          buffers: { ...given, gammaQ: normals(widths.gammaQ), gammaK: normals(widths.gammaK) },
         },
       ];
     }),
@@ -145,10 +154,11 @@ export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
 
   rotaryBackward: rotations.flatMap((shape) => {
     const numbers = fullRotation(shape);
-    const { rows, heads, keyHeads, headDim } = numbers;
+    const { rows, heads, keyHeads } = numbers;
+    const widths = rotaryLengths(numbers);
     const length = lengthOf(shape);
     const x = normals(length, 2, 0.5);
-    const norms = { gammaQ: normals(headDim), gammaK: normals(headDim) };
+    const norms = { gammaQ: normals(widths.gammaQ), gammaK: normals(widths.gammaK) };
     const table = tableOf(shape);
     const rstd = new Float64Array(rows * (heads + keyHeads));
     const y = new Float64Array(length);
@@ -157,8 +167,8 @@ export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
     const normed = { ...given, ...norms, rstd: rounded(rstd) };
     const plain = { ...given, gammaQ: null, gammaK: null, rstd: new Float64Array(rstd.length).fill(1) };
     const name = rotationName(shape);
-    const dGammaQ = normals(headDim);
-    const dGammaK = normals(headDim);
+    const dGammaQ = normals(widths.gammaQ);
+    const dGammaK = normals(widths.gammaK);
     return [
       { name, numbers, buffers: { ...plain, dGammaQ: null, dGammaK: null } },
       { name: `${name}, normed`, numbers, buffers: { ...normed, dGammaQ, dGammaK } },

@@ -15,7 +15,7 @@ import { loraModel } from "#foretoken/models/lora/model.js";
 import { canFreeze, createFrozenModel, createModel, type Model } from "#foretoken/models/model.js";
 import { forEachBackend } from "../../support/backends.ts";
 import { furthest, largest } from "../../support/closeness.ts";
-import { bookModel, groupedModel, hashedIds, hashedModel, hashedWeights } from "../../support/models.ts";
+import { bookModel, differingModel, groupedModel, hashedIds, hashedModel, hashedWeights } from "../../support/models.ts";
 import { growingText } from "../../support/texts.ts";
 
 const vocabSize = 11;
@@ -28,7 +28,11 @@ const llama: ModelConfig = {
   mlp: { kind: "swiglu", hidden: 20 },
 };
 const gpt2: ModelConfig = { ...bookModel, contextLength: 16, nLayer: 2, nHead: 2, nEmbd: 12 };
-const configs = { "of Llama's shape": llama, "of GPT-2's shape": gpt2 };
+const differing: ModelConfig = {
+  ...differingModel,
+  ...{ contextLength: 40, nEmbd: 24, mlp: { kind: "geglu", hidden: 20, approximate: "tanh" }, normPlacement: "both" },
+};
+const configs = { "of Llama's shape": llama, "of GPT-2's shape": gpt2, "whose layers differ": differing };
 const lora: Partial<LoraConfig> = { rank: 3, alpha: 5 };
 
 /** Gives all matrices of an adapter values, also those that begin with zeros. */

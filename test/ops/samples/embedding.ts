@@ -9,6 +9,7 @@ const sample = (
   c: number,
   p: number,
   segments: readonly Segment[] | null,
+  scale?: number,
 ) => {
   const time = ids[0]?.length ?? 0;
   return {
@@ -20,7 +21,7 @@ const sample = (
         context.memory.upload(Int32Array.from(ids.flat()), [ids.length, time]),
         sampleInput(inputs, "tokens"),
         p > 0 ? sampleInput(inputs, "positions") : null,
-        segments === null ? null : createSegments(context.memory, segments),
+        { segments: segments === null ? null : createSegments(context.memory, segments), scale },
       ),
   } satisfies OpSample;
 };
@@ -30,5 +31,6 @@ export const samples: readonly OpSample[] = [
   sample("repeated tokens", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, null), // biome-ignore format: a batch reads best on one line
   sample("no positions", [[1, 1, 0, 2]], 3, 17, 0, null),
   sample("later start", [[3, 0]], 4, 5, 7, [{ length: 2, start: 5 }]),
+  sample("scaled, beside positions", [[0, 1, 1], [4, 0, 1]], 5, 3, 3, null, 2.5), // biome-ignore format: a batch reads best on one line
   sample("segments", [[3, 0, 1, 3]], 4, 5, 4, [{ length: 1 }, { length: 3 }]),
 ];

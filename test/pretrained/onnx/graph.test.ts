@@ -1,16 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
+import { onnxFiles } from "#foretoken/io/onnx/files.js";
+import { joinChunks } from "#foretoken/io/safetensors.js";
+import { arenaReader } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { createModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { operators } from "#foretoken/pretrained/onnx/builder.js";
-import { saveOnnx } from "#foretoken/pretrained/onnx/save.browser.js";
-import type { OnnxDType } from "#foretoken/pretrained/onnx/transformer.js";
+import { modelGraph, type OnnxDType } from "#foretoken/pretrained/onnx/transformer.js";
+import { namedWeights } from "#foretoken/pretrained/onnx/weights.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { forwardError, furthest, largest } from "../../support/closeness.ts";
 import { ggufConfigs } from "../../support/gguf-models.ts";
-import { bookModel, groupedModel, hashedIds, hashedWeights } from "../../support/models.ts";
+import { bookModel, differingModel, groupedModel, hashedIds, hashedWeights, sandwichModel } from "../../support/models.ts";
 import { type ReadModel, readOnnx } from "../../support/onnx/read.ts";
 import { call } from "../../support/onnx/session.ts";
 
@@ -34,6 +37,15 @@ const configs: Readonly<Record<string, ModelConfig>> = {
     bias: { qkv: false, projection: false, mlp: false },
     mlp: { kind: "gelu", approximate: "none", ratio: 2 },
   },
+  "layers that differ": { ...differingModel, ...small, nLayer: 3, mlp: { kind: "swiglu", hidden: 48 } },
+  "norms around the branches, GEGLU, a window and factors": {
+    ...{ ...sandwichModel, ...small, nHead: 4, mlp: { kind: "geglu", hidden: 48, approximate: "tanh" } },
+    window: { size: 5 },
+  },
+  "squared ReLU and scaled token vectors": {
+    ...{ ...bookModel, ...small, nHead: 4, embeddingScale: 3, normPlacement: "after" },
+    mlp: { kind: "relu2", ratio: 2 },
+  },
 };
 
 /** In double precision, as the graph is run here. */
@@ -43,11 +55,14 @@ const modelOf = (config: ModelConfig): LanguageModel => {
   return languageModel(model, tokenizer);
 };
 
-const graphOf = async (lm: LanguageModel, dtype: OnnxDType): Promise<ReadModel> => {
-  const files = await saveOnnx(lm, { dtype });
-  const bytes = files[dtype === "float32" ? "onnx/model.onnx" : "onnx/model_quantized.onnx"];
-  if (bytes === undefined) throw new Error("the file is missing");
-  return readOnnx(bytes);
+const graphOf = async ({ model }: LanguageModel, dtype: OnnxDType): Promise<ReadModel> => {
+  const { config, layout, arena } = model;
+  const weights = namedWeights(layout.parameters, arenaReader(backend, arena), "test");
+  const file = onnxFiles("model.onnx", modelGraph(config, vocabSize, weights, dtype))["model.onnx"];
+  if (file === undefined) throw new Error("the file is missing");
+  const pieces: Uint8Array[] = [];
+  for await (const piece of file.pieces()) pieces.push(piece);
+  return readOnnx(joinChunks(pieces));
 };
 
 const idsOf = (name: string, length: number): number[] => [...hashedIds(name, length, tokenizer.vocabSize)];

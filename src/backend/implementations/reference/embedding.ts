@@ -30,25 +30,25 @@ const placeOf = ({ time, start, positionRows, places }: Places, row: number): nu
 
 export const embedding: HostKernels<"embeddingForward" | "embeddingBackward"> = {
   embeddingForward(args) {
-    const { ids, tokens, positions, y, rows, channels, vocabSize } = args;
+    const { ids, tokens, positions, y, rows, channels, vocabSize, scale } = args;
     for (let r = 0; r < rows; r++) {
       const token = checkedId(ids, r, vocabSize) * channels;
       const position = placeOf(args, r) * channels;
       for (let c = 0; c < channels; c++) {
         const added = positions === null ? 0 : (positions[position + c] as number);
-        y[r * channels + c] = (tokens[token + c] as number) + added;
+        y[r * channels + c] = scale * (tokens[token + c] as number) + added;
       }
     }
   },
 
   embeddingBackward(args) {
-    const { ids, dy, dTokens, dPositions, rows, channels, vocabSize } = args;
+    const { ids, dy, dTokens, dPositions, rows, channels, vocabSize, scale } = args;
     for (let r = 0; r < rows; r++) {
       const token = checkedId(ids, r, vocabSize) * channels;
       const position = placeOf(args, r) * channels;
       for (let c = 0; c < channels; c++) {
         const g = dy[r * channels + c] as number;
-        if (dTokens !== null) dTokens[token + c] = (dTokens[token + c] as number) + g;
+        if (dTokens !== null) dTokens[token + c] = (dTokens[token + c] as number) + scale * g;
         if (dPositions !== null) dPositions[position + c] = (dPositions[position + c] as number) + g;
       }
     }

@@ -20,10 +20,12 @@ import { crossEntropy } from "./cross-entropy.ts";
 import { dropout } from "./dropout.ts";
 import { elementwise } from "./elementwise.ts";
 import { embedding } from "./embedding.ts";
+import { geglu } from "./geglu.ts";
 import { gelu } from "./gelu.ts";
 import { asGiven, type HostArgs, type HostKernels, type Operand, roundedToBfloat16 } from "./host-args.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { products } from "./products.ts";
+import { relu2 } from "./relu2.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rotary } from "./rotary.ts";
 import { swiglu } from "./swiglu.ts";
@@ -38,6 +40,8 @@ const hostKernels: HostKernels<KernelName> = {
   ...rotary,
   ...gelu,
   ...swiglu,
+  ...geglu,
+  ...relu2,
   ...attention,
   ...crossEntropy,
   ...adam,

@@ -8,31 +8,41 @@ interface RotaryShape {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly start: number;
+  /** 1: a norm goes over all heads of q, or of k. */
+  readonly together: number;
   readonly places: Int32Array | null;
 }
 
-/** One head of q (part 0) or k (part 1) in one row: its offset, its row of the table, its place in rstd. */
+/** One head of q (part 0) or k (part 1) in one row. */
 interface RotaryHead {
   readonly part: 0 | 1;
+  /** Its offset. */
   readonly at: number;
+  /** Its row of the table. */
   readonly angles: number;
+  /** Its place in rstd. */
   readonly stat: number;
+  /** The offset in gamma of its first channel. */
+  readonly gammaAt: number;
+  /** The elements that its norm goes over: where they begin, and their number. */
+  readonly normAt: number;
+  readonly normSize: number;
 }
 
 const widthOf = ({ heads, keyHeads, headDim }: RotaryShape): number => (heads + 2 * keyHeads) * headDim;
 
 /** Every head that is rotated, row by row, q before k. */
 export const rotaryHeads = function* (shape: RotaryShape): Generator<RotaryHead> {
-  const { rows, time, heads, keyHeads, headDim, rotaryDim, start, places } = shape;
+  const { rows, time, heads, keyHeads, headDim, rotaryDim, start, places, together } = shape;
   for (let r = 0; r < rows; r++) {
     const position = places === null ? start + (r % time) : (places[r] as number);
     for (let h = 0; h < heads + keyHeads; h++) {
-      yield {
-        part: h < heads ? 0 : 1,
-        at: r * widthOf(shape) + h * headDim,
-        angles: (position * rotaryDim) / 2,
-        stat: r * (heads + keyHeads) + h,
-      };
+      const at = r * widthOf(shape) + h * headDim;
+      const own = { at, angles: (position * rotaryDim) / 2, stat: r * (heads + keyHeads) + h };
+      const part = h < heads ? 0 : 1;
+      const gammaAt = together === 1 ? (h - part * heads) * headDim : 0;
+      const normSize = (together === 1 ? (part === 0 ? heads : keyHeads) : 1) * headDim;
+      yield { part, ...own, gammaAt, normAt: at - gammaAt, normSize };
     }
   }
 };
@@ -53,16 +63,16 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward(args) {
     const { x, gammaQ, gammaK, cos, sin, y, rstd, headDim, rotaryDim, eps } = args;
     const half = rotaryDim / 2;
-    for (const { part, at, angles, stat } of rotaryHeads(args)) {
+    for (const { part, at, angles, stat, gammaAt, normAt, normSize } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
       let inverse = 1;
       if (gamma !== null) {
         let squares = 0;
-        for (let i = 0; i < headDim; i++) squares += (x[at + i] as number) ** 2;
-        inverse = 1 / Math.sqrt(squares / headDim + eps);
+        for (let i = 0; i < normSize; i++) squares += (x[normAt + i] as number) ** 2;
+        inverse = 1 / Math.sqrt(squares / normSize + eps);
       }
       const scaled = (i: number): number =>
-        (x[at + i] as number) * inverse * (gamma === null ? 1 : (gamma[i] as number));
+        (x[at + i] as number) * inverse * (gamma === null ? 1 : (gamma[gammaAt + i] as number));
       for (let i = 0; i < half; i++) {
         const c = cos[angles + i] as number;
         const s = sin[angles + i] as number;
@@ -79,35 +89,35 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
   rotaryBackward(args) {
     const { dy, x, gammaQ, gammaK, cos, sin, rstd, dx, dGammaQ, dGammaK, headDim, rotaryDim } = args;
     const half = rotaryDim / 2;
-    const dz = new Float64Array(headDim);
-    const gammaSums = [new Float64Array(headDim), new Float64Array(headDim)] as const;
-    for (const { part, at, angles, stat } of rotaryHeads(args)) {
+    const dz = new Float64Array(dx.length);
+    for (const { at, angles } of rotaryHeads(args)) {
       for (let i = 0; i < half; i++) {
         const c = cos[angles + i] as number;
         const s = sin[angles + i] as number;
         const first = dy[at + i] as number;
         const second = dy[at + i + half] as number;
-        dz[i] = first * c + second * s;
-        dz[i + half] = second * c - first * s;
+        dz[at + i] = first * c + second * s;
+        dz[at + i + half] = second * c - first * s;
       }
-      for (let i = rotaryDim; i < headDim; i++) dz[i] = dy[at + i] as number;
+      for (let i = rotaryDim; i < headDim; i++) dz[at + i] = dy[at + i] as number;
+    }
+    const gammaSums = [new Float64Array(gammaQ?.length ?? 0), new Float64Array(gammaK?.length ?? 0)] as const;
+    for (const { part, at, stat, gammaAt, normAt, normSize } of rotaryHeads(args)) {
       const gamma = part === 0 ? gammaQ : gammaK;
       if (gamma === null) {
-        dx.set(dz, at);
+        dx.set(dz.subarray(at, at + headDim), at);
         continue;
       }
       const inverse = rstd[stat] as number;
       const sums = gammaSums[part];
+      const along = (place: number): number => (dz[place] as number) * (x[place] as number) * inverse;
       let total = 0;
+      for (let i = 0; i < normSize; i++) total += along(normAt + i) * (gamma[i] as number);
+      const mean = total / normSize;
       for (let i = 0; i < headDim; i++) {
-        const along = (dz[i] as number) * (x[at + i] as number) * inverse;
-        sums[i] = (sums[i] as number) + along;
-        total += along * (gamma[i] as number);
-      }
-      const mean = total / headDim;
-      for (let i = 0; i < headDim; i++) {
+        sums[gammaAt + i] = (sums[gammaAt + i] as number) + along(at + i);
         const normalised = (x[at + i] as number) * inverse;
-        dx[at + i] = inverse * ((dz[i] as number) * (gamma[i] as number) - normalised * mean);
+        dx[at + i] = inverse * ((dz[at + i] as number) * (gamma[gammaAt + i] as number) - normalised * mean);
       }
     }
     copyValues(dy, dx, args);
@@ -116,7 +126,7 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
       [dGammaK, gammaSums[1]],
     ] as const) {
       if (target === null) continue;
-      for (let i = 0; i < headDim; i++) target[i] = (target[i] as number) + (sums[i] as number);
+      for (let i = 0; i < sums.length; i++) target[i] = (target[i] as number) + (sums[i] as number);
     }
   },
 };

@@ -1,3 +1,4 @@
+import type { ModelConfig } from "../../../models/config.ts";
 import { isGgufName } from "../../../pretrained/gguf/open.node.ts";
 import type { AdapterFacts, ModelFacts } from "../../model/model-facts.ts";
 import { formatBytes, formatCount } from "./format.ts";
@@ -26,10 +27,28 @@ const checkedText = ({ checked, path }: ModelFacts): string => {
     : "no manifest: damage would not be noticed";
 };
 
+/** As "in each 6th layer". */
+const inEach = (n: number): string => {
+  const endings: Readonly<Record<number, string>> = { 1: "st", 2: "nd", 3: "rd" };
+  const isTeen = Math.floor((n % 100) / 10) === 1;
+  return `in each ${formatCount(n)}${(isTeen ? undefined : endings[n % 10]) ?? "th"} layer`;
+};
+
+const positionsText = ({ position }: ModelConfig): string => {
+  if (position.kind === "learned") return "learned";
+  return position.noneEvery === undefined ? "rotary" : `rotary, but none ${inEach(position.noneEvery)}`;
+};
+
+const windowRows = ({ window }: ModelConfig): readonly (readonly [label: string, value: string])[] => {
+  if (window === undefined) return [];
+  const all = window.fullEvery === undefined ? "" : `, but all ${inEach(window.fullEvery)}`;
+  return [["attention", `sees the last ${plural(window.size, "token")}${all}`]];
+};
+
 /** Facts about a model as labels and values. */
 export const modelRows = (facts: ModelFacts): readonly (readonly [label: string, value: string])[] => {
   const { config, tokenizer, vocabSize } = facts;
-  const { nLayer, nHead, nKvHead = nHead, headDim = config.nEmbd / nHead, nEmbd, contextLength, position } = config;
+  const { nLayer, nHead, nKvHead = nHead, headDim = config.nEmbd / nHead, nEmbd, contextLength } = config;
   const heads =
     nKvHead === nHead ? plural(nHead, "head") : `${plural(nHead, "head")} of queries, ${nKvHead} of keys and values`;
   const tokens =
@@ -39,7 +58,8 @@ export const modelRows = (facts: ModelFacts): readonly (readonly [label: string,
     ["saved as", facts.architecture],
     ["parameters", formatCount(facts.parameters)],
     ["layers", `${plural(nLayer, "layer")} of ${formatCount(nEmbd)} channels; ${heads} of ${headDim} channels`],
-    ["context", `${plural(contextLength, "token")}, positions ${position.kind === "rope" ? "rotary" : "learned"}`],
+    ["context", `${plural(contextLength, "token")}, positions ${positionsText(config)}`],
+    ...windowRows(config),
     ["vocabulary", `${formatCount(vocabSize)} rows${config.tieEmbeddings ? ", shared with the head" : ""}`],
     ["tokenizer", tokens],
     ["chat", facts.chatTemplate ? "has a template" : "no template"],

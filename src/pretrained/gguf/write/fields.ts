@@ -6,6 +6,7 @@ import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../../models/
 import type { Architecture } from "../../../models/hugging-face/architecture.ts";
 import { architectureOf } from "../../../models/hugging-face/hugging-face.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
+import { mlpLayers } from "../../../nn/mlp.ts";
 import type { Kind } from "../architectures.ts";
 import { ownKeys } from "../own-keys.ts";
 import { frequencyFactors, llama3Factors } from "../rope.ts";
@@ -76,7 +77,7 @@ export const modelFields = (
     context_length: u32(contextLength),
     embedding_length: u32(nEmbd),
     block_count: u32(nLayer),
-    feed_forward_length: u32(mlp.kind === "gelu" ? mlp.ratio * nEmbd : mlp.hidden),
+    feed_forward_length: u32(mlpLayers(mlp, nEmbd).hidden),
     "attention.head_count": u32(heads),
     "attention.head_count_kv": u32(keyHeads),
     [`attention.layer_norm_${norm.kind === "rmsnorm" ? "rms_" : ""}epsilon`]: f32(norm.eps),

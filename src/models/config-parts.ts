@@ -1,0 +1,233 @@
+/** The parts of a model's configuration that have kinds, or fields of their own: their schemas and their types. */
+import { z } from "zod";
+import { positiveFloat32 } from "../core/tensors/float32.ts";
+
+/** No machine holds more: a bound keeps a typing error or a forged file from taking all memory before it is noticed. */
+export const positiveInteger = (highest: number) => z.int().positive().max(highest);
+
+/** The most layers of a model. */
+export const mostLayers = 2048;
+/** The longest context. */
+export const mostContext = 2 ** 20;
+
+/** n of "each n-th layer": with 1 it would be all of them. */
+const everyNth = () => z.int().min(2).max(mostLayers);
+
+const ropeSchema = z.strictObject({
+  kind: z.literal("rope"),
+  theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
+  fraction: z
+    .number()
+    .gt(0)
+    .max(1)
+    .optional()
+    .describe("the part of each head's channels that is rotated; 1 unless given"),
+  scaling: z
+    .discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("none") }),
+      z.strictObject({
+        kind: z.literal("linear"),
+        factor: z
+          .number()
+          .min(1)
+          .max(2 ** 20)
+          .describe("how many times longer wavelengths become"),
+      }),
+      z.strictObject({
+        kind: z.literal("llama3"),
+        factor: z
+          .number()
+          .min(1)
+          .max(2 ** 20)
+          .default(8)
+          .describe("how many times longer wavelengths become"),
+        lowFrequency: z
+          .number()
+          .positive()
+          .default(1)
+          .describe("all of a wavelength that turns fewer times in originalContext is stretched"),
+        highFrequency: z
+          .number()
+          .positive()
+          .default(4)
+          .describe("nothing of one that turns more often is; more than lowFrequency"),
+        originalContext: positiveInteger(2 ** 30)
+          .default(8192)
+          .describe("tokens that a prediction could see in the first training"),
+      }),
+    ])
+    .optional()
+    .describe("how wavelengths are stretched for a longer context; none unless given"),
+  noneEvery: everyNth()
+    .optional()
+    .describe("each n-th layer is not rotated: with 4 every fourth; no layer unless given"),
+});
+
+export const positionSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("learned") }),
+  ropeSchema,
+]);
+
+export const windowSchema = z.strictObject({
+  size: positiveInteger(mostContext).describe(
+    "tokens that a position's attention sees, its own included; all before it unless given",
+  ),
+  fullEvery: everyNth().optional().describe("each n-th layer has no window: with 6 every sixth; no layer unless given"),
+  theta: z
+    .number()
+    .gt(1)
+    .optional()
+    .describe("base of the wavelengths in layers with a window, without scaling; those of position unless given"),
+});
+
+export const normSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("layernorm"),
+    eps: positiveFloat32().default(1e-5).describe("added to the variance"),
+  }),
+  z.strictObject({
+    kind: z.literal("rmsnorm"),
+    eps: positiveFloat32().default(1e-6).describe("added to the mean square"),
+  }),
+]);
+
+const geluForms = ["none", "tanh"] as const;
+const geluForm = "exact with erf, or the tanh form";
+
+const hiddenWidth = () => positiveInteger(2 ** 18).describe("hidden width");
+const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width / nEmbd");
+
+export const mlpSchema = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("gelu"),
+    approximate: z.enum(geluForms).default("none").describe(geluForm),
+    ratio: hiddenRatio(),
+  }),
+  z.strictObject({ kind: z.literal("swiglu"), hidden: hiddenWidth() }),
+  z.strictObject({
+    kind: z.literal("geglu"),
+    hidden: hiddenWidth(),
+    approximate: z.enum(geluForms).default("tanh").describe(geluForm),
+  }),
+  z.strictObject({ kind: z.literal("relu2"), ratio: hiddenRatio() }),
+]);
+
+// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
+/** A learned vector for each place in the context. */
+export interface LearnedPositionConfig {
+  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  readonly kind: "learned";
+}
+/** Wavelengths as they are. */
+export interface NoRopeScaling {
+  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  readonly kind: "none";
+}
+/** All wavelengths become longer alike. */
+export interface LinearRopeScaling {
+  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  readonly kind: "linear";
+  /** How many times longer wavelengths become. Number from 1 to 1,048,576. No default. */
+  readonly factor: number;
+}
+/** Long wavelengths become longer, short ones stay, as in Llama 3.1. */
+export interface Llama3RopeScaling {
+  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  readonly kind: "llama3";
+  /** How many times longer wavelengths become. Number from 1 to 1,048,576. Default 8. */
+  readonly factor: number;
+  /** All of a wavelength that turns fewer times in originalContext is stretched. Number above 0. Default 1. */
+  readonly lowFrequency: number;
+  /** Nothing of one that turns more often is; more than lowFrequency. Number above 0. Default 4. */
+  readonly highFrequency: number;
+  /** Tokens that a prediction could see in the first training. Whole number from 1 to 1,073,741,824. Default 8192. */
+  readonly originalContext: number;
+}
+/** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the place. */
+export interface RopeConfig {
+  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  readonly kind: "rope";
+  /** Base of the wavelengths. Number above 1. Default 10,000. */
+  readonly theta: number;
+  /** The part of each head's channels that is rotated; 1 unless given. Number above 0, at most 1. */
+  readonly fraction?: number | undefined;
+  /** How wavelengths are stretched for a longer context; none unless given. */
+  readonly scaling?: NoRopeScaling | LinearRopeScaling | Llama3RopeScaling | undefined;
+  /** Each n-th layer is not rotated: with 4 every fourth; no layer unless given. Whole number from 2 to 2048. */
+  readonly noneEvery?: number | undefined;
+}
+/** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees the last tokens alone. */
+export interface WindowConfig {
+  /**
+   * Tokens that a position's attention sees, its own included; all before it unless given. Whole number from 1 to
+   * 1,048,576. No default.
+   */
+  readonly size: number;
+  /** Each n-th layer has no window: with 6 every sixth; no layer unless given. Whole number from 2 to 2048. */
+  readonly fullEvery?: number | undefined;
+  /**
+   * Base of the wavelengths in layers with a window, without scaling; those of position unless given. Number above 1.
+   */
+  readonly theta?: number | undefined;
+}
+/** Layer norm (Ba et al. 2016). */
+export interface LayerNormConfig {
+  /** Normalisation of each branch and before the head. `layernorm` or `rmsnorm`. */
+  readonly kind: "layernorm";
+  /** Added to the variance. Number above 0. Default 1e-5. */
+  readonly eps: number;
+}
+/** RMS norm (Zhang & Sennrich 2019): without a mean and a bias. */
+export interface RmsNormConfig {
+  /** Normalisation of each branch and before the head. `layernorm` or `rmsnorm`. */
+  readonly kind: "rmsnorm";
+  /** Added to the mean square. Number above 0. Default 1e-6. */
+  readonly eps: number;
+}
+/** Two layers with GELU (Hendrycks & Gimpel 2016) between them. */
+export interface GeluMlpConfig {
+  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  readonly kind: "gelu";
+  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `none`. */
+  readonly approximate: "none" | "tanh";
+  /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
+  readonly ratio: number;
+}
+/** SwiGLU (Shazeer 2020): two layers side by side, one of them a gate, and one after them. */
+export interface SwigluMlpConfig {
+  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  readonly kind: "swiglu";
+  /** Hidden width. Whole number from 1 to 262,144. Default: 344 in the preset `shakespeare`. */
+  readonly hidden: number;
+}
+/** GEGLU (Shazeer 2020): SwiGLU with GELU in place of SiLU. */
+export interface GegluMlpConfig {
+  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  readonly kind: "geglu";
+  /** Hidden width. Whole number from 1 to 262,144. No default. */
+  readonly hidden: number;
+  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `tanh`. */
+  readonly approximate: "none" | "tanh";
+}
+/** Two layers with max(0, x)² between them (So et al. 2021, "Primer"). */
+export interface Relu2MlpConfig {
+  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  readonly kind: "relu2";
+  /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
+  readonly ratio: number;
+}
+/** The linear layers that have a bias. */
+export interface BiasConfig {
+  /** Bias on queries, keys and values. Default: `false` in the preset `shakespeare`. */
+  readonly qkv: boolean;
+  /** Bias on attention's output projection. Default: `false` in the preset `shakespeare`. */
+  readonly projection: boolean;
+  /** Bias on both MLP layers. Default: `false` in the preset `shakespeare`. */
+  readonly mlp: boolean;
+}
+
+/** Channels of a head that are rotated. */
+export const rotaryDimOf = (
+  config: { readonly nEmbd: number; readonly nHead: number; readonly headDim?: number | undefined },
+  { fraction = 1 }: Pick<RopeConfig, "fraction">,
+): number => Math.floor((config.headDim ?? config.nEmbd / config.nHead) * fraction);

@@ -1,0 +1,35 @@
+/**
+ * y = residual + dropout(x): the end of a branch whose last layer is a norm
+ *
+ *   x, residual [.., C]   →   y [.., C];   dResidual = dy     dx = dropout(dy), the same draw
+ *
+ * A branch that ends with a product has this in it: linear.ts.
+ */
+import type { Context } from "../autograd/context.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { sizeOf } from "../core/tensors/shape.ts";
+import { drawDropout } from "./dropout.ts";
+import { requireShape } from "./op.ts";
+
+/** Each element of x is dropped with probability `p` in [0, 1) while training. */
+export const addBranch = (context: Context, x: Tensor, residual: Tensor, p: number): Tensor => {
+  const { backend, memory, tape } = context;
+  requireShape("addBranch", "what is added to", residual, x.shape);
+  const n = sizeOf(x.shape);
+  const draw = drawDropout(context, p);
+  const y = memory.allocate(residual.shape);
+  if (draw !== null) backend.run("dropout", { x, y, n, ...draw });
+  backend.run("add", { a: residual, b: draw === null ? x : y, y, n });
+
+  tape?.record(y, [x, residual], [], (dy) => {
+    tape.accumulate(residual, memory.retain(dy));
+    if (draw === null || !tape.tracks(x)) {
+      tape.accumulate(x, memory.retain(dy));
+      return;
+    }
+    const dx = memory.allocate(x.shape);
+    backend.run("dropout", { x: dy, y: dx, n, ...draw });
+    tape.accumulate(x, dx);
+  });
+  return y;
+};
