@@ -30,7 +30,6 @@ describe("keys of a GGUF file", () => {
     ["gemma3", { "attention.sliding_window": 8, "attention.sliding_window_pattern": 0 }, { size: 8 }],
     ["gemma3", { "attention.sliding_window": 8, "attention.sliding_window_pattern": 1 }, undefined],
     ["olmo2", { "attention.sliding_window": 8, "rope.freq_base": 5e5 }, { size: 8, fullEvery: 4 }],
-    ["olmo2", { "attention.sliding_window": 8, "rope.freq_base_swa": 100 }, { size: 8, fullEvery: 4, theta: 100 }],
     ["olmo2", { "attention.sliding_window": 8, "rope.scaling.factor": 2 }, { size: 8, fullEvery: 4, theta: 10_000 }],
     [
       "olmo2",
@@ -49,6 +48,12 @@ describe("keys of a GGUF file", () => {
     const error = await read("gemma3", keys).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CheckpointError);
     expect((error as Error).message).toMatch(message);
+  });
+
+  it("of olmo2 may name no other base for layers with a window", async () => {
+    await expect(read("olmo2", { "attention.sliding_window": 8, "rope.freq_base_swa": 100 })).rejects.toThrow(
+      /olmo2\.rope\.freq_base_swa: must be that of the other layers, 10000; got 100/,
+    );
   });
 
   it.each([

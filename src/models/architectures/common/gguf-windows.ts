@@ -9,7 +9,7 @@ import { windowedLayers, windowOfLayers } from "./periods.ts";
 export interface GgufWindows {
   /** Each n-th layer has none. */
   readonly fullEvery: number;
-  /** Base of the wavelengths in layers with a window; undefined: as in the others, without scaling. */
+  /** Base of the wavelengths in layers with a window, if a file does not say; undefined: always that of the others. */
   readonly theta?: number;
 }
 
@@ -62,7 +62,11 @@ export const readWindow = (
       ? fields.fail(key, "must leave each n-th layer without a window", layers.map(Number))
       : null);
   if (window === null) return null;
-  const theta = fields.real(at("rope.freq_base_swa")) ?? windows.theta ?? position.theta;
+  const baseKey = at("rope.freq_base_swa");
+  const theta = fields.real(baseKey) ?? windows.theta ?? position.theta;
+  if (windows.theta === undefined && theta !== position.theta) {
+    fields.fail(baseKey, `must be that of the other layers, ${position.theta}`, theta);
+  }
   if (theta !== position.theta || position.scaling !== undefined) return { ...window, theta };
   return size < contextLength ? window : null;
 };
@@ -81,17 +85,18 @@ export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonl
   };
 };
 
-/** Scaled wavelengths in layers with a window: llama.cpp scales those of the others alone. */
-export const lacksScaledWindow = ({ window, position }: ModelConfig): Lack | null => {
-  if (window === undefined || window.theta !== undefined || position.kind !== "rope") return null;
-  const { scaling = { kind: "none" } } = position;
-  return scaling.kind === "none"
-    ? null
-    : {
-        field: "position.scaling",
-        must: "must be none for a GGUF file unless window.theta is given: llama.cpp scales no layer with a window",
-        got: scaling.kind,
-      };
+/** Wavelengths of layers with a window that llama.cpp does not compute: scaled ones, or of another base where it has but one. */
+export const lacksWavelengths = ({ window, position }: ModelConfig, windows: GgufWindows): Lack | null => {
+  if (window === undefined || position.kind !== "rope") return null;
+  const { scaling = { kind: "none" }, theta } = position;
+  const { theta: own = theta } = window;
+  if (windows.theta === undefined && own !== theta) {
+    const must = `must be ${theta}, as in the other layers, for a GGUF file: llama.cpp has no other base for this architecture`;
+    return { field: "window.theta", must, got: String(own) };
+  }
+  if (window.theta !== undefined || scaling.kind === "none") return null;
+  const must = "must be none for a GGUF file unless window.theta is given: llama.cpp scales no layer with a window";
+  return { field: "position.scaling", must, got: scaling.kind };
 };
 
 /** A window, for an architecture for which llama.cpp computes none. */

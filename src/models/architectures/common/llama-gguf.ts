@@ -9,7 +9,7 @@ import { type GgufFacts, u32 } from "./gguf-values.ts";
 import {
   checkNoWindow,
   type GgufWindows,
-  lacksScaledWindow,
+  lacksWavelengths,
   lacksWindow,
   readWindow,
   windowKeys,
@@ -80,6 +80,6 @@ export const llamaGguf = (form: LlamaGguf): GgufForm => {
     },
     mappings: (config) => ggufMappings(config, { fused: form.fused ?? false }),
     lacks: (config) =>
-      (windows === undefined ? lacksWindow(config) : lacksScaledWindow(config)) ?? form.lacks?.(config) ?? null,
+      (windows === undefined ? lacksWindow(config) : lacksWavelengths(config, windows)) ?? form.lacks?.(config) ?? null,
   };
 };
