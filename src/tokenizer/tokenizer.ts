@@ -35,7 +35,7 @@ export interface Tokenizer {
    * text is ordinary text.
    * @param where the name of `text` (a file, an option) in the error.
    * @param before the text before `text` in there, so that the error counts lines from the beginning. A tokenizer that puts a space
-   *   before the beginning of a text alone puts none before `text` then.
+   *   before a text puts none before `text` then, unless the text before ends with a special token.
    * @throws DataError for text that the vocabulary lacks, or half of a surrogate pair, which no text has; its
    *   `details.characters` has every such character once.
    */

@@ -77,8 +77,9 @@ export const answerDetokenize = (exchange: Exchange, body: unknown): Promise<Ans
 /** What is known of the tokenizer of a model. */
 export const answerTokenizerInfo = (exchange: Exchange, name: string | undefined): Promise<Answered> =>
   withModel(exchange, name, async ({ lm }) => {
-    const { tokenizer, chatTemplate } = lm;
-    const end = tokenizer.endOfText === null ? null : tokenizer.token(tokenizer.endOfText);
+    const { tokenizer, chatTemplate, endTokens } = lm;
+    const [endToken] = endTokens;
+    const end = endToken === undefined ? null : tokenizer.token(endToken);
     const begin = beginOf(tokenizer);
     const given = (text: string | undefined): string | null => (text === undefined || text === "" ? null : text);
     return {

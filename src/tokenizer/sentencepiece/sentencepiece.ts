@@ -16,7 +16,7 @@ import { checkWellFormed } from "../well-formed.ts";
 import { type EncodeStretch, rulesOf, stretchEncoder } from "./encoder.ts";
 import { byteOf, kinds, type SentencePieceParts, type Vocabulary, vocabularyOf } from "./parts.ts";
 import { spaceSign } from "./space-sign.ts";
-import { prepared } from "./steps.ts";
+import { prepared, type StretchPlace } from "./steps.ts";
 import { sentencePieceToJson } from "./to-json.ts";
 
 /** A SentencePiece tokenizer. */
@@ -116,6 +116,10 @@ export const sentencePieceTokenizer = (
   const findNames = nameFinder(namesOf(parts, kinds.userDefined));
   const checkUnknown = unknownCheck(vocabulary);
   const bytes = bytesOfTokens(parts);
+  const placeAfter = (before: string): StretchPlace => {
+    if (before === "") return "first";
+    return specialTokens.some(({ name }) => before.endsWith(name)) ? "afterToken" : "inside";
+  };
   /** Made when a text is first encoded. */
   let encodeStretch: EncodeStretch | undefined;
 
@@ -127,14 +131,14 @@ export const sentencePieceTokenizer = (
     encodeStretch ??= stretchEncoder(parts, vocabulary, rules);
     // A token has three or four characters in most texts.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
-    let isFirst = before === "";
+    let place = placeAfter(before);
     for (const stretch of findNames(text)) {
       if (stretch.id === undefined) {
-        const ready = prepared(steps, stretch.text, isFirst);
+        const ready = prepared(steps, stretch.text, place);
         checkUnknown?.(ready, name);
         encodeStretch(ready, out);
       } else appendId(out, stretch.id);
-      isFirst = false;
+      place = stretch.id === undefined ? "inside" : "afterToken";
     }
     return out.ids.slice(0, out.length);
   };
