@@ -15,6 +15,7 @@ import { modelFile, type PlannedFile, recodedFile } from "#foretoken/pretrained/
 import { type GgufEncoding, ggufEncodings } from "#foretoken/pretrained/gguf/write/encodings.js";
 import { saveGguf as saveInPage } from "#foretoken/pretrained/gguf/write/save.browser.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
+import { writtenEnds } from "#foretoken/pretrained/gguf/write/text.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { ChatTemplate } from "#foretoken/pretrained/model/language-model.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
@@ -281,6 +282,26 @@ describe("a tokenizer in a GGUF file", () => {
       expect(endTokens).toEqual([learned.endOfText]);
     },
   );
+
+  it("has three ends of a text, the chat template's own first where it is one, or where the template writes it", async () => {
+    const specialTokens = ["<|endoftext|>", "<|im_end|>", "<a>", "<b>"];
+    const learned = trainBpeTokenizer({ vocabSize: 270, pattern: "gpt2", specialTokens }, "aa bb aab".repeat(9));
+    const idOf = (name: string): number => learned.specialTokens.find((one) => one.name === name)?.id ?? -1;
+    const [end, turn, a, b] = specialTokens.map(idOf) as [number, number, number, number];
+    expect(learned.endOfText).toBe(end);
+    const template = (text: string, eosToken: string) => ({ template: text, bosToken: "", eosToken });
+    const endsOf = async (given: Partial<Given>) =>
+      (await open((await written({ tokenizer: learned, ...given })).bytes)).endTokens;
+    expect(await endsOf({ endTokens: [end, turn], chatTemplate: template("x", "<|im_end|>") })).toEqual([turn, end]);
+    expect(await endsOf({ endTokens: [end], chatTemplate: template("x", "<|im_end|>") })).toEqual([end]);
+    expect(await endsOf({ endTokens: [end], chatTemplate: template("{{ eos_token }}", "<|im_end|>") })).toEqual([
+      turn,
+      end,
+    ]);
+    expect(await endsOf({ endTokens: [turn, a, b], chatTemplate: template("x", "<b>") })).toEqual([b, turn, a]);
+    const facts = { tokenizer: learned, vocabSize: 270, where: "m", chatTemplate: null };
+    expect(writtenEnds({ ...facts, endTokens: [turn, a, b] })).toEqual({ kept: [turn, a, b], leftOut: [end] });
+  });
 
   it("of bytes without special tokens ends with a token that no text has", async () => {
     const learned = trainBpeTokenizer({ vocabSize: 260, pattern: "gpt2", specialTokens: [] }, "aa bb aab".repeat(9));

@@ -107,14 +107,33 @@ const vocabularyOf = ({ tokenizer, vocabSize, where }: TextFacts): Vocabulary =>
   return fail(where, must, kindInWords(tokenizer));
 };
 
+/** Ids that end a text, of which a file has room for three: eos, eot and eom. */
+export interface WrittenEnds {
+  readonly kept: readonly number[];
+  /** Ids without room. */
+  readonly leftOut: readonly number[];
+}
+
+/**
+ * The ids that end a text in a file. A chat template's eos token is the file's: it goes first. But one that does not end the
+ * model's texts is none, unless the template writes it, or there is no other.
+ */
+export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
+  const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];
+  const named = tokenizer.specialTokens.find(({ name }) => name === chatTemplate?.eosToken)?.id;
+  const isWritten = chatTemplate?.template.includes("eos_token") === true;
+  const first = named !== undefined && (own.includes(named) || isWritten || own.length === 0) ? [named] : [];
+  const ids = [...new Set([...first, ...own])].filter((id) => id < vocabSize);
+  return { kept: ids.slice(0, 3), leftOut: ids.slice(3) };
+};
+
 /** Ids of tokens that begin and end a text. */
 const idFields = (facts: TextFacts, never: number | undefined, model: string): Readonly<Record<string, TypedValue>> => {
-  const { tokenizer, chatTemplate, endTokens, vocabSize, where } = facts;
+  const { tokenizer, chatTemplate, where } = facts;
   const idOf = (name: string | undefined): number | undefined =>
     tokenizer.specialTokens.find((special) => special.name === name)?.id;
   const begin = tokenizer.beginOfText ?? undefined;
-  const ends = [idOf(chatTemplate?.eosToken), ...endTokens, tokenizer.endOfText];
-  const known = [...new Set(ends)].filter((id) => id !== undefined && id !== null && id < vocabSize) as number[];
+  const { kept: known } = writtenEnds(facts);
   const standIn = known.length === 0 ? never : undefined;
   const [eos = standIn, eot, eom] = known;
   if (eos === undefined && model !== "rwkv") {
