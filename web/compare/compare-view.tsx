@@ -19,6 +19,7 @@ import { thinnedNote } from "../run/run-notes.ts";
 import { windowOf } from "../run/smoothing.ts";
 import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
 import { bestIn, differences, incomparable, type Measure, measureOf, measures } from "./differences.ts";
+import { Settings } from "./settings-view.tsx";
 
 /** As many as there are colours with dashes. */
 const most = 8;
@@ -206,6 +207,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         notes={notes}
       />
       <Legend runs={runs} names={names} measure={measure.value} />
+      <Settings runs={known.value} measure={measure.value} />
       <Differences runs={runs} />
     </>
   );
