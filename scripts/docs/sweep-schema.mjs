@@ -1,4 +1,5 @@
-// Writes schemas/sweep.json, the JSON schema of a sweep's file, from the schemas of the program. Run it after `npm run build`.
+// Writes schemas/sweep.json, the JSON schema of a sweep's file, from the schemas of the program. Run it after `npm run build`, and
+// `npm run format` after it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sweepJsonSchema } from "../../dist/sweep/schema.js";

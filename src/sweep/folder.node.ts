@@ -3,12 +3,13 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { jsonLimits, parseJson } from "../core/checks/json.ts";
-import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
+import { CheckpointError, ConfigError, DataError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { quoteWord } from "../core/text/shell-word.ts";
 import { loadCorpus } from "../data/corpora.node.ts";
 import { splitText } from "../data/corpus.ts";
+import { hasDocuments } from "../data/documents.node.ts";
 import { replaceFile, temporaryOf } from "../io/files.node.ts";
 import { type Lock, takeLock } from "../io/lock.node.ts";
 import type { ParsedSweep } from "./sweep-config.ts";
@@ -106,6 +107,14 @@ const keepText = async (path: string, text: string): Promise<void> => {
  * @throws ConfigError for another folder, or one in which another process works; DataError for a text that cannot be used.
  */
 export const openSweepFolder = async (path: string, data: string, sweep: ParsedSweep): Promise<SweepFolder> => {
+  if (await hasDocuments(data)) {
+    throw new DataError({
+      where: data,
+      must: "a sweep's data must be a text",
+      got: "documents (.jsonl)",
+      hint: "a run of each setting and seed, and compare --group",
+    });
+  }
   const corpus = await loadCorpus(data);
   const { train: begun, val: heldOut } = splitText(corpus.train + corpus.val, sweep.heldOut);
   const { train, val: choose } = splitText(begun, sweep.choose / (1 - sweep.heldOut));

@@ -101,7 +101,12 @@ test("a setting whose steps are not finite fails alone; a mistake in the last se
   expect(tree(join(cwd, "late"))).not.toContain("runs/01-seed1");
 });
 
-test("refuses a folder of something else, and another sweep's", async () => {
+test("refuses documents, a folder of something else, and another sweep's", async () => {
+  writeFileSync(join(cwd, "talks.jsonl"), '{"text": "the cat"}\n');
+  write("talks.json", { ...rates, data: "talks.jsonl" });
+  const documents = await cli(["sweep", "talks.json", ...on], { cwd });
+  expect(documents.status).toBe(2);
+  expect(documents.stderr).toContain("talks.jsonl: a sweep's data must be a text; got documents (.jsonl)");
   write("other.json", { ...rates, seeds: 3 });
   const other = await cli(["sweep", "other.json", "--out", "rates", ...on], { cwd });
   expect(other.status).toBe(2);
