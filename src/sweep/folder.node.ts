@@ -10,7 +10,8 @@ import { quoteWord } from "../core/text/shell-word.ts";
 import { loadCorpus } from "../data/corpora.node.ts";
 import { splitText } from "../data/corpus.ts";
 import { hasDocuments } from "../data/documents.node.ts";
-import { replaceFile, temporaryOf } from "../io/files.node.ts";
+import { replaceFile } from "../io/files.node.ts";
+import { temporaryOf } from "../io/temporary-names.node.ts";
 import { type Lock, takeLock } from "../io/lock.node.ts";
 import type { ParsedSweep } from "./sweep-config.ts";
 
