@@ -11,8 +11,8 @@ import { loadCorpus } from "../data/corpora.node.ts";
 import { splitText } from "../data/corpus.ts";
 import { hasDocuments } from "../data/documents.node.ts";
 import { replaceFile } from "../io/files.node.ts";
-import { temporaryOf } from "../io/temporary-names.node.ts";
 import { type Lock, takeLock } from "../io/lock.node.ts";
+import { temporaryOf } from "../io/temporary-names.node.ts";
 import type { ParsedSweep } from "./sweep-config.ts";
 
 /** Names in a sweep's folder. */
