@@ -13,7 +13,14 @@ import { namedWeights } from "#foretoken/pretrained/onnx/weights.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { forwardError, furthest, largest } from "../../support/closeness.ts";
 import { ggufConfigs } from "../../support/gguf-models.ts";
-import { bookModel, differingModel, groupedModel, hashedIds, hashedWeights, sandwichModel } from "../../support/models.ts";
+import {
+  bookModel,
+  differingModel,
+  groupedModel,
+  hashedIds,
+  hashedWeights,
+  sandwichModel,
+} from "../../support/models.ts";
 import { type ReadModel, readOnnx } from "../../support/onnx/read.ts";
 import { call } from "../../support/onnx/session.ts";
 
