@@ -6,7 +6,7 @@ import { shorten } from "../core/text/show.ts";
 import { type DocumentMessage, type Documents, documentsBuilder, type LocatedDocument } from "../data/documents.ts";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import { beginOf } from "../tokenizer/begin.ts";
-import { encodeWithSpecials } from "../tokenizer/special.ts";
+import { encodePart } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";
 import { markNames } from "./marks.ts";
@@ -94,7 +94,7 @@ export const encodeDocuments = async (
       if (!answers.some(({ message }) => messages[message]?.counted === true)) continue;
       let at = 0;
       const add = (to: number, counted: boolean): void => {
-        const ids = encodeWithSpecials(tokenizer, text.slice(at, to), unmark);
+        const ids = encodePart(tokenizer, text, at, to, unmark);
         const last = ids.at(-1);
         if (counted && last !== undefined && specials.has(last)) turnEnds.add(last);
         builder.add(ids, counted);

@@ -41,7 +41,8 @@ export const tokenizerConfigSchema = kinds
 export interface CharTokenizerConfig {
   /**
    * What a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text;
-   * sentencepiece and hugging-face, as the weights to begin with have it. `char`, `bpe`, `sentencepiece` or `hugging-face`.
+   * sentencepiece and hugging-face, as the weights to begin with have it. `char`, `bpe`, `sentencepiece` or
+   * `hugging-face`.
    */
   readonly kind: "char";
 }

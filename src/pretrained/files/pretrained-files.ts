@@ -69,7 +69,7 @@ export const pretrainedFiles = (
   readValues: ReadValues,
   facts: SavedFacts = {},
 ): Record<string, string | AsyncIterable<Uint8Array>> => {
-  const { endOfText } = tokenizer;
+  const { endOfText, beginOfText, specialTokens } = tokenizer;
   const { vocabSize = tokenizer.vocabSize, endTokens = endOfText === null ? [] : [endOfText], chatTemplate } = facts;
   const { dtype = "float32" } = facts;
   // `transformers` ends a text there too.
@@ -96,7 +96,11 @@ export const pretrainedFiles = (
       : {
           "tokenizer.json": jsonText(tokenizer.toJSON()),
           "tokenizer_config.json": jsonText({
-            ...(tokenizerConfigJson(config.contextLength, tokenizer) as object),
+            ...(tokenizerConfigJson(config.contextLength, {
+              endOfText: endTokens[0] ?? endOfText,
+              beginOfText,
+              specialTokens,
+            }) as object),
             ...templateJson(chatTemplate ?? null),
           }),
         }),

@@ -20,10 +20,22 @@ const mostPairs = 2 ** 20;
 
 /** The ids from the highest score to the lowest, as the place of each: tokens with the same score have the same place. */
 const placesOf = (scores: ArrayLike<number>, count: number): Int32Array => {
-  const descending = Float64Array.from({ length: count }, (_, id) => -(scores[id] as number)).sort();
-  const places = new Map<number, number>();
-  for (const [place, score] of descending.entries()) if (!places.has(score)) places.set(score, place);
-  return Int32Array.from({ length: count }, (_, id) => places.get(-(scores[id] as number)) ?? 0);
+  const sorted = new Float64Array(count);
+  for (let id = 0; id < count; id++) sorted[id] = -(scores[id] as number);
+  const places = new Int32Array(count);
+  const own = sorted.slice();
+  sorted.sort();
+  for (let id = 0; id < count; id++) {
+    const sought = own[id] as number;
+    let [low, high] = [0, count - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((sorted[middle] as number) < sought) low = middle + 1;
+      else high = middle;
+    }
+    places[id] = low;
+  }
+  return places;
 };
 
 /**
@@ -38,11 +50,13 @@ export const rulesByScore = (
   textOf: (id: number) => string,
 ): PairRules => {
   const order = placesOf(scores, count);
+  const token = new Int32Array(count);
+  for (let id = 0; id < count; id++) token[id] = id;
   let pairs = pairTable(2 ** 12);
   let tokens: number[] = [];
   return {
     order,
-    token: Int32Array.from({ length: count }, (_, id) => id),
+    token,
     find: (left, right) => {
       const known = pairs.find(left, right);
       if (known !== -1) return tokens[known] as number;

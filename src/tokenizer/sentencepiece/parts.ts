@@ -65,8 +65,9 @@ export const byteName = (byte: number): string => `<0x${byte.toString(16).toUppe
 const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: string): Int32Array | undefined => {
   const found = new Int32Array(256).fill(-1);
   let count = 0;
-  for (const [id, token] of tokens.entries()) {
+  for (let id = 0; id < tokens.length; id++) {
     if (kindOf[id] !== kinds.byte) continue;
+    const token = tokens[id] as string;
     const byte = byteOf(token);
     if (byte === undefined) {
       throw new CheckpointError({ where, must: "tokens of bytes must have names such as <0x0A>", got: show(token) });
@@ -89,7 +90,8 @@ const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: st
 export const vocabularyOf = ({ tokens, kinds: kindOf }: SentencePieceParts, where: string): Vocabulary => {
   const ids = new Map<string, number>();
   let unknown: number | undefined;
-  for (const [id, token] of tokens.entries()) {
+  for (let id = 0; id < tokens.length; id++) {
+    const token = tokens[id] as string;
     if (kindOf[id] === kinds.unknown) unknown ??= id;
     if (token !== "" && isFound(kindOf[id]) && !ids.has(token)) ids.set(token, id);
   }

@@ -16,7 +16,7 @@ import { checkWellFormed } from "../well-formed.ts";
 import { type EncodeStretch, rulesOf, stretchEncoder } from "./encoder.ts";
 import { byteOf, kinds, type SentencePieceParts, type Vocabulary, vocabularyOf } from "./parts.ts";
 import { spaceSign } from "./space-sign.ts";
-import { prepared } from "./steps.ts";
+import { prepared, type StretchPlace } from "./steps.ts";
 import { sentencePieceToJson } from "./to-json.ts";
 
 /** A SentencePiece tokenizer. */
@@ -52,8 +52,14 @@ const checkParts = ({ division, tokens, kinds: kindOf }: SentencePieceParts, whe
 };
 
 /** Names of tokens of some kinds. */
-const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, some: readonly number[]): readonly SpecialToken[] =>
-  tokens.flatMap((name, id) => (name !== "" && some.includes(kindOf[id] as number) ? [{ id, name }] : []));
+const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, one: number, other = one): readonly SpecialToken[] => {
+  const found: SpecialToken[] = [];
+  for (let id = 0; id < tokens.length; id++) {
+    const name = tokens[id] as string;
+    if ((kindOf[id] === one || kindOf[id] === other) && name !== "") found.push({ id, name });
+  }
+  return found;
+};
 
 /** Fails for characters that nothing stands for. */
 const unknownCheck = ({ bytes, unknown, ids }: Vocabulary) => {
@@ -105,11 +111,15 @@ export const sentencePieceTokenizer = (
   const { tokens, steps, dropsFirstSpace, endOfText, beginOfText } = parts;
   const vocabulary = vocabularyOf(parts, where);
   const rules = parts.division.kind === "merges" ? rulesOf(parts, vocabulary, where) : undefined;
-  const specialTokens = namesOf(parts, [kinds.control, kinds.unknown]);
+  const specialTokens = namesOf(parts, kinds.control, kinds.unknown);
   const names = new Map(specialTokens.map(({ id, name }) => [id, name]));
-  const findNames = nameFinder(namesOf(parts, [kinds.userDefined]));
+  const findNames = nameFinder(namesOf(parts, kinds.userDefined));
   const checkUnknown = unknownCheck(vocabulary);
   const bytes = bytesOfTokens(parts);
+  const placeAfter = (before: string): StretchPlace => {
+    if (before === "") return "first";
+    return specialTokens.some(({ name }) => before.endsWith(name)) ? "afterToken" : "inside";
+  };
   /** Made when a text is first encoded. */
   let encodeStretch: EncodeStretch | undefined;
 
@@ -121,14 +131,14 @@ export const sentencePieceTokenizer = (
     encodeStretch ??= stretchEncoder(parts, vocabulary, rules);
     // A token has three or four characters in most texts.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
-    let isFirst = true;
+    let place = placeAfter(before);
     for (const stretch of findNames(text)) {
       if (stretch.id === undefined) {
-        const ready = prepared(steps, stretch.text, isFirst);
+        const ready = prepared(steps, stretch.text, place);
         checkUnknown?.(ready, name);
         encodeStretch(ready, out);
       } else appendId(out, stretch.id);
-      isFirst = false;
+      place = stretch.id === undefined ? "inside" : "afterToken";
     }
     return out.ids.slice(0, out.length);
   };

@@ -22,7 +22,10 @@ const stripped = (text: string, left: boolean, right: boolean): string => {
   return right ? begun.replace(/\p{White_Space}+$/u, "") : begun;
 };
 
-const taken = (text: string, step: TextStep, isFirst: boolean): string => {
+/** Where a stretch of a text stands: at its beginning, after a token that was found by its name, or after other text. */
+export type StretchPlace = "first" | "afterToken" | "inside";
+
+const taken = (text: string, step: TextStep, place: StretchPlace): string => {
   switch (step.kind) {
     case "precompiled":
       return mapCharacters(step.charsmap, text);
@@ -35,10 +38,10 @@ const taken = (text: string, step: TextStep, isFirst: boolean): string => {
     case "strip":
       return stripped(text, step.left, step.right);
     case "prepend":
-      return text === "" ? "" : step.text + text;
+      return text === "" || place === "inside" ? text : step.text + text;
     case "metaspace": {
       const signed = text.replaceAll(" ", spaceSign);
-      const isPrefixed = step.prefix === "always" || (step.prefix === "first" && isFirst);
+      const isPrefixed = step.prefix === "always" ? place !== "inside" : step.prefix === "first" && place === "first";
       return isPrefixed && signed !== "" && !signed.startsWith(spaceSign) ? spaceSign + signed : signed;
     }
     default:
@@ -46,12 +49,9 @@ const taken = (text: string, step: TextStep, isFirst: boolean): string => {
   }
 };
 
-/**
- * A stretch of a text as tokens are looked for in it.
- * @param isFirst whether the text begins with it.
- */
-export const prepared = (steps: readonly TextStep[], text: string, isFirst: boolean): string =>
-  steps.reduce((so, step) => taken(so, step, isFirst), text);
+/** A stretch of a text as tokens are looked for in it. */
+export const prepared = (steps: readonly TextStep[], text: string, place: StretchPlace): string =>
+  steps.reduce((so, step) => taken(so, step, place), text);
 
 /** The steps of SentencePiece's own switches. @param charsmap of its normalization rule; undefined: there is none. */
 export const stepsOf = (

@@ -122,7 +122,7 @@ describe("exportModel", () => {
     const folder = newPath();
     // No tokenizer, of which a GGUF file must have one.
     await expect(exportModel(join(folder, "a.gguf"), baseModel("llama3"), { format: "gguf" })).rejects.toThrow(
-      /the tokenizer of a GGUF file must be byte-level BPE or of characters; got a model without a tokenizer/u,
+      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters; got a model without a tokenizer/u,
     );
     await expect(readdir(folder)).rejects.toThrow(/ENOENT/u);
   });

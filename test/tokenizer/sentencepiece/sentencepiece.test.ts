@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CheckpointError, DataError } from "#foretoken/core/errors/errors.js";
 import { loadTokenizer, tokenizerConfigOf } from "#foretoken/tokenizer/registry.js";
+import { encodeInside, encodePart, encodeWithSpecials } from "#foretoken/tokenizer/special.js";
 import { textStream } from "#foretoken/tokenizer/text-stream.js";
 import { modelNames, pieceTokenizer, sentencePieces } from "../../support/sentencepiece.ts";
 
@@ -174,5 +175,26 @@ describe("a damaged vocabulary is refused in one line", () => {
     const damaged = Uint8Array.of(4, 0, 0, 0, 0, 0xff, 0xff, 0xff, 65, 0);
     const tokenizer = pieceTokenizer("unigram", { precompiled_charsmap: damaged });
     expect(tokenizer.decode(tokenizer.encode("the miller"))).toBe("the miller");
+  });
+});
+
+describe("the space before a text", () => {
+  const tokenizer = pieceTokenizer("llama");
+  const textOf = (ids: Int32Array): string =>
+    new TextDecoder().decode(Uint8Array.from([...ids].flatMap((id) => [...tokenizer.bytes(id)])));
+
+  it("comes before a text and after a special token, and not inside of a text", async () => {
+    expect(textOf(tokenizer.encode("the"))).toBe(" the");
+    expect(textOf(tokenizer.encode("the", "text", "<s>"))).toBe(" the");
+    expect(textOf(encodeInside(tokenizer, "the"))).toBe("the");
+    expect(textOf(encodeWithSpecials(tokenizer, "<s>the</s>mill"))).toBe(" the mill");
+    expect(textOf(encodePart(tokenizer, "<s>the mill", 7, 11, (text) => text))).toBe("mill");
+    // Some put it before the beginning alone.
+    const json = tokenizer.toJSON() as object;
+    const normalizer = { type: "Replace", pattern: { String: " " }, content: "▁" };
+    const first = { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: false };
+    const other = await loadTokenizer({ ...json, normalizer, pre_tokenizer: first });
+    expect(textOf(encodeWithSpecials(other, "the</s>mill"))).toBe(" themill");
+    expect(other.decode(other.encode("the mill"))).toBe("the mill");
   });
 });
