@@ -9,7 +9,7 @@ import { isAdapterPlace } from "../../pretrained/adapter/open.node.ts";
 import { openSource } from "../../pretrained/export/source.node.ts";
 import { type LoadOptions, loadPretrained } from "../../pretrained/load.node.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";
-import { graphsOf, type OpenedOnnx, openOnnx } from "../../pretrained/onnx/open.node.ts";
+import { graphsOf, type OpenedOnnx, openOnnx } from "../../pretrained/onnx/run/open.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { type VerifiedForm, verifyTable } from "../display/texts/verify-table.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";

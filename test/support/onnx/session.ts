@@ -1,7 +1,7 @@
 /** Calls of a graph in double precision, as transformers.js makes them. */
 import type { Backend } from "#foretoken/backend/backend.js";
 import type { ReadModel } from "#foretoken/io/onnx/read.js";
-import { asPast, emptyPast, type Past, tokensOf } from "#foretoken/pretrained/onnx/form.js";
+import { asPast, emptyPast, type Past, tokensOf } from "#foretoken/pretrained/onnx/run/form.js";
 import { runnableGraph } from "#foretoken/pretrained/onnx/run/graph.js";
 import { productsOn } from "#foretoken/pretrained/onnx/run/products.js";
 import type { Tensor } from "#foretoken/pretrained/onnx/run/tensor.js";

@@ -1,16 +1,16 @@
 /** Opens graphs of ONNX on this disk, with the configuration and the tokenizer beside them. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { type BackendChoice, openBackend } from "../../backend/select.node.ts";
-import { CheckpointError } from "../../core/errors/errors.ts";
-import { isFile } from "../../io/files.node.ts";
-import { readOnnx } from "../../io/onnx/read.ts";
-import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
-import { configName, indexName, optionalNames, parseFacts, weightsFileName } from "../parse.ts";
-import { graphFolder } from "./contents.ts";
+import { type BackendChoice, openBackend } from "../../../backend/select.node.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { isFile } from "../../../io/files.node.ts";
+import { readOnnx } from "../../../io/onnx/read.ts";
+import { openCheckpoint } from "../../../io/read-checkpoint.node.ts";
+import { configName, indexName, optionalNames, parseFacts, weightsFileName } from "../../parse.ts";
+import { graphFolder } from "../contents.ts";
+import { forms } from "../texts.ts";
 import { type OnnxForm, onnxForm } from "./form.ts";
-import { productsOn } from "./run/products.ts";
-import { forms } from "./texts.ts";
+import { productsOn } from "./products.ts";
 
 /** An open graph. */
 export interface OpenedOnnx extends OnnxForm {

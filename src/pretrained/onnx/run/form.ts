@@ -1,14 +1,14 @@
 /** A graph with its tokenizer as a model: the graph is called as programs call it, a text in pieces with keys and values kept between. */
 
-import { CheckpointError } from "../../core/errors/errors.ts";
-import { yieldToHost } from "../../core/system/yield.ts";
-import type { RealDType } from "../../core/tensors/dtype.ts";
-import type { ReadModel, ReadValue } from "../../io/onnx/read.ts";
-import type { LanguageModel, Logits } from "../model/language-model.ts";
-import type { PretrainedFacts } from "../parse.ts";
-import { runnableGraph } from "./run/graph.ts";
-import type { Products } from "./run/products.ts";
-import type { Tensor } from "./run/tensor.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { yieldToHost } from "../../../core/system/yield.ts";
+import type { RealDType } from "../../../core/tensors/dtype.ts";
+import type { ReadModel, ReadValue } from "../../../io/onnx/read.ts";
+import type { LanguageModel, Logits } from "../../model/language-model.ts";
+import type { PretrainedFacts } from "../../parse.ts";
+import { runnableGraph } from "./graph.ts";
+import type { Products } from "./products.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Logits of tokens that lie one after the other. */
 export interface LogitsPiece {
