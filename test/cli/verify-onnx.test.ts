@@ -2,6 +2,7 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { openOnnx } from "#foretoken/pretrained/onnx/run/open.node.js";
 import { verifyMutatedOnnx } from "../support/mutated-exports.ts";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
@@ -137,6 +138,21 @@ describe("verify of graphs of ONNX", () => {
     expect(await line("changed")).toMatch(/model\.onnx: the file must be the one that was saved, by its SHA-256/u);
     expect(await line("alone.onnx")).toMatch(/config\.json: a checkpoint must have config\.json; got no such file/u);
     expect(await line("none.onnx")).toBe("foretoken: none.onnx: the path must name a model; got no such file");
+  });
+
+  test("ends between two calls of a graph where a signal asks for it", async () => {
+    const end = new AbortController();
+    const form = await openOnnx(join(cwd, "f32/onnx/model.onnx"), { backend: "reference", signal: end.signal });
+    const seen: number[] = [];
+    const all = (async () => {
+      for await (const { from } of form.pieces([1, 2, 3, 4, 5, 6])) {
+        seen.push(from);
+        end.abort(new Error("enough"));
+      }
+    })();
+    await expect(all).rejects.toThrow("enough");
+    expect(seen).toEqual([0]);
+    await form.close();
   });
 
   test("gives one line or figures for damaged graphs: 10 of the 200 of the slow test", async () => {

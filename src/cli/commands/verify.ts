@@ -95,7 +95,7 @@ const comparisonOf = async (
       if (text === undefined) return null;
       return (await evaluateCorpus(lm, text, measuring(name))).bitsPerByte;
     },
-    openGraph: (path) => openOnnx(path, { backend, threads }),
+    openGraph: (path) => openOnnx(path, { backend, threads, signal }),
     measureGraph: async (form, name) =>
       text === undefined ? null : (await evaluateForm(form, text, measuring(name))).bitsPerByte,
   };

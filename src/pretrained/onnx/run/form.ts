@@ -121,6 +121,7 @@ const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: s
 /**
  * A graph as a model.
  * @param where its file, for errors. @param products computes its products, and is closed by the caller.
+ * @param signal ends the work between two calls of the graph.
  * @throws CheckpointError for a graph that is no language model's, or that does not run here.
  */
 export const onnxForm = (
@@ -128,6 +129,7 @@ export const onnxForm = (
   model: ReadModel,
   { config, vocabSize, tokenizer, chatTemplate, endTokens }: PretrainedFacts,
   products: Products,
+  signal?: AbortSignal,
 ): OnnxForm => {
   checkValues(model, vocabSize, where);
   const graph = runnableGraph(where, model, products);
@@ -143,6 +145,7 @@ export const onnxForm = (
     const all = Array.from(ids);
     let past: Past = emptyPast(model, 1, products.real);
     for (let from = 0; from < all.length; ) {
+      signal?.throwIfAborted();
       const count = from === 0 ? firstTokens(all.length) : Math.min(mostTokens, all.length - from);
       const answer = await call(all.slice(from, from + count), from, past);
       past = answer.past;

@@ -17,6 +17,15 @@ export interface OpenedOnnx extends OnnxForm {
   readonly close: () => Promise<void>;
 }
 
+/** Options of `openOnnx`. */
+export interface OpenOnnxOptions {
+  /** The backend that computes products. */
+  readonly backend: BackendChoice;
+  readonly threads?: number | undefined;
+  /** Ends what the graph computes. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 const isOnnxName = (path: string): boolean => /\.onnx$/iu.test(path);
 
 const isFolder = (path: string): Promise<boolean> =>
@@ -62,10 +71,7 @@ const besideNames = async (name: string, has: (name: string) => Promise<boolean>
  * @param path of the graph's file.
  * @throws CheckpointError for a file that is damaged, or a graph that does not run here.
  */
-export const openOnnx = async (
-  path: string,
-  { backend, threads }: { readonly backend: BackendChoice; readonly threads?: number | undefined },
-): Promise<OpenedOnnx> => {
+export const openOnnx = async (path: string, { backend, threads, signal }: OpenOnnxOptions): Promise<OpenedOnnx> => {
   if (!(await isFile(path))) {
     throw new CheckpointError({ where: path, must: "the path must name a model", got: "no such file" });
   }
@@ -90,7 +96,7 @@ export const openOnnx = async (
       await Promise.all([opened.close(), closeFiles()]);
     };
     try {
-      return { ...onnxForm(path, model, facts, products), close };
+      return { ...onnxForm(path, model, facts, products, signal), close };
     } catch (error) {
       await opened.close();
       throw error;
