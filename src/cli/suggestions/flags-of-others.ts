@@ -90,6 +90,7 @@ const train: Leads = {
   ...to("kvheads nkvheads numkvheads numkeyvalueheads", "--model.nKvHead"),
   ...to("nembed dmodel hiddensize embdim embeddim modeldim dim width", "--model.nEmbd"),
   ...to("intermediatesize dff ffndim", "--model.mlp.hidden"),
+  ...to("slidingwindow windowsize attentionwindow", "--model.window.size"),
   ...to(
     "blocksize seqlen seqlength maxseqlen maxseqlength maxlength maxpositionembeddings npositions",
     "--model.contextLength",
