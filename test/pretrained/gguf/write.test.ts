@@ -5,7 +5,6 @@ import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { openGgufFile } from "#foretoken/io/gguf/gguf.js";
 import { ggufLength, ggufPieces } from "#foretoken/io/gguf/write.js";
-import { architectureOf } from "#foretoken/models/architectures/architecture-of.js";
 import { arrayReader } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
@@ -25,7 +24,6 @@ import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
-import { architectureConfigs } from "../../support/architectures.ts";
 import { join as joined, writeGguf } from "../../support/gguf.ts";
 import { ggufConfigs, ggufModel } from "../../support/gguf-models.ts";
 import { bookModel, groupedModel, hashedWeights } from "../../support/models.ts";
@@ -79,9 +77,6 @@ const written = async ({
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 
-const configOf = (name: string): ModelConfig =>
-  architectureConfigs.find(([one]) => one === name)?.[2] ?? ggufConfigs.llama;
-const [olmo2, gemma3] = [configOf("olmo2"), configOf("gemma3")];
 const phi3: ModelConfig = { ...ggufConfigs.llama, position: { kind: "rope", theta: 500, fraction: 0.5 } };
 const configs: Readonly<Record<string, ModelConfig>> = {
   ...ggufConfigs,
@@ -98,14 +93,6 @@ const configs: Readonly<Record<string, ModelConfig>> = {
     ...ggufConfigs.llama,
     position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } },
   },
-  ...Object.fromEntries(
-    architectureConfigs.flatMap(([name, what, config]) => {
-      const { gguf } = architectureOf(config);
-      // A file says biases and a head of its own by their tensors, so what a class may lack is there.
-      const isWhole = name !== "gpt2" && gguf !== null && gguf.lacks(config) === null;
-      return isWhole ? [[`${name} with ${what}`, config]] : [];
-    }),
-  ),
   "gpt2 with exact GELU": {
     ...ggufConfigs.gpt2,
     mlp: { kind: "gelu", approximate: "none", ratio: 2 },
@@ -202,34 +189,6 @@ describe("a model as a GGUF file", () => {
       { ...ggufConfigs.qwen3, bias: { qkv: true, projection: true, mlp: false } },
       /bias\.projection: must be false with qkNorm for a GGUF file/u,
     ],
-    [
-      "a window of Qwen3",
-      { ...ggufConfigs.qwen3, window: { size: 4 } },
-      /window: must be left out for a GGUF file: .*; got one of 4$/u,
-    ],
-    [
-      "a window of Mistral",
-      { ...ggufConfigs.llama, window: { size: 4 } },
-      /must be a model that llama\.cpp computes, for a GGUF file; got mistral$/u,
-    ],
-    [
-      "other layers of SmolLM3",
-      { ...ggufConfigs.llama, position: { kind: "rope", theta: 500, noneEvery: 2 } },
-      /position\.noneEvery: must be 4 for a GGUF file, .*; got 2$/u,
-    ],
-    ["a tied head of OLMo 2", { ...olmo2, tieEmbeddings: true }, /tieEmbeddings: must be false for a GGUF file/u],
-    ["wide heads of OLMo 2", { ...olmo2, headDim: 16 }, /headDim: must be nEmbd \/ nHead for a GGUF file.*; got 16$/u],
-    [
-      "another base in windows of OLMo 3",
-      { ...olmo2, window: { size: 4, theta: 100 } },
-      /window\.theta: must be 500, as in the other layers, for a GGUF file.*; got 100$/u,
-    ],
-    [
-      "scaled wavelengths in windows",
-      { ...olmo2, position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } }, window: { size: 4 } },
-      /must have the shape of an architecture/u,
-    ],
-    ["another scale of Gemma 3", { ...gemma3, attentionScale: 1 / 4 }, /attentionScale: must be 1 \/ √12 for a GGUF/u],
     ["a mask that sees the future", { ...ggufConfigs.llama, mask: "none" }, /mask: must be causal/u],
     [
       "QK-norm with biases of the MLP",
