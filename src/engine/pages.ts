@@ -13,6 +13,8 @@ export interface Pages {
   readonly promised: number;
   /** Promises `count` pages, if there are so many that nobody uses and nobody was promised. */
   promise(count: number): boolean;
+  /** Promises a page to who has given one up that it had been promised: there is room for it. */
+  promiseAgain(): void;
   /** Gives a promise back. */
   forgo(count: number): void;
   /**
@@ -59,6 +61,9 @@ export const createPages = (memory: PageMemory, limit: number): Pages => {
       if (promised + count > limit - used() + prefixes.idle) return false;
       promised += count;
       return true;
+    },
+    promiseAgain() {
+      promised++;
     },
     forgo(count) {
       promised -= count;

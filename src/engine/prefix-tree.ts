@@ -1,7 +1,8 @@
 /**
  * Which pages hold the keys and values of which beginnings of texts. A node is a page: its tokens follow those of its parent, up
  * to the root, whose page would be the empty text. Whoever uses a page holds its node, and with it all nodes above; pages that
- * nobody holds are kept until memory is wanted, the one that was used longest ago goes first.
+ * nobody holds are kept until memory is wanted, the one that was used longest ago goes first. A text with a window lets go of nodes
+ * above those that it holds: where such a node goes, those below are found no more.
  */
 import { pageRows } from "../backend/kernels/sizes.ts";
 
@@ -42,6 +43,8 @@ export interface PrefixTree {
   hold(path: readonly PrefixNode[]): void;
   /** Lets go of them. Pages that are of no use any more are told to `free`. */
   release(path: readonly PrefixNode[]): void;
+  /** Notes that nodes were used just now which are not held any more: those of them that are still there go after others. */
+  touch(path: readonly PrefixNode[]): void;
   /**
    * Makes a page known, whose tokens follow those of `parent`, and holds it.
    * @param tree where it was computed.
@@ -64,7 +67,7 @@ const commonLength = (a: readonly number[], b: readonly number[], from: number, 
 export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
   const trees = new Map<object, Tree>();
   const holders = new Map<PrefixNode, number>();
-  // In the order of their last use. A node is let go of after its children, so it comes after them: the first is always a leaf.
+  // In the order of their last use. A node is let go of after its children, or touched then, so it comes after them.
   const idle = new Set<PrefixNode>();
 
   const treeOf = (owner: object): Tree => {
@@ -137,6 +140,9 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
           free(node.page);
         }
       }
+    },
+    touch(path) {
+      for (const node of path.toReversed()) if (idle.delete(node)) idle.add(node);
     },
     add(given, parent, tokens, page) {
       // What goes on from pages that were forgotten is forgotten with them.

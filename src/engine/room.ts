@@ -3,6 +3,7 @@ import type { Model } from "../models/model.ts";
 import { createPageMemory, type PageMemory, pageBytes } from "./page-memory.ts";
 import { createPages, type Pages } from "./pages.ts";
 import { createPasses, type Passes } from "./passes.ts";
+import { windowPages } from "./window-pages.ts";
 
 /** What the sequences of an engine share: pages, and the passes of each model over them. */
 export interface Room {
@@ -26,10 +27,11 @@ const firstBytes = 2 ** 28;
 /** The number of times that a model's weights have changed, and its adapter's. */
 const changesOf = ({ arena, adapter }: Model): number => arena.changes.count + (adapter?.arena.changes.count ?? 0);
 
-/** @param cacheBytes of keys and values at most, but for one context of the model. */
+/** @param cacheBytes of keys and values at most, but for one context of the model, or what its windows reach of it. */
 export const createRoom = (model: Model, cacheBytes: number): Room => {
   const contextPages = Math.ceil(model.config.contextLength / pageRows);
-  const limit = Math.max(Math.floor(cacheBytes / pageBytes(model)), contextPages);
+  const least = Math.min(contextPages, windowPages(model.config)?.most ?? contextPages);
+  const limit = Math.max(Math.floor(cacheBytes / pageBytes(model)), least);
   const free = model.backend.name === "native" ? Math.floor(firstBytes / pageBytes(model)) : 0;
   const memory = createPageMemory(model, Math.min(limit, Math.max(firstPages, free)));
   const pages = createPages(memory, limit);

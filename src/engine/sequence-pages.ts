@@ -15,6 +15,8 @@ export interface SequenceRoom {
 export interface Computed {
   /** Whole pages. */
   readonly path: readonly PrefixNode[];
+  /** How many of them, the first ones, come before its window, and may hold anything. Default 0. */
+  readonly gone?: number;
   /** A page of which the first rows are copied; `node` null: it is in no tree. */
   readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
 }
@@ -26,7 +28,8 @@ export interface SequencePages {
   /** What another sequence can go on from, of `computed` positions. */
   computed(positions: number): Computed;
   /**
-   * The first `count` pages; those that are not there are taken. The same list while they are the same.
+   * The first `count` pages; those that are not there are taken, and any number stands for those that were dropped. The same list
+   * while they are the same.
    * @throws ConfigError if memory is short.
    */
   first(count: number): readonly number[];
@@ -41,53 +44,73 @@ export interface SequencePages {
    * the pages are still in use. Nothing is shared.
    */
   slide(count: number, left: number): void;
+  /** Gives up the first `count` pages: they are not read any more. Of a sequence that was opened with `window`. */
+  drop(count: number): void;
   /** Gives all pages back. */
   close(): void;
 }
 
+/** Less of what is computed, which takes fewer pages; null: there is no less. */
+const lessOf = ({ path, gone = 0, part }: Computed, withoutAny: boolean): Computed | null => {
+  if (part !== null) return { path, gone, part: null };
+  return withoutAny && path.length > 0 ? { path: [], part: null } : null;
+};
+
+const present = (pages: readonly (number | null)[]): number[] => pages.filter((page) => page !== null);
+
 /**
  * Pages for a sequence, if there will be `most` of them.
  * @param replaces whether pages that are shared now will be replaced by others.
+ * @param window how many pages of its own it has at a time at most, since it drops others. null: all.
  * @returns the pages and the number of positions that are computed in them; null if there will not be so many.
  */
 export const openSequencePages = (
   { pages, memory }: SequenceRoom,
   owner: Model,
-  { path: before, part }: Computed,
+  { path: before, part, gone: goneBefore = 0 }: Computed,
   most: number,
   replaces: boolean,
+  window: number | null = null,
 ): { readonly own: SequencePages; readonly positions: number } | null => {
   const { prefixes } = pages;
-  let promised = Math.max(0, most - (replaces ? 0 : before.length));
+  const found = before.slice(goneBefore);
+  const taken = Math.max(0, most - (replaces ? 0 : before.length));
+  // With windows who has taken a page may give it up, and have another, while others still read it: so who reads it has room for it.
+  let promised = window === null ? taken : Math.min(taken, window) + found.length;
   // Held, so that no page that it takes is one of these.
   const copied = part?.node == null ? [] : [part.node];
-  prefixes.hold(before);
+  prefixes.hold(found);
   prefixes.hold(copied);
   const isPromised = pages.promise(promised);
   if (!isPromised) {
     prefixes.release(copied);
-    prefixes.release(before);
-    // It may need the page that it would copy, or those that it would hold until it replaces them.
-    const less = part !== null ? before : replaces && before.length > 0 ? [] : null;
-    return less === null
-      ? null
-      : openSequencePages({ pages, memory }, owner, { path: less, part: null }, most, replaces);
+    prefixes.release(found);
+    // It may need the page that it would copy, or those that it would hold.
+    const less = lessOf({ path: before, gone: goneBefore, part }, replaces || window !== null);
+    return less === null ? null : openSequencePages({ pages, memory }, owner, less, most, replaces, window);
   }
   // Of the weights as they are now: what they compute is not what others find once they have changed.
   const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
-  const own: number[] = [];
+  /** Of these and of its own, the first ones that were given up. */
+  let gone = goneBefore;
+  /** Of `path`, those before this one were found: there is a promise for each that is held. */
+  let foundEnd = window === null ? 0 : before.length;
+  /** null: given up. */
+  const own: (number | null)[] = [];
   /** What `first` gave last; undefined: its pages are others now. */
   let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());
     promised--;
   };
+  const held = (): PrefixNode[] => path.slice(gone);
   const close = (): void => {
-    for (const page of own.splice(0)) pages.give(page);
+    for (const page of present(own.splice(0))) pages.give(page);
     pages.forgo(promised);
     promised = 0;
-    prefixes.release(path);
+    prefixes.release(held());
+    prefixes.touch(path.slice(0, gone));
     path = [];
   };
   try {
@@ -113,12 +136,12 @@ export const openSequencePages = (
     computed(count) {
       const rows = count - path.length * pageRows;
       const [page] = own;
-      return { path: [...path], part: rows > 0 && page !== undefined ? { node: null, page, rows } : null };
+      return { path: [...path], gone, part: rows > 0 && page != null ? { node: null, page, rows } : null };
     },
     first(count) {
       if (listed?.length === count) return listed;
       while (path.length + own.length < count) take();
-      listed = [...path.map(({ page }) => page), ...own].slice(0, count);
+      listed = [...path.map(({ page }, i) => (i < gone ? 0 : page)), ...own.map((page) => page ?? 0)].slice(0, count);
       return listed;
     },
     share(tokens) {
@@ -131,15 +154,40 @@ export const openSequencePages = (
       path.push(node);
     },
     unshare() {
-      prefixes.release(path);
+      prefixes.release(held());
+      const reserved = Math.max(0, foundEnd - gone);
+      pages.forgo(reserved);
+      promised -= reserved;
       path = [];
+      own.splice(0, own.length, ...present(own));
+      [gone, foundEnd] = [0, 0];
       listed = undefined;
     },
     slide(count, left) {
       listed = undefined;
-      const dropped = own.splice(1, count);
-      memory.moveBack(own.slice(1, left), count * pageRows);
+      const dropped = present(own.splice(1, count));
+      memory.moveBack(present(own.slice(1, left)), count * pageRows);
       own.push(...dropped);
+      gone = Math.min(gone, Math.max(1, gone - count));
+    },
+    drop(count) {
+      for (; gone < count; gone++) {
+        listed = undefined;
+        const node = path[gone];
+        if (node === undefined) {
+          const page = own[gone - path.length];
+          if (page == null) continue;
+          pages.give(page);
+          own[gone - path.length] = null;
+        } else prefixes.release([node]);
+        if (gone < foundEnd) {
+          pages.forgo(1);
+          promised--;
+        } else {
+          pages.promiseAgain();
+          promised++;
+        }
+      }
     },
     close,
   };

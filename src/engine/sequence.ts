@@ -4,6 +4,7 @@ import type { Model } from "../models/model.ts";
 import type { Piece } from "./passes.ts";
 import type { PrefixTree } from "./prefix-tree.ts";
 import { type Computed, openSequencePages, type SequenceRoom } from "./sequence-pages.ts";
+import { pagesBefore, type WindowPages, windowPages } from "./window-pages.ts";
 
 /** See `SequenceRequest`. Promises of the texts of a pass are awaited together; how long they take is weighed against what they save. */
 export type Draft = (ids: readonly number[], most: number) => readonly number[] | Promise<readonly number[]>;
@@ -79,9 +80,17 @@ export interface Sequence {
 const nothing: Computed = { path: [], part: null };
 
 /** What is in memory of the first `most` tokens. */
-const computedIn = (prefixes: PrefixTree, model: Model, ids: readonly number[], most: number): Computed => {
+const computedIn = (
+  prefixes: PrefixTree,
+  model: Model,
+  ids: readonly number[],
+  most: number,
+  window: WindowPages | null,
+): Computed => {
   const { path, part } = prefixes.find(model, ids, most);
-  return { path, part: part === null ? null : { ...part, page: part.node.page } };
+  const positions = path.length * pageRows + (part?.rows ?? 0);
+  const gone = window === null ? 0 : pagesBefore(window, positions);
+  return { path, gone, part: part === null ? null : { ...part, page: part.node.page } };
 };
 
 /**
@@ -98,6 +107,8 @@ export const openSequence = (
   const { contextLength, mask } = model.config;
   // Without a mask an earlier position changes with each new one: all are computed again, and nothing is kept.
   const keeps = mask === "causal" && !recomputes;
+  /** What its windows reach, if all layers have one: pages before that are dropped. */
+  const window = keeps ? windowPages(model.config) : null;
   /** Positions that stay at the beginning of a window that slides. */
   const stays = slide > 0 ? pageRows : 0;
   // The last token is written, not read.
@@ -109,9 +120,10 @@ export const openSequence = (
   // A token must be computed for its logits.
   const reusable = Math.min(ids.length - 1, readPrompt === undefined ? ids.length : readFrom);
   const isWhole = base === 0 && !(outgrows && slide > 0);
-  const found = computedBefore ?? (keeps && isWhole ? computedIn(room.pages.prefixes, model, ids, reusable) : nothing);
+  const found =
+    computedBefore ?? (keeps && isWhole ? computedIn(room.pages.prefixes, model, ids, reusable, window) : nothing);
   const most = keeps ? pagesFor(Math.min(longest, contextLength)) : 0;
-  const opened = openSequencePages(room, model, found, most, outgrows);
+  const opened = openSequencePages(room, model, found, most, outgrows, window?.most ?? null);
   if (opened === null) return null;
   const { own } = opened;
   let computed = opened.positions;
@@ -137,7 +149,8 @@ export const openSequence = (
     get mostGuesses() {
       if (!keeps || computed === 0 || missing() !== 1 || wanted < prompt.length) return 0;
       // The last token is not read, so its guess would be of no use.
-      return Math.min(prompt.length + maxNewTokens - ids.length - 1, contextLength - (ids.length - base));
+      const together = window === null ? contextLength : window.mostPositions - 1;
+      return Math.min(prompt.length + maxNewTokens - ids.length - 1, contextLength - (ids.length - base), together);
     },
     piece(mostPositions, guesses = []) {
       if (guesses.length > 0) {
@@ -147,7 +160,8 @@ export const openSequence = (
       const at = base + computed;
       // Up to the first token whose logits are wanted, or from there on.
       const before = at < wanted ? wanted - at : missing();
-      const count = keeps ? Math.min(mostPositions, missing(), before) : missing();
+      const together = Math.min(mostPositions, window?.mostPositions ?? mostPositions);
+      const count = keeps ? Math.min(together, missing(), before) : missing();
       return {
         ids: tokensAt(computed, computed + count),
         start: computed,
@@ -158,9 +172,10 @@ export const openSequence = (
     done({ ids: fresh, wants }, count = fresh.length) {
       computed += count;
       if (wants === "all" && wanted < prompt.length) wanted += count;
-      if (!keeps || outgrows) return;
-      for (let page = own.shared; (page + 1) * pageRows <= computed; page++)
+      if (!keeps) return;
+      for (let page = own.shared; !outgrows && (page + 1) * pageRows <= computed; page++)
         own.share(ids.slice(page * pageRows, (page + 1) * pageRows));
+      if (window !== null) own.drop(pagesBefore(window, computed));
     },
     append(id) {
       ids.push(id);
