@@ -24,6 +24,7 @@ export const floors = [
   "inside",
   "plot",
   "worker",
+  "sweep",
   "lesson",
   "doctor",
   "serve",

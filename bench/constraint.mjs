@@ -1,7 +1,7 @@
 /**
  * What a constraint costs, and what the tokens save that it leaves no choice about: texts of a JSON Schema with long names.
  *
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/constraint.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--tokens 200]
  *
  * In turn, in one process: without a constraint, as many tokens as the other texts have; with it, but token by token; and with it,

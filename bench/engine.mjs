@@ -2,7 +2,7 @@
  * Many texts at once, beside llama.cpp on the same GGUF file with its own batching: both programs loaded, in turn.
  *
  *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/engine.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,4,16]
  *                         [--prompt 64] [--tokens 128] [--sampling greedy,default] [--only foretoken,llama.cpp] [--json FILE]
  *

@@ -5,7 +5,7 @@
  *   node bench/installed.mjs [--way wasm,prebuilt,built] [--config book] [--model smollm2.gguf] [--tokens 64] [--rounds 3]
  *                            [--json FILE]
  *
- * The model of --config has its initial weights; --model is a model besides it, none by default: scripts/fetch-smollm2.py makes
+ * The model of --config has its initial weights; --model is a model besides it, none by default: scripts/fetch-model.py smollm2 makes
  * one. npm takes what its cache has, so the network is measured only at the first time. `built` compiles for some minutes;
  * `prebuilt` takes the kernels that this clone has. A rate counts from the first token to the last; medians of --rounds.
  */

@@ -42,6 +42,12 @@ const rope = (rest) => ({ kind: "rope", theta: 10_000, ...rest });
 const wide = { kind: "llama3", factor: 4, lowFrequency: 1, highFrequency: 4, originalContext: 16 };
 const gpt2 = { ...foretoken.presets.gpt2.model, contextLength, nLayer: 2, nHead: 4, nEmbd: 64, initStd: 0.25 };
 
+const olmo2 = { ...drawn, qkNorm: true, qkNormWidth: "all", normPlacement: "after", tieEmbeddings: false };
+const gemma3 = {
+  ...{ ...drawn, nLayer: 7, qkNorm: true, normPlacement: "both", headDim: 24, embeddingScale: 8 },
+  ...{ mlp: { kind: "geglu", hidden: 96, approximate: "tanh" }, window: { size: 24, fullEvery: 6, theta: 10_000 } },
+};
+
 /** Models with drawn weights. */
 const architectures = {
   llama: { ...drawn, headDim: 24, tieEmbeddings: false },
@@ -51,6 +57,14 @@ const architectures = {
   qwen2: { ...drawn, bias: bias(true, false, false) },
   qwen3: { ...drawn, qkNorm: true, headDim: 32 },
   phi3: { ...drawn, position: rope({ fraction: 0.5 }) },
+  olmo2,
+  "olmo2, windows": { ...olmo2, nLayer: 5, window: { size: 24, fullEvery: 4 } },
+  "olmo2, other windows": { ...olmo2, nLayer: 4, window: { size: 24, fullEvery: 2 } },
+  smollm3: { ...drawn, nLayer: 5, position: rope({ noneEvery: 4 }) },
+  gemma3,
+  "gemma3, other windows": { ...gemma3, window: { size: 24, fullEvery: 2, theta: 100 }, headDim: 32 },
+  "gemma3, all layers": { ...gemma3, window: { size: 24, theta: 10_000 }, position: rope({ theta: 1e6 }) },
+  "gemma3, linear scaling": { ...gemma3, position: rope({ scaling: { kind: "linear", factor: 4 } }) },
   gpt2,
 };
 

@@ -4,7 +4,7 @@
  * `node-llama-cpp` brings it, with float32 keys and values.
  *
  *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/llama-greedy.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--threads 2] [--json FILE]
  *
  * Exit status 1 if texts differ where a program's two best logits are further apart than --limit, by default 0.05.

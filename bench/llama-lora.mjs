@@ -4,7 +4,7 @@
  * merged file, and from file and adapter; and in llama.cpp from both forms. All in float32: MODEL is best a file in F32.
  *
  *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/llama-lora.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--steps 20] [--rank 8]
  *
  * Exit status 1 if tokens differ where the two best logits are further apart than 0.01, or the adapter changes nothing.

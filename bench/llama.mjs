@@ -3,7 +3,7 @@
  * bandwidth of memory measured between them. llama.cpp computes as `node-llama-cpp` brings it.
  *
  *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/llama.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 7] [--starts 3]
  *                        [--prompt 512] [--tokens 48] [--json FILE]
  *

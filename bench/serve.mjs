@@ -3,7 +3,7 @@
  * in a registry), with the same model, in turn. Clients are in a process of their own, and read streams of events.
  *
  *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/serve.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,16]
  *                        [--prompt 64] [--tokens 128] [--only foretoken,llama.cpp] [--json FILE]
  *

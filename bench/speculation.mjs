@@ -1,7 +1,7 @@
 /**
  * What guessed tokens save: the same texts with and without `speculate`, in turn, in one process.
  *
- *   python scripts/fetch-smollm2.py FOLDER
+ *   python scripts/fetch-model.py smollm2 FOLDER
  *   node bench/speculation.mjs --model FOLDER/smollm2-bf16.gguf [--draft MODEL] [--dtype bfloat16] [--threads 2] [--rounds 5]
  *                              [--streams 1,4] [--tokens 256] [--texts code,questions] [--sampling greedy,chat] [--json FILE]
  *

@@ -65,6 +65,7 @@ export type {
   BpeTokenizerConfig,
   CharTokenizerConfig,
   HuggingFaceTokenizerConfig,
+  SentencePieceTokenizerConfig,
   TokenizerConfig,
 } from "./tokenizer/config.ts";
 export { loadTokenizer } from "./tokenizer/registry.ts";
@@ -155,6 +156,7 @@ export {
   type GreedyDifference,
   type ModelsDifference,
 } from "./evaluate/compare-models.ts";
+export { compareRuns, type MeasuredSetting, type SettingDifference } from "./evaluate/compare-runs.ts";
 export type { ComparedToken, TextDifference } from "./evaluate/compare-text.ts";
 export type { Evaluation, WindowLoss } from "./evaluate/evaluate.ts";
 

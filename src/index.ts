@@ -23,6 +23,21 @@ export { type CorpusOptions, type LoadedCorpus, loadCorpus } from "./data/corpor
 
 export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from "./worker/train.node.ts";
 
+// Sweeps
+
+export type { HeldOutLoss, SweepResult, SweptRun, SweptSetting } from "./sweep/result.ts";
+export type { Ending as SweepEnding } from "./sweep/schedule.ts";
+export {
+  type SweepDoneEvent,
+  type SweepEvent,
+  type SweepOptions,
+  type SweepPhaseEvent,
+  type SweepRunEvent,
+  type SweepStartEvent,
+  sweep,
+} from "./sweep/sweep.node.ts";
+export type { SweepConfig } from "./sweep/sweep-types.ts";
+
 // Runs on disk
 
 export { type PlotRunsOptions, plotRuns } from "./plot/runs.node.ts";

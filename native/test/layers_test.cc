@@ -22,7 +22,7 @@ void embedding(Suite& s, int64_t batch, int64_t time, int64_t channels, bool wit
       .ids = ids.data(), .tokens = tokens.data(), .positions = withPositions ? positions.data() : nullptr,
       .places = placed, .y = y.data(), .rows = rows, .time = time, .channels = channels, .vocabSize = vocabSize,
       .start = start, .positionRows = start + time, .scale = scale});
-  s.expect("embeddingForward", y, 0, [&](int64_t i) {
+  s.expect("embeddingForward", y, scale == 1 ? 0 : 4, [&](int64_t i) {
     const int64_t r = i / channels;
     const int64_t c = i % channels;
     return scale * tokens[ids[r] * channels + c] + (withPositions ? positions[place(r) + c] : 0);

@@ -9,6 +9,7 @@ const output = join(root, "dist/studio/index.html");
 export const shared = [
   "src/config/longer-steps.ts",
   "src/data/file-kind.ts",
+  "src/evaluate/half-width.ts",
   "src/lesson/small-model-config.ts",
   "src/lesson/words.ts",
   "src/plot/ticks.ts",

@@ -4,7 +4,8 @@
     python scripts/checks/check-gguf.py MODEL.gguf TEXT [WINDOW ...]
 
 The model is read by transformers' own reader of GGUF and computes in float32. The last tenth of TEXT's characters is cut
-into windows of WINDOW tokens (256 and 1024 unless given) that do not overlap, as `evaluate` cuts it. Prints tokens and
+into windows of WINDOW tokens (256 and 1024 unless given) that do not overlap, as `evaluate` cuts it: where the tokenizer adds
+a token to the begin of a text (BOS), each window begins with it, and the others of its tokens are the text's. Prints tokens and
 nats per character. Last run with gguf 0.19.0, transformers 5.24.0, torch 2.15.0.
 """
 
@@ -15,14 +16,17 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
-def nats(model: torch.nn.Module, ids: torch.Tensor, window: int) -> float:
-    """Summed over all tokens after the first."""
+def nats(model: torch.nn.Module, ids: torch.Tensor, window: int, bos: int | None) -> float:
+    """Summed over all tokens; without a BOS over all after the first."""
     total = 0.0
+    given = ids if bos is None else torch.cat([torch.tensor([bos]), ids])
     with torch.inference_mode():
-        for start in range(0, len(ids) - 1, window):
-            inputs = ids[start : start + window]
-            targets = ids[start + 1 : start + 1 + window]
-            logits = model(inputs[None, : len(targets)]).logits[0]
+        for start in range(0, len(given) - 1, window):
+            targets = given[start + 1 : start + 1 + window]
+            inputs = given[start : start + len(targets)].clone()
+            if bos is not None:
+                inputs[0] = bos
+            logits = model(inputs[None]).logits[0]
             losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
             total += losses.double().sum().item()
     return total
@@ -36,10 +40,13 @@ def main() -> None:
     text = Path(text_path).read_text(encoding="utf-8")
     held_out = text[len(text) * 9 // 10 :]
     ids = torch.tensor(tokenizer(held_out, add_special_tokens=False)["input_ids"])
-    print(f"{len(held_out)} characters, {len(ids)} tokens")
+    first = tokenizer("a")["input_ids"][0]
+    bos = first if first == tokenizer.bos_token_id else None
+    print(f"{len(held_out)} characters, {len(ids)} tokens, {'no BOS' if bos is None else f'BOS {bos}'}")
     for window in [int(word) for word in windows] or [256, 1024]:
-        total = nats(model, ids, window)
-        print(f"windows of {window}: {total / len(held_out):.6f} nats a character, {total / (len(ids) - 1):.6f} a token")
+        total = nats(model, ids, window, bos)
+        predictions = len(ids) - (1 if bos is None else 0)
+        print(f"windows of {window}: {total / len(held_out):.6f} nats a character, {total / predictions:.6f} a token")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,13 @@ const llama = { ...presets.shakespeare.model, ...sizes, qkNorm: false, mlp: { ki
 const biases = (qkv, projection, mlp) => ({ bias: { qkv, projection, mlp } });
 const rope = { kind: "rope", theta: 100 };
 const scaling = { kind: "llama3", factor: 4, lowFrequency: 1, highFrequency: 4, originalContext: 16 };
+const olmo2 = { ...llama, nKvHead: 2, qkNorm: true, qkNormWidth: "all", normPlacement: "after", tieEmbeddings: false };
+const linear = { ...rope, scaling: { kind: "linear", factor: 2 } };
+const gemma3 = {
+  ...{ ...llama, nLayer: 6, nKvHead: 2, headDim: 12, qkNorm: true, normPlacement: "both" },
+  ...{ mlp: { kind: "geglu", hidden: 40, approximate: "tanh" }, embeddingScale: Math.sqrt(32) },
+  window: { size: 10, fullEvery: 3, theta: 20 },
+};
 const models = {
   gpt2: [{ ...presets.gpt2.model, ...sizes }, bpe],
   "gpt2-erf-untied": [{ ...presets.book.model, ...sizes }, char],
@@ -61,6 +68,19 @@ const models = {
   qwen3: [{ ...llama, qkNorm: true, nKvHead: 1, headDim: 12 }, bpe],
   "qwen3-biases": [{ ...llama, qkNorm: true, ...biases(true, true, false) }, char],
   phi3: [{ ...llama, tieEmbeddings: false, position: { ...rope, fraction: 0.5 } }, char],
+  mistral: [{ ...llama, nKvHead: 2, window: { size: 10 } }, char],
+  "phi3-window": [{ ...llama, position: { ...rope, fraction: 0.5 }, window: { size: 10 } }, char],
+  "qwen2-windows": [{ ...llama, ...biases(true, false, false), window: { size: 10, fullEvery: 2 } }, char],
+  "qwen3-windows": [{ ...llama, qkNorm: true, headDim: 12, window: { size: 10 } }, char],
+  olmo2: [olmo2, char],
+  "olmo2-biases": [{ ...olmo2, ...biases(true, true, false), headDim: 12 }, char],
+  olmo3: [{ ...olmo2, nLayer: 5, window: { size: 10, fullEvery: 4 } }, char],
+  "olmo3-scaled": [{ ...olmo2, nLayer: 5, position: linear, window: { size: 10, fullEvery: 2, theta: 50 } }, char],
+  smollm3: [{ ...llama, nKvHead: 1, nLayer: 5, position: { ...rope, noneEvery: 4 } }, bpe],
+  "smollm3-biases": [{ ...llama, ...biases(true, true, true), nLayer: 4, position: { ...rope, noneEvery: 2 } }, char],
+  gemma3: [gemma3, bpe],
+  "gemma3-scaled": [{ ...gemma3, position: linear, attentionScale: 1 / 4, tieEmbeddings: false }, char],
+  "gemma3-full": [{ ...gemma3, window: undefined, headDim: undefined, nKvHead: undefined }, char],
 };
 const backend = await openBackend("reference");
 for (const [name, [config, tokenizer]] of Object.entries(models)) {

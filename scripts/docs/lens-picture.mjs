@@ -1,6 +1,6 @@
 // The README's first picture: the lens of a pretrained model on a sentence, light and dark.
 //
-//   python3 scripts/fetch-smollm2.py
+//   python3 scripts/fetch-model.py smollm2
 //   node scripts/docs/lens-picture.mjs ~/.cache/foretoken/smollm2/smollm2-q8_0.gguf
 //
 // writes assets/lens-light.webp and assets/lens-dark.webp, as `npx foretoken studio --model MODEL` shows the model. They are as

@@ -17,7 +17,7 @@ export const groups = {
       "evaluate",
       "evaluateChoices",
     ],
-    ...["compareEvaluations", "compareModels", "presets", "defaultPreset"],
+    ...["compareEvaluations", "compareRuns", "sweep", "compareModels", "presets", "defaultPreset"],
   ],
   "Models from checkpoints": [
     ...["loadPretrained", "loadInWorker", "savePretrained", "saveAdapter", "saveMerged", "saveGguf", "saveOnnx"],

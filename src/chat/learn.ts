@@ -1,10 +1,12 @@
 /** Documents as tokens, with the tokens that the loss counts: the answers of conversations, and all of a plain text. */
+
 import { CheckpointError, ConfigError, DataError } from "../core/errors/errors.ts";
 import { oneLine } from "../core/text/one-line.ts";
 import { shorten } from "../core/text/show.ts";
 import { type DocumentMessage, type Documents, documentsBuilder, type LocatedDocument } from "../data/documents.ts";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
-import { encodeWithSpecials } from "../tokenizer/special.ts";
+import { beginOf } from "../tokenizer/begin.ts";
+import { encodePart } from "../tokenizer/special.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";
 import { markNames } from "./marks.ts";
@@ -58,8 +60,8 @@ const placed = (error: unknown, where: string): unknown =>
  *
  * A conversation is written by the model's chat template. The loss counts each answer, from where the model begins to write
  * to its end-of-turn token. The names of special tokens become their tokens where the template wrote them, and stay text in a
- * message. Prompts and answers are encoded each by itself, as they are when the model answers. A plain text gets the token
- * that ends a text, and the loss counts all of it.
+ * message. Prompts and answers are encoded each by itself, as they are when the model answers. A plain text gets the tokens
+ * that begin and end a text, and the loss counts all of it but for the first token.
  * @param name the documents' in errors.
  * @throws ConfigError for conversations without a template, CheckpointError for a conversation that the template cannot
  *   write, DataError for a character that the tokenizer lacks.
@@ -79,7 +81,9 @@ export const encodeDocuments = async (
   let divided = 0;
   const { unmark } = markNames([], names);
 
+  const begin = beginOf(tokenizer);
   const addText = (text: string): void => {
+    if (begin !== undefined) builder.add(Int32Array.of(begin), false);
     builder.add(tokenizer.encode(text), true);
     if (endToken !== undefined) builder.add(Int32Array.of(endToken), true);
   };
@@ -90,7 +94,7 @@ export const encodeDocuments = async (
       if (!answers.some(({ message }) => messages[message]?.counted === true)) continue;
       let at = 0;
       const add = (to: number, counted: boolean): void => {
-        const ids = encodeWithSpecials(tokenizer, text.slice(at, to), unmark);
+        const ids = encodePart(tokenizer, text, at, to, unmark);
         const last = ids.at(-1);
         if (counted && last !== undefined && specials.has(last)) turnEnds.add(last);
         builder.add(ids, counted);

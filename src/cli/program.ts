@@ -29,6 +29,14 @@ const verbs: Verbs = {
     summary: "measure a trained model on a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
   },
+  compare: {
+    summary: "tell whether models, or settings with several seeds, differ by more than chance",
+    load: async () => (await import("./commands/compare.ts")).declareCompare,
+  },
+  sweep: {
+    summary: "train many settings with several seeds each, and find the best one",
+    load: async () => (await import("./commands/sweep.ts")).declareSweep,
+  },
   merge: {
     summary: "make a model and its LoRA adapter one model",
     load: async () => (await import("./commands/merge.ts")).declareMerge,

@@ -41,6 +41,28 @@ export interface TrainingBatchOptions {
   readonly microStep?: number;
 }
 
+/**
+ * Writes a row of a batch: the window of `tokens` that begins at `from`. With `begin`, a token that each window begins with, its
+ * inputs are `begin` and the tokens before the targets; else the first token of the window is an input alone.
+ */
+export const setWindow = (
+  { x, y, time }: Pick<Batch, "x" | "y" | "time">,
+  row: number,
+  tokens: Int32Array,
+  from: number,
+  begin: number | undefined,
+): void => {
+  const at = row * time;
+  if (begin === undefined) {
+    x.set(tokens.subarray(from, from + time), at);
+    y.set(tokens.subarray(from + 1, from + 1 + time), at);
+    return;
+  }
+  x[at] = begin;
+  x.set(tokens.subarray(from, from + time - 1), at + 1);
+  y.set(tokens.subarray(from, from + time), at);
+};
+
 /** Random words per `integer` of a stream, and words per block of it. */
 const wordsPerInteger = 2;
 const wordsPerBlock = 4;
@@ -53,6 +75,7 @@ const rowDrawer = (
   tokens: Int32Array,
   { contextLength: time, seed, step }: TrainingBatchOptions,
   firstRow: number,
+  begin?: number,
 ): ((rows: number) => Batch) => {
   checkTokenCounts({ train: tokens.length }, time);
   const rowsPerBlock = wordsPerBlock / wordsPerInteger;
@@ -62,11 +85,7 @@ const rowDrawer = (
   return (rows) => {
     const x = new Int32Array(rows * time);
     const y = new Int32Array(rows * time);
-    for (let row = 0; row < rows; row++) {
-      const from = stream.integer(offsets);
-      x.set(tokens.subarray(from, from + time), row * time);
-      y.set(tokens.subarray(from + 1, from + 1 + time), row * time);
-    }
+    for (let row = 0; row < rows; row++) setWindow({ x, y, time }, row, tokens, stream.integer(offsets), begin);
     return { x, y, rows, time };
   };
 };
@@ -123,6 +142,7 @@ export function* passRows(
  * memory depends on `tokensPerPass` and not on the batch, and none before `range` is drawn.
  * @param tokens as for `trainingBatch`.
  * @param range the passes; default: all.
+ * @param begin a token that each row begins with; default: none.
  * @throws DataError for too few.
  */
 export function* trainingPasses(
@@ -130,10 +150,11 @@ export function* trainingPasses(
   options: TrainingBatchOptions,
   tokensPerPass: number,
   range?: PassRange,
+  begin?: number,
 ): Generator<Batch, void, undefined> {
   const { batchSize, contextLength, microStep = 0 } = options;
   const skipped = firstRowOfPass(batchSize, contextLength, tokensPerPass, range?.from ?? 0);
-  const draw = rowDrawer(tokens, options, microStep * batchSize + skipped);
+  const draw = rowDrawer(tokens, options, microStep * batchSize + skipped, begin);
   for (const rows of passRows(batchSize, contextLength, tokensPerPass, range)) yield draw(rows);
 }
 
@@ -161,19 +182,24 @@ export function* evaluationWindows(tokens: Int32Array, options: EvaluationOption
   for (const make of windowsToMake(tokens, options)) yield make();
 }
 
-/** The batches of `evaluationWindows`, of which each is made only if it is asked for. */
-export function* windowsToMake(tokens: Int32Array, options: EvaluationOptions): Generator<MakeBatch, void, undefined> {
+/**
+ * The batches of `evaluationWindows`, of which each is made only if it is asked for.
+ * @param begin a token that each window begins with: then every token is a target. Default: none.
+ */
+export function* windowsToMake(
+  tokens: Int32Array,
+  options: EvaluationOptions,
+  begin?: number,
+): Generator<MakeBatch, void, undefined> {
   checkEvaluationWindows(tokens, options);
   const { contextLength, batchSize } = options;
-  const predictions = Math.max(tokens.length - 1, 0);
+  const predictions = Math.max(tokens.length - (begin === undefined ? 1 : 0), 0);
   const fullWindows = Math.floor(predictions / contextLength);
-  // Full windows lie end to end, so a batch of them is one contiguous stretch.
-  const stretch = (from: number, rows: number, time: number) => (): Batch => ({
-    x: tokens.slice(from, from + rows * time),
-    y: tokens.slice(from + 1, from + 1 + rows * time),
-    rows,
-    time,
-  });
+  const stretch = (from: number, rows: number, time: number) => (): Batch => {
+    const batch = { x: new Int32Array(rows * time), y: new Int32Array(rows * time), rows, time };
+    for (let row = 0; row < rows; row++) setWindow(batch, row, tokens, from + row * time, begin);
+    return batch;
+  };
   for (let window = 0; window < fullWindows; window += batchSize) {
     yield stretch(window * contextLength, Math.min(batchSize, fullWindows - window), contextLength);
   }

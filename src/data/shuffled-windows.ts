@@ -3,7 +3,7 @@
  * and they come in a new order.
  */
 import { randomKey, randomStream } from "../core/random.ts";
-import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows } from "./batches.ts";
+import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows, setWindow } from "./batches.ts";
 import { shuffled } from "./documents.ts";
 
 export const windowKinds = ["random", "shuffled"] as const;
@@ -62,6 +62,7 @@ export const shuffledWindows = (
 /**
  * Windows [from, to) of `offsets`, cut into passes by `passRows`. Each pass is made when it is asked for.
  * @param range the passes; default: all.
+ * @param begin a token that each window begins with; default: none.
  */
 export function* passesOfWindows(
   tokens: Int32Array,
@@ -69,15 +70,12 @@ export function* passesOfWindows(
   { from, to, contextLength: time }: Readonly<Record<"from" | "to" | "contextLength", number>>,
   tokensPerPass: number,
   range?: PassRange,
+  begin?: number,
 ): Generator<Batch, void, undefined> {
   let number = from + firstRowOfPass(to - from, time, tokensPerPass, range?.from ?? 0);
   for (const rows of passRows(to - from, time, tokensPerPass, range)) {
     const [x, y] = [new Int32Array(rows * time), new Int32Array(rows * time)];
-    for (let row = 0; row < rows; row++) {
-      const offset = offsetOf(number++);
-      x.set(tokens.subarray(offset, offset + time), row * time);
-      y.set(tokens.subarray(offset + 1, offset + 1 + time), row * time);
-    }
+    for (let row = 0; row < rows; row++) setWindow({ x, y, time }, row, tokens, offsetOf(number++), begin);
     yield { x, y, rows, time };
   }
 }

@@ -25,8 +25,12 @@ export interface GuessPace {
 /** Rows that a pass with guesses may have: few different numbers, as passes of each are recorded, and their times learned. */
 const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128]);
 const mostGuesses = 64;
-/** What another row adds to a pass, as a share of it, where nothing was measured. */
-const shareOfRow = 0.04;
+/**
+ * What a row adds to the time of a pass of one row, as a share of it, where nothing was measured: each of the first 16, each later one, and
+ * besides each 17th, since products by tiles take 16 rows at a time.
+ */
+const shareOfRow = { first: 0.04, later: 0.02, tile: 0.2 };
+const rowsOfTile = 16;
 /**
  * Guesses must make a pass better by this factor, since times are never the same twice; a pass of a size that is new, whose calls are
  * recorded first, by the second one.
@@ -34,6 +38,8 @@ const shareOfRow = 0.04;
 const worthwhile = { known: 1.03, fresh: 1.15 };
 /** After so many passes a measured time is forgotten, so a time that was too long by chance is measured again. */
 const remembered = 256;
+/** How fast a time follows what is measured, where that is shorter and where it is longer. */
+const followRate = { down: 0.5, up: 0.1 };
 
 /** Times of passes by their rows. */
 const passTimes = () => {
@@ -48,9 +54,9 @@ const passTimes = () => {
       return;
     }
     const before = known.get(rows)?.milliseconds ?? milliseconds;
-    // A pass that something else held up counts for little.
-    const told = Math.min(milliseconds, 1.5 * before);
-    known.set(rows, { milliseconds: 0.8 * before + 0.2 * told, pass });
+    // A pass may take longer because something else held it up, never shorter.
+    const rate = milliseconds < before ? followRate.down : followRate.up;
+    known.set(rows, { milliseconds: before + rate * (Math.min(milliseconds, 1.5 * before) - before), pass });
   };
   /** The times that are remembered, by rows. */
   const list = (): readonly { readonly rows: number; readonly milliseconds: number }[] => {
@@ -60,17 +66,23 @@ const passTimes = () => {
   return { add, list, isFresh: (rows: number): boolean => !begun.has(rows) };
 };
 
-/** Estimated time of a pass, in milliseconds: measured, between two that were measured, or with a usual share for each row. */
+/** Usual time of a pass, in times that of one row. */
+const usualTime = (rows: number): number => {
+  const first = Math.min(rows, rowsOfTile);
+  const tiles = Math.ceil(rows / rowsOfTile);
+  return 1 + shareOfRow.first * (first - 1) + shareOfRow.later * (rows - first) + shareOfRow.tile * (tiles - 1);
+};
+
+/** Estimated time of a pass, in milliseconds: measured, or between those that were measured as usual times are. */
 const estimate = (times: readonly { readonly rows: number; readonly milliseconds: number }[], rows: number): number => {
   const before = times.findLast((one) => one.rows <= rows);
   const after = times.find((one) => one.rows >= rows);
-  if (before === undefined) {
-    const first = after ?? { rows: 1, milliseconds: 1 };
-    return (first.milliseconds * (1 + shareOfRow * (rows - 1))) / (1 + shareOfRow * (first.rows - 1));
+  if (before === undefined || after === undefined) {
+    const near = before ?? after ?? { rows: 1, milliseconds: 1 };
+    return (near.milliseconds * usualTime(rows)) / usualTime(near.rows);
   }
-  if (after === undefined) return before.milliseconds * (1 + (shareOfRow * (rows - before.rows)) / before.rows ** 0.5);
   if (after.rows === before.rows) return before.milliseconds;
-  const part = (rows - before.rows) / (after.rows - before.rows);
+  const part = (usualTime(rows) - usualTime(before.rows)) / (usualTime(after.rows) - usualTime(before.rows));
   return before.milliseconds + part * (after.milliseconds - before.milliseconds);
 };
 

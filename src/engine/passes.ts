@@ -100,6 +100,12 @@ const leastRoom = 64;
 const mostNotes = 12;
 
 /**
+ * A size is noted only once it was used so often: until then a note of a size up to `share` larger serves, where there is one. So a batch
+ * that becomes smaller text by text does not note a pass for each size, which takes as long as a pass.
+ */
+const borrowed = { uses: 8, share: 1 / 3 };
+
+/**
  * Positions of a pass at most that go one by one, where a piece has more than one, and of each piece: of more, attention is faster in
  * pieces.
  */
@@ -122,7 +128,7 @@ const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
 
 /** Passes of single positions, noted once and replayed. */
 interface NotedPasses {
-  /** Logits [pieces, V]. */
+  /** Logits [rows, V]: those of the pieces, and rows after them that mean nothing. */
   run(pieces: readonly Piece[]): HostArray | Promise<HostArray>;
   close(): void;
 }
@@ -185,11 +191,26 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const close = (): void => {
     for (const count of [...notes.keys()]) drop(count);
   };
+  /** How often passes of a size that has no note were asked for. */
+  const uses = new Map<number, number>();
+  /** The pieces with as many copies of the last one as a note has room for; a copy computes and stores the same numbers again. */
+  const filled = (pieces: readonly Piece[]): readonly Piece[] => {
+    const count = pieces.length;
+    const last = pieces.at(-1);
+    if (notes.has(count) || last === undefined) return pieces;
+    const used = (uses.get(count) ?? 0) + 1;
+    uses.set(count, used);
+    if (used > borrowed.uses) return pieces;
+    const larger = [...notes.keys()].filter((size) => size > count && size <= Math.ceil(count * (1 + borrowed.share)));
+    if (larger.length === 0) return pieces;
+    return [...pieces, ...new Array<Piece>(Math.min(...larger) - count).fill(last)];
+  };
 
   return {
-    run(pieces) {
+    run(asked) {
       if (notedPages !== pages.pages) close();
       notedPages = pages.pages;
+      const pieces = filled(asked);
       const { calls, tables, logits, shown } = noteFor(pieces);
       tables.write(pieces);
       // What the recorded products read, as it is now.

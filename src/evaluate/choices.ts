@@ -2,6 +2,7 @@
  * Questions with several answers: a model chooses the one that it finds likeliest after the question. All answers of a question
  * share what is computed of it, and questions what they begin with.
  */
+
 import { checkCallback, checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError, DataError } from "../core/errors/errors.ts";
@@ -10,6 +11,7 @@ import { createSequenceEngine, type SequenceEngine } from "../engine/engine.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
+import { withBegin } from "../tokenizer/begin.ts";
 
 /** A question of `evaluateChoices`. */
 export interface ChoiceQuestion {
@@ -91,8 +93,9 @@ interface TokenisedQuestion {
 
 const tokenised = (where: string, lm: LanguageModel, { context, choices }: ChoiceQuestion): TokenisedQuestion => {
   const { tokenizer, model } = lm;
-  const ids = Array.from(tokenizer.encode(context));
-  const texts = choices.map((choice) => Array.from(tokenizer.encode(context + choice)));
+  const idsOf = (text: string): readonly number[] => Array.from(withBegin(tokenizer, tokenizer.encode(text)));
+  const ids = idsOf(context);
+  const texts = choices.map((choice) => idsOf(context + choice));
   const longest = Math.max(...texts.map(({ length }) => length));
   if (ids.length === 0) throw new DataError({ where, must: "context must have a token", got: show(context) });
   if (texts.some(({ length }) => length <= ids.length)) {

@@ -1,4 +1,5 @@
 /** How far two models that should be the same compute apart: logits, and greedy tokens. */
+
 import {
   checkCallback,
   checkChatTemplate,
@@ -11,7 +12,8 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import { generate } from "../generate/generate.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
-import { compareText, idsOrNull, type TextDifference } from "./compare-text.ts";
+import { withBegin } from "../tokenizer/begin.ts";
+import { compareText, idsOrNull, type TextDifference, type TextTaker } from "./compare-text.ts";
 
 /** Options of `compareModels`. */
 export interface CompareModelsOptions {
@@ -57,6 +59,14 @@ export interface ModelsDifference {
   readonly textDifference: TextDifference | null;
 }
 
+/** Another form of a model: its logits, from wherever they come, and how it takes texts. */
+export interface ComparedForm extends TextTaker, Pick<LanguageModel, "logits"> {
+  /** Tokens of its vocabulary. */
+  readonly vocabSize: number;
+  /** Most tokens of a text. */
+  readonly contextLength: number;
+}
+
 /** The largest logits of a row. */
 interface Best {
   readonly id: number;
@@ -98,7 +108,7 @@ const continued = async (
 
 /** One prompt with all that both compute. */
 const comparePrompt = async (
-  [one, other]: readonly [LanguageModel, LanguageModel],
+  [one, other]: readonly [LanguageModel, ComparedForm],
   prompt: readonly number[],
   maxNewTokens: number,
   signal: AbortSignal | undefined,
@@ -125,17 +135,60 @@ const comparePrompt = async (
 /** The ids of a prompt. @throws ConfigError for a value that is none. */
 const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly number[] => {
   const where = `compareModels: prompts[${place}]`;
-  const ids = typeof prompt === "string" ? [...lm.tokenizer.encode(prompt)] : prompt;
+  const ids = typeof prompt === "string" ? [...withBegin(lm.tokenizer, lm.tokenizer.encode(prompt))] : prompt;
   const isList = Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id < lm.model.vocabSize);
   if (isList && ids.length > 0) return ids as readonly number[];
   const must = "must be a text, or a list of token ids, at least one token of it";
   throw new ConfigError({ where, must, got: show(prompt) });
 };
 
-/** Whether `lm` encodes a text to these ids. */
-const encodesTo = (lm: LanguageModel, text: string, ids: readonly number[]): boolean => {
-  const own = idsOrNull(lm, text);
+/** Whether these are the ids of a prompt for `lm`. */
+const readsAs = (lm: TextTaker, text: string, ids: readonly number[]): boolean => {
+  const found = idsOrNull(lm, text);
+  const own = found === null ? null : withBegin(lm.tokenizer, found);
   return own?.length === ids.length && ids.every((id, i) => id === own[i]);
+};
+
+/**
+ * `compareModels` of a model and any form of it, whose arguments are checked.
+ * @throws ConfigError for other vocabularies, or prompts that leave no token in a context.
+ */
+export const compareForms = async (
+  one: LanguageModel,
+  other: ComparedForm,
+  { prompts, maxNewTokens = 50, signal, onProgress }: CompareModelsOptions,
+): Promise<ModelsDifference> => {
+  const where = "compareModels";
+  const vocabularies = [one.model.vocabSize, other.vocabSize];
+  if (vocabularies[0] !== vocabularies[1]) {
+    const must = "both models must have the same tokens";
+    throw new ConfigError({ where, must, got: `vocabularies of ${vocabularies.join(" and ")}` });
+  }
+  const context = Math.min(one.model.config.contextLength, other.contextLength);
+  const encoded = prompts.map((prompt: unknown, i) => idsOf(one, prompt, i));
+  const long = encoded.findIndex((ids) => ids.length >= context);
+  if (long !== -1) {
+    throw new ConfigError({
+      where: `${where}: prompts[${long}]`,
+      must: `must leave room for a token in the context of ${context}`,
+      got: `${encoded[long]?.length} tokens`,
+    });
+  }
+  const textDifference = compareText([one, other], prompts);
+  let [largestLogit, sameIds] = [0, 0];
+  const differences: GreedyDifference[] = [];
+  for (const [prompt, ids] of encoded.entries()) {
+    signal?.throwIfAborted();
+    const text: unknown = prompts[prompt];
+    if (typeof text !== "string" || readsAs(other, text, ids)) sameIds++;
+    const room = Math.min(maxNewTokens, context - ids.length);
+    const { largest, difference } = await comparePrompt([one, other], ids, room, signal);
+    largestLogit = Math.max(largestLogit, largest);
+    if (difference !== undefined) differences.push({ prompt, ...difference });
+    await onProgress?.(prompt + 1);
+  }
+  const count = encoded.length;
+  return { largestLogit, prompts: count, sameIds, sameTokens: count - differences.length, differences, textDifference };
 };
 
 /**
@@ -176,34 +229,10 @@ export const compareModels = async (
   if (!Array.isArray(prompts) || prompts.length === 0) {
     throw new ConfigError({ where: `${where}: prompts`, must: "must be a list of at least one", got: show(prompts) });
   }
-  const vocabularies = [one, other].map(({ model }) => model.vocabSize);
-  if (vocabularies[0] !== vocabularies[1]) {
-    const must = "both models must have the same tokens";
-    throw new ConfigError({ where, must, got: `vocabularies of ${vocabularies.join(" and ")}` });
-  }
-  const context = Math.min(...[one, other].map(({ model }) => model.config.contextLength));
-  const encoded = prompts.map((prompt: unknown, i) => idsOf(one, prompt, i));
-  const long = encoded.findIndex((ids) => ids.length >= context);
-  if (long !== -1) {
-    throw new ConfigError({
-      where: `${where}: prompts[${long}]`,
-      must: `must leave room for a token in the context of ${context}`,
-      got: `${encoded[long]?.length} tokens`,
-    });
-  }
-  const textDifference = compareText([one, other], prompts);
-  let [largestLogit, sameIds] = [0, 0];
-  const differences: GreedyDifference[] = [];
-  for (const [prompt, ids] of encoded.entries()) {
-    signal?.throwIfAborted();
-    const text: unknown = prompts[prompt];
-    if (typeof text !== "string" || encodesTo(other, text, ids)) sameIds++;
-    const room = Math.min(maxNewTokens, context - ids.length);
-    const { largest, difference } = await comparePrompt([one, other], ids, room, signal);
-    largestLogit = Math.max(largestLogit, largest);
-    if (difference !== undefined) differences.push({ prompt, ...difference });
-    await onProgress?.(prompt + 1);
-  }
-  const count = encoded.length;
-  return { largestLogit, prompts: count, sameIds, sameTokens: count - differences.length, differences, textDifference };
+  const { model, tokenizer, endTokens, chatTemplate } = other;
+  const form: ComparedForm = {
+    ...{ tokenizer, endTokens, chatTemplate, vocabSize: model.vocabSize, contextLength: model.config.contextLength },
+    logits: (ids) => other.logits(ids),
+  };
+  return compareForms(one, form, { prompts, maxNewTokens, signal, onProgress });
 };

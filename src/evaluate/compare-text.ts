@@ -106,7 +106,10 @@ export type TextDifference =
   | ChatTemplateDifference
   | TemplateTokenDifference;
 
-type Pair = readonly [LanguageModel, LanguageModel];
+/** A model's tokenizer, and how it takes texts. */
+export type TextTaker = Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate">;
+
+type Pair = readonly [TextTaker, TextTaker];
 
 /** Numbers, contractions, spaces, line ends and other scripts: rules by which a text is split treat them differently. */
 const probe = "It's 2024; we'll  say 12345.\r\n\n\tif (x != 0) { é = \"日本語\" }   // 😀 DON'T\n";
@@ -167,7 +170,7 @@ const compareMerges = ([one, other]: Pair): TextDifference | null => {
 };
 
 /** The ids of a text; null where it has a character that the vocabulary lacks, or there is no tokenizer. */
-export const idsOrNull = ({ tokenizer }: LanguageModel, text: string): Int32Array | null => {
+export const idsOrNull = ({ tokenizer }: TextTaker, text: string): Int32Array | null => {
   try {
     return tokenizer.encode(text);
   } catch (error) {
@@ -185,15 +188,15 @@ const compareIds = ([one, other]: Pair, text: string): TextDifference | null => 
 };
 
 /** Prompts as texts. Rows after the last token have none. */
-const textsOf = ({ tokenizer }: LanguageModel, prompts: readonly (string | readonly number[])[]): readonly string[] =>
+const textsOf = ({ tokenizer }: TextTaker, prompts: readonly (string | readonly number[])[]): readonly string[] =>
   prompts.map((prompt) =>
     typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize)),
   );
 
-const sortedEnds = ({ endTokens }: LanguageModel): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
+const sortedEnds = ({ endTokens }: TextTaker): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
 
 /** Ids that end a text, but for the token `<|endoftext|>`: a directory ends texts there too, a GGUF file only where it names the id. */
-const ownEnds = (lm: LanguageModel): readonly number[] => {
+const ownEnds = (lm: TextTaker): readonly number[] => {
   const named = lm.tokenizer.specialTokens.find(({ name }) => name === endOfTextName)?.id;
   return sortedEnds(lm).filter((id) => id !== named);
 };

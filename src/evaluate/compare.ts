@@ -35,19 +35,20 @@ export interface LossDifference {
  * Enough to tell how alike blocks are. More of them are shorter, and the noise of short blocks hides that long ones are alike:
  * `bench/intervals.mjs` then finds narrower intervals for prose, and of code too few that are right.
  */
-const mostBlocks = 16;
+export const mostBlocks = 16;
 /** Fewer blocks say too little of how alike they are. */
-const fewestBlocks = 8;
+export const fewestBlocks = 8;
 
-const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
+export const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 
 /** Sums over `count` parts of `rests`, about equally many in each, in units of a part's `tokens`. */
-const blocksOf = (rests: readonly number[], count: number, tokens: number): readonly number[] => {
+export const blocksOf = (rests: readonly number[], count: number, tokens: number): readonly number[] => {
   const beginOf = (block: number): number => Math.round((block * rests.length) / count);
   return Array.from({ length: count }, (_, i) => sumOf(rests.slice(beginOf(i), beginOf(i + 1))) / tokens);
 };
 
-const windowsOf = (where: string, evaluation: Evaluation): readonly WindowLoss[] => {
+/** @throws ConfigError for an evaluation without the losses of its windows. */
+export const windowsOf = (where: string, evaluation: Evaluation): readonly WindowLoss[] => {
   checkOptions(where, evaluation);
   const windows: unknown = Reflect.get(evaluation, "windows");
   const isWindow = (value: unknown): value is WindowLoss =>

@@ -6,6 +6,7 @@ import { checkPredictable } from "../data/batches.ts";
 import { type Corpus, type Passage, passagesOf } from "../data/corpus.ts";
 import type { Documents } from "../data/documents.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { beginOf } from "../tokenizer/begin.ts";
 import { type ReadText, readText, type SkippedText, type UnknownChoice, unknownChoices } from "../tokenizer/unknown.ts";
 import {
   type Evaluation,
@@ -107,7 +108,7 @@ const howToSkip = 'unknown: "skip"';
 
 /** A split as the model reads it. @throws DataError for a character that the tokenizer lacks, with its place in its file. */
 const readSplit = (
-  { tokenizer }: LanguageModel,
+  tokenizer: LanguageModel["tokenizer"],
   { name, train, val, parts }: MeasuredSplit,
   split: SplitName,
   unknown: UnknownChoice,
@@ -124,8 +125,7 @@ const readSplit = (
 };
 
 /** @throws ConfigError for a window that the model cannot have. */
-const checkWindow = (contextLength: number, { model }: LanguageModel): void => {
-  const most = model.config.contextLength;
+export const checkWindow = (contextLength: number, most: number): void => {
   if (Number.isInteger(contextLength) && contextLength >= 1 && contextLength <= most) return;
   throw new ConfigError({
     where: "contextLength",
@@ -141,21 +141,33 @@ const splitTitles: Readonly<Record<SplitName, string>> = {
 };
 
 /** The tokens to measure, and what was left out of a text. @throws DataError if there is none to predict */
-const readCorpus = (
-  lm: LanguageModel,
+export const readCorpus = (
+  tokenizer: LanguageModel["tokenizer"],
   corpus: MeasuredCorpus,
   split: SplitName,
   unknown: UnknownChoice,
 ): { readonly measured: MeasuredTokens; readonly skipped?: SkippedText | undefined } => {
   if ("documents" in corpus) {
-    const measured = measureDocuments(corpus.documents, lm.tokenizer);
+    const measured = measureDocuments(corpus.documents, tokenizer);
     if (predictedTokens(measured) > 0) return { measured };
     const must = "the documents must have a token to predict that counts";
     throw new DataError({ where: corpus.name, must, got: "none" });
   }
-  const { ids, skipped } = readSplit(lm, corpus, split, unknown);
-  checkPredictable(ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
-  return { measured: measureTokens(ids, lm.tokenizer), skipped };
+  const { ids, skipped } = readSplit(tokenizer, corpus, split, unknown);
+  const before = beginOf(tokenizer) === undefined ? 0 : 1;
+  checkPredictable(before + ids.length, splitTitles[split], split === "all" ? "more text" : "more text, or split all");
+  return { measured: measureTokens(ids, tokenizer), skipped };
+};
+
+/** @throws ConfigError for a loss that is no number. */
+export const checkFinite = ({ perplexity, natsPerToken }: Evaluation): void => {
+  if (Number.isFinite(perplexity)) return;
+  throw new ConfigError({
+    where: "evaluation",
+    must: "the loss and its perplexity must be finite",
+    got: `${natsPerToken} nats per token`,
+    hint: "a model whose training went well",
+  });
 };
 
 /** Like `evaluate`, on a loaded text or on encoded documents. */
@@ -165,24 +177,17 @@ export const evaluateCorpus = async (
   { split = "val", unknown = "error", contextLength, windows = false, signal, onProgress }: Measuring = {},
 ): Promise<Evaluation> => {
   checkSplit(split);
-  if (contextLength !== undefined) checkWindow(contextLength, lm);
+  if (contextLength !== undefined) checkWindow(contextLength, lm.model.config.contextLength);
   checkChoice("evaluate: unknown", unknown, unknownChoices);
   checkBoolean("evaluate: windows", windows);
   checkSignal("evaluate: signal", signal);
   checkCallback("evaluate: onProgress", onProgress);
-  const { measured, skipped } = readCorpus(lm, corpus, split, unknown);
+  const { measured, skipped } = readCorpus(lm.tokenizer, corpus, split, unknown);
   const tokens = predictedTokens(measured);
   const result = await evaluateTokens(lm.model, measured, signal, (done) => onProgress?.(done, tokens), {
     contextLength,
     windows,
   });
-  if (!Number.isFinite(result.perplexity)) {
-    throw new ConfigError({
-      where: "evaluation",
-      must: "the loss and its perplexity must be finite",
-      got: `${result.natsPerToken} nats per token`,
-      hint: "a model whose training went well",
-    });
-  }
+  checkFinite(result);
   return skipped === undefined ? result : { ...result, skipped };
 };

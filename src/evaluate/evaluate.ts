@@ -7,6 +7,7 @@ import { piecesOf, piecesToMake } from "../data/rows.ts";
 import { forwardLoss, segmentsLoss } from "../models/forward.ts";
 import type { Model } from "../models/model.ts";
 import { whileOpen } from "../pretrained/model/closed.ts";
+import { beginOf } from "../tokenizer/begin.ts";
 import { charactersBegun } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { SkippedText } from "../tokenizer/unknown.ts";
@@ -29,7 +30,10 @@ export interface Evaluation {
   readonly bitsPerByte: number;
   /** e^natsPerToken */
   readonly perplexity: number;
-  /** Tokens predicted: all but the first; of documents those that the loss counts. */
+  /**
+   * Tokens predicted: all but the first, or all where the tokenizer has a token that texts begin with; of documents those that
+   * the loss counts.
+   */
   readonly tokens: number;
   /**
    * What was left out of the text, with `unknown: "skip"` and only if there was any: characters that the tokenizer
@@ -52,22 +56,30 @@ export interface MeasuredTokens {
   readonly bytes: number;
   /** The documents that the tokens are; absent: they are one text. */
   readonly documents?: Documents | undefined;
+  /** A token that each window of a text begins with, and that is no target; absent: none. */
+  readonly begin?: number | undefined;
 }
 
 /** Tokens that an evaluation predicts and counts. */
-export const predictedTokens = ({ ids, documents }: Pick<MeasuredTokens, "ids" | "documents">): number =>
-  documents === undefined ? ids.length - 1 : countedTokens(documents);
+export const predictedTokens = ({
+  ids,
+  documents,
+  begin,
+}: Pick<MeasuredTokens, "ids" | "documents" | "begin">): number =>
+  documents === undefined ? ids.length - (begin === undefined ? 1 : 0) : countedTokens(documents);
 
 /**
- * Counts the characters and bytes of the text that predictions of `ids` (all but the first) cover. A token covers a
+ * Counts the characters and bytes of the text that predictions of `ids` (all but the first, or all after a token that texts begin
+ * with) cover. A token covers a
  * span of the text's bytes, which may begin or end within a character: a character counts at its first byte. So the
  * count of each token is enough; no text is put together, and no token is decoded by itself.
  * @throws DataError for an id that the tokenizer lacks.
  */
 export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
   const counts = new Float64Array(tokenizer.vocabSize);
-  for (let i = 1; i < ids.length; i++) count(counts, ids[i] as number, tokenizer);
-  return { ids, ...sizeOfText(counts, tokenizer) };
+  const begin = beginOf(tokenizer);
+  for (let i = begin === undefined ? 1 : 0; i < ids.length; i++) count(counts, ids[i] as number, tokenizer);
+  return { ids, ...sizeOfText(counts, tokenizer), begin };
 };
 
 /** `measureTokens` of documents: the text of the tokens that the loss counts. */
@@ -114,11 +126,11 @@ export interface EvaluationPlan {
 
 /** The passes of an evaluation, in the order in which their losses are added; each is made when it is its turn. */
 export const evaluationPasses = (
-  { ids, documents }: MeasuredTokens,
+  { ids, documents, begin }: MeasuredTokens,
   { contextLength, windows }: { readonly contextLength: number; readonly windows: boolean },
 ): Iterable<MakeBatch> => {
   const batchSize = windows ? 1 : rowsPerBatch(contextLength);
-  if (documents === undefined) return windowsToMake(ids, { contextLength, batchSize });
+  if (documents === undefined) return windowsToMake(ids, { contextLength, batchSize }, begin);
   // No two pieces fit into one token.
   const tokens = windows ? 1 : batchSize * contextLength;
   return piecesToMake(documents, piecesOf(documents, contextLength), tokens);
@@ -155,19 +167,15 @@ const countedOf = ({ y, segments }: Batch): number =>
   segments === undefined ? y.length : y.reduce((sum, id) => sum + (id < 0 ? 0 : 1), 0);
 
 /**
- * The mean loss over every token after the first, each predicted once within non-overlapping windows of
- * `contextLength`, by default the model's. Of documents: over the tokens that count, each document by itself, those longer
- * than `contextLength` cut. There is no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
- * is rounded to float32 once; the sums of all batches are added in double precision.
- * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
- * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
+ * `evaluate` by any way to the loss of a pass.
+ * @param lossOf the loss of a pass: nats, summed over the targets that count.
  */
-export const evaluate = async (
-  model: Model,
+export const evaluateBy = async (
+  lossOf: (batch: Batch) => Promise<number>,
   measured: MeasuredTokens,
-  signal?: AbortSignal,
-  onProgress?: (tokens: number) => void,
-  { contextLength = model.config.contextLength, windows = false }: EvaluationPlan = {},
+  signal: AbortSignal | undefined,
+  onProgress: ((tokens: number) => void) | undefined,
+  { contextLength, windows = false }: EvaluationPlan & { readonly contextLength: number },
 ): Promise<Evaluation> => {
   let nats = 0;
   let predicted = 0;
@@ -175,7 +183,7 @@ export const evaluate = async (
   for (const make of evaluationPasses(measured, { contextLength, windows })) {
     signal?.throwIfAborted();
     const batch = make();
-    const summed = await lossOfPass(model, batch);
+    const summed = await lossOf(batch);
     const tokens = countedOf(batch);
     nats += summed;
     predicted += tokens;
@@ -185,3 +193,21 @@ export const evaluate = async (
   }
   return { ...evaluationOf(measured, nats), ...(windows ? { windows: losses } : {}) };
 };
+
+/**
+ * The mean loss over every token after the first, each predicted once within non-overlapping windows of
+ * `contextLength`, by default the model's. If the tokenizer has a token that texts begin with, each window begins with it, and the
+ * first token counts, too. Of documents: over the tokens that count, each document by itself, those longer
+ * than `contextLength` cut. There is no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
+ * is rounded to float32 once; the sums of all batches are added in double precision.
+ * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
+ * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
+ */
+export const evaluate = (
+  model: Model,
+  measured: MeasuredTokens,
+  signal?: AbortSignal,
+  onProgress?: (tokens: number) => void,
+  { contextLength = model.config.contextLength, windows = false }: EvaluationPlan = {},
+): Promise<Evaluation> =>
+  evaluateBy((batch) => lossOfPass(model, batch), measured, signal, onProgress, { contextLength, windows });

@@ -54,23 +54,34 @@ export const studentWithin = (t: number, degrees: number): number => {
   return isOdd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum;
 };
 
+/** A Student's t distribution around 0, as a part of a mixture. */
+export interface StudentPart {
+  /** Its share of the mixture. */
+  readonly weight: number;
+  /** What t is multiplied by. */
+  readonly scale: number;
+  /** Degrees of freedom. */
+  readonly degrees: number;
+}
+
 /**
- * Half the width of a 95% interval around the mean of `blocks`, for the mean that more of such blocks would have.
+ * The error of the mean of `blocks`, for the mean that more of such blocks would have, as a mixture of Student's t distributions.
  *
  * Neighbouring parts of a text are alike, and so are parts far from each other, only less: the correlation falls as a power of the
  * distance (Ebeling and Pöschel 1994, "Entropy and long-range correlations in literary English"). So no block is long
  * enough to be independent of the next one. Instead blocks are taken as fractional Gaussian noise, which has the same correlations
  * whatever the length of a block, and of which a mean of n has the standard deviation σ·n^(H − 1): H = ½ for independent blocks; near
  * H = 1, more text helps little. Neither σ nor H is known. Each H between ½ and 1 gets the weight of its likelihood, the mean and σ
- * integrated out, and gives a Student's t distribution with n − 1 degrees of freedom; the interval has 95% of their mixture:
+ * integrated out, and gives a Student's t distribution with n − 1 degrees of freedom:
  *
  *   w(H) ∝ |Γ|^−½ · (1ᵀΓ⁻¹1)^−½ · S^−(n−1)/2     S = bᵀΓ⁻¹b − (1ᵀΓ⁻¹b)² / 1ᵀΓ⁻¹1     scale(H) = √(S / (n − 1)) · n^(H − 1)
  *
  * with Γ the blocks' correlations for H (Tyralis and Koutsoyiannis 2014, "A Bayesian statistical model for deriving the predictive
  * distribution of hydroclimatic variables", section 2; there the mean is weighted by Γ⁻¹, which is less noisy by a few percent).
  * @param blocks means of parts of equal length, in the text's order; at least two.
+ * @returns empty if all blocks are equal.
  */
-export const halfWidthOfMean = (blocks: readonly number[]): number => {
+export const errorOfMean = (blocks: readonly number[]): readonly StudentPart[] => {
   const n = blocks.length;
   const ones = blocks.map(() => 1);
   // Of no weight for the result, and sums lose no digits.
@@ -87,19 +98,34 @@ export const halfWidthOfMean = (blocks: readonly number[]): number => {
     };
   });
   // All blocks are equal.
-  if (!models.every(({ scale }) => scale > 0)) return 0;
+  if (!models.every(({ scale }) => scale > 0)) return [];
   const most = Math.max(...models.map(({ logWeight }) => logWeight));
   const weights = models.map(({ logWeight }) => Math.exp(logWeight - most));
   const all = weights.reduce((sum, weight) => sum + weight, 0);
-  const within = (width: number): number =>
-    models.reduce((sum, { scale }, i) => sum + (weights[i] ?? 0) * studentWithin(width / scale, n - 1), 0) / all;
-  let [low, high] = [0, Math.max(...models.map(({ scale }) => scale))];
+  return models.map(({ scale }, i) => ({ weight: (weights[i] ?? 0) / all, scale, degrees: n - 1 }));
+};
+
+/**
+ * Half the width of the 95% interval of an error, found to the digits of a float32.
+ * @param within the probability that the error is at most so far from 0.
+ * @param start a width to begin with, above 0.
+ */
+export const halfWidthOf = (within: (width: number) => number, start: number): number => {
+  let [low, high] = [0, start];
   while (within(high) < coverage) [low, high] = [high, 2 * high];
-  // Halved until it has the digits of a float32.
   for (let i = 0; i < 24; i++) {
     const middle = (low + high) / 2;
     if (within(middle) < coverage) low = middle;
     else high = middle;
   }
   return high;
+};
+
+/** Half the width of a 95% interval around the mean of `blocks`: 95% of the mixture of `errorOfMean`. */
+export const halfWidthOfMean = (blocks: readonly number[]): number => {
+  const parts = errorOfMean(blocks);
+  if (parts.length === 0) return 0;
+  const within = (width: number): number =>
+    parts.reduce((sum, { weight, scale, degrees }) => sum + weight * studentWithin(width / scale, degrees), 0);
+  return halfWidthOf(within, Math.max(...parts.map(({ scale }) => scale)));
 };

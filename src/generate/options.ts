@@ -4,6 +4,7 @@ import { ConfigError } from "../core/errors/errors.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { generationDefaults } from "../pretrained/model/generation-config.ts";
 import { mostCandidates } from "../pretrained/model/likeliest.ts";
+import { withBegin } from "../tokenizer/begin.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { describeSkipped, type ReadText, readText, type UnknownChoice, unknownSchema } from "../tokenizer/unknown.ts";
 import { type Constraint, parseConstraint } from "./constraint/constraint.ts";
@@ -178,8 +179,10 @@ export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): 
   };
 };
 
+const begun = (tokenizer: Tokenizer, read: ReadText): ReadText => ({ ...read, ids: withBegin(tokenizer, read.ids) });
+
 /**
- * The prompt as a model reads it.
+ * The prompt as a model reads it: a text after the token that texts begin with, if the tokenizer adds one; ids as they are.
  * @throws ConfigError if there is nothing to continue from, DataError for a character the tokenizer lacks.
  */
 export const readPrompt = (
@@ -191,7 +194,7 @@ export const readPrompt = (
 ): ReadText => {
   const read: ReadText =
     typeof prompt === "string"
-      ? readText(tokenizer, prompt, unknown, where, hint)
+      ? begun(tokenizer, readText(tokenizer, prompt, unknown, where, hint))
       : { text: "", ids: Int32Array.from(prompt), skipped: undefined };
   if (read.ids.length > 0) return read;
   const { skipped } = read;

@@ -2,6 +2,7 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { likeliestOf, probabilityAt, softmaxSum } from "../pretrained/model/likeliest.ts";
+import { encodeInside } from "../tokenizer/special.ts";
 import { textStream } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ReadText } from "../tokenizer/unknown.ts";
@@ -59,7 +60,7 @@ const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (
     .flatMap((word) => [word, ` ${word}`])
     .flatMap((text) => {
       try {
-        return [Array.from(tokenizer.encode(text))];
+        return [Array.from(encodeInside(tokenizer, text))];
       } catch {
         // A text that the tokenizer cannot write.
         return [];

@@ -1,8 +1,10 @@
 /** Texts and tokens that the functions of this folder are given, and the names that they give tokens. */
+
 import { checkIdList } from "../core/checks/check-arguments.ts";
 import { DataError, type ErrorDetails, ShapeError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
+import { withBegin } from "../tokenizer/begin.ts";
 import { textAlone } from "../tokenizer/token-text.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -51,7 +53,7 @@ export const encodeArgument = (tokenizer: Tokenizer, text: string, { where, fiel
 };
 
 /**
- * The ids of a text that one pass takes.
+ * The ids of a text that one pass takes, after the token that texts begin with, if the tokenizer adds one.
  * @param at the argument that it is.
  * @throws ShapeError for more tokens than the context has, or an id that is none; DataError for no tokens, or a character
  *   that the tokenizer lacks.
@@ -62,7 +64,10 @@ export const readIds = (
   given: unknown,
 ): Int32Array => {
   if (typeof given !== "string") checkIdList(at.where, given);
-  const ids = typeof given === "string" ? encodeArgument(tokenizer, given, at) : (given as ArrayLike<number>);
+  const ids =
+    typeof given === "string"
+      ? withBegin(tokenizer, encodeArgument(tokenizer, given, at))
+      : (given as ArrayLike<number>);
   const { contextLength } = model.config;
   if (ids.length === 0) throw new DataError({ ...at, must: "there must be one token or more", got: "none" });
   if (ids.length > contextLength) {

@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
-import { type Contents, flushFolder, makeFolders, temporaryName, temporaryOf, writeFlushed } from "./files.node.ts";
+import { type Contents, flushFolder, makeFolders, writeFlushed } from "./files.node.ts";
 import { type Binding, type FileDigest, manifestJson, manifestName } from "./manifest.ts";
 import { occupantOf, removeOwned } from "./owned-folder.node.ts";
 import { type SharedFile, shareFile } from "./shared-file.node.ts";
+import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.node.ts";
 
 /**
  * A checkpoint is a folder of files that are written together and read together, with a manifest of their hashes. To
@@ -19,8 +20,8 @@ import { type SharedFile, shareFile } from "./shared-file.node.ts";
  *
  * After a kill at any moment, the folder under its name is complete: the old one until 2, the new one from 3 on. Between
  * 2 and 3 there is only `.old-NAME`: readers then read it, and the next writer (or `recoverCheckpoint`) renames it back.
- * The next writer removes a `.tmp-…` that was not renamed, and an `.old-NAME` beside a NAME. One process at a time may
- * write a checkpoint; any number may read it meanwhile.
+ * The next writer removes a `.tmp-…` that was not renamed, unless its process runs, and an `.old-NAME` beside a NAME. One process
+ * at a time may replace a checkpoint; several may make a new one, and the first to end does. Any number may read it meanwhile.
  *
  * Only what this program wrote is removed: see owned-folder.node.ts.
  */
@@ -90,7 +91,7 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
     }
   }
   for (const entry of await readdir(parent, { withFileTypes: true })) {
-    if (entry.isDirectory() && temporaryOf(entry.name) === name) {
+    if (entry.isDirectory() && temporaryOf(entry.name) === name && !isBeingWritten(entry.name)) {
       await removeOwned(join(parent, entry.name), undefined, own);
     }
   }
@@ -159,6 +160,24 @@ const replace = async (
   if (replaced) await putAway(place, keep, own).catch(() => undefined);
 };
 
+/** Errors of systems for a folder that is to have the name of another one with files. */
+const isTaken = (error: unknown): boolean => ["ENOTEMPTY", "EEXIST", "EPERM"].includes(systemErrorCode(error) ?? "");
+
+/** Gives a folder its name; one that was there meanwhile is not replaced, unless it is empty. */
+const nameNew = async ({ path, parent }: Place, temporary: string, folder: string): Promise<void> => {
+  try {
+    // Not everywhere a folder can take the name of an empty one. One with files stays.
+    await rmdir(path).catch(() => undefined);
+    await rename(temporary, path);
+  } catch (cause) {
+    if (!isTaken(cause) || !(await exists(path))) throw cause;
+    const got = "a folder that another program wrote there meanwhile";
+    const hint = "another name, or replace: true";
+    throw new CheckpointError({ where: folder, must: "the name must be free", got, hint, cause });
+  }
+  await flushFolder(parent);
+};
+
 const isShared = (contents: Contents | SharedFile): contents is SharedFile =>
   typeof contents === "object" && "kind" in contents;
 
@@ -186,6 +205,8 @@ export interface WriteOptions {
   readonly keep?: Keep;
   /** false: the folder's parent must exist. Default true. */
   readonly makeParents?: boolean;
+  /** Whether another process may have made the folder meanwhile, which is an error then. Default: it is replaced. */
+  readonly isNew?: boolean;
   /** Looks at the files as they were written; its error leaves the folder as it was. */
   readonly check?: (digests: Readonly<Record<string, FileDigest>>) => void | Promise<void>;
 }
@@ -199,7 +220,7 @@ export interface WriteOptions {
 export const writeCheckpoint = async (
   folder: string,
   files: Readonly<Record<string, Contents | SharedFile>>,
-  { run, keep, makeParents = true, check }: WriteOptions = {},
+  { run, keep, makeParents = true, isNew = false, check }: WriteOptions = {},
 ): Promise<void> => {
   const place = placeOf(folder);
   const names = Object.keys(files);
@@ -221,7 +242,8 @@ export const writeCheckpoint = async (
     await check?.(digests);
     await writeFlushed(join(temporary, manifestName), manifestJson({ run: run ?? null, files: digests }));
     for (const inner of [...folders, temporary]) await flushFolder(inner);
-    await replace(place, temporary, keep, names);
+    if (isNew) await nameNew(place, temporary, folder);
+    else await replace(place, temporary, keep, names);
   } catch (error) {
     if (made && (await exists(temporary).catch(() => false))) {
       await removeOwned(temporary, undefined, names).catch(() => undefined);

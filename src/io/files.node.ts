@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, mkdir, open, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { UnreadableFileError } from "../core/system/regular-file.node.ts";
+import { temporaryName } from "./temporary-names.node.ts";
 
 /** A file's contents; each of several pieces is written before the next is asked for. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -84,12 +84,6 @@ export const flushFolder = async (path: string): Promise<void> => {
     await folder.close();
   }
 };
-
-/** A unique name beside NAME: it marks an unfinished file, and may be deleted after a kill. */
-export const temporaryName = (name: string): string => `.tmp-${randomBytes(6).toString("hex")}-${name}`;
-
-/** The NAME of a temporary file `entry`; undefined for any other entry. */
-export const temporaryOf = (entry: string): string | undefined => /^\.tmp-[0-9a-f]{12}-(.*)$/su.exec(entry)?.[1];
 
 /**
  * Puts a file in its place, complete and flushed: a kill or an error leaves the old one or the new one. A link of that

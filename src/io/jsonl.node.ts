@@ -3,8 +3,9 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { openRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
-import { bytesOfFile, flushFolder, openToAppend, temporaryName, writeAll, writeFlushed } from "./files.node.ts";
+import { bytesOfFile, flushFolder, openToAppend, writeAll, writeFlushed } from "./files.node.ts";
 import { parseLine } from "./json-line.ts";
+import { temporaryName } from "./temporary-names.node.ts";
 
 /** A file of JSON lines that grows at its end. */
 export interface JsonLines {

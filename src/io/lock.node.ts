@@ -5,26 +5,15 @@
  * The thread that has the lock keeps its file open, and the lock names that open file. When a thread ends, its files are
  * closed, so the rest of its process sees that nobody has the lock any more.
  */
-import { spawnSync } from "node:child_process";
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { link, unlink } from "node:fs/promises";
-import { hostname, uptime } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
-import { temporaryName } from "./files.node.ts";
+import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
+import { temporaryName } from "./temporary-names.node.ts";
 
 /** An open file of a process, distinct from later files with its number. */
 interface OpenFile {
@@ -33,76 +22,11 @@ interface OpenFile {
   readonly inode: string;
 }
 
-/** A process, distinct from all others with its number. */
-interface Process {
-  readonly pid: number;
-  /** When it started, as the system counts. */
-  readonly started: string;
-  /** Boot of the machine, and namespace of process numbers. */
-  readonly boot: string;
-  readonly host: string;
-}
-
 /** The holder of a lock. */
 interface Holder extends Process {
   /** The lock's own file, open in the thread that has the lock. Absent if its part of the lock is damaged. */
   readonly file?: OpenFile;
 }
-
-const readLine = (path: string): string | undefined => {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return undefined;
-  }
-};
-
-/** Start of a process that runs and cannot be inspected. */
-const unseen = "unseen";
-
-const isThere = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemErrorCode(error) !== "ESRCH";
-  }
-};
-
-/** Start of process `pid`; undefined if there is none. */
-const startOf = (pid: number): string | undefined => {
-  if (process.platform === "linux") {
-    const stat = readLine(`/proc/${pid}/stat`);
-    // The name in parentheses may have any character; field 22 counts from the process number. A zombie has ended.
-    const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-    if (fields !== undefined) return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-    // Some systems show nothing of another user's process.
-    return isThere(pid) ? unseen : undefined;
-  }
-  if (!isThere(pid)) return undefined;
-  if (process.platform === "win32") return "unknown";
-  const { status, stdout } = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" });
-  return status === 0 ? stdout.trim() : "unknown";
-};
-
-/** The namespace of process numbers of this process: a container has its own. */
-const bootOf = (): string => {
-  const boot = readLine("/proc/sys/kernel/random/boot_id");
-  // Elsewhere the minute of the boot; uptime and clock mostly disagree by less.
-  if (boot === undefined) return `minute ${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
-  try {
-    return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    return boot;
-  }
-};
-
-const thisProcess = (): Process => ({
-  pid: process.pid,
-  started: startOf(process.pid) ?? "unknown",
-  boot: bootOf(),
-  host: hostname(),
-});
 
 const identify = (fd: number): OpenFile => {
   const { dev, ino } = fstatSync(fd, { bigint: true });

@@ -1,5 +1,5 @@
 /** Writes single files of the user's: whole or not at all, and never over another one unasked. */
-import { link, lstat, readdir, rename, unlink } from "node:fs/promises";
+import { link, lstat, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { systemErrorCode } from "../core/errors/system-error.ts";
@@ -9,11 +9,10 @@ import {
   isRegularFile,
   makeFolders,
   removeEmptyFolders,
-  temporaryName,
-  temporaryOf,
   writeFlushed,
 } from "./files.node.ts";
 import { checkpointAround } from "./owned-folder.node.ts";
+import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.node.ts";
 
 const taken = (path: string, got: string): CheckpointError =>
   new CheckpointError({
@@ -38,6 +37,21 @@ export const checkApart = async (path: string): Promise<void> => {
   });
 };
 
+/** @throws CheckpointError for a place below a file, where no folder can be made. */
+export const checkBelowFolders = async (path: string): Promise<void> => {
+  for (let above = dirname(path); ; above = dirname(above)) {
+    const found = await stat(above).catch(() => undefined);
+    if (found === undefined && dirname(above) !== above) continue;
+    if (found === undefined || found.isDirectory()) return;
+    throw new CheckpointError({
+      where: path,
+      must: "must lie in a folder",
+      got: `${above}, which is a file`,
+      hint: "another name",
+    });
+  }
+};
+
 /**
  * Fails unless a new file can have this name.
  * @param replace whether a file of that name may be replaced; a folder never is.
@@ -45,6 +59,7 @@ export const checkApart = async (path: string): Promise<void> => {
  */
 export const checkFree = async (path: string, replace: boolean): Promise<void> => {
   await checkApart(path);
+  await checkBelowFolders(path);
   const found = await lstat(path).catch((error: unknown) => {
     const code = systemErrorCode(error);
     if (code === "ENOENT") return undefined;
@@ -80,13 +95,17 @@ const removeUnfinished = async (path: string): Promise<void> => {
   const folder = dirname(path);
   for (const entry of await readdir(folder)) {
     const left = join(folder, entry);
-    if (temporaryOf(entry) === basename(path) && (await isRegularFile(left))) await unlink(left);
+    if (temporaryOf(entry) !== basename(path) || isBeingWritten(entry) || !(await isRegularFile(left))) continue;
+    await unlink(left).catch((error: unknown) => {
+      // Another writer of the same name may have removed it.
+      if (systemErrorCode(error) !== "ENOENT") throw error;
+    });
   }
 };
 
 /**
  * Writes a file, and its missing folders. A kill or an error leaves it whole or not there; a file that it replaces stays until
- * then. One process at a time may write it.
+ * then. Of several processes that write it, the last to end has its contents there, or, where none may be replaced, the first.
  * @param replace whether a file of that name may be replaced.
  * @throws CheckpointError if the name is taken, or the system refuses; and what `contents` throws.
  */

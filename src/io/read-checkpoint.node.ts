@@ -39,7 +39,7 @@ const checkpointHint =
 const completeCopy = "a complete copy of the folder";
 
 /** A folder of graphs for ONNX Runtime has all that a model has but its weights. */
-const exportedHint = "the model that it was exported from: graphs of ONNX are not read here";
+const exportedHint = "the model that it was exported from: verify alone reads graphs of ONNX";
 
 /** Larger files are refused before memory is allocated for them. */
 const maxBytesOf = (name: string): number =>

@@ -4,8 +4,10 @@ import { isRecord } from "../core/checks/is-record.ts";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
+import type { ReadConfig } from "../models/architectures/architecture.ts";
+import { readHuggingFaceConfig } from "../models/architectures/read-config.ts";
 import { modelConfigSchema } from "../models/config.ts";
-import { type ReadConfig, readHuggingFaceConfig } from "../models/hugging-face/read-config.ts";
+import { beginningWith } from "../tokenizer/begin.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -83,8 +85,19 @@ const templateJson = z.object({
   eos_token: tokenName,
 });
 
+const beginJson = z.object({ add_bos_token: z.boolean().nullish(), bos_token: tokenName });
+
 const nameOf = (token: z.output<typeof tokenName>): string =>
   typeof token === "string" ? token : (token?.content ?? "");
+
+/** The tokenizer, with the token that texts begin with as `tokenizer_config.json` says, if it does. */
+const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where: string): Tokenizer => {
+  if (bytes === undefined) return tokenizer;
+  const { add_bos_token: adds, bos_token: bos } = checkJson(beginJson, parseJson(bytes, where), where);
+  if (adds === false) return beginningWith(tokenizer, null);
+  const named = adds === true ? tokenizer.specialTokens.find(({ name }) => name === nameOf(bos)) : undefined;
+  return named === undefined ? tokenizer : beginningWith(tokenizer, named.id);
+};
 
 /** Names of the files that may have the chat template. */
 export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
@@ -120,7 +133,11 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
   const tokenizer =
     tokenizerFile === undefined
       ? noTokenizer(where, vocabSize)
-      : await readTokenizer(tokenizerFile, at(tokenizerName), vocabSize);
+      : withOwnBegin(
+          await readTokenizer(tokenizerFile, at(tokenizerName), vocabSize),
+          files["tokenizer_config.json"],
+          at("tokenizer_config.json"),
+        );
   const named =
     endsOf(files["generation_config.json"], at("generation_config.json")) ?? endsOf(configFile, at(configName)) ?? [];
   const ends = tokenizer.endOfText === null ? named : [tokenizer.endOfText, ...named];

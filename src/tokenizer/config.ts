@@ -22,9 +22,11 @@ const bpeSchema = z.strictObject({
     .describe("names of special tokens, such as <|endoftext|>; no text is encoded to them"),
 });
 
+const sentencePieceSchema = z.strictObject({ kind: z.literal("sentencepiece") });
+
 const huggingFaceSchema = z.strictObject({ kind: z.literal("hugging-face") });
 
-const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, huggingFaceSchema]);
+const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, sentencePieceSchema, huggingFaceSchema]);
 
 /** The tokenizer of a run whose configuration names none. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
@@ -33,13 +35,14 @@ export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 export const tokenizerConfigSchema = kinds
   .default(() => defaultTokenizer)
   .describe(
-    "what a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text; hugging-face, as in the tokenizer.json of the weights to begin with",
+    "what a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text; sentencepiece and hugging-face, as the weights to begin with have it",
   );
 /** A token for each distinct character (Unicode code point) of the run's text. */
 export interface CharTokenizerConfig {
   /**
    * What a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text;
-   * hugging-face, as in the tokenizer.json of the weights to begin with. `char`, `bpe` or `hugging-face`.
+   * sentencepiece and hugging-face, as the weights to begin with have it. `char`, `bpe`, `sentencepiece` or
+   * `hugging-face`.
    */
   readonly kind: "char";
 }
@@ -54,10 +57,19 @@ export interface BpeTokenizerConfig {
   /** Names of special tokens. */
   readonly specialTokens: readonly string[];
 }
-/** The tokenizer of the weights that the run begins with, of a kind that is not trained here. */
+/** The tokenizer of the weights that the run begins with: SentencePiece's BPE or Unigram. */
+export interface SentencePieceTokenizerConfig {
+  /** What a token is. `sentencepiece`. */
+  readonly kind: "sentencepiece";
+}
+/** The tokenizer of the weights that the run begins with, of another kind that is not trained here. */
 export interface HuggingFaceTokenizerConfig {
   /** What a token is. `hugging-face`. */
   readonly kind: "hugging-face";
 }
 /** A run's tokenizer. */
-export type TokenizerConfig = CharTokenizerConfig | BpeTokenizerConfig | HuggingFaceTokenizerConfig;
+export type TokenizerConfig =
+  | CharTokenizerConfig
+  | BpeTokenizerConfig
+  | SentencePieceTokenizerConfig
+  | HuggingFaceTokenizerConfig;

@@ -1,5 +1,5 @@
 /**
- * Tokenizers of other kinds (Unigram, WordPiece, BPE with byte fallback, other split patterns), by
+ * Tokenizers of other kinds (WordPiece, other split patterns and normalizers), by
  * `@huggingface/tokenizers`. It is loaded when a file needs it.
  */
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
@@ -7,6 +7,7 @@ import { checkText } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError, DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
+import { beginOfJson } from "./begin.ts";
 import { mostTokens } from "./bpe/vocabulary.ts";
 import { decodeTokens } from "./text-stream.ts";
 import { type TokenBytesRule, tokenBytesRule } from "./token-bytes.ts";
@@ -137,6 +138,7 @@ export const huggingFaceTokenizer = async (json: unknown, where: string): Promis
     vocabSize: tokens.length,
     specialTokens,
     endOfText: specialTokens.find(({ name }) => name === endOfTextName)?.id ?? null,
+    beginOfText: beginOfJson(json, specialTokens),
     encode: (text, name = "text", before = "") => {
       checkText("encode: where", name);
       checkText("encode: before", before);

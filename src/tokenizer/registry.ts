@@ -1,12 +1,15 @@
 /** Makes all tokenizers: trains one from a configuration, or reads one from its file. */
 import { checkText } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
+import { beginOfJson } from "./begin.ts";
 import { type BpeTokenizer, bpeTokenizer } from "./bpe/bpe.ts";
 import { trainBpeTokenizer } from "./bpe/learn/train.ts";
 import { bpePartsOf, isByteLevelBpeJson } from "./bpe/read-json.ts";
 import { charTokenizer, trainCharTokenizer } from "./char.ts";
 import type { TokenizerConfig } from "./config.ts";
 import { huggingFaceTokenizer } from "./hugging-face.ts";
+import { isSentencePieceJson, sentencePiecePartsOf } from "./sentencepiece/read-json.ts";
+import { sentencePieceTokenizer } from "./sentencepiece/sentencepiece.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { charVocabularyFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
@@ -20,6 +23,12 @@ interface Kind<K extends TokenizerConfig["kind"]> {
   /** The configuration of a tokenizer of this kind. */
   configOf(tokenizer: Tokenizer): Extract<TokenizerConfig, { readonly kind: K }>;
 }
+
+/** @throws ConfigError: tokenizers of this kind are not trained here. */
+const notTrained = (kind: string): never => {
+  const must = `a tokenizer of kind ${kind} comes with the weights that a run begins with`;
+  throw new ConfigError({ where: "config.tokenizer", must, got: "no weights", hint: "initFrom, or kind bpe" });
+};
 
 const isBpe = (tokenizer: Tokenizer): tokenizer is BpeTokenizer => tokenizer.kind === "bpe";
 
@@ -39,11 +48,11 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
     // Every text has tokens, so nothing is learned from the held-out part.
     train: (config, train) => trainBpeTokenizer(config, train),
     claims: isByteLevelBpeJson,
-    read: (json, where) => ({
-      ...bpeTokenizer(bpePartsOf(json, where), where),
+    read: (json, where) => {
+      const tokenizer = bpeTokenizer(bpePartsOf(json, where), where);
       // Unchanged, with the parts that have no use here.
-      toJSON: () => json,
-    }),
+      return { ...tokenizer, beginOfText: beginOfJson(json, tokenizer.specialTokens), toJSON: () => json };
+    },
     configOf: (tokenizer) => ({
       kind: "bpe",
       vocabSize: tokenizer.vocabSize,
@@ -51,11 +60,14 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
       specialTokens: tokenizer.specialTokens.map(({ name }) => name),
     }),
   },
+  sentencepiece: {
+    train: () => notTrained("sentencepiece"),
+    claims: isSentencePieceJson,
+    read: (json, where) => sentencePieceTokenizer(sentencePiecePartsOf(json, where), where, json),
+    configOf: () => ({ kind: "sentencepiece" }),
+  },
   "hugging-face": {
-    train: () => {
-      const must = "a tokenizer of kind hugging-face comes with the weights that a run begins with";
-      throw new ConfigError({ where: "config.tokenizer", must, got: "no weights", hint: "initFrom, or kind bpe" });
-    },
+    train: () => notTrained("hugging-face"),
     claims: () => true,
     read: huggingFaceTokenizer,
     configOf: () => ({ kind: "hugging-face" }),

@@ -38,9 +38,27 @@ export const encodeWithSpecials = (
   checkTokenizer("encodeWithSpecials: tokenizer", tokenizer);
   checkText("encodeWithSpecials: text", text);
   checkFunction("encodeWithSpecials: ordinary", ordinary);
+  return encodePart(tokenizer, text, 0, text.length, ordinary);
+};
+
+/** `encodeWithSpecials` of a part of a text, from `from` to `to`, encoded by itself. */
+export const encodePart = (
+  tokenizer: Tokenizer,
+  text: string,
+  from: number,
+  to: number,
+  ordinary: (text: string) => string,
+): Int32Array => {
   const parts: Int32Array[] = [];
-  for (const stretch of finderOf(tokenizer)(text)) {
-    parts.push(stretch.id === undefined ? tokenizer.encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
+  let at = from;
+  for (const stretch of finderOf(tokenizer)(text.slice(from, to))) {
+    // The text before: some tokenizers put a space before the beginning of a text.
+    const encode = (part: string): Int32Array => tokenizer.encode(part, "text", text.slice(0, at));
+    parts.push(stretch.id === undefined ? encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
+    at += stretch.text.length;
   }
   return joinIds(parts);
 };
+
+/** The ids of a text that follows other text, such as a prompt. @throws DataError as `encode`. */
+export const encodeInside = (tokenizer: Tokenizer, text: string): Int32Array => tokenizer.encode(text, "text", " ");

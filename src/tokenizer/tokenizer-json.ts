@@ -153,13 +153,15 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
  */
 export const tokenizerConfigJson = (
   contextLength: number,
-  { endOfText, specialTokens }: Pick<Tokenizer, "endOfText" | "specialTokens">,
+  { endOfText, beginOfText, specialTokens }: Pick<Tokenizer, "endOfText" | "beginOfText" | "specialTokens">,
 ): unknown => {
   const end = specialTokens.find(({ id }) => id === endOfText);
+  const begin = specialTokens.find(({ id }) => id === beginOfText);
   return {
     tokenizer_class: "PreTrainedTokenizerFast",
     model_max_length: contextLength,
     clean_up_tokenization_spaces: false,
+    ...(begin === undefined ? {} : { bos_token: begin.name }),
     ...(end === undefined ? {} : { eos_token: end.name }),
   };
 };

@@ -26,10 +26,16 @@ export interface Tokenizer {
   /** The id of the special token that ends a text, and generation; null if there is none. */
   readonly endOfText: number | null;
   /**
+   * The id of the special token that the model's texts begin with (BOS). `encode` does not add it: `generate` begins its
+   * prompts with it, and `evaluate` its windows. null, or left out: there is none.
+   */
+  readonly beginOfText?: number | null | undefined;
+  /**
    * The ids of `text`; the caller owns the array. No begin or end token is added, and the name of a special token in the
    * text is ordinary text.
    * @param where the name of `text` (a file, an option) in the error.
-   * @param before the text before `text` in there, so that the error counts lines from the beginning.
+   * @param before the text before `text` in there, so that the error counts lines from the beginning. A tokenizer that puts a space
+   *   before a text puts none before `text` then, unless the text before ends with a special token.
    * @throws DataError for text that the vocabulary lacks, or half of a surrogate pair, which no text has; its
    *   `details.characters` has every such character once.
    */

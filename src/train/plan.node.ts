@@ -4,7 +4,7 @@ import { openBackend } from "../backend/select.node.ts";
 import type { RunConfig } from "../config/config.ts";
 import { checkTrainOptions } from "../config/options.ts";
 import { defaultPreset } from "../config/presets.ts";
-import { architectureOf } from "../models/hugging-face/hugging-face.ts";
+import { architectureOf } from "../models/architectures/architecture-of.ts";
 import { modelLayout } from "../models/model.ts";
 import { keptFacts } from "../pretrained/files/pretrained-files.ts";
 import { givenData, loadData } from "../runs/begin/data.node.ts";

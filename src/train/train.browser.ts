@@ -9,7 +9,7 @@ import { dataToMeasure, type EvaluateOptions } from "../evaluate/data.browser.ts
 import type { Evaluation } from "../evaluate/evaluate.ts";
 import { evaluateCorpus } from "../evaluate/evaluate-corpus.ts";
 import { canDigest } from "../io/manifest-in-memory.ts";
-import { architectureOf } from "../models/hugging-face/hugging-face.ts";
+import { architectureOf } from "../models/architectures/architecture-of.ts";
 import { keptFacts } from "../pretrained/files/pretrained-files.ts";
 import { type CheckpointSource, openCheckpoint } from "../pretrained/load.browser.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";

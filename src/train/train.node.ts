@@ -7,7 +7,7 @@ import { defaultPreset } from "../config/presets.ts";
 import { yieldToHost } from "../core/system/yield.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
 import { readJsonLines } from "../io/jsonl.node.ts";
-import { architectureOf } from "../models/hugging-face/hugging-face.ts";
+import { architectureOf } from "../models/architectures/architecture-of.ts";
 import { keepBase } from "../pretrained/adapter/base/keep.node.ts";
 import { isHubName } from "../pretrained/files/hub.node.ts";
 import { type KeptFacts, keptFacts } from "../pretrained/files/pretrained-files.ts";

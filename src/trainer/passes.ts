@@ -49,11 +49,13 @@ export interface PassSource {
 /**
  * Passes of windows that are drawn from a text.
  * @param ofPass tokens of a pass, about.
+ * @param begin a token that each window begins with; default: none.
  */
 export const passesOfText = (
   config: TrainerConfig,
   tokens: Int32Array,
   ofPass: number = tokensOfPass(config),
+  begin?: number,
 ): PassSource => {
   const { batchSize, seed, gradAccumSteps, windows = defaultWindows } = config.train;
   const { contextLength } = config.model;
@@ -63,7 +65,7 @@ export const passesOfText = (
   if (windows === "random") {
     return {
       passes: (step, microStep, range) =>
-        trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, ofPass, range),
+        trainingPasses(tokens, { batchSize, contextLength, seed, step, microStep }, ofPass, range, begin),
       sizeOf,
       ...fixed,
     };
@@ -72,7 +74,7 @@ export const passesOfText = (
   return {
     passes(step, microStep, range) {
       const from = (step * gradAccumSteps + microStep) * batchSize;
-      return passesOfWindows(tokens, offsetOf, { from, to: from + batchSize, contextLength }, ofPass, range);
+      return passesOfWindows(tokens, offsetOf, { from, to: from + batchSize, contextLength }, ofPass, range, begin);
     },
     sizeOf,
     ...fixed,

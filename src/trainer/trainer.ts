@@ -100,6 +100,7 @@ export interface Trainer {
 /**
  * A trainer in the state before the first step; a resumed run then restores its own.
  * @param baseRows with adapters: rows of their model that a file has in blocks of 4 to 8 bits, and that stay so.
+ * @param begin a token that each window of a text begins with; default: none.
  */
 export const createTrainer = (
   backend: Backend,
@@ -108,8 +109,9 @@ export const createTrainer = (
   trainTokens: Int32Array | Documents,
   team: Team = alone,
   baseRows: readonly BlockRows[] = [],
+  begin?: number,
 ): Trainer => {
-  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows);
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows, begin);
   closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
@@ -122,9 +124,10 @@ export const undrawnTrainer = (
   trainTokens: Int32Array | Documents,
   team: Team = alone,
   baseRows: readonly BlockRows[] = [],
+  begin?: number,
 ): Trainer => {
   const ofText = trainTokens instanceof Int32Array;
-  const passes = ofText ? passesOfText(config, trainTokens) : passesOfDocuments(config, trainTokens);
+  const passes = ofText ? passesOfText(config, trainTokens, undefined, begin) : passesOfDocuments(config, trainTokens);
   return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows);
 };
 

@@ -47,6 +47,7 @@ describe("the browser's entry", () => {
       "loadCorpus",
       "plotRuns",
       "saveMerged",
+      "sweep",
     ]);
   });
 

@@ -55,8 +55,8 @@ describe("export", () => {
     });
     const files = tree(join(cwd, "runs/notes-onnx"));
     expect(files.filter((path) => path.endsWith(".onnx"))).toEqual([join("onnx", "model_quantized.onnx")]);
-    const { stderr } = await cli(["verify", "runs/notes", "runs/notes-onnx"], { cwd });
-    expect(stderr).toContain("try the model that it was exported from: graphs of ONNX are not read here");
+    const { stderr } = await cli(["generate", "runs/notes-onnx", "--prompt", "The"], { cwd });
+    expect(stderr).toContain("try the model that it was exported from: verify alone reads graphs of ONNX");
     const replaced = await run("runs/notes", "--format", "onnx", "--out", "runs/notes-onnx", "--overwrite");
     expect(replaced.stdout).toMatch(/ in f32, /u);
   });
@@ -121,6 +121,26 @@ describe("export", () => {
     expect(await refused("base", "--format", "hf", "--dtype", "q8_0")).toBe(
       "foretoken: --dtype: must be f32 or bf16 for hf; got q8_0",
     );
+    const dtype = (format: string, name: string) => refused("base", "--dtype", name, "--format", format);
+    expect(await dtype("onnx", "q8")).toBe('foretoken: --dtype: must be f32 or int8 for onnx; got "q8"; try int8');
+    expect(await dtype("gguf", "q8")).toMatch(/^foretoken: --dtype: must be f32, .* for gguf; got "q8"; try q8_0$/u);
+    expect(await dtype("hf", "f23")).toBe('foretoken: --dtype: must be f32 or bf16 for hf; got "f23"; try f32');
+    for (const [format, out] of [
+      ["gguf", "text.txt"],
+      ["hf", join("text.txt", "model")],
+      ["onnx", join("text.txt", "a", "b")],
+    ] as const) {
+      const line = await refused("base", "--format", format, "--out", out);
+      expect(line).toMatch(
+        /^foretoken: text\.txt\S+: must lie in a folder; got text\.txt, which is a file; try another name$/u,
+      );
+    }
+    for (const format of ["hf", "onnx"]) {
+      const line = await refused("base", "--format", format, "--out", "text.txt");
+      expect(line).toMatch(
+        /^foretoken: text\.txt: the folder must be new, empty or an earlier checkpoint .*; got a file;/u,
+      );
+    }
     expect(await refused("base", "--format", "gguf", "--out", "mine.gguf")).toMatch(
       /^foretoken: mine\.gguf: the name must be free; got a file of that name; try another name, or --overwrite$/u,
     );

@@ -191,42 +191,56 @@ forEachBackend(
         expect(engine.counts().pagesInUse).toBe(0);
       }));
 
-    it("slides past the context: the first page stays, and what follows the dropped tokens has the places after it", async () => {
-      const backend = await open(1);
-      const shape = { ...qwen3Model, contextLength: 128, nEmbd: 16, nHead: 2, nLayer: 1, mlp: bookModel.mlp };
-      const model = hashedModel(backend, shape, vocabSize);
-      const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 4 });
-      const ids = prompt(100);
-      const seen: Float32Array[] = [];
-      const write = (count: number, slide: number) =>
-        engine.write({
-          model,
-          prompt: ids,
-          maxNewTokens: count,
-          slide,
-          choose(logits) {
-            seen.push(logits.slice());
-            return greedy(logits);
-          },
-        }).ended;
-      const before = engine.counts().computed;
-      await write(80, 64);
-      // Each token once: of the last one the logits are not wanted.
-      expect(engine.counts().computed - before).toBe(100 + 79);
-      // In one block keys and values follow from tokens and places alone: so the window computed anew has nearly the same logits.
-      const text = [...ids, ...seen.map(greedy)];
-      for (const at of [129, 150, 170]) {
-        const window = [...text.slice(0, 32), ...text.slice(96, at)];
-        const anew = await logitsAfter(model, window);
-        const slid = seen[at - 100] as Float32Array;
-        const difference = Math.max(...anew.map((logit, v) => Math.abs(logit - (slid[v] as number))));
-        expect(difference).toBeLessThan(1e-4);
-      }
-      await engine.close();
-      model.close();
-      expect(backend.bytesInUse()).toBe(0);
-      await backend.close();
-    });
+    it.each([
+      ["the model's angles", {}],
+      ["the angles of windows", { window: { size: 500, theta: 50 } }],
+    ])(
+      "slides past the context: the first page stays, what follows has the places after it, with %s",
+      async (_, more) => {
+        const backend = await open(1);
+        const shape = {
+          ...qwen3Model,
+          contextLength: 128,
+          nEmbd: 16,
+          nHead: 2,
+          nLayer: 1,
+          mlp: bookModel.mlp,
+          ...more,
+        };
+        const model = hashedModel(backend, shape, vocabSize);
+        const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 4 });
+        const ids = prompt(100);
+        const seen: Float32Array[] = [];
+        const write = (count: number, slide: number) =>
+          engine.write({
+            model,
+            prompt: ids,
+            maxNewTokens: count,
+            slide,
+            choose(logits) {
+              seen.push(logits.slice());
+              return greedy(logits);
+            },
+          }).ended;
+        const before = engine.counts().computed;
+        await write(80, 64);
+        // Each token once: of the last one the logits are not wanted.
+        expect(engine.counts().computed - before).toBe(100 + 79);
+        // In one block keys and values follow from tokens and places alone: so the window computed anew has nearly the same logits.
+        const text = [...ids, ...seen.map(greedy)];
+        for (const at of [129, 150, 170]) {
+          const window = [...text.slice(0, 32), ...text.slice(96, at)];
+          const anew = await logitsAfter(model, window);
+          const slid = seen[at - 100] as Float32Array;
+          const difference = Math.max(...anew.map((logit, v) => Math.abs(logit - (slid[v] as number))));
+          expect(difference).toBeLessThan(1e-4);
+        }
+        await engine.close();
+        model.close();
+        expect(backend.bytesInUse()).toBe(0);
+        await backend.close();
+      },
+    );
 
     it("does not use what other weights have computed", () =>
       withEngine({}, async (engine, model) => {

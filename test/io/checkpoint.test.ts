@@ -322,6 +322,8 @@ describe("killing the process of a writer", () => {
       expect(left).toBeGreaterThanOrEqual(written);
       written = left;
     }
+    // A writer of other files would leave one that a kill may have left without a manifest.
+    await recoverCheckpoint(checkpoint, undefined, ["a.txt", "b.bin", "inner/c.json", "inner/d"]);
     await writeCheckpoint(checkpoint, { "a.txt": "done", "b.bin": "", "inner/c.json": "" });
     expect(await siblings()).toEqual(["last"]);
     expect(await readdir(join(checkpoint, "inner"))).toEqual(["c.json"]);

@@ -14,7 +14,12 @@ interface Writer {
   readonly stop: () => void;
   /** The files that it has opened, which the end of a process would close. */
   readonly files: FileHandle[];
+  /** Unfinished files and folders that it has made, whose names have the number of this process. */
+  readonly unfinished: Set<string>;
 }
+
+/** The name of an unfinished file with the number of a process that is no more. */
+const ofEnded = (path: string): string => path.replace(/(\.tmp-)[0-9a-f]{8}(?=[0-9a-f]{12}-[^/\\]*$)/u, "$1ffffffff");
 
 /** Operations by a path; and those of a file that is open. */
 const names = ["mkdir", "open", "readdir", "link", "rename", "unlink", "rmdir"];
@@ -37,6 +42,8 @@ export const useStoppedWriter = (): StopBefore => {
       }
       const result = await Reflect.apply(real, this, args);
       if (name === "open") writer?.files.push(result as FileHandle);
+      const [path] = args as readonly unknown[];
+      if (typeof path === "string" && ofEnded(path) !== path) writer?.unfinished.add(path);
       return result;
     };
     Reflect.set(object, name, counting);
@@ -57,12 +64,14 @@ export const useStoppedWriter = (): StopBefore => {
 
   return async (operation, work) => {
     const files: FileHandle[] = [];
+    const unfinished = new Set<string>();
     const stopped = await new Promise<boolean>((resolve, reject) => {
-      const writer = { done: 0, last: operation, stop: () => resolve(true), files };
+      const writer = { done: 0, last: operation, stop: () => resolve(true), files, unfinished };
       writers.run(writer, work).then(() => resolve(false), reject);
     });
     // One that is closed already says so.
     if (stopped) for (const file of files) await file.close().catch(() => undefined);
+    if (stopped) for (const path of unfinished) await fs.rename(path, ofEnded(path)).catch(() => undefined);
     return stopped;
   };
 };

@@ -197,22 +197,40 @@ describe("a directory of another program", () => {
     ],
     ["llama3", { rope_parameters: { full_attention: { rope_type: "default" } } }, /must be the same in every layer/u],
     ["llama3", { partial_rotary_factor: 0.5 }, /partial_rotary_factor: must be 1/u],
-    ["mistral", { sliding_window: 16 }, /sliding_window: must be null or at least the context of 48.*; got 16/u],
-    ["mistral", { sliding_window: undefined, max_position_embeddings: 8192 }, /sliding_window: .*; got 4096/u],
+    [
+      "mistral",
+      { sliding_window: 16, layer_types: ["sliding_attention", "full_attention"] },
+      /layer_types: .*; got "full/u,
+    ],
     [
       "qwen2",
       { use_sliding_window: true, sliding_window: 8, layer_types: null, max_window_layers: 1 },
-      /sliding_window/u,
+      /max_window_layers: must give full_attention to each n-th layer.*; got \["full_attention", "sliding_attention"\]/u,
     ],
     [
       "qwen2",
       { sliding_window: 8, layer_types: ["full_attention", "sliding_attention"] },
-      /layer_types: .*; got "sliding_attention"/u,
+      /layer_types: must be full_attention in every layer unless .*; got "sliding_attention"/u,
+    ],
+    [
+      "qwen3",
+      { use_sliding_window: true, sliding_window: 8, layer_types: ["full_attention", "sliding_attention"] },
+      /layer_types: must give full_attention to each n-th layer, n above 1, and sliding_attention to all others/u,
+    ],
+    [
+      "qwen3",
+      { use_sliding_window: true, sliding_window: 8, layer_types: ["chunked_attention"] },
+      /got "chunked_atten/u,
+    ],
+    [
+      "qwen3",
+      { use_sliding_window: true, sliding_window: 8, layer_types: ["full_attention"] },
+      /for each of 2 layers/u,
     ],
     [
       "qwen2",
-      { model_type: "gemma3" },
-      /model_type: must be gpt2, llama, mistral, qwen2, qwen3 or phi3; got "gemma3"/u,
+      { model_type: "bert" },
+      /model_type: must be gpt2, llama, mistral, qwen2, qwen3, phi3.* or .*; got "bert"/u,
     ],
     [
       "qwen2",

@@ -49,7 +49,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   expect(paths).not.toContain("dist/command/compiled.txt");
   // The C++ is there for users who build it themselves, its tests are not.
   const known =
-    /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
+    /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|schemas\/sweep\.json|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);
   expect(paths.filter((path) => /\.(node|map|tmp|ts)$/.test(path) && !/\.d\.ts$|^templates\//.test(path))).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /** Exports that were damaged or forged afterwards, through `verify`: each gives one line, or figures. */
-import { cp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { longestMessage } from "#foretoken/core/errors/errors.js";
@@ -39,27 +39,8 @@ const damagedFolder = async (from: string, to: string, random: Random): Promise<
   } else await damagedFile(path, path, random);
 };
 
-/**
- * Damages copies of exports and verifies them.
- * @param cwd a folder with the model.
- * @param files GGUF files there. @param folder an export in Hugging Face's form there.
- * @param count of damaged exports in all: GGUF files and folders in turn.
- */
-export const verifyMutated = async (
-  cwd: string,
-  model: string,
-  { files, folder }: { readonly files: readonly string[]; readonly folder: string },
-  count: number,
-): Promise<Outcomes> => {
-  const mutated: string[] = [];
-  for (let i = 0; i < count; i++) {
-    const random = randomFor("mutated exports", i);
-    const isFolder = i % 2 === 1;
-    const name = `mutated-${i}${isFolder ? "" : ".gguf"}`;
-    if (isFolder) await damagedFolder(join(cwd, folder), join(cwd, name), random);
-    else await damagedFile(join(cwd, random.pick(files)), join(cwd, name), random);
-    mutated.push(name);
-  }
+/** Verifies damaged exports, and removes them. */
+const outcomesOf = async (cwd: string, model: string, mutated: readonly string[]): Promise<Outcomes> => {
   const small = ["--backend", "reference", "--prompt-count", "2", "--max-new-tokens", "2", "--json"];
   const { status, stdout, stderr } = await cli(["verify", model, ...mutated, ...small], { cwd });
   expect([0, 1, 2], stderr).toContain(status);
@@ -81,4 +62,57 @@ export const verifyMutated = async (
   expect(status).toBe(refused > 0 ? 2 : isOther ? 1 : 0);
   for (const name of mutated) await rm(join(cwd, name), { recursive: true });
   return { refused, different, same };
+};
+
+/**
+ * Damages copies of exports and verifies them.
+ * @param cwd a folder with the model.
+ * @param files GGUF files there. @param folder an export in Hugging Face's form there.
+ * @param count of damaged exports in all: GGUF files and folders in turn.
+ */
+export const verifyMutated = async (
+  cwd: string,
+  model: string,
+  { files, folder }: { readonly files: readonly string[]; readonly folder: string },
+  count: number,
+): Promise<Outcomes> => {
+  const mutated: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const random = randomFor("mutated exports", i);
+    const isFolder = i % 2 === 1;
+    const name = `mutated-${i}${isFolder ? "" : ".gguf"}`;
+    if (isFolder) await damagedFolder(join(cwd, folder), join(cwd, name), random);
+    else await damagedFile(join(cwd, random.pick(files)), join(cwd, name), random);
+    mutated.push(name);
+  }
+  return outcomesOf(cwd, model, mutated);
+};
+
+/** Files of a folder with a graph. */
+const onnxNames = ["config.json", "tokenizer.json", "onnx/model.onnx", "onnx/model_quantized.onnx"];
+
+/**
+ * Damages copies of folders with one graph each, and verifies them: mostly the graphs, at places where one byte means much.
+ * @param folders exports of ONNX in `cwd`. @param count of damaged exports in all.
+ */
+export const verifyMutatedOnnx = async (
+  cwd: string,
+  model: string,
+  folders: readonly string[],
+  count: number,
+): Promise<Outcomes> => {
+  const mutated: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const random = randomFor("mutated graphs", i);
+    const name = `mutated-${i}`;
+    await cp(join(cwd, random.pick(folders)), join(cwd, name), { recursive: true });
+    await rm(join(cwd, name, "manifest.json"));
+    const files = await readdir(join(cwd, name), { recursive: true });
+    const there = onnxNames.filter((file) => files.includes(join(file)));
+    const graph = there.find((file) => file.endsWith(".onnx")) ?? "";
+    const path = join(cwd, name, random.below(5) === 0 ? random.pick(there) : graph);
+    await damagedFile(path, path, random);
+    mutated.push(name);
+  }
+  return outcomesOf(cwd, model, mutated);
 };

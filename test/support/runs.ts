@@ -103,7 +103,7 @@ export const ofType = <T extends TrainEvent["type"]>(
 
 /** Whether a checkpoint of the run in this folder is being written, or put in the place of the one before. */
 export const isSaving = (run: string): boolean =>
-  existsSync(run) && readdirSync(run).some((name) => /^(?:\.tmp-[0-9a-f]{12}-|\.old-)(?:checkpoint|best)$/u.test(name));
+  existsSync(run) && readdirSync(run).some((name) => /^(?:\.tmp-[0-9a-f]+-|\.old-)(?:checkpoint|best)$/u.test(name));
 
 /** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
 export const checkpointHashes = async (run: string): Promise<Readonly<Record<string, string>>> => {

@@ -5,12 +5,16 @@ import { loadTokenizer, tokenizerConfigOf, trainTokenizer } from "#foretoken/tok
 import { textStream } from "#foretoken/tokenizer/text-stream.js";
 import { fixture } from "./fixture.js";
 
-const kinds = ["unigram", "wordpiece", "llama2"] as const;
+const kinds = [
+  ["unigram", "sentencepiece"],
+  ["wordpiece", "hugging-face"],
+  ["llama2", "sentencepiece"],
+] as const;
 
-test.each(kinds)("%s: ids and texts are those of tokenizers", async (kind) => {
+test.each(kinds)("%s: ids and texts are those of tokenizers", async (kind, own) => {
   const { json, samples } = fixture.others[kind];
   const tokenizer = await loadTokenizer(json);
-  expect(tokenizer.kind).toBe("hugging-face");
+  expect(tokenizer.kind).toBe(own);
   expect(tokenizer.toJSON()).toBe(json);
   for (const { text, ids, decoded } of samples) {
     const encoded = tokenizer.encode(text);
@@ -34,13 +38,16 @@ test("Llama 2's bytes: a space, a byte's own token, and a text that streams", as
 });
 
 test("a configuration stands for a tokenizer, and cannot train one of another program", async () => {
-  expect(tokenizerConfigOf(await loadTokenizer(fixture.others.unigram.json))).toEqual({ kind: "hugging-face" });
+  expect(tokenizerConfigOf(await loadTokenizer(fixture.others.wordpiece.json))).toEqual({ kind: "hugging-face" });
+  expect(tokenizerConfigOf(await loadTokenizer(fixture.others.unigram.json))).toEqual({ kind: "sentencepiece" });
   expect(tokenizerConfigOf(await loadTokenizer(fixture.patterns.gpt4.json))).toMatchObject({
     kind: "bpe",
     pattern: "gpt4",
     specialTokens: ["<|im_end|>"],
   });
-  expect(() => trainTokenizer({ kind: "hugging-face" }, "text")).toThrow("comes with the weights");
+  for (const kind of ["sentencepiece", "hugging-face"] as const) {
+    expect(() => trainTokenizer({ kind }, "text")).toThrow("comes with the weights");
+  }
 });
 
 test("a file that the library cannot read is refused in one line", async () => {

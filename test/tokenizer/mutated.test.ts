@@ -4,14 +4,15 @@ import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { parseJson } from "#foretoken/pretrained/files/checkpoint-json.js";
 import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
+import { modelNames, pieceTokenizer } from "../support/sentencepiece.ts";
 import { fixture } from "./fixture.js";
 
 const text = "the cat sat on the mat, 123 naïve 😀\n";
 
 const own = trainBpeTokenizer({ vocabSize: 300, specialTokens: ["<|endoftext|>"] }, text.repeat(3)).toJSON();
-const originals: readonly string[] = [own, ...Object.values(fixture.others).map(({ json }) => json)].map((json) =>
-  JSON.stringify(json),
-);
+const pieces = modelNames.map((name) => pieceTokenizer(name, { add_bos_token: true }).toJSON());
+const others = Object.values(fixture.others).map(({ json }) => json);
+const originals: readonly string[] = [own, ...others, ...pieces].map((json) => JSON.stringify(json));
 
 const random = randomStream(randomKey(7, "batches"));
 const oneOf = <Value>(values: readonly Value[]): Value => values[random.integer(values.length)] as Value;

@@ -32,7 +32,7 @@ it("is part of a run's configuration, whose default is the tokenizer of all runs
 it("refuses a kind that there is not, by name", () => {
   const change = { tokenizer: { kind: "chars" } };
   expect(() => resolveConfig("book", [change])).toThrow(
-    'config.tokenizer.kind: must be char, bpe or hugging-face; got "chars"; try char',
+    'config.tokenizer.kind: must be char, bpe, sentencepiece or hugging-face; got "chars"; try char',
   );
   expect(() => resolveConfig("book", [{ tokenizer: { size: 1 } }])).toThrow(/config\.tokenizer: every key must be/u);
 });

@@ -10,6 +10,12 @@ import { smallMuonRun, smallRun } from "../support/runs.ts";
 const vocabSize = 11;
 const tokens = hashedIds("state", 500, vocabSize);
 
+const differing = {
+  ...{ nLayer: 3, dropout: 0.2, qkNormWidth: "all", normPlacement: "both", embeddingScale: 2, attentionScale: 0.5 },
+  ...{ window: { size: 3, fullEvery: 3, theta: 50 }, position: { noneEvery: 2 } },
+  mlp: { kind: "geglu", hidden: 24 },
+} as const;
+
 describe("a trainer's state", () => {
   const lossesFrom = async (
     trainer: ReturnType<typeof createTrainer>,
@@ -23,6 +29,7 @@ describe("a trainer's state", () => {
   it.each([
     ["Adam", resolveConfig("book", [smallRun])],
     ["Muon", resolveConfig("shakespeare", [smallMuonRun])],
+    ["Muon, with layers that differ", resolveConfig("shakespeare", [smallMuonRun, { model: differing }])],
   ])("can be gone back to, and be another trainer's: %s", async (_, config) => {
     const backend = await openReference();
     const trainer = createTrainer(backend, config, vocabSize, tokens);

@@ -33,6 +33,16 @@ const evaluationCases = (setup: Setup): readonly Case[] => [
     (value, option) => option !== "data" || isDefined(value),
   ),
   ...optionCases("evaluate", ["text"], (wrong) => foretoken.evaluate(setup.lm, wrong), isDefined),
+  {
+    name: "compareRuns",
+    args: () => [
+      [
+        { evaluations: [evaluation], seeds: [1] },
+        { evaluations: [evaluation], seeds: [2] },
+      ],
+    ],
+    call: foretoken.compareRuns,
+  },
   { name: "compareEvaluations", args: () => [evaluation, evaluation], call: foretoken.compareEvaluations },
 ];
 
@@ -91,6 +101,15 @@ export const trainingCases = (setup: Setup): readonly Case[] => [
   ...rateCases,
   ...evaluationCases(setup),
   ...trainCases(setup),
+  // Its text is missing, which is found after the options: nothing is written or trained.
+  {
+    name: "sweep",
+    args: () => [{ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere" }],
+    call: foretoken.sweep,
+  },
+  ...optionCases("sweep", ["out", "jobs", "backend", "threads", "signal", "onNotice"], (wrong) =>
+    foretoken.sweep({ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere", ...wrong }),
+  ),
   { name: "listRuns", args: () => [setup.checkpoint], call: foretoken.listRuns },
   ...optionCases("plotRuns", ["metric", "x", "log"], (wrong) => foretoken.plotRuns([setup.run], wrong as never)),
   { name: "plotRuns", args: () => [[setup.run]], call: foretoken.plotRuns },

@@ -6,11 +6,9 @@ import { type Curve, type Interval, smoothedNote } from "../chart/curve.ts";
 import { shortName } from "../chart/labels.ts";
 import { comparedStyle } from "../chart/palette.ts";
 import { Swatch } from "../chart/swatch.tsx";
-import { labelOf } from "../new-run/labels.ts";
-import { capital, loss } from "../parts/format.ts";
+import { loss } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { RunState } from "../parts/run-state.tsx";
-import { Scroll } from "../parts/scroll.tsx";
 import { Segmented } from "../parts/segmented.tsx";
 import { isLive } from "../parts/state-words.ts";
 import { ChartSettings, isLog, leastLossSpan, xAxes, xKindOf } from "../run/run-charts.tsx";
@@ -18,7 +16,11 @@ import { followRun, type RunFeed } from "../run/run-feed.ts";
 import { thinnedNote } from "../run/run-notes.ts";
 import { windowOf } from "../run/smoothing.ts";
 import { address, compareAddress, comparedNames, runAddress, setQuery } from "../shell/address.ts";
-import { bestIn, differences, incomparable, type Measure, measureOf, measures } from "./differences.ts";
+import { later } from "../shell/later.tsx";
+import { bestIn, incomparable, type Measure, measureOf, measures } from "./differences.ts";
+
+/** Settings and differences are read after the curves. */
+const Details = later(async () => (await import("./details-view.tsx")).Details, null);
 
 /** As many as there are colours with dashes. */
 const most = 8;
@@ -94,51 +96,6 @@ const Legend = ({ runs, names, measure }: LegendProps) => (
   </ul>
 );
 
-const Differences = ({ runs }: { readonly runs: readonly Compared[] }) => {
-  const known = runs.flatMap(({ name, feed }) => {
-    const run = feed.summary.value;
-    return run === undefined ? [] : [{ name, run }];
-  });
-  const rows = differences(known.map(({ run }) => run));
-  return (
-    <section aria-label="Differences">
-      <h2>Where they differ</h2>
-      {rows.length === 0 ? (
-        <p class="soft">In nothing: the same text and the same configuration.</p>
-      ) : (
-        <Scroll label="Differences of the configurations">
-          <table class="differences">
-            <thead>
-              <tr>
-                <th scope="col">Field</th>
-                {known.map(({ name }) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map(({ path, values }) => (
-                <tr key={path}>
-                  <th scope="row" title={path}>
-                    {labelOf(path) ?? capital(path)}
-                  </th>
-                  {values.map((value, i) => (
-                    <td key={known[i]?.name} class="mono">
-                      {value}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </Scroll>
-      )}
-    </section>
-  );
-};
-
 const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   const runs = useMemo(() => names.slice(0, most).map((name) => ({ name, feed: followRun(name, true) })), []);
   useEffect(
@@ -206,7 +163,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
         notes={notes}
       />
       <Legend runs={runs} names={names} measure={measure.value} />
-      <Differences runs={runs} />
+      <Details runs={known.value} measure={measure.value} />
     </>
   );
 };

@@ -1,12 +1,16 @@
 /** A view whose code is loaded when it is first shown, so that the first view of the page stays small. */
 import { useSignal } from "@preact/signals";
-import type { ComponentType, FunctionComponent } from "preact";
+import type { ComponentChildren, ComponentType, FunctionComponent } from "preact";
 import { useEffect } from "preact/hooks";
 import { Notice } from "../parts/notice.tsx";
 
-export const later = (load: () => Promise<ComponentType>): FunctionComponent => {
-  let Loaded: ComponentType | undefined;
-  return () => {
+/** @param waiting shown until it is there. */
+export const later = <Props extends object>(
+  load: () => Promise<ComponentType<Props>>,
+  waiting: ComponentChildren = <p class="soft waiting">Loading</p>,
+): FunctionComponent<Props> => {
+  let Loaded: ComponentType<Props> | undefined;
+  return (props) => {
     const state = useSignal<"loading" | "here" | "failed">(Loaded === undefined ? "loading" : "here");
     useEffect(() => {
       if (Loaded !== undefined) return;
@@ -22,7 +26,6 @@ export const later = (load: () => Promise<ComponentType>): FunctionComponent => 
     }, []);
     if (state.value === "failed")
       return <Notice tone="bad">This view could not be loaded. Load the page again.</Notice>;
-    if (Loaded === undefined) return <p class="soft waiting">Loading</p>;
-    return <Loaded />;
+    return Loaded === undefined ? waiting : <Loaded {...props} />;
   };
 };

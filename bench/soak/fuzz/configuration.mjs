@@ -34,7 +34,13 @@ const kinds = {
       { kind: "swiglu" },
     ],
     ...[{ kind: "swiglu", hidden: 3 }, { kind: "swiglu", hidden: 1e9 }, { kind: "gelu", ratio: 1e9 }, []],
+    ...[{ kind: "geglu", hidden: 3 }, { kind: "geglu", ratio: 2 }, { kind: "relu2" }, { kind: "relu2", ratio: 0 }],
   ],
+  "model.window": [
+    ...[{ size: 4 }, { size: 1, theta: 2 }, { size: 3, fullEvery: 2 }, { size: 0 }, { fullEvery: 2 }],
+    ...[{ size: 2 ** 21 }, { size: 2, theta: 1 }, { size: 2, fullEvery: 1 }, { size: 1.5 }, [], null, 4],
+  ],
+  "model.normPlacement": ["before", "after", "both", "behind", 1, null],
   "train.schedule": [
     ...[
       { kind: "constant" },
@@ -56,6 +62,8 @@ const numbers = {
   "model.nLayer": [1, 2, 3, 0, -1, 0.5, 10_001, 1e9],
   "model.nHead": [1, 4, 2, 3, 0, -2, 2 ** 16 + 1, 1e18],
   "model.nEmbd": [4, 12, 2, 8, 7, 0, -8, 2 ** 16 + 2, 2 ** 31, 2 ** 53],
+  "model.attentionScale": [0.5, 1, 1e-46, 1e38, 0, -1, 1e300],
+  "model.embeddingScale": [2, 1, 1e-46, 1e300, 0, -1],
   "model.dropout": [0, 0.5, 0.999999, 1, -0.1, 1e-46, 2],
   "model.initStd": [0.02, 0.2, 1e-46, 1e38, 1e300, 5e-324, 0, -1],
   "train.steps": [1, 2, 1e15, 0, -1, 1.5, 2 ** 53 + 2],

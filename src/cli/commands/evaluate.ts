@@ -1,16 +1,11 @@
 import type { Command } from "commander";
 import { writeConversations } from "../../chat/template.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
-import { corpusNames, loadCorpus } from "../../data/corpora.node.ts";
-import { type Corpus, splitText } from "../../data/corpus.ts";
-import { hasDocuments } from "../../data/documents.node.ts";
+import { corpusNames } from "../../data/corpora.node.ts";
 import { compareEvaluations, type LossDifference } from "../../evaluate/compare.ts";
 import { measuredDocuments } from "../../evaluate/documents.ts";
-import { documentsToMeasure } from "../../evaluate/evaluate.node.ts";
 import type { Evaluation } from "../../evaluate/evaluate.ts";
 import { checkSplit, type SplitName, splitNames } from "../../evaluate/evaluate-corpus.ts";
-import type { RunDescription } from "../../runs/description.ts";
-import { loadRunCorpus } from "../../runs/resume/run-corpus.node.ts";
 import { describeSkipped, type UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
@@ -33,18 +28,14 @@ import { inFlags } from "../flags/option-names.ts";
 import { addUnknownFlag } from "../flags/unknown-flag.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
-import { type FoundModel, loadNamed, modelPlaces, runOf, runOfModel } from "../model/checkpoint-path.ts";
+import { type FoundModel, loadNamed, modelPlaces, runOf } from "../model/checkpoint-path.ts";
+import { asInRun, findCorpus, measuredPart, readerLike, windowsInWords } from "../model/measured-text.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, terminalColumns } from "../process/terminal.ts";
 import { runChoices } from "./evaluate-choices.ts";
-
-/** A text, or documents, to measure on. */
-type RunCorpusToMeasure =
-  | { readonly kind: "text"; readonly corpus: Corpus }
-  | { readonly kind: "documents"; readonly corpus: Awaited<ReturnType<typeof documentsToMeasure>> };
 
 interface EvaluateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
   readonly data?: string;
@@ -71,48 +62,6 @@ Every token after the first is predicted once, so the figures have no sampling n
 windows of its training, which gives the run's own losses. Between models with different tokenizers only nats per character
 and bits per byte compare.`;
 
-/** @param run the checkpoint's: its text or its documents serve where the flags name none. */
-const findCorpus = async (
-  run: RunDescription | undefined,
-  flags: EvaluateFlags,
-  split: SplitName | undefined,
-): Promise<RunCorpusToMeasure> => {
-  const { data, valFraction } = flags;
-  if (data !== undefined) {
-    return (await hasDocuments(data))
-      ? { kind: "documents", corpus: await documentsToMeasure(data, split, valFraction) }
-      : { kind: "text", corpus: await loadCorpus(data, { valFraction }) };
-  }
-  if (run === undefined) {
-    throw new ConfigError({
-      where: "evaluate",
-      must: "a text must be named for a model that lies in no run's folder",
-      got: "no --data",
-      hint: "--data FILE",
-    });
-  }
-  const found = await loadRunCorpus(run.data);
-  if (valFraction === undefined) return found;
-  if (run.data.valData !== null) {
-    throw new ConfigError({
-      where: "--val-fraction",
-      must: "must not be given for a run that had --val-data",
-      got: String(valFraction),
-      hint: "--data as well",
-    });
-  }
-  if (found.kind === "text") {
-    const { corpus } = found;
-    return { kind: "text", corpus: { ...corpus, ...splitText(corpus.train + corpus.val, valFraction) } };
-  }
-  throw new ConfigError({
-    where: "--val-fraction",
-    must: "must go with --data for a run on documents",
-    got: String(valFraction),
-    hint: "--data as well",
-  });
-};
-
 const figuresOf = (result: Evaluation): readonly (readonly [label: string, value: string])[] => [
   ["nats per token", result.natsPerToken.toFixed(4)],
   ["nats per character", result.natsPerCharacter.toFixed(4)],
@@ -125,24 +74,12 @@ const figuresOf = (result: Evaluation): readonly (readonly [label: string, value
 const measuredRows = (measured: string, width: number): readonly string[] =>
   wrapText(measured, width - 20).map((line, i) => padRight(i === 0 ? "measured on" : "", 20) + line);
 
-/** Tokens that are read at once, in words; nothing where each model reads as many as it can. */
-const windowsInWords = (kind: RunCorpusToMeasure["kind"], tokens: number, models: readonly WorkerModel[]): string =>
-  models.every(({ config }) => config.contextLength === tokens)
-    ? ""
-    : `, in ${kind === "text" ? "windows of" : "pieces of at most"} ${formatPlural(tokens, "token")}`;
-
 /** A number with its sign. */
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 
 /** Notices that say which model they are about. */
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
-
-const partInWords: Readonly<Record<SplitName, string>> = {
-  val: "the part that was held out",
-  train: "the part to learn from",
-  all: "all of it",
-};
 
 /** What ± means, or why there is none. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
@@ -205,19 +142,6 @@ const resultText = (result: Evaluation, measured: string, width: number): string
   ].join("\n");
 };
 
-/**
- * How a run's weights are loaded so that its losses come out again to the bit, in the windows of its training: in the run's
- * dtype, and as in training (adapters train beside frozen weights, or beside ones in blocks of 4 to 8 bits).
- */
-const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
-  const run = await runOfModel(path);
-  if (run === undefined) return options;
-  const { lora, train } = run.config;
-  const dtype = options.dtype === "auto" ? train.dtype : options.dtype;
-  const keepBlocks = lora !== undefined && run.data.initFrom?.blocks === true && options.keepBlocks !== false;
-  return { ...options, dtype, asInTraining: lora === undefined || dtype === "float32", keepBlocks };
-};
-
 /** The model to compare with; if it cannot be loaded, `lm` is closed. */
 const loadOther = async (
   path: string | undefined,
@@ -241,14 +165,6 @@ const differenceOf = (one: Evaluation, other: Evaluation): LossDifference | null
   const [first, second] = [one.windows ?? [], other.windows ?? []];
   const isSame = first.length === second.length && first.every(({ tokens }, i) => tokens === second[i]?.tokens);
   return isSame ? compareEvaluations(one, other) : null;
-};
-
-type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
-
-/** How `other` reads documents: if it has the tokens of `lm`, with the chat template of `lm`, so that both read the same. */
-const readerLike = (lm: Reader, other: Reader): Reader => {
-  const isSame = lm === other || JSON.stringify(lm.tokenizer.toJSON()) === JSON.stringify(other.tokenizer.toJSON());
-  return isSame ? lm : other;
 };
 
 const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> => {
@@ -277,25 +193,16 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   const progress = progressLine(json === true);
   try {
     const run = flags.data === undefined ? await runOf(directory) : undefined;
-    const { kind, corpus } = await findCorpus(run, flags, split);
+    const { kind, corpus } = await findCorpus("evaluate", run, flags, split);
     // Text that the run keeps in its folder has the name that its user gave.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
-    const lastShare = `last ${+(100 * (flags.valFraction ?? 0.1)).toFixed(2)}%`;
-    // Another text is mostly meant as a whole.
-    const isOnlyEnd = flags.data !== undefined && kind === "text" && (split ?? "val") === "val";
-    const part = isOnlyEnd ? `${name}: only its ${lastShare} was measured; --split all measures all of it` : undefined;
-    // Documents that are named are all measured, if no part is; those of a run, where they were held out.
-    const whole = flags.data === undefined ? "val" : "all";
-    const measuredPart = split ?? (kind === "text" ? "val" : whole);
+    const { whole, inWords, notice } = measuredPart(kind, name, flags);
     const models = other === null ? [lm] : [lm, other.lm];
     // A run measures its text in the windows that it trains on: those of an adapter may be shorter than its model's context.
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
-    const measured = [
-      `${name}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[measuredPart]}`,
-      windowsInWords(kind, window, models),
-    ].join("");
+    const measured = `${inWords}${windowsInWords(kind, window, models)}`;
     const measure = async (one: WorkerModel): Promise<Evaluation> => {
       const read =
         kind === "text"
@@ -318,7 +225,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     progress.clear();
     // After all checks of the input, so that a mistake gives one line only.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
-    for (const line of [remark, ...told, part]) if (line !== undefined) writeNotice(line);
+    for (const line of [remark, ...told, notice]) if (line !== undefined) writeNotice(line);
     if (against === null) {
       if (json === true) writeJson(inJson(result, window));
       else writeOut(resultText(result, measured, width));

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
+import { nearest } from "../../core/text/nearest.ts";
+import { show } from "../../core/text/show.ts";
 import { type Exported, exportModel } from "../../pretrained/export/export.node.ts";
 import {
   type ExportDType,
@@ -11,7 +13,7 @@ import {
 } from "../../pretrained/export/formats.node.ts";
 import { formatBytes } from "../display/texts/format.ts";
 import { writtenText } from "../display/texts/written-text.ts";
-import { checkArguments, parseChoice, parsePath } from "../flags/flags.ts";
+import { checkArguments, checkValue, expecting, parseChoice, parsePath } from "../flags/flags.ts";
 import { inFlags } from "../flags/option-names.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
@@ -22,10 +24,11 @@ import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, styleFor } from "../process/terminal.ts";
+import { exportDtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
 
 interface ExportFlags extends WeightsFlag {
   readonly format?: ExportFormatName;
-  readonly dtype?: ExportDType;
+  readonly dtype?: string;
   readonly out?: string;
   readonly overwrite?: true;
   readonly adapterOnly?: true;
@@ -55,6 +58,15 @@ const adapterInWords = ({ adapter, base }: Exported): string =>
       ? `With the adapter merged into the model in ${printableName(base)}.\n`
       : `The adapter alone: programs put it on the model in ${printableName(base)}, or a copy of that in their form.\n`;
 
+/** Any word: which are element types, the format tells. */
+const parseDtype = expecting(
+  (text: string): string => {
+    checkValue("--dtype", text);
+    return text;
+  },
+  { choices: exportDtypes },
+);
+
 /** The format: --format, or what the name of the result says. */
 const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
   const byName = /\.gguf$/iu.test(out) ? "gguf" : undefined;
@@ -68,7 +80,29 @@ const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
   });
 };
 
-const placeOf = (named: string, format: ExportFormatName, { dtype, adapterOnly, out }: ExportFlags): string => {
+/** The element type that was named. What there is follows from the format, which may come later on the line. */
+const dtypeOf = (format: ExportFormatName, { dtype, adapterOnly }: ExportFlags): ExportDType | undefined => {
+  if (dtype === undefined) return undefined;
+  // One of another format is refused where the formats are known.
+  const found = exportDtypes.find((name) => name === dtype);
+  if (found !== undefined) return found;
+  const { dtypes, adapter } = formats[format];
+  const own = (adapterOnly === true ? adapter?.dtypes : undefined) ?? dtypes;
+  const other = ownValue(exportDtypeNames[format], dtype.toLowerCase());
+  throw new ConfigError({
+    where: "--dtype",
+    must: `must be ${alternatives(own)} for ${format}`,
+    got: show(dtype),
+    hint: own.find((name) => name === other) ?? nearest(dtype, own) ?? "--help",
+  });
+};
+
+const placeOf = (
+  named: string,
+  format: ExportFormatName,
+  dtype: ExportDType | undefined,
+  { adapterOnly, out }: ExportFlags,
+): string => {
   const { ending, dtypes, adapter } = formats[format];
   const own = dtype ?? (adapterOnly === true ? adapter : null)?.dtypes[0] ?? dtypes[0];
   const parts = [...(adapterOnly === true ? ["adapter"] : []), ending === "" ? format : own];
@@ -76,9 +110,10 @@ const placeOf = (named: string, format: ExportFormatName, { dtype, adapterOnly, 
 };
 
 const runExport = async (named: string, flags: ExportFlags): Promise<void> => {
-  const { dtype, overwrite, adapterOnly, adapter, base, baseCheck, weights, json } = flags;
+  const { overwrite, adapterOnly, adapter, base, baseCheck, weights, json } = flags;
   const format = formatOf(flags);
-  const place = placeOf(named, format, flags);
+  const dtype = dtypeOf(format, flags);
+  const place = placeOf(named, format, dtype, flags);
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   const line = progressLine(json === true);
@@ -127,11 +162,7 @@ export const declareExport = (command: Command): void => {
       "hf: a folder for transformers; gguf: a file for llama.cpp, Ollama and LM Studio; onnx: a folder for transformers.js and ONNX Runtime (default: gguf where --out ends with .gguf)",
       parseChoice("--format", formatNames),
     )
-    .option(
-      "--dtype <name>",
-      `element type of the matrices: ${exportDtypes.join(", ")} (default: f32)`,
-      parseChoice("--dtype", exportDtypes),
-    )
+    .option("--dtype <name>", `element type of the matrices: ${exportDtypes.join(", ")} (default: f32)`, parseDtype)
     .option(
       "--out <path>",
       "a new or empty folder for hf and onnx; for gguf a new file that ends with .gguf, or a folder for it (default: beside the model, with the format in its name)",

@@ -2,12 +2,14 @@ import type { Command } from "commander";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { corpusNames } from "../../data/corpora.node.ts";
 import type { Corpus } from "../../data/corpus.ts";
-import { compareModels } from "../../evaluate/compare-models.ts";
+import { compareForms, compareModels } from "../../evaluate/compare-models.ts";
 import { evaluateCorpus } from "../../evaluate/evaluate-corpus.ts";
+import { evaluateForm } from "../../evaluate/evaluate-form.ts";
 import { isAdapterPlace } from "../../pretrained/adapter/open.node.ts";
 import { openSource } from "../../pretrained/export/source.node.ts";
 import { type LoadOptions, loadPretrained } from "../../pretrained/load.node.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";
+import { graphsOf, type OpenedOnnx, openOnnx } from "../../pretrained/onnx/run/open.node.ts";
 import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { type VerifiedForm, verifyTable } from "../display/texts/verify-table.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -35,9 +37,11 @@ const examples = `
 Examples:
   $ npx foretoken verify runs/notes runs/notes-f32.gguf runs/notes-q8_0.gguf
   $ npx foretoken verify model.gguf models/notes --data notes.txt
+  $ npx foretoken verify runs/notes runs/notes-onnx models/notes/onnx/model_quantized.onnx
   $ npx foretoken verify runs/letters runs/letters-adapter-f32.gguf runs/letters-f32.gguf   an adapter alone, and merged
 
-Every form is read by this program's own reader, its weights widened to float32. MODEL continues each prompt with its most probable tokens;
+Every form is read by this program's own reader, its weights widened to float32; of a graph of ONNX, each node is computed. A graph with other
+operators than those that export writes is refused by name. MODEL continues each prompt with its most probable tokens;
 then MODEL and the form compute the logits of the same tokens. A margin is the distance between MODEL's two largest logits
 where the form chooses another token: a small one says that either may come. Prompts are from the text that is measured: the last
 10% of --data, or what a run held out. Without a text, prompts are tokens that are drawn at random. Tokenizers are compared, too: tokens by id,
@@ -55,6 +59,9 @@ interface Comparison {
   readonly open: (place: string, options: LoadOptions) => Promise<LanguageModel>;
   /** Bits per byte of the text; null: there is none. */
   readonly measure: (lm: LanguageModel, name: string) => Promise<number | null>;
+  /** The same of a graph of ONNX. */
+  readonly openGraph: (path: string) => Promise<OpenedOnnx>;
+  readonly measureGraph: (form: OpenedOnnx, name: string) => Promise<number | null>;
 }
 
 const comparisonOf = async (
@@ -70,6 +77,11 @@ const comparisonOf = async (
     writeNotice(told);
   };
   if (remark !== undefined) notice(remark);
+  const measuring = (name: string) => ({
+    ...{ signal, contextLength },
+    onProgress: (done: number, all: number) =>
+      line.update(`${name}: measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
+  });
   return {
     ...{ signal, line },
     open: (place, options) =>
@@ -81,13 +93,11 @@ const comparisonOf = async (
       }),
     async measure(lm, name) {
       if (text === undefined) return null;
-      const { bitsPerByte } = await evaluateCorpus(lm, text, {
-        ...{ signal, contextLength },
-        onProgress: (done, all) =>
-          line.update(`${name}: measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
-      });
-      return bitsPerByte;
+      return (await evaluateCorpus(lm, text, measuring(name))).bitsPerByte;
     },
+    openGraph: (path) => openOnnx(path, { backend, threads }),
+    measureGraph: async (form, name) =>
+      text === undefined ? null : (await evaluateForm(form, text, measuring(name))).bitsPerByte,
   };
 };
 
@@ -100,19 +110,40 @@ interface Verified {
   readonly base: () => Promise<string>;
 }
 
+/** A form as the user named it, and its graph of ONNX, if it is one. */
+interface NamedForm {
+  readonly file: string;
+  readonly graph: string | null;
+}
+
+/** A folder with several graphs has a form for each. */
+const formsOf = async (file: string): Promise<readonly NamedForm[]> => {
+  const graphs = await graphsOf(file);
+  if (graphs === undefined) return [{ file, graph: null }];
+  return graphs.map((graph) => ({ file: graphs.length === 1 ? file : graph, graph }));
+};
+
 const verifyForm = async (
-  file: string,
+  { file, graph }: NamedForm,
   { lm, prompts, maxNewTokens, base }: Verified,
-  { signal, line, open, measure }: Comparison,
+  { signal, line, open, measure, openGraph, measureGraph }: Comparison,
 ): Promise<VerifiedForm> => {
+  const options = {
+    ...{ prompts, maxNewTokens, signal },
+    onProgress: (done: number) => line.update(`${file}: ${done} of ${prompts.length} prompts`),
+  };
+  if (graph !== null) {
+    const form = await openGraph(graph);
+    try {
+      return { file, ...(await compareForms(lm, form, options)), bitsPerByte: await measureGraph(form, file) };
+    } finally {
+      await form.close();
+    }
+  }
   const place = await modelDirectory(file);
   const form = await open(place, (await isAdapterPlace(place)) ? { base: await base() } : {});
   try {
-    const difference = await compareModels(lm, form, {
-      ...{ prompts, maxNewTokens, signal },
-      onProgress: (done) => line.update(`${file}: ${done} of ${prompts.length} prompts`),
-    });
-    return { file, ...difference, bitsPerByte: await measure(form, file) };
+    return { file, ...(await compareModels(lm, form, options)), bitsPerByte: await measure(form, file) };
   } finally {
     await form.close();
   }
@@ -131,8 +162,9 @@ const verifyForms = async (
   comparison: Comparison,
 ): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = [];
-  for (const file of files) {
-    const outcome = await verifyForm(file, model, comparison).catch((error: unknown) => {
+  for (const form of (await Promise.all(files.map(formsOf))).flat()) {
+    const { file } = form;
+    const outcome = await verifyForm(form, model, comparison).catch((error: unknown) => {
       const told = aboutFile(file, inFlags(inModelFlags(error)));
       if (told instanceof ForetokenError && !comparison.signal.aborted) return { file, error: told };
       throw error;
@@ -206,7 +238,10 @@ export const declareVerify = (command: Command): void => {
     command
       .usage("<model> <file...> [flags]")
       .argument("<model>", modelPlaces, parsePath("<model>"))
-      .argument("<file...>", "forms of it: GGUF files, or folders of hf, that export or quantize wrote, or others")
+      .argument(
+        "<file...>",
+        "forms of it that export or quantize wrote, or others: GGUF files, folders of hf, and of onnx or a .onnx file",
+      )
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",

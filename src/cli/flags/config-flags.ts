@@ -199,9 +199,8 @@ const configFileSchema = z.strictObject({
 });
 export type ConfigFile = z.infer<typeof configFileSchema>;
 
-/** Reads a `--config` file. @throws ConfigError for a file that is missing, too large or no JSON, or an unknown key. */
-export const readConfigFile = async (path: string): Promise<ConfigFile> => {
-  const where = `--config ${path}`;
+/** The contents of a JSON file. @param where its name in errors. @throws ConfigError for one that is missing, too large or no JSON */
+export const readJsonFile = async (path: string, where: string): Promise<unknown> => {
   let bytes: Uint8Array;
   try {
     bytes = await readRegularFile(path, { ...jsonLimits.config, followLinks: true });
@@ -212,9 +211,12 @@ export const readConfigFile = async (path: string): Promise<ConfigFile> => {
     const got = code === "ENOENT" ? "no such file" : code;
     throw new ConfigError({ where, must: "must name a readable JSON file", got, cause });
   }
-  const json = parseJson(bytes, jsonLimits.config, (fault) => new ConfigError({ where, ...fault }));
-  return parseConfig(configFileSchema, json, path);
+  return parseJson(bytes, jsonLimits.config, (fault) => new ConfigError({ where, ...fault }));
 };
+
+/** Reads a `--config` file. @throws ConfigError for a file that is missing, too large or no JSON, or an unknown key. */
+export const readConfigFile = async (path: string): Promise<ConfigFile> =>
+  parseConfig(configFileSchema, await readJsonFile(path, `--config ${path}`), path);
 
 const hasPath = (value: unknown, path: readonly string[]): boolean => {
   let node = value;

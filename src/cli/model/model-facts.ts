@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { architectureOf } from "../../models/architectures/architecture-of.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import { architectureOf } from "../../models/hugging-face/hugging-face.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { modelLayout } from "../../models/model.ts";
 import { differsFromKept } from "../../pretrained/adapter/base/as-trained.node.ts";
@@ -76,7 +76,7 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
   try {
     return {
       path: where,
-      architecture: architectureOf(config).name,
+      architecture: architectureOf(config).huggingFace.className,
       config,
       parameters: modelLayout(config, vocabSize).count,
       vocabSize,

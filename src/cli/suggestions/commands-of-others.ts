@@ -26,7 +26,7 @@ const leads: CommandLeads = {
   ...to("quantise quant gguf togguf", "quantize"),
   ...to("list ls history status experiments", "runs"),
   ...to("graph chart curve curves visualize visualise draw", "plot"),
-  ...to("web webui ui gui page browser open dashboard playground watch tensorboard wandb compare", "studio"),
+  ...to("web webui ui gui page browser open dashboard playground watch tensorboard wandb", "studio"),
   ...to("server api openai endpoint", "serve"),
   ...to("tutorial course teach explain demo", "lesson"),
   ...to("env system devices device about", "info"),
@@ -34,6 +34,8 @@ const leads: CommandLeads = {
   ...to("bench benchmark profile", "train", "--profile"),
   ...to("convert save pack converthftogguf converttogguf convertloratogguf", "export"),
   ...to("diff check parity", "verify"),
+  ...to("grid gridsearch hpo hparams hyperparameters optuna", "sweep"),
+  ...to("significance ttest abtest versus vs", "compare"),
   ...isNot(
     "import load",
     "nothing needs to be imported: commands take a Hugging Face directory, a GGUF file or hf:org/name as they are",

@@ -60,10 +60,23 @@ const everywhere: Leads = {
   ...to("torchdtype precision", "--dtype"),
 };
 
+/** Element types that have a short name, too. */
+const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16" } as const;
+
 /** Our values of --dtype, under their other names. */
 export const dtypeNames: Readonly<Record<string, string>> = {
   ...{ bf16: "bfloat16", fp16: "bfloat16, since there is no float16", float16: "bfloat16, since there is no float16" },
   ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
+};
+
+/** Values of --dtype of export, under other names, those of each format. */
+export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<Record<string, string>>>> = {
+  hf: { ...longNames, fp16: "bf16", float16: "bf16", half: "bf16" },
+  gguf: {
+    ...longNames,
+    ...{ fp16: "f16", float16: "f16", half: "f16", q8: "q8_0", int8: "q8_0", q4: "q4_k", int4: "q4_k" },
+  },
+  onnx: { ...longNames, ...{ q8: "int8", uint8: "int8", quantized: "int8", q8_0: "int8" } },
 };
 
 /** Our values of --metric, under other names. */
@@ -90,6 +103,7 @@ const train: Leads = {
   ...to("kvheads nkvheads numkvheads numkeyvalueheads", "--model.nKvHead"),
   ...to("nembed dmodel hiddensize embdim embeddim modeldim dim width", "--model.nEmbd"),
   ...to("intermediatesize dff ffndim", "--model.mlp.hidden"),
+  ...to("slidingwindow windowsize attentionwindow", "--model.window.size"),
   ...to(
     "blocksize seqlen seqlength maxseqlen maxseqlength maxlength maxpositionembeddings npositions",
     "--model.contextLength",

@@ -6,7 +6,7 @@ import { DataError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import { parseJson } from "../../pretrained/files/checkpoint-json.ts";
-import { isGgufName, openGguf } from "../../pretrained/gguf/open.node.ts";
+import { isGgufName, openGgufTokenizer } from "../../pretrained/gguf/open.node.ts";
 import { loadTokenizer } from "../../tokenizer/registry.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
@@ -36,11 +36,7 @@ const findFile = async (path: string): Promise<string> => {
 
 /** @throws DataError if there is none; CheckpointError if it is damaged. */
 export const findTokenizer = async (path: string): Promise<Tokenizer> => {
-  if (isGgufName(path)) {
-    const { tokenizer, weights } = await openGguf(path);
-    await weights.close();
-    return tokenizer;
-  }
+  if (isGgufName(path)) return openGgufTokenizer(path);
   const file = await findFile(path);
   let bytes: Uint8Array;
   try {

@@ -1,5 +1,7 @@
 /** Shows how a text splits into tokens. */
+
 import { DataError } from "../../core/errors/errors.ts";
+import { beginOf } from "../../tokenizer/begin.ts";
 import { charactersBegun } from "../../tokenizer/text-stream.ts";
 import { textAlone } from "../../tokenizer/token-text.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
@@ -116,6 +118,7 @@ export const tokenizerFacts = (tokenizer: Tokenizer) => ({
   ...("mergeCount" in tokenizer ? { merges: tokenizer.mergeCount } : {}),
   specialTokens: tokenizer.specialTokens,
   endOfText: tokenizer.endOfText,
+  ...(beginOf(tokenizer) === undefined ? {} : { beginOfText: tokenizer.beginOfText }),
 });
 
 /** Special tokens that are named to people: Llama 3 has 256. */
@@ -134,12 +137,14 @@ export const tokenizerText = (tokenizer: Tokenizer, width: number): string => {
     merges: undefined,
     ...tokenizerFacts(tokenizer),
   };
+  const begin = beginOf(tokenizer);
   const rows: readonly (readonly [string, string | undefined])[] = [
     ["kind", kind],
     ["tokens", formatCount(vocabSize)],
     ["merges", typeof merges === "number" ? formatCount(merges) : undefined],
     ["pattern", typeof pattern === "string" ? pattern : undefined],
     ["special", specialText(specialTokens)],
+    ["begins with", begin === undefined ? undefined : specialText(specialTokens.filter(({ id }) => id === begin))],
   ];
   return rows
     .flatMap(([label, value]) => (value === undefined ? [] : wrapText(padRight(label, 12) + value, width)))

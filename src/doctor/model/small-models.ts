@@ -35,7 +35,12 @@ export const shapes: readonly Shape[] = [
     config: {
       ...presets.shakespeare.model,
       ...{ contextLength: 41, nLayer: 2, nEmbd: 24, nHead: 4, nKvHead: 1, headDim: 10, dropout: 0 },
-      ...{ window: { size: 9, fullEvery: 2, theta: 50 }, attentionScale: 0.4, embeddingScale: 4.9, normPlacement: "both" },
+      ...{
+        window: { size: 9, fullEvery: 2, theta: 50 },
+        attentionScale: 0.4,
+        embeddingScale: 4.9,
+        normPlacement: "both",
+      },
       mlp: { kind: "geglu", hidden: 35, approximate: "tanh" },
     },
   },

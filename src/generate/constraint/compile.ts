@@ -1,5 +1,6 @@
 import { checkEndTokens, checkTokenizer } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
+import { encodeInside } from "../../tokenizer/special.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { compileSteps, within } from "./budget.ts";
 import { beginningOf } from "./compose.ts";
@@ -87,7 +88,7 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   const own = machine;
   const matcher = (endTokens: readonly number[]): Matcher => {
     checkEndTokens("matcher: endTokens", endTokens);
-    const [bytesOf, encode] = [(id: number) => tokenizer.bytes(id), (text: string) => tokenizer.encode(text)];
+    const [bytesOf, encode] = [(id: number) => tokenizer.bytes(id), (text: string) => encodeInside(tokenizer, text)];
     return createMatcher(own, { tree, bytesOf, encode, endTokens });
   };
   return { matcher };

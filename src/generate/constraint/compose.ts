@@ -13,7 +13,7 @@ import { markerLeaf, textLeaf, tokenLeaf } from "./machine/leaf.ts";
 import { createMachine } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
 import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
-import { isSpellable, schemaNodes } from "./schema/nodes.ts";
+import { emptyPlace, isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
 /** Tells what a text may begin with. @param stack goes on when the text has ended. */
@@ -73,7 +73,8 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     const root = schemaNodes(constraint.kind === "json" ? anyJson : constraint.schema, alphabet);
     if (!root.inhabited) {
       if (alphabet !== allChars) throw unspellable(constraint.kind);
-      throw new ConfigError({ where: "schema: #", must: "must allow a value", got: "one that no value meets" });
+      const where = `schema: ${emptyPlace(root)}`;
+      throw new ConfigError({ where, must: "must allow a value", got: "one that no value meets" });
     }
     return (stack, out) => frames.begin(root, stack, out);
   };

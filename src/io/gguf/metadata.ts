@@ -6,7 +6,8 @@ export type TypedValue =
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "text"; readonly value: string }
   | { readonly type: "texts"; readonly value: readonly string[] }
-  | { readonly type: "i32s"; readonly value: readonly number[] };
+  | { readonly type: "i32s" | "f32s"; readonly value: readonly number[] }
+  | { readonly type: "u8s"; readonly value: Uint8Array };
 
 export const u32 = (value: number): TypedValue => ({ type: "u32", value });
 export const f32 = (value: number): TypedValue => ({ type: "f32", value });
@@ -14,6 +15,8 @@ export const flag = (value: boolean): TypedValue => ({ type: "bool", value });
 export const text = (value: string): TypedValue => ({ type: "text", value });
 export const texts = (value: readonly string[]): TypedValue => ({ type: "texts", value });
 export const i32s = (value: readonly number[]): TypedValue => ({ type: "i32s", value });
+export const f32s = (value: readonly number[]): TypedValue => ({ type: "f32s", value });
+export const u8s = (value: Uint8Array): TypedValue => ({ type: "u8s", value });
 
 const bytesOf = (count: number, write: (view: DataView) => void): Uint8Array => {
   const bytes = new Uint8Array(count);
@@ -44,7 +47,7 @@ export const textBytes = (value: string): Uint8Array => {
 };
 
 /** The format's numbers of types. */
-const types = { u32: 4, i32: 5, f32: 6, bool: 7, text: 8, array: 9 } as const;
+const types = { u8: 0, u32: 4, i32: 5, f32: 6, bool: 7, text: 8, array: 9 } as const;
 
 const bytesOfValue = (typed: TypedValue): readonly Uint8Array[] => {
   switch (typed.type) {
@@ -60,13 +63,24 @@ const bytesOfValue = (typed: TypedValue): readonly Uint8Array[] => {
       return [u32Bytes(types.text), textBytes(typed.value)];
     case "texts":
       return [u32Bytes(types.array), u32Bytes(types.text), u64Bytes(typed.value.length), ...typed.value.map(textBytes)];
-    case "i32s": {
-      const { value } = typed;
+    case "i32s":
+    case "f32s": {
+      const { type, value } = typed;
       const numbers = bytesOf(4 * value.length, (view) => {
-        for (const [i, number] of value.entries()) view.setInt32(4 * i, number, true);
+        for (const [i, number] of value.entries()) {
+          if (type === "i32s") view.setInt32(4 * i, number, true);
+          else view.setFloat32(4 * i, number, true);
+        }
       });
-      return [u32Bytes(types.array), u32Bytes(types.i32), u64Bytes(value.length), numbers];
+      return [
+        u32Bytes(types.array),
+        u32Bytes(type === "i32s" ? types.i32 : types.f32),
+        u64Bytes(value.length),
+        numbers,
+      ];
     }
+    case "u8s":
+      return [u32Bytes(types.array), u32Bytes(types.u8), u64Bytes(typed.value.length), typed.value];
     default:
       return typed satisfies never;
   }

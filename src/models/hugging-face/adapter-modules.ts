@@ -1,9 +1,10 @@
 /** The linear layers of a class of `transformers`, with the targets of LoRA that lie in each of them. */
+
+import type { TensorMapping } from "../architectures/architecture.ts";
+import { architectureOf } from "../architectures/architecture-of.ts";
 import type { ModelConfig } from "../config.ts";
 import type { LoraTarget } from "../lora/config.ts";
 import { type BaseLayer, baseLayers } from "../lora/layout.ts";
-import type { TensorMapping } from "./architecture.ts";
-import { architectureOf } from "./hugging-face.ts";
 
 /** One target in a module: some of its outputs. */
 export interface ModulePart {
@@ -80,12 +81,13 @@ const lastWord = (name: string): string => name.slice(name.lastIndexOf(".") + 1)
  * @throws ConfigError for a model without a class.
  */
 export const adapterModules = (config: ModelConfig, fused = false): AdapterModules => {
-  const architecture = architectureOf(config);
-  const all = modulesOf(config, (fused ? architecture.fused : undefined) ?? architecture.mappings);
+  const { mappings, fused: fusedMappings } = architectureOf(config).huggingFace;
+  const chosen = ((fused ? fusedMappings : undefined) ?? mappings)(config);
+  const all = modulesOf(config, chosen);
   const names = new Set(all.map(({ name }) => inBlock(name)));
   return {
     all,
-    transposed: architecture.mappings.some(({ transposed }) => transposed === true),
+    transposed: chosen.some(({ transposed }) => transposed === true),
     shortName: ({ name }) => {
       const full = inBlock(name);
       const last = lastWord(full);

@@ -1,44 +1,9 @@
 /** A model's weights as the tensors of a Hugging Face checkpoint; place-tensors.ts goes the way back. */
-import { ConfigError } from "../../core/errors/errors.ts";
 import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
+import type { TensorMapping } from "../architectures/architecture.ts";
+import { architectureOf } from "../architectures/architecture-of.ts";
 import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
-import type { Architecture, TensorMapping } from "./architecture.ts";
-import { gpt2, isGpt2 } from "./gpt2.ts";
-import { isLlamaFamily, llamaFamily } from "./llama-family.ts";
-
-const known =
-  "GPT-2's (learned positions, layernorm, gelu), Llama's or Qwen2's (rope, rmsnorm, swiglu), Qwen3's (with qkNorm) or Phi3's (with fraction)";
-
-/**
- * The class of `transformers` that holds such a model.
- * @throws ConfigError where there is none, so that a checkpoint could not be written.
- */
-export const architectureOf = (config: ModelConfig, where = "model"): Architecture => {
-  if (config.mask !== "causal") {
-    throw new ConfigError({
-      where: `${where}.mask`,
-      must: "must be causal for a model that is saved",
-      got: config.mask,
-    });
-  }
-  if (isGpt2(config)) return gpt2(config);
-  if (isLlamaFamily(config)) return llamaFamily(config);
-  const { position, norm, mlp, bias, qkNorm, nHead, nKvHead = nHead, headDim } = config;
-  const biases = bias.qkv || bias.projection || bias.mlp ? "biases" : "no biases";
-  const partly = position.kind === "rope" && (position.fraction ?? 1) !== 1;
-  const heads = [
-    ...(partly ? ["fraction"] : []),
-    ...(partly && position.scaling !== undefined && position.scaling.kind !== "none" ? [position.scaling.kind] : []),
-    ...(nKvHead === nHead ? [] : ["nKvHead"]),
-    ...(headDim === undefined ? [] : ["headDim"]),
-  ];
-  throw new ConfigError({
-    where,
-    must: `must have the shape of an architecture that checkpoints are written for: ${known}`,
-    got: [position.kind, ...heads, ...(qkNorm ? ["qkNorm"] : []), norm.kind, mlp.kind, biases].join(", "),
-  });
-};
 
 /** Rows and columns that are transposed together: their cache lines stay in the cache. */
 const tile = 32;
@@ -81,17 +46,23 @@ export const toHuggingFace = (
   readValues: ReadValues,
 ): readonly LazyTensor[] => {
   const parameters = byName(layout);
-  return architectureOf(config).mappings.map((mapping) => {
-    const { theirs: name, transposed, absent = 0 } = mapping;
-    const place = placeOf(parameters, mapping);
-    if (place === undefined) return { name, shape: [absent], read: async () => new Float32Array(absent) };
-    const { shape, offset, size } = place;
-    if (transposed !== true) return { name, shape, read: () => readValues(offset, size) };
-    const [rows = 0, columns = 0] = shape;
-    return {
-      name,
-      shape: [columns, rows],
-      read: async () => transpose(await readValues(offset, size), rows, columns),
-    };
-  });
+  return architectureOf(config)
+    .huggingFace.mappings(config)
+    .map((mapping) => {
+      const { theirs: name, transposed, absent = 0, plus = 0 } = mapping;
+      const place = placeOf(parameters, mapping);
+      if (place === undefined) return { name, shape: [absent], read: async () => new Float32Array(absent) };
+      const { shape, offset, size } = place;
+      const read = async (): Promise<Float32Array> => {
+        const values = await readValues(offset, size);
+        return plus === 0 ? values : values.map((value) => value - plus);
+      };
+      if (transposed !== true) return { name, shape, read };
+      const [rows = 0, columns = 0] = shape;
+      return {
+        name,
+        shape: [columns, rows],
+        read: async () => transpose(await read(), rows, columns),
+      };
+    });
 };

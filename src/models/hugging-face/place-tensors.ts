@@ -6,13 +6,14 @@ import { fromBfloat16 } from "../../core/tensors/dtype.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
 import { show } from "../../core/text/show.ts";
+import type { TensorMapping } from "../architectures/architecture.ts";
+import { architectureOf } from "../architectures/architecture-of.ts";
 import type { ArenaLayout } from "../arena.ts";
 import type { BlockRows } from "../block-arena.ts";
 import type { ModelConfig } from "../config.ts";
 import { modelLayout } from "../model.ts";
-import type { Architecture, TensorMapping } from "./architecture.ts";
 import { findUnreal, findUnrealWords, hasUnrealScale } from "./find-unreal.ts";
-import { architectureOf, byName, placeOf, transpose } from "./hugging-face.ts";
+import { byName, placeOf, transpose } from "./hugging-face.ts";
 
 /** Buffers that old files have beside the weights: masks and frequencies, which follow from the configuration. */
 const isBuffer = (name: string): boolean => /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq)$/u.test(name);
@@ -33,8 +34,9 @@ export const hasFusedLayers = (names: readonly string[]): boolean =>
   names.some((name) => name.endsWith(".qkv_proj.weight"));
 
 /** Their names with the prefix of the class, or without where the file is of the bare model. */
-const withNamesOf = ({ mappings, fused, prefix }: Architecture, names: readonly string[]): readonly TensorMapping[] => {
-  const chosen = fused !== undefined && hasFusedLayers(names) ? fused : mappings;
+const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly TensorMapping[] => {
+  const { mappings, fused, prefix } = architectureOf(config).huggingFace;
+  const chosen = (fused !== undefined && hasFusedLayers(names) ? fused : mappings)(config);
   if (names.some((name) => name.startsWith(prefix))) return chosen;
   return chosen.map((mapping) => ({
     ...mapping,
@@ -53,7 +55,7 @@ export const planTensors = (
   names: readonly string[],
   where: string,
 ): TensorPlan => {
-  const wanted = withNamesOf(architectureOf(config), names);
+  const wanted = withNamesOf(config, names);
   const mappings = new Map<string, TensorMapping | null>(wanted.map((mapping) => [mapping.theirs, mapping]));
   const found = new Set(names);
   for (const name of names) {
@@ -224,6 +226,7 @@ export const placeTensors = async (
     const target = placeOf(parameters, mapping);
     const { rows, width } = extentsOf(tensor.shape);
     const isTransposed = mapping.transposed === true;
+    const { plus = 0 } = mapping;
     const { readRows, readWords, blocks } = tensor;
     const tellRead = (count: number): void => onRead((tensor.bytes * count) / (rows * width));
     if (blocks !== undefined && target !== undefined && kept?.isBlocks(target.offset) === true) {
@@ -234,7 +237,7 @@ export const placeTensors = async (
       }
       continue;
     }
-    if (placeWords !== undefined && readWords !== undefined && target !== undefined && !isTransposed) {
+    if (placeWords !== undefined && readWords !== undefined && target !== undefined && !isTransposed && plus === 0) {
       for await (const [words, first] of piecesOf(tensor, readWords, false, where)) {
         if (first < target.size) placeWords(words.subarray(0, target.size - first), target.offset + first);
         tellRead(words.length);
@@ -247,8 +250,12 @@ export const placeTensors = async (
           const must = `${tensor.name} must be zero: config.json says there is no such bias`;
           throw new CheckpointError({ where, must });
         }
-      } else if (isTransposed) place(transpose(values, rows, width), target.offset);
-      else if (first < target.size) place(values.subarray(0, target.size - first), target.offset + first);
+        tellRead(values.length);
+        continue;
+      }
+      const ours = plus === 0 ? values : values.map((value) => value + plus);
+      if (isTransposed) place(transpose(ours, rows, width), target.offset);
+      else if (first < target.size) place(ours.subarray(0, target.size - first), target.offset + first);
       tellRead(values.length);
     }
   }

@@ -57,7 +57,7 @@ export const saveMerged = async (directory: string, adapter: string, options: Me
   const { dtype, onProgress, ...asked } = options;
   const source = await openAdapted(adapter, { ...asked, onFetch: onProgress });
   try {
-    const { parameters } = await writeDirectory(directory, source, { where, dtype, onRead: onProgress });
+    const { parameters } = await writeDirectory(directory, source, { where, dtype, replace: true, onRead: onProgress });
     return { base: source.base.servedFrom(), parameters };
   } finally {
     await source.close();

@@ -5,7 +5,7 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { writeCheckpoint } from "../../io/checkpoint.node.ts";
 import type { Contents } from "../../io/files.node.ts";
-import { checkApart } from "../../io/new-file.node.ts";
+import { checkApart, checkBelowFolders } from "../../io/new-file.node.ts";
 import { occupantOf } from "../../io/owned-folder.node.ts";
 import { arrayReader, type ReadValues } from "../../models/arena.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
@@ -25,6 +25,8 @@ export interface WritingDirectory {
   readonly where: string;
   /** Element type of the weights. Default float32. */
   readonly dtype?: ProductDType | undefined;
+  /** Whether an earlier model of that name may be replaced. */
+  readonly replace: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onRead?: OnRead | undefined;
 }
@@ -60,6 +62,7 @@ const checkOther = async (directory: string, { base, adapter }: ModelSource): Pr
 /** @throws CheckpointError for a place in a model's folder, or a name that is taken: by other than an empty folder, or an earlier checkpoint if `replace` is set. */
 export const checkFreeFolder = async (directory: string, replace: boolean): Promise<void> => {
   await checkApart(directory);
+  await checkBelowFolders(directory);
   const occupant = await occupantOf(resolve(directory));
   if (occupant !== "ours" || replace) return;
   throw new CheckpointError({
@@ -85,12 +88,13 @@ const stoppable = (contents: Contents, signal: AbortSignal | undefined): Content
 const writeFiles = async (
   path: string,
   files: Readonly<Record<string, Contents>>,
-  signal: AbortSignal | undefined,
+  { replace, signal }: Pick<WritingDirectory, "replace" | "signal">,
 ): Promise<number> => {
   let bytes = 0;
   const written = Object.entries(files).map(([name, contents]) => [name, stoppable(contents, signal)] as const);
   try {
     await writeCheckpoint(path, Object.fromEntries(written), {
+      isNew: !replace,
       check: (digests) => {
         bytes = Object.values(digests).reduce((sum, file) => sum + file.bytes, 0);
       },
@@ -111,7 +115,7 @@ const writeFiles = async (
 export const writeDirectory = async (
   directory: string,
   source: ModelSource,
-  { where, dtype, signal, onRead }: WritingDirectory,
+  { where, dtype, replace, signal, onRead }: WritingDirectory,
 ): Promise<WrittenDirectory> => {
   const { config, vocabSize, tokenizer, chatTemplate, endTokens } = source.facts;
   let weights: ReadValues = arrayReader(new Float32Array(0));
@@ -124,7 +128,7 @@ export const writeDirectory = async (
   const path = await replaceable(where, directory, Object.keys(files));
   await checkOther(path, source);
   weights = await source.readWeights(signal, onRead);
-  const bytes = await writeFiles(path, files, signal);
+  const bytes = await writeFiles(path, files, { replace, signal });
   return { bytes, parameters: modelLayout(config, vocabSize).count };
 };
 
@@ -143,7 +147,7 @@ export const writeAdapterDirectory = async (
   directory: string,
   source: ModelSource,
   adapter: SourceAdapter,
-  { where, signal }: WritingDirectory,
+  { where, replace, signal }: WritingDirectory,
 ): Promise<WrittenDirectory> => {
   const { config, tokenizer, chatTemplate, endTokens } = source.facts;
   const { lora, values, text } = adapter;
@@ -154,6 +158,6 @@ export const writeAdapterDirectory = async (
     ...adapterTextFiles({ chatTemplate: learned, endTokens: endTokens.filter((id) => id < tokenizer.vocabSize) }),
   };
   await checkOther(await replaceable(where, directory, Object.keys(files)), source);
-  const bytes = await writeFiles(path, files, signal);
+  const bytes = await writeFiles(path, files, { replace, signal });
   return { bytes, parameters: loraLayout(config, lora).count };
 };

@@ -7,7 +7,8 @@ import { type AdapterEncoding, adapterEncodings } from "../gguf/adapter/write.ts
 import type { GgufFallback } from "../gguf/write/contents.ts";
 import { type GgufEncoding, ggufEncodings } from "../gguf/write/encodings.ts";
 import { checkGgufPlace, writeGguf, writeGgufAdapter } from "../gguf/write/save.node.ts";
-import { saveOnnx } from "../onnx/save.node.ts";
+import { sourceOf } from "../onnx/contents.ts";
+import { writeOnnx } from "../onnx/save.node.ts";
 import type { OnnxDType } from "../onnx/transformer.ts";
 import { checkFreeFolder, writeAdapterDirectory, writeDirectory } from "./directory.node.ts";
 import { loadedModel } from "./loaded.ts";
@@ -71,15 +72,16 @@ const hf: ExportFormat<keyof typeof directoryDtypes, "f32"> = {
   ending: "",
   dtypes: ["f32", "bf16"],
   check: checkFreeFolder,
-  async write(place, source, { where, dtype, signal, onProgress }) {
+  async write(place, source, { where, dtype, replace, signal, onProgress }) {
     const onRead = (bytes: number, all: number): void => onProgress?.("read", bytes, all);
-    const written = await writeDirectory(place, source, { where, dtype: directoryDtypes[dtype], signal, onRead });
+    const writing = { where, dtype: directoryDtypes[dtype], replace, signal, onRead };
+    const written = await writeDirectory(place, source, writing);
     return { ...written, fallbacks: [] };
   },
   adapter: {
     dtypes: ["f32"],
-    async write(place, source, adapter, { where, signal }) {
-      return { ...(await writeAdapterDirectory(place, source, adapter, { where, signal })), fallbacks: [] };
+    async write(place, source, adapter, { where, replace, signal }) {
+      return { ...(await writeAdapterDirectory(place, source, adapter, { where, replace, signal })), fallbacks: [] };
     },
   },
 };
@@ -99,13 +101,14 @@ const onnx: ExportFormat<keyof typeof onnxDtypes, never> = {
   ending: "",
   dtypes: ["f32", "int8"],
   check: checkFreeFolder,
-  async write(place, source, { dtype, signal, onProgress }) {
+  async write(place, source, { where, dtype, replace, signal, onProgress }) {
     const { config, vocabSize } = source.facts;
     const weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
     const lm = await loadedModel(source.facts, weights);
     try {
       const onWrite = (bytes: number, all: number): void => onProgress?.("write", bytes, all);
-      const { files } = await saveOnnx(place, lm, { dtype: onnxDtypes[dtype], signal, onProgress: onWrite });
+      const options = { dtype: onnxDtypes[dtype], signal, onProgress: onWrite };
+      const { files } = await writeOnnx(place, sourceOf(lm), where, options, replace);
       const bytes = Object.values(files).reduce((sum, length) => sum + length, 0);
       return { bytes, parameters: modelLayout(config, vocabSize).count, fallbacks: [] };
     } finally {

@@ -1,8 +1,9 @@
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
+import { architectureOf } from "../../models/architectures/architecture-of.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import { architectureOf, toHuggingFace } from "../../models/hugging-face/hugging-face.ts";
+import { toHuggingFace } from "../../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../../models/model.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { tokenizerConfigJson } from "../../tokenizer/tokenizer-json.ts";
@@ -68,7 +69,7 @@ export const pretrainedFiles = (
   readValues: ReadValues,
   facts: SavedFacts = {},
 ): Record<string, string | AsyncIterable<Uint8Array>> => {
-  const { endOfText } = tokenizer;
+  const { endOfText, beginOfText, specialTokens } = tokenizer;
   const { vocabSize = tokenizer.vocabSize, endTokens = endOfText === null ? [] : [endOfText], chatTemplate } = facts;
   const { dtype = "float32" } = facts;
   // `transformers` ends a text there too.
@@ -77,7 +78,7 @@ export const pretrainedFiles = (
   const { temperature, topK, maxNewTokens } = generationDefaults;
   return {
     "config.json": jsonText({
-      ...architectureOf(config).configJson(vocabSize),
+      ...architectureOf(config).huggingFace.configJson(config, vocabSize),
       dtype,
       ...end,
       foretoken: { formatVersion, model: config },
@@ -95,7 +96,11 @@ export const pretrainedFiles = (
       : {
           "tokenizer.json": jsonText(tokenizer.toJSON()),
           "tokenizer_config.json": jsonText({
-            ...(tokenizerConfigJson(config.contextLength, tokenizer) as object),
+            ...(tokenizerConfigJson(config.contextLength, {
+              endOfText: endTokens[0] ?? endOfText,
+              beginOfText,
+              specialTokens,
+            }) as object),
             ...templateJson(chatTemplate ?? null),
           }),
         }),

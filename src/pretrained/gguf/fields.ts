@@ -2,20 +2,7 @@
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
-
-/** Reads fields by their keys. Each one throws a CheckpointError for a value of another kind. */
-export interface Fields {
-  /** A whole number from 1. A list of one for each layer must have the same one for all. */
-  count(key: string): number | undefined;
-  /** A finite number. */
-  real(key: string): number | undefined;
-  text(key: string): string | undefined;
-  flag(key: string): boolean | undefined;
-  /** A token's id. */
-  id(key: string): number | undefined;
-  /** @throws CheckpointError naming `key`. */
-  fail(key: string, must: string, got: unknown): never;
-}
+import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 
 const isList = (value: unknown): value is ArrayLike<unknown> => Array.isArray(value) || ArrayBuffer.isView(value);
 
@@ -48,6 +35,10 @@ export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
     text: (key) => {
       const value = metadata.get(key);
       return value === undefined || typeof value === "string" ? value : fail(key, "must be a text", value);
+    },
+    flags: (key) => {
+      const value = metadata.get(key);
+      return isList(value) ? Array.from(value, (item) => item === true || item === 1) : undefined;
     },
     flag: (key) => {
       const value = metadata.get(key);

@@ -4,8 +4,8 @@ import { type GgufFile, openGgufFile } from "../../io/gguf/gguf.ts";
 import type { ModelConfig } from "../../models/config.ts";
 import { blockRowsOf, checkShapes, placeTensors, type TensorPlan } from "../../models/hugging-face/place-tensors.ts";
 import type { Pretrained, WeightSource } from "../pretrained.ts";
-import { type GgufModel, readGgufModel } from "./architectures.ts";
 import { inHalves } from "./interleaved.ts";
+import { type GgufModel, readGgufModel } from "./read-model.ts";
 import { readGgufText } from "./tokenizer.ts";
 
 /** A model of a GGUF file. */

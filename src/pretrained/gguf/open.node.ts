@@ -4,9 +4,12 @@ import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import type { ByteSource } from "../../io/byte-source.ts";
 import { openFileSource } from "../../io/file-source.node.ts";
+import { readGgufHeader } from "../../io/gguf/header.ts";
+import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { OpenedPretrained } from "../files/directory.node.ts";
 import { hashOfWeights, weightFile } from "../files/weight-files.node.ts";
 import { pretrainedOfGguf } from "./gguf.ts";
+import { readGgufText } from "./tokenizer.ts";
 
 /** Opens a GGUF file that a user named. @throws CheckpointError for one that is not there, or cannot be read. */
 export const openGgufSource = async (path: string): Promise<ByteSource> => {
@@ -38,4 +41,19 @@ export const openGguf = async (path: string): Promise<OpenedPretrained> => {
   const facts = { ...found, textFiles: {}, smallFiles: {}, weightFiles };
   // It has no hashes of its own to be compared with.
   return { ...facts, sha256: () => hashOfWeights(weightFiles), check: async () => {} };
+};
+
+/**
+ * The tokenizer of a GGUF file alone, also of a model that is not read.
+ * @throws CheckpointError naming the file and its fault.
+ */
+export const openGgufTokenizer = async (path: string): Promise<Tokenizer> => {
+  const source = await openGgufSource(path);
+  try {
+    const { metadata } = await readGgufHeader(source, path);
+    const tokens = metadata.get("tokenizer.ggml.tokens");
+    return readGgufText(metadata, Array.isArray(tokens) ? tokens.length : 0, path).tokenizer;
+  } finally {
+    await source.close();
+  }
 };

@@ -2,15 +2,18 @@
 import { alternatives } from "../../core/text/alternatives.ts";
 import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
+import type { Fields } from "../../models/architectures/common/gguf-values.ts";
+import { beginningWith } from "../../tokenizer/begin.ts";
 import { bpeTokenizer } from "../../tokenizer/bpe/bpe.ts";
 import { charTokenizer } from "../../tokenizer/char.ts";
 import { noTokenizer } from "../../tokenizer/none.ts";
 import type { SpecialToken, Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
 import { unescapeToken } from "./escapes.ts";
-import { type Fields, fieldsOf } from "./fields.ts";
+import { fieldsOf } from "./fields.ts";
 import { ownKeys } from "./own-keys.ts";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.ts";
+import { isSentencePieceModel, readSentencePiece } from "./sentencepiece.ts";
 
 /** What the metadata says of text. */
 export interface GgufText {
@@ -45,6 +48,14 @@ const idOf = (fields: Fields, name: string, count: number): number | null => {
   const key = `tokenizer.ggml.${name}_token_id`;
   const id = fields.id(key) ?? null;
   return id === null || id < count ? id : fields.fail(key, `must be below ${count}, the number of tokens`, id);
+};
+
+/** The id that texts begin with; null: none. @param model the kind of the tokenizer. @param pre its rules' name. */
+const beginOf = (fields: Fields, count: number, model: string, pre: string | undefined): number | null => {
+  // What llama.cpp supposes where a file does not say it.
+  const supposed = model === "llama" || (model === "gpt2" && pre === "llama-bpe");
+  if (!(fields.flag("tokenizer.ggml.add_bos_token") ?? supposed)) return null;
+  return idOf(fields, "bos", count) ?? (model === "llama" && count > 1 ? 1 : null);
 };
 
 /** The metadata without ids that only stand in for an end of text that the model does not have. */
@@ -142,7 +153,16 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
     if (tokenizer === undefined) return without("one of the kind rwkv, of which only single characters are read");
     return text(tokenizer);
   }
-  if (model !== "gpt2") return without(`one of the kind ${show(model)}, and only gpt2's, byte-level BPE, is read`);
+  const beginOfText = beginOf(fields, vocabSize, model, pre);
+  if (isSentencePieceModel(model)) {
+    const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
+    const facts = { tokens, types: typesOf(fields, metadata, tokens.length), endOfText: ids[0] ?? null, beginOfText };
+    return text(readSentencePiece(model, metadata, fields, facts, where));
+  }
+  if (model !== "gpt2") {
+    const known = "only gpt2's, byte-level BPE, and llama's and t5's, SentencePiece, are read";
+    return without(`one of the kind ${show(model)}, and ${known}`);
+  }
   const rules = preTokenizers.get(pre ?? "");
   if (rules === undefined) {
     const known = alternatives([...preTokenizers.keys()]);
@@ -150,5 +170,5 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
       `the pre-tokenizer ${pre === undefined ? "of a file that names none" : show(pre)}, which is not ${known}`,
     );
   }
-  return text(readBpe(metadata, fields, rules, ids[0] ?? null, where));
+  return text(beginningWith(readBpe(metadata, fields, rules, ids[0] ?? null, where), beginOfText));
 };

@@ -1,4 +1,5 @@
 /** Log-probabilities of the tokens of a text. */
+
 import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readTensor } from "../../autograd/tensor.ts";
 import { checkIdList, checkKeys, checkNumber, checkSignal } from "../../core/checks/check-arguments.ts";
@@ -8,6 +9,7 @@ import { show } from "../../core/text/show.ts";
 import { checkPredictable } from "../../data/batches.ts";
 import { forward } from "../../models/forward.ts";
 import type { Model } from "../../models/model.ts";
+import { beginOf } from "../../tokenizer/begin.ts";
 import { textStream } from "../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { whileOpen } from "./closed.ts";
@@ -36,7 +38,10 @@ export interface ScoredToken {
    * tokens add up to the whole text.
    */
   readonly text: string;
-  /** ln p(token | tokens before it in its window), in nats, at most 0; null for the first token, which nothing predicts. */
+  /**
+   * ln p(token | tokens before it in its window), in nats, at most 0; null for the first token, which nothing predicts unless the
+   * tokenizer has a token that texts begin with.
+   */
   readonly logProb: number | null;
   /**
    * The most probable tokens at its place, the most probable first, equal ones by their ids: only where the option
@@ -51,7 +56,7 @@ export interface Score {
   readonly tokens: readonly ScoredToken[];
   /** Sum of the log-probabilities, in nats. */
   readonly total: number;
-  /** `total` per predicted token: all but the first. −mean is the loss, as `natsPerToken` of `evaluate`. */
+  /** `total` per predicted token. −mean is the loss, as `natsPerToken` of `evaluate`. */
   readonly mean: number;
 }
 
@@ -69,9 +74,8 @@ interface Rows {
   readonly counted: number;
 }
 
-/** The windows over `count` tokens, several of one size at a time: every token after the first is counted once. */
-function* windowsOf(count: number, contextLength: number, stride: number, most: number): Generator<Rows, void> {
-  const predictions = count - 1;
+/** The windows over `predictions` targets, several of one size at a time: each is counted once. */
+function* windowsOf(predictions: number, contextLength: number, stride: number, most: number): Generator<Rows, void> {
   // The first window counts all of its targets, and so does each one of non-overlapping windows.
   let from = 0;
   let done = 0;
@@ -129,8 +133,10 @@ export const checkScoreOptions = (options: unknown): void => {
   checkSignal("score: signal", signal);
 };
 
-/** What is known of a token: place 0 of a text has none. */
+/** What is known of tokens. */
 interface Found {
+  /** Tokens before the first that is predicted. */
+  readonly unpredicted: number;
   readonly logProbs: Float64Array;
   /** Empty where none are asked for. */
   readonly candidates: readonly (readonly Candidate[])[];
@@ -139,7 +145,7 @@ interface Found {
 /** The tokens with their texts. */
 const scoredTokens = (
   ids: Int32Array,
-  { logProbs, candidates }: Found,
+  { unpredicted, logProbs, candidates }: Found,
   tokenizer: Tokenizer,
 ): readonly ScoredToken[] => {
   const stream = textStream(tokenizer, { showSpecialTokens: true });
@@ -148,7 +154,7 @@ const scoredTokens = (
     const text = stream.push(id) + (index === last ? stream.end() : "");
     const own = candidates[index];
     return {
-      ...{ id, text, logProb: index === 0 ? null : (logProbs[index] as number) },
+      ...{ id, text, logProb: index < unpredicted ? null : (logProbs[index] as number) },
       ...(own === undefined ? {} : { candidates: own }),
     };
   });
@@ -167,22 +173,29 @@ export const score = async (
   const { signal, candidates: most = 0 } = options;
   const stride = strideOf(options.stride, contextLength);
   const ids = typeof given === "string" ? tokenizer.encode(given, "text") : idsOf(given, vocabSize);
-  checkPredictable(ids.length, "score: text", "more text: nothing predicts the first token");
+  const begin = beginOf(tokenizer);
+  /** Tokens that nothing predicts: the first one, unless it stands after the token that texts begin with. */
+  const unpredicted = begin === undefined || ids[0] === begin ? 1 : 0;
+  const targets = ids.subarray(unpredicted);
+  checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text: nothing predicts the first token");
   const mostRows = Math.max(1, Math.floor(Math.min(mostTokens, mostLogits / vocabSize) / contextLength));
   const logProbs = new Float64Array(ids.length);
   const candidates: (readonly Candidate[])[] = [];
   const likeliest = most === 0 ? undefined : likeliestOf(tokenizer, most);
-  for (const { from, rows, time, counted } of windowsOf(ids.length, contextLength, stride, mostRows)) {
+  for (const { from, rows, time, counted } of windowsOf(targets.length, contextLength, stride, mostRows)) {
     signal?.throwIfAborted();
     const x = new Int32Array(rows * time);
-    for (let row = 0; row < rows; row++)
-      x.set(ids.subarray(from + row * stride, from + row * stride + time), row * time);
+    for (let row = 0; row < rows; row++) {
+      const first = from + row * stride;
+      x[row * time] = begin ?? (ids[first] as number);
+      x.set(targets.subarray(first, first + time - 1), row * time + 1);
+    }
     const logits = await whileOpen("score", model, () =>
       withContext(inferenceContext(backend), (context) => readTensor(backend, forward(context, model, x, rows, time))),
     );
     for (let row = 0; row < rows; row++) {
       for (let t = time - counted; t < time; t++) {
-        const place = from + row * stride + t + 1;
+        const place = from + row * stride + t + unpredicted;
         const at = (row * time + t) * vocabSize;
         const sum = softmaxSum(logits, at, vocabSize);
         logProbs[place] = (logits[at + (ids[place] as number)] as number) - sum.highest - Math.log(sum.sum);
@@ -201,5 +214,9 @@ export const score = async (
       hint: "a model whose training went well",
     });
   }
-  return { tokens: scoredTokens(ids, { logProbs, candidates }, tokenizer), total, mean: total / (ids.length - 1) };
+  return {
+    tokens: scoredTokens(ids, { unpredicted, logProbs, candidates }, tokenizer),
+    total,
+    mean: total / targets.length,
+  };
 };

@@ -36,7 +36,7 @@ const checkGraphs = async (path: string, directory: string): Promise<void> => {
 
 /**
  * Writes the folder of a model. The weights are read when all that can be refused was looked at.
- * @param caller the called function, for errors.
+ * @param caller the called function, for errors. @param replace whether an earlier model of that name may be replaced.
  * @throws as `saveOnnx`.
  */
 export const writeOnnx = async (
@@ -44,6 +44,7 @@ export const writeOnnx = async (
   source: OnnxSource,
   caller: string,
   options: SaveOnnxOptions,
+  replace = true,
 ): Promise<SavedOnnx> => {
   const folder = onnxFolder(source, caller, options);
   const names = Object.keys(folder).map((name) => name.split("/")[0] ?? name);
@@ -51,7 +52,7 @@ export const writeOnnx = async (
   await checkGraphs(path, directory);
   const contents = Object.entries(folder).map(([name, { pieces }]) => [name, pieces()] as const);
   try {
-    await writeCheckpoint(path, Object.fromEntries(contents));
+    await writeCheckpoint(path, Object.fromEntries(contents), { isNew: !replace });
   } catch (error) {
     // Its own reason, not that of a disk that refuses.
     options.signal?.throwIfAborted();

@@ -94,8 +94,7 @@ const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | n
   const queries = node("Unsqueeze", [node("Range", [first, all, one]), builder.wholes(1)]); // [T, 1]
   const keys = node("Range", [scalar(0, "int64"), all, one]); // [S]
   const isBefore = node("LessOrEqual", [keys, queries]); // [T, S]
-  const isNear = (size: number): Name =>
-    node("LessOrEqual", [node("Sub", [queries, scalar(size - 1, "int64")]), keys]); // [T, S]
+  const isNear = (size: number): Name => node("LessOrEqual", [node("Sub", [queries, scalar(size - 1, "int64")]), keys]); // [T, S]
   const isSeen = window === null ? isBefore : node("And", [isBefore, isNear(window)]);
   const isText = node("Cast", [mask], { to: whole(castTypes.bool) });
   const sees = node("And", [isSeen, node("Unsqueeze", [isText, builder.wholes(1)])]); // [B, T, S]

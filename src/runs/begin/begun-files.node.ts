@@ -2,9 +2,9 @@
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";
-import { temporaryOf } from "../../io/files.node.ts";
 import { occupantOf, removeOwned } from "../../io/owned-folder.node.ts";
 import { keptBaseName } from "../../io/run-places.node.ts";
+import { temporaryOf } from "../../io/temporary-names.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { readmeMark } from "../write/run-readme.ts";
 

@@ -4,7 +4,7 @@ import { basename, dirname, relative, resolve, sep } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { formatBytes } from "../../core/text/format-bytes.ts";
-import { temporaryOf } from "../../io/files.node.ts";
+import { temporaryOf } from "../../io/temporary-names.node.ts";
 
 const reasons: Readonly<Record<string, string>> = {
   ENOTDIR: "a file above it",

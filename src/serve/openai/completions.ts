@@ -1,7 +1,9 @@
 /** POST /v1/completions: https://platform.openai.com/docs/api-reference/completions */
+
 import { z } from "zod";
 import { yieldToHost } from "../../core/system/yield.ts";
 import type { FinishReason } from "../../generate/events.ts";
+import { withBegin } from "../../tokenizer/begin.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { invalid } from "./api-error.ts";
 import { promptText } from "./api-text.ts";
@@ -55,6 +57,8 @@ export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reas
 interface Prompt {
   readonly ids: readonly number[];
   readonly text: string;
+  /** Its first ids that are no part of the text: the token that a model's texts begin with. */
+  readonly added: number;
 }
 
 /**
@@ -72,9 +76,10 @@ const readPrompts = async (
   const prompts: Prompt[] = [];
   for (const one of given) {
     if (typeof one === "string") checkLength(lease, one, "prompt");
-    const ids = typeof one === "string" ? Array.from(tokenizer.encode(one, "prompt")) : one;
+    const own = typeof one === "string" ? tokenizer.encode(one, "prompt") : Int32Array.from(one);
+    const ids = typeof one === "string" ? Array.from(withBegin(tokenizer, own)) : one;
     checkPrompt(lease, ids, "prompt");
-    prompts.push({ ids, text: tokenizer.decode(ids, { showSpecialTokens: true }) });
+    prompts.push({ ids, text: tokenizer.decode(own, { showSpecialTokens: true }), added: ids.length - own.length });
     await yieldToHost();
     signal.throwIfAborted();
   }
@@ -88,7 +93,7 @@ const countOf = (prompt: CompletionValues["prompt"]): number =>
 const growingChoice = (
   tokenizer: Tokenizer,
   { logprobs, echo = false, max_tokens: maxTokens = 16 }: CompletionValues,
-  { ids: prompt, text: promptText }: Prompt,
+  { ids: prompt, text: promptText, added: unwritten }: Prompt,
 ) => {
   const before = [...promptText].length;
   const offsetOf = textOffsets(tokenizer, echo ? 0 : before);
@@ -104,7 +109,7 @@ const growingChoice = (
     take({ added, prompt: read, tokens, end }: TextPiece) {
       // The token that had to be written for the prompt's probabilities.
       const [fresh, words] = maxTokens === 0 ? [[], ""] : [tokens, added];
-      const more = [...(echo ? read : []), ...fresh];
+      const more = [...(echo ? read.slice(unwritten) : []), ...fresh];
       const shown = `${echo && !isBegun ? promptText : ""}${words}`;
       isBegun = true;
       text += shown;
@@ -125,7 +130,7 @@ const growingChoice = (
     },
     /** Mean log-probability of the new tokens. */
     likelihood: () => {
-      const own = places.slice(echo && logprobs !== undefined ? prompt.length : 0);
+      const own = places.slice(echo && logprobs !== undefined ? prompt.length - unwritten : 0);
       return own.reduce((sum, { logProb }) => sum + (logProb ?? 0), 0) / Math.max(1, own.length);
     },
   };

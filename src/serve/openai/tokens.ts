@@ -1,5 +1,7 @@
 /** Tokens of a text and back, and what a tokenizer is, at the addresses where evaluation harnesses look for them (vLLM's). */
+
 import { z } from "zod";
+import { beginOf, withBegin } from "../../tokenizer/begin.ts";
 import { encodeWithSpecials } from "../../tokenizer/special.ts";
 import { invalid } from "./api-error.ts";
 import { promptText } from "./api-text.ts";
@@ -56,7 +58,7 @@ export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answe
     if (prompt !== undefined) checkText(prompt);
     const tokens =
       messages === undefined
-        ? Array.from(encodeWithSpecials(lm.tokenizer, prompt ?? ""))
+        ? Array.from(withBegin(lm.tokenizer, encodeWithSpecials(lm.tokenizer, prompt ?? "")))
         : await conversationTokens(exchange, lease, messages, [], "messages");
     return { count: tokens.length, max_model_len: lm.config.contextLength, tokens };
   });
@@ -75,14 +77,16 @@ export const answerDetokenize = (exchange: Exchange, body: unknown): Promise<Ans
 /** What is known of the tokenizer of a model. */
 export const answerTokenizerInfo = (exchange: Exchange, name: string | undefined): Promise<Answered> =>
   withModel(exchange, name, async ({ lm }) => {
-    const { tokenizer, chatTemplate } = lm;
-    const end = tokenizer.endOfText === null ? null : tokenizer.token(tokenizer.endOfText);
+    const { tokenizer, chatTemplate, endTokens } = lm;
+    const [endToken] = endTokens;
+    const end = endToken === undefined ? null : tokenizer.token(endToken);
+    const begin = beginOf(tokenizer);
     const given = (text: string | undefined): string | null => (text === undefined || text === "" ? null : text);
     return {
       tokenizer_class: tokenizer.kind,
       vocab_size: tokenizer.vocabSize,
       model_max_length: lm.config.contextLength,
-      bos_token: given(chatTemplate?.bosToken),
+      bos_token: given(chatTemplate?.bosToken) ?? (begin === undefined ? null : tokenizer.token(begin)),
       eos_token: given(chatTemplate?.eosToken) ?? end,
       pad_token: end,
       chat_template: chatTemplate?.template ?? null,

@@ -25,7 +25,7 @@ const isPlainModel = (model: unknown): model is Record<string, unknown> =>
   (!model.unk_token || hasEveryByte(model.vocab));
 
 /** Names that a text's stretches are matched with exactly. */
-const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
+export const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
   !added.single_word && !added.lstrip && !added.rstrip && !(hasNormalizer && added.normalized);
 
 const isKnownNormalizer = (normalizer: unknown): boolean =>
@@ -48,7 +48,7 @@ const fail = (where: string, must: string, got: unknown): never => {
 };
 
 /** Tokens in the order of their ids; "" where an id has none. @throws CheckpointError */
-const tokensOf = (vocab: unknown, where: string): readonly string[] => {
+export const tokensOf = (vocab: unknown, where: string): readonly string[] => {
   if (!isRecord(vocab)) return fail(where, "model.vocab must be an object", vocab);
   const entries = Object.entries(vocab);
   let size = 0;
@@ -70,7 +70,7 @@ const tokensOf = (vocab: unknown, where: string): readonly string[] => {
 const isPair = (rule: unknown): rule is readonly [string, string] =>
   Array.isArray(rule) && rule.length === 2 && rule.every((part) => typeof part === "string");
 
-const checkMerges = (merges: unknown, where: string): readonly MergeRule[] => {
+export const checkMerges = (merges: unknown, where: string): readonly MergeRule[] => {
   if (!Array.isArray(merges)) return fail(where, "model.merges must be a list", merges);
   for (const [i, rule] of merges.entries()) {
     if (typeof rule !== "string" && !isPair(rule)) fail(where, `model.merges.${i} must be a pair of tokens`, rule);
@@ -79,7 +79,7 @@ const checkMerges = (merges: unknown, where: string): readonly MergeRule[] => {
 };
 
 /** Tokens of `added_tokens`, special ones and others. @throws CheckpointError */
-const addedOf = (
+export const addedOf = (
   json: unknown,
   where: string,
 ): { readonly specialTokens: readonly SpecialToken[]; readonly namedTokens: readonly SpecialToken[] } => {

@@ -1,10 +1,12 @@
 /** A run under way. */
+
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
 import type { Model } from "../../models/model.ts";
 import { type LanguageModel, type LanguageModelFacts, languageModel } from "../../pretrained/model/language-model.ts";
 import type { TrainEvent } from "../../runs/events.ts";
 import type { BaseWeights } from "../../runs/store.ts";
+import { beginOf } from "../../tokenizer/begin.ts";
 import { createTrainer, type Trainer } from "../../trainer/trainer.ts";
 import { createRollback, type Rollback } from "../faults/rollback.ts";
 import { firstPosition, type Position } from "./position.ts";
@@ -54,6 +56,7 @@ export const setUp = async (input: RunInput): Promise<Running> => {
     input.documents?.train ?? input.trainTokens,
     input.team,
     input.base?.kind === "blocks" ? input.base.rows : [],
+    beginOf(tokenizer),
   );
   try {
     if (input.base !== null && trainer.base !== null) await fillBase(trainer.base, input.base);

@@ -17,10 +17,13 @@ const withAdapter = { ...start, config: { ...start.config, lora } } as unknown a
 
 const summary = (run: ToldRun): string => summaryLines(run, { why: "why" }, 200, style(true)).join("\n");
 
-it("a finished run that trained an adapter names the command that merges it, and no other run does", () => {
-  expect(summary(told(withAdapter))).toContain("npx foretoken merge runs/a  # a model of its own, without an adapter");
-  expect(summary(told(withAdapter, { reason: "interrupted" }))).not.toContain("merge");
-  expect(summary(told(start))).not.toContain("merge");
+it("a finished run that trained an adapter names the commands that merge and export it, and no other run does", () => {
+  const lines = summary(told(withAdapter));
+  expect(lines).toContain("npx foretoken merge runs/a  # a model of its own, without an adapter");
+  expect(lines).toContain("npx foretoken export runs/a --format gguf  # such a model for llama.cpp and Ollama");
+  for (const run of [told(withAdapter, { reason: "interrupted" }), told(start)]) {
+    expect(summary(run)).not.toMatch(/merge|export/u);
+  }
 });
 
 it("the estimate of a run's time has the speed that its steps have", () => {

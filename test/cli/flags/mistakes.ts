@@ -318,6 +318,57 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "an unknown shell", args: ["completion", "bsh"], says: ["bash, zsh or fish", '"bsh"', "try bash"] },
     { name: "two shells", args: ["completion", "bash", "zsh"], says: ["<shell>", '"zsh"'] },
   ],
+  compare: [
+    { name: "nothing", args: ["compare"], says: ["compare: <setting> must be given"] },
+    {
+      name: "one setting",
+      args: ["compare", "run"],
+      says: ["<setting...>: must be at least two settings; got one, run"],
+    },
+    {
+      name: "an empty path",
+      args: ["compare", "run,", "half"],
+      says: ["<setting...>", "commas between them", '"run,"'],
+    },
+    { name: "a run twice", args: ["compare", "run,run", "half"], says: ["<setting...>", "each once"] },
+    {
+      name: "runs of one seed as one setting",
+      args: ["compare", "run,finished", "half"],
+      says: ["run +1: the runs of a setting must have different seeds; got seeds 1, 1"],
+    },
+    {
+      name: "runs of one setting",
+      args: ["compare", "--group", "run", "half"],
+      says: ["runs of at least two settings", "got one, run +1"],
+    },
+    {
+      name: "a model of no run in a group",
+      args: ["compare", "--group", "run", "nowhere"],
+      says: ["--group: must be given runs", "nowhere"],
+    },
+    { name: "no such model", args: ["compare", "run", "nowhere"], says: ["nowhere", "no such file"] },
+    {
+      name: "a text that is missing",
+      args: ["compare", "run", "half", "--data", "nowhere.txt"],
+      says: ["nowhere.txt", "must exist"],
+    },
+  ],
+  sweep: [
+    { name: "nothing", args: ["sweep"], says: ["sweep: <file> must be given"] },
+    {
+      name: "no such file",
+      args: ["sweep", "nowhere.json"],
+      says: ["nowhere.json: must name a readable JSON file; got no such file"],
+    },
+    { name: "a broken file", args: ["sweep", "broken.json"], says: ["broken.json"] },
+    { name: "a file of train", args: ["sweep", "unknown-part.json"], says: ["unknown-part.json", '"trian"'] },
+    {
+      name: "two files",
+      args: ["sweep", "broken.json", "nonsense.json"],
+      says: ["sweep: takes <file>", '"nonsense.json"'],
+    },
+    { name: "no jobs", args: ["sweep", "broken.json", "--jobs", "0"], says: ["--jobs", "from 1 to 256", "got 0"] },
+  ],
   doctor: [
     { name: "no such model", args: ["doctor", "nowhere"], says: ["nowhere", "must name a model", "no such file"] },
     { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: takes [model]", '"half"'] },

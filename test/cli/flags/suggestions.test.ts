@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { describe, expect, test } from "vitest";
 import { declareChat } from "#foretoken/cli/commands/chat.js";
+import { declareCompare } from "#foretoken/cli/commands/compare.js";
 import { declareCompletion } from "#foretoken/cli/commands/completion.js";
 import { declareDoctor } from "#foretoken/cli/commands/doctor.js";
 import { declareEvaluate } from "#foretoken/cli/commands/evaluate.js";
@@ -12,6 +13,7 @@ import { declareLesson } from "#foretoken/cli/commands/lesson.js";
 import { declarePlot } from "#foretoken/cli/commands/plot.js";
 import { declareReplay } from "#foretoken/cli/commands/replay.js";
 import { declareRuns } from "#foretoken/cli/commands/runs.js";
+import { declareSweep } from "#foretoken/cli/commands/sweep.js";
 import { declareTokenizer } from "#foretoken/cli/commands/tokenizer.js";
 import { declareTrain } from "#foretoken/cli/commands/train.js";
 import { declareVerify } from "#foretoken/cli/commands/verify.js";
@@ -22,6 +24,8 @@ const declare: Readonly<Record<string, (command: Command) => void>> = {
   train: declareTrain,
   generate: declareGenerate,
   evaluate: declareEvaluate,
+  compare: declareCompare,
+  sweep: declareSweep,
   export: declareExport,
   verify: declareVerify,
   replay: declareReplay,

@@ -15,6 +15,9 @@ const refusal = (constraint: Constraint, tokenizer = byteTokenizer()): string =>
   return "";
 };
 
+/** Objects that must have a property. */
+const needs = (name: string) => ({ type: "object", required: [name] }) as const;
+
 describe("a constraint", () => {
   it("accepts JSON in any order of properties, compact and with indentation", () => {
     const person = schema({
@@ -149,7 +152,36 @@ describe("a constraint", () => {
     [{ else: {} }, '#/else: must have an "if" beside it'],
     [false, "must allow a value"],
     [{ type: "string", minLength: 3, maxLength: 2 }, "must allow a value"],
-    [{ type: "object", properties: { a: { $ref: "#" } }, required: ["a"] }, "must allow a value"],
+    [{ type: "object", properties: { a: { $ref: "#" } }, required: ["a"] }, "#/properties/a: must allow a value"],
+    [
+      {
+        ...needs("a"),
+        properties: { a: { ...needs("b"), properties: { b: { type: "integer", minimum: 5, maximum: 3 } } } },
+      },
+      "schema: #/properties/a/properties/b: must allow a value",
+    ],
+    [{ ...needs("a"), properties: {}, additionalProperties: false }, '#/required: "a": must allow a value'],
+    [{ type: "array", items: [true, { enum: [] }], minItems: 2 }, "#/items/1: must allow a value"],
+    [
+      {
+        ...needs("a"),
+        properties: { a: { $ref: "#/$defs/none" } },
+        $defs: { none: { type: "array", items: false, minItems: 1 } },
+      },
+      "#/$defs/none/items: must allow a value",
+    ],
+    [
+      {
+        anyOf: [
+          { ...needs("a"), properties: { a: false } },
+          { type: "string", minLength: 2, maxLength: 1 },
+        ],
+      },
+      "#/anyOf/0/properties/a: must allow a value",
+    ],
+    [{ const: 2 ** 53 }, "#/const: must have numbers below 2^53"],
+    [{ enum: [1, -(2 ** 60)] }, "#/enum: must have numbers below 2^53"],
+    [{ const: { a: [2 ** 53] } }, "must have numbers below 2^53"],
     [3, "must be a JSON Schema"],
     [{ minLength: -1 }, "#/minLength: must be a whole number"],
   ])("refuses %j in one line", (value, message) => {

@@ -38,9 +38,11 @@ const plain = (value: number): string => (Number.isInteger(value) ? `${value}` :
 const shown = (value: number): string => (`${value}`.includes("e") ? plain(value) : `${value}`);
 
 test.each(bounds)("numbers around %d are compared as numbers", (bound) => {
+  // A larger bound may be another one, rounded.
+  const isExact = Math.abs(bound) <= Number.MAX_SAFE_INTEGER;
   const ranges = {
-    minimum: (value: number) => value >= bound,
-    maximum: (value: number) => value <= bound,
+    minimum: (value: number) => value > bound || (isExact && value === bound),
+    maximum: (value: number) => value < bound || (isExact && value === bound),
     exclusiveMinimum: (value: number) => value > bound,
     exclusiveMaximum: (value: number) => value < bound,
   };
@@ -88,7 +90,7 @@ test("bounds of any size are compared, and those beyond all numbers are refused 
     return texts.map((text) => labelOf(dfa, text) === 0);
   };
   const all = texts.map(() => true);
-  for (const size of [1e21, 1e300]) {
+  for (const size of [1.1e21, 1e300]) {
     expect(allowed({ minimum: -size })).toEqual(all);
     expect(allowed({ maximum: size, exclusiveMinimum: -10 * size })).toEqual(all);
   }
@@ -118,4 +120,23 @@ test("numbers that are left out are so in all their spellings", () => {
     expect([text, accepts({ kind: "jsonSchema", schema }, text)]).toEqual([text, false]);
   for (const text of ["1.1", "0.99", "10", "2", "-1", "0.1", "-0.11", "-0.09", "0.01"])
     expect([text, accepts({ kind: "jsonSchema", schema }, text)]).toEqual([text, true]);
+});
+
+test("numbers keep to a bound that was rounded when it was read", () => {
+  // As schemas have the largest int64 and uint64, which JavaScript reads as the next powers of two.
+  for (const text of ["9223372036854775807", "18446744073709551615", "9007199254740993"]) {
+    const exact = BigInt(text);
+    const dfa = (range: Partial<NumberRange>) => numbersDfa({ ...allNumbers, integer: true, ...range }, "schema");
+    const isIn = (range: Partial<NumberRange>, value: bigint): boolean => labelOf(dfa(range), `${value}`) === 0;
+    const bound = Number(text);
+    for (let far = 0n; far < 5000n; far += 7n) {
+      if (isIn({ maximum: bound }, exact + far)) expect(exact + far).toBe(exact);
+      if (isIn({ minimum: -bound }, -exact - far)) expect(exact + far).toBe(exact);
+      expect(isIn({ minimum: bound }, exact - 1n - far)).toBe(false);
+      expect(isIn({ exclusiveMaximum: bound }, exact + far)).toBe(false);
+      expect(isIn({ exclusiveMinimum: bound }, exact - far)).toBe(false);
+    }
+    expect(isIn({ maximum: bound }, exact - 5000n)).toBe(true);
+    expect(isIn({ minimum: bound }, exact + 5000n)).toBe(true);
+  }
 });

@@ -15,7 +15,14 @@ import { loraModel } from "#foretoken/models/lora/model.js";
 import { canFreeze, createFrozenModel, createModel, type Model } from "#foretoken/models/model.js";
 import { forEachBackend } from "../../support/backends.ts";
 import { furthest, largest } from "../../support/closeness.ts";
-import { bookModel, differingModel, groupedModel, hashedIds, hashedModel, hashedWeights } from "../../support/models.ts";
+import {
+  bookModel,
+  differingModel,
+  groupedModel,
+  hashedIds,
+  hashedModel,
+  hashedWeights,
+} from "../../support/models.ts";
 import { growingText } from "../../support/texts.ts";
 
 const vocabSize = 11;

@@ -48,6 +48,21 @@ describe("exportModel", () => {
     await other?.close();
   });
 
+  it.each(["hf", "gguf", "onnx"] as const)("is done once where two write one new name: %s", async (format) => {
+    const parent = newPath();
+    const place = join(parent, format === "gguf" ? "new.gguf" : "new");
+    await mkdir(parent);
+    const ends = await Promise.allSettled([1, 2].map(() => exportModel(place, model, { format })));
+    expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    const [lost] = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as Error] : []));
+    expect(lost).toBeInstanceOf(CheckpointError);
+    expect(lost?.message).toMatch(
+      /new(?:\.gguf)?: the name must be free; got a (?:file|folder|model) .*; try another name/u,
+    );
+    expect(await readdir(parent)).toEqual([format === "gguf" ? "new.gguf" : "new"]);
+    if (format !== "onnx") expect(await valuesOf(place)).toEqual(await valuesOf(model));
+  });
+
   it("keeps a directory's files about text as they are", async () => {
     const folder = newPath();
     await exportModel(folder, model, { format: "hf", dtype: "bf16" });
@@ -122,7 +137,7 @@ describe("exportModel", () => {
     const folder = newPath();
     // No tokenizer, of which a GGUF file must have one.
     await expect(exportModel(join(folder, "a.gguf"), baseModel("llama3"), { format: "gguf" })).rejects.toThrow(
-      /the tokenizer of a GGUF file must be byte-level BPE or of characters; got a model without a tokenizer/u,
+      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters; got a model without a tokenizer/u,
     );
     await expect(readdir(folder)).rejects.toThrow(/ENOENT/u);
   });

@@ -5,6 +5,7 @@ import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { openGgufFile } from "#foretoken/io/gguf/gguf.js";
 import { ggufLength, ggufPieces } from "#foretoken/io/gguf/write.js";
+import { architectureOf } from "#foretoken/models/architectures/architecture-of.js";
 import { arrayReader } from "#foretoken/models/arena.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
@@ -14,6 +15,7 @@ import { modelFile, type PlannedFile, recodedFile } from "#foretoken/pretrained/
 import { type GgufEncoding, ggufEncodings } from "#foretoken/pretrained/gguf/write/encodings.js";
 import { saveGguf as saveInPage } from "#foretoken/pretrained/gguf/write/save.browser.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
+import { writtenEnds } from "#foretoken/pretrained/gguf/write/text.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { ChatTemplate } from "#foretoken/pretrained/model/language-model.js";
 import { openPretrained } from "#foretoken/pretrained/open.node.js";
@@ -23,11 +25,13 @@ import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { loadTokenizer } from "#foretoken/tokenizer/registry.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
+import { architectureConfigs } from "../../support/architectures.ts";
 import { join as joined, writeGguf } from "../../support/gguf.ts";
 import { ggufConfigs, ggufModel } from "../../support/gguf-models.ts";
 import { bookModel, groupedModel, hashedWeights } from "../../support/models.ts";
 import { modelWithText } from "../../support/peft.ts";
 import { useFolder } from "../../support/runs.ts";
+import { modelNames, pieceTokenizer, sentencePieces } from "../../support/sentencepiece.ts";
 
 const { newPath } = useFolder();
 
@@ -75,6 +79,9 @@ const written = async ({
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 
+const configOf = (name: string): ModelConfig =>
+  architectureConfigs.find(([one]) => one === name)?.[2] ?? ggufConfigs.llama;
+const [olmo2, gemma3] = [configOf("olmo2"), configOf("gemma3")];
 const phi3: ModelConfig = { ...ggufConfigs.llama, position: { kind: "rope", theta: 500, fraction: 0.5 } };
 const configs: Readonly<Record<string, ModelConfig>> = {
   ...ggufConfigs,
@@ -91,6 +98,14 @@ const configs: Readonly<Record<string, ModelConfig>> = {
     ...ggufConfigs.llama,
     position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } },
   },
+  ...Object.fromEntries(
+    architectureConfigs.flatMap(([name, what, config]) => {
+      const { gguf } = architectureOf(config);
+      // A file says biases and a head of its own by their tensors, so what a class may lack is there.
+      const isWhole = name !== "gpt2" && gguf !== null && gguf.lacks(config) === null;
+      return isWhole ? [[`${name} with ${what}`, config]] : [];
+    }),
+  ),
   "gpt2 with exact GELU": {
     ...ggufConfigs.gpt2,
     mlp: { kind: "gelu", approximate: "none", ratio: 2 },
@@ -187,6 +202,34 @@ describe("a model as a GGUF file", () => {
       { ...ggufConfigs.qwen3, bias: { qkv: true, projection: true, mlp: false } },
       /bias\.projection: must be false with qkNorm for a GGUF file/u,
     ],
+    [
+      "a window of Qwen3",
+      { ...ggufConfigs.qwen3, window: { size: 4 } },
+      /window: must be left out for a GGUF file: .*; got one of 4$/u,
+    ],
+    [
+      "a window of Mistral",
+      { ...ggufConfigs.llama, window: { size: 4 } },
+      /must be a model that llama\.cpp computes, for a GGUF file; got mistral$/u,
+    ],
+    [
+      "other layers of SmolLM3",
+      { ...ggufConfigs.llama, position: { kind: "rope", theta: 500, noneEvery: 2 } },
+      /position\.noneEvery: must be 4 for a GGUF file, .*; got 2$/u,
+    ],
+    ["a tied head of OLMo 2", { ...olmo2, tieEmbeddings: true }, /tieEmbeddings: must be false for a GGUF file/u],
+    ["wide heads of OLMo 2", { ...olmo2, headDim: 16 }, /headDim: must be nEmbd \/ nHead for a GGUF file.*; got 16$/u],
+    [
+      "another base in windows of OLMo 3",
+      { ...olmo2, window: { size: 4, theta: 100 } },
+      /window\.theta: must be 500, as in the other layers, for a GGUF file.*; got 100$/u,
+    ],
+    [
+      "scaled wavelengths in windows",
+      { ...olmo2, position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } }, window: { size: 4 } },
+      /must have the shape of an architecture/u,
+    ],
+    ["another scale of Gemma 3", { ...gemma3, attentionScale: 1 / 4 }, /attentionScale: must be 1 \/ √12 for a GGUF/u],
     ["a mask that sees the future", { ...ggufConfigs.llama, mask: "none" }, /mask: must be causal/u],
     [
       "QK-norm with biases of the MLP",
@@ -240,6 +283,26 @@ describe("a tokenizer in a GGUF file", () => {
     },
   );
 
+  it("has three ends of a text, the chat template's own first where it is one, or where the template writes it", async () => {
+    const specialTokens = ["<|endoftext|>", "<|im_end|>", "<a>", "<b>"];
+    const learned = trainBpeTokenizer({ vocabSize: 270, pattern: "gpt2", specialTokens }, "aa bb aab".repeat(9));
+    const idOf = (name: string): number => learned.specialTokens.find((one) => one.name === name)?.id ?? -1;
+    const [end, turn, a, b] = specialTokens.map(idOf) as [number, number, number, number];
+    expect(learned.endOfText).toBe(end);
+    const template = (text: string, eosToken: string) => ({ template: text, bosToken: "", eosToken });
+    const endsOf = async (given: Partial<Given>) =>
+      (await open((await written({ tokenizer: learned, ...given })).bytes)).endTokens;
+    expect(await endsOf({ endTokens: [end, turn], chatTemplate: template("x", "<|im_end|>") })).toEqual([turn, end]);
+    expect(await endsOf({ endTokens: [end], chatTemplate: template("x", "<|im_end|>") })).toEqual([end]);
+    expect(await endsOf({ endTokens: [end], chatTemplate: template("{{ eos_token }}", "<|im_end|>") })).toEqual([
+      turn,
+      end,
+    ]);
+    expect(await endsOf({ endTokens: [turn, a, b], chatTemplate: template("x", "<b>") })).toEqual([b, turn, a]);
+    const facts = { tokenizer: learned, vocabSize: 270, where: "m", chatTemplate: null };
+    expect(writtenEnds({ ...facts, endTokens: [turn, a, b] })).toEqual({ kept: [turn, a, b], leftOut: [end] });
+  });
+
   it("of bytes without special tokens ends with a token that no text has", async () => {
     const learned = trainBpeTokenizer({ vocabSize: 260, pattern: "gpt2", specialTokens: [] }, "aa bb aab".repeat(9));
     const { bytes } = await written({ tokenizer: learned });
@@ -258,6 +321,52 @@ describe("a tokenizer in a GGUF file", () => {
     expect(ending.metadata.has("foretoken.eos_stand_in_token_id")).toBe(false);
   });
 
+  it.each(modelNames)(
+    "of SentencePiece, as %s, is read back, from a GGUF file and from a tokenizer.json",
+    async (name) => {
+      const given = pieceTokenizer(name, { add_bos_token: true });
+      const { tokens, types } = sentencePieces.models[name];
+      const json = await loadTokenizer(JSON.parse(JSON.stringify(given.toJSON())));
+      for (const one of [given, json]) {
+        const facts = { tokenizer: one, vocabSize: tokens.length + 3, endTokens: [tokens.indexOf("</s>")] };
+        const { bytes } = await written(facts);
+        const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
+        expect(metadata.get("tokenizer.ggml.model")).toBe(name === "unigram" ? "t5" : "llama");
+        expect(metadata.get("tokenizer.ggml.token_type")).toEqual(Int32Array.of(...types, 5, 5, 5));
+        expect(metadata.get("tokenizer.ggml.add_space_prefix")).toBe(name !== "gemma");
+        const { tokenizer, endTokens } = await open(bytes);
+        expect([tokenizer.beginOfText, endTokens]).toEqual([tokens.indexOf("<s>"), [tokens.indexOf("</s>")]]);
+        expect(tokenizer.specialTokens).toEqual(given.specialTokens);
+        for (const text of sentencePieces.texts) expect(tokenizer.encode(text)).toEqual(given.encode(text));
+      }
+    },
+  );
+
+  it("of SentencePiece without an end of text ends with a byte that no text has", async () => {
+    const given = pieceTokenizer("llama", { add_bos_token: false, eos_token_id: undefined });
+    const { bytes } = await written({ tokenizer: given });
+    const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
+    expect([...given.bytes(metadata.get("tokenizer.ggml.eos_token_id") as number)]).toEqual([0xff]);
+    const { tokenizer, endTokens } = await open(bytes);
+    expect([tokenizer.beginOfText, endTokens]).toEqual([null, []]);
+  });
+
+  it.each([
+    ["a normalizer", { normalizer: { type: "NFKC" } }, /a name for; got the normalizer unicode$/u],
+    [
+      "merges of some pairs",
+      (json: { model: { merges: readonly unknown[] } }) => ({
+        model: { ...json.model, merges: json.model.merges.filter((_, i) => i % 7 > 0) },
+      }),
+      /a name for; got merges that scores of tokens cannot stand for$/u,
+    ],
+  ])("of SentencePiece with %s is refused", async (_, change, says) => {
+    const json = pieceTokenizer("gemma").toJSON() as never;
+    const changes = typeof change === "function" ? change(json) : change;
+    const tokenizer = await loadTokenizer({ ...(json as object), ...changes });
+    await expect(written({ tokenizer, endTokens: [2] })).rejects.toThrow(says);
+  });
+
   it.each([
     [
       "Unigram",
@@ -272,7 +381,7 @@ describe("a tokenizer in a GGUF file", () => {
         },
         decoder: null,
       },
-      /byte-level BPE or of characters; got a tokenizer of the kind Unigram$/u,
+      /byte-level BPE, SentencePiece or of characters; got a tokenizer of the kind Unigram$/u,
     ],
   ])("of the kind %s is refused by name", async (_, json, says) => {
     const tokenizer = await loadTokenizer({

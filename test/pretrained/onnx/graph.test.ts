@@ -13,15 +13,24 @@ import { namedWeights } from "#foretoken/pretrained/onnx/weights.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import { forwardError, furthest, largest } from "../../support/closeness.ts";
 import { ggufConfigs } from "../../support/gguf-models.ts";
-import { bookModel, differingModel, groupedModel, hashedIds, hashedWeights, sandwichModel } from "../../support/models.ts";
-import { type ReadModel, readOnnx } from "../../support/onnx/read.ts";
-import { call } from "../../support/onnx/session.ts";
+import {
+  bookModel,
+  differingModel,
+  groupedModel,
+  hashedIds,
+  hashedWeights,
+  sandwichModel,
+} from "../../support/models.ts";
+import { readWhole, type WholeModel } from "../../support/onnx/read.ts";
+import { type Answer, callOn } from "../../support/onnx/session.ts";
 
 let backend: Backend;
 beforeAll(async () => {
   backend = await openReference({ real: "float64" });
 });
 afterAll(() => backend.close());
+/** A call in double precision. */
+const call: ReturnType<typeof callOn> = (...asked) => callOn(backend)(...asked);
 const tokenizer = charTokenizer([..."\n abcdefghijklm"]);
 
 const small = { contextLength: 16, nLayer: 2, nEmbd: 32 } as const;
@@ -55,14 +64,14 @@ const modelOf = (config: ModelConfig): LanguageModel => {
   return languageModel(model, tokenizer);
 };
 
-const graphOf = async ({ model }: LanguageModel, dtype: OnnxDType): Promise<ReadModel> => {
+const graphOf = async ({ model }: LanguageModel, dtype: OnnxDType): Promise<WholeModel> => {
   const { config, layout, arena } = model;
   const weights = namedWeights(layout.parameters, arenaReader(backend, arena), "test");
   const file = onnxFiles("model.onnx", modelGraph(config, vocabSize, weights, dtype))["model.onnx"];
   if (file === undefined) throw new Error("the file is missing");
   const pieces: Uint8Array[] = [];
   for await (const piece of file.pieces()) pieces.push(piece);
-  return readOnnx(joinChunks(pieces));
+  return readWhole(joinChunks(pieces));
 };
 
 const idsOf = (name: string, length: number): number[] => [...hashedIds(name, length, tokenizer.vocabSize)];
@@ -79,7 +88,7 @@ describe.each(Object.entries(configs))("the graph of a model: %s", (_, config) =
     const model = lm();
     const ids = idsOf("text", 12);
     const { data } = await model.logits(ids);
-    const { logits } = call(await graphOf(model, "float32"), [ids]);
+    const { logits } = await call(await graphOf(model, "float32"), [ids]);
     expect(logits.shape).toEqual([1, 12, vocabSize]);
     const { ratio, message } = furthest("logits", logits.data, data, toleranceOf(config, data));
     expect(ratio, message).toBeLessThan(1);
@@ -88,17 +97,18 @@ describe.each(Object.entries(configs))("the graph of a model: %s", (_, config) =
   it("has the same logits with keys and values of what was before, in a batch, and beside padding", async () => {
     const graph = await graphOf(lm(), "float32");
     const [one, other] = [idsOf("one", 9), idsOf("other", 6)];
-    const alone = [one, other].map((ids) => call(graph, [ids]).logits.data);
+    const alone = [];
+    for (const ids of [one, other]) alone.push((await call(graph, [ids])).logits.data);
     const padded = [0, 0, 0, ...other];
     const mask = [0, 0, 0, 1, 1, 1, 1, 1, 1];
     const masks = [one.map(() => 1), mask];
-    const first = call(
+    const first = await call(
       graph,
       [one.slice(0, 5), padded.slice(0, 5)],
       undefined,
       masks.map((all) => all.slice(0, 5)),
     );
-    const second = call(graph, [one.slice(5), padded.slice(5)], first.past, masks);
+    const second = await call(graph, [one.slice(5), padded.slice(5)], first.past, masks);
     const rows = (answer: typeof first, row: number, from: number): number[] => {
       const [, time = 0] = answer.logits.shape;
       return [...answer.logits.data.subarray((row * time + from) * vocabSize, (row + 1) * time * vocabSize)];
@@ -114,13 +124,13 @@ describe.each(Object.entries(configs))("the graph of a model: %s", (_, config) =
     const graph = await graphOf(model, "int8");
     const ids = idsOf("text", 12);
     const { data } = await model.logits(ids);
-    const { logits } = call(graph, [ids]);
+    const { logits } = await call(graph, [ids]);
     const { ratio, message } = furthest("logits", logits.data, data, 0.02 * largest(data));
     expect(ratio, message).toBeLessThan(1);
-    let past: ReturnType<typeof call>["past"] | undefined;
+    let past: Answer["past"] | undefined;
     const oneByOne: number[] = [];
     for (const id of ids) {
-      const answer = call(graph, [[id]], past);
+      const answer = await call(graph, [[id]], past);
       past = answer.past;
       oneByOne.push(...answer.logits.data);
     }
@@ -153,22 +163,22 @@ describe("a graph's file", () => {
 
   it.each(["float32", "int8"] as const)("has known operators, each with a name of its own: %s", async (dtype) => {
     for (const config of Object.values(configs)) {
-      const { nodes, tensors } = await graphOf(modelOf(config), dtype);
+      const { nodes, numbers } = await graphOf(modelOf(config), dtype);
       expect(operators).toEqual(expect.arrayContaining([...new Set(nodes.map(({ op }) => op))]));
       expect(new Set(nodes.map(({ name }) => name)).size).toBe(nodes.length);
       const used = new Set(nodes.flatMap(({ inputs }) => inputs));
-      expect([...tensors.keys()].filter((name) => !used.has(name))).toEqual([]);
+      expect([...numbers.keys()].filter((name) => !used.has(name))).toEqual([]);
     }
   });
 
   it("has an embedding that is the head too once, and weights as they are", async () => {
     const model = modelOf(ggufConfigs.qwen3);
-    const { tensors } = await graphOf(model, "float32");
+    const { numbers } = await graphOf(model, "float32");
     const names = model.model.layout.parameters.map(({ name }) => name);
-    expect([...tensors.keys()].filter((name) => names.includes(name)).sort()).toEqual([...names].sort());
+    expect([...numbers.keys()].filter((name) => names.includes(name)).sort()).toEqual([...names].sort());
     const values = Float64Array.from(hashedWeights(model.model.layout));
     for (const { name, offset, size, shape } of model.model.layout.parameters) {
-      expect(tensors.get(name)).toMatchObject({
+      expect(numbers.get(name)).toMatchObject({
         shape,
         data: values.subarray(offset, offset + size),
       });
@@ -178,12 +188,12 @@ describe("a graph's file", () => {
   it("has weights of eight bits that are at most half a step off", async () => {
     const model = modelOf(configs["exact GELU, without biases"] as ModelConfig);
     const values = hashedWeights(model.model.layout);
-    const { tensors } = await graphOf(model, "int8");
-    const rounded = [...tensors.keys()].filter((name) => name.endsWith(".u8"));
+    const { numbers } = await graphOf(model, "int8");
+    const rounded = [...numbers.keys()].filter((name) => name.endsWith(".u8"));
     expect(rounded).toHaveLength(2 * 4 + 2);
     for (const name of rounded) {
       const weight = model.model.layout.parameters.find((one) => `${one.name}.u8` === name);
-      const [levels, scales] = [tensors.get(name), tensors.get(name.replace(".u8", ".scales"))];
+      const [levels, scales] = [numbers.get(name), numbers.get(name.replace(".u8", ".scales"))];
       if (weight === undefined || levels === undefined || scales === undefined) throw new Error(name);
       const [inputs = 0, outputs = 0] = levels.shape;
       expect([outputs, inputs]).toEqual(weight.shape);
@@ -200,7 +210,7 @@ describe("a graph's file", () => {
     const model = modelOf(llama);
     const { storage } = model.model.arena;
     backend.write(storage, new Float64Array(model.model.layout.length));
-    const { logits } = call(await graphOf(model, "int8"), [idsOf("text", 3)]);
+    const { logits } = await call(await graphOf(model, "int8"), [idsOf("text", 3)]);
     expect(new Set(logits.data)).toEqual(new Set([0]));
   });
 });

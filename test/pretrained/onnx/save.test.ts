@@ -19,7 +19,7 @@ import { charTokenizer } from "#foretoken/tokenizer/char.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { hashInteger } from "../../support/hash.ts";
 import { bookModel, qwen3Model } from "../../support/models.ts";
-import { readOnnx } from "../../support/onnx/read.ts";
+import { readWhole } from "../../support/onnx/read.ts";
 import { useFolder, wordsText } from "../../support/runs.ts";
 
 const { newPath } = useFolder();
@@ -103,8 +103,8 @@ describe("a folder for transformers.js", () => {
     });
     const others = Object.fromEntries(beside.map((name) => [name.slice(5), bytes[name] ?? new Uint8Array()]));
     const whole = await onnxFilesOf(modelOf());
-    const { tensors } = readOnnx(bytes["onnx/model.onnx"] ?? new Uint8Array(), others);
-    expect(tensors).toEqual(readOnnx(whole["onnx/model.onnx"] ?? new Uint8Array()).tensors);
+    const { numbers } = await readWhole(bytes["onnx/model.onnx"] ?? new Uint8Array(), others);
+    expect(numbers).toEqual((await readWhole(whole["onnx/model.onnx"] ?? new Uint8Array())).numbers);
   });
 });
 

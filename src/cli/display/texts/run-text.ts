@@ -323,8 +323,11 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
         : { command: commandLine(["evaluate", run]), purpose: "measure it again" },
     );
   }
-  if (run !== null && checkpoint !== undefined && start.config.lora !== undefined && done.reason !== "interrupted")
+  if (run !== null && checkpoint !== undefined && start.config.lora !== undefined && done.reason !== "interrupted") {
     next.push({ command: commandLine(["merge", run]), purpose: "a model of its own, without an adapter" });
+    const other = commandLine(["export", run, "--format", "gguf"]);
+    next.push({ command: other, purpose: "such a model for llama.cpp and Ollama" });
+  }
   const inVain = stepsInVain(start.config.train, done.step, done.bestStep) > 0;
   if (run !== null && done.reason === "finished" && !isRising(told) && !inVain) {
     const longer = [

@@ -148,6 +148,12 @@ const neighbour = (value: number, step: 1n | -1n): number => {
   return view.getFloat64(0);
 };
 
+/**
+ * Whether a schema's text may have another number, which was rounded to this one where it was read. As a bound it is then taken
+ * from the next number on, or up to the one before: what is written meets the bound of the text, too.
+ */
+export const isRounded = (value: number): boolean => Math.abs(value) > Number.MAX_SAFE_INTEGER;
+
 /** Numbers without an exponent. */
 export const plainNumbers = (): Dfa => ofPattern(`-?${unsigned}`);
 
@@ -216,8 +222,8 @@ export const numbersDfa = (range: NumberRange, where: string): Dfa => {
   if (multiples.length > 0) parts.push(...multiples.map((divisor) => multiplesOf(divisor, where)));
   else if (integer) parts.push(ofPattern(`0|-?[1-9][0-9]{0,${mostBefore - 1}}`));
   if (fraction) parts.push(ofPattern("-?(0|[1-9][0-9]{0,9})\\.[0-9]{0,4}[1-9]"));
-  if (minimum > Number.NEGATIVE_INFINITY) parts.push(fromBound(minimum));
-  if (maximum < Number.POSITIVE_INFINITY) parts.push(toBound(maximum));
+  if (minimum > Number.NEGATIVE_INFINITY) parts.push(fromBound(isRounded(minimum) ? neighbour(minimum, 1n) : minimum));
+  if (maximum < Number.POSITIVE_INFINITY) parts.push(toBound(isRounded(maximum) ? neighbour(maximum, -1n) : maximum));
   if (exclusiveMinimum === 0) parts.push(comparedWith(0, (order) => order > 0));
   else if (exclusiveMinimum > Number.NEGATIVE_INFINITY) parts.push(fromBound(neighbour(exclusiveMinimum, 1n)));
   if (exclusiveMaximum === 0) parts.push(comparedWith(0, (order) => order < 0));

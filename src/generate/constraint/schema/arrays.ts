@@ -55,6 +55,13 @@ export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
       }
       return minItems <= most() && leastCounted <= (leastCounted === 0 ? 0 : countable(0));
     },
+    missing: () => {
+      const place = most();
+      const [first] = literals(Math.min(place, alikeFrom));
+      return minItems > place && place < maxItems && first !== undefined
+        ? { path: first.path, node: item(place) }
+        : null;
+    },
     reach: () => {
       const last = Math.min(alikeFrom, maxItems - 1);
       for (let place = 0; place <= last; place++) {

@@ -3,7 +3,7 @@ import { isRecord } from "../../../core/checks/is-record.ts";
 import { allChars } from "../automata/char-set.ts";
 import { textsOf, without } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";
-import { allNumbers } from "../automata/numbers.ts";
+import { allNumbers, isRounded } from "../automata/numbers.ts";
 import { anywhere, parseRegex } from "../automata/parse-regex.ts";
 import { allTypes, anyValue, type Conjunction, type Literal, limited, type Scalar, types } from "./conjunction.ts";
 import { refused, type Schema } from "./document.ts";
@@ -104,15 +104,32 @@ const exactSchema = (value: object): Schema =>
         additionalProperties: false,
       };
 
-const enumUnit = (values: readonly unknown[], path: string, dnf: (literal: Literal) => Conjunction[]): Unit => {
+/** @param keyword enum, or const. */
+const enumUnit = (
+  values: readonly unknown[],
+  keyword: string,
+  path: string,
+  dnf: (literal: Literal) => Conjunction[],
+): Unit => {
   const scalars = values.filter(isScalar);
   const others = values.filter((value): value is object => !isScalar(value));
   const scalarTypes = types.null | types.boolean | types.number | types.string;
   return {
-    holds: () => [
-      ...(scalars.length === 0 ? [] : [limited(path, { types: scalarTypes, values: scalars })]),
-      ...others.flatMap((value) => dnf(literalOf(exactly(value), path))),
-    ],
+    holds: () => {
+      const rounded = scalars.find((value) => typeof value === "number" && isRounded(value));
+      if (rounded !== undefined) {
+        throw refused(
+          path,
+          keyword,
+          "must have numbers below 2^53, since larger ones are rounded when they are read",
+          `${rounded}`,
+        );
+      }
+      return [
+        ...(scalars.length === 0 ? [] : [limited(path, { types: scalarTypes, values: scalars })]),
+        ...others.flatMap((value) => dnf(literalOf(exactly(value), path))),
+      ];
+    },
     fails: () => {
       if (others.length > 0)
         throw refused(path, "enum", "must not have arrays or objects where it must not hold (not, oneOf, if)");
@@ -320,9 +337,9 @@ export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) =>
   if (has("type")) units.push(typeUnit(schema, path));
   if (has("enum")) {
     if (!Array.isArray(schema.enum)) throw refused(path, "enum", "must be a list");
-    units.push(enumUnit(schema.enum, path, dnf));
+    units.push(enumUnit(schema.enum, "enum", path, dnf));
   }
-  if (has("const")) units.push(enumUnit([schema.const], path, dnf));
+  if (has("const")) units.push(enumUnit([schema.const], "const", path, dnf));
   for (const keyword of ["minimum", "maximum"] as const) if (has(keyword)) units.push(boundUnit(schema, keyword, path));
   for (const [keyword, opposite, bound] of [
     ["exclusiveMinimum", "maximum", "minimum"],

@@ -84,3 +84,20 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
   }
   return root;
 };
+
+/**
+ * The place in the schema for want of which no value meets it: the innermost one, as far as one alone is at fault.
+ * @param root a node that is not inhabited.
+ */
+export const emptyPlace = (root: ValueNode): string => {
+  const seen = new Set<ValueNode>();
+  let [node, place] = [root, "#"];
+  while (!seen.has(node)) {
+    seen.add(node);
+    const parts = [...node.objects, ...node.arrays].map((one) => one.missing());
+    const [part] = parts;
+    if (part === undefined || part === null || parts.includes(null)) break;
+    ({ node, path: place } = part);
+  }
+  return place;
+};

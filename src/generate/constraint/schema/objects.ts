@@ -134,6 +134,14 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
         minProperties === 0 || hasOthers() || names.filter((_, label) => child(label).inhabited).length >= minProperties
       );
     },
+    missing: () => {
+      const name = required.find((one) => !child(names.indexOf(one)).inhabited);
+      if (name === undefined) return null;
+      // Of a name that no schema tells, the list of names is at fault.
+      const own = schemas.flatMap(({ named }) => named.get(name) ?? [])[0];
+      const node = child(names.indexOf(name));
+      return { path: own?.path ?? `${way.path}/required: ${JSON.stringify(name)}`, node };
+    },
     reach: () => {
       for (let label = 0; label < count; label++) child(label);
       // Now, and not at the first name of a text: a schema that is refused is refused before.

@@ -24,6 +24,13 @@ export interface Nodes {
   readonly alphabet: CharSet;
 }
 
+/** A part of a value that must be there, and that no value fits. */
+export interface MissingPart {
+  /** Its place in the schema. */
+  readonly path: string;
+  readonly node: ValueNode;
+}
+
 /** The arrays of one conjunction. */
 export interface ArraySpec {
   readonly id: number;
@@ -43,6 +50,8 @@ export interface ArraySpec {
   countable(from: number): number;
   /** Whether an array of finite length is allowed, as far as is known of its items. */
   isPossible(): boolean;
+  /** An item for want of which no array is allowed. null: that is no item's fault. */
+  missing(): MissingPart | null;
   /** Finds all nodes of items. */
   reach(): void;
 }
@@ -63,5 +72,7 @@ export interface ObjectSpec {
   readonly possible: () => bigint;
   child(label: number): ValueNode;
   isPossible(): boolean;
+  /** A property for want of which no object is allowed. null: that is no property's fault. */
+  missing(): MissingPart | null;
   reach(): void;
 }

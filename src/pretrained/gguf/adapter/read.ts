@@ -5,17 +5,18 @@ import type { ByteSource } from "../../../io/byte-source.ts";
 import { type GgufFile, openGgufFile } from "../../../io/gguf/gguf.ts";
 import type { GgufMetadata } from "../../../io/gguf/header.ts";
 import { cursorOf } from "../../../io/gguf/values.ts";
-import { type ModelConfig, rotaryDimOf } from "../../../models/config.ts";
+import type { Fields } from "../../../models/architectures/common/gguf-values.ts";
+import type { ModelConfig } from "../../../models/config.ts";
 import { modulesOf } from "../../../models/hugging-face/adapter-modules.ts";
 import type { LoraConfig } from "../../../models/lora/config.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { OpenedAdapter } from "../../adapter/load.ts";
 import { type AdapterShape, type AdapterTensors, type AdapterValues, readMatrices } from "../../adapter/read.ts";
 import type { AdapterText } from "../../adapter/text.ts";
-import { mappingsOf } from "../architectures.ts";
-import { type Fields, fieldsOf } from "../fields.ts";
+import { fieldsOf } from "../fields.ts";
 import { inHalves } from "../interleaved.ts";
-import { ggufKind } from "../write/fields.ts";
+import { interleavedOf } from "../read-model.ts";
+import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, idleKeys, isRotatedModule, matrixName, parseMatrixName } from "./names.ts";
 
 /** Bytes of a file among which its kind is looked for. */
@@ -83,18 +84,18 @@ const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
 
 /** The matrices for a model, with the outputs of queries and keys in this program's order. */
 const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): AdapterTensors => {
-  const kind = ggufKind(config, where);
+  const form = ggufFormOf(config, where);
   const { headDim } = headsOf(config);
-  const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
+  const rotated = interleavedOf(form, config);
   const inOrder = (tensor: StoredTensor): StoredTensor => {
     const parsed = parseMatrixName(tensor.name);
-    const isRotated = kind === "llama" && parsed?.matrix === "B" && isRotatedModule(parsed.module);
+    const isRotated = rotated !== 0 && parsed?.matrix === "B" && isRotatedModule(parsed.module);
     const [rows = 0] = tensor.shape;
     return isRotated && rows % headDim === 0 ? inHalves(tensor, headDim, rotated) : tensor;
   };
   return {
     tensors: tensors.map(inOrder),
-    modules: modulesOf(config, [...mappingsOf(config, kind).values()]),
+    modules: modulesOf(config, form.mappings(config)),
     parse: parseMatrixName,
     nameOf: matrixName,
   };
@@ -117,9 +118,9 @@ export const openGgufAdapter = async (source: ByteSource, where: string): Promis
     const architecture = fields.text("general.architecture");
     const text = textOf(fields);
     const read = async (config: ModelConfig, expected?: LoraConfig): Promise<AdapterValues> => {
-      const kind = ggufKind(config, where);
-      if (architecture !== kind) {
-        const must = `the adapter must be for a model of the architecture ${kind}, as this one`;
+      const { name } = ggufFormOf(config, where);
+      if (architecture !== name) {
+        const must = `the adapter must be for a model of the architecture ${name}, as this one`;
         throw new CheckpointError({ where, must, got: architecture ?? "none" });
       }
       const tensors = tensorsFor(config, file, where);

@@ -4,17 +4,17 @@ import { sizeOf } from "../../../core/tensors/shape.ts";
 import { f32, pairBytes, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
 import type { GgufContents } from "../../../io/gguf/write.ts";
 import type { ReadValues } from "../../../models/arena.ts";
-import { type ModelConfig, rotaryDimOf } from "../../../models/config.ts";
+import type { ModelConfig } from "../../../models/config.ts";
 import { modulesOf } from "../../../models/hugging-face/adapter-modules.ts";
 import type { LoraConfig } from "../../../models/lora/config.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { AdapterText } from "../../adapter/text.ts";
 import { adapterMatrices } from "../../adapter/write.ts";
-import { mappingsOf } from "../architectures.ts";
 import { inPairs } from "../interleaved.ts";
+import { interleavedOf } from "../read-model.ts";
 import { encodedPieces } from "../write/contents.ts";
 import { encoderOf, fileTypes, type GgufEncoding } from "../write/encodings.ts";
-import { ggufKind } from "../write/fields.ts";
+import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, isRotatedModule, matrixName } from "./names.ts";
 
 /** Encodings of an adapter's matrices: a row of B is as short as the rank, and no block of few bits fits. */
@@ -66,17 +66,17 @@ export const adapterContents = (
   { config, lora, readValues, text: ofText, name, where }: AdapterToWrite,
   encoding: AdapterEncoding,
 ): GgufContents => {
-  const kind = ggufKind(config, where);
+  const form = ggufFormOf(config, where);
   const { headDim } = headsOf(config);
-  const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
-  const modules = modulesOf(config, [...mappingsOf(config, kind).values()]);
+  const rotated = interleavedOf(form, config);
+  const modules = modulesOf(config, form.mappings(config));
   const tensors = adapterMatrices(config, lora, modules, readValues).flatMap(({ module, count, a, b }) => {
     const outputs = stored(matrixName(module.name, "B"), b, count);
-    const isRotated = kind === "llama" && isRotatedModule(module.name);
+    const isRotated = rotated !== 0 && isRotatedModule(module.name);
     return [stored(matrixName(module.name, "A"), a), isRotated ? inPairs(outputs, headDim, rotated) : outputs];
   });
   const fields: Readonly<Record<string, TypedValue>> = {
-    "general.architecture": text(kind),
+    "general.architecture": text(form.name),
     "general.type": text("adapter"),
     [adapterKeys.kind]: text("lora"),
     [adapterKeys.alpha]: f32(lora.alpha),

@@ -5,18 +5,18 @@ import { sizeOf } from "../../../core/tensors/shape.ts";
 import type { GgufFile, GgufTensor } from "../../../io/gguf/gguf.ts";
 import { pairBytes, u32 } from "../../../io/gguf/metadata.ts";
 import type { GgufContents, TensorToWrite } from "../../../io/gguf/write.ts";
+import { extraTensors } from "../../../models/architectures/common/gguf-rope.ts";
 import type { ReadValues } from "../../../models/arena.ts";
-import { rotaryDimOf } from "../../../models/config.ts";
 import { findUnreal } from "../../../models/hugging-face/find-unreal.ts";
 import { byName, placeOf } from "../../../models/hugging-face/hugging-face.ts";
 import { modelLayout } from "../../../models/model.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { Pretrained } from "../../pretrained.ts";
-import { mappingsOf } from "../architectures.ts";
 import { isRotated } from "../gguf.ts";
 import { inPairs } from "../interleaved.ts";
+import { interleavedOf } from "../read-model.ts";
 import { chooseEncoding, type EncodingChoice, encoderOf, fileTypes, type GgufEncoding } from "./encodings.ts";
-import { extraTensors, ggufKind, modelFields, nameField } from "./fields.ts";
+import { ggufFormOf, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
 
 /** A tensor that is in another encoding than its matrices should have, since its rows do not divide into blocks. */
@@ -126,17 +126,14 @@ export const modelFile = (
   choice: EncodingChoice,
 ): PlannedFile => {
   const { config, vocabSize, where } = model;
-  const kind = ggufKind(config, where);
+  const form = ggufFormOf(config, where);
   const layout = modelLayout(config, vocabSize);
   const places = byName(layout);
   const { headDim } = headsOf(config);
-  const rotated = config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
-  // llama.cpp's GPT-2 always has biases: zeros where ours has none.
-  const whole = kind === "gpt2" ? { ...config, bias: { qkv: true, projection: true, mlp: true } } : config;
-  const wholeShapes = byName(modelLayout(whole, vocabSize));
-  const sources = [...mappingsOf(whole, kind).values()].map((mapping): Source => {
-    const place = places.has(mapping.ours) ? placeOf(places, mapping) : undefined;
-    const shape = (place ?? placeOf(wholeShapes, mapping))?.shape ?? [];
+  const rotated = interleavedOf(form, config);
+  const sources = form.mappings(config).map((mapping): Source => {
+    const place = placeOf(places, mapping);
+    const shape = place?.shape ?? [mapping.absent ?? 0];
     const width = shape.length < 2 ? sizeOf(shape) : (shape[1] ?? 1);
     const stored: StoredTensor = {
       ...{ name: mapping.theirs, shape, bytes: 4 * sizeOf(shape) },
@@ -145,7 +142,7 @@ export const modelFile = (
           ? new Float32Array(count * width)
           : readWeights(place.offset + first * width, count * width),
     };
-    return kind === "llama" && isRotated.test(mapping.theirs) ? inPairs(stored, headDim, rotated) : stored;
+    return rotated !== 0 && isRotated.test(mapping.theirs) ? inPairs(stored, headDim, rotated) : stored;
   });
   const extras = extraTensors(config).map(
     ({ name: theirs, shape, read: readAll }): Source => ({

@@ -1,33 +1,25 @@
-/** The configuration of a model as fields of a GGUF file; ../architectures.ts and ../rope.ts read them. */
+/** The configuration of a model as fields of a GGUF file; ../read-model.ts reads them. */
 import { ConfigError } from "../../../core/errors/errors.ts";
-import type { LazyTensor } from "../../../core/tensors/named-tensor.ts";
-import { f32, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
-import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../../models/config.ts";
-import type { Architecture } from "../../../models/hugging-face/architecture.ts";
-import { architectureOf } from "../../../models/hugging-face/hugging-face.ts";
-import { headsOf } from "../../../nn/causal-self-attention.ts";
-import { mlpLayers } from "../../../nn/mlp.ts";
-import type { Kind } from "../architectures.ts";
-import { ownKeys } from "../own-keys.ts";
-import { frequencyFactors, llama3Factors } from "../rope.ts";
+import { type TypedValue, text } from "../../../io/gguf/metadata.ts";
+import type { GgufForm } from "../../../models/architectures/architecture.ts";
+import { architectureOf } from "../../../models/architectures/architecture-of.ts";
+import { ownRopeValues } from "../../../models/architectures/common/gguf-rope.ts";
+import { sizeValues } from "../../../models/architectures/common/gguf-sizes.ts";
+import { ownKeys } from "../../../models/architectures/common/gguf-values.ts";
+import type { ModelConfig } from "../../../models/config.ts";
 
-/** llama.cpp's name of each class of transformers. */
-const kinds: { readonly [Name in Architecture["name"]]: Kind } = {
-  LlamaForCausalLM: "llama",
-  GPT2LMHeadModel: "gpt2",
-  Qwen2ForCausalLM: "qwen2",
-  Qwen3ForCausalLM: "qwen3",
-  Phi3ForCausalLM: "phi3",
-};
-
-/** llama.cpp's name of the model's architecture. @throws ConfigError for a model that has none. */
-export const ggufKind = (config: ModelConfig, where: string): Kind => {
-  const kind = kinds[architectureOf(config, where).name];
-  if (kind === "qwen3" && config.bias.projection) {
-    const must = "must be false with qkNorm for a GGUF file: llama.cpp has no such bias there";
-    throw new ConfigError({ where: `${where}: bias.projection`, must, got: "true" });
+/** The form of the model in GGUF files. @throws ConfigError for a model that llama.cpp does not compute. */
+export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
+  const { name, gguf } = architectureOf(config, where);
+  if (gguf === null) {
+    throw new ConfigError({ where, must: "must be a model that llama.cpp computes, for a GGUF file", got: name });
   }
-  return kind;
+  const lack = gguf.lacks(config);
+  if (lack !== null) {
+    const { field, must, got } = lack;
+    throw new ConfigError({ where: `${where}: ${field}`, must, got });
+  }
+  return gguf;
 };
 
 /** Tokens that llama.cpp looks for where a model's name has Phi-3 in it; it does not open a file that lacks one. */
@@ -37,65 +29,24 @@ const tokensOfPhi3 = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
 export const nameField = (name: string, tokens: readonly string[]): Readonly<Record<string, TypedValue>> =>
   /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };
 
-const ropeFields = (position: RopeConfig, rotated: number): Readonly<Record<string, TypedValue>> => {
-  const { theta, scaling = { kind: "none" } } = position;
-  return {
-    "rope.dimension_count": u32(rotated),
-    "rope.freq_base": f32(theta),
-    ...(scaling.kind === "linear"
-      ? { "rope.scaling.type": text("linear"), "rope.scaling.factor": f32(scaling.factor) }
-      : {}),
-  };
-};
-
 /** Fields that this program alone reads: others compute the same without them, or nearly. */
-const ownFields = ({ mlp, position }: ModelConfig): Readonly<Record<string, TypedValue>> => {
-  const scaling = position.kind === "rope" ? position.scaling : undefined;
-  return {
-    ...(mlp.kind === "gelu" && mlp.approximate === "none" ? { [ownKeys.gelu]: text("none") } : {}),
-    ...(scaling?.kind === "llama3"
-      ? {
-          [ownKeys.lowFrequency]: f32(scaling.lowFrequency),
-          [ownKeys.highFrequency]: f32(scaling.highFrequency),
-          [ownKeys.originalContext]: u32(scaling.originalContext),
-        }
-      : {}),
-  };
-};
+const ownFields = (config: ModelConfig): Readonly<Record<string, TypedValue>> => ({
+  ...(config.mlp.kind === "gelu" && config.mlp.approximate === "none" ? { [ownKeys.gelu]: text("none") } : {}),
+  ...ownRopeValues(config),
+});
 
-/** All fields about the model itself. @throws ConfigError for a model that llama.cpp has no architecture for. */
+/** All fields about the model itself. @throws ConfigError for a model that llama.cpp does not compute. */
 export const modelFields = (
   config: ModelConfig,
   vocabSize: number,
   where: string,
 ): Readonly<Record<string, TypedValue>> => {
-  const kind = ggufKind(config, where);
-  const { contextLength, nEmbd, nLayer, norm, mlp, position } = config;
-  const { heads, keyHeads, headDim } = headsOf(config);
-  const own: Record<string, TypedValue> = {
-    vocab_size: u32(vocabSize),
-    context_length: u32(contextLength),
-    embedding_length: u32(nEmbd),
-    block_count: u32(nLayer),
-    feed_forward_length: u32(mlpLayers(mlp, nEmbd).hidden),
-    "attention.head_count": u32(heads),
-    "attention.head_count_kv": u32(keyHeads),
-    [`attention.layer_norm_${norm.kind === "rmsnorm" ? "rms_" : ""}epsilon`]: f32(norm.eps),
-    ...(kind === "gpt2" ? {} : { "attention.key_length": u32(headDim), "attention.value_length": u32(headDim) }),
-    ...(position.kind === "rope" ? ropeFields(position, rotaryDimOf(config, position)) : {}),
-  };
+  const { name, values } = ggufFormOf(config, where);
+  const own = { ...sizeValues(config, vocabSize), ...values(config) };
   return {
-    "general.architecture": text(kind),
+    "general.architecture": text(name),
     "general.type": text("model"),
-    ...Object.fromEntries(Object.entries(own).map(([key, value]) => [`${kind}.${key}`, value])),
+    ...Object.fromEntries(Object.entries(own).map(([key, value]) => [`${name}.${key}`, value])),
     ...ownFields(config),
   };
-};
-
-/** Tensors of a file that are no weights: Llama 3's factors of the wavelengths, which llama.cpp reads in place of numbers. */
-export const extraTensors = (config: ModelConfig): readonly LazyTensor[] => {
-  const { position } = config;
-  if (position.kind !== "rope" || position.scaling?.kind !== "llama3") return [];
-  const factors = llama3Factors(rotaryDimOf(config, position) / 2, position.theta, position.scaling);
-  return [{ name: frequencyFactors, shape: [factors.length], read: async () => factors }];
 };

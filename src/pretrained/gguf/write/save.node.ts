@@ -32,6 +32,7 @@ import { type AdapterEncoding, adapterContents } from "../adapter/write.ts";
 import { isGgufName } from "../open.node.ts";
 import { type GgufFallback, modelFile, type PlannedFile, recodedFile } from "./contents.ts";
 import { type EncodingChoice, type GgufEncoding, ggufEncodings } from "./encodings.ts";
+import { type TextFacts, writtenEnds } from "./text.ts";
 
 /** Options of `saveGguf`. */
 export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
@@ -164,6 +165,15 @@ const isCoarse = (encoding: GgufEncoding): boolean => /^q[45]/u.test(encoding);
 const mergedInFewBits = (adapter: string, encoding: GgufEncoding): string =>
   `${adapter}: merged into weights of ${encoding}, an adapter loses much of what it learned: q8_0 keeps it, and so do the original file and the adapter alone`;
 
+/** Tells of ends of a text that the file has no room for. */
+const noticeEnds = async (facts: TextFacts, onNotice: WritingGguf["onNotice"]): Promise<void> => {
+  const { leftOut } = writtenEnds(facts);
+  if (leftOut.length === 0) return;
+  await onNotice?.(
+    `${facts.where}: more than three tokens end a text, and a GGUF file has room for three: ${leftOut.join(", ")} left out`,
+  );
+};
+
 /** What llama.cpp does with a model of exact GELU. */
 const exactGelu = (model: string): string =>
   `${model}: has the exact GELU, and llama.cpp computes its tanh form for every model: its logits differ a little there, and not here`;
@@ -176,6 +186,7 @@ const convert = async (source: ModelSource, path: string, options: WritingGguf):
   const choice = choiceOf(options);
   const planned = modelFile(facts, name, (offset, size) => weights(offset, size), choice);
   const { mlp } = facts.config;
+  await noticeEnds(facts, onNotice);
   if (adapter !== null && isCoarse(choice.encoding)) await onNotice?.(mergedInFewBits(adapter.where, choice.encoding));
   if (mlp.kind === "gelu" && mlp.approximate === "none") await onNotice?.(exactGelu(base.where));
   weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
@@ -232,6 +243,7 @@ const saveLoaded = async (
   }
   const { name = nameOf(path) } = options;
   const planned = modelFile(facts, name, readWeights, choiceOf(options));
+  await noticeEnds(facts, options.onNotice);
   await whileOpen(where, lm.model, () => writeContents(path, planned.contents, options));
   return saved(path, planned, ["F32"]);
 };

@@ -6,12 +6,14 @@ import { flag, i32s, type TypedValue, text, texts, u32 } from "../../../io/gguf/
 import { characterOfByte } from "../../../tokenizer/bpe/byte-alphabet.ts";
 import type { BpeParts } from "../../../tokenizer/bpe/parts.ts";
 import { bpePartsOf } from "../../../tokenizer/bpe/read-json.ts";
+import { isSentencePiece } from "../../../tokenizer/sentencepiece/sentencepiece.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { charVocabularyFromJson } from "../../../tokenizer/tokenizer-json.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import { escapeToken } from "../escapes.ts";
 import { ownKeys } from "../own-keys.ts";
 import { preTokenizerNamed } from "../pre-tokenizers.ts";
+import { sentencePieceFields } from "./sentencepiece.ts";
 
 /** What a file says of text. */
 export type TextFacts = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens" | "vocabSize" | "where">;
@@ -100,38 +102,45 @@ const kindInWords = (tokenizer: Tokenizer): string => {
 const vocabularyOf = ({ tokenizer, vocabSize, where }: TextFacts): Vocabulary => {
   if (tokenizer.kind === "char") return charVocabulary(tokenizer, vocabSize, where);
   if (tokenizer.kind === "bpe") return bpeVocabulary(bpePartsOf(tokenizer.toJSON(), where), vocabSize, where);
-  const must = "the tokenizer of a GGUF file must be byte-level BPE or of characters";
+  if (isSentencePiece(tokenizer)) return sentencePieceFields(tokenizer.parts, vocabSize, where);
+  const must = "the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters";
   return fail(where, must, kindInWords(tokenizer));
 };
 
-/** The token that a tokenizer puts before every text, by its `tokenizer.json`. */
-const firstTokenOf = (json: unknown): string | undefined => {
-  const processor = isRecord(json) ? json.post_processor : undefined;
-  if (!isRecord(processor)) return undefined;
-  const all = processor.type === "Sequence" && Array.isArray(processor.processors) ? processor.processors : [processor];
-  for (const one of all) {
-    const [first] = isRecord(one) && one.type === "TemplateProcessing" && Array.isArray(one.single) ? one.single : [];
-    const special: unknown = isRecord(first) ? first.SpecialToken : undefined;
-    if (isRecord(special) && typeof special.id === "string") return special.id;
-  }
-  return undefined;
+/** Ids that end a text, of which a file has room for three: eos, eot and eom. */
+export interface WrittenEnds {
+  readonly kept: readonly number[];
+  /** Ids without room. */
+  readonly leftOut: readonly number[];
+}
+
+/**
+ * The ids that end a text in a file. A chat template's eos token is the file's: it goes first. But one that does not end the
+ * model's texts is none, unless the template writes it, or there is no other.
+ */
+export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
+  const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];
+  const named = tokenizer.specialTokens.find(({ name }) => name === chatTemplate?.eosToken)?.id;
+  const isWritten = chatTemplate?.template.includes("eos_token") === true;
+  const first = named !== undefined && (own.includes(named) || isWritten || own.length === 0) ? [named] : [];
+  const ids = [...new Set([...first, ...own])].filter((id) => id < vocabSize);
+  return { kept: ids.slice(0, 3), leftOut: ids.slice(3) };
 };
 
 /** Ids of tokens that begin and end a text. */
 const idFields = (facts: TextFacts, never: number | undefined, model: string): Readonly<Record<string, TypedValue>> => {
-  const { tokenizer, chatTemplate, endTokens, vocabSize, where } = facts;
+  const { tokenizer, chatTemplate, where } = facts;
   const idOf = (name: string | undefined): number | undefined =>
     tokenizer.specialTokens.find((special) => special.name === name)?.id;
-  const before = firstTokenOf(tokenizer.toJSON());
-  const ends = [idOf(chatTemplate?.eosToken), ...endTokens, tokenizer.endOfText];
-  const known = [...new Set(ends)].filter((id) => id !== undefined && id !== null && id < vocabSize) as number[];
+  const begin = tokenizer.beginOfText ?? undefined;
+  const { kept: known } = writtenEnds(facts);
   const standIn = known.length === 0 ? never : undefined;
   const [eos = standIn, eot, eom] = known;
-  if (eos === undefined && model === "gpt2") {
+  if (eos === undefined && model !== "rwkv") {
     const must = "the tokenizer must have an end of text, or a token for a byte that no text has";
     return fail(where, must, "neither: llama.cpp would take an ordinary token for the end");
   }
-  const bos = idOf(before) ?? idOf(chatTemplate?.bosToken) ?? eos;
+  const bos = begin ?? idOf(chatTemplate?.bosToken) ?? eos;
   const fields = { bos, eos, eot, eom };
   return {
     ...Object.fromEntries(
@@ -140,7 +149,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
       ),
     ),
     ...(standIn === undefined ? {} : { [ownKeys.endStandIn]: u32(standIn) }),
-    "tokenizer.ggml.add_bos_token": flag(before !== undefined && idOf(before) !== undefined),
+    "tokenizer.ggml.add_bos_token": flag(begin !== undefined),
   };
 };
 
@@ -168,9 +177,9 @@ export const textFields = (facts: TextFacts): WrittenText => {
     "tokenizer.ggml.model": text(model),
     "tokenizer.ggml.tokens": texts(tokens),
     "tokenizer.ggml.token_type": i32s(kinds),
+    "tokenizer.ggml.add_space_prefix": flag(false),
     ...rest,
     ...idFields(facts, never, model),
-    "tokenizer.ggml.add_space_prefix": flag(false),
     ...(facts.chatTemplate === null ? {} : { "tokenizer.chat_template": text(facts.chatTemplate.template) }),
   };
   return { tokens, fields };

@@ -1,4 +1,5 @@
 /** The inside of a loaded model: each request is a turn of its own, so a run stands still meanwhile. */
+
 import { ConfigError } from "../../../core/errors/errors.ts";
 import { mostAttentionCells } from "../../../inside/attention.ts";
 import type { NamedToken } from "../../../inside/tokens.ts";
@@ -6,6 +7,7 @@ import { namedToken, namesOf } from "../../../inside/tokens.ts";
 import { modelLayout } from "../../../models/model.ts";
 import type { Logits } from "../../../pretrained/model/language-model.ts";
 import { likeliestOf, softmaxSum } from "../../../pretrained/model/likeliest.ts";
+import { withBegin } from "../../../tokenizer/begin.ts";
 import type { WorkerModel } from "../../../worker/model.node.ts";
 import type { Models } from "../models.ts";
 import type { Turns } from "../turns.ts";
@@ -68,7 +70,7 @@ const named = ({ tokenizer }: WorkerModel, ids: ArrayLike<number>): readonly Nam
 
 /** The tokens of a text that one pass takes, and how many are left out. */
 const readTokens = ({ tokenizer, config }: WorkerModel, text: string) => {
-  const all = tokenizer.encode(text, "text");
+  const all = withBegin(tokenizer, tokenizer.encode(text, "text"));
   const ids = all.slice(0, config.contextLength);
   return { ids, left: all.length - ids.length };
 };
@@ -176,7 +178,8 @@ const mostLogits = 2 ** 24;
 /** The two texts of a patch. @throws ConfigError for texts that do not fit each other, or the model. */
 const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchRequest, "clean" | "corrupted" | "at">) => {
   const { tokenizer, config } = model;
-  const texts = { clean: tokenizer.encode(clean, "clean"), corrupted: tokenizer.encode(corrupted, "corrupted") };
+  const read = (text: string, where: string): Int32Array => withBegin(tokenizer, tokenizer.encode(text, where));
+  const texts = { clean: read(clean, "clean"), corrupted: read(corrupted, "corrupted") };
   const time = texts.clean.length;
   const most = Math.min(config.contextLength, Math.floor(mostLogits / tokenizer.vocabSize));
   if (time > most)

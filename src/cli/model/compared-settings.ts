@@ -1,0 +1,101 @@
+/** The settings that `compare` is given: which runs belong to each. */
+import { stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { ConfigError } from "../../core/errors/errors.ts";
+import type { RunDescription } from "../../runs/description.ts";
+import { runOfModel } from "./checkpoint-path.ts";
+
+/** A run, or a model of no run. */
+export interface ComparedModel {
+  readonly path: string;
+  /** undefined: it is of no run. */
+  readonly run: RunDescription | undefined;
+}
+
+/** Runs that differ in their seeds alone. */
+export interface ComparedSetting {
+  readonly name: string;
+  readonly models: readonly ComparedModel[];
+}
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The runs that a word names: `runs/a1,runs/a2`. A path with a comma in it is one. */
+const pathsOf = async (word: string): Promise<readonly string[]> => {
+  const paths = (await exists(word)) ? [word] : word.split(",");
+  const empty = paths.some((path) => path === "");
+  if (!empty && new Set(paths).size === paths.length) return paths;
+  throw new ConfigError({
+    where: "<setting...>",
+    must: "must be a run or a model, or several runs with commas between them, each once",
+    got: JSON.stringify(word),
+  });
+};
+
+const nameOf = (models: readonly ComparedModel[]): string => {
+  const [first, ...others] = models.map(({ path }) => path);
+  return others.length === 0 ? (first ?? "") : `${first} +${others.length}`;
+};
+
+/** Equal for runs that differ in their seeds alone. */
+const keyOf = ({ path, run }: ComparedModel): string => {
+  if (run === undefined) {
+    throw new ConfigError({
+      where: "--group",
+      must: "must be given runs, whose folders say what their settings are",
+      got: path,
+      hint: `${basename(path)} without --group`,
+    });
+  }
+  const { config, data } = run;
+  return JSON.stringify([
+    { ...config, train: { ...config.train, seed: undefined } },
+    data.sha256,
+    data.initFrom?.sha256,
+  ]);
+};
+
+/** Whether no two of the runs have one seed. */
+const isOneSetting = (models: readonly ComparedModel[]): boolean => {
+  const seeds = models.flatMap(({ run }) => run?.config.train.seed ?? []);
+  return new Set(seeds).size === seeds.length;
+};
+
+/**
+ * The settings of the words on the command line.
+ * @param group runs are put together by their configurations; else each word is a setting.
+ * @throws ConfigError for fewer than two settings, or two runs of one setting with the same seed.
+ */
+export const comparedSettings = async (
+  words: readonly string[],
+  group: boolean,
+): Promise<readonly ComparedSetting[]> => {
+  const read = async (path: string): Promise<ComparedModel> => ({ path, run: await runOfModel(path) });
+  const given = await Promise.all(words.map(async (word) => Promise.all((await pathsOf(word)).map(read))));
+  const grouped = new Map<string, ComparedModel[]>();
+  if (group) {
+    for (const model of given.flat()) grouped.set(keyOf(model), [...(grouped.get(keyOf(model)) ?? []), model]);
+  }
+  const settings = (group ? [...grouped.values()] : given).map((models) => ({ name: nameOf(models), models }));
+  if (settings.length < 2) {
+    throw new ConfigError({
+      where: "<setting...>",
+      must: group ? "must be runs of at least two settings" : "must be at least two settings",
+      got: `${settings.length === 0 ? "none" : `one, ${settings[0]?.name}`}`,
+      hint: group ? "commas between the runs of a setting, without --group" : "npx foretoken evaluate RUN for one",
+    });
+  }
+  const repeated = settings.find(({ models }) => !isOneSetting(models));
+  if (repeated !== undefined) {
+    throw new ConfigError({
+      where: repeated.name,
+      must: "the runs of a setting must have different seeds",
+      got: `seeds ${repeated.models.map(({ run }) => run?.config.train.seed ?? "unknown").join(", ")}`,
+    });
+  }
+  return settings;
+};

@@ -1,0 +1,252 @@
+/** Whether settings differ: their losses on one text, over the seeds of their trainings. */
+import { checkOptions } from "../core/checks/check-arguments.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import { blocksOf, fewestBlocks, type HalfWidth, mostBlocks, sumOf, windowsOf } from "./compare.ts";
+import type { Evaluation, WindowLoss } from "./evaluate.ts";
+import { errorOfMean, halfWidthOf, type StudentPart } from "./half-width.ts";
+import { holm } from "./holm.ts";
+import { seedsToSettle } from "./seeds-to-settle.ts";
+import { withinSum } from "./sum-of-errors.ts";
+
+/** A setting: the evaluations of its runs, which differ in their seeds alone. */
+export interface MeasuredSetting {
+  /** Of `evaluate` with `windows: true`, one for each run; the same windows in all. */
+  readonly evaluations: readonly Evaluation[];
+  /** The runs' seeds. Runs of two settings that have the same seeds are paired by them. Default: not known. */
+  readonly seeds?: readonly number[] | undefined;
+}
+
+/** How a setting's loss differs from the first setting's. */
+export interface SettingDifference {
+  /** Mean loss of this setting's runs minus the first setting's, nats per token: below 0, this setting predicts better. */
+  readonly natsPerToken: number;
+  /** The same per character. */
+  readonly natsPerCharacter: number;
+  /**
+   * The difference ± this is its 95% interval: for other seeds, and for more of such a text. With one run of each it is for more of
+   * such a text alone. `null`: one run of each, and a text of fewer than 8 blocks.
+   */
+  readonly halfWidth95: HalfWidth | null;
+  /**
+   * Probability of a difference so far from 0, if the settings were alike; `null` without an interval.
+   */
+  readonly pValue: number | null;
+  /** `pValue` corrected for the number of settings by Holm's method. */
+  readonly adjustedPValue: number | null;
+  /** Number of runs: of this setting, and of the first one. */
+  readonly runs: readonly [own: number, first: number];
+  /** Whether runs are paired by their seeds. */
+  readonly paired: boolean;
+  /**
+   * Standard deviation between seeds, nats per token: of the differences of pairs, or of runs that are not paired. `null`: one run of each.
+   */
+  readonly seedDeviation: number | null;
+  /**
+   * Seeds of each setting with which a difference such as this one is told from 0 in 80 of 100 comparisons. `null`: one run of each,
+   * or more than 100 seeds, or only more text would help.
+   */
+  readonly seedsToSettle: number | null;
+  /** Blocks of consecutive windows, about equally many in each. */
+  readonly blocks: number;
+  /** Number of windows. */
+  readonly windows: number;
+}
+
+/** A run's loss: its mean, and how much blocks of the text are above it. */
+interface Profile {
+  readonly mean: number;
+  readonly blocks: readonly number[];
+}
+
+interface Measured {
+  readonly profiles: readonly Profile[];
+  readonly seeds: readonly number[] | undefined;
+}
+
+const mean = (numbers: readonly number[]): number => sumOf(numbers) / numbers.length;
+const squares = (numbers: readonly number[]): number => sumOf(numbers.map((value) => value * value));
+
+const meanProfile = (profiles: readonly Profile[]): Profile => ({
+  mean: mean(profiles.map((profile) => profile.mean)),
+  blocks: (profiles[0]?.blocks ?? []).map((_, i) => mean(profiles.map(({ blocks }) => blocks[i] ?? 0))),
+});
+
+const minus = (one: Profile, other: Profile): Profile => ({
+  mean: one.mean - other.mean,
+  blocks: one.blocks.map((value, i) => value - (other.blocks[i] ?? 0)),
+});
+
+const profileOf = (windows: readonly WindowLoss[], tokens: number): Profile => {
+  const average = sumOf(windows.map(({ nats }) => nats)) / tokens;
+  const blocks = Math.min(mostBlocks, windows.length);
+  const rests = windows.map((window) => window.nats - average * window.tokens);
+  return { mean: average, blocks: blocksOf(rests, blocks, tokens / blocks) };
+};
+
+/** `other` in the order of the seeds of `one`; undefined where they have not the same seeds. */
+const pairedWith = (one: Measured, other: Measured): readonly Profile[] | undefined => {
+  const { seeds } = one;
+  if (seeds === undefined || other.seeds === undefined) return undefined;
+  const bySeed = new Map(other.seeds.map((seed, i) => [seed, other.profiles[i]]));
+  const isSame = bySeed.size === other.seeds.length && new Set(seeds).size === seeds.length;
+  const paired = seeds.flatMap((seed) => bySeed.get(seed) ?? []);
+  return isSame && seeds.length === other.seeds.length && paired.length === seeds.length ? paired : undefined;
+};
+
+/** Groups of runs whose means are added up: pairs' differences, or the runs of either setting. */
+interface Groups {
+  readonly paired: boolean;
+  readonly groups: readonly (readonly Profile[])[];
+}
+
+const groupsOf = (own: Measured, first: Measured): Groups => {
+  const partners = pairedWith(own, first);
+  const isOne = own.profiles.length === 1 && first.profiles.length === 1;
+  if (partners === undefined && !isOne) return { paired: false, groups: [own.profiles, first.profiles] };
+  const others = partners ?? first.profiles;
+  const differences = own.profiles.map((profile, i) => minus(profile, others[i] as Profile));
+  return { paired: partners !== undefined, groups: [differences] };
+};
+
+/**
+ * The text's part of the error. The mean over seeds still has noise that each run has in each block; the text's own share of the
+ * variance between blocks is the rest: 1 − (variance of that noise) / (variance between blocks), as in the analysis of variance of a
+ * table of runs and blocks.
+ */
+const textError = (groups: readonly (readonly Profile[])[], difference: Profile, degrees: number) => {
+  const { blocks } = difference;
+  if (blocks.length < fewestBlocks) return [];
+  const parts = errorOfMean(blocks);
+  if (degrees === 0) return parts;
+  const noise =
+    sumOf(
+      groups.map((profiles) => {
+        const common = meanProfile(profiles);
+        return sumOf(profiles.map((profile) => squares(minus(profile, common).blocks)));
+      }),
+    ) / degrees;
+  const noiseOfMean = noise * sumOf(groups.map((profiles) => 1 / profiles.length));
+  const share = Math.max(0, 1 - noiseOfMean / squares(blocks));
+  return share === 0 ? [] : parts.map((part) => ({ ...part, scale: part.scale * Math.sqrt(share) }));
+};
+
+/** Without the correction for several settings. */
+const compareTwo = (own: Measured, first: Measured, tokensPerCharacter: number, windows: number) => {
+  const { paired, groups } = groupsOf(own, first);
+  const difference = minus(meanProfile(own.profiles), meanProfile(first.profiles));
+  const degrees = sumOf(groups.map((profiles) => profiles.length - 1));
+  const text = textError(groups, difference, degrees);
+  const variance =
+    degrees === 0
+      ? 0
+      : sumOf(
+          groups.map((profiles) => {
+            const average = mean(profiles.map((profile) => profile.mean));
+            return squares(profiles.map((profile) => profile.mean - average));
+          }),
+        ) / degrees;
+  const deviation = Math.sqrt(variance);
+  const scale = deviation * Math.sqrt(sumOf(groups.map((profiles) => 1 / profiles.length)));
+  const seeds: readonly StudentPart[] = scale === 0 ? [] : [{ weight: 1, scale, degrees }];
+  const { natsPerToken, blocks } = { natsPerToken: difference.mean, blocks: difference.blocks.length };
+  const isKnown = degrees > 0 || blocks >= fewestBlocks;
+  const within = withinSum(seeds, text);
+  const start = Math.max(...[...seeds, ...text].map((part) => part.scale));
+  const halfWidth = !isKnown ? null : seeds.length + text.length === 0 ? 0 : halfWidthOf(within, start);
+  const isEqual = natsPerToken === 0;
+  return {
+    natsPerToken,
+    natsPerCharacter: natsPerToken * tokensPerCharacter,
+    halfWidth95:
+      halfWidth === null ? null : { natsPerToken: halfWidth, natsPerCharacter: halfWidth * tokensPerCharacter },
+    pValue: !isKnown ? null : isEqual ? 1 : Math.max(0, 1 - within(Math.abs(natsPerToken))),
+    runs: [own.profiles.length, first.profiles.length] as const,
+    paired,
+    seedDeviation: degrees === 0 ? null : deviation,
+    seedsToSettle:
+      degrees === 0 || isEqual ? null : seedsToSettle(Math.abs(natsPerToken), deviation, paired ? 1 : 2, text),
+    ...{ blocks, windows },
+  };
+};
+
+const settingsOf = (where: string, settings: unknown): readonly MeasuredSetting[] => {
+  if (!Array.isArray(settings) || settings.length < 2) {
+    throw new ConfigError({ where, must: "must be a list of at least two settings", got: show(settings) });
+  }
+  return settings.map((setting: unknown, i) => {
+    const place = `${where}[${i}]`;
+    checkOptions(place, setting);
+    const { evaluations, seeds } = setting as Readonly<Record<string, unknown>>;
+    if (!Array.isArray(evaluations) || evaluations.length === 0) {
+      const must = "must be a list of at least one evaluation";
+      throw new ConfigError({ where: `${place}.evaluations`, must, got: show(evaluations) });
+    }
+    const isSeeds = Array.isArray(seeds) && seeds.length === evaluations.length && seeds.every(Number.isInteger);
+    if (seeds !== undefined && !isSeeds) {
+      const must = `must be a list of ${evaluations.length} whole numbers, one for each evaluation`;
+      throw new ConfigError({ where: `${place}.seeds`, must, got: show(seeds) });
+    }
+    return setting as MeasuredSetting;
+  });
+};
+
+/**
+ * Compares settings with the first one, on one text: whether their losses differ by more than other seeds and another part of
+ * such a text would make them differ. A run's loss is taken as
+ *
+ *   loss of a setting's run in a block of the text = setting + seed + block + noise
+ *
+ * so a mean over seeds and blocks has an error of the seeds and one of the text. Runs and blocks are crossed, and both are drawn
+ * (Cornfield and Tukey 1956, "Average values of mean squares in factorials"; for measurements, Owen 2007, "The pigeonhole bootstrap"):
+ *
+ * - Seeds: differences of pairs with the same seeds have Student's t distribution with k − 1 degrees of freedom. If settings have not
+ *   the same seeds, it is that of two samples with one variance, k₁ + k₂ − 2 degrees.
+ * - Text: as in `compareEvaluations`, of the mean over seeds; only the share of the variance between blocks that the runs' noise does
+ *   not explain, since the error of the seeds includes that noise.
+ * - Their sum has the distribution of Behrens and Fisher, which gives the interval and the p-value.
+ *
+ * With one run of each setting nothing is known of seeds: the interval is then that of `compareEvaluations`, of these two models.
+ * @param settings at least two; each is compared with the first.
+ * @returns a difference for each setting but the first, in their order.
+ * @throws ConfigError for evaluations without windows, or of other windows.
+ * @example
+ * ```ts
+ * import { compareRuns, evaluate, loadPretrained } from "foretoken";
+ *
+ * const lm = await loadPretrained("runs/notes/best");
+ * const evaluations = [await evaluate(lm, { data: "notes.txt", windows: true })];
+ * // Here both settings are one run; each would have several, with the same seeds.
+ * const [difference] = compareRuns([{ evaluations, seeds: [1] }, { evaluations, seeds: [1] }]);
+ * console.log(difference?.natsPerToken, difference?.halfWidth95, difference?.pValue, difference?.seedsToSettle);
+ * await lm.close();
+ * ```
+ */
+export const compareRuns = (settings: readonly MeasuredSetting[]): readonly SettingDifference[] => {
+  const where = "compareRuns: settings";
+  const checked = settingsOf(where, settings);
+  const windows = checked.map(({ evaluations }, i) =>
+    evaluations.map((one, k) => windowsOf(`${where}[${i}].evaluations[${k}]`, one)),
+  );
+  const reference = windows[0]?.[0] ?? [];
+  const other = windows
+    .flat()
+    .find((one) => one.length !== reference.length || one.some(({ tokens }, i) => tokens !== reference[i]?.tokens));
+  if (other !== undefined) {
+    throw new ConfigError({
+      where,
+      must: "all evaluations must be of the same windows",
+      got: `${reference.length} windows of ${sumOf(reference.map(({ tokens }) => tokens))} tokens, and ${other.length} of ${sumOf(other.map(({ tokens }) => tokens))}`,
+      hint: "the same text, contextLength and tokenizer",
+    });
+  }
+  const tokens = sumOf(reference.map((window) => window.tokens));
+  const [first, ...others] = windows.map(
+    (runs, i): Measured => ({ profiles: runs.map((one) => profileOf(one, tokens)), seeds: checked[i]?.seeds }),
+  ) as [Measured, ...Measured[]];
+  const [evaluation] = (checked[0] as MeasuredSetting).evaluations as [Evaluation];
+  const tokensPerCharacter = evaluation.natsPerCharacter / evaluation.natsPerToken;
+  const differences = others.map((own) => compareTwo(own, first, tokensPerCharacter, reference.length));
+  const adjusted = holm(differences.map(({ pValue }) => pValue));
+  return differences.map((difference, i) => ({ ...difference, adjustedPValue: adjusted[i] ?? null }));
+};

@@ -1,0 +1,116 @@
+/**
+ * Reads messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): small ones from their bytes, and large
+ * ones field by field from a file, so that a tensor's bytes are read when they are wanted.
+ */
+import type { CheckpointError } from "../../core/errors/errors.ts";
+import type { ByteSource } from "../byte-source.ts";
+
+/** Makes the error for a file that breaks a rule. */
+export type Refuse = (must: string, got: string) => CheckpointError;
+
+/** A part of a file. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A whole number of 64 bits, or bytes. */
+export type WireValue = bigint | Uint8Array;
+
+/** The values of each field, by its number in the schema. */
+export type Message = ReadonlyMap<number, readonly WireValue[]>;
+
+/** Bytes of fields of fixed length, by their wire types. */
+const fixedBytes: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
+
+/** Longest number: 64 bits in groups of seven. */
+const longestNumber = 10;
+
+const mustEnd = "every field must end within its message";
+
+/** A number at a place, and the place after it. undefined: it does not end there. */
+const numberAt = (bytes: Uint8Array, from: number): readonly [value: bigint, next: number] | undefined => {
+  let value = 0n;
+  for (let i = 0; i < longestNumber; i++) {
+    const byte = bytes[from + i];
+    if (byte === undefined) return undefined;
+    value |= BigInt(byte & 127) << BigInt(7 * i);
+    if (byte < 128) return [BigInt.asUintN(64, value), from + i + 1];
+  }
+  return undefined;
+};
+
+/** The beginning of a field: its number, and its value or the length of it. */
+interface Head {
+  readonly field: number;
+  /** null: a value of `length` bytes follows. */
+  readonly value: bigint | null;
+  readonly length: number;
+  /** Bytes of the beginning itself. */
+  readonly size: number;
+}
+
+const headAt = (bytes: Uint8Array, from: number, refuse: Refuse): Head => {
+  const [tag, afterTag] = numberAt(bytes, from) ?? [0n, 0];
+  const [field, wire] = [Number(tag >> 3n), Number(tag & 7n)];
+  if (field === 0) throw refuse(mustEnd, "a field without a number");
+  const fixed = fixedBytes[wire];
+  if (fixed !== undefined) return { field, value: null, length: fixed, size: afterTag - from };
+  if (wire !== 0 && wire !== 2) throw refuse("every field must have a type of Protocol Buffers", `type ${wire}`);
+  const found = numberAt(bytes, afterTag);
+  if (found === undefined) throw refuse(mustEnd, `field ${field} without an end`);
+  const [value, next] = found;
+  if (wire === 0) return { field, value, length: 0, size: next - from };
+  return { field, value: null, length: Number(value), size: next - from };
+};
+
+/** @throws what `refuse` makes, for bytes that are no message. */
+export const parseMessage = (bytes: Uint8Array, refuse: Refuse): Message => {
+  const fields = new Map<number, WireValue[]>();
+  let at = 0;
+  while (at < bytes.length) {
+    const { field, value, length, size } = headAt(bytes, at, refuse);
+    at += size;
+    if (length > bytes.length - at) throw refuse(mustEnd, `${length} bytes for field ${field}`);
+    const values = fields.get(field) ?? [];
+    values.push(value ?? bytes.subarray(at, at + length));
+    fields.set(field, values);
+    at += length;
+  }
+  return fields;
+};
+
+/** A field of a large message: a number, or the place of its bytes. */
+export interface Field {
+  readonly field: number;
+  readonly value: bigint | Span;
+}
+
+/** Bytes that are read at a time. */
+const readAtATime = 2 ** 16;
+
+/** The fields of a message in a file, in their order. */
+export type Walk = (message: Span) => AsyncGenerator<Field, void, undefined>;
+
+/** @param source stays open while the fields are read. */
+export const walker = (source: ByteSource, refuse: Refuse): Walk => {
+  let [held, from]: [Uint8Array, number] = [new Uint8Array(), 0];
+  const around = async (at: number, end: number): Promise<Uint8Array> => {
+    const wanted = Math.min(2 * longestNumber, end - at);
+    if (at < from || at + wanted > from + held.length) {
+      held = await source.read(at, Math.min(readAtATime, source.size - at));
+      from = at;
+    }
+    return held.subarray(at - from, Math.min(held.length, end - from));
+  };
+  return async function* fields({ start, end }) {
+    let at = start;
+    while (at < end) {
+      const { field, value, length, size } = headAt(await around(at, end), 0, refuse);
+      at += size;
+      if (length > end - at) throw refuse(mustEnd, `${length} bytes for field ${field}`);
+      yield { field, value: value ?? { start: at, end: at + length } };
+      at += length;
+    }
+  };
+};

@@ -1,0 +1,290 @@
+/**
+ * Reads models in the form of ONNX (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): nodes and sizes are read at once, the
+ * numbers of a tensor when they are wanted. The numbers of fields are the schema's.
+ */
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
+import type { ByteSource } from "../byte-source.ts";
+import { type Message, parseMessage, type Refuse, type Span, type Walk, walker } from "./read-wire.ts";
+
+/** Element types, with the schema's number of each. */
+const types = new Map([
+  [1, "float32"],
+  [2, "uint8"],
+  [6, "int32"],
+  [7, "int64"],
+  [9, "bool"],
+] as const);
+/** Element type of a tensor. */
+export type TensorType = typeof types extends Map<number, infer T> ? T : never;
+
+/** Types of tensors in a file, with the bytes of an element. */
+const storedBytes: Readonly<Partial<Record<TensorType, number>>> = { float32: 4, uint8: 1, int64: 8 };
+
+/** The type with this number. undefined: none that is read here. */
+export const typeOfNumber = (number: number): TensorType | undefined =>
+  [...types].find(([known]) => known === number)?.[1];
+
+/** A tensor whose numbers are in a file. */
+export interface StoredTensor {
+  readonly type: TensorType;
+  readonly shape: Shape;
+  /** Its little-endian bytes. */
+  readonly read: () => Promise<Uint8Array>;
+}
+
+/** An attribute: a number, numbers, or of a kind that is not read. */
+export type ReadAttribute = number | readonly number[] | "other";
+
+/** An operator with the names of the tensors that it reads and makes. */
+export interface ReadNode {
+  readonly op: string;
+  /** "": ONNX' own operators. */
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: ReadonlyMap<string, ReadAttribute>;
+}
+
+/** An input or an output of the graph. */
+export interface ReadValue {
+  readonly name: string;
+  readonly type: TensorType;
+  /** Sizes that differ from call to call have a name. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** A model of a file. */
+export interface ReadModel {
+  readonly schemaVersion: number;
+  readonly operatorSets: readonly { readonly domain: string; readonly version: number }[];
+  readonly nodes: readonly ReadNode[];
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  readonly inputs: readonly ReadValue[];
+  readonly outputs: readonly ReadValue[];
+}
+
+/** The bytes of a field that holds messages, texts or bytes. */
+const bytesAt = (message: Message, field: number, refuse: Refuse): readonly Uint8Array[] =>
+  (message.get(field) ?? []).map((value) => {
+    if (value instanceof Uint8Array) return value;
+    throw refuse(`field ${field} must hold bytes`, String(value));
+  });
+
+const wholeOf = (value: bigint, refuse: Refuse): number => {
+  const whole = Number(BigInt.asIntN(64, value));
+  if (Number.isSafeInteger(whole)) return whole;
+  throw refuse("numbers must be below 2^53", String(value));
+};
+
+/** Whole numbers: each a field, or all in one. */
+const wholesAt = (message: Message, field: number, refuse: Refuse): readonly number[] =>
+  (message.get(field) ?? []).flatMap((value) => {
+    if (typeof value === "bigint") return [wholeOf(value, refuse)];
+    const numbers: number[] = [];
+    for (let [at, number, shift] = [0, 0n, 0n]; at < value.length; at++) {
+      number |= BigInt((value[at] as number) & 127) << shift;
+      shift += 7n;
+      if ((value[at] as number) >= 128) continue;
+      numbers.push(wholeOf(BigInt.asUintN(64, number), refuse));
+      [number, shift] = [0n, 0n];
+    }
+    return numbers;
+  });
+
+const textsAt = (message: Message, field: number, refuse: Refuse): readonly string[] =>
+  bytesAt(message, field, refuse).map((bytes) => {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      throw refuse(`field ${field} must hold UTF-8`, `${bytes.length} other bytes`);
+    }
+  });
+
+const messagesAt = (message: Message, field: number, refuse: Refuse): readonly Message[] =>
+  bytesAt(message, field, refuse).map((bytes) => parseMessage(bytes, refuse));
+
+const only = <T>(values: readonly T[], what: string, refuse: Refuse): T => {
+  const [value] = values;
+  if (value !== undefined && values.length === 1) return value;
+  throw refuse(`${what} must be there once`, values.length === 0 ? "nothing" : `${values.length} of it`);
+};
+
+const typeOf = (number: number, name: string, refuse: Refuse): TensorType => {
+  const type = typeOfNumber(number);
+  if (type !== undefined) return type;
+  throw refuse(
+    `${name} must have the element type ${[...types.values()].join(", ")}`,
+    `the type with number ${number}`,
+  );
+};
+
+const attributeOf = (message: Message, refuse: Refuse): readonly [string, ReadAttribute] => {
+  const name = only(textsAt(message, 1, refuse), "the name of an attribute", refuse);
+  switch (only(wholesAt(message, 20, refuse), `the type of ${name}`, refuse)) {
+    case 1: {
+      const bytes = only(bytesAt(message, 2, refuse), name, refuse);
+      if (bytes.length !== 4) throw refuse(`${name} must be a float32`, `${bytes.length} bytes`);
+      return [name, new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true)];
+    }
+    case 2:
+      return [name, only(wholesAt(message, 3, refuse), name, refuse)];
+    case 7:
+      return [name, wholesAt(message, 8, refuse)];
+    default:
+      return [name, "other"];
+  }
+};
+
+/** The value of a field that may be left out. */
+const optional = <T>(values: readonly T[], otherwise: T, what: string, refuse: Refuse): T =>
+  values.length === 0 ? otherwise : only(values, what, refuse);
+
+const nodeOf = (message: Message, refuse: Refuse): ReadNode => {
+  const op = only(textsAt(message, 4, refuse), "a node's operator", refuse);
+  return {
+    op,
+    domain: optional(textsAt(message, 7, refuse), "", "a node's domain", refuse),
+    name: optional(textsAt(message, 3, refuse), op, "a node's name", refuse),
+    ...{ inputs: textsAt(message, 1, refuse), outputs: textsAt(message, 2, refuse) },
+    attributes: new Map(messagesAt(message, 5, refuse).map((attribute) => attributeOf(attribute, refuse))),
+  };
+};
+
+const graphValueOf = (message: Message, refuse: Refuse): ReadValue => {
+  const name = only(textsAt(message, 1, refuse), "the name of an input or an output", refuse);
+  const of = (part: Message, field: number): Message => only(messagesAt(part, field, refuse), name, refuse);
+  const tensor = of(of(message, 2), 1);
+  const sizes = messagesAt(of(tensor, 2), 1, refuse);
+  return {
+    name,
+    type: typeOf(only(wholesAt(tensor, 1, refuse), `the type of ${name}`, refuse), name, refuse),
+    shape: sizes.map((size) => wholesAt(size, 1, refuse)[0] ?? optional(textsAt(size, 2, refuse), "?", name, refuse)),
+  };
+};
+
+/** Fields of a tensor. Its bytes are passed over. */
+const bytesField = 9;
+
+/** The file of a tensor that is not in the model's own, and the place in it. */
+const outsideOf = (
+  message: Message,
+  name: string,
+  beside: ReadonlyMap<string, ByteSource>,
+  refuse: Refuse,
+): readonly [ByteSource, Span] => {
+  const entries = new Map(
+    messagesAt(message, 13, refuse).map((pair) => {
+      const text = (field: number): string => only(textsAt(pair, field, refuse), `the place of ${name}`, refuse);
+      return [text(1), text(2)] as const;
+    }),
+  );
+  const location = entries.get("location") ?? "";
+  const source = beside.get(location);
+  if (source === undefined) throw refuse(`${name} must be in a file beside the model`, JSON.stringify(location));
+  const [start, length] = ["offset", "length"].map((key) => {
+    const text = entries.get(key) ?? (key === "offset" ? "0" : "");
+    if (/^\d{1,15}$/u.test(text)) return Number(text);
+    throw refuse(`the ${key} of ${name} must be a whole number`, JSON.stringify(text));
+  }) as [number, number];
+  return [source, { start, end: start + length }];
+};
+
+/** Where a model is read from. */
+interface Place {
+  readonly source: ByteSource;
+  readonly beside: ReadonlyMap<string, ByteSource>;
+  readonly walk: Walk;
+  readonly refuse: Refuse;
+}
+
+const tensorOf = async (
+  span: Span,
+  { source, beside, walk, refuse }: Place,
+): Promise<readonly [string, StoredTensor]> => {
+  const found = new Map<number, (bigint | Uint8Array)[]>();
+  const own: Span[] = [];
+  for await (const { field, value } of walk(span)) {
+    if (field === bytesField && typeof value !== "bigint") own.push(value);
+    else {
+      const read = typeof value === "bigint" ? value : await source.read(value.start, value.end - value.start);
+      found.set(field, [...(found.get(field) ?? []), read]);
+    }
+  }
+  const name = only(textsAt(found, 8, refuse), "the name of a tensor", refuse);
+  const type = typeOf(only(wholesAt(found, 2, refuse), `the type of ${name}`, refuse), name, refuse);
+  const bytes = storedBytes[type];
+  if (bytes === undefined) throw refuse(`tensor ${name} must be of float32, uint8 or int64`, type);
+  const shape = wholesAt(found, 1, refuse);
+  const isOutside = optional(wholesAt(found, 14, refuse), 0, `the place of ${name}`, refuse) === 1;
+  const [from, { start, end }] = isOutside
+    ? outsideOf(found, name, beside, refuse)
+    : [source, only(own, `the bytes of ${name}`, refuse)];
+  const length = shape.some((size) => size < 0) ? -1 : sizeOf(shape) * bytes;
+  if (end - start !== length) {
+    throw refuse(`tensor ${name} must have the bytes of ${formatShape(shape)} ${type}`, `${end - start}`);
+  }
+  if (end > from.size)
+    throw refuse(`tensor ${name} must end within its file`, `an end at ${end} of ${from.size} bytes`);
+  return [name, { type, shape, read: () => from.read(start, length) }];
+};
+
+/** Parts of a graph that other graphs have, and those of this form have not. */
+const otherParts: Readonly<Record<number, string>> = { 15: "sparse tensors" };
+
+const graphOf = async (span: Span, place: Place) => {
+  const { source, walk, refuse } = place;
+  const nodes: ReadNode[] = [];
+  const tensors = new Map<string, StoredTensor>();
+  const [inputs, outputs]: [ReadValue[], ReadValue[]] = [[], []];
+  for await (const { field, value } of walk(span)) {
+    const other = otherParts[field];
+    if (other !== undefined) throw refuse("a graph must have nodes and dense tensors alone", other);
+    if (typeof value === "bigint") continue;
+    if (field === 5) {
+      const [name, tensor] = await tensorOf(value, place);
+      if (tensors.has(name)) throw refuse("every tensor must have a name of its own", `${name} twice`);
+      tensors.set(name, tensor);
+    } else if (field === 1 || field === 11 || field === 12) {
+      const message = parseMessage(await source.read(value.start, value.end - value.start), refuse);
+      if (field === 1) nodes.push(nodeOf(message, refuse));
+      else (field === 11 ? inputs : outputs).push(graphValueOf(message, refuse));
+    }
+  }
+  return { nodes, tensors, inputs, outputs };
+};
+
+/**
+ * Reads a model but for the numbers of its tensors.
+ * @param source the model's file, which stays open while tensors are read. @param where its name, for errors.
+ * @param beside files with tensors, by their names.
+ * @throws CheckpointError for a file that is no model, or damaged.
+ */
+export const readOnnx = async (
+  source: ByteSource,
+  where: string,
+  beside: ReadonlyMap<string, ByteSource> = new Map(),
+): Promise<ReadModel> => {
+  const refuse: Refuse = (must, got) => new CheckpointError({ where, must, got });
+  const walk = walker(source, refuse);
+  const small = new Map<number, (bigint | Uint8Array)[]>();
+  const graphs: Span[] = [];
+  for await (const { field, value } of walk({ start: 0, end: source.size })) {
+    if (field === 25) throw refuse("a model must have nodes of known operators alone", "functions of its own");
+    if (field === 7 && typeof value !== "bigint") graphs.push(value);
+    else if (field === 1 || field === 8) {
+      const read = typeof value === "bigint" ? value : await source.read(value.start, value.end - value.start);
+      small.set(field, [...(small.get(field) ?? []), read]);
+    }
+  }
+  const graph = only(graphs, "the graph of an ONNX file", refuse);
+  return {
+    schemaVersion: only(wholesAt(small, 1, refuse), "the version of the schema", refuse),
+    operatorSets: messagesAt(small, 8, refuse).map((set) => ({
+      domain: optional(textsAt(set, 1, refuse), "", "a domain of operators", refuse),
+      version: only(wholesAt(set, 2, refuse), "the version of operators", refuse),
+    })),
+    ...(await graphOf(graph, { source, beside, walk, refuse })),
+  };
+};

@@ -1,0 +1,45 @@
+/** Names of unfinished files and folders. They tell which process writes them, so that nobody removes those of one that runs. */
+import { createHash, randomBytes } from "node:crypto";
+import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
+
+/** Digits that tell a process from others with its number, also of other machines. */
+const markOf = ({ started, boot, host }: Omit<Process, "pid">): string => {
+  // A boot that is known by its minute alone may be another minute for the next process.
+  const known = boot.startsWith("minute ") ? host : boot;
+  return createHash("sha256").update(`${host} ${known} ${started}`).digest("hex").slice(0, 4);
+};
+
+/** This process; found once. */
+let self: Process | undefined;
+const own = (): Process => {
+  self ??= thisProcess();
+  return self;
+};
+
+const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0").slice(-digits);
+
+/** This thread. A thread that ends may leave files, while its process runs. */
+const thread = randomBytes(2).toString("hex");
+let count = 0;
+
+/** A unique name beside NAME: it marks an unfinished file, and may be deleted after a kill. */
+export const temporaryName = (name: string): string => {
+  count++;
+  return `.tmp-${hex(own().pid, 8)}${markOf(own())}${thread}${hex(count, 4)}-${name}`;
+};
+
+const pattern =
+  /^\.tmp-(?:(?<pid>[0-9a-f]{8})(?<mark>[0-9a-f]{4})(?<thread>[0-9a-f]{4})[0-9a-f]{4}|[0-9a-f]{12})-(?<name>.*)$/su;
+
+/** The NAME of a temporary file `entry`; undefined for any other entry. */
+export const temporaryOf = (entry: string): string | undefined => pattern.exec(entry)?.groups?.name;
+
+/** Whether a process that runs on this machine is writing the temporary file `entry`. */
+export const isBeingWritten = (entry: string): boolean => {
+  const { pid: digits, mark, thread: writer } = pattern.exec(entry)?.groups ?? {};
+  if (digits === undefined) return false;
+  const pid = Number.parseInt(digits, 16);
+  if (pid === own().pid && mark === markOf(own())) return writer === thread;
+  const started = startOf(pid);
+  return started === unseen || (started !== undefined && mark === markOf({ ...own(), started }));
+};

@@ -1,0 +1,181 @@
+/** Rotary positions of a `config.json`, read in both spellings: `rope_scaling`, and `rope_parameters` of transformers 5. */
+import { z } from "zod";
+import { parseConfig } from "../../../core/checks/config.ts";
+import { isRecord } from "../../../core/checks/is-record.ts";
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { show } from "../../../core/text/show.ts";
+import type { RotaryScaling } from "../../../ops/rotary.ts";
+import type { ModelConfig, RopeConfig } from "../../config.ts";
+
+const defaultTheta = 10_000;
+
+const ropeFields = z.object({
+  rope_theta: z.number().nullish(),
+  partial_rotary_factor: z.number().nullish(),
+  original_max_position_embeddings: z.number().nullish(),
+});
+
+const localFields = z.object({ rope_local_base_freq: z.number().nullish() });
+
+const linearJson = z.object({ factor: z.number() });
+const llama3Json = z.object({
+  factor: z.number(),
+  low_freq_factor: z.number(),
+  high_freq_factor: z.number(),
+  original_max_position_embeddings: z.int().positive(),
+});
+
+const scalingOf = (type: unknown, fields: object, where: string): NonNullable<RopeConfig["scaling"]> => {
+  switch (type) {
+    case undefined:
+    case null:
+    case "default":
+      return { kind: "none" };
+    case "linear":
+      return { kind: "linear", factor: parseConfig(linearJson, fields, where).factor };
+    case "llama3": {
+      const read = parseConfig(llama3Json, fields, where);
+      return {
+        kind: "llama3",
+        factor: read.factor,
+        lowFrequency: read.low_freq_factor,
+        highFrequency: read.high_freq_factor,
+        originalContext: read.original_max_position_embeddings,
+      };
+    }
+    default:
+      throw new CheckpointError({
+        where: `${where}.rope_type`,
+        must: "must be default, linear or llama3",
+        got: show(type),
+      });
+  }
+};
+
+/** What a class has where `config.json` does not say. */
+export interface RopeDefaults {
+  readonly theta?: number;
+  /** `rope_theta` of layers with a window, in a class where they may have their own; or the same as in the others. */
+  readonly windowTheta?: number | "same";
+  /** Whether the class may rotate a part of each head. */
+  readonly partial?: true;
+}
+
+/** Rotary positions of a file. */
+export interface ReadRope {
+  readonly position: RopeConfig;
+  /** The base in layers with a window, where they have their own. */
+  readonly windowTheta?: number;
+}
+
+/** The object with the fields of rotary positions, and its name; of older files, the file itself has the base. */
+const givenFields = (json: object, where: string): { readonly fields: object; readonly place: string } => {
+  const given = ["rope_parameters", "rope_scaling"].filter((name) => (Reflect.get(json, name) ?? null) !== null);
+  const [field] = given;
+  const spellings = new Set(given.map((name) => JSON.stringify(Reflect.get(json, name))));
+  if (spellings.size > 1) {
+    const must = "rope_parameters and rope_scaling must be the same where both are given";
+    throw new CheckpointError({ where, must, got: show(Reflect.get(json, "rope_scaling")) });
+  }
+  const fields: unknown = field === undefined ? {} : Reflect.get(json, field);
+  const place = `${where}: ${field ?? "rope_scaling"}`;
+  if (isRecord(fields)) return { fields, place };
+  throw new CheckpointError({ where: place, must: "must be an object", got: show(fields) });
+};
+
+/** The base of layers with a window. Their wavelengths may not be scaled. */
+const readWindowTheta = (json: object, own: unknown, byDefault: number, place: string): number => {
+  const fields = own ?? {};
+  if (!isRecord(fields)) throw new CheckpointError({ where: place, must: "must be an object", got: show(fields) });
+  const type = fields.rope_type ?? "default";
+  if (type !== "default") {
+    throw new CheckpointError({ where: `${place}.rope_type`, must: "must be default", got: show(type) });
+  }
+  const { rope_local_base_freq: older } = parseConfig(localFields, json, place);
+  return parseConfig(ropeFields, fields, place).rope_theta ?? older ?? byDefault;
+};
+
+/**
+ * The rotary positions of a `config.json`.
+ * @throws CheckpointError for a kind that is not computed here.
+ */
+export const readRope = (json: object, defaults: RopeDefaults, where: string): ReadRope => {
+  const given = givenFields(json, where);
+  const { windowTheta } = defaults;
+  const { full_attention: main, sliding_attention: local } = given.fields as Readonly<Record<string, unknown>>;
+  const isNested = windowTheta !== undefined && isRecord(main);
+  const { fields, place } = isNested ? { fields: main, place: `${given.place}.full_attention` } : given;
+  const outer = parseConfig(ropeFields, json, where);
+  const inner = parseConfig(ropeFields, fields, place);
+  const fraction = inner.partial_rotary_factor ?? outer.partial_rotary_factor ?? 1;
+  if (fraction !== 1 && defaults.partial !== true) {
+    throw new CheckpointError({
+      where: `${where}: partial_rotary_factor`,
+      must: "must be 1 for this kind of model",
+      got: show(fraction),
+    });
+  }
+  const nested = Object.entries(fields).find(([, value]) => isRecord(value));
+  if (nested !== undefined) {
+    throw new CheckpointError({ where: place, must: "must be the same in every layer", got: `one for ${nested[0]}` });
+  }
+  const { rope_type: type, type: older } = fields as Readonly<Record<string, unknown>>;
+  const scaling = scalingOf(type ?? older, fields, place);
+  const theta = inner.rope_theta ?? outer.rope_theta ?? defaults.theta ?? defaultTheta;
+  const byDefault = windowTheta === "same" ? theta : windowTheta;
+  const own =
+    byDefault === undefined
+      ? theta
+      : readWindowTheta(json, isNested ? local : undefined, byDefault, `${given.place}.sliding_attention`);
+  const isOwn = byDefault !== undefined && (own !== theta || scaling.kind !== "none");
+  return {
+    position: {
+      kind: "rope",
+      theta,
+      ...(fraction === 1 ? {} : { fraction }),
+      ...(scaling.kind === "none" ? {} : { scaling }),
+    },
+    ...(isOwn ? { windowTheta: own } : {}),
+  };
+};
+
+/** `rope_scaling`, absent where there is none. */
+const scalingJson = (scaling: RotaryScaling): { readonly rope_scaling?: Record<string, unknown> } => {
+  switch (scaling.kind) {
+    case "none":
+      return {};
+    case "linear":
+      return { rope_scaling: { rope_type: "linear", factor: scaling.factor } };
+    case "llama3":
+      return {
+        rope_scaling: {
+          rope_type: "llama3",
+          factor: scaling.factor,
+          low_freq_factor: scaling.lowFrequency,
+          high_freq_factor: scaling.highFrequency,
+          original_max_position_embeddings: scaling.originalContext,
+        },
+      };
+    default:
+      return scaling satisfies never;
+  }
+};
+
+/** The fields of rotary positions. */
+export const ropeJson = ({ theta, scaling = { kind: "none" } }: RopeConfig): Record<string, unknown> => ({
+  rope_theta: theta,
+  ...scalingJson(scaling),
+});
+
+/** The same in the newer spelling, with the base of layers with a window beside that of the others. */
+export const pairJson = ({ position, window }: { readonly position: RopeConfig } & Pick<ModelConfig, "window">) => {
+  const { theta, scaling = { kind: "none" } } = position;
+  const { rope_scaling: scaled = { rope_type: "default" } } = scalingJson(scaling);
+  return {
+    rope_scaling: undefined,
+    rope_parameters: {
+      full_attention: { ...scaled, rope_theta: theta },
+      sliding_attention: { rope_type: "default", rope_theta: window?.theta ?? theta },
+    },
+  };
+};

@@ -1,0 +1,100 @@
+/** Windows of attention in `config.json`, both ways. */
+import { z } from "zod";
+import { parseConfig } from "../../../core/checks/config.ts";
+import type { ModelConfig } from "../../config.ts";
+import type { WindowConfig } from "../../config-parts.ts";
+import { count, fail, flag, optional } from "./fields.ts";
+import { windowedLayers, windowOfLayers } from "./periods.ts";
+
+/**
+ * Which layers of a class have a window. never: none, whatever the file says. given: all, where `sliding_window` is a number. asked:
+ * those that `layer_types` names, else those from `max_window_layers` on, and only where `use_sliding_window` is true. A number n:
+ * those that `layer_types` names, else all but each n-th.
+ */
+export type Slides = "never" | "given" | "asked" | { readonly fullEvery: number };
+
+const windowFields = z.object({
+  max_position_embeddings: count,
+  num_hidden_layers: count,
+  use_sliding_window: flag,
+  sliding_window: optional(count),
+  max_window_layers: optional(z.int().min(0)),
+  layer_types: optional(z.array(z.string())),
+  sliding_window_pattern: optional(count),
+});
+type Read = z.output<typeof windowFields>;
+
+const defaultWindowLayers = 28;
+const sliding = "sliding_attention";
+const full = "full_attention";
+
+/** Whether each layer has a window, by `layer_types`. */
+const listedLayers = (types: readonly string[], { num_hidden_layers: layers }: Read, where: string) => {
+  const other = types.find((type) => type !== sliding && type !== full);
+  if (other !== undefined) fail(where, "layer_types", `must be ${full} or ${sliding} in every layer`, other);
+  if (types.length < layers) fail(where, "layer_types", `must have a word for each of ${layers} layers`, types.length);
+  return types.slice(0, layers).map((type) => type === sliding);
+};
+
+/** Whether each layer has a window, where the class has none otherwise. */
+const slidingLayers = (read: Read, slides: Exclude<Slides, "never">, where: string): readonly boolean[] => {
+  const { num_hidden_layers: layers, layer_types: types } = read;
+  const each = (has: (i: number) => boolean): readonly boolean[] => Array.from({ length: layers }, (_, i) => has(i));
+  const listed = types === undefined || types === null ? undefined : listedLayers(types, read, where);
+  if (slides === "given") {
+    const at = listed?.indexOf(false) ?? -1;
+    return at === -1 ? each(() => true) : fail(where, "layer_types", `must be ${sliding} in every layer`, types?.[at]);
+  }
+  if (slides === "asked") {
+    if (read.use_sliding_window === true) {
+      return listed ?? each((i) => i >= (read.max_window_layers ?? defaultWindowLayers));
+    }
+    if (listed?.includes(true) === true) {
+      fail(where, "layer_types", `must be ${full} in every layer unless use_sliding_window is true`, sliding);
+    }
+    return each(() => false);
+  }
+  const fullEvery = read.sliding_window_pattern ?? slides.fullEvery;
+  return listed ?? each((i) => (i + 1) % fullEvery !== 0);
+};
+
+/** How a class's windows are read. */
+export interface ReadingWindow {
+  readonly slides: Slides;
+  /** Of the class where `sliding_window` is absent; undefined: it has none then. */
+  readonly size: number | undefined;
+  /** Base of the wavelengths in layers with a window, where they have their own. */
+  readonly theta: number | undefined;
+}
+
+/**
+ * The window in a `config.json`; null where no layer has one. One that no text of the context fills changes nothing, unless its layers
+ * have wavelengths of their own.
+ * @throws CheckpointError for layers with a window in an order that a configuration cannot say.
+ */
+export const readWindow = (
+  json: object,
+  { slides, size, theta }: ReadingWindow,
+  where: string,
+): WindowConfig | null => {
+  if (slides === "never") return null;
+  const read = parseConfig(windowFields, json, where);
+  const given = read.sliding_window === undefined ? size : read.sliding_window;
+  if (typeof given !== "number" || (given >= read.max_position_embeddings && theta === undefined)) return null;
+  const layers = slidingLayers(read, slides, where);
+  const window = windowOfLayers(layers, given);
+  if (window !== undefined) return window === null || theta === undefined ? window : { ...window, theta };
+  const words = layers.slice(0, 8).map((has) => (has ? sliding : full));
+  const must = `must give ${full} to each n-th layer, n above 1, and ${sliding} to all others`;
+  return fail(where, (read.layer_types ?? null) === null ? "max_window_layers" : "layer_types", must, words);
+};
+
+/** `layer_types` of a model. */
+export const layerTypes = (config: ModelConfig): readonly string[] =>
+  windowedLayers(config).map((has) => (has ? sliding : full));
+
+/** The fields of a class whose windows are asked for. */
+export const askedWindowJson = (config: ModelConfig): Record<string, unknown> =>
+  config.window === undefined
+    ? { use_sliding_window: false }
+    : { use_sliding_window: true, sliding_window: config.window.size, layer_types: layerTypes(config) };

@@ -1,0 +1,102 @@
+/**
+ * Gemma 3 (Gemma team 2025), its text model: a norm before and behind each branch, GEGLU, a norm of each head's queries and keys,
+ * windows with wavelengths of their own in all layers but each sixth, token vectors times √C. Files of `transformers` have the
+ * difference of a norm's factors from 1, GGUF files the factors. For llama.cpp: src/models/gemma3.cpp.
+ */
+import { z } from "zod";
+import { parseConfig } from "../../../core/checks/config.ts";
+import type { ModelConfig } from "../../config.ts";
+import type { Architecture, Lack } from "../architecture.ts";
+import { llamaGguf } from "../common/llama-gguf.ts";
+import { llamaForm } from "../common/llama-json.ts";
+import { llamaShape } from "../common/llama-shape.ts";
+import { layerTypes } from "../common/window-json.ts";
+
+const shape = { qkNorm: "head", normPlacement: "both", mlp: "geglu" } as const;
+const windows = { fullEvery: 6, theta: 10_000 } as const;
+
+const ownFields = z.object({ query_pre_attn_scalar: z.number().positive().nullish() });
+
+const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): number => headDim;
+
+/** The number that queries are divided by the root of: that of a head's channels, unless a model says otherwise. */
+const scalarOf = (config: ModelConfig): number =>
+  config.attentionScale === undefined ? headDimOf(config) : config.attentionScale ** -2;
+
+/** Fields that follow from others. */
+const withScales = (config: ModelConfig, scalar: number): ModelConfig => ({
+  ...config,
+  ...(scalar === headDimOf(config) ? {} : { attentionScale: scalar ** -0.5 }),
+  embeddingScale: Math.sqrt(config.nEmbd),
+});
+
+/** Largest relative difference of a number that was rounded on its way. */
+const tolerance = 1e-6;
+const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
+
+/** llama.cpp divides by the root of C / H in the model of 62 layers, the largest one. */
+const ggufScalar = (config: ModelConfig): number =>
+  config.nLayer === 62 ? Math.floor(config.nEmbd / config.nHead) : headDimOf(config);
+
+const lacks = (config: ModelConfig): Lack | null =>
+  areClose(scalarOf(config), ggufScalar(config))
+    ? null
+    : {
+        field: "attentionScale",
+        must: `must be 1 / √${ggufScalar(config)} for a GGUF file, as llama.cpp has it`,
+        got: String(config.attentionScale),
+      };
+
+export const gemma3: Architecture = {
+  name: "gemma3",
+  takes: {
+    ...llamaShape,
+    scaling: "any",
+    qkNorm: [shape.qkNorm],
+    normPlacement: [shape.normPlacement],
+    mlp: [shape.mlp],
+    approximate: ["tanh"],
+    window: "any",
+    // The class scales no wavelengths of layers with a window.
+    "window.theta": (theta, { window, position }) =>
+      window === undefined ||
+      theta !== null ||
+      (position.kind === "rope" && (position.scaling?.kind ?? "none") === "none"),
+    // Its class has the square of the inverse, a whole number.
+    attentionScale: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
+    embeddingScale: (scale, { nEmbd }) => areClose(scale, Math.sqrt(nEmbd)),
+  },
+  huggingFace: llamaForm({
+    ...shape,
+    className: "Gemma3ForCausalLM",
+    modelType: "gemma3_text",
+    eps: 1e-6,
+    normOffset: 1,
+    attentionBias: "none",
+    slides: windows,
+    window: 4096,
+    headDim: 256,
+    nKvHead: 4,
+    theta: 1_000_000,
+    windowTheta: windows.theta,
+    tied: true,
+    refused: { final_logit_softcapping: [], attn_logit_softcapping: [], use_bidirectional_attention: [false] },
+    readOwn: (json, config, where) =>
+      withScales(config, parseConfig(ownFields, json, where).query_pre_attn_scalar ?? 256),
+    ownJson: (config) => ({
+      attention_bias: false,
+      query_pre_attn_scalar: Math.round(scalarOf(config)),
+      rope_local_base_freq: config.window?.theta ?? config.position.theta,
+      // The class must have one, even where no layer does.
+      sliding_window: config.window?.size ?? config.contextLength,
+      layer_types: layerTypes(config),
+    }),
+  }),
+  gguf: llamaGguf({
+    ...shape,
+    name: "gemma3",
+    windows,
+    readOwn: (config) => withScales(config, ggufScalar(config)),
+    lacks,
+  }),
+};

@@ -1,0 +1,29 @@
+/**
+ * Phi-3 (Abdin et al. 2024): Llama where a part of each head may be rotated; queries, keys and values are one layer, and so are
+ * gate and up.
+ */
+import type { Architecture } from "../architecture.ts";
+import { llamaGguf } from "../common/llama-gguf.ts";
+import { llamaForm } from "../common/llama-json.ts";
+import { llamaShape } from "../common/llama-shape.ts";
+
+export const phi3: Architecture = {
+  name: "phi3",
+  takes: { ...llamaShape, fraction: (fraction) => fraction !== 1, window: ["no layer", "all layers"] },
+  huggingFace: llamaForm({
+    className: "Phi3ForCausalLM",
+    modelType: "phi3",
+    eps: 1e-5,
+    attentionBias: "none",
+    partial: true,
+    slides: "given",
+    fused: "always",
+    // Its attention is told a window of its own; and tokens that the vocabulary may not have.
+    ownJson: ({ position, contextLength, window }) => ({
+      partial_rotary_factor: position.fraction ?? 1,
+      original_max_position_embeddings: contextLength,
+      sliding_window: window?.size ?? null,
+    }),
+  }),
+  gguf: llamaGguf({ name: "phi3", fused: true }),
+};

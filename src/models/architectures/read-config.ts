@@ -1,0 +1,56 @@
+/** A model's configuration from the `config.json` of another program. */
+import { z } from "zod";
+import { parseConfig } from "../../core/checks/config.ts";
+import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
+import { alternatives } from "../../core/text/alternatives.ts";
+import { modelConfigSchema } from "../config.ts";
+import type { ReadConfig } from "./architecture.ts";
+import { checkRefused, fail, optional } from "./common/fields.ts";
+import { architectures } from "./list.ts";
+
+/** Fields that change the result and have no part in the models here, each with its values that change nothing. */
+const refused: Readonly<Record<string, readonly unknown[]>> = {
+  quantization_config: [],
+  compression_config: [],
+  add_cross_attention: [false],
+  is_encoder_decoder: [false],
+  is_causal: [true],
+  auto_map: [],
+  pretraining_tp: [1],
+  adapters: [],
+};
+
+const headed = z.object({ model_type: z.string(), architectures: optional(z.array(z.string())) });
+
+/** A class's name without its head, as "Llama". */
+const stemOf = (className: string): string => className.replace(/(ForCausalLM|LMHeadModel|Model)$/u, "");
+
+const stems = new Set(architectures.map(({ huggingFace }) => stemOf(huggingFace.className)));
+
+/** Classes without a head of their own kind: the bare model, or one that predicts the next token. */
+const isCausal = (className: string): boolean => stems.has(stemOf(className)) && !stems.has(className);
+
+/**
+ * The configuration in the `config.json` of a Hugging Face directory, of one of the architectures.
+ * @param json parsed.
+ * @param where the file, for errors.
+ * @throws CheckpointError naming the field, for a model that would give other results here.
+ */
+export const readHuggingFaceConfig = (json: object, where: string): ReadConfig => {
+  try {
+    const { model_type: type, architectures: classes } = parseConfig(headed, json, where);
+    const head = classes?.[0];
+    if (head !== undefined && !isCausal(head)) {
+      fail(where, "architectures", "must be a class that predicts the next token, such as LlamaForCausalLM", head);
+    }
+    checkRefused(json, refused, where);
+    const found = architectures.find(({ huggingFace }) => huggingFace.modelType === type);
+    const types = architectures.map(({ huggingFace }) => huggingFace.modelType);
+    const { huggingFace } = found ?? fail(where, "model_type", `must be ${alternatives(types)}`, type);
+    const read = huggingFace.read(json, where);
+    return { ...read, config: parseConfig(modelConfigSchema, read.config, where) };
+  } catch (error) {
+    if (!(error instanceof ForetokenError) || error instanceof CheckpointError) throw error;
+    throw new CheckpointError({ ...error.details, cause: error });
+  }
+};

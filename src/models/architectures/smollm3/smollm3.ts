@@ -1,0 +1,100 @@
+/** SmolLM3 (Bakouch et al. 2025): Llama where each fourth layer is not rotated (NoPE). */
+import { z } from "zod";
+import { parseConfig } from "../../../core/checks/config.ts";
+import type { ModelConfig } from "../../config.ts";
+import { layerOf } from "../../layers.ts";
+import type { Architecture, Lack } from "../architecture.ts";
+import { count, fail, optional } from "../common/fields.ts";
+import { llamaGguf } from "../common/llama-gguf.ts";
+import { llamaForm } from "../common/llama-json.ts";
+import { hasAttentionBias } from "../common/llama-kind.ts";
+import { llamaShape } from "../common/llama-shape.ts";
+import { periodOf } from "../common/periods.ts";
+
+/** Each n-th layer is not rotated where a file does not say, and always in llama.cpp (src/models/smollm3.cpp). */
+const usual = 4;
+
+const ownFields = z.object({
+  no_rope_layers: optional(z.array(z.union([z.int(), z.boolean()]))),
+  no_rope_layer_interval: optional(count),
+});
+
+/** Each n-th layer is not rotated; null: all are. A list has 1 for a layer that is rotated. */
+const readEvery = (json: object, nLayer: number, where: string): number | null => {
+  const { no_rope_layers: list, no_rope_layer_interval: interval } = parseConfig(ownFields, json, where);
+  if (list === undefined || list === null) {
+    const every = interval ?? usual;
+    if (every === 1) fail(where, "no_rope_layer_interval", "must be at least 2", every);
+    return every > nLayer ? null : every;
+  }
+  if (list.length < nLayer)
+    fail(where, "no_rope_layers", `must have a number for each of ${nLayer} layers`, list.length);
+  const marks = list.slice(0, nLayer).map((rotated) => !rotated);
+  return (
+    periodOf(marks) ??
+    (marks.includes(true) ? fail(where, "no_rope_layers", "must be 0 at each n-th layer, n above 1", list) : null)
+  );
+};
+
+const withNoneEvery = (config: ModelConfig, noneEvery: number | null): ModelConfig =>
+  noneEvery === null || config.position.kind !== "rope"
+    ? config
+    : { ...config, position: { ...config.position, noneEvery } };
+
+const isRotated = (config: ModelConfig, i: number): boolean => layerOf(config, i).angles !== "none";
+
+const layersOf = ({ nLayer }: ModelConfig): readonly number[] => Array.from({ length: nLayer }, (_, i) => i);
+
+/** What llama.cpp lacks: other layers without a rotation, and biases of layers that make nothing for attention. */
+const lacks = (config: ModelConfig): Lack | null => {
+  const { position, bias } = config;
+  if (layersOf(config).some((i) => isRotated(config, i) !== ((i + 1) % usual !== 0))) {
+    const got = position.kind === "rope" ? String(position.noneEvery) : position.kind;
+    return { field: "position.noneEvery", must: `must be ${usual} for a GGUF file, as llama.cpp has it`, got };
+  }
+  const biased = (["projection", "mlp"] as const).find((layer) => bias[layer]);
+  if (biased === undefined) return null;
+  return {
+    field: `bias.${biased}`,
+    must: "must be false for a GGUF file: llama.cpp has no such bias there",
+    got: "true",
+  };
+};
+
+export const smollm3: Architecture = {
+  name: "smollm3",
+  takes: {
+    ...llamaShape,
+    scaling: "any",
+    noneEvery: (every) => every !== null,
+    "bias.qkv": "any",
+    "bias.projection": "any",
+    "bias.mlp": "any",
+  },
+  huggingFace: llamaForm({
+    className: "SmolLM3ForCausalLM",
+    modelType: "smollm3",
+    eps: 1e-6,
+    attentionBias: "asked",
+    mlpBias: true,
+    slides: "never",
+    nKvHead: 4,
+    theta: 2_000_000,
+    tied: true,
+    refused: { use_sliding_window: [false] },
+    readOwn: (json, config, where) => withNoneEvery(config, readEvery(json, config.nLayer, where)),
+    ownJson: (config) => ({
+      attention_bias: hasAttentionBias(config),
+      mlp_bias: config.bias.mlp,
+      use_sliding_window: false,
+      no_rope_layers: layersOf(config).map((i) => (isRotated(config, i) ? 1 : 0)),
+      no_rope_layer_interval: config.position.noneEvery,
+    }),
+  }),
+  gguf: llamaGguf({
+    name: "smollm3",
+    interleaved: true,
+    readOwn: (config) => withNoneEvery(config, config.nLayer < usual ? null : usual),
+    lacks,
+  }),
+};

@@ -1,0 +1,132 @@
+/** What tells architectures apart: the traits of a configuration, and which of their values an architecture takes. */
+import type { ModelConfig } from "../config.ts";
+import { layerOf } from "../layers.ts";
+
+/** The layers whose attention has a window. */
+const windowsOf = (config: ModelConfig): "no layer" | "some layers" | "all layers" => {
+  if (config.window === undefined) return "no layer";
+  const has = Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window !== null);
+  return has.every((one) => one) ? "all layers" : "some layers";
+};
+
+/** Traits of a configuration, defaults resolved. */
+export const traitsOf = (config: ModelConfig) => {
+  const { nEmbd, nHead, nKvHead, headDim, position, window, norm, mlp, bias } = config;
+  const rope = position.kind === "rope" ? position : undefined;
+  const { qkNorm, norms, scale } = layerOf(config, 0);
+  return {
+    position: position.kind,
+    fraction: rope?.fraction ?? 1,
+    scaling: rope?.scaling?.kind ?? ("none" as const),
+    noneEvery: rope?.noneEvery ?? null,
+    nKvHead: nKvHead ?? nHead,
+    headDim: headDim ?? nEmbd / nHead,
+    window: windowsOf(config),
+    "window.theta": window?.theta ?? null,
+    qkNorm,
+    attentionScale: scale,
+    norm: norm.kind,
+    normPlacement: norms,
+    mlp: mlp.kind,
+    approximate: "approximate" in mlp ? mlp.approximate : ("none" as const),
+    "bias.qkv": bias.qkv,
+    "bias.projection": bias.projection,
+    "bias.mlp": bias.mlp,
+    embeddingScale: config.embeddingScale ?? 1,
+  };
+};
+
+/** Values of a configuration that tell architectures apart, by name. */
+export type Traits = ReturnType<typeof traitsOf>;
+type Trait = keyof Traits;
+
+/**
+ * The traits that each field of a configuration becomes; a field with none may have any value in every architecture. A new
+ * field does not compile before it is listed.
+ */
+const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonly Trait[] } = {
+  contextLength: [],
+  nLayer: [],
+  nHead: [],
+  nKvHead: ["nKvHead"],
+  headDim: ["headDim"],
+  nEmbd: [],
+  position: ["position", "fraction", "scaling", "noneEvery"],
+  window: ["window", "window.theta"],
+  qkNorm: ["qkNorm"],
+  qkNormWidth: ["qkNorm"],
+  attentionScale: ["attentionScale"],
+  // Only causal models are saved: architecture-of.ts.
+  mask: [],
+  norm: ["norm"],
+  normPlacement: ["normPlacement"],
+  mlp: ["mlp", "approximate"],
+  bias: ["bias.qkv", "bias.projection", "bias.mlp"],
+  tieEmbeddings: [],
+  embeddingScale: ["embeddingScale"],
+  dropout: [],
+  initStd: [],
+  zeroProjections: [],
+};
+
+/** Traits without a neutral value: each architecture names its own. */
+type Kind = "position" | "norm" | "mlp";
+
+/** Values that a trait must have in an architecture that does not name it. */
+const neutral = ({ nHead, nEmbd, headDim = nEmbd / nHead }: ModelConfig): Omit<Traits, Kind> => ({
+  fraction: 1,
+  scaling: "none",
+  noneEvery: null,
+  nKvHead: nHead,
+  headDim: nEmbd / nHead,
+  window: "no layer",
+  "window.theta": null,
+  qkNorm: "none",
+  attentionScale: 1 / Math.sqrt(headDim),
+  normPlacement: "before",
+  approximate: "none",
+  "bias.qkv": false,
+  "bias.projection": false,
+  "bias.mlp": false,
+  embeddingScale: 1,
+});
+
+/** Values of a trait that an architecture takes. */
+type Taken<Value> = readonly Value[] | "any" | ((value: Value, config: ModelConfig) => boolean);
+
+/** Values that an architecture takes, by trait. */
+export type Takes = { readonly [T in Kind]: Taken<Traits[T]> } & { readonly [T in Trait]?: Taken<Traits[T]> };
+
+/** A trait whose value an architecture does not take. */
+export interface Misfit {
+  readonly trait: Trait;
+  /** A value that it takes, where it is one alone. */
+  readonly instead: unknown;
+}
+
+/** The traits of a configuration that an architecture does not take, in their order. */
+export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] => {
+  const has = traitsOf(config);
+  const plain: Partial<Traits> = neutral(config);
+  const check = (trait: Trait): readonly Misfit[] => {
+    const value = has[trait];
+    const taken = (takes[trait] ?? [plain[trait]]) as Taken<unknown>;
+    if (taken === "any") return [];
+    if (typeof taken === "function") return taken(value, config) ? [] : [{ trait, instead: undefined }];
+    return taken.includes(value) ? [] : [{ trait, instead: taken.length === 1 ? taken[0] : undefined }];
+  };
+  return [...new Set(Object.values(traitsOfFields).flat())].flatMap(check);
+};
+
+/** A configuration in a few words: its kinds, and traits that are not neutral. */
+export const inWords = (config: ModelConfig): string => {
+  const has = traitsOf(config);
+  const { position, norm, mlp, ...others } = has;
+  const plain: Readonly<Record<string, unknown>> = neutral(config);
+  const unusual = Object.entries(others).filter(
+    ([trait, value]) => !trait.startsWith("bias.") && trait !== "approximate" && value !== plain[trait],
+  );
+  const isBiased = has["bias.qkv"] || has["bias.projection"] || has["bias.mlp"];
+  const names = unusual.map(([trait, value]) => (trait === "scaling" ? String(value) : trait));
+  return [position, ...names, norm, mlp, isBiased ? "biases" : "no biases"].join(", ");
+};

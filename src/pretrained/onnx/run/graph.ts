@@ -1,0 +1,197 @@
+/** Runs a graph of ONNX, node after node. What it needs of a file's form is checked before. */
+import { CheckpointError } from "../../../core/errors/errors.ts";
+import { formatShape, type Shape } from "../../../core/tensors/shape.ts";
+import type { ReadModel, ReadNode, ReadValue, StoredTensor } from "../../../io/onnx/read.ts";
+import type { Refuse } from "../../../io/onnx/read-wire.ts";
+import { operatorOf, type RunnableOperator } from "./operators.ts";
+import type { Products } from "./products.ts";
+import { type Numbers, roomFor, type Tensor } from "./tensor.ts";
+
+/** A node that is known to run once its inputs are there. */
+interface Step {
+  readonly node: ReadNode;
+  readonly operator: RunnableOperator;
+  readonly refuse: Refuse;
+  /** Tensors that nobody reads after it. */
+  readonly done: readonly string[];
+}
+
+/** A graph that was checked. */
+export interface RunnableGraph {
+  /** The outputs by name. @param given the inputs by name, of the types and shapes that the graph names. */
+  readonly run: (given: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;
+}
+
+/** Versions of ONNX' own operators in which those of the table mean the same; LayerNormalization begins with the last. */
+const versions = { least: 13, most: 17 } as const;
+
+const checkVersions = ({ operatorSets }: ReadModel, refuse: Refuse): void => {
+  const own = operatorSets.find(({ domain }) => domain === "");
+  if (own !== undefined && own.version >= versions.least && own.version <= versions.most) return;
+  const got = own === undefined ? "none of ONNX' own" : `version ${own.version}`;
+  throw refuse(`the operators must be those of ONNX, version ${versions.least} to ${versions.most}`, got);
+};
+
+/** @throws CheckpointError for a node that does not run here. */
+const operatorFor = ({ op, domain, inputs, outputs, attributes }: ReadNode, refuse: Refuse): RunnableOperator => {
+  const operator = domain === "" || domain === "ai.onnx" ? operatorOf(op) : undefined;
+  if (operator === undefined) {
+    throw refuse("must be one of the operators that export writes", domain === "" ? op : `${op} of ${domain}`);
+  }
+  const other = [...attributes.keys()].find((name) => !operator.attributes.includes(name));
+  if (other !== undefined) throw refuse(`must have attributes of ${op} that are read here`, other);
+  const [least, most] = operator.inputs;
+  if (inputs.length < least || inputs.length > most) {
+    throw refuse(`must have ${least} inputs${most > least ? " or more" : ""}`, `${inputs.length}`);
+  }
+  if (outputs.length !== 1 && (op !== "Split" || outputs.length === 0)) {
+    throw refuse("must make one tensor", `${outputs.length}`);
+  }
+  return operator;
+};
+
+const refuseFor = (where: string, node?: ReadNode): Refuse => {
+  const named = node === undefined ? "" : `node ${node.name} (${node.op}) `;
+  return (must, got) => new CheckpointError({ where, must: `${named}${must}`, got });
+};
+
+/** The nodes as steps: each reads what was made before, and makes what has no maker yet. */
+const stepsOf = (where: string, { nodes, tensors, inputs, outputs }: ReadModel): readonly Step[] => {
+  const made = new Set([...tensors.keys(), ...inputs.map(({ name }) => name)]);
+  const last = new Map<string, number>();
+  const checked = nodes.map((node, i) => {
+    const refuse = refuseFor(where, node);
+    const operator = operatorFor(node, refuse);
+    for (const name of node.inputs) {
+      if (!made.has(name)) throw refuse("must read tensors that were made before", JSON.stringify(name));
+      last.set(name, i);
+    }
+    for (const name of node.outputs) {
+      if (made.has(name)) throw refuse("must make a tensor with a name of its own", JSON.stringify(name));
+      made.add(name);
+      last.set(name, i);
+    }
+    return { node, operator, refuse };
+  });
+  const wanted = new Set(outputs.map(({ name }) => name));
+  const missing = [...wanted].find((name) => !made.has(name));
+  if (missing !== undefined)
+    throw refuseFor(where)("a node must make every output of the graph", JSON.stringify(missing));
+  const done = nodes.map((): string[] => []);
+  for (const [name, i] of last) if (!wanted.has(name)) done[i]?.push(name);
+  return checked.map((step, i) => ({ ...step, done: done[i] ?? [] }));
+};
+
+/** The numbers of a tensor of the file, as graphs compute with them. */
+const numbersOf = async (
+  name: string,
+  { type, shape, read }: StoredTensor,
+  { real }: Products,
+  refuse: Refuse,
+): Promise<Numbers> => {
+  const bytes = await read();
+  if (type === "uint8") return bytes;
+  const numbers = roomFor(type, shape, real, refuse);
+  const own = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  if (type === "float32") {
+    numbers.set(new Float32Array(own.buffer, own.byteOffset, numbers.length));
+    return numbers;
+  }
+  for (const [i, value] of new BigInt64Array(own.buffer, own.byteOffset, numbers.length).entries()) {
+    numbers[i] = Number(value);
+    if (!Number.isSafeInteger(numbers[i])) throw refuse(`${name} must hold numbers below 2^53`, String(value));
+  }
+  return numbers;
+};
+
+/** Reads tensors of the file: each once, but for those that are read late. */
+const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse: Refuse) => {
+  const held = new Map<string, Numbers>();
+  const load = (name: string): Promise<Numbers> => {
+    const tensor = tensors.get(name);
+    if (tensor === undefined) throw new Error(`${name} is no tensor of the file`);
+    return numbersOf(name, tensor, products, refuse);
+  };
+  return {
+    load,
+    async keep(name: string): Promise<Numbers> {
+      const found = held.get(name) ?? (await load(name));
+      held.set(name, found);
+      return found;
+    },
+  };
+};
+
+/** Compares shapes with those that a graph names: sizes with a name are the same wherever it stands. */
+const shapeCheck = (refuse: Refuse) => {
+  const sizes = new Map<string, number>();
+  return ({ name, type, shape: declared }: ReadValue, { type: own, shape }: Tensor): void => {
+    const wanted: Shape = declared.map((size, axis) => {
+      if (typeof size === "number") return size;
+      const known = sizes.get(size) ?? shape[axis] ?? -1;
+      sizes.set(size, known);
+      return known;
+    });
+    if (own === type && wanted.join() === shape.join()) return;
+    throw refuse(`${name} must be ${formatShape(wanted)} of ${type}`, `${formatShape(shape)} of ${own}`);
+  };
+};
+
+/**
+ * Checks that a graph runs.
+ * @param where the file, for errors. @param products computes its products, and is closed by the caller.
+ * @throws CheckpointError naming the first node that does not run here.
+ */
+export const runnableGraph = (where: string, model: ReadModel, products: Products): RunnableGraph => {
+  const refuse = refuseFor(where);
+  checkVersions(model, refuse);
+  const steps = stepsOf(where, model);
+  const { tensors, inputs, outputs } = model;
+  const { load, keep } = storedReader(tensors, products, refuse);
+  const runStep = async ({ node, operator, refuse: own }: Step, values: Map<string, Tensor>): Promise<void> => {
+    const isLate = (name: string, place: number): boolean => place === operator.late && tensors.has(name);
+    const read: Tensor[] = [];
+    for (const [place, name] of node.inputs.entries()) {
+      const stored = tensors.get(name);
+      const value = values.get(name);
+      if (value !== undefined) read.push(value);
+      else if (stored === undefined) throw new Error(`${name} was not kept`);
+      else read.push({ ...stored, data: isLate(name, place) ? new Uint8Array() : await keep(name) });
+    }
+    const made = await operator.run({
+      inputs: read,
+      stored: node.inputs.map((name) => (tensors.has(name) ? name : undefined)),
+      load: async (place) => {
+        const name = node.inputs[place] ?? "";
+        return tensors.has(name) ? load(name) : ((values.get(name) as Tensor).data satisfies Numbers);
+      },
+      ...{ outputs: node.outputs.length, attributes: node.attributes, real: products.real, products, refuse: own },
+    });
+    for (const [i, value] of [made].flat().entries()) values.set(node.outputs[i] ?? "", value);
+  };
+  return {
+    async run(given) {
+      const values = new Map<string, Tensor>();
+      const check = shapeCheck(refuse);
+      for (const input of inputs) {
+        const value = given[input.name];
+        if (value === undefined) throw refuse("must have inputs of a language model alone", input.name);
+        check(input, value);
+        values.set(input.name, value);
+      }
+      for (const step of steps) {
+        await runStep(step, values);
+        for (const name of step.done) values.delete(name);
+      }
+      const made: Record<string, Tensor> = {};
+      for (const output of outputs) {
+        const value = values.get(output.name);
+        const stored = tensors.get(output.name);
+        if (value === undefined && stored === undefined) throw new Error(`${output.name} was not kept`);
+        made[output.name] = value ?? { ...(stored as StoredTensor), data: await keep(output.name) };
+        check(output, made[output.name] as Tensor);
+      }
+      return made;
+    },
+  };
+};

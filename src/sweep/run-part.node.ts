@@ -1,0 +1,118 @@
+/** A run of a sweep: trained to a step, and read again. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { RunConfig } from "../config/config.ts";
+import type { PartialConfig } from "../config/merge.ts";
+import type { PresetName } from "../config/presets.ts";
+import { ConfigError } from "../core/errors/errors.ts";
+import { readJsonLines } from "../io/jsonl.node.ts";
+import { folderNames } from "../runs/folder-names.ts";
+import { parseNoted } from "../runs/noted-events.ts";
+import { type TrainOptions, train } from "../worker/train.node.ts";
+import type { SweepTexts } from "./folder.node.ts";
+import type { Part } from "./schedule.ts";
+
+/** A run as its notes tell. */
+export interface NotedRun {
+  /** Losses by the step of their evaluation, nats per character. */
+  readonly losses: readonly { readonly step: number; readonly loss: number }[];
+  /** Whether it is over: finished, or out of patience. */
+  readonly ended: boolean;
+  /** Steps done at its end, or noted so far. */
+  readonly step: number;
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    ({ size }) => size > 0,
+    () => false,
+  );
+
+/** The notes of a run; those of one that has not begun are empty. */
+export const readNoted = async (path: string): Promise<NotedRun> => {
+  const notes = join(path, folderNames.metrics);
+  const losses: { step: number; loss: number }[] = [];
+  let [ended, step] = [false, 0];
+  if (!(await isThere(notes))) return { losses, ended, step };
+  for await (const line of readJsonLines(notes)) {
+    const event = parseNoted(line);
+    if (event === undefined) continue;
+    if (event.type === "eval") losses.push({ step: event.step, loss: event.natsPerCharacter });
+    if (event.type === "done") ended = event.reason !== "interrupted";
+    if (event.type === "step" || event.type === "eval" || event.type === "done") step = event.step;
+  }
+  return { losses, ended, step };
+};
+
+/** Whether a run has been trained and measured as far as a part goes. */
+export const isDone = ({ losses, ended, step }: NotedRun, { until }: Pick<Part, "until">, steps: number): boolean =>
+  ended ? step >= until || step < steps : until < steps && losses.some((one) => one.step >= until);
+
+/** The lowest loss until a step. */
+export const lossUntil = ({ losses }: NotedRun, until: number): number =>
+  Math.min(...losses.filter(({ step }) => step <= until).map(({ loss }) => loss));
+
+/** What a run of a sweep is trained with. */
+export interface PartPlan {
+  /** Its folder. */
+  readonly path: string;
+  readonly texts: SweepTexts;
+  readonly preset: PresetName | undefined;
+  readonly config: PartialConfig<RunConfig>;
+  /** All of its steps. */
+  readonly steps: number;
+  readonly until: number;
+}
+
+/** How runs are computed. */
+export interface SweepRunning {
+  /** Name of the backend. Default "auto". */
+  readonly backend?: "auto" | "native" | "wasm" | "reference" | undefined;
+  /** Threads of each run; default: all cores. */
+  readonly threads?: number | undefined;
+  /** Abort to save the runs under way and stop. Default: none. */
+  readonly signal?: AbortSignal | undefined;
+  /** Gets one line for the user, each once. Default: none. */
+  readonly onNotice?: ((line: string) => void) | undefined;
+}
+
+/** How the training of a part ended; `failed`: by a step that is not finite. */
+export type PartEnd =
+  | { readonly kind: "done" | "interrupted"; readonly steps: number; readonly seconds: number }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/**
+ * Trains a run to a step, from where it is.
+ * @throws as `train` does, but for a step that is not finite.
+ */
+export const trainPart = async (
+  { path, texts, preset, config, steps, until }: PartPlan,
+  { backend, threads, signal, onNotice }: SweepRunning,
+): Promise<PartEnd> => {
+  const running = {
+    ...{ data: texts.train, valData: texts.choose, threads },
+    ...(backend === undefined ? {} : { backend }),
+    ...(onNotice === undefined ? {} : { onNotice }),
+    ...(until < steps ? { stopAt: until } : {}),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const options: TrainOptions = (await isThere(join(path, folderNames.description)))
+    ? { resume: path, ...running }
+    : { out: path, preset, config, finalSampleTokens: 0, ...running };
+  const began = performance.now();
+  let started = false;
+  let [from, step] = [0, 0];
+  try {
+    for await (const event of train(options)) {
+      if (event.type === "start") [started, from] = [true, event.step];
+      if (event.type === "step" || event.type === "done") ({ step } = event);
+    }
+  } catch (error) {
+    if (signal?.aborted === true) return { kind: "interrupted", steps: step - from, seconds: 0 };
+    // All of its input is checked before it starts: what is left is a step that is not finite.
+    if (started && error instanceof ConfigError) return { kind: "failed", reason: error.message };
+    throw error;
+  }
+  const seconds = (performance.now() - began) / 1000;
+  return { kind: signal?.aborted === true ? "interrupted" : "done", steps: step - from, seconds };
+};

@@ -1,0 +1,256 @@
+/** Which runs of a sweep are trained when, and which settings end early: decided by losses alone, so a sweep that goes on decides the same. */
+import { ConfigError } from "../core/errors/errors.ts";
+import { mean, noiseOf, probabilityOf } from "./statistics.ts";
+import type { StopRule } from "./sweep-config.ts";
+
+/** A run, up to a step. */
+export interface Part {
+  /** Number of its setting, from 0. */
+  readonly setting: number;
+  /** Number of its seed, from 0. */
+  readonly seed: number;
+  /** Steps done at its end. */
+  readonly until: number;
+}
+
+/** Losses of parts that are done. */
+export interface Measured {
+  /** The lowest loss so far on the text that chooses, nats per character. */
+  readonly loss: (part: Part) => number;
+  /** Steps done: fewer than planned if the run ran out of patience. */
+  readonly steps: (part: Part) => number;
+  /** Why a setting has failed; null: it has not. */
+  readonly failure: (setting: number) => string | null;
+  /** Minutes that the sweep has taken. */
+  readonly minutes: number;
+  /** Minutes that a step of a setting takes. */
+  readonly minutesPerStep: (setting: number) => number;
+}
+
+/** All its runs were trained to their ends. */
+export interface FinishedEnding {
+  /** Which ending it is. */
+  readonly kind: "finished";
+}
+
+/** A step of one of its runs was not finite, or exploded. */
+export interface FailedEnding {
+  /** Which ending it is. */
+  readonly kind: "failed";
+  /** The error, in one line. */
+  readonly reason: string;
+}
+
+/** Another setting was better by the test. */
+export interface RaceEnding {
+  /** Which ending it is. */
+  readonly kind: "race";
+  /** Probability of so large a difference between settings that are alike. */
+  readonly p: number;
+  /** Seeds that it had by then. */
+  readonly seeds: number;
+}
+
+/** It was not in the better half. */
+export interface HalvingEnding {
+  /** Which ending it is. */
+  readonly kind: "halving";
+  /** Share of its steps by then. */
+  readonly share: number;
+}
+
+/** The budget had no room for it. */
+export interface BudgetEnding {
+  /** Which ending it is. */
+  readonly kind: "budget";
+}
+
+/** How a setting has ended. */
+export type Ending = FinishedEnding | FailedEnding | RaceEnding | HalvingEnding | BudgetEnding;
+
+export interface SchedulePlan {
+  readonly settings: readonly { readonly steps: number; readonly evalInterval: number }[];
+  /** Number of seeds. */
+  readonly seeds: number;
+  readonly stop: StopRule;
+  readonly budget?: { readonly steps: number } | { readonly minutes: number } | undefined;
+  /** Runs at a time. */
+  readonly jobs: number;
+}
+
+/** Result of a sweep: how each setting ended. */
+export type Endings = readonly Ending[];
+
+type Phases<Result> = Generator<readonly Part[], Result, Measured>;
+
+/** The step of the evaluation at, or next after, a share of the steps. */
+const stepAt = ({ steps, evalInterval }: SchedulePlan["settings"][number], share: number): number =>
+  share === 1 ? steps : Math.ceil((share * steps) / evalInterval - 1e-9) * evalInterval;
+
+const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
+
+/** @throws ConfigError for stages without an evaluation of their own, or a budget that no setting would get through. */
+const checkPlan = ({ settings, seeds, stop, budget }: SchedulePlan): void => {
+  const shares = stop.kind === "halving" ? stop.stages : [];
+  for (const [i, setting] of settings.entries()) {
+    const ends = [0, ...shares.map((share) => stepAt(setting, share)), setting.steps];
+    if (ends.every((end, k) => k === 0 || end > (ends[k - 1] as number))) continue;
+    const smallest = Math.min(...shares.map((share, k) => share - (shares[k - 1] ?? 0)), 1 - (shares.at(-1) ?? 0));
+    throw new ConfigError({
+      where: "train.evalInterval",
+      must: "must leave an evaluation for each stage of the steps",
+      got: `${setting.evalInterval} of ${setting.steps} steps in setting ${i + 1}`,
+      hint: `train.evalInterval ${Math.max(1, Math.floor(setting.steps * smallest))}`,
+    });
+  }
+  if (budget === undefined || !("steps" in budget)) return;
+  const [share] = shares;
+  const first = settings.map((setting) => (share === undefined ? setting.steps : seeds * stepAt(setting, share)));
+  const rest = settings.map(({ steps }, i) => seeds * steps - (first[i] ?? 0));
+  const least = sumOf(first) + Math.max(...rest);
+  if (least <= budget.steps) return;
+  throw new ConfigError({
+    where: "budget.steps",
+    must: "must be enough to begin with each setting and to end with one",
+    got: String(budget.steps),
+    hint: String(least),
+  });
+};
+
+/** Where a sweep is: the parts that are done, and how settings have ended. */
+const openState = (plan: SchedulePlan) => {
+  const parts = new Map<string, Part>();
+  const endings = new Map<number, Ending>();
+  let measured: Measured | undefined;
+  const partOf = (setting: number, seed: number): Part | undefined => parts.get(`${setting} ${seed}`);
+  const lossOf = (setting: number, seed: number): number => {
+    const part = partOf(setting, seed);
+    return part === undefined || measured === undefined ? Number.POSITIVE_INFINITY : measured.loss(part);
+  };
+  const seedsOf = (setting: number): readonly number[] =>
+    Array.from({ length: plan.seeds }, (_, seed) => seed).filter((seed) => partOf(setting, seed) !== undefined);
+  const meanOf = (setting: number): number => mean(seedsOf(setting).map((seed) => lossOf(setting, seed)));
+  const alive = (): readonly number[] => plan.settings.map((_, i) => i).filter((i) => !endings.has(i));
+  /** The best first; of equal ones the earlier. */
+  const ranked = (): readonly number[] => [...alive()].sort((a, b) => meanOf(a) - meanOf(b) || a - b);
+  return {
+    ...{ seedsOf, lossOf, meanOf, alive, ranked, endings },
+    /** Trains parts, and leaves out settings that have failed. */
+    *train(next: readonly Part[]): Phases<void> {
+      if (next.length === 0) return;
+      measured = yield next;
+      for (const part of next) parts.set(`${part.setting} ${part.seed}`, part);
+      for (const setting of alive()) {
+        const reason = measured.failure(setting);
+        if (reason !== null) endings.set(setting, { kind: "failed", reason });
+      }
+    },
+    /** Ends settings that the budget has no room for: the best ones go on, at least one. */
+    keepWithin(): void {
+      const { budget, settings, seeds, jobs } = plan;
+      if (budget === undefined || measured === undefined) return;
+      const known = measured;
+      const left =
+        "steps" in budget ? budget.steps - sumOf([...parts.values()].map(known.steps)) : budget.minutes - known.minutes;
+      const costOf = (setting: number): number => {
+        const all = seeds * (settings[setting]?.steps ?? 0);
+        const rest = all - sumOf(seedsOf(setting).map((seed) => partOf(setting, seed)?.until ?? 0));
+        return "steps" in budget ? rest : (rest * known.minutesPerStep(setting)) / jobs;
+      };
+      let cost = 0;
+      for (const [rank, setting] of ranked().entries()) {
+        cost += costOf(setting);
+        if (rank > 0 && cost > left) endings.set(setting, { kind: "budget" });
+      }
+    },
+  };
+};
+
+type State = ReturnType<typeof openState>;
+
+/**
+ * Ends settings that are worse than another one by the test. Each setting meets each other one on the seeds that both have, with the
+ * noise of all settings that have all seeds so far.
+ * @param level of one test.
+ */
+const endByTest = ({ alive, seedsOf, lossOf, endings }: State, level: number): void => {
+  const settings = alive();
+  const most = Math.max(...settings.map((setting) => seedsOf(setting).length));
+  const complete = settings.filter((setting) => seedsOf(setting).length === most);
+  const noise = noiseOf(complete.map((setting) => seedsOf(setting).map((seed) => lossOf(setting, seed))));
+  if (noise === undefined) return;
+  for (const setting of settings) {
+    const own = seedsOf(setting);
+    const smallest = Math.min(
+      ...settings.map((other) => {
+        const common = own.filter((seed) => seedsOf(other).includes(seed));
+        if (other === setting) return 1;
+        const difference = mean(common.map((seed) => lossOf(setting, seed) - lossOf(other, seed)));
+        return probabilityOf(difference, common.length, noise);
+      }),
+    );
+    if (smallest < level) endings.set(setting, { kind: "race", p: smallest, seeds: own.length });
+  }
+};
+
+/**
+ * Seed after seed, each run to its end: losses at the end are compared, whatever the schedules of learning rates. From the second seed on
+ * the better half is trained first, which tells how much losses vary; then, and after all have that seed, settings are tested
+ * against each other. Each test has a level of `error` divided by the number of looks and by the number of other settings (Bonferroni), so
+ * the probability that the best setting is stopped is at most `error`, if runs' losses vary normally and alike.
+ */
+function* race(plan: SchedulePlan, state: State, error: number | null): Phases<void> {
+  const { seeds, settings } = plan;
+  const looks = Math.max(1, 2 * (seeds - 2) + 1);
+  const level = (error ?? 0) / (looks * (settings.length - 1));
+  const partsOf = (some: readonly number[], seed: number): readonly Part[] =>
+    some
+      .filter((i) => !state.endings.has(i))
+      .map((setting) => ({ setting, seed, until: settings[setting]?.steps ?? 0 }));
+  for (let seed = 0; seed < seeds; seed++) {
+    if (seed === 0 || error === null) {
+      yield* state.train(partsOf(state.alive(), seed));
+    } else {
+      const ranked = state.ranked();
+      const half = Math.max(2, Math.ceil(ranked.length / 2));
+      yield* state.train(partsOf(ranked.slice(0, half), seed));
+      endByTest(state, level);
+      yield* state.train(partsOf(ranked.slice(half), seed));
+      if (seed < seeds - 1) endByTest(state, level);
+    }
+    state.keepWithin();
+  }
+}
+
+/** Successive halving (Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization"). */
+function* halving(plan: SchedulePlan, state: State, stages: readonly number[]): Phases<void> {
+  const { seeds, settings } = plan;
+  for (const [stage, share] of [...stages, 1].entries()) {
+    yield* state.train(
+      state.alive().flatMap((setting) =>
+        Array.from({ length: seeds }, (_, seed) => ({
+          ...{ setting, seed },
+          until: stepAt(settings[setting] as SchedulePlan["settings"][number], share),
+        })),
+      ),
+    );
+    if (share === 1) return;
+    const most = Math.ceil(settings.length / 2 ** (stage + 1));
+    for (const setting of state.ranked().slice(most)) state.endings.set(setting, { kind: "halving", share });
+    state.keepWithin();
+  }
+}
+
+/**
+ * Yields lists of parts to train; is given their losses; returns how each setting ended.
+ * @throws ConfigError for a plan that cannot work.
+ */
+export function* schedule(plan: SchedulePlan): Phases<Endings> {
+  checkPlan(plan);
+  const state = openState(plan);
+  const { stop } = plan;
+  yield* stop.kind === "halving"
+    ? halving(plan, state, stop.stages)
+    : race(plan, state, stop.kind === "race" ? stop.error : null);
+  return plan.settings.map((_, i) => state.endings.get(i) ?? { kind: "finished" });
+}

@@ -1,0 +1,366 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { backendChoices } from "../backend/select.node.ts";
+import type { RunConfig } from "../config/config.ts";
+import { given } from "../config/given.ts";
+import { merge, type PartialConfig } from "../config/merge.ts";
+import { defaultPreset, type PresetName } from "../config/presets.ts";
+import {
+  checkCallback,
+  checkChoice,
+  checkKeys,
+  checkName,
+  checkSignal,
+  checkWhole,
+} from "../core/checks/check-arguments.ts";
+import { ConfigError, ForetokenError } from "../core/errors/errors.ts";
+import { isCorpusName } from "../data/corpora.node.ts";
+import { readRunDescription } from "../runs/description.node.ts";
+import { folderNames } from "../runs/folder-names.ts";
+import { loadInWorker } from "../worker/model.node.ts";
+import { planInWorker } from "../worker/plan.node.ts";
+import { eventQueue, inJobs } from "./event-queue.ts";
+import { openSweepFolder, readJsonIfThere, type SweepFolder, sweepNames, writeJson } from "./folder.node.ts";
+import { type HeldOutLoss, type SweepResult, sweptSettings } from "./result.ts";
+import { isDone, lossUntil, type NotedRun, readNoted, type SweepRunning, trainPart } from "./run-part.node.ts";
+import { type Ending, type Endings, type Measured, type Part, schedule } from "./schedule.ts";
+import { mean } from "./statistics.ts";
+import { type ParsedSweep, parseSweep, type SweepSetting, seedsOf, settingsOf, stopOf } from "./sweep-config.ts";
+import type { SweepConfig } from "./sweep-types.ts";
+
+/** Options of `sweep`. */
+export interface SweepOptions extends SweepRunning {
+  /** The sweep's folder: new, empty, or that of the same sweep, which goes on. */
+  readonly out: string;
+  /** Runs that train at a time. Whole number from 1. Default 1. */
+  readonly jobs?: number | undefined;
+}
+
+/** First event of a sweep. */
+export interface SweepStartEvent {
+  /** Which event it is. */
+  readonly type: "start";
+  /** The sweep's folder. */
+  readonly out: string;
+  /** Names of the settings, in the order of the file. */
+  readonly settings: readonly string[];
+  /** The seeds of each. */
+  readonly seeds: readonly number[];
+  /** Steps of all runs, if none ends early. */
+  readonly plannedSteps: number;
+}
+
+/** Some runs are trained next, at the same stage of the sweep. */
+export interface SweepPhaseEvent {
+  readonly type: "phase";
+  /** Its number, from 1. */
+  readonly phase: number;
+  /** Number of settings in it: in a race the better half comes before the others. */
+  readonly settings: number;
+  /** Number of runs, those that were done before included. */
+  readonly runs: number;
+}
+
+/** A run has come as far as it should. */
+export interface SweepRunEvent {
+  readonly type: "run";
+  /** Number of its setting, from 1. */
+  readonly setting: number;
+  /** Its seed. */
+  readonly seed: number;
+  /** Steps done. */
+  readonly step: number;
+  /** The lowest loss so far on the text that chooses; null: the run has failed. */
+  readonly natsPerCharacter: number | null;
+  /** Why it has failed; null: it has not. */
+  readonly failure: string | null;
+}
+
+/** Last event of a sweep. */
+export interface SweepDoneEvent {
+  readonly type: "done";
+  /** The table. */
+  readonly result: SweepResult;
+  /** File with the winner's configuration, for `train --config`; null without a winner. */
+  readonly config: string | null;
+}
+
+/** Events of `sweep`. */
+export type SweepEvent = SweepStartEvent | SweepPhaseEvent | SweepRunEvent | SweepDoneEvent;
+
+/** A setting, with what follows from the text. */
+interface PlannedSetting extends SweepSetting {
+  readonly steps: number;
+  readonly evalInterval: number;
+}
+
+/** An opened sweep. */
+interface Sweep {
+  readonly folder: SweepFolder;
+  readonly settings: readonly PlannedSetting[];
+  readonly seeds: readonly number[];
+  readonly preset: PresetName | undefined;
+  readonly parsed: ParsedSweep;
+  readonly jobs: number;
+  readonly running: SweepRunning;
+}
+
+const configOf = ({ config }: SweepSetting, seed: number): PartialConfig<RunConfig> =>
+  merge({ train: { sampleTokens: 0 } }, merge(config, { train: { seed } })) as PartialConfig<RunConfig>;
+
+/** Plans each setting, so that a mistake in the last one is found before the first one is trained. */
+const planSettings = async (
+  settings: readonly SweepSetting[],
+  { texts }: SweepFolder,
+  preset: PresetName | undefined,
+  seed: number,
+  { backend, threads, signal }: SweepRunning,
+): Promise<readonly PlannedSetting[]> => {
+  const planned: PlannedSetting[] = [];
+  for (const [i, setting] of settings.entries()) {
+    signal?.throwIfAborted();
+    try {
+      const { config } = await planInWorker({
+        ...{ data: texts.train, valData: texts.choose, preset, backend, threads, out: null, finalSampleTokens: 0 },
+        config: configOf(setting, seed),
+      });
+      const { steps, evalInterval } = config.train;
+      planned.push({ ...setting, steps, evalInterval });
+    } catch (error) {
+      if (!(error instanceof ForetokenError)) throw error;
+      const where = `setting ${i + 1} (${setting.name}): ${error.details.where.replace(/^config\./u, "")}`;
+      throw new ConfigError({ ...error.details, where, cause: error });
+    }
+  }
+  return planned;
+};
+
+const runName = (setting: number, seed: number): string => `${String(setting + 1).padStart(2, "0")}-seed${seed}`;
+
+const pathOf = ({ folder, seeds }: Sweep, { setting, seed }: Pick<Part, "setting" | "seed">): string =>
+  join(folder.path, sweepNames.runs, runName(setting, seeds[seed] as number));
+
+/** Time that was taken until the end of a phase; a sweep that goes on decides by it as before. */
+interface Times {
+  readonly minutes: number;
+  /** Seconds and steps of training, by setting. */
+  readonly seconds: readonly number[];
+  readonly steps: readonly number[];
+}
+
+const timesOf = (found: unknown, count: number): readonly Times[] => {
+  const phases = given(found, ["phases"]);
+  const isTimes = (value: unknown): value is Times =>
+    [given(value, ["seconds"]), given(value, ["steps"])].every((list) => Array.isArray(list) && list.length === count);
+  return Array.isArray(phases) && phases.every(isTimes) ? phases : [];
+};
+
+/** Trains the parts of a phase that are not done, and reads all of them. */
+async function* trainPhase(
+  sweep: Sweep,
+  parts: readonly Part[],
+  known: Map<string, NotedRun>,
+  failures: Map<number, string>,
+  count: (setting: number, steps: number, seconds: number) => void,
+): AsyncGenerator<SweepRunEvent, void, undefined> {
+  const { folder, settings, seeds, preset, jobs, running } = sweep;
+  const queue = eventQueue<SweepRunEvent>();
+  const work = inJobs(jobs, parts, async (part) => {
+    const { setting, until } = part;
+    const path = pathOf(sweep, part);
+    const { steps, ...one } = settings[setting] as PlannedSetting;
+    const seed = seeds[part.seed] as number;
+    const told = { type: "run", setting: setting + 1, seed } as const;
+    if (!isDone(await readNoted(path), part, steps)) {
+      if (running.signal?.aborted === true) return;
+      const plan = { path, texts: folder.texts, preset, config: configOf({ ...one }, seed), steps, until };
+      const end = await trainPart(plan, running);
+      if (end.kind === "interrupted") return;
+      if (end.kind === "failed") {
+        failures.set(setting, end.reason);
+        const { step } = await readNoted(path);
+        queue.push({ ...told, step, natsPerCharacter: null, failure: end.reason });
+        return;
+      }
+      count(setting, end.steps, end.seconds);
+    }
+    const noted = await readNoted(path);
+    known.set(path, noted);
+    const step = Math.min(noted.step, until);
+    queue.push({ ...told, step, natsPerCharacter: lossUntil(noted, until), failure: null });
+  });
+  yield* queue.until(work);
+}
+
+/** Trains what the schedule asks for; returns how the settings ended. */
+async function* trainAll(sweep: Sweep): AsyncGenerator<SweepEvent, Endings, undefined> {
+  const { folder, settings, seeds, parsed, jobs, running } = sweep;
+  const known = new Map<string, NotedRun>();
+  const failures = new Map<number, string>();
+  const timesPath = join(folder.path, sweepNames.times);
+  const times = [...timesOf(await readJsonIfThere(timesPath), settings.length)];
+  let now: Times = { minutes: 0, seconds: settings.map(() => 0), steps: settings.map(() => 0) };
+  const notedOf = (part: Part): NotedRun => known.get(pathOf(sweep, part)) ?? { losses: [], ended: false, step: 0 };
+  const measured = (): Measured => ({
+    loss: (part) => lossUntil(notedOf(part), part.until),
+    steps: (part) => Math.min(part.until, notedOf(part).step),
+    failure: (setting) => failures.get(setting) ?? null,
+    minutes: now.minutes,
+    minutesPerStep: (setting) => (now.seconds[setting] ?? 0) / 60 / Math.max(1, now.steps[setting] ?? 0),
+  });
+  const phases = schedule({ settings, seeds: seeds.length, stop: stopOf(parsed), budget: parsed.budget, jobs });
+  let next = phases.next();
+  for (let phase = 1; next.done !== true; phase++) {
+    const parts = next.value;
+    yield { type: "phase", phase, settings: new Set(parts.map(({ setting }) => setting)).size, runs: parts.length };
+    const began = performance.now();
+    const [seconds, steps] = [[...now.seconds], [...now.steps]];
+    yield* trainPhase(sweep, parts, known, failures, (setting, done, took) => {
+      steps[setting] = (steps[setting] ?? 0) + done;
+      seconds[setting] = (seconds[setting] ?? 0) + took;
+    });
+    running.signal?.throwIfAborted();
+    const before = times[phase - 1];
+    now = before ?? { minutes: now.minutes + (performance.now() - began) / 60_000, seconds, steps };
+    if (before === undefined) {
+      times.push(now);
+      await writeJson(timesPath, { phases: times });
+    }
+    next = phases.next(measured());
+  }
+  return next.value;
+}
+
+/** All that the folder tells of a setting's runs. */
+const outcomeOf = async (sweep: Sweep, setting: number, ending: Ending) => {
+  const { seeds, settings } = sweep;
+  const runs = await Promise.all(
+    seeds.map(async (seed, i) => ({ seed, noted: await readNoted(pathOf(sweep, { setting, seed: i })) })),
+  );
+  const measured = runs.filter(({ noted }) => noted.losses.length > 0);
+  return {
+    name: (settings[setting] as PlannedSetting).name,
+    ending,
+    steps: runs.reduce((sum, { noted }) => sum + noted.step, 0),
+    losses: measured.map(({ seed, noted }) => ({
+      seed,
+      natsPerCharacter: lossUntil(noted, Number.POSITIVE_INFINITY),
+    })),
+  };
+};
+
+/** The best weights of the winner's runs on the text that was held out. */
+const measureHeldOut = async (sweep: Sweep, setting: number): Promise<HeldOutLoss> => {
+  const { folder, seeds, running } = sweep;
+  const { heldOut, name } = folder.texts;
+  const text = await readFile(heldOut, "utf8");
+  const runs = [];
+  for (const [i, seed] of seeds.entries()) {
+    const path = pathOf(sweep, { setting, seed: i });
+    const { config } = await readRunDescription(path);
+    const { backend, threads, signal } = running;
+    const lm = await loadInWorker(join(path, folderNames.best), {
+      ...{ backend, threads, dtype: config.train.dtype, asInTraining: true },
+    });
+    try {
+      const corpus = { name, train: "", val: text, parts: [{ where: heldOut, start: 0 }] };
+      const { natsPerCharacter, bitsPerByte } = await lm.evaluate(corpus, { unknown: "skip", signal });
+      runs.push({ seed, natsPerCharacter, bitsPerByte });
+    } finally {
+      await lm.close();
+    }
+  }
+  return {
+    natsPerCharacter: mean(runs.map((run) => run.natsPerCharacter)),
+    bitsPerByte: mean(runs.map((run) => run.bitsPerByte)),
+    runs,
+  };
+};
+
+/** The winner's configuration as `train --config` takes it. */
+const writeWinner = async (sweep: Sweep, setting: number): Promise<string> => {
+  const { config } = await readRunDescription(pathOf(sweep, { setting, seed: 0 }));
+  const { sampleTokens, extensions: _, ...train } = config.train;
+  const asked = given(sweep.settings[setting]?.config, ["train", "sampleTokens"]) !== undefined;
+  const path = join(sweep.folder.path, sweepNames.winner);
+  await writeJson(path, { ...config, train: asked ? { ...train, sampleTokens } : train });
+  return path;
+};
+
+const conclude = async (sweep: Sweep, endings: Endings): Promise<SweepDoneEvent> => {
+  const outcomes = await Promise.all(endings.map((ending, setting) => outcomeOf(sweep, setting, ending)));
+  const { settings, winner } = sweptSettings(outcomes);
+  const config = winner === null ? null : await writeWinner(sweep, winner - 1);
+  const result: SweepResult = {
+    ...{ settings, winner },
+    heldOut: winner === null ? null : await measureHeldOut(sweep, winner - 1),
+    steps: settings.reduce((sum, { steps }) => sum + steps, 0),
+    plannedSteps: plannedSteps(sweep),
+  };
+  await writeJson(join(sweep.folder.path, sweepNames.result), result);
+  return { type: "done", result, config };
+};
+
+const plannedSteps = ({ settings, seeds }: Pick<Sweep, "settings" | "seeds">): number =>
+  seeds.length * settings.reduce((sum, { steps }) => sum + steps, 0);
+
+/** A result that was written whole. */
+const isResult = (value: unknown): value is SweepResult => Array.isArray(given(value, ["settings"]));
+
+/**
+ * Trains settings on one text, with the same seeds each, and finds the best one. Its events tell how far it is; the last one has the
+ * table. The first part of the text trains, the next one chooses weights and settings, and the last one measures the winner, once.
+ *
+ * Everything is in the folder `out`: a sweep that was stopped or killed goes on where it was, when it is called again, and gives the
+ * same table. Its runs are ordinary runs, in `runs/`; `winner.json` is the winner's configuration for `train`.
+ * @param config the contents of a sweep's file; `data` from the current folder.
+ * @throws as `train` does; ConfigError for another sweep's folder, or a configuration that is not one.
+ * @example
+ * ```ts
+ * import { sweep } from "foretoken";
+ *
+ * const config = { data: "notes.txt", vary: { "train.learningRate": [0.006, 0.012] }, train: { steps: 100 }, seeds: 2 };
+ * for await (const event of sweep(config, { out: "sweeps/rates" })) {
+ *   if (event.type === "done") console.log(event.result.winner, event.result.settings);
+ * }
+ * ```
+ */
+export async function* sweep(config: SweepConfig, options: SweepOptions): AsyncGenerator<SweepEvent, void, undefined> {
+  checkKeys("sweep", options, ["out", "jobs", "backend", "threads", "signal", "onNotice"]);
+  const { out, jobs = 1, onNotice, ...rest } = options;
+  checkName("sweep: out", out);
+  checkWhole("sweep: jobs", jobs, 1);
+  if (rest.backend !== undefined) checkChoice("sweep: backend", rest.backend, backendChoices);
+  if (rest.threads !== undefined) checkWhole("sweep: threads", rest.threads, 1);
+  checkSignal("sweep: signal", rest.signal);
+  checkCallback("sweep: onNotice", onNotice);
+  const parsed = parseSweep(config, "sweep");
+  const wanted = settingsOf(parsed, "sweep");
+  const seeds = seedsOf(parsed);
+  const told = new Set<string>();
+  const notice = (line: string): void => {
+    if (!told.has(line)) onNotice?.(line);
+    told.add(line);
+  };
+  const running = { ...rest, onNotice: notice };
+  const folder = await openSweepFolder(out, parsed.data, parsed);
+  try {
+    if (folder.texts.notice !== undefined) notice(folder.texts.notice);
+    const known = await readJsonIfThere(join(out, sweepNames.result));
+    if (isResult(known)) {
+      const { plannedSteps: planned, winner } = known;
+      yield { type: "start", out, settings: wanted.map(({ name }) => name), seeds, plannedSteps: planned };
+      yield { type: "done", result: known, config: winner === null ? null : join(out, sweepNames.winner) };
+      return;
+    }
+    const preset = parsed.preset ?? (isCorpusName(parsed.data) ? defaultPreset : undefined);
+    const settings = await planSettings(wanted, folder, preset, seeds[0] as number, running);
+    const opened: Sweep = { folder, settings, seeds, preset, parsed, jobs, running };
+    const names = settings.map(({ name }) => name);
+    yield { type: "start", out, settings: names, seeds, plannedSteps: plannedSteps(opened) };
+    const endings = yield* trainAll(opened);
+    yield await conclude(opened, endings);
+  } finally {
+    await folder.lock.release();
+  }
+}

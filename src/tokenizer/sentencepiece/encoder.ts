@@ -1,0 +1,114 @@
+/** Encodes a prepared text: stretches that no token reaches over, each divided once and then remembered. */
+import { appendId, type IdList } from "../bpe/encoder.ts";
+import { doubled } from "../bpe/pair-table.ts";
+import { nextCutOf } from "./cuts.ts";
+import { mergePairs, type PairRules, rulesByScore, rulesInOrder } from "./merge.ts";
+import { kinds, type SentencePieceParts, type Vocabulary } from "./parts.ts";
+import { spaceSign } from "./space-sign.ts";
+import { type DivideText, divideByScores } from "./viterbi.ts";
+
+/** Stretches that are remembered at most; then the memory begins anew. */
+const mostRemembered = 2 ** 16;
+/** Longer ones hardly come twice. */
+const longestRemembered = 48;
+
+/** Appends the ids of a stretch of a text to a list. @throws DataError for a character that the vocabulary lacks. */
+export type EncodeStretch = (text: string, out: IdList) => void;
+
+/** A character without a token, in place of an id. */
+const unknownOf = (point: number): number => -1 - point;
+const pointOf = (unknown: number): number => -1 - unknown;
+
+/** Byte-pair encoding: characters first, then pairs. */
+const divideByPairs = (rules: PairRules, ids: ReadonlyMap<string, number>): DivideText => {
+  const merge = mergePairs(rules);
+  const characters = new Map<number, number>();
+  for (const [text, id] of ids) {
+    const point = text.codePointAt(0) as number;
+    if (text.length === (point > 0xffff ? 2 : 1)) characters.set(point, id);
+  }
+  let symbols = new Int32Array(64);
+  return (text, append) => {
+    while (symbols.length < text.length) symbols = doubled(symbols);
+    let count = 0;
+    for (let at = 0; at < text.length; ) {
+      const point = text.codePointAt(at) as number;
+      symbols[count++] = characters.get(point) ?? unknownOf(point);
+      at += point > 0xffff ? 2 : 1;
+    }
+    const left = merge(symbols, count);
+    for (let i = 0; i < left; i++) append(symbols[i] as number);
+  };
+};
+
+const lowestScore = ({ tokens, kinds: kindOf }: SentencePieceParts, scores: ArrayLike<number>): number => {
+  let lowest = 0;
+  for (let id = 0; id < tokens.length; id++) {
+    if (kindOf[id] === kinds.normal) lowest = Math.min(lowest, scores[id] as number);
+  }
+  return lowest;
+};
+
+const dividerOf = (parts: SentencePieceParts, vocabulary: Vocabulary, rules: PairRules | undefined): DivideText => {
+  const { division, tokens, kinds: kindOf } = parts;
+  const { ids } = vocabulary;
+  if (division.kind !== "unigram") {
+    const { find, order, token } = rules ?? rulesOf(parts, vocabulary, "tokenizer");
+    return divideByPairs({ find, order, token }, ids);
+  }
+  const { scores } = division;
+  // Those of a user are found by their names before; SentencePiece prefers them anywhere.
+  const scoreOf = (id: number): number => (kindOf[id] === kinds.userDefined ? 0 : (scores[id] as number));
+  const found = new Map([...ids].filter(([, id]) => kindOf[id] !== kinds.unused && tokens[id] !== ""));
+  return divideByScores(found, scoreOf, lowestScore(parts, scores));
+};
+
+/** The pairs that merge. @throws CheckpointError for a list of merges with other tokens. */
+export const rulesOf = ({ division, tokens }: SentencePieceParts, { ids }: Vocabulary, where: string): PairRules => {
+  if (division.kind === "merges") return rulesInOrder(division.merges, ids, tokens, where);
+  const textOf = (id: number): string => (id < 0 ? String.fromCodePoint(pointOf(id)) : (tokens[id] as string));
+  return rulesByScore(division.kind === "bpe" ? division.scores : [], tokens.length, ids, textOf);
+};
+
+/** @param rules of a list of merges that was checked. */
+export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary, rules?: PairRules): EncodeStretch => {
+  const divide = dividerOf(parts, vocabulary, rules);
+  const { bytes, unknown } = vocabulary;
+  const nextCut = nextCutOf(vocabulary.ids.keys(), parts.splitsWords ? spaceSign : undefined);
+  const encoder = new TextEncoder();
+  let remembered = new Map<string, Int32Array>();
+
+  /** Appends a character without a token: its bytes, or the token for unknown characters. */
+  const appendUnknown = (point: number, out: IdList, begin: number): void => {
+    if (bytes !== undefined) {
+      for (const byte of encoder.encode(String.fromCodePoint(point))) appendId(out, bytes[byte] as number);
+    } else if (unknown !== undefined) {
+      const isJoined = parts.joinsUnknown && out.length > begin && out.ids[out.length - 1] === unknown;
+      if (!isJoined) appendId(out, unknown);
+    }
+  };
+
+  return (text, out) => {
+    const begin = out.length;
+    const append = (id: number): void => {
+      if (id < 0) appendUnknown(pointOf(id), out, begin);
+      else appendId(out, id);
+    };
+    for (let from = 0; from < text.length; ) {
+      const to = nextCut(text, from);
+      const stretch = text.slice(from, to);
+      from = to;
+      const known = remembered.get(stretch);
+      if (known !== undefined) {
+        for (let i = 0; i < known.length; i++) append(known[i] as number);
+        continue;
+      }
+      const ids: number[] = [];
+      divide(stretch, (id) => ids.push(id));
+      for (const id of ids) append(id);
+      if (stretch.length > longestRemembered) continue;
+      if (remembered.size === mostRemembered) remembered = new Map();
+      remembered.set(stretch, Int32Array.from(ids));
+    }
+  };
+};

@@ -1,0 +1,173 @@
+/** Merges the tokens of a text: the best pair first, from the left where pairs are as good. */
+import { CheckpointError } from "../../core/errors/errors.ts";
+import { show } from "../../core/text/show.ts";
+import { minHeap } from "../bpe/min-heap.ts";
+import { pairTable } from "../bpe/pair-table.ts";
+import type { MergeRule } from "../bpe/parts.ts";
+
+/** The pairs that merge. */
+export interface PairRules {
+  /** The rule of a pair; -1: it does not merge. */
+  find(left: number, right: number): number;
+  /** The place of each rule in the order in which pairs merge; several rules may have the same. */
+  readonly order: Int32Array;
+  /** The token that each rule makes. */
+  readonly token: Int32Array;
+}
+
+/** Pairs that are remembered at most; then the memory begins anew. */
+const mostPairs = 2 ** 20;
+
+/** The ids from the highest score to the lowest, as the place of each: tokens with the same score have the same place. */
+const placesOf = (scores: ArrayLike<number>, count: number): Int32Array => {
+  const sorted = new Float64Array(count);
+  for (let id = 0; id < count; id++) sorted[id] = -(scores[id] as number);
+  const places = new Int32Array(count);
+  const own = sorted.slice();
+  sorted.sort();
+  for (let id = 0; id < count; id++) {
+    const sought = own[id] as number;
+    let [low, high] = [0, count - 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((sorted[middle] as number) < sought) low = middle + 1;
+      else high = middle;
+    }
+    places[id] = low;
+  }
+  return places;
+};
+
+/**
+ * SentencePiece's rule: two tokens merge if their texts together are a token, and the one with the highest score comes
+ * first. Pairs are looked up when they are met: a large vocabulary has millions of them, and a text few.
+ * @param textOf the text of an id: of a token, or of a character without one.
+ */
+export const rulesByScore = (
+  scores: ArrayLike<number>,
+  count: number,
+  ids: ReadonlyMap<string, number>,
+  textOf: (id: number) => string,
+): PairRules => {
+  const order = placesOf(scores, count);
+  const token = new Int32Array(count);
+  for (let id = 0; id < count; id++) token[id] = id;
+  let pairs = pairTable(2 ** 12);
+  let tokens: number[] = [];
+  return {
+    order,
+    token,
+    find: (left, right) => {
+      const known = pairs.find(left, right);
+      if (known !== -1) return tokens[known] as number;
+      if (pairs.size === mostPairs) {
+        pairs = pairTable(2 ** 12);
+        tokens = [];
+      }
+      const token = ids.get(textOf(left) + textOf(right)) ?? -1;
+      tokens[pairs.add(left, right)] = token;
+      return token;
+    },
+  };
+};
+
+const partsOf = (rule: MergeRule): readonly [string, string] => {
+  if (typeof rule !== "string") return rule;
+  const blank = rule.indexOf(" ");
+  return [rule.slice(0, Math.max(0, blank)), rule.slice(blank + 1)];
+};
+
+/**
+ * The rules of a list of merges. Neighbours in the list that make the same token have one place, as they have one score in
+ * the SentencePiece model that such a list is made from; of a pair that comes twice the last rule counts.
+ * @throws CheckpointError for a merge of unknown tokens, or into one.
+ */
+export const rulesInOrder = (
+  rules: readonly MergeRule[],
+  ids: ReadonlyMap<string, number>,
+  tokens: readonly string[],
+  where: string,
+): PairRules => {
+  const pairs = pairTable(rules.length);
+  const order = new Int32Array(rules.length);
+  const token = new Int32Array(rules.length);
+  /** Special tokens and those of bytes, which no text is merged to. */
+  let others: ReadonlySet<string> | undefined;
+  const idOf = (text: string, rule: MergeRule): number => {
+    const id = ids.get(text);
+    if (id !== undefined) return id;
+    others ??= new Set(tokens);
+    if (text !== "" && others.has(text)) return -1;
+    const must = `every merge must join two tokens of the vocabulary into a third; ${show(text)} is none`;
+    throw new CheckpointError({ where, must, got: show(rule) });
+  };
+  let place = -1;
+  let last = "";
+  let made = -1;
+  for (const rule of rules) {
+    const [left, right] = partsOf(rule);
+    const [leftId, rightId] = [idOf(left, rule), idOf(right, rule)];
+    const text = left + right;
+    if (text !== last) {
+      place++;
+      last = text;
+      made = idOf(text, rule);
+    }
+    if (leftId === -1 || rightId === -1 || made === -1) continue;
+    const index = pairs.add(leftId, rightId);
+    order[index] = place;
+    token[index] = made;
+  }
+  return { find: pairs.find, order, token };
+};
+
+/** Heap entries are order × 2³¹ + place: exact in a double for an order below 2²². */
+const placeRange = 2 ** 31;
+
+/** Merges the first `length` of `symbols` in place, in O(n log n), and returns the number that is left. */
+export type MergePairs = (symbols: Int32Array, length: number) => number;
+
+export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
+  let next = new Int32Array(64);
+  let previous = new Int32Array(64);
+  /** The rule of the pair that begins at a place; -1 also for a place that was merged into another. */
+  let rules = new Int32Array(64);
+  const heap = minHeap(64);
+  return (symbols, length) => {
+    if (next.length < length) {
+      next = new Int32Array(2 * length);
+      previous = new Int32Array(2 * length);
+      rules = new Int32Array(2 * length);
+    }
+    const enter = (at: number): void => {
+      const after = next[at] as number;
+      const rule = after < length ? find(symbols[at] as number, symbols[after] as number) : -1;
+      rules[at] = rule;
+      if (rule !== -1) heap.push((order[rule] as number) * placeRange + at);
+    };
+    for (let i = 0; i < length; i++) {
+      next[i] = i + 1;
+      previous[i] = i - 1;
+    }
+    for (let i = 0; i < length; i++) enter(i);
+    for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) {
+      const place = Math.floor(entry / placeRange);
+      const at = entry - place * placeRange;
+      const rule = rules[at] as number;
+      // An entry from before its symbols changed.
+      if (rule === -1 || order[rule] !== place) continue;
+      const gone = next[at] as number;
+      const after = next[gone] as number;
+      symbols[at] = token[rule] as number;
+      rules[gone] = -1;
+      next[at] = after;
+      if (after < length) previous[after] = at;
+      enter(at);
+      const before = previous[at] as number;
+      if (before >= 0) enter(before);
+    }
+    let left = 0;
+    for (let at = 0; at < length; at = next[at] as number) symbols[left++] = symbols[at] as number;
+    return left;
+  };
+};

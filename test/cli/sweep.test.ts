@@ -1,0 +1,123 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { SweepResult } from "#foretoken/index.js";
+import { cli, jsonLines, tree, workplace } from "./cli.ts";
+
+// Far more than any takes, for machines that are slow or busy.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const on = ["--backend", "reference"];
+const tiny = {
+  data: "text.txt",
+  model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 },
+  train: { steps: 6, batchSize: 2, evalInterval: 3, checkpointInterval: 2, warmupSteps: 1 },
+};
+const rates = { ...tiny, seeds: 2, vary: { "train.learningRate": [1e-5, 0.002, 0.02] } };
+
+let cwd: string;
+let remove: () => Promise<void>;
+const write = (name: string, json: unknown): void => writeFileSync(join(cwd, name), JSON.stringify(json));
+const swept = (name: string): SweepResult =>
+  JSON.parse(readFileSync(join(cwd, name, "result.json"), "utf8")) as SweepResult;
+
+beforeAll(async () => {
+  ({ cwd, remove } = await workplace());
+  write("rates.json", rates);
+});
+afterAll(() => remove());
+
+test("a sweep trains its settings, names the best one, measures it once, and writes its configuration", async () => {
+  const { status, stdout, stderr } = await cli(["sweep", "rates.json", ...on], { cwd });
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(
+    /^3 settings, 2 seeds each: at most 36 steps, in rates\nstage 1: 3 settings, 3 runs\nstage 2: /u,
+  );
+  expect(stdout).toMatch(/^3 {2}learningRate 0\.02 {8}12 {5}\d\.\d{4} {2}best$/mu);
+  const { winner, settings, heldOut } = swept("rates");
+  expect(winner).toBe(3);
+  expect(settings.map(({ losses }) => losses.length)).toEqual(settings.map(({ steps }) => steps / 6));
+  const again = await cli(["sweep", "rates.json", ...on], { cwd });
+  expect(again.stdout.slice(again.stdout.indexOf("\n\n"))).toBe(stdout.slice(stdout.indexOf("\n\n")));
+  // The run's own loss on the text that chooses; the weights of both seeds on what was held out.
+  const measure = async (...args: string[]) => {
+    const [one] = jsonLines((await cli(["evaluate", ...args, ...on, "--json"], { cwd })).stdout);
+    return (one as { natsPerCharacter: number }).natsPerCharacter;
+  };
+  expect(settings[2]?.losses[1]?.natsPerCharacter).toBeCloseTo(await measure("rates/runs/03-seed2"), 12);
+  const held = ["--data", "rates/texts/held-out.txt", "--split", "all"];
+  expect(heldOut?.runs[0]?.natsPerCharacter).toBeCloseTo(await measure("rates/runs/03-seed1", ...held), 12);
+  const texts = ["train", "choose", "held-out"].map((name) =>
+    readFileSync(join(cwd, `rates/texts/${name}.txt`), "utf8"),
+  );
+  expect(texts.join("")).toBe(readFileSync(join(cwd, "text.txt"), "utf8"));
+  expect(texts.map(({ length }) => Math.round(length / 307.2))).toEqual([8, 1, 1]);
+  const config = ["train", "--config", "rates/winner.json", "--data", "text.txt", "--out", "winner", ...on];
+  const trained = await cli(config, { cwd });
+  expect(trained, trained.stderr).toMatchObject({ status: 0 });
+  const described = JSON.parse(readFileSync(join(cwd, "winner", "run.json"), "utf8")) as { config: { train: object } };
+  expect(described.config.train).toMatchObject({ learningRate: 0.02, steps: 6 });
+});
+
+test("with two jobs, halving, and events as JSON", async () => {
+  write("halves.json", { ...rates, stop: { kind: "halving", stages: [0.5] } });
+  const { status, stdout, stderr } = await cli(["sweep", "halves.json", "--jobs", "2", "--json", ...on], { cwd });
+  expect(status, stderr).toBe(0);
+  const events = jsonLines(stdout);
+  expect(events.map(({ type }) => type).filter((type) => type !== "run")).toEqual(["start", "phase", "phase", "done"]);
+  expect(events.filter(({ type }) => type === "run")).toHaveLength(6 + 4);
+  const { settings, winner, steps } = swept("halves");
+  expect([winner, steps]).toEqual([3, 3 * 6 + 4 * 3]);
+  expect(settings[0]?.ending).toEqual({ kind: "halving", share: 0.5 });
+  // The same runs as in the other sweep, as far as both went.
+  expect(settings[2]?.losses).toEqual(swept("rates").settings[2]?.losses);
+});
+
+test("stopped by a signal it saves, and goes on to the same table", async () => {
+  write("stopped.json", rates);
+  const stopped = await cli(["sweep", "stopped.json", ...on], {
+    cwd,
+    onOutput: (out, kill) => {
+      if (out.endsWith("3 runs\n")) kill("SIGINT");
+    },
+  });
+  expect(stopped.status).toBe(130);
+  expect(stopped.stderr).toMatch(/^saved; to go on: npx foretoken sweep stopped\.json$/mu);
+  expect(tree(join(cwd, "stopped"))).not.toContain("result.json");
+  expect((await cli(["sweep", "stopped.json", ...on], { cwd })).status).toBe(0);
+  expect(swept("stopped")).toEqual(swept("rates"));
+});
+
+test("a setting whose steps are not finite fails alone; a mistake in the last setting is found before any training", async () => {
+  write("wild.json", { ...rates, seeds: 1, vary: { "train.learningRate": [0.01, 1e30] } });
+  const { status, stdout, stderr } = await cli(["sweep", "wild.json", ...on], { cwd });
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^2 {2}learningRate 1e\+30 .*\bfailed: /mu);
+  expect(swept("wild")).toMatchObject({ winner: 1, settings: [{}, { ending: { kind: "failed" } }] });
+  write("late.json", { ...rates, vary: { "model.nHead": [1, 2, 3] } });
+  const late = await cli(["sweep", "late.json", ...on], { cwd });
+  expect(late.status).toBe(2);
+  expect(late.stderr).toMatch(/^foretoken: late\.json: setting 3 \(nHead 3\): model\.nEmbd: must be divisible/u);
+  expect(tree(join(cwd, "late"))).not.toContain("runs/01-seed1");
+});
+
+test("refuses documents, a folder of something else, and another sweep's", async () => {
+  writeFileSync(join(cwd, "talks.jsonl"), '{"text": "the cat"}\n');
+  write("talks.json", { ...rates, data: "talks.jsonl" });
+  const documents = await cli(["sweep", "talks.json", ...on], { cwd });
+  expect(documents.status).toBe(2);
+  expect(documents.stderr).toContain("talks.jsonl: a sweep's data must be a text; got documents (.jsonl)");
+  write("other.json", { ...rates, seeds: 3 });
+  const other = await cli(["sweep", "other.json", "--out", "rates", ...on], { cwd });
+  expect(other.status).toBe(2);
+  expect(other.stderr).toContain(
+    "sweep: rates: a sweep that goes on must be the one that was begun; got another seeds;",
+  );
+  writeFileSync(join(cwd, "text2.txt"), `${readFileSync(join(cwd, "text.txt"), "utf8")}a cat`);
+  write("moved.json", { ...rates, data: "text2.txt" });
+  const moved = await cli(["sweep", "moved.json", "--out", "rates", ...on], { cwd });
+  expect(moved.stderr).toContain("got another text (its SHA-256 differs)");
+  const full = await cli(["sweep", "rates.json", "--out", "winner", ...on], { cwd });
+  expect(full.status).toBe(2);
+  expect(full.stderr).toContain("sweep: winner: the folder must be new, empty or that of this sweep; got one with ");
+});

@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import { architectureOf } from "#foretoken/models/architectures/architecture-of.js";
+import { architectures } from "#foretoken/models/architectures/list.js";
+import { readHuggingFaceConfig } from "#foretoken/models/architectures/read-config.js";
+import { misfitsOf } from "#foretoken/models/architectures/traits.js";
+import { type ModelConfig, modelConfigSchema } from "#foretoken/models/config.js";
+import { architectureConfigs } from "../../support/architectures.ts";
+
+/** Without fields that are undefined. */
+const plain = (config: ModelConfig): ModelConfig => JSON.parse(JSON.stringify(config));
+
+/** One field of a configuration in other ways, each of which some architecture has. */
+const variations: readonly Partial<ModelConfig>[] = [
+  {},
+  { window: undefined },
+  { window: { size: 3 } },
+  { window: { size: 3, fullEvery: 2 } },
+  { window: { size: 3, fullEvery: 2, theta: 100 } },
+  { qkNorm: false, qkNormWidth: undefined },
+  { qkNorm: true, qkNormWidth: "head" },
+  { qkNorm: true, qkNormWidth: "all" },
+  ...([undefined, "before", "after", "both"] as const).map((normPlacement) => ({ normPlacement })),
+  ...[0, 1, 2, 3, 4, 5, 6, 7].map((bits) => ({
+    bias: { qkv: (bits & 1) !== 0, projection: (bits & 2) !== 0, mlp: (bits & 4) !== 0 },
+  })),
+  ...[{}, { fraction: 0.5 }, { noneEvery: 2 }, { scaling: { kind: "linear", factor: 2 } as const }].map((rest) => ({
+    position: { kind: "rope", theta: 50, ...rest } as const,
+  })),
+  { mlp: { kind: "swiglu", hidden: 8 } },
+  { mlp: { kind: "geglu", hidden: 8, approximate: "tanh" } },
+  { mlp: { kind: "relu2", ratio: 2 } },
+  { attentionScale: 0.5 },
+  { embeddingScale: undefined },
+  { embeddingScale: Math.sqrt(32) },
+];
+
+describe("architectures", () => {
+  it("have names, classes and types of models of their own", () => {
+    for (const of of ["className", "modelType"] as const) {
+      expect(new Set(architectures.map(({ huggingFace }) => huggingFace[of])).size).toBe(architectures.length);
+    }
+    expect(new Set(architectures.map(({ name }) => name)).size).toBe(architectures.length);
+  });
+
+  it.each(architectureConfigs)("have a place for %s with %s, and for no configuration two", (name, _, config) => {
+    expect(modelConfigSchema.parse(plain(config))).toEqual(plain(config));
+    expect(architectureOf(config).name).toBe(name);
+    for (const first of variations) {
+      for (const second of variations) {
+        const other = { ...config, ...first, ...second };
+        const taken = architectures.filter(({ takes }) => misfitsOf(takes, other).length === 0);
+        expect(taken.length, `${JSON.stringify(other)}: ${taken.map((one) => one.name)}`).toBeLessThanOrEqual(1);
+      }
+    }
+  });
+
+  it.each(architectureConfigs)("read the config.json of %s with %s that they write", (name, _, config) => {
+    const { huggingFace } = architectureOf(config);
+    const json = JSON.parse(JSON.stringify(huggingFace.configJson(config, 61)));
+    const read = readHuggingFaceConfig(json, "config.json");
+    // No class has a bias on one of attention's layers alone, or says that projections begin at zero.
+    const always = { qkv: true, projection: true, mlp: true };
+    expect(read).toEqual({ vocabSize: 61, config: plain(name === "gpt2" ? { ...config, bias: always } : config) });
+  });
+
+  it.each([
+    [
+      { normPlacement: "after" },
+      /got rope, nKvHead, normPlacement, rmsnorm, swiglu, no biases; try normPlacement before, for llama/,
+    ],
+    [{ embeddingScale: 2 }, /got rope, nKvHead, embeddingScale, .*; try embeddingScale 1, for llama/],
+    [{ mlp: { kind: "relu2", ratio: 2 } }, /got rope, nKvHead, rmsnorm, relu2, no biases; try mlp swiglu, for llama/],
+    [{ window: { size: 3, fullEvery: 2 } }, /got rope, nKvHead, window, rmsnorm/],
+  ] as const)("refuse %j, and say what the nearest has", (change, message) => {
+    const [, , config] = architectureConfigs.find(([name]) => name === "llama") ?? [];
+    expect(() => architectureOf({ ...(config as ModelConfig), ...change })).toThrow(message);
+  });
+});
