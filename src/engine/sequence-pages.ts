@@ -44,15 +44,20 @@ export interface SequencePages {
    * the pages are still in use. Nothing is shared.
    */
   slide(count: number, left: number): void;
-  /** Gives up the first `count` pages: they are not read any more. Of a sequence that was opened with `window`. */
-  drop(count: number): void;
+  /**
+   * Gives up the first `count` pages: they are not read any more. Of a sequence that was opened with `window`.
+   * @param exceptFirst the first of all stays: it comes into the window again when the others slide. Nothing is shared.
+   */
+  drop(count: number, exceptFirst: boolean): void;
   /** Gives all pages back. */
   close(): void;
 }
 
 /** Less of what is computed, which takes fewer pages; null: there is no less. */
 const lessOf = ({ path, gone = 0, part }: Computed, withoutAny: boolean): Computed | null => {
-  if (part !== null) return { path, gone, part: null };
+  // Without the part its window would begin earlier, perhaps in pages that are gone.
+  if (part !== null && gone === 0) return { path, part: null };
+  if (part !== null) return { path: [], part: null };
   return withoutAny && path.length > 0 ? { path: [], part: null } : null;
 };
 
@@ -170,8 +175,9 @@ export const openSequencePages = (
       own.push(...dropped);
       gone = Math.min(gone, Math.max(1, gone - count));
     },
-    drop(count) {
+    drop(count, exceptFirst) {
       for (; gone < count; gone++) {
+        if (exceptFirst && gone === 0) continue;
         listed = undefined;
         const node = path[gone];
         if (node === undefined) {
@@ -180,13 +186,10 @@ export const openSequencePages = (
           pages.give(page);
           own[gone - path.length] = null;
         } else prefixes.release([node]);
-        if (gone < foundEnd) {
-          pages.forgo(1);
-          promised--;
-        } else {
-          pages.promiseAgain();
-          promised++;
-        }
+        const isFound = gone < foundEnd;
+        if (isFound) pages.forgo(1);
+        else pages.promiseAgain();
+        promised += isFound ? -1 : 1;
       }
     },
     close,

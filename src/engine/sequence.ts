@@ -175,7 +175,7 @@ export const openSequence = (
       if (!keeps) return;
       for (let page = own.shared; !outgrows && (page + 1) * pageRows <= computed; page++)
         own.share(ids.slice(page * pageRows, (page + 1) * pageRows));
-      if (window !== null) own.drop(pagesBefore(window, computed));
+      if (window !== null) own.drop(pagesBefore(window, computed), outgrows && stays > 0);
     },
     append(id) {
       ids.push(id);

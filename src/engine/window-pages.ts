@@ -8,7 +8,7 @@ export interface WindowPages {
   readonly size: number;
   /** Positions of a piece at most. */
   readonly mostPositions: number;
-  /** Pages of the positions that those of a piece see, and of their own, at most. */
+  /** Pages of the positions that those of a piece see, and of their own, at most; and the first one, which may stay. */
   readonly most: number;
 }
 
@@ -24,7 +24,8 @@ export const windowPages = (config: ModelConfig): WindowPages | null => {
     size = Math.max(size, window);
   }
   // They may begin on the last row of a page.
-  return { size, mostPositions, most: Math.ceil((size - 1 + mostPositions) / pageRows) + 1 };
+  const seen = Math.ceil((size - 1 + mostPositions) / pageRows) + 1;
+  return { size, mostPositions, most: seen + 1 };
 };
 
 /** Whole pages before the window of position `next`: nothing from there on reads them. */

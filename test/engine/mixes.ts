@@ -22,6 +22,7 @@ export const mixedConfigs: readonly ModelConfig[] = [
   { ...bookModel, ...sizes, contextLength: 40, mask: "none" },
   { ...groupedModel, contextLength, nEmbd: 24, nLayer: 2, mlp: { kind: "swiglu", hidden: 35 } },
   { ...differingModel, contextLength, nEmbd: 24, mlp: { kind: "swiglu", hidden: 35 } },
+  { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 }, window: { size: 40 } },
 ];
 
 /** Whole numbers below a limit, and choices, from a seed. */
