@@ -28,6 +28,8 @@ export interface SweptSetting {
   readonly ending: Ending;
   /** Steps of all its runs. */
   readonly steps: number;
+  /** Steps that they would have had without an early end. */
+  readonly plannedSteps: number;
   /** Lowest losses of its runs on the text that chooses, nats per character, by seed; those of stopped runs as far as they came. */
   readonly losses: readonly SweptRun[];
   /** Their mean; null: it has none. */
@@ -75,6 +77,7 @@ export interface SettingOutcome {
   readonly name: string;
   readonly ending: Ending;
   readonly steps: number;
+  readonly plannedSteps: number;
   readonly losses: SweptSetting["losses"];
 }
 

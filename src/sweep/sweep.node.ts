@@ -242,6 +242,7 @@ const outcomeOf = async (sweep: Sweep, setting: number, ending: Ending) => {
     name: (settings[setting] as PlannedSetting).name,
     ending,
     steps: runs.reduce((sum, { noted }) => sum + noted.step, 0),
+    plannedSteps: plannedSteps({ settings: [settings[setting] as PlannedSetting], seeds }),
     losses: measured.map(({ seed, noted }) => ({
       seed,
       natsPerCharacter: lossUntil(noted, Number.POSITIVE_INFINITY),
