@@ -61,13 +61,28 @@ const exampleLines = (lines: readonly string[], width: number): string[] => {
 /** A line of a list: two spaces, a term, two spaces or more, a description. */
 const listLine = /^ {2}(\S+) {2,}(\S.*)$/u;
 
-type Block = "example" | "entry" | "prose";
-const blockOf = (line: string): Block =>
-  line.startsWith(exampleMark) ? "example" : listLine.test(line) ? "entry" : "prose";
+/** A line of a file's contents, as JSON. */
+const codeLine = /^ {2,}["{}[\]]/u;
+
+type Block = "example" | "entry" | "code" | "prose";
+const blockOf = (line: string): Block => {
+  if (line.startsWith(exampleMark)) return "example";
+  if (codeLine.test(line)) return "code";
+  return listLine.test(line) ? "entry" : "prose";
+};
+
+/** Lines as they are, with spaces for indentation; a line that does not fit is broken. */
+const codeLines = (lines: readonly string[], width: number): string[] =>
+  lines.flatMap((line) => {
+    if (columns(line) <= width) return [line];
+    const margin = line.length - line.trimStart().length;
+    return indented(wrapText(line.trimStart(), width - margin), margin);
+  });
 
 /**
  * Notes under a help page in lines of at most `width` columns. In them a line is an example (`  $ command   remark`), an
- * entry of a list (`  term   description`), blank, or a part of a paragraph, as a heading is.
+ * entry of a list (`  term   description`), JSON (`  { "a": 1 }`), which keeps its lines, blank, or a part of a paragraph, as a
+ * heading is.
  */
 export const noteLines = (text: string, width: number): string[] => {
   const out: string[] = [];
@@ -77,6 +92,7 @@ export const noteLines = (text: string, width: number): string[] => {
     if (first === undefined) return;
     const kind = blockOf(first);
     if (kind === "example") out.push(...exampleLines(block, width));
+    else if (kind === "code") out.push(...codeLines(block, width));
     else if (kind === "prose") out.push(...wrapText(block.join(" "), width));
     else {
       const entries = block.map((line): Entry => [listLine.exec(line)?.[1] ?? "", listLine.exec(line)?.[2] ?? ""]);

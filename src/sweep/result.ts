@@ -1,4 +1,5 @@
 /** The result of a sweep. */
+import { isRecord } from "../core/checks/is-record.ts";
 import type { Ending } from "./schedule.ts";
 import { halfWidthOfPairs, mean, noiseOf } from "./statistics.ts";
 
@@ -28,6 +29,8 @@ export interface SweptSetting {
   readonly ending: Ending;
   /** Steps of all its runs. */
   readonly steps: number;
+  /** Steps that they would have had without an early end. */
+  readonly plannedSteps: number;
   /** Lowest losses of its runs on the text that chooses, nats per character, by seed; those of stopped runs as far as they came. */
   readonly losses: readonly SweptRun[];
   /** Their mean; null: it has none. */
@@ -75,6 +78,7 @@ export interface SettingOutcome {
   readonly name: string;
   readonly ending: Ending;
   readonly steps: number;
+  readonly plannedSteps: number;
   readonly losses: SweptSetting["losses"];
 }
 
@@ -104,3 +108,46 @@ export const sweptSettings = (
   }));
   return { settings, winner: best === undefined ? null : outcomes.indexOf(best) + 1 };
 };
+
+const isNumber = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value);
+const isNumbers = (value: unknown, ...keys: readonly string[]): value is Readonly<Record<string, unknown>> =>
+  isRecord(value) && keys.every((key) => isNumber(value[key]));
+const isListOf = (value: unknown, isOne: (one: unknown) => boolean): value is readonly unknown[] =>
+  Array.isArray(value) && value.every(isOne);
+
+const isEnding = (value: unknown): boolean => {
+  if (!isRecord(value)) return false;
+  switch (value.kind) {
+    case "race":
+      return isNumbers(value, "p", "seeds");
+    case "halving":
+      return isNumber(value.share);
+    case "failed":
+      return typeof value.reason === "string";
+    default:
+      return value.kind === "finished" || value.kind === "budget";
+  }
+};
+
+const isSetting = (value: unknown): boolean =>
+  isNumbers(value, "number", "steps", "plannedSteps") &&
+  typeof value.name === "string" &&
+  isEnding(value.ending) &&
+  isListOf(value.losses, (one) => isNumbers(one, "seed", "natsPerCharacter")) &&
+  (value.natsPerCharacter === null || isNumber(value.natsPerCharacter)) &&
+  (value.aboveWinner === null ||
+    (isNumbers(value.aboveWinner, "natsPerCharacter") &&
+      (value.aboveWinner.halfWidth95 === null || isNumber(value.aboveWinner.halfWidth95))));
+
+const isHeldOut = (value: unknown): boolean =>
+  isNumbers(value, "natsPerCharacter", "bitsPerByte") &&
+  isListOf(value.runs, (one) => isNumbers(one, "seed", "natsPerCharacter", "bitsPerByte"));
+
+/** Whether a file's contents are the whole result of a sweep of so many settings. */
+export const isSweepResult = (value: unknown, settings: number): value is SweepResult =>
+  isNumbers(value, "steps", "plannedSteps") &&
+  isListOf(value.settings, isSetting) &&
+  value.settings.length === settings &&
+  (value.winner === null
+    ? value.heldOut === null
+    : isNumber(value.winner) && Number(value.winner) <= settings && isHeldOut(value.heldOut));

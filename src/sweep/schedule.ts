@@ -90,7 +90,7 @@ const stepAt = ({ steps, evalInterval }: SchedulePlan["settings"][number], share
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 
 /** @throws ConfigError for stages without an evaluation of their own, or a budget that no setting would get through. */
-const checkPlan = ({ settings, seeds, stop, budget }: SchedulePlan): void => {
+export const checkPlan = ({ settings, seeds, stop, budget }: Omit<SchedulePlan, "jobs">): void => {
   const shares = stop.kind === "halving" ? stop.stages : [];
   for (const [i, setting] of settings.entries()) {
     const ends = [0, ...shares.map((share) => stepAt(setting, share)), setting.steps];

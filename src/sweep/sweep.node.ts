@@ -1,9 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { backendChoices } from "../backend/select.node.ts";
-import type { RunConfig } from "../config/config.ts";
 import { given } from "../config/given.ts";
-import { merge, type PartialConfig } from "../config/merge.ts";
 import { defaultPreset, type PresetName } from "../config/presets.ts";
 import {
   checkCallback,
@@ -13,15 +11,24 @@ import {
   checkSignal,
   checkWhole,
 } from "../core/checks/check-arguments.ts";
-import { ConfigError, ForetokenError } from "../core/errors/errors.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { quoteWord } from "../core/text/shell-word.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
 import { readRunDescription } from "../runs/description.node.ts";
 import { folderNames } from "../runs/folder-names.ts";
 import { loadInWorker } from "../worker/model.node.ts";
-import { planInWorker } from "../worker/plan.node.ts";
 import { eventQueue, inJobs } from "./event-queue.ts";
-import { openSweepFolder, readJsonIfThere, type SweepFolder, sweepNames, writeJson } from "./folder.node.ts";
-import { type HeldOutLoss, type SweepResult, sweptSettings } from "./result.ts";
+import {
+  findSweepFolder,
+  openSweepFolder,
+  readDerived,
+  readSweepTexts,
+  type SweepFolder,
+  sweepNames,
+  writeJson,
+} from "./folder.node.ts";
+import { configOf, type PlannedSetting, planSettings } from "./plan.node.ts";
+import { type HeldOutLoss, isSweepResult, type SweepResult, sweptSettings } from "./result.ts";
 import { isDone, lossUntil, type NotedRun, readNoted, type SweepRunning, trainPart } from "./run-part.node.ts";
 import { type Ending, type Endings, type Measured, type Part, schedule } from "./schedule.ts";
 import { mean } from "./statistics.ts";
@@ -88,12 +95,6 @@ export interface SweepDoneEvent {
 /** Events of `sweep`. */
 export type SweepEvent = SweepStartEvent | SweepPhaseEvent | SweepRunEvent | SweepDoneEvent;
 
-/** A setting, with what follows from the text. */
-interface PlannedSetting extends SweepSetting {
-  readonly steps: number;
-  readonly evalInterval: number;
-}
-
 /** An opened sweep. */
 interface Sweep {
   readonly folder: SweepFolder;
@@ -104,36 +105,6 @@ interface Sweep {
   readonly jobs: number;
   readonly running: SweepRunning;
 }
-
-const configOf = ({ config }: SweepSetting, seed: number): PartialConfig<RunConfig> =>
-  merge({ train: { sampleTokens: 0 } }, merge(config, { train: { seed } })) as PartialConfig<RunConfig>;
-
-/** Plans each setting, so that a mistake in the last one is found before the first one is trained. */
-const planSettings = async (
-  settings: readonly SweepSetting[],
-  { texts }: SweepFolder,
-  preset: PresetName | undefined,
-  seed: number,
-  { backend, threads, signal }: SweepRunning,
-): Promise<readonly PlannedSetting[]> => {
-  const planned: PlannedSetting[] = [];
-  for (const [i, setting] of settings.entries()) {
-    signal?.throwIfAborted();
-    try {
-      const { config } = await planInWorker({
-        ...{ data: texts.train, valData: texts.choose, preset, backend, threads, out: null, finalSampleTokens: 0 },
-        config: configOf(setting, seed),
-      });
-      const { steps, evalInterval } = config.train;
-      planned.push({ ...setting, steps, evalInterval });
-    } catch (error) {
-      if (!(error instanceof ForetokenError)) throw error;
-      const where = `setting ${i + 1} (${setting.name}): ${error.details.where.replace(/^config\./u, "")}`;
-      throw new ConfigError({ ...error.details, where, cause: error });
-    }
-  }
-  return planned;
-};
 
 const runName = (setting: number, seed: number): string => `${String(setting + 1).padStart(2, "0")}-seed${seed}`;
 
@@ -198,7 +169,7 @@ async function* trainAll(sweep: Sweep): AsyncGenerator<SweepEvent, Endings, unde
   const known = new Map<string, NotedRun>();
   const failures = new Map<number, string>();
   const timesPath = join(folder.path, sweepNames.times);
-  const times = [...timesOf(await readJsonIfThere(timesPath), settings.length)];
+  const times = [...timesOf(await readDerived(timesPath), settings.length)];
   let now: Times = { minutes: 0, seconds: settings.map(() => 0), steps: settings.map(() => 0) };
   const notedOf = (part: Part): NotedRun => known.get(pathOf(sweep, part)) ?? { losses: [], ended: false, step: 0 };
   const measured = (): Measured => ({
@@ -242,11 +213,23 @@ const outcomeOf = async (sweep: Sweep, setting: number, ending: Ending) => {
     name: (settings[setting] as PlannedSetting).name,
     ending,
     steps: runs.reduce((sum, { noted }) => sum + noted.step, 0),
+    plannedSteps: plannedSteps({ settings: [settings[setting] as PlannedSetting], seeds }),
     losses: measured.map(({ seed, noted }) => ({
       seed,
       natsPerCharacter: lossUntil(noted, Number.POSITIVE_INFINITY),
     })),
   };
+};
+
+/** What is read of a finished run; one that has lost files can be trained again. */
+const readOrDelete = async <Read>(path: string, reading: Promise<Read>): Promise<Read> => {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    const hint = `deleting ${quoteWord(path)}: the same command trains it again`;
+    throw new CheckpointError({ ...error.details, hint, cause: error });
+  }
 };
 
 /** The best weights of the winner's runs on the text that was held out. */
@@ -257,11 +240,10 @@ const measureHeldOut = async (sweep: Sweep, setting: number): Promise<HeldOutLos
   const runs = [];
   for (const [i, seed] of seeds.entries()) {
     const path = pathOf(sweep, { setting, seed: i });
-    const { config } = await readRunDescription(path);
+    const { config } = await readOrDelete(path, readRunDescription(path));
     const { backend, threads, signal } = running;
-    const lm = await loadInWorker(join(path, folderNames.best), {
-      ...{ backend, threads, dtype: config.train.dtype, asInTraining: true },
-    });
+    const options = { backend, threads, dtype: config.train.dtype, asInTraining: true };
+    const lm = await readOrDelete(path, loadInWorker(join(path, folderNames.best), options));
     try {
       const corpus = { name, train: "", val: text, parts: [{ where: heldOut, start: 0 }] };
       const { natsPerCharacter, bitsPerByte } = await lm.evaluate(corpus, { unknown: "skip", signal });
@@ -279,7 +261,8 @@ const measureHeldOut = async (sweep: Sweep, setting: number): Promise<HeldOutLos
 
 /** The winner's configuration as `train --config` takes it. */
 const writeWinner = async (sweep: Sweep, setting: number): Promise<string> => {
-  const { config } = await readRunDescription(pathOf(sweep, { setting, seed: 0 }));
+  const run = pathOf(sweep, { setting, seed: 0 });
+  const { config } = await readOrDelete(run, readRunDescription(run));
   const { sampleTokens, extensions: _, ...train } = config.train;
   const asked = given(sweep.settings[setting]?.config, ["train", "sampleTokens"]) !== undefined;
   const path = join(sweep.folder.path, sweepNames.winner);
@@ -304,8 +287,23 @@ const conclude = async (sweep: Sweep, endings: Endings): Promise<SweepDoneEvent>
 const plannedSteps = ({ settings, seeds }: Pick<Sweep, "settings" | "seeds">): number =>
   seeds.length * settings.reduce((sum, { steps }) => sum + steps, 0);
 
-/** A result that was written whole. */
-const isResult = (value: unknown): value is SweepResult => Array.isArray(given(value, ["settings"]));
+/** What a sweep is asked. */
+interface Asked {
+  readonly out: string;
+  readonly parsed: ParsedSweep;
+  readonly wanted: readonly SweepSetting[];
+  readonly preset: PresetName | undefined;
+  readonly running: SweepRunning;
+}
+
+/** Opens the folder; of a new sweep all settings are planned before anything is written. */
+const openFolder = async ({ out, parsed, wanted, preset, running }: Asked) => {
+  const texts = await readSweepTexts(parsed);
+  const isNew = (await findSweepFolder(out, parsed, texts)) === "new";
+  const given = { text: texts.train, valText: texts.choose };
+  const planned = isNew ? await planSettings(wanted, given, parsed, preset, running) : undefined;
+  return { folder: await openSweepFolder(out, parsed, texts), planned };
+};
 
 /**
  * Trains settings on one text, with the same seeds each, and finds the best one. Its events tell how far it is; the last one has the
@@ -337,24 +335,26 @@ export async function* sweep(config: SweepConfig, options: SweepOptions): AsyncG
   const parsed = parseSweep(config, "sweep");
   const wanted = settingsOf(parsed, "sweep");
   const seeds = seedsOf(parsed);
-  const told = new Set<string>();
+  const said = new Set<string>();
   const notice = (line: string): void => {
-    if (!told.has(line)) onNotice?.(line);
-    told.add(line);
+    if (!said.has(line)) onNotice?.(line);
+    said.add(line);
   };
   const running = { ...rest, onNotice: notice };
-  const folder = await openSweepFolder(out, parsed.data, parsed);
+  const preset = parsed.preset ?? (isCorpusName(parsed.data) ? defaultPreset : undefined);
+  const { folder, planned } = await openFolder({ out, parsed, wanted, preset, running });
   try {
-    if (folder.texts.notice !== undefined) notice(folder.texts.notice);
-    const known = await readJsonIfThere(join(out, sweepNames.result));
-    if (isResult(known)) {
-      const { plannedSteps: planned, winner } = known;
-      yield { type: "start", out, settings: wanted.map(({ name }) => name), seeds, plannedSteps: planned };
+    const { train, choose, notice: told } = folder.texts;
+    if (told !== undefined) notice(told);
+    const known = await readDerived(join(out, sweepNames.result));
+    if (isSweepResult(known, wanted.length)) {
+      const { winner } = known;
+      const names = wanted.map(({ name }) => name);
+      yield { type: "start", out, settings: names, seeds, plannedSteps: known.plannedSteps };
       yield { type: "done", result: known, config: winner === null ? null : join(out, sweepNames.winner) };
       return;
     }
-    const preset = parsed.preset ?? (isCorpusName(parsed.data) ? defaultPreset : undefined);
-    const settings = await planSettings(wanted, folder, preset, seeds[0] as number, running);
+    const settings = planned ?? (await planSettings(wanted, { data: train, valData: choose }, parsed, preset, running));
     const opened: Sweep = { folder, settings, seeds, preset, parsed, jobs, running };
     const names = settings.map(({ name }) => name);
     yield { type: "start", out, settings: names, seeds, plannedSteps: plannedSteps(opened) };

@@ -64,10 +64,12 @@ test("--group puts runs together that differ in their seeds alone", async () => 
 });
 
 test("two models alone: the interval says nothing of seeds; and several settings are corrected", async () => {
-  const alone = await cli(["compare", "slow1", "fast1", ...on], { cwd });
+  const alone = await cli(["compare", "slow1", "fast1", "--weights", "last", ...on], { cwd });
   expect(alone.stdout).toContain("It says nothing of other seeds: name several runs of each setting.");
-  const many = await cli(["compare", "slow1,slow2", "fast1,fast2", "fast2", "--weights", "last", ...on], { cwd });
+  const many = await cli(["compare", "slow1,slow2", "fast1,fast2", "slow1/checkpoint", ...on], { cwd });
   expect(many, many.stderr).toMatchObject({ status: 0 });
   expect(many.stdout).toContain("p (Holm)");
   expect(many.stdout).toContain("where they have the same seeds, paired by them");
+  expect(many.stdout).toContain("± is of each pair alone; p is corrected for 2 comparisons.");
+  expect(alone.stdout).not.toContain("corrected");
 });

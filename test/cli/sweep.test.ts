@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { SweepResult } from "#foretoken/index.js";
@@ -98,7 +98,7 @@ test("a setting whose steps are not finite fails alone; a mistake in the last se
   const late = await cli(["sweep", "late.json", ...on], { cwd });
   expect(late.status).toBe(2);
   expect(late.stderr).toMatch(/^foretoken: late\.json: setting 3 \(nHead 3\): model\.nEmbd: must be divisible/u);
-  expect(tree(join(cwd, "late"))).not.toContain("runs/01-seed1");
+  expect(existsSync(join(cwd, "late"))).toBe(false);
 });
 
 test("refuses documents, a folder of something else, and another sweep's", async () => {
@@ -111,7 +111,7 @@ test("refuses documents, a folder of something else, and another sweep's", async
   const other = await cli(["sweep", "other.json", "--out", "rates", ...on], { cwd });
   expect(other.status).toBe(2);
   expect(other.stderr).toContain(
-    "sweep: rates: a sweep that goes on must be the one that was begun; got another seeds;",
+    "sweep: rates: a sweep that goes on must be the one that was begun; got another value of seeds;",
   );
   writeFileSync(join(cwd, "text2.txt"), `${readFileSync(join(cwd, "text.txt"), "utf8")}a cat`);
   write("moved.json", { ...rates, data: "text2.txt" });
@@ -120,4 +120,79 @@ test("refuses documents, a folder of something else, and another sweep's", async
   const full = await cli(["sweep", "rates.json", "--out", "winner", ...on], { cwd });
   expect(full.status).toBe(2);
   expect(full.stderr).toContain("sweep: winner: the folder must be new, empty or that of this sweep; got one with ");
+});
+
+test.each([
+  [
+    "a shape without a checkpoint format",
+    { vary: { "model.mask": ["causal", "none"] } },
+    "setting 2 (mask none): model.mask",
+  ],
+  [
+    "an unknown kind",
+    { model: { ...tiny.model, mlp: { kind: "swigloo" } } },
+    "setting 1 (learningRate 0.00001): model.mlp",
+  ],
+  ["a misspelt field", { train: { ...tiny.train, warmup: 3 } }, "setting 1 (learningRate 0.00001): "],
+  ["a small budget", { budget: { steps: 7 } }, "budget.steps: must be enough"],
+])("%s is refused before anything is written", async (_, fields, says) => {
+  write("wrong.json", { ...rates, ...fields });
+  const { status, stderr } = await cli(["sweep", "wrong.json", ...on], { cwd });
+  expect(status).toBe(2);
+  expect(stderr).toContain(`foretoken: wrong.json: ${says}`);
+  expect(existsSync(join(cwd, "wrong"))).toBe(false);
+});
+
+test("a folder whose sweep has no run is begun anew by another file", async () => {
+  const plan = join(cwd, "begun", "sweep.json");
+  const started = (name: string) =>
+    cli(["sweep", name, "--out", "begun", ...on], {
+      cwd,
+      onOutput: (out, kill) => {
+        if (out.endsWith("in begun\n")) kill("SIGINT");
+      },
+    });
+  await started("rates.json");
+  rmSync(join(cwd, "begun", "runs"), { recursive: true });
+  rmSync(join(cwd, "begun", "times.json"), { force: true });
+  for (const damage of [readFileSync(plan, "utf8"), '{"sweep":']) {
+    writeFileSync(plan, damage);
+    write("four.json", { ...rates, seeds: 4 });
+    const { stdout, stderr } = await started("four.json");
+    expect(stdout, stderr).toMatch(/^3 settings, 4 seeds each/u);
+    expect(JSON.parse(readFileSync(plan, "utf8"))).toMatchObject({ sweep: { seeds: 4 } });
+    rmSync(join(cwd, "begun", "runs"), { recursive: true });
+    rmSync(join(cwd, "begun", "times.json"), { force: true });
+  }
+});
+
+test("a damaged result is made again; a run that lost its weights is trained again; a damaged plan is refused", async () => {
+  const place = (name: string) => join(cwd, "rates", name);
+  const whole = readFileSync(place("result.json"), "utf8");
+  for (const damaged of ['{"settings": [', '{"settings": []}', whole.replaceAll('"losses"', '"lost"')]) {
+    writeFileSync(place("result.json"), damaged);
+    const { status, stderr } = await cli(["sweep", "rates.json", ...on], { cwd });
+    expect(status, stderr).toBe(0);
+    expect(readFileSync(place("result.json"), "utf8")).toBe(whole);
+  }
+  rmSync(place("result.json"));
+  rmSync(place("runs/03-seed1/best"), { recursive: true });
+  const lost = await cli(["sweep", "rates.json", ...on], { cwd });
+  expect(lost.status).toBe(2);
+  expect(lost.stderr).toContain("try deleting rates/runs/03-seed1: the same command trains it again");
+  rmSync(place("runs/03-seed1"), { recursive: true });
+  expect((await cli(["sweep", "rates.json", ...on], { cwd })).status).toBe(0);
+  expect(readFileSync(place("result.json"), "utf8")).toBe(whole);
+  writeFileSync(place("sweep.json"), '{"sweep":');
+  const damaged = await cli(["sweep", "rates.json", ...on], { cwd });
+  expect(damaged.status).toBe(2);
+  expect(damaged.stderr).toMatch(/^foretoken: rates\/sweep\.json: .*; try another folder, or a copy of this file/u);
+});
+
+test("a file in place of the folder, or above it, is refused in one line", async () => {
+  const told = async (out: string) => (await cli(["sweep", "rates.json", "--out", out, ...on], { cwd })).stderr;
+  expect(await told("text.txt")).toBe(
+    "foretoken: sweep: text.txt: the folder must be new, empty or that of this sweep; got a file; try another folder\n",
+  );
+  expect(await told("text.txt/sweep")).toMatch(/^foretoken: out text\.txt\/sweep: .*; got a file above it.*\n$/u);
 });

@@ -33,12 +33,13 @@ Examples:
 
 The file says what is tried, for example:
   { "data": "notes.txt", "seeds": 3,
-    "vary": { "train.learningRate": [0.006, 0.012], "model.nLayer": { "from": 2, "to": 6, "step": 2 } } }
+    "vary": { "train.learningRate": [0.006, 0.012],
+              "model.nLayer": { "from": 2, "to": 6, "step": 2 } } }
 
 "$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete it. The first 80% of the text train, the next 10%
 choose, and the last 10% measure the winner once. With several seeds a setting ends early where a test finds another one better; the best
-one is stopped by that with a probability of at most 5%. "stop": { "kind": "halving" } saves more, without that promise. "budget": {
-"steps": 20000 } or { "minutes": 30 } lets fewer of the best settings go on.`;
+one is stopped by that with a probability of at most 5%. "stop": { "kind": "halving" } saves more, without that promise.
+"budget": { "steps": 20000 } or { "minutes": 30 } lets fewer of the best settings go on.`;
 
 /** The file's contents, with the place of its text from here; other faults are found later. */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {

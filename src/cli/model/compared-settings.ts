@@ -1,6 +1,6 @@
 /** The settings that `compare` is given: which runs belong to each. */
 import { stat } from "node:fs/promises";
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { runOfModel } from "./checkpoint-path.ts";
@@ -65,10 +65,26 @@ const isOneSetting = (models: readonly ComparedModel[]): boolean => {
   return new Set(seeds).size === seeds.length;
 };
 
+/** @throws ConfigError for a run or model that is named twice: its settings would not be independent. */
+const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
+  const seen = new Set<string>();
+  for (const { path } of settings.flatMap(({ models }) => models)) {
+    if (seen.has(resolve(path))) {
+      throw new ConfigError({
+        where: "<setting...>",
+        must: "must have each run or model once",
+        got: `${path} twice`,
+        hint: `${path} in one setting`,
+      });
+    }
+    seen.add(resolve(path));
+  }
+};
+
 /**
  * The settings of the words on the command line.
  * @param group runs are put together by their configurations; else each word is a setting.
- * @throws ConfigError for fewer than two settings, or two runs of one setting with the same seed.
+ * @throws ConfigError for fewer than two settings, a run that is named twice, or two runs of one setting with the same seed.
  */
 export const comparedSettings = async (
   words: readonly string[],
@@ -89,6 +105,7 @@ export const comparedSettings = async (
       hint: group ? "commas between the runs of a setting, without --group" : "npx foretoken evaluate RUN for one",
     });
   }
+  checkEachOnce(settings);
   const repeated = settings.find(({ models }) => !isOneSetting(models));
   if (repeated !== undefined) {
     throw new ConfigError({

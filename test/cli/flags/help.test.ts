@@ -149,4 +149,10 @@ describe("the layout of a page", () => {
       ...["A paragraph in two", "lines."],
     ]);
   });
+
+  test("keeps the lines of JSON, and breaks those that do not fit", () => {
+    const notes = 'The file:\n  { "a": 1,\n    "b": [1, 2] }\n\nMore.';
+    expect(noteLines(notes, 80)).toEqual(["The file:", '  { "a": 1,', '    "b": [1, 2] }', "", "More."]);
+    expect(noteLines(notes, 14)).toEqual(["The file:", '  { "a": 1,', '    "b": [1,', "    2] }", "", "More."]);
+  });
 });

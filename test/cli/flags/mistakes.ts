@@ -332,6 +332,11 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     },
     { name: "a run twice", args: ["compare", "run,run", "half"], says: ["<setting...>", "each once"] },
     {
+      name: "a run in two settings",
+      args: ["compare", "run", "./run,half"],
+      says: ["<setting...>: must have each run or model once", "got ./run twice"],
+    },
+    {
       name: "runs of one seed as one setting",
       args: ["compare", "run,finished", "half"],
       says: ["run +1: the runs of a setting must have different seeds; got seeds 1, 1"],

@@ -58,6 +58,7 @@ const intervalText = (differences: readonly SettingDifference[]): string => {
 export const comparisonTable = (rows: readonly SettingRow[], measured: string, width: number): string => {
   const differences = rows.flatMap(({ difference }) => difference ?? []);
   const many = differences.length > 1;
+  const corrected = differences.filter(({ adjustedPValue }) => adjustedPValue !== null).length;
   const cells = rows.map(({ name, runs, natsPerToken, difference }) => [
     name,
     String(runs),
@@ -90,6 +91,12 @@ export const comparisonTable = (rows: readonly SettingRow[], measured: string, w
     "",
     ...wrapText(`Measured on ${measured}.`, width),
     ...wrapText(intervalText(differences), width),
+    ...(corrected > 1
+      ? wrapText(
+          `± is of each pair alone; p is corrected for ${corrected} comparisons. So an interval without 0 can have a p above 0.05.`,
+          width,
+        )
+      : []),
     "",
   ].join("\n");
 };

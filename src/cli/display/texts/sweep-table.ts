@@ -1,5 +1,5 @@
 /** The table of `sweep`. */
-import type { SweepResult, SweptSetting } from "../../../sweep/result.ts";
+import type { HeldOutLoss, SweepResult, SweptSetting } from "../../../sweep/result.ts";
 import type { Ending } from "../../../sweep/schedule.ts";
 import { formatPValue } from "./comparison-table.ts";
 import { formatCount, formatPlural } from "./format.ts";
@@ -7,13 +7,15 @@ import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
 const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
 
-const endingText = (ending: Ending): string => {
+/** @param seeds of the sweep: a setting that had all of them was not stopped. */
+const endingText = (ending: Ending, seeds: number): string => {
   switch (ending.kind) {
     case "finished":
       return "";
     case "race": {
       const p = formatPValue(ending.p);
-      return `stopped after ${formatPlural(ending.seeds, "seed")}: another is better (p ${p.startsWith("<") ? p : `= ${p}`})`;
+      const better = `another is better (p ${p.startsWith("<") ? p : `= ${p}`})`;
+      return ending.seeds < seeds ? `stopped after ${formatPlural(ending.seeds, "seed")}: ${better}` : better;
     }
     case "halving":
       return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: not in the better half`;
@@ -38,16 +40,41 @@ const aboveText = ({ number, aboveWinner }: SweptSetting, winner: number | null)
   return `${signed(natsPerCharacter)}${halfWidth95 === null ? "" : ` ± ${halfWidth95.toFixed(4)}`}`;
 };
 
+/** How far the seeds are apart; nothing of one seed. */
+const rangeText = ({ runs }: HeldOutLoss): string => {
+  if (runs.length < 2) return "";
+  const losses = runs.map(({ natsPerCharacter }) => natsPerCharacter);
+  const [lowest, highest] = [Math.min(...losses), Math.max(...losses)];
+  return ` (mean of ${runs.length} seeds; lowest ${lowest.toFixed(4)}, highest ${highest.toFixed(4)})`;
+};
+
+/** Steps that were trained, and why others were not: only an early end that a rule decided saves steps. */
+const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
+  const shareOf = (isCounted: (kind: Ending["kind"]) => boolean): number =>
+    settings
+      .filter(({ ending }) => isCounted(ending.kind))
+      .reduce((sum, one) => sum + one.plannedSteps - one.steps, 0) / plannedSteps;
+  const percent = (share: number): string => `${(100 * share).toFixed(0)}%`;
+  const failed = shareOf((kind) => kind === "failed");
+  const left = shareOf((kind) => kind === "budget");
+  const told = [
+    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} were saved`,
+    ...(failed > 0 ? [`${percent(failed)} are missing from settings that failed`] : []),
+    ...(left > 0 ? [`${percent(left)} did not fit into the budget`] : []),
+  ];
+  return `${formatCount(steps)} steps of ${formatCount(plannedSteps)} were trained; ${told.join("; ")}.`;
+};
+
 /** @param width columns of the terminal; infinite in a pipe. */
 export const sweepTable = (result: SweepResult, seeds: readonly number[], width: number): string => {
-  const { winner, heldOut, steps, plannedSteps } = result;
+  const { winner, heldOut } = result;
   const cells = inOrder(result).map((setting) => [
     String(setting.number),
     setting.name,
     formatCount(setting.steps),
     setting.natsPerCharacter === null ? "" : setting.natsPerCharacter.toFixed(4),
     aboveText(setting, winner),
-    endingText(setting.ending),
+    endingText(setting.ending, seeds.length),
   ]);
   const titles = ["", "setting", "steps", "nats/char", "above the best", ""];
   const all = [titles, ...cells];
@@ -65,16 +92,14 @@ export const sweepTable = (result: SweepResult, seeds: readonly number[], width:
       ? [`${start}  ${ending}`]
       : [start, ...wrapText(ending, width - 4).map((line) => `    ${line}`)];
   });
-  const share = (100 * (1 - steps / plannedSteps)).toFixed(0);
-  const range = heldOut?.runs.map((run) => run.natsPerCharacter) ?? [];
   const told = [
     `Losses are the lowest ones of each run on the part of the text that chooses, as means over ${seeds.length === 1 ? "one seed" : "the seeds"}; ± is half of the 95% interval over seeds. The best was chosen by them, so its own is too low.`,
     ...(heldOut === null
       ? ["No setting has finished."]
       : [
-          `Measured once on what was held out, the best has ${heldOut.natsPerCharacter.toFixed(4)} nats per character (${Math.min(...range).toFixed(4)} to ${Math.max(...range).toFixed(4)}), ${heldOut.bitsPerByte.toFixed(4)} bits per byte.`,
+          `Measured once on what was held out, the best has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)}, ${heldOut.bitsPerByte.toFixed(4)} bits per byte.`,
         ]),
-    `${formatCount(steps)} steps of ${formatCount(plannedSteps)} were trained; ${share}% were saved.`,
+    stepsText(result),
   ];
   return [...lines, "", ...told.flatMap((line) => wrapText(line, width)), ""].join("\n");
 };
