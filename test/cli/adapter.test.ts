@@ -156,6 +156,13 @@ describe("a run", () => {
     }
   });
 
+  test("of an adapter has the windows of its training on its page, and its model's context in info", async () => {
+    expect(await readFile(join(cwd, "tuned", "README.md"), "utf8")).toMatch(/, trained in windows of 24 tokens \|$/mu);
+    expect(await readFile(join(cwd, "whole", "README.md"), "utf8")).toMatch(/, context 24 \|$/mu);
+    const { stdout } = await cli(["info", "tuned"], { cwd });
+    expect(stdout).toMatch(/^context +48 tokens, /mu);
+  });
+
   test("of an adapter has its own losses in the windows of its training, which the last line names", async () => {
     const notes = jsonLines(await readFile(join(cwd, "tuned", "metrics.jsonl"), "utf8"));
     const own = notes.findLast(({ type }) => type === "eval")?.valLoss;
