@@ -127,13 +127,14 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
 
 /**
  * Fails unless `folder` can be replaced by a checkpoint: it is unused, empty, or a checkpoint that this program wrote.
+ * @param shown the folder as the user named it.
  * @throws CheckpointError also if it cannot be listed.
  */
-export const checkReplaceable = async (folder: string): Promise<void> => {
+export const checkReplaceable = async (folder: string, shown = folder): Promise<void> => {
   const occupant = await occupantOf(placeOf(folder).path);
   if (occupant === "nothing" || occupant === "an empty folder" || occupant === "ours") return;
   throw new CheckpointError({
-    where: folder,
+    where: shown,
     must: "the folder must be new, empty or a checkpoint that foretoken wrote",
     got: occupant,
     hint: "another folder",
@@ -207,6 +208,8 @@ export interface WriteOptions {
   readonly makeParents?: boolean;
   /** Whether another process may have made the folder meanwhile, which is an error then. Default: it is replaced. */
   readonly isNew?: boolean;
+  /** The folder as the user named it, for errors. Default: `folder`. */
+  readonly shown?: string;
   /** Looks at the files as they were written; its error leaves the folder as it was. */
   readonly check?: (digests: Readonly<Record<string, FileDigest>>) => void | Promise<void>;
 }
@@ -220,16 +223,16 @@ export interface WriteOptions {
 export const writeCheckpoint = async (
   folder: string,
   files: Readonly<Record<string, Contents | SharedFile>>,
-  { run, keep, makeParents = true, isNew = false, check }: WriteOptions = {},
+  { run, keep, makeParents = true, isNew = false, shown = folder, check }: WriteOptions = {},
 ): Promise<void> => {
   const place = placeOf(folder);
   const names = Object.keys(files);
-  checkFileNames(folder, names);
+  checkFileNames(shown, names);
   const temporary = join(place.parent, temporaryName(place.name));
   let made = false;
   try {
     if (makeParents) await makeFolders(place.parent);
-    await checkReplaceable(folder);
+    await checkReplaceable(folder, shown);
     await recoverCheckpoint(folder, keep, names);
     await mkdir(temporary);
     made = true;
@@ -242,12 +245,12 @@ export const writeCheckpoint = async (
     await check?.(digests);
     await writeFlushed(join(temporary, manifestName), manifestJson({ run: run ?? null, files: digests }));
     for (const inner of [...folders, temporary]) await flushFolder(inner);
-    if (isNew) await nameNew(place, temporary, folder);
+    if (isNew) await nameNew(place, temporary, shown);
     else await replace(place, temporary, keep, names);
   } catch (error) {
     if (made && (await exists(temporary).catch(() => false))) {
       await removeOwned(temporary, undefined, names).catch(() => undefined);
     }
-    throw writeError(folder, error);
+    throw writeError(shown, error);
   }
 };

@@ -63,6 +63,14 @@ export const checkManifest = async (files: Files, names: readonly string[], wher
   if (manifest === undefined) return;
   for (const name of names) {
     const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+    if (expected === undefined && files[name] !== undefined) {
+      throw new CheckpointError({
+        where: `${where}/${name}`,
+        must: `${manifestName} must list the file`,
+        got: "no file of that name",
+        hint: "a complete copy of the files",
+      });
+    }
     const found = await digestOf(files[name] ?? new Uint8Array());
     if (expected?.bytes === found.bytes && expected.sha256 === found.sha256) continue;
     throw new CheckpointError({

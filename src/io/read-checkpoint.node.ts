@@ -179,6 +179,14 @@ const changed = (where: string, got: string): CheckpointError =>
     hint: completeCopy,
   });
 
+const notListed = (where: string): CheckpointError =>
+  new CheckpointError({
+    where,
+    must: `the folder's ${manifestName} must list the file`,
+    got: "no file of that name",
+    hint: `${completeCopy}, or a folder without ${manifestName}: its files are read unchecked`,
+  });
+
 const listed = (manifest: Manifest, name: string): FileDigest | undefined =>
   Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
 
@@ -200,7 +208,8 @@ const readChecked = async (
     },
   );
   if (expected?.bytes === bytes.length && expected.sha256 === hash.digest("hex")) return bytes;
-  throw changed(where, expected?.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`);
+  if (expected === undefined) throw notListed(where);
+  throw changed(where, expected.bytes === bytes.length ? "other contents" : `${bytes.length} bytes`);
 };
 
 /** Result of `readCheckpoint`. */
@@ -320,7 +329,7 @@ const openLarge = async (
     return { name, path: file, source: hashedSource(source, expected.sha256, differs) };
   }
   await source.close();
-  throw changed(where, `${source.size} bytes`);
+  throw expected === undefined ? notListed(where) : changed(where, `${source.size} bytes`);
 };
 
 /** The small files of a folder: the required ones, and the optional ones that are there. */

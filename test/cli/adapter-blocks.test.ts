@@ -55,6 +55,34 @@ test("a run of adapters keeps the weights of a GGUF file in their blocks, and ev
   expect(widened).toBeCloseTo(Number(own), 2);
   const merged = await cli(["merge", "kept", "--out", "merged", "--json"], { cwd });
   expect(merged.status, merged.stderr).toBe(0);
+
+  // The base's numbers lie near the levels of eight bits, too.
+  const told = async (...args: readonly string[]): Promise<string> => {
+    const written = await cli(args, { cwd });
+    expect(written.status, written.stderr).toBe(0);
+    return written.stderr;
+  };
+  const loses =
+    /kept\S*: merged into weights of q8_0 of a base in Q8_0 and Q4_0, an adapter loses much of what it learned: f16 keeps it \(export --dtype f16, quantize --to f16\), and so do the original file and the adapter alone \(export --adapter-only\)$/mu;
+  const asGguf = ["export", "kept", "--format", "gguf"];
+  expect(await told(...asGguf, "--dtype", "q8_0", "--out", "eight.gguf")).toMatch(loses);
+  expect(await told("quantize", "kept", "--to", "q8_0", "--out", "same.gguf")).toMatch(loses);
+  expect(await told(...asGguf, "--dtype", "f16", "--out", "half.gguf")).not.toMatch(/loses much/u);
+  const verified = [
+    "verify",
+    "kept",
+    "eight.gguf",
+    "half.gguf",
+    "--prompt-count",
+    "2",
+    "--max-new-tokens",
+    "4",
+    "--json",
+  ];
+  const [found] = jsonLines((await cli(verified, { cwd })).stdout);
+  const [eight, half] = (found as { forms: { largestLogit: number }[] }).forms;
+  expect(half?.largestLogit).toBeLessThan((eight?.largestLogit ?? 0) / 4);
+  expect(await told(...asGguf, "--adapter-only", "--out", "alone.gguf")).not.toMatch(/loses much/u);
 });
 
 test("--widen turns them into the dtype, and goes with adapters alone", async () => {

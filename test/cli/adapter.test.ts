@@ -156,6 +156,13 @@ describe("a run", () => {
     }
   });
 
+  test("of an adapter has the windows of its training on its page, and its model's context in info", async () => {
+    expect(await readFile(join(cwd, "tuned", "README.md"), "utf8")).toMatch(/, trained in windows of 24 tokens \|$/mu);
+    expect(await readFile(join(cwd, "whole", "README.md"), "utf8")).toMatch(/, context 24 \|$/mu);
+    const { stdout } = await cli(["info", "tuned"], { cwd });
+    expect(stdout).toMatch(/^context +48 tokens, /mu);
+  });
+
   test("of an adapter has its own losses in the windows of its training, which the last line names", async () => {
     const notes = jsonLines(await readFile(join(cwd, "tuned", "metrics.jsonl"), "utf8"));
     const own = notes.findLast(({ type }) => type === "eval")?.valLoss;
@@ -180,9 +187,25 @@ describe("a run", () => {
     expect(await shown("tuned", "--against", "base")).toMatch(
       new RegExp(`^measured on +${held}, in windows of 24 `, "mu"),
     );
-    // All that the model can read.
-    expect(await shown("whole")).toMatch(new RegExp(`^measured on +${held}$`, "mu"));
+    // All that the model can read is named, too.
+    expect(await shown("base", "--data", "longer.txt")).toMatch(/^measured on +.*, in windows of 48 tokens$/mu);
+    expect(await shown("whole")).toMatch(new RegExp(`^measured on +${held}, in windows of 24 tokens$`, "mu"));
   });
+});
+
+test("verify measures a run in the windows of its training, as evaluate does, and another text in the model's", async () => {
+  const few = ["--prompt-count", "1", "--max-new-tokens", "2", "--backend", "reference", "--json"];
+  const verified = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+    const { status, stdout, stderr } = await cli(["verify", "tuned", "tuned/best", ...args, ...few], { cwd });
+    expect(status, stderr).toBe(0);
+    return jsonLines(stdout)[0] ?? {};
+  };
+  const { bitsPerByte } = jsonLines((await cli(["evaluate", "tuned", ...on], { cwd })).stdout)[0] ?? {};
+  const own = await verified();
+  expect(own).toMatchObject({ contextLength: 24, forms: [{ contextLength: 24, bitsPerByte: own.bitsPerByte }] });
+  expect(own.bitsPerByte).toBeCloseTo(Number(bitsPerByte), 6);
+  expect(await verified("--data", "longer.txt")).toMatchObject({ contextLength: 48, forms: [{ contextLength: 48 }] });
+  expect(await verified("--context-length", "12")).toMatchObject({ contextLength: 12 });
 });
 
 describe("a model with an adapter", () => {

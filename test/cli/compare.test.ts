@@ -54,7 +54,7 @@ test("settings of two seeds, paired, on what the first run held out; the figures
   expect(stdout).toMatch(/^setting {3}runs {2}nats\/token {2}to the first +p$/mu);
   expect(stdout).toMatch(/^slow1 \+1 {5}2 {6}\d\.\d{4}$/mu);
   expect(stdout).toMatch(/^fast2 \+1 {5}2 {6}\d\.\d{4} {2}-\d\.\d{4} ± \d\.\d{4} {2}[<\d.]+ {2}\S/mu);
-  expect(stdout).toContain("Measured on text.txt, the part that was held out.");
+  expect(stdout).toContain("Measured on text.txt, the part that was held out, in windows of 8 tokens.");
   expect(stdout).toContain("for other seeds and more of such a text. Runs are paired by their seeds.");
 });
 

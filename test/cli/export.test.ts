@@ -85,8 +85,11 @@ describe("export", () => {
     const merged = await run("adapter", "--format", "gguf");
     const coarse = await run("adapter", "--format", "gguf", "--dtype", "q4_0", "--out", "coarse.gguf");
     expect(coarse.stderr).toContain(
-      "merged into weights of q4_0, an adapter loses much of what it learned: q8_0 keeps it",
+      "merged into weights of q4_0, an adapter loses much of what it learned: q8_0 keeps it (export --dtype q8_0, quantize --to q8_0), and so do",
     );
+    const fine = await run("adapter", "--format", "gguf", "--dtype", "q8_0", "--out", "fine.gguf");
+    expect(fine.status, fine.stderr).toBe(0);
+    expect(fine.stderr).not.toContain("loses much");
     expect(merged.stdout).toMatch(/^adapter-f32\.gguf: .*\nWith the adapter merged into the model in \S*base\.\n$/u);
     const alone = await run("base", "--adapter", "adapter", "--format", "gguf", "--adapter-only", "--out", "lora.gguf");
     expect(alone.stdout).toMatch(

@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { train } from "#foretoken/train/train.node.js";
-import { cli, jsonLines, tiny, withFlags, workplace } from "./cli.ts";
+import { cli, jsonLines, tiny, tinyWith, withFlags, workplace } from "./cli.ts";
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -41,13 +41,30 @@ test.each([
   expect(basename(String(start?.out))).toMatch(expected);
 });
 
+test("a run that is to write no texts writes none at the end either", async () => {
+  const kinds = async (...flags: readonly string[]): Promise<readonly unknown[]> => {
+    const { status, stdout, stderr } = await cli(["train", ...tinyWith(...flags, "--json")], { cwd });
+    expect(status, stderr).toBe(0);
+    return jsonLines(stdout).map(({ type }) => type);
+  };
+  expect(await kinds("--out", "wordy")).toContain("sample");
+  expect(await kinds("--out", "silent", "--train.sampleTokens", "0")).not.toContain("sample");
+  await writeFile(join(cwd, "silent.json"), JSON.stringify({ train: { sampleTokens: 0 } }));
+  const none = withFlags(tiny, ["--out", "filed", "--config", "silent.json", "--json"]);
+  const at = none.indexOf("--train.sampleTokens");
+  const { stdout } = await cli(["train", ...none.toSpliced(at, 2)], { cwd });
+  const filed = jsonLines(stdout).map(({ type }) => type);
+  expect(filed).toContain("done");
+  expect(filed).not.toContain("sample");
+});
+
 test("evaluate calls a text that a run keeps in its folder by the name that it was given", async () => {
   const text = "the cat sat on the mat. ".repeat(40);
   const config = { model: { nLayer: 1, nEmbd: 8, nHead: 2, contextLength: 8 }, train: { steps: 1, sampleTokens: 0 } };
   const named = { text, dataName: "letters.txt", out: join(cwd, "named"), finalSampleTokens: 0 };
   for await (const _ of train({ ...named, config, backend: "reference" }));
   const { stdout, stderr } = await cli(["evaluate", "named", "--backend", "reference"], { cwd });
-  expect(stdout, stderr).toMatch(/^measured on +letters\.txt, the part that was held out$/mu);
+  expect(stdout, stderr).toMatch(/^measured on +letters\.txt, the part that was held out, in windows of 8 tokens$/mu);
 });
 
 test("a first run without a network is named after the text that it learns from", async () => {

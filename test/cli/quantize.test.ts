@@ -39,7 +39,7 @@ describe("quantize", () => {
       /\d+ matrices are in q5_0 in place of q4_k: their rows of \d+ weights do not divide into blocks of q4_k\n/u,
     );
     expect(stdout).toMatch(/\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u);
-    expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%\n$/u);
+    expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%, in windows of \d+ tokens\n$/u);
     const again = await run("models/base-q4_k.gguf", "--to", "f16", "--out", "wide.gguf", "--json", ...on);
     expect(jsonLines(again.stdout)).toMatchObject([
       {

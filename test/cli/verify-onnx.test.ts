@@ -111,6 +111,8 @@ describe("verify of graphs of ONNX", () => {
     await copyWith("operator", (bytes) => replaced(bytes, "\x22\x07Softmax", "\x22\x07Hardmax"));
     await copyWith("cut", (bytes) => bytes.subarray(0, bytes.length - 3000));
     await copyWith("empty", () => Buffer.alloc(0));
+    // Version 8 of the format, version 17 of the operators, and a graph with nothing in it.
+    await copyWith("bare", () => Buffer.from([0x08, 8, 0x42, 4, 0x0a, 0, 0x10, 17, 0x3a, 0]));
     await copyWith(
       "config",
       (bytes) => Buffer.from(bytes.toString().replace(/"vocab_size": \d+/u, '"vocab_size": 99')),
@@ -120,6 +122,7 @@ describe("verify of graphs of ONNX", () => {
     const graph = join(cwd, "changed/onnx/model.onnx");
     await writeFile(graph, withNumber(await readFile(graph), "blocks.0.mlpNorm.weight", 3));
     await cp(join(cwd, "f32/onnx/model.onnx"), join(cwd, "alone.onnx"));
+    await cp(join(cwd, "f32/onnx/model.onnx"), join(cwd, "changed/onnx/mine.onnx"));
     const line = async (file: string): Promise<string> => {
       const { status, stderr } = await cli(["verify", "runs/notes", file, ...small], { cwd });
       expect(status, file).toBe(2);
@@ -134,8 +137,12 @@ describe("verify of graphs of ONNX", () => {
     );
     expect(await line("cut")).toMatch(/model\.onnx: .* must end within /u);
     expect(await line("empty")).toMatch(/model\.onnx: the graph of an ONNX file must be there once; got nothing$/u);
+    expect(await line("bare")).toMatch(/model\.onnx: the graph must have the input input_ids; got none$/u);
     expect(await line("config")).toMatch(/^foretoken: config\S*: /u);
     expect(await line("changed")).toMatch(/model\.onnx: the file must be the one that was saved, by its SHA-256/u);
+    expect(await line("changed/onnx/mine.onnx")).toMatch(
+      /mine\.onnx: the folder's manifest\.json must list the file; got no file of that name; try a complete copy of the folder, or a folder without manifest\.json: its files are read unchecked$/u,
+    );
     expect(await line("alone.onnx")).toMatch(/config\.json: a checkpoint must have config\.json; got no such file/u);
     expect(await line("none.onnx")).toBe("foretoken: none.onnx: the path must name a model; got no such file");
   });

@@ -37,7 +37,9 @@ describe("verify", () => {
     expect(lines[3]).toMatch(
       /^small\.gguf +(?:0\.\d+|\d\.\de-\d+) +\d of 3 prompts +(?:none|prompt \d, token \d: margin \S+) +\d\.\d{4}$/u,
     );
-    expect(lines[4]).toMatch(/^Measured on text\.txt, its held-out end; prompts are from there\.$/u);
+    expect(lines[4]).toMatch(
+      /^Measured on text\.txt, its held-out end, in windows of 8 tokens; prompts are from there\.$/u,
+    );
   });
 
   test("writes the same as JSON, also on another text", async () => {

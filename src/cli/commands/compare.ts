@@ -217,10 +217,11 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
       measured.push({ name, models: runs });
     }
     progress.clear();
-    const own = contexts.map((context) => ({ config: { contextLength: context } }));
-    // A window that was asked for is named in any case.
-    const windows = windowsInWords(kind, contextLength, own.length === 0 ? [{ config: { contextLength: 0 } }] : own);
-    report(measured, { inWords: `${inWords}${windows}`, text: name, part, contextLength }, json);
+    report(
+      measured,
+      { inWords: `${inWords}${windowsInWords(kind, contextLength)}`, text: name, part, contextLength },
+      json,
+    );
   } catch (error) {
     progress.clear();
     if (!interrupt.signal.aborted) throw error;

@@ -202,7 +202,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     // A run measures its text in the windows that it trains on: those of an adapter may be shorter than its model's context.
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
-    const measured = `${inWords}${windowsInWords(kind, window, models)}`;
+    const measured = `${inWords}${windowsInWords(kind, window)}`;
     const measure = async (one: WorkerModel): Promise<Evaluation> => {
       const read =
         kind === "text"

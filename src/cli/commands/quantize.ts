@@ -24,6 +24,7 @@ import {
 import { inFlags } from "../flags/option-names.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, loadNamed, modelDirectory, modelPlaces } from "../model/checkpoint-path.ts";
+import { windowsInWords } from "../model/measured-text.ts";
 import { nameOfModel, newPlace } from "../model/new-place.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
@@ -111,11 +112,13 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
   }
   const { backend, remark } = await chooseBackend(flags);
   const corpus = await loadCorpus(data, {});
+  let window = 0;
   const measure = async (path: string): Promise<Evaluation> => {
     const { lm } = await loadNamed(path, {}, { backend, threads, dtype: "float32", keepBlocks: false });
+    window = contextLength ?? lm.config.contextLength;
     try {
       return await lm.evaluate(corpus, {
-        ...{ windows: true, signal, contextLength: contextLength ?? lm.config.contextLength },
+        ...{ windows: true, signal, contextLength: window },
         onProgress: (done, all) =>
           line.update(`measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
       });
@@ -123,7 +126,8 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
       await lm.close();
     }
   };
-  return { measure, remark, name: `${printableName(corpus.name)}, its last 10%` };
+  const measured = (): string => `${printableName(corpus.name)}, its last 10%${windowsInWords("text", window)}`;
+  return { measure, remark, measured };
 };
 
 /** Fails where the file could not be written: before its model is measured, which takes longer. */
@@ -178,7 +182,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     }
     const { unicode } = styleFor(host.stdout).symbols;
     writeOut(writtenText(printableName(file, unicode), to, saved));
-    if (losses !== undefined) writeOut(lossText(losses, meter?.name ?? ""));
+    if (losses !== undefined) writeOut(lossText(losses, meter?.measured() ?? ""));
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));

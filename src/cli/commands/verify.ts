@@ -18,7 +18,7 @@ import { inFlags } from "../flags/option-names.ts";
 import { addWeightsFlag, type WeightsFlag } from "../flags/weights-flag.ts";
 import { notes } from "../help.ts";
 import { inModelFlags, modelDirectory, modelPlaces, weightsDirectory } from "../model/checkpoint-path.ts";
-import { promptsOf, textToVerify } from "../model/verify-prompts.ts";
+import { promptsOf, type TextToVerify, textToVerify } from "../model/verify-prompts.ts";
 import { exitStatus } from "../process/exit-status.ts";
 import { host } from "../process/host.ts";
 import { onInterrupt } from "../process/interrupt.ts";
@@ -57,6 +57,8 @@ interface Comparison {
   readonly line: ProgressLine;
   /** Loads a form; its caller closes it. */
   readonly open: (place: string, options: LoadOptions) => Promise<LanguageModel>;
+  /** Tokens of the windows in which a model with this context is measured. */
+  readonly windowOf: (context: number) => number;
   /** Bits per byte of the text; null: there is none. */
   readonly measure: (lm: LanguageModel, name: string) => Promise<number | null>;
   /** The same of a graph of ONNX. */
@@ -66,7 +68,7 @@ interface Comparison {
 
 const comparisonOf = async (
   flags: VerifyFlags,
-  text: Corpus | undefined,
+  text: TextToVerify | undefined,
   line: ProgressLine,
   signal: AbortSignal,
 ): Promise<Comparison> => {
@@ -77,13 +79,15 @@ const comparisonOf = async (
     writeNotice(told);
   };
   if (remark !== undefined) notice(remark);
-  const measuring = (name: string) => ({
-    ...{ signal, contextLength },
+  const corpus = text?.corpus;
+  const windowOf = (context: number): number => contextLength ?? Math.min(text?.ownWindow ?? context, context);
+  const measuring = (name: string, context: number) => ({
+    ...{ signal, contextLength: windowOf(context) },
     onProgress: (done: number, all: number) =>
       line.update(`${name}: measuring ${Math.floor((100 * done) / all)}% of ${formatCount(all)} tokens`),
   });
   return {
-    ...{ signal, line },
+    ...{ signal, line, windowOf },
     open: (place, options) =>
       loadPretrained(place, {
         // Other products would round away a part of the difference.
@@ -92,12 +96,12 @@ const comparisonOf = async (
           line.update(`${place}: loading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`),
       }),
     async measure(lm, name) {
-      if (text === undefined) return null;
-      return (await evaluateCorpus(lm, text, measuring(name))).bitsPerByte;
+      if (corpus === undefined) return null;
+      return (await evaluateCorpus(lm, corpus, measuring(name, lm.model.config.contextLength))).bitsPerByte;
     },
     openGraph: (path) => openOnnx(path, { backend, threads, signal }),
     measureGraph: async (form, name) =>
-      text === undefined ? null : (await evaluateForm(form, text, measuring(name))).bitsPerByte,
+      corpus === undefined ? null : (await evaluateForm(form, corpus, measuring(name, form.contextLength))).bitsPerByte,
   };
 };
 
@@ -126,7 +130,7 @@ const formsOf = async (file: string): Promise<readonly NamedForm[]> => {
 const verifyForm = async (
   { file, graph }: NamedForm,
   { lm, prompts, maxNewTokens, base }: Verified,
-  { signal, line, open, measure, openGraph, measureGraph }: Comparison,
+  { signal, line, open, windowOf, measure, openGraph, measureGraph }: Comparison,
 ): Promise<VerifiedForm> => {
   const options = {
     ...{ prompts, maxNewTokens, signal },
@@ -135,7 +139,9 @@ const verifyForm = async (
   if (graph !== null) {
     const form = await openGraph(graph);
     try {
-      return { file, ...(await compareForms(lm, form, options)), bitsPerByte: await measureGraph(form, file) };
+      const contextLength = windowOf(form.contextLength);
+      const difference = await compareForms(lm, form, options);
+      return { file, ...difference, bitsPerByte: await measureGraph(form, file), contextLength };
     } finally {
       await form.close();
     }
@@ -143,7 +149,9 @@ const verifyForm = async (
   const place = await modelDirectory(file);
   const form = await open(place, (await isAdapterPlace(place)) ? { base: await base() } : {});
   try {
-    return { file, ...(await compareModels(lm, form, options)), bitsPerByte: await measure(form, file) };
+    const contextLength = windowOf(form.model.config.contextLength);
+    const difference = await compareModels(lm, form, options);
+    return { file, ...difference, bitsPerByte: await measure(form, file), contextLength };
   } finally {
     await form.close();
   }
@@ -176,19 +184,21 @@ const verifyForms = async (
 
 const report = (
   named: string,
-  bitsPerByte: number | null,
+  { bitsPerByte, contextLength }: Pick<VerifiedForm, "bitsPerByte" | "contextLength">,
   text: Corpus | undefined,
   outcomes: readonly Outcome[],
   json: boolean,
 ): void => {
   if (json) {
     const inJson = (outcome: Outcome) => ("error" in outcome ? { ...outcome, error: outcome.error.message } : outcome);
-    writeJson({ model: named, bitsPerByte, measuredOn: text?.name ?? null, forms: outcomes.map(inJson) });
+    const measuredOn = text?.name ?? null;
+    writeJson({ model: named, bitsPerByte, contextLength, measuredOn, forms: outcomes.map(inJson) });
   } else {
     const forms = outcomes.filter((outcome) => "largestLogit" in outcome);
     const { unicode } = styleFor(host.stdout).symbols;
     const nameOf = (name: string): string => printableName(name, unicode);
-    if (forms.length > 0) writeOut(verifyTable({ model: named, bitsPerByte, measuredOn: text?.name }, forms, nameOf));
+    const model = { model: named, bitsPerByte, contextLength, measuredOn: text?.name };
+    if (forms.length > 0) writeOut(verifyTable(model, forms, nameOf));
   }
   const faults = outcomes.flatMap((outcome) => ("error" in outcome ? [outcome.error] : []));
   for (const error of faults) writeNotice(`foretoken: ${error.message}`);
@@ -212,8 +222,9 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
     const text = await textToVerify(place, flags.data);
     const comparison = await comparisonOf(flags, text, line, interrupt.signal);
     lm = await comparison.open(place, parts);
-    const prompts = promptsOf(lm, text, flags.promptCount);
-    const bits = await comparison.measure(lm, named);
+    const prompts = promptsOf(lm, text?.corpus, flags.promptCount);
+    const bitsPerByte = await comparison.measure(lm, named);
+    const contextLength = comparison.windowOf(lm.model.config.contextLength);
     const baseOf = async (): Promise<string> => {
       const source = await openSource(place, { ...parts, baseCheck }, "loadPretrained");
       await source.close();
@@ -221,7 +232,7 @@ const runVerify = async (named: string, files: readonly string[], flags: VerifyF
     };
     const outcomes = await verifyForms(files, { lm, prompts, maxNewTokens, base: baseOf }, comparison);
     line.clear();
-    report(named, bits, text, outcomes, json);
+    report(named, { bitsPerByte, contextLength }, text?.corpus, outcomes, json);
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFlags(inModelFlags(error));
@@ -252,7 +263,7 @@ export const declareVerify = (command: Command): void => {
       .option("--max-new-tokens <n>", "tokens to write after each", parseInteger("--max-new-tokens", 1), 50)
       .option(
         "--context-length <n>",
-        "tokens of the windows that the text is cut into (default: the model's context length, which is the most)",
+        "tokens of the windows that the text is cut into (default: of a run's own text those of its training; else the model's context length, which is the most)",
         parseInteger("--context-length", 1),
       ),
   );

@@ -12,14 +12,21 @@ const promptTokens = 32;
 /** Characters that have so many tokens in nearly any text. */
 const promptCharacters = 200;
 
+/** A text to compare on. */
+export interface TextToVerify {
+  readonly corpus: Corpus;
+  /** Tokens of the windows of the run's training, of a run's own text. */
+  readonly ownWindow?: number;
+}
+
 /**
  * The text to compare on: what the user named, else the one of the model's run.
  * @param place the model's.
  * @returns undefined where there is none: a model of no run, a run on documents, or a text that is no longer there.
  */
-export const textToVerify = async (place: string, data: string | undefined): Promise<Corpus | undefined> => {
+export const textToVerify = async (place: string, data: string | undefined): Promise<TextToVerify | undefined> => {
   if (data !== undefined) {
-    if (!(await hasDocuments(data))) return loadCorpus(data, {});
+    if (!(await hasDocuments(data))) return { corpus: await loadCorpus(data, {}) };
     throw new ConfigError({ where: "--data", must: "must be a text", got: "documents", hint: "a text file" });
   }
   const run = await runOf(place).catch((error: unknown) => {
@@ -33,7 +40,8 @@ export const textToVerify = async (place: string, data: string | undefined): Pro
     if (error instanceof ForetokenError) return undefined;
     throw error;
   });
-  return found?.kind === "text" ? found.corpus : undefined;
+  if (found?.kind !== "text") return undefined;
+  return { corpus: found.corpus, ownWindow: run.config.model.contextLength };
 };
 
 /** The beginning of a text that has at most `most` tokens, as a text; undefined if it is none. */

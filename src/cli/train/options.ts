@@ -102,6 +102,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const lora = contents.lora === undefined ? {} : { lora: contents.lora };
   const file = path === undefined ? undefined : { path, contents };
   const { initFrom } = flags;
+  const asked = () => merge({ tokenizer, model, ...lora, train }, changes.changes) as PartialConfig<RunConfig>;
   const config = ((): PartialConfig<RunConfig> => {
     try {
       const name = fieldNamer(changes, file);
@@ -112,8 +113,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
           : [{ ...lora, train }, ofTraining(changes)];
       const { expected } = planConfig(preset, known, name);
       if (preset !== undefined && initFrom === undefined) return expected;
-      const asked = merge({ tokenizer, model, ...lora, train }, changes.changes) as PartialConfig<RunConfig>;
-      return preset === undefined ? asked : { ...asked, train: expected.train };
+      return preset === undefined ? asked() : { ...asked(), train: expected.train };
     } catch (error) {
       // A fault in the file is mended in the file.
       const inFile = error instanceof ConfigError && path !== undefined && error.details.where.startsWith(`${path}: `);
@@ -125,6 +125,8 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
     initFrom,
     keepBlocks: flags.widen === true ? false : undefined,
     config,
+    // Who asks for no texts gets none at the end either.
+    ...(asked().train?.sampleTokens === 0 ? { finalSampleTokens: 0 } : {}),
     chatTemplate: flags.chatTemplate === undefined ? undefined : await readChatTemplate(flags.chatTemplate),
     data: flags.data,
     valData: flags.valData,

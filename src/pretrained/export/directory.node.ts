@@ -84,9 +84,10 @@ const stoppable = (contents: Contents, signal: AbortSignal | undefined): Content
   })();
 };
 
-/** Writes files whole, or none of them. @returns their bytes. */
+/** Writes files whole, or none of them. @param shown the folder as the user named it. @returns their bytes. */
 const writeFiles = async (
   path: string,
+  shown: string,
   files: Readonly<Record<string, Contents>>,
   { replace, signal }: Pick<WritingDirectory, "replace" | "signal">,
 ): Promise<number> => {
@@ -94,7 +95,7 @@ const writeFiles = async (
   const written = Object.entries(files).map(([name, contents]) => [name, stoppable(contents, signal)] as const);
   try {
     await writeCheckpoint(path, Object.fromEntries(written), {
-      isNew: !replace,
+      ...{ isNew: !replace, shown },
       check: (digests) => {
         bytes = Object.values(digests).reduce((sum, file) => sum + file.bytes, 0);
       },
@@ -128,7 +129,7 @@ export const writeDirectory = async (
   const path = await replaceable(where, directory, Object.keys(files));
   await checkOther(path, source);
   weights = await source.readWeights(signal, onRead);
-  const bytes = await writeFiles(path, files, { replace, signal });
+  const bytes = await writeFiles(path, directory, files, { replace, signal });
   return { bytes, parameters: modelLayout(config, vocabSize).count };
 };
 
@@ -158,6 +159,6 @@ export const writeAdapterDirectory = async (
     ...adapterTextFiles({ chatTemplate: learned, endTokens: endTokens.filter((id) => id < tokenizer.vocabSize) }),
   };
   await checkOther(await replaceable(where, directory, Object.keys(files)), source);
-  const bytes = await writeFiles(path, files, { replace, signal });
+  const bytes = await writeFiles(path, directory, files, { replace, signal });
   return { bytes, parameters: loraLayout(config, lora).count };
 };

@@ -52,7 +52,7 @@ export const writeOnnx = async (
   await checkGraphs(path, directory);
   const contents = Object.entries(folder).map(([name, { pieces }]) => [name, pieces()] as const);
   try {
-    await writeCheckpoint(path, Object.fromEntries(contents), { isNew: !replace });
+    await writeCheckpoint(path, Object.fromEntries(contents), { isNew: !replace, shown: directory });
   } catch (error) {
     // Its own reason, not that of a disk that refuses.
     options.signal?.throwIfAborted();

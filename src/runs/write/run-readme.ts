@@ -132,10 +132,12 @@ const state = (story: RunStory, train: TrainConfig): string => {
   }
 };
 
-const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig): string => {
+/** @param isWhole whether all weights are trained; else the model's context may be longer than the windows of training. */
+const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, isWhole: boolean): string => {
   const heads =
     nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} of keys and values)`;
-  return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, context ${count(contextLength)}`;
+  const read = isWhole ? `context ${count(contextLength)}` : `trained in windows of ${plural(contextLength, "token")}`;
+  return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, ${read}`;
 };
 
 /** How many documents a row has. */
@@ -201,7 +203,10 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
   const told: readonly (readonly [what: string, fact: string])[] = [
     ["state", state(story, config.train)],
     ...(preset === null ? [] : ([["preset", preset]] as const)),
-    ["model", `${start === undefined ? "" : `${plural(start.parameters, "parameter")}: `}${shape(config.model)}`],
+    [
+      "model",
+      `${start === undefined ? "" : `${plural(start.parameters, "parameter")}: `}${shape(config.model, config.lora === undefined)}`,
+    ],
     ...origin(config, initFrom),
     [config.train.rows === undefined ? "text" : "documents", textFact(start, corpus, config)],
     ["plan", plan(config)],

@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError, ConfigError } from "#foretoken/core/errors/errors.js";
 import { type ExportOptions, exportModel } from "#foretoken/pretrained/export/export.node.js";
@@ -50,12 +50,14 @@ describe("exportModel", () => {
 
   it.each(["hf", "gguf", "onnx"] as const)("is done once where two write one new name: %s", async (format) => {
     const parent = newPath();
-    const place = join(parent, format === "gguf" ? "new.gguf" : "new");
+    // As a user types it: the loser reads the same.
+    const place = relative(process.cwd(), join(parent, format === "gguf" ? "new.gguf" : "new"));
     await mkdir(parent);
     const ends = await Promise.allSettled([1, 2].map(() => exportModel(place, model, { format })));
     expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     const [lost] = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as Error] : []));
     expect(lost).toBeInstanceOf(CheckpointError);
+    expect(lost?.message.startsWith(`${place}: `), lost?.message).toBe(true);
     expect(lost?.message).toMatch(
       /new(?:\.gguf)?: the name must be free; got a (?:file|folder|model) .*; try another name/u,
     );

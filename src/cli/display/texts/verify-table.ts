@@ -1,5 +1,6 @@
 /** How far forms of a model are from it, as a table. */
 import type { ModelsDifference } from "../../../evaluate/compare-models.ts";
+import { formatPlural } from "./format.ts";
 import { textDifferenceText } from "./text-difference.ts";
 import { columns, padRight } from "./width.ts";
 
@@ -8,6 +9,8 @@ export interface VerifiedForm extends ModelsDifference {
   readonly file: string;
   /** null: there was no text to measure. */
   readonly bitsPerByte: number | null;
+  /** Tokens of the windows that it was measured in. */
+  readonly contextLength: number;
 }
 
 /** What the forms are compared with. */
@@ -16,6 +19,8 @@ export interface VerifiedModel {
   readonly bitsPerByte: number | null;
   /** Name of the text; undefined: there was none. */
   readonly measuredOn: string | undefined;
+  /** Tokens of the windows that it was measured in. */
+  readonly contextLength: number;
 }
 
 /** Five digits, however small. */
@@ -30,7 +35,7 @@ const bitsText = (bits: number | null): string => (bits === null ? "" : bits.toF
 
 /** @param nameOf shows a path. */
 export const verifyTable = (
-  { model, bitsPerByte, measuredOn }: VerifiedModel,
+  { model, bitsPerByte, measuredOn, contextLength }: VerifiedModel,
   forms: readonly VerifiedForm[],
   nameOf: (path: string) => string,
 ): string => {
@@ -61,7 +66,13 @@ export const verifyTable = (
     ),
     measuredOn === undefined
       ? "No text was measured: prompts are tokens drawn at random."
-      : `Measured on ${nameOf(measuredOn)}, its held-out end; prompts are from there.`,
+      : `Measured on ${nameOf(measuredOn)}, its held-out end, in windows of ${formatPlural(contextLength, "token")}; prompts are from there.`,
+    ...(measuredOn === undefined ? [] : forms)
+      .filter((form) => form.contextLength !== contextLength)
+      .map(
+        (form) =>
+          `${nameOf(form.file)}: has a shorter context, and was measured in windows of ${formatPlural(form.contextLength, "token")}: its bits per byte do not compare.`,
+      ),
     "",
   ].join("\n");
 };

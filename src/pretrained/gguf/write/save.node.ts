@@ -159,11 +159,17 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
   }
 };
 
-/** Encodings of few bits, which round away what a short tuning has changed. */
-const isCoarse = (encoding: GgufEncoding): boolean => /^q[45]/u.test(encoding);
-
-const mergedInFewBits = (adapter: string, encoding: GgufEncoding): string =>
-  `${adapter}: merged into weights of ${encoding}, an adapter loses much of what it learned: q8_0 keeps it, and so do the original file and the adapter alone`;
+/**
+ * The warning for an adapter that is merged into few bits, which round away what a short tuning has changed; undefined: they keep it.
+ * Weights that were in blocks before lie on or near the levels of the new blocks, also of eight bits: so small changes are rounded back.
+ */
+const mergedInFewBits = ({ base, adapter }: ModelSource, encoding: GgufEncoding): string | undefined => {
+  const wasInBlocks = base.dtypes.some((dtype) => dtype.startsWith("Q"));
+  if (adapter === null || !(wasInBlocks ? /^q/u : /^q[45]/u).test(encoding)) return undefined;
+  const why = wasInBlocks ? ` of a base in ${base.dtypes.filter((dtype) => dtype.startsWith("Q")).join(" and ")}` : "";
+  const keeps = wasInBlocks ? "f16" : "q8_0";
+  return `${adapter.where}: merged into weights of ${encoding}${why}, an adapter loses much of what it learned: ${keeps} keeps it (export --dtype ${keeps}, quantize --to ${keeps}), and so do the original file and the adapter alone (export --adapter-only)`;
+};
 
 /** Tells of ends of a text that the file has no room for. */
 const noticeEnds = async (facts: TextFacts, onNotice: WritingGguf["onNotice"]): Promise<void> => {
@@ -187,7 +193,8 @@ const convert = async (source: ModelSource, path: string, options: WritingGguf):
   const planned = modelFile(facts, name, (offset, size) => weights(offset, size), choice);
   const { mlp } = facts.config;
   await noticeEnds(facts, onNotice);
-  if (adapter !== null && isCoarse(choice.encoding)) await onNotice?.(mergedInFewBits(adapter.where, choice.encoding));
+  const coarse = mergedInFewBits(source, choice.encoding);
+  if (coarse !== undefined) await onNotice?.(coarse);
   if (mlp.kind === "gelu" && mlp.approximate === "none") await onNotice?.(exactGelu(base.where));
   weights = await source.readWeights(signal, (bytes, all) => onProgress?.("read", bytes, all));
   await writeContents(path, planned.contents, options);

@@ -91,7 +91,7 @@ const isCache = ({ shape, type }: ReadValue): boolean => {
 const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: string): void => {
   const refuse = (must: string, got: string): CheckpointError => new CheckpointError({ where, must, got });
   const names = inputs.map(({ name }) => name);
-  if (!names.includes("input_ids")) throw refuse("the graph must have the input input_ids", names.join(", "));
+  if (!names.includes("input_ids")) throw refuse("the graph must have the input input_ids", names.join(", ") || "none");
   const made = outputs.map(({ name }) => name);
   for (const input of inputs) {
     const part = pastName.exec(input.name)?.[1];
