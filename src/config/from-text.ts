@@ -1,7 +1,9 @@
 /** The configuration of a text of one's own, where neither a preset nor the fields are given: docs/recipe.md. */
+import { isRecord } from "../core/checks/is-record.ts";
 import { mostEmbd } from "../models/config.ts";
 import type { RunConfig } from "./config.ts";
 import { given, wholeNumber } from "./given.ts";
+import { merge } from "./merge.ts";
 import { presets } from "./presets.ts";
 
 /** What a text's default configuration follows from. */
@@ -37,8 +39,8 @@ const mostSteps = 4000;
 /** Channels of a head. */
 const headDim = 32;
 
-/** Hidden width of SwiGLU: 8/3 of the channels, in eights, so that it has the weights of a GELU layer of 4 times. */
-const hiddenOf = (nEmbd: number): number => Math.max(8, Math.round((nEmbd * 8) / 3 / 8) * 8);
+/** Hidden width of SwiGLU and GEGLU: 8/3 of the channels, in eights: the weights of a GELU layer of 4 times the channels. */
+const gatedHidden = (nEmbd: number): number => Math.max(8, Math.round((nEmbd * 8) / 3 / 8) * 8);
 
 /** Heads of about 32 channels that divide `nEmbd` into even parts, as rotary positions need; 1 if there are none. */
 const headsOf = (nEmbd: number): number => {
@@ -108,7 +110,7 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
       nLayer: size.nLayer,
       nHead: headsOf(followed),
       nEmbd,
-      mlp: { kind: "swiglu", hidden: hiddenOf(followed) },
+      mlp: { kind: "swiglu", hidden: gatedHidden(followed) },
       dropout: size.dropout,
     },
     train: {
@@ -121,6 +123,21 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
       sampleTokens: 120,
     },
   };
+};
+
+/**
+ * `base` with changes, where an MLP with a gate whose width neither gives has one that follows the channels: the kinds with a gate
+ * keep the width of each other.
+ */
+export const mergeConfig = (base: unknown, changes: unknown): unknown => {
+  const merged = merge(base, changes);
+  const path = ["model", "mlp"];
+  const mlp = given(merged, path);
+  if (!isRecord(mlp) || (mlp.kind !== "swiglu" && mlp.kind !== "geglu") || mlp.hidden !== undefined) return merged;
+  const nEmbd = wholeNumber(given(merged, ["model", "nEmbd"]));
+  if (nEmbd === undefined) return merged;
+  const hidden = wholeNumber(given(base, [...path, "hidden"])) ?? gatedHidden(Math.min(nEmbd, mostEmbd));
+  return merge(merged, { model: { mlp: { hidden } } });
 };
 
 /** Fields that a text of one's own sets, most of them by its size. */

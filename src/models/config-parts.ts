@@ -186,7 +186,7 @@ export interface RmsNormConfig {
 }
 /** Two layers with GELU (Hendrycks & Gimpel 2016) between them. */
 export interface GeluMlpConfig {
-  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "gelu";
   /** Exact with erf, or the tanh form. `none` or `tanh`. Default `none`. */
   readonly approximate: "none" | "tanh";
@@ -195,14 +195,14 @@ export interface GeluMlpConfig {
 }
 /** SwiGLU (Shazeer 2020): two layers side by side, one of them a gate, and one after them. */
 export interface SwigluMlpConfig {
-  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "swiglu";
   /** Hidden width. Whole number from 1 to 262,144. Default: 344 in the preset `shakespeare`. */
   readonly hidden: number;
 }
 /** GEGLU (Shazeer 2020): SwiGLU with GELU in place of SiLU. */
 export interface GegluMlpConfig {
-  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "geglu";
   /** Hidden width. Whole number from 1 to 262,144. No default. */
   readonly hidden: number;
@@ -211,7 +211,7 @@ export interface GegluMlpConfig {
 }
 /** Two layers with max(0, x)² between them (So et al. 2021, "Primer"). */
 export interface Relu2MlpConfig {
-  /** The position-wise branch. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "relu2";
   /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;

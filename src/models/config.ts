@@ -69,7 +69,7 @@ export const modelConfigSchema = z
       .describe(
         "where the norm of a branch f stands: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); before unless given",
       ),
-    mlp: mlpSchema.describe("the position-wise branch"),
+    mlp: mlpSchema.describe("the position-wise branch; relu2 cannot be saved"),
     bias: z
       .strictObject({
         qkv: z.boolean().describe("bias on queries, keys and values"),
@@ -141,7 +141,7 @@ export interface ModelConfig {
    * `before`, `after` or `both`.
    */
   readonly normPlacement?: "before" | "after" | "both" | undefined;
-  /** The position-wise branch. Default: `swiglu` in the preset `shakespeare`. */
+  /** The position-wise branch; relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */
   readonly mlp: GeluMlpConfig | SwigluMlpConfig | GegluMlpConfig | Relu2MlpConfig;
   /** Which linear layers have a bias. */
   readonly bias: BiasConfig;

@@ -1,25 +1,16 @@
 /** The small files of a checkpoint: all that is to be known of a model but for its weights. */
 import { z } from "zod";
-import { isRecord } from "../core/checks/is-record.ts";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
-import type { ReadConfig } from "../models/architectures/architecture.ts";
-import { readHuggingFaceConfig } from "../models/architectures/read-config.ts";
-import { modelConfigSchema } from "../models/config.ts";
 import { beginningWith } from "../tokenizer/begin.ts";
 import { noTokenizer } from "../tokenizer/none.ts";
 import { loadTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { checkFormatVersion, checkJson, parseJson } from "./files/checkpoint-json.ts";
+import { readConfig } from "./config-json.ts";
+import { checkJson, parseJson } from "./files/checkpoint-json.ts";
 import type { ChatTemplate } from "./model/language-model.ts";
 import type { Pretrained } from "./pretrained.ts";
-
-const foretokenSection = z.object({
-  formatVersion: z.int().positive(),
-  model: modelConfigSchema,
-});
-const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretokenSection });
 
 /** Names of files. */
 export const configName = "config.json";
@@ -38,17 +29,6 @@ export type SmallFiles = Readonly<Record<string, Uint8Array>>;
 
 /** A model without its weights. */
 export type PretrainedFacts = Omit<Pretrained, "weights" | "checked" | "sha256">;
-
-/** The configuration, of ours or of another program. */
-const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {
-  const raw = parseJson(bytes, where);
-  if (!isRecord(raw)) throw new CheckpointError({ where, must: "must be an object", got: show(raw) });
-  if (!("foretoken" in raw)) return readHuggingFaceConfig(raw, where);
-  const version = z.object({ foretoken: z.object({ formatVersion: z.int() }) }).safeParse(raw, { jitless: true });
-  if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, where);
-  const json = checkJson(configJson, raw, where);
-  return { config: json.foretoken.model, vocabSize: json.vocab_size };
-};
 
 const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number): Promise<Tokenizer> => {
   const tokenizer = await loadTokenizer(parseJson(bytes, where, jsonLimits.tokenizer), where);

@@ -43,6 +43,26 @@ describe("the defaults of a text", () => {
     expect(planConfig(undefined, [{ train: { steps: 7 } }]).settle(facts(45_000)).train.steps).toBe(7);
   });
 
+  test("give GEGLU the hidden width of SwiGLU, by the size of the text or in a preset", () => {
+    const geglu = { model: { mlp: { kind: "geglu" } } };
+    const mlp = { kind: "geglu", hidden: 344, approximate: "tanh" };
+    expect(planConfig(undefined, [geglu]).settle(facts(45_000)).model.mlp).toEqual(mlp);
+    expect(planConfig("shakespeare", [geglu]).expected.model.mlp).toEqual(mlp);
+    expect(planConfig(undefined, [{ model: { nEmbd: 96 } }, geglu]).expected.model.mlp).toMatchObject({ hidden: 256 });
+    const hidden = { model: { mlp: { kind: "geglu", hidden: 40 } } };
+    expect(planConfig("quick", [hidden]).expected.model.mlp).toMatchObject({ hidden: 40 });
+    for (const kind of ["swiglu", "geglu"]) {
+      const { model } = planConfig("quick", [{ model: { mlp: { kind } } }]).expected;
+      expect(model.mlp).toMatchObject({ kind, hidden: Math.round(model.nEmbd / 3) * 8 });
+    }
+  });
+
+  test("name the size of a window that has other fields alone", () => {
+    expect(() => planConfig("shakespeare", [{ model: { window: { fullEvery: 2 } } }])).toThrow(
+      "config.model.window.size: must be a number; got nothing; try a number for model.window.size",
+    );
+  });
+
   test("find heads of even parts for any number of channels", () => {
     for (let nEmbd = 2; nEmbd <= 300; nEmbd += 2) {
       const plan = planConfig(undefined, [{ model: { nEmbd } }]);

@@ -5,11 +5,14 @@ import { openReference } from "#foretoken/backend/implementations/reference/refe
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { generate } from "#foretoken/generate/generate.js";
 import { architectureOf } from "#foretoken/models/architectures/architecture-of.js";
+import type { ModelConfig } from "#foretoken/models/config.js";
+import { freshModel } from "#foretoken/models/model.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
 import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
 import { savePretrained } from "#foretoken/pretrained/save.node.js";
 import { charTokenizer } from "#foretoken/tokenizer/char.js";
+import { architectureConfigs } from "../support/architectures.ts";
 import { forEachBackend } from "../support/backends.ts";
 import { expectClose, forwardError, furthest, largest } from "../support/closeness.ts";
 import { layersModels } from "../support/hugging-face-layers.ts";
@@ -40,6 +43,62 @@ const greedy = async (lm: LanguageModel, prompt: readonly number[], count: numbe
   }
   return ids;
 };
+
+describe("a saved model whose fields another program changed", () => {
+  /** Saves a model of an architecture, changes its config.json, and opens it. */
+  const reopened = async (
+    config: ModelConfig,
+    change: (json: Record<string, unknown>) => object,
+  ): Promise<ModelConfig> => {
+    const backend = await openReference();
+    const saved = newPath();
+    await savePretrained(saved, languageModel(freshModel(backend, config, vocabSize, 1), tokenizer));
+    const path = join(saved, "config.json");
+    await writeFile(path, JSON.stringify(change(JSON.parse(await readFile(path, "utf8")))));
+    await rm(join(saved, "manifest.json"));
+    try {
+      return (await loadPretrained(saved, { backend })).model.config;
+    } finally {
+      await backend.close();
+    }
+  };
+
+  it.each([
+    ["gemma3", { sliding_window: 3 }, "sliding_window must say the same; got 5 and 3"],
+    ["gemma3", { query_pre_attn_scalar: 16 }, "query_pre_attn_scalar must say the same; got 12 and 16"],
+    ["llama", { rms_norm_eps: 0.1 }, "rms_norm_eps must say the same; got 0.000001 and 0.1"],
+    ["qwen3", { num_hidden_layers: 2 }, "num_hidden_layers must say the same; got 4 and 2"],
+    ["olmo2", { rope_theta: 0 }, "rope_theta must say the same; got 500 and 0"],
+    ["llama", { rope_theta: undefined }, "rope_theta must say the same; got 500 and nothing"],
+    [
+      "llama",
+      { rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta: 7 } },
+      "rope_parameters must say the same; got nothing and an object",
+    ],
+    ["gpt2", { n_head: 2 }, "n_head must say the same; got 4 and 2"],
+    ["llama", { model_type: "gemma3_text" }, "model_type must say the same"],
+  ])("is refused by the field: %s, %j", async (name, fields, message) => {
+    const [, , config] = architectureConfigs.find(([one]) => one === name) ?? [];
+    await expect(reopened(config as ModelConfig, (json) => ({ ...json, ...fields }))).rejects.toThrow(
+      new RegExp(`config\\.json: the block foretoken and the field ${message}.*; try deleting the block`, "u"),
+    );
+  });
+
+  it.each(architectureConfigs)(
+    "opens where the fields are the same in another form: %s with %s",
+    async (_, _what, config) => {
+      const read = await reopened(config, (json) => {
+        const { rope_theta: theta, rope_scaling: scaling, rope_local_base_freq: local, ...rest } = json;
+        const one = { rope_type: "default", ...(scaling as object), rope_theta: theta };
+        const both = { full_attention: one, sliding_attention: { rope_type: "default", rope_theta: local } };
+        const rotary =
+          theta === undefined || "rope_parameters" in rest ? {} : { rope_parameters: local === undefined ? one : both };
+        return { use_cache: true, ...rest, dtype: "bfloat16", transformers_version: "5.24.0", ...rotary };
+      });
+      expect(read).toEqual(JSON.parse(JSON.stringify(config)));
+    },
+  );
+});
 
 describe.each(layersModels)(
   "$name, as transformers wrote it",

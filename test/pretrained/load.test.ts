@@ -148,8 +148,9 @@ describe("readPretrained", () => {
 
   it("refuses a size within the bounds that the tensors do not have before memory is taken for it", async () => {
     const folder = await checkpoint();
-    await edit(join(folder, "config.json"), ({ foretoken }) => {
-      Object.assign(foretoken.model, { nLayer: 2048, nEmbd: 2 ** 16 });
+    await edit(join(folder, "config.json"), (json) => {
+      Object.assign(json.foretoken.model, { nLayer: 2048, nEmbd: 2 ** 16 });
+      Object.assign(json, { n_layer: 2048, n_embd: 2 ** 16, n_inner: 2 ** 18 });
     });
     expect((await failure(folder)).message).toMatch(/model\.safetensors: the file must hold transformer\.h\.2\./u);
   });

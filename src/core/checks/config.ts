@@ -4,7 +4,7 @@ import { alternatives } from "../text/alternatives.ts";
 import { nearest } from "../text/nearest.ts";
 import { shorten, show, showWord } from "../text/show.ts";
 import { isRecord } from "./is-record.ts";
-import { kindsWith, knownKeys, knownKinds, numberInUnion } from "./schema-fields.ts";
+import { isOptional, kindsWith, knownKeys, knownKinds, numberInUnion } from "./schema-fields.ts";
 
 /** Follows `path` into a plain value. */
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
@@ -85,14 +85,15 @@ const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknow
   return kinds.length === 0 ? undefined : `${path.join(".")} ${alternatives(kinds)}`;
 };
 
-/** Hint for a field that is not given although its object's kind needs it. */
+/** Hint for a field that is not given although its object's kind needs it, or its object that may be left out. */
 const missingField = (
   schema: z.ZodType,
   { path, ...issue }: z.core.$ZodIssue,
   given: unknown,
 ): { readonly hint?: string } => {
   if (given !== undefined || issue.code !== "invalid_type") return {};
-  if (kindsWith(schema, path.slice(0, -1), [String(path.at(-1))]).length === 0) return {};
+  const object = path.slice(0, -1);
+  if (kindsWith(schema, object, [String(path.at(-1))]).length === 0 && !isOptional(schema, object)) return {};
   const name = path.join(".");
   const example = numberInUnion(schema, path);
   return {

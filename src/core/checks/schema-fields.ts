@@ -5,6 +5,7 @@ interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];
   readonly enum?: readonly unknown[];
@@ -134,6 +135,14 @@ export const kindsWith = (
   schemasAt(schema, path).flatMap(({ properties = {} }) => {
     const kind = properties.kind?.const;
     return kind !== undefined && keys.every((key) => Object.hasOwn(properties, key)) ? [String(kind)] : [];
+  });
+
+/** Whether the object at `path`, inside another, may be left out. */
+export const isOptional = (schema: z.ZodType, path: readonly PropertyKey[]): boolean =>
+  path.length > 0 &&
+  schemasAt(schema, path.slice(0, -1)).some(({ properties = {}, required = [] }) => {
+    const key = String(path.at(-1));
+    return Object.hasOwn(properties, key) && !required.includes(key);
   });
 
 /** Default of the number at `path` in any kind of the union that it is in; undefined if there is none. */

@@ -1,22 +1,22 @@
 /** The architecture of a configuration. */
 import { ConfigError } from "../../core/errors/errors.ts";
-import { alternatives } from "../../core/text/alternatives.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture } from "./architecture.ts";
 import { architectures } from "./list.ts";
 import { inWords, misfitsOf } from "./traits.ts";
 
-/** What the nearest architecture has instead: the one that takes all but the fewest traits. */
+/** Most architectures that a refusal names changes for. */
+const mostNearest = 2;
+
+/** What the nearest architectures have instead: those that take all but the fewest traits. */
 const hintFor = (config: ModelConfig): string | undefined => {
-  const [nearest] = architectures
-    .map(({ name, takes }) => ({ name, misfits: misfitsOf(takes, config) }))
-    .sort((a, b) => a.misfits.length - b.misfits.length);
-  const changes = nearest?.misfits.flatMap(({ trait, instead }) =>
-    instead === undefined ? [] : [instead === null ? `no ${trait}` : `${trait} ${instead}`],
-  );
-  return changes === undefined || changes.length !== nearest?.misfits.length
-    ? undefined
-    : `${changes.join(" and ")}, for ${nearest.name}`;
+  const all = architectures.map(({ name, takes }) => ({ name, misfits: misfitsOf(takes, config) }));
+  const fewest = Math.min(...all.map(({ misfits }) => misfits.length));
+  const ways = all.flatMap(({ name, misfits }) => {
+    const changes = misfits.flatMap(({ instead }) => (instead === undefined ? [] : [instead]));
+    return misfits.length === fewest && changes.length === fewest ? [`${changes.join(" and ")}, for ${name}`] : [];
+  });
+  return ways.length === 0 ? undefined : ways.slice(0, mostNearest).join("; or ");
 };
 
 /**
@@ -33,11 +33,10 @@ export const architectureOf = (config: ModelConfig, where = "model"): Architectu
   }
   const found = architectures.find(({ takes }) => misfitsOf(takes, config).length === 0);
   if (found !== undefined) return found;
-  const names = alternatives(architectures.map(({ name }) => name));
   const hint = hintFor(config);
   throw new ConfigError({
     where,
-    must: `must have the shape of an architecture that checkpoints are written for, ${names}`,
+    must: "must have the shape of an architecture that checkpoints are written for",
     got: inWords(config),
     ...(hint === undefined ? {} : { hint }),
   });

@@ -51,6 +51,7 @@ export interface Lack {
   readonly field: string;
   readonly must: string;
   readonly got: string;
+  readonly hint?: string;
 }
 
 /** An architecture of llama.cpp, in GGUF files. Its keys are named without the architecture's name before them. */

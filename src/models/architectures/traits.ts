@@ -92,7 +92,15 @@ const neutral = ({ nHead, nEmbd, headDim = nEmbd / nHead }: ModelConfig): Omit<T
 });
 
 /** Values of a trait that an architecture takes. */
-type Taken<Value> = readonly Value[] | "any" | ((value: Value, config: ModelConfig) => boolean);
+type Taken<Value> =
+  | readonly Value[]
+  | "any"
+  | ((value: Value, config: ModelConfig) => boolean)
+  | {
+      readonly takes: (value: Value, config: ModelConfig) => boolean;
+      /** What to give instead, in words. */
+      readonly instead: (value: Value, config: ModelConfig) => string;
+    };
 
 /** Values that an architecture takes, by trait. */
 export type Takes = { readonly [T in Kind]: Taken<Traits[T]> } & { readonly [T in Trait]?: Taken<Traits[T]> };
@@ -100,9 +108,33 @@ export type Takes = { readonly [T in Kind]: Taken<Traits[T]> } & { readonly [T i
 /** A trait whose value an architecture does not take. */
 export interface Misfit {
   readonly trait: Trait;
-  /** A value that it takes, where it is one alone. */
-  readonly instead: unknown;
+  /** What to give instead, as "embeddingScale 1", where that is one thing alone. */
+  readonly instead: string | undefined;
 }
+
+/** A trait's value as fields of a configuration, where their names are others. */
+const inFields = (trait: Trait, value: unknown): string => {
+  switch (trait) {
+    case "window":
+      return value === "no layer" ? "no window" : `a window in ${value}`;
+    case "qkNorm":
+      if (value === "none") return "qkNorm false";
+      return value === "all" ? "qkNorm true with qkNormWidth all" : "qkNorm true with qkNormWidth head";
+    case "position":
+    case "norm":
+    case "mlp":
+      return `${trait}.kind ${value}`;
+    case "approximate":
+      return `mlp.approximate ${value}`;
+    case "fraction":
+    case "noneEvery":
+      return value === null ? `no position.${trait}` : `position.${trait} ${value}`;
+    case "scaling":
+      return `position.scaling.kind ${value}`;
+    default:
+      return value === null ? `no ${trait}` : `${trait} ${value}`;
+  }
+};
 
 /** The traits of a configuration that an architecture does not take, in their order. */
 export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] => {
@@ -113,7 +145,9 @@ export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] 
     const taken = (takes[trait] ?? [plain[trait]]) as Taken<unknown>;
     if (taken === "any") return [];
     if (typeof taken === "function") return taken(value, config) ? [] : [{ trait, instead: undefined }];
-    return taken.includes(value) ? [] : [{ trait, instead: taken.length === 1 ? taken[0] : undefined }];
+    if ("takes" in taken) return taken.takes(value, config) ? [] : [{ trait, instead: taken.instead(value, config) }];
+    if (taken.includes(value)) return [];
+    return [{ trait, instead: taken.length === 1 ? inFields(trait, taken[0]) : undefined }];
   };
   return [...new Set(Object.values(traitsOfFields).flat())].flatMap(check);
 };

@@ -1,7 +1,6 @@
 /** Plans of new runs whose requests may be wrong in several places: all that is wrong is said at once. */
 import { runConfigSchema } from "../../config/config.ts";
-import { configOfText } from "../../config/from-text.ts";
-import { merge } from "../../config/merge.ts";
+import { configOfText, mergeConfig } from "../../config/from-text.ts";
 import { parseConfig } from "../../core/checks/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { HttpError, SeveralErrors } from "../http/http-error.ts";
@@ -45,7 +44,7 @@ const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, pla
   if (preset !== undefined || initFrom !== undefined || config === undefined || config.lora !== undefined) return error;
   const { trainTokens: tokens, vocabSize } = plan;
   try {
-    parseConfig(runConfigSchema, merge(configOfText({ tokens, vocabSize }, config), config), "config");
+    parseConfig(runConfigSchema, mergeConfig(configOfText({ tokens, vocabSize }, config), config), "config");
   } catch (found) {
     return found;
   }

@@ -2,7 +2,7 @@
 import type { Backend } from "../../backend/backend.ts";
 import { type RunConfig, runConfigSchema } from "../../config/config.ts";
 import { configOfFineTuning, derivedOfFineTuning, type FineTuningFacts, isLarge } from "../../config/from-model.ts";
-import { configOfText, derivedFields } from "../../config/from-text.ts";
+import { configOfText, derivedFields, mergeConfig } from "../../config/from-text.ts";
 import { given } from "../../config/given.ts";
 import { merge } from "../../config/merge.ts";
 import { defaultPreset, presetNames, presets } from "../../config/presets.ts";
@@ -62,7 +62,7 @@ export const resolveConfig = (
   const name = typeof where === "string" ? where : "config";
   const all = changes.map((change) => plainData(change, name)).reduce(merge, {});
   const base = withLoraDefaults({ ...presets[known], ...parts }, all);
-  return withFallingRate(parseConfig(runConfigSchema, merge(base, all), where), all, where);
+  return withFallingRate(parseConfig(runConfigSchema, mergeConfig(base, all), where), all, where);
 };
 
 /** The configuration of a run, as far as it is known before its text is read. */
@@ -107,7 +107,7 @@ export const planConfig = (
       ? { ...parts, ...configOfFineTuning(facts, parts.model, all) }
       : { ...configOfText(facts, fixed), ...parts };
   const settle = (facts: FineTuningFacts): RunConfig =>
-    parseConfig(runConfigSchema, merge(withLoraDefaults(defaults(facts), all), all), where);
+    parseConfig(runConfigSchema, mergeConfig(withLoraDefaults(defaults(facts), all), all), where);
   const derived = parts === null || !isGentle(longText) ? derivedFields(fixed) : derivedOfFineTuning(all);
   return { expected: settle(longText), settle, derived };
 };

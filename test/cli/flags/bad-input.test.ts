@@ -109,6 +109,7 @@ beforeAll(async () => {
     editJson(join(at, "config.json"), (json) => {
       const { model } = json.foretoken as { model: Record<string, unknown> };
       model.dropout = 0.25;
+      Object.assign(json, { resid_pdrop: 0.25, attention_dropout: 0.25 });
     }),
   );
   for (const name of ["runs/a", "runs/b", "alone/run"]) cpSync(inside("run"), inside(name), { recursive: true });

@@ -237,8 +237,8 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     ),
     training(
       "no number that a kind needs, without an example",
-      ["--preset", "book", "--model.mlp.kind", "swiglu"],
-      "model.mlp.hidden: must be a number; got nothing; try a number for --model.mlp.hidden\n",
+      ["--model.window.fullEvery", "2"],
+      "model.window.size: must be a number; got nothing; try a number for --model.window.size\n",
     ),
     training(
       "a number without its kind",

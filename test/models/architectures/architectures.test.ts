@@ -63,14 +63,72 @@ describe("architectures", () => {
     expect(read).toEqual({ vocabSize: 61, config: plain(name === "gpt2" ? { ...config, bias: always } : config) });
   });
 
+  const [, , gemma3] = architectureConfigs.find(([name]) => name === "gemma3") ?? [];
+  const gelu = { mlp: { kind: "gelu", approximate: "none", ratio: 4 } } as const;
+  const own = { rope_type: "default", rope_theta: 7 };
+
+  /** The model that the config.json of an architecture's first configuration says, with other fields. */
+  const readWith = (name: string, fields: object): ModelConfig => {
+    const [, , config] = architectureConfigs.find(([one]) => one === name) ?? [];
+    const json = architectureOf(config as ModelConfig).huggingFace.configJson(config as ModelConfig, 61);
+    return readHuggingFaceConfig(JSON.parse(JSON.stringify({ ...json, ...fields })), "config.json").config;
+  };
+
+  it.each([
+    ["gemma3", { rope_parameters: { full_attention: 5 } }, /rope_parameters\.full_attention: must be an object; got 5/],
+    ["gemma3", { rope_parameters: { full_attention: null, sliding_attention: own } }, /full_attention: .*; got null/],
+    ["gemma3", { rope_parameters: { full_attention: own, sliding_attention: 5 } }, /sliding_attention: .*; got 5/],
+    ["olmo3", { rope_parameters: { full_attention: own, sliding_attention: null } }, /sliding_attention: .*; got null/],
+    [
+      "smollm3",
+      { layer_types: Array(4).fill("chunked") },
+      /layer_types: must be full_attention in every.*; got "chunked"/,
+    ],
+    ["smollm3", { layer_types: Array(4).fill("sliding_attention") }, /layer_types: must be full_attention/],
+    [
+      "smollm3",
+      { layer_types: Array(3).fill("full_attention") },
+      /layer_types: must have a word for each of 4 layers; got 3/,
+    ],
+    ["smollm3", { no_rope_layers: [1, 1, 1, 0, 1] }, /no_rope_layers: must have a number for each of 4 layers; got 5/],
+  ] as const)("refuse fields of layers that they cannot read by name: %s, %j", (name, fields, message) => {
+    expect(() => readWith(name, fields)).toThrow(message);
+  });
+
+  it("have the class's own base for layers with a window where the file has one for the others alone", () => {
+    const fields = { rope_parameters: { full_attention: own }, rope_local_base_freq: undefined };
+    expect(readWith("gemma3", fields)).toMatchObject({ position: { theta: 7 }, window: { theta: 10_000 } });
+  });
+
   it.each([
     [
       { normPlacement: "after" },
-      /got rope, nKvHead, normPlacement, rmsnorm, swiglu, no biases; try normPlacement before, for llama/,
+      /got rope, nKvHead, normPlacement, rmsnorm, swiglu, no biases; try normPlacement before, for llama; or qkNorm true with qkNormWidth all, for olmo2$/,
     ],
     [{ embeddingScale: 2 }, /got rope, nKvHead, embeddingScale, .*; try embeddingScale 1, for llama/],
-    [{ mlp: { kind: "relu2", ratio: 2 } }, /got rope, nKvHead, rmsnorm, relu2, no biases; try mlp swiglu, for llama/],
-    [{ window: { size: 3, fullEvery: 2 } }, /got rope, nKvHead, window, rmsnorm/],
+    [
+      { mlp: { kind: "relu2", ratio: 2 } },
+      /got rope, nKvHead, rmsnorm, relu2, no biases; try mlp\.kind swiglu, for llama$/,
+    ],
+    [{ window: { size: 3, fullEvery: 2 } }, /got rope, nKvHead, window, rmsnorm.*; try no window, for llama; or /],
+    [
+      { ...gemma3, embeddingScale: 5.65 },
+      /; try embeddingScale 5\.656854249492381 \(√32\) in place of 5\.65, for gemma3$/,
+    ],
+    [
+      { ...gemma3, attentionScale: 0.3 },
+      /; try attentionScale 0\.30151134457776363 \(1\/√11\) in place of 0\.3, for gemma3$/,
+    ],
+    [
+      {
+        position: { kind: "learned" },
+        norm: { kind: "layernorm", eps: 1e-5 },
+        nKvHead: undefined,
+        ...gelu,
+        window: { size: 8 },
+      },
+      /; try no window, for gpt2$/,
+    ],
   ] as const)("refuse %j, and say what the nearest has", (change, message) => {
     const [, , config] = architectureConfigs.find(([name]) => name === "llama") ?? [];
     expect(() => architectureOf({ ...(config as ModelConfig), ...change })).toThrow(message);

@@ -25,6 +25,11 @@ const llama3Json = z.object({
   original_max_position_embeddings: z.int().positive(),
 });
 
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Kinds of layers that may have fields of their own: all others first. */
+const layerKinds = ["full_attention", "sliding_attention"] as const;
+
 const scalingOf = (type: unknown, fields: object, where: string): NonNullable<RopeConfig["scaling"]> => {
   switch (type) {
     case undefined:
@@ -83,16 +88,29 @@ const givenFields = (json: object, where: string): { readonly fields: object; re
   throw new CheckpointError({ where: place, must: "must be an object", got: show(fields) });
 };
 
-/** The base of layers with a window. Their wavelengths may not be scaled. */
-const readWindowTheta = (json: object, own: unknown, byDefault: number, place: string): number => {
-  const fields = own ?? {};
-  if (!isRecord(fields)) throw new CheckpointError({ where: place, must: "must be an object", got: show(fields) });
+/**
+ * The base of layers with a window. Their wavelengths may not be scaled.
+ * @param byDefault as `transformers` has it where the file names no base: 10,000 for Gemma 3, that of the other layers for OLMo 3.
+ */
+const readWindowTheta = (json: object, fields: Fields, byDefault: number, place: string): number => {
   const type = fields.rope_type ?? "default";
   if (type !== "default") {
     throw new CheckpointError({ where: `${place}.rope_type`, must: "must be default", got: show(type) });
   }
   const { rope_local_base_freq: older } = parseConfig(localFields, json, place);
   return parseConfig(ropeFields, fields, place).rope_theta ?? older ?? byDefault;
+};
+
+/** The fields by kind of layer, where a class may have them so; else null. A kind without fields has the class's own. */
+const fieldsByLayer = (given: object, place: string): { readonly main: Fields; readonly local: Fields } | null => {
+  if (!Object.keys(given).some((key) => layerKinds.some((kind) => kind === key))) return null;
+  const [main = {}, local = {}] = layerKinds.map((kind) => {
+    const fields: unknown = Reflect.get(given, kind);
+    if (fields === undefined) return {};
+    if (isRecord(fields)) return fields;
+    throw new CheckpointError({ where: `${place}.${kind}`, must: "must be an object", got: show(fields) });
+  });
+  return { main, local };
 };
 
 /**
@@ -102,9 +120,8 @@ const readWindowTheta = (json: object, own: unknown, byDefault: number, place: s
 export const readRope = (json: object, defaults: RopeDefaults, where: string): ReadRope => {
   const given = givenFields(json, where);
   const { windowTheta } = defaults;
-  const { full_attention: main, sliding_attention: local } = given.fields as Readonly<Record<string, unknown>>;
-  const isNested = windowTheta !== undefined && isRecord(main);
-  const { fields, place } = isNested ? { fields: main, place: `${given.place}.full_attention` } : given;
+  const byLayer = windowTheta === undefined ? null : fieldsByLayer(given.fields, given.place);
+  const { fields, place } = byLayer === null ? given : { fields: byLayer.main, place: `${given.place}.full_attention` };
   const outer = parseConfig(ropeFields, json, where);
   const inner = parseConfig(ropeFields, fields, place);
   const fraction = inner.partial_rotary_factor ?? outer.partial_rotary_factor ?? 1;
@@ -126,7 +143,7 @@ export const readRope = (json: object, defaults: RopeDefaults, where: string): R
   const own =
     byDefault === undefined
       ? theta
-      : readWindowTheta(json, isNested ? local : undefined, byDefault, `${given.place}.sliding_attention`);
+      : readWindowTheta(json, byLayer?.local ?? {}, byDefault, `${given.place}.sliding_attention`);
   const isOwn = byDefault !== undefined && (own !== theta || scaling.kind !== "none");
   return {
     position: {

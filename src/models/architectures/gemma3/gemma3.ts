@@ -63,8 +63,17 @@ export const gemma3: Architecture = {
       theta !== null ||
       (position.kind === "rope" && (position.scaling?.kind ?? "none") === "none"),
     // Its class has the square of the inverse, a whole number.
-    attentionScale: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
-    embeddingScale: (scale, { nEmbd }) => areClose(scale, Math.sqrt(nEmbd)),
+    attentionScale: {
+      takes: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
+      instead: (scale) => {
+        const whole = Math.max(1, Math.round(scale ** -2));
+        return `attentionScale ${1 / Math.sqrt(whole)} (1/√${whole}) in place of ${scale}`;
+      },
+    },
+    embeddingScale: {
+      takes: (scale, { nEmbd }) => areClose(scale, Math.sqrt(nEmbd)),
+      instead: (scale, { nEmbd }) => `embeddingScale ${Math.sqrt(nEmbd)} (√${nEmbd}) in place of ${scale}`,
+    },
   },
   huggingFace: llamaForm({
     ...shape,

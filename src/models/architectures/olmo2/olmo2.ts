@@ -38,7 +38,9 @@ export const olmo2: Architecture = {
       if (headDim !== nEmbd / nHead)
         return { field: "headDim", must: `must be nEmbd / nHead ${here}`, got: `${headDim}` };
       if (bias.projection) return { field: "bias.projection", must: `must be false ${here}`, got: "true" };
-      return tieEmbeddings ? { field: "tieEmbeddings", must: `must be false ${here}`, got: "true" } : null;
+      if (!tieEmbeddings) return null;
+      const hint = "--model.tieEmbeddings false for a run that is trained anew";
+      return { field: "tieEmbeddings", must: `must be false ${here}`, got: "true", hint };
     },
   }),
 };

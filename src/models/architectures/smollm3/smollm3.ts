@@ -17,7 +17,18 @@ const usual = 4;
 const ownFields = z.object({
   no_rope_layers: optional(z.array(z.union([z.int(), z.boolean()]))),
   no_rope_layer_interval: optional(count),
+  layer_types: optional(z.array(z.string())),
 });
+
+/** Fails for layers with a window: they are asked for by `use_sliding_window`, too. */
+const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
+  const { layer_types: types } = parseConfig(ownFields, json, where);
+  if (types === undefined || types === null) return;
+  const other = types.find((type) => type !== "full_attention");
+  if (other !== undefined) fail(where, "layer_types", "must be full_attention in every layer", other);
+  if (types.length !== nLayer)
+    fail(where, "layer_types", `must have a word for each of ${nLayer} layers`, types.length);
+};
 
 /** Each n-th layer is not rotated; null: all are. A list has 1 for a layer that is rotated. */
 const readEvery = (json: object, nLayer: number, where: string): number | null => {
@@ -27,9 +38,9 @@ const readEvery = (json: object, nLayer: number, where: string): number | null =
     if (every === 1) fail(where, "no_rope_layer_interval", "must be at least 2", every);
     return every > nLayer ? null : every;
   }
-  if (list.length < nLayer)
+  if (list.length !== nLayer)
     fail(where, "no_rope_layers", `must have a number for each of ${nLayer} layers`, list.length);
-  const marks = list.slice(0, nLayer).map((rotated) => !rotated);
+  const marks = list.map((rotated) => !rotated);
   return (
     periodOf(marks) ??
     (marks.includes(true) ? fail(where, "no_rope_layers", "must be 0 at each n-th layer, n above 1", list) : null)
@@ -82,7 +93,10 @@ export const smollm3: Architecture = {
     theta: 2_000_000,
     tied: true,
     refused: { use_sliding_window: [false] },
-    readOwn: (json, config, where) => withNoneEvery(config, readEvery(json, config.nLayer, where)),
+    readOwn: (json, config, where) => {
+      checkLayerTypes(json, config.nLayer, where);
+      return withNoneEvery(config, readEvery(json, config.nLayer, where));
+    },
     ownJson: (config) => ({
       attention_bias: hasAttentionBias(config),
       mlp_bias: config.bias.mlp,

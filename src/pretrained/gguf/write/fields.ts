@@ -12,12 +12,20 @@ import type { ModelConfig } from "../../../models/config.ts";
 export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
   const { name, gguf } = architectureOf(config, where);
   if (gguf === null) {
-    throw new ConfigError({ where, must: "must be a model that llama.cpp computes, for a GGUF file", got: name });
+    const { window } = config;
+    if (window === undefined) {
+      throw new ConfigError({ where, must: "must be a model that llama.cpp computes, for a GGUF file", got: name });
+    }
+    throw new ConfigError({
+      where: `${where}: window`,
+      must: `must be left out for a GGUF file: llama.cpp computes no window for ${name}`,
+      got: `one of ${window.size}`,
+    });
   }
   const lack = gguf.lacks(config);
   if (lack !== null) {
-    const { field, must, got } = lack;
-    throw new ConfigError({ where: `${where}: ${field}`, must, got });
+    const { field, must, got, hint } = lack;
+    throw new ConfigError({ where: `${where}: ${field}`, must, got, ...(hint === undefined ? {} : { hint }) });
   }
   return gguf;
 };

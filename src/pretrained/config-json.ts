@@ -1,0 +1,76 @@
+/** `config.json`, of ours or of another program. */
+import { z } from "zod";
+import { isRecord } from "../core/checks/is-record.ts";
+import { CheckpointError } from "../core/errors/errors.ts";
+import { show } from "../core/text/show.ts";
+import type { ReadConfig } from "../models/architectures/architecture.ts";
+import { architectureOf } from "../models/architectures/architecture-of.ts";
+import { readHuggingFaceConfig } from "../models/architectures/read-config.ts";
+import { modelConfigSchema } from "../models/config.ts";
+import { checkFormatVersion, checkJson, parseJson } from "./files/checkpoint-json.ts";
+
+const foretokenSection = z.object({
+  formatVersion: z.int().positive(),
+  model: modelConfigSchema,
+});
+const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretokenSection });
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The model that fields say, as a text to compare; null: no model has them. */
+const modelText = (fields: Fields, where: string): string | null => {
+  try {
+    return JSON.stringify(readHuggingFaceConfig(fields, where).config);
+  } catch (error) {
+    if (error instanceof CheckpointError) return null;
+    throw error;
+  }
+};
+
+/** Most fields that are looked at: a file may have thousands. */
+const mostFields = 200;
+
+/** The first field whose value in the file makes another model, in the place of our own value. */
+const otherField = (ours: Fields, theirs: Fields, same: string, where: string): string | undefined => {
+  const isChanged = (field: string): boolean => JSON.stringify(theirs[field]) !== JSON.stringify(ours[field]);
+  const [own, others] = [Object.keys(ours), Object.keys(theirs)];
+  const kept = own.filter((field) => Object.hasOwn(theirs, field));
+  return [...new Set([...kept, ...others, ...own])]
+    .filter(isChanged)
+    .slice(0, mostFields)
+    .find((field) => modelText({ ...ours, [field]: theirs[field] }, where) !== same);
+};
+
+/**
+ * Fails where the block `foretoken` and the fields beside it are of two models: another program changes the fields alone, and keeps
+ * the block. Fields may be written otherwise, such as rotary positions in another spelling, as long as they are read as the same model.
+ */
+const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: string): void => {
+  const { foretoken: _, ...theirs } = json;
+  if (!Object.hasOwn(theirs, "model_type")) return;
+  const written: Fields = architectureOf(config, `${where}: foretoken.model`).huggingFace.configJson(config, vocabSize);
+  // As a file has it: without fields that are undefined.
+  const ours: Fields = JSON.parse(JSON.stringify(written));
+  const same = modelText(ours, where);
+  if (same === null || modelText(theirs, where) === same) return;
+  const field = otherField(ours, theirs, same, where);
+  throw new CheckpointError({
+    where,
+    must: `the block foretoken and the ${field === undefined ? "fields beside it" : `field ${field}`} must say the same`,
+    got: field === undefined ? "two models" : `${show(ours[field])} and ${show(theirs[field])}`,
+    hint: "deleting the block, if the fields are right",
+  });
+};
+
+/** The configuration, of ours or of another program. @throws CheckpointError naming the field. */
+export const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {
+  const raw = parseJson(bytes, where);
+  if (!isRecord(raw)) throw new CheckpointError({ where, must: "must be an object", got: show(raw) });
+  if (!("foretoken" in raw)) return readHuggingFaceConfig(raw, where);
+  const version = z.object({ foretoken: z.object({ formatVersion: z.int() }) }).safeParse(raw, { jitless: true });
+  if (version.success) checkFormatVersion(version.data.foretoken.formatVersion, where);
+  const json = checkJson(configJson, raw, where);
+  const read = { config: json.foretoken.model, vocabSize: json.vocab_size };
+  checkSameModel(raw, read, where);
+  return read;
+};
