@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { generate } from "../dist/generate/generate.js";
 import { loadPretrained } from "../dist/pretrained/load.node.js";
+import { withBegin } from "../dist/tokenizer/begin.js";
 import { refuse, wholeNumber } from "./lib/options.mjs";
 import { textTable } from "./lib/statistics.mjs";
 
@@ -113,8 +114,9 @@ const rows = [];
 const results = [];
 let failures = 0;
 for (const prompt of prompts) {
-  const promptIds = [...lm.tokenizer.encode(prompt)];
-  const theirPrompt = theirs.model.tokenize(prompt, false);
+  const promptIds = [...withBegin(lm.tokenizer, lm.tokenizer.encode(prompt))];
+  const begin = theirs.model.tokens.shouldPrependBosToken ? [theirs.model.tokens.bos] : [];
+  const theirPrompt = [...begin, ...theirs.model.tokenize(prompt, false)];
   const samePrompt = promptIds.join() === theirPrompt.join();
   const ours = await ourIds(lm, prompt);
   const llama = await theirIds(theirs, promptIds);
