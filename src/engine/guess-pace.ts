@@ -35,7 +35,7 @@ const rowsOfTile = 16;
  * Guesses must make a pass better by this factor, since times are never the same twice; a pass of a size that is new, whose calls are
  * recorded first, by the second one.
  */
-const worthwhile = { known: 1.03, fresh: 1.15 };
+const worthwhile = { known: 1.03, fresh: 1.3 };
 /** After so many passes a measured time is forgotten, so a time that was too long by chance is measured again. */
 const remembered = 256;
 /** How fast a time follows what is measured, where that is shorter and where it is longer. */

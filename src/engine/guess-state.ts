@@ -48,7 +48,7 @@ export interface GuessState {
 
 /** @param before of another text of the same engine, whose guesses may be alike. */
 export const newGuessState = (before?: GuessState): GuessState => ({
-  ...{ shared: before?.shared ?? { chance: 0.5, trials: 0 }, own: 0, unknown: 1 },
+  ...{ shared: before?.shared ?? { chance: 0.2, trials: 0 }, own: 0, unknown: 1 },
   milliseconds: before?.milliseconds ?? 0,
   ...{ isSlow: before?.isSlow, rest: rests.first, left: rests.first, tries: 0 },
   ...{ asked: Number.NEGATIVE_INFINITY, guessed: 0, accepted: 0, proposed: [] },

@@ -103,7 +103,7 @@ const mostNotes = 12;
  * A size is noted only once it was used so often: until then a note of a size up to `share` larger serves, where there is one. So a batch
  * that becomes smaller text by text does not note a pass for each size, which takes as long as a pass.
  */
-const borrowed = { uses: 8, share: 1 / 3 };
+const borrowed = { uses: 4, share: 1 };
 
 /**
  * Positions of a pass at most that go one by one, where a piece has more than one, and of each piece: of more, attention is faster in

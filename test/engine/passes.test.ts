@@ -48,9 +48,9 @@ forEachBackend("passes of single positions", ({ open }) => {
     const seven = await Promise.all([await run(7), await run(7)]);
     expect(recordings()).toBe(first);
     for (const each of seven) expect(each).toEqual(eight.slice(0, 7));
-    // Too much smaller to borrow.
+    // Too much smaller to borrow: less than half.
     expect(await run(3)).toEqual(eight.slice(0, 3));
-    for (let i = 0; i < 10; i++) expect(await run(7)).toEqual(eight.slice(0, 7));
+    for (let i = 0; i < 6; i++) expect(await run(7)).toEqual(eight.slice(0, 7));
     expect(recordings()).toBe(3 * first);
     passes.close();
     pages.free();
