@@ -15,18 +15,33 @@ const count = (folder, step, status) => {
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed };
 };
 
-/** The names of a step's skipped tests: a skip says why in its name. */
-const skipped = (folder, step) => {
+const testsOf = (folder, step) => {
   const report = join(folder, `${step}.json`);
   if (!existsSync(report)) return [];
   const { testResults = [] } = JSON.parse(readFileSync(report, "utf8"));
-  const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
-  return tests.filter(({ status }) => ["pending", "skipped"].includes(status)).map(({ fullName }) => fullName);
+  // A file that could not be imported has a message and no tests.
+  return testResults.flatMap(({ assertionResults = [], name, status, message }) =>
+    status === "failed" && assertionResults.length === 0
+      ? [{ status, fullName: name, failureMessages: [message] }]
+      : assertionResults,
+  );
 };
 
-/** Passed and failed over all steps of `folder`, the steps that failed and the tests that were skipped. */
+/** The names of a step's skipped tests: a skip says why in its name. */
+const skipped = (folder, step) =>
+  testsOf(folder, step)
+    .filter(({ status }) => ["pending", "skipped"].includes(status))
+    .map(({ fullName }) => fullName);
+
+/** A step's failed tests with the first line of their error: the end of a log is often all that is kept of it. */
+const failures = (folder, step) =>
+  testsOf(folder, step)
+    .filter(({ status }) => status === "failed")
+    .map(({ fullName, failureMessages = [] }) => `${fullName}: ${`${failureMessages[0] ?? ""}`.split("\n", 1)[0]}`);
+
+/** Passed and failed over all steps of `folder`, the steps and tests that failed, and the tests that were skipped. */
 export const summary = (folder) => {
-  const total = { passed: 0, failed: 0, failedSteps: [], skipped: [] };
+  const total = { passed: 0, failed: 0, failedSteps: [], failures: [], skipped: [] };
   const statuses = readdirSync(folder).filter((name) => name.endsWith(".status"));
   for (const name of statuses.sort()) {
     const step = basename(name, ".status");
@@ -35,14 +50,16 @@ export const summary = (folder) => {
     total.passed += passed;
     total.failed += failed;
     total.skipped.push(...skipped(folder, step).map((name) => `${step}: ${name}`));
+    total.failures.push(...failures(folder, step).map((line) => `${step}: ${line}`));
     if (failed > 0) total.failedSteps.push(step);
   }
   return total;
 };
 
 if (isMain(import.meta.url)) {
-  const { passed, failed, failedSteps, skipped } = summary(process.argv[2] ?? ".");
+  const { passed, failed, failedSteps, failures, skipped } = summary(process.argv[2] ?? ".");
   for (const name of skipped) console.log(`skipped: ${name}`);
+  for (const line of failures) console.log(`failed: ${line}`);
   if (failedSteps.length > 0) console.log(`failed: ${failedSteps.join(", ")}`);
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -63,3 +63,21 @@ test("names what was skipped, and why, before the sum", async () => {
 test("does not take nothing for success", async () => {
   expect(await summaryOf({})).toEqual(["0 passed, 0 failed", 1]);
 });
+
+test("names what failed, with the first line of its error", async () => {
+  const assertionResults = [
+    { status: "failed", fullName: "wasm adds", failureMessages: ["AssertionError: 3 is not 4\n    at add.test.ts:1"] },
+  ];
+  const testResults = [
+    { assertionResults, status: "failed" },
+    { assertionResults: [], status: "failed", name: "/a.test.ts", message: "cannot import\nb" },
+  ];
+  const folder = await mkdtemp(join(tmpdir(), "foretoken-summary-"));
+  folders.push(folder);
+  await writeFile(join(folder, "test.status"), "1\n");
+  await writeFile(join(folder, "test.json"), JSON.stringify({ numPassedTests: 0, numFailedTests: 2, testResults }));
+  const { stdout } = await promisify(execFile)(process.execPath, [script, folder]).catch((error) => error);
+  expect(stdout).toBe(
+    "failed: test: wasm adds: AssertionError: 3 is not 4\nfailed: test: /a.test.ts: cannot import\nfailed: test\n0 passed, 2 failed\n",
+  );
+});

@@ -1,9 +1,10 @@
 import type { Backend } from "#foretoken/backend/backend.js";
-import { blockForms } from "#foretoken/backend/kernels/block-forms.js";
+import { blockForms, fileWords } from "#foretoken/backend/kernels/block-forms.js";
 import { encodings } from "#foretoken/io/gguf/encodings.js";
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { type BlockModel, createBlockModel, modelLayout } from "#foretoken/models/model.js";
 import { fileRows } from "../conformance/samples/blocks.ts";
+import { hashWord } from "./hash.ts";
 import { hashedWeights, qwen3Model } from "./models.ts";
 
 /** A small model whose matrices fit into blocks of a form. */
@@ -29,8 +30,9 @@ export const hashedBlockModel = (
   const model = createBlockModel(backend, config, vocabSize, rows);
   for (const { offset, size, shape } of layout.parameters)
     if (shape.length < 2) model.writeWeights(values.subarray(offset, offset + size), offset);
-  const files = matrices.map(({ offset, shape: [n = 0, k = 0] }) => {
-    const words = fileRows(form, n, k, false);
+  const files = matrices.map(({ name, offset, shape: [n = 0, k = 0] }) => {
+    const random = Int32Array.from({ length: fileWords(form, n, k) }, (_, i) => hashWord(name, i));
+    const words = fileRows(form, n, k, false, random);
     const { fileValues, fileBytes } = blockForms[form] as (typeof blockForms)[number];
     return { offset, bytes: new Uint8Array(words.buffer, 0, ((n * k) / fileValues) * fileBytes) };
   });

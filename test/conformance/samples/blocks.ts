@@ -16,9 +16,14 @@ const halfBits = (word: number, isWild: boolean): number => {
 /** Places of the numbers in binary16 of a block in a file. */
 const halvesOf = { offset: [0], minimum: [0, 2], nested: [0, 2], halved: [208] } as const;
 
-/** Rows of random blocks, as a file has them. */
-export const fileRows = (form: number, rows: number, k: number, isWild: boolean): Int32Array => {
-  const words = integers(fileWords(form, rows, k), 2 ** 32);
+/** Rows of random blocks, as a file has them. `words` holds their random bits: `fileWords(form, rows, k)` words, changed in place. */
+export const fileRows = (
+  form: number,
+  rows: number,
+  k: number,
+  isWild: boolean,
+  words = integers(fileWords(form, rows, k), 2 ** 32),
+): Int32Array => {
   const bytes = new Uint8Array(words.buffer);
   const view = new DataView(words.buffer);
   const { scales, fileBytes } = blockForms[form] as (typeof blockForms)[number];
