@@ -103,7 +103,10 @@ const markdownPassages = (text) => {
     const cells = line.trim().startsWith("|") ? line.split("|") : [line.replace(/^\s*([-*#]+|\d+\.)\s/, "")];
     for (const cell of cells) {
       if (current !== undefined && cells.length === 1) current.text += `\n${cell.trim()}`;
-      else passages.push((current = { line: i + 1, text: cell.trim(), kind: "docs" }));
+      else {
+        current = { line: i + 1, text: cell.trim(), kind: "docs" };
+        passages.push(current);
+      }
     }
     if (cells.length > 1) current = undefined;
   });
