@@ -78,7 +78,7 @@ export const sentLine = ({ rows }) => {
     return `${Math.min(...all).toFixed(3)} to ${Math.max(...all).toFixed(3)}`;
   };
   if (several.length === 0) return "Nothing was sent.";
-  return `A rank sends ${shares("bytes")} times the bytes 2 (N − 1) / N × those of the gradients, and ${shares("messages")} times the messages of the formula.`;
+  return `The bytes that a rank sends are ${shares("bytes")} times 2 (N − 1) / N × the bytes of the gradients, and its messages ${shares("messages")} times the number in the formula.`;
 };
 
 const coefficientRows = (c) => {
