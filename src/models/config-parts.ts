@@ -1,27 +1,25 @@
-/** The parts of a model's configuration that have kinds, or fields of their own: their schemas and their types. */
+/** Parts of a model's configuration that have several kinds or their own fields: schemas and types. */
 import { z } from "zod";
 import { positiveFloat32 } from "../core/tensors/float32.ts";
 
-/** No machine holds more: a bound keeps a typing error or a forged file from taking all memory before it is noticed. */
+/**
+ * Upper bound for sizes. It exceeds what any machine holds, and catches typing errors and forged files before memory is
+ * allocated.
+ */
 export const positiveInteger = (highest: number) => z.int().positive().max(highest);
 
-/** The most layers of a model. */
+/** Maximum number of layers of a model. */
 export const mostLayers = 2048;
-/** The longest context. */
+/** Maximum context length. */
 export const mostContext = 2 ** 20;
 
-/** n of "each n-th layer": with 1 it would be all of them. */
+/** n of "each n-th layer", at least 2: 1 would mean all layers. */
 const everyNth = () => z.int().min(2).max(mostLayers);
 
 const ropeSchema = z.strictObject({
   kind: z.literal("rope"),
   theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
-  fraction: z
-    .number()
-    .gt(0)
-    .max(1)
-    .optional()
-    .describe("the part of each head's channels that is rotated; 1 unless given"),
+  fraction: z.number().gt(0).max(1).optional().describe("fraction of each head's channels that is rotated; default: 1"),
   scaling: z
     .discriminatedUnion("kind", [
       z.strictObject({ kind: z.literal("none") }),
@@ -45,22 +43,24 @@ const ropeSchema = z.strictObject({
           .number()
           .positive()
           .default(1)
-          .describe("all of a wavelength that turns fewer times in originalContext is stretched"),
+          .describe("wavelengths longer than originalContext / this are fully stretched"),
         highFrequency: z
           .number()
           .positive()
           .default(4)
-          .describe("nothing of one that turns more often is; more than lowFrequency"),
+          .describe(
+            "wavelengths shorter than originalContext / this are not stretched; must be greater than lowFrequency",
+          ),
         originalContext: positiveInteger(2 ** 30)
           .default(8192)
-          .describe("tokens that a prediction could see in the first training"),
+          .describe("context length of the first training, in tokens"),
       }),
     ])
     .optional()
-    .describe("how wavelengths are stretched for a longer context; none unless given"),
+    .describe("how wavelengths are stretched for a longer context; default: none"),
   noneEvery: everyNth()
     .optional()
-    .describe("each n-th layer is not rotated: with 4 every fourth; no layer unless given"),
+    .describe("each n-th layer has no rotation: 4 means every fourth; default: all layers are rotated"),
 });
 
 export const positionSchema = z.discriminatedUnion("kind", [
@@ -70,14 +70,18 @@ export const positionSchema = z.discriminatedUnion("kind", [
 
 export const windowSchema = z.strictObject({
   size: positiveInteger(mostContext).describe(
-    "tokens that a position's attention sees, its own included; all before it unless given",
+    "number of latest tokens that a position's attention sees, its own token included",
   ),
-  fullEvery: everyNth().optional().describe("each n-th layer has no window: with 6 every sixth; no layer unless given"),
+  fullEvery: everyNth()
+    .optional()
+    .describe("each n-th layer has no window: 6 means every sixth; default: all layers have one"),
   theta: z
     .number()
     .gt(1)
     .optional()
-    .describe("base of the wavelengths in layers with a window, without scaling; those of position unless given"),
+    .describe(
+      "base of the wavelengths in layers with a window, never scaled; default: wavelengths of the other layers",
+    ),
 });
 
 export const normSchema = z.discriminatedUnion("kind", [
@@ -92,7 +96,7 @@ export const normSchema = z.discriminatedUnion("kind", [
 ]);
 
 const geluForms = ["none", "tanh"] as const;
-const geluForm = "exact with erf, or the tanh form";
+const geluForm = "none: exact GELU, with erf; tanh: its tanh approximation";
 
 const hiddenWidth = () => positiveInteger(2 ** 18).describe("hidden width");
 const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width / nEmbd");
@@ -226,7 +230,7 @@ export interface BiasConfig {
   readonly mlp: boolean;
 }
 
-/** Channels of a head that are rotated. */
+/** Number of channels of a head that are rotated. */
 export const rotaryDimOf = (
   config: { readonly nEmbd: number; readonly nHead: number; readonly headDim?: number | undefined },
   { fraction = 1 }: Pick<RopeConfig, "fraction">,

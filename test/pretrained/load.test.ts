@@ -114,7 +114,7 @@ describe("readPretrained", () => {
   });
 
   it.each([
-    ["mask none", { mask: "none" }, /model\.mask: must be causal for a model that is saved; got none/u],
+    ["mask none", { mask: "none" }, /model\.mask: must be causal, since only causal models can be saved; got none/u],
     [
       "rope with layernorm",
       { position: { kind: "rope", theta: 1e4 } },

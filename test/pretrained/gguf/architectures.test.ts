@@ -62,12 +62,12 @@ describe("a GGUF file", () => {
     [
       "a window of Qwen3",
       { ...qwen3, window: { size: 4 } },
-      /window: must be left out for a GGUF file: .*; got one of 4$/u,
+      /window: must be absent for a GGUF file: .*; got one of 4$/u,
     ],
     [
       "a window of Mistral",
       { ...llama, window: { size: 4 } },
-      /: window: must be left out for a GGUF file: llama\.cpp computes no window for mistral; got one of 4$/u,
+      /: window: must be absent for a GGUF file: llama\.cpp does not support windows for mistral; got one of 4$/u,
     ],
     [
       "other layers of SmolLM3",
@@ -77,13 +77,13 @@ describe("a GGUF file", () => {
     [
       "a tied head of OLMo 2",
       { ...olmo2, tieEmbeddings: true },
-      /tieEmbeddings: must be false for a GGUF file.*; got true; try --model\.tieEmbeddings false for a run/u,
+      /tieEmbeddings: must be false for a GGUF file.*; got true; try training a new run with --model\.tieEmbeddings false/u,
     ],
     ["wide heads of OLMo 2", { ...olmo2, headDim: 16 }, /headDim: must be nEmbd \/ nHead for a GGUF file.*; got 16$/u],
     [
       "another base in windows of OLMo 3",
       { ...olmo2, window: { size: 4, theta: 100 } },
-      /window\.theta: must be 500, as in the other layers, for a GGUF file.*; got 100$/u,
+      /window\.theta: must be 500, the base of the other layers, for a GGUF file.*; got 100$/u,
     ],
     [
       "scaled wavelengths in windows",
