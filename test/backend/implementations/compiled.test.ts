@@ -218,7 +218,9 @@ describe("the memory of a compiled backend", () => {
     const y = { storage: backend.alloc("float32", 8), offset: 0 };
     const run = () => backend.run("fill", { y, n: 8, value: 1 });
     expect(run).toThrow(ConfigError);
-    expect(run).toThrow("native backend: memory must suffice for what fill needs while it computes, beside 32 bytes");
+    expect(run).toThrow(
+      "native backend: memory must suffice for the temporary memory of fill, in addition to 32 bytes",
+    );
   });
 
   test("when memory runs out, what is kept is given back first", () => {
