@@ -198,7 +198,7 @@ describe("a text in a run's folder", () => {
 });
 
 describe("options for the text", () => {
-  const held = "only one of them may say what is held out; got both; try one of them";
+  const held = "only one of them may define the validation data; got both; try one of them";
   const both = "both texts must be strings, or both on disk; got both; try text and valText, or data and valData";
   it.each<[Partial<NewRun> & object, string]>([
     [{ text, data: "a.txt" }, "data and text: only one of them may say what to train on; got both; try one of them"],
@@ -250,9 +250,7 @@ describe("options for the text", () => {
 
   it("cannot be given to a run that is resumed", async () => {
     const given = { resume: "runs/a", text } as never;
-    await expect(collect(train(given))).rejects.toThrow(
-      "resume: nothing that would change the run may be given with it; got text",
-    );
+    await expect(collect(train(given))).rejects.toThrow("resume: options that change the run must be absent; got text");
   });
 
   it("need a model that can be saved where it is handed out", async () => {

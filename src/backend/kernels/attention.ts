@@ -48,7 +48,7 @@ export const attentionKernels = {
    *
    * logSumExp [B, H, queries] is saved for backward. `p` = 0 means no dropout. With dropout, `kept` [B, H, ⌈keys/32⌉,
    * queries] saves the mask: bit j of word w is keep(32·w + j), as in linearDropoutForward. A query writes only the
-   * words of blocks of 64 keys of which it sees at least one. With `kept`, start must be 0.
+   * words of blocks of 64 keys in which it sees a key. With `kept`, start must be 0.
    * The bits of a causal query depend only on its absolute position and the values that it sees, not on `queries`.
    */
   attentionForward: kernel({

@@ -41,7 +41,10 @@ describe("keys of a GGUF file", () => {
   });
 
   it.each([
-    [[false, true, true, false, true, true], /sliding_window_pattern: must leave exactly each n-th layer without a window/],
+    [
+      [false, true, true, false, true, true],
+      /sliding_window_pattern: must leave exactly each n-th layer without a window/,
+    ],
     [[true, true], /sliding_window_pattern: must have a value for each of 6 layers; got 2/],
   ])("are refused where layers with a window are %j", async (pattern, message) => {
     const keys = { "attention.sliding_window": 8, "attention.sliding_window_pattern": pattern };
