@@ -112,11 +112,11 @@ export interface TrainConfig {
   /** Windows in one forward pass (B). Whole number from 1. Default: 8 in the preset `shakespeare`. */
   readonly batchSize: number;
   /**
-   * Forward and backward passes per update; a step sees batchSize times this. Whole number from 1. Default: 1 in the
-   * preset `shakespeare`.
+   * Forward and backward passes per update; a step trains on batchSize times this many windows. Whole number from 1.
+   * Default: 1 in the preset `shakespeare`.
    */
   readonly gradAccumSteps: number;
-  /** Highest learning rate. Number above 0. Default: 0.012 in the preset `shakespeare`. */
+  /** Maximum learning rate. Number above 0. Default: 0.012 in the preset `shakespeare`. */
   readonly learningRate: number;
   /** Steps of linear warm-up. Whole number from 0. Default: 10 in the preset `shakespeare`. */
   readonly warmupSteps: number;
@@ -127,63 +127,65 @@ export interface TrainConfig {
   /** Clip the global gradient norm to this; 0: never. Number from 0. Default: 1 in the preset `shakespeare`. */
   readonly maxGradNorm: number;
   /**
-   * What products are computed from: bfloat16 is faster where the CPU multiplies it, which auto looks for. `auto`,
+   * Number format of matrix products; bfloat16 is faster if the CPU supports it; auto takes the faster one. `auto`,
    * `float32` or `bfloat16`. Default: `auto` in the preset `shakespeare`.
    */
   readonly dtype: DTypeChoice;
   /**
-   * Decides initial weights, batches, dropout and samples. Whole number from 0. Default: 1 in the preset `shakespeare`.
+   * Random seed of initial weights, batches, dropout and samples. Whole number from 0. Default: 1 in the preset
+   * `shakespeare`.
    */
   readonly seed: number;
   /**
-   * Steps between evaluations of the whole validation split. Whole number from 1. Default: 200 in the preset
+   * Number of steps between evaluations of the whole validation split. Whole number from 1. Default: 200 in the preset
    * `shakespeare`.
    */
   readonly evalInterval: number;
-  /** Steps between checkpoints. Whole number from 1. Default: 200 in the preset `shakespeare`. */
+  /** Number of steps between checkpoints. Whole number from 1. Default: 200 in the preset `shakespeare`. */
   readonly checkpointInterval: number;
   /**
    * Stop after this many evaluations without a better loss; 0: never. Whole number from 0. Default: 0 in the preset
    * `shakespeare`.
    */
   readonly patience: number;
-  /** Tokens to write at each evaluation; 0: none. Whole number from 0. Default: 200 in the preset `shakespeare`. */
+  /**
+   * Number of tokens to generate at each evaluation; 0: none. Whole number from 0. Default: 200 in the preset
+   * `shakespeare`.
+   */
   readonly sampleTokens: number;
   /**
-   * Where a loss or gradient is not finite or explodes: stop, skip the step, or go back to the last checkpoint. `stop`,
-   * `skip` or `rollback`. Default: `stop` in the preset `shakespeare`.
+   * What to do if a loss or gradient explodes or is not finite: stop, skip the step, or roll back to the last
+   * checkpoint. `stop`, `skip` or `rollback`. Default: `stop` in the preset `shakespeare`.
    */
   readonly onNonfinite: NonfiniteAction;
   /**
-   * A loss above this times the larger of ln(vocabulary size) and the mean loss explodes; 0: never. Number from 0.
-   * Default: 10 in the preset `shakespeare`.
+   * A loss counts as exploding above this factor times the larger of ln(vocabulary size) and the mean loss; 0: never.
+   * Number from 0. Default: 10 in the preset `shakespeare`.
    */
   readonly maxLossRatio: number;
   /**
-   * A gradient norm above this times the mean one explodes, from step 21 on; 0: never. Number from 0. Default: 1000 in
-   * the preset `shakespeare`.
+   * A gradient norm counts as exploding above this factor times the mean norm, from step 21; 0: never. Number from 0.
+   * Default: 1000 in the preset `shakespeare`.
    */
   readonly maxGradNormRatio: number;
   /**
-   * Keep each block's input alone and compute the block again in the backward pass: much less memory, same bits, about
-   * a third more time; unless given, activations are kept.
+   * Recompute each block in the backward pass instead of keeping its activations: much less memory, same bits, about a
+   * third more time; default: false.
    */
   readonly recomputeActivations?: boolean | undefined;
   /**
-   * Of a text: windows begin at random, or each token comes once before any comes again, in a new order; random unless
-   * given or a large model is tuned. `random` or `shuffled`.
+   * Windows of a text: random starts, or shuffled, where each pass reads every token once; default: random; shuffled
+   * when fine-tuning above 20 M parameters. `random` or `shuffled`.
    */
   readonly windows?: WindowKind | undefined;
   /**
-   * Of documents (.jsonl): a row has as many as fit into the context, or one; packed unless given. `packed` or `one`.
+   * Rows of documents (.jsonl): packed with all documents that fit into the context, or one per row; default: packed.
+   * `packed` or `one`.
    */
   readonly rows?: RowKind | undefined;
-  /**
-   * Documents that are longer than the context are cut into pieces that fit, or refused; cut unless given. `cut` or
-   * `refuse`.
-   */
+  /** Documents longer than the context: cut into pieces that fit, or refuse them; default: cut. `cut` or `refuse`. */
   readonly longDocuments?: LongDocumentAction | undefined;
-  /** How often and where the run was given more steps. */
+  /** Extensions of the run to another number of steps. */
   readonly extensions?: Extension[] | undefined;
 }
 

@@ -119,58 +119,65 @@ export const mlpSchema = z.discriminatedUnion("kind", [
 // The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
 /** A learned vector for each place in the context. */
 export interface LearnedPositionConfig {
-  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  /** Position encoding: learned vectors, or rotations of queries and keys. `learned` or `rope`. */
   readonly kind: "learned";
 }
 /** Wavelengths as they are. */
 export interface NoRopeScaling {
-  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "none";
 }
 /** All wavelengths become longer alike. */
 export interface LinearRopeScaling {
-  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "linear";
   /** How many times longer wavelengths become. Number from 1 to 1,048,576. No default. */
   readonly factor: number;
 }
 /** Long wavelengths become longer, short ones stay, as in Llama 3.1. */
 export interface Llama3RopeScaling {
-  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "llama3";
   /** How many times longer wavelengths become. Number from 1 to 1,048,576. Default 8. */
   readonly factor: number;
-  /** All of a wavelength that turns fewer times in originalContext is stretched. Number above 0. Default 1. */
+  /** Wavelengths longer than originalContext / this are fully stretched. Number above 0. Default 1. */
   readonly lowFrequency: number;
-  /** Nothing of one that turns more often is; more than lowFrequency. Number above 0. Default 4. */
+  /**
+   * Wavelengths shorter than originalContext / this are not stretched; must be greater than lowFrequency. Number above
+   * 0. Default 4.
+   */
   readonly highFrequency: number;
-  /** Tokens that a prediction could see in the first training. Whole number from 1 to 1,073,741,824. Default 8192. */
+  /** Context length of the first training, in tokens. Whole number from 1 to 1,073,741,824. Default 8192. */
   readonly originalContext: number;
 }
 /** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the place. */
 export interface RopeConfig {
-  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  /** Position encoding: learned vectors, or rotations of queries and keys. `learned` or `rope`. */
   readonly kind: "rope";
   /** Base of the wavelengths. Number above 1. Default 10,000. */
   readonly theta: number;
-  /** The part of each head's channels that is rotated; 1 unless given. Number above 0, at most 1. */
+  /** Fraction of each head's channels that is rotated; default: 1. Number above 0, at most 1. */
   readonly fraction?: number | undefined;
-  /** How wavelengths are stretched for a longer context; none unless given. */
+  /** How wavelengths are stretched for a longer context; default: none. */
   readonly scaling?: NoRopeScaling | LinearRopeScaling | Llama3RopeScaling | undefined;
-  /** Each n-th layer is not rotated: with 4 every fourth; no layer unless given. Whole number from 2 to 2048. */
+  /**
+   * Each n-th layer has no rotation: 4 means every fourth; default: all layers are rotated. Whole number from 2 to
+   * 2048.
+   */
   readonly noneEvery?: number | undefined;
 }
 /** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees the last tokens alone. */
 export interface WindowConfig {
   /**
-   * Tokens that a position's attention sees, its own included; all before it unless given. Whole number from 1 to
-   * 1,048,576. No default.
+   * Number of latest tokens that a position's attention sees, its own token included. Whole number from 1 to 1,048,576.
+   * No default.
    */
   readonly size: number;
-  /** Each n-th layer has no window: with 6 every sixth; no layer unless given. Whole number from 2 to 2048. */
+  /** Each n-th layer has no window: 6 means every sixth; default: all layers have one. Whole number from 2 to 2048. */
   readonly fullEvery?: number | undefined;
   /**
-   * Base of the wavelengths in layers with a window, without scaling; those of position unless given. Number above 1.
+   * Base of the wavelengths in layers with a window, never scaled; default: wavelengths of the other layers. Number
+   * above 1.
    */
   readonly theta?: number | undefined;
 }
@@ -190,32 +197,32 @@ export interface RmsNormConfig {
 }
 /** Two layers with GELU (Hendrycks & Gimpel 2016) between them. */
 export interface GeluMlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "gelu";
-  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `none`. */
+  /** None: exact GELU, with erf; tanh: its tanh approximation. `none` or `tanh`. Default `none`. */
   readonly approximate: "none" | "tanh";
   /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;
 }
 /** SwiGLU (Shazeer 2020): two layers side by side, one of them a gate, and one after them. */
 export interface SwigluMlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "swiglu";
   /** Hidden width. Whole number from 1 to 262,144. Default: 344 in the preset `shakespeare`. */
   readonly hidden: number;
 }
 /** GEGLU (Shazeer 2020): SwiGLU with GELU in place of SiLU. */
 export interface GegluMlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "geglu";
   /** Hidden width. Whole number from 1 to 262,144. No default. */
   readonly hidden: number;
-  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `tanh`. */
+  /** None: exact GELU, with erf; tanh: its tanh approximation. `none` or `tanh`. Default `tanh`. */
   readonly approximate: "none" | "tanh";
 }
 /** Two layers with max(0, x)² between them (So et al. 2021, "Primer"). */
 export interface Relu2MlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "relu2";
   /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;

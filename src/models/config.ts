@@ -104,58 +104,58 @@ export interface ModelConfig {
   /** Attention heads in each block (H). Whole number from 1 to 65,536. Default: 4 in the preset `shakespeare`. */
   readonly nHead: number;
   /**
-   * Heads of keys and values, each shared by nHead / nKvHead of queries; nHead of them unless given. Whole number from
-   * 1 to 65,536.
+   * Heads of keys and values, each shared by nHead / nKvHead query heads; default: nHead. Whole number from 1 to
+   * 65,536.
    */
   readonly nKvHead?: number | undefined;
-  /** Channels of a head (D); nEmbd / nHead unless given. Whole number from 1 to 65,536. */
+  /** Channels of a head (D); default: nEmbd / nHead. Whole number from 1 to 65,536. */
   readonly headDim?: number | undefined;
   /** Channels of the residual stream (C). Whole number from 1 to 65,536. Default: 128 in the preset `shakespeare`. */
   readonly nEmbd: number;
   /**
-   * How a token's place is told: a learned vector, or a rotation of queries and keys. Default: `rope` in the preset
-   * `shakespeare`.
+   * Position encoding: learned vectors, or rotations of queries and keys. Default: `rope` in the preset `shakespeare`.
    */
   readonly position: LearnedPositionConfig | RopeConfig;
-  /** Layers whose attention sees the last tokens alone; no layer unless given. */
+  /** Sliding window: its layers see only the latest tokens; default: no window. */
   readonly window?: WindowConfig | undefined;
   /** RMS norm of each head's queries and keys before they are rotated. Default: `true` in the preset `shakespeare`. */
   readonly qkNorm: boolean;
   /**
-   * Channels that such a norm goes over: a head's, or those of all heads together; head unless given. `head` or `all`.
+   * Channels that one norm of queries or keys covers: each head's, or all heads' together; default: head. `head` or
+   * `all`.
    */
   readonly qkNormWidth?: "head" | "all" | undefined;
-  /** Factor of each product of a query and a key; the inverse root of headDim unless given. Number above 0. */
+  /** Factor of each product of a query and a key; default: 1 / √headDim. Number above 0. */
   readonly attentionScale?: number | undefined;
   /**
-   * None: every position sees the whole window, which shows why the mask is there; cannot be saved. `causal` or `none`.
-   * Default: `causal` in the preset `shakespeare`.
+   * None: every position sees all tokens, to show why a mask is needed; such a model cannot be saved. `causal` or
+   * `none`. Default: `causal` in the preset `shakespeare`.
    */
   readonly mask: "causal" | "none";
   /** Normalisation of each branch and before the head. Default: `rmsnorm` in the preset `shakespeare`. */
   readonly norm: LayerNormConfig | RmsNormConfig;
   /**
-   * Where the norm of a branch f stands: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); before unless given.
-   * `before`, `after` or `both`.
+   * Place of the norm of a branch f: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); default: before. `before`,
+   * `after` or `both`.
    */
   readonly normPlacement?: "before" | "after" | "both" | undefined;
-  /** The position-wise branch; relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */
   readonly mlp: GeluMlpConfig | SwigluMlpConfig | GegluMlpConfig | Relu2MlpConfig;
   /** Which linear layers have a bias. */
   readonly bias: BiasConfig;
-  /** The head shares the token embedding's weights. Default: `true` in the preset `shakespeare`. */
+  /** The output layer uses the token embedding's weights. Default: `true` in the preset `shakespeare`. */
   readonly tieEmbeddings: boolean;
-  /** Factor of token vectors on their way into the first layer, not into the head; 1 unless given. Number above 0. */
+  /** Factor of token vectors at the input of the first layer, not in the output layer; default: 1. Number above 0. */
   readonly embeddingScale?: number | undefined;
   /**
-   * On attention weights and after both projections of a block. Number from 0, below 1. Default: 0 in the preset
-   * `shakespeare`.
+   * Dropout rate on attention weights and after both projections of a block. Number from 0, below 1. Default: 0 in the
+   * preset `shakespeare`.
    */
   readonly dropout: number;
   /** Standard deviation of the initial weights. Number above 0. Default: 0.02 in the preset `shakespeare`. */
   readonly initStd: number;
   /**
-   * The last layer of each branch starts at zero, so that a block starts as the identity. Default: `true` in the preset
+   * The last layer of each branch starts at zero, so a new block changes nothing. Default: `true` in the preset
    * `shakespeare`.
    */
   readonly zeroProjections: boolean;

@@ -30,11 +30,11 @@ export const loraConfigSchema = z.strictObject({
 export interface LoraConfig {
   /** Rows of A and columns of B (r). Whole number from 1 to 4096. Default 8. */
   readonly rank: number;
-  /** The adapter's part of a layer is multiplied by alpha / rank. Number above 0, at most 1,048,576. Default 16. */
+  /** The adapter's output is multiplied by alpha / rank. Number above 0, at most 1,048,576. Default 16. */
   readonly alpha: number;
-  /** The part of the input of A that is dropped in training. Number from 0, below 1. Default 0. */
+  /** Dropout rate on the input of A in training. Number from 0, below 1. Default 0. */
   readonly dropout: number;
-  /** Linear layers that get an adapter, separated by commas; all of them unless given. */
+  /** Linear layers that get an adapter, separated by commas; default: all. */
   readonly targets?: readonly LoraTarget[] | undefined;
 }
 
