@@ -55,7 +55,7 @@ export const createLastUses = (): LastUses => {
       unknown--;
     },
     checkOpen(tensor) {
-      if (complete.has(tensor)) throw new Error("a gradient was added to after its last use: an op left out an input");
+      if (complete.has(tensor)) throw new Error("a gradient changed after its last use: an op did not list an input");
     },
   };
 };

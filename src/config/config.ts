@@ -40,7 +40,7 @@ export const defaultLongDocuments: LongDocumentAction = "cut";
  */
 export const trainConfigSchema = z.strictObject({
   steps: positiveInteger.describe("optimizer updates"),
-  batchSize: positiveInteger.describe("windows in one forward pass (B)"),
+  batchSize: positiveInteger.describe("number of windows in one forward pass (B)"),
   gradAccumSteps: positiveInteger.describe(
     "forward and backward passes per update; a step trains on batchSize times this many windows",
   ),
@@ -104,12 +104,12 @@ export const trainConfigSchema = z.strictObject({
     .optional()
     .describe("extensions of the run to another number of steps"),
 });
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
 /** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export interface TrainConfig {
   /** Optimizer updates. Whole number from 1. Default: 1000 in the preset `shakespeare`. */
   readonly steps: number;
-  /** Windows in one forward pass (B). Whole number from 1. Default: 8 in the preset `shakespeare`. */
+  /** Number of windows in one forward pass (B). Whole number from 1. Default: 8 in the preset `shakespeare`. */
   readonly batchSize: number;
   /**
    * Forward and backward passes per update; a step trains on batchSize times this many windows. Whole number from 1.

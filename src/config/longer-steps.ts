@@ -4,7 +4,7 @@
 import type { TrainConfig } from "./config.ts";
 
 /**
- * Proposed total number of steps for a run that shall be longer than `steps`: three times as many. With patience it is
+ * Proposed total number of steps for training a run beyond `steps`: three times as many. With patience it is
  * limited to the steps that patience is sure to allow. At first the learning rate rises, and with it the loss, so a
  * longer run would stop early before the rate has fallen again.
  */

@@ -78,8 +78,8 @@ const onePlace = "training and validation data must be of one kind: lists of doc
 
 /** Pairs of options that exclude each other, with the reason. */
 const contradictions = [
-  ["data", "documents", "only one of them may say what to train on"],
-  ["text", "documents", "only one of them may say what to train on"],
+  ["data", "documents", "only one of them may define the training data"],
+  ["text", "documents", "only one of them may define the training data"],
   ["valDocuments", "valFraction", heldOut],
   ["valDocuments", "valData", heldOut],
   ["valDocuments", "valText", heldOut],
@@ -87,12 +87,12 @@ const contradictions = [
   ["documents", "valText", onePlace, "documents and valDocuments"],
   ["data", "valDocuments", onePlace, "data and valData"],
   ["text", "valDocuments", onePlace, "text and valText"],
-  ["data", "text", "only one of them may say what to train on"],
+  ["data", "text", "only one of them may define the training data"],
   ["valData", "valFraction", heldOut],
   ["valText", "valFraction", heldOut],
   ["valData", "valText", heldOut],
-  ["text", "valData", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
-  ["data", "valText", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
+  ["text", "valData", "both texts must be strings, or both must be paths", "text and valText, or data and valData"],
+  ["data", "valText", "both texts must be strings, or both must be paths", "text and valText, or data and valData"],
 ] as const;
 
 /** @throws ConfigError naming data options that contradict each other. */

@@ -79,7 +79,7 @@ const readRows = async (
   { before, after }: StreamStage,
   position: number,
 ): Promise<{ readonly before: HostArray; readonly after: HostArray }> => {
-  if (before === null) throw new Error("a branch has a stream before it");
+  if (before === null) throw new Error("a branch must have a stream before it");
   return {
     before: await readTensor(backend, rowOf(before, position)),
     after: await readTensor(backend, rowOf(after, position)),

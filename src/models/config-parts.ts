@@ -29,7 +29,7 @@ const ropeSchema = z.strictObject({
           .number()
           .min(1)
           .max(2 ** 20)
-          .describe("how many times longer wavelengths become"),
+          .describe("factor by which wavelengths are stretched"),
       }),
       z.strictObject({
         kind: z.literal("llama3"),
@@ -38,7 +38,7 @@ const ropeSchema = z.strictObject({
           .min(1)
           .max(2 ** 20)
           .default(8)
-          .describe("how many times longer wavelengths become"),
+          .describe("factor by which wavelengths are stretched"),
         lowFrequency: z
           .number()
           .positive()
@@ -116,29 +116,29 @@ export const mlpSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("relu2"), ratio: hiddenRatio() }),
 ]);
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
-/** A learned vector for each place in the context. */
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
+/** A learned vector for each position in the context. */
 export interface LearnedPositionConfig {
   /** Position encoding: learned vectors, or rotations of queries and keys. `learned` or `rope`. */
   readonly kind: "learned";
 }
-/** Wavelengths as they are. */
+/** Does not stretch wavelengths. */
 export interface NoRopeScaling {
   /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "none";
 }
-/** All wavelengths become longer alike. */
+/** Stretches all wavelengths by one factor. */
 export interface LinearRopeScaling {
   /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "linear";
-  /** How many times longer wavelengths become. Number from 1 to 1,048,576. No default. */
+  /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. No default. */
   readonly factor: number;
 }
-/** Long wavelengths become longer, short ones stay, as in Llama 3.1. */
+/** Stretches long wavelengths but not short ones, as in Llama 3.1. */
 export interface Llama3RopeScaling {
   /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "llama3";
-  /** How many times longer wavelengths become. Number from 1 to 1,048,576. Default 8. */
+  /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. Default 8. */
   readonly factor: number;
   /** Wavelengths longer than originalContext / this are fully stretched. Number above 0. Default 1. */
   readonly lowFrequency: number;
@@ -150,7 +150,7 @@ export interface Llama3RopeScaling {
   /** Context length of the first training, in tokens. Whole number from 1 to 1,073,741,824. Default 8192. */
   readonly originalContext: number;
 }
-/** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the place. */
+/** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the position. */
 export interface RopeConfig {
   /** Position encoding: learned vectors, or rotations of queries and keys. `learned` or `rope`. */
   readonly kind: "rope";
@@ -166,7 +166,7 @@ export interface RopeConfig {
    */
   readonly noneEvery?: number | undefined;
 }
-/** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees the last tokens alone. */
+/** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees only the latest tokens. */
 export interface WindowConfig {
   /**
    * Number of latest tokens that a position's attention sees, its own token included. Whole number from 1 to 1,048,576.
@@ -188,7 +188,7 @@ export interface LayerNormConfig {
   /** Added to the variance. Number above 0. Default 1e-5. */
   readonly eps: number;
 }
-/** RMS norm (Zhang & Sennrich 2019): without a mean and a bias. */
+/** RMS norm (Zhang & Sennrich 2019): it has no mean and no bias. */
 export interface RmsNormConfig {
   /** Normalisation of each branch and before the head. `layernorm` or `rmsnorm`. */
   readonly kind: "rmsnorm";
@@ -204,14 +204,14 @@ export interface GeluMlpConfig {
   /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;
 }
-/** SwiGLU (Shazeer 2020): two layers side by side, one of them a gate, and one after them. */
+/** SwiGLU (Shazeer 2020): a gate layer and an up layer side by side, then a down layer. */
 export interface SwigluMlpConfig {
   /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "swiglu";
   /** Hidden width. Whole number from 1 to 262,144. Default: 344 in the preset `shakespeare`. */
   readonly hidden: number;
 }
-/** GEGLU (Shazeer 2020): SwiGLU with GELU in place of SiLU. */
+/** GEGLU (Shazeer 2020): SwiGLU with GELU instead of SiLU. */
 export interface GegluMlpConfig {
   /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "geglu";

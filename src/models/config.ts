@@ -34,7 +34,9 @@ export const mostEmbd = 2 ** 16;
  */
 export const modelConfigSchema = z
   .strictObject({
-    contextLength: positiveInteger(mostContext).describe("tokens that a prediction can see (T)"),
+    contextLength: positiveInteger(mostContext).describe(
+      "context length: number of tokens that a prediction can see (T)",
+    ),
     nLayer: positiveInteger(mostLayers).describe("transformer blocks"),
     nHead: positiveInteger(mostHeads).describe("attention heads in each block (H)"),
     nKvHead: positiveInteger(mostHeads)
@@ -92,11 +94,12 @@ export const modelConfigSchema = z
     });
   });
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
 /** Shape of a model, without its vocabulary size, which the tokenizer defines. */
 export interface ModelConfig {
   /**
-   * Tokens that a prediction can see (T). Whole number from 1 to 1,048,576. Default: 256 in the preset `shakespeare`.
+   * Context length: number of tokens that a prediction can see (T). Whole number from 1 to 1,048,576. Default: 256 in
+   * the preset `shakespeare`.
    */
   readonly contextLength: number;
   /** Transformer blocks. Whole number from 1 to 2048. Default: 4 in the preset `shakespeare`. */

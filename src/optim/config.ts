@@ -3,8 +3,8 @@ import { float32FromZero, largestFloat32, positiveFloat32 } from "../core/tensor
 
 const beta = z.number().min(0).lt(1);
 const moments = (weightDecay: number) => ({
-  beta1: beta.default(0.9).describe("decay of the mean gradient"),
-  beta2: beta.default(0.999).describe("decay of the mean squared gradient"),
+  beta1: beta.default(0.9).describe("decay rate of the mean gradient"),
+  beta2: beta.default(0.999).describe("decay rate of the mean squared gradient"),
   eps: positiveFloat32().default(1e-8).describe("added to the root of the second moment"),
   weightDecay: float32FromZero().default(weightDecay).describe("weight decay of matrices (biases and norms have none)"),
 });
@@ -27,7 +27,7 @@ export const optimizerConfigSchema = z.discriminatedUnion("kind", [
       .default(0.15)
       .describe("learning rate of embeddings, head and vectors, which AdamW updates, as a fraction of learningRate"),
     ...moments(0.1),
-    beta2: beta.default(0.95).describe("decay of the mean squared gradient"),
+    beta2: beta.default(0.95).describe("decay rate of the mean squared gradient"),
     weightDecay: float32FromZero()
       .default(0.1)
       .describe("weight decay of the matrices inside blocks (other parameters have none)"),
@@ -37,9 +37,9 @@ export const optimizerConfigSchema = z.discriminatedUnion("kind", [
 export interface AdamConfig {
   /** Update rule. `adam`, `adamw` or `muon`. */
   readonly kind: "adam";
-  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
   readonly beta1: number;
-  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.999. */
+  /** Decay rate of the mean squared gradient. Number from 0, below 1. Default 0.999. */
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8. */
   readonly eps: number;
@@ -50,9 +50,9 @@ export interface AdamConfig {
 export interface AdamWConfig {
   /** Update rule. `adam`, `adamw` or `muon`. */
   readonly kind: "adamw";
-  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
   readonly beta1: number;
-  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.999. */
+  /** Decay rate of the mean squared gradient. Number from 0, below 1. Default 0.999. */
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8. */
   readonly eps: number;
@@ -70,9 +70,9 @@ export interface MuonConfig {
    * Default 0.15; 0.25 in the preset `shakespeare`.
    */
   readonly adamLearningRateRatio: number;
-  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
   readonly beta1: number;
-  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.95. */
+  /** Decay rate of the mean squared gradient. Number from 0, below 1. Default 0.95. */
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8; 1e-10 in the preset `shakespeare`. */
   readonly eps: number;
@@ -132,10 +132,10 @@ export const extensionSchema = z.strictObject({
 });
 /** An extension of a run. The new total is the next extension's `planned`, or the plan's `steps`. */
 export interface Extension {
-  /** Updates done when the run was extended. Whole number from 0. */
+  /** Number of updates done when the run was extended. Whole number from 0. */
   readonly after: number;
-  /** Updates planned until then. Whole number from 1. */
+  /** Number of updates planned before the extension. Whole number from 1. */
   readonly planned: number;
-  /** Learning rate from then on. `stretch`, `restart` or `constant`. */
+  /** Learning rate after the extension. `stretch`, `restart` or `constant`. */
   readonly schedule: ExtendKind;
 }

@@ -215,7 +215,7 @@ describe("a directory of another program", () => {
     [
       "qwen3",
       { use_sliding_window: true, sliding_window: 8, layer_types: ["full_attention", "sliding_attention"] },
-      /layer_types: must give full_attention to each n-th layer, n above 1, and sliding_attention to all others/u,
+      /layer_types: must be full_attention in exactly each n-th layer, n above 1, and sliding_attention in all others/u,
     ],
     [
       "qwen3",

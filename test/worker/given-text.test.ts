@@ -199,9 +199,12 @@ describe("a text in a run's folder", () => {
 
 describe("options for the text", () => {
   const held = "only one of them may define the validation data; got both; try one of them";
-  const both = "both texts must be strings, or both on disk; got both; try text and valText, or data and valData";
+  const both = "both texts must be strings, or both must be paths; got both; try text and valText, or data and valData";
   it.each<[Partial<NewRun> & object, string]>([
-    [{ text, data: "a.txt" }, "data and text: only one of them may say what to train on; got both; try one of them"],
+    [
+      { text, data: "a.txt" },
+      "data and text: only one of them may define the training data; got both; try one of them",
+    ],
     [{ text, valText, valFraction: 0.2 }, `valText and valFraction: ${held}`],
     [{ data: "a.txt", valData: "b.txt", valText }, `valData and valText: ${held}`],
     [{ text, valData: "b.txt" }, `text and valData: ${both}`],

@@ -219,7 +219,7 @@ export const closedBackend = (where: string, { name }: Pick<StorageOwner, "name"
   new ConfigError({
     where,
     must: `the ${name} backend must be open`,
-    got: "a closed one",
+    got: "a closed backend",
     hint: "closing it only after all work that uses it has ended",
   });
 

@@ -218,7 +218,7 @@ export const rowKernels = {
     limits: rotaryLimits,
     cost: { touched: rotaryTables },
     split: {
-      // Reads dy and rotates it back.
+      // dz is dy rotated back.
       scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
       passes: [
         { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },

@@ -25,7 +25,7 @@ export const loraConfigSchema = z.strictObject({
     .describe("linear layers that get an adapter, separated by commas; default: all"),
 });
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
 /** Low-rank adapters (LoRA, Hu et al. 2021) of a model's linear layers. The model's own weights do not change. */
 export interface LoraConfig {
   /** Rows of A and columns of B (r). Whole number from 1 to 4096. Default 8. */

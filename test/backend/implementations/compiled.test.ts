@@ -135,7 +135,8 @@ for (const { name, open, missing } of compiledBackends) {
       expect(closed.bytesInUse()).toBe(0);
       expect(closed.isClosed()).toBe(true);
       expect(() => closed.alloc("float32", 1)).toThrow(ConfigError);
-      const isClosed = /^[^;]*: the \w+ backend must be open; got a closed one; try closing it after all work with it/u;
+      const isClosed =
+        /^[^;]*: the \w+ backend must be open; got a closed backend; try closing it only after all work/u;
       expect(() => closed.run("fill", { y: { storage, offset: 0 }, n: 1, value: 0 })).toThrow(isClosed);
       await expect(closed.read(storage)).rejects.toThrow(isClosed);
     });

@@ -131,7 +131,7 @@ describe("memory of the reference backend", () => {
       new ConfigError({
         where,
         must: "the reference backend must be open",
-        got: "a closed one",
+        got: "a closed backend",
         hint: "closing it only after all work that uses it has ended",
       });
     expect(() => backend.alloc("float32", 1)).toThrow(closed("alloc"));

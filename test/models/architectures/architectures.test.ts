@@ -88,7 +88,7 @@ describe("architectures", () => {
     [
       "smollm3",
       { layer_types: Array(3).fill("full_attention") },
-      /layer_types: must have a word for each of 4 layers; got 3/,
+      /layer_types: must have an entry for each of 4 layers; got 3/,
     ],
     ["smollm3", { no_rope_layers: [1, 1, 1, 0, 1] }, /no_rope_layers: must have a number for each of 4 layers; got 5/],
   ] as const)("refuse fields of layers that they cannot read by name: %s, %j", (name, fields, message) => {

@@ -80,7 +80,7 @@ const rotatedChannels = ({ fields, at }: GgufFacts, headDim: number): number => 
   const rotated = fields.count(key) ?? headDim;
   return rotated <= headDim && rotated % 2 === 0
     ? rotated
-    : fields.fail(key, `must be even and at most ${headDim}, the channels of a head`, rotated);
+    : fields.fail(key, `must be even and at most ${headDim}, the number of channels of a head`, rotated);
 };
 
 /**

@@ -35,7 +35,8 @@ const full = "full_attention";
 const listedLayers = (types: readonly string[], { num_hidden_layers: layers }: Read, where: string) => {
   const other = types.find((type) => type !== sliding && type !== full);
   if (other !== undefined) fail(where, "layer_types", `must be ${full} or ${sliding} in every layer`, other);
-  if (types.length < layers) fail(where, "layer_types", `must have a word for each of ${layers} layers`, types.length);
+  if (types.length < layers)
+    fail(where, "layer_types", `must have an entry for each of ${layers} layers`, types.length);
   return types.slice(0, layers).map((type) => type === sliding);
 };
 
@@ -88,7 +89,7 @@ export const readWindow = (
   const window = windowOfLayers(layers, given);
   if (window !== undefined) return window === null || theta === undefined ? window : { ...window, theta };
   const words = layers.slice(0, 8).map((has) => (has ? sliding : full));
-  const must = `must give ${full} to each n-th layer, n above 1, and ${sliding} to all others`;
+  const must = `must be ${full} in exactly each n-th layer, n above 1, and ${sliding} in all others`;
   return fail(where, (read.layer_types ?? null) === null ? "max_window_layers" : "layer_types", must, words);
 };
 

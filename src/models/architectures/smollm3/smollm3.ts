@@ -27,7 +27,7 @@ const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
   const other = types.find((type) => type !== "full_attention");
   if (other !== undefined) fail(where, "layer_types", "must be full_attention in every layer", other);
   if (types.length !== nLayer)
-    fail(where, "layer_types", `must have a word for each of ${nLayer} layers`, types.length);
+    fail(where, "layer_types", `must have an entry for each of ${nLayer} layers`, types.length);
 };
 
 /** n if each n-th layer is not rotated; null: all layers are rotated. A list has 1 for a rotated layer. */
@@ -43,7 +43,9 @@ const readEvery = (json: object, nLayer: number, where: string): number | null =
   const marks = list.map((rotated) => !rotated);
   return (
     periodOf(marks) ??
-    (marks.includes(true) ? fail(where, "no_rope_layers", "must be 0 at each n-th layer, n above 1", list) : null)
+    (marks.includes(true)
+      ? fail(where, "no_rope_layers", "must be 0 in exactly each n-th layer, n above 1", list)
+      : null)
   );
 };
 
