@@ -30,7 +30,7 @@ test("every backend is described, best first, and auto takes the first that is t
 test("without the native backend, auto takes WebAssembly and says why", async () => {
   vi.stubEnv("FORETOKEN_NO_NATIVE", "1");
   const { backends, auto } = await describeBackends();
-  const reason = "native backend: it must not be hidden; got FORETOKEN_NO_NATIVE=1";
+  const reason = "native backend: the native kernels must not be hidden; got FORETOKEN_NO_NATIVE=1";
   expect(backends[0]).toEqual({ name: "native", available: false, reason });
   expect(auto).toEqual({ name: "wasm", why: `the fastest backend here (simd128); ${reason}` });
   await expect(openBackend("native")).rejects.toThrow(

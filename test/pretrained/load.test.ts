@@ -118,7 +118,7 @@ describe("readPretrained", () => {
     [
       "rope with layernorm",
       { position: { kind: "rope", theta: 1e4 } },
-      /model: must have the shape of .*; got rope, layernorm, gelu, biases/u,
+      /model: must match an architecture .*; got rope, layernorm, gelu, biases/u,
     ],
     ["grouped queries with learned positions", { nKvHead: 1 }, /got learned, nKvHead, layernorm, gelu, biases/u],
     [

@@ -88,7 +88,7 @@ describe("a GGUF file", () => {
     [
       "scaled wavelengths in windows",
       { ...olmo2, position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } }, window: { size: 4 } },
-      /must have the shape of an architecture/u,
+      /must match an architecture/u,
     ],
     ["another scale of Gemma 3", { ...gemma3, attentionScale: 1 / 4 }, /attentionScale: must be 1 \/ √12 for a GGUF/u],
   ] as const)("is refused for %s", async (_, config, says) => {

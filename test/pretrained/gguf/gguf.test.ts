@@ -239,7 +239,7 @@ describe("a model of a GGUF file", () => {
       "gpt2",
       { "gpt2.attention.head_count_kv": u32(2) },
       {},
-      /must be that of queries, 4; got 2/,
+      /must equal the number of query heads, 4; got 2/,
     ],
     [
       "a width that is no multiple",

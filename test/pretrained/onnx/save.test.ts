@@ -150,7 +150,7 @@ describe("a model that the form cannot hold", () => {
     [
       "of a shape without a class",
       () => modelOf(char, { ...bookModel, ...small, norm: { kind: "rmsnorm", eps: 1e-6 } }),
-      /must have the shape of an architecture/u,
+      /must match an architecture/u,
     ],
     [
       "with an adapter in use",
