@@ -76,7 +76,7 @@ describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
     const [on] = await collect(train({ resume: out, backend: "reference", worker }));
     expect(on).toMatchObject({ type: "start", corpus: "letters.txt" });
     const wrong = collect(train({ ...small, data: "letters.txt", out: null, worker, dataName: "letters" }));
-    await expect(wrong).rejects.toThrow(/^dataName: must go with text or documents/u);
+    await expect(wrong).rejects.toThrow(/^dataName: must be used only with text or documents/u);
   });
 
   it("hands out what loads, here and in a thread, and measures what the run did", async () => {

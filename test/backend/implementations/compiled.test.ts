@@ -112,7 +112,7 @@ for (const { name, open, missing } of compiledBackends) {
     test("another backend's storage is refused", async () => {
       const other = await open(1);
       const y = { storage: other.alloc("float32", 4), offset: 0 };
-      expect(() => backend.run("fill", { y, n: 4, value: 1 })).toThrow(/must be a live one of/);
+      expect(() => backend.run("fill", { y, n: 4, value: 1 })).toThrow(/must be live and belong to/);
       await other.close();
     });
 

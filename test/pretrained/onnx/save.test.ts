@@ -145,7 +145,7 @@ describe("a model that the form cannot hold", () => {
     [
       "without a mask",
       () => modelOf(char, { ...qwen3Model, ...small, mask: "none" }),
-      /mask: must be causal .*; got none/u,
+      /mask: must be causal, .*; got none/u,
     ],
     [
       "of a shape without a class",
