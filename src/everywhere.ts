@@ -1,4 +1,4 @@
-/** The part of the library that is the same in Node and in pages: the exports of both entries. */
+/** The part of the library that is the same in Node and in browsers. Both entries export it. */
 
 // Errors
 

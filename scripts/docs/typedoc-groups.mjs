@@ -24,7 +24,7 @@ export const groups = {
     ...["exportModel", "languageModel"],
   ],
   "Looking inside a model": ["attentionOf", "lensOf", "withoutHeads", "neighboursOf", "patched"],
-  "Runs that go on: in a page, and in Node": [
+  "Runs that can be resumed in a page or in Node": [
     ...["openRunStore", "openFileStore", "runToFolder", "runFromFolder", "zipFolder"],
   ],
   Backends: ["openBackend", "describeBackends"],

@@ -15,18 +15,18 @@ import { createTape, type Tape } from "./tape.ts";
 import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
 /**
- * Dropout's randomness in one forward pass: a key, and a number for each place that drops, in order of use.
+ * Source of dropout's random numbers in one forward pass: a key, and a number for each dropout place, in order of use.
  * @experimental
  */
 export interface DropoutSource {
-  /** Key of the random numbers, of `randomKey`. */
+  /** Key of the random numbers, from `randomKey`. */
   readonly key: RandomKey;
-  /** The number of the next place, in order of use. */
+  /** Number of the next dropout place. */
   nextSite(): number;
 }
 
 /**
- * The environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout.
+ * Environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout.
  * @experimental
  */
 export interface Context {
@@ -36,30 +36,30 @@ export interface Context {
   readonly memory: Memory;
   /** null: nothing is recorded. */
   readonly tape: Tape | null;
-  /** null: evaluation, dropout does nothing. */
+  /** null: evaluation, no dropout. */
   readonly dropout: DropoutSource | null;
-  /** Gives the rounded copy of a weight for products; null: products read the weight itself. */
+  /** Returns the rounded copy of a weight for products; null: products read the weight itself. */
   readonly rounded: Rounded | null;
   /**
-   * Whether the blocks of a model keep only their inputs, and are computed again in the backward pass: less memory, the same
-   * bits, about one more forward pass in time. Default: no.
+   * Whether a model's blocks keep only their inputs and are recomputed in the backward pass: less memory, the same
+   * bits, about one more forward pass in time. Default: false.
    */
   readonly recomputes?: boolean;
   /**
-   * Whether products widen weights in blocks of 4 to 8 bits: where nothing is recorded, but the work is repeated later and recorded then.
-   * Where something is recorded they do in any case. Default: no.
+   * Whether products convert quantized weights (4 to 8 bits) to real numbers even though nothing is recorded, because
+   * the work will be repeated and recorded later. Recorded products always convert them. Default: false.
    */
   readonly widens?: boolean;
 }
 
-/** Gives the copy of a weight in the element type that products multiply. */
+/** Returns the copy of a weight in the number format of products. */
 export type Rounded = (weight: Tensor) => Tensor;
 
 /** The weight that products read: its rounded copy, if there is one. */
 export const factorOf = ({ rounded }: Context, weight: Tensor): Tensor => (rounded === null ? weight : rounded(weight));
 
 /**
- * A context that records: `backward` computes gradients from it.
+ * A recording context: `backward` computes gradients from it.
  * @experimental
  */
 export interface TrainingContext extends Context {
@@ -67,9 +67,9 @@ export interface TrainingContext extends Context {
 }
 
 /**
- * Numbers the places that drop `first`, `first` + 1, … under `key`.
+ * Numbers the dropout places `first`, `first` + 1, … under `key`.
  * @experimental
- * @param first a whole number from 0; passes of one step must not share places.
+ * @param first a whole number from 0; passes of one step must not share numbers.
  */
 export const dropoutSource = (key: RandomKey, first = 0): DropoutSource => {
   checkRandomKey("dropoutSource: key", key);
@@ -100,18 +100,18 @@ export const trainingContext = (
 };
 
 /**
- * Releases a temporary after its last use in the forward pass. If the pass is recorded, the tape releases it in the
- * backward pass.
+ * Releases a temporary after its last use in the forward pass. If the pass is recorded, the tape releases it later, in
+ * the backward pass.
  */
 export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
   if (tape === null) memory.release(tensor);
 };
 
 /**
- * Runs `work` in a context and frees its temporaries, whether it returns or throws: no tensor computed in the context
- * may be used after that.
+ * Runs `work` in a context and frees the context's temporaries when `work` returns or throws. Tensors computed in the
+ * context must not be used afterwards.
  * @experimental
- * @param context from `inferenceContext`, used only here; for one that records see `Gradients`.
+ * @param context from `inferenceContext`, used only here; for a recording context see `Gradients`.
  * @returns the result of `work`.
  */
 export const withContext = async <C extends Context, T>(
@@ -128,10 +128,11 @@ export const withContext = async <C extends Context, T>(
 };
 
 /**
- * The backward pass from `total`: adds the gradient of scale · `total` to the gradient of every weight that the
- * context's tape watches. Uses the tape up, so only once, and frees the memory of `total` itself: read it before.
+ * Runs the backward pass from `total`: adds the gradient of scale · `total` to the gradient of every weight that the
+ * context's tape watches. It can run only once per context, since it consumes the tape. It also frees `total`: read its
+ * value before.
  * @experimental
- * @param total a sum, [1], such as from `crossEntropyLoss`.
+ * @param total a sum, [1], for example from `crossEntropyLoss`.
  * @param scale factor on every gradient; 1 / predictions turns the gradient of a sum into the gradient of a mean.
  * @throws ShapeError if `total` is not one number.
  */

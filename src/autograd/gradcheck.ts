@@ -14,25 +14,25 @@ export interface CheckedInput {
 /** One element of one input, with its gradient computed in two ways. */
 export interface GradientError {
   readonly input: string;
-  /** 0 where all elements of the input changed together. */
+  /** 0 if all elements of the input changed together. */
   readonly index: number;
-  /** From the tape. */
+  /** Gradient from the tape. */
   readonly analytic: number;
   /** From differences. */
   readonly numeric: number;
-  /** The largest allowed difference. */
+  /** Maximum allowed difference. */
   readonly tolerance: number;
 }
 
 export interface GradientCheck {
   readonly elements: number;
-  /** Elements, or whole inputs, with a larger error than their tolerance, or not a number. */
+  /** Number of elements, or of whole inputs, whose error exceeds the tolerance or is NaN. */
   readonly wrong: number;
   /** The element with the largest error, in units of its tolerance. */
   readonly worst: GradientError;
 }
 
-/** Distance in units of the tolerance; infinite if anything is not a number. */
+/** Error in units of the tolerance; infinite if anything is NaN. */
 export const errorRatio = ({ analytic, numeric, tolerance }: GradientError): number => {
   const ratio = Math.abs(analytic - numeric) / tolerance;
   return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;
@@ -48,8 +48,8 @@ export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string
 };
 
 /**
- * Rounding is the only error in the differences below, some units of ε·|f|/h for the sums inside f.
- * Correct ops stay below a quarter of this.
+ * Factor on the estimated rounding error of the differences, a few units of ε·|f|/h for the sums inside f. Correct ops
+ * stay below a quarter of the tolerance.
  */
 const safety = 32;
 
@@ -75,17 +75,17 @@ const checkInputs = (backend: Backend, inputs: Readonly<Record<string, CheckedIn
 };
 
 /**
- * Compares the gradient of f(inputs) = Σ cotangent · run(inputs) from the tape with finite differences, for every
- * element of every input. The differences are of fourth order, (4·D(h) − D(2h)) / 3 with D(h) the central difference,
- * and h = ε^(1/3) · max(1, |x|): their truncation error, of order h⁴, is far below the rounding error of f over
- * h, which is of order ε^(2/3) · Σ|terms of f|; the tolerance is a multiple of the latter.
+ * Compares the tape's gradient of f(inputs) = Σ cotangent · run(inputs) with finite differences, for every element of
+ * every input. The differences are of fourth order: (4·D(h) − D(2h)) / 3 with D(h) the central difference and h =
+ * ε^(1/3) · max(1, |x|). Their truncation error, of order h⁴, is far below their rounding error, of order ε^(2/3) ·
+ * Σ|terms of f|. The tolerance is a multiple of the rounding error.
  *
- * @param backend one that computes in float64; float32 is too coarse for differences.
+ * @param backend must compute in float64; float32 is too coarse for differences.
  * @param run the function, which must not keep state between calls. Dropout must come from a fixed key.
  * @param cotangent weight of output element i; of order 1, without a pattern.
- * @param along weight of element i of an input; of order 1, without a pattern. If given, all elements of an input change
- *   together, each by its weight: the sum of their gradients by these weights is compared, which takes one comparison for
- *   an input instead of one for each element. It is as sensitive to a wrong element, but does not name it.
+ * @param along weight of element i of an input; of order 1, without a pattern. If given, all elements of an input
+ * change together, each by its weight, and the weighted sum of their gradients is compared. This takes one comparison
+ * per input instead of one per element. It is equally sensitive to a wrong element, but does not name it.
  * @throws ShapeError if `backend` does not compute in float64 or an input's data does not fill its shape.
  */
 export const checkGradients = async (
@@ -99,7 +99,7 @@ export const checkGradients = async (
   const upload = ({ memory }: Context): Record<string, Tensor> =>
     Object.fromEntries(Object.entries(inputs).map(([name, { shape, data }]) => [name, memory.upload(data, shape)]));
 
-  /** f, and the sum of its terms' magnitudes. */
+  /** f, and the sum of the magnitudes of its terms. */
   const evaluate = (): Promise<readonly [number, number]> =>
     withContext(inferenceContext(backend), async (context) => {
       const y = await readTensor(backend, run(context, upload(context)));
@@ -115,7 +115,7 @@ export const checkGradients = async (
 
   const gradients = await withContext(trainingContext(backend, null), async (context) => {
     const { memory, tape } = context;
-    // Gradients begin with arbitrary memory: a part that an op does not write becomes visible.
+    // Gradients start with arbitrary memory, so that a part that an op does not write shows.
     const blank = new Set<Tensor>();
     const leaves = Object.entries(upload(context)).map(([name, leaf]) => {
       const gradient = memory.allocate(leaf.shape);
@@ -163,13 +163,13 @@ export const checkGradients = async (
       const tolerance = (safety * epsilon.float64 ** (2 / 3) * (magnitude + Math.abs(analytic) * scale)) / scale;
       const error = { input: name, index, analytic, numeric: (4 * near - far) / 3, tolerance };
       elements += changed.length;
-      // Written so that a NaN counts as wrong.
+      // Written so that NaN counts as wrong.
       if (!(errorRatio(error) <= 1)) wrong++;
       if (worst === undefined || errorRatio(error) > errorRatio(worst)) worst = error;
     }
   }
   if (worst === undefined) {
-    throw new ShapeError({ where: "checkGradients", must: "there must be an input with an element", got: "none" });
+    throw new ShapeError({ where: "checkGradients", must: "at least one input must have an element", got: "none" });
   }
   return { elements, wrong, worst };
 };

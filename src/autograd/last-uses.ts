@@ -1,25 +1,31 @@
 import type { Tensor } from "./tensor.ts";
 
 /**
- * Finds the last use of leaves in a backward pass: after it a leaf's gradient is complete, while the pass still computes others.
+ * Finds the last use of a leaf in a backward pass. After it the leaf's gradient is complete, although the pass still
+ * computes other gradients.
  */
 export interface LastUses {
-  /** Looks for the last use of `leaf` from now on. @param onComplete called after it. */
+  /** Starts to track the uses of `leaf`. @param onComplete called after the last use. */
   watch(leaf: Tensor, onComplete: () => void): void;
-  /** An entry with these inputs is recorded. Returns the watched leaves among them, which are passed to `used` later. */
+  /**
+   * Registers a recorded entry with these inputs. Returns the watched leaves among them; pass these to `used` later.
+   */
   count(inputs: readonly Tensor[]): readonly Tensor[];
-  /** The backward pass has gone through an entry that uses `leaf`. */
+  /** Reports that the backward pass has processed an entry that uses `leaf`. */
   used(leaf: Tensor): void;
-  /** An entry is recorded whose leaves are not known before the backward pass comes to it: no use is the last until then. */
+  /**
+   * Registers an entry whose leaves are unknown until the backward pass reaches it. Until then no use counts as the
+   * last.
+   */
   addUnknown(): void;
-  /** The backward pass has come to such an entry, and its leaves have been counted. */
+  /** Reports that the backward pass has reached such an entry and registered its leaves. */
   resolveUnknown(): void;
   /** @throws Error for a leaf whose last use is over. */
   checkOpen(tensor: Tensor): void;
 }
 
 export const createLastUses = (): LastUses => {
-  /** Watched leaves: entries that use them, and whom to tell. */
+  /** Watched leaves: number of entries that use them, and the callback. */
   const uses = new Map<Tensor, { count: number; readonly onComplete: () => void }>();
   const complete = new Set<Tensor>();
   let unknown = 0;
@@ -49,7 +55,7 @@ export const createLastUses = (): LastUses => {
       unknown--;
     },
     checkOpen(tensor) {
-      if (complete.has(tensor)) throw new Error("a gradient was added to after its last use: an op left out an input");
+      if (complete.has(tensor)) throw new Error("a gradient changed after its last use: an op did not list an input");
     },
   };
 };

@@ -1,7 +1,7 @@
 import type { Context, DropoutSource } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Numbers a source's places, and keeps the numbers. */
+/** Draws dropout places from a source and saves their numbers. */
 const noting = (source: DropoutSource, sites: number[]): DropoutSource => ({
   key: source.key,
   nextSite() {
@@ -11,26 +11,27 @@ const noting = (source: DropoutSource, sites: number[]): DropoutSource => ({
   },
 });
 
-/** Gives the kept numbers again, in order. */
+/** Returns the saved numbers again, in order. */
 const repeating = (source: DropoutSource, sites: readonly number[]): DropoutSource => {
   let used = 0;
   return {
     key: source.key,
     nextSite() {
       const site = sites[used++];
-      if (site === undefined) throw new Error("work that is repeated must drop at the same places");
+      if (site === undefined) throw new Error("repeated work must use the same dropout places");
       return site;
     },
   };
 };
 
 /**
- * Computes `work(x)` and keeps only x of it. The backward pass computes it again, with its temporaries, when it comes to it:
- * about one more forward pass in time for the activations of one such part at a time in memory, in place of those of all
- * parts. Outputs and gradients have the same bits as without. (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
- * Cost"; as torch.utils.checkpoint.)
+ * Computes `work(x)` but keeps only x. The backward pass computes `work(x)` again, with its temporaries, when it needs
+ * them. This costs about one more forward pass in time. It saves memory, because only one such part holds its
+ * activations at a time. Outputs and gradients have the same bits as without it. (Chen et al. 2016, "Training Deep Nets
+ * with Sublinear Memory Cost"; as torch.utils.checkpoint.)
  * @param x a temporary of the context.
- * @param work the same each time: a function of x and of weights. It drops at the same places when it is repeated.
+ * @param work a function of x and of weights that always does the same. When it is repeated it gets the same dropout
+ * places.
  */
 export const recomputed = (context: Context, x: Tensor, work: (context: Context, x: Tensor) => Tensor): Tensor => {
   const { memory, tape, dropout } = context;

@@ -5,43 +5,42 @@ import { createLastUses } from "./last-uses.ts";
 import type { Memory, Tensor } from "./tensor.ts";
 
 /**
- * Reverse-mode automatic differentiation, define-by-run: each op that runs appends one entry, `backward` walks the
- * entries in reverse and lets each op turn the gradient of its output into gradients of its inputs (its
- * vector–Jacobian product). See Griewank & Walther, "Evaluating Derivatives" (2008), chapter 3.
+ * Reverse-mode automatic differentiation, define-by-run. Each op that runs appends one entry. `backward` walks the
+ * entries in reverse, and each op turns the gradient of its output into gradients of its inputs (its vector–Jacobian
+ * product). See Griewank & Walther, "Evaluating Derivatives" (2008), chapter 3.
  * @experimental
  */
 export interface Tape {
   /**
-   * Marks `leaf` as wanting a gradient, to be added to `gradient` (same shape). While the leaf is in `blank`, its
-   * gradient is undefined: the first addition overwrites it, and removes the leaf from the set.
-   * @param onComplete called in the backward pass after the last addition, if that is known: not for leaves of work that
-   *   `recordAgain` records, nor of what comes before it in the backward pass.
+   * Requests a gradient of `leaf`, which is added to `gradient` (same shape). While the leaf is in `blank`, its
+   * gradient is undefined: the first addition overwrites it and removes the leaf from the set.
+   * @param onComplete called in the backward pass after the last addition, if it is known. It is not called for leaves
+   * of work that `recordAgain` records, or of earlier parts of the backward pass.
    */
   watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>, onComplete?: () => void): void;
-  /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs that are not tracked. */
+  /** Whether a gradient of `tensor` is wanted. An op may skip the work for untracked inputs. */
   tracks(tensor: Tensor): boolean;
   /**
    * Records that `output` was computed from `inputs`. `vjp` is called once, with the gradient of `output`, and passes
-   * gradients on through `accumulate`, `destination` and `accumulator`. `saved` are temporaries for the vjp, which the
-   * tape then releases. Nothing is recorded (and `saved` is released at once) if no input is tracked.
+   * gradients to the inputs through `accumulate`, `destination` and `accumulator`. `saved` are temporaries for `vjp`;
+   * the tape releases them afterwards. If no input is tracked, nothing is recorded and `saved` is released at once.
    */
   record(output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: (dy: Tensor) => void): void;
   /**
-   * Records that `output` was computed by work that recorded nothing. Where the backward pass comes to it, `again` does the
-   * work once more, recorded, and returns a new output. `saved` are temporaries for `again`, which the tape then releases.
+   * Records that `output` was computed by work that recorded nothing. When the backward pass reaches it, `again`
+   * repeats the work, recorded, and returns a new output. `saved` are temporaries for `again`; the tape releases them
+   * afterwards.
    */
   recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
-  /**
-   * The gradient of `tensor` for a kernel that writes or adds to all of it, at once; null if it is not tracked.
-   */
+  /** The gradient of `tensor`, for a kernel that writes or adds to all of it at once; null if it is not tracked. */
   destination(tensor: Tensor): Destination | null;
-  /** The gradient of `tensor` for a kernel that adds to it, or to parts of it; null if it is not tracked. */
+  /** The gradient of `tensor`, for a kernel that adds to it or to parts of it; null if it is not tracked. */
   accumulator(tensor: Tensor): Tensor | null;
   /**
-   * Propagates `gradient` (the gradient of some scalar by `output`) to every watched leaf. Uses the tape up:
-   * activations, the output's included, are released on the way.
+   * Propagates `gradient` (the gradient of some scalar with respect to `output`) to every watched leaf. It consumes the
+   * tape: activations, including the output, are released on the way.
    */
   backward(output: Tensor, gradient: Tensor): void;
 }
@@ -49,19 +48,19 @@ export interface Tape {
 /** A gradient that a kernel is about to write, or to add to. */
 export interface Destination {
   readonly gradient: Tensor;
-  /** 1: add to the existing values; 0: they are undefined, overwrite them. Kernels take it as `add`. */
+  /** 1: add to the existing values; 0: the values are undefined, overwrite them. Kernels take it as `add`. */
   readonly add: 0 | 1;
 }
 
 interface Entry {
   readonly output: Tensor;
-  /** Inputs that are leaves whose last use is looked for. */
+  /** Inputs that are watched by `lastUses`. */
   readonly counted: readonly Tensor[];
   readonly saved: readonly Tensor[];
   readonly vjp: (dy: Tensor) => void;
 }
 
-/** @throws ShapeError unless `gradient` has the shape of `tensor`. */
+/** @throws ShapeError if `gradient` does not have the shape of `tensor`. */
 const checkGradient = (where: string, must: string, gradient: Tensor, tensor: Tensor): void => {
   if (sameShape(tensor.shape, gradient.shape)) return;
   throw new ShapeError({ where, must, got: `${formatShape(gradient.shape)} for ${formatShape(tensor.shape)}` });
@@ -72,7 +71,7 @@ const copyAll = (backend: Backend, x: Tensor, y: Tensor): void => {
   backend.run("copyRows", { x, y, rows: 1, width: n, xStride: n, yStride: n });
 };
 
-/** A sum in memory of its own, since `existing` is shared with another tensor's gradient: it is released. */
+/** Adds into new memory, because another tensor's gradient shares `existing`. Releases `existing`. */
 const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Tensor): Tensor => {
   const sum = memory.allocate(existing.shape, existing.storage.dtype);
   backend.run("add", { a: existing, b: gradient, y: sum, n: sizeOf(existing.shape) });
@@ -80,10 +79,10 @@ const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Ten
   return sum;
 };
 
-/** An empty tape over `backend`, with gradients of activations in `memory`. */
+/** Creates an empty tape over `backend`, with gradients of activations in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
-  /** Leaves, with the set of those whose gradients are undefined. */
+  /** Leaves, each with the set of leaves whose gradients are undefined. */
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
@@ -148,7 +147,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
     recordAgain(output, saved, again) {
       tracked.add(output);
       lastUses.addUnknown();
-      // The entries of the work come to lie where this one was: the backward pass takes them next.
+      // The repeated work appends its entries here, in place of this entry, so the backward pass handles them next.
       const vjp = (dy: Tensor): void => {
         accumulate(again(), memory.retain(dy));
         lastUses.resolveUnknown();
@@ -167,7 +166,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       accumulate(output, memory.retain(gradient));
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
         const dy = gradients.get(entry.output);
-        // An output that nothing was computed from has no gradient, so its inputs get none from it.
+        // An output that was never used has no gradient, so its inputs get none from it.
         if (dy !== undefined) {
           gradients.delete(entry.output);
           entry.vjp(dy);

@@ -5,15 +5,15 @@ import { type DType, type HostArray, hostArray, type RealDType } from "../core/t
 import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
 /**
- * Some rows of a matrix in blocks of few bits, as panels: words of 32 bits.
+ * Some rows of a quantized matrix, as panels of 32-bit words.
  * @experimental
  */
 export interface BlockPart extends View {
-  /** The number of the form, as src/backend/kernels/block-forms.ts lists them. */
+  /** Index of the block format in src/backend/kernels/block-forms.ts. */
   readonly form: number;
-  /** The first of its rows in the matrix. */
+  /** First of its rows in the matrix. */
   readonly first: number;
-  /** How many there are. */
+  /** Number of its rows. */
   readonly rows: number;
 }
 
@@ -22,13 +22,13 @@ export interface BlockPart extends View {
  * @experimental
  */
 export interface Tensor extends View {
-  /** Sizes of its axes, the last one contiguous. */
+  /** Sizes of its axes; the last axis is contiguous. */
   readonly shape: Shape;
-  /** Of a matrix in blocks of few bits: its rows, in order; its storage and place are then those of the first. */
+  /** Parts of a quantized matrix, in order. `storage` and `offset` are then the first part's. */
   readonly blocks?: readonly BlockPart[] | undefined;
 }
 
-/** The part of `tensor` that starts `skip` elements in, seen as `shape`. No copy. */
+/** The part of `tensor` from element `skip`, with the shape `shape`. No copy. */
 export const slice = (tensor: Tensor, skip: number, shape: Shape): Tensor => {
   if (skip < 0 || skip + sizeOf(shape) > sizeOf(tensor.shape)) {
     throw new ShapeError({
@@ -40,7 +40,7 @@ export const slice = (tensor: Tensor, skip: number, shape: Shape): Tensor => {
   return { storage: tensor.storage, offset: tensor.offset + skip, shape };
 };
 
-/** The same elements under another shape of the same size. No copy. */
+/** The same elements with another shape of the same size. No copy. */
 export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
   if (sizeOf(shape) !== sizeOf(tensor.shape)) {
     throw new ShapeError({
@@ -53,7 +53,7 @@ export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
 };
 
 /**
- * Copies the tensor's elements to the host, after all work before it.
+ * Copies the tensor's elements to the host, after all earlier work on it.
  * @experimental
  */
 export const readTensor = async (backend: Backend, tensor: Tensor): Promise<HostArray> => {
@@ -62,7 +62,7 @@ export const readTensor = async (backend: Backend, tensor: Tensor): Promise<Host
   return backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
 };
 
-/** Copies host data to a tensor that begins its storage, converted to its element type. */
+/** Copies host data to a tensor at the start of its storage, converted to its element type. */
 export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArray): void => {
   const { dtype } = storage;
   if (hostArray(dtype, 0).constructor === data.constructor) backend.write(storage, data);
@@ -74,7 +74,7 @@ export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArr
 };
 
 /**
- * The element of a tensor of one, such as a loss, after all work before it.
+ * Reads the element of a one-element tensor, such as a loss, after all earlier work on it.
  * @experimental
  */
 export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> => {
@@ -83,27 +83,27 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
 };
 
 /**
- * The temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an
- * activation goes back to the backend as soon as the backward pass is done with it; `close` frees what is left.
- * Tensors that were not allocated here (parameters) pass through `retain` and `release` untouched.
+ * Temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an
+ * activation returns to the backend as soon as the backward pass has used it; `close` frees the rest. `retain` and
+ * `release` ignore tensors that were not allocated here, such as parameters.
  * @experimental
  */
 export interface Memory {
-  /** A tensor with one reference, contents undefined; of the real type by default. */
+  /** Allocates a tensor with one reference and undefined contents. Default type: the real type. */
   allocate(shape: Shape, dtype?: DType): Tensor;
-  /** A tensor holding a copy of host data. */
+  /** Allocates a tensor with a copy of host data. */
   upload(data: HostArray, shape: Shape): Tensor;
-  /** Adds a reference; does nothing for a tensor that is not a temporary. Returns the tensor. */
+  /** Adds a reference and returns the tensor. Does nothing else for a tensor that is not a temporary. */
   retain(tensor: Tensor): Tensor;
-  /** Removes a reference; the last one frees the storage. */
+  /** Removes a reference. Removing the last one frees the storage. */
   release(tensor: Tensor): void;
-  /** Whether exactly one reference is held, so that it may be overwritten. */
+  /** Whether exactly one reference exists, so that the tensor may be overwritten. */
   exclusive(tensor: Tensor): boolean;
-  /** Frees all that is left. */
+  /** Frees all remaining storages. */
   close(): void;
 }
 
-/** Temporaries on `backend`; `real` is the element type of `allocate` without one. */
+/** Creates memory for temporaries on `backend`; `real` is the default type of `allocate`. */
 export const createMemory = (backend: Backend, real: RealDType): Memory => {
   const references = new Map<Storage, number>();
   const allocate = (shape: Shape, dtype: DType = real): Tensor => {

@@ -1,23 +1,24 @@
-/** Whether users are told of native kernels that they could have. */
+/** Decides whether to tell users how to get native kernels. */
 import { type AskedInstructionSet, nativeInstructionSets } from "./instruction-sets.ts";
 
-/** How it stands with native kernels here. */
+/** State of native kernels on this machine. */
 export interface NativeState {
-  /** How to get them; undefined: they are there, hidden, or no machine of this kind has them. */
+  /** How to get them; undefined: they are installed, hidden, or not available for this kind of machine. */
   readonly advice: string | undefined;
   /** Whether they load. */
   readonly loads: boolean;
 }
 
 /**
- * The advice where another backend computes; undefined: none is due. Who asks for an instruction set that native kernels lack
- * does without them; but relaxed-simd in FORETOKEN_ISA is asked for to be fast, which native kernels are more.
+ * Advice to print when another backend is used; undefined: no advice. A user who requests an instruction set that
+ * native kernels lack has chosen to do without them. The exception is FORETOKEN_ISA=relaxed-simd: it is requested for
+ * speed, and native kernels are faster.
  */
 export const adviceFor = (asked: AskedInstructionSet | undefined, state: () => NativeState): string | undefined => {
   if (asked === undefined || nativeInstructionSets.some((set) => set === asked.name)) return state().advice;
   if (asked.by !== "FORETOKEN_ISA" || asked.name !== "relaxed-simd") return undefined;
   const { advice, loads } = state();
-  const without = "are taken without FORETOKEN_ISA=relaxed-simd";
+  const without = "are used if you remove FORETOKEN_ISA=relaxed-simd";
   if (loads) return `several times slower than native kernels, which ${without}`;
   return advice === undefined ? undefined : `${advice}; they ${without}`;
 };

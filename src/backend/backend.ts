@@ -2,7 +2,7 @@ import type { DType, HostArray, HostData, ProductDType, RealDType } from "../cor
 import type { KernelArgs, KernelName } from "./kernels/kernels.ts";
 
 /**
- * A piece of a backend's memory. Only the backend that made it can use it.
+ * A block of a backend's memory. Only the backend that created it can use it.
  * @experimental
  */
 export interface Storage {
@@ -13,31 +13,34 @@ export interface Storage {
 }
 
 /**
- * A place in a storage, as kernels take it. `offset` counts elements.
+ * A position in a storage, as kernels take it. `offset` counts elements.
  * @experimental
  */
 export interface View {
-  /** The memory that it is a part of. */
+  /** The storage. */
   readonly storage: Storage;
-  /** Its first element in there. */
+  /** Index of its first element in the storage. */
   readonly offset: number;
 }
 
 /** Plain TypeScript, the kernels as WebAssembly, or the kernels compiled for this machine. */
 export type BackendName = "reference" | "wasm" | "native";
 
-/** Recorded kernel calls in order, as numbers of the backend that recorded them. */
+/** Recorded kernel calls in order, encoded as numbers by the backend that recorded them. */
 export interface RecordedCalls {
   readonly owner: object;
-  /** With sizes, offsets and integer arguments. `replay` does not check them: a change must keep the calls valid. */
+  /**
+   * Sizes, offsets and integer arguments of the calls. `replay` does not check them, so a change must keep the calls
+   * valid.
+   */
   readonly numbers: Float64Array;
 }
 
-/** Recorded calls in branches: none touches what another writes, so they may run beside each other. */
+/** Branches of recorded calls that may run in parallel: no branch touches memory that another one writes. */
 export interface RecordedBranches extends RecordedCalls {
-  /** Where the numbers of each branch end. */
+  /** End of each branch in the recorded numbers. */
   readonly ends: readonly number[];
-  /** Threads that run the kernels of a branch. */
+  /** Number of threads that run the kernels of one branch. */
   readonly threads: number;
 }
 
@@ -46,63 +49,62 @@ export interface RecordedBranches extends RecordedCalls {
  * @experimental
  */
 export interface Capabilities {
-  /** The instruction set in use, as "avx512", "simd128", "javascript". */
+  /** Instruction set in use, for example "avx512", "simd128" or "javascript". */
   readonly instructionSet: string;
-  /** Threads that compute, the caller's included. */
+  /** Number of threads that compute, including the calling thread. */
   readonly threads: number;
-  /** Element type of the operands of matrix products (the linear layers' and attention's). */
+  /** Number format of the operands of matrix products, in linear layers and attention. */
   readonly dtype: ProductDType;
-  /** Element types of storages that kernels take. */
+  /** Element types of real-valued storages that kernels accept. */
   readonly real: readonly RealDType[];
   /**
-   * Element type of activations and their gradients if a kernel takes either: bfloat16 if products multiply it directly,
-   * else the real type.
+   * Element type of activations and their gradients where kernels accept both: bfloat16 if products multiply it
+   * directly, else the real type.
    */
   readonly activations: RealDType | "bfloat16";
   /**
-   * The type of operands that products multiply by tiles: of bfloat16 so fast that recomputing a value can be cheaper than
-   * keeping it; float32 as three numbers of bfloat16 for each value. Null: products use no tiles.
+   * Number format that tiles (AMX) multiply; null: products use no tiles. bfloat16 is so fast that recomputing a value
+   * can cost less than storing it. float32 is split into three bfloat16 numbers per value.
    */
   readonly tiles: ProductDType | null;
 }
 
 /**
- * Memory of tensors, and the kernels. Passed by value: there is no global backend. Calls take effect in order; `run`
- * may return before its work is done, `read` waits for it.
- *
- * Sizes, element types and offsets of every `run` are checked against `kernels` (calls/check.ts) before memory is
- * touched; a wrong one is a `ShapeError` or `DTypeError`.
+ * Memory of tensors, and kernels that compute on it. Backends are passed by value: there is no global backend. Calls
+ * take effect in order. `run` may return before its work is done; `read` waits for it.
+ * `run` checks sizes, element types and offsets against the kernel table (calls/check.ts) before it touches memory, and
+ * throws a `ShapeError` or `DTypeError` if they are wrong.
  * @experimental
  */
 export interface Backend {
   /** Its kind. */
   readonly name: BackendName;
-  /** What it can do. */
+  /** Properties and abilities of the backend. */
   readonly capabilities: Capabilities;
-  /** Storage of `length` elements, contents undefined. Aligned to 64 bytes on compiled backends. */
+  /** Allocates a storage of `length` elements with undefined contents. Compiled backends align it to 64 bytes. */
   alloc(dtype: DType, length: number): Storage;
-  /** Frees the memory for reuse. A freed storage must not be used again (checked). */
+  /** Frees the memory for reuse. Using a freed storage throws. */
   free(storage: Storage): void;
   /**
-   * Copies host data in, starting at element `offset`. A storage of bfloat16 takes float32, which is rounded, or 16-bit words
-   * of bfloat16, which are taken as they are.
+   * Copies host data in, starting at element `offset`. A bfloat16 storage accepts float32, which it rounds, or 16-bit
+   * bfloat16 words, which it copies.
    */
   write(storage: Storage, data: HostData, offset?: number): void;
-  /** Copies `length` elements out, starting at `offset`, after all work before it is done. */
+  /** Copies `length` elements to the host, starting at `offset`, after all earlier work is done. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
   /**
-   * The elements of a storage themselves, not a copy: for a reader or writer beside the kernels, such as a network. Only until the
-   * storage is freed, which this does not notice. Absent where the memory cannot be shown.
+   * A view of a storage's elements, not a copy, for access without kernels, for example by a network. Do not use it
+   * after the storage is freed: this is not checked. Absent if the backend cannot provide views.
    */
   view?(storage: Storage): HostArray;
   /**
-   * Runs one kernel: buffers, integers and reals by their names in `kernels`.
+   * Runs one kernel. Buffers, integers and reals are named as in `kernels`.
    * @throws ShapeError or DTypeError before anything is touched, ConfigError if memory is short
    */
   run<K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void;
   /**
-   * Calls `work`, and records its kernel calls instead of running them. Absent, with `replay`, if a recorded call would
-   * not be cheaper than a new one.
+   * Calls `work` and records its kernel calls instead of running them. Backends where replaying is not cheaper than
+   * calling have neither this nor `replay`.
    */
   record?(work: () => void): RecordedCalls;
   /**
@@ -111,20 +113,23 @@ export interface Backend {
    */
   replay?(calls: RecordedCalls): void;
   /**
-   * The same calls on other storages, each of the type and of at least the length of the one that it stands for. Absent, with
-   * `replayBeside`, if calls cannot run beside each other.
+   * Copies recorded calls, with other storages. Each new storage has the type of the one it replaces and at least its
+   * length. Backends that cannot run calls in parallel have neither this nor `replayBeside`.
    */
   moved?(calls: RecordedCalls, to: ReadonlyMap<Storage, Storage>): RecordedCalls;
   /**
-   * Runs branches of recorded calls beside each other; returns when all have ended.
-   * @throws as `replay`; some of the calls have run then
+   * Runs branches of recorded calls in parallel; returns when all have ended.
+   * @throws the errors of `replay`; some of the calls have run by then
    */
   replayBeside?(branches: RecordedBranches): void;
-  /** Bytes held in live storages, for tests of leaks and for reports. */
+  /** Number of bytes in live storages, for leak tests and reports. */
   bytesInUse(): number;
-  /** Bytes taken from the system for storages, including freed memory that is kept for reuse. Absent: as in use. */
+  /**
+   * Number of bytes taken from the system for storages, including freed memory kept for reuse. Absent: the same as
+   * `bytesInUse`.
+   */
   bytesHeld?(): number;
-  /** Whether it was closed. Its storages are all freed then; it refuses to free one again. */
+  /** Whether the backend was closed. Closing frees all storages; freeing one afterwards throws. */
   isClosed(): boolean;
   /** Stops threads and frees all memory. Safe to call twice. */
   close(): Promise<void>;

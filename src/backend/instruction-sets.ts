@@ -1,24 +1,25 @@
-/** The instruction sets of compiled kernels, and the choice of a backend. */
+/** Instruction sets of compiled kernels, and how a backend chooses one. */
 
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import type { ProductDType } from "../core/tensors/dtype.ts";
 
-/** Sets of the native backend, each on machines that have it. */
+/** Sets of the native backend. Each one works on machines that support it. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
 
-/** Whether a native set multiplies by tiles: FT_TILES in native/simd.h. */
+/** Whether a native set multiplies with tiles: FT_TILES in native/simd.h. */
 export const hasTiles = (set: string): boolean => set === "amx";
 
-/** Whether it has an instruction for bfloat16, and takes activations in it: FT_NARROW in native/simd.h. */
+/** Whether it has an instruction for bfloat16 and stores activations as bfloat16: FT_NARROW in native/simd.h. */
 export const takesNarrow = (set: string): boolean => hasTiles(set) || set === "avx512bf16";
 
-/** The dtype of the fastest products. `pairsAreFast`: a property of the CPU, see native/tables.h. */
+/** The number format with the fastest products. `pairsAreFast`: a property of the CPU, see native/tables.h. */
 export const fasterDtypeOf = (set: string, pairsAreFast: boolean): ProductDType =>
   hasTiles(set) || (takesNarrow(set) && pairsAreFast) ? "bfloat16" : "float32";
 
 /**
  * Sets of the WebAssembly backend. `relaxed-simd` multiplies and adds in one instruction, rounded once, if the CPU has
- * one, else in two, rounded twice: results hold for one machine and engine. It is used only on request.
+ * one; otherwise in two, rounded twice. So its results depend on the machine and engine, and it is used only on
+ * request.
  */
 export const wasmInstructionSets = ["simd128", "relaxed-simd"] as const;
 export type WasmInstructionSet = (typeof wasmInstructionSets)[number];
@@ -26,7 +27,7 @@ export type WasmInstructionSet = (typeof wasmInstructionSets)[number];
 /** Sets of the reference backend. */
 export const referenceInstructionSets = ["javascript"] as const;
 
-/** The source of a request for an instruction set: an option by its name, or the environment variable. */
+/** A requested instruction set, and where the request comes from: the option, or the environment variable. */
 export interface AskedInstructionSet {
   readonly by: "instructionSet" | "FORETOKEN_ISA";
   readonly name: string;
@@ -35,7 +36,7 @@ export interface AskedInstructionSet {
 const refused = ({ by, name }: AskedInstructionSet, available: readonly string[]): ConfigError =>
   new ConfigError({
     where: by,
-    must: "must name an instruction set that this machine and build have",
+    must: "must name an instruction set that this machine and this build support",
     got: name,
     hint: available.join(", "),
   });
@@ -47,17 +48,16 @@ const others = [
   { backend: "reference", sets: referenceInstructionSets },
 ] as const;
 
-/** Sets that the machine could use but that are not compiled, and the command that compiles them. */
+/** Sets that the machine supports but that are not compiled, and the command that compiles them. */
 export interface NotCompiled {
   readonly names: readonly string[];
   readonly command: string;
 }
 
 /**
- * The native backend's choice among `available`, best first.
- *
+ * Chooses the native backend's set from `available`, best first.
  * @throws UnsupportedKernelError for a set of another backend
- * @throws ConfigError for any other that is not available
+ * @throws ConfigError for any other set that is not available
  */
 export const chooseNative = (
   available: readonly string[],
@@ -78,15 +78,14 @@ export const chooseNative = (
   if (other === undefined) throw refused(asked, available);
   throw new UnsupportedKernelError({
     where: "native backend",
-    must: "it must have the instruction set that is asked for",
+    must: "the backend must support the requested instruction set",
     got: asked.name,
     hint: `the ${other.backend} backend`,
   });
 };
 
 /**
- * The WebAssembly backend's choice. FORETOKEN_ISA may name a native set, which this backend ignores.
- *
+ * Chooses the WebAssembly backend's set. A native set in FORETOKEN_ISA is ignored.
  * @throws ConfigError for a set that it does not have
  */
 export const chooseWasm = (asked: AskedInstructionSet | undefined): WasmInstructionSet => {
@@ -97,7 +96,7 @@ export const chooseWasm = (asked: AskedInstructionSet | undefined): WasmInstruct
   throw refused(asked, wasmInstructionSets);
 };
 
-/** @throws ConfigError for an option that names any set but the reference backend's own */
+/** @throws ConfigError for an option that names another set than the reference backend's */
 export const checkReference = (asked: string | undefined): void => {
   if (asked === undefined || isOf(referenceInstructionSets, asked)) return;
   throw refused({ by: "instructionSet", name: asked }, referenceInstructionSets);

@@ -1,13 +1,14 @@
-/** Opens backends for programs, and tells them if `auto` does not take the fastest one that this machine can have. */
+/** Opens backends for programs. It prints advice if `auto` could use faster native kernels that are missing. */
 import type { Backend } from "./backend.ts";
 import { type BackendChoice, type BackendOptions, findAuto, openBackend as openSilently } from "./select.node.ts";
 
-/** Nobody needs advice twice. Another thread has its own. */
+/** Advice is given once per thread. */
 let advised = false;
 
 /**
- * Says how to get native kernels, once in each thread that calls the library, if `choice` is left to us, they are missing, and this machine can have them.
- * @param tell gets the line; default: a warning of the process, which Node prints on standard error.
+ * Prints how to get native kernels if `choice` is "auto" or absent, and they are missing but available for this
+ * machine. Once per thread that calls the library.
+ * @param tell receives the line; default: a process warning, which Node prints on standard error.
  */
 export const adviseOnce = async (
   choice: unknown,
@@ -21,12 +22,11 @@ export const adviseOnce = async (
 };
 
 /**
- * Opens the backend `choice`; `auto` takes the first of native, wasm and reference that works here. If native kernels are
- * missing that this machine can have, a warning of Node says so, once in each thread that calls the library.
- *
+ * Opens the backend `choice`. `auto` takes the first of native, wasm and reference that works here. If native kernels
+ * are missing but available for this machine, a Node warning says so, once per thread that calls the library.
  * @param choice a backend by name.
  * @param options threads, dtype, instruction set, many rows.
- * @throws UnsupportedKernelError with the reason, if the named one is not available
+ * @throws UnsupportedKernelError with the reason, if the named backend is not available
  * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** The choice of a backend in a browser. */
+/** Chooses a backend in a browser. */
 
 import { checkChoice, checkKeys } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
@@ -13,14 +13,15 @@ export const backendChoices = ["wasm", "reference"] as const satisfies readonly 
 export type BackendChoice = (typeof backendChoices)[number];
 
 /**
- * Opens a backend: `wasm`, with one thread in any page and with several in one that is cross-origin isolated, or
- * `reference`, in any page and slow. The threads of `wasm` are its own workers, which end with `close`. It computes on the calling thread: call it in a worker, so that the
- * page goes on answering.
+ * Opens a backend: `wasm` or `reference`. `wasm` works in any page with one thread, and with several threads in a
+ * cross-origin isolated page. `reference` works in any page, but is slow. The threads of `wasm` are its own workers,
+ * which end with `close`.
+ * The backend computes on the calling thread. Call it in a worker, so that the page stays responsive.
  *
  * @param choice a backend by name.
  * @param options threads, dtype, instruction set.
- * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; for several threads without cross-origin isolation
- *   it names the headers that are missing
+ * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; for several threads without cross-origin
+ * isolation the error names the missing headers
  * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** The choice of a backend: by name, or the best one. */
+/** Chooses a backend: by name, or the best one. */
 
 import { checkBoolean, checkChoice, checkKeys, checkName } from "../core/checks/check-arguments.ts";
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
@@ -11,7 +11,7 @@ import { defaultThreads } from "./implementations/compiled/default-threads.node.
 import { adviceOnNative, loadsNative, openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 
-// Most starts need only one backend, and the native one first: the others are loaded when they are needed.
+// Load the other backends only when needed: most processes use only one, and the native one is tried first.
 const loadWasm = () => import("./implementations/wasm/node.ts");
 const loadReference = () => import("./implementations/reference/reference.ts");
 
@@ -19,25 +19,25 @@ const loadReference = () => import("./implementations/reference/reference.ts");
 const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
 
 export const backendChoices = ["auto", ...order] as const;
-/** A backend by name, or the fastest that works here. */
+/** A backend by name, or "auto": the fastest that works here. */
 export type BackendChoice = (typeof backendChoices)[number];
 
-/** A backend's settings, or why it is missing. */
+/** A backend's settings, or the reason why it is missing. */
 export type BackendDescription =
   | {
       /** The backend. */
       readonly name: BackendName;
       /** Whether it works here. */
       readonly available: true;
-      /** The set that it takes by default. */
+      /** Default instruction set. */
       readonly instructionSet: string;
-      /** All available sets: the default one first. */
+      /** All available sets, the default one first. */
       readonly instructionSets: readonly string[];
-      /** Sets that this machine could use if they were compiled. */
+      /** Sets that this machine supports but that are not compiled. */
       readonly notCompiled: readonly string[];
       /** Default number of threads. */
       readonly threads: number;
-      /** The choice of the dtype `auto`. */
+      /** What the dtype `auto` means here. */
       readonly fasterDtype: ProductDType;
     }
   | {
@@ -49,7 +49,7 @@ export type BackendDescription =
       readonly reason: string;
     };
 
-/** All backends, from `describeBackends`. */
+/** All backends, as `describeBackends` reports them. */
 export interface BackendReport {
   /** Best first. */
   readonly backends: readonly BackendDescription[];
@@ -60,9 +60,9 @@ export interface BackendReport {
     /** The reason, in one line. */
     readonly why: string;
     /**
-     * How to get native kernels, in one line for the user. Undefined unless they are missing although this machine can have
-     * them, and nobody has chosen to do without: by FORETOKEN_NO_NATIVE, or by an instruction set that they lack. Or that
-     * FORETOKEN_ISA=relaxed-simd keeps from native kernels that are there.
+     * How to get native kernels, in one line for the user. Undefined if they are in use, not available for this
+     * machine, or deliberately not used: hidden by FORETOKEN_NO_NATIVE, or excluded by a requested instruction set that
+     * they lack. With FORETOKEN_ISA=relaxed-simd it says that native kernels would be faster.
      */
     readonly advice?: string | undefined;
   };
@@ -87,14 +87,17 @@ const probes: Readonly<Record<BackendName, Probe>> = {
   }),
 };
 
-/** A backend as far as its choice needs. A number of threads may be given, and then FORETOKEN_THREADS is not looked at. */
+/**
+ * What the choice of a backend needs to know. It omits threads, so FORETOKEN_THREADS is not read if the caller sets a
+ * number.
+ */
 type Looked = Omit<Available, "threads"> | Unavailable;
 
 const lookAt = async (name: BackendName, asked?: string): Promise<Looked> => {
   try {
     return { name, available: true, ...(await probes[name](asked)) };
   } catch (error) {
-    // An unavailable instruction set is the user's mistake: not a reason to take another backend silently.
+    // An unavailable instruction set is the user's mistake; do not silently take another backend.
     if (!(error instanceof UnsupportedKernelError)) throw error;
     return { name, available: false, reason: error.message };
   }
@@ -110,11 +113,10 @@ const autoOf = (looked: readonly Looked[], asked?: string): BackendReport["auto"
   return { name: best.name, why, ...(advice === undefined ? {} : { advice }) };
 };
 
-const noReference = (): Error => new Error("the reference backend is always there");
+const noReference = (): Error => new Error("the reference backend must always be available");
 
 /**
- * Every backend with its settings or why it is missing, and the choice of `auto`. Starts nothing.
- *
+ * Every backend with its settings or why it is missing, and the choice of `auto`. Opens nothing.
  * @throws ConfigError if FORETOKEN_ISA names an unavailable instruction set, or FORETOKEN_THREADS a bad number
  * @example
  * ```ts
@@ -135,8 +137,7 @@ export const describeBackends = async (): Promise<BackendReport> => {
 };
 
 /**
- * The choice of `auto`, and why. Backends after it are not probed: that would delay the start.
- *
+ * The choice of `auto`, and why. Later backends are not probed, because that would delay the start.
  * @param asked an instruction set, as in `BackendOptions`
  * @throws ConfigError for an unavailable instruction set
  */
@@ -152,24 +153,27 @@ export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> =
 
 /** Options of `openBackend`. */
 export interface BackendOptions {
-  /** 1 to 256; default: FORETOKEN_THREADS, or as many as the machine runs at a time. The reference backend always has one. */
+  /**
+   * 1 to 256; default: FORETOKEN_THREADS, else the number that the machine runs at a time. The reference backend always
+   * has one.
+   */
   readonly threads?: number | undefined;
-  /** Element type of the operands of products; default: float32. `auto`: the faster one here. */
+  /** Number format of matrix products; default: float32. `auto`: the faster one here. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * One of the backend's instruction sets, as `describeBackends` lists them; default: the one of FORETOKEN_ISA, or else
-   * the best that gives the same results in every engine.
+   * One of the backend's instruction sets, as `describeBackends` lists them. Default: FORETOKEN_ISA, else the best one
+   * that gives the same results in every engine.
    */
   readonly instructionSet?: string | undefined;
   /**
-   * Products of float32 are to be fast for many rows, as in training, even if they are slower for one, as in writing. Makes a
-   * difference with AMX, whose tiles then multiply float32 as three numbers of bfloat16 each: no less exactly, but with other
-   * last bits. Default: false; `train` opens its backend with true.
+   * Whether float32 products must be fast for many rows, as in training, even if single rows, as in generation, become
+   * slower. It matters only with AMX: tiles then multiply each float32 as three bfloat16 numbers, equally exact but
+   * with other last bits. Default: false; `train` uses true.
    */
   readonly manyRows?: boolean | undefined;
 }
 
-/** `openBackend` of the library, without advice: for callers that have given it, or that compute too little for that. */
+/** `openBackend` of the library without advice, for callers that print the advice themselves or compute very little. */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkKeys("openBackend", options, ["threads", "dtype", "instructionSet", "manyRows"]);
   const { threads, dtype = "float32", instructionSet, manyRows = false } = options;

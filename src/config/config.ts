@@ -21,28 +21,30 @@ const countOrNone = z.int().min(0);
 const ratio = z.number().min(0);
 
 export const nonfiniteActions = ["stop", "skip", "rollback"] as const;
-/** What follows a step whose loss or gradient is not finite, or explodes. */
+/** What to do after a step whose loss or gradient explodes or is not finite. */
 export type NonfiniteAction = (typeof nonfiniteActions)[number];
 
 export const longDocumentActions = ["cut", "refuse"] as const;
-/** What is done with a document that is longer than the context. */
+/** What to do with a document longer than the context. */
 export type LongDocumentAction = (typeof longDocumentActions)[number];
 
-/** How windows are drawn where the configuration does not say. */
+/** How windows are drawn by default. */
 export const defaultWindows: WindowKind = "random";
-/** How documents are taken where the configuration does not say. */
+/** How documents are placed in rows by default. */
 export const defaultRows: RowKind = "packed";
 export const defaultLongDocuments: LongDocumentAction = "cut";
 
 /**
- * How a model is trained. Every field but `recomputeActivations` changes the result; other settings that do not (threads,
- * backend) are elsewhere.
+ * How a model is trained. Every field except `recomputeActivations` changes the result. Settings that do not change it
+ * (threads, backend) are elsewhere.
  */
 export const trainConfigSchema = z.strictObject({
   steps: positiveInteger.describe("optimizer updates"),
-  batchSize: positiveInteger.describe("windows in one forward pass (B)"),
-  gradAccumSteps: positiveInteger.describe("forward and backward passes per update; a step sees batchSize times this"),
-  learningRate: z.number().positive().max(largestFloat32).describe("highest learning rate"),
+  batchSize: positiveInteger.describe("number of windows in one forward pass (B)"),
+  gradAccumSteps: positiveInteger.describe(
+    "forward and backward passes per update; a step trains on batchSize times this many windows",
+  ),
+  learningRate: z.number().positive().max(largestFloat32).describe("maximum learning rate"),
   warmupSteps: countOrNone.describe("steps of linear warm-up"),
   schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
   optimizer: optimizerConfigSchema.describe("update rule"),
@@ -50,67 +52,71 @@ export const trainConfigSchema = z.strictObject({
   dtype: z
     .enum(dtypeChoices)
     .default("float32")
-    .describe("what products are computed from: bfloat16 is faster where the CPU multiplies it, which auto looks for"),
-  seed: z.int().min(0).describe("decides initial weights, batches, dropout and samples"),
-  evalInterval: positiveInteger.describe("steps between evaluations of the whole validation split"),
-  checkpointInterval: positiveInteger.describe("steps between checkpoints"),
+    .describe("number format of matrix products; bfloat16 is faster if the CPU supports it; auto takes the faster one"),
+  seed: z.int().min(0).describe("random seed of initial weights, batches, dropout and samples"),
+  evalInterval: positiveInteger.describe("number of steps between evaluations of the whole validation split"),
+  checkpointInterval: positiveInteger.describe("number of steps between checkpoints"),
   patience: countOrNone.describe("stop after this many evaluations without a better loss; 0: never"),
-  sampleTokens: countOrNone.describe("tokens to write at each evaluation; 0: none"),
+  sampleTokens: countOrNone.describe("number of tokens to generate at each evaluation; 0: none"),
   onNonfinite: z
     .enum(nonfiniteActions)
     .default("stop")
     .describe(
-      "where a loss or gradient is not finite or explodes: stop, skip the step, or go back to the last checkpoint",
+      "what to do if a loss or gradient explodes or is not finite: stop, skip the step, or roll back to the last checkpoint",
     ),
   maxLossRatio: ratio
     .default(10)
-    .describe("a loss above this times the larger of ln(vocabulary size) and the mean loss explodes; 0: never"),
+    .describe(
+      "a loss counts as exploding above this factor times the larger of ln(vocabulary size) and the mean loss; 0: never",
+    ),
   maxGradNormRatio: ratio
     .default(1000)
-    .describe("a gradient norm above this times the mean one explodes, from step 21 on; 0: never"),
-  // Absent in a run that keeps them, as in the hash of its configuration.
+    .describe("a gradient norm counts as exploding above this factor times the mean norm, from step 21; 0: never"),
+  // Optional, so that a configuration without it keeps its hash.
   recomputeActivations: z
     .boolean()
     .optional()
     .describe(
-      "keep each block's input alone and compute the block again in the backward pass: much less memory, same bits, about a third more time; unless given, activations are kept",
+      "recompute each block in the backward pass instead of keeping its activations: much less memory, same bits, about a third more time; default: false",
     ),
-  // Absent in a run that draws them, as in the hash of its configuration.
+  // Optional, so that a configuration without it keeps its hash.
   windows: z
     .enum(windowKinds)
     .optional()
     .describe(
-      "of a text: windows begin at random, or each token comes once before any comes again, in a new order; random unless given or a large model is tuned",
+      "windows of a text: random starts, or shuffled, where each pass reads every token once; default: random; shuffled when fine-tuning above 20 M parameters",
     ),
-  // Only in runs on documents, which have both.
+  // Only runs on documents have `rows` and `longDocuments`.
   rows: z
     .enum(rowKinds)
     .optional()
-    .describe("of documents (.jsonl): a row has as many as fit into the context, or one; packed unless given"),
+    .describe(
+      "rows of documents (.jsonl): packed with all documents that fit into the context, or one per row; default: packed",
+    ),
   longDocuments: z
     .enum(longDocumentActions)
     .optional()
-    .describe("documents that are longer than the context are cut into pieces that fit, or refused; cut unless given"),
-  // Written by a run that is extended. Absent in all others.
+    .describe("documents longer than the context: cut into pieces that fit, or refuse them; default: cut"),
+  // Only extended runs have this field; the extension writes it.
   extensions: z
     .array(extensionSchema)
     .max(mostExtensions)
     .optional()
-    .describe("how often and where the run was given more steps"),
+    .describe("extensions of the run to another number of steps"),
 });
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
 /** How a model is trained: steps, batch, optimizer, schedule, evaluation. */
 export interface TrainConfig {
   /** Optimizer updates. Whole number from 1. Default: 1000 in the preset `shakespeare`. */
   readonly steps: number;
-  /** Windows in one forward pass (B). Whole number from 1. Default: 8 in the preset `shakespeare`. */
+  /** Number of windows in one forward pass (B). Whole number from 1. Default: 8 in the preset `shakespeare`. */
   readonly batchSize: number;
   /**
-   * Forward and backward passes per update; a step sees batchSize times this. Whole number from 1. Default: 1 in the
-   * preset `shakespeare`.
+   * Forward and backward passes per update; a step trains on batchSize times this many windows. Whole number from 1.
+   * Default: 1 in the preset `shakespeare`.
    */
   readonly gradAccumSteps: number;
-  /** Highest learning rate. Number above 0. Default: 0.012 in the preset `shakespeare`. */
+  /** Maximum learning rate. Number above 0. Default: 0.012 in the preset `shakespeare`. */
   readonly learningRate: number;
   /** Steps of linear warm-up. Whole number from 0. Default: 10 in the preset `shakespeare`. */
   readonly warmupSteps: number;
@@ -121,76 +127,84 @@ export interface TrainConfig {
   /** Clip the global gradient norm to this; 0: never. Number from 0. Default: 1 in the preset `shakespeare`. */
   readonly maxGradNorm: number;
   /**
-   * What products are computed from: bfloat16 is faster where the CPU multiplies it, which auto looks for. `auto`,
+   * Number format of matrix products; bfloat16 is faster if the CPU supports it; auto takes the faster one. `auto`,
    * `float32` or `bfloat16`. Default: `auto` in the preset `shakespeare`.
    */
   readonly dtype: DTypeChoice;
   /**
-   * Decides initial weights, batches, dropout and samples. Whole number from 0. Default: 1 in the preset `shakespeare`.
+   * Random seed of initial weights, batches, dropout and samples. Whole number from 0. Default: 1 in the preset
+   * `shakespeare`.
    */
   readonly seed: number;
   /**
-   * Steps between evaluations of the whole validation split. Whole number from 1. Default: 200 in the preset
+   * Number of steps between evaluations of the whole validation split. Whole number from 1. Default: 200 in the preset
    * `shakespeare`.
    */
   readonly evalInterval: number;
-  /** Steps between checkpoints. Whole number from 1. Default: 200 in the preset `shakespeare`. */
+  /** Number of steps between checkpoints. Whole number from 1. Default: 200 in the preset `shakespeare`. */
   readonly checkpointInterval: number;
   /**
    * Stop after this many evaluations without a better loss; 0: never. Whole number from 0. Default: 0 in the preset
    * `shakespeare`.
    */
   readonly patience: number;
-  /** Tokens to write at each evaluation; 0: none. Whole number from 0. Default: 200 in the preset `shakespeare`. */
+  /**
+   * Number of tokens to generate at each evaluation; 0: none. Whole number from 0. Default: 200 in the preset
+   * `shakespeare`.
+   */
   readonly sampleTokens: number;
   /**
-   * Where a loss or gradient is not finite or explodes: stop, skip the step, or go back to the last checkpoint. `stop`,
-   * `skip` or `rollback`. Default: `stop` in the preset `shakespeare`.
+   * What to do if a loss or gradient explodes or is not finite: stop, skip the step, or roll back to the last
+   * checkpoint. `stop`, `skip` or `rollback`. Default: `stop` in the preset `shakespeare`.
    */
   readonly onNonfinite: NonfiniteAction;
   /**
-   * A loss above this times the larger of ln(vocabulary size) and the mean loss explodes; 0: never. Number from 0.
-   * Default: 10 in the preset `shakespeare`.
+   * A loss counts as exploding above this factor times the larger of ln(vocabulary size) and the mean loss; 0: never.
+   * Number from 0. Default: 10 in the preset `shakespeare`.
    */
   readonly maxLossRatio: number;
   /**
-   * A gradient norm above this times the mean one explodes, from step 21 on; 0: never. Number from 0. Default: 1000 in
-   * the preset `shakespeare`.
+   * A gradient norm counts as exploding above this factor times the mean norm, from step 21; 0: never. Number from 0.
+   * Default: 1000 in the preset `shakespeare`.
    */
   readonly maxGradNormRatio: number;
   /**
-   * Keep each block's input alone and compute the block again in the backward pass: much less memory, same bits, about
-   * a third more time; unless given, activations are kept.
+   * Recompute each block in the backward pass instead of keeping its activations: much less memory, same bits, about a
+   * third more time; default: false.
    */
   readonly recomputeActivations?: boolean | undefined;
   /**
-   * Of a text: windows begin at random, or each token comes once before any comes again, in a new order; random unless
-   * given or a large model is tuned. `random` or `shuffled`.
+   * Windows of a text: random starts, or shuffled, where each pass reads every token once; default: random; shuffled
+   * when fine-tuning above 20 M parameters. `random` or `shuffled`.
    */
   readonly windows?: WindowKind | undefined;
   /**
-   * Of documents (.jsonl): a row has as many as fit into the context, or one; packed unless given. `packed` or `one`.
+   * Rows of documents (.jsonl): packed with all documents that fit into the context, or one per row; default: packed.
+   * `packed` or `one`.
    */
   readonly rows?: RowKind | undefined;
-  /**
-   * Documents that are longer than the context are cut into pieces that fit, or refused; cut unless given. `cut` or
-   * `refuse`.
-   */
+  /** Documents longer than the context: cut into pieces that fit, or refuse them; default: cut. `cut` or `refuse`. */
   readonly longDocuments?: LongDocumentAction | undefined;
-  /** How often and where the run was given more steps. */
+  /** Extensions of the run to another number of steps. */
   readonly extensions?: Extension[] | undefined;
 }
 
-/** Above any known model's tokens per update: a mistyped batch would make a step that never ends. */
+/**
+ * Maximum number of tokens per update: more than any known model uses. It catches a mistyped batch, whose step would
+ * not end.
+ */
 const mostTokensPerStep = 2 ** 24;
 
-/** The first extension that cannot be: before an earlier one, or not before the end of its own plan. -1: none. */
+/**
+ * Index of the first invalid extension: before an earlier one, or not before the end of its own plan. -1: all are
+ * valid.
+ */
 const findBadExtension = ({ steps, extensions = [] }: TrainConfig): number =>
   extensions.findIndex(
     ({ after }, i) => after < (extensions[i - 1]?.after ?? 0) || after >= (extensions[i + 1]?.planned ?? steps),
   );
 
-/** Everything but the text that a run's result depends on. */
+/** Everything that a run's result depends on, except the text. */
 export const runConfigSchema = z
   .strictObject({
     tokenizer: tokenizerConfigSchema,
@@ -206,7 +220,7 @@ export const runConfigSchema = z
       code: "custom",
       input: train.extensions,
       path: ["train", "extensions"],
-      message: `each must be after the one before, and before the steps that it leads to; number ${bad + 1} is not`,
+      message: `each extension must come after the previous one, and before the end of its own plan; extension ${bad + 1} does not`,
     });
   })
   .check(({ value: { model, train }, issues }) => {
@@ -221,16 +235,16 @@ export const runConfigSchema = z
       message: `must make a step of at most ${mostTokensPerStep} tokens, with model.contextLength and train.gradAccumSteps; got ${tokens}; try ${Math.max(1, fitting)}${fitting < 1 ? " and a smaller train.gradAccumSteps" : ""}`,
     });
   });
-/** A run's tokenizer, model and training: everything but the text that its result depends on. */
+/** A run's tokenizer, model and training: everything that its result depends on, except the text. */
 export interface RunConfig {
-  /** What a token is. Default: one character of the text. */
+  /** Kind of tokens. Default: one character of the text. */
   readonly tokenizer: TokenizerConfig;
-  /** The model's shape. Default: the preset's. */
+  /** Shape of the model. Default: the preset's. */
   readonly model: ModelConfig;
-  /** Low-rank adapters (LoRA) that are trained in place of the weights of another model. Absent: all weights are trained. */
+  /** Low-rank adapters (LoRA), trained instead of the weights of another model. Absent: all weights are trained. */
   readonly lora?: LoraConfig | undefined;
   /** Steps, batch, optimizer, schedule and evaluation. Default: the preset's. */
   readonly train: TrainConfig;
 }
-/** The part that a step's arithmetic depends on: to a trainer, tokens are numbers. */
+/** The part of the configuration that a trainer needs. It sees tokens only as numbers. */
 export type TrainerConfig = Pick<RunConfig, "model" | "lora" | "train">;

@@ -1,4 +1,4 @@
-/** Runs that get another number of steps than planned: how their configuration says so. */
+/** Extends runs to another number of steps than planned, and records it in their configuration. */
 import { ConfigError } from "../core/errors/errors.ts";
 import { type ExtendKind, type Extension, mostExtensions } from "../optim/config.ts";
 import { learningRateAt } from "../optim/schedule.ts";
@@ -7,15 +7,15 @@ import { longerSteps } from "./longer-steps.ts";
 
 type Plan = Pick<TrainConfig, "steps" | "extensions">;
 
-/** Whether the run was given another number of steps at `step`. */
+/** Whether the run was extended at `step`. */
 export const isExtendedAt = ({ extensions = [] }: Plan, step: number): boolean =>
   extensions.some(({ after }) => after === step);
 
-/** Whether `step` is the last one of the plan, or was before the run was extended. */
+/** Whether `step` is the last step of the plan, or was the last one before an extension. */
 export const isPlannedEnd = ({ steps, extensions = [] }: Plan, step: number): boolean =>
   step === steps || extensions.some(({ after, planned }) => after === step && planned === step);
 
-/** The configurations that a run had before it was extended, the first one first, and when it had each. */
+/** The configurations that a run had before its extensions, oldest first, each with the step at which it ended. */
 export const earlierConfigs = (
   config: RunConfig,
 ): readonly { readonly config: RunConfig; readonly until: number }[] => {
@@ -29,9 +29,9 @@ export const earlierConfigs = (
   }));
 };
 
-/** Another number of steps for a run. */
+/** A new number of steps for a run. */
 export interface MoreSteps {
-  /** All steps of the run, the ones done included. */
+  /** Total number of steps, including the steps already done. */
   readonly steps: number;
   /** Default "stretch". */
   readonly extend?: ExtendKind | undefined;
@@ -42,22 +42,22 @@ const checkExtension = ({ train }: RunConfig, done: number, extend: ExtendKind):
   if (extend !== "constant" || before > 0) return;
   throw new ConfigError({
     where: "extend",
-    must: "constant keeps the last learning rate, which must be above 0",
+    must: "with extend constant the last learning rate, which is kept, must be above 0",
     got: `0 at step ${done}`,
     hint: "stretch or restart",
   });
 };
 
 /**
- * The configuration of a run that goes on after `done` steps to another number of steps. Extensions after `done`, of a
- * run that went back to an earlier checkpoint, are dropped.
- * @throws ConfigError if there are not more steps than done, or nothing would be learned.
+ * Configuration of a run that continues after `done` steps to another number of steps. Extensions after `done` are
+ * dropped: the run has returned to an earlier checkpoint.
+ * @throws ConfigError if the number of steps is not above `done`, or the learning rate would be 0.
  */
 export const extendConfig = (config: RunConfig, done: number, { steps, extend = "stretch" }: MoreSteps): RunConfig => {
   if (steps <= done) {
     throw new ConfigError({
       where: "steps",
-      must: `the new number of all steps must be above the ${done} done`,
+      must: `the new total number of steps must be above the ${done} steps done`,
       got: String(steps),
       hint: `steps ${longerSteps(config.train, done)}`,
     });
@@ -70,7 +70,7 @@ export const extendConfig = (config: RunConfig, done: number, { steps, extend = 
   if (kept.length >= mostExtensions) {
     throw new ConfigError({
       where: "steps",
-      must: `a run can be extended ${mostExtensions} times`,
+      must: `a run can be extended at most ${mostExtensions} times`,
       got: "one more",
       hint: "a new run with initFrom",
     });
@@ -81,11 +81,11 @@ export const extendConfig = (config: RunConfig, done: number, { steps, extend = 
 const count = (value: number): string => value.toLocaleString("en-US");
 const rate = (value: number): string => String(Number(value.toPrecision(3)));
 
-/** The last change of the number of steps, in a word. */
+/** Word for the last change of the number of steps. */
 export const extensionWord = ({ steps, extensions = [] }: Plan): "extended" | "shortened" =>
   steps < (extensions.at(-1)?.planned ?? steps) ? "shortened" : "extended";
 
-/** The last extension, in parts of a sentence; empty if there is none. */
+/** Describes the last extension in parts of a sentence; empty if there is none. */
 export const extensionParts = (train: TrainConfig): readonly string[] => {
   const last = train.extensions?.at(-1);
   if (last === undefined) return [];
@@ -100,6 +100,6 @@ export const extensionParts = (train: TrainConfig): readonly string[] => {
   if (before === peak && peak === end) return [what, `learning rate ${end} to the end`];
   const way = before === peak ? `from ${before}` : `from ${before} to ${peak} by step ${count(risen)}`;
   if (risen === steps) return [what, `learning rate ${way}`];
-  const fall = peak === end ? "then the same" : `then ${train.schedule.kind} to ${end}`;
+  const fall = peak === end ? "then constant" : `then ${train.schedule.kind} to ${end}`;
   return [what, `learning rate ${way}, ${fall}`];
 };

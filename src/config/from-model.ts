@@ -1,4 +1,4 @@
-/** The configuration of a run that begins with a model's weights, where neither a preset nor the fields are given. */
+/** Default configuration of fine-tuning: a run that begins with a model's weights, without a preset. */
 import type { RowKind } from "../data/rows.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { modelLayout } from "../models/model.ts";
@@ -7,43 +7,44 @@ import type { TextFacts } from "./from-text.ts";
 import { given, wholeNumber } from "./given.ts";
 import { presets } from "./presets.ts";
 
-/** What the defaults follow from. */
+/** What the defaults depend on. */
 export interface FineTuningFacts extends TextFacts {
-  /** Tokens that are held out. */
+  /** Number of validation tokens. */
   readonly valTokens: number;
-  /** Of documents: how many rows of at most `contextLength` tokens those to learn from are. Absent: they are one text. */
+  /** For documents: number of training rows of at most `contextLength` tokens. Absent: the data is one text. */
   readonly rowsPerPass?: ((contextLength: number, kind: RowKind) => number) | undefined;
 }
 
-/** Longest default window: attention and activations of a longer one cost more than a text of this size gains. */
+/** Maximum default window. Attention and activations of a longer one cost more than a text of this size gains. */
 const longestWindow = 1024;
 
-/** Passes over the text: a model that has read much learns a text by heart in few. */
+/** Passes over the text. A pretrained model memorizes a text within few passes. */
 const passes = 2;
 
-/** Parameters besides the embedding of a model that has read much, as a rule. */
+/** Larger models, embedding not counted, are usually pretrained on much text. */
 const largeModel = 20_000_000;
 
 /**
- * Whether a model has so much to forget that it must be tuned gently. A smaller one, trained here on a text or two, learns
- * another text best as a new model would (docs/guides/going-on.md).
+ * Whether a model has learned so much that fine-tuning must be gentle. A smaller model, trained here on little text,
+ * learns another text best with the settings of a new model (docs/guides/going-on.md).
  */
 export const isLarge = (model: ModelConfig): boolean => modelLayout(model, 1).count > largeModel;
 
 const clamp = (value: number, least: number, most: number): number => Math.min(most, Math.max(least, value));
 
-/** Two digits, as people write a learning rate. */
+/** Rounds to two significant digits, as people write a learning rate. */
 const twoDigits = (value: number): number => Number(value.toPrecision(2));
 
 /**
- * Learning rate of AdamW for all weights: 1e-4 for 576 channels, and inversely proportional to them, as the largest useful rate
- * is (Yang et al. 2022, "Tensor Programs V"). A tenth or less of what a model needs from the start: it must not forget.
+ * Learning rate of AdamW for all weights: 1e-4 for 576 channels, inversely proportional to their number, like the
+ * largest useful rate (Yang et al. 2022, "Tensor Programs V"). It is at most a tenth of the rate for a new model, so
+ * that the model does not forget.
  */
 const rateFor = (nEmbd: number): number => twoDigits(clamp((1e-4 * 576) / nEmbd, 1e-5, 1e-3));
 
 /**
- * The default window: positions that are learned have weights, and no others. Documents are never made longer, so a long
- * window costs them nothing, and cuts fewer of them.
+ * The default window. Learned positions fix it to the model's context. Documents are never padded, so a long window
+ * costs nothing for them and cuts fewer documents.
  */
 const windowFor = (
   { position, contextLength }: ModelConfig,
@@ -54,25 +55,25 @@ const windowFor = (
   return rowsPerPass === undefined ? clamp(Math.min(tokens - 1, valTokens - 1), 1, most) : most;
 };
 
-/** Rows of a pass over documents, of a text as many as may be drawn; and the tokens of a row, on average. */
+/** Number of rows in a pass over documents (unlimited for a text), and average number of tokens per row. */
 const rowsFor = (
   { tokens, rowsPerPass }: FineTuningFacts,
   time: number,
   changes: unknown,
 ): { readonly rows: number; readonly perRow: number } => {
   if (rowsPerPass === undefined) return { rows: Number.POSITIVE_INFINITY, perRow: time };
-  // Without a token that counts there is no row: an error later.
+  // Without trainable tokens there are no rows; a later check reports it.
   const rows = Math.max(1, rowsPerPass(time, given(changes, ["train", "rows"]) === "one" ? "one" : defaultRows));
   return { rows, perRow: tokens / rows };
 };
 
-/** The share of a run's time that its evaluations may take, about: a forward pass is a third of a step. */
+/** Approximate share of a run's time for evaluations. A forward pass takes a third of a step. */
 const evaluationShare = 0.2;
 
 /**
- * The default configuration of fine-tuning all weights of a model on a text, for given changes: AdamW, about two passes over the
- * text, evaluations that take about a sixth of the time. The changes themselves are not merged.
- * @param changes of any kind: faults in them are found when they are merged and parsed.
+ * Default configuration for fine-tuning all weights of a model on a text: AdamW, about two passes over the text, about
+ * a sixth of the time for evaluations. It adapts to `changes` but does not merge them.
+ * @param changes unchecked; errors in them are found when they are merged and parsed.
  */
 export const configOfFineTuning = (
   facts: FineTuningFacts,
@@ -104,7 +105,7 @@ export const configOfFineTuning = (
       optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.01 },
       evalInterval,
       checkpointInterval: evalInterval,
-      // Of a few passes over a text, a draw with replacement would leave much of it unread.
+      // In few passes, drawing with replacement would leave much of the text unread.
       ...(facts.rowsPerPass === undefined ? { windows: "shuffled" as const } : {}),
       patience: 3,
       sampleTokens: 80,
@@ -112,7 +113,7 @@ export const configOfFineTuning = (
   };
 };
 
-/** Fields that fine-tuning sets by the model and the text. */
+/** Fields whose default depends on the model and the text. */
 const derived = [
   "model.contextLength",
   "train.steps",
@@ -123,6 +124,6 @@ const derived = [
   "train.patience",
 ];
 
-/** Fields of the default configuration that follow from model and text, since `changes` do not name them. */
+/** Fields that get a default from the model and the text, because `changes` does not set them. */
 export const derivedOfFineTuning = (changes: unknown): readonly string[] =>
   derived.filter((field) => given(changes, field.split(".")) === undefined);

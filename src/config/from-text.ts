@@ -1,4 +1,4 @@
-/** The configuration of a text of one's own, where neither a preset nor the fields are given: docs/recipe.md. */
+/** Default configuration for a user's text, without a preset: docs/recipe.md. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { mostEmbd } from "../models/config.ts";
 import type { RunConfig } from "./config.ts";
@@ -6,9 +6,9 @@ import { given, wholeNumber } from "./given.ts";
 import { merge } from "./merge.ts";
 import { presets } from "./presets.ts";
 
-/** What a text's default configuration follows from. */
+/** What a text's default configuration depends on. */
 export interface TextFacts {
-  /** Tokens to learn from. */
+  /** Number of training tokens. */
   readonly tokens: number;
   /** Distinct tokens. */
   readonly vocabSize: number;
@@ -22,7 +22,10 @@ interface Size {
   readonly contextLength: number;
   readonly batchSize: number;
   readonly dropout: number;
-  /** Times that a text of `tokens` tokens is read; between two sizes they follow a power of the number of tokens. */
+  /**
+   * Number of passes over a text of `tokens` tokens. Between two sizes it is interpolated as a power of the number of
+   * tokens.
+   */
   readonly passes: number;
 }
 
@@ -33,26 +36,35 @@ const sizes: readonly Size[] = [
   { tokens: 1_500_000, nLayer: 6, nEmbd: 192, contextLength: 128, batchSize: 32, dropout: 0, passes: 12 },
 ];
 
-/** Of longer texts more steps would still learn more, but would take longer than ten minutes on two cores with AMX. */
+/**
+ * Maximum number of steps. Longer texts would still profit from more, but these take over ten minutes on two cores with
+ * AMX.
+ */
 const mostSteps = 4000;
 
 /** Channels of a head. */
 const headDim = 32;
 
-/** Hidden width of SwiGLU and GEGLU: 8/3 of the channels, in eights: the weights of a GELU layer of 4 times the channels. */
+/**
+ * Hidden width of SwiGLU and GEGLU: 8/3 of the channels, rounded to a multiple of 8. It has the weights of a GELU layer
+ * of 4 times the channels.
+ */
 const gatedHidden = (nEmbd: number): number => Math.max(8, Math.round((nEmbd * 8) / 3 / 8) * 8);
 
-/** Heads of about 32 channels that divide `nEmbd` into even parts, as rotary positions need; 1 if there are none. */
+/**
+ * Number of heads of about 32 channels that divide `nEmbd` into even parts, as rotary positions need; 1 if there is
+ * none.
+ */
 const headsOf = (nEmbd: number): number => {
   const most = Math.max(1, Math.round(nEmbd / headDim));
   for (let heads = most; heads > 1; heads--) if (nEmbd % heads === 0 && (nEmbd / heads) % 2 === 0) return heads;
   return 1;
 };
 
-/** The first size, whose `tokens` is 0, in the interpolation of passes. */
+/** Replaces the `tokens` of the first size, which is 0, when passes are interpolated. */
 const fewestTokens = 1500;
 
-/** Times that a text of at least `fewestTokens` tokens is read. */
+/** Number of passes over a text of at least `fewestTokens` tokens. */
 const passesFor = (tokens: number): number => {
   const points = sizes.map((size) => ({ tokens: Math.max(fewestTokens, size.tokens), passes: size.passes }));
   const upper = points.findIndex((point) => point.tokens > tokens);
@@ -63,8 +75,8 @@ const passesFor = (tokens: number): number => {
 };
 
 /**
- * A text of many distinct tokens, few of each, as a short one in Chinese: it is learned by heart in a quarter of the steps
- * of another of its length.
+ * Whether a text has many distinct tokens that each occur rarely, such as a short Chinese text. A model memorizes such
+ * a text in a quarter of the usual steps.
  */
 const isVaried = ({ tokens, vocabSize }: TextFacts): boolean => vocabSize > 256 && tokens < 200 * vocabSize;
 
@@ -72,7 +84,7 @@ const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number 
   const tokens = Math.max(fewestTokens, facts.tokens);
   const passes = passesFor(tokens) / (isVaried(facts) ? 4 : 1);
   const steps = (passes * tokens) / (contextLength * batchSize);
-  // A plan that is easy to read, with a whole number of steps between evaluations.
+  // Round to a number that is easy to read and a multiple of the evaluation interval.
   const unit = steps < 1000 ? 50 : 100;
   return Math.min(mostSteps, Math.max(unit, Math.round(steps / unit) * unit));
 };
@@ -80,10 +92,9 @@ const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number 
 const sizeFor = (tokens: number): Size => sizes.findLast((size) => size.tokens <= tokens) as Size;
 
 /**
- * The default configuration of a text, for given changes: parts that depend on each other follow what is given. The head
- * count and the hidden width follow `model.nEmbd`; the steps see as many tokens as they would without the changes; the
- * intervals follow the steps. The changes themselves are not merged.
- * @param changes of any kind: faults in them are found when they are merged and parsed.
+ * Default configuration of a text. It adapts to `changes` but does not merge them: the head count and the hidden width
+ * follow `model.nEmbd`; the number of steps keeps the total number of tokens; the intervals follow the steps.
+ * @param changes unchecked; errors in them are found when they are merged and parsed.
  */
 export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig => {
   const { tokens } = facts;
@@ -91,7 +102,7 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
   const size = sizeFor(tokens);
   const wanted = (field: string) => wholeNumber(given(changes, field.split(".")));
   const nEmbd = wanted("model.nEmbd") ?? size.nEmbd;
-  // More than there may be is a fault of its own field alone: no other follows it there.
+  // If `nEmbd` is too large, only its own field gets an error, not fields that follow from it.
   const followed = Math.min(nEmbd, mostEmbd);
   // A context longer than the text cannot be trained.
   const contextLength = Math.max(1, Math.min(size.contextLength, tokens - 1));
@@ -126,8 +137,8 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
 };
 
 /**
- * `base` with changes, where an MLP with a gate whose width neither gives has one that follows the channels: the kinds with a gate
- * keep the width of each other.
+ * Merges `changes` into `base`. A gated MLP without a width gets one that follows the channels, or the width of the
+ * other gated kind in `base`.
  */
 export const mergeConfig = (base: unknown, changes: unknown): unknown => {
   const merged = merge(base, changes);
@@ -140,7 +151,7 @@ export const mergeConfig = (base: unknown, changes: unknown): unknown => {
   return merge(merged, { model: { mlp: { hidden } } });
 };
 
-/** Fields that a text of one's own sets, most of them by its size. */
+/** Fields whose default depends on the text, most of them on its size. */
 const derived = [
   "model.nLayer",
   "model.nHead",
@@ -155,6 +166,6 @@ const derived = [
   "train.patience",
 ];
 
-/** Fields of a text's default configuration that follow from the text, since `changes` do not name them. */
+/** Fields that get a default from the text, because `changes` does not set them. */
 export const derivedFields = (changes: unknown): readonly string[] =>
   derived.filter((field) => given(changes, field.split(".")) === undefined);

@@ -1,4 +1,4 @@
-/** Fields of changes that are not checked yet. */
+/** Reads fields of unchecked changes. */
 import { isRecord } from "../core/checks/is-record.ts";
 
 /** The value at `path` in nested records; undefined if there is none. */

@@ -1,10 +1,12 @@
-/** How many steps to propose for a run that has ended. Types alone are imported here: the studio's page bundles this file. */
+/**
+ * Number of steps to propose for a run that has ended. This file must import only types: the studio's page bundles it.
+ */
 import type { TrainConfig } from "./config.ts";
 
 /**
- * The number of all steps to propose to who wants to train longer than `steps`: three times as many. A run with patience gets no
- * more than its patience is sure to let it take: the learning rate rises first, and with it the loss, so that many added steps
- * would stop for want of patience before the rate has fallen again.
+ * Proposed total number of steps for training a run beyond `steps`: three times as many. With patience it is
+ * limited to the steps that patience is sure to allow. At first the learning rate rises, and with it the loss, so a
+ * longer run would stop early before the rate has fallen again.
  */
 export const longerSteps = (
   { patience, evalInterval }: Pick<TrainConfig, "patience" | "evalInterval">,
@@ -15,10 +17,10 @@ export const longerSteps = (
 };
 
 /**
- * Steps that a run was given when it was last made longer, where they brought no better weights: more of them would hardly help.
- * 0 where they did, and for a run that was never made longer or never measured.
- * @param step updates done.
- * @param bestStep the step of the best weights.
+ * Number of steps since the last extension if they brought no better weights, so that more steps would hardly help. 0
+ * if they did, or if the run was never extended or never evaluated.
+ * @param step number of updates done.
+ * @param bestStep step of the best weights.
  */
 export const stepsInVain = (
   { extensions = [] }: Pick<TrainConfig, "extensions">,

@@ -1,17 +1,17 @@
 import { isRecord } from "../core/checks/is-record.ts";
 
-/** A config with any part left out. */
+/** A configuration in which any part may be absent. */
 export type PartialConfig<T> = T extends object ? { readonly [K in keyof T]?: PartialConfig<T[K]> } : T;
 
 /**
- * `base` with the fields that `changes` names replaced, objects field by field. An object whose `kind` changes starts
- * afresh: the fields of the other kind go, and the schema fills in the new kind's defaults.
+ * Copies `base` and replaces the fields that `changes` names, object by object. If an object's `kind` changes, fields
+ * of the old kind are dropped, and the schema fills in the new kind's defaults.
  * @param changes plain data: objects without accessors and without cycles.
  */
 export const merge = (base: unknown, changes: unknown): unknown => {
   if (!isRecord(base) || !isRecord(changes)) return changes;
   const otherKind = changes.kind !== undefined && changes.kind !== base.kind;
-  // Not an object: the key `__proto__` would set its prototype.
+  // Not an object literal: the key `__proto__` would set its prototype.
   const merged = new Map<string, unknown>(otherKind ? [] : Object.entries(base));
   for (const [key, value] of Object.entries(changes)) {
     if (value !== undefined) merged.set(key, merged.has(key) ? merge(merged.get(key), value) : value);

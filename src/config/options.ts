@@ -29,7 +29,7 @@ const running = {
   onAdapter: z.unknown().optional(),
 };
 
-/** Most characters of a chat template: many times those of any known one. */
+/** Maximum number of characters of a chat template: many times the length of any known one. */
 export const mostTemplate = 2 ** 18;
 
 const newRunSchema = z.strictObject({
@@ -38,7 +38,7 @@ const newRunSchema = z.strictObject({
   valData: z.string().min(1).optional(),
   text: z.string().optional(),
   valText: z.string().optional(),
-  // Checked one by one when they are read.
+  // Each document is checked when it is read.
   documents: z.unknown().optional(),
   valDocuments: z.unknown().optional(),
   dataName: z.string().min(1).max(200).optional(),
@@ -54,7 +54,7 @@ const newRunSchema = z.strictObject({
   finalSampleTokens: z.int().min(0).optional(),
 });
 
-/** New places of the same text. */
+/** New paths of the same text. */
 const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
 
 const resumedRunSchema = z.strictObject({
@@ -66,20 +66,20 @@ const resumedRunSchema = z.strictObject({
   onNonfinite: z.enum(nonfiniteActions).optional(),
 });
 
-/** An option's own name, without the parent's. */
+/** An option's own name, without its parent's. */
 const optionName = (path: readonly string[]): string => {
   const [name = ""] = path;
   return name in newRunSchema.shape || name in resumedRunSchema.shape ? path.join(".") : "train";
 };
 
-const heldOut = "only one of them may say what is held out";
+const heldOut = "only one of them may define the validation data";
 
-const onePlace = "both must be lists of documents, both strings, or both on disk";
+const onePlace = "training and validation data must be of one kind: lists of documents, strings, or paths";
 
-/** Options that may not be given together, with the reason. */
+/** Pairs of options that exclude each other, with the reason. */
 const contradictions = [
-  ["data", "documents", "only one of them may say what to train on"],
-  ["text", "documents", "only one of them may say what to train on"],
+  ["data", "documents", "only one of them may define the training data"],
+  ["text", "documents", "only one of them may define the training data"],
   ["valDocuments", "valFraction", heldOut],
   ["valDocuments", "valData", heldOut],
   ["valDocuments", "valText", heldOut],
@@ -87,15 +87,15 @@ const contradictions = [
   ["documents", "valText", onePlace, "documents and valDocuments"],
   ["data", "valDocuments", onePlace, "data and valData"],
   ["text", "valDocuments", onePlace, "text and valText"],
-  ["data", "text", "only one of them may say what to train on"],
+  ["data", "text", "only one of them may define the training data"],
   ["valData", "valFraction", heldOut],
   ["valText", "valFraction", heldOut],
   ["valData", "valText", heldOut],
-  ["text", "valData", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
-  ["data", "valText", "both texts must be strings, or both on disk", "text and valText, or data and valData"],
+  ["text", "valData", "both texts must be strings, or both must be paths", "text and valText, or data and valData"],
+  ["data", "valText", "both texts must be strings, or both must be paths", "text and valText, or data and valData"],
 ] as const;
 
-/** @throws ConfigError naming options for the text that contradict each other. */
+/** @throws ConfigError naming data options that contradict each other. */
 export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void => {
   for (const [one, other, must, hint = "one of them"] of contradictions) {
     if (given[one] === undefined || given[other] === undefined) continue;
@@ -120,7 +120,7 @@ export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void
   }
 };
 
-/** Where the configuration has `name`: a part of it, or a field, the one that lies least deep. */
+/** Path of `name` in the configuration: a part of it, or the field with the shortest path. */
 const placeInConfig = (name: string): string | undefined => {
   if (Object.hasOwn(runConfigSchema.shape, name)) return `config.${name}`;
   const places = configFields(runConfigSchema).filter(({ path }) => path.at(-1) === name && name !== "kind");
@@ -128,7 +128,7 @@ const placeInConfig = (name: string): string | undefined => {
   return first && ["config", ...first.path].join(".");
 };
 
-/** @throws ConfigError for an unknown option that the configuration has, as `steps`: naming its place there. */
+/** @throws ConfigError for an unknown option that is a configuration field, such as `steps`; the hint has its path. */
 export const checkNoFields = (options: object, known: Readonly<Record<string, unknown>>): void => {
   for (const name of Object.keys(options)) {
     const hint = Object.hasOwn(known, name) ? undefined : placeInConfig(name);
@@ -137,12 +137,12 @@ export const checkNoFields = (options: object, known: Readonly<Record<string, un
   }
 };
 
-/** Options of new and of resumed runs, and of the thread in which they are computed. */
+/** Options of new and resumed runs, and `worker`. */
 const optionNames = [...Object.keys(newRunSchema.shape), ...Object.keys(resumedRunSchema.shape), "worker"];
 
 /**
- * Checks the options of `train`, except the preset, the config and the backend.
- * @throws ConfigError naming the first bad, unknown or contradictory option.
+ * Checks the options of `train`, except the preset and the config.
+ * @throws ConfigError naming the first invalid, unknown or contradictory option.
  */
 export const checkTrainOptions = (options: object): void => {
   checkOptions("train: options", options);
@@ -159,7 +159,7 @@ export const checkTrainOptions = (options: object): void => {
     parseConfig(newRunSchema, given, optionName);
     checkTextOptions(given);
     if (given.dataName !== undefined && given.text === undefined && given.documents === undefined) {
-      const must = "must go with text or documents: what is on disk has a name";
+      const must = "must be used only with text or documents, since files have their own name";
       throw new ConfigError({ where: "dataName", must, got: show(given.dataName), hint: "leaving it out" });
     }
     return;
@@ -168,16 +168,16 @@ export const checkTrainOptions = (options: object): void => {
   if (other !== undefined) {
     throw new ConfigError({
       where: "resume",
-      must: "nothing that would change the run may be given with it",
+      must: "options that change the run must be absent",
       got: other,
-      hint: "a new run, or resume with steps, extend, data or an option of how it runs, as threads, stopAt or onNotice",
+      hint: "a new run, or only steps, extend, data and options such as threads, stopAt or onNotice",
     });
   }
   parseConfig(resumedRunSchema, given, optionName);
   if (given.extend !== undefined && given.steps === undefined) {
     throw new ConfigError({
       where: "extend",
-      must: "must go with steps, the new number of all steps",
+      must: "must be used with steps, the new total number of steps",
       got: "no steps",
     });
   }

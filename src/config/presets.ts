@@ -2,8 +2,8 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import type { RunConfig } from "./config.ts";
 
 /**
- * The course's small GPT: 824,832 parameters at 65 characters. No bias on Q, K, V and the head, untied head,
- * dropout 0.1, Adam at a constant 3e-4.
+ * The course's small GPT: 824,832 parameters at 65 characters. No bias on Q, K, V and the head, an untied head, dropout
+ * 0.1, Adam at a constant 3e-4.
  */
 const book: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -45,8 +45,8 @@ const book: RunConfig = {
 };
 
 /**
- * A first model in at most about two minutes on two cores, also on WebAssembly. Half the depth and half the context of
- * `book` make a step cheap enough for the many steps that a small model needs to learn words.
+ * A first model in at most about two minutes on two cores, also with WebAssembly. Half the depth and context of `book`
+ * make a step cheap, so that a small model gets the many steps that it needs to learn words.
  */
 const quick: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -67,8 +67,8 @@ const quick: RunConfig = {
 };
 
 /**
- * The best recipe known at this size (docs/recipe.md): Qwen3's shape, Muon, a context of 256. `npm start` trains it, for its
- * 1,000 steps; `--steps 3000` goes further.
+ * The best known recipe at this size (docs/recipe.md): Qwen3's shape, Muon, a context of 256. `npm start` trains it for
+ * its 1,000 steps; `--steps 3000` improves it further.
  */
 const shakespeare: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -112,8 +112,8 @@ const shakespeare: RunConfig = {
 };
 
 /**
- * GPT-2's smallest shape (Radford et al. 2019), 124 million parameters with its vocabulary of 50,257: for its weights, and to
- * compare with. Training it from the start takes an accelerator, or days.
+ * GPT-2's smallest shape (Radford et al. 2019): 124 million parameters with its vocabulary of 50,257. For loading its
+ * weights and for comparisons. Training it from scratch takes an accelerator, or days.
  */
 const gpt2: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -143,8 +143,8 @@ const gpt2: RunConfig = {
 };
 
 /**
- * Llama's shape at a size for a CPU: grouped queries, a context of 256; 9.4 million parameters, and 384 for each token of the
- * vocabulary.
+ * Llama's shape at a size for a CPU: grouped queries, a context of 256, 9.4 million parameters plus 384 per vocabulary
+ * token.
  */
 const llamaSmall: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -170,13 +170,13 @@ const llamaSmall: RunConfig = {
   },
 };
 
-/** Complete configurations by name. A `--config` file and flags change single fields of one. */
+/** Complete configurations by name. A `--config` file and flags change single fields. */
 export const presets = { book, quick, shakespeare, gpt2, "llama-small": llamaSmall } as const satisfies Record<
   string,
   RunConfig
 >;
-/** A preset by name. */
+/** Name of a preset. */
 export type PresetName = keyof typeof presets;
-/** The preset of `train` where none is named. */
+/** Default preset of `train`. */
 export const defaultPreset: PresetName = "shakespeare";
 export const presetNames = Object.keys(presets) as readonly PresetName[];

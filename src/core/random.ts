@@ -1,12 +1,12 @@
 import { checkChoice, checkRandomKey, checkWhole } from "./checks/check-arguments.ts";
 
 /**
- * Counter-based random numbers: Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as
- * 1, 2, 3", SC 2011). A draw is a pure function of (key, counter), so any element of any stream can be had without
- * the ones before it: a resumed run, another thread count and the C++ kernels all see the same numbers.
+ * Counter-based random numbers: Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2,
+ * 3", SC 2011). A draw is a pure function of (key, counter), so any element of a stream can be computed without the
+ * earlier ones. Resumed runs, any number of threads and the C++ kernels all get the same numbers.
  */
 
-/** Purposes of streams of numbers; part of the key, so no two uses share numbers. */
+/** Purposes of random streams. The purpose is part of the key, so no two purposes share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
 const streamNames = Object.keys(streams);
 /**
@@ -22,7 +22,7 @@ export type Stream = keyof typeof streams;
 export type RandomKey = readonly [seedLow: number, seedHigh: number, stream: number, index: number];
 
 /**
- * The key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), under the user's `seed`.
+ * Key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), for the user's `seed`.
  * @experimental
  */
 export const randomKey = (seed: number, stream: Stream, index = 0): RandomKey => {
@@ -39,8 +39,8 @@ const rounds = 13;
 const rotate = (x: number, by: number): number => (x << by) | (x >>> (32 - by));
 
 /**
- * One block: four uniform 32-bit words for a 4×32-bit counter under a 4×32-bit key, written to `out`.
- * Checked against the known-answer vectors of the Random123 distribution.
+ * Computes one block: four uniform 32-bit words for a 4×32-bit counter and a 4×32-bit key, written to `out`. Tested
+ * with the known-answer vectors of the Random123 distribution.
  */
 export const threefry4x32 = (counter: RandomKey, key: RandomKey, out: Uint32Array): void => {
   const k4 = parity ^ key[0] ^ key[1] ^ key[2] ^ key[3];
@@ -78,17 +78,17 @@ export const threefry4x32 = (counter: RandomKey, key: RandomKey, out: Uint32Arra
 };
 
 /**
- * A sequential reader of one key's numbers. Same key, same numbers, on every machine.
+ * A sequential reader of one key's numbers. A key gives the same numbers on every machine.
  * @experimental
  */
 export interface RandomStream {
-  /** The next uniform 32-bit word. */
+  /** Next uniform 32-bit word. */
   uint32(): number;
   /** Uniform in [0, 1) with 53 bits. */
   uniform(): number;
   /** Uniform integer in [0, bound); `bound` up to 2^53. */
   integer(bound: number): number;
-  /** Standard normal (Box–Muller; both halves are used). */
+  /** Standard normal (Box–Muller; both results are used). */
   normal(): number;
 }
 

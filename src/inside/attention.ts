@@ -1,4 +1,4 @@
-/** Attention of single heads as matrices. */
+/** Attention matrices of single heads. */
 import { z } from "zod";
 import { type Context, inferenceContext, spend, withContext } from "../autograd/context.ts";
 import { readTensor, type Tensor } from "../autograd/tensor.ts";
@@ -19,7 +19,7 @@ import { below, someBelow } from "./options.ts";
 import { residualStream } from "./residual-stream.ts";
 import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
-/** Most probabilities of one call, 32 MiB of them: four heads over 1,024 tokens, or 144 heads over 170. */
+/** Maximum number of probabilities of one call (32 MiB): four heads over 1,024 tokens, or 144 heads over 170. */
 export const mostAttentionCells = 2 ** 22;
 
 /**
@@ -29,11 +29,11 @@ export const mostAttentionCells = 2 ** 22;
 export interface AttentionOfOptions {
   /** Layers, each from 0 to nLayer − 1. Default: all. */
   readonly layers?: readonly number[] | undefined;
-  /** Heads of queries in each of these layers, each from 0 to nHead − 1. Default: all. */
+  /** Query heads in each of these layers, each from 0 to nHead − 1. Default: all. */
   readonly heads?: readonly number[] | undefined;
-  /** The first position whose attention is wanted. Whole number from 0. Default 0. */
+  /** First position to return. Whole number from 0. Default 0. */
   readonly from?: number | undefined;
-  /** The position after the last one whose attention is wanted: at most the number of tokens, T. Default T. */
+  /** Position after the last one to return: at most the number of tokens, T. Default T. */
   readonly to?: number | undefined;
 }
 
@@ -47,24 +47,24 @@ export interface AttentionMap {
   /** From 0 to nHead − 1. */
   readonly head: number;
   /**
-   * [to − from, T], row after row: at (i − from) · T + j the part of position i's attention that goes to position j. A row
-   * adds up to 1, and is 0 at each j that the position does not see: j > i, and those before a window.
+   * [to − from, T], row after row. Element (i − from) · T + j is the share of position i's attention that goes to
+   * position j. A row sums to 1. It is 0 at positions j that i does not see: j > i, and positions before a window.
    */
   readonly probabilities: Float64Array;
 }
 
 /**
- * What positions of a text attend to.
+ * Attention of the positions of a text.
  * @experimental
  */
 export interface AttentionMaps {
-  /** All tokens of the text: T of them. */
+  /** All T tokens of the text. */
   readonly tokens: readonly NamedToken[];
-  /** The first position that has a row. */
+  /** First position that has a row. */
   readonly from: number;
-  /** The position after the last one that has a row. */
+  /** Position after the last one that has a row. */
   readonly to: number;
-  /** Of each layer all heads, in the order in which they were asked for. */
+  /** All heads of each layer, in the requested order. */
   readonly maps: readonly AttentionMap[];
 }
 
@@ -89,7 +89,7 @@ const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["con
       where: "attentionOf",
       must: `heads times positions times tokens must be at most ${mostAttentionCells}`,
       got: `${maps} heads, ${to - from} positions and ${time} tokens`,
-      hint: rows > 0 ? `to at most ${from + rows}` : "one layer and one head",
+      hint: rows > 0 ? `the option to at most ${from + rows}` : "one layer and one head",
     });
   }
   return parsed;
@@ -100,7 +100,9 @@ export interface AttentionWays extends Pick<LayerSpec, "window" | "scale"> {
   readonly mask: AttentionMask;
 }
 
-/** Softmax of the scaled q·k over the keys that a position sees, for positions [from, to) of one head: [to − from, T]. */
+/**
+ * Softmax of the scaled q·k over the keys that a position sees, for positions [from, to) of one head: [to − from, T].
+ */
 export const attentionProbabilities = (
   qkv: ArrayLike<number>,
   time: number,
@@ -111,7 +113,7 @@ export const attentionProbabilities = (
   const stride = (heads + 2 * keyHeads) * headDim;
   const queries = head * headDim;
   const keys = (heads + Math.floor((head * keyHeads) / heads)) * headDim;
-  // Side by side: rows of all heads are far apart, and each key is read for many queries.
+  // Copy the head's keys next to each other: in qkv they are far apart, and each key is read for many queries.
   const near = new Float64Array(time * headDim);
   for (let j = 0; j < time; j++) {
     for (let d = 0; d < headDim; d++) near[j * headDim + d] = qkv[j * stride + keys + d] as number;
@@ -142,7 +144,7 @@ export const attentionProbabilities = (
   return probabilities;
 };
 
-/** Queries, keys and values of a layer whose input is x. */
+/** Queries, keys and values of a layer with input x. */
 const projected = (context: Context, { config, parameters }: Model, layer: number, x: Tensor): Tensor => {
   const block = parameters.blocks[layer];
   if (block === undefined) throw new Error(`the model has no layer ${layer}`);
@@ -155,18 +157,20 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
 };
 
 /**
- * Which positions of a text each position attends to: softmax over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017), or as the
- * model's configuration has window and factor, for chosen heads. The model computes queries and keys, with their norms, rotation and adapters, as it does for `logits`; the
- * softmax is computed in double precision. Without the causal mask a position attends to all.
+ * How much each position of a text attends to each other position, for chosen heads: softmax over j ≤ i of q[i]·k[j] /
+ * √D (Vaswani et al. 2017), with the window and factor of the model's configuration. Without the causal mask a position
+ * attends to all positions.
+ * Queries and keys, with norms, rotation and adapters, are computed as for `logits`. The softmax is computed in double
+ * precision.
  * @experimental
- * @param lm a model of `loadPretrained` or `languageModel`. A head that `withoutHeads` switched off still has its
- *   probabilities: its values alone are not used.
+ * @param lm a model from `loadPretrained` or `languageModel`. A head that `withoutHeads` switched off still has
+ * probabilities: only its values are not used.
  * @param text a text, or its token ids: T tokens, from 1 to the context length.
- * @param options which layers, heads and positions: in all at most 4,194,304 probabilities, so four heads over 1,024 tokens.
- * @returns a matrix for each head; it is the caller's.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an id that is
- *   none. ConfigError for options that cannot be, more probabilities than a call gives, values that are not finite, or a
- *   closed model.
+ * @param options layers, heads and positions: together at most 4,194,304 probabilities, for example four heads over
+ * 1,024 tokens.
+ * @returns a matrix for each head, owned by the caller.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an
+ * invalid id. ConfigError for invalid options, too many probabilities, values that are not finite, or a closed model.
  */
 export const attentionOf = async (
   lm: LanguageModel,

@@ -15,7 +15,7 @@ import { modelHint } from "./tokens.ts";
 export interface HeadPlace {
   /** From 0 to nLayer − 1. */
   readonly layer: number;
-  /** Head of queries, from 0 to nHead − 1. */
+  /** Query head, from 0 to nHead − 1. */
   readonly head: number;
 }
 
@@ -26,14 +26,15 @@ const parseHeads = (heads: readonly HeadPlace[], { nLayer, nHead }: Model["confi
 };
 
 /**
- * The same model with attention heads switched off: their outputs are zero before the layer's projection (as in Michel et al.
- * 2019). What `score`, `evaluate` and `generate` give of it, beside the same of `lm`, tells what the heads do.
+ * A view of a model with attention heads switched off: their outputs are zero before the layer's projection (as in
+ * Michel et al. 2019). To see what the heads do, compare `score`, `evaluate` or `generate` with and without them.
  * @experimental
- * @param lm a model of `loadPretrained` or `languageModel`, which stays as it is and must stay open. Where it has an adapter
- *   in use, the result has it too, and keeps it.
- * @param heads in any order; none gives a model that computes what `lm` does. Heads that are off in `lm` stay off.
- * @returns a model over the weights of `lm`, with no memory of its own; it cannot be saved. With all heads of a layer off,
- *   attention adds its bias alone there.
+ * @param lm a model from `loadPretrained` or `languageModel`. It does not change and must stay open. If it has an
+ * adapter in use, the result keeps it.
+ * @param heads in any order; an empty list gives a model that computes the same as `lm`. Heads that are off in `lm`
+ * stay off.
+ * @returns a model over the weights of `lm`, without memory of its own; it cannot be saved. If all heads of a layer are
+ * off, attention adds only its bias there.
  * @throws ConfigError for a head that the model lacks.
  */
 export const withoutHeads = (lm: LanguageModel, heads: readonly HeadPlace[]): LanguageModel => {

@@ -16,7 +16,7 @@ import { someBelow } from "./options.ts";
 import { type LensStage, residualStream } from "./residual-stream.ts";
 import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
-/** Most logits that are on the host at one time, 64 MiB of them. */
+/** Maximum number of logits on the host at one time (64 MiB). */
 const mostLogits = 2 ** 24;
 
 /**
@@ -24,35 +24,38 @@ const mostLogits = 2 ** 24;
  * @experimental
  */
 export interface LensOptions {
-  /** Positions to read, each a whole number from 0 to T − 1. Default: all. Each costs 2 · nLayer + 1 rows of the head. */
+  /**
+   * Positions to read, each a whole number from 0 to T − 1. Default: all. Each position costs 2 · nLayer + 1 rows of
+   * the head.
+   */
   readonly positions?: readonly number[] | undefined;
-  /** The most probable tokens to name at each place. Whole number from 1 to 50. Default 5. */
+  /** Number of most probable tokens per reading. Whole number from 1 to 50. Default 5. */
   readonly top?: number | undefined;
-  /** Abort to end with the signal's reason. Default: none. */
+  /** Aborting ends the call with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The token that follows in the text.
+ * The actual next token of the text.
  * @experimental
  */
 export interface LensTarget extends NamedToken {
   /** Softmax of all logits. From 0 to 1. */
   readonly probability: number;
-  /** 1: it is the most probable token. Of equal ones the lower id comes first. */
+  /** 1: the most probable token. Among equal logits the lower id comes first. */
   readonly rank: number;
 }
 
 /**
- * The model's prediction, if it ended at this place.
+ * The model's prediction, if it ended at this stage.
  * @experimental
  */
 export interface LensReading {
-  /** Where in the pass. */
+  /** Stage of the pass. */
   readonly stage: LensStage;
-  /** The most probable tokens, the most probable first, equal ones by their ids. */
+  /** Most probable tokens first; equal ones by id. */
   readonly top: readonly Candidate[];
-  /** The token that follows in the text; null: none follows. */
+  /** The actual next token of the text; null at the last position. */
   readonly next: LensTarget | null;
 }
 
@@ -63,9 +66,12 @@ export interface LensReading {
 export interface LensPosition {
   /** From 0. */
   readonly position: number;
-  /** The token that stands there: what is predicted follows it. */
+  /** Token at this position. The predictions are for the next token. */
   readonly token: NamedToken;
-  /** After the embedding, then after attention and MLP of each layer: the last one is the model's own prediction. */
+  /**
+   * Readings after the embedding, then after attention and MLP of each layer. The last one is the model's own
+   * prediction.
+   */
   readonly readings: readonly LensReading[];
 }
 
@@ -79,7 +85,7 @@ const parseOptions = (options: Omit<LensOptions, "signal">, time: number) =>
     "lensOf",
   );
 
-/** The rows of x at some positions, [P, C]. */
+/** Rows of x at some positions, [P, C]. */
 const rowsAt = ({ backend, memory }: Context, x: Tensor, positions: readonly number[]): Tensor => {
   const width = x.shape.at(-1) ?? 0;
   const y = memory.allocate([positions.length, width], x.storage.dtype);
@@ -113,7 +119,7 @@ async function* logitRows(
   spend(context, hidden);
 }
 
-/** Tokens that come before `id` in the order of their logits, equal ones by their ids. */
+/** Number of tokens that come before `id` in the order of logits; equal ones are ordered by id. */
 const likelier = (logits: ArrayLike<number>, at: number, id: number, vocabSize: number): number => {
   const own = logits[at + id] as number;
   let count = 0;
@@ -125,16 +131,16 @@ const likelier = (logits: ArrayLike<number>, at: number, id: number, vocabSize: 
 };
 
 /**
- * The logit lens (nostalgebraist 2020): the residual stream after the embedding, after each attention and after each MLP,
- * read through the model's final norm and its head, as if the model ended there.
+ * The logit lens (nostalgebraist 2020): reads the residual stream after the embedding, after each attention and after
+ * each MLP through the model's final norm and head, as if the model ended there.
  * @experimental
- * @param lm a model of `loadPretrained` or `languageModel`.
+ * @param lm a model from `loadPretrained` or `languageModel`.
  * @param text a text, or its token ids: T tokens, from 1 to the context length.
- * @param options which positions, and how many tokens to name.
- * @returns for each position, in the order in which they were asked for, 2 · nLayer + 1 readings. Probabilities are computed
- *   in double precision. The last reading has the bits of `logits`.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an id that is
- *   none. ConfigError for options that cannot be, probabilities that are not finite, or a closed model.
+ * @param options positions, and number of tokens to name.
+ * @returns for each position, in the requested order, 2 · nLayer + 1 readings. Probabilities are computed in double
+ * precision. The last reading has the same bits as `logits`.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an
+ * invalid id. ConfigError for invalid options, probabilities that are not finite, or a closed model.
  */
 export const lensOf = async (
   lm: LanguageModel,

@@ -16,7 +16,7 @@ import { highestIds } from "../pretrained/model/likeliest.ts";
 import { checkFinite } from "./finite.ts";
 import { argument, encodeArgument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
-/** Numbers of a matrix that are read at a time, 4 MiB. */
+/** Number of matrix values read at a time (4 MiB). */
 const readAtATime = 2 ** 20;
 
 const optionsSchema = z.strictObject({
@@ -29,11 +29,11 @@ const optionsSchema = z.strictObject({
  * @experimental
  */
 export interface NeighbourOptions {
-  /** Neighbours to name. Whole number from 1 to 1000. Default 10. */
+  /** Number of neighbours. Whole number from 1 to 1000. Default 10. */
   readonly top?: number | undefined;
   /**
-   * Whose rows are compared: the embedding's, by which a token is read (the default), or the head's, by which it is
-   * predicted. With tied embeddings they are the same.
+   * Matrix whose rows are compared. `embedding` (the default): the rows that represent a token as input. `head`: the
+   * rows that predict it. With tied embeddings they are the same.
    */
   readonly of?: "embedding" | "head" | undefined;
 }
@@ -48,17 +48,17 @@ export interface Neighbour extends NamedToken {
 }
 
 /**
- * The tokens nearest to one.
+ * The tokens nearest to one token.
  * @experimental
  */
 export interface Neighbours {
   /** The token itself. */
   readonly token: NamedToken;
-  /** The nearest first, equal ones by their ids; without the token itself. */
+  /** Nearest first, equal ones by id. The token itself is not included. */
   readonly neighbours: readonly Neighbour[];
 }
 
-/** @throws DataError for a text of several tokens, or none. */
+/** @throws DataError if a text does not consist of exactly one token. */
 const readToken = (lm: LanguageModel, token: number | string): number => {
   const at = argument("neighboursOf", "token");
   if (typeof token !== "string") return readIds(at, lm, [token])[0] as number;
@@ -85,15 +85,15 @@ const readRows = (backend: Backend, matrix: Tensor, first: number, count: number
 };
 
 /**
- * The tokens whose rows of the embedding, or of the head, are nearest to a token's by their cosine (as Mikolov et al. 2013
- * compare word vectors).
+ * Finds the tokens whose rows of the embedding, or of the head, are nearest to a token's row by cosine (as Mikolov et
+ * al. 2013 compare word vectors).
  * @experimental
- * @param lm a model of `loadPretrained` or `languageModel`. Its adapters change no such rows.
+ * @param lm a model from `loadPretrained` or `languageModel`. Adapters do not change these rows.
  * @param token an id, or a text that is one token.
- * @param options how many, and of which matrix.
- * @returns the token and its neighbours, all others where there are fewer than `top`. Sums are in double precision.
- * @throws DataError for a text that is not one token, ShapeError for an id that is none, ConfigError for options that cannot
- *   be, rows that are not finite, or a closed model.
+ * @param options number of neighbours, and the matrix.
+ * @returns the token and its neighbours; all other tokens if there are fewer than `top`. Sums are in double precision.
+ * @throws DataError for a text that is not one token, ShapeError for an invalid id, ConfigError for invalid options,
+ * rows that are not finite, or a closed model.
  */
 export const neighboursOf = async (
   lm: LanguageModel,
@@ -108,7 +108,7 @@ export const neighboursOf = async (
   const id = readToken(lm, token);
   const matrix = of === "head" ? parameters.head.weight : parameters.tokens;
   const width = config.nEmbd;
-  // An embedding may have more rows than there are tokens.
+  // An embedding may have more rows than the tokenizer has tokens.
   const count = tokenizer.vocabSize;
   const cosines = new Float64Array(count);
   await whileOpen("neighboursOf", model, async () => {
@@ -127,7 +127,7 @@ export const neighboursOf = async (
     }
   });
   checkFinite("neighboursOf", "rows", cosines);
-  // Never among the others.
+  // Exclude the token itself.
   cosines[id] = Number.NEGATIVE_INFINITY;
   const names = namesOf(tokenizer);
   const nearest = highestIds(cosines, 0, count, Math.min(top + 1, count)).filter((other) => other !== id);

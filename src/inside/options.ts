@@ -1,4 +1,4 @@
-/** Parts of the schemas of options in this folder. */
+/** Parts of option schemas that this folder shares. */
 import { z } from "zod";
 
 /** A whole number from 0 to count − 1. */
@@ -8,9 +8,9 @@ export const below = (count: number) =>
     .min(0)
     .max(count - 1);
 
-/** A list of such numbers; all of them unless given. */
+/** A list of numbers from 0 to count − 1; default: all of them. */
 export const someBelow = (count: number) =>
   z
     .array(below(count))
-    .refine(({ length }) => length > 0, { error: "must have one or more" })
+    .refine(({ length }) => length > 0, { error: "must have at least one element" })
     .default(Array.from({ length: count }, (_, i) => i));

@@ -1,4 +1,4 @@
-/** Activation patching: an activation of one text in the pass of another. */
+/** Activation patching: copies an activation of one text into the pass of another. */
 import { z } from "zod";
 import { type Context, inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
@@ -24,33 +24,33 @@ const parts = ["attention", "mlp", "residual"] as const;
  * @experimental
  */
 export interface PatchOptions {
-  /** The text, or its token ids, that the activation comes from: T tokens, from 1 to the context length. */
+  /** Text, or token ids, that the activation is taken from: T tokens, from 1 to the context length. */
   readonly clean: string | ArrayLike<number>;
-  /** The text, or its token ids, whose pass gets it: T tokens too. */
+  /** Text, or token ids, whose pass gets the activation: T tokens too. */
   readonly corrupted: string | ArrayLike<number>;
   /** From 0 to nLayer − 1. */
   readonly layer: number;
   /** From 0 to T − 1. */
   readonly position: number;
   /**
-   * The layer's attention or MLP: the vector that the branch adds to the residual stream. Or the whole residual stream after
-   * the layer.
+   * `attention` or `mlp`: the vector that the layer's branch adds to the residual stream. `residual`: the whole
+   * residual stream after the layer.
    */
   readonly part: "attention" | "mlp" | "residual";
 }
 
 /**
- * The corrupted text's pass with one activation of the clean text's.
+ * Result of the corrupted text's pass with one activation of the clean text.
  * @experimental
  */
 export interface Patched {
-  /** Of every position: those before `position` are as without the patch. */
+  /** Logits of every position. Positions before `position` are the same as without the patch. */
   readonly logits: Logits;
-  /** −ln p of the corrupted text's tokens after the first, their mean in nats per token; null for a text of one token. */
+  /** Mean of −ln p of the corrupted text's tokens after the first, in nats per token; null for a text of one token. */
   readonly loss: number | null;
 }
 
-/** The part of the options that is no text. */
+/** The options except the texts. */
 type PatchPlace = Pick<PatchOptions, "layer" | "position" | "part">;
 
 const parsePlace = (place: PatchPlace, { nLayer }: Model["config"], time: number): PatchPlace =>
@@ -64,7 +64,7 @@ const parsePlace = (place: PatchPlace, { nLayer }: Model["config"], time: number
     "patched",
   );
 
-/** Whether a stage is the one after which the activation is there. */
+/** Whether the activation is available after this stage. */
 const isPlace = ({ stage }: StreamStage, { layer, part }: PatchPlace): boolean =>
   stage.kind === (part === "attention" ? "attention" : "mlp") && stage.layer === layer;
 
@@ -79,7 +79,7 @@ const readRows = async (
   { before, after }: StreamStage,
   position: number,
 ): Promise<{ readonly before: HostArray; readonly after: HostArray }> => {
-  if (before === null) throw new Error("a branch has a stream before it");
+  if (before === null) throw new Error("a branch must have a stream before it");
   return {
     before: await readTensor(backend, rowOf(before, position)),
     after: await readTensor(backend, rowOf(after, position)),
@@ -98,17 +98,16 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 };
 
 /**
- * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text with one activation replaced by the
- * clean text's at the same place. What that changes in the logits tells what the activation carries.
+ * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text with one activation replaced by
+ * the clean text's activation at the same place. The change of the logits shows what the activation encodes.
  * @experimental
- * @param lm a model of `loadPretrained` or `languageModel`.
- * @param options two texts of as many tokens, and the place.
- * @returns the logits and the loss of the corrupted text. What a branch adds is the difference of the residual stream after
- *   and before it, and is rounded twice: so a text patched with itself gives its own logits up to rounding. With the part
- *   `residual` it gives them to the bit.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an id that is
- *   none, or texts of different lengths. ConfigError for options that cannot be, logits that are not finite, or a closed
- *   model.
+ * @param lm a model from `loadPretrained` or `languageModel`.
+ * @param options two texts with the same number of tokens, and the place.
+ * @returns the logits and the loss of the corrupted text. A branch's vector is computed as the difference of the
+ * residual stream after and before it, and so rounded twice: a text patched with itself gives its own logits up to
+ * rounding. With the part `residual` it gives them exactly.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an invalid
+ * id, or texts of different lengths. ConfigError for invalid options, logits that are not finite, or a closed model.
  */
 export const patched = async (lm: LanguageModel, options: PatchOptions): Promise<Patched> => {
   checkLanguageModel("patched: model", lm, modelHint);
@@ -119,7 +118,7 @@ export const patched = async (lm: LanguageModel, options: PatchOptions): Promise
   const from = readIds(argument("patched", "clean"), lm, clean);
   const ids = readIds(argument("patched", "corrupted"), lm, corrupted);
   if (from.length !== ids.length) {
-    const must = "clean and corrupted must have as many tokens";
+    const must = "clean and corrupted must have the same number of tokens";
     throw new ShapeError({ where: "patched", must, got: `${from.length} and ${ids.length}` });
   }
   const place = parsePlace(rest, config, ids.length);

@@ -1,4 +1,4 @@
-/** A forward pass that stops after every branch. */
+/** A forward pass that pauses after every branch. */
 import { type Context, spend } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { layerOf } from "../models/layers.ts";
@@ -8,32 +8,36 @@ import { anglesFor } from "../nn/layer-spec.ts";
 import { embedding } from "../ops/embedding.ts";
 
 /**
- * A place in a pass, after the token and position vectors or after a branch of a block.
+ * A stage of a pass: after the embedding, or after a branch of a block.
  * @experimental
  */
 export type LensStage =
   | {
-      /** The vectors of tokens and positions were added: no block has run. */
+      /** Token and position vectors were added; no block has run. */
       readonly kind: "embedding";
     }
   | {
       /** A branch of a block was added: its attention, or its MLP. */
       readonly kind: "attention" | "mlp";
-      /** The block, from 0. */
+      /** Index of the block, from 0. */
       readonly layer: number;
     };
 
-/** The residual stream at a place. */
+/** The residual stream at a stage. */
 export interface StreamStage {
   readonly stage: LensStage;
-  /** [1, T, C], before the branch; null: nothing comes before. Valid until the next stage. */
+  /** [1, T, C], before the branch; null for the embedding. Valid until the next stage. */
   readonly before: Tensor | null;
-  /** [1, T, C], after it. It is the caller's to change: later branches read it. Valid until the stage after the next. */
+  /**
+   * [1, T, C], after the branch. The caller may change it: later branches read it. Valid until the stage after the
+   * next.
+   */
   readonly after: Tensor;
 }
 
 /**
- * The residual stream of one sequence, place by place, with the calls and so the bits of `forward`.
+ * Yields the residual stream of one sequence, stage by stage. It makes the same kernel calls as `forward`, so the bits
+ * are the same.
  * @param ids [T]
  */
 export function* residualStream(

@@ -1,4 +1,4 @@
-/** Texts and tokens that the functions of this folder are given, and the names that they give tokens. */
+/** Reads the texts and tokens that functions of this folder get, and names tokens. */
 
 import { checkIdList } from "../core/checks/check-arguments.ts";
 import { DataError, type ErrorDetails, ShapeError } from "../core/errors/errors.ts";
@@ -8,28 +8,28 @@ import { withBegin } from "../tokenizer/begin.ts";
 import { textAlone } from "../tokenizer/token-text.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-/** What to give in place of a model that is none. */
+/** Hint for an invalid model. */
 export const modelHint = "a model from loadPretrained";
 
 /**
- * A token as it can be shown alone.
+ * A token with a text that can be shown by itself.
  * @experimental
  */
 export interface NamedToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Its own text: the name of a special token; the bytes of one with a part of a character, as `<e2><80>`; `<17>` for id 17
-   * of a model without a tokenizer.
+   * Text of the token: the name of a special token; bytes such as `<e2><80>` for a part of a character; `<17>` for id
+   * 17 of a model without a tokenizer.
    */
   readonly text: string;
 }
 
-/** The tokenizer, or names of ids in place of texts where a model came without one. */
+/** The tokenizer; for a model without one, a tokenizer that names ids. */
 export const namesOf = (tokenizer: Tokenizer): Tokenizer =>
   tokenizer.kind === "none" ? { ...tokenizer, token: (id) => `<${id}>`, bytes: () => new Uint8Array() } : tokenizer;
 
-/** @param names of `namesOf`. */
+/** @param names from `namesOf`. */
 export const namedToken = (names: Tokenizer, id: number): NamedToken => ({
   id,
   text: textAlone(names.token(id), names.bytes(id)),
@@ -53,10 +53,10 @@ export const encodeArgument = (tokenizer: Tokenizer, text: string, { where, fiel
 };
 
 /**
- * The ids of a text that one pass takes, after the token that texts begin with, if the tokenizer adds one.
- * @param at the argument that it is.
- * @throws ShapeError for more tokens than the context has, or an id that is none; DataError for no tokens, or a character
- *   that the tokenizer lacks.
+ * Token ids of a text for one pass. If the tokenizer adds a BOS token, it comes first.
+ * @param at names the argument in errors.
+ * @throws ShapeError for more tokens than the context has, or an invalid id; DataError for no tokens, or a character
+ * that the tokenizer lacks.
  */
 export const readIds = (
   at: Argument,
@@ -69,12 +69,12 @@ export const readIds = (
       ? withBegin(tokenizer, encodeArgument(tokenizer, given, at))
       : (given as ArrayLike<number>);
   const { contextLength } = model.config;
-  if (ids.length === 0) throw new DataError({ ...at, must: "there must be one token or more", got: "none" });
+  if (ids.length === 0) throw new DataError({ ...at, must: "there must be at least one token", got: "none" });
   if (ids.length > contextLength) {
     const must = `there must be at most ${contextLength} tokens (the context length)`;
     throw new ShapeError({ ...at, must, got: `${ids.length}` });
   }
-  // An embedding may have more rows than there are tokens.
+  // An embedding may have more rows than the tokenizer has tokens.
   const { vocabSize } = tokenizer;
   for (let i = 0; i < ids.length; i++) {
     const id: unknown = ids[i];

@@ -6,7 +6,7 @@ import { fromBfloat16, hostArray, type RealDType } from "../core/tensors/dtype.t
 import { sizeOf } from "../core/tensors/shape.ts";
 import type { Declare, Initialisation, ParameterSpec } from "../nn/parameters.ts";
 
-/** Kernels run best from 64-byte boundaries: 16 float32, or 32 bfloat16 of a copy in the same layout. */
+/** Arrays are aligned to 64 bytes, which kernels prefer: 16 float32, or 32 bfloat16 of a copy in the same layout. */
 const alignment = 32;
 
 /**
@@ -14,26 +14,26 @@ const alignment = 32;
  * @experimental
  */
 export interface Placed extends ParameterSpec {
-  /** In elements, from the arena's start. */
+  /** Offset from the arena's start, in elements. */
   readonly offset: number;
   /** Number of elements. */
   readonly size: number;
-  /** Declaration order: the parameter's index in the random stream of initial weights. */
+  /** Declaration order. It selects the random stream of the parameter's initial values. */
   readonly index: number;
 }
 
 /**
- * Where each parameter lies in one flat array. Values, gradients and an optimizer's running means are arrays of such a
- * layout, so clearing, clipping and updating are one call over all of them. Matrices come first: weight
- * decay applies to [0, decayed) only. Gaps between parameters stay zero.
+ * Place of each parameter in one flat array. Values, gradients and optimizer moments use arrays of such a layout, so
+ * clearing, clipping or updating all of them takes one call. Matrices come first: weight decay applies only to [0,
+ * decayed). Gaps between parameters stay zero.
  * @experimental
  */
 export interface ArenaLayout {
-  /** In the order of their declaration. */
+  /** Parameters in declaration order. */
   readonly parameters: readonly Placed[];
-  /** Elements of the array, gaps included. */
+  /** Length of the array in elements, gaps included. */
   readonly length: number;
-  /** End of the part that weight decay applies to: arrays of two or more axes (as nanoGPT and others do). */
+  /** End of the part that weight decay applies to: arrays with two or more axes, as in nanoGPT. */
   readonly decayed: number;
   /** Number of parameters, without gaps. */
   readonly count: number;
@@ -43,7 +43,7 @@ const align = (offset: number): number => Math.ceil(offset / alignment) * alignm
 
 type Unplaced = Omit<Placed, "offset">;
 
-/** Lays out what `declareAll` declares. */
+/** Lays out the parameters that `declareAll` declares. */
 export const arenaLayout = (declareAll: (declare: Declare<ParameterSpec>) => void): ArenaLayout => {
   const specs: ParameterSpec[] = [];
   declareAll((spec) => {
@@ -53,7 +53,7 @@ export const arenaLayout = (declareAll: (declare: Declare<ParameterSpec>) => voi
   return placeAll(specs.map((spec, index) => ({ ...spec, index, size: sizeOf(spec.shape) })));
 };
 
-/** The layout of some of the parameters alone, in the same order: for an array that not every parameter has a part in. */
+/** Layout of only some of the parameters, in the same order. */
 export const partOfLayout = ({ parameters }: ArenaLayout, isPart: (parameter: Placed) => boolean): ArenaLayout =>
   placeAll(parameters.filter(isPart));
 
@@ -75,7 +75,7 @@ const placeAll = (indexed: readonly Unplaced[]): ArenaLayout => {
 };
 
 /**
- * A flat array in a backend with the arena's layout, and a tensor for each parameter in it.
+ * A flat array with an arena layout in a backend, and a tensor for each of its parameters.
  * @experimental
  */
 export interface Arena {
@@ -83,9 +83,9 @@ export interface Arena {
   readonly storage: Storage;
   /** A tensor for each parameter, by name. */
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** How often its elements were changed as a whole: copies of them are then old. */
+  /** Counts changes of the whole array. A copy made before the last change is stale. */
   readonly changes: {
-    /** The number of changes. */
+    /** Number of changes so far. */
     count: number;
   };
 }
@@ -101,23 +101,23 @@ export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDTy
 };
 
 /**
- * The weights of a model that only computes, in two arrays: matrices in bfloat16, vectors in float32.
- * The layout's elements [0, decayed) are in the first array, the others in the second.
+ * Weights of an inference-only model in two arrays: matrices in bfloat16, vectors in float32. The first array holds the
+ * layout's elements [0, decayed), the second all others.
  */
 export interface FrozenArena extends Arena {
   /**
-   * Copies values in for the elements of the layout from `offset` on. Values of a matrix are rounded to nearest, ties to even;
-   * 16-bit words are bfloat16.
+   * Copies values in, for the layout's elements from `offset`. Matrix values are rounded to nearest even. 16-bit words
+   * are bfloat16 already.
    */
   write(values: Float32Array | Uint16Array, offset: number): void;
   /** Frees both arrays. */
   close(): void;
 }
 
-/** Numbers that are rounded at a time: they stay in the second cache. */
+/** Number of values rounded at a time: they fit the L2 cache. */
 const roundedAtATime = 2 ** 17;
 
-/** Copies values to bfloat16. The kernel rounds them several times faster than JavaScript. */
+/** Copies values to bfloat16. The kernel rounds several times faster than JavaScript. */
 const writeRounded = (backend: Backend, values: Float32Array, { storage, offset }: View): void => {
   const given = backend.alloc("float32", roundedAtATime);
   try {
@@ -156,7 +156,7 @@ export const createFrozenArena = (backend: Backend, { parameters, length, decaye
     write(values, offset) {
       const split = Math.min(Math.max(decayed - offset, 0), values.length);
       const [matrices, rest] = [values.subarray(0, split), values.subarray(split)];
-      // Of vectors alone the offset is behind the matrices.
+      // If all values are vectors, the offset is past the matrices.
       if (matrices.length > 0) {
         if (matrices instanceof Uint16Array) backend.write(storage, matrices, offset);
         else writeRounded(backend, matrices, { storage, offset });
@@ -171,10 +171,10 @@ export const createFrozenArena = (backend: Backend, { parameters, length, decaye
   };
 };
 
-/** Copies `size` elements of an arena from `offset` on to the host; do not change it. */
+/** Copies `size` elements of an arena from `offset` to the host. Do not change the result. */
 export type ReadValues = (offset: number, size: number) => Promise<Float32Array>;
 
-/** Reads an arena in a backend's memory, as it is when it is read. */
+/** Reads an arena in a backend's memory. It sees the values at the time of the read. */
 export const arenaReader =
   (backend: Backend, { storage }: Pick<Arena, "storage">): ReadValues =>
   async (offset, size) => {
@@ -182,16 +182,16 @@ export const arenaReader =
     return values instanceof Float32Array ? values : Float32Array.from(values);
   };
 
-/** Reads an arena's values that are on the host. */
+/** Reads an arena whose values are on the host. */
 export const arrayReader =
   (values: Float32Array): ReadValues =>
   async (offset, size) =>
     values.subarray(offset, offset + size);
 
-/** Elements that are drawn before they are written: the host holds no copy of all weights. */
+/** Number of values drawn before they are written, so the host never holds all weights. */
 const drawnAtATime = 2 ** 16;
 
-/** Draws the elements of a parameter, one after the other. */
+/** Draws the values of a parameter in order. */
 const drawOf = (init: Initialisation, key: RandomKey): (() => number) => {
   switch (init.kind) {
     case "zeros":
@@ -210,7 +210,7 @@ const drawOf = (init: Initialisation, key: RandomKey): (() => number) => {
 };
 
 /**
- * Draws the initial weights: parameter i from stream ("init", i) of the seed, so they do not depend on each other.
+ * Draws the initial weights. Parameter i uses stream ("init", i) of the seed, so parameters do not affect each other.
  * @param arena all zero, as `createArena` makes it.
  */
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {

@@ -6,35 +6,38 @@ import { bytesPerElement } from "../core/tensors/dtype.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
 import { type Arena, type ArenaLayout, createArena, createFrozenArena, type Placed, partOfLayout } from "./arena.ts";
 
-/** Rows of a matrix that a file has in blocks. */
+/** Rows of a matrix that a file stores in blocks. */
 export interface BlockRows {
-  /** Where they begin in the model's layout. */
+  /** Offset of the first row in the model's layout. */
   readonly offset: number;
-  /** How many there are. */
+  /** Number of rows. */
   readonly rows: number;
-  /** The number of their form. */
+  /** Index of the block format in `blockForms`. */
   readonly form: number;
 }
 
-/** Bytes of a weight, in blocks or not. */
+/** Number of bytes of a weight, in blocks or not. */
 export const bytesOfTensor = ({ storage, shape, blocks }: Tensor): number =>
   blocks === undefined
     ? sizeOf(shape) * bytesPerElement[storage.dtype]
     : blocks.reduce((sum, { form, rows }) => sum + panelWords(form, rows, shape[1] ?? 0) * bytesPerElement.int32, 0);
 
-/** The weights of a model that only computes: matrices in blocks as a file has them, the others in the backend's types. */
+/** Weights of an inference-only model: matrices in blocks as in the file, other weights in the backend's types. */
 export interface BlockArena extends Arena {
-  /** Copies values in for elements of the layout that are not in blocks, from `offset` on. */
+  /** Copies values in, for the layout's elements from `offset`, which must not be in blocks. */
   write(values: Float32Array | Uint16Array, offset: number): void;
-  /** Whether the elements from `offset` on are in blocks. */
+  /** Whether the elements at `offset` are in blocks. */
   isBlocks(offset: number): boolean;
-  /** Copies rows in, from a multiple of 16 on unless they are the last. @param bytes as the file has them. */
+  /**
+   * Copies rows in. The first row is a multiple of 16; so is their number, except at the end of a matrix. @param bytes
+   * in the file's format.
+   */
   writeBlocks(bytes: Uint8Array, offset: number): void;
-  /** Frees all of it. */
+  /** Frees all arrays. */
   close(): void;
 }
 
-/** The parameters whose rows are all in blocks, each with its parts. */
+/** Parameters whose rows are all in blocks, each with its parts. */
 const inBlocks = (
   { parameters }: ArenaLayout,
   given: readonly BlockRows[],
@@ -53,10 +56,10 @@ const inBlocks = (
   return found;
 };
 
-/** Words of a file's blocks that are packed at a time. */
+/** Number of words of a file's blocks packed at a time. */
 const packedAtATime = 2 ** 18;
 
-/** The same bytes as `count` words: no copy where they are words already. */
+/** `bytes` as `count` words, without a copy if the bytes are aligned and complete. */
 const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
   if (bytes.byteOffset % 4 === 0 && bytes.length === 4 * count)
     return new Int32Array(bytes.buffer, bytes.byteOffset, count);
@@ -65,17 +68,17 @@ const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
   return words;
 };
 
-/** Parts with their memory. */
+/** A part with its memory. */
 interface Part extends BlockPart {
-  /** In the model's layout. */
+  /** Offset in the model's layout. */
   readonly place: number;
-  /** Values of a row. */
+  /** Number of values in a row. */
   readonly k: number;
 }
 
 /**
  * Allocates the arrays of a model in blocks, with undefined contents. The caller closes them.
- * @param narrow whether other matrices are bfloat16 alone.
+ * @param narrow whether other matrices are stored only as bfloat16.
  */
 export const createBlockArena = (
   backend: Backend,

@@ -1,10 +1,10 @@
-/** What must hold between the fields of a model's configuration. */
+/** Rules between the fields of a model's configuration. */
 import { type LearnedPositionConfig, type RopeConfig, rotaryDimOf, type WindowConfig } from "./config-parts.ts";
 
-/** The most heads of a layer. */
+/** Maximum number of heads of a layer. */
 export const mostHeads = 2 ** 16;
 
-/** The most cosines and sines of a model's table, of all positions: those of a million positions and 128 channels. */
+/** Maximum number of cosines and sines in a model's table: a million positions with 128 channels. */
 const maxAngles = 2 ** 27;
 
 /** The fields that depend on each other. */
@@ -21,22 +21,22 @@ interface Fields {
   readonly mask: "causal" | "none";
 }
 
-/** Takes the fault of a field. */
+/** Reports an error in a field. */
 type Wrong = (field: string, message: string) => void;
 
-/** Whether the channels of the residual stream make up whole heads, or the heads have a width of their own. */
+/** Whether the head size is valid: nEmbd is a multiple of nHead, or headDim is set. */
 const isDivided = ({ nEmbd, nHead, headDim }: Fields): boolean => headDim !== undefined || nEmbd % nHead === 0;
 
 const checkHeads = (config: Fields, wrong: Wrong): void => {
   const { nEmbd, nHead, nKvHead = nHead, position } = config;
   if (!isDivided(config)) {
-    // Rotary positions take the channels of a head in pairs.
+    // Rotary positions need an even number of channels per head.
     const unit = position.kind === "rope" ? 2 * nHead : nHead;
     const below = Math.floor(nEmbd / unit) * unit;
     const options = below === 0 ? `${unit}` : `${below} or ${below + unit}`;
     wrong("nEmbd", `must be divisible by nHead; got ${nEmbd} and ${nHead}; try ${options}`);
   }
-  // More heads than there may be have an issue of their own, and no divisor is looked for.
+  // Too many heads are reported elsewhere; skip the search for a divisor then.
   if (nHead % nKvHead !== 0 && nHead <= mostHeads) {
     let hint = Math.floor(Math.min(nHead, nKvHead));
     while (hint > 1 && nHead % hint !== 0) hint--;
@@ -48,39 +48,39 @@ const checkNormsOfHeads = ({ qkNorm, qkNormWidth, position }: Fields, wrong: Wro
   if (qkNorm && position.kind !== "rope") {
     wrong(
       "qkNorm",
-      `must be false unless position.kind is rope; got true with ${position.kind}; try position.kind rope`,
+      `must be false if position.kind is not rope; got true with ${position.kind}; try position.kind rope`,
     );
   }
   if (!qkNorm && qkNormWidth !== undefined) {
-    wrong("qkNormWidth", `must be left out unless qkNorm is true; got ${qkNormWidth} with false; try qkNorm true`);
+    wrong("qkNormWidth", `must be absent if qkNorm is false; got ${qkNormWidth} with false; try qkNorm true`);
   }
 };
 
 const checkWindow = ({ window, mask, position }: Fields, wrong: Wrong): void => {
   if (window === undefined) return;
   if (mask !== "causal") {
-    wrong("window", `must be left out unless mask is causal; got a window with ${mask}; try mask causal`);
+    wrong("window", `must be absent if mask is not causal; got a window with ${mask}; try mask causal`);
   }
   if (window.theta !== undefined && position.kind !== "rope") {
-    const must = "must be left out unless position.kind is rope";
+    const must = "must be absent if position.kind is not rope";
     wrong("window.theta", `${must}; got ${window.theta} with ${position.kind}; try position.kind rope`);
   }
 };
 
-/** The channels of a head that are rotated, and the table of their angles. */
+/** Checks the rotated channels of a head, and the size of the table of angles. */
 const checkRotated = (config: Fields, position: RopeConfig, wrong: Wrong): void => {
   const { nEmbd, nHead, headDim, contextLength } = config;
   const { fraction = 1 } = position;
   const divided = isDivided(config);
   const size = headDim ?? nEmbd / nHead;
   if (divided && size % 2 !== 0) {
-    const must = "must be an even number of channels per head, which rope rotates in pairs";
+    const must = "must give an even number of channels per head, since rope rotates pairs of channels";
     if (headDim === undefined) wrong("nEmbd", `${must}; got ${nEmbd} and ${nHead}; try ${nEmbd + nHead}`);
     else wrong("headDim", `${must}; got ${headDim}; try ${headDim + 1}`);
   } else if (divided && (rotaryDimOf(config, position) % 2 !== 0 || rotaryDimOf(config, position) === 0)) {
-    const must = "must leave an even number of channels per head, of which rope rotates pairs";
+    const must = "must select a positive even number of channels per head, since rope rotates pairs of channels";
     const pairs = Math.max(1, Math.round((size * fraction) / 2));
-    // Rounded up: rounded down, it would be of fewer channels.
+    // Rounded up, because a smaller fraction would rotate fewer channels.
     const hint = Math.ceil(((2 * pairs) / size) * 1e5) / 1e5;
     wrong("position.fraction", `${must}; got ${fraction} of ${size}; try ${hint}`);
   }
@@ -100,19 +100,19 @@ const checkScaling = ({ contextLength }: Fields, { scaling }: RopeConfig, wrong:
     const hint = Math.max(1, Math.floor(contextLength / factor));
     wrong(
       "position.scaling.originalContext",
-      `must be below contextLength, to which it is stretched; got ${originalContext} and ${contextLength}; try ${hint}`,
+      `must be below contextLength, since wavelengths are stretched to it; got ${originalContext} and ${contextLength}; try ${hint}`,
     );
   }
   if (scaling?.kind === "llama3" && scaling.highFrequency <= scaling.lowFrequency) {
     const { lowFrequency, highFrequency } = scaling;
     wrong(
       "position.scaling.highFrequency",
-      `must be more than lowFrequency; got ${highFrequency} and ${lowFrequency}; try ${4 * lowFrequency}`,
+      `must be greater than lowFrequency; got ${highFrequency} and ${lowFrequency}; try ${4 * lowFrequency}`,
     );
   }
 };
 
-/** Tells `wrong` of each field that does not fit the others: what must hold, what it got, what to try. */
+/** Calls `wrong` for each field that conflicts with another field: what must hold, what came, what to try. */
 export const checkModel = (config: Fields, wrong: Wrong): void => {
   const { position } = config;
   checkHeads(config, wrong);

@@ -1,27 +1,25 @@
-/** The parts of a model's configuration that have kinds, or fields of their own: their schemas and their types. */
+/** Parts of a model's configuration that have several kinds or their own fields: schemas and types. */
 import { z } from "zod";
 import { positiveFloat32 } from "../core/tensors/float32.ts";
 
-/** No machine holds more: a bound keeps a typing error or a forged file from taking all memory before it is noticed. */
+/**
+ * Upper bound for sizes. It exceeds what any machine holds, and catches typing errors and forged files before memory is
+ * allocated.
+ */
 export const positiveInteger = (highest: number) => z.int().positive().max(highest);
 
-/** The most layers of a model. */
+/** Maximum number of layers of a model. */
 export const mostLayers = 2048;
-/** The longest context. */
+/** Maximum context length. */
 export const mostContext = 2 ** 20;
 
-/** n of "each n-th layer": with 1 it would be all of them. */
+/** n of "each n-th layer", at least 2: 1 would mean all layers. */
 const everyNth = () => z.int().min(2).max(mostLayers);
 
 const ropeSchema = z.strictObject({
   kind: z.literal("rope"),
   theta: z.number().gt(1).default(10_000).describe("base of the wavelengths"),
-  fraction: z
-    .number()
-    .gt(0)
-    .max(1)
-    .optional()
-    .describe("the part of each head's channels that is rotated; 1 unless given"),
+  fraction: z.number().gt(0).max(1).optional().describe("fraction of each head's channels that is rotated; default: 1"),
   scaling: z
     .discriminatedUnion("kind", [
       z.strictObject({ kind: z.literal("none") }),
@@ -31,7 +29,7 @@ const ropeSchema = z.strictObject({
           .number()
           .min(1)
           .max(2 ** 20)
-          .describe("how many times longer wavelengths become"),
+          .describe("factor by which wavelengths are stretched"),
       }),
       z.strictObject({
         kind: z.literal("llama3"),
@@ -40,27 +38,29 @@ const ropeSchema = z.strictObject({
           .min(1)
           .max(2 ** 20)
           .default(8)
-          .describe("how many times longer wavelengths become"),
+          .describe("factor by which wavelengths are stretched"),
         lowFrequency: z
           .number()
           .positive()
           .default(1)
-          .describe("all of a wavelength that turns fewer times in originalContext is stretched"),
+          .describe("wavelengths longer than originalContext / this are fully stretched"),
         highFrequency: z
           .number()
           .positive()
           .default(4)
-          .describe("nothing of one that turns more often is; more than lowFrequency"),
+          .describe(
+            "wavelengths shorter than originalContext / this are not stretched; must be greater than lowFrequency",
+          ),
         originalContext: positiveInteger(2 ** 30)
           .default(8192)
-          .describe("tokens that a prediction could see in the first training"),
+          .describe("context length of the first training, in tokens"),
       }),
     ])
     .optional()
-    .describe("how wavelengths are stretched for a longer context; none unless given"),
+    .describe("how wavelengths are stretched for a longer context; default: none"),
   noneEvery: everyNth()
     .optional()
-    .describe("each n-th layer is not rotated: with 4 every fourth; no layer unless given"),
+    .describe("each n-th layer has no rotation: 4 means every fourth; default: all layers are rotated"),
 });
 
 export const positionSchema = z.discriminatedUnion("kind", [
@@ -70,14 +70,18 @@ export const positionSchema = z.discriminatedUnion("kind", [
 
 export const windowSchema = z.strictObject({
   size: positiveInteger(mostContext).describe(
-    "tokens that a position's attention sees, its own included; all before it unless given",
+    "number of latest tokens that a position's attention sees, its own token included",
   ),
-  fullEvery: everyNth().optional().describe("each n-th layer has no window: with 6 every sixth; no layer unless given"),
+  fullEvery: everyNth()
+    .optional()
+    .describe("each n-th layer has no window: 6 means every sixth; default: all layers have one"),
   theta: z
     .number()
     .gt(1)
     .optional()
-    .describe("base of the wavelengths in layers with a window, without scaling; those of position unless given"),
+    .describe(
+      "base of the wavelengths in layers with a window, never scaled; default: wavelengths of the other layers",
+    ),
 });
 
 export const normSchema = z.discriminatedUnion("kind", [
@@ -92,7 +96,7 @@ export const normSchema = z.discriminatedUnion("kind", [
 ]);
 
 const geluForms = ["none", "tanh"] as const;
-const geluForm = "exact with erf, or the tanh form";
+const geluForm = "none: exact GELU, with erf; tanh: its tanh approximation";
 
 const hiddenWidth = () => positiveInteger(2 ** 18).describe("hidden width");
 const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width / nEmbd");
@@ -112,61 +116,68 @@ export const mlpSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("relu2"), ratio: hiddenRatio() }),
 ]);
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
-/** A learned vector for each place in the context. */
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
+/** A learned vector for each position in the context. */
 export interface LearnedPositionConfig {
-  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  /** Position encoding: learned vectors, or rotations of queries and keys. `learned` or `rope`. */
   readonly kind: "learned";
 }
-/** Wavelengths as they are. */
+/** Does not stretch wavelengths. */
 export interface NoRopeScaling {
-  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "none";
 }
-/** All wavelengths become longer alike. */
+/** Stretches all wavelengths by one factor. */
 export interface LinearRopeScaling {
-  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "linear";
-  /** How many times longer wavelengths become. Number from 1 to 1,048,576. No default. */
+  /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. No default. */
   readonly factor: number;
 }
-/** Long wavelengths become longer, short ones stay, as in Llama 3.1. */
+/** Stretches long wavelengths but not short ones, as in Llama 3.1. */
 export interface Llama3RopeScaling {
-  /** How wavelengths are stretched for a longer context; none unless given. `none`, `linear` or `llama3`. */
+  /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "llama3";
-  /** How many times longer wavelengths become. Number from 1 to 1,048,576. Default 8. */
+  /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. Default 8. */
   readonly factor: number;
-  /** All of a wavelength that turns fewer times in originalContext is stretched. Number above 0. Default 1. */
+  /** Wavelengths longer than originalContext / this are fully stretched. Number above 0. Default 1. */
   readonly lowFrequency: number;
-  /** Nothing of one that turns more often is; more than lowFrequency. Number above 0. Default 4. */
+  /**
+   * Wavelengths shorter than originalContext / this are not stretched; must be greater than lowFrequency. Number above
+   * 0. Default 4.
+   */
   readonly highFrequency: number;
-  /** Tokens that a prediction could see in the first training. Whole number from 1 to 1,073,741,824. Default 8192. */
+  /** Context length of the first training, in tokens. Whole number from 1 to 1,073,741,824. Default 8192. */
   readonly originalContext: number;
 }
-/** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the place. */
+/** Rotary positions (RoPE, Su et al. 2021): queries and keys are rotated by angles that grow with the position. */
 export interface RopeConfig {
-  /** How a token's place is told: a learned vector, or a rotation of queries and keys. `learned` or `rope`. */
+  /** Position encoding: learned vectors, or rotations of queries and keys. `learned` or `rope`. */
   readonly kind: "rope";
   /** Base of the wavelengths. Number above 1. Default 10,000. */
   readonly theta: number;
-  /** The part of each head's channels that is rotated; 1 unless given. Number above 0, at most 1. */
+  /** Fraction of each head's channels that is rotated; default: 1. Number above 0, at most 1. */
   readonly fraction?: number | undefined;
-  /** How wavelengths are stretched for a longer context; none unless given. */
+  /** How wavelengths are stretched for a longer context; default: none. */
   readonly scaling?: NoRopeScaling | LinearRopeScaling | Llama3RopeScaling | undefined;
-  /** Each n-th layer is not rotated: with 4 every fourth; no layer unless given. Whole number from 2 to 2048. */
+  /**
+   * Each n-th layer has no rotation: 4 means every fourth; default: all layers are rotated. Whole number from 2 to
+   * 2048.
+   */
   readonly noneEvery?: number | undefined;
 }
-/** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees the last tokens alone. */
+/** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees only the latest tokens. */
 export interface WindowConfig {
   /**
-   * Tokens that a position's attention sees, its own included; all before it unless given. Whole number from 1 to
-   * 1,048,576. No default.
+   * Number of latest tokens that a position's attention sees, its own token included. Whole number from 1 to 1,048,576.
+   * No default.
    */
   readonly size: number;
-  /** Each n-th layer has no window: with 6 every sixth; no layer unless given. Whole number from 2 to 2048. */
+  /** Each n-th layer has no window: 6 means every sixth; default: all layers have one. Whole number from 2 to 2048. */
   readonly fullEvery?: number | undefined;
   /**
-   * Base of the wavelengths in layers with a window, without scaling; those of position unless given. Number above 1.
+   * Base of the wavelengths in layers with a window, never scaled; default: wavelengths of the other layers. Number
+   * above 1.
    */
   readonly theta?: number | undefined;
 }
@@ -177,7 +188,7 @@ export interface LayerNormConfig {
   /** Added to the variance. Number above 0. Default 1e-5. */
   readonly eps: number;
 }
-/** RMS norm (Zhang & Sennrich 2019): without a mean and a bias. */
+/** RMS norm (Zhang & Sennrich 2019): it has no mean and no bias. */
 export interface RmsNormConfig {
   /** Normalisation of each branch and before the head. `layernorm` or `rmsnorm`. */
   readonly kind: "rmsnorm";
@@ -186,32 +197,32 @@ export interface RmsNormConfig {
 }
 /** Two layers with GELU (Hendrycks & Gimpel 2016) between them. */
 export interface GeluMlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "gelu";
-  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `none`. */
+  /** None: exact GELU, with erf; tanh: its tanh approximation. `none` or `tanh`. Default `none`. */
   readonly approximate: "none" | "tanh";
   /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;
 }
-/** SwiGLU (Shazeer 2020): two layers side by side, one of them a gate, and one after them. */
+/** SwiGLU (Shazeer 2020): a gate layer and an up layer side by side, then a down layer. */
 export interface SwigluMlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "swiglu";
   /** Hidden width. Whole number from 1 to 262,144. Default: 344 in the preset `shakespeare`. */
   readonly hidden: number;
 }
-/** GEGLU (Shazeer 2020): SwiGLU with GELU in place of SiLU. */
+/** GEGLU (Shazeer 2020): SwiGLU with GELU instead of SiLU. */
 export interface GegluMlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "geglu";
   /** Hidden width. Whole number from 1 to 262,144. No default. */
   readonly hidden: number;
-  /** Exact with erf, or the tanh form. `none` or `tanh`. Default `tanh`. */
+  /** None: exact GELU, with erf; tanh: its tanh approximation. `none` or `tanh`. Default `tanh`. */
   readonly approximate: "none" | "tanh";
 }
 /** Two layers with max(0, x)² between them (So et al. 2021, "Primer"). */
 export interface Relu2MlpConfig {
-  /** The position-wise branch; relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "relu2";
   /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;
@@ -226,7 +237,7 @@ export interface BiasConfig {
   readonly mlp: boolean;
 }
 
-/** Channels of a head that are rotated. */
+/** Number of channels of a head that are rotated. */
 export const rotaryDimOf = (
   config: { readonly nEmbd: number; readonly nHead: number; readonly headDim?: number | undefined },
   { fraction = 1 }: Pick<RopeConfig, "fraction">,

@@ -25,51 +25,51 @@ export { type RopeConfig, rotaryDimOf } from "./config-parts.ts";
 
 const probability = z.number().min(0).lt(1);
 
-/** The most channels of the residual stream. */
+/** Maximum number of channels of the residual stream. */
 export const mostEmbd = 2 ** 16;
 
 /**
- * A transformer, every choice a discriminated union of its own. Written to checkpoints, read from `--config` files
- * and turned into flags (`--model.nLayer 6`), so an unknown key is an error. The vocabulary comes from the tokenizer.
+ * Schema of a transformer. It is written to checkpoints, read from `--config` files and turned into flags
+ * (`--model.nLayer 6`), so an unknown key is an error. The tokenizer defines the vocabulary size.
  */
 export const modelConfigSchema = z
   .strictObject({
-    contextLength: positiveInteger(mostContext).describe("tokens that a prediction can see (T)"),
+    contextLength: positiveInteger(mostContext).describe(
+      "context length: number of tokens that a prediction can see (T)",
+    ),
     nLayer: positiveInteger(mostLayers).describe("transformer blocks"),
     nHead: positiveInteger(mostHeads).describe("attention heads in each block (H)"),
     nKvHead: positiveInteger(mostHeads)
       .optional()
-      .describe("heads of keys and values, each shared by nHead / nKvHead of queries; nHead of them unless given"),
+      .describe("heads of keys and values, each shared by nHead / nKvHead query heads; default: nHead"),
     headDim: positiveInteger(2 ** 16)
       .optional()
-      .describe("channels of a head (D); nEmbd / nHead unless given"),
+      .describe("channels of a head (D); default: nEmbd / nHead"),
     nEmbd: positiveInteger(mostEmbd).describe("channels of the residual stream (C)"),
-    position: positionSchema.describe(
-      "how a token's place is told: a learned vector, or a rotation of queries and keys",
-    ),
+    position: positionSchema.describe("position encoding: learned vectors, or rotations of queries and keys"),
     window: windowSchema
       .optional()
-      .describe("layers whose attention sees the last tokens alone; no layer unless given"),
+      .describe("sliding window: its layers see only the latest tokens; default: no window"),
     qkNorm: z.boolean().default(false).describe("RMS norm of each head's queries and keys before they are rotated"),
     qkNormWidth: z
       .enum(["head", "all"])
       .optional()
-      .describe("channels that such a norm goes over: a head's, or those of all heads together; head unless given"),
+      .describe("channels that one norm of queries or keys covers: each head's, or all heads' together; default: head"),
     attentionScale: positiveFloat32()
       .optional()
-      .describe("factor of each product of a query and a key; the inverse root of headDim unless given"),
+      .describe("factor of each product of a query and a key; default: 1 / √headDim"),
     mask: z
       .enum(["causal", "none"])
       .default("causal")
-      .describe("none: every position sees the whole window, which shows why the mask is there; cannot be saved"),
+      .describe("none: every position sees all tokens, to show why a mask is needed; such a model cannot be saved"),
     norm: normSchema.describe("normalisation of each branch and before the head"),
     normPlacement: z
       .enum(["before", "after", "both"])
       .optional()
       .describe(
-        "where the norm of a branch f stands: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); before unless given",
+        "place of the norm of a branch f: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); default: before",
       ),
-    mlp: mlpSchema.describe("the position-wise branch; relu2 cannot be saved"),
+    mlp: mlpSchema.describe("feed-forward branch; a model with relu2 cannot be saved"),
     bias: z
       .strictObject({
         qkv: z.boolean().describe("bias on queries, keys and values"),
@@ -77,16 +77,16 @@ export const modelConfigSchema = z
         mlp: z.boolean().describe("bias on both MLP layers"),
       })
       .describe("which linear layers have a bias"),
-    tieEmbeddings: z.boolean().describe("the head shares the token embedding's weights"),
+    tieEmbeddings: z.boolean().describe("the output layer uses the token embedding's weights"),
     embeddingScale: positiveFloat32()
       .optional()
-      .describe("factor of token vectors on their way into the first layer, not into the head; 1 unless given"),
-    dropout: probability.describe("on attention weights and after both projections of a block"),
+      .describe("factor of token vectors at the input of the first layer, not in the output layer; default: 1"),
+    dropout: probability.describe("dropout rate on attention weights and after both projections of a block"),
     initStd: positiveFloat32().describe("standard deviation of the initial weights"),
     zeroProjections: z
       .boolean()
       .default(false)
-      .describe("the last layer of each branch starts at zero, so that a block starts as the identity"),
+      .describe("the last layer of each branch starts at zero, so a new block changes nothing"),
   })
   .check(({ value, issues }) => {
     checkModel(value, (field, message) => {
@@ -94,11 +94,12 @@ export const modelConfigSchema = z
     });
   });
 
-// The docstrings of the fields are the schema's, for editors: `node scripts/docs/config-docs.mjs` writes them.
-/** The shape of a model: all but its vocabulary, which is the tokenizer's. */
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
+/** Shape of a model, without its vocabulary size, which the tokenizer defines. */
 export interface ModelConfig {
   /**
-   * Tokens that a prediction can see (T). Whole number from 1 to 1,048,576. Default: 256 in the preset `shakespeare`.
+   * Context length: number of tokens that a prediction can see (T). Whole number from 1 to 1,048,576. Default: 256 in
+   * the preset `shakespeare`.
    */
   readonly contextLength: number;
   /** Transformer blocks. Whole number from 1 to 2048. Default: 4 in the preset `shakespeare`. */
@@ -106,58 +107,58 @@ export interface ModelConfig {
   /** Attention heads in each block (H). Whole number from 1 to 65,536. Default: 4 in the preset `shakespeare`. */
   readonly nHead: number;
   /**
-   * Heads of keys and values, each shared by nHead / nKvHead of queries; nHead of them unless given. Whole number from
-   * 1 to 65,536.
+   * Heads of keys and values, each shared by nHead / nKvHead query heads; default: nHead. Whole number from 1 to
+   * 65,536.
    */
   readonly nKvHead?: number | undefined;
-  /** Channels of a head (D); nEmbd / nHead unless given. Whole number from 1 to 65,536. */
+  /** Channels of a head (D); default: nEmbd / nHead. Whole number from 1 to 65,536. */
   readonly headDim?: number | undefined;
   /** Channels of the residual stream (C). Whole number from 1 to 65,536. Default: 128 in the preset `shakespeare`. */
   readonly nEmbd: number;
   /**
-   * How a token's place is told: a learned vector, or a rotation of queries and keys. Default: `rope` in the preset
-   * `shakespeare`.
+   * Position encoding: learned vectors, or rotations of queries and keys. Default: `rope` in the preset `shakespeare`.
    */
   readonly position: LearnedPositionConfig | RopeConfig;
-  /** Layers whose attention sees the last tokens alone; no layer unless given. */
+  /** Sliding window: its layers see only the latest tokens; default: no window. */
   readonly window?: WindowConfig | undefined;
   /** RMS norm of each head's queries and keys before they are rotated. Default: `true` in the preset `shakespeare`. */
   readonly qkNorm: boolean;
   /**
-   * Channels that such a norm goes over: a head's, or those of all heads together; head unless given. `head` or `all`.
+   * Channels that one norm of queries or keys covers: each head's, or all heads' together; default: head. `head` or
+   * `all`.
    */
   readonly qkNormWidth?: "head" | "all" | undefined;
-  /** Factor of each product of a query and a key; the inverse root of headDim unless given. Number above 0. */
+  /** Factor of each product of a query and a key; default: 1 / √headDim. Number above 0. */
   readonly attentionScale?: number | undefined;
   /**
-   * None: every position sees the whole window, which shows why the mask is there; cannot be saved. `causal` or `none`.
-   * Default: `causal` in the preset `shakespeare`.
+   * None: every position sees all tokens, to show why a mask is needed; such a model cannot be saved. `causal` or
+   * `none`. Default: `causal` in the preset `shakespeare`.
    */
   readonly mask: "causal" | "none";
   /** Normalisation of each branch and before the head. Default: `rmsnorm` in the preset `shakespeare`. */
   readonly norm: LayerNormConfig | RmsNormConfig;
   /**
-   * Where the norm of a branch f stands: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); before unless given.
-   * `before`, `after` or `both`.
+   * Place of the norm of a branch f: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); default: before. `before`,
+   * `after` or `both`.
    */
   readonly normPlacement?: "before" | "after" | "both" | undefined;
-  /** The position-wise branch; relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */
+  /** Feed-forward branch; a model with relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */
   readonly mlp: GeluMlpConfig | SwigluMlpConfig | GegluMlpConfig | Relu2MlpConfig;
   /** Which linear layers have a bias. */
   readonly bias: BiasConfig;
-  /** The head shares the token embedding's weights. Default: `true` in the preset `shakespeare`. */
+  /** The output layer uses the token embedding's weights. Default: `true` in the preset `shakespeare`. */
   readonly tieEmbeddings: boolean;
-  /** Factor of token vectors on their way into the first layer, not into the head; 1 unless given. Number above 0. */
+  /** Factor of token vectors at the input of the first layer, not in the output layer; default: 1. Number above 0. */
   readonly embeddingScale?: number | undefined;
   /**
-   * On attention weights and after both projections of a block. Number from 0, below 1. Default: 0 in the preset
-   * `shakespeare`.
+   * Dropout rate on attention weights and after both projections of a block. Number from 0, below 1. Default: 0 in the
+   * preset `shakespeare`.
    */
   readonly dropout: number;
   /** Standard deviation of the initial weights. Number above 0. Default: 0.02 in the preset `shakespeare`. */
   readonly initStd: number;
   /**
-   * The last layer of each branch starts at zero, so that a block starts as the identity. Default: `true` in the preset
+   * The last layer of each branch starts at zero, so a new block changes nothing. Default: `true` in the preset
    * `shakespeare`.
    */
   readonly zeroProjections: boolean;

@@ -30,15 +30,15 @@ const checkForward = (
 };
 
 /**
- * One pass over `rows` sequences of `time` tokens, all positions of all of them at once. Position t of a row sees
- * tokens 0 to t of that row and no other (without the causal mask all of that row).
+ * Computes one forward pass over `rows` sequences of `time` tokens. Position t of a row sees tokens 0 to t of that row;
+ * without the causal mask it sees the whole row. Rows do not see each other.
  * @experimental
- * @param context where temporaries live: of `withContext(inferenceContext(…))` or `Gradients.record`.
+ * @param context owns the temporaries: from `withContext(inferenceContext(…))` or `Gradients.record`.
  * @param ids [rows · time], row after row, each a whole number in [0, vocabSize).
- * @param rows sequences, B.
- * @param time tokens of each, T, from 1 to the context length.
- * @returns logits [B, T, V], a temporary of the context: at [b, t, v] the unnormalised log-probability that token v
- *   follows token t of row b.
+ * @param rows number of sequences, B.
+ * @param time tokens of each sequence, T, from 1 to the context length.
+ * @returns logits [B, T, V], a temporary of the context. At [b, t, v]: the unnormalised log-probability that token v
+ * follows token t of row b.
  * @throws ShapeError for an id out of range, or rows that are too long.
  */
 export const forward = (context: Context, model: Model, ids: ArrayLike<number>, rows: number, time: number): Tensor => {
@@ -49,12 +49,12 @@ export const forward = (context: Context, model: Model, ids: ArrayLike<number>, 
 };
 
 /**
- * −ln p(target), summed over all predictions: divide by their number for the mean that is called the loss. As
+ * Sum of −ln p(target) over all predictions. Divide it by their number to get the mean loss. Like
  * torch.nn.functional.cross_entropy with reduction "sum" and ignore_index −1.
  * @experimental
  * @param context the one that `logits` were computed in.
- * @param logits [.., V], as of `forward`.
- * @param targets the id that should have been predicted at each position, in the same order; −1 leaves one out.
+ * @param logits [.., V], as from `forward`.
+ * @param targets the correct id for each position, in the order of `logits`; −1 skips a position.
  * @returns the sum in nats, [1], a temporary of the context.
  * @throws ShapeError if there is not one target for each prediction.
  */
@@ -66,8 +66,8 @@ export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int3
 };
 
 /**
- * `forward` and `crossEntropyLoss` in one. The logits of a large vocabulary are then never all in memory, but computed a
- * range of it at a time, and once more on the way back.
+ * `forward` and `crossEntropyLoss` in one. It saves memory for a large vocabulary: logits are computed one range at a
+ * time, and once more in the backward pass.
  * @experimental
  * @param ids as for `forward`, [rows · time].
  * @param targets as for `crossEntropyLoss`, [rows · time].
@@ -94,11 +94,11 @@ export const forwardLoss = (
 };
 
 /**
- * `forwardLoss` of sequences of different lengths, one after the other, that do not see each other: each has the positions
- * and the logits that it would have alone.
- * @param ids of all of them.
- * @param targets as many; −1 leaves one out.
- * @param lengths of each sequence, from 1 to the context length.
+ * `forwardLoss` for concatenated sequences of different lengths. They do not see each other: each gets the positions
+ * and logits that it would get alone.
+ * @param ids ids of all sequences.
+ * @param targets one per id; −1 skips a position.
+ * @param lengths length of each sequence, from 1 to the context length.
  * @returns the sum in nats, [1], a temporary of the context.
  */
 export const segmentsLoss = (

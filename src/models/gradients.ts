@@ -16,26 +16,29 @@ import { checkTrainable, type Model, trainedPart } from "./model.ts";
 import { piecesOfLayout, type Range } from "./pieces.ts";
 
 /**
- * A number for each weight of a model: how the loss would change with it.
+ * Gradient of the loss for each weight of a model.
  * @experimental
  */
 export interface Gradients {
-  /** In the layout of the model's weights, or of its adapters if it has some; by a weight's name in `arena.tensors`. */
+  /**
+   * Gradients in the layout of the model's weights, or of its adapters if it has any. `arena.tensors` finds one by its
+   * weight's name.
+   */
   readonly arena: Arena;
   /**
-   * Sets all to zero: `backward` adds, without this to those of the step before. A matrix is only marked. What `backward`
-   * adds first overwrites it, and it is filled where it is looked at before that.
+   * Sets all gradients to zero. Call it before each step: `backward` adds to the gradients. Matrices are only marked as
+   * zero. The next `backward` overwrites a marked matrix; a read before that fills it with zeros.
    */
   clear(): void;
   /**
-   * Runs `work` in a context that records what is computed from the model's weights, so that `backward` in it adds to
-   * these gradients. Frees the context's temporaries at the end.
-   * @param dropout where dropout drops; null, the default: nowhere.
-   * @param rounded what products take in place of a weight; null, the default: the weight itself.
-   * @param onComplete called in the backward pass for a weight to whose gradient nothing more will be added, with its place in
-   *   the layout. Not for every weight: those of blocks that are computed again, for example, are left out.
-   * @param on the backend that the work is done on; default: the model's, which any other stands for.
-   * @returns what `work` returns.
+   * Runs `work` in a context that records computations with the model's weights, so that `backward` in it adds to these
+   * gradients. Frees the context's temporaries at the end.
+   * @param dropout source of dropout masks; default null: no dropout.
+   * @param rounded bfloat16 copies of the weights; matrix products read them. Default null: products read the weights.
+   * @param onComplete called in the backward pass when a weight's gradient is complete, with the weight's range in the
+   * layout. Some weights get no call, for example the weights of recomputed blocks.
+   * @param on backend that does the work; default: the model's. Another backend must wrap it.
+   * @returns the result of `work`.
    */
   record<T>(
     work: (context: TrainingContext) => T | Promise<T>,
@@ -45,19 +48,19 @@ export interface Gradients {
     on?: Backend,
   ): Promise<T>;
   /**
-   * The length of all of them as one vector, √Σg².
-   * @param addend another array in their layout, which is added to them first; default: none.
+   * Length of all gradients as one vector, √Σg².
+   * @param addend array in the same layout that is added to the gradients first; default: none.
    */
   norm(addend?: Storage): Promise<number>;
   /** Frees them. */
   close(): void;
 }
 
-/** Sums of squares of some ranges of an array. */
+/** Sums of squares over ranges of an array. */
 export interface Squares {
   /**
-   * Σx² of each range, summed in double precision: valid until the next call.
-   * @param addend its elements in the ranges are added to those of `storage` first.
+   * Σx² of each range, summed in double precision. The result is valid until the next call.
+   * @param addend array whose elements are added to `storage` first.
    */
   of(storage: Storage, addend?: Storage): Promise<HostArray>;
   close(): void;
@@ -101,7 +104,7 @@ export const sumsOfSquares = async (
   }
 };
 
-/** The length of a vector from the sums of squares of its pieces, in order. */
+/** Length of a vector, from the ordered sums of squares of its pieces. */
 export const normOf = (sums: HostArray): number => {
   let total = 0;
   for (const sum of sums) total += sum;
@@ -109,9 +112,10 @@ export const normOf = (sums: HostArray): number => {
 };
 
 /**
- * Gradients of a model's weights, all zero; of a model with adapters those of the adapters alone. The caller closes them.
+ * Creates gradients for a model's weights, all zero. A model with adapters gets gradients only for the adapters. The
+ * caller closes them.
  * @experimental
- * @throws ConfigError for a model with bfloat16 weights alone, and no adapters.
+ * @throws ConfigError for a model that has only bfloat16 weights and no adapters.
  */
 export const createGradients = (model: Model): Gradients => {
   checkModel("createGradients: model", model);
@@ -120,13 +124,13 @@ export const createGradients = (model: Model): Gradients => {
   const { layout, arena: values } = trainedPart(model);
   const arena = createArena(backend, layout);
   const all = { storage: arena.storage, offset: 0 };
-  // A gradient lies where its weight lies.
+  // A gradient has the same offset as its weight.
   const leaves = [...(adapter?.leaves ?? values.tensors.values())].map((value): [Tensor, Tensor] => [
     value,
     { ...value, storage: arena.storage },
   ]);
   const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
-  /** Weights whose gradients are zero by agreement. */
+  /** Weights whose gradients are marked as zero but not filled with zeros. */
   const blank = new Set<Tensor>();
   const fill = (value: Tensor, gradient: Tensor): void => {
     if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });

@@ -1,14 +1,14 @@
-/** The specification of each layer: what a configuration says of one block, resolved. */
+/** Resolves a configuration into the specification of each layer. */
 import { headsOf } from "../nn/causal-self-attention.ts";
 import type { LayerSpec } from "../nn/layer-spec.ts";
 import type { ModelConfig } from "./config.ts";
 
 export type { LayerSpec } from "../nn/layer-spec.ts";
 
-/** Whether layer `i`, from 0, is an n-th one. */
+/** Whether layer `i`, counted from 0, is an n-th layer, counted from 1. */
 const isNth = (i: number, n: number | undefined): boolean => n !== undefined && (i + 1) % n === 0;
 
-/** The specification of layer `i`, from 0. */
+/** Specification of layer `i`, counted from 0. */
 export const layerOf = (config: ModelConfig, i: number): LayerSpec => {
   const { position, window, qkNorm, qkNormWidth = "head", normPlacement = "before", mlp } = config;
   const hasWindow = window !== undefined && !isNth(i, window.fullEvery);

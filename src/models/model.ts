@@ -30,43 +30,42 @@ export interface Model {
   readonly config: ModelConfig;
   /** Number of token ids, V. */
   readonly vocabSize: number;
-  /** Has its weights, and computes. */
+  /** Backend that holds the weights and computes. */
   readonly backend: Backend;
   /** Places of its parameters. */
   readonly layout: ArenaLayout;
-  /** The weights as one flat array; of a frozen model the matrices alone. */
+  /** Weights as one flat array. In a frozen model it holds only the matrices. */
   readonly arena: Arena;
   /**
-   * Whether the matrices are bfloat16 alone, half the memory of float32: the model computes, but cannot be trained or saved.
+   * Whether the matrices are stored only as bfloat16, half the memory of float32. Such a model computes, but cannot be
+   * trained or saved.
    */
   readonly frozen: boolean;
-  /**
-   * Low-rank adapters beside its weights: training then changes these alone, and the weights stay as they are. null: none.
-   */
+  /** Low-rank adapters. If present, training changes only these, not the weights. null: no adapters. */
   readonly adapter: Adapter | null;
-  /** Its weights as tensors, layer by layer. */
+  /** Weights as tensors, layer by layer. */
   readonly parameters: TransformerTensors;
   /**
-   * Copies weights in, for the elements of the layout from `offset` on. A frozen model rounds those of matrices, and takes
-   * 16-bit words of bfloat16 too.
+   * Copies weights in, for the layout's elements from `offset`. A frozen model rounds values of matrices and also
+   * accepts 16-bit bfloat16 words.
    */
   writeWeights(values: Float32Array | Uint16Array, offset: number): void;
   /**
-   * The matrices rounded to what products are multiplied from, as the weights are now; null where products are multiplied
-   * from the weights themselves, as in a frozen model. They are made once, and again after an update or `weightsChanged`.
+   * Up-to-date bfloat16 copies of the matrices, which products read; null if products read the weights themselves, as
+   * in a frozen model. The copies are made once, and again after an update or `weightsChanged`.
    */
   rounded(): RoundedWeights | null;
-  /** To be called by who has written to the weights other than by an optimizer's update: copies of them are then old. */
+  /** Call this after writing to the weights other than by an optimizer's update: copies of them are then stale. */
   weightsChanged(): void;
   /** Frees the weights. */
   close(): void;
 }
 
-/** The parameters of a model by name, shape and place, without making it. */
+/** Parameters of a model by name, shape and place, without allocating it. */
 export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout =>
   arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
 
-/** The rotary angles of every position of the context. */
+/** Rotary angles of every position of the context. */
 const createTable = (
   backend: Backend,
   config: ModelConfig,
@@ -80,7 +79,7 @@ const createTable = (
   const [cos, sin] = allocateAll(backend, real, [length, length]) as [Storage, Storage];
   const write = (storage: Storage, values: Float64Array, at: number): void =>
     backend.write(storage, real === "float32" ? Float32Array.from(values) : values, at);
-  // By parts: on the way there they take twice the room.
+  // Write in parts to keep the temporary copies small.
   const rows = Math.ceil(2 ** 16 / half);
   for (let first = 0; first < contextLength; first += rows) {
     const count = Math.min(rows, contextLength - first);
@@ -98,7 +97,7 @@ const freeTable = (backend: Backend, table: RotaryTable | null): void => {
   backend.free(table.sin.storage);
 };
 
-/** The tables that any layer of the model reads. A failure leaves no memory taken. */
+/** Tables of angles that the layers of the model read. If it fails, it frees all memory. */
 const createAngles = (backend: Backend, config: ModelConfig, real: RealDType): AngleTables => {
   const { position, window, nLayer } = config;
   const used = new Set(Array.from({ length: nLayer }, (_, i) => layerOf(config, i).angles));
@@ -114,7 +113,7 @@ const createAngles = (backend: Backend, config: ModelConfig, real: RealDType): A
   return { main, window: ofWindow };
 };
 
-/** A model's weights, and the two things that differ between a frozen model and others. */
+/** A model's weights, and the two functions that differ in a frozen model. */
 interface Weights {
   readonly arena: Arena;
   readonly frozen: boolean;
@@ -123,7 +122,7 @@ interface Weights {
   close(): void;
 }
 
-/** Makes the rest of a model: its rotary angles. A failure closes the weights. */
+/** Builds a model from its weights: adds the rotary angles. If it fails, it closes the weights. */
 const modelOver = (
   backend: Backend,
   config: ModelConfig,
@@ -167,7 +166,7 @@ const modelOver = (
   };
 };
 
-/** A model with all weights zero: `initialise` or a checkpoint fills them. A failure leaves no memory taken. */
+/** Creates a model with all weights zero. `initialise` or a checkpoint fills them. If it fails, it frees all memory. */
 export const createModel = (
   backend: Backend,
   config: ModelConfig,
@@ -190,14 +189,14 @@ export const createModel = (
   return modelOver(backend, config, vocabSize, { layout, weights, real });
 };
 
-/** Whether a backend can hold a frozen model: its products multiply bfloat16. */
+/** Whether a backend supports frozen models: its products multiply bfloat16. */
 export const canFreeze = ({ capabilities }: Backend): boolean => capabilities.activations === "bfloat16";
 
 /**
- * A model that only computes, on a backend that `canFreeze`: its matrices are bfloat16 alone. Its logits are to the bit those
- * of a float32 model with the same rounded matrices. (A float32 model on the same backend adds token and position vectors as
- * they are; here those are matrices too, so rounded.) `writeWeights` fills the weights, which are undefined at first. A failure
- * leaves no memory taken.
+ * Creates an inference-only model on a backend that `canFreeze`: its matrices are stored only as bfloat16. Its logits
+ * are bit-identical to a float32 model with the same rounded matrices. One difference: a float32 model adds token and
+ * position vectors unrounded; here these tables are rounded too. `writeWeights` fills the weights, which are undefined
+ * at first. If it fails, it frees all memory.
  */
 export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSize: number): Model => {
   const layout = modelLayout(config, vocabSize);
@@ -206,16 +205,16 @@ export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSi
   return modelOver(backend, config, vocabSize, { layout, weights, real: "float32" });
 };
 
-/** A model whose matrices are in blocks of few bits, where a file has them so. */
+/** A model that keeps matrices in quantized blocks if the file has them in blocks. */
 export interface BlockModel extends Model {
   /** See BlockArena. */
   readonly blocks: Pick<BlockArena, "isBlocks" | "writeBlocks">;
 }
 
 /**
- * A model that only computes, whose matrices are as a file has them: products round the rows that they multiply to 8 bits. Others are as
- * in a frozen model, or float32 where a backend cannot freeze. `writeWeights` and `blocks` fill the weights, which are undefined at
- * first. A failure leaves no memory taken.
+ * Creates an inference-only model whose matrices keep the file's quantized blocks. Products round the rows that they
+ * multiply to 8 bits. Other weights are as in a frozen model, or float32 if the backend does not support frozen models.
+ * `writeWeights` and `blocks` fill the weights, which are undefined at first. If it fails, it frees all memory.
  */
 export const createBlockModel = (
   backend: Backend,
@@ -229,13 +228,13 @@ export const createBlockModel = (
   return { ...modelOver(backend, config, vocabSize, { layout, weights, real: "float32" }), blocks: arena };
 };
 
-/** The part of a model that training changes. */
+/** The parameters that training changes. */
 export type TrainedPart = Pick<Model, "layout" | "arena"> | Adapter;
 
-/** A model's weights, or those of its adapters if it has some. */
+/** A model's weights, or its adapters' weights if it has adapters. */
 export const trainedPart = ({ adapter, layout, arena }: Model): TrainedPart => adapter ?? { layout, arena };
 
-/** @throws ConfigError for a frozen model: its float32 weights are not there. */
+/** @throws ConfigError for a frozen model, which has no float32 weights. */
 export const checkTrainable = (where: string, { frozen, arena }: Model): void => {
   if (!frozen) return;
   const must = "the model must have float32 weights";
@@ -244,28 +243,29 @@ export const checkTrainable = (where: string, { frozen, arena }: Model): void =>
     throw new ConfigError({ where, must, got: "a model with weights of 4 to 8 bits", hint });
   }
   const hint = 'loadPretrained(…, { dtype: "float32" })';
-  throw new ConfigError({ where, must, got: "a model with bfloat16 weights alone", hint });
+  throw new ConfigError({ where, must, got: "a model that has only bfloat16 weights", hint });
 };
 
-/** @throws ConfigError for a model with heads switched off: its weights alone would be saved. */
+/** @throws ConfigError for a model with heads switched off: a checkpoint would contain these heads again. */
 export const checkAllHeads = (where: string, { parameters }: Model): void => {
   if (parameters.blocks.every(({ attention }) => attention.headsOff === undefined)) return;
   throw new ConfigError({
     where,
-    must: "the model must have all of its heads: its weights would be saved with them",
-    got: "one of withoutHeads",
-    hint: "the model that it was made of",
+    must: "the model must have all of its heads, because a checkpoint cannot store which ones are switched off",
+    got: "a model from withoutHeads",
+    hint: "the model that withoutHeads was called with",
   });
 };
 
 /**
- * A model before any training: its weights are drawn from normal distributions, each a function of the seed alone.
+ * Creates an untrained model. Its weights are drawn from normal distributions and depend only on the seed and the
+ * shapes.
  * @experimental
- * @param config checked; a preset's, as `{ ...presets.quick.model, nLayer: 3 }`.
- * @param vocabSize tokens that there are, as `tokenizer.vocabSize`.
+ * @param config checked configuration, for example a preset's: `{ ...presets.quick.model, nLayer: 3 }`.
+ * @param vocabSize number of tokens, `tokenizer.vocabSize`.
  * @param seed a whole number from 0.
- * @returns a model whose weights are the caller's to free, with `close`.
- * @throws ConfigError naming the first field that cannot work.
+ * @returns a model; the caller frees its weights with `close`.
+ * @throws ConfigError naming the first invalid field.
  */
 export const freshModel = (backend: Backend, config: ModelConfig, vocabSize: number, seed: number): Model => {
   checkBackend("freshModel: backend", backend);
@@ -293,7 +293,7 @@ export const checkIds = ({ vocabSize }: Model, ids: ArrayLike<number>): void => 
 /**
  * Checks token ids and copies them to the model's backend.
  * @param ids [batch · time], row after row, each a whole number in [0, vocabSize).
- * @throws ShapeError if an id is none of these or a row is longer than the context.
+ * @throws ShapeError for an id out of range, or a row longer than the context.
  */
 export const uploadIds = (
   context: Context,
@@ -316,8 +316,8 @@ export const uploadIds = (
 };
 
 /**
- * The same for sequences of different lengths, one after the other: [1, rows].
- * @throws ShapeError if an id is no token, or a sequence is longer than the context with what comes before it.
+ * Like `placeIds`, for concatenated sequences of different lengths: [1, rows].
+ * @throws ShapeError for an id out of range, or a sequence that exceeds the context together with its cached tokens.
  */
 export const uploadSegments = (context: Context, model: Model, ids: ArrayLike<number>, segments: Segments): Tensor => {
   const { contextLength } = model.config;

@@ -1,6 +1,6 @@
 /**
- * The pieces that an array of a layout is cut into: for sums of numbers that several machines have parts of. They depend on
- * the layout alone, so what is summed piece by piece has the same bits on any number of machines.
+ * Cuts an array of a layout into pieces, for sums whose terms are on several machines. Pieces depend only on the
+ * layout, so sums over pieces have the same bits on any number of machines.
  */
 import type { ArenaLayout } from "./arena.ts";
 
@@ -10,26 +10,26 @@ export interface Range {
   readonly to: number;
 }
 
-/** Elements of one matrix, or of several that adjoin, or of the vectors. */
+/** Elements of one matrix, of several adjacent matrices, or of the vectors. */
 export interface Piece extends Range {
-  /** Number of the matrix that it is cut from, in order of offsets; vectors count as one. */
+  /** Index of the matrix that the piece is part of, in offset order. All vectors together count as one matrix. */
   readonly whole: number;
 }
 
-/** The fewest elements that a matrix is cut into: smaller pieces would cost more calls than they save. */
+/** Minimum piece length in elements. Smaller pieces would cost more calls than they save. */
 const fewest = 2 ** 14;
 
-/** About so many pieces at most: they can be shared out evenly, and looking at each of them takes no time. */
+/** Approximate maximum number of pieces: enough to divide them evenly, few enough to loop over quickly. */
 const aboutMost = 1024;
 
-/** Where matrices begin, and the vectors, in order. */
+/** Offsets of the matrices and of the vectors, in order. */
 const beginnings = ({ parameters, decayed, length }: ArenaLayout): readonly number[] => {
   const matrices = parameters.filter((one) => one.shape.length >= 2 && one.adjoins !== true);
   const starts = matrices.map(({ offset }) => offset).sort((a, b) => a - b);
   return decayed < length ? [...starts, decayed] : starts;
 };
 
-/** The pieces of a layout, in order: together all of it, gaps included. */
+/** Pieces of a layout, in order. Together they cover it, gaps included. */
 export const piecesOfLayout = (layout: ArenaLayout): readonly Piece[] => {
   const size = Math.max(fewest, 2 ** Math.ceil(Math.log2(layout.length / aboutMost)));
   const starts = beginnings(layout);

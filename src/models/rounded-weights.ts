@@ -2,31 +2,34 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend, Storage } from "../backend/backend.ts";
 import type { Arena, ArenaLayout } from "./arena.ts";
 
-/** A model's matrices, rounded to what products are multiplied from: half the bytes to read, the same results to the bit. */
+/**
+ * Copies of a model's matrices, rounded to the number format of matrix products. Products read half the bytes and give
+ * the same bits.
+ */
 export interface RoundedWeights {
-  /** In the arena's layout, the matrices alone: `layout.decayed` elements. */
+  /** Copies in the arena's layout, matrices only: `layout.decayed` elements. */
   readonly storage: Storage;
-  /** The rounded copy of a weight; itself, if it is not the model's. */
+  /** Returns the rounded copy of a weight of the model; returns any other tensor as it is. */
   of(weight: Tensor): Tensor;
-  /** Rounds all anew. */
+  /** Rounds all matrices again. */
   refresh(): void;
-  /** To be called where an update has written both, the weights and their copies. */
+  /** Call this after an update that has written both the weights and their copies. */
   followed(): void;
 }
 
-/** The rounded copies that a model has of its weights. */
+/** Creates and updates the rounded copies of a model's weights. */
 export interface WeightCopies {
-  /** As the weights are now; null where products are multiplied from the weights themselves. Memory is taken at the first use. */
+  /** Up-to-date copies; null if products read the weights themselves. The first call allocates the memory. */
   current(): RoundedWeights | null;
   close(): void;
 }
 
-/** @param arena whose `changes` tell when the copies are of old weights. */
+/** @param arena its `changes` show whether the copies are stale. */
 export const createWeightCopies = (backend: Backend, layout: ArenaLayout, arena: Arena): WeightCopies => {
   const { activations } = backend.capabilities;
   const { decayed: n } = layout;
   let copies: RoundedWeights | undefined;
-  /** The number of changes that the copies know of. */
+  /** Change count of the arena at the time of the last copy. */
   let known = -1;
 
   const create = (): RoundedWeights => {

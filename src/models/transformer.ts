@@ -15,9 +15,9 @@ import { layerOf } from "./layers.ts";
 export interface TransformerParameters<P> {
   /** [V, C] */
   readonly tokens: P;
-  /** [contextLength, C]; null: positions are rotations. */
+  /** [contextLength, C]; null: the model uses rotary positions. */
   readonly positions: P | null;
-  /** In the order in which they run. */
+  /** In forward order. */
   readonly blocks: readonly BlockParameters<P>[];
   /** The norm before the head. */
   readonly norm: NormParameters<P>;
@@ -25,7 +25,7 @@ export interface TransformerParameters<P> {
   readonly head: LinearParameters<P>;
 }
 
-/** Names every parameter of the model, in the order in which a forward pass meets them. */
+/** Declares every parameter of the model, in the order of a forward pass. */
 export const declareTransformer = <P>(
   declare: Declare<P>,
   config: ModelConfig,
@@ -48,20 +48,20 @@ export const declareTransformer = <P>(
   return { tokens, positions, blocks, norm: finalNorm, head };
 };
 
-/** A model's weights, and what it computes with besides. */
+/** A model's weights, and the tables that it computes with. */
 export interface TransformerTensors extends TransformerParameters<Tensor> {
-  /** The angles of rotary positions. */
+  /** Angles of rotary positions. */
   readonly angles: AngleTables;
 }
 
-/** The sequences of a pass, and what comes before them. */
+/** The sequences of a pass, and their cached tokens. */
 export interface PassSequences {
   /**
-   * Which a batch of one is divided into: documents that do not see each other, or with a cache sequences that are continued
+   * Division of a batch of one row: into separate documents or, with a cache, into sequences that are continued
    * together. Default null: each row of the batch is a sequence.
    */
   readonly segments?: Segments | null;
-  /** Keys and values of what comes before segments, a cache per block: those of the pass are added. Inference only. */
+  /** Cached keys and values of earlier tokens, one cache per block. The pass appends its own. Inference only. */
   readonly layers?: readonly AttentionCache[] | null;
 }
 
@@ -89,7 +89,10 @@ export const transformer = (
   return hidden;
 };
 
-/** Places that drop in one forward pass, each with a number of its own; `more` in each block, of its adapters. */
+/**
+ * Number of dropout places in one forward pass; each place has its own number. `more`: additional places per block, for
+ * adapters.
+ */
 export const dropoutPlaces = ({ nLayer }: ModelConfig, more = 0): number => nLayer * (dropoutPlacesOfBlock + more);
 
 /** The head: [.., C] → logits [.., V]. */

@@ -15,7 +15,7 @@ import { declareMlp, type MlpParameters, mlp } from "./mlp.ts";
 import { declareNorm, type NormParameters, norm } from "./norm.ts";
 import type { Declare } from "./parameters.ts";
 
-/** What all blocks of a model share. */
+/** Configuration that all blocks of a model share. */
 export interface BlockConfig extends AttentionConfig {
   readonly bias: AttentionConfig["bias"] & { readonly mlp: boolean };
   readonly initStd: number;
@@ -23,21 +23,21 @@ export interface BlockConfig extends AttentionConfig {
 }
 
 export interface BlockParameters<P> {
-  /** The norm before attention; null: none. */
+  /** Norm before attention; null: none. */
   readonly attentionNorm: NormParameters<P> | null;
   /** Causal self-attention. */
   readonly attention: AttentionParameters<P>;
-  /** The norm of attention's result; null: none. */
+  /** Norm after attention; null: none. */
   readonly attentionPostNorm: NormParameters<P> | null;
-  /** The norm before the MLP; null: none. */
+  /** Norm before the MLP; null: none. */
   readonly mlpNorm: NormParameters<P> | null;
-  /** The position-wise branch. */
+  /** The feed-forward branch. */
   readonly mlp: MlpParameters<P>;
-  /** The norm of the MLP's result; null: none. */
+  /** Norm after the MLP; null: none. */
   readonly mlpPostNorm: NormParameters<P> | null;
 }
 
-/** Names a block's parameters, in the order in which a forward pass meets them. */
+/** Declares a block's parameters, in forward order. */
 export const declareBlock = <P>(
   declare: Declare<P>,
   name: string,
@@ -48,7 +48,8 @@ export const declareBlock = <P>(
   const init = { kind: "normal", std } as const;
   const zeros = { kind: "zeros" } as const;
   const [before, after] = [spec.norms !== "after", spec.norms !== "before"];
-  // The last layer of a branch is its projection, or the norm behind it: with zeros in both neither would ever learn.
+  // A branch ends with its projection, or with a norm after it. Only the last of them may start at zero: with zeros in
+  // both, neither would ever learn.
   const projectionInit = zeroProjections && !after ? zeros : init;
   const normOf = (branch: string): NormParameters<P> | null =>
     before ? declareNorm(declare, `${name}.${branch}Norm`, config.norm, nEmbd) : null;
@@ -66,10 +67,10 @@ export const declareBlock = <P>(
   };
 };
 
-/** Places in a block that drop: the attention's weights, its result, the MLP's result. */
+/** Number of dropout places in a block: attention's weights, attention's result, the MLP's result. */
 export const dropoutPlacesOfBlock = 3;
 
-/** x as a branch reads it: normalised, or as it is. Release it with `spend`, unless it is x. */
+/** Input of a branch: x normalised, or x itself. Release it with `spend` if it is not x. */
 export const branchInput = (
   context: Context,
   config: BlockConfig,
@@ -77,7 +78,7 @@ export const branchInput = (
   x: Tensor,
 ): Tensor => (layer === null ? x : norm(context, config.norm, layer, x));
 
-/** x + post(f(before(x))). @param branch f, which adds its result to `end.residual` where nothing comes behind it. */
+/** x + post(f(before(x))). @param branch f. If `post` is null, it adds its result to `end.residual` itself. */
 const withNorms = (
   context: Context,
   config: BlockConfig,
@@ -91,7 +92,7 @@ const withNorms = (
   const y = branch(input, { residual: post === null ? x : null, dropout });
   if (input !== x) spend(context, input);
   if (post === null) return y;
-  // In the type of the residual stream: rounding it would be no cheaper.
+  // Keep the type of the residual stream: rounding would not be cheaper.
   const normed = norm(context, config.norm, post, y, x.storage.dtype);
   spend(context, y);
   const sum = addBranch(context, normed, x, dropout);
@@ -99,7 +100,7 @@ const withNorms = (
   return sum;
 };
 
-/** The first half of a block: x + attention(x), with its norms. [B, T, C] → [B, T, C] */
+/** First half of a block: x + attention(x), with its norms. [B, T, C] → [B, T, C] */
 export const attentionBranch = (
   context: Context,
   config: BlockConfig,
@@ -113,7 +114,7 @@ export const attentionBranch = (
     causalSelfAttention(context, config, spec, layer.attention, input, end, angles, sequences),
   );
 
-/** The second half of a block: x + mlp(x), with its norms. [B, T, C] → [B, T, C] */
+/** Second half of a block: x + mlp(x), with its norms. [B, T, C] → [B, T, C] */
 export const mlpBranch = (
   context: Context,
   config: BlockConfig,

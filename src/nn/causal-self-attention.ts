@@ -18,18 +18,18 @@ import type { Declare, Initialisation } from "./parameters.ts";
 export interface AttentionConfig {
   readonly nEmbd: number;
   readonly nHead: number;
-  /** Of keys and values; undefined: `nHead`. */
+  /** Number of key and value heads; undefined: `nHead`. */
   readonly nKvHead?: number | undefined;
   /** undefined: nEmbd / nHead. */
   readonly headDim?: number | undefined;
   readonly bias: { readonly qkv: boolean; readonly projection: boolean };
   readonly dropout: number;
   readonly mask: AttentionMask;
-  /** Its eps serves the norms of queries and keys too. */
+  /** Its eps is also used in the norms of queries and keys. */
   readonly norm: NormConfig;
 }
 
-/** How a model's heads are divided. */
+/** Numbers and size of a model's heads. */
 export const headsOf = ({
   nEmbd,
   nHead,
@@ -42,24 +42,24 @@ export const headsOf = ({
 });
 
 export interface AttentionParameters<P> {
-  /** C → (H + 2·Hk)·D: queries, keys and values side by side, heads side by side in each. */
+  /** C → (H + 2·Hk)·D: queries, keys and values side by side, and the heads side by side in each. */
   readonly qkv: LinearParameters<P>;
-  /** RMS norms of queries and keys; null: they have none. */
+  /** RMS norms of queries and keys; null: no norms. */
   readonly headNorms: {
-    /** Of queries: [D], the same for all heads, or of all heads together [H·D]. */
+    /** Weight for queries: [D], shared by all heads, or [H·D] for one norm over all heads. */
     readonly query: P;
-    /** Of keys: [D] or [Hk·D]. */
+    /** Weight for keys: [D] or [Hk·D]. */
     readonly key: P;
   } | null;
   /** H·D → C */
   readonly projection: LinearParameters<P>;
-  /** Heads that are switched off: the projection reads zeros in their place. Absent: none. */
+  /** Heads that are switched off: the projection reads zeros for them. Absent: none. */
   readonly headsOff?: readonly number[] | undefined;
 }
 
 export interface AttentionInit {
   readonly init: Initialisation;
-  /** Of the last layer, `projection`. */
+  /** For the last layer, `projection`. */
   readonly projectionInit: Initialisation;
 }
 
@@ -98,15 +98,17 @@ export const declareAttention = <P>(
 
 /** The sequences of a pass. */
 export interface Sequences {
-  /** The segments that a batch of one is divided into; null: each row of the batch is a sequence. */
+  /** Segments that a batch of one row is divided into; null: each row of the batch is a sequence. */
   readonly segments: Segments | null;
-  /** This layer's keys and values of what comes before segments with pages; null: the whole sequences are in the pass. */
+  /**
+   * This layer's keys and values of earlier tokens, for segments with pages; null: the pass has the whole sequences.
+   */
   readonly cache: AttentionCache | null;
 }
 
 /**
- * Queries, keys and values as attention reads them, after the norm of heads and the rotation:
- * [B, T, C] → [B, T, (H + 2·Hk)·D], side by side.
+ * Queries, keys and values for attention, after the norm of heads and the rotation: [B, T, C] → [B, T, (H + 2·Hk)·D],
+ * side by side.
  * @param angles null: queries and keys are not rotated.
  */
 export const queriesKeysValues = (
@@ -121,7 +123,7 @@ export const queriesKeysValues = (
   const norms =
     layer.headNorms === null || qkNorm === "none" ? null : { ...layer.headNorms, eps: config.norm.eps, width: qkNorm };
   const isPlain = angles === null && norms === null;
-  // Normalised or turned by angles they are rounded once, after that.
+  // With a norm or rotation, round only once, after it.
   const dtype = isPlain ? context.backend.capabilities.activations : undefined;
   const plain = linearLayer(context, layer.qkv, x, dtype);
   if (isPlain) return plain;

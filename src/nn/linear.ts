@@ -10,7 +10,7 @@ export interface LinearParameters<P> {
   readonly weight: P;
   /** [out] */
   readonly bias: P | null;
-  /** Adapters beside the weight; absent: none. */
+  /** Adapters of the layer; absent: none. */
   readonly lora?: LoraWeights | undefined;
 }
 
@@ -23,7 +23,7 @@ export interface LinearShape {
   readonly stacked?: readonly number[];
 }
 
-/** A dense layer `inputs` → `outputs`. Biases start at 0. */
+/** Declares a dense layer `inputs` → `outputs`. Biases start at 0. */
 export const declareLinear = <P>(
   declare: Declare<P>,
   name: string,
@@ -38,19 +38,19 @@ export const declareLinear = <P>(
   bias: bias ? declare({ name: `${name}.bias`, shape: [outputs], init: { kind: "zeros" } }) : null,
 });
 
-/** `dtype` of the output: the real type unless told otherwise. */
+/** `dtype` of the output; default: the real type. */
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
   layer.lora === undefined ? linear(context, x, layer, dtype) : loraLinear(context, x, layer, layer.lora, dtype);
 
-/** What the last linear layer of a branch is added to, and how often an element of it is dropped before that. */
+/** Residual that a branch's last linear layer adds its result to, and the dropout probability before the addition. */
 export interface BranchEnd {
-  /** null: the layer's output is normalised first, and nothing is added or dropped here. */
+  /** null: a norm follows, so the layer adds and drops nothing. */
   readonly residual: Tensor | null;
   /** Probability, in [0, 1). */
   readonly dropout: number;
 }
 
-/** The last linear layer of a branch: residual + dropout(layer(x)). */
+/** Last linear layer of a branch: residual + dropout(layer(x)). */
 export const lastLayer = (
   context: Context,
   layer: LinearParameters<Tensor>,

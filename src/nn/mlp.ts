@@ -8,19 +8,19 @@ import { swiglu } from "../ops/swiglu.ts";
 import { type BranchEnd, declareLinear, type LinearParameters, lastLayer, linearLayer } from "./linear.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
-/** The position-wise branch of a block. */
+/** Configuration of the feed-forward branch of a block. */
 export type MlpConfig =
   /** Hidden width F = ratio · nEmbd. */
   | { readonly kind: "gelu"; readonly approximate: GeluApproximation; readonly ratio: number }
-  /** Hidden width F = hidden; the first layer makes a gate beside it. */
+  /** Hidden width F = hidden; the first layer computes gate and up. */
   | { readonly kind: "swiglu"; readonly hidden: number }
-  /** The same with GELU of the gate. */
+  /** Like swiglu, with GELU of the gate. */
   | { readonly kind: "geglu"; readonly hidden: number; readonly approximate: GeluApproximation }
-  /** Hidden width F = ratio · nEmbd, and max(0, x)² of it. */
+  /** Hidden width F = ratio · nEmbd; activation max(0, x)². */
   | { readonly kind: "relu2"; readonly ratio: number };
 
 export interface MlpParameters<P> {
-  /** C → F, or with a gate C → 2·F: gate and up, one above the other. */
+  /** C → F, or with a gate C → 2·F: gate and up, stacked. */
   readonly up: LinearParameters<P>;
   /** F → C */
   readonly down: LinearParameters<P>;
@@ -30,17 +30,17 @@ export interface MlpShape {
   readonly nEmbd: number;
   readonly bias: boolean;
   readonly init: Initialisation;
-  /** Of the last layer, `down`. */
+  /** For the last layer, `down`. */
   readonly projectionInit: Initialisation;
 }
 
 /** The two linear layers of the branch. */
 export interface MlpLayers {
-  /** Name of the first one: gateUp where it makes a gate too. */
+  /** Name of the first layer: gateUp if it computes gate and up. */
   readonly first: "up" | "gateUp";
   /** F */
   readonly hidden: number;
-  /** Outputs of the parts of the first one, one above the other. */
+  /** Numbers of outputs of the first layer's stacked parts. */
   readonly stacked: readonly number[];
 }
 
@@ -84,7 +84,7 @@ export const declareMlp = <P>(
   };
 };
 
-/** What the first layer's output is put through. [B, T, F], or with a gate [B, T, 2F] → [B, T, F] */
+/** Activation after the first layer. [B, T, F], or with a gate [B, T, 2F] → [B, T, F] */
 const activated = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
   switch (config.kind) {
     case "gelu":
@@ -98,7 +98,7 @@ const activated = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
   }
 };
 
-/** residual + the branch of x, [B, T, C] → [B, T, C] */
+/** residual + MLP(x), [B, T, C] → [B, T, C] */
 export const mlp = (
   context: Context,
   config: MlpConfig,
@@ -106,8 +106,8 @@ export const mlp = (
   x: Tensor,
   end: BranchEnd,
 ): Tensor => {
-  // Adapters add to the hidden layer before GELU is applied, which the fused op does where the product is finished; and it takes no
-  // weights in blocks, and ends with the sum.
+  // The fused op applies GELU in the product's epilogue and ends with the residual sum. So it cannot be used with
+  // adapters, which add to the hidden layer before GELU, with quantized weights, or with a norm after the branch.
   const { residual, dropout } = end;
   const isPlain = layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
   if (config.kind === "gelu" && isPlain && residual !== null) {

@@ -5,7 +5,7 @@ import { layerNorm } from "../ops/layer-norm.ts";
 import { rmsNorm } from "../ops/rms-norm.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
-/** The normalisation of each branch of a block and before the head. */
+/** Norm of each branch of a block and before the head. */
 export type NormConfig =
   /** `eps` is added to the variance. */
   | { readonly kind: "layernorm"; readonly eps: number }
@@ -15,7 +15,7 @@ export type NormConfig =
 export interface NormParameters<P> {
   /** [C] */
   readonly weight: P;
-  /** [C]; null: an RMS norm has none. */
+  /** [C]; null: an RMS norm has no bias. */
   readonly bias: P | null;
 }
 
@@ -30,7 +30,7 @@ export const declareNorm = <P>(
   bias: kind === "layernorm" ? declare({ name: `${name}.bias`, shape: [channels], init: { kind: "zeros" } }) : null,
 });
 
-/** `dtype` of the result: the backend's for activations unless told otherwise. */
+/** `dtype` of the result; default: the backend's type of activations. */
 export const norm = (
   context: Context,
   config: NormConfig,

@@ -1,6 +1,6 @@
 import type { Shape } from "../core/tensors/shape.ts";
 
-/** How a parameter starts. The mean of what is drawn is 0. */
+/** Initial values of a parameter. Random values have mean 0. */
 export type Initialisation =
   | {
       /** Drawn from a normal distribution. */
@@ -11,7 +11,7 @@ export type Initialisation =
   | {
       /** Drawn from a uniform distribution. */
       readonly kind: "uniform";
-      /** The values are from −bound to bound. */
+      /** Values lie between −bound and bound. */
       readonly bound: number;
     }
   | {
@@ -24,24 +24,24 @@ export type Initialisation =
     };
 
 export interface ParameterSpec {
-  /** Dotted path, as "blocks.0.attention.qkv.weight". Unique in a model. */
+  /** Dotted path, for example "blocks.0.attention.qkv.weight". Unique in a model. */
   readonly name: string;
   /** Sizes of its axes. */
   readonly shape: Shape;
-  /** Its first values. */
+  /** Initial values. */
   readonly init: Initialisation;
   /**
-   * For a weight that maps hidden states to hidden states, inside a block: the rows of each of the matrices that are stacked
-   * along its first axis, as queries, keys and values. Muon updates these and no others. Absent: an embedding, the head or a
-   * vector.
+   * For a weight inside a block that maps hidden states to hidden states: numbers of rows of the matrices stacked along
+   * its first axis, for example queries, keys and values. Muon updates only such weights. Absent: an embedding, the
+   * head or a vector.
    */
   readonly stacked?: readonly number[];
-  /** Whether it lies directly behind the parameter before it, so that both are one matrix too. */
+  /** Whether it directly follows the previous parameter in memory, so that both also form one matrix. */
   readonly adjoins?: boolean;
 }
 
 /**
- * A layer names its parameters by calling `declare` for each: once to learn what there is (P = ParameterSpec), once
- * to get the tensors (P = Tensor). So a layer's parameters are listed in one place only.
+ * Called by a layer for each of its parameters: once to collect their specifications (P = ParameterSpec), once to get
+ * the tensors (P = Tensor). So a layer lists its parameters in one place only.
  */
 export type Declare<P> = (spec: ParameterSpec) => P;

@@ -3,7 +3,7 @@
  *
  *   x, residual [.., C]   →   y [.., C];   dResidual = dy     dx = dropout(dy), the same draw
  *
- * A branch that ends with a product has this in it: linear.ts.
+ * If the last layer is linear, linear.ts does this in the product's epilogue.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -11,10 +11,10 @@ import { sizeOf } from "../core/tensors/shape.ts";
 import { drawDropout } from "./dropout.ts";
 import { requireShape } from "./op.ts";
 
-/** Each element of x is dropped with probability `p` in [0, 1) while training. */
+/** While training, drops each element of x with probability `p` in [0, 1). */
 export const addBranch = (context: Context, x: Tensor, residual: Tensor, p: number): Tensor => {
   const { backend, memory, tape } = context;
-  requireShape("addBranch", "what is added to", residual, x.shape);
+  requireShape("addBranch", "the residual", residual, x.shape);
   const n = sizeOf(x.shape);
   const draw = drawDropout(context, p);
   const y = memory.allocate(residual.shape);

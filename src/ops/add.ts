@@ -8,7 +8,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
 import { requireShape } from "./op.ts";
 
-/** Elementwise; both of one shape. */
+/** Elementwise; both inputs have the same shape. */
 export const add = (context: Context, a: Tensor, b: Tensor): Tensor => {
   const { backend, memory, tape } = context;
   requireShape("add", "b", b, a.shape);

@@ -1,6 +1,7 @@
 /**
- * Weights in blocks of few bits (backend/kernels/block-forms.ts). Inference multiplies them as they are: activations are rounded to
- * 8 bits in blocks of 32, and sums of a block are integers. Training widens a matrix for each product, and releases it.
+ * Quantized weights in blocks (backend/kernels/block-forms.ts). Inference multiplies the blocks themselves: activations
+ * are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix to real
+ * numbers for each product, and frees the copy afterwards.
  */
 import { type Context, factorOf } from "../autograd/context.ts";
 import type { BlockPart, Tensor } from "../autograd/tensor.ts";
@@ -8,7 +9,7 @@ import type { View } from "../backend/backend.ts";
 import { panelRows, panelWords } from "../backend/kernels/block-forms.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 
-/** Some rows of a matrix. */
+/** A range of rows of a matrix. */
 interface Rows {
   readonly first: number;
   readonly count: number;
@@ -18,7 +19,7 @@ const move = ({ storage, offset }: View, elements: number): View => ({ storage, 
 
 const allRows = ({ shape }: Tensor): Rows => ({ first: 0, count: shape[0] ?? 0 });
 
-/** Calls `visit` with what each part has of some rows: its rows `from` to `from` + `count` − 1. */
+/** Calls `visit` for each part that has some of the rows. `from` and `count` are the range within the part. */
 const forParts = (
   weight: Tensor,
   { first, count }: Rows,
@@ -31,7 +32,7 @@ const forParts = (
   }
 };
 
-/** A product of x [m, k] with some rows of W [N, k], and where it goes. */
+/** A product of x [m, k] with some rows of W [N, k], and its result. */
 interface BlockProduct extends Rows {
   readonly bias: Tensor | null;
   readonly addend: View | null;
@@ -41,7 +42,7 @@ interface BlockProduct extends Rows {
   readonly k: number;
 }
 
-/** y = round8(x)·Wᵀ + bias + addend, of rows from a multiple of 16 on. `bias` is that of all rows of W. */
+/** y = round8(x)·Wᵀ + bias + addend, for rows of W from a multiple of 16. `bias` is the bias of all rows of W. */
 export const blockProduct = (
   { backend }: Context,
   x: Tensor,
@@ -52,7 +53,7 @@ export const blockProduct = (
     if (from % panelRows !== 0) {
       throw new ShapeError({
         where: "blocks",
-        must: `rows must begin at a multiple of ${panelRows}`,
+        must: `rows of blocks must begin at a multiple of ${panelRows}`,
         got: String(from),
       });
     }
@@ -69,7 +70,7 @@ export const blockProduct = (
   });
 };
 
-/** Rows of a matrix in blocks as numbers, [count, k]: a temporary in the type that products read. */
+/** Rows of a matrix in blocks, converted to real numbers, [count, k]: a temporary in the number format of products. */
 export const widenRows = (context: Context, weight: Tensor, rows: Rows): Tensor => {
   const { backend, memory } = context;
   const k = weight.shape[1] ?? 0;
@@ -82,7 +83,9 @@ export const widenRows = (context: Context, weight: Tensor, rows: Rows): Tensor 
   return wide;
 };
 
-/** Hands `use` a weight as products read it, or some of its rows; of blocks a temporary. */
+/**
+ * Calls `use` with a weight, or some of its rows, in the form that products read. For blocks this is a temporary copy.
+ */
 export const withFactor = (context: Context, weight: Tensor, use: (w: View) => void, rows?: Rows): void => {
   if (weight.blocks !== undefined) {
     const wide = widenRows(context, weight, rows ?? allRows(weight));
@@ -97,13 +100,13 @@ export const withFactor = (context: Context, weight: Tensor, use: (w: View) => v
 export const multipliesBlocks = ({ tape, widens }: Context, { blocks }: Tensor): boolean =>
   blocks !== undefined && tape === null && widens !== true;
 
-/** The rows `ids` of a table in blocks, in float32. */
+/** Rows `ids` of a table in blocks, as float32. */
 export const blockRows = ({ backend }: Context, ids: Tensor, table: Tensor, y: Tensor, rows: number): void => {
   const [part, ...others] = table.blocks ?? [];
   if (part === undefined || others.length > 0) {
     throw new ShapeError({
       where: "embedding",
-      must: "a table in blocks must be one tensor",
+      must: "a table in blocks must have one block format",
       got: `${others.length + 1}`,
     });
   }

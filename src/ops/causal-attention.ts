@@ -1,15 +1,16 @@
 /**
- * out[i] = Σ over j ≤ i of P[i, j]·v[j],   P[i, :] = softmax over j ≤ i of q[i]·k[j] / √D        (for each head)
- * With a window w both run over the last w of these j, i − w < j (Beltagy et al. 2020, Longformer); without the mask over all j.
- * Another scale may stand for 1/√D.
+ * out[i] = Σ over j ≤ i of P[i, j]·v[j], P[i, :] = softmax over j ≤ i of q[i]·k[j] / √D (for each head)
  *
- *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   q | k | v, heads side by side in each. Or a tensor for each of them.
+ * With a window w, j runs only over the last w positions, i − w < j ≤ i (Beltagy et al. 2020, Longformer). Without the
+ * mask, j runs over all positions. The factor 1/√D can be replaced.
+ *
+ *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   qkv is q | k | v, heads side by side in each; or three tensors
  *   Hk divides H: head h of q reads head ⌊h·Hk/H⌋ of k and v (grouped queries, Ainslie et al. 2023)
  *   with dP = dout·vᵀ and δ[i] = dout[i]·out[i]:   dS = P·(dP − δ)     dq = dS·k/√D     dk = dSᵀ·q/√D     dv = Pᵀ·dout
- *   where dk and dv are summed over the heads that share them
+ *   dk and dv are summed over the heads that share a key head
  *
- * Vaswani et al. 2017; computed in tiles with running maxima as in FlashAttention (Dao et al. 2022, 2023), so
- * that nothing of size T×T is kept but, where there is dropout, a bit for each weight. Dropout acts on P, as in
+ * Vaswani et al. 2017. Computed in tiles with running maxima as in FlashAttention (Dao et al. 2022, 2023): nothing of
+ * size T×T is stored, except one bit per attention weight if dropout is on. Dropout acts on P, as in
  * torch.nn.functional.scaled_dot_product_attention.
  */
 import type { Context } from "../autograd/context.ts";
@@ -22,41 +23,47 @@ import { show } from "../core/text/show.ts";
 import { dropoutArguments } from "./dropout.ts";
 import type { Segments } from "./segments.ts";
 
-/** What a position sees. `causal`: itself and those before it; `none`: the whole sequence. */
+/** What a position sees. `causal`: itself and earlier positions; `none`: the whole sequence. */
 export type AttentionMask = "causal" | "none";
 
-/** How heads are divided. */
+/** Numbers and size of heads. */
 export interface Heads {
-  /** H, of queries. */
+  /** H, number of query heads. */
   readonly heads: number;
-  /** Hk, of keys and of values. Divides H. */
+  /** Hk, number of key heads and of value heads. Divides H. */
   readonly keyHeads: number;
   /** D */
   readonly headDim: number;
 }
 
-/** [B, T, (H + 2·Hk)·D], or [B, T, H·D] and twice [B, T, Hk·D]. */
+/** Packed [B, T, (H + 2·Hk)·D], or three tensors: [B, T, H·D] and twice [B, T, Hk·D]. */
 export type AttentionInput = Tensor | { readonly queries: Tensor; readonly keys: Tensor; readonly values: Tensor };
 
 export interface AttentionOptions {
-  /** In [0, 1): drops attention weights where the context drops. Default 0. */
+  /** Dropout probability of attention weights, in [0, 1). Used only if the context has dropout. Default 0. */
   readonly dropoutP?: number;
   /** Default causal. */
   readonly mask?: AttentionMask;
-  /** How many positions a position sees at most: itself and those just before it. Needs the causal mask. Default null: all. */
+  /**
+   * Maximum number of positions that a position sees: itself and the ones just before it. Needs the causal mask.
+   * Default null: no limit.
+   */
   readonly window?: number | null;
   /** Factor of q·k. Default 1/√D. */
   readonly scale?: number;
-  /** The sequences that the time axis of a batch of one holds: a position sees its own alone. Absent: each row is one. */
+  /**
+   * Sequences on the time axis, for a batch of one row. A position sees only its own sequence. Default: each row is one
+   * sequence.
+   */
   readonly segments?: Segments | null;
 }
 
-/** The largest that a kernel takes; no sequence is as long. */
+/** Largest window that a kernel accepts. It exceeds the length of any sequence. */
 const longestWindow = 2 ** 31 - 1;
 
 const noDropout = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
-/** Columns `first` … of a tensor's rows. */
+/** Columns of a tensor's rows, from `first`. */
 interface Columns {
   readonly tensor: Tensor;
   readonly first: number;
@@ -64,7 +71,7 @@ interface Columns {
 
 const isPacked = (input: AttentionInput): input is Tensor => "storage" in input;
 
-/** q, k and v as parts of what is given, and the tensors that are given. */
+/** q, k and v as columns of the input tensors, and the input tensors. */
 const partsOf = (input: AttentionInput, { heads, keyHeads, headDim }: Heads) => {
   if (!isPacked(input)) {
     const { queries, keys, values } = input;
@@ -87,20 +94,20 @@ const checkHeads = (where: string, { heads, keyHeads, headDim }: Heads): void =>
   if (whole && heads % keyHeads === 0) return;
   throw new ShapeError({
     where,
-    must: "there must be 1 or more heads of 1 or more channels, as many or a multiple of those of keys",
-    got: `${heads} of ${headDim} channels, and ${keyHeads} of keys`,
+    must: "heads must be a positive multiple of keyHeads; headDim must be at least 1",
+    got: `heads ${heads}, keyHeads ${keyHeads} and headDim ${headDim}`,
   });
 };
 
-/** B and T of what is given, whose shapes fit. */
+/** Checks the shapes of the input; returns B and T. */
 const checkInput = (where: string, input: AttentionInput, shape: Heads) => {
   checkHeads(where, shape);
   const [batch, time] = (isPacked(input) ? input : input.queries).shape;
   if (batch === undefined || time === undefined) {
-    throw new ShapeError({ where, must: "what is attended must be [B, T, channels]", got: "fewer dimensions" });
+    throw new ShapeError({ where, must: "the input must be [B, T, channels]", got: "fewer dimensions" });
   }
   if (isPacked(input)) {
-    checkShape(where, "qkv, of the heads that are given,", input, [batch, time, packedWidth(shape)]);
+    checkShape(where, "qkv of these heads", input, [batch, time, packedWidth(shape)]);
   } else {
     const { heads, keyHeads, headDim } = shape;
     checkShape(where, "queries", input.queries, [batch, time, heads * headDim]);
@@ -112,7 +119,7 @@ const checkInput = (where: string, input: AttentionInput, shape: Heads) => {
 
 const strideOf = ({ tensor }: Columns): number => tensor.shape.at(-1) ?? 0;
 
-/** What both directions are told of the batch, whose rows are sequences of `time` positions. */
+/** Size arguments of both kernels for a batch whose rows are sequences of `time` positions. */
 const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
   batch,
   queries: time,
@@ -125,7 +132,7 @@ const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
   keyRows: 0,
 });
 
-/** The same of segments, whose keys have `keyRows` rows of `keyStride`. */
+/** Size arguments of both kernels for segments; their keys have `keyRows` rows with stride `keyStride`. */
 const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: number, keyRows: number) => ({
   batch: list.length,
   queries: longest,
@@ -138,7 +145,7 @@ const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: 
   keyRows,
 });
 
-/** What both directions are told but tensors. */
+/** Arguments of both kernels, except tensors. */
 interface Laid {
   readonly shape: Heads;
   readonly sizes: ReturnType<typeof batchSizes>;
@@ -153,8 +160,8 @@ interface Laid {
 type Tensors<Name extends string> = Readonly<Record<Name, Tensor | View>> & { readonly kept: Tensor | null };
 
 /**
- * A call of attentionForward. Every name is written out, here and below: an object of thirty that is made from another by spreading
- * takes a hundred times as long, and three times the memory.
+ * Arguments of attentionForward. Every name is written out, here and below: building an object of thirty fields by
+ * spreading takes a hundred times as long and three times the memory.
  */
 const forwardCall = (
   { q, k, v, out, logSumExp, kept }: Tensors<"q" | "k" | "v" | "out" | "logSumExp">,
@@ -251,23 +258,23 @@ const checkSegments = (where: string, { rows }: Segments, batch: number, time: n
   });
 };
 
-/** The window and the scale of a kernel's call. */
+/** Window and scale as kernel arguments. */
 const windowAndScale = (
   where: string,
   { headDim }: Heads,
   { mask = "causal", window = null, scale = 1 / Math.sqrt(headDim) }: AttentionOptions,
 ) => {
   if (window !== null && !(Number.isSafeInteger(window) && window >= 1)) {
-    throw new ShapeError({ where, must: "window must be a whole number from 1 on, or null", got: show(window) });
+    throw new ShapeError({ where, must: "window must be a whole number from 1, or null", got: show(window) });
   }
   if (window !== null && mask !== "causal") {
-    throw new ShapeError({ where, must: "mask must be causal where there is a window", got: show(mask) });
+    throw new ShapeError({ where, must: "mask must be causal if a window is given", got: show(mask) });
   }
   if (!Number.isFinite(scale)) throw new ShapeError({ where, must: "scale must be a finite number", got: show(scale) });
   return { window: Math.min(window ?? 0, longestWindow), scale };
 };
 
-/** Of each position over those that it sees. See AttentionOptions for what may be told besides. */
+/** Attention of each position over the positions that it sees. See AttentionOptions. */
 export const causalAttention = (
   context: Context,
   input: AttentionInput,
@@ -283,7 +290,7 @@ export const causalAttention = (
     if (later !== undefined || segments.pages !== null) {
       throw new ShapeError({
         where: "causalAttention",
-        must: "segments must begin in this pass: what comes before is in a cache",
+        must: "segments must begin in this pass; earlier tokens need cachedCausalAttention",
         got: later === undefined ? "segments with pages" : `a start of ${later.start}`,
       });
     }
@@ -297,7 +304,7 @@ export const causalAttention = (
   const laid: Laid = { shape, sizes, mask, ...windowAndScale("causalAttention", shape, options), segments, draw };
   const out = memory.allocate([batch, time, shape.heads * shape.headDim], q.tensor.storage.dtype);
   const logSumExp = memory.allocate([batch, shape.heads, time]);
-  // Of segments the mask is drawn again.
+  // For segments the backward pass draws the mask again.
   const keeps = tape !== null && draw.p > 0 && segments === null;
   const kept = keeps ? memory.allocate([batch, shape.heads, wordsOf(time), time], "int32") : null;
   const [queries, keys, values] = [viewOf(q), viewOf(k), viewOf(v)];
@@ -320,18 +327,20 @@ export const causalAttention = (
   return out;
 };
 
-/** Keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows: each holds k then v of a position. */
+/**
+ * Keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows. Each row holds k, then v, of one
+ * position.
+ */
 export interface AttentionCache {
   readonly keysAndValues: Tensor;
 }
 
 /**
- * Attention of new positions over all before them, whose keys and values are in `cache`; theirs are added to it. Inference
- * only. Same bits as `causalAttention` over each whole sequence.
- *
+ * Attention of new positions over all earlier ones, whose keys and values are in `cache`. It adds the new keys and
+ * values to the cache. Inference only. It gives the same bits as `causalAttention` over each whole sequence.
  * @param qkv [1, T, (H + 2·Hk)·D]
- * @param segments each has its own start, and pages of the cache. Pages before the windows of all positions of a segment are
- * not read: any number may stand for them.
+ * @param segments each has its own start, and pages of the cache. Pages before the windows of all positions of a
+ * segment are not read; their numbers may be arbitrary.
  * @param options window and scale, as in `causalAttention`.
  */
 export const cachedCausalAttention = (

@@ -1,16 +1,16 @@
 /**
  * y = x·keep / (1 − p), keep drawn with probability 1 − p
  *
- *   dx = dy·keep / (1 − p), with the same draw, of which the forward pass keeps a bit for each element
+ *   dx = dy·keep / (1 − p), with the same draw; the forward pass saves one bit per element
  *
- * Srivastava et al. 2014; as torch.nn.functional.dropout (other random numbers). No op of its own: it is a part of attention
- * and of what ends a branch (linear.ts).
+ * Srivastava et al. 2014; as torch.nn.functional.dropout, with other random numbers. It is not an op of its own, but a
+ * part of attention and of the end of a branch (linear.ts).
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { RandomKey } from "../core/random.ts";
 
-/** The kernel arguments that name one place's random numbers. */
+/** Kernel arguments that identify the random numbers of one dropout place. */
 export const dropoutArguments = (key: RandomKey, site: number) => ({
   key0: key[0] | 0,
   key1: key[1] | 0,
@@ -19,15 +19,17 @@ export const dropoutArguments = (key: RandomKey, site: number) => ({
   site,
 });
 
-/** What one place drops, as kernels take it. */
+/** Kernel arguments of one dropout place. */
 export type Draw = ReturnType<typeof dropoutArguments> & { readonly p: number };
 
-/** What of a branch's result was kept, as bits, for its gradient. */
+/** The saved mask of a branch's end, as bits, for the gradient. */
 export interface Dropped {
   readonly kept: Tensor;
   readonly p: number;
 }
 
-/** The next place's draw, each element with probability `p` in [0, 1); null in evaluation and where p is 0. */
+/**
+ * The draw of the next dropout place, with probability `p` in [0, 1) for each element; null in evaluation or if p is 0.
+ */
 export const drawDropout = ({ dropout }: Context, p: number): Draw | null =>
   dropout === null || p === 0 ? null : { ...dropoutArguments(dropout.key, dropout.nextSite()), p };

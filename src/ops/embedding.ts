@@ -15,13 +15,13 @@ import { scaleBy } from "./op.ts";
 import { endOf, type Segments } from "./segments.ts";
 
 export interface EmbeddingOptions {
-  /** Those that T is divided into. Default null: each row is a sequence. */
+  /** Segments that T is divided into. Default null: each row is a sequence. */
   readonly segments?: Segments | null;
-  /** s, of token vectors alone. Default 1. */
+  /** s, applied only to token vectors. Default 1. */
   readonly scale?: number | undefined;
 }
 
-/** `positions` null: token vectors alone. */
+/** Embeds ids; `positions` null: only token vectors. */
 export const embedding = (
   context: Context,
   ids: Tensor,
@@ -45,7 +45,7 @@ export const embedding = (
   if (end > positionRows || (segments !== null && segments.rows !== rows)) {
     throw new ShapeError({
       where: "embedding",
-      must: `positions must lie within the context of ${positionRows}, one for each of ${rows} rows`,
+      must: `positions must lie within the context of ${positionRows}, one per row of ${rows} rows`,
       got: segments === null ? `0 to ${end - 1}` : `${segments.rows} in segments up to ${end - 1}`,
     });
   }
@@ -57,7 +57,7 @@ export const embedding = (
   } else if (positions === null) {
     blockRows(context, ids, tokens, y, rows);
     scaleBy(backend, y, scale);
-  } else throw new ShapeError({ where: "embedding", must: "a table in blocks must have no positions beside it" });
+  } else throw new ShapeError({ where: "embedding", must: "a table in blocks must be used without learned positions" });
 
   tape?.record(y, positions === null ? [tokens] : [tokens, positions], [], (dy) => {
     const dTokens = tape.accumulator(tokens);

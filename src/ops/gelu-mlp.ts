@@ -1,11 +1,11 @@
 /**
- * y = residual + dropout(gelu(x·Uᵀ + u)·Dᵀ + d): the branch of a block that goes through a hidden layer
+ * y = residual + dropout(gelu(x·Uᵀ + u)·Dᵀ + d): the MLP branch of a block, with its residual connection
  *
  *   x [.., C]   U [F, C]   u [F]   D [C, F]   d [C]   residual [.., C]   →   y [.., C]
  *   e = dropout(dy), the same draw     dh = (e·D) ∘ gelu′(x·Uᵀ + u)     dD = eᵀ·gelu(…)     dU = dhᵀ·x     dResidual = dy
  *
- * GELU (Hendrycks & Gimpel 2016) is applied where the product is finished. The forward pass keeps gelu and gelu′, which
- * share their arithmetic, so that the backward pass multiplies by what is there.
+ * GELU (Hendrycks & Gimpel 2016) is applied in the product's epilogue. The forward pass saves gelu and gelu′, which
+ * share most of their arithmetic, so the backward pass only multiplies by the saved gelu′.
  */
 import { type Context, factorOf } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -29,7 +29,7 @@ export interface GeluMlpWeights {
   readonly approximate: GeluApproximation;
 }
 
-/** Each element of the branch is dropped with probability `p` in [0, 1) while training. */
+/** While training, drops each element of the branch with probability `p` in [0, 1). */
 export const geluMlp = (
   context: Context,
   x: Tensor,

@@ -12,7 +12,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { DType } from "../core/tensors/dtype.ts";
 import { nowhere, requireShape, rowsOf } from "./op.ts";
 
-/** `beta` null: no offset. `eps` is added to the variance. `dtype` of y: the backend's for activations unless told otherwise. */
+/** `beta` null: no offset. `eps` is added to the variance. `dtype` of y; default: the backend's type of activations. */
 export const layerNorm = (
   context: Context,
   x: Tensor,

@@ -1,13 +1,13 @@
 /**
- * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: a head and its loss in one.
+ * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: the head and its loss in one.
  *
  *   x [.., K]   W [V, K]   b [V]   targets [..]   →   L [1]
  *   dz = dL·(softmax(z) − onehot(target))     dx = dz·W     dW = dzᵀ·x     db = Σ over rows of dz
  *
- * Logits of a large vocabulary are never all in memory. They are computed for a range of the vocabulary at a time: on the
- * way forward for their sum of powers, and once more on the way back, where each range's gradient goes into those of x, W
- * and b at once. That is a third product more, in place of memory for rows · V logits and their gradients (Wijmans et
- * al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
+ * The logits of a large vocabulary are never all in memory. They are computed for one range of the vocabulary at a
+ * time: in the forward pass for their log-sum-exp, and again in the backward pass, where each range's gradient is added
+ * to the gradients of x, W and b at once. This saves memory for rows · V logits and their gradients, and costs a third
+ * more products (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
  */
 
 import { type Context, spend } from "../autograd/context.ts";
@@ -20,33 +20,33 @@ import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts"
 import { requireShape } from "./op.ts";
 
 /**
- * Logits that are kept where there are no more of them: 64 MiB, since computing them twice takes longer than memory does;
- * with tiles of bfloat16 it does not: 8 MiB.
+ * Maximum number of logits kept for the backward pass: 64 MiB, since computing them twice takes longer than reading
+ * them. With bfloat16 tiles recomputing is faster, so 8 MiB.
  */
 const keptLogits = ({ tiles }: Capabilities): number => (tiles === "bfloat16" ? 2 ** 21 : 2 ** 24);
-/** Of more, so many are in memory at one time, where they stay in a cache … */
+/** Beyond this limit, number of logits in memory at one time: they stay in a cache … */
 const logitsAtATime = 2 ** 20;
-/** … but of at least so many tokens of the vocabulary, so that x is not read too often. */
+/** … but at least this many tokens of the vocabulary, so that x is not read too often. */
 const leastColumns = 512;
 
-/** Tokens of the vocabulary whose logits are in memory at one time, for that many rows. */
+/** Number of tokens of the vocabulary whose logits are in memory at one time, for `rows` rows. */
 const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
   if (rows * vocabSize <= keptLogits(capabilities)) return vocabSize;
   const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
-  // Ranges of about one size, each a multiple of what every kernel takes at a time.
+  // Ranges of nearly equal size, each a multiple of the block sizes of all kernels.
   return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
 };
 
-/** Numbers of a weight in blocks that are widened at a time, where products take them so: a head is many times as many. */
+/** Maximum number of values of a quantized weight that are converted at a time. A head has many times more. */
 const widenedAtATime = 2 ** 22;
 
-/** Rows of a weight in blocks to take at a time, about `asked` or fewer: whole panels. */
+/** Number of rows of a quantized weight to use at a time: about `asked` or fewer, in whole panels. */
 const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
   const width = multipliesBlocks(context, weight) ? asked : Math.min(asked, widenedAtATime / (weight.shape[1] ?? 1));
   return Math.max(1, Math.ceil(width / panelRows)) * panelRows;
 };
 
-/** A part of the vocabulary: tokens [first, first + columns). */
+/** A range of the vocabulary: tokens [first, first + columns). */
 interface Range {
   readonly first: number;
   readonly columns: number;
@@ -58,7 +58,7 @@ const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
     columns: Math.min(columns, vocabSize - i * columns),
   }));
 
-/** Rows of W or elements of b. */
+/** Rows of W, or elements of b, in a range. */
 const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
   if (whole === null) return whole;
   const [, ...rest] = whole.shape;
@@ -67,8 +67,8 @@ const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T
 };
 
 /**
- * The summed loss, [1], in nats. A negative target takes its row out of the sum.
- * @param columns tokens of the vocabulary whose logits are in memory at one time: by default as many as suit the sizes.
+ * Sum of the losses, [1], in nats. A row with a negative target is ignored.
+ * @param columns number of tokens of the vocabulary whose logits are in memory at one time. Default: chosen by size.
  */
 export const linearCrossEntropy = (
   context: Context,

@@ -16,7 +16,7 @@ import { blockProduct, multipliesBlocks, withFactor } from "./blocks.ts";
 import { type Draw, type Dropped, drawDropout } from "./dropout.ts";
 import { requireShape, rowsOf } from "./op.ts";
 
-/** [N, K] and [N] or none. */
+/** [N, K] and [N]; a null bias means no bias. */
 export interface LinearWeights {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
@@ -29,7 +29,7 @@ export interface LinearSizes {
   readonly k: number;
 }
 
-/** The sizes of x·Wᵀ + b, checked. */
+/** Checks x·Wᵀ + b and returns its sizes. */
 export const linearSizes = (where: string, x: Tensor, { weight, bias }: LinearWeights): LinearSizes => {
   const [n, k] = weight.shape;
   if (n === undefined || k === undefined || weight.shape.length !== 2) {
@@ -40,11 +40,11 @@ export const linearSizes = (where: string, x: Tensor, { weight, bias }: LinearWe
   return { m, n, k };
 };
 
-/** The inputs of a record: those that may want a gradient. */
+/** Weight and bias as inputs for `tape.record`. */
 export const weightsOf = ({ weight, bias }: LinearWeights): readonly Tensor[] =>
   bias === null ? [weight] : [weight, bias];
 
-/** Hands on the gradients of x, W and b, from that of x·Wᵀ + b. */
+/** Adds the gradients of x, W and b, given dy of y = x·Wᵀ + b. */
 export const linearGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   if (tape?.tracks(x)) {
@@ -58,7 +58,7 @@ export const linearGradients = (context: Context, x: Tensor, weights: LinearWeig
   weightGradients(context, x, weights, dy);
 };
 
-/** Hands on the gradients of W and b alone. */
+/** Adds the gradients of W and b only. */
 export const weightGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
   const { backend, tape } = context;
   const to = tape?.destination(weights.weight) ?? null;
@@ -84,7 +84,7 @@ const multiply = (
   withFactor(context, weight, (w) => context.backend.run("linearForward", { x, w, bias, addend, y, ...sizes }));
 };
 
-/** x·Wᵀ + b + addend, without its gradients. */
+/** x·Wᵀ + b + addend, without recording gradients. */
 export const linearProduct = (
   context: Context,
   x: Tensor,
@@ -99,8 +99,8 @@ export const linearProduct = (
 };
 
 /**
- * Row i of y has the same bits whatever the number of rows.
- * @param dtype of y: the real type, or the backend's for activations.
+ * y = x·Wᵀ + b. The bits of row i of y do not depend on the number of rows.
+ * @param dtype type of y: the real type (default), or the backend's type of activations.
  */
 export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtype?: DType): Tensor => {
   const y = linearProduct(context, x, weights, null, dtype);
@@ -108,16 +108,16 @@ export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtyp
   return y;
 };
 
-/** The end of a branch: y = residual + dropout(x·Wᵀ + b), and what its gradient needs of dropout, a temporary. */
+/** Result of a branch's end, y = residual + dropout(x·Wᵀ + b), and the dropout mask for its gradient, a temporary. */
 export interface BranchEnd {
   readonly y: Tensor;
   readonly dropped: Dropped | null;
 }
 
-/** The temporaries of a branch's end that the way back needs. */
+/** Temporaries of a branch's end that the backward pass needs. */
 export const savedOf = ({ dropped }: BranchEnd): readonly Tensor[] => (dropped === null ? [] : [dropped.kept]);
 
-/** residual + dropout(x·Wᵀ + b), without its gradients; `draw` null: nothing drops. */
+/** residual + dropout(x·Wᵀ + b), without recording gradients; `draw` null: no dropout. */
 export const addLinear = (
   context: Context,
   x: Tensor,
@@ -128,7 +128,7 @@ export const addLinear = (
   const { backend, memory, tape } = context;
   const { weight, bias } = weights;
   const { m, n, k } = linearSizes("residual", x, weights);
-  requireShape("residual", "what is added to", residual, [...x.shape.slice(0, -1), n]);
+  requireShape("residual", "the residual", residual, [...x.shape.slice(0, -1), n]);
   const y = memory.allocate(residual.shape);
   if (draw === null) {
     multiply(context, x, weights, residual, y, { m, n, k });
@@ -143,15 +143,15 @@ export const addLinear = (
   return { y, dropped: null };
 };
 
-/** The gradients in front of a branch's end: of its input, and of x·Wᵀ + b. Both are the caller's to release. */
+/** Gradients of a branch's input, and of x·Wᵀ + b. The caller releases both. */
 export interface BranchGradients {
   readonly dx: Tensor;
   readonly dBranch: Tensor;
 }
 
 /**
- * The gradients of x, elementwise times `factor` where there is one, and of x·Wᵀ + b at a branch's end, from that of its sum
- * with the residual.
+ * Gradients at a branch's end, given dy of its sum with the residual: of x, times `factor` elementwise if it is given,
+ * and of x·Wᵀ + b.
  */
 export const branchInput = (
   context: Context,
@@ -176,8 +176,8 @@ export const branchInput = (
 };
 
 /**
- * Hands on the gradients of W and b at a branch's end, from that of its sum with the residual, and returns that of x,
- * elementwise times `factor` where there is one.
+ * Adds the gradients of W and b at a branch's end, given dy of its sum with the residual. Returns the gradient of x,
+ * times `factor` elementwise if it is given.
  */
 export const branchGradients = (
   context: Context,
@@ -193,7 +193,10 @@ export const branchGradients = (
   return dx;
 };
 
-/** y = residual + dropout(x·Wᵀ + b), each element of the product dropped with probability `p` in [0, 1) while training. */
+/**
+ * y = residual + dropout(x·Wᵀ + b). While training, each element of the product is dropped with probability `p` in [0,
+ * 1).
+ */
 export const linearResidual = (
   context: Context,
   x: Tensor,

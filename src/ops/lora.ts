@@ -1,12 +1,13 @@
 /**
- * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(all of that)
+ * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(all of this)
  *
  *   x [.., K]   W [N, K]   b [N]   A [R, K]   B of each part [n, r]   →   y [.., N]
  *   dh = s·dy·B̃     dA = dhᵀ·dropout(x)     dB̃ = s·dyᵀ·h     dx = dy·W + dropout(dh·A), the same draw
  *
- * LoRA (Hu et al. 2021). A layer that computes several targets at once, as queries, keys and values, has the matrices A of
- * all of them one above the other in A, and in B̃ [N, R] each B where its outputs meet its r columns, zeros elsewhere. So h
- * is one product, and so is what it adds to y. Targets of one layer share a draw of dropout: they read the same x.
+ * LoRA (Hu et al. 2021). A layer may compute several targets at once, for example queries, keys and values. Then A
+ * stacks the targets' matrices A. B̃ [N, R] has each target's B at the rows of its outputs and the columns of its A,
+ * and zeros elsewhere. So h is one product, and its contribution to y too. Targets of one layer read the same x, so
+ * they share one dropout draw.
  */
 import type { Context } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
@@ -28,13 +29,13 @@ import { requireShape, rowsOf, scaleBy } from "./op.ts";
 
 /** The outputs of a layer that one matrix B adds to. */
 export interface LoraOutputs {
-  /** The first of them. */
+  /** First of these outputs. */
   readonly first: number;
   /** [n, r] */
   readonly b: Tensor;
 }
 
-/** What products multiply. */
+/** Matrices that products read. */
 export interface LoraFactors {
   /** [R, K] */
   readonly a: Tensor;
@@ -48,15 +49,15 @@ export interface LoraWeights {
   readonly a: Tensor;
   /** In the order of their rows of A. */
   readonly parts: readonly LoraOutputs[];
-  /** Of the weights as they are now. */
+  /** Returns up-to-date matrices for products. */
   factors(): LoraFactors;
   /** alpha / rank */
   readonly scale: number;
-  /** Probability that an element of x is dropped on its way to A, in [0, 1). */
+  /** Dropout probability of the input of A, in [0, 1). */
   readonly dropout: number;
 }
 
-/** Copies each B to its place in B̃, of which the rest is zero already. */
+/** Copies each B to its place in B̃. The rest of B̃ must be zero already. */
 export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to: View, width: number): void => {
   let column = 0;
   for (const { first, b } of parts) {
@@ -67,11 +68,11 @@ export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to
   }
 };
 
-/** Whether B̃ is the matrix B of the only part. */
+/** Whether B̃ is simply the B of the only part. */
 export const isWhole = (parts: readonly LoraOutputs[], outputs: number): boolean =>
   parts.length === 1 && parts[0]?.b.shape[0] === outputs;
 
-/** dropout(x) and s·h, and the draw. */
+/** dropout(x), s·h, and the draw. */
 interface Low {
   readonly x: Tensor;
   readonly h: Tensor;
@@ -100,7 +101,7 @@ const releaseLow = ({ memory }: Context, { x, h }: Low): void => {
   memory.release(h);
 };
 
-/** Hands on the gradient of each B, from that of the layer's outputs. */
+/** Adds the gradient of each B, given dy of the layer's outputs. */
 const outputGradients = (context: Context, h: Tensor, { parts }: LoraWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   const n = dy.shape.at(-1) ?? 0;
@@ -126,7 +127,7 @@ const outputGradients = (context: Context, h: Tensor, { parts }: LoraWeights, dy
   memory.release(all);
 };
 
-/** Hands on the gradients of A, of each B and of x, from that of the layer's outputs. */
+/** Adds the gradients of A, of each B and of x, given dy of the layer's outputs. */
 const lowGradients = (context: Context, x: Tensor, low: Low, lora: LoraWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   const { a, b } = lora.factors();
@@ -156,7 +157,7 @@ const lowGradients = (context: Context, x: Tensor, low: Low, lora: LoraWeights, 
 
 const trained = ({ a, parts }: LoraWeights): readonly Tensor[] => [a, ...parts.map(({ b }) => b)];
 
-/** @throws ShapeError unless the factors fit the layer. */
+/** @throws ShapeError if the factors do not fit the layer. */
 const requireFactors = ({ a, b }: LoraFactors, { weight }: LinearWeights): void => {
   const [n = 0, k = 0] = weight.shape;
   const width = a.shape[0] ?? 0;
@@ -164,7 +165,10 @@ const requireFactors = ({ a, b }: LoraFactors, { weight }: LinearWeights): void 
   requireShape("lora", "B", b, [n, width]);
 };
 
-/** x·Wᵀ + b + s·dropout(x)·Aᵀ·B̃ᵀ. @param dtype of y: the real type, or the backend's for activations. */
+/**
+ * x·Wᵀ + b + s·dropout(x)·Aᵀ·B̃ᵀ. @param dtype type of y: the real type (default), or the backend's type of
+ * activations.
+ */
 export const loraLinear = (
   context: Context,
   x: Tensor,
@@ -190,7 +194,9 @@ export const loraLinear = (
   return y;
 };
 
-/** residual + dropout(x·Wᵀ + b + s·dropout(x)·Aᵀ·B̃ᵀ), the outer one with probability `p` in [0, 1) while training. */
+/**
+ * residual + dropout(x·Wᵀ + b + s·dropout(x)·Aᵀ·B̃ᵀ). While training, the outer dropout has probability `p` in [0, 1).
+ */
 export const loraResidual = (
   context: Context,
   x: Tensor,
@@ -204,7 +210,7 @@ export const loraResidual = (
   requireFactors(factors, weights);
   const low = goDown(context, x, lora, factors);
   const draw = drawDropout(context, p);
-  // One draw for both parts: so they are dropped as their sum would be.
+  // Both terms share one draw, so the same elements of both are dropped.
   const added = addLinear(context, low.h, { weight: factors.b, bias: null }, residual, draw);
   for (const kept of savedOf(added)) memory.release(kept);
   const end = addLinear(context, x, weights, added.y, draw);

@@ -3,14 +3,14 @@
  *
  *   qkv [B, T, (H + 2·Hk)·D]   cos, sin [positions, R/2]   γq, γk [D], or [H·D] and [Hk·D]   →   [B, T, (H + 2·Hk)·D]
  *   for each head of q and of k, at position p, with h = R/2:
- *     z = x·r·γ with r = 1/√(mean(x²) + ε), over the head, or over all heads of q and all of k      (without norms: z = x)
- *     y[i]   = z[i]·cos[p, i]   − z[i+h]·sin[p, i]
- *     y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i]
- *     y[j]   = z[j] from R on
- *   v is copied. Back: dz is dy turned by the opposite angle; from there as in rms-norm.ts
+ *       z = x·r·γ with r = 1/√(mean(x²) + ε), mean over one head, or over all heads of q and all of k   (without norms: z = x)
+ *       y[i]   = z[i]·cos[p, i]   − z[i+h]·sin[p, i]
+ *       y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i]
+ *       y[j]   = z[j] for j ≥ R
+ *   v is copied. Backward: dz is dy rotated by the opposite angle; then as in rms-norm.ts
  *
- * Su et al. 2021, with the two halves of what is rotated paired, as Hugging Face's models have it; the norm is Henry et al.
- * 2020, as Qwen3's q_norm and k_norm; over all heads, as OLMo 2's.
+ * Su et al. 2021. Channel i is paired with channel i + h, as in Hugging Face's models. The norm per head is Henry et
+ * al. 2020, as Qwen3's q_norm and k_norm; the norm over all heads is OLMo 2's.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -31,24 +31,25 @@ export interface RotaryTable {
 
 /** RMS norms of the heads of q and k before they are rotated. */
 export interface RotaryNorms {
-  /** Of q. Each head's own: [D], shared by all heads. All heads together: [H·D]. */
+  /** Weight for q: [D], shared by all heads; or [H·D], if one norm covers all heads. */
   readonly query: Tensor;
-  /** Of k: [D], or [Hk·D]. */
+  /** Weight for k: [D], or [Hk·D]. */
   readonly key: Tensor;
-  /** What the mean is over: each head's channels, or those of all heads together. */
+  /** Channels that one mean covers: each head's, or all heads' together. */
   readonly width: "head" | "all";
   /** Added to the mean square. */
   readonly eps: number;
 }
 
-/** How the wavelengths of a model are stretched, so that it can be used on texts longer than those of its first training. */
+/** How to stretch a model's wavelengths, so that it works on longer texts than in its first training. */
 export type RotaryScaling =
   | { readonly kind: "none" }
-  /** All by `factor` (Chen et al. 2023). */
+  /** Stretches all wavelengths by `factor` (Chen et al. 2023). */
   | { readonly kind: "linear"; readonly factor: number }
   /**
-   * As Llama 3.1: by `factor` those longer than `originalContext` / `lowFrequency`, none shorter than `originalContext` /
-   * `highFrequency`, and in between the more the longer.
+   * As in Llama 3.1. Wavelengths longer than `originalContext` / `lowFrequency` are stretched by `factor`. Wavelengths
+   * shorter than `originalContext` / `highFrequency` are not stretched. In between, the stretching grows with the
+   * wavelength.
    */
   | {
       readonly kind: "llama3";
@@ -77,11 +78,10 @@ const scaled = (frequency: number, scaling: RotaryScaling): number => {
 };
 
 /**
- * What a `RotaryTable` holds: cosine and sine of p·f[i] for each position p and i < R/2, row by row, where f[i] is
+ * Values of a `RotaryTable`: cosine and sine of p·f[i] for each position p and i < R/2, row by row, where f[i] is
  * theta^(−2i/R), scaled.
- *
- * @param positions how many positions
- * @param rotaryDim R, even: how many channels of a head are rotated
+ * @param positions number of positions
+ * @param rotaryDim R, even: number of channels of a head that are rotated
  * @param theta base of the wavelengths; 10,000 in the paper
  * @param first the first position
  */
@@ -106,7 +106,7 @@ export const rotaryAngles = (
   return { cos, sin };
 };
 
-/** The position of each row: rows of T from 0 on, or each as its segment has it. */
+/** Checks the positions of the rows: 0 to T − 1 in each row of the batch, or as segments define them. */
 const checkPlaces = (qkv: Tensor, segments: Segments | null, rows: number): { time: number; end: number } => {
   if (segments === null) {
     const time = qkv.shape.at(-2) ?? 0;
@@ -136,11 +136,12 @@ const rotaryDimOf = ({ cos, sin }: RotaryTable, positions: number, { headDim }: 
 };
 
 /**
- * @param qkv [.., T, (H + 2·Hk)·D] with D even; the last axis but one is time
+ * Applies the norms and the rotation.
+ * @param qkv [.., T, (H + 2·Hk)·D] with D even; the second-to-last axis is time
  * @param table null: q and k are not rotated
- * @param segments those that T is divided into; null: each row of T is a sequence from position 0 on
- * @param norms null: q and k are rotated as they are
- * @returns a tensor of the shape of `qkv`. Its rows depend on their own input and position alone, to the bit.
+ * @param segments segments that T is divided into; null: each row of the batch is a sequence from position 0
+ * @param norms null: q and k are not normalised
+ * @returns a tensor of the shape of `qkv`. The bits of each row depend only on its own input and position.
  */
 export const rotary = (
   context: Context,
@@ -155,7 +156,7 @@ export const rotary = (
   if (qkv.shape.length < 2 || headDim % 2 !== 0) {
     throw new ShapeError({
       where: "rotary",
-      must: "qkv must be [.., time, channels] with an even number of channels a head",
+      must: "qkv must be [.., time, channels] with an even number of channels per head",
       got: `${formatShape(qkv.shape)} with ${headDim}`,
     });
   }
@@ -164,14 +165,14 @@ export const rotary = (
   const rotaryDim = table === null ? 0 : rotaryDimOf(table, end, shape);
   const together = norms?.width === "all" ? 1 : 0;
   if (norms !== null) {
-    requireShape("rotary", "the norm of queries", norms.query, [together === 1 ? heads * headDim : headDim]);
-    requireShape("rotary", "the norm of keys", norms.key, [together === 1 ? keyHeads * headDim : headDim]);
+    requireShape("rotary", "the norm weight of queries", norms.query, [together === 1 ? heads * headDim : headDim]);
+    requireShape("rotary", "the norm weight of keys", norms.key, [together === 1 ? keyHeads * headDim : headDim]);
   }
   const given = {
     x: qkv,
     gammaQ: norms?.query ?? null,
     gammaK: norms?.key ?? null,
-    // With no channel to rotate nothing of a table is read.
+    // Without rotated channels a table is not read; any tensor will do.
     cos: table?.cos ?? qkv,
     sin: table?.sin ?? qkv,
     places: segments?.places ?? null,
@@ -194,7 +195,7 @@ export const rotary = (
     return y;
   }
   tape.record(y, norms === null ? [qkv] : [qkv, norms.query, norms.key], [rstd], (dy) => {
-    // The products that take it round it to this in any case.
+    // dx feeds only matmuls, which round it to this type anyway.
     const dx = memory.allocate(qkv.shape, backend.capabilities.activations);
     const dGammaQ = norms === null ? null : tape.accumulator(norms.query);
     const dGammaK = norms === null ? null : tape.accumulator(norms.key);

@@ -1,5 +1,5 @@
 /**
- * Sequences of different lengths in one pass, one after the other on the time axis of a batch of one: packed documents, or
+ * Sequences of different lengths in one pass, concatenated on the time axis of a batch of one row: packed documents, or
  * sequences that are continued together.
  */
 import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
@@ -9,45 +9,46 @@ import { show } from "../core/text/show.ts";
 
 /** One sequence of a pass. */
 export interface Segment {
-  /** How many of its positions are in the pass, from 1 on. */
+  /** Number of its positions in the pass, at least 1. */
   readonly length: number;
-  /** How many come before, whose keys and values are in `pages`. Default 0. */
+  /** Number of earlier positions, whose keys and values are in `pages`. Default 0. */
   readonly start?: number;
   /**
-   * Pages of a cache, in order, that hold the keys and values of all its positions: `pageRows` in each. No other sequence of the
-   * pass may be writing to one that its positions of the pass fall on. All of a pass have pages, or none. Default: no cache.
+   * Numbers of the cache pages that hold the keys and values of all its positions, in order, `pageRows` positions per
+   * page. No other sequence of the pass may write to a page that this one writes to. Either all sequences of a pass
+   * have pages, or none. Default: no cache.
    */
   readonly pages?: readonly number[];
 }
 
 /** Pages of a pass in a backend's memory. */
 export interface SegmentPages {
-  /** int32 [pages]: those of all sequences, one after the other. */
+  /** int32 [pages]: page numbers of all sequences, concatenated. */
   readonly numbers: Tensor;
-  /** int32 [rows]: the row of the cache that each row's key and value go to. */
+  /** int32 [rows]: row of the cache that receives each row's key and value. */
   readonly rows: Tensor;
-  /** Pages that the cache must have. */
+  /** Minimum number of pages of the cache. */
   readonly needed: number;
 }
 
 /** Segments in a backend's memory. */
 export interface Segments {
   readonly list: readonly (Required<Pick<Segment, "length" | "start">> & {
-    /** Of the pass, its first. */
+    /** First row of the sequence in the pass. */
     readonly row: number;
   })[];
-  /** Rows of all together, and of the longest. */
+  /** Number of rows of all sequences, and of the longest one. */
   readonly rows: number;
   readonly longest: number;
   /** int32 [segments, 4], as attention takes it. */
   readonly table: Tensor;
-  /** int32 [rows]: where each row stands in its sequence. */
+  /** int32 [rows]: position of each row in its sequence. */
   readonly places: Tensor;
-  /** null: keys and values are those of the pass. */
+  /** null: keys and values come from the pass itself. */
   readonly pages: SegmentPages | null;
 }
 
-/** The positions of the longest sequence, with those before the pass. */
+/** Length of the longest sequence, including its earlier positions. */
 export const endOf = ({ list }: Segments): number => Math.max(...list.map(({ start, length }) => start + length));
 
 const checkWhole = (value: number, from: number, must: string, i: number): void => {
@@ -56,26 +57,31 @@ const checkWhole = (value: number, from: number, must: string, i: number): void 
 };
 
 const checkPages = ({ length, start = 0, pages = [] }: Segment, i: number): void => {
-  for (const page of pages) checkWhole(page, 0, "each must have pages from 0 on", i);
+  for (const page of pages) checkWhole(page, 0, "each page number must be a whole number from 0", i);
   if (pages.length * pageRows >= start + length) return;
   throw new ShapeError({
     where: "segments",
-    must: `pages, of ${pageRows} positions each, must hold those before and those of the pass`,
+    must: `pages of ${pageRows} positions must hold all positions of a segment`,
     got: `${pages.length} for ${start} + ${length} of segment ${i}`,
   });
 };
 
-/** @throws ShapeError for a length, a start or pages that cannot be. */
+/** @throws ShapeError for an invalid length, start or pages. */
 export const createSegments = (memory: Memory, given: readonly Segment[]): Segments => {
-  if (given.length === 0) throw new ShapeError({ where: "segments", must: "there must be one or more", got: "none" });
+  if (given.length === 0)
+    throw new ShapeError({ where: "segments", must: "there must be at least one segment", got: "none" });
   const paged = given[0]?.pages !== undefined;
   let rows = 0;
   const list = given.map((segment, i) => {
     const { length, start = 0, pages } = segment;
-    checkWhole(length, 1, "each must have a length from 1 on", i);
-    checkWhole(start, 0, "each must have a start from 0 on", i);
+    checkWhole(length, 1, "each length must be a whole number from 1", i);
+    checkWhole(start, 0, "each start must be a whole number from 0", i);
     if ((pages !== undefined) !== paged) {
-      throw new ShapeError({ where: "segments", must: "all or none must have pages", got: `another for segment ${i}` });
+      throw new ShapeError({
+        where: "segments",
+        must: "all segments or none must have pages",
+        got: `a difference at segment ${i}`,
+      });
     }
     if (paged) checkPages(segment, i);
     const row = rows;
@@ -83,7 +89,7 @@ export const createSegments = (memory: Memory, given: readonly Segment[]): Segme
     return { length, start, row };
   });
   const pageCount = given.reduce((sum, { pages = [] }) => sum + pages.length, 0);
-  // All in one array, so that they go to the backend at once.
+  // One array, so that all numbers go to the backend in one transfer.
   const placesFrom = segmentInts * list.length;
   const rowsFrom = placesFrom + rows;
   const numbersFrom = rowsFrom + (paged ? rows : 0);

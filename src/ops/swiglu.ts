@@ -4,13 +4,13 @@
  *   x = gate | up [.., 2F]   →   y [.., F]
  *   dgate = dy·up·(σ + gate·σ·(1 − σ))     dup = dy·gate·σ
  *
- * Shazeer 2020, without the two products around it: torch.nn.functional.silu(gate) · up.
+ * Shazeer 2020, without the linear layers before and after: torch.nn.functional.silu(gate) · up.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { gatedWidth, rowsOf } from "./op.ts";
 
-/** The last axis of `x` holds the gate and then what it scales, each half as long. */
+/** The last axis of `x` holds gate, then up, of equal length. */
 export const swiglu = (context: Context, x: Tensor): Tensor => {
   const { backend, memory, tape } = context;
   const hidden = gatedWidth("swiglu", x);
@@ -19,7 +19,7 @@ export const swiglu = (context: Context, x: Tensor): Tensor => {
   backend.run("swigluForward", { x, y, rows, hidden });
 
   tape?.record(y, [x], [], (dy) => {
-    // The products that take it round it to this in any case.
+    // dx feeds only matmuls, which round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("swigluBackward", { x, dy, dx, rows, hidden });
     tape.accumulate(x, dx);

@@ -1,9 +1,9 @@
 /**
- * y[.., h·D + d] = 0 for the heads h that are switched off, x[.., h·D + d] for the others
+ * y[.., h·D + d] = 0 if head h is switched off, else x[.., h·D + d]
  *
  *   x [.., H·D]   →   y [.., H·D];   dx = dy, with the same zeros
  *
- * As the mask of heads in Michel et al. 2019, whose entries are 0 or 1 here.
+ * As the head mask in Michel et al. 2019; its entries are 0 or 1 here.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -11,7 +11,7 @@ import { ShapeError } from "../core/errors/errors.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
 import { rowsOf } from "./op.ts";
 
-/** A copy of x with zeros in place of some heads. */
+/** Copies x with zeros in the given heads. */
 const copyWithZeros = (
   { backend, memory }: Context,
   x: Tensor,
@@ -35,8 +35,9 @@ const copyWithZeros = (
 };
 
 /**
+ * Switches heads off.
  * @param x [.., H·D], heads side by side, as attention's output.
- * @param off heads that are switched off, from 0 to H − 1.
+ * @param off heads that are switched off, each from 0 to H − 1.
  */
 export const zeroHeads = (
   context: Context,

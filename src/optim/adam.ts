@@ -4,7 +4,10 @@ import type { Moments } from "./state.ts";
 import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
-/** One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) over a stretch of the weights, with bias correction. */
+/**
+ * One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) on a stretch of the weights, with bias
+ * correction.
+ */
 export const adamUpdate = (
   backend: Backend,
   { kind, beta1, beta2, eps }: Omit<AdamConfig | AdamWConfig, "weightDecay">,

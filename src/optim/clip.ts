@@ -1,7 +1,7 @@
 import { checkNumber } from "../core/checks/check-arguments.ts";
 
 /**
- * The factor that brings a gradient of global norm `norm` to at most `maxGradNorm` (0: no clipping), as
+ * Factor that limits a gradient of global norm `norm` to `maxGradNorm` (0: no clipping), as
  * torch.nn.utils.clip_grad_norm_ (Pascanu et al. 2013).
  * @experimental
  */

@@ -3,77 +3,80 @@ import { float32FromZero, largestFloat32, positiveFloat32 } from "../core/tensor
 
 const beta = z.number().min(0).lt(1);
 const moments = (weightDecay: number) => ({
-  beta1: beta.default(0.9).describe("decay of the mean gradient"),
-  beta2: beta.default(0.999).describe("decay of the mean squared gradient"),
+  beta1: beta.default(0.9).describe("decay rate of the mean gradient"),
+  beta2: beta.default(0.999).describe("decay rate of the mean squared gradient"),
   eps: positiveFloat32().default(1e-8).describe("added to the root of the second moment"),
-  weightDecay: float32FromZero().default(weightDecay).describe("of matrices (biases and norms have none)"),
+  weightDecay: float32FromZero().default(weightDecay).describe("weight decay of matrices (biases and norms have none)"),
 });
 
 /**
- * Defaults of Adam are PyTorch's. `adam`: Kingma & Ba 2014, weight decay as an L2 gradient. `adamw`: Loshchilov & Hutter
- * 2017, decoupled. `muon`: Jordan et al. 2024 for the matrices inside blocks, AdamW for the other parameters.
+ * Adam's defaults are PyTorch's. `adam`: Kingma & Ba 2014, weight decay as an L2 term of the gradient. `adamw`:
+ * Loshchilov & Hutter 2017, decoupled weight decay. `muon`: Jordan et al. 2024 for the matrices inside blocks, AdamW
+ * for the other parameters.
  */
 export const optimizerConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("adam"), ...moments(0) }),
   z.strictObject({ kind: z.literal("adamw"), ...moments(0.01) }),
   z.strictObject({
     kind: z.literal("muon"),
-    momentum: beta.default(0.95).describe("decay of the mean gradient of matrices"),
+    momentum: beta.default(0.95).describe("decay rate of the mean gradient of matrices"),
     adamLearningRateRatio: z
       .number()
       .positive()
       .max(largestFloat32)
       .default(0.15)
-      .describe("learning rate of embeddings, head and vectors, which AdamW updates, as a share of learningRate"),
+      .describe("learning rate of embeddings, head and vectors, which AdamW updates, as a fraction of learningRate"),
     ...moments(0.1),
-    beta2: beta.default(0.95).describe("decay of the mean squared gradient"),
-    weightDecay: float32FromZero().default(0.1).describe("of the matrices inside blocks (nothing else has any)"),
+    beta2: beta.default(0.95).describe("decay rate of the mean squared gradient"),
+    weightDecay: float32FromZero()
+      .default(0.1)
+      .describe("weight decay of the matrices inside blocks (other parameters have none)"),
   }),
 ]);
 /** Adam (Kingma & Ba 2014): weight decay is added to the gradient. */
 export interface AdamConfig {
   /** Update rule. `adam`, `adamw` or `muon`. */
   readonly kind: "adam";
-  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
   readonly beta1: number;
-  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.999. */
+  /** Decay rate of the mean squared gradient. Number from 0, below 1. Default 0.999. */
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8. */
   readonly eps: number;
-  /** Of matrices (biases and norms have none). Number from 0. Default 0. */
+  /** Weight decay of matrices (biases and norms have none). Number from 0. Default 0. */
   readonly weightDecay: number;
 }
-/** AdamW (Loshchilov & Hutter 2017): weight decay is apart from the gradient. */
+/** AdamW (Loshchilov & Hutter 2017): weight decay is separate from the gradient. */
 export interface AdamWConfig {
   /** Update rule. `adam`, `adamw` or `muon`. */
   readonly kind: "adamw";
-  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
   readonly beta1: number;
-  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.999. */
+  /** Decay rate of the mean squared gradient. Number from 0, below 1. Default 0.999. */
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8. */
   readonly eps: number;
-  /** Of matrices (biases and norms have none). Number from 0. Default 0.01. */
+  /** Weight decay of matrices (biases and norms have none). Number from 0. Default 0.01. */
   readonly weightDecay: number;
 }
 /** Muon (Jordan et al. 2024) for the matrices inside blocks, AdamW for the other parameters. */
 export interface MuonConfig {
   /** Update rule. `adam`, `adamw` or `muon`. */
   readonly kind: "muon";
-  /** Decay of the mean gradient of matrices. Number from 0, below 1. Default 0.95. */
+  /** Decay rate of the mean gradient of matrices. Number from 0, below 1. Default 0.95. */
   readonly momentum: number;
   /**
-   * Learning rate of embeddings, head and vectors, which AdamW updates, as a share of learningRate. Number above 0.
+   * Learning rate of embeddings, head and vectors, which AdamW updates, as a fraction of learningRate. Number above 0.
    * Default 0.15; 0.25 in the preset `shakespeare`.
    */
   readonly adamLearningRateRatio: number;
-  /** Decay of the mean gradient. Number from 0, below 1. Default 0.9. */
+  /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
   readonly beta1: number;
-  /** Decay of the mean squared gradient. Number from 0, below 1. Default 0.95. */
+  /** Decay rate of the mean squared gradient. Number from 0, below 1. Default 0.95. */
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8; 1e-10 in the preset `shakespeare`. */
   readonly eps: number;
-  /** Of the matrices inside blocks (nothing else has any). Number from 0. Default 0.1. */
+  /** Weight decay of the matrices inside blocks (other parameters have none). Number from 0. Default 0.1. */
   readonly weightDecay: number;
 }
 /** An update rule with its constants. */
@@ -113,26 +116,26 @@ export interface LinearSchedule {
 /** The learning rate after the warm-up. */
 export type ScheduleConfig = ConstantSchedule | CosineSchedule | LinearSchedule;
 
-/** How the learning rate goes on in a run that gets more steps than planned. */
+/** Learning rate schedules for a run that gets more steps than planned. */
 export const extendKinds = ["stretch", "restart", "constant"] as const;
 /** Learning rate of the steps that a run is extended by. `stretch`, `restart` or `constant`. */
 export type ExtendKind = (typeof extendKinds)[number];
 
-/** Each is kept in the run's configuration. */
+/** Maximum number of extensions. The run's configuration keeps all of them. */
 export const mostExtensions = 100;
 
-/** A run's extension: after `after` steps it was given another total than the `planned` one. */
+/** An extension of a run: after `after` steps its total was changed from `planned`. */
 export const extensionSchema = z.strictObject({
-  after: z.int().min(0).describe("updates done when the run was extended"),
-  planned: z.int().positive().describe("updates planned until then"),
-  schedule: z.enum(extendKinds).describe("learning rate from then on"),
+  after: z.int().min(0).describe("number of updates done when the run was extended"),
+  planned: z.int().positive().describe("number of updates planned before the extension"),
+  schedule: z.enum(extendKinds).describe("learning rate after the extension"),
 });
-/** A run's extension. The new total is the next extension's `planned`, or the plan's `steps`. */
+/** An extension of a run. The new total is the next extension's `planned`, or the plan's `steps`. */
 export interface Extension {
-  /** Updates done when the run was extended. Whole number from 0. */
+  /** Number of updates done when the run was extended. Whole number from 0. */
   readonly after: number;
-  /** Updates planned until then. Whole number from 1. */
+  /** Number of updates planned before the extension. Whole number from 1. */
   readonly planned: number;
-  /** Learning rate from then on. `stretch`, `restart` or `constant`. */
+  /** Learning rate after the extension. `stretch`, `restart` or `constant`. */
   readonly schedule: ExtendKind;
 }

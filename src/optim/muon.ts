@@ -1,13 +1,13 @@
 /**
- * Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"): each weight matrix inside a
- * block moves along its momentum made orthogonal, so that every direction of the update has about the same length:
+ * Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"). Each weight matrix inside a
+ * block moves along its orthogonalised momentum, so that every direction of the update has about the same length:
  *
  *   m ← μ·m + (1 − μ)·g        u = μ·m + (1 − μ)·g        (Nesterov)
  *   W ← (1 − η·λ)·W − η·√max(1, out/in)·NS(u / ‖u‖)
  *
- * NS is five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ: a Newton–Schulz iteration. A singular value of at least
- * 0.002 of the norm ends between 0.68 and 1.20; one that is nearly zero grows by a⁵ ≈ 485 and stays near 0. AdamW
- * updates embeddings, the head and vectors.
+ * NS is a Newton–Schulz iteration: five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ. A singular value of at least 0.002
+ * of the norm ends between 0.68 and 1.20. A nearly zero one grows by a⁵ ≈ 485 and stays near 0. AdamW updates
+ * embeddings, the head and vectors.
  */
 
 import type { Backend, Storage, View } from "../backend/backend.ts";
@@ -20,7 +20,7 @@ import { isBlockMatrix, type Moments } from "./state.ts";
 import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
-/** Jordan's coefficients: fast for small singular values. */
+/** Jordan's coefficients, which raise small singular values fast. */
 const [a, b, c] = [3.4445, -4.775, 2.0315] as const;
 const iterations = 5;
 const normEps = 1e-7;
@@ -43,7 +43,9 @@ const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
     });
   });
 
-/** X → its orthogonalisation, with scratch memory for matrices of up to `largest` elements and `side` as shorter side. */
+/**
+ * Orthogonalises X. Its scratch memory fits matrices of up to `largest` elements whose shorter side is up to `side`.
+ */
 const createOrthogonalizer = (backend: Backend, largest: number, side: number) => {
   const scratch = allocateAll(backend, "float32", [largest, side * side, side * side, 1]);
   const [other, gram, square, squares] = scratch;
@@ -58,7 +60,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
       backend.run("scaleByNorm", { x, squares: at(squares), y: x, n, eps: normEps });
       for (let i = 0; i < iterations; i++) {
         const wide = rows <= columns;
-        // A = X·Xᵀ, or Xᵀ·X if that is smaller: the polynomial in A is the same on either side.
+        // A = X·Xᵀ, or Xᵀ·X if it is smaller: the polynomial in A gives the same result on either side.
         if (wide)
           backend.run("linearForward", {
             x,
@@ -107,7 +109,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
   };
 };
 
-/** Muon over those matrices of a model that are in the stretches, AdamW over the rest of them. */
+/** Muon for the model's matrices inside the stretches, AdamW for the rest of the stretches. */
 export const createMuon = (
   backend: Backend,
   layout: ArenaLayout,

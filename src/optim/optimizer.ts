@@ -13,7 +13,7 @@ import { type HeldRange, heldRanges, lengthOf, type Stretch, stretchesOf } from 
 import type { Optimizer, OptimizerLayout, Update } from "./update.ts";
 
 /**
- * An optimizer whose running means start at zero.
+ * Creates an optimizer whose moments start at zero.
  * @experimental
  */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
@@ -34,7 +34,7 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
   return { state, ...updating(backend, layout, config, { m: m.storage, v: v.storage }, stretches) };
 };
 
-/** The running means of some stretches of the weights, with their place in the layout of all. */
+/** Moments of some stretches of the weights, with their places in the full layout. */
 export interface PartOfState {
   readonly name: OptimizerLayout["name"];
   readonly layout: ArenaLayout;
@@ -42,12 +42,12 @@ export interface PartOfState {
   readonly held: readonly HeldRange[];
 }
 
-/** An optimizer that updates some of the weights, and has the running means of these alone. */
+/** An optimizer that updates some of the weights and holds only their moments. */
 export interface PartOptimizer extends Omit<Optimizer, "state"> {
   readonly state: readonly PartOfState[];
 }
 
-/** An optimizer for stretches of `stretchesOf`, whose running means start at zero. */
+/** Creates an optimizer for stretches from `stretchesOf`; its moments start at zero. */
 export const createPartOptimizer = (
   backend: Backend,
   layout: ArenaLayout,
@@ -65,7 +65,7 @@ export const createPartOptimizer = (
   return { state, ...updating(backend, layout, config, { m, v }, stretches) };
 };
 
-/** An optimizer over running means, which it owns: a failure frees them. */
+/** Creates an optimizer over given moments, which it owns. If it fails, it frees them. */
 const updating = (
   backend: Backend,
   layout: ArenaLayout,

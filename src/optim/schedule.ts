@@ -4,23 +4,23 @@ import { show } from "../core/text/show.ts";
 import type { Extension, ScheduleConfig } from "./config.ts";
 
 /**
- * The plan of a learning rate, besides the step.
+ * Plan of a learning rate over the steps of a run.
  * @experimental
  */
 export interface LearningRatePlan {
-  /** The highest learning rate. */
+  /** Maximum learning rate. */
   readonly learningRate: number;
-  /** Steps of linear warm-up; 0: none. */
+  /** Steps of linear warm-up; 0: no warm-up. */
   readonly warmupSteps: number;
-  /** Updates in all. */
+  /** Total number of updates. */
   readonly steps: number;
-  /** The learning rate after the warm-up. */
+  /** Learning rate after the warm-up. */
   readonly schedule: ScheduleConfig;
-  /** In the order in which the run was extended; default: never. */
+  /** Extensions of the run, oldest first; default: none. */
   readonly extensions?: readonly Extension[] | undefined;
 }
 
-/** The learning rate of a run without extensions. */
+/** Learning rate of a run without extensions. */
 const plainRate = ({ learningRate, warmupSteps, steps, schedule }: LearningRatePlan, step: number): number => {
   if (step < warmupSteps) return (learningRate * (step + 1)) / warmupSteps;
   switch (schedule.kind) {
@@ -42,17 +42,17 @@ const plainRate = ({ learningRate, warmupSteps, steps, schedule }: LearningRateP
   }
 };
 
-/** The learning rate of step `step` of a run that was extended `count` times by then, and was to end after `steps`. */
+/** Learning rate of step `step`, given the first `count` extensions and the total `steps` planned after them. */
 const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: number): number => {
   const { extensions = [], warmupSteps, learningRate } = plan;
   const extension = extensions[count - 1];
-  // Nothing was trained before an extension at step 0.
+  // Before an extension at step 0 nothing was trained.
   if (extension === undefined || extension.after === 0) return plainRate({ ...plan, steps }, step);
   const { after, planned, schedule } = extension;
   if (step < after) return rateAfter(plan, count - 1, planned, step);
   const before = rateAfter(plan, count - 1, planned, after - 1);
   const done = step - after;
-  // Part of the way from the rate before to the new one.
+  // Fraction of the way from the last rate to the new one.
   const way = done < warmupSteps ? (done + 1) / warmupSteps : 1;
   switch (schedule) {
     case "constant":
@@ -73,13 +73,13 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
 };
 
 /**
- * The learning rate of step `step` (0-based: the first update is step 0). Linear warm-up over `warmupSteps` from
- * learningRate/warmupSteps to learningRate, then constant, or down to minLearningRate at the last step: half a cosine
- * (Loshchilov & Hutter 2016, without restarts) or a straight line. A warm-up longer than the run just ends early.
- *
- * After an extension, by its `schedule`: `stretch` is the rate of a run of the new total from its beginning, `restart`
- * that of a new run of the added steps; both are reached in a straight line from the last rate, over `warmupSteps`.
- * `constant` is the last rate.
+ * Learning rate of step `step` (0-based: the first update is step 0). First a linear warm-up over `warmupSteps`, from
+ * learningRate/warmupSteps to learningRate. Then the schedule: constant, or falling to minLearningRate at the last
+ * step, along half a cosine (Loshchilov & Hutter 2016, without restarts) or a straight line. If the warm-up is longer
+ * than the run, the run ends within it.
+ * After an extension, the extension's `schedule` decides. `stretch`: the rate of a run with the new total from its
+ * beginning. `restart`: the rate of a new run of the added steps. Both begin with a straight line from the last rate,
+ * over `warmupSteps`. `constant`: the last rate.
  * @experimental
  */
 export const learningRateAt = (plan: LearningRatePlan, step: number): number => {

@@ -3,10 +3,10 @@ import { type ArenaLayout, type Placed, partOfLayout } from "../models/arena.ts"
 import type { OptimizerConfig } from "./config.ts";
 import type { OptimizerLayout } from "./update.ts";
 
-/** Whether a parameter is a matrix inside a block, or several stacked: Muon makes these orthogonal. */
+/** Whether a parameter is a matrix inside a block, or several stacked ones. Muon orthogonalises these. */
 export const isBlockMatrix = ({ shape, stacked }: Placed): boolean => stacked !== undefined && shape.length >= 2;
 
-/** The layouts of an optimizer's running means. */
+/** Layouts of an optimizer's moments. */
 export interface MomentLayouts {
   /** Adam's first moment; for Muon's matrices the momentum. */
   readonly m: ArenaLayout;
@@ -20,8 +20,8 @@ export const momentLayouts = (layout: ArenaLayout, { kind }: Pick<OptimizerConfi
 });
 
 /**
- * The layouts of an optimizer's running means, without an optimizer.
- * @param layout of the weights.
+ * Layouts of an optimizer's moments, without creating the optimizer.
+ * @param layout layout of the weights.
  */
 export const optimizerLayouts = (
   layout: ArenaLayout,
@@ -34,10 +34,10 @@ export const optimizerLayouts = (
   ];
 };
 
-/** The running means of some stretches of the weights, in a backend's memory. */
+/** Moments of some stretches of the weights, in a backend's memory. */
 export interface Moments {
   readonly m: Storage;
   readonly v: Storage;
-  /** One number: not 0 once an update has left a weight or a running mean that is not finite. */
+  /** A flag: not 0 after an update has produced a weight or moment that is not finite. */
   readonly unreal: View;
 }

@@ -1,27 +1,27 @@
-/** The stretches of a layout that an optimizer updates, and where their running means lie in its arrays. */
+/** Stretches of a layout that an optimizer updates, and the places of their moments in its arrays. */
 import type { ArenaLayout } from "../models/arena.ts";
 import { type Piece, piecesOfLayout, type Range } from "../models/pieces.ts";
 import type { OptimizerConfig } from "./config.ts";
 import { isBlockMatrix } from "./state.ts";
 
-/** Elements [from, to) of the weights, which one machine updates. */
+/** Elements [from, to) of the weights that one machine updates. */
 export interface Stretch extends Range {
-  /** Whether it is made of matrices that Muon makes orthogonal, each of them whole. */
+  /** Whether it consists of whole matrices that Muon orthogonalises. */
   readonly isOrthogonal: boolean;
-  /** Where its first moments begin in the machine's array. */
+  /** Offset of its first moments in the machine's array. */
   readonly m: number;
-  /** Where its second moments begin in the machine's array; meaningless if it has none. */
+  /** Offset of its second moments in the machine's array; meaningless if it has none. */
   readonly v: number;
-  /** Where its second moments begin in their layout. */
+  /** Offset of its second moments in the full layout. */
   readonly vFrom: number;
 }
 
-/** Elements [from, to) of an array of the state, which lie from `at` on in what a machine holds of it. */
+/** Elements [from, to) of a full state array, which a machine holds at offset `at` of its own array. */
 export interface HeldRange extends Range {
   readonly at: number;
 }
 
-/** Numbers of the matrices, as in `Piece`, that Muon updates whole; none for other optimizers. */
+/** Indices of the matrices that Muon updates whole, as in `Piece`; empty for other optimizers. */
 export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerConfig, "kind">): ReadonlySet<number> => {
   const starts = new Set(kind === "muon" ? layout.parameters.filter(isBlockMatrix).map(({ offset }) => offset) : []);
   const found = new Set<number>();
@@ -30,7 +30,8 @@ export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerCo
 };
 
 /**
- * The stretches of the pieces that `isOwn` holds for, as long as they can be: weight decay, or Muon, is for all of one or none.
+ * Joins adjacent pieces for which `isOwn` is true into the longest possible stretches. Weight decay and Muon apply to
+ * all of a stretch or to none of it.
  */
 export const stretchesOf = (
   layout: ArenaLayout,
@@ -57,7 +58,7 @@ export const stretchesOf = (
   return stretches;
 };
 
-/** What a machine holds of the first and of the second moments, in their layouts. */
+/** Ranges of the first and second moments that a machine holds. */
 export const heldRanges = (
   stretches: readonly Stretch[],
 ): { readonly m: readonly HeldRange[]; readonly v: readonly HeldRange[] } => ({
@@ -67,5 +68,5 @@ export const heldRanges = (
     .map(({ from, to, v, vFrom }) => ({ from: vFrom, to: vFrom + to - from, at: v })),
 });
 
-/** Elements of all ranges. */
+/** Total number of elements of the ranges. */
 export const lengthOf = (ranges: readonly Range[]): number => ranges.reduce((sum, { from, to }) => sum + to - from, 0);

@@ -20,7 +20,7 @@ afterAll(() => copy.remove());
 /** Whether this kind of machine has native kernels at all. */
 const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 const slower = "backend wasm: several times slower than native kernels";
-const builds = `${slower}; with a C++ compiler, this builds them: node `;
+const builds = `${slower}; to build them with a C++ compiler: node `;
 
 interface Choosing {
   readonly chooseBackend: (flags: { readonly backend: string }) => Promise<ChosenBackend>;
@@ -33,9 +33,11 @@ test("advice on native kernels is given to who wants relaxed-simd, where they wo
   ];
   const relaxed = { by: "FORETOKEN_ISA", name: "relaxed-simd" } as const;
   expect(adviceFor(undefined, missing)).toBe("slower; build them");
-  expect(adviceFor(relaxed, missing)).toBe("slower; build them; they are taken without FORETOKEN_ISA=relaxed-simd");
+  expect(adviceFor(relaxed, missing)).toBe(
+    "slower; build them; they are used if you remove FORETOKEN_ISA=relaxed-simd",
+  );
   expect(adviceFor(relaxed, there)).toBe(
-    "several times slower than native kernels, which are taken without FORETOKEN_ISA=relaxed-simd",
+    "several times slower than native kernels, which are used if you remove FORETOKEN_ISA=relaxed-simd",
   );
   expect(adviceFor(relaxed, () => ({ advice: undefined, loads: false }))).toBeUndefined();
   // Chosen in a program, or for its bits.
@@ -80,7 +82,7 @@ describe.skipIf(!canBeBuilt)(`the advice${canBeBuilt ? "" : ": this kind of mach
     await writeFile(path, "no library");
     try {
       expect(await remarkOn()).toMatch(
-        new RegExp(`^${slower}; native backend: its library must load; got [^\\n]+$`, "u"),
+        new RegExp(`^${slower}; native backend: the addon must load; got [^\\n]+$`, "u"),
       );
     } finally {
       await rm(path);
@@ -91,7 +93,7 @@ describe.skipIf(!canBeBuilt)(`the advice${canBeBuilt ? "" : ": this kind of mach
     const name = `@some/native-${process.platform}-${process.arch}`;
     await copy.nameNative(name);
     try {
-      expect(await remarkOn()).toBe(`${slower}; this installs them, as ${name}: npm install --include=optional`);
+      expect(await remarkOn()).toBe(`${slower}; to install them (package ${name}): npm install --include=optional`);
     } finally {
       await copy.nameNative(undefined);
     }

@@ -30,13 +30,13 @@ test("every backend is described, best first, and auto takes the first that is t
 test("without the native backend, auto takes WebAssembly and says why", async () => {
   vi.stubEnv("FORETOKEN_NO_NATIVE", "1");
   const { backends, auto } = await describeBackends();
-  const reason = "native backend: it must not be hidden; got FORETOKEN_NO_NATIVE=1";
+  const reason = "native backend: the native kernels must not be hidden; got FORETOKEN_NO_NATIVE=1";
   expect(backends[0]).toEqual({ name: "native", available: false, reason });
   expect(auto).toEqual({ name: "wasm", why: `the fastest backend here (simd128); ${reason}` });
   await expect(openBackend("native")).rejects.toThrow(
     new UnsupportedKernelError({
       where: "native backend",
-      must: "it must not be hidden",
+      must: "the native kernels must not be hidden",
       got: "FORETOKEN_NO_NATIVE=1",
     }),
   );
@@ -151,7 +151,7 @@ describe("an instruction set of WebAssembly", () => {
   test.skipIf(isCompiled)(
     "relaxed-simd that is not compiled is an error, and no other backend serves in its place",
     async () => {
-      const message = /must be asked for an instruction set that is compiled; got relaxed-simd; try simd128, or /u;
+      const message = /the requested instruction set must be compiled; got relaxed-simd; try simd128, or /u;
       await expect(openBackend("wasm", { instructionSet: "relaxed-simd" })).rejects.toThrow(message);
       vi.stubEnv("FORETOKEN_ISA", "relaxed-simd");
       await expect(openBackend("auto")).rejects.toThrow(message);
@@ -162,7 +162,7 @@ describe("an instruction set of WebAssembly", () => {
   test("that is unknown is a clear error", async () => {
     vi.stubEnv("FORETOKEN_ISA", "relaxed");
     await expect(openBackend("wasm")).rejects.toThrow(
-      "FORETOKEN_ISA: must name an instruction set that this machine and build have; got relaxed; try simd128",
+      "FORETOKEN_ISA: must name an instruction set that this machine and this build support; got relaxed; try simd128",
     );
     await expect(openBackend("wasm", { instructionSet: "baseline" })).rejects.toThrow(ConfigError);
   });
@@ -171,7 +171,7 @@ describe("an instruction set of WebAssembly", () => {
 test("the reference backend has no other instruction set than its own", async () => {
   await (await openBackend("reference", { instructionSet: "javascript" })).close();
   await expect(openBackend("reference", { instructionSet: "avx2" })).rejects.toThrow(
-    "instructionSet: must name an instruction set that this machine and build have; got avx2; try javascript",
+    "instructionSet: must name an instruction set that this machine and this build support; got avx2; try javascript",
   );
 });
 

@@ -143,7 +143,11 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
   });
 
   it.each([
-    ["connect-src", "the kernels'", /^wasm backend: its kernels must be readable; .*connect-src has blob:$/],
+    [
+      "connect-src",
+      "the kernels'",
+      /^wasm backend: the WebAssembly kernels must be readable; .*connect-src has blob:$/,
+    ],
     ["worker-src", "the threads'", /^wasm backend: 2 threads must start; .*blob: in worker-src; try fewer threads$/],
   ])("is told that its %s forbids %s addresses", async (directive, _, message) => {
     const strict = policy.replace(new RegExp(`(${directive} 'self') blob:`), "$1");

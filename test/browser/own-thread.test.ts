@@ -217,7 +217,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may start no w
     const line = {
       ...{ name: "ConfigError", isOwnClass: true },
       message: expect.stringMatching(
-        /^worker: the page must be able to start one; got .*; try a Content-Security-Policy whose worker-src has blob:, or train with worker: false and loadPretrained$/u,
+        /^worker: the page must be able to start a worker; got .*; try a Content-Security-Policy whose worker-src has blob:, or train with worker: false and loadPretrained$/u,
       ),
     };
     expect(refused).toEqual({ training: line, loading: line, here: "done" });

@@ -82,7 +82,7 @@ test("draws the same as the library's plotRuns", async () => {
   const plain = await cli(["plot", "runs/one", "--out", "-"], { cwd });
   expect(await plotRuns([inFolder("runs/one")])).toBe(plain.stdout);
   for (const [folders, said] of [
-    [[], "plotRuns: folders: must be a list of paths, with one or more; got []"],
+    [[], "plotRuns: folders: must be a list of one or more paths; got []"],
     [[cwd], "must be a run's folder"],
     [Array.from({ length: 9 }, () => inFolder("runs/one")), "plotRuns: at most 8 runs can be told apart"],
   ] as const) {

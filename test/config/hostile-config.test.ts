@@ -55,13 +55,17 @@ const hostile: [string, unknown, RegExp][] = [
         },
       },
     },
-    /config\.model: every field must hold a value; got an accessor, "nLayer"/u,
+    /config\.model: every field must be a plain value; got an accessor, "nLayer"/u,
   ],
-  ["an object of a class", { model: new Model() }, /config\.model: must be a plain object; got one that a class made/u],
+  [
+    "an object of a class",
+    { model: new Model() },
+    /config\.model: must be a plain object; got an instance of a class/u,
+  ],
   ["a map", new Map([["model", {}]]), /config: must be a plain object/u],
   ["a list", { model: [1, 2] }, /config\.model: must be an object; got \[1, 2\]/u],
   ["a text", "model", /config: must be an object; got "model"/u],
-  ["a symbol", { model: { [Symbol("nLayer")]: 2 } }, /every key must be a text; got symbol Symbol\(nLayer\)/u],
+  ["a symbol", { model: { [Symbol("nLayer")]: 2 } }, /every key must be a string; got symbol Symbol\(nLayer\)/u],
   ["an object that holds itself", cyclic, /must be nested at most 16 deep/u],
   ["objects in objects", deep(), /must be nested at most 16 deep/u],
   [
@@ -78,11 +82,7 @@ const hostile: [string, unknown, RegExp][] = [
   ["a bigint", { model: { nLayer: 2n } }, /config\.model\.nLayer: must be a number; got bigint 2/u],
   ["a function", { model: { nLayer: () => 2 } }, /must be a number; got a function/u],
   ["a symbol for a value", { model: { nLayer: Symbol("2") } }, /must be a number; got symbol/u],
-  [
-    "a proxy that lists no keys",
-    refusing("ownKeys"),
-    /^config: must be plain data; got an object that cannot be read/u,
-  ],
+  ["a proxy that lists no keys", refusing("ownKeys"), /^config: must be plain data; got an unreadable object/u],
   ["a proxy without prototype", refusing("getPrototypeOf"), /must be plain data/u],
   ["a proxy that was revoked", { model: revoked() }, /must be plain data/u],
 ];

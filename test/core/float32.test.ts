@@ -21,7 +21,7 @@ describe("numbers that kernels take as float32", () => {
     ["model.initStd", { model: { initStd: 1e-46 } }],
   ])("%s must not be 0 there", (field, changes) => {
     expect(refusal(changes)).toBe(
-      `ConfigError: config.${field}: must not be 0 in float32, whose smallest number is 1.4e-45; got 1e-46`,
+      `ConfigError: config.${field}: must not become 0 in float32, whose smallest positive number is 1.4e-45; got 1e-46`,
     );
   });
 

@@ -140,12 +140,16 @@ forEachBackend(
         ConfigError,
         /heads times positions times tokens must be at most 4194304/u,
       );
-      await refused(attentionOf(lm, long, {}), ConfigError, /try to at most 512$/u);
+      await refused(attentionOf(lm, long, {}), ConfigError, /try the option to at most 512$/u);
       await refused(attentionOf(lm, `${long}a`), ShapeError, /at most 2048 tokens/u);
-      await refused(attentionOf(lm, ""), DataError, /one token or more/u);
+      await refused(attentionOf(lm, ""), DataError, /at least one token/u);
       await refused(attentionOf(lm, [0, vocabSize]), ShapeError, /13 at position 1/u);
       await refused(attentionOf(lm, "abc", { layers: [2] }), ConfigError, /attentionOf\.layers\.0: must be at most 1/u);
-      await refused(attentionOf(lm, "abc", { heads: [] }), ConfigError, /attentionOf\.heads: must have one or more/u);
+      await refused(
+        attentionOf(lm, "abc", { heads: [] }),
+        ConfigError,
+        /attentionOf\.heads: must have at least one element/u,
+      );
       await refused(attentionOf(lm, "abc", { from: 2, to: 2 }), ConfigError, /must be below to, 2; got 2/u);
       // Without a tokenizer ids stand for the texts.
       const bare = languageModel(lm.model, noTokenizer("model", vocabSize));

@@ -70,7 +70,7 @@ forEachBackend("activations of another text", ({ open }) => {
   it("refuse texts of different lengths, and places that there are not", async () => {
     const lm = withModel(backend, learned);
     await expect(patched(lm, { clean: "ab", corrupted: "abc", ...place, part: "mlp" })).rejects.toThrow(
-      "patched: clean and corrupted must have as many tokens; got 2 and 3",
+      "patched: clean and corrupted must have the same number of tokens; got 2 and 3",
     );
     await expect(patched(lm, { clean: "ab", corrupted: [0, 99], ...place, part: "mlp" })).rejects.toThrow(ShapeError);
     await expect(patched(lm, { clean, corrupted, layer: 2, position: 0, part: "mlp" })).rejects.toThrow(

@@ -46,15 +46,15 @@ test.each([
   [{ nHead: 4, nKvHead: 8 }, "model.nKvHead: must divide nHead; got 8 and 4; try 4"],
   [
     { headDim: 7 },
-    "model.headDim: must be an even number of channels per head, which rope rotates in pairs; got 7; try 8",
+    "model.headDim: must give an even number of channels per head, since rope rotates pairs of channels; got 7; try 8",
   ],
   [
     { headDim: 8, position: { ...rope, fraction: 0.4 } },
-    "model.position.fraction: must leave an even number of channels per head, of which rope rotates pairs; got 0.4 of 8; try 0.5",
+    "model.position.fraction: must select a positive even number of channels per head, since rope rotates pairs of channels; got 0.4 of 8; try 0.5",
   ],
   [
     { headDim: 88, position: { ...rope, fraction: 0.6534 } },
-    "must leave an even number of channels per head, of which rope rotates pairs; got 0.6534 of 88; try 0.6591",
+    "must select a positive even number of channels per head, since rope rotates pairs of channels; got 0.6534 of 88; try 0.6591",
   ],
   [
     { headDim: 512, contextLength: 2 ** 20 },
@@ -62,23 +62,23 @@ test.each([
   ],
   [
     { contextLength: 64, position: { ...rope, scaling: { ...llama3, originalContext: 64 } } },
-    "model.position.scaling.originalContext: must be below contextLength, to which it is stretched; got 64 and 64; try 16",
+    "model.position.scaling.originalContext: must be below contextLength, since wavelengths are stretched to it; got 64 and 64; try 16",
   ],
   [
     { contextLength: 64, position: { ...rope, scaling: { ...llama3, lowFrequency: 4 } } },
-    "model.position.scaling.highFrequency: must be more than lowFrequency; got 4 and 4; try 16",
+    "model.position.scaling.highFrequency: must be greater than lowFrequency; got 4 and 4; try 16",
   ],
   [
     { qkNorm: false, qkNormWidth: "all" },
-    "model.qkNormWidth: must be left out unless qkNorm is true; got all with false; try qkNorm true",
+    "model.qkNormWidth: must be absent if qkNorm is false; got all with false; try qkNorm true",
   ],
   [
     { mask: "none", window: { size: 4 } },
-    "model.window: must be left out unless mask is causal; got a window with none; try mask causal",
+    "model.window: must be absent if mask is not causal; got a window with none; try mask causal",
   ],
   [
     { qkNorm: false, position: { kind: "learned" }, window: { size: 4, theta: 100 } },
-    "model.window.theta: must be left out unless position.kind is rope; got 100 with learned; try position.kind rope",
+    "model.window.theta: must be absent if position.kind is not rope; got 100 with learned; try position.kind rope",
   ],
   [{ window: { size: 0 } }, "model.window.size: must be above 0; got 0"],
   [{ window: { size: 1.5 } }, "model.window.size: "],

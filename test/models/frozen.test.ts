@@ -128,7 +128,7 @@ describe.skipIf(!narrow)(`a model with bfloat16 matrices alone${title}`, () => {
       const frozen = createFrozenModel(backend, small, vocabSize);
       frozen.writeWeights(weightsOf(frozen.layout.length), 0);
       const before = backend.bytesInUse();
-      const must = /must have float32 weights; got a model with bfloat16 weights alone; try loadPretrained.*float32/;
+      const must = /must have float32 weights; got a model that has only bfloat16 weights; try loadPretrained.*float32/;
       expect(() => createGradients(frozen)).toThrow(must);
       for (const save of [savePretrained, saveOnnx]) {
         await expect(save("never-written", languageModel(frozen, tokenizer))).rejects.toThrow(must);

@@ -110,9 +110,9 @@ test("a window and a scale that cannot be are refused", async () => {
   const call = (options: AttentionOptions) => attended(backend, qkv, 2, options);
   for (const window of [0, -1, 1.5, Number.NaN]) {
     await expect(call({ window })).rejects.toThrow(
-      `causalAttention: window must be a whole number from 1 on, or null; got ${window}`,
+      `causalAttention: window must be a whole number from 1, or null; got ${window}`,
     );
   }
-  await expect(call({ window: 1, mask: "none" })).rejects.toThrow("mask must be causal where there is a window");
+  await expect(call({ window: 1, mask: "none" })).rejects.toThrow("mask must be causal if a window is given");
   await expect(call({ scale: Number.NaN })).rejects.toThrow("scale must be a finite number; got NaN");
 });

@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)(
         const { auto } = await info();
         expect(auto.name).toBe("wasm");
         expect(auto.advice).toMatch(
-          /; this installs them, as @foretoken\/native-linux-x64: npm install --include=optional$/u,
+          /; to install them \(package @foretoken\/native-linux-x64\): npm install --include=optional$/u,
         );
       } finally {
         await rename(`${path}-aside`, path);

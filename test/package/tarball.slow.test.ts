@@ -10,7 +10,7 @@ const megabytes = 1000 * kilobytes;
 /** Whether this kind of machine has native kernels, which the package lacks. */
 const canHaveNative = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 const builder = join("node_modules", "foretoken", "scripts", "build", "native.mjs");
-const advice = `backend wasm: several times slower than native kernels; with a C++ compiler, this builds them: node ${builder}`;
+const advice = `backend wasm: several times slower than native kernels; to build them with a C++ compiler: node ${builder}`;
 
 const attempt = await installTarball().catch((error: Error) => error);
 // An install may need the network, which may not be there. Where the whole project is checked it must not fail.

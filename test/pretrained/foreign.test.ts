@@ -179,11 +179,7 @@ describe("a directory of another program", () => {
       { architectures: ["Qwen2ForRewardModel"] },
       /architectures: must be a class that predicts the next token/u,
     ],
-    [
-      "llama3",
-      { rope_scaling: { rope_type: "yarn", factor: 4 } },
-      /rope_parameters and rope_scaling must be the same/u,
-    ],
+    ["llama3", { rope_scaling: { rope_type: "yarn", factor: 4 } }, /rope_parameters and rope_scaling must agree/u],
     ["llama3", { hidden_act: "gelu" }, /hidden_act: must be silu; got "gelu"/u],
     [
       "llama3",
@@ -205,17 +201,17 @@ describe("a directory of another program", () => {
     [
       "qwen2",
       { use_sliding_window: true, sliding_window: 8, layer_types: null, max_window_layers: 1 },
-      /max_window_layers: must give full_attention to each n-th layer.*; got \["full_attention", "sliding_attention"\]/u,
+      /max_window_layers: must be full_attention in exactly each n-th layer.*; got \["full_attention", "sliding_attention"\]/u,
     ],
     [
       "qwen2",
       { sliding_window: 8, layer_types: ["full_attention", "sliding_attention"] },
-      /layer_types: must be full_attention in every layer unless .*; got "sliding_attention"/u,
+      /layer_types: must be full_attention in every layer if .*; got "sliding_attention"/u,
     ],
     [
       "qwen3",
       { use_sliding_window: true, sliding_window: 8, layer_types: ["full_attention", "sliding_attention"] },
-      /layer_types: must give full_attention to each n-th layer, n above 1, and sliding_attention to all others/u,
+      /layer_types: must be full_attention in exactly each n-th layer, n above 1, and sliding_attention in all others/u,
     ],
     [
       "qwen3",

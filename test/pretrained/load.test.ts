@@ -114,11 +114,11 @@ describe("readPretrained", () => {
   });
 
   it.each([
-    ["mask none", { mask: "none" }, /model\.mask: must be causal for a model that is saved; got none/u],
+    ["mask none", { mask: "none" }, /model\.mask: must be causal, since only causal models can be saved; got none/u],
     [
       "rope with layernorm",
       { position: { kind: "rope", theta: 1e4 } },
-      /model: must have the shape of .*; got rope, layernorm, gelu, biases/u,
+      /model: must match an architecture .*; got rope, layernorm, gelu, biases/u,
     ],
     ["grouped queries with learned positions", { nKvHead: 1 }, /got learned, nKvHead, layernorm, gelu, biases/u],
     [

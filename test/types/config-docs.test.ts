@@ -61,7 +61,7 @@ it("the script writes what a schema says, and finds a docstring that says someth
   const [train] = await configSources();
   expect(train?.text).toContain("  /** Optimizer updates. Whole number from 1. Default: ");
   expect(train?.text).toMatch(
-    /\* What products are computed from: .*`auto`,\s+\* `float32` or `bfloat16`\. Default: `auto` in/u,
+    /\* Number format of matrix products; .*`auto`,\s+\* `float32` or `bfloat16`\. Default: `auto` in/u,
   );
   const models = (await configSources()).find(({ file }) => file === "src/models/config.ts");
   expect(models?.text).toContain("Whole number from 1 to 2048. Default: ");

@@ -76,7 +76,7 @@ describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
     const [on] = await collect(train({ resume: out, backend: "reference", worker }));
     expect(on).toMatchObject({ type: "start", corpus: "letters.txt" });
     const wrong = collect(train({ ...small, data: "letters.txt", out: null, worker, dataName: "letters" }));
-    await expect(wrong).rejects.toThrow(/^dataName: must go with text or documents/u);
+    await expect(wrong).rejects.toThrow(/^dataName: must be used only with text or documents/u);
   });
 
   it("hands out what loads, here and in a thread, and measures what the run did", async () => {
@@ -198,10 +198,13 @@ describe("a text in a run's folder", () => {
 });
 
 describe("options for the text", () => {
-  const held = "only one of them may say what is held out; got both; try one of them";
-  const both = "both texts must be strings, or both on disk; got both; try text and valText, or data and valData";
+  const held = "only one of them may define the validation data; got both; try one of them";
+  const both = "both texts must be strings, or both must be paths; got both; try text and valText, or data and valData";
   it.each<[Partial<NewRun> & object, string]>([
-    [{ text, data: "a.txt" }, "data and text: only one of them may say what to train on; got both; try one of them"],
+    [
+      { text, data: "a.txt" },
+      "data and text: only one of them may define the training data; got both; try one of them",
+    ],
     [{ text, valText, valFraction: 0.2 }, `valText and valFraction: ${held}`],
     [{ data: "a.txt", valData: "b.txt", valText }, `valData and valText: ${held}`],
     [{ text, valData: "b.txt" }, `text and valData: ${both}`],
@@ -250,9 +253,7 @@ describe("options for the text", () => {
 
   it("cannot be given to a run that is resumed", async () => {
     const given = { resume: "runs/a", text } as never;
-    await expect(collect(train(given))).rejects.toThrow(
-      "resume: nothing that would change the run may be given with it; got text",
-    );
+    await expect(collect(train(given))).rejects.toThrow("resume: options that change the run must be absent; got text");
   });
 
   it("need a model that can be saved where it is handed out", async () => {

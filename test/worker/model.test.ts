@@ -128,8 +128,8 @@ describe("a model in a thread of its own", () => {
     expect(await told(load("wsm"))).toBe('loadInWorker: options: must be an object of options; got "wsm"');
     const inWorker = lm as never;
     const own = (where: string, hint: string): string =>
-      `${where}: model: must be a language model, as loadPretrained gives it; got a worker model, as loadInWorker gives ` +
-      `it; try ${hint}`;
+      `${where}: model: must be a language model from loadPretrained; got a worker model from loadInWorker; ` +
+      `try ${hint}`;
     expect(await told(() => generate(inWorker, { prompt: "the" }).next())).toBe(
       own("generate", "its own method, lm.generate()"),
     );

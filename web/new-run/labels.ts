@@ -90,7 +90,7 @@ const otherAbouts: Readonly<Record<string, string>> = {
   "model.position.scaling.highFrequency": "one that turns more often is not stretched; more than the low frequency",
   "model.mlp.ratio": "width of the MLP, as a multiple of “Width”",
   "model.mlp.hidden": "width of the MLP",
-  "lora.alpha": "the adapter's part of a layer is multiplied by alpha / rank",
+  "lora.alpha": "the adapter's output is multiplied by alpha / rank",
   "train.gradAccumSteps": "forward and backward passes per update; a step sees so many times “Batch”",
   "train.optimizer.adamLearningRateRatio":
     "learning rate of embeddings, head and vectors, which AdamW updates, as a share of “Learning rate”",

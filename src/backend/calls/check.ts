@@ -1,6 +1,6 @@
 /**
- * Checks of every backend before it touches memory, made from the one declaration of each kernel in kernels.ts. Wrong
- * sizes, offsets and storages are a `ShapeError`, wrong element types a `DTypeError`.
+ * Checks that every backend makes before it touches memory. They follow from each kernel's declaration in kernels.ts.
+ * Wrong sizes, offsets or storages throw a `ShapeError`, wrong element types a `DTypeError`.
  */
 
 import { ConfigError, DTypeError, ShapeError } from "../../core/errors/errors.ts";
@@ -11,25 +11,25 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelNames, kernels } from "../kernels/kernels.ts";
 import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "../kernels/signature.ts";
 
-/** The checking backend: its element types, and which storages are its own and not freed. */
+/** The backend that checks: its element types, and a test for its live storages. */
 export interface StorageOwner {
   readonly name: BackendName;
   readonly real: RealDType;
   readonly activations: RealDType | "bfloat16";
   owns(storage: Storage): boolean;
-  /** Whether the backend was closed, and all its storages were freed with it. Default: it is open. */
+  /** Whether the backend was closed, which frees all its storages. Default: it is open. */
   isClosed?(): boolean;
 }
 
 type Sizes = Readonly<Record<string, number>>;
 
-/** Two buffers that may not share memory, by their positions among the kernel's buffers. */
+/** Two buffers that must not share memory, by their positions among the kernel's buffers. */
 interface Apart {
   readonly written: number;
   readonly other: number;
 }
 
-/** A kernel's declaration in the order of its arguments, with the names as plain text. */
+/** A kernel's declaration in argument order, with names as plain strings. */
 export interface KernelPlan {
   readonly index: number;
   readonly buffers: readonly (readonly [name: string, spec: BufferSpec])[];
@@ -43,10 +43,10 @@ export interface KernelPlan {
   readonly cost: Cost;
 }
 
-/** A declaration, with its buffers accessible by name. */
+/** A declaration with access to its buffers by name. */
 type Declaration = Signature<Readonly<Record<string, BufferSpec>>, string, string, string>;
 
-/** If both buffers are written, the pair comes once. */
+/** List a pair of written buffers only once. */
 const apartOf = ({ buffers, shares = {} }: Declaration): Apart[] => {
   const may = shares as Readonly<Record<string, readonly string[] | undefined>>;
   const specs = Object.entries(buffers);
@@ -81,7 +81,7 @@ export const kernelPlans = Object.fromEntries(
 
 const maxInt = 2 ** 31 - 1;
 
-/** An argument of a kernel, for an error line. */
+/** An argument of a kernel, as shown in an error. */
 const told = (value: unknown): string => (value === undefined ? "undefined" : showWord(value));
 
 type Given = Readonly<Record<string, unknown>>;
@@ -97,7 +97,7 @@ const checkInt = (kernel: KernelName, name: string, value: unknown, word: boolea
   });
 };
 
-/** The condition and the value, if a limit is broken. */
+/** The violated condition and the value, or undefined if the limit holds. */
 const passed = (limit: Limit, given: Given): { must: string; got: string } | undefined => {
   const size = (name: string): number => given[name] as number;
   switch (limit.kind) {
@@ -123,7 +123,7 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
       const [one, other] = limit.buffers;
       if ((given[one] == null) === (given[other] == null)) return undefined;
       const absent = given[one] == null ? one : other;
-      return { must: `${one} and ${other} must both be given or both be null`, got: `null for ${absent} alone` };
+      return { must: `${one} and ${other} must both be given or both be null`, got: `null only for ${absent}` };
     }
     case "either": {
       const [one, other] = limit.buffers;
@@ -157,19 +157,17 @@ const passed = (limit: Limit, given: Given): { must: string; got: string } | und
     case "counts": {
       const absent = given[limit.buffer] == null;
       if ((size(limit.size) === 0) === absent) return undefined;
-      const must = absent
-        ? `must be 0 where ${limit.buffer} is null`
-        : `must be at least 1 where ${limit.buffer} is given`;
+      const must = absent ? `must be 0 if ${limit.buffer} is null` : `must be at least 1 if ${limit.buffer} is given`;
       return { must: `${limit.size} ${must}`, got: told(given[limit.size]) };
     }
     case "under":
       return size(limit.flag) !== 0 || size(limit.size) === 0
         ? undefined
-        : { must: `${limit.size} must be 0 where ${limit.flag} is`, got: told(given[limit.size]) };
+        : { must: `${limit.size} must be 0 if ${limit.flag} is 0`, got: told(given[limit.size]) };
     case "needs":
       return given[limit.buffer] == null || given[limit.other] != null
         ? undefined
-        : { must: `${limit.other} must be given where ${limit.buffer} is`, got: `null for ${limit.other}` };
+        : { must: `${limit.other} must be given if ${limit.buffer} is given`, got: `null for ${limit.other}` };
     default:
       return limit satisfies never;
   }
@@ -189,11 +187,15 @@ const checkTypes = (kernel: KernelName, [first = "", ...rest]: readonly string[]
   for (const name of rest) {
     const dtype = viewOf(given, name)?.storage.dtype;
     if (dtype === undefined || dtype === wanted) continue;
-    throw new DTypeError({ where: kernel, must: `${name} must be of one type with ${first}: ${wanted}`, got: dtype });
+    throw new DTypeError({
+      where: kernel,
+      must: `${name} must have the element type of ${first}, ${wanted}`,
+      got: dtype,
+    });
   }
 };
 
-/** The views of the current call, in the order of its buffers. */
+/** Views of the current call, in buffer order. */
 const views: (View | null | undefined)[] = [];
 
 const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths: Sizes): void => {
@@ -212,13 +214,13 @@ const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths:
   }
 };
 
-/** The error of a call of a backend that was closed, mostly under work that goes on with it. */
+/** Error for a call on a closed backend. The usual cause: the backend was closed while work still used it. */
 export const closedBackend = (where: string, { name }: Pick<StorageOwner, "name">): ConfigError =>
   new ConfigError({
     where,
     must: `the ${name} backend must be open`,
-    got: "a closed one",
-    hint: "closing it after all work with it, such as a run, has ended",
+    got: "a closed backend",
+    hint: "closing it only after all work that uses it has ended",
   });
 
 const storageError = (where: string, owner: StorageOwner): ShapeError | ConfigError =>
@@ -226,8 +228,8 @@ const storageError = (where: string, owner: StorageOwner): ShapeError | ConfigEr
     ? closedBackend(where, owner)
     : new ShapeError({
         where,
-        must: `the storage must be a live one of the ${owner.name} backend`,
-        got: "one that was freed, or that another backend made",
+        must: `the storage must be live and belong to the ${owner.name} backend`,
+        got: "a freed storage, or one of another backend",
       });
 
 const checkView = (
@@ -259,7 +261,7 @@ const checkView = (
   if (!(offset + length <= storage.length)) {
     throw new ShapeError({
       where: kernel,
-      must: `${name} must hold ${length} elements from offset ${offset} on`,
+      must: `${name} must hold ${length} elements from offset ${offset}`,
       got: `a storage of ${storage.length}`,
     });
   }
@@ -268,16 +270,15 @@ const checkView = (
 const callError = (kernel: unknown, args: unknown): ShapeError =>
   new ShapeError({
     where: "run",
-    must: "a kernel of the table must be named, with an object of its arguments",
+    must: "the kernel must be in the kernel table, and its arguments an object",
     got: `${told(kernel)} and ${show(args)}`,
   });
 
 /**
- * Checks one call of a kernel: integers in range, reals given as numbers, every buffer live, this backend's, of its
- * element type and long enough from its offset on, and no output in memory of another buffer, except where the kernel
- * allows it.
- *
- * @returns the elements that each buffer must have, by name
+ * Checks one kernel call: integers are in range, reals are numbers, and every buffer is live, belongs to this backend,
+ * has its element type and is long enough from its offset. Outputs must not share memory with other buffers, except
+ * where the kernel allows it.
+ * @returns the number of elements that each buffer must have, by name
  * @throws ShapeError naming the kernel, the argument, the condition and the value
  * @throws DTypeError for a buffer of another element type
  */
@@ -306,9 +307,8 @@ export const checkCall = <K extends KernelName>(owner: StorageOwner, kernel: K, 
 
 /**
  * Checks the arguments of `alloc`.
- *
- * @throws DTypeError for a type that the backend does not compute in
- * @throws ShapeError for a length that is no whole number
+ * @throws DTypeError for a type that the backend does not support
+ * @throws ShapeError for a length that is not a whole number
  */
 export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): void => {
   if (dtype !== "int32" && dtype !== owner.real && dtype !== owner.activations) {
@@ -323,14 +323,15 @@ export const checkAlloc = (owner: StorageOwner, dtype: DType, length: number): v
   throw new ShapeError({ where: "alloc", must: "length must be a whole number, at least 0", got: told(length) });
 };
 
-/** @throws ShapeError for a storage that was freed or that another backend made, ConfigError if the backend was closed */
+/**
+ * @throws ShapeError for a storage that was freed or belongs to another backend, ConfigError if the backend was closed
+ */
 export const checkOwned = (owner: StorageOwner, where: string, storage: Storage): void => {
   if (!owner.owns(storage)) throw storageError(where, owner);
 };
 
 /**
- * Checks that `length` elements from `offset` on are part of a live storage of `owner`.
- *
+ * Checks that `length` elements from `offset` lie within a live storage of `owner`.
  * @throws ShapeError
  */
 export const checkRange = (
@@ -345,8 +346,8 @@ export const checkRange = (
   if (whole && offset + length <= storage.length) return;
   throw new ShapeError({
     where,
-    must: `the elements must lie within the storage's ${storage.length}`,
-    got: `${told(length)} from offset ${told(offset)} on`,
+    must: `the elements must lie within the storage's ${storage.length} elements`,
+    got: `${told(length)} from offset ${told(offset)}`,
   });
 };
 

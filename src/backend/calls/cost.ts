@@ -1,6 +1,6 @@
 /**
- * The cost of a kernel call, computed from its sizes: arithmetic of products and bytes of memory. With a time it gives
- * the rates in profiles and benchmarks.
+ * Cost of a kernel call, computed from its sizes: arithmetic of products, and bytes of memory. Divided by a time it
+ * gives the rates in profiles and benchmarks.
  */
 import { bytesPerElement } from "../../core/tensors/dtype.ts";
 import type { View } from "../backend.ts";
@@ -9,16 +9,22 @@ import { kernelPlans } from "./check.ts";
 
 /** Cost of one call. */
 export interface KernelCost {
-  /** A multiplication and an addition are two. 0 for kernels whose time is that of their bytes. */
+  /**
+   * Floating-point operations of products; a multiplication and an addition count as two. 0 for kernels limited by
+   * memory bandwidth.
+   */
   readonly flops: number;
-  /** Bytes of elements that the call needs, each once: with `written`, the least that memory must move. */
+  /**
+   * Minimum number of bytes that memory must read: each needed element once. `written`: minimum number of bytes
+   * written.
+   */
   readonly read: number;
   readonly written: number;
 }
 
 /**
- * The cost of one call with checked arguments. Bytes follow from the element types of the given buffers; a kernel's
- * scratch memory does not count.
+ * Cost of one call with checked arguments. Bytes follow from the element types of the given buffers. A kernel's scratch
+ * memory does not count.
  */
 export const kernelCost = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): KernelCost => {
   const { buffers, lengths, cost } = kernelPlans[kernel];

@@ -1,6 +1,6 @@
 /**
- * Scratch memory that a kernel reserves of the thread pool (native/parallel.h): the pool keeps the largest of all calls.
- * Sizes as in native/, slightly too large, since they differ by instruction set.
+ * Scratch memory that a kernel reserves in the thread pool (native/parallel.h). The pool keeps the maximum over all
+ * calls. Sizes follow native/ and are slightly too large, because they differ by instruction set.
  */
 import type { Capabilities, View } from "../backend.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
@@ -8,9 +8,9 @@ import type { Numbers } from "../kernels/signature.ts";
 
 /** Bytes. */
 export interface KernelScratch {
-  /** Bytes of each thread. */
+  /** Bytes per thread. */
   readonly perThread: number;
-  /** Bytes that all threads share. */
+  /** Bytes shared by all threads. */
   readonly shared: number;
 }
 
@@ -21,8 +21,8 @@ const up = (count: number, to: number): number => Math.ceil(count / to) * to;
 type Tiles = Capabilities["tiles"];
 
 /**
- * native/gemm/amx/many_rows_whole.h and few_rows.h: float32 takes 6 bytes a value when it is packed, with both factors for
- * all threads, and sums between two pieces of k.
+ * native/gemm/amx/many_rows_whole.h and few_rows.h: packed float32 takes 6 bytes per value. All threads share both
+ * packed factors, and the partial sums if k is split.
  */
 const wholeProduct = (rows: number, columns: number, k: number): KernelScratch => {
   const few = rows <= 512;
@@ -35,7 +35,7 @@ const wholeProduct = (rows: number, columns: number, k: number): KernelScratch =
   };
 };
 
-/** native/gemm/vector_product.h: a chunk of one factor is packed for all threads, a tile of the other for each. */
+/** native/gemm/vector_product.h: all threads share a packed chunk of one factor; each packs a tile of the other. */
 const product = ({ m, n, k }: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch => {
   if (tiles === "float32") return wholeProduct(m, n, k);
   const depth = Math.min(k, 2048);
@@ -43,24 +43,24 @@ const product = ({ m, n, k }: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScr
   return { perThread: floatBytes * 2 ** 16, shared: floatBytes * depth * width };
 };
 
-/** The same for dx[M, K] = dy[M, N] · w[N, K]. */
+/** Scratch of dx[M, K] = dy[M, N] · w[N, K]. */
 const inputGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(sizes.m, sizes.k, sizes.n) : product(sizes, tiles);
 
-/** The same for dw[N, K] = dy[M, N]ᵀ · x[M, K], which takes many rows however few there are. */
+/** Scratch of dw[N, K] = dy[M, N]ᵀ · x[M, K]. It uses the many-rows method for any number of rows. */
 const weightGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(Math.max(sizes.n, 513), sizes.k, sizes.m) : product(sizes, tiles);
 
-/** native/kernels/rows.h: partial sums of columns, a row of them for each chunk of rows. */
+/** native/kernels/rows.h: partial column sums, one row of them per chunk of rows. */
 const columnSums = (rows: number, width: number): KernelScratch => {
   const chunkRows = rows > 64 * 256 ? Math.ceil(rows / 256) : 64;
   return { perThread: 0, shared: 2 * floatBytes * Math.ceil(rows / chunkRows) * width };
 };
 
-/** native/kernels/reduce.h: a sum in double precision for each 4,096 elements. */
+/** native/kernels/reduce.h: one double-precision sum per 4,096 elements. */
 const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 * Math.ceil(n / 4096) });
 
-/** The same, with a part of a chunk at the end of each range. */
+/** Like `sums`, plus an incomplete chunk at the end of each range. */
 const sumsOfRanges = ({ n, count }: Numbers<"n" | "count">): KernelScratch => ({
   perThread: 0,
   shared: 8 * (Math.ceil(n / 4096) + count),
@@ -69,20 +69,20 @@ const sumsOfRanges = ({ n, count }: Numbers<"n" | "count">): KernelScratch => ({
 const block = 128;
 const group = 32;
 
-/** native/kernels/attention/forward.h, and few_queries.h where many heads share few keys. */
+/** native/kernels/attention/forward.h, and few_queries.h if many heads share few keys. */
 const attention = ({ headDim, heads, keyHeads }: Numbers<"headDim" | "heads" | "keyHeads">): KernelScratch => ({
   perThread: floatBytes * (block * (4 * up(headDim, 32) + group + 2) + (8 * heads * up(headDim, 32)) / keyHeads),
   shared: 0,
 });
 
-/** native/kernels/attention/backward.h and, the larger one, amx_backward.h: all queries of a head. */
+/** native/kernels/attention/backward.h and amx_backward.h, which needs more: all queries of a head. */
 const attentionBackward = (
   { headDim, queries, heads, keyHeads }: Numbers<"headDim" | "queries" | "heads" | "keyHeads">,
   tiles: Tiles,
 ): KernelScratch => {
   const width = up(headDim, 32);
   const all = up(queries, group);
-  // Gradients of keys and values stay there until all heads that share them are done.
+  // Gradients of keys and values stay in scratch until all heads that share them are done.
   const shared = heads > keyHeads ? 2 * up(queries, block) * width : 0;
   const floats =
     tiles === "bfloat16"
@@ -95,7 +95,7 @@ type Scratch = {
   readonly [K in KernelName]?: (sizes: Numbers<KernelTable[K]["ints"][number]>, tiles: Tiles) => KernelScratch;
 };
 
-/** Kernels without an entry need none. */
+/** Kernels without an entry need no scratch. */
 const scratchOf: Scratch = {
   sum: sums,
   sumOfSquares: sums,

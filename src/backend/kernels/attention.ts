@@ -1,4 +1,4 @@
-/** Attention's part of the kernel table (kernels.ts). */
+/** Attention kernels of the kernel table (kernels.ts). */
 
 import {
   activation,
@@ -13,7 +13,7 @@ import {
 } from "./signature.ts";
 import { attended, attentionLengths, attentionSizes, dropoutKey, keysOf, queriesOf } from "./sizes.ts";
 
-/** Of both directions. */
+/** Limits of the forward and backward kernel. */
 const limits = [
   { kind: "positive", size: "keyHeads" },
   { kind: "multiple", size: "heads", of: "keyHeads" },
@@ -27,28 +27,29 @@ const limits = [
 
 export const attentionKernels = {
   /**
-   * Attention (Vaswani et al. 2017), per head, over the keys that a query sees:
-   * `causal` = 1: those ≤ start + query; 0: all start + queries. With `window` > 0 besides, of these the last `window`: key j is
-   * seen by the query at position i if 0 ≤ i − j < window (Beltagy et al. 2020, Longformer). A window that reaches all keys gives
-   * the bits of no window, which is 0.
-   * q is [B, queries, H·D], k and v are [B, start + queries, Hk·D], each with its own row and batch strides (so that
-   * they may be parts of one [B, T, (H + 2·Hk)·D] array or of a cache); out is dense [B, queries, H·D].
-   * Hk = `keyHeads` divides H: head h reads head ⌊h·Hk/H⌋ of keys and values (grouped queries, Ainslie et al. 2023).
+   * Attention (Vaswani et al. 2017), per head.
+   * A query sees these keys: with `causal` = 1 the keys ≤ start + query; with 0 all start + queries keys. With `window`
+   * > 0 it sees only the last `window` of them: the query at position i sees key j if 0 ≤ i − j < window (Beltagy et
+   * al. 2020, Longformer). `window` = 0 means no window; a window that covers all keys gives the same bits.
+   * Shapes: q [B, queries, H·D]; k and v [B, start + queries, Hk·D]; out [B, queries, H·D], dense. q, k and v each have
+   * their own row and batch strides, so they may be parts of one [B, T, (H + 2·Hk)·D] array or of a cache. Hk =
+   * `keyHeads` divides H: query head h uses key head ⌊h·Hk/H⌋ (grouped queries, Ainslie et al. 2023).
    *
-   * With `segments` [B, 4] the B sequences are of different lengths: q and out have `rows` rows, k and v `keyRows`, and a
-   * sequence is {its first row of q, how many, its first row of k, its start}; `queries` is the longest's number, batch
-   * strides are unused and logSumExp is [H, rows]. Each row of q is one sequence's, or what is written there depends on which is written last. A compiled
-   * backend clamps what lies outside of the rows. The bits are those of a call for each sequence.
+   * Sequences of different lengths: `segments` [B, 4] describes each sequence as {first row in q, number of rows, first
+   * row in k, start}. q and out have `rows` rows, k and v `keyRows` rows, logSumExp is [H, rows]. `queries` is the
+   * maximum number of rows; batch strides are unused. Sequences must not share rows of q, or the output of a shared row
+   * depends on which sequence is written last. A compiled backend clamps rows that are out of range. Each sequence gets
+   * the bits of a separate call.
    *
-   * With `pages` [pageCount] besides, k and v lie in pages of 32 rows (`pageRows`), and a segment's third number is a place in
-   * `pages`, from which on the pages of the sequence are named in order: key j is in row 32·pages[place + ⌊j/32⌋] + (j mod 32).
-   * The bits are those of keys in a row. Pages before the windows of all queries of the segment are never read: what stands for
-   * them in `pages` may be any number.
+   * Paged keys: with `pages` [pageCount], k and v are in pages of 32 rows (`pageRows`), and a segment's third number is
+   * an index in `pages`, where the sequence's page numbers begin. Key j is in row 32·pages[index + ⌊j/32⌋] + (j mod
+   * 32). Paging does not change the bits. Pages before the windows of all queries are never read, so their page numbers
+   * may be arbitrary.
    *
-   * logSumExp [B, H, queries] keeps what backward needs. `p` = 0 means no dropout. With it, `kept` keeps the mask as bits,
-   * [B, H, ⌈keys/32⌉, queries]: bit j of word w is keep(32·w + j), as linearDropoutForward has it. Of a query
-   * those words are written that are of blocks of 64 keys of which it sees any. Where it is given, start is 0.
-   * A causal query's bits do not depend on `queries`, only on its absolute position and the values it sees.
+   * logSumExp [B, H, queries] is saved for backward. `p` = 0 means no dropout. With dropout, `kept` [B, H, ⌈keys/32⌉,
+   * queries] saves the mask: bit j of word w is keep(32·w + j), as in linearDropoutForward. A query writes only the
+   * words of blocks of 64 keys in which it sees a key. With `kept`, start must be 0.
+   * The bits of a causal query depend only on its absolute position and the values that it sees, not on `queries`.
    */
   attentionForward: kernel({
     purpose: "out = dropout(softmax(q·kᵀ·scale)) · v",
@@ -73,12 +74,12 @@ export const attentionKernels = {
       ...limits,
       { kind: "counts", size: "pageCount", buffer: "pages" },
       { kind: "needs", buffer: "pages", other: "segments" },
-      { kind: "zero", size: "start", given: "kept", where: "where the mask is kept" },
-      { kind: "zero", size: "start", given: "segments", where: "where segments have their own" },
+      { kind: "zero", size: "start", given: "kept", where: "if the mask is kept" },
+      { kind: "zero", size: "start", given: "segments", where: "if segments have their own" },
     ],
     oneType: ["q", "k", "v", "out"],
     cost: {
-      // Scores and mixing.
+      // Products of scores and of mixing.
       flops: (sizes) => 4 * attended(sizes),
       touched: (s) => ({ q: queriesOf(s), k: keysOf(s), v: keysOf(s) }),
       unread: ["kept"],
@@ -86,9 +87,9 @@ export const attentionKernels = {
   }),
 
   /**
-   * dq, dk, dv have the strides of q, k and v, and may be parts of one array as these. start must be 0, and that of every
-   * segment; segments share no row of k. Probabilities are recomputed, and without `kept` of the forward call the dropout
-   * mask is drawn again. dk and dv add up what the heads of a group give, in ascending order.
+   * dq, dk and dv have the strides of q, k and v and may be parts of one array too. start must be 0, also in every
+   * segment; segments must not share rows of k. Probabilities are recomputed. The dropout mask is drawn again if `kept`
+   * is null. dk and dv are summed over the heads of a group in ascending order.
    */
   attentionBackward: kernel({
     purpose: "Gradients of attentionForward: dq, dk and dv are overwritten",
@@ -128,7 +129,7 @@ export const attentionKernels = {
     oneType: ["q", "k", "v", "out", "dOut", "dq", "dk", "dv"],
     shares: { dq: ["dk", "dv"], dk: ["dq", "dv"], dv: ["dq", "dk"] },
     cost: {
-      // Scores again, and the gradients of weights, q, k and v.
+      // Scores once more, and the gradients of weights, q, k and v.
       flops: (sizes) => 10 * attended(sizes),
       touched: (s) => ({
         q: queriesOf(s),
@@ -141,7 +142,7 @@ export const attentionKernels = {
       unread: ["dq", "dk", "dv"],
     },
     split: {
-      // Of each query logSumExp and rowsum(dOut∘out), in one buffer.
+      // logSumExp and rowsum(dOut∘out) of each query, in one buffer.
       scratch: { stats: (sizes) => 2 * attentionLengths(sizes).stats },
       passes: [
         { reads: ["dOut", "out", "logSumExp"], writes: ["stats"] },

@@ -1,21 +1,21 @@
 /**
- * Weights in blocks of few bits, as GGUF files have them, in the order in which kernels read them: native/kernels/blocks/form.h.
- * Rows of 16 lie together as a panel.
+ * Quantized weights in blocks, in the byte order that kernels read: native/kernels/blocks/form.h. The source is a GGUF
+ * file. 16 rows form a panel.
  */
 
-/** A form of blocks. */
+/** A block format. */
 export interface BlockForm {
-  /** The name of the encoding in GGUF files. */
+  /** Name of the encoding in GGUF files. */
   readonly name: string;
-  /** Values of a row that share all of their scales in a file. */
+  /** Number of values of a row in one block of the file. */
   readonly fileValues: number;
-  /** Bytes of these in a file. */
+  /** Number of bytes of one block of the file. */
   readonly fileBytes: number;
-  /** Bits of a value. */
+  /** Bits per value. */
   readonly bits: 4 | 5 | 6 | 8;
-  /** Taken off a value before it is scaled. */
+  /** Subtracted from a value before it is scaled. */
   readonly offset: number;
-  /** How values are scaled: see form.h. */
+  /** How values are scaled; see form.h. */
   readonly scales: "offset" | "minimum" | "nested" | "halved";
 }
 
@@ -27,7 +27,7 @@ const form = (
   offset = 0,
 ): BlockForm => ({ name, fileValues, fileBytes, bits, offset, scales });
 
-/** All forms; kernels name one by its place. */
+/** All block formats. Kernels name one by its index. */
 export const blockForms: readonly BlockForm[] = [
   form("Q4_0", [32, 18], 4, "offset", 8),
   form("Q4_1", [32, 20], 4, "minimum"),
@@ -39,19 +39,19 @@ export const blockForms: readonly BlockForm[] = [
   form("Q6_K", [256, 210], 6, "halved", 32),
 ];
 
-/** Values of a block: rows are multiples of it. */
+/** Values per block. The length of a row is a multiple of it. */
 export const blockValues = 32;
-/** Rows of a panel. */
+/** Rows per panel. */
 export const panelRows = 16;
-/** Blocks of a row that share a scale of scales. */
+/** Blocks of a row that share one scale of their scales. */
 export const nestedBlocks = 8;
-/** Four values of each row of a panel. */
+/** Bytes of a line: four values of each row of a panel. */
 export const lineBytes = 64;
 
 const scaleBytes = { offset: 32, minimum: 64, nested: 32, halved: 32 } as const;
 const nestedBytes = { offset: 0, minimum: 0, nested: 64, halved: 32 } as const;
 
-/** Bytes of a block in a file at which its scales in binary16 begin. */
+/** Offsets of the binary16 scales in a block of the file. */
 export const scalePlaces: Readonly<Record<BlockForm["scales"], readonly number[]>> = {
   offset: [0],
   minimum: [0, 2],
@@ -61,7 +61,7 @@ export const scalePlaces: Readonly<Record<BlockForm["scales"], readonly number[]
 
 const formOf = (number: number): BlockForm => blockForms[number] ?? (blockForms[0] as BlockForm);
 
-/** Bytes of a panel's parts for rows of k values. */
+/** Offsets and sizes of a panel's parts in bytes, for rows of k values. */
 export const panelPlaces = ({ bits, scales }: BlockForm, k: number) => {
   const blocks = Math.floor(k / blockValues);
   const valueBytes = lineBytes * bits;
@@ -74,11 +74,11 @@ export const panelPlaces = ({ bits, scales }: BlockForm, k: number) => {
   };
 };
 
-/** Words of 32 bits of `rows` rows of k values in panels. */
+/** Number of 32-bit words of `rows` rows of k values in panels. */
 export const panelWords = (number: number, rows: number, k: number): number =>
   (Math.ceil(rows / panelRows) * panelPlaces(formOf(number), k).bytes) / 4;
 
-/** Words of 32 bits of `rows` rows of k values as a file has them, the last one filled. */
+/** Number of 32-bit words of `rows` rows of k values in the file's format, rounded up. */
 export const fileWords = (number: number, rows: number, k: number): number => {
   const { fileValues, fileBytes } = formOf(number);
   return Math.ceil((rows * Math.ceil(k / fileValues) * fileBytes) / 4);

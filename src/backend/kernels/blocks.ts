@@ -1,4 +1,7 @@
-/** The part of the kernel table (kernels.ts) for weights in blocks of few bits (block-forms.ts). `form` is the number of the form. */
+/**
+ * Kernels for quantized weights in blocks (block-forms.ts), a part of the kernel table (kernels.ts). `form` is the
+ * index of the block format.
+ */
 import { blockForms, fileWords, panelWords } from "./block-forms.ts";
 import { activation, activationOutput, bits, bitsOutput, kernel, maybeIndices, maybeInput } from "./signature.ts";
 import { product } from "./sizes.ts";
@@ -9,7 +12,7 @@ const limits = [
 ] as const;
 
 export const blockKernels = {
-  /** Rows as a file has them; the panels' other rows become zero. */
+  /** Packs rows from the file's format into panels. Unused rows of the last panel become zero. */
   blocksPack: kernel({
     purpose: "y: panels of the rows of x[rows, k], both in blocks",
     buffers: { x: bits, y: bitsOutput },
@@ -19,7 +22,10 @@ export const blockKernels = {
     limits,
   }),
 
-  /** Each number is rounded to float32 at most once. Without `ids` rows `first` and after. Ids are checked by the caller and clamped. */
+  /**
+   * Each value is rounded to float32 at most once. Without `ids` it reads rows from `first`. The caller checks the ids;
+   * kernels clamp them.
+   */
   blocksRows: kernel({
     purpose: "y[r, :] = w[ids[r], :], or w[first + r, :] where there are no ids; w[n, k] in blocks",
     buffers: { w: bits, ids: maybeIndices, y: activationOutput },
@@ -31,9 +37,9 @@ export const blockKernels = {
   }),
 
   /**
-   * Rows of x are rounded to 8 bits in blocks of 32: q = round(x · (127 / max |x|)), ties to even, and x ≈ q · (max |x| / 127). Sums of
-   * a block are exact integers. Row i of y depends on row i of x alone and has the same bits for every M. Rows of y and of the addend
-   * are `yStride` elements apart.
+   * Rows of x are rounded to 8 bits in blocks of 32: q = round(x · (127 / max |x|)), ties to even, and x ≈ q · (max |x|
+   * / 127). Sums within a block are exact integers. Row i of y depends only on row i of x and has the same bits for
+   * every M. Rows of y and of the addend are `yStride` elements apart.
    */
   blocksLinearForward: kernel({
     purpose: "y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N], w in blocks",

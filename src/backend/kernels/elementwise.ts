@@ -1,4 +1,4 @@
-/** The part of the kernel table (kernels.ts) that computes element by element, and sums. */
+/** Elementwise kernels and sums of the kernel table (kernels.ts). */
 
 import {
   activation,
@@ -33,7 +33,7 @@ export const elementwiseKernels = {
     shares: { y: ["a", "b"] },
   }),
 
-  /** `unreal`, [1], becomes 1 where an element of y is not finite. */
+  /** `unreal`, [1], becomes 1 if an element of y is not finite. */
   combine: kernel({
     purpose: "y = alpha · a + beta · b",
     buffers: { a: input, b: input, y: output, unreal: maybeUpdate },
@@ -56,7 +56,7 @@ export const elementwiseKernels = {
     cost: { touched: ({ rows, width }) => ({ x: rows * width, y: rows * width }), unread: ["y"] },
   }),
 
-  /** Places are below `yRows`: the caller has checked them; a compiled backend leaves out what is not. None is there twice. */
+  /** The caller checks that places are below `yRows` and distinct. A compiled backend skips invalid places. */
   placeRows: kernel({
     purpose: "Copies row r of x, of `rows` rows of `width` (row stride xStride), to row places[r] of y [yRows, width]",
     buffers: { x: activation, places: indices, y: activationUpdate },
@@ -70,7 +70,7 @@ export const elementwiseKernels = {
     cost: { touched: ({ rows, width }) => ({ x: rows * width, y: rows * width }), unread: ["y"] },
   }),
 
-  /** The additions have a fixed order: any thread count gives the same bits. */
+  /** Additions have a fixed order, so any number of threads gives the same bits. */
   sum: kernel({
     purpose: "y[0] = Σx",
     buffers: { x: input, y: output },
@@ -79,7 +79,7 @@ export const elementwiseKernels = {
     lengths: ({ n }) => ({ x: n, y: 1 }),
   }),
 
-  /** With a fixed order of additions. */
+  /** Additions have a fixed order. */
   sumOfSquares: kernel({
     purpose: "y[0] = Σx²",
     buffers: { x: input, y: output },
@@ -89,8 +89,8 @@ export const elementwiseKernels = {
   }),
 
   /**
-   * `ranges` has the begin and the end of each range; none has an element of another. Without an addend x stays as it is. Each sum
-   * has the bits that sumOfSquares gives it.
+   * `ranges` holds the start and end of each range. Ranges must not overlap. Without an addend x is unchanged. Each sum
+   * has the same bits as from sumOfSquares.
    */
   addSquares: kernel({
     purpose: "x += addend in the ranges, if there is one; squares[r] = Σx² of range r",
@@ -100,7 +100,7 @@ export const elementwiseKernels = {
     lengths: ({ n, count }) => ({ x: n, addend: n, ranges: 2 * count, squares: count }),
   }),
 
-  /** `squares` is as sumOfSquares writes it. */
+  /** `squares` is the result of sumOfSquares. */
   scaleByNorm: kernel({
     purpose: "y = x / (√squares[0] + eps)",
     buffers: { x: input, squares: input, y: output },
@@ -127,7 +127,9 @@ export const elementwiseKernels = {
     lengths: ({ n }) => ({ x: n, dy: n, dx: n }),
   }),
 
-  /** keep(i) as for linearDropoutForward, which keeps it as bits: here it is drawn, and drawn again for the gradient. */
+  /**
+   * keep(i) as in linearDropoutForward. This kernel does not save the mask as bits; the backward kernel draws it again.
+   */
   dropout: kernel({
     purpose: "y[i] = x[i] · keep(i) / (1 − p)",
     buffers: { x: activation, y: activationOutput },
@@ -157,7 +159,7 @@ export const elementwiseKernels = {
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
   }),
 
-  /** GEGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. `tanh` as of geluForward. */
+  /** GEGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. `tanh` as in geluForward. */
   gegluForward: kernel({
     purpose: "y = gelu(gate) · up",
     buffers: { x: input, y: activationOutput },

@@ -1,4 +1,4 @@
-/** The part of the kernel table (kernels.ts) that computes row by row: embedding, norms, rotary position embedding. */
+/** Row-by-row kernels of the kernel table (kernels.ts): embedding, norms, rotary position embedding. */
 
 import {
   activation,
@@ -34,9 +34,9 @@ const rotaryLimits = [
 
 export const rowKernels = {
   /**
-   * `ids` is [rows], rows = B·time. Ids are in [0, vocabSize): the caller has checked them; a compiled backend clamps what is
-   * not. `positions` has `positionRows` rows. With `places` [rows] row r takes the one at places[r], which is checked and
-   * clamped in the same way. Tables of bfloat16, of a model that is not trained, are widened and added in float32.
+   * `ids` is [rows], rows = B·time, each in [0, vocabSize). `positions` has `positionRows` rows. With `places` [rows],
+   * row r uses row places[r] of `positions`. The caller checks ids and places; a compiled backend clamps invalid ones.
+   * bfloat16 tables (models that are not trained) are converted and added in float32.
    */
   embeddingForward: kernel({
     purpose: "y[r, :] = scale · tokens[ids[r], :] + positions[start + r mod time, :]",
@@ -77,7 +77,7 @@ export const rowKernels = {
     },
   }),
 
-  /** Keeps mean and rstd = 1/√(var + eps), each [rows]. */
+  /** Saves mean and rstd = 1/√(var + eps), each [rows]. */
   layerNormForward: kernel({
     purpose: "y = (x − mean) · rstd · gamma + beta over the last axis",
     buffers: { x: input, gamma: input, beta: maybeInput, y: activationOutput, mean: output, rstd: output },
@@ -147,14 +147,16 @@ export const rowKernels = {
   }),
 
   /**
-   * Su et al. 2021, with an optional RMS norm of each head of q and k before it (Henry et al. 2020). Row r is at position
-   * p = start + r mod time, or with `places` [rows] at places[r]. Per head, with R = `rotaryDim` and h = R/2:
+   * Su et al. 2021, with an optional RMS norm of each head of q and k before it (Henry et al. 2020). Row r is at
+   * position p = start + r mod time, or at places[r] if `places` [rows] is given. Per head, with R = `rotaryDim` and h
+   * = R/2:
    * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i];
-   * the rest of a head, from R on, is z. v is copied. cos and sin are [tableRows, R/2], D and R are even. A place is below
-   * `tableRows`: the caller has checked it; a compiled backend clamps what is not. gammaQ and gammaK, each [D], are shared by
-   * the heads; null: z = x. With `together` 1 the mean is over all heads of q, and over all of k, and gammaQ is [H·D], gammaK
-   * [Hk·D]. Keeps rstd = 1/√(mean(x²) + eps), [rows, H + Hk], 1 without a norm.
-   * Row r of y depends on row r of x alone and has the same bits for every number of rows.
+   * from channel R on, y is z. v is copied.
+   * cos and sin are [tableRows, R/2]; D and R are even. The caller checks that places are below `tableRows`; a compiled
+   * backend clamps them. gammaQ and gammaK, each [D], are shared by all heads; null: z = x. With `together` = 1 one
+   * mean covers all heads of q, and one all heads of k; gammaQ is [H·D], gammaK [Hk·D]. Saves rstd = 1/√(mean(x²) +
+   * eps), [rows, H + Hk]; it is 1 without a norm.
+   * Row r of y depends only on row r of x and has the same bits for every number of rows.
    */
   rotaryForward: kernel({
     purpose:
@@ -179,7 +181,7 @@ export const rowKernels = {
     cost: { touched: rotaryTables },
   }),
 
-  /** dGammaQ and dGammaK are left alone where there is no norm. */
+  /** Without a norm, dGammaQ and dGammaK are not touched. */
   rotaryBackward: kernel({
     purpose: "Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to",
     buffers: {
@@ -216,7 +218,7 @@ export const rowKernels = {
     limits: rotaryLimits,
     cost: { touched: rotaryTables },
     split: {
-      // dy turned back.
+      // dz is dy rotated back.
       scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
       passes: [
         { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },

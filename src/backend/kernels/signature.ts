@@ -1,13 +1,13 @@
-/** The words that kernels.ts declares a kernel in. */
+/** Types and helpers that declare a kernel in kernels.ts. */
 
 type Access = "in" | "out" | "inout";
 /**
- * `activation`: real, or what the backend has for activations (`Capabilities.activations`). `index` and `bits` are integers of
- * 32 bits: signed, or a word of bits.
+ * `activation`: real, or the backend's type for activations (`Capabilities.activations`). `index` and `bits` are 32-bit
+ * integers: signed, or a word of bits.
  */
 type Element = "real" | "activation" | "index" | "bits";
 
-/** A buffer of a kernel: how it is accessed, what it holds and whether it may be null. */
+/** A buffer of a kernel: its access, its elements, and whether it may be null. */
 export interface BufferSpec {
   readonly access: Access;
   readonly element: Element;
@@ -48,25 +48,27 @@ export type Numbers<Names extends string> = { readonly [N in Names]: number };
 
 type Buffers = Readonly<Record<string, BufferSpec>>;
 type Names<B> = keyof B & string;
-/** The buffers of B whose spec is a `Spec`. */
+/** Buffers of B whose spec is a `Spec`. */
 type NamesOf<B, Spec> = { [N in Names<B>]: B[N] extends Spec ? N : never }[Names<B>];
 type Written<B> = NamesOf<B, { access: "out" | "inout" }>;
 type Updated<B> = NamesOf<B, { access: "inout" }>;
 type Optional<B> = NamesOf<B, { optional: true }>;
 type Activations<B> = NamesOf<B, { element: "activation" }>;
 
-/** What must hold of a call, beyond types and lengths. `Size`: an integer argument; `Option`: a buffer that may be null. */
+/**
+ * A condition of a call, beyond types and lengths. `Size`: an integer argument; `Option`: a buffer that may be null.
+ */
 export type Limit<Size extends string = string, Option extends string = string, Real extends string = string> =
-  /** Zero would divide by zero or leave a row without elements. */
+  /** `size` is at least 1. Zero would divide by zero or leave a row without elements. */
   | { readonly kind: "positive"; readonly size: Size }
   | { readonly kind: "even"; readonly size: Size }
-  /** `size` is 0; or only where the buffer `given` is, with the words `where` for the error. */
+  /** `size` is 0. With `given`: only if that buffer is given; `where` completes the error text. */
   | { readonly kind: "zero"; readonly size: Size; readonly given?: Option; readonly where?: string }
   /** [first, first + count) lies below `end`. */
   | { readonly kind: "range"; readonly first: Size; readonly count: Size; readonly end: Size }
   /** Both buffers are given, or both are null. */
   | { readonly kind: "together"; readonly buffers: readonly [Option, Option] }
-  /** One of them at most is given. */
+  /** At most one of the buffers is given. */
   | { readonly kind: "either"; readonly buffers: readonly [Option, Option] }
   /** `size` is a whole multiple of `of`. */
   | { readonly kind: "multiple"; readonly size: Size; readonly of: Size }
@@ -80,65 +82,65 @@ export type Limit<Size extends string = string, Option extends string = string, 
   | { readonly kind: "flag"; readonly flag: Size }
   /** `real` is at least 0 and below 1. */
   | { readonly kind: "share"; readonly real: Real }
-  /** `size` is 0 where `buffer` is null, and at least 1 where it is given. */
+  /** `size` is 0 if `buffer` is null, and at least 1 if it is given. */
   | { readonly kind: "counts"; readonly size: Size; readonly buffer: Option }
-  /** `size` is 0 where `flag` is. */
+  /** `size` is 0 if `flag` is 0. */
   | { readonly kind: "under"; readonly size: Size; readonly flag: Size }
-  /** Where `buffer` is given, so is `other`. */
+  /** If `buffer` is given, `other` is given too. */
   | { readonly kind: "needs"; readonly buffer: Option; readonly other: Option };
 
-/** What a call costs: see ../calls/cost.ts. */
+/** Cost of a call; see ../calls/cost.ts. */
 export interface Cost<B extends Buffers = Buffers, Size extends string = string> {
-  /** Multiplications and additions of products. Absent: the time is that of the bytes. */
+  /** Multiplications and additions of products. Absent: the kernel is limited by memory bandwidth. */
   readonly flops?: (sizes: Numbers<Size>) => number;
-  /** Elements touched in buffers of which a call does not touch all; in the others `lengths`. */
+  /** Number of touched elements, for buffers that a call touches only in part. Default: `lengths`. */
   readonly touched?: (sizes: Numbers<Size>) => { readonly [N in keyof B]?: number };
-  /** "inout" because what is beside the written elements stays: nothing of it is read. */
+  /** Buffers that are "inout" only because elements next to the written ones stay; none of it is read. */
   readonly unread?: readonly Updated<B>[];
-  /** Read only where the call's `add` is 1. */
+  /** Buffers that are read only if the call's `add` is 1. */
   readonly readToAdd?: readonly Updated<B>[];
 }
 
-/** One of the parts that a kernel is split into. */
+/** One pass of a split kernel. */
 export interface Pass<Name extends string = string> {
   readonly reads: readonly Name[];
   readonly writes: readonly Name[];
 }
 
-/** How a kernel with more buffers than a GPU binds at once becomes several, one after the other. */
+/** Splits a kernel with more buffers than a GPU can bind at once into passes that run in order. */
 export interface Split<Name extends string = string, Size extends string = string, Scratch extends string = string> {
-  /** Buffers that one pass writes for another, with the elements of each. */
+  /** Buffers that one pass writes for another, with their number of elements. */
   readonly scratch: Readonly<Record<Scratch, (sizes: Numbers<Size>) => number>>;
   readonly passes: readonly Pass<Name | NoInfer<Scratch>>[];
 }
 
-/** Storage buffers that every GPU can bind at once: WebGPU's `maxStorageBuffersPerShaderStage`. */
+/** Number of storage buffers that every GPU can bind at once: WebGPU's `maxStorageBuffersPerShaderStage`. */
 export const maxStorageBuffers = 8;
 
-/** All about a kernel: see kernels.ts. */
+/** Full declaration of a kernel; see kernels.ts. */
 export interface Signature<B extends Buffers, I extends string, F extends string, S extends string = never> {
-  /** What it computes, in a line or two: here, and in the C++ header. */
+  /** What it computes, in one or two lines. The C++ header has this text too. */
   readonly purpose: string;
   /** In argument order. */
   readonly buffers: B;
   /** Integer arguments (int32) in argument order. Lengths and strides count elements. */
   readonly ints: readonly I[];
-  /** Those of `ints` that are words of a random key: any 32 bits, signed or unsigned. All other integers are sizes. */
+  /** Integer arguments that are words of a random key: any 32 bits, signed or unsigned. All others are sizes. */
   readonly words?: readonly NoInfer<I>[];
   /** Real arguments in argument order. */
   readonly floats: readonly F[];
-  /** Elements that each buffer must hold from its offset on. */
+  /** Number of elements that each buffer must hold from its offset. */
   readonly lengths: (sizes: Numbers<I>) => { readonly [N in keyof B]: number };
   readonly limits?: readonly Limit<NoInfer<I>, NoInfer<Optional<B>>, NoInfer<F>>[];
-  /** Buffers of activations that must all have one element type. */
+  /** Activation buffers that must have the same element type. */
   readonly oneType?: readonly NoInfer<Activations<B>>[];
   /**
-   * For an output, the buffers that it may share memory with: it is one of them, or its rows lie between theirs. No other two
-   * may, unless both are only read.
+   * For an output, the buffers that it may share memory with: it is the same array, or their rows interleave. Other
+   * pairs may share memory only if both are read-only.
    */
   readonly shares?: { readonly [N in NoInfer<Written<B>>]?: readonly NoInfer<Names<B>>[] };
   readonly cost?: Cost<NoInfer<B>, NoInfer<I>>;
-  /** Where there are more than `maxStorageBuffers`. */
+  /** Required if the kernel has more than `maxStorageBuffers` buffers. */
   readonly split?: Split<NoInfer<Names<B>>, NoInfer<I>, S>;
 }
 

@@ -1,4 +1,4 @@
-/** Sizes that several kernels of kernels.ts take, and the lengths and costs that follow from them. */
+/** Sizes that several kernels of kernels.ts use, and lengths and costs derived from them. */
 import type { Numbers } from "./signature.ts";
 
 export const dropoutKey = ["key0", "key1", "key2", "key3", "site"] as const;
@@ -24,10 +24,10 @@ type AttentionSizes = Numbers<(typeof attentionSizes)[number]>;
 export const strided = (batch: number, batchStride: number, rows: number, stride: number, width: number): number =>
   batch === 0 || rows === 0 ? 0 : (batch - 1) * batchStride + (rows - 1) * stride + width;
 
-/** Words that hold a bit for each of `count` elements. */
+/** Number of words that hold one bit for each of `count` elements. */
 export const wordsOf = (count: number): number => Math.ceil(count / 32);
 
-/** With segments (`rows` > 0) the batch is one array of rows, of which each sequence has some. */
+/** With segments (`rows` > 0) the batch is one array of rows, divided among the sequences. */
 export const attentionLengths = (s: AttentionSizes) => {
   const width = s.heads * s.headDim;
   const keyWidth = s.keyHeads * s.headDim;
@@ -48,7 +48,10 @@ export const attentionLengths = (s: AttentionSizes) => {
   };
 };
 
-/** What attention's `segments` say of each sequence: its first row of queries, their number, its first row of keys, its start. */
+/**
+ * Number of integers per sequence in attention's `segments`: first row of queries, number of queries, first row of
+ * keys, start.
+ */
 export const segmentInts = 4;
 
 /** Rows of a page of keys and values. */
@@ -56,23 +59,23 @@ export const pageRows = 32;
 
 const queryRows = (s: AttentionSizes): number => (s.rows > 0 ? s.rows : s.batch * s.queries);
 
-/** Keys that the queries of a sequence see, added up. */
+/** Sum of the numbers of keys that a sequence's queries see. */
 const pairsSeen = ({ start, queries, causal, window }: AttentionSizes & Numbers<"causal" | "window">): number => {
   const end = start + queries;
   if (causal === 0) return queries * end;
-  // The queries from this position on see a whole window.
+  // Queries from this position see a full window.
   const whole = window === 0 ? end : Math.min(Math.max(window, start), end);
   return ((whole - start) * (start + whole + 1)) / 2 + (end - whole) * window;
 };
 
 /**
- * Pairs of a query and a key that it sees, times D: what one of attention's products multiplies. With segments: as if each
- * sequence were the longest, and had nothing before it.
+ * Number of (query, key) pairs times D: multiplications of one of attention's products. With segments, an estimate:
+ * each sequence counts as the longest one, without earlier tokens.
  */
 export const attended = (s: AttentionSizes & Numbers<"causal" | "window">): number =>
   s.queries === 0 ? 0 : (queryRows(s) * pairsSeen(s) * s.heads * s.headDim) / s.queries;
 
-/** Elements of a strided buffer of queries, or of keys, that are not between its rows. */
+/** Number of elements in the rows of queries, or of keys, without the gaps of a strided buffer. */
 export const queriesOf = (s: AttentionSizes): number => queryRows(s) * s.heads * s.headDim;
 export const keysOf = (s: AttentionSizes & Numbers<"window">): number => {
   const keys = s.start + s.queries;
@@ -80,10 +83,10 @@ export const keysOf = (s: AttentionSizes & Numbers<"window">): number => {
   return (s.rows > 0 ? s.keyRows : s.batch * seen) * s.keyHeads * s.headDim;
 };
 
-/** A product of two factors: a multiplication and an addition are two. */
+/** Operations of a product of two factors; a multiplication and an addition count as two. */
 export const product = ({ m, n, k }: Numbers<"m" | "n" | "k">): number => 2 * m * n * k;
 
-/** Of an embedding. A row that several positions share is fetched once, at best. */
+/** Elements that an embedding reads. A row that several positions share counts once. */
 export const gathered = (s: Numbers<"rows" | "vocabSize" | "time" | "channels">) => ({
   tokens: Math.min(s.rows, s.vocabSize) * s.channels,
   positions: Math.min(s.rows, s.time) * s.channels,
@@ -95,7 +98,7 @@ export const rotarySizes = [
 
 type RotarySizes = Numbers<(typeof rotarySizes)[number]>;
 
-/** Elements of a row of q | k | v. */
+/** Number of elements of a row of q | k | v. */
 export const packedWidth = ({ heads, keyHeads, headDim }: Numbers<"heads" | "keyHeads" | "headDim">): number =>
   (heads + 2 * keyHeads) * headDim;
 
@@ -108,7 +111,7 @@ export const rotaryLengths = (s: RotarySizes) => ({
   places: s.rows,
 });
 
-/** Angles that a call reads. */
+/** Number of angles that a call reads. */
 export const rotaryTables = ({ time, rotaryDim }: Numbers<"time" | "rotaryDim">) => ({
   cos: (time * rotaryDim) / 2,
   sin: (time * rotaryDim) / 2,

@@ -1,17 +1,16 @@
-/** The part of the kernel table (kernels.ts) that only training needs: the loss, and the update of weights. */
+/** Kernels that only training needs, a part of the kernel table (kernels.ts): the loss, and the update of weights. */
 
 import { activationOutput, indices, input, kernel, maybeActivationOutput, maybeUpdate, update } from "./signature.ts";
 
-/** Columns [first, first + columns) of vocabSize. */
+/** Range of columns [first, first + columns) within vocabSize. */
 const lossSizes = ["rows", "columns", "first", "vocabSize"] as const;
 
 export const trainingKernels = {
   /**
-   * In nats; 0 where targets[r] < 0 (ignored). Keeps logSumExp, [rows].
-   *
-   * z[rows, vocabSize] is given whole, or a range of its columns at a time, in ascending order: logits[rows, columns] are
-   * those from column `first` on, and logSumExp is that of the columns so far. Before the last range losses[r] is the
-   * target's −z where that has come, else 0. The first range overwrites both.
+   * Losses in nats; 0 if targets[r] < 0 (ignored). Saves logSumExp, [rows].
+   * z [rows, vocabSize] is given whole, or in ranges of columns in ascending order: logits [rows, columns] hold the
+   * columns from `first`, and logSumExp covers the columns so far. Until the last range, losses[r] is −z of the target
+   * if its column has come, else 0. The first range overwrites losses and logSumExp.
    */
   crossEntropyForward: kernel({
     purpose: "losses[r] = logSumExp(z[r, :]) − z[r, targets[r]]",
@@ -26,8 +25,8 @@ export const trainingKernels = {
   }),
 
   /**
-   * In columns [first, first + columns), of which z is in logits; 0 in ignored rows. dLoss is [1], logSumExp that of all
-   * columns.
+   * Computes columns [first, first + columns), whose z are in logits; 0 in ignored rows. dLoss is [1]; logSumExp covers
+   * all columns.
    */
   crossEntropyBackward: kernel({
     purpose: "dLogits = dLoss · (softmax(z) − onehot(target))",
@@ -48,10 +47,10 @@ export const trainingKernels = {
   }),
 
   /**
-   * Adam (Kingma & Ba 2014) and AdamW (Loshchilov & Hutter 2017), as torch.optim, with g = gradScale · grad.
-   * Before the update coupledDecay adds coupledDecay · param to g (Adam's L2), decayFactor multiplies param (AdamW).
-   * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ). rounded is a copy of the new param.
-   * `unreal`, [1], becomes 1 where an element of the new param, m or v is not finite, and is left alone otherwise.
+   * Adam (Kingma & Ba 2014) and AdamW (Loshchilov & Hutter 2017), as in torch.optim, with g = gradScale · grad. Before
+   * the update, coupledDecay · param is added to g (Adam's L2), and param is multiplied by decayFactor (AdamW).
+   * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ). rounded receives a copy of the new param.
+   * `unreal`, [1], becomes 1 if an element of the new param, m or v is not finite; otherwise it is not touched.
    */
   adamStep: kernel({
     purpose: "m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps)",

@@ -2,8 +2,8 @@ import type { DType } from "../../core/tensors/dtype.ts";
 import type { Backend, Storage } from "../backend.ts";
 
 /**
- * Allocates all of several storages or none: if one fails, the ones before it are freed.
- * @param lengths elements of each.
+ * Allocates several storages. If one allocation fails, the earlier ones are freed.
+ * @param lengths number of elements of each storage.
  * @throws the error of `alloc`.
  */
 export const allocateAll = <const Lengths extends readonly number[]>(
@@ -18,6 +18,6 @@ export const allocateAll = <const Lengths extends readonly number[]>(
     for (const storage of taken) backend.free(storage);
     throw error;
   }
-  // One for each length, in their order.
+  // One storage per length, in order.
   return taken as unknown as { readonly [K in keyof Lengths]: Storage };
 };

@@ -1,6 +1,6 @@
 import type { Backend } from "../backend.ts";
 
-/** `free`, to be called once: a second call does nothing, and neither does one after the backend is closed, which has freed all. */
+/** Wraps `free` so that it runs at most once, and not after the backend was closed, which frees everything. */
 export const freeOnce = (backend: Pick<Backend, "isClosed">, free: () => void): (() => void) => {
   let isFree = false;
   return () => {

@@ -1,14 +1,14 @@
 /**
- * Addresses that the WebAssembly heap of native/heap.cc would return, without memory behind them: one free list, first
- * fit, neighbours merged. Linear memory never shrinks, so all memory that was ever written to stays with the process.
+ * Simulates the WebAssembly heap of native/heap.cc: returns its addresses, without memory. One free list, first fit,
+ * adjacent free blocks merged. Linear memory never shrinks, so the process keeps all memory that was ever written.
  */
 export interface LinearHeap {
-  /** Address of `bytes` bytes. */
+  /** Address of a new block of `bytes` bytes. */
   allocate(bytes: number): number;
   release(address: number, bytes: number): void;
-  /** Marks the first `bytes` of a block as written to. */
+  /** Marks the first `bytes` bytes of a block as written. */
   touch(address: number, bytes: number): void;
-  /** Bytes of all pages that were ever written to. */
+  /** Number of bytes of all pages ever written. */
   touched(): number;
 }
 
@@ -24,7 +24,7 @@ interface Hole {
 }
 
 export const linearHeap = (): LinearHeap => {
-  /** In order of address. */
+  /** In address order. */
   const holes: Hole[] = [];
   let top = 0;
   let pages = new Uint8Array(1024);

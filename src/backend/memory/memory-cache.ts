@@ -1,27 +1,29 @@
-/** Memory of freed storages, kept for the next ones: used by the compiled backends and by the one that only counts. */
+/** Cache of freed memory for later storages. The compiled backends use it, and the counting backend. */
 
 /** Source of blocks. */
 export interface BlockSource {
-  /** A handle, or -1 when there is no memory left. */
+  /** A handle, or -1 if no memory is left. */
   allocate(bytes: number): number;
   release(handle: number): void;
 }
 
-/** Freed memory by block size, over a source of blocks. */
+/** Freed blocks by size, over a source of blocks. */
 export interface MemoryCache {
-  /** A block of `bytes`, one of `blockBytes`: a freed one, else a new one. -1 when there is no memory left. */
+  /**
+   * A block of `bytes` bytes, one of the sizes of `blockBytes`: a freed block, else a new one. -1 if no memory is left.
+   */
   take(bytes: number): number;
   /** Keeps a block for the next `take` of its size. */
   giveBack(handle: number, bytes: number): void;
   /** Returns all kept blocks to the source. */
   releaseAll(): void;
-  /** Bytes of all blocks, in use and kept. */
+  /** Number of bytes of all blocks, in use and kept. */
   held(): number;
 }
 
 const smallestBlock = 64;
 
-/** Rounds up to one of eight sizes per power of two, so that storages of about one length share memory. */
+/** Rounds up to one of eight sizes per power of two, so that storages of similar length can share blocks. */
 export const blockBytes = (bytes: number): number => {
   if (bytes <= smallestBlock) return smallestBlock;
   const step = Math.max(smallestBlock, 2 ** (Math.floor(Math.log2(bytes - 1)) - 3));
@@ -29,9 +31,9 @@ export const blockBytes = (bytes: number): number => {
 };
 
 /**
- * A training step frees its memory, so the next step finds all that it needs here. Blocks of different sizes are in use
- * at different times, so a step's blocks together are more than it uses at once: up to twice the most that was in use is
- * held before all spare blocks go back to the source.
+ * Creates a cache over `source`. A training step frees its memory, and the next step finds its blocks here. Blocks of
+ * different sizes are in use at different times, so a step's blocks add up to more than its peak. The cache holds up to
+ * twice the peak; beyond that it returns all spare blocks to the source.
  */
 export const memoryCache = (source: BlockSource): MemoryCache => {
   const spare = new Map<number, number[]>();

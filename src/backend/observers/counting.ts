@@ -4,7 +4,7 @@ import { kernelScratch } from "../calls/scratch.ts";
 import { linearHeap } from "../memory/linear-heap.ts";
 import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
-/** Properties of a backend that decide how much memory work takes. */
+/** Properties of a backend that determine how much memory work needs. */
 export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> {
   /** Default "native". */
   readonly name?: BackendName;
@@ -12,18 +12,18 @@ export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> 
   readonly threads?: number;
 }
 
-/** A backend without memory that computes nothing, but counts allocations. */
+/** A backend that computes nothing and has no memory; it only counts allocations. */
 export interface CountingBackend extends Backend {
   /** As on compiled backends (backend.ts). */
   bytesHeld(): number;
-  /** The most bytes that were in live storages at one time. */
+  /** Maximum number of bytes in live storages at one time. */
   peakBytes(): number;
   /**
-   * The most bytes that the process would have had at one time, including freed memory that the backend keeps. A system
-   * gives memory when it is first written to: of each block as much as its storages have used.
+   * Maximum number of bytes that the process would have held, including freed memory that the backend keeps. A system
+   * provides memory when it is first written, so a block counts as far as its storages have used it.
    */
   peakTouched(): number;
-  /** Scratch memory of kernels, which stays. */
+  /** Bytes of kernels' scratch memory, which is not freed. */
   scratchBytes(): number;
 }
 
@@ -31,7 +31,7 @@ interface CountedStorage extends Storage {
   readonly handle: number;
 }
 
-/** Blocks by handle, and how many bytes of each have been written to. */
+/** Blocks by handle, and the number of bytes written of each. */
 interface TouchedBlocks {
   allocate(bytes: number): number;
   release(handle: number): void;
@@ -39,20 +39,20 @@ interface TouchedBlocks {
   touched(): number;
 }
 
-/** From this size on a C library takes a block directly from the system and returns it when it is freed. */
+/** A C library takes blocks of at least this size directly from the system and returns them when they are freed. */
 const ownBlockFrom = 2 ** 25;
 
 interface CountedBlock {
   readonly bytes: number;
-  /** In the heap; null for a block of its own. */
+  /** Address in the heap; null for a block directly from the system. */
   readonly address: number | null;
-  /** Of a block of its own. */
+  /** Number of bytes written, for a block directly from the system. */
   touched: number;
 }
 
 /**
- * Blocks in memory. Freed ones leave holes, which the next ones fill as far as they fit; WebAssembly's memory never
- * shrinks, and a C library's heap hardly ever, since some block above a hole is always in use.
+ * Blocks in simulated memory. Freed blocks leave holes that later blocks fill if they fit. WebAssembly's memory never
+ * shrinks, and a C library's heap hardly ever: a block above a hole is usually still in use.
  */
 const countedBlocks = (isWasm: boolean): TouchedBlocks => {
   const heap = linearHeap();
@@ -84,9 +84,9 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
 };
 
 /**
- * Opens one. Work on it allocates and frees as on a compiled backend, in no time: the counts are the memory that the work
- * needs. Reads give zeros, so the work must not depend on values.
- * @param kind the properties of the backend that it imitates.
+ * Opens a counting backend. It allocates and frees like a compiled backend but computes nothing, so it quickly measures
+ * the memory that work needs. Reads return zeros, so the work must not depend on values.
+ * @param kind properties of the backend that it imitates.
  */
 export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: null }): CountingBackend => {
   const { activations, tiles, name = "native", threads = 1 } = kind;
@@ -96,7 +96,7 @@ export const openCounting = (kind: MemoryKind = { activations: "float32", tiles:
   let peakTouched = 0;
   let perThread = 0;
   let shared = 0;
-  /** How many branches of calls have scratch of their own. */
+  /** Number of branches of calls that have their own scratch memory. */
   let sharedBy = 1;
   const blocks = countedBlocks(name === "wasm");
   const cache = memoryCache(blocks);
@@ -128,7 +128,7 @@ export const openCounting = (kind: MemoryKind = { activations: "float32", tiles:
       perThread = Math.max(perThread, scratch.perThread);
       shared = Math.max(shared, scratch.shared);
     },
-    // What records its calls takes the memory of those at once.
+    // Run the work: recorded calls need the same memory as direct ones.
     record(work) {
       work();
       return { owner: cache, numbers: new Float64Array(0) };

@@ -3,17 +3,17 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 
 /**
  * Called after a kernel has run.
- * @param inner the backend itself: kernels that run on it are not observed.
+ * @param inner the backend itself; kernels run on it are not observed.
  */
 export type Observer = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, inner: Backend) => void;
 
 /** A backend whose kernel calls can be observed. */
 export interface ObservedBackend extends Backend {
-  /** Calls `work`, and calls `observer` after each kernel that `run` runs meanwhile. */
+  /** Calls `work`, and calls `observer` after each kernel that runs during `work`. */
   observe<T>(observer: Observer, work: () => Promise<T>): Promise<T>;
 }
 
-/** `inner`, which can be observed from now on. Closing either closes both. */
+/** Wraps `inner` so that its kernel calls can be observed. Closing either closes both. */
 export const observed = (inner: Backend): ObservedBackend => {
   let current: Observer | undefined;
   return {

@@ -8,27 +8,27 @@ export interface KernelProfile {
   readonly kernel: KernelName;
   /** Number of calls. */
   readonly calls: number;
-  /** Time of all calls. */
+  /** Total time of the calls. */
   readonly seconds: number;
-  /** Arithmetic of products; 0 for kernels whose time is that of their bytes. */
+  /** Arithmetic of products; 0 for kernels limited by memory bandwidth. */
   readonly flops: number;
-  /** The least that memory must move. */
+  /** Minimum number of bytes that memory must move. */
   readonly bytes: number;
 }
 
 /** A backend that measures the time of its kernels. */
 export interface ProfiledBackend extends Backend {
-  /** Kernels called so far, the longest time first. */
+  /** Kernels called so far, longest total time first. */
   profile(): readonly KernelProfile[];
 }
 
 /**
- * `inner` with a clock around each kernel. Closing either closes both. A kernel's work is done when `run` returns on
- * every backend here, so the time around the call is the time of the work; the checks of its arguments are part of it.
+ * Wraps `inner` with a timer around each kernel. Closing either closes both. On every backend here, a kernel is done
+ * when `run` returns, so the timer measures the work and the argument checks.
  */
 export const profiled = (inner: Backend): ProfiledBackend => {
   const kept = new Map(kernelNames.map((kernel) => [kernel, { kernel, calls: 0, seconds: 0, flops: 0, bytes: 0 }]));
-  // Recorded calls bypass `run`: without them every call goes through it.
+  // Recorded calls bypass `run`. Without `record`, every call goes through it.
   const { record: _record, replay: _replay, moved: _moved, replayBeside: _replayBeside, ...rest } = inner;
   return {
     ...rest,

@@ -1,6 +1,6 @@
 /**
- * Checks of arguments from JavaScript programs, which no compiler has checked: one sentence about the argument, not a
- * TypeError from deep inside. They check the form of an object, not its contents.
+ * Checks arguments from JavaScript programs, which no compiler has checked. A wrong argument gets a one-sentence error
+ * instead of a TypeError from deep inside. These checks test an object's form, not its contents.
  */
 
 import { ConfigError, DataError, ShapeError } from "../errors/errors.ts";
@@ -27,17 +27,17 @@ const refuse = (where: string, what: string, value: unknown): never => {
   throw new ConfigError({ where, must: `must be ${what}`, got: show(value) });
 };
 
-/** A path, a prompt, a name: any non-empty text. */
+/** Checks a path, prompt or name: any non-empty text. */
 export const checkName = (where: string, value: unknown): void => {
   if (typeof value !== "string" || value === "") refuse(where, "a text that is not empty", value);
 };
 
-/** A path: later code checks whether it exists. */
+/** Checks that a path is a text. Later code checks whether it exists. */
 export const checkPath = (where: string, value: unknown): void => {
   if (typeof value !== "string") refuse(where, "a path", value);
 };
 
-/** @throws DataError, as for a text that cannot be used */
+/** @throws DataError, the error for unusable text */
 export const checkText = (where: string, value: unknown): void => {
   if (typeof value !== "string") throw new DataError({ where, must: "must be a text", got: show(value) });
 };
@@ -54,18 +54,18 @@ export const checkFunction = (where: string, value: unknown): void => {
   if (typeof value !== "function") refuse(where, "a function", value);
 };
 
-/** An object of options; a schema checks its contents. */
+/** Checks that options are an object. A schema checks the contents. */
 export const checkOptions = (where: string, value: unknown): void => {
   if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(where, "an object of options", value);
 };
 
-/** @throws ShapeError unless it is a list of numbers or a typed array */
+/** @throws ShapeError if the value is not a list of numbers or a typed array */
 export const checkIdList = (where: string, value: unknown): void => {
   const isList = typeof value === "object" && value !== null && "length" in value && Number.isInteger(value.length);
   if (!isList) throw new ShapeError({ where, must: "must be a list of token ids", got: show(value) });
 };
 
-/** An object of options with no other keys than these. */
+/** Checks that options are an object with only these keys. */
 export const checkKeys = (where: string, value: unknown, names: readonly string[]): void => {
   checkOptions(`${where}: options`, value);
   const other = Object.keys(value as object).find((key) => !names.includes(key));
@@ -79,7 +79,7 @@ export const checkKeys = (where: string, value: unknown, names: readonly string[
   });
 };
 
-/** A check of a form: mostly of results of the library's functions. */
+/** Makes a check from a form. Most forms describe results of the library's functions. */
 const checkForm =
   (what: string, form: Form) =>
   (where: string, value: unknown): void => {
@@ -106,7 +106,7 @@ const isArena = objectWith({ storage: objectWith({ dtype: isText }), tensors: is
 
 const isKinded = objectWith({ kind: isText });
 
-/** The fields of a model's configuration that every use of it reads. */
+/** Fields of a model's configuration that every use of a model reads. */
 const isShape = objectWith({
   ...{ contextLength: isNumber, nLayer: isNumber, nHead: isNumber, nEmbd: isNumber },
   ...{ position: isKinded, norm: isKinded, mlp: isKinded, bias: isObject },
@@ -155,15 +155,15 @@ const isContext = objectWith({
   rounded: orNull(isFunction),
 });
 
-export const checkBackend = checkForm("a backend, as openBackend gives it", isBackend);
+export const checkBackend = checkForm("a backend from openBackend", isBackend);
 
-export const checkModel = checkForm("a model, as freshModel gives it", isModel);
+export const checkModel = checkForm("a model, for example from freshModel", isModel);
 
-export const checkTokenizer = checkForm("a tokenizer, as trainCharTokenizer gives it", isTokenizer);
+export const checkTokenizer = checkForm("a tokenizer, for example from trainCharTokenizer", isTokenizer);
 
-/** The part of a tokenizer that turns tokens into text. */
+/** Checks the part of a tokenizer that turns tokens into text. */
 export const checkTokenBytes = checkForm(
-  "a tokenizer, as trainCharTokenizer gives it",
+  "a tokenizer, for example from trainCharTokenizer",
   objectWith({ bytes: isFunction, specialTokens: listOf(isSpecialToken) }),
 );
 
@@ -177,7 +177,7 @@ export const checkChatTemplate = checkForm(
 
 export const checkEndTokens = checkForm("a list of token ids", listOf(isNumber));
 
-const languageModelForm = "a language model, as loadPretrained gives it";
+const languageModelForm = "a language model from loadPretrained";
 const isLanguageModel = objectWith({
   model: isModel,
   tokenizer: isTokenizer,
@@ -187,16 +187,16 @@ const isLanguageModel = objectWith({
 });
 const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 
-/** @param hint what to do with a worker model instead, whose weights are on another thread. */
+/** @param hint what to use instead of a worker model, whose weights are on another thread. */
 export const checkLanguageModel = (where: string, value: unknown, hint: string): void => {
   if (isWorkerModel(value) && !isObject(Reflect.get(value as object, "model"))) {
-    const got = "a worker model, as loadInWorker gives it";
+    const got = "a worker model from loadInWorker";
     throw new ConfigError({ where, must: `must be ${languageModelForm}`, got, hint });
   }
   checkLanguageModelForm(where, value);
 };
 
-/** A model that writes by its own method, as one on another thread does. */
+/** Whether a model has its own `generate`, for example a model on another thread. */
 const isWriter = objectWith({
   config: objectWith({ contextLength: isNumber }),
   tokenizer: isTokenizer,
@@ -205,31 +205,31 @@ const isWriter = objectWith({
 const hasTemplate = objectWith({ chatTemplate: orNull(isChatTemplate) });
 
 export const checkChatModel = checkForm(
-  "a model, as loadPretrained or loadInWorker gives it",
+  "a model from loadPretrained or loadInWorker",
   (value) => hasTemplate(value) && (isWriter(value) || isLanguageModel(value)),
 );
 
-export const checkContext = checkForm("a context, as withContext and Gradients.record give it", isContext);
+export const checkContext = checkForm("a context from withContext or Gradients.record", isContext);
 
 export const checkTrainingContext = checkForm(
-  "a context that records, as Gradients.record gives it",
+  "a recording context from Gradients.record",
   (value) => isContext(value) && Reflect.get(value as object, "tape") !== null,
 );
 
 export const checkTensor = checkForm("a tensor", isTensor);
 
-export const checkLayout = checkForm("a layout, as a model's", isLayout);
+export const checkLayout = checkForm("a layout, for example model.layout", isLayout);
 
-/** @throws ConfigError unless `value` is a key from `randomKey` */
+/** @throws ConfigError if `value` is not a key from `randomKey` */
 export const checkRandomKey = (where: string, value: unknown): void => {
   const isKey = Array.isArray(value) && value.length === 4 && value.every((word) => typeof word === "number");
-  if (!isKey) refuse(where, "a key, as randomKey gives it", value);
+  if (!isKey) refuse(where, "a key from randomKey", value);
 };
 
 const isFalling = objectWith({ kind: isText, minLearningRate: isNumber });
 
 export const checkPlan = checkForm(
-  "a plan of learning rates, as a configuration's train",
+  "an object with learningRate, warmupSteps, steps and schedule, for example config.train",
   objectWith({
     ...{ learningRate: isNumber, warmupSteps: isNumber, steps: isNumber, extensions: optional(isList) },
     schedule: (value) => isFalling(value) || (isKinded(value) && Reflect.get(value as object, "kind") === "constant"),
@@ -237,7 +237,7 @@ export const checkPlan = checkForm(
 );
 
 export const checkUpdate = checkForm(
-  "an update: values, gradients, step, learningRate and gradScale",
+  "an object with values, gradients, step, learningRate and gradScale",
   objectWith({
     values: isObject,
     gradients: isObject,
@@ -250,7 +250,7 @@ export const checkUpdate = checkForm(
 const isPathList = listOf(isText);
 
 export const checkPaths = checkForm(
-  "a list of paths, with one or more",
+  "a list of one or more paths",
   (value) => isPathList(value) && (value as readonly string[]).length > 0,
 );
 
@@ -265,24 +265,24 @@ export const checkSignal = (where: string, value: unknown): void => {
   if (value !== undefined) checkSignalForm(where, value);
 };
 
-/** A backend's name, an opened backend, or nothing. */
+/** Checks a backend's name, an opened backend, or undefined. */
 export const checkBackendChoice = (where: string, value: unknown): void => {
   if (value !== undefined && typeof value !== "string") checkBackend(where, value);
 };
 
-/** One of a few words, or nothing. */
+/** Checks one of a few words, or undefined. */
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
   if (value === undefined || choices.some((choice) => choice === value)) return;
   throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });
 };
 
-/** True, false or nothing. */
+/** Checks true, false or undefined. */
 export const checkBoolean = (where: string, value: unknown): void => {
   if (value === undefined || typeof value === "boolean") return;
   throw new ConfigError({ where, must: "must be true or false", got: show(value) });
 };
 
-/** A callback that may be left out. */
+/** Checks an optional callback. */
 export const checkCallback = (where: string, value: unknown): void => {
   if (value !== undefined) checkFunction(where, value);
 };

@@ -39,29 +39,30 @@ const requirement = (issue: z.core.$ZodIssue): string => {
   }
 };
 
-/** The value, and the nearest of `names` if it may be a mistyped one. */
+/** The given value, and a hint with the nearest of `names` if the value may be mistyped. */
 const instead = (given: unknown, names: readonly string[]): { readonly got: string; readonly hint?: string } => {
   const hint = typeof given === "string" ? nearest(given, names) : undefined;
   return { got: show(given), ...(hint === undefined ? {} : { hint }) };
 };
 
-/** `given` without keys that are undefined: such options count as not set. */
+/** `given` without keys whose value is undefined: they count as not set. */
 export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };
 
-/** A value may be of any kind: an unreadable one, such as a revoked proxy, is a mistake too. */
+/** A value may be unreadable, for example a revoked proxy. This is the user's mistake too. */
 const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: string) => {
   try {
-    // A configuration is read once: compiling a function for its objects takes longer than reading it without.
+    // Each configuration is checked once, so zod must not compile a checking function: compiling takes longer than the
+    // check.
     return schema.safeParse(value, { jitless: true });
   } catch (cause) {
-    throw new ConfigError({ where, must: "must be plain data", got: "an object that cannot be read", cause });
+    throw new ConfigError({ where, must: "must be plain data", got: "an unreadable object", cause });
   }
 };
 
-/** Error for `key`, which other kinds of the union at `path` have; undefined if none has it. */
+/** Error for `key` if another kind of the union at `path` has it; else undefined. */
 const otherKind = (
   schema: z.ZodType,
   path: readonly PropertyKey[],
@@ -77,7 +78,7 @@ const otherKind = (
   };
 };
 
-/** Hint for a kind that is not given: the kinds that have the given fields. */
+/** Hint for a missing kind: the kinds that have the given fields. */
 const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknown): string | undefined => {
   if (!isRecord(holder)) return undefined;
   const fields = Object.keys(holder).filter((key) => key !== path.at(-1));
@@ -85,7 +86,7 @@ const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknow
   return kinds.length === 0 ? undefined : `${path.join(".")} ${alternatives(kinds)}`;
 };
 
-/** Hint for a field that is not given although its object's kind needs it, or its object that may be left out. */
+/** Hint for a missing field whose kind requires it, or whose optional object is present. */
 const missingField = (
   schema: z.ZodType,
   { path, ...issue }: z.core.$ZodIssue,
@@ -101,7 +102,7 @@ const missingField = (
   };
 };
 
-/** The name of a field in an error: its flag, or its place in a file. */
+/** Name of a field in an error: its flag, or its path in a file. */
 export type FieldNamer = (path: readonly string[]) => string;
 
 const faultOf = (
@@ -111,13 +112,13 @@ const faultOf = (
   issue: z.core.$ZodIssue,
 ): ErrorDetails => {
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
-  // A key of a record may have any length.
+  // A record's key may have any length, so shorten it.
   const path = issue.path.map((key) => shorten(String(key)));
   const place = { where: call(path), ...(path.length === 0 ? {} : { field: path.join(".") }) };
   const given = valueAt(value, issue.path);
   if (issue.code === "unrecognized_keys") {
     const unknown = String(issue.keys[0]);
-    // A flag is one key: it is named whole.
+    // A flag names the whole key.
     const named = typeof where === "string" ? place : { ...place, where: call([...path, shorten(unknown)]) };
     const other = otherKind(schema, issue.path, given, unknown);
     if (other !== undefined) return { ...named, ...other };
@@ -144,13 +145,13 @@ const faultOf = (
   return { ...place, must: requirement(issue), ...instead(given, names), ...missingField(schema, issue, given) };
 };
 
-/** Most faults beside the first that an error has: a list may have thousands. */
+/** Maximum number of further errors in `others`. A list may have thousands. */
 const mostOthers = 20;
 
 /**
- * Checks `value` against a schema. The first fault becomes one line with the field, the condition and the value; an unknown
- * key comes before all others, with the nearest known one. The details of the error have the other faults.
- * @param where the name of `value`, which goes before the field's path; or a function that names the field.
+ * Checks `value` against a schema. The error's line has the field, the condition and the value of the first issue. An
+ * unknown key takes precedence and gets the nearest known key as a hint. `others` has the remaining issues.
+ * @param where name of `value`, which precedes the field's path; or a function that names the field.
  * @throws ConfigError
  */
 export const parseConfig = <Schema extends z.ZodType>(
@@ -161,9 +162,9 @@ export const parseConfig = <Schema extends z.ZodType>(
   const result = check(schema, value, typeof where === "string" ? where : where([]) || "options");
   if (result.success) return result.data;
   const { issues } = result.error;
-  // A mistyped key first: it explains a value that is missing.
+  // A mistyped key takes precedence, because it explains why a value is missing.
   const first = (issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]) as z.core.$ZodIssue;
-  // One of each field: a value that is too large may break two rules.
+  // One issue per field: a value that is too large may violate two rules.
   const placeOf = ({ path }: z.core.$ZodIssue): string => path.map(String).join(".");
   const byPlace = new Map(issues.toReversed().map((issue) => [placeOf(issue), issue]));
   byPlace.delete(placeOf(first));

@@ -1,4 +1,4 @@
-/** Forms of values from JavaScript programs: which members an object has, and of which kind each is. */
+/** Forms of values from JavaScript programs: which members an object has, and the type of each. */
 
 /** Whether a value has a form. */
 export type Form = (value: unknown) => boolean;
@@ -11,19 +11,19 @@ export const isList: Form = Array.isArray;
 export const isObject: Form = (value) => typeof value === "object" && value !== null;
 export const isMap: Form = (value) => value instanceof Map;
 
-/** A value that may be null. */
+/** Form of a value that may be null. */
 export const orNull =
   (form: Form): Form =>
   (value) =>
     value === null || form(value);
 
-/** A value that may be left out. */
+/** Form of a value that may be absent. */
 export const optional =
   (form: Form): Form =>
   (value) =>
     value === undefined || form(value);
 
-/** A list whose elements have the form. An element that is left out has none: `every` passes over it. */
+/** Form of a list whose elements have the given form. Holes in the list fail, although `every` skips them. */
 export const listOf =
   (form: Form): Form =>
   (value) => {
@@ -32,7 +32,9 @@ export const listOf =
     return true;
   };
 
-/** An object with these members, and perhaps others. Listed once: some of these checks run for each token. */
+/**
+ * Form of an object with at least these members. The members are listed once, because some checks run for each token.
+ */
 export const objectWith = (members: Readonly<Record<string, Form>>): Form => {
   const wanted = Object.entries(members);
   return (value) => isObject(value) && wanted.every(([name, form]) => form(Reflect.get(value as object, name)));

@@ -1,44 +1,47 @@
 import { shorten, show } from "../text/show.ts";
 
 /**
- * JSON from a stranger's file. Its size and depth are checked before it is parsed, so that a forged file costs neither
- * the memory nor the stack of the process. Plain recursion can walk the result.
+ * Reads JSON from an untrusted file. Size and depth are checked before parsing, so a forged file cannot exhaust memory
+ * or the stack. Afterwards plain recursion can walk the result.
  */
 
-/** Deepest nesting of lists and objects: several times that of any file here. */
+/** Maximum nesting of lists and objects: several times what our files use. */
 const maxDepth = 64;
 
 /** Limits of a JSON text. */
 export interface JsonLimits {
   readonly maxBytes: number;
-  /** Most values in it, counted with the lists and objects. Default: any. */
+  /** Maximum number of values, including lists and objects. Default: unlimited. */
   readonly maxValues?: number;
-  /** Most keys of all its objects: a key can take 300 bytes of memory. Default: any. */
+  /** Maximum number of keys of all objects. A key can take 300 bytes of memory. Default: unlimited. */
   readonly maxKeys?: number;
   /** Name of the text in errors. Default: "the file". */
   readonly what?: string;
-  /** Whether keys are data, such as names of tensors; else `__proto__` is refused, which no configuration has. */
+  /**
+   * Whether keys are data, for example tensor names. Otherwise the key `__proto__` is refused, which no configuration
+   * has.
+   */
   readonly anyKey?: boolean;
 }
 
-/** Limits of each kind of file: at most 200 MiB of memory and twice the file, whatever its contents. */
+/** Limits per kind of file. Parsing takes at most 200 MiB plus twice the file's size, for any contents. */
 export const jsonLimits = {
   /** A configuration takes a few kilobytes. */
   config: { maxBytes: 2 ** 20 },
-  /** Enough for other programs' vocabularies too, so that an error can name their kind. */
+  /** Large enough for vocabularies of other programs, so that an error can name their kind. */
   tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19, anyKey: true },
-  /** Enough for both moments of the deepest model that a configuration allows: 50,000 tensors with four keys each. */
+  /** Large enough for both moments of the deepest model allowed: 50,000 tensors with four keys each. */
   safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
 } as const satisfies Record<string, JsonLimits>;
 
-/** The fault of a JSON text, in the words of an error line. */
+/** An error in a JSON text: the condition and the value. */
 export interface JsonFault {
   readonly must: string;
   readonly got: string;
   readonly cause?: unknown;
 }
 
-/** Bytes of JSON's signs. */
+/** Bytes of JSON's structural characters. */
 const sign = {
   quote: 0x22,
   comma: 0x2c,
@@ -50,13 +53,13 @@ const sign = {
   closeObject: 0x7d,
 } as const;
 
-/** Facts about a JSON text without parsing it. */
+/** Facts about a JSON text, found without parsing it. */
 interface Scanned {
   readonly keys: number;
   readonly fault?: JsonFault;
 }
 
-/** Depth, values and keys, in one pass. In UTF-8 no character contains the byte of a structural one. */
+/** Counts depth, values and keys in one pass. In UTF-8, the bytes of other characters never equal a structural byte. */
 const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: number): Scanned => {
   let depth = 0;
   let values = 1;
@@ -94,7 +97,7 @@ const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: numbe
   return { keys };
 };
 
-/** Keys of all objects in a parsed value, at most `maxDepth` deep; `protos`: those that are `__proto__`. */
+/** Counts keys of all objects in a parsed value, at most `maxDepth` deep. `protos` counts the keys `__proto__`. */
 const countKeys = (value: unknown): { readonly keys: number; readonly protos: number } => {
   let keys = 0;
   let protos = 0;
@@ -115,7 +118,7 @@ const countKeys = (value: unknown): { readonly keys: number; readonly protos: nu
 };
 
 /**
- * The first key that an object of a JSON text has twice, or undefined.
+ * The first duplicate key of an object in a JSON text, or undefined.
  * @param json text that `JSON.parse` accepts.
  */
 const findDuplicateKey = (json: string): string | undefined => {
@@ -153,9 +156,9 @@ const findDuplicateKey = (json: string): string | undefined => {
 };
 
 /**
- * The value of a JSON text in UTF-8, at most 64 lists and objects deep. A duplicate key in an object is refused:
- * `JSON.parse` keeps the last one silently, so two readers of a file could see two different values.
- * @param refuse makes the error for a text that is too large, too deep, no JSON, or has a forbidden key.
+ * Parses a JSON text in UTF-8 with at most 64 levels of lists and objects. Duplicate keys in an object are refused:
+ * `JSON.parse` silently keeps the last one, so two readers of a file could see different values.
+ * @param refuse makes the error for a text that is too large, too deep, not JSON, or has a forbidden key.
  */
 export const parseJson = (bytes: Uint8Array, limits: JsonLimits, refuse: (fault: JsonFault) => Error): unknown => {
   const { POSITIVE_INFINITY: any } = Number;

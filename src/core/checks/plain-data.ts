@@ -5,18 +5,18 @@ import { show } from "../text/show.ts";
 const maxDepth = 16;
 const maxFields = 10_000;
 
-/** Whether an object is from `{}` or JSON, of this window or another, and not from a class. */
+/** Whether an object comes from `{}` or JSON, in this window or another one, and is not an instance of a class. */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 };
 
 /**
- * A copy of a configuration from the user: reading it later cannot fail or give other values. A key `__proto__` stays a
- * key, for the schema to refuse.
+ * Copies a user's configuration, so that later reads cannot fail or return other values. A key `__proto__` stays a key;
+ * the schema refuses it.
  * @param where the name of `value` in errors.
- * @throws ConfigError for an object of a class, one with accessors or symbols, one with a cycle, or more fields than any
- *   configuration has.
+ * @throws ConfigError for an instance of a class, accessors, symbol keys, a cycle, or more fields than any
+ * configuration has.
  */
 export const plainData = (value: unknown, where: string): unknown => {
   let fields = 0;
@@ -27,16 +27,16 @@ export const plainData = (value: unknown, where: string): unknown => {
     if (typeof node !== "object" || node === null) return node;
     if (path.length > maxDepth) return refuse([], `must be nested at most ${maxDepth} deep`, "more");
     const list = Array.isArray(node);
-    if (!list && !isPlain(node)) return refuse(path, "must be a plain object", "one that a class made");
+    if (!list && !isPlain(node)) return refuse(path, "must be a plain object", "an instance of a class");
     const entries: [string, unknown][] = [];
     for (const key of Reflect.ownKeys(node)) {
       if (list && key === "length") continue;
-      if (typeof key === "symbol") return refuse(path, "every key must be a text", show(key));
+      if (typeof key === "symbol") return refuse(path, "every key must be a string", show(key));
       fields++;
       if (fields > maxFields) return refuse([], `must have at most ${maxFields} fields`, "more");
       const property = Object.getOwnPropertyDescriptor(node, key);
       if (property === undefined || !("value" in property)) {
-        return refuse(path, "every field must hold a value", `an accessor, ${show(key)}`);
+        return refuse(path, "every field must be a plain value", `an accessor, ${show(key)}`);
       }
       entries.push([key, copy(property.value, [...path, key.slice(0, 64)])]);
     }
@@ -46,7 +46,7 @@ export const plainData = (value: unknown, where: string): unknown => {
     return copy(value, []);
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
-    // A proxy can fail wherever it is looked at.
-    throw new ConfigError({ where, must: "must be plain data", got: "an object that cannot be read", cause });
+    // Any access to a proxy can throw.
+    throw new ConfigError({ where, must: "must be plain data", got: "an unreadable object", cause });
   }
 };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** The part of JSON Schema that config schemas use. */
+/** The subset of JSON Schema that configuration schemas use. */
 interface JsonSchema {
   readonly type?: string;
   readonly description?: string;
@@ -12,28 +12,28 @@ interface JsonSchema {
   readonly items?: JsonSchema;
   readonly const?: unknown;
   readonly default?: unknown;
-  /** Of a schema that has itself inside: the place of another one, as "#/$defs/name". */
+  /** Reference to another schema, for example "#/$defs/name". Recursive schemas have it. */
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, JsonSchema>>;
 }
 
-/** One value that can be set, as a flag or in a form. */
+/** A field that can be set, as a flag or in a form. */
 export interface ConfigField {
-  /** As ["model", "norm", "eps"]. */
+  /** Path of the field, for example ["model", "norm", "eps"]. */
   readonly path: readonly string[];
   readonly type: "number" | "boolean" | "string" | "words";
   readonly description: string;
-  /** The allowed strings, if they are listed; of "words", a list of some of them. */
+  /** Allowed strings, if they are listed. A field of type "words" is a list of some of them. */
   readonly choices?: readonly string[];
-  /** The value of a field that is left out, for each kind of the union that the field is in, as far as there is one. */
+  /** Defaults of the field, one for each kind of its union that has the field. */
   readonly defaults: readonly FieldDefault[];
 }
 
 /** Default of a field. */
 export interface FieldDefault {
-  /** The kind that has it; undefined for a field that is in no union. */
+  /** Kind that has this default; undefined if the field is not in a union. */
   readonly kind: string | undefined;
-  /** undefined: the kind has the field without a default. */
+  /** undefined: the field has no default. */
   readonly value: string | number | boolean | undefined;
 }
 
@@ -52,7 +52,10 @@ const mergeFields = (a: ConfigField, b: ConfigField): ConfigField => ({
 const isScalar = (value: unknown): value is string | number | boolean =>
   ["string", "number", "boolean"].includes(typeof value);
 
-/** Every settable value of an object schema, unions flattened, in order: the flags and their help are made of these. */
+/**
+ * All settable fields of an object schema in order, with unions flattened. Flags and their help are generated from
+ * them.
+ */
 export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   const fields = new Map<string, ConfigField>();
   const visit = (node: JsonSchema, path: readonly string[], outer: string, kind?: string): void => {
@@ -60,7 +63,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
     for (const alternative of alternatives(node)) {
       const { items } = alternative;
       if (alternative.type === "array") {
-        // Another list is set by the program alone.
+        // Users cannot set lists of other values.
         if (items?.enum === undefined) continue;
         const choices = items.enum.map(String);
         fields.set(path.join("."), {
@@ -96,7 +99,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   return [...fields.values()];
 };
 
-/** The JSON schemas of the value at `path`: several if a union is on the way. */
+/** JSON schemas of the value at `path`; several if the path passes through a union. */
 const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] => {
   const root = jsonSchema(schema);
   const named = (node: JsonSchema): readonly JsonSchema[] => {
@@ -119,7 +122,7 @@ export const knownKeys = (schema: z.ZodType, path: readonly PropertyKey[]): read
   ...new Set(schemasAt(schema, path).flatMap((node) => Object.keys(node.properties ?? {}))),
 ];
 
-/** Values of the discriminator at `path` (its last part names it). */
+/** Values of the discriminator at `path`, whose last element is the discriminator's name. */
 export const knownKinds = (schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] =>
   schemasAt(schema, path.slice(0, -1)).flatMap((node) => {
     const kind = node.properties?.[String(path.at(-1))]?.const;
@@ -137,7 +140,7 @@ export const kindsWith = (
     return kind !== undefined && keys.every((key) => Object.hasOwn(properties, key)) ? [String(kind)] : [];
   });
 
-/** Whether the object at `path`, inside another, may be left out. */
+/** Whether the nested object at `path` is optional. */
 export const isOptional = (schema: z.ZodType, path: readonly PropertyKey[]): boolean =>
   path.length > 0 &&
   schemasAt(schema, path.slice(0, -1)).some(({ properties = {}, required = [] }) => {
@@ -145,7 +148,7 @@ export const isOptional = (schema: z.ZodType, path: readonly PropertyKey[]): boo
     return Object.hasOwn(properties, key) && !required.includes(key);
   });
 
-/** Default of the number at `path` in any kind of the union that it is in; undefined if there is none. */
+/** Default of the number at `path` in any kind of its union; undefined if there is none. */
 export const numberInUnion = (schema: z.ZodType, path: readonly PropertyKey[]): number | undefined =>
   schemasAt(schema, path)
     .map((node) => node.default)

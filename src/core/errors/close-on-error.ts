@@ -1,6 +1,6 @@
 /**
- * Makes something on top of things that must be closed.
- * @param close closes them; called when `make` throws, not otherwise.
+ * Calls `make`, which builds on resources that must be closed.
+ * @param close closes the resources; called only if `make` throws.
  * @returns the result of `make`.
  */
 export const closeOnError = <T>(close: () => void, make: () => T): T => {

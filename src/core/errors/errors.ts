@@ -1,49 +1,55 @@
 import { oneLine, shorten } from "../text/one-line.ts";
 
 /**
- * Every user error has the same three facts: the condition, the value, a hint. The CLI prints the one-line message and
- * exits 2; an error that is not a `ForetokenError` is a bug of ours and exits 1.
+ * Facts of a user error: the condition, the value, a hint. The CLI prints them as one line and exits 2. An error that
+ * is not a `ForetokenError` is a bug in Foretoken and exits 1.
  */
 export interface ErrorDetails {
-  /** The thing that was checked: an op, a file, an option. */
+  /** What was checked: an op, a file, an option. */
   readonly where: string;
-  /** The argument or option of the called function that `where` names, as "heads.0.layer". Absent: no single one. */
+  /**
+   * The function's argument or option that `where` names, for example "heads.0.layer". Absent: `where` names no single
+   * one.
+   */
   readonly field?: string;
-  /** The invariant, as "nEmbd must be divisible by nHead". */
+  /** The condition, for example "nEmbd must be divisible by nHead". */
   readonly must: string;
-  /** The value, as "100 and 12". */
+  /** The value, for example "100 and 12". */
   readonly got?: string;
-  /** A hint, as "96 or 108". */
+  /** A hint, for example "96 or 108". */
   readonly hint?: string;
-  /** Of a text with characters that a tokenizer lacks: each of them once, in the order of the text. */
+  /** Characters of a text that a tokenizer lacks: each once, in text order. */
   readonly characters?: readonly string[];
-  /** Other faults of the same value, the first 20: the message is about the first fault alone. */
+  /** Further errors in the same value, at most 20. The message reports only the first error. */
   readonly others?: readonly ErrorDetails[];
   readonly cause?: unknown;
 }
 
-/** Most UTF-16 units of a message: with the name of the program before it, an error line has at most 300. */
+/** Maximum number of UTF-16 units of a message. With the program's name before it, an error line has at most 300. */
 export const longestMessage = 280;
 
-/** The largest number of units per part with which all fit into `room`: only the longest parts are cut. */
+/** Largest length limit per part with which all parts fit into `room`. Only the longest parts are cut. */
 const fairShare = (parts: readonly string[], room: number): number => {
   let share = longestMessage;
   while (share > 1 && parts.reduce((sum, { length }) => sum + Math.min(length, share), 0) > room) share--;
   return share;
 };
 
-/** A hint stays whole up to so many units, since it may be a command to copy; and the units that the others need. */
+/**
+ * A hint of at most this length stays whole, since it may be a command to copy. `leastForOthers`: length that the other
+ * parts keep.
+ */
 const longestHint = 140;
 const leastForOthers = 80;
 
 /**
- * The message: one line of at most `longestMessage` units, without control characters. If it is too long, the parts from
- * the user lose their middles; the condition stays whole.
+ * Builds the message: one line of at most `longestMessage` units, without control characters. If it is too long, parts
+ * from the user lose their middle; the condition stays whole.
  */
 const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
     `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
-  // Shortened before as well as after: a part may be a whole file.
+  // Shorten before and after escaping: a part may be a whole file.
   const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
   const others = Math.min(
     leastForOthers,
@@ -56,9 +62,9 @@ const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   return shorten(say(subject, instead, way), longestMessage);
 };
 
-/** Base of all errors for a user's mistake: *where: what must hold; got …; try …*. */
+/** Base class of all errors for a user's mistake: *where: what must hold; got …; try …*. */
 export abstract class ForetokenError extends Error {
-  /** The class's name, as a literal: a minifier renames classes. */
+  /** Class name as a literal, because minifiers rename classes. */
   abstract override readonly name: string;
   readonly details: ErrorDetails;
 
@@ -72,15 +78,15 @@ export abstract class ForetokenError extends Error {
 export class ShapeError extends ForetokenError {
   override readonly name = "ShapeError";
 }
-/** An element type where another is required. */
+/** A wrong element type. */
 export class DTypeError extends ForetokenError {
   override readonly name = "DTypeError";
 }
-/** An option or a config field with a value that cannot work. */
+/** An invalid value of an option or configuration field. */
 export class ConfigError extends ForetokenError {
   override readonly name = "ConfigError";
 }
-/** Text or tokens that cannot be used: missing, empty, not UTF-8, too short, an unknown character. */
+/** Unusable text or tokens: missing, empty, not UTF-8, too short, or with an unknown character. */
 export class DataError extends ForetokenError {
   override readonly name = "DataError";
 }
@@ -88,7 +94,7 @@ export class DataError extends ForetokenError {
 export class CheckpointError extends ForetokenError {
   override readonly name = "CheckpointError";
 }
-/** A backend or kernel that this machine or build lacks. */
+/** A backend or kernel that is not available on this machine or in this build. */
 export class UnsupportedKernelError extends ForetokenError {
   override readonly name = "UnsupportedKernelError";
 }

@@ -1,3 +1,3 @@
-/** The code of a system error (`ENOENT`), or undefined for any other error. */
+/** Code of a system error (`ENOENT`); undefined for any other error. */
 export const systemErrorCode = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

@@ -1,25 +1,25 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
 
-/** Options of a call, besides its arguments. */
+/** Options of a call, in addition to its arguments. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Callbacks, by the names that the method uses. */
   readonly callbacks?: Readonly<Record<string, (...args: never[]) => unknown>>;
 }
 
-/** Makes calls of another thread. */
+/** Calls methods of another thread. */
 export interface Caller {
   /**
-   * Events of the method. Nothing begins before the first event is asked for; the other thread is at most one event
-   * ahead. Leaving the loop waits until the other thread has ended the call.
+   * Yields the events of the method. Work begins when the first event is requested. Later the other thread is at most
+   * one event ahead. Leaving the loop waits until the other thread has ended the call.
    */
   call(method: string, args: unknown, options?: CallOptions): AsyncGenerator<unknown, void, undefined>;
-  /** Takes each message of the other thread. */
+  /** Handles a message from the other thread. */
   take(message: WorkerMessage): void;
-  /** The other thread is gone: all calls fail. */
+  /** Fails all calls, because the other thread has ended. */
   fail(error: Error): void;
-  /** Nobody waits any more for the calls under way. */
+  /** Marks the running calls as no longer awaited. */
   leave(): void;
 }
 
@@ -28,20 +28,21 @@ type Reply = WorkerMessage & { readonly type: "event" | "end" | "error" };
 interface Call {
   readonly callbacks: NonNullable<CallOptions["callbacks"]>;
   readonly replies: Reply[];
-  /** Errors of callbacks that the other thread waited for, by their numbers. */
+  /** Errors of callbacks that the other thread awaited, by callback number. */
   readonly thrown: Map<number, unknown>;
-  /** Whether somebody waits for a reply. */
+  /** Whether a reply is awaited. */
   waits: boolean;
-  /** Callbacks running here that the other thread waits for. */
+  /** Number of callbacks running here that the other thread awaits. */
   answering: number;
-  /** Why the call has failed on this side: the other thread is gone. */
+  /** Reason why the call failed on this side: the other thread has ended. */
   failure: { readonly error: unknown } | undefined;
   wake: () => void;
 }
 
 /**
- * Tells who waits for the other thread: a call whose callback is running waits for this thread, not for that one.
- * @param waiting as of `createCaller`.
+ * Reports whether any call is waiting for the other thread. A call whose callback is running waits for this thread
+ * instead.
+ * @param waiting as in `createCaller`.
  */
 const waitTeller = (calls: ReadonlyMap<number, Call>, waiting: (somebody: boolean) => void) => {
   let isAwaited = false;
@@ -58,7 +59,7 @@ const waitTeller = (calls: ReadonlyMap<number, Call>, waiting: (somebody: boolea
   return { tellWaiting, leave };
 };
 
-/** Waits for the call's next reply. @throws what the call has failed with on this side. */
+/** Waits for the call's next reply. @throws the error with which the call failed on this side. */
 const nextReply = async (state: Call, tellWaiting: () => void): Promise<Reply> => {
   state.waits = true;
   tellWaiting();
@@ -76,7 +77,7 @@ const nextReply = async (state: Call, tellWaiting: () => void): Promise<Reply> =
   return state.replies.shift() as Reply;
 };
 
-/** Runs a callback that the other thread waits for; returns the answer to it. */
+/** Runs a callback that the other thread awaits; returns the answer to send. */
 const answerOf = async (
   state: Call,
   { call, name, args, asked }: WorkerMessage & { type: "callback" },
@@ -90,7 +91,7 @@ const answerOf = async (
   const error = await run().then(
     () => null,
     (thrown: unknown) => {
-      // The other thread throws it where the callback was called: the end of the call shows the result.
+      // The other thread throws this error where it called the callback. The end of the call shows the result.
       state.thrown.set(asked, thrown);
       return messageOfError(thrown);
     },
@@ -101,8 +102,10 @@ const answerOf = async (
 };
 
 /**
- * @param post sends to the other thread.
- * @param waiting is called when somebody begins to wait for the other thread, and when nobody does any more.
+ * Creates a caller.
+ * @param post sends a message to the other thread.
+ * @param waiting called with true when a call starts to wait for the other thread, and with false when none waits any
+ * more.
  */
 export const createCaller = (
   post: (message: CallerMessage) => void,
@@ -110,7 +113,7 @@ export const createCaller = (
 ): Caller => {
   const calls = new Map<number, Call>();
   let called = 0;
-  /** Why the other thread is gone. */
+  /** Error with which the other thread ended. */
   let gone: Error | undefined;
   const { tellWaiting, leave } = waitTeller(calls, waiting);
 
@@ -127,7 +130,7 @@ export const createCaller = (
       let open = false;
       let isFirst = true;
       try {
-        // Throws for arguments that cannot be sent: then there is no call.
+        // Throws if the arguments cannot be sent; the call does not start then.
         post({ type: "call", call, method, args, aborted: signal?.aborted === true });
         open = true;
         signal?.addEventListener("abort", abort);
@@ -135,16 +138,17 @@ export const createCaller = (
           const message = await nextReply(state, tellWaiting);
           if (message.type === "event") {
             yield message.value;
-            // The second event is asked for when the first was taken: leaving the loop at once has begun nothing else.
+            // Request the second event only after the first was taken, so that leaving the loop at once starts no
+            // further work.
             post({ type: "more", call, events: isFirst ? 1 + eventsAhead : 1 });
             isFirst = false;
             continue;
           }
           open = false;
           if (message.type === "end") return;
-          // The caller's own error, as it was thrown.
+          // Throw the callback's error object itself, not a copy.
           if (message.callback !== null) throw state.thrown.get(message.callback);
-          // The other thread has its own signal: this one has the caller's reason.
+          // The other thread aborts with its own signal. Throw the reason of the caller's signal.
           if (message.error.name === "AbortError" && signal?.aborted === true) throw signal.reason;
           throw errorOfMessage(message.error);
         }

@@ -11,7 +11,7 @@ import {
 import { systemErrorCode } from "../errors/system-error.ts";
 import { show } from "../text/show.ts";
 
-/** An error in a form that can be sent: a clone would lose its class and its fields. */
+/** An error in a form that can be sent. A structured clone would lose its class and fields. */
 export interface ErrorMessage {
   readonly name: string;
   readonly message: string;
@@ -19,14 +19,14 @@ export interface ErrorMessage {
   /** Fields of a system error. */
   readonly code: string | undefined;
   readonly syscall: string | undefined;
-  /** Fields of a `ForetokenError`, without its cause. */
+  /** Fields of a `ForetokenError`, except its cause. */
   readonly details: Omit<ErrorDetails, "cause"> | undefined;
   readonly cause: ErrorMessage | undefined;
 }
 
 const classes = { ShapeError, DTypeError, ConfigError, DataError, CheckpointError, UnsupportedKernelError };
 
-/** Most nested causes that are sent. */
+/** Maximum number of nested causes that are sent. */
 const deepest = 4;
 
 const describe = (error: unknown, depth = 0): ErrorMessage => {
@@ -45,7 +45,7 @@ const describe = (error: unknown, depth = 0): ErrorMessage => {
   };
 };
 
-/** The error to send. Every error must be sendable, or the other thread would wait for ever. */
+/** Converts an error for sending. It must never fail, or the other thread would wait forever. */
 export const messageOfError = (error: unknown): ErrorMessage => {
   try {
     return structuredClone(describe(error));
@@ -54,7 +54,7 @@ export const messageOfError = (error: unknown): ErrorMessage => {
   }
 };
 
-/** The received error, of its class if it is one of ours, with its original stack. */
+/** Rebuilds a received error with its original stack; errors of Foretoken get their class back. */
 export const errorOfMessage = ({ name, message, stack, code, syscall, details, cause: sent }: ErrorMessage): Error => {
   const cause = sent === undefined ? undefined : errorOfMessage(sent);
   const Class = Object.hasOwn(classes, name) ? classes[name as keyof typeof classes] : undefined;

@@ -1,23 +1,23 @@
-/** Messages between two threads: one makes calls, the other works on them. */
+/** Messages between two threads: one calls methods, the other runs them. */
 import type { ErrorMessage } from "./error-message.ts";
 
-/** From the calling thread. `call` is the number of the call. */
+/** From the calling thread. `call` identifies the call. */
 export type CallerMessage =
   | {
       readonly type: "call";
       readonly call: number;
       readonly method: string;
       readonly args: unknown;
-      /** Whether its signal is already aborted. */
+      /** Whether the call's signal is already aborted. */
       readonly aborted: boolean;
     }
-  /** So many more events may be sent. */
+  /** The worker may send this many more events. */
   | { readonly type: "more"; readonly call: number; readonly events: number }
   /** The call's signal was aborted. */
   | { readonly type: "abort"; readonly call: number }
-  /** Nobody wants the rest. */
+  /** The caller has left the loop: end the call. */
   | { readonly type: "return"; readonly call: number }
-  /** The callback `asked` has returned, or thrown. */
+  /** Callback number `asked` has returned, or thrown `error`. */
   | { readonly type: "answer"; readonly call: number; readonly asked: number; readonly error: ErrorMessage | null };
 
 /** From the working thread. */
@@ -28,10 +28,10 @@ export type WorkerMessage =
       readonly type: "error";
       readonly call: number;
       readonly error: ErrorMessage;
-      /** Number of the callback that threw it. */
+      /** Number of the callback that threw the error; null if the method threw it. */
       readonly callback: number | null;
     }
-  /** Call the caller's callback, and answer with the number `asked`. */
+  /** Calls the caller's callback `name`; the answer has the number `asked`. */
   | {
       readonly type: "callback";
       readonly call: number;
@@ -40,7 +40,7 @@ export type WorkerMessage =
       readonly asked: number;
     };
 
-/** The buffers of files for a callback: they are moved, not copied. */
+/** Buffers of files for a callback. They are transferred, not copied. */
 export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
   if (message.type !== "callback") return [];
   const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));
@@ -48,5 +48,8 @@ export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
   return [...new Set(buffers)].filter((buffer) => buffer instanceof ArrayBuffer);
 };
 
-/** Events that the worker may be ahead of its reader: so neither thread waits for the other at each event. */
+/**
+ * Number of events that the worker may be ahead of its reader, so that neither thread waits for the other at each
+ * event.
+ */
 export const eventsAhead = 1;

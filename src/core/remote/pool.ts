@@ -1,16 +1,19 @@
-/** Threads that work on calls. One idle thread is kept for the next call: starting one takes longer than a step. */
+/**
+ * Pool of worker threads. It keeps one idle thread for the next call, because starting a thread takes longer than a
+ * step.
+ */
 import type { Caller } from "./caller.ts";
 
 /** A thread for one user, until it is released. */
 export interface WorkerThread extends Pick<Caller, "call"> {
   isAlive(): boolean;
-  /** Its calls under way no longer keep the process alive. It is ended when it is released. */
+  /** The thread's running calls no longer keep the process alive. The thread ends when it is released. */
   leave(): void;
-  /** Gives the thread back. If it is not kept, it is ended, and running calls fail. */
+  /** Returns the thread to the pool. If the pool does not keep it, it ends, and its running calls fail. */
   release(): void;
 }
 
-/** A thread that was started. */
+/** A started thread. */
 export interface StartedThread {
   readonly caller: Caller;
   isAlive(): boolean;
@@ -19,13 +22,13 @@ export interface StartedThread {
 
 /** Threads that run the same module. */
 export interface ThreadPool {
-  /** Starts a thread for a later `take`: it loads its modules at the same time as this thread loads its own. */
+  /** Starts a thread for a later `take`, so that it loads its modules in parallel with this thread. */
   prepare(): void;
-  /** A thread that no one else uses. */
+  /** Returns a thread that nobody else uses. */
   take(): WorkerThread;
 }
 
-/** Keeps at most one idle thread. */
+/** Creates a pool that keeps at most one idle thread. */
 export const createPool = (start: () => StartedThread): ThreadPool => {
   let idle: StartedThread | undefined;
   return {

@@ -1,14 +1,14 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
-/** The caller, as a method of a worker sees it, besides the arguments. */
+/** What a worker's method gets in addition to its arguments. */
 export interface CallContext {
   readonly signal: AbortSignal;
-  /** Calls a callback of the caller's and waits for it: its error is thrown here. */
+  /** Calls a callback of the caller and waits for it. The callback's error is thrown here. */
   ask(name: string, ...args: readonly unknown[]): Promise<void>;
 }
 
-/** A method yields the events of the caller's iterator. */
+/** Methods by name. A method yields the events of the caller's iterator. */
 export type Methods = Readonly<Record<string, (args: never, context: CallContext) => AsyncGenerator<unknown, void>>>;
 
 interface Call {
@@ -22,7 +22,7 @@ interface Call {
   wake: () => void;
 }
 
-/** Serves the calls from the other side of `port`. */
+/** Runs the calls that arrive on `port`. */
 export const serve = (
   methods: Methods,
   port: { post(message: WorkerMessage): void; onMessage(take: (message: CallerMessage) => void): void },
@@ -80,7 +80,7 @@ export const serve = (
       return;
     }
     const state = calls.get(message.call);
-    // It has ended meanwhile.
+    // The call has ended meanwhile.
     if (state === undefined) return;
     switch (message.type) {
       case "more":

@@ -1,11 +1,11 @@
-/** Workers of a page that work on calls. */
+/** Worker threads in a browser page. */
 import { ConfigError } from "../errors/errors.ts";
 import { createCaller } from "./caller.ts";
 import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
 import type { StartedThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
-/** The part of a worker's global object that is used here. */
+/** The used part of a worker's global object. */
 interface WorkerScope {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: WorkerMessage, give: ArrayBuffer[]): void;
@@ -14,15 +14,15 @@ interface WorkerScope {
 const noWorker = (got: string, cause?: unknown): ConfigError =>
   new ConfigError({
     where: "worker",
-    must: "the page must be able to start one",
+    must: "the page must be able to start a worker",
     got,
     hint: "a Content-Security-Policy whose worker-src has blob:, or train with worker: false and loadPretrained",
     cause,
   });
 
 /**
- * Starts a worker with `make`, of a module that calls `serveWorker`.
- * @throws ConfigError if the page cannot start one; a call may fail with it, too.
+ * Starts a worker with `make`; its module must call `serveWorker`.
+ * @throws ConfigError if the page cannot start a worker; a later call may fail with this error too.
  */
 export const startWorker = (make: () => Worker): StartedThread => {
   let worker: Worker;
@@ -38,11 +38,11 @@ export const startWorker = (make: () => Worker): StartedThread => {
     worker.terminate();
   };
   worker.onmessage = ({ data }) => caller.take(data as WorkerMessage);
-  // Without a message the module could not be loaded; else nothing in it caught the error.
+  // An event without a message means that the module could not be loaded; otherwise code in it threw an uncaught error.
   worker.onerror = ({ message }: { readonly message?: string }) => {
     end();
     caller.fail(
-      message === undefined || message === "" ? noWorker("none") : new Error(`the worker has failed: ${message}`),
+      message === undefined || message === "" ? noWorker("none") : new Error(`the worker failed: ${message}`),
     );
   };
   return {
@@ -55,7 +55,7 @@ export const startWorker = (make: () => Worker): StartedThread => {
   };
 };
 
-/** The module of a worker calls this. */
+/** A worker's module calls this. */
 export const serveWorker = (methods: Methods): void => {
   const scope = globalThis as unknown as WorkerScope;
   serve(methods, {

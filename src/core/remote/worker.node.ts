@@ -1,4 +1,4 @@
-/** Threads of Node that work on calls. */
+/** Worker threads in Node. */
 import { parentPort, SHARE_ENV, Worker } from "node:worker_threads";
 import { createCaller } from "./caller.ts";
 import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
@@ -6,8 +6,8 @@ import { createPool, type StartedThread, type ThreadPool, type WorkerThread } fr
 import { type Methods, serve } from "./server.ts";
 
 const start = (entry: URL): StartedThread => {
-  // A thread has the program's flags too, except one about the program's own text, which is refused for a file. As a list
-  // they would be checked, and the engine's flags, such as --expose-gc, refused.
+  // A thread inherits the program's flags, but Node refuses --input-type for a file. Passing a filtered list instead is
+  // not possible: Node would refuse the engine's flags in it, such as --expose-gc.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
   const caller = createCaller(
@@ -17,7 +17,7 @@ const start = (entry: URL): StartedThread => {
   let isAlive = true;
   let failure: Error | undefined;
   worker.on("message", (message: WorkerMessage) => caller.take(message));
-  // The end comes later: only then are its files closed and its locks free.
+  // Wait for "exit" before calls fail: only then are the thread's files closed and its locks free.
   worker.on("error", (error) => {
     failure = error;
     isAlive = false;
@@ -26,7 +26,8 @@ const start = (entry: URL): StartedThread => {
     isAlive = false;
     caller.fail(failure ?? new Error(`the worker thread has ended (${status})`));
   });
-  // Only a waiting caller keeps the process alive. After the listeners: each added one would keep it alive again.
+  // Only a waiting caller keeps the process alive. Call this after adding listeners: each added listener keeps it alive
+  // again.
   worker.unref();
   return { caller, isAlive: () => isAlive, end: () => void worker.terminate() };
 };
@@ -42,13 +43,13 @@ const poolOf = (entry: URL): ThreadPool => {
 /** Starts a thread with the module `entry` for a later `takeThread`. */
 export const prepareThread = (entry: URL): void => poolOf(entry).prepare();
 
-/** A thread with the module `entry`, which calls `serveThread`. */
+/** Takes a thread with the module `entry`, which must call `serveThread`. */
 export const takeThread = (entry: URL): WorkerThread => poolOf(entry).take();
 
-/** The module of a thread calls this. */
+/** A thread's module calls this. */
 export const serveThread = (methods: Methods): void => {
   const port = parentPort;
-  if (port === null) throw new Error("this module is for a worker thread");
+  if (port === null) throw new Error("this module must run in a worker thread");
   serve(methods, {
     post: (message) => port.postMessage(message, filesIn(message)),
     onMessage: (take) => port.on("message", (message: CallerMessage) => take(message)),

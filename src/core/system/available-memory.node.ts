@@ -5,14 +5,14 @@ import { freemem } from "node:os";
 export interface FreeMemory {
   /** Bytes that can be allocated without swapping. */
   readonly bytes: number;
-  /** The limit of the container, if it is lower than the machine's; else null. */
+  /** The container's limit, if it is the lower bound; else null. */
   readonly container: number | null;
 }
 
-/** The contents of a small file; undefined if it cannot be read. */
+/** Reads a small file; undefined if it cannot be read. */
 export type ReadSmallFile = (path: string) => string | undefined;
 
-/** More bytes than any of these files has. */
+/** Larger than any of these files. */
 const maxBytes = 2 ** 18;
 
 const close = (file: number | undefined): void => {
@@ -20,11 +20,11 @@ const close = (file: number | undefined): void => {
   try {
     closeSync(file);
   } catch {
-    // It was only read.
+    // Ignore errors of closing: the file was only read.
   }
 };
 
-/** Files of /proc and /sys have no size: read until they end, or until there is too much. */
+/** Files of /proc and /sys report no size. Read until the end, or until there is too much. */
 const readSmallFile: ReadSmallFile = (path) => {
   let file: number | undefined;
   try {
@@ -44,22 +44,22 @@ const readSmallFile: ReadSmallFile = (path) => {
   }
 };
 
-/** A file with one number; undefined for `max`, which is no limit, and where it is missing. */
+/** The number in a file; undefined for `max`, which means no limit, or if the file is missing. */
 const numberIn = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+\s*$/u.test(text) ? Number(text) : undefined;
 
-/** The number after `key` in a file of lines. */
+/** The number after `key` in a file with one key per line; 0 if it is missing. */
 const fieldOf = (text: string | undefined, key: string): number =>
   Number(new RegExp(`^${key}:?[ \\t]+(\\d+)`, "mu").exec(text ?? "")?.[1] ?? 0);
 
-/** A control group's limit, its use, and the part that the kernel reclaims under pressure. */
+/** A control group's limit and use, and the part of the use that the kernel can reclaim. */
 interface Group {
   readonly limit: number;
   readonly used: number;
   readonly reclaimable: number;
 }
 
-/** A limit above this is none: version 1 writes the largest multiple of a page. */
+/** Larger limits mean no limit: version 1 writes the largest multiple of a page. */
 const noLimit = 2 ** 60;
 
 /** Control groups of version 2. */
@@ -80,13 +80,13 @@ const readLegacy = (read: ReadSmallFile, folder: string): Group | undefined => {
   return { limit, used, reclaimable: fieldOf(read(`${folder}/memory.stat`), "total_inactive_file") };
 };
 
-/** The folders from `path` up to the root of the tree. A container sees its own group as the root, whatever its path. */
+/** Folders from `path` up to the root of the tree. A container sees its own group as the root, for any path. */
 const levels = (root: string, path: string): readonly string[] => {
   const names = path.split("/").filter((name) => name !== "" && name !== "..");
   return Array.from({ length: names.length + 1 }, (_, up) => [root, ...names.slice(0, names.length - up)].join("/"));
 };
 
-/** Every group with a limit that this process is in. */
+/** Every control group with a limit that this process is in. */
 const groupsOf = (read: ReadSmallFile): readonly Group[] => {
   const lines = (read("/proc/self/cgroup") ?? "").split("\n");
   return lines.flatMap((line) => {
@@ -102,9 +102,10 @@ const groupsOf = (read: ReadSmallFile): readonly Group[] => {
 };
 
 /**
- * Free memory by Linux's files: MemAvailable and, for each control group from the process's own up to the root, its limit
- * less its use that cannot be reclaimed; the least of these. Swap is not counted: training that swaps does not end.
- * @returns undefined without MemAvailable: another system.
+ * Free memory according to Linux's files: the minimum of MemAvailable and of each control group's free memory, from the
+ * process's own group up to the root. A group's free memory is its limit minus the use that cannot be reclaimed. Swap
+ * does not count: training that swaps would hardly progress.
+ * @returns undefined without MemAvailable, on another system.
  */
 export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {
   const meminfo = read("/proc/meminfo");
@@ -117,10 +118,10 @@ export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {
   return least;
 };
 
-/** Like `freeMemoryFrom`, for this process; on other systems than Linux, Node's figure. */
+/** Like `freeMemoryFrom`, for this process. On systems other than Linux it uses Node's figure. */
 export const freeMemory = (): FreeMemory =>
   freeMemoryFrom(readSmallFile) ?? {
-    // Node 20 has it from 20.13 on.
+    // Node 20 has this function from 20.13.
     bytes: typeof process.availableMemory === "function" ? process.availableMemory() : freemem(),
     container: null,
   };

@@ -1,14 +1,14 @@
-/** Whether this process is a rank that an MPI launcher has started, as its environment tells. */
+/** Detects from the environment whether an MPI launcher started this process as a rank. */
 
-/** A rank's number and the number of ranks, before MPI is initialised. */
+/** A rank's number and the number of ranks, known before MPI is initialised. */
 export interface Launched {
   readonly rank: number;
   readonly size: number;
 }
 
 /**
- * Names of a rank's number and the number of ranks, by launcher. Slurm's own numbers are not enough: `srun` gives them to
- * tasks that have nothing to do with each other too.
+ * Environment variables with a rank's number and the number of ranks, by launcher. Slurm's own numbers are not enough:
+ * `srun` also gives them to independent tasks.
  */
 const names = [
   // Open MPI's mpirun.
@@ -22,7 +22,7 @@ const names = [
 const countOf = (value: string | undefined): number =>
   value === undefined || value === "" ? Number.NaN : Number(value);
 
-/** @returns null for a process of its own, and for the only rank. */
+/** @returns null for a process without a launcher, and for the only rank. */
 export const launchedRank = (env: NodeJS.ProcessEnv = process.env): Launched | null => {
   for (const [rankName, sizeName] of names) {
     const [rank, size] = [countOf(env[rankName]), countOf(env[sizeName])];
@@ -31,15 +31,20 @@ export const launchedRank = (env: NodeJS.ProcessEnv = process.env): Launched | n
   return null;
 };
 
-/** Whether an MPI launcher has started this process, be it the only rank. */
+/** Whether an MPI launcher started this process, even as the only rank. */
 export const hasLauncher = (env: NodeJS.ProcessEnv = process.env): boolean =>
   names.some(([rankName]) => env[rankName] !== undefined);
 
-/** Whether Open MPI's mpirun ends ranks about a second after a signal, saved or not: its default. */
+/**
+ * Whether Open MPI's mpirun kills ranks about a second after a signal, its default, even if they have not saved yet.
+ */
 export const endsRanksSoon = (env: NodeJS.ProcessEnv = process.env): boolean =>
   env.OMPI_COMM_WORLD_RANK !== undefined && env.OMPI_MCA_odls_base_sigkill_timeout === undefined;
 
-/** Tasks that `srun` has started without MPI, if this is the first of several: each of them is a process of its own. */
+/**
+ * Number of tasks that `srun` started without MPI, if this is the first of several. Each task is an independent
+ * process.
+ */
 export const separateTasks = (env: NodeJS.ProcessEnv = process.env): number | undefined => {
   const tasks = countOf(env.SLURM_STEP_NUM_TASKS);
   if (!(tasks > 1) || env.SLURM_PROCID !== "0") return undefined;

@@ -1,7 +1,7 @@
-/** The machine that this program runs on, and the program that runs it. */
+/** Facts about the machine and the runtime of this program. */
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 
-/** The program that runs this one. Deno and Bun name the version of Node that they follow as theirs. */
+/** Name and version of the runtime. Deno and Bun report the Node version that they follow as Node's own. */
 const runtimeName = (): string => {
   const { deno, bun } = process.versions;
   if (deno !== undefined) return `Deno ${deno}`;
@@ -11,13 +11,13 @@ const runtimeName = (): string => {
 /** Facts about this machine, for lines and reports. */
 export interface MachineFacts {
   readonly cpu: string;
-  /** Threads that the machine runs at a time. */
+  /** Number of threads that the machine runs at a time. */
   readonly cores: number;
   readonly memoryBytes: number;
   readonly os: string;
-  /** As `process.version` has it. */
+  /** As in `process.version`. */
   readonly node: string;
-  /** With its name, which may be Deno or Bun. */
+  /** Version with the runtime's name, which may be Deno or Bun. */
   readonly runtime: string;
 }
 

@@ -2,18 +2,18 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { systemErrorCode } from "../errors/system-error.ts";
 
-/** Most bytes that one call reads: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call reads. Some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
 /** Limits of a read. */
 export interface ReadLimits {
-  /** A larger file is refused before memory is allocated for it. */
+  /** Maximum file size. A larger file is refused before memory is allocated for it. */
   readonly maxBytes: number;
-  /** Whether a link is followed. Default false: a folder from elsewhere could link to any file of the user's. */
+  /** Whether to follow links. Default false: an untrusted folder could link to any file of the user. */
   readonly followLinks?: boolean;
 }
 
-/** A path that exists and was not read, because of its kind or its size; in the words of an error line. */
+/** A path that exists but was not read, because of its kind or size. It has the parts of an error line. */
 export class UnreadableFileError extends Error {
   override readonly name = "UnreadableFileError";
   readonly must: string;
@@ -26,17 +26,17 @@ export class UnreadableFileError extends Error {
   }
 }
 
-/** A file with too many bytes. */
+/** A file that is too large. */
 export class FileTooLargeError extends UnreadableFileError {}
 
 const mustBeFile = "the path must be a regular file";
 
 /**
- * Opens a regular file for reading. A pipe, a device or a folder is refused without being read, and without waiting.
- * @throws UnreadableFileError for other than a regular file; the system's own error if it refuses.
+ * Opens a regular file for reading. A pipe, device or folder is refused without reading or waiting.
+ * @throws UnreadableFileError if it is not a regular file; the system's own error if the system refuses.
  */
 export const openRegularFile = async (path: string, followLinks = false): Promise<FileHandle> => {
-  // Without blocking: opening a pipe would wait for a writer. Neither flag exists on Windows.
+  // Do not block: opening a pipe would wait for a writer. Windows has neither flag.
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
   const file = await open(path, O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)).catch((error: unknown) => {
     const code = systemErrorCode(error);
@@ -56,9 +56,9 @@ export const openRegularFile = async (path: string, followLinks = false): Promis
 };
 
 /**
- * A whole regular file in a buffer of its own, so that numbers in it can be aligned.
+ * Reads a whole regular file into its own buffer, so that numbers in it can be aligned.
  * @param onPiece gets each piece as soon as it is read, while the next one is being read.
- * @throws UnreadableFileError for other than a regular file, or one larger than `maxBytes`; else the system's own error.
+ * @throws UnreadableFileError if it is not a regular file, or is larger than `maxBytes`; else the system's own error.
  */
 export const readRegularFile = async (
   path: string,

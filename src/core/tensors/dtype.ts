@@ -1,22 +1,22 @@
 export type RealDType = "float32" | "float64";
 /**
- * Element types of device buffers. `float64` exists on the reference backend only, for gradient checks; `bfloat16` on
- * backends that multiply it directly, for activations between products.
+ * Element types of device buffers. `float64` exists only on the reference backend, for gradient checks. `bfloat16`
+ * exists on backends that multiply it directly, for activations between products.
  */
 export type DType = RealDType | "bfloat16" | "int32";
 
 /**
- * Element type of the operands of matrix products; sums and all else are float32. bfloat16 has the range of float32 with
- * 8 bits of precision, and is faster if the CPU multiplies it directly.
+ * Number format of the operands of matrix products; sums and everything else are float32. bfloat16 has the range of
+ * float32 with 8 bits of precision, and is faster if the CPU multiplies it directly.
  */
 export type ProductDType = "float32" | "bfloat16";
 
 export const dtypeChoices = ["auto", "float32", "bfloat16"] as const satisfies readonly (ProductDType | "auto")[];
-/** Element type of the operands of products; `auto` is the faster one on the backend. */
+/** Number format of product operands; `auto` is the faster one on the backend. */
 export type DTypeChoice = (typeof dtypeChoices)[number];
 
 export type HostArray = Float32Array | Float64Array | Int32Array;
-/** Data for a backend; 16-bit words are bfloat16, as files hold it. */
+/** Host data for a backend. 16-bit words are bfloat16, as in files. */
 export type HostData = HostArray | Uint16Array;
 export type RealArray = Float32Array | Float64Array;
 
@@ -31,7 +31,7 @@ export const epsilon = { float32: 2 ** -23, float64: 2 ** -52, bfloat16: 2 ** -7
   number
 >;
 
-/** A zeroed host array of `length` elements. bfloat16 is float32 on the host: backends convert it. */
+/** A zeroed host array of `length` elements. On the host bfloat16 is stored as float32; backends convert it. */
 export const hostArray = (dtype: DType, length: number): HostArray => {
   switch (dtype) {
     case "float32":
@@ -44,10 +44,10 @@ export const hostArray = (dtype: DType, length: number): HostArray => {
   }
 };
 
-/** The nearest bfloat16 of each value's nearest float32, ties to even; NaN stays NaN. */
+/** Rounds each value to float32, then to the nearest bfloat16, ties to even. NaN stays NaN. */
 export const toBfloat16 = (values: ArrayLike<number>): Uint16Array => {
   const singles = values instanceof Float32Array ? values : new Float32Array(values);
-  // Signed words: V8 has unsigned ones of 32 bits as doubles, which takes several times as long.
+  // Use signed words: V8 stores unsigned 32-bit words as doubles, which is several times slower.
   const words = new Int32Array(singles.buffer, singles.byteOffset, singles.length);
   const narrow = new Uint16Array(words.length);
   for (let i = 0; i < words.length; i++) {
@@ -58,7 +58,7 @@ export const toBfloat16 = (values: ArrayLike<number>): Uint16Array => {
   return narrow;
 };
 
-/** The values of bfloat16, each exactly. */
+/** Converts bfloat16 to float32, exactly. */
 export const fromBfloat16 = (narrow: Uint16Array): Float32Array => {
   const words = new Uint32Array(narrow.length);
   for (let i = 0; i < words.length; i++) words[i] = (narrow[i] as number) << 16;

@@ -1,4 +1,6 @@
-/** Index of the first number that is not finite, or -1. A loop: for a large model findIndex would take seconds. */
+/**
+ * Index of the first number that is not finite, or -1. A loop, because findIndex would take seconds for a large model.
+ */
 export const firstNotFinite = (values: ArrayLike<number>): number => {
   for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
   return -1;

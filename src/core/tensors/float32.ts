@@ -5,15 +5,16 @@ export const largestFloat32 = (2 - 2 ** -23) * 2 ** 127;
 
 const smallest = "1.4e-45";
 
-/** A number from 0 on that a kernel takes as float32: a too large one would be infinite there. */
+/** Schema of a number from 0 that a kernel takes as float32. A larger number would become infinite there. */
 export const float32FromZero = () => z.number().min(0).max(largestFloat32);
 
-/** A number above 0 that a kernel takes as float32, where it must neither be infinite nor 0. */
+/** Schema of a number above 0 that a kernel takes as float32, where it must be neither infinite nor 0. */
 export const positiveFloat32 = () =>
   z
     .number()
     .positive()
     .max(largestFloat32)
     .refine((value) => Math.fround(value) !== 0, {
-      error: ({ input }) => `must not be 0 in float32, whose smallest number is ${smallest}; got ${String(input)}`,
+      error: ({ input }) =>
+        `must not become 0 in float32, whose smallest positive number is ${smallest}; got ${String(input)}`,
     });

@@ -1,3 +1,3 @@
-/** Alternatives as an error lists them: "a", "a or b", "a, b or c". */
+/** Lists alternatives as in errors: "a", "a or b", "a, b or c". */
 export const alternatives = (names: readonly string[]): string =>
   [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part !== "").join(" or ");

@@ -1,4 +1,4 @@
-/** Bytes as people read them: 12.1 GiB, 0.3 MiB, 12.0 KiB. */
+/** Formats bytes for people: 12.1 GiB, 0.3 MiB, 12.0 KiB. */
 export const formatBytes = (bytes: number): string =>
   bytes >= 2 ** 30
     ? `${(bytes / 2 ** 30).toFixed(1)} GiB`

@@ -1,4 +1,4 @@
-/** Counts and times as people read them. */
+/** Formats counts and times for people. */
 
 /** As 1,000. */
 export const formatCount = (count: number): string => Math.round(count).toLocaleString("en-US");
@@ -16,6 +16,6 @@ export const formatDuration = (seconds: number): string => {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 };
 
-/** A short time, as 22 ms, 1.4 s. */
+/** Formats a short time, for example 22 ms or 1.4 s. */
 export const formatSeconds = (seconds: number): string =>
   seconds < 0.9995 ? `${(1000 * seconds).toFixed(seconds < 0.00995 ? 1 : 0)} ms` : `${seconds.toFixed(1)} s`;

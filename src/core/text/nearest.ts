@@ -1,9 +1,11 @@
-/** A longer word is no mistyped name, and the time to compare grows with the product of both lengths. */
+/**
+ * Longer words are not mistyped names. The limit also bounds the time, which grows with the product of both lengths.
+ */
 const longestWord = 64;
 /** More names than any choice has. */
 const mostNames = 500;
 
-/** Edits (insert, delete, replace, swap of neighbours) between two words. */
+/** Number of edits (insert, delete, replace, swap of neighbours) between two words. */
 const editDistance = (a: string, b: string): number => {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => {
     const row = new Array<number>(b.length + 1).fill(0);
@@ -22,13 +24,15 @@ const editDistance = (a: string, b: string): number => {
   return at(a.length, b.length);
 };
 
-/** Most edits between a name and a mistyped one: a word that is farther from all names is another word. */
+/**
+ * Maximum number of edits between a name and a mistyped form of it. A word farther from all names is a different word.
+ */
 export const mostEdits = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
 
 /**
- * The name most like `word`, for "try …" after a typing error; undefined if there are none, or the word is too long to be
- * a mistyped one. The work is bounded, whatever the word.
- * @param farthest most edits between the two.
+ * The name most similar to `word`, for "try …" after a typing error. Undefined if there are no names, or the word is
+ * too long to be mistyped. The amount of work is bounded for any word.
+ * @param farthest maximum number of edits between the two.
  */
 export const nearest = (
   word: string,

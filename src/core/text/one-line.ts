@@ -1,6 +1,6 @@
 /**
- * Characters that a terminal obeys instead of showing them, or that break or reorder a line: the control characters
- * C0, DEL and C1 (line ends and tabs among them), the separators U+2028 and U+2029, and the bidirectional controls.
+ * Characters that a terminal interprets instead of showing, or that break or reorder a line: the control characters C0
+ * (with line ends and tabs), DEL and C1, the separators U+2028 and U+2029, and the bidirectional controls.
  */
 export const controls =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -8,11 +8,11 @@ export const controls =
 
 const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** A control character as JSON spells it: `\n`, `\u001b`. */
+/** A control character as JSON escapes it: `\n`, `\u001b`. */
 const spelt = (control: string): string =>
   short[control] ?? `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
-/** Text in one line that moves no cursor: its control characters are escaped. */
+/** Text as one line that moves no cursor: its control characters are escaped. */
 export const oneLine = (text: string): string => text.replace(controls, spelt);
 
 const isHalfOf = (text: string, index: number): boolean => {
@@ -22,8 +22,8 @@ const isHalfOf = (text: string, index: number): boolean => {
 };
 
 /**
- * Text in at most `most` UTF-16 units (1 or more): a longer text has an ellipsis for its middle. No surrogate pair is
- * cut in two.
+ * Shortens text to at most `most` UTF-16 units (1 or more) by replacing its middle with an ellipsis. It never splits a
+ * surrogate pair.
  */
 export const shorten = (text: string, most: number): string => {
   if (text.length <= most) return text;

@@ -1,22 +1,22 @@
 import { controls } from "./one-line.ts";
 
-/** A control character by its bytes, in the `$'…'` form of shells: `\033`. */
+/** A control character as bytes in the shells' `$'…'` form: `\033`. */
 const octal = (control: string): string =>
   Array.from(new TextEncoder().encode(control), (byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
 
-/** A word of a command line, quoted if a shell would split it. Nothing in it moves a terminal's cursor. */
+/** A word of a command line, quoted if a shell would split it. It never moves a terminal's cursor. */
 export const quoteWord = (word: string): string => {
   if (/^[\w@%+=:,./-]+$/u.test(word)) return word;
   if (word.search(controls) >= 0) return `$'${word.replace(/[\\']/gu, "\\$&").replace(controls, octal)}'`;
-  // Double quotes work in every shell, unless a character in them is special to one.
+  // Double quotes work in every shell, except around characters that are special in a shell.
   return /^[^"$`\\!%]*$/u.test(word) ? `"${word}"` : `'${word.replaceAll("'", "'\\''")}'`;
 };
 
-/** A path as an argument of a command, which takes a name that begins with - for a flag. */
+/** A path as an argument of a command. A name that begins with - would be taken for a flag. */
 export const quotePath = (path: string): string => quoteWord(path.startsWith("-") ? `./${path}` : path);
 
 /**
- * A command of ours that can be copied into a shell.
+ * A `foretoken` command that can be copied into a shell.
  * @param words the verb, its arguments and flags; flags in their long form.
  */
 export const commandLine = (words: readonly string[]): string => {

@@ -1,4 +1,4 @@
-/** Most characters of a value that an error line quotes. */
+/** Maximum number of characters of a value that an error line quotes. */
 const longest = 80;
 
 /** The beginning of a text that is too long for an error line. */
@@ -8,7 +8,7 @@ const tag = (value: unknown): string => {
   try {
     return Array.isArray(value) ? "a list" : "an object";
   } catch {
-    // A proxy that was revoked.
+    // A revoked proxy throws.
     return "an object";
   }
 };
@@ -16,7 +16,7 @@ const tag = (value: unknown): string => {
 const showItem = (value: unknown): string => {
   switch (typeof value) {
     case "string":
-      // Cut first: it may have millions of characters.
+      // Cut first: the text may have millions of characters.
       return value.length > longest ? `${JSON.stringify(value.slice(0, longest))}…` : JSON.stringify(value);
     case "undefined":
       return "nothing";
@@ -33,8 +33,8 @@ const showItem = (value: unknown): string => {
 };
 
 /**
- * A value of any kind for an error line: short, however large, deep or strange the value. The contents of objects are
- * not read.
+ * Formats any value for an error line. The result is short for any size, depth or kind of value. The contents of
+ * objects are not read.
  */
 export const show = (value: unknown): string => {
   if (tag(value) !== "a list" || !Array.isArray(value)) return showItem(value);
@@ -42,5 +42,5 @@ export const show = (value: unknown): string => {
   return shorten(`[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`);
 };
 
-/** A word as it is, any other value as `show` gives it: for a choice of a few words. */
+/** Formats a word as it is, any other value like `show`: for a choice among a few words. */
 export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

@@ -1,14 +1,14 @@
-/** The architecture of a configuration. */
+/** Finds the architecture that a configuration is saved as. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture } from "./architecture.ts";
 import { architectures } from "./list.ts";
 import { inWords, misfitsOf } from "./traits.ts";
 
-/** Most architectures that a refusal names changes for. */
+/** Maximum number of alternatives that an error names. */
 const mostNearest = 2;
 
-/** What the nearest architectures have instead: those that take all but the fewest traits. */
+/** Changes that lead to the nearest architectures: the ones that reject the fewest traits of `config`. */
 const hintFor = (config: ModelConfig): string | undefined => {
   const all = architectures.map(({ name, takes }) => ({ name, misfits: misfitsOf(takes, config) }));
   const fewest = Math.min(...all.map(({ misfits }) => misfits.length));
@@ -20,14 +20,14 @@ const hintFor = (config: ModelConfig): string | undefined => {
 };
 
 /**
- * The architecture that such a model is saved as.
- * @throws ConfigError where there is none, so that a checkpoint could not be written.
+ * The architecture that a model with this configuration is saved as.
+ * @throws ConfigError if no architecture fits: a checkpoint could not be written.
  */
 export const architectureOf = (config: ModelConfig, where = "model"): Architecture => {
   if (config.mask !== "causal") {
     throw new ConfigError({
       where: `${where}.mask`,
-      must: "must be causal for a model that is saved",
+      must: "must be causal, since only causal models can be saved",
       got: config.mask,
     });
   }
@@ -36,7 +36,7 @@ export const architectureOf = (config: ModelConfig, where = "model"): Architectu
   const hint = hintFor(config);
   throw new ConfigError({
     where,
-    must: "must have the shape of an architecture that checkpoints are written for",
+    must: "must match an architecture that can be saved",
     got: inWords(config),
     ...(hint === undefined ? {} : { hint }),
   });

@@ -1,82 +1,89 @@
-/** What an architecture is: the shapes that it takes, and its two forms in files. */
+/** What defines an architecture: the configurations that it accepts, and its form in `transformers` and GGUF files. */
 import type { ModelConfig } from "../config.ts";
 import type { GgufFacts, GgufValue } from "./common/gguf-values.ts";
 import type { Takes } from "./traits.ts";
 
-/** How one tensor of a file is made from a parameter of ours. */
+/** How one tensor of a file maps to one of our parameters. */
 export interface TensorMapping {
   readonly theirs: string;
-  /** Parameter of ours; it may be missing where `absent` says so. */
+  /** Name of our parameter. The model may lack it only if `absent` is set. */
   readonly ours: string;
-  /** Theirs is [in, out], ours [out, in]. */
+  /** The file has [in, out], our parameter [out, in]. */
   readonly transposed?: boolean;
-  /** Theirs is `rows` of ours from row `first` on. */
+  /** The file's tensor is `rows` rows of our parameter, from row `first`. */
   readonly part?: { readonly first: number; readonly rows: number };
-  /** Ours is theirs plus this number: Gemma's files have the difference of a norm's factors from 1. */
+  /** Our value is the file's value plus this number. Gemma's files store norm weights minus 1. */
   readonly plus?: number;
-  /** Length of the vector that theirs always has and ours may lack: zeros are written, and anything else is refused. */
+  /**
+   * Length of a vector that the file always has and our model may lack. We write zeros then, and refuse other values
+   * when reading.
+   */
   readonly absent?: number;
 }
 
-/** A configuration, and the rows of the embedding. */
+/** A configuration, and the number of rows of the embedding. */
 export interface ReadConfig {
   readonly config: ModelConfig;
   readonly vocabSize: number;
 }
 
-/** A class of `transformers`. */
+/** A model class of `transformers`. */
 export interface HuggingFaceForm {
-  /** The class, as "LlamaForCausalLM". */
+  /** Name of the class, for example "LlamaForCausalLM". */
   readonly className: string;
   /** `model_type` in `config.json`. */
   readonly modelType: string;
-  /** Begin of the names of all tensors but the head's; files of the bare model, without its head, lack it. */
+  /** Prefix of all tensor names except the head's. Files of the bare model, without a head, omit it. */
   readonly prefix: "transformer." | "model.";
   /**
-   * Reads `config.json`. Of a field that is absent, it takes the value that `transformers` takes.
-   * @param where the file, for errors.
-   * @throws CheckpointError naming the field, for a model that would give other results here.
+   * Reads `config.json`. An absent field gets the default of `transformers`.
+   * @param where the file, for error texts.
+   * @throws CheckpointError naming a field that would give other results here.
    */
   readonly read: (json: object, where: string) => ReadConfig;
-  /** `config.json`. No bos, eos or pad token is named here: a default id would fall on a real character. */
+  /** `config.json`. It names no bos, eos or pad token: a default id would be an ordinary character here. */
   readonly configJson: (config: ModelConfig, vocabSize: number) => Record<string, unknown>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
-  /** Where files of a sibling class have Q, K and V, and gate and up, as one: Phi-3's, of a model that is Llama's else. */
+  /**
+   * Mapping for files of a sibling class that fuse Q, K and V, and gate and up. Phi-3 is Llama with such fused layers.
+   */
   readonly fused?: (config: ModelConfig) => readonly TensorMapping[];
 }
 
-/** A value of a configuration that llama.cpp does not compute for an architecture. */
+/** A configuration value that llama.cpp does not support for an architecture. */
 export interface Lack {
-  /** The field of the configuration. */
+  /** Field of the configuration. */
   readonly field: string;
   readonly must: string;
   readonly got: string;
   readonly hint?: string;
 }
 
-/** An architecture of llama.cpp, in GGUF files. Its keys are named without the architecture's name before them. */
+/** An architecture of llama.cpp, as stored in GGUF files. Its keys are given here without the architecture's prefix. */
 export interface GgufForm {
   /** `general.architecture`. */
   readonly name: string;
-  /** Whether llama.cpp rotates neighbouring channels of a head: rows of queries and keys are in that order in its files. */
+  /**
+   * Whether llama.cpp rotates adjacent channels of a head. Its files then store rows of queries and keys in that order.
+   */
   readonly interleaved: boolean;
-  /** Keys that are read besides those that every architecture has. */
+  /** Keys that this architecture reads in addition to the common ones. */
   readonly keys: readonly string[];
-  /** Reads the configuration. @throws CheckpointError naming the key, for a model that would give other results here. */
+  /** Reads the configuration. @throws CheckpointError naming a key that would give other results here. */
   readonly read: (file: GgufFacts) => Promise<ModelConfig>;
-  /** The keys' values, besides the sizes that every architecture has. */
+  /** Keys and values that this architecture writes in addition to the common sizes. */
   readonly values: (config: ModelConfig) => Readonly<Record<string, GgufValue>>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
-  /** The first value of a configuration that llama.cpp has no form of; null: there is none. */
+  /** The first configuration value that llama.cpp does not support; null: it supports all. */
   readonly lacks: (config: ModelConfig) => Lack | null;
 }
 
-/** A named shape of model. */
+/** A named kind of model. */
 export interface Architecture {
   readonly name: string;
-  /** The values of a configuration's traits that it has; any other trait must be neutral. */
+  /** Accepted values of a configuration's traits. A trait not listed must be neutral. */
   readonly takes: Takes;
   readonly huggingFace: HuggingFaceForm;
-  /** null: llama.cpp computes no such model. */
+  /** null: llama.cpp does not support this kind of model. */
   readonly gguf: GgufForm | null;
 }

@@ -1,4 +1,4 @@
-/** The architectures. A new one is its folder, and a line here. */
+/** List of all architectures. To add one, create its folder and add a line here. */
 import type { Architecture } from "./architecture.ts";
 import { gemma3 } from "./gemma3/gemma3.ts";
 import { gpt2 } from "./gpt2/gpt2.ts";
@@ -11,7 +11,7 @@ import { qwen2 } from "./qwen2/qwen2.ts";
 import { qwen3 } from "./qwen3/qwen3.ts";
 import { smollm3 } from "./smollm3/smollm3.ts";
 
-/** All of them. No configuration has a place in two. */
+/** All architectures. At most one of them accepts a given configuration. */
 export const architectures: readonly Architecture[] = [
   gpt2,
   llama,

@@ -1,4 +1,4 @@
-/** A model's configuration from the `config.json` of another program. */
+/** Reads a model's configuration from another program's `config.json`. */
 import { z } from "zod";
 import { parseConfig } from "../../core/checks/config.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
@@ -8,7 +8,7 @@ import type { ReadConfig } from "./architecture.ts";
 import { checkRefused, fail, optional } from "./common/fields.ts";
 import { architectures } from "./list.ts";
 
-/** Fields that change the result and have no part in the models here, each with its values that change nothing. */
+/** Unsupported fields that change the result, each with its values that change nothing. */
 const refused: Readonly<Record<string, readonly unknown[]>> = {
   quantization_config: [],
   compression_config: [],
@@ -22,19 +22,19 @@ const refused: Readonly<Record<string, readonly unknown[]>> = {
 
 const headed = z.object({ model_type: z.string(), architectures: optional(z.array(z.string())) });
 
-/** A class's name without its head, as "Llama". */
+/** A class's name without its suffix, for example "Llama". */
 const stemOf = (className: string): string => className.replace(/(ForCausalLM|LMHeadModel|Model)$/u, "");
 
 const stems = new Set(architectures.map(({ huggingFace }) => stemOf(huggingFace.className)));
 
-/** Classes without a head of their own kind: the bare model, or one that predicts the next token. */
+/** Whether the class is supported: a causal language model, or the bare model without a head. */
 const isCausal = (className: string): boolean => stems.has(stemOf(className)) && !stems.has(className);
 
 /**
- * The configuration in the `config.json` of a Hugging Face directory, of one of the architectures.
- * @param json parsed.
- * @param where the file, for errors.
- * @throws CheckpointError naming the field, for a model that would give other results here.
+ * Reads the configuration from the `config.json` of a Hugging Face directory.
+ * @param json parsed content of the file.
+ * @param where the file, for error texts.
+ * @throws CheckpointError naming a field that is unsupported or would give other results here.
  */
 export const readHuggingFaceConfig = (json: object, where: string): ReadConfig => {
   try {

@@ -1,15 +1,15 @@
-/** What tells architectures apart: the traits of a configuration, and which of their values an architecture takes. */
+/** Traits distinguish architectures: each architecture lists the trait values that it accepts. */
 import type { ModelConfig } from "../config.ts";
 import { layerOf } from "../layers.ts";
 
-/** The layers whose attention has a window. */
+/** Which layers have an attention window. */
 const windowsOf = (config: ModelConfig): "no layer" | "some layers" | "all layers" => {
   if (config.window === undefined) return "no layer";
   const has = Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window !== null);
   return has.every((one) => one) ? "all layers" : "some layers";
 };
 
-/** Traits of a configuration, defaults resolved. */
+/** Traits of a configuration, with defaults resolved. */
 export const traitsOf = (config: ModelConfig) => {
   const { nEmbd, nHead, nKvHead, headDim, position, window, norm, mlp, bias } = config;
   const rope = position.kind === "rope" ? position : undefined;
@@ -36,13 +36,13 @@ export const traitsOf = (config: ModelConfig) => {
   };
 };
 
-/** Values of a configuration that tell architectures apart, by name. */
+/** Values that distinguish architectures, by trait. */
 export type Traits = ReturnType<typeof traitsOf>;
 type Trait = keyof Traits;
 
 /**
- * The traits that each field of a configuration becomes; a field with none may have any value in every architecture. A new
- * field does not compile before it is listed.
+ * Traits that depend on each field of a configuration. Every architecture accepts any value of a field without traits.
+ * A new field does not compile until it is listed here.
  */
 const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonly Trait[] } = {
   contextLength: [],
@@ -56,7 +56,7 @@ const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonl
   qkNorm: ["qkNorm"],
   qkNormWidth: ["qkNorm"],
   attentionScale: ["attentionScale"],
-  // Only causal models are saved: architecture-of.ts.
+  // architecture-of.ts refuses other masks.
   mask: [],
   norm: ["norm"],
   normPlacement: ["normPlacement"],
@@ -69,10 +69,10 @@ const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonl
   zeroProjections: [],
 };
 
-/** Traits without a neutral value: each architecture names its own. */
+/** Traits without a neutral value: each architecture lists the values that it accepts. */
 type Kind = "position" | "norm" | "mlp";
 
-/** Values that a trait must have in an architecture that does not name it. */
+/** Values that a trait must have if an architecture does not list the trait. */
 const neutral = ({ nHead, nEmbd, headDim = nEmbd / nHead }: ModelConfig): Omit<Traits, Kind> => ({
   fraction: 1,
   scaling: "none",
@@ -91,28 +91,28 @@ const neutral = ({ nHead, nEmbd, headDim = nEmbd / nHead }: ModelConfig): Omit<T
   embeddingScale: 1,
 });
 
-/** Values of a trait that an architecture takes. */
+/** Values of a trait that an architecture accepts. */
 type Taken<Value> =
   | readonly Value[]
   | "any"
   | ((value: Value, config: ModelConfig) => boolean)
   | {
       readonly takes: (value: Value, config: ModelConfig) => boolean;
-      /** What to give instead, in words. */
+      /** Text that names an accepted value. */
       readonly instead: (value: Value, config: ModelConfig) => string;
     };
 
-/** Values that an architecture takes, by trait. */
+/** Values that an architecture accepts, by trait. */
 export type Takes = { readonly [T in Kind]: Taken<Traits[T]> } & { readonly [T in Trait]?: Taken<Traits[T]> };
 
-/** A trait whose value an architecture does not take. */
+/** A trait whose value an architecture does not accept. */
 export interface Misfit {
   readonly trait: Trait;
-  /** What to give instead, as "embeddingScale 1", where that is one thing alone. */
+  /** The accepted value, for example "embeddingScale 1"; undefined if there are several. */
   readonly instead: string | undefined;
 }
 
-/** A trait's value as fields of a configuration, where their names are others. */
+/** A trait's value in words, with the names of configuration fields. */
 const inFields = (trait: Trait, value: unknown): string => {
   switch (trait) {
     case "window":
@@ -136,7 +136,7 @@ const inFields = (trait: Trait, value: unknown): string => {
   }
 };
 
-/** The traits of a configuration that an architecture does not take, in their order. */
+/** The traits that an architecture does not accept, in declaration order. */
 export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] => {
   const has = traitsOf(config);
   const plain: Partial<Traits> = neutral(config);
@@ -152,7 +152,7 @@ export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] 
   return [...new Set(Object.values(traitsOfFields).flat())].flatMap(check);
 };
 
-/** A configuration in a few words: its kinds, and traits that are not neutral. */
+/** Short description of a configuration: its kinds, and traits that are not neutral. */
 export const inWords = (config: ModelConfig): string => {
   const has = traitsOf(config);
   const { position, norm, mlp, ...others } = has;

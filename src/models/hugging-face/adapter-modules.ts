@@ -1,4 +1,4 @@
-/** The linear layers of a class of `transformers`, with the targets of LoRA that lie in each of them. */
+/** Linear layers of a `transformers` class, with the LoRA targets in each layer. */
 
 import type { TensorMapping } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/architecture-of.ts";
@@ -6,23 +6,23 @@ import type { ModelConfig } from "../config.ts";
 import type { LoraTarget } from "../lora/config.ts";
 import { type BaseLayer, baseLayers } from "../lora/layout.ts";
 
-/** One target in a module: some of its outputs. */
+/** One target in a module: a range of the module's outputs. */
 export interface ModulePart {
   readonly target: LoraTarget;
-  /** Begin of the names of its matrices, as "blocks.0.attention.query". */
+  /** Prefix of the names of its matrices, for example "blocks.0.attention.query". */
   readonly ours: string;
-  /** The first of the module's outputs that are the target's, and their number. */
+  /** First output of the target in the module, and the number of its outputs. */
   readonly first: number;
   readonly outputs: number;
 }
 
-/** A linear layer as a form of files has it. */
+/** A linear layer in a file format. */
 export interface AdapterModule {
-  /** Its name there, as "model.layers.0.self_attn.q_proj" or "blk.0.attn_q". */
+  /** Name in the file, for example "model.layers.0.self_attn.q_proj" or "blk.0.attn_q". */
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
-  /** In the order of their outputs; several where the form has them as one layer. */
+  /** In output order. A fused layer has several parts. */
   readonly parts: readonly ModulePart[];
 }
 
@@ -37,8 +37,8 @@ const placedParts = (layer: BaseLayer, block: string) => {
 };
 
 /**
- * The linear layers of all blocks, in the order of a form's tensors.
- * @param mappings how a class of `transformers`, or a GGUF file, names the weights of `config`.
+ * Linear layers of all blocks, in the order of the format's tensors.
+ * @param mappings names of the weights of `config` in a `transformers` class or a GGUF file.
  */
 export const modulesOf = (config: ModelConfig, mappings: readonly TensorMapping[]): readonly AdapterModule[] => {
   const layers = new Map(baseLayers(config).map((layer) => [layer.name, layer]));
@@ -62,23 +62,23 @@ export const modulesOf = (config: ModelConfig, mappings: readonly TensorMapping[
   });
 };
 
-/** The modules of a model's class. */
+/** Modules of a model's class. */
 export interface AdapterModules {
   readonly all: readonly AdapterModule[];
-  /** Whether the class transposes weights: PEFT calls that fan_in_fan_out. */
+  /** Whether the class stores transposed weights (`fan_in_fan_out` in PEFT). */
   readonly transposed: boolean;
-  /** The shortest name that means this module in every block and no other, as PEFT's target_modules has it: "q_proj". */
+  /** Shortest name that matches this module in every block and no other module, for PEFT's target_modules: "q_proj". */
   readonly shortName: (module: AdapterModule) => string;
 }
 
-/** The name without the number of its block and what stands before it: "self_attn.q_proj". */
+/** Name without the prefix up to the block number: "self_attn.q_proj". */
 const inBlock = (name: string): string => name.replace(/^.*\.\d+\./u, "");
 const lastWord = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
 /**
- * The linear layers of a model in its class of `transformers`.
- * @param fused whether the files of the model have Q, K and V as one layer, and gate and up, though its class need not.
- * @throws ConfigError for a model without a class.
+ * Linear layers of a model in its `transformers` class.
+ * @param fused whether the model's files fuse Q, K and V, and gate and up, even if the class does not.
+ * @throws ConfigError if no class fits the model.
  */
 export const adapterModules = (config: ModelConfig, fused = false): AdapterModules => {
   const { mappings, fused: fusedMappings } = architectureOf(config).huggingFace;

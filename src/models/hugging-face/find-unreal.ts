@@ -1,4 +1,7 @@
-/** Finds numbers that are not finite: their exponents are all ones. A start with many weights spends much of its time here. */
+/**
+ * Finds NaN and infinity: their exponent bits are all ones. Fast, because loading a large model spends much of its time
+ * here.
+ */
 
 import { type BlockForm, scalePlaces } from "../../backend/kernels/block-forms.ts";
 
@@ -13,9 +16,9 @@ export const findUnreal = (data: Float32Array): number => {
 
 const wordExponentBits = 0x7f80;
 
-/** Both exponents of a pair of bfloat16. */
+/** Exponent bits of two bfloat16 in one word. */
 const pairExponentBits = 0x7f807f80;
-/** The lowest bit of each: added to an exponent of ones alone, it carries into the sign's place. */
+/** Lowest exponent bit of each. Adding it to an exponent of all ones carries into the sign bit. */
 const pairLowest = 0x00800080;
 const pairSigns = 0x80008000 | 0;
 
@@ -36,7 +39,7 @@ export const findUnrealWords = (words: Uint16Array): number => {
   return before !== -1 ? before : findUnrealWord(words, end, words.length);
 };
 
-/** Whether a scale of rows in blocks is not finite. */
+/** Whether any scale in rows of blocks is not finite. */
 export const hasUnrealScale = (bytes: Uint8Array, form: BlockForm): boolean => {
   const places = scalePlaces[form.scales];
   for (let at = 0; at < bytes.length; at += form.fileBytes)

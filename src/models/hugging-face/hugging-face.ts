@@ -1,11 +1,11 @@
-/** A model's weights as the tensors of a Hugging Face checkpoint; place-tensors.ts goes the way back. */
+/** Writes a model's weights as tensors of a Hugging Face checkpoint. place-tensors.ts reads them. */
 import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import type { TensorMapping } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/architecture-of.ts";
 import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 
-/** Rows and columns that are transposed together: their cache lines stay in the cache. */
+/** Tile size of a transpose: the cache lines of one tile stay in the cache. */
 const tile = 32;
 
 /** [rows, columns] → [columns, rows] */
@@ -26,7 +26,7 @@ export const transpose = (data: Float32Array, rows: number, columns: number): Fl
 export const byName = (layout: ArenaLayout): ReadonlyMap<string, Placed> =>
   new Map(layout.parameters.map((parameter) => [parameter.name, parameter]));
 
-/** Where a mapped tensor lies in the arena, and its shape there; undefined for one that our model lacks. */
+/** Place and shape in the arena of a mapped tensor; undefined if our model lacks the tensor. */
 export const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }: TensorMapping) => {
   const parameter = parameters.get(ours);
   if (parameter === undefined) {
@@ -39,7 +39,7 @@ export const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, a
   return { offset: parameter.offset + first * width, size: rows * width, shape: [rows, ...others] };
 };
 
-/** The tensors of `model.safetensors`, from the arena's values. */
+/** Tensors of `model.safetensors`, from the arena's values. */
 export const toHuggingFace = (
   config: ModelConfig,
   layout: ArenaLayout,

@@ -1,4 +1,4 @@
-/** The tensors of a Hugging Face checkpoint as a model's weights, read and placed part by part. */
+/** Reads the tensors of a Hugging Face checkpoint piece by piece and places them as a model's weights. */
 
 import { blockForms, panelRows } from "../../backend/kernels/block-forms.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -15,25 +15,25 @@ import { modelLayout } from "../model.ts";
 import { findUnreal, findUnrealWords, hasUnrealScale } from "./find-unreal.ts";
 import { byName, placeOf, transpose } from "./hugging-face.ts";
 
-/** Buffers that old files have beside the weights: masks and frequencies, which follow from the configuration. */
+/** Whether a tensor is a buffer of an old file: masks and frequencies, which follow from the configuration. */
 const isBuffer = (name: string): boolean => /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq)$/u.test(name);
 
 const headName = "lm_head.weight";
 
-/** What becomes of each tensor of a file. */
+/** Maps each tensor of a file to our parameters. */
 export interface TensorPlan {
-  /** By the tensor's name in the file; null for a tensor that is passed over. */
+  /** By tensor name in the file; null: the tensor is ignored. */
   readonly mappings: ReadonlyMap<string, TensorMapping | null>;
   readonly config: ModelConfig;
-  /** Rows of the embedding in the file. */
+  /** Number of rows of the embedding in the file. */
   readonly vocabSize: number;
 }
 
-/** Whether a file with tensors of these names has queries, keys and values as one layer. */
+/** Whether a file with tensors of these names has Q, K and V as one layer. */
 export const hasFusedLayers = (names: readonly string[]): boolean =>
   names.some((name) => name.endsWith(".qkv_proj.weight"));
 
-/** Their names with the prefix of the class, or without where the file is of the bare model. */
+/** Mappings with tensor names as in the file: files of the bare model have no class prefix. */
 const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly TensorMapping[] => {
   const { mappings, fused, prefix } = architectureOf(config).huggingFace;
   const chosen = (fused !== undefined && hasFusedLayers(names) ? fused : mappings)(config);
@@ -45,9 +45,9 @@ const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly Te
 };
 
 /**
- * Says what becomes of each tensor of a checkpoint, by their names alone.
+ * Maps each tensor of a checkpoint to our parameters, by name alone.
  * @param names of all tensors, in all files.
- * @throws CheckpointError for a missing or superfluous tensor.
+ * @throws CheckpointError for a missing or unexpected tensor.
  */
 export const planTensors = (
   config: ModelConfig,
@@ -60,7 +60,7 @@ export const planTensors = (
   const found = new Set(names);
   for (const name of names) {
     if (mappings.has(name)) continue;
-    // A tied head is the embedding, whatever the file has.
+    // A tied head uses the embedding; the file's own head is ignored.
     if (!isBuffer(name) && !(config.tieEmbeddings && name === headName)) {
       throw new CheckpointError({ where, must: "every tensor must belong to the model", got: show(name) });
     }
@@ -81,8 +81,8 @@ const shapeOf = (mapping: TensorMapping, parameters: ReturnType<typeof byName>):
 };
 
 /**
- * Compares the tensors with the plan, before memory is taken for the model: a forged configuration can claim any size,
- * tensors that are there cannot.
+ * Compares the tensors' shapes with the plan before memory is allocated. A forged configuration can claim any size, but
+ * existing tensors cannot.
  * @throws CheckpointError for a wrong shape.
  */
 export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], where: string): void => {
@@ -97,22 +97,22 @@ export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], 
   }
 };
 
-/** Takes the weights of a file, each for its place in a model's layout. */
+/** Receives the weights of a file, each with its offset in a model's layout. */
 export interface WeightTarget {
-  /** Takes `values` for the elements of the layout from `offset` on, before it returns. */
+  /** Stores `values` at `offset` of the layout. It must copy them before it returns. */
   readonly place: (values: Float32Array, offset: number) => void;
-  /** The same for words of bfloat16, where a file has them: nobody then widens and rounds them. Absent: all come as float32. */
+  /** Like `place`, for bfloat16 words of a file, without conversion. Absent: all values arrive as float32. */
   readonly placeWords?: (words: Uint16Array, offset: number) => void;
-  /** The same for rows in blocks of few bits, where the model keeps them. Absent: they are widened. */
+  /** Like `place`, for quantized rows that the model keeps in blocks. Absent: rows are converted to float32. */
   readonly blocks?: {
-    /** Whether the elements from `offset` on are kept in blocks. */
+    /** Whether the elements at `offset` are kept in blocks. */
     readonly isBlocks: (offset: number) => boolean;
-    /** Takes whole rows, from a multiple of 16 on. */
+    /** Stores whole rows. The first row is a multiple of 16. */
     readonly writeBlocks: (bytes: Uint8Array, offset: number) => void;
   };
 }
 
-/** Rows of tensors that a file has in blocks, with their places in a layout. */
+/** Quantized rows of a file's tensors, with their places in a layout. */
 export const blockRowsOf = (
   plan: TensorPlan,
   layout: ArenaLayout,
@@ -124,7 +124,7 @@ export const blockRowsOf = (
     const form = blockForms.findIndex((one) => one.name === blocks?.form);
     if (mapping === null || form === -1 || mapping.transposed === true) return [];
     const target = placeOf(parameters, mapping);
-    // A table beside learned positions is added to them as numbers.
+    // Learned positions are added to token vectors, so neither table stays quantized.
     if (target === undefined || (mapping.ours === "tokens.weight" && parameters.has("positions.weight"))) return [];
     if (mapping.ours === "positions.weight") return [];
     const [, k = 1] = shape;
@@ -132,19 +132,19 @@ export const blockRowsOf = (
   });
 };
 
-/** Numbers that are read at a time: 4 MB of float32. */
+/** Number of values read at a time: 4 MB of float32. */
 const pieceLength = 2 ** 20;
 
-/** Bytes of blocks that are read at a time: kept short, since what was read waits for the garbage collector. */
+/** Bytes of blocks read at a time. Small, because read buffers stay in memory until the garbage collector runs. */
 const blockBytesAtATime = 2 ** 20;
 
-/** Rows of a tensor and their width; a vector is one row. */
+/** Number of rows of a tensor and their width. A vector is one row. */
 const extentsOf = (shape: Shape): { readonly rows: number; readonly width: number } => {
   const rows = shape.length < 2 ? 1 : (shape[0] ?? 1);
   return { rows, width: sizeOf(shape.length < 2 ? shape : shape.slice(1)) };
 };
 
-/** A tensor's rows, some at a time, with the index of their first number. The next ones are read meanwhile. */
+/** Yields a tensor's rows in pieces, with the index of each piece's first value. The next piece is read meanwhile. */
 async function* piecesOf<A extends Float32Array | Uint16Array>(
   { name, shape }: StoredTensor,
   readRows: (first: number, count: number) => Promise<A>,
@@ -155,7 +155,7 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   const rowsAtATime = isWhole ? rows : Math.max(1, Math.floor(pieceLength / Math.max(1, width)));
   const read = (row: number): Promise<A> | undefined => {
     const reading = row < rows ? readRows(row, Math.min(rowsAtATime, rows - row)) : undefined;
-    // Waited for below; until then its failure has no handler.
+    // The promise is awaited later; this handler prevents an unhandled rejection until then.
     reading?.catch(() => {});
     return reading;
   };
@@ -174,12 +174,15 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   }
 }
 
-/** Bytes that are read again and again; longer where a row is. */
+/** A buffer that all reads share. It grows if a row needs more. */
 interface ReadBuffer {
   bytes: Uint8Array;
 }
 
-/** Rows in blocks, some at a time, with the first one's number: a multiple of 16. They are in `buffer` until the next ones are. */
+/**
+ * Yields quantized rows in pieces, with each piece's first row, a multiple of 16. A piece lies in `buffer` and is valid
+ * until the next one.
+ */
 async function* blockPiecesOf(
   { name, shape, bytes }: StoredTensor,
   { form: formName, read }: NonNullable<StoredTensor["blocks"]>,
@@ -202,10 +205,10 @@ async function* blockPiecesOf(
 }
 
 /**
- * Reads a file's tensors in their order and hands out their values, each for its place in `layout`: that of the plan's model,
- * or of one with fewer tokens, which gets the first rows of the embedding.
- * @param onRead gets the bytes of the file that were read since the call before.
- * @throws CheckpointError for a number that is not finite, or a bias that our model does not have.
+ * Reads a file's tensors in order and passes their values to the target. `layout` is the layout of the plan's model, or
+ * of one with fewer tokens, which gets the first rows of the embedding.
+ * @param onRead gets the number of bytes read since its last call.
+ * @throws CheckpointError for a value that is not finite, or a nonzero bias that our model lacks.
  */
 export const placeTensors = async (
   plan: TensorPlan,

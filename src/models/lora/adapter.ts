@@ -1,4 +1,4 @@
-/** A LoRA adapter in a backend's memory: its weights, and the copies of them that products read. */
+/** A LoRA adapter in a backend's memory: its weights, and copies of them that products read. */
 import type { Tensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage } from "../../backend/backend.ts";
 import { allocateAll } from "../../backend/memory/allocate-all.ts";
@@ -11,7 +11,7 @@ import type { ModelConfig } from "../config.ts";
 import { type LoraConfig, loraScale } from "./config.ts";
 import { declareLora, type LoraLayer, loraLayout } from "./layout.ts";
 
-/** The adapters of a block, by the name of the layer in it. A layer without one is not there. */
+/** Adapters of a block, by layer name. A layer without an adapter has no entry. */
 export type BlockAdapters = ReadonlyMap<string, LoraWeights>;
 
 /**
@@ -21,21 +21,21 @@ export type BlockAdapters = ReadonlyMap<string, LoraWeights>;
 export interface Adapter {
   /** Rank, alpha, dropout and targets. */
   readonly config: LoraConfig;
-  /** Places of the matrices A and B, by names as `blocks.0.attention.query.loraA`. */
+  /** Places of the matrices A and B, with names like `blocks.0.attention.query.loraA`. */
   readonly layout: ArenaLayout;
   /** The matrices as one flat array. */
   readonly arena: Arena;
-  /** The tensors that gradients are computed of. Matrices A that read the same input are one of them together. */
+  /** Tensors that get gradients. Matrices A that read the same input form one tensor. */
   readonly leaves: readonly Tensor[];
   /** In the order of the model's blocks. */
   readonly blocks: readonly BlockAdapters[];
-  /** Brings the copies that products read up to date. They follow at their next use in any case. */
+  /** Updates the copies that products read. Optional: their next use updates them too. */
   refresh(): void;
   /** Frees the adapters. */
   close(): void;
 }
 
-/** A layer's tensors, and where its B̃ lies among those of all layers; null: products read B itself. */
+/** A layer's tensors, and the offset of its B̃ (all matrices B as one) in `placed`; null: products read B itself. */
 interface Layer {
   readonly name: string;
   readonly a: Tensor;
@@ -44,12 +44,12 @@ interface Layer {
   readonly placed: number | null;
 }
 
-/** All matrices A of a layer, which lie behind each other, as one. */
+/** All matrices A of a layer as one tensor. They are adjacent in memory. */
 const stackedA = ({ parts }: LoraLayer<Tensor>): Tensor => {
   const [first, ...others] = parts.map(({ a }) => a);
-  if (first === undefined) throw new Error("a layer has a matrix A");
+  if (first === undefined) throw new Error("a layer must have at least one matrix A");
   const [rank = 0, inputs = 0] = first.shape;
-  // A single one stays itself, which is known by its name.
+  // Keep a single matrix as it is: it is found by its name.
   return others.length === 0 ? first : { ...first, shape: [rank * parts.length, inputs] };
 };
 
@@ -65,7 +65,7 @@ const clear = (backend: Backend, storage: Storage): void => {
 };
 
 /**
- * An adapter with all matrices zero: `initialise` or a file fills them. A failure leaves no memory taken.
+ * Creates an adapter with all matrices zero. `initialise` or a file fills them. If it fails, it frees all memory.
  * @throws ConfigError for a target that the model lacks.
  */
 export const createAdapter = (
@@ -82,7 +82,7 @@ export const createAdapter = (
     if (tensor === undefined) throw new Error(`matrix ${name} was not laid out`);
     return tensor;
   };
-  // B̃ of the layers whose outputs have no matrix B, or several.
+  // B̃ is needed for layers with several matrices B, or with outputs that have no B.
   let placedLength = 0;
   const blocks = declareLora(tensorOf, modelConfig, config).map((block) =>
     [...block].map(([name, layer]): Layer => {
@@ -105,10 +105,10 @@ export const createAdapter = (
     for (const storage of [...copies, arena.storage]) backend.free(storage);
   });
 
-  // Stays so beside the matrices B.
+  // Outputs without a matrix B stay zero.
   closeOnError(close, () => clear(backend, placed));
 
-  /** The number of changes of the arena that the copies know of. */
+  /** Change count of the arena at the time of the last copy. */
   let known = -1;
   const refresh = (): void => {
     if (known === arena.changes.count) return;

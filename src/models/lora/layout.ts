@@ -1,4 +1,4 @@
-/** The parameters of a LoRA adapter: names, shapes, places. */
+/** Parameters of a LoRA adapter: names, shapes, places. */
 
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -9,23 +9,23 @@ import { type ArenaLayout, arenaLayout } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 import type { LoraConfig, LoraTarget } from "./config.ts";
 
-/** One target in a layer of the model: some of the layer's outputs. */
+/** One target in a layer of the model: a range of the layer's outputs. */
 interface Part {
   readonly target: LoraTarget;
   readonly outputs: number;
 }
 
-/** A linear layer as the model computes it: several targets that read one input are one layer, one above the other. */
+/** A linear layer as the model computes it. Targets that read the same input form one layer with stacked rows. */
 export interface BaseLayer {
-  /** Its name in a block, as "attention.qkv". */
+  /** Name in a block, for example "attention.qkv". */
   readonly name: string;
-  /** The part of the name that its targets share, as "attention". */
+  /** Name prefix that its targets share, for example "attention". */
   readonly branch: "attention" | "mlp";
   readonly inputs: number;
   readonly parts: readonly Part[];
 }
 
-/** The linear layers of each block of a model. */
+/** Linear layers of each block of a model. */
 export const baseLayers = (config: ModelConfig): readonly BaseLayer[] => {
   const { nEmbd, mlp } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
@@ -54,9 +54,9 @@ export const baseLayers = (config: ModelConfig): readonly BaseLayer[] => {
   ];
 };
 
-/** The matrices of one target. */
+/** Matrices of one target. */
 export interface LoraPart<P> {
-  /** The first of the layer's outputs that are the target's, and their number. */
+  /** First output of the target in the layer, and the number of its outputs. */
   readonly first: number;
   readonly outputs: number;
   /** [rank, in] */
@@ -65,14 +65,14 @@ export interface LoraPart<P> {
   readonly b: P;
 }
 
-/** The adapters of one layer of the model. */
+/** Adapters of one layer of the model. */
 export interface LoraLayer<P> {
-  /** Outputs of the layer, those without an adapter included. */
+  /** Number of outputs of the layer, including outputs without an adapter. */
   readonly outputs: number;
   readonly parts: readonly LoraPart<P>[];
 }
 
-/** The adapters of a block, by the name of the layer in it. A layer without one is not there. */
+/** Adapters of a block, by layer name. A layer without an adapter has no entry. */
 export type LoraBlock<P> = ReadonlyMap<string, LoraLayer<P>>;
 
 /** @throws ConfigError for a target that the model lacks. */
@@ -88,9 +88,9 @@ const checkTargets = (config: ModelConfig, { targets }: LoraConfig): void => {
 };
 
 /**
- * Names every matrix of an adapter. First the matrices A of a layer, directly one behind the other: so they are one
- * matrix too, which multiplies the layer's input once.
- * A is drawn as PEFT draws it (Kaiming uniform with a = √5: ±1/√in), B starts at zero: so an adapter begins as nothing.
+ * Declares every matrix of an adapter. A layer's matrices A come first and are adjacent, so that one product multiplies
+ * the layer's input by all of them. A starts as in PEFT (Kaiming uniform with a = √5: ±1/√in). B starts at zero, so a
+ * new adapter changes nothing.
  */
 export const declareLora = <P>(declare: Declare<P>, config: ModelConfig, lora: LoraConfig): readonly LoraBlock<P>[] => {
   checkTargets(config, lora);
@@ -134,7 +134,7 @@ export const declareLora = <P>(declare: Declare<P>, config: ModelConfig, lora: L
 };
 
 /**
- * The parameters of an adapter by name, shape and place, without making it: `blocks.0.attention.query.loraA` [rank, in]
+ * Parameters of an adapter by name, shape and place, without allocating it: `blocks.0.attention.query.loraA` [rank, in]
  * and `.loraB` [out, rank] for each target of each block.
  * @throws ConfigError for a target that the model lacks.
  */

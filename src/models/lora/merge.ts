@@ -1,4 +1,4 @@
-/** W + (alpha / rank)·B·A: an adapter made a part of the weights that it is beside. */
+/** Merges an adapter into the weights: W + (alpha / rank)·B·A. */
 import { checkModel } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { arenaReader, type ReadValues } from "../arena.ts";
@@ -8,10 +8,10 @@ import type { Adapter } from "./adapter.ts";
 import { loraScale } from "./config.ts";
 import { baseLayers } from "./layout.ts";
 
-/** Rows of a weight that are on the host at one time. */
+/** Number of rows of a weight on the host at a time. */
 const rowsAtATime = 256;
 
-/** Outputs [first, first + outputs) of a weight, whose A and B have these names. */
+/** Outputs of a weight from `first`; `name` is the prefix of their A and B. */
 interface Place {
   readonly weight: string;
   readonly first: number;
@@ -30,7 +30,7 @@ const placesOf = (config: ModelConfig): readonly Place[] =>
     }),
   ).flat();
 
-/** Adds scale · B·A to the rows of a weight: each sum in double precision, rounded once. */
+/** Adds scale · B·A to rows of a weight. Each sum is computed in double precision and rounded once. */
 const addProduct = (
   rows: Float32Array,
   b: Float32Array,
@@ -52,8 +52,8 @@ const addProduct = (
 
 /**
  * Adds an adapter to weights, piece by piece.
- * @param layout of the weights.
- * @param read reads the weights, and `write` takes them back, each piece once.
+ * @param layout layout of the weights.
+ * @param read reads the weights; `write` stores the new values. Each piece is read and written once.
  */
 export const addAdapter = async (
   config: ModelConfig,
@@ -83,11 +83,11 @@ export const addAdapter = async (
 };
 
 /**
- * Adds the adapters of a model to the weights of its base: W + (alpha / rank)·B·A, summed in double precision and rounded
- * once. The base then computes, up to rounding, what the model did; all other models over the same base change with it.
+ * Adds a model's adapters to the weights of its base: W + (alpha / rank)·B·A, summed in double precision and rounded
+ * once. The base then computes what the model computed, up to rounding. All other models over this base change too.
  * @experimental
- * @param model of `loraModel`, which is of no use afterwards: close it.
- * @throws ConfigError for a model without adapters, or whose base has bfloat16 weights alone.
+ * @param model from `loraModel`. Close it afterwards: it is no longer usable.
+ * @throws ConfigError for a model without adapters, or whose base has only bfloat16 weights.
  */
 export const mergeAdapter = async (model: Model): Promise<void> => {
   checkModel("mergeAdapter: model", model);

@@ -1,4 +1,4 @@
-/** A model with an adapter, over the weights of another model. */
+/** A model with an adapter over the weights of another model. */
 
 import type { Tensor } from "../../autograd/tensor.ts";
 import { checkModel, checkWhole } from "../../core/checks/check-arguments.ts";
@@ -14,11 +14,11 @@ import { type Adapter, type BlockAdapters, createAdapter } from "./adapter.ts";
 import { type LoraConfig, loraConfigSchema } from "./config.ts";
 
 /**
- * A model with low-rank adapters beside its weights.
+ * A model with low-rank adapters in addition to its weights.
  * @experimental
  */
 export interface AdaptedModel extends Model {
-  /** The adapters: training changes these alone. */
+  /** The adapters. Training changes only these. */
   readonly adapter: Adapter;
 }
 
@@ -40,9 +40,9 @@ const adaptedBlock = (block: BlockParameters<Tensor>, adapters: BlockAdapters): 
 };
 
 /**
- * A model over the weights of `base`, which must stay open, with adapters of zeros beside them. `close` frees the
- * adapters alone. A failure leaves no memory taken.
- * @throws ConfigError for a target that the model lacks, or a base that has adapters already.
+ * Creates a model with zero adapters over the weights of `base`, which must stay open. `close` frees only the adapters.
+ * If it fails, it frees all memory.
+ * @throws ConfigError for a target that the model lacks, or a base that already has adapters.
  */
 export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
   if (base.adapter !== null) {
@@ -50,7 +50,7 @@ export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
       where: "lora",
       must: "the base model must have no adapters",
       got: "a model with adapters",
-      hint: "the model that they were made for",
+      hint: "the base model that these adapters were made for",
     });
   }
   const real = base.arena.storage.dtype === "float64" ? "float64" : "float32";
@@ -73,15 +73,15 @@ export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
 };
 
 /**
- * A model for low-rank adaptation (LoRA, Hu et al. 2021): the weights of `base`, which training leaves as they are, and
- * adapters beside its linear layers. They begin as nothing: the model computes what `base` computes, until it is trained.
+ * Creates a model for low-rank adaptation (LoRA, Hu et al. 2021): it uses the weights of `base`, which training does
+ * not change, and adds adapters to its linear layers. Until it is trained, the model computes the same as `base`.
  * Several such models may share a base.
  * @experimental
- * @param base it must stay open for as long as the model is used, and may have bfloat16 weights alone, or weights of 4 to 8 bits.
- * @param lora rank, alpha, dropout and targets; fields that are left out have their defaults.
- * @param seed a whole number from 0: decides the first values of the matrices A. The matrices B begin with zeros.
- * @returns a model whose adapters are the caller's to free, with `close`; the base stays as it is.
- * @throws ConfigError naming the first field that cannot work.
+ * @param base must stay open while the model is used. It may have only bfloat16 weights, or weights of 4 to 8 bits.
+ * @param lora rank, alpha, dropout and targets; missing fields get their defaults.
+ * @param seed a whole number from 0. It determines the initial matrices A. The matrices B start at zero.
+ * @returns a model; the caller frees its adapters with `close`. This leaves the base open.
+ * @throws ConfigError naming the first invalid field.
  */
 export const loraModel = (base: Model, lora: Partial<LoraConfig>, seed: number): AdaptedModel => {
   checkModel("loraModel: base", base);

@@ -30,7 +30,7 @@ test("a short buffer is named, with what it must hold and what came", () => {
   expect(() => checkCall(owner, "linearForward", args)).toThrow(
     new ShapeError({
       where: "linearForward",
-      must: "y must hold 8 elements from offset 2 on",
+      must: "y must hold 8 elements from offset 2",
       got: "a storage of 9",
     }),
   );
@@ -83,7 +83,7 @@ test("a rotary embedding has pairs of elements, and norms for both q and k or fo
   expect(() => checkCall(owner, "rotaryForward", args)).not.toThrow();
   expect(() => checkCall(owner, "rotaryForward", { ...args, gammaQ: null, gammaK: null })).not.toThrow();
   expect(() => checkCall(owner, "rotaryForward", { ...args, gammaK: null })).toThrow(
-    "rotaryForward: gammaQ and gammaK must both be given or both be null; got null for gammaK alone",
+    "rotaryForward: gammaQ and gammaK must both be given or both be null; got null only for gammaK",
   );
   expect(() =>
     checkCall(owner, "rotaryForward", { ...args, heads: 2, keyHeads: 1, x: reals(32), together: 1 }),
@@ -117,7 +117,7 @@ test("storages that were freed or are another backend's are refused", () => {
   const freed = reals(4);
   live.delete(freed.storage);
   expect(() => checkCall(owner, "fill", { y: freed, n: 1, value: 0 })).toThrow(
-    "fill: y: the storage must be a live one of the native backend; got one that was freed, or that another backend made",
+    "fill: y: the storage must be live and belong to the native backend; got a freed storage, or one of another backend",
   );
   expect(() => checkRange(owner, "read", freed.storage, 0, 1)).toThrow(ShapeError);
   expect(() => checkWrite(owner, freed.storage, new Float32Array(1), 0)).toThrow(ShapeError);
@@ -154,7 +154,7 @@ test("a product that is multiplied by a factor is added to nothing", () => {
   expect(() => checkCall(owner, "linearBackwardInput", { ...args, add: 1 })).not.toThrow();
   expect(() => checkCall(owner, "linearBackwardInput", { ...scaled, add: 0 })).not.toThrow();
   expect(() => checkCall(owner, "linearBackwardInput", { ...scaled, add: 1 })).toThrow(
-    "linearBackwardInput: add must be 0 where there is a factor; got 1",
+    "linearBackwardInput: add must be 0 if there is a factor; got 1",
   );
 });
 
@@ -184,7 +184,7 @@ test("gradients of attention are those of a whole sequence", () => {
   const forward = { ...sizes, ...more, ...inputs, ...results, segments: null, pages: null, pageCount: 0 };
   expect(() => checkCall(owner, "attentionForward", { ...forward, kept: null })).not.toThrow();
   expect(() => checkCall(owner, "attentionForward", { ...forward, kept: ids(1) })).toThrow(
-    "attentionForward: start must be 0 where the mask is kept; got 1",
+    "attentionForward: start must be 0 if the mask is kept; got 1",
   );
 });
 
@@ -200,24 +200,22 @@ test("heads of keys divide those of queries, and segments say how many rows ther
   expect(() => call({})).not.toThrow();
   expect(() => call({ keyHeads: 3 })).toThrow("attentionForward: heads must be a multiple of keyHeads; got 4 and 3");
   expect(() => call({ keyHeads: 0 })).toThrow("attentionForward: keyHeads must be at least 1; got 0");
-  expect(() => call({ rows: 1 })).toThrow("attentionForward: rows must be 0 where segments is null; got 1");
+  expect(() => call({ rows: 1 })).toThrow("attentionForward: rows must be 0 if segments is null; got 1");
   expect(() => call({ pages: ids(1), pageCount: 1 })).toThrow(
-    "attentionForward: segments must be given where pages is; got null for segments",
+    "attentionForward: segments must be given if pages is given; got null for segments",
   );
   expect(() => call({ causal: 2 })).toThrow("attentionForward: causal must be 0 or 1; got 2");
   expect(() => call({ window: 3 })).not.toThrow();
   expect(() => call({ window: -1 })).toThrow("window must be a whole number from 0 to 2147483647; got -1");
-  expect(() => call({ causal: 0, window: 3 })).toThrow("window must be 0 where causal is; got 3");
+  expect(() => call({ causal: 0, window: 3 })).toThrow("window must be 0 if causal is 0; got 3");
   for (const p of [-1, 1, Number.NaN]) expect(() => call({ p })).toThrow(`p must be at least 0 and below 1; got ${p}`);
   const segments = ids(4);
   expect(() => call({ segments, rows: 1, keyRows: 1 })).not.toThrow();
-  expect(() => call({ segments, keyRows: 1 })).toThrow("rows must be at least 1 where segments is given; got 0");
+  expect(() => call({ segments, keyRows: 1 })).toThrow("rows must be at least 1 if segments is given; got 0");
   expect(() => call({ segments, rows: 2, keyRows: 1 })).toThrow(/q must hold 16 elements/);
   expect(() => call({ segments, rows: 1, keyRows: 2 })).toThrow(/k must hold 8 elements/);
   expect(() => call({ segments, rows: 1, keyRows: 1, batch: 2 })).toThrow(/segments must hold 8 elements/);
-  expect(() => call({ segments, rows: 1, keyRows: 1, start: 1 })).toThrow(
-    "start must be 0 where segments have their own",
-  );
+  expect(() => call({ segments, rows: 1, keyRows: 1, start: 1 })).toThrow("start must be 0 if segments have their own");
   expect(() => call({ segments, rows: 1, keyRows: 1, kept: ids(4) })).toThrow(
     "one of segments and kept must be null; got both",
   );
@@ -235,7 +233,7 @@ test("reads and writes stay within the storage and its type", () => {
   const four = storage("float32", 4);
   expect(() => checkRange(owner, "read", four, 1, 3)).not.toThrow();
   expect(() => checkRange(owner, "read", four, 2, 3)).toThrow(
-    "read: the elements must lie within the storage's 4; got 3 from offset 2 on",
+    "read: the elements must lie within the storage's 4 elements; got 3 from offset 2",
   );
   for (const [offset, length] of [
     [-1, 1],

@@ -112,7 +112,7 @@ for (const { name, open, missing } of compiledBackends) {
     test("another backend's storage is refused", async () => {
       const other = await open(1);
       const y = { storage: other.alloc("float32", 4), offset: 0 };
-      expect(() => backend.run("fill", { y, n: 4, value: 1 })).toThrow(/must be a live one of/);
+      expect(() => backend.run("fill", { y, n: 4, value: 1 })).toThrow(/must be live and belong to/);
       await other.close();
     });
 
@@ -135,7 +135,8 @@ for (const { name, open, missing } of compiledBackends) {
       expect(closed.bytesInUse()).toBe(0);
       expect(closed.isClosed()).toBe(true);
       expect(() => closed.alloc("float32", 1)).toThrow(ConfigError);
-      const isClosed = /^[^;]*: the \w+ backend must be open; got a closed one; try closing it after all work with it/u;
+      const isClosed =
+        /^[^;]*: the \w+ backend must be open; got a closed backend; try closing it only after all work/u;
       expect(() => closed.run("fill", { y: { storage, offset: 0 }, n: 1, value: 0 })).toThrow(isClosed);
       await expect(closed.read(storage)).rejects.toThrow(isClosed);
     });
@@ -218,7 +219,9 @@ describe("the memory of a compiled backend", () => {
     const y = { storage: backend.alloc("float32", 8), offset: 0 };
     const run = () => backend.run("fill", { y, n: 8, value: 1 });
     expect(run).toThrow(ConfigError);
-    expect(run).toThrow("native backend: memory must suffice for what fill needs while it computes, beside 32 bytes");
+    expect(run).toThrow(
+      "native backend: memory must suffice for the temporary memory of fill, in addition to 32 bytes",
+    );
   });
 
   test("when memory runs out, what is kept is given back first", () => {

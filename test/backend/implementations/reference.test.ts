@@ -131,8 +131,8 @@ describe("memory of the reference backend", () => {
       new ConfigError({
         where,
         must: "the reference backend must be open",
-        got: "a closed one",
-        hint: "closing it after all work with it, such as a run, has ended",
+        got: "a closed backend",
+        hint: "closing it only after all work that uses it has ended",
       });
     expect(() => backend.alloc("float32", 1)).toThrow(closed("alloc"));
     expect(() => backend.free(y.storage)).toThrow(closed("free"));

@@ -245,7 +245,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
       const opening = openWasmBackend({ load, startWorker }, 40);
       await expect(opening).rejects.toThrow(UnsupportedKernelError);
       await expect(opening).rejects.toThrow(
-        "wasm backend: 40 threads must start; got there is no memory for another stack; try fewer threads",
+        "wasm backend: 40 threads must start; got no memory is left for another thread's stack; try fewer threads",
       );
       expect(stacks).not.toContain(0);
       expect(stacks.length).toBeGreaterThan(0);
@@ -262,8 +262,8 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     };
     const backend = await openWasmBackend({ load, startWorker }, 2);
     const y = { storage: backend.alloc("float32", 100_000), offset: 0 };
-    expect(() => backend.run("fill", { y, n: 100_000, value: 1 })).toThrow("a kernel has failed in a worker");
-    expect(() => backend.run("fill", { y, n: 1, value: 1 })).toThrow("a kernel has failed before");
+    expect(() => backend.run("fill", { y, n: 100_000, value: 1 })).toThrow("a kernel failed in a worker");
+    expect(() => backend.run("fill", { y, n: 1, value: 1 })).toThrow("a kernel failed earlier");
     await backend.close();
   });
 
@@ -286,7 +286,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
         const numbers = Float64Array.from([...calls.numbers, ...calls.numbers]);
         const ends = [calls.numbers.length, numbers.length];
         expect(() => backend.replayBeside?.({ ...calls, numbers, ends, threads: 2 })).toThrow();
-        expect(others.run).toThrow("a kernel has failed before");
+        expect(others.run).toThrow("a kernel failed earlier");
         await backend.close();
       }
     },
@@ -326,7 +326,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
       }
     }
     expect(multiply).toThrow(ConfigError);
-    expect(multiply).toThrow("wasm backend: memory must suffice for what linearForward needs while it computes");
+    expect(multiply).toThrow("wasm backend: memory must suffice for the temporary memory of linearForward");
     for (const storage of hoard) backend.free(storage);
     multiply();
     expect(new Set(await backend.read(y.storage))).toEqual(new Set([2 * k]));

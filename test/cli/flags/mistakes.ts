@@ -127,7 +127,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "with too few --steps",
       args: ["train", "--resume", "ended", "--steps", "6"],
-      says: ["--steps: the new number of all steps must be above the 6 done; got 6; try --steps 12\n"],
+      says: ["--steps: the new total number of steps must be above the 6 steps done; got 6; try --steps 12\n"],
     },
     {
       name: "with --extend alone",

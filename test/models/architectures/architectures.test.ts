@@ -88,7 +88,7 @@ describe("architectures", () => {
     [
       "smollm3",
       { layer_types: Array(3).fill("full_attention") },
-      /layer_types: must have a word for each of 4 layers; got 3/,
+      /layer_types: must have an entry for each of 4 layers; got 3/,
     ],
     ["smollm3", { no_rope_layers: [1, 1, 1, 0, 1] }, /no_rope_layers: must have a number for each of 4 layers; got 5/],
   ] as const)("refuse fields of layers that they cannot read by name: %s, %j", (name, fields, message) => {
@@ -113,11 +113,11 @@ describe("architectures", () => {
     [{ window: { size: 3, fullEvery: 2 } }, /got rope, nKvHead, window, rmsnorm.*; try no window, for llama; or /],
     [
       { ...gemma3, embeddingScale: 5.65 },
-      /; try embeddingScale 5\.656854249492381 \(√32\) in place of 5\.65, for gemma3$/,
+      /; try embeddingScale 5\.656854249492381 \(√32\) instead of 5\.65, for gemma3$/,
     ],
     [
       { ...gemma3, attentionScale: 0.3 },
-      /; try attentionScale 0\.30151134457776363 \(1\/√11\) in place of 0\.3, for gemma3$/,
+      /; try attentionScale 0\.30151134457776363 \(1\/√11\) instead of 0\.3, for gemma3$/,
     ],
     [
       {

@@ -41,7 +41,10 @@ describe("keys of a GGUF file", () => {
   });
 
   it.each([
-    [[false, true, true, false, true, true], /sliding_window_pattern: must leave each n-th layer without a window/],
+    [
+      [false, true, true, false, true, true],
+      /sliding_window_pattern: must leave exactly each n-th layer without a window/,
+    ],
     [[true, true], /sliding_window_pattern: must have a value for each of 6 layers; got 2/],
   ])("are refused where layers with a window are %j", async (pattern, message) => {
     const keys = { "attention.sliding_window": 8, "attention.sliding_window_pattern": pattern };
@@ -52,7 +55,7 @@ describe("keys of a GGUF file", () => {
 
   it("of olmo2 may name no other base for layers with a window", async () => {
     await expect(read("olmo2", { "attention.sliding_window": 8, "rope.freq_base_swa": 100 })).rejects.toThrow(
-      /olmo2\.rope\.freq_base_swa: must be that of the other layers, 10000; got 100/,
+      /olmo2\.rope\.freq_base_swa: must equal the base of the other layers, 10000; got 100/,
     );
   });
 

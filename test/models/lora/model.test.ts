@@ -252,7 +252,7 @@ describe("what cannot be", () => {
     const base = hashedModel(backend, llama, vocabSize);
     const model = loraModel(base, lora, 1);
     expect(() => loraModel(model, lora, 1)).toThrow(
-      "lora: the base model must have no adapters; got a model with adapters; try the model that they were made for",
+      "lora: the base model must have no adapters; got a model with adapters; try the base model that these adapters were made for",
     );
     expect(() => loraModel(base, { rank: 0 }, 1)).toThrow("lora.rank: must be above 0; got 0");
     expect(() => loraModel(base, { targets: [] }, 1)).toThrow("lora.targets: must be at least 1");

@@ -163,7 +163,7 @@ describe("an adapter on the disk", () => {
   it("is refused for a model that has no class of transformers, before anything is written", () => {
     const config = { ...presets.book.model, mask: "none" } as const;
     expect(() => adapterFiles(config, lora(), arrayReader(new Float32Array()), { name: null })).toThrow(
-      "model.mask: must be causal for a model that is saved; got none",
+      "model.mask: must be causal, since only causal models can be saved; got none",
     );
   });
 });

@@ -62,7 +62,7 @@ describe("a GGUF file", () => {
     [
       "a window of Qwen3",
       { ...qwen3, window: { size: 4 } },
-      /window: must be left out for a GGUF file: .*; got one of 4$/u,
+      /window: must be absent for a GGUF file: .*; got one of 4$/u,
     ],
     [
       "a window of Mistral",
@@ -77,18 +77,18 @@ describe("a GGUF file", () => {
     [
       "a tied head of OLMo 2",
       { ...olmo2, tieEmbeddings: true },
-      /tieEmbeddings: must be false for a GGUF file.*; got true; try --model\.tieEmbeddings false for a run/u,
+      /tieEmbeddings: must be false for a GGUF file.*; got true; try training a new run with --model\.tieEmbeddings false/u,
     ],
     ["wide heads of OLMo 2", { ...olmo2, headDim: 16 }, /headDim: must be nEmbd \/ nHead for a GGUF file.*; got 16$/u],
     [
       "another base in windows of OLMo 3",
       { ...olmo2, window: { size: 4, theta: 100 } },
-      /window\.theta: must be 500, as in the other layers, for a GGUF file.*; got 100$/u,
+      /window\.theta: must be 500, the base of the other layers, for a GGUF file.*; got 100$/u,
     ],
     [
       "scaled wavelengths in windows",
       { ...olmo2, position: { kind: "rope", theta: 500, scaling: { kind: "linear", factor: 2 } }, window: { size: 4 } },
-      /must have the shape of an architecture/u,
+      /must match an architecture/u,
     ],
     ["another scale of Gemma 3", { ...gemma3, attentionScale: 1 / 4 }, /attentionScale: must be 1 \/ √12 for a GGUF/u],
   ] as const)("is refused for %s", async (_, config, says) => {

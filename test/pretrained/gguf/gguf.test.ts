@@ -216,7 +216,7 @@ describe("a model of a GGUF file", () => {
       "qwen3",
       { "qwen3.attention.value_length": u32(8) },
       {},
-      /value_length: must be that of keys, 16; got 8/,
+      /value_length: must equal the length of keys, 16; got 8/,
     ],
     [
       "layers of different widths",
@@ -239,7 +239,7 @@ describe("a model of a GGUF file", () => {
       "gpt2",
       { "gpt2.attention.head_count_kv": u32(2) },
       {},
-      /must be that of queries, 4; got 2/,
+      /must equal the number of query heads, 4; got 2/,
     ],
     [
       "a width that is no multiple",
@@ -305,7 +305,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       long,
       { "rope_freqs.weight": factors(8, 1.5) },
-      /must have the factors of Llama 3's scaling/,
+      /must hold the factors of Llama 3's scaling/,
     ],
     [
       "too few factors",
@@ -319,7 +319,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       { ...long, "llama.rope.scaling.factor": f32(2) },
       { "rope_freqs.weight": factors(8) },
-      /must be absent beside/,
+      /must be absent in a file that has/,
     ],
     [
       "a vocabulary without bytes",

@@ -193,7 +193,7 @@ describe("a model as a GGUF file", () => {
     [
       "QK-norm with biases of the MLP",
       { ...ggufConfigs.qwen3, bias: { qkv: false, projection: false, mlp: true } },
-      /must have the shape of an architecture/u,
+      /must match an architecture/u,
     ],
   ] as const)("is refused for %s", async (_, config, says) => {
     const error = await written({ config }).catch((thrown: unknown) => thrown);

@@ -145,12 +145,12 @@ describe("a model that the form cannot hold", () => {
     [
       "without a mask",
       () => modelOf(char, { ...qwen3Model, ...small, mask: "none" }),
-      /mask: must be causal .*; got none/u,
+      /mask: must be causal, .*; got none/u,
     ],
     [
       "of a shape without a class",
       () => modelOf(char, { ...bookModel, ...small, norm: { kind: "rmsnorm", eps: 1e-6 } }),
-      /must have the shape of an architecture/u,
+      /must match an architecture/u,
     ],
     [
       "with an adapter in use",

@@ -55,7 +55,7 @@ describe("a backend that is closed under a run", () => {
       }
     };
     await expect(training()).rejects.toThrow(
-      /^[^\n]*: the reference backend must be open; got a closed one; try closing it /u,
+      /^[^\n]*: the reference backend must be open; got a closed backend; try closing it /u,
     );
   });
 });

@@ -286,25 +286,29 @@ describe("a new number of steps is refused", () => {
     [
       "that is done",
       { steps: 12 },
-      "steps: the new number of all steps must be above the 12 done; got 12; try steps 36",
+      "steps: the new total number of steps must be above the 12 steps done; got 12; try steps 36",
     ],
     [
       "of less than done",
       { steps: 5 },
-      "steps: the new number of all steps must be above the 12 done; got 5; try steps 36",
+      "steps: the new total number of steps must be above the 12 steps done; got 5; try steps 36",
     ],
     ["that is none", { steps: 0 }, "steps: must be above 0; got 0"],
     [
       "with a rate of 0",
       { steps: 20, extend: "constant" },
-      "extend: constant keeps the last learning rate, which must be above 0; got 0 at step 12; try stretch or restart",
+      "extend: with extend constant the last learning rate, which is kept, must be above 0; got 0 at step 12; try stretch or restart",
     ],
     [
       "in an unknown way",
       { steps: 20, extend: "longer" },
       'extend: must be stretch, restart or constant; got "longer"; try restart',
     ],
-    ["that is missing", { extend: "restart" }, "extend: must go with steps, the new number of all steps; got no steps"],
+    [
+      "that is missing",
+      { extend: "restart" },
+      "extend: must be used with steps, the new total number of steps; got no steps",
+    ],
   ] as const)("%s, and nothing changes", async (_, more, message) => {
     const before = [await readFile(join(run, "run.json")), await timelessMetrics(run)];
     expect(await messageOf(collect(goOn(run, more as object)))).toBe(message);
@@ -325,7 +329,7 @@ describe("the configuration of an extended run", () => {
     ["in another order", { steps: 20, extensions: [...extensions, { after: 3, planned: 9, schedule: "stretch" }] }],
   ])("has no extension %s", (_, changes) => {
     expect(() => resolveConfig("book", [{ train: changes }])).toThrow(
-      /^config\.train\.extensions: each must be after the one before, and before the steps that it leads to/u,
+      /^config\.train\.extensions: each extension must come after the previous one, and before the end of its own plan/u,
     );
   });
 });
@@ -335,6 +339,6 @@ it("refuses more extensions than a configuration can keep, before anything is wr
   for (let done = 1; done <= mostExtensions; done++) config = extendConfig(config, done, { steps: done + 1 });
   expect(resolveConfig("book", [config]).train.extensions).toHaveLength(mostExtensions);
   expect(() => extendConfig(config, mostExtensions + 1, { steps: 1000 })).toThrow(
-    "steps: a run can be extended 100 times; got one more; try a new run with initFrom",
+    "steps: a run can be extended at most 100 times; got one more; try a new run with initFrom",
   );
 });

@@ -1,6 +1,6 @@
 /**
- * The common part of the native and the WebAssembly backend: storages that reuse freed memory, checks, and calls as
- * packets of numbers (native/dispatch.h). The engine brings a packet to the kernels.
+ * Common part of the native and WebAssembly backends: storages that reuse freed memory, checks, and calls as packets of
+ * numbers (native/dispatch.h). The engine passes a packet to the kernels.
  */
 
 import { ConfigError, ShapeError } from "../../../core/errors/errors.ts";
@@ -12,11 +12,11 @@ import type { Engine } from "./engine.ts";
 import { operandsNumber, packetLayout, writePacket } from "./packet.ts";
 import { type CompiledStorage, compiledStorages, refusedByEngine } from "./storages.ts";
 
-/** As kOutOfMemory of native/dispatch.h. */
+/** kOutOfMemory in native/dispatch.h. */
 export const outOfMemory = -2;
 
 /**
- * The backend `name` over `engine`, whose table has been compared with kernels.ts.
+ * Creates backend `name` over `engine`, whose kernel table was already compared with kernels.ts.
  * @param manyRows as in `BackendOptions`
  */
 export const compiledBackend = (
@@ -38,7 +38,7 @@ export const compiledBackend = (
   const noScratch = (kernel: string): Error =>
     new ConfigError({
       where: `${name} backend`,
-      must: `memory must suffice for what ${kernel} needs while it computes, beside ${bytesInUse()} bytes in use`,
+      must: `memory must suffice for the temporary memory of ${kernel}, in addition to ${bytesInUse()} bytes in use`,
       hint: "a smaller batch, context or model",
     });
 

@@ -4,8 +4,8 @@ import { show } from "../../../core/text/show.ts";
 import { maxThreads } from "./engine.ts";
 
 /**
- * Threads of a backend that is opened without a number: as many as the machine runs at a time, or as FORETOKEN_THREADS says.
- * @throws ConfigError if that is no whole number from 1 to 256.
+ * Default number of threads: FORETOKEN_THREADS, else the number that the machine runs at a time.
+ * @throws ConfigError if FORETOKEN_THREADS is not a whole number from 1 to 256.
  */
 export const defaultThreads = (): number => {
   const { FORETOKEN_THREADS: asked = "" } = process.env;

@@ -1,4 +1,4 @@
-/** The compiled side of a backend: what a binding gives, and checks of it. */
+/** The compiled side of a backend: the interface of a binding, and checks of it. */
 import { ConfigError, UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData } from "../../../core/tensors/dtype.ts";
 import { show } from "../../../core/text/show.ts";
@@ -6,7 +6,7 @@ import type { BackendName } from "../../backend.ts";
 import { kernelPlans } from "../../calls/check.ts";
 import { kernelNames } from "../../kernels/kernels.ts";
 
-/** One kernel of a compiled table: its name and the number of its arguments of each kind. */
+/** One kernel of a compiled table: its name, and its number of arguments of each kind. */
 export interface CompiledKernel {
   readonly name: string;
   readonly buffers: number;
@@ -14,38 +14,38 @@ export interface CompiledKernel {
   readonly floats: number;
 }
 
-/** The largest number of arguments of each kind in a packet. */
+/** Maximum number of arguments of each kind in a packet. */
 export type PacketLimits = Omit<CompiledKernel, "name">;
 
-/** The compiled side of a backend. It knows memory by handle, and a call only by its packet. */
+/** The compiled side of a backend. It identifies memory by handle and a call by its packet. */
 export interface Engine {
   readonly instructionSet: string;
   readonly threads: number;
   readonly limits: PacketLimits;
-  /** Whether its kernels take bfloat16 for activations, in a backend opened for bfloat16. */
+  /** Whether its kernels store activations as bfloat16, in a backend opened for bfloat16. */
   readonly narrow: boolean;
   /** Whether products use tiles. */
   readonly tiles: boolean;
-  /** Filled before each `run`. */
+  /** The packet; the caller fills it before each `run`. */
   readonly packet: Float64Array;
-  /** A handle, or -1 when there is no memory left. */
+  /** A handle, or -1 if no memory is left. */
   allocate(bytes: number): number;
   release(handle: number): void;
-  /** These return false if the handle is not live or the range not within its memory. */
+  /** These return false if the handle is not live or the range is outside its memory. */
   write(handle: number, byteOffset: number, data: HostData): boolean;
   read(handle: number, byteOffset: number, into: HostData): boolean;
-  /** The memory of a live handle itself, from its beginning; undefined if the range is not within it. */
+  /** View of a live handle's memory, from its start; undefined if the range is outside. */
   view?(handle: number, bytes: number): ArrayBuffer | undefined;
   /**
-   * Runs the packet. 0: done; -1: no such kernel; -2: no memory for its scratch; 1 + i: buffer i is not live or too
-   * short. Unless 0, nothing has been touched.
+   * Runs the packet. Returns 0 if done; -1: unknown kernel; -2: no memory for scratch; 1 + i: buffer i is not live or
+   * too short. If the result is not 0, nothing was touched.
    */
   run(): number;
-  /** Runs packets that lie end to end, up to the first that is refused; returns the result of the last one. */
+  /** Runs consecutive packets until one is refused; returns the result of the last packet run. */
   runAll(packets: Float64Array): number;
   /**
-   * Runs branches of packets beside each other, each on so many threads. Branch i ends before packet ends[i]. Returns 0, or the
-   * result of a packet that was refused.
+   * Runs branches of packets in parallel, each on `threads` threads. Branch i ends before packet ends[i]. Returns 0, or
+   * the result of a refused packet.
    */
   runBeside(packets: Float64Array, ends: Int32Array, threads: number): number;
   close(): Promise<void>;
@@ -53,7 +53,7 @@ export interface Engine {
 
 export const maxThreads = 256;
 
-/** @throws ConfigError unless `threads` is a whole number from 1 to 256 */
+/** @throws ConfigError if `threads` is not a whole number from 1 to 256 */
 export const checkThreads = (threads: number): void => {
   if (Number.isInteger(threads) && threads >= 1 && threads <= maxThreads) return;
   throw new ConfigError({
@@ -64,8 +64,7 @@ export const checkThreads = (threads: number): void => {
 };
 
 /**
- * Compares a compiled table with kernels.ts, so that a library from other sources is never called.
- *
+ * Compares a compiled table with kernels.ts, so that a library built from other sources is never called.
  * @throws UnsupportedKernelError naming the first difference
  */
 export const checkCompiledKernels = (name: BackendName, compiled: readonly CompiledKernel[]): void => {

@@ -1,17 +1,17 @@
-/** A kernel call as a packet of numbers, in the order of native/dispatch.h. */
+/** Encodes a kernel call as a packet of numbers, in the order of native/dispatch.h. */
 import type { ProductDType } from "../../../core/tensors/dtype.ts";
 import type { View } from "../../backend.ts";
 import type { KernelPlan } from "../../calls/check.ts";
 import type { PacketLimits } from "./engine.ts";
 import type { CompiledStorage } from "./storages.ts";
 
-/** Where the parts of a packet are: its first number is the kernel's index, then come the buffers. */
+/** Offsets of the parts of a packet. The first number is the kernel's index; the buffers follow. */
 export interface PacketLayout {
   readonly firstInt: number;
   readonly firstFloat: number;
-  /** Which type products take their operands as. */
+  /** Number format of product operands. */
   readonly operands: number;
-  /** One bit for each buffer: whether its elements are bfloat16. */
+  /** One bit per buffer: whether its elements are bfloat16. */
   readonly narrow: number;
   readonly length: number;
 }
@@ -23,14 +23,15 @@ export const packetLayout = ({ buffers, ints, floats }: PacketLimits): PacketLay
   return { firstInt, firstFloat, operands, narrow: operands + 1, length: operands + 2 };
 };
 
-/** The number for the operands of products: float32, bfloat16, or float32 by tiles. */
+/** Codes of operand formats: float32, bfloat16, or float32 multiplied by tiles. */
 export const operandsNumber = (dtype: ProductDType, tiles: ProductDType | null): number =>
   dtype === "bfloat16" ? 1 : tiles === null ? 0 : 2;
 
 /**
- * Writes a checked call into `packet`; the number for the operands stays. Allocates nothing: a step makes thousands of calls.
- * @param args of the kernel, by name.
- * @param lengths elements of each buffer that the kernel will touch.
+ * Writes a checked call into `packet`; leaves the operand code unchanged. It allocates nothing, because a step makes
+ * thousands of calls.
+ * @param args arguments of the kernel, by name.
+ * @param lengths number of elements of each buffer that the kernel will touch.
  */
 export const writePacket = (
   packet: Float64Array,

@@ -1,4 +1,4 @@
-/** The memory of a compiled backend: storages in blocks of the engine, which are reused once they are freed. */
+/** Memory of a compiled backend: storages in blocks of the engine. Freed blocks are reused. */
 import { ConfigError } from "../../../core/errors/errors.ts";
 import type { DType, HostArray, HostData } from "../../../core/tensors/dtype.ts";
 import { bytesPerElement, fromBfloat16, hostArray, toBfloat16 } from "../../../core/tensors/dtype.ts";
@@ -11,13 +11,13 @@ export interface CompiledStorage extends Storage {
   readonly owner: object;
   /** -1 once freed. */
   handle: number;
-  /** Size of the block behind it, which may be larger than the used part. */
+  /** Size of the storage's block; it may exceed the storage's length. */
   readonly bytes: number;
 }
 
-/** Storages of one backend. `alloc` to `view` are those of `Backend`. */
+/** Storages of one backend. `alloc` to `view` work as in `Backend`. */
 export interface CompiledStorages {
-  /** For checks of calls. Also the mark by which the backend knows what is its own. */
+  /** Owner for checks of calls. It also marks the storages that belong to this backend. */
   readonly owner: StorageOwner;
   alloc(dtype: DType, length: number): Storage;
   free(storage: Storage): void;
@@ -29,15 +29,15 @@ export interface CompiledStorages {
   /** Returns freed blocks to the engine. */
   releaseSpare(): void;
   isClosed(): boolean;
-  /** From now on every storage counts as freed: the engine frees the blocks when it is closed. */
+  /** Marks every storage as freed. The engine frees the blocks when it closes. */
   close(): void;
 }
 
-/** Error for an engine that refuses a call which passed the checks here: a bug of ours. */
+/** Error for a call that passed all checks here but that the engine refuses: a bug in Foretoken. */
 export const refusedByEngine = (name: string, where: string): Error =>
-  new Error(`${where}: the compiled ${name} backend refuses what was checked`);
+  new Error(`${where}: the compiled ${name} backend refused a checked call`);
 
-/** No storages yet, of a backend with this name and element type of activations. */
+/** Creates an empty set of storages for a backend with this name and activation type. */
 export const compiledStorages = (
   { name, activations }: Pick<StorageOwner, "name" | "activations">,
   engine: Engine,
@@ -68,7 +68,7 @@ export const compiledStorages = (
       if (handle < 0) {
         throw new ConfigError({
           where: `${name} backend`,
-          must: `memory must suffice for ${length} more elements (${bytes} bytes) beside ${bytesInUse} bytes in use`,
+          must: `memory must suffice for ${length} more elements (${bytes} bytes), in addition to ${bytesInUse} bytes in use`,
           hint: "a smaller batch, context or model",
         });
       }

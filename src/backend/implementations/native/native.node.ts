@@ -1,4 +1,4 @@
-/** The native backend: the C++ kernels as a Node-API addon, with the machine's best instruction set. */
+/** The native backend: C++ kernels as a Node-API addon, using the machine's best instruction set. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, relative } from "node:path";
@@ -23,9 +23,9 @@ import { addonFile, findPrebuilt } from "./prebuilt.node.ts";
 interface Addon {
   /** Usable on this machine, best first. */
   readonly instructionSets: readonly string[];
-  /** Sets that this machine could use but the addon lacks; best first. */
+  /** Sets that this machine supports but the addon lacks; best first. */
   readonly notCompiled: readonly string[];
-  /** Whether the CPU multiplies pairs of bfloat16 faster than float32 without tiles. */
+  /** Whether the CPU multiplies pairs of bfloat16 faster than float32, without tiles. */
   readonly pairsAreFast: boolean;
   readonly kernels: readonly CompiledKernel[];
   readonly limits: PacketLimits;
@@ -38,10 +38,10 @@ interface AddonInstance
   close(): void;
 }
 
-/** The package's own folder, in a clone as in an installed package. */
+/** The package's root folder, both in a clone and in an installed package. */
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const builder = join(root, "scripts/build/native.mjs");
-/** The addon that was built here, if one was. */
+/** The addon built on this machine, if any. */
 const built = fileURLToPath(new URL(addonFile, import.meta.url));
 
 const where = "native backend";
@@ -51,14 +51,14 @@ const isHidden = (): boolean => process.env.FORETOKEN_NO_NATIVE === "1";
 /** Whether scripts/build/native.mjs can build the addon on such a machine. */
 const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 
-/** The addon's file, with what to do if it does not load; or, where there is none, the package that would bring it. */
+/** The addon's file, and a hint if it does not load; or, without a file, the package that provides one. */
 type FoundAddon =
   | { readonly file: string; readonly again: string }
   | { readonly file: null; readonly package: string | undefined };
 
 const withCompiler = (): string => `${buildCommand()} with a C++ compiler on the path`;
 
-/** An addon that was built here comes before a prebuilt one: somebody has built it for this machine. */
+/** A locally built addon takes precedence over a prebuilt one: it was built for this machine. */
 const findAddon = (): FoundAddon => {
   if (existsSync(built)) return { file: built, again: "npm run build" };
   const prebuilt = findPrebuilt(root);
@@ -69,7 +69,7 @@ const findAddon = (): FoundAddon => {
 const noAddon = (name: string | undefined): UnsupportedKernelError =>
   new UnsupportedKernelError({
     where,
-    must: `it must be built for ${process.platform} ${process.arch}`,
+    must: `the addon must be built for ${process.platform} ${process.arch}`,
     ...(name === undefined
       ? { got: "no such file", hint: withCompiler() }
       : {
@@ -80,7 +80,11 @@ const noAddon = (name: string | undefined): UnsupportedKernelError =>
 
 const loadAddon = (): Addon => {
   if (isHidden()) {
-    throw new UnsupportedKernelError({ where, must: "it must not be hidden", got: "FORETOKEN_NO_NATIVE=1" });
+    throw new UnsupportedKernelError({
+      where,
+      must: "the native kernels must not be hidden",
+      got: "FORETOKEN_NO_NATIVE=1",
+    });
   }
   const found = findAddon();
   if (found.file === null) throw noAddon(found.package);
@@ -90,21 +94,20 @@ const loadAddon = (): Addon => {
     addon = createRequire(import.meta.url)(file) as Addon;
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
-    throw new UnsupportedKernelError({ where, must: "its library must load", got, hint: again, cause });
+    throw new UnsupportedKernelError({ where, must: "the addon must load", got, hint: again, cause });
   }
   checkCompiledKernels("native", addon.kernels);
   return addon;
 };
 
-/** The command that builds the addon, as the user would type it. */
+/** The command that builds the addon, relative to the current folder. */
 export const buildCommand = (): string => `node ${relative(process.cwd(), builder)}`;
 
 const chooseSet = ({ instructionSets, notCompiled }: Addon, asked: string | undefined): string =>
   chooseNative(instructionSets, askedInstructionSet(asked), { names: notCompiled, command: buildCommand() });
 
 /**
- * The settings that `openNative` would use. Starts nothing.
- *
+ * The settings that `openNative` would use. Opens nothing.
  * @param asked the instruction set, as in `NativeOptions`
  * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
  * @throws ConfigError for an instruction set that is not available
@@ -114,7 +117,7 @@ export const probeNative = (
 ): {
   readonly instructionSet: string;
   readonly instructionSets: readonly string[];
-  /** Sets that this machine could use if they were compiled. */
+  /** Sets that this machine supports but the addon lacks. */
   readonly notCompiled: readonly string[];
   readonly fasterDtype: ProductDType;
 } => {
@@ -125,8 +128,8 @@ export const probeNative = (
 };
 
 /**
- * How to get native kernels that are missing here although this machine can have them, in one line that begins in the middle of
- * a sentence. Undefined where they are there, where FORETOKEN_NO_NATIVE hides them, and where no machine of this kind has them.
+ * How to get native kernels if they are missing but available for this machine: one line that continues a sentence.
+ * Undefined if they load, if FORETOKEN_NO_NATIVE hides them, or if no machine of this kind can have them.
  */
 export const adviceOnNative = (): string | undefined => {
   if (isHidden() || !canBeBuilt) return undefined;
@@ -135,8 +138,8 @@ export const adviceOnNative = (): string | undefined => {
     const found = findAddon();
     if (found.file === null) {
       return found.package === undefined
-        ? `${slower}; with a C++ compiler, this builds them: ${buildCommand()}`
-        : `${slower}; this installs them, as ${found.package}: npm install --include=optional`;
+        ? `${slower}; to build them with a C++ compiler: ${buildCommand()}`
+        : `${slower}; to install them (package ${found.package}): npm install --include=optional`;
     }
     loadAddon();
     return undefined;
@@ -146,7 +149,7 @@ export const adviceOnNative = (): string | undefined => {
   }
 };
 
-/** Whether native kernels are there and load; FORETOKEN_NO_NATIVE hides them. */
+/** Whether native kernels exist and load. FORETOKEN_NO_NATIVE hides them. */
 export const loadsNative = (): boolean => {
   try {
     loadAddon();
@@ -173,19 +176,18 @@ const openInstance = (addon: Addon, instructionSet: string, threads: number): Ad
 };
 
 export interface NativeOptions {
-  /** 1 to 256; default: FORETOKEN_THREADS, or as many as the machine runs at a time. */
+  /** 1 to 256; default: FORETOKEN_THREADS, else the number that the machine runs at a time. */
   readonly threads?: number | undefined;
-  /** Element type of the operands of products; default: float32. */
+  /** Number format of matrix products; default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** Default: the one of FORETOKEN_ISA, or the best of this machine and build. */
+  /** Default: FORETOKEN_ISA, else the best of this machine and build. */
   readonly instructionSet?: string | undefined;
   /** As in `BackendOptions`. */
   readonly manyRows?: boolean | undefined;
 }
 
 /**
- * Opens the native backend. Its threads are its own and end with `close`, or with the thread of Node that opened it.
- *
+ * Opens the native backend with its own threads. They end with `close`, or with the Node thread that opened it.
  * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
  * @throws ConfigError for a number of threads, or an instruction set, that is not available
  */

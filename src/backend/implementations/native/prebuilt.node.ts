@@ -1,10 +1,10 @@
-/** The addon of an optional package, for machines without a compiler. scripts/pack.mjs makes that package. */
+/** The addon from an optional package, for machines without a compiler. scripts/pack.mjs builds this package. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 
-/** The addon's file name: the same in the optional package as where it is built. */
+/** File name of the addon, both in the optional package and after a local build. */
 export const addonFile = `foretoken.${process.platform}-${process.arch}.node`;
 
 interface Manifest {
@@ -21,10 +21,10 @@ export interface Prebuilt {
 }
 
 /**
- * The prebuilt addon that the package in `root` depends on. A clone depends on none: only package.json of a published
- * version names one.
- *
- * @throws UnsupportedKernelError if the optional package is of another version than this one: its kernels may differ.
+ * The prebuilt addon that the package in `root` depends on. Only published versions name one in package.json; a clone
+ * does not.
+ * @throws UnsupportedKernelError if the optional package has another version than this one, since its kernels may
+ * differ.
  */
 export const findPrebuilt = (root: string): Prebuilt | undefined => {
   const manifest = join(root, "package.json");
@@ -44,6 +44,6 @@ export const findPrebuilt = (root: string): Prebuilt | undefined => {
     where: "native backend",
     must: `${name} must have the version of this package, ${version}`,
     got: installed,
-    hint: "installing both again, as npm install does after node_modules and package-lock.json are removed",
+    hint: "removing node_modules and package-lock.json, then npm install",
   });
 };

@@ -22,39 +22,39 @@ interface AttentionShape {
   readonly keyBatchStride: number;
   readonly rows: number;
   readonly segments: Int32Array | null;
-  /** Of a forward call. */
+  /** Only in a forward call. */
   readonly pages?: Int32Array | null;
 }
 
-/** The row of keys that key `j` lies in, after the first of its sequence: with pages, of all rows. */
+/** Row of key `j`: counted from the sequence's first row, or with pages from the first row of all. */
 export const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
   pages === null ? j : (pages[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
 
-/** The first key that the query at a position sees. */
+/** First key that the query at a position sees. */
 export const firstSeen = (position: number, window: number): number =>
   window === 0 ? 0 : Math.max(0, position - window + 1);
 
-/** One head of one sequence of a call: its length, and the offsets of its first rows. */
+/** One head of one sequence in a call: its length, and the offsets of its first rows. */
 export interface AttentionHead {
   readonly queries: number;
   readonly start: number;
-  /** In q, and in k and v. */
+  /** Offset in q; `key` is the offset in k and v. */
   readonly query: number;
   readonly key: number;
-  /** With pages, the first of the sequence's among them. */
+  /** With pages, the index of the sequence's first page. */
   readonly place: number;
-  /** In out, whose rows are H·D apart. */
+  /** Offset in out, whose rows are H·D apart. */
   readonly out: number;
   /** In logSumExp. */
   readonly stat: number;
-  /** Its number among the heads of all sequences: its rows of the dropout mask begin at index · queries. */
+  /** Index among the heads of all sequences. Its rows of the dropout mask begin at index · queries. */
   readonly index: number;
-  /** The first and the last head that read these keys and values. */
+  /** Whether this is the first, or the last, head that reads these keys and values. */
   readonly first: boolean;
   readonly last: boolean;
 }
 
-/** Every head of every sequence. */
+/** Yields every head of every sequence. */
 export const attentionHeads = function* (s: AttentionShape): Generator<AttentionHead> {
   if (s.heads === 0) return;
   const group = s.heads / s.keyHeads;
@@ -83,10 +83,9 @@ export const attentionHeads = function* (s: AttentionShape): Generator<Attention
 };
 
 /**
- * Attention, one query of one head at a time: a causal query never reads the keys after it.
- *
- * Only the given operands of its products are rounded. P and dS are operands too, but a kernel rounds multiples of them
- * that depend on the order of the keys, so here they are not rounded.
+ * Attention, one query of one head at a time. A causal query never reads later keys. Only the given operands of
+ * products are rounded. P and dS are operands too, but kernels round multiples of them that depend on key order, so
+ * they are not rounded here.
  */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {

@@ -17,7 +17,7 @@ const formOf = (number: number): BlockForm => blockForms[number] as BlockForm;
 const byte = (bytes: Uint8Array, at: number): number => bytes[at] as number;
 const signed = (bytes: Uint8Array, at: number): number => (byte(bytes, at) << 24) >> 24;
 
-/** binary16 at a place. */
+/** Reads the binary16 number at `at`. */
 const half = (bytes: Uint8Array, at: number): number => {
   const bits = byte(bytes, at) | (byte(bytes, at + 1) << 8);
   const fraction = bits & 0x3ff;
@@ -26,7 +26,7 @@ const half = (bytes: Uint8Array, at: number): number => {
   return bits & 0x8000 ? -size : size;
 };
 
-/** Where the parts of one block of a panel begin. */
+/** Offsets of the parts of one block of a panel. */
 interface BlockPlaces {
   readonly values: number;
   readonly scales: number;
@@ -43,7 +43,10 @@ const placesOf = (form: BlockForm, k: number, row: number, block: number): Block
   };
 };
 
-/** Calls `visit` with the bytes of value `i` of a row: the byte, the bits' place in it, the bits, and theirs in the value. */
+/**
+ * Calls `visit` for each byte that holds bits of value `i` of a row: with the byte's offset, the bits' shift and mask
+ * in it, and their shift in the value.
+ */
 const bitsOfValue = (
   { bits }: BlockForm,
   row: number,
@@ -70,17 +73,17 @@ const valueAt = (form: BlockForm, bytes: Uint8Array, from: number, row: number, 
   return value;
 };
 
-/** The unsigned values of 32 of a row, and the bytes of their scales by the place in a panel. */
+/** 32 unsigned values of a row, and the bytes of their scales with offsets in a panel. */
 interface FileBlock {
   readonly values: readonly number[];
-  /** [place among the scales of a row, byte] */
+  /** [offset among the scales of a row, byte] */
   readonly scales: readonly (readonly [at: number, byte: number])[];
   readonly nested: readonly (readonly [at: number, byte: number])[];
 }
 
 const fromTo = <T>(of: (i: number) => T): T[] => Array.from({ length: blockValues }, (_, i) => of(i));
 
-/** The 32 values number `block` of a row, whose blocks in the file begin at `from`. */
+/** Reads block number `block` of 32 values of a row. The row's blocks in the file begin at `from`. */
 const fileBlock = (form: BlockForm, bytes: Uint8Array, from: number, block: number, row: number): FileBlock => {
   const { fileValues, fileBytes, bits, scales } = form;
   const at = from + Math.floor((block * blockValues) / fileValues) * fileBytes;
@@ -138,7 +141,7 @@ const fileBlock = (form: BlockForm, bytes: Uint8Array, from: number, block: numb
   }
 };
 
-/** value = scale · (u − offset) − minimum, of the 32 values of a block of a row. */
+/** value = scale · (u − offset) − minimum, for the 32 values of one block of a row. */
 const widenBlock = (form: BlockForm, bytes: Uint8Array, k: number, row: number, block: number): Float32Array => {
   const { values, scales, nested } = placesOf(form, k, row, block);
   const r = row % panelRows;
@@ -147,7 +150,7 @@ const widenBlock = (form: BlockForm, bytes: Uint8Array, k: number, row: number, 
     case "offset":
     case "minimum": {
       const d = half(bytes, scales + 2 * r);
-      // Nothing is added where there is no minimum: −0 stays −0.
+      // Without a minimum, add −0, which keeps a value of −0.
       const m = form.scales === "minimum" ? half(bytes, scales + 32 + 2 * r) : -0;
       return Float32Array.from(fromTo((i) => d * number(i) + m));
     }
@@ -172,7 +175,10 @@ const roundTiesToEven = (x: number): number => {
   return down % 2 === 0 ? down : down + 1;
 };
 
-/** A row of x as the product takes it: whole numbers times a scale for each 32, in float32 as every backend computes them. */
+/**
+ * A row of x as the product uses it: whole numbers times one scale per 32 values, computed in float32 as in every
+ * backend.
+ */
 const roundRow = (x: RealArray, from: number, k: number): Float64Array => {
   const out = new Float64Array(k);
   for (let block = 0; block < k; block += blockValues) {

@@ -18,7 +18,7 @@ export const crossEntropy: HostKernels<"crossEntropyForward" | "crossEntropyBack
       const before = first === 0 ? -Infinity : (logSumExp[r] as number);
       let max = before;
       for (let c = 0; c < columns; c++) max = Math.max(max, logits[row + c] as number);
-      // If all are −∞, all powers are 0, and their logarithm is −∞.
+      // If all logits are −∞, all exponentials are 0, and the log of their sum is −∞.
       const shift = max === -Infinity ? 0 : max;
       let total = Math.exp(before - shift);
       for (let c = 0; c < columns; c++) total += Math.exp((logits[row + c] as number) - shift);

@@ -1,15 +1,15 @@
 import { threefry4x32 } from "../../../core/random.ts";
 import type { HostArgs, HostKernels } from "./host-args.ts";
 
-/** The arguments of a kernel that decide which elements are dropped. */
+/** Arguments of a kernel that select the dropped elements. */
 export type DropoutKey = Pick<HostArgs<"linearDropoutForward">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
 
 const blockLength = 64;
 const countersPerBlock = 16;
 
 /**
- * Fills factors[0..n) with the factor of each element of row `row`: 1/(1 − p) if kept, 0 if dropped
- * (the rule is in ../../kernels/linear.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
+ * Writes the factor of each element of row `row` to factors[0..n): 1/(1 − p) if kept, 0 if dropped (rule:
+ * ../../kernels/linear.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
  */
 export const dropoutFactors = (
   { key0, key1, key2, key3, site, p }: DropoutKey,
@@ -39,7 +39,7 @@ export const dropoutFactors = (
   }
 };
 
-/** A mask's bits: bit j of word w is set where factor 32·w + j is not 0; word w at `at` + w·stride. */
+/** Packs a mask into bits: bit j of word w is set if factor 32·w + j is not 0. Word w is at `at` + w·stride. */
 export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at: number, stride: number): void => {
   for (let first = 0; first < n; first += 32) {
     let word = 0;
@@ -48,11 +48,11 @@ export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at:
   }
 };
 
-/** Bit i % 32 of word i / 32. */
+/** Whether element i is kept: bit i % 32 of word i / 32. */
 export const isKept = (kept: Int32Array, i: number): boolean =>
   (((kept[Math.floor(i / 32)] as number) >>> (i % 32)) & 1) === 1;
 
-/** Fills factors[0..n) from such bits. */
+/** Unpacks the bits of `packMask` into factors[0..n). */
 export const unpackMask = (
   kept: Int32Array,
   at: number,

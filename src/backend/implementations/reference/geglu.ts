@@ -1,7 +1,7 @@
 import { geluAt, geluSlopeAt } from "./gelu.ts";
 import type { HostKernels } from "./host-args.ts";
 
-/** GEGLU (Shazeer 2020): the gate through GELU, times the rest. */
+/** GEGLU (Shazeer 2020): GELU of the gate, times the other half. */
 export const geglu: HostKernels<"gegluForward" | "gegluBackward"> = {
   gegluForward({ x, y, rows, hidden, tanh }) {
     for (let r = 0; r < rows; r++) {

@@ -2,7 +2,7 @@ import type { HostKernels } from "./host-args.ts";
 import { normalCdf, normalPdf } from "./normal.ts";
 
 // tanh form: gelu(x) ≈ ½x(1 + tanh u) = x · σ(2u), u = √(2/π) · (x + cubic·x³) (Hendrycks & Gimpel 2016). The logistic
-// form keeps its relative precision where 1 + tanh u cancels.
+// form keeps its relative precision where 1 + tanh u would cancel.
 const cubic = 0.044715;
 const outer = 2 * Math.sqrt(2 / Math.PI);
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-outer * (x + cubic * x * x * x)));
@@ -12,7 +12,7 @@ const tanhDerivative = (x: number): number => {
   return s + x * s * (1 - s) * outer * (1 + 3 * cubic * x * x);
 };
 
-/** gelu(x); `tanh` 1 is the approximation. */
+/** gelu(x); `tanh` = 1 selects the approximation. */
 export const geluAt = (x: number, tanh: number): number => x * (tanh ? sigmoid(x) : normalCdf(x));
 /** gelu′(x) */
 export const geluSlopeAt = (x: number, tanh: number): number =>

@@ -7,15 +7,15 @@ type HostBuffers<B> = {
   readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
 };
 
-/** Gives the operand of a product for `values`: the values themselves, or a rounded copy. */
+/** Prepares `values` as operands of a product: the values themselves, or a rounded copy. */
 export type Operand = (values: RealArray) => RealArray;
 
-/** Operands as they are. */
+/** Returns operands unchanged. */
 export const asGiven: Operand = (values) => values;
 
 /**
- * Each value rounded to bfloat16, to nearest, ties to even, as IEEE 754 rounds: from float32, whose upper half a
- * bfloat16 is. NaN stays NaN.
+ * Rounds each value to bfloat16, to nearest, ties to even (IEEE 754), via float32, whose upper half a bfloat16 is. NaN
+ * stays NaN.
  */
 export const roundedToBfloat16: Operand = (values) => {
   const singles = Float32Array.from(values);
@@ -28,7 +28,7 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
-/** The kernels that compute products: a backend's dtype affects only these. */
+/** Kernels that compute products. A backend's dtype affects only these. */
 export const multiplyingKernels = [
   "linearForward",
   "linearGeluForward",
@@ -42,7 +42,7 @@ export const multiplyingKernels = [
 
 type MultiplyingKernel = (typeof multiplyingKernels)[number];
 
-/** The arguments of kernel K with each buffer as an array that begins at its offset and ends with its last element. */
+/** Arguments of kernel K. Each buffer is an array that begins at its offset and ends at its last element. */
 export type HostArgs<K extends KernelName> = HostBuffers<KernelTable[K]["buffers"]> &
   Omit<KernelArgs<K, never>, keyof KernelTable[K]["buffers"]> &
   (K extends MultiplyingKernel ? { readonly operand: Operand } : unknown);
@@ -53,7 +53,7 @@ export const addTo = (to: RealArray, from: RealArray): void => {
 };
 
 /**
- * Implementations of the kernels `Names`. Each computes in double and rounds once, when it stores; none allocates per
- * element. Formulas and aliasing are as in ../../kernels/kernels.ts.
+ * Implementations of the kernels `Names`. Each computes in double precision and rounds once, when it stores. None
+ * allocates per element. Formulas and aliasing rules: ../../kernels/kernels.ts.
  */
 export type HostKernels<Names extends KernelName> = { readonly [K in Names]: (args: HostArgs<K>) => void };

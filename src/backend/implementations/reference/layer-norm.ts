@@ -1,6 +1,6 @@
 import { addTo, type HostKernels } from "./host-args.ts";
 
-/** Layer normalisation (Ba, Kiros & Hinton 2016), with the biased variance, as torch.nn.functional.layer_norm. */
+/** Layer normalisation (Ba, Kiros & Hinton 2016) with the biased variance, as torch.nn.functional.layer_norm. */
 export const layerNorm: HostKernels<"layerNormForward" | "layerNormBackward"> = {
   layerNormForward({ x, gamma, beta, y, mean, rstd, rows, channels, eps }) {
     for (let r = 0; r < rows; r++) {

@@ -1,7 +1,7 @@
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI);
-/** Below it the series is used, above it the continued fraction. */
+/** Smaller x use the series, larger x the continued fraction. */
 const seam = 2;
-/** Steps of the continued fraction: enough for full double precision at the seam, and more than enough above it. */
+/** Steps of the continued fraction: enough for full double precision at the seam, where it converges slowest. */
 const fractionSteps = 120;
 
 /** erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)), terms of one sign (Abramowitz & Stegun 7.1.6). */
@@ -17,7 +17,7 @@ const erfSeries = (x: number): number => {
 
 /** erfc(x) for x ≥ seam: √π · exp(x²) · erfc(x) = 1/(x + ½/(x + 1/(x + 3⁄2/(x + …)))) (Abramowitz & Stegun 7.1.14). */
 const erfcFraction = (x: number): number => {
-  // Below the smallest double; also ends infinity, where the fraction is ∞/∞.
+  // erfc is below the smallest double. This also handles infinity, where the fraction would be ∞/∞.
   if (x > 28) return 0;
   let tail = x;
   const steps = Math.ceil(fractionSteps / (x - 1));
@@ -25,7 +25,9 @@ const erfcFraction = (x: number): number => {
   return Math.exp(-x * x) / (Math.sqrt(Math.PI) * tail);
 };
 
-/** erfc(x) = 1 − erf(x), within 1e-15 and to 12 digits however small (1e-300, say). NaN gives NaN. */
+/**
+ * erfc(x) = 1 − erf(x), within 1e-15, and to 12 significant digits even for tiny results such as 1e-300. NaN gives NaN.
+ */
 export const erfc = (x: number): number => {
   if (x >= seam) return erfcFraction(x);
   if (x <= -seam) return 2 - erfcFraction(-x);

@@ -4,8 +4,8 @@ import { geluAt, geluSlopeAt } from "./gelu.ts";
 import type { HostKernels } from "./host-args.ts";
 
 /**
- * sums[c] += Σ over r in [0, rows) of factors[from + r·stride] · x[r, c], in ascending r; x has rows as long as `sums`.
- * Four rows at a time, so that a sum is loaded and stored once for four.
+ * sums[c] += Σ over r in [0, rows) of factors[from + r·stride] · x[r, c], in ascending r. Rows of x are as long as
+ * `sums`. Four rows are added at a time, so each sum is loaded and stored once per four rows.
  */
 const addScaledRows = (
   sums: Float64Array,
@@ -42,8 +42,8 @@ const addScaledRows = (
 };
 
 /**
- * A linear layer's products; the sums of dBias are not products and take dy unrounded. Each sum is in ascending order,
- * so a row's bits do not depend on the number of rows.
+ * Products of a linear layer. The sums of dBias are not products, so dy is not rounded for them. Each sum is in
+ * ascending order, so the bits of a row do not depend on the number of rows.
  */
 export const products: HostKernels<
   | "linearForward"
@@ -62,7 +62,7 @@ export const products: HostKernels<
     for (let i = 0; i < m; i++) {
       const xRow = i * k;
       const yRow = i * n;
-      // Four outputs at a time: four independent chains of additions keep the processor busy.
+      // Four outputs at a time give four independent chains of additions, which keep the processor busy.
       for (let j = 0; j < wholeBlocks; j += 4) {
         const w0 = j * k;
         const w1 = w0 + k;

@@ -54,18 +54,17 @@ const poison = (data: HostArray): HostArray => {
 };
 
 export interface ReferenceOptions {
-  /** The one real element type of this backend: float32 (the default), or float64 for gradient checks. */
+  /** The only real element type of this backend: float32 (the default), or float64 for gradient checks. */
   readonly real?: RealDType;
   /** Operands of products: unrounded (float32, the default), or rounded to bfloat16. */
   readonly dtype?: ProductDType;
 }
 
 /**
- * Opens the reference backend: every kernel in plain TypeScript. Tests compare the compiled kernels with it.
- * Arithmetic is in double for any `real`; results are rounded when stored. One thread, on any machine.
- *
- * New storages have NaN (the smallest integer for int32), so that reading an unwritten element becomes visible. Freed
- * memory is kept for the next storage of its type and length.
+ * Opens the reference backend: every kernel in plain TypeScript, on one thread, on any machine. Tests compare the
+ * compiled kernels with it. Arithmetic is in double precision for any `real`; results are rounded when stored.
+ * New storages contain NaN (int32: the smallest integer), so that reads of unwritten elements show. Freed memory is
+ * kept for the next storage of the same type and length.
  */
 export const openReference = async ({
   real = "float32",
@@ -93,7 +92,7 @@ export const openReference = async ({
       if (!(cause instanceof RangeError)) throw cause;
       throw new ConfigError({
         where: "reference backend",
-        must: `memory must suffice for ${length} more elements beside ${bytes} bytes in use`,
+        must: `memory must suffice for ${length} more elements, in addition to ${bytes} bytes in use`,
         hint: "a smaller batch, context or model",
         cause,
       });

@@ -8,7 +8,7 @@ interface RotaryShape {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly start: number;
-  /** 1: a norm goes over all heads of q, or of k. */
+  /** 1: one norm covers all heads of q, and one all heads of k. */
   readonly together: number;
   readonly places: Int32Array | null;
 }
@@ -18,20 +18,20 @@ interface RotaryHead {
   readonly part: 0 | 1;
   /** Its offset. */
   readonly at: number;
-  /** Its row of the table. */
+  /** Offset of its row in the table of angles. */
   readonly angles: number;
-  /** Its place in rstd. */
+  /** Index in rstd. */
   readonly stat: number;
-  /** The offset in gamma of its first channel. */
+  /** Offset in gamma of the head's first channel. */
   readonly gammaAt: number;
-  /** The elements that its norm goes over: where they begin, and their number. */
+  /** Range that its norm covers: offset and number of elements. */
   readonly normAt: number;
   readonly normSize: number;
 }
 
 const widthOf = ({ heads, keyHeads, headDim }: RotaryShape): number => (heads + 2 * keyHeads) * headDim;
 
-/** Every head that is rotated, row by row, q before k. */
+/** Yields every rotated head, row by row, q before k. */
 export const rotaryHeads = function* (shape: RotaryShape): Generator<RotaryHead> {
   const { rows, time, heads, keyHeads, headDim, rotaryDim, start, places, together } = shape;
   for (let r = 0; r < rows; r++) {
@@ -47,7 +47,7 @@ export const rotaryHeads = function* (shape: RotaryShape): Generator<RotaryHead>
   }
 };
 
-/** The row's v, which goes through unchanged. */
+/** Copies the row's v, which is not rotated. */
 const copyValues = (from: ArrayLike<number>, to: Record<number, number>, shape: RotaryShape) => {
   const width = widthOf(shape);
   const first = (shape.heads + shape.keyHeads) * shape.headDim;
@@ -57,7 +57,7 @@ const copyValues = (from: ArrayLike<number>, to: Record<number, number>, shape: 
 };
 
 /**
- * Rotary position embedding (Su et al. 2021), the two halves of the rotated part paired, after an RMS norm of q and k.
+ * Rotary position embedding (Su et al. 2021) after an RMS norm of q and k. It pairs the two halves of the rotated part.
  */
 export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward(args) {
@@ -85,7 +85,7 @@ export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
     copyValues(x, y, args);
   },
 
-  // The gradient is rotated back by the same angle; the rest is the gradient of the RMS norm.
+  // Rotate the gradient back by the same angle, then apply the gradient of the RMS norm.
   rotaryBackward(args) {
     const { dy, x, gammaQ, gammaK, cos, sin, rstd, dx, dGammaQ, dGammaK, headDim, rotaryDim } = args;
     const half = rotaryDim / 2;

@@ -1,4 +1,4 @@
-/** The WebAssembly backend; hosts add the differences between Node and browsers. */
+/** The WebAssembly backend. Hosts provide the parts that differ between Node and browsers. */
 
 import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData, ProductDType } from "../../../core/tensors/dtype.ts";
@@ -11,15 +11,18 @@ import type { WasmExports, WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
 export interface WasmWorker {
-  /** Resolves when the worker is gone. */
+  /** Resolves when the worker has ended. */
   end(): Promise<void>;
 }
 
-/** The differences between Node and browsers; tests bring their own hosts. */
+/** Parts that differ between Node and browsers. Tests bring their own hosts. */
 export interface WasmHost {
-  /** The bytes of the module for an instruction set. */
+  /** Bytes of the module for an instruction set. */
   load(instructionSet: WasmInstructionSet): Promise<BufferSource>;
-  /** Resolves when the worker is about to enter its loop; rejects if it cannot start. It keeps no process alive. */
+  /**
+   * Resolves when the worker is about to enter its loop; rejects if it cannot start. The worker must not keep the
+   * process alive.
+   */
   startWorker(start: WorkerStart): Promise<WasmWorker>;
 }
 
@@ -31,7 +34,7 @@ const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedK
   new UnsupportedKernelError({ where: "wasm backend", must, ...(hint === undefined ? {} : { hint }), cause });
 
 const sharedMemory = (): WebAssembly.Memory => {
-  // A maximum is only a reservation of addresses, but some machines refuse a large one.
+  // The maximum only reserves addresses, but some machines refuse a large reservation.
   for (let maximum = maximumPages; ; maximum /= 2) {
     try {
       return new WebAssembly.Memory({ initial: initialPages, maximum, shared: true });
@@ -41,7 +44,7 @@ const sharedMemory = (): WebAssembly.Memory => {
   }
 };
 
-/** Whether this thread may sleep: the main thread of a browser may not. */
+/** Whether this thread may block. A browser's main thread may not. */
 const mayBlock = (): boolean => {
   try {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1);
@@ -54,7 +57,7 @@ const mayBlock = (): boolean => {
 const textAt = (memory: WebAssembly.Memory, address: number): string => {
   const bytes = new Uint8Array(memory.buffer);
   const end = bytes.indexOf(0, address);
-  // Copied: a decoder does not take shared memory.
+  // Copy, because a decoder does not accept shared memory.
   return new TextDecoder().decode(bytes.slice(address, end));
 };
 
@@ -71,7 +74,7 @@ const needs: Readonly<Record<WasmInstructionSet, string>> = {
   "relaxed-simd": "relaxed SIMD and threads",
 };
 
-/** Loads the kernels; the error has the reason if they cannot run. */
+/** Loads the kernels; throws the reason if they cannot run. */
 export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructionSet): Promise<BufferSource> => {
   const bytes = await host.load(instructionSet);
   if (WebAssembly.validate(bytes)) return bytes;
@@ -79,8 +82,7 @@ export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructio
 };
 
 /**
- * Opens the WebAssembly backend with `threads` threads, the calling thread included.
- *
+ * Opens the WebAssembly backend with `threads` threads, including the calling thread.
  * @throws UnsupportedKernelError with the reason, if it cannot run or was built from other sources
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
@@ -99,7 +101,7 @@ export const openWasmBackend = async (
   exports.open(threads, mayBlock() ? 1 : 0);
   const starting = Array.from({ length: threads - 1 }, async (_, index) => {
     const stackTop = exports.worker_stack() >>> 0;
-    if (stackTop === 0) throw new Error("there is no memory for another stack");
+    if (stackTop === 0) throw new Error("no memory is left for another thread's stack");
     return host.startWorker({ module, memory, thread: index + 1, stackTop });
   });
   const outcomes = await Promise.allSettled(starting);
@@ -135,7 +137,7 @@ const wasmEngine = (
     const { length } = host;
     const address = exports.at(handle, byteOffset, host.BYTES_PER_ELEMENT * length) >>> 0;
     if (address === 0) return undefined;
-    // Not kept: the memory has another buffer after it has grown.
+    // Do not cache this view: when memory grows it gets a new buffer.
     if (host instanceof Int32Array) return new Int32Array(memory.buffer, address, length);
     if (host instanceof Uint16Array) return new Uint16Array(memory.buffer, address, length);
     return new Float32Array(memory.buffer, address, length);
@@ -144,7 +146,7 @@ const wasmEngine = (
   // Shared memory is never detached, so this view stays valid.
   const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLayout(limits).length);
   const guarded = (work: () => number): number => {
-    if (broken) throw new Error("wasm backend: a kernel has failed before; nothing in it can be trusted");
+    if (broken) throw new Error("wasm backend: a kernel failed earlier, so its memory cannot be trusted");
     try {
       const outcome = work();
       if (exports.failed() === 0) return outcome;
@@ -153,11 +155,11 @@ const wasmEngine = (
       throw error;
     }
     broken = true;
-    throw new Error("wasm backend: a kernel has failed in a worker");
+    throw new Error("wasm backend: a kernel failed in a worker");
   };
   const run = (): number => guarded(exports.run);
 
-  /** The branches of the last call in the memory of the kernels, which read them there. */
+  /** The branches of the last call, in the kernels' memory, where the kernels read them. */
   let branches:
     | { readonly packets: number; readonly ends: number; readonly bytes: number; readonly count: number }
     | undefined;
@@ -214,5 +216,5 @@ const wasmEngine = (
   };
 };
 
-/** Bytes of a memory's first allocation, for tests that make it grow. */
+/** Number of bytes of a memory's first allocation, for tests that make it grow. */
 export const initialMemoryBytes = initialPages * pageBytes;

@@ -1,4 +1,4 @@
-/** The module's interface: the exports of native/wasm.cc, and the start message of a worker. */
+/** Interface of the module: the exports of native/wasm.cc, and the start message of a worker. */
 
 export interface WasmExports {
   readonly __stack_pointer: { value: number };
@@ -24,7 +24,7 @@ export interface WasmExports {
   max_floats(): number;
 }
 
-/** Start message of a worker: it enters the pool as thread `thread`, on its own stack. */
+/** Start message of a worker. The worker joins the pool as thread `thread`, with its own stack. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -32,7 +32,7 @@ export interface WorkerStart {
   readonly stackTop: number;
 }
 
-/** An instance over `memory`. Only the first one over a memory writes its data. */
+/** Creates an instance over `memory`. Only the first instance over a memory writes its data. */
 export const instantiate = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WasmExports> => {
   const instance = await WebAssembly.instantiate(module, { env: { memory } });
   return instance.exports as unknown as WasmExports;

@@ -23,15 +23,15 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
     if (instructionSet === "simd128") {
       throw new UnsupportedKernelError({
         where: "wasm backend",
-        must: "it must be built",
+        must: "the WebAssembly kernels must be built",
         hint: "npm run build",
         cause,
       });
     }
-    // It is taken only where it is asked for: so no other backend may serve in its place without a word.
+    // This set is used only on request. A ConfigError keeps `auto` from silently choosing another backend.
     throw new ConfigError({
       where: "wasm backend",
-      must: "must be asked for an instruction set that is compiled",
+      must: "the requested instruction set must be compiled",
       got: instructionSet,
       hint: `simd128, or FORETOKEN_BUILD_ISA=${instructionSet} npm run build first`,
       cause,
@@ -41,7 +41,7 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
 
 const load: WasmHost["load"] = async (instructionSet) => {
   const bytes = await read(instructionSet);
-  // Node 20 has relaxed SIMD only with a flag; later versions always.
+  // Node 20 enables relaxed SIMD only with a flag; later versions always do.
   if (instructionSet === "relaxed-simd" && !WebAssembly.validate(bytes)) {
     setFlagsFromString("--experimental-wasm-relaxed-simd");
   }
@@ -53,7 +53,7 @@ const startWorker: WasmHost["startWorker"] = (start) =>
     const worker = new Worker(new URL("./worker.node.js", import.meta.url), { workerData: start, execArgv: [] });
     const gone = new Promise<void>((over) => worker.once("exit", () => over()));
     worker.on("error", reject);
-    worker.once("exit", () => reject(new Error("a worker ended before it began")));
+    worker.once("exit", () => reject(new Error("a worker ended before it started")));
     worker.once("message", () => {
       worker.unref();
       resolve({
@@ -78,8 +78,7 @@ const canRun = async (instructionSet: WasmInstructionSet): Promise<boolean> => {
 };
 
 /**
- * The settings that `openWasm` would use. Starts nothing. Node 20 then takes relaxed SIMD in any module.
- *
+ * The settings that `openWasm` would use. Opens nothing. In Node 20 it may enable relaxed SIMD for all modules.
  * @param asked the instruction set, as in `WasmOptions`
  * @throws UnsupportedKernelError if it is not built or the runtime lacks a feature
  * @throws ConfigError for an instruction set that is not available
@@ -97,19 +96,19 @@ export const probeWasm = async (
 };
 
 export interface WasmOptions {
-  /** 1 to 256; default: FORETOKEN_THREADS, or as many as the machine runs at a time. */
+  /** 1 to 256; default: FORETOKEN_THREADS, else the number that the machine runs at a time. */
   readonly threads?: number | undefined;
-  /** Element type of the operands of products; default: float32. */
+  /** Number format of matrix products; default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** Default: the one of FORETOKEN_ISA, if it is one of WebAssembly's, or `simd128`. */
+  /** Default: FORETOKEN_ISA, if it names a WebAssembly set, else `simd128`. */
   readonly instructionSet?: string | undefined;
 }
 
 /**
- * Opens the WebAssembly backend. Its worker threads keep no process alive and end with `close`.
- *
+ * Opens the WebAssembly backend. Its worker threads do not keep the process alive and end with `close`.
  * @throws UnsupportedKernelError if it is not built, cannot run or was built from other sources
- * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not compiled
+ * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not
+ * compiled
  */
 export const openWasm = async ({
   threads = defaultThreads(),

@@ -1,8 +1,8 @@
-/** Work of a pool's worker, in Node and in browsers. */
+/** A worker of the thread pool, in Node and in browsers. */
 import type { WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
-/** Calls `ready`, then serves the pool until it is ended. */
+/** Calls `ready`, then works for the pool until the pool ends it. */
 export const serveAsWorker = async (
   { module, memory, thread, stackTop }: WorkerStart,
   ready: () => void,
@@ -13,7 +13,7 @@ export const serveAsWorker = async (
   try {
     exports.worker_main(thread);
   } catch {
-    // The calling thread must learn of a kernel that fails here, or it would wait for ever.
+    // Report a kernel that fails here; otherwise the calling thread would wait forever.
     exports.worker_abandon();
   }
 };

@@ -1,10 +1,10 @@
-/** Fields of `config.json`, with the checks that every architecture makes. */
+/** Fields of `config.json`, with the checks that every architecture needs. */
 import { z } from "zod";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { show } from "../../../core/text/show.ts";
 import type { ModelConfig } from "../../config.ts";
 
-/** Kinds of fields. A field of another program may be null where it is absent. */
+/** Types of fields. Other programs may write null for an absent field. */
 export const count = z.int().positive();
 export const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 export const flag = z.boolean().nullish();
@@ -17,8 +17,8 @@ export const fail = (where: string, field: string, must: string, got: unknown): 
 };
 
 /**
- * Fails for fields that change the result and have no part in a model here.
- * @param fields each with its values that change nothing.
+ * Throws if a field changes the result and models here do not support it.
+ * @param fields each field, with its values that change nothing.
  */
 export const checkRefused = (
   json: object,
@@ -29,15 +29,15 @@ export const checkRefused = (
     const value: unknown = Reflect.get(json, field);
     if (value === undefined || value === null || harmless.includes(value)) continue;
     const must =
-      harmless.length === 0 ? "must be absent, since such models are not supported" : `must be ${harmless[0]}`;
+      harmless.length === 0 ? "must be absent: models with this field are not supported" : `must be ${harmless[0]}`;
     fail(where, field, must, value);
   }
 };
 
-/** Names of GELU in its tanh form; `gelu` is the form with erf. */
+/** Names of the tanh form of GELU; `gelu` is the form with erf. */
 export const tanhGelus: readonly string[] = ["gelu_new", "gelu_pytorch_tanh"];
 
-/** What every `config.json` says. */
+/** Fields that every `config.json` has. */
 export const commonJson = (className: string, modelType: string, config: ModelConfig, vocabSize: number) => ({
   architectures: [className],
   model_type: modelType,

@@ -4,15 +4,15 @@ import { mlpLayers } from "../../../nn/mlp.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 
-/** How an architecture's files differ from Llama's. */
+/** How an architecture's files differ from Llama's files. */
 export interface GgufNames {
-  /** Whether queries, keys and values are one layer, and gate and up. */
+  /** Whether Q, K and V are one layer, and gate and up too. */
   readonly fused?: boolean;
-  /** Whether there are always biases: zeros are written where the model has none. */
+  /** Whether files always have biases. We write zeros if the model has none. */
   readonly alwaysBiased?: boolean;
 }
 
-/** A layer of a block: names, its rows, and whether it has a bias. */
+/** A layer of a block: its names, number of rows, and whether it has a bias. */
 const layer = (
   theirs: string,
   ours: string,
@@ -77,7 +77,7 @@ const blockMappings = (
   ];
 };
 
-/** Every weight of a complete file. */
+/** All weights of a complete file. */
 export const ggufMappings = (config: ModelConfig, names: GgufNames = {}): readonly TensorMapping[] => [
   { theirs: "token_embd.weight", ours: "tokens.weight" },
   ...(config.position.kind === "learned" ? [{ theirs: "position_embd.weight", ours: "positions.weight" }] : []),

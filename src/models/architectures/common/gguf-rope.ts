@@ -1,11 +1,11 @@
-/** Rotary positions of a GGUF file, both ways. */
+/** Reads and writes rotary position embeddings in GGUF files. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { LazyTensor } from "../../../core/tensors/named-tensor.ts";
 import { show } from "../../../core/text/show.ts";
 import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../config.ts";
 import { f32, type GgufFacts, type GgufValue, ownKeys, text, u32 } from "./gguf-values.ts";
 
-/** Llama 3's factors of the wavelengths, which a file has instead of the numbers that they follow from. */
+/** Tensor with Llama 3's wavelength factors. A file has these factors instead of the parameters that define them. */
 export const frequencyFactors = "rope_freqs.weight";
 
 type Scaling = NonNullable<RopeConfig["scaling"]>;
@@ -14,15 +14,15 @@ const defaultTheta = 10_000;
 
 type Llama3 = Omit<Extract<Scaling, { readonly kind: "llama3" }>, "kind">;
 
-/** Of all Llama 3 models; their `factor` differs. */
+/** Values of all Llama 3 models; only `factor` differs. */
 const usual = { lowFrequency: 1, highFrequency: 4, originalContext: 8192 };
 
-/** Largest difference of a factor, relative to it, that float32 explains. */
+/** Maximum relative error of a factor that float32 rounding explains. */
 const tolerance = 1e-5;
 
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
 
-/** Llama 3's factors of the wavelengths of `pairs` pairs of channels. */
+/** Llama 3's wavelength factors for `pairs` pairs of channels. */
 const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Array => {
   const { factor, lowFrequency, highFrequency, originalContext } = scaling;
   return Float32Array.from({ length: pairs }, (_, i) => {
@@ -33,9 +33,9 @@ const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Ar
 };
 
 /**
- * The scaling that gives these factors.
- * @param known its numbers besides the factor, where a file has them.
- * @throws CheckpointError if none does.
+ * The scaling that produces these factors.
+ * @param known parameters of the scaling except the factor, if the file has them.
+ * @throws CheckpointError if no supported scaling produces them.
  */
 const scalingOfFactors = (
   factors: Float32Array,
@@ -51,12 +51,12 @@ const scalingOfFactors = (
   }
   throw new CheckpointError({
     where: `${where}: ${frequencyFactors}`,
-    must: "must have the factors of Llama 3's scaling",
+    must: "must hold the factors of Llama 3's scaling",
     got: show(Array.from(factors.subarray(0, 100))),
   });
 };
 
-/** Scaling by the fields, as llama.cpp reads them: a factor alone is linear. */
+/** Scaling from the fields, as llama.cpp reads them: a factor without a type means linear. */
 const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
   const type = fields.text(at("rope.scaling.type")) ?? "linear";
   if (type === "none") return { kind: "none" };
@@ -68,24 +68,24 @@ const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
   return factor === 0 || factor === 1 ? { kind: "none" } : { kind: "linear", factor };
 };
 
-/** The part of a head that `rotated` of its channels are, so that no rounding makes them fewer. */
+/** Fraction of a head with `rotated` channels, chosen so that rounding never yields fewer channels. */
 const fractionOf = (rotated: number, headDim: number): number => {
   const fraction = rotated / headDim;
   return Math.floor(headDim * fraction) === rotated ? fraction : (rotated + 0.5) / headDim;
 };
 
-/** Channels of a head that are rotated. */
+/** Number of channels of a head that are rotated. */
 const rotatedChannels = ({ fields, at }: GgufFacts, headDim: number): number => {
   const key = at("rope.dimension_count");
   const rotated = fields.count(key) ?? headDim;
   return rotated <= headDim && rotated % 2 === 0
     ? rotated
-    : fields.fail(key, `must be even and at most ${headDim}, the channels of a head`, rotated);
+    : fields.fail(key, `must be even and at most ${headDim}, the number of channels of a head`, rotated);
 };
 
 /**
- * Reads the rotary positions of a model.
- * @throws CheckpointError for a scaling that is not computed here.
+ * Reads the rotary position embeddings of a model.
+ * @throws CheckpointError for an unsupported scaling.
  */
 export const readRope = async (file: GgufFacts, headDim: number): Promise<RopeConfig> => {
   const { fields, at, tensors, where } = file;
@@ -106,13 +106,13 @@ export const readRope = async (file: GgufFacts, headDim: number): Promise<RopeCo
     originalContext: fields.count(ownKeys.originalContext) ?? usual.originalContext,
   });
   if (scaling.kind !== "none" && byFactors.kind !== "none") {
-    fields.fail(frequencyFactors, `must be absent beside ${at("rope.scaling")}`, scaling.kind);
+    fields.fail(frequencyFactors, `must be absent in a file that has ${at("rope.scaling")}`, scaling.kind);
   }
   const both = byFactors.kind === "none" ? scaling : byFactors;
   return { ...position, ...(both.kind === "none" ? {} : { scaling: both }) };
 };
 
-/** The keys of rotary positions with their values; none for learned ones. */
+/** Keys and values of rotary position embeddings; empty for learned positions. */
 export const ropeValues = (config: ModelConfig): Readonly<Record<string, GgufValue>> => {
   const { position } = config;
   if (position.kind !== "rope") return {};
@@ -126,7 +126,7 @@ export const ropeValues = (config: ModelConfig): Readonly<Record<string, GgufVal
   };
 };
 
-/** Numbers of Llama 3's scaling, by whole keys, for this program. */
+/** Parameters of Llama 3's scaling, by full key. Only this program reads them. */
 export const ownRopeValues = ({ position }: ModelConfig): Readonly<Record<string, GgufValue>> => {
   const scaling = position.kind === "rope" ? position.scaling : undefined;
   return scaling?.kind !== "llama3"
@@ -138,7 +138,7 @@ export const ownRopeValues = ({ position }: ModelConfig): Readonly<Record<string
       };
 };
 
-/** Tensors of a file that are no weights: Llama 3's factors of the wavelengths, which llama.cpp reads in place of numbers. */
+/** Tensors of a file that are not weights: Llama 3's wavelength factors. llama.cpp reads these, not the parameters. */
 export const extraTensors = (config: ModelConfig): readonly LazyTensor[] => {
   const { position } = config;
   if (position.kind !== "rope" || position.scaling?.kind !== "llama3") return [];

@@ -1,13 +1,13 @@
-/** Sizes that every architecture has in a GGUF file. */
+/** Sizes that every GGUF architecture has. */
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import { mlpLayers } from "../../../nn/mlp.ts";
 import type { ModelConfig } from "../../config.ts";
 import { f32, type GgufFacts, type GgufValue, u32 } from "./gguf-values.ts";
 
-/** Fields of a configuration that no file says. */
+/** Fields of a configuration that GGUF files do not store. */
 export const unsaid = { mask: "causal", dropout: 0, initStd: 0.02, zeroProjections: false } as const;
 
-/** Sizes in a file. */
+/** Sizes stored in a file. */
 export interface GgufSizes {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -19,7 +19,7 @@ export interface GgufSizes {
   readonly headDim: number;
 }
 
-/** Reads the sizes of a model. @throws CheckpointError for one that is missing. */
+/** Reads the sizes of a model. @throws CheckpointError for a missing size. */
 export const readSizes = ({ fields, at }: GgufFacts): GgufSizes => {
   const need = (key: string): number => fields.count(at(key)) ?? fields.fail(at(key), "must be there", undefined);
   const nHead = need("attention.head_count");
@@ -28,7 +28,7 @@ export const readSizes = ({ fields, at }: GgufFacts): GgufSizes => {
   const headDim = fields.count(at("attention.key_length")) ?? nEmbd / nHead;
   const valueDim = fields.count(at("attention.value_length")) ?? nEmbd / nHead;
   if (valueDim !== headDim) {
-    fields.fail(at("attention.value_length"), `must be that of keys, ${headDim}`, valueDim);
+    fields.fail(at("attention.value_length"), `must equal the length of keys, ${headDim}`, valueDim);
   }
   return {
     contextLength: need("context_length"),
@@ -41,7 +41,7 @@ export const readSizes = ({ fields, at }: GgufFacts): GgufSizes => {
   };
 };
 
-/** Reads the normalisation's epsilon, which a file must have. */
+/** Reads the epsilon of the norm, which a file must have. */
 export const readEpsilon = ({ fields, at }: GgufFacts, kind: ModelConfig["norm"]["kind"]): number => {
   const key = at(epsilonKey(kind));
   return fields.real(key) ?? fields.fail(key, "must be there", undefined);
@@ -50,7 +50,7 @@ export const readEpsilon = ({ fields, at }: GgufFacts, kind: ModelConfig["norm"]
 const epsilonKey = (kind: ModelConfig["norm"]["kind"]): string =>
   `attention.layer_norm_${kind === "rmsnorm" ? "rms_" : ""}epsilon`;
 
-/** The keys of the sizes with their values. */
+/** Keys and values of the sizes. */
 export const sizeValues = (config: ModelConfig, vocabSize: number): Readonly<Record<string, GgufValue>> => {
   const { heads, keyHeads } = headsOf(config);
   return {

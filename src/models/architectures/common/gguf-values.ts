@@ -1,7 +1,7 @@
 /** Keys and values of GGUF files, as architectures read and write them. */
 import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
 
-/** A value with its type in a file. */
+/** A value with its GGUF type. */
 export type GgufValue =
   | { readonly type: "u32" | "f32"; readonly value: number }
   | { readonly type: "text"; readonly value: string };
@@ -10,15 +10,15 @@ export const u32 = (value: number): GgufValue => ({ type: "u32", value });
 export const f32 = (value: number): GgufValue => ({ type: "f32", value });
 export const text = (value: string): GgufValue => ({ type: "text", value });
 
-/** Reads fields by their keys. Each one throws a CheckpointError for a value of another kind. */
+/** Reads fields by key. Each method throws a CheckpointError if the value has another type. */
 export interface Fields {
-  /** A whole number from 1. A list of one for each layer must have the same one for all. */
+  /** A whole number from 1. A list with one entry per layer must repeat one number. */
   count(key: string): number | undefined;
   /** A finite number. */
   real(key: string): number | undefined;
   text(key: string): string | undefined;
   flag(key: string): boolean | undefined;
-  /** A list of booleans; undefined for a single value, too. */
+  /** A list of booleans; undefined also for a single value. */
   flags(key: string): readonly boolean[] | undefined;
   /** A token's id. */
   id(key: string): number | undefined;
@@ -26,22 +26,22 @@ export interface Fields {
   fail(key: string, must: string, got: unknown): never;
 }
 
-/** A file whose header has been read. */
+/** A file with its header read. */
 export interface GgufFacts {
   readonly fields: Fields;
-  /** The whole key of an architecture's own one. */
+  /** Full key: the architecture's prefix and `key`. */
   readonly at: (key: string) => string;
   /** By name. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** The file, for errors. */
+  /** The file, for error texts. */
   readonly where: string;
 }
 
-/** Keys of a file's metadata that this program alone writes and reads: llama.cpp has none for them, and passes over these. */
+/** Metadata keys that only this program writes and reads. llama.cpp ignores them. */
 export const ownKeys = {
-  /** none: GELU is the exact one, with erf. llama.cpp computes the tanh form for every model. */
+  /** none: GELU is the exact form, with erf. llama.cpp always computes the tanh form. */
   gelu: "foretoken.gelu",
-  /** Numbers that Llama 3's frequency factors follow from. */
+  /** Parameters that define Llama 3's wavelength factors. */
   lowFrequency: "foretoken.rope.low_frequency",
   highFrequency: "foretoken.rope.high_frequency",
   originalContext: "foretoken.rope.original_context",

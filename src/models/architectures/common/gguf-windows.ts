@@ -1,35 +1,35 @@
-/** Windows of attention in GGUF files, both ways. */
+/** Reads and writes attention windows in GGUF files. */
 import type { ModelConfig } from "../../config.ts";
 import type { WindowConfig } from "../../config-parts.ts";
 import type { Lack } from "../architecture.ts";
 import { f32, type GgufFacts, type GgufValue, u32 } from "./gguf-values.ts";
 import { windowedLayers, windowOfLayers } from "./periods.ts";
 
-/** How llama.cpp computes windows of an architecture where a file does not say. */
+/** Windows that llama.cpp assumes for an architecture if a file does not specify them. */
 export interface GgufWindows {
-  /** Each n-th layer has none. */
+  /** Each n-th layer has no window. */
   readonly fullEvery: number;
-  /** Base of the wavelengths in layers with a window, if a file does not say; undefined: always that of the others. */
+  /** Default RoPE base in layers with a window; undefined: always the base of the other layers. */
   readonly theta?: number;
 }
 
-/** Keys of windows besides the size. */
+/** Keys of windows except the size. */
 export const windowKeys = ["attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa"];
 
 const readSize = ({ fields, at }: GgufFacts): number => fields.id(at("attention.sliding_window")) ?? 0;
 
-/** Fails for a window, where llama.cpp computes none for the architecture. */
+/** Throws if the file has a window: llama.cpp does not support windows for this architecture. */
 export const checkNoWindow = (file: GgufFacts, contextLength: number): void => {
   const window = readSize(file);
   if (window === 0 || window >= contextLength) return;
-  const must = `must be 0 or at least the context of ${contextLength}: every position sees all before it`;
+  const must = `must be 0 or at least the context of ${contextLength}: llama.cpp ignores the window of this architecture`;
   file.fields.fail(file.at("attention.sliding_window"), must, window);
 };
 
-/** Whether layer `i` of llama.cpp has a window, with each n-th one without; of 0, all have. */
+/** Whether layer `i` has a window in llama.cpp if each n-th layer has none. With n = 0 all layers have one. */
 const isWindowed = (i: number, n: number): boolean => n === 0 || (i + 1) % n !== 0;
 
-/** The layers with a window. */
+/** Whether each layer has a window. */
 const readLayers = ({ fields, at }: GgufFacts, nLayer: number, { fullEvery }: GgufWindows): readonly boolean[] => {
   const key = at("attention.sliding_window_pattern");
   const listed = fields.flags(key);
@@ -42,8 +42,9 @@ const readLayers = ({ fields, at }: GgufFacts, nLayer: number, { fullEvery }: Gg
 };
 
 /**
- * Reads the window of a model; null where no layer has one, or one that is shorter than the context or has wavelengths of its own.
- * @throws CheckpointError for layers with a window in an order that a configuration cannot say.
+ * Reads the window of a model. Returns null if no layer has one, or if the window covers the context and its layers use
+ * the common wavelengths.
+ * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (
   file: GgufFacts,
@@ -59,19 +60,19 @@ export const readWindow = (
   const window =
     windowOfLayers(layers, size) ??
     (layers.includes(true)
-      ? fields.fail(key, "must leave each n-th layer without a window", layers.map(Number))
+      ? fields.fail(key, "must leave exactly each n-th layer without a window", layers.map(Number))
       : null);
   if (window === null) return null;
   const baseKey = at("rope.freq_base_swa");
   const theta = fields.real(baseKey) ?? windows.theta ?? position.theta;
   if (windows.theta === undefined && theta !== position.theta) {
-    fields.fail(baseKey, `must be that of the other layers, ${position.theta}`, theta);
+    fields.fail(baseKey, `must equal the base of the other layers, ${position.theta}`, theta);
   }
   if (theta !== position.theta || position.scaling !== undefined) return { ...window, theta };
   return size < contextLength ? window : null;
 };
 
-/** The keys of a model's window with their values; those that llama.cpp supposes anyway are left out. */
+/** Keys and values of a model's window, without values that llama.cpp assumes anyway. */
 export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonly<Record<string, GgufValue>> => {
   const { window, position } = config;
   if (window === undefined || position.kind !== "rope") return {};
@@ -85,26 +86,26 @@ export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonl
   };
 };
 
-/** Wavelengths of layers with a window that llama.cpp does not compute: scaled ones, or of another base where it has but one. */
+/** Wavelengths of windowed layers that llama.cpp does not support: scaled ones, or a second base where it knows one. */
 export const lacksWavelengths = ({ window, position }: ModelConfig, windows: GgufWindows): Lack | null => {
   if (window === undefined || position.kind !== "rope") return null;
   const { scaling = { kind: "none" }, theta } = position;
   const { theta: own = theta } = window;
   if (windows.theta === undefined && own !== theta) {
-    const must = `must be ${theta}, as in the other layers, for a GGUF file: llama.cpp has no other base for this architecture`;
+    const must = `must be ${theta}, the base of the other layers, for a GGUF file: llama.cpp has one base for this architecture`;
     return { field: "window.theta", must, got: String(own) };
   }
   if (window.theta !== undefined || scaling.kind === "none") return null;
-  const must = "must be none for a GGUF file unless window.theta is given: llama.cpp scales no layer with a window";
+  const must = "must be none for a GGUF file if window.theta is absent: llama.cpp does not scale layers with a window";
   return { field: "position.scaling", must, got: scaling.kind };
 };
 
-/** A window, for an architecture for which llama.cpp computes none. */
+/** Reports a window for an architecture that has no window in llama.cpp. */
 export const lacksWindow = ({ window }: ModelConfig): Lack | null =>
   window === undefined
     ? null
     : {
         field: "window",
-        must: "must be left out for a GGUF file: llama.cpp computes no window for this architecture",
+        must: "must be absent for a GGUF file: llama.cpp does not support windows for this architecture",
         got: `one of ${window.size}`,
       };

@@ -16,18 +16,18 @@ import {
   windowValues,
 } from "./gguf-windows.ts";
 
-/** How an architecture's files differ from Llama's. */
+/** How an architecture's files differ from Llama's files. */
 export interface LlamaGguf {
   readonly name: string;
   readonly interleaved?: true;
   readonly qkNorm?: "head" | "all";
   readonly normPlacement?: "after" | "both";
   readonly mlp?: "geglu";
-  /** Whether queries, keys and values are one layer, and gate and up. */
+  /** Whether Q, K and V are one layer, and gate and up too. */
   readonly fused?: true;
-  /** Windows that llama.cpp computes. Default: none. */
+  /** Windows that llama.cpp supports. Default: none. */
   readonly windows?: GgufWindows;
-  /** Fields of the configuration that follow from the others. */
+  /** Configuration fields that follow from other fields. */
   readonly readOwn?: (config: ModelConfig) => ModelConfig;
   readonly lacks?: (config: ModelConfig) => Lack | null;
 }
@@ -61,7 +61,7 @@ const readLlama = async (file: GgufFacts, form: LlamaGguf): Promise<ModelConfig>
   return form.readOwn?.(config) ?? config;
 };
 
-/** The form of an architecture of llama.cpp that has Llama's blocks. */
+/** GGUF form of an architecture with Llama's blocks. */
 export const llamaGguf = (form: LlamaGguf): GgufForm => {
   const { name, windows } = form;
   return {

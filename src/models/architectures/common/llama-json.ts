@@ -1,4 +1,4 @@
-/** `config.json` of the classes of `transformers` that have Llama's blocks. */
+/** `config.json` of `transformers` classes with Llama's blocks. */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
@@ -29,7 +29,7 @@ const llamaFields = z.object({
   mlp_bias: flag,
 });
 
-/** Names of the activation, and its field. */
+/** Name of the activation, and the field that holds it. */
 const activations = {
   swiglu: { field: "hidden_act", name: "silu" },
   geglu: { field: "hidden_activation", name: "gelu_pytorch_tanh" },
@@ -103,7 +103,7 @@ const llamaJson = (config: ModelConfig, kind: LlamaKind, vocabSize: number): Rec
   };
 };
 
-/** The form of a class that has Llama's blocks. */
+/** `transformers` form of a class with Llama's blocks. */
 export const llamaForm = (kind: LlamaKind): HuggingFaceForm => ({
   className: kind.className,
   modelType: kind.modelType,

@@ -1,51 +1,48 @@
-/** What the classes of `transformers` that have Llama's blocks differ in. */
+/** Differences between the `transformers` classes with Llama's blocks. */
 import { type MlpConfig, mlpLayers } from "../../../nn/mlp.ts";
 import type { ModelConfig, RopeConfig } from "../../config.ts";
 import type { Slides } from "./window-json.ts";
 
-/**
- * A class with Llama's blocks: rotary positions, RMS norm, an MLP with a gate. Queries, keys and values are layers of their own
- * there, and so are gate and up.
- */
+/** A class with Llama's blocks: rotary positions, RMS norm, a gated MLP. Q, K, V, gate and up are separate layers. */
 export interface LlamaKind {
   readonly className: string;
   readonly modelType: string;
-  /** `rms_norm_eps` where it is absent. */
+  /** Default of `rms_norm_eps`. */
   readonly eps: number;
-  /** Channels over which queries and keys have a norm. Default: they have none. */
+  /** Channels that the norm of queries and keys covers. Default: no such norm. */
   readonly qkNorm?: "head" | "all";
   /** Default: before. */
   readonly normPlacement?: "after" | "both";
-  /** What files have less of each norm's factors. Default: nothing. */
+  /** Files store each norm's weights minus this number. Default: 0. */
   readonly normOffset?: number;
-  /** The MLP's kind. Default: swiglu. */
+  /** Kind of the MLP. Default: swiglu. */
   readonly mlp?: "geglu";
-  /** Biases of all four layers of attention, where `attention_bias` asks for them; or of Q, K and V, always. */
+  /** Attention biases: on all four layers if `attention_bias` is true, or always on Q, K and V. */
   readonly attentionBias: "asked" | "qkv" | "none";
   readonly mlpBias?: true;
-  /** A part of each head may be rotated. */
+  /** Whether only a part of each head may be rotated. */
   readonly partial?: true;
   /** Which layers have a window. */
   readonly slides: Slides;
-  /** `sliding_window` where it is absent. */
+  /** Default of `sliding_window`. */
   readonly window?: number;
-  /** `head_dim` where it is absent; else hidden_size / num_attention_heads. */
+  /** Default of `head_dim`; undefined: hidden_size / num_attention_heads. */
   readonly headDim?: number;
-  /** `num_key_value_heads` where it is absent; else num_attention_heads. */
+  /** Default of `num_key_value_heads`; undefined: num_attention_heads. */
   readonly nKvHead?: number;
-  /** `rope_theta` where it is absent; else 10,000. */
+  /** Default of `rope_theta`; undefined: 10,000. */
   readonly theta?: number;
-  /** `rope_theta` of layers with a window, where it is absent, in a class where they may have their own. */
+  /** Default `rope_theta` of layers with a window, in a class where these may have their own base. */
   readonly windowTheta?: number | "same";
-  /** `tie_word_embeddings` where it is absent; else false. */
+  /** Default of `tie_word_embeddings`; undefined: false. */
   readonly tied?: true;
-  /** Fields that change the result and are not supported, each with its values that change nothing. */
+  /** Unsupported fields that change the result, each with its values that change nothing. */
   readonly refused?: Readonly<Record<string, readonly unknown[]>>;
-  /** Fields of the configuration that the class alone has, from its `config.json`. */
+  /** Reads configuration fields that only this class has from its `config.json`. */
   readonly readOwn?: (json: object, config: ModelConfig, where: string) => ModelConfig;
-  /** Whether files have Q, K and V as one layer, and gate and up: all of them, or those of a sibling class. */
+  /** Whether files fuse Q, K and V, and gate and up: in all files, or only in files of a sibling class. */
   readonly fused?: "always" | "siblings";
-  /** Fields of `config.json` that the class alone has, or has otherwise. */
+  /** Fields of `config.json` that only this class has or writes differently. */
   readonly ownJson: (config: LlamaConfig) => Record<string, unknown>;
 }
 
@@ -61,11 +58,12 @@ const hasLlamaBlocks = ({ position, norm, mlp, nEmbd }: ModelConfig): boolean =>
 
 const isLlamaConfig = (config: ModelConfig): config is LlamaConfig => hasLlamaBlocks(config);
 
-/** The configuration, as one with Llama's blocks: its architecture takes no other. */
+/** Narrows a configuration to Llama's blocks. The architecture accepts no other, so a failure is a bug. */
 export const llamaConfig = (config: ModelConfig): LlamaConfig => {
-  if (!isLlamaConfig(config)) throw new Error("an architecture of Llama's kind has rope, rmsnorm and a gate");
+  if (!isLlamaConfig(config))
+    throw new Error("an architecture with Llama's blocks must have rope, rmsnorm and a gated MLP");
   return config;
 };
 
-/** Whether all four layers of attention have biases in a class that may have them. */
+/** Whether all four attention layers have biases, in a class where they may. */
 export const hasAttentionBias = ({ bias }: ModelConfig): boolean => bias.qkv || bias.projection;

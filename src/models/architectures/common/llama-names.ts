@@ -1,14 +1,14 @@
-/** Names of the weights of blocks of Llama's kind in `transformers`. */
+/** Names of the weights of Llama's blocks in `transformers`. */
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 import { type LlamaConfig, type LlamaKind, llamaConfig } from "./llama-kind.ts";
 
-/** What files have less of a norm. */
+/** Files store a norm's weights minus this number. */
 const plusOf = ({ normOffset }: LlamaKind): Partial<TensorMapping> =>
   normOffset === undefined ? {} : { plus: normOffset };
 
-/** Biases of a block. Ours may lack some of those that the class has. */
+/** Biases of a block. Our model may lack biases that the class has. */
 const biasMappings = (i: number, config: LlamaConfig, { attentionBias }: LlamaKind): readonly TensorMapping[] => {
   const { nEmbd, mlp, bias } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
@@ -38,7 +38,7 @@ const biasMappings = (i: number, config: LlamaConfig, { attentionBias }: LlamaKi
   ];
 };
 
-/** Names of a block's norms; in front of a branch and behind it where there are both. */
+/** Names of a block's norms: before a branch, after it, or both. */
 const normNames = {
   before: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
   after: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
@@ -50,7 +50,7 @@ const normNames = {
   },
 } as const;
 
-/** @param whole whether Q, K and V are one layer, and gate and up. */
+/** @param whole whether Q, K and V are one layer, and gate and up too. */
 const blockMappings = (i: number, config: LlamaConfig, kind: LlamaKind, whole: boolean): readonly TensorMapping[] => {
   const { qkNorm, normPlacement = "before", mlp } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
@@ -90,8 +90,8 @@ const blockMappings = (i: number, config: LlamaConfig, kind: LlamaKind, whole: b
 };
 
 /**
- * All weights of a model of Llama's kind.
- * @param whole whether Q, K and V are one layer, and gate and up.
+ * All weights of a model with Llama's blocks.
+ * @param whole whether Q, K and V are one layer, and gate and up too.
  */
 export const llamaMappings = (config: ModelConfig, kind: LlamaKind, whole: boolean): readonly TensorMapping[] => {
   const model = llamaConfig(config);

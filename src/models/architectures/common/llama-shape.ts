@@ -1,6 +1,6 @@
 import type { Takes } from "../traits.ts";
 
-/** What all models with Llama's blocks take. */
+/** Traits that all models with Llama's blocks have. */
 export const llamaShape = {
   position: ["rope"],
   norm: ["rmsnorm"],

@@ -1,9 +1,9 @@
-/** Lists of a word for each layer, as files have them, where a configuration says "each n-th layer". */
+/** Converts between per-layer lists in files and "each n-th layer" in a configuration. */
 import type { ModelConfig } from "../../config.ts";
 import type { WindowConfig } from "../../config-parts.ts";
 import { layerOf } from "../../layers.ts";
 
-/** n, where the layers that are marked are each n-th one, from 2 on; null where none is, undefined where there is no such n. */
+/** n if exactly each n-th layer is marked, n at least 2; null if no layer is; undefined if no such n exists. */
 export const periodOf = (marks: readonly boolean[]): number | null | undefined => {
   const n = marks.indexOf(true) + 1;
   if (n === 0) return null;
@@ -16,7 +16,7 @@ export const windowedLayers = (config: ModelConfig): readonly boolean[] =>
 
 /**
  * The window of the layers that have one.
- * @returns null where no layer has; undefined where the others are not each n-th one.
+ * @returns null if no layer has a window; undefined if the layers without one are not exactly each n-th.
  */
 export const windowOfLayers = (windowed: readonly boolean[], size: number): WindowConfig | null | undefined => {
   if (windowed.every((has) => !has)) return null;

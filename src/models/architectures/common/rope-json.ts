@@ -1,4 +1,7 @@
-/** Rotary positions of a `config.json`, read in both spellings: `rope_scaling`, and `rope_parameters` of transformers 5. */
+/**
+ * Rotary position embeddings in `config.json`. Reads both spellings: `rope_scaling`, and `rope_parameters` of
+ * transformers 5.
+ */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import { isRecord } from "../../../core/checks/is-record.ts";
@@ -27,7 +30,7 @@ const llama3Json = z.object({
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Kinds of layers that may have fields of their own: all others first. */
+/** Kinds of layers that may have their own fields: full attention first, then windowed. */
 const layerKinds = ["full_attention", "sliding_attention"] as const;
 
 const scalingOf = (type: unknown, fields: object, where: string): NonNullable<RopeConfig["scaling"]> => {
@@ -57,29 +60,32 @@ const scalingOf = (type: unknown, fields: object, where: string): NonNullable<Ro
   }
 };
 
-/** What a class has where `config.json` does not say. */
+/** Defaults of a class for fields that `config.json` omits. */
 export interface RopeDefaults {
   readonly theta?: number;
-  /** `rope_theta` of layers with a window, in a class where they may have their own; or the same as in the others. */
+  /**
+   * `rope_theta` of layers with a window, in a class where these may have their own base; or the base of the other
+   * layers.
+   */
   readonly windowTheta?: number | "same";
-  /** Whether the class may rotate a part of each head. */
+  /** Whether the class may rotate only a part of each head. */
   readonly partial?: true;
 }
 
-/** Rotary positions of a file. */
+/** Rotary position embeddings of a file. */
 export interface ReadRope {
   readonly position: RopeConfig;
-  /** The base in layers with a window, where they have their own. */
+  /** RoPE base in layers with a window, if these have their own base. */
   readonly windowTheta?: number;
 }
 
-/** The object with the fields of rotary positions, and its name; of older files, the file itself has the base. */
+/** The object that holds the rotary fields, and its name. In older files the base is a top-level field. */
 const givenFields = (json: object, where: string): { readonly fields: object; readonly place: string } => {
   const given = ["rope_parameters", "rope_scaling"].filter((name) => (Reflect.get(json, name) ?? null) !== null);
   const [field] = given;
   const spellings = new Set(given.map((name) => JSON.stringify(Reflect.get(json, name))));
   if (spellings.size > 1) {
-    const must = "rope_parameters and rope_scaling must be the same where both are given";
+    const must = "rope_parameters and rope_scaling must agree if both are present";
     throw new CheckpointError({ where, must, got: show(Reflect.get(json, "rope_scaling")) });
   }
   const fields: unknown = field === undefined ? {} : Reflect.get(json, field);
@@ -89,8 +95,8 @@ const givenFields = (json: object, where: string): { readonly fields: object; re
 };
 
 /**
- * The base of layers with a window. Their wavelengths may not be scaled.
- * @param byDefault as `transformers` has it where the file names no base: 10,000 for Gemma 3, that of the other layers for OLMo 3.
+ * RoPE base of layers with a window. Their wavelengths may not be scaled.
+ * @param byDefault default of `transformers`: 10,000 for Gemma 3, the base of the other layers for OLMo 3.
  */
 const readWindowTheta = (json: object, fields: Fields, byDefault: number, place: string): number => {
   const type = fields.rope_type ?? "default";
@@ -101,7 +107,9 @@ const readWindowTheta = (json: object, fields: Fields, byDefault: number, place:
   return parseConfig(ropeFields, fields, place).rope_theta ?? older ?? byDefault;
 };
 
-/** The fields by kind of layer, where a class may have them so; else null. A kind without fields has the class's own. */
+/**
+ * The fields by kind of layer, if the class allows this; else null. A kind without fields gets the class's defaults.
+ */
 const fieldsByLayer = (given: object, place: string): { readonly main: Fields; readonly local: Fields } | null => {
   if (!Object.keys(given).some((key) => layerKinds.some((kind) => kind === key))) return null;
   const [main = {}, local = {}] = layerKinds.map((kind) => {
@@ -114,8 +122,8 @@ const fieldsByLayer = (given: object, place: string): { readonly main: Fields; r
 };
 
 /**
- * The rotary positions of a `config.json`.
- * @throws CheckpointError for a kind that is not computed here.
+ * Reads the rotary position embeddings of a `config.json`.
+ * @throws CheckpointError for an unsupported kind.
  */
 export const readRope = (json: object, defaults: RopeDefaults, where: string): ReadRope => {
   const given = givenFields(json, where);
@@ -156,7 +164,7 @@ export const readRope = (json: object, defaults: RopeDefaults, where: string): R
   };
 };
 
-/** `rope_scaling`, absent where there is none. */
+/** Value of `rope_scaling`; undefined: no scaling. */
 const scalingJson = (scaling: RotaryScaling): { readonly rope_scaling?: Record<string, unknown> } => {
   switch (scaling.kind) {
     case "none":
@@ -178,13 +186,16 @@ const scalingJson = (scaling: RotaryScaling): { readonly rope_scaling?: Record<s
   }
 };
 
-/** The fields of rotary positions. */
+/** Writes the rotary fields, older spelling. */
 export const ropeJson = ({ theta, scaling = { kind: "none" } }: RopeConfig): Record<string, unknown> => ({
   rope_theta: theta,
   ...scalingJson(scaling),
 });
 
-/** The same in the newer spelling, with the base of layers with a window beside that of the others. */
+/**
+ * Writes the rotary fields in the newer spelling. Layers with a window have their own base next to the other layers'
+ * base.
+ */
 export const pairJson = ({ position, window }: { readonly position: RopeConfig } & Pick<ModelConfig, "window">) => {
   const { theta, scaling = { kind: "none" } } = position;
   const { rope_scaling: scaled = { rope_type: "default" } } = scalingJson(scaling);

@@ -1,4 +1,4 @@
-/** Windows of attention in `config.json`, both ways. */
+/** Reads and writes attention windows in `config.json`. */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import type { ModelConfig } from "../../config.ts";
@@ -7,9 +7,12 @@ import { count, fail, flag, optional } from "./fields.ts";
 import { windowedLayers, windowOfLayers } from "./periods.ts";
 
 /**
- * Which layers of a class have a window. never: none, whatever the file says. given: all, where `sliding_window` is a number. asked:
- * those that `layer_types` names, else those from `max_window_layers` on, and only where `use_sliding_window` is true. A number n:
- * those that `layer_types` names, else all but each n-th.
+ * Which layers of a class have a window:
+ * - never: none, even if the file names a window.
+ * - given: all layers, if `sliding_window` is a number.
+ * - asked: only if `use_sliding_window` is true: the layers listed in `layer_types`, by default those from
+ *   `max_window_layers` on.
+ * - a number n: the layers listed in `layer_types`, by default all except each n-th.
  */
 export type Slides = "never" | "given" | "asked" | { readonly fullEvery: number };
 
@@ -28,15 +31,16 @@ const defaultWindowLayers = 28;
 const sliding = "sliding_attention";
 const full = "full_attention";
 
-/** Whether each layer has a window, by `layer_types`. */
+/** Whether each layer has a window, according to `layer_types`. */
 const listedLayers = (types: readonly string[], { num_hidden_layers: layers }: Read, where: string) => {
   const other = types.find((type) => type !== sliding && type !== full);
   if (other !== undefined) fail(where, "layer_types", `must be ${full} or ${sliding} in every layer`, other);
-  if (types.length < layers) fail(where, "layer_types", `must have a word for each of ${layers} layers`, types.length);
+  if (types.length < layers)
+    fail(where, "layer_types", `must have an entry for each of ${layers} layers`, types.length);
   return types.slice(0, layers).map((type) => type === sliding);
 };
 
-/** Whether each layer has a window, where the class has none otherwise. */
+/** Whether each layer has a window, for a class that supports windows. */
 const slidingLayers = (read: Read, slides: Exclude<Slides, "never">, where: string): readonly boolean[] => {
   const { num_hidden_layers: layers, layer_types: types } = read;
   const each = (has: (i: number) => boolean): readonly boolean[] => Array.from({ length: layers }, (_, i) => has(i));
@@ -50,7 +54,7 @@ const slidingLayers = (read: Read, slides: Exclude<Slides, "never">, where: stri
       return listed ?? each((i) => i >= (read.max_window_layers ?? defaultWindowLayers));
     }
     if (listed?.includes(true) === true) {
-      fail(where, "layer_types", `must be ${full} in every layer unless use_sliding_window is true`, sliding);
+      fail(where, "layer_types", `must be ${full} in every layer if use_sliding_window is not true`, sliding);
     }
     return each(() => false);
   }
@@ -58,19 +62,19 @@ const slidingLayers = (read: Read, slides: Exclude<Slides, "never">, where: stri
   return listed ?? each((i) => (i + 1) % fullEvery !== 0);
 };
 
-/** How a class's windows are read. */
+/** How to read a class's windows. */
 export interface ReadingWindow {
   readonly slides: Slides;
-  /** Of the class where `sliding_window` is absent; undefined: it has none then. */
+  /** Default of `sliding_window`; undefined: no window by default. */
   readonly size: number | undefined;
-  /** Base of the wavelengths in layers with a window, where they have their own. */
+  /** RoPE base in layers with a window, if these have their own base. */
   readonly theta: number | undefined;
 }
 
 /**
- * The window in a `config.json`; null where no layer has one. One that no text of the context fills changes nothing, unless its layers
- * have wavelengths of their own.
- * @throws CheckpointError for layers with a window in an order that a configuration cannot say.
+ * The window in a `config.json`; null if no layer has one, or if it covers the whole context and its layers have no
+ * base of their own.
+ * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (
   json: object,
@@ -85,7 +89,7 @@ export const readWindow = (
   const window = windowOfLayers(layers, given);
   if (window !== undefined) return window === null || theta === undefined ? window : { ...window, theta };
   const words = layers.slice(0, 8).map((has) => (has ? sliding : full));
-  const must = `must give ${full} to each n-th layer, n above 1, and ${sliding} to all others`;
+  const must = `must be ${full} in exactly each n-th layer, n above 1, and ${sliding} in all others`;
   return fail(where, (read.layer_types ?? null) === null ? "max_window_layers" : "layer_types", must, words);
 };
 
@@ -93,7 +97,7 @@ export const readWindow = (
 export const layerTypes = (config: ModelConfig): readonly string[] =>
   windowedLayers(config).map((has) => (has ? sliding : full));
 
-/** The fields of a class whose windows are asked for. */
+/** Window fields of a class that has `use_sliding_window`. */
 export const askedWindowJson = (config: ModelConfig): Record<string, unknown> =>
   config.window === undefined
     ? { use_sliding_window: false }

@@ -1,7 +1,8 @@
 /**
- * Gemma 3 (Gemma team 2025), its text model: a norm before and behind each branch, GEGLU, a norm of each head's queries and keys,
- * windows with wavelengths of their own in all layers but each sixth, token vectors times √C. Files of `transformers` have the
- * difference of a norm's factors from 1, GGUF files the factors. For llama.cpp: src/models/gemma3.cpp.
+ * Gemma 3 (Gemma team 2025), its text model: a norm before and after each branch, GEGLU, and a norm of each head's
+ * queries and keys. All layers except each sixth have a window and their own RoPE base. Token vectors are multiplied by
+ * √C.
+ * Files of `transformers` store norm weights minus 1; GGUF files store the weights. llama.cpp: src/models/gemma3.cpp.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
@@ -19,22 +20,22 @@ const ownFields = z.object({ query_pre_attn_scalar: z.number().positive().nullis
 
 const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): number => headDim;
 
-/** The number that queries are divided by the root of: that of a head's channels, unless a model says otherwise. */
+/** Attention divides by the root of this number. Default: headDim. */
 const scalarOf = (config: ModelConfig): number =>
   config.attentionScale === undefined ? headDimOf(config) : config.attentionScale ** -2;
 
-/** Fields that follow from others. */
+/** Configuration fields that follow from other fields. */
 const withScales = (config: ModelConfig, scalar: number): ModelConfig => ({
   ...config,
   ...(scalar === headDimOf(config) ? {} : { attentionScale: scalar ** -0.5 }),
   embeddingScale: Math.sqrt(config.nEmbd),
 });
 
-/** Largest relative difference of a number that was rounded on its way. */
+/** Maximum relative error of a number that was rounded when stored. */
 const tolerance = 1e-6;
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
 
-/** llama.cpp divides by the root of C / H in the model of 62 layers, the largest one. */
+/** llama.cpp divides by the root of C / H in the largest model, with 62 layers. */
 const ggufScalar = (config: ModelConfig): number =>
   config.nLayer === 62 ? Math.floor(config.nEmbd / config.nHead) : headDimOf(config);
 
@@ -43,7 +44,7 @@ const lacks = (config: ModelConfig): Lack | null =>
     ? null
     : {
         field: "attentionScale",
-        must: `must be 1 / √${ggufScalar(config)} for a GGUF file, as llama.cpp has it`,
+        must: `must be 1 / √${ggufScalar(config)} for a GGUF file, the value that llama.cpp uses`,
         got: String(config.attentionScale),
       };
 
@@ -57,22 +58,22 @@ export const gemma3: Architecture = {
     mlp: [shape.mlp],
     approximate: ["tanh"],
     window: "any",
-    // The class scales no wavelengths of layers with a window.
+    // The class does not scale the wavelengths of layers with a window.
     "window.theta": (theta, { window, position }) =>
       window === undefined ||
       theta !== null ||
       (position.kind === "rope" && (position.scaling?.kind ?? "none") === "none"),
-    // Its class has the square of the inverse, a whole number.
+    // The class stores 1 / scale², a whole number.
     attentionScale: {
       takes: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
       instead: (scale) => {
         const whole = Math.max(1, Math.round(scale ** -2));
-        return `attentionScale ${1 / Math.sqrt(whole)} (1/√${whole}) in place of ${scale}`;
+        return `attentionScale ${1 / Math.sqrt(whole)} (1/√${whole}) instead of ${scale}`;
       },
     },
     embeddingScale: {
       takes: (scale, { nEmbd }) => areClose(scale, Math.sqrt(nEmbd)),
-      instead: (scale, { nEmbd }) => `embeddingScale ${Math.sqrt(nEmbd)} (√${nEmbd}) in place of ${scale}`,
+      instead: (scale, { nEmbd }) => `embeddingScale ${Math.sqrt(nEmbd)} (√${nEmbd}) instead of ${scale}`,
     },
   },
   huggingFace: llamaForm({
@@ -96,7 +97,7 @@ export const gemma3: Architecture = {
       attention_bias: false,
       query_pre_attn_scalar: Math.round(scalarOf(config)),
       rope_local_base_freq: config.window?.theta ?? config.position.theta,
-      // The class must have one, even where no layer does.
+      // The class requires this field even if no layer has a window.
       sliding_window: config.window?.size ?? config.contextLength,
       layer_types: layerTypes(config),
     }),

@@ -1,4 +1,4 @@
-/** GPT-2 in GGUF files. llama.cpp computes GELU in its tanh form; a key of ours says where it is the exact one. */
+/** GPT-2 in GGUF files. llama.cpp always computes the tanh form of GELU; a key of our own marks the exact form. */
 import type { GgufForm } from "../architecture.ts";
 import { ggufMappings } from "../common/gguf-names.ts";
 import { readEpsilon, readSizes, unsaid } from "../common/gguf-sizes.ts";
@@ -14,7 +14,8 @@ export const gpt2Gguf: GgufForm = {
     const { hidden, nKvHead, headDim: _, ...sizes } = readSizes(file);
     const { nEmbd, nHead, contextLength } = sizes;
     checkNoWindow(file, contextLength);
-    if (nKvHead !== nHead) fields.fail(at("attention.head_count_kv"), `must be that of queries, ${nHead}`, nKvHead);
+    if (nKvHead !== nHead)
+      fields.fail(at("attention.head_count_kv"), `must equal the number of query heads, ${nHead}`, nKvHead);
     const exact = fields.text(ownKeys.gelu) === "none";
     if (hidden % nEmbd !== 0) fields.fail(at("feed_forward_length"), `must be a multiple of ${nEmbd}`, hidden);
     return {

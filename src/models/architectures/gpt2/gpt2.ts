@@ -1,7 +1,7 @@
 /**
- * GPT-2 (Radford et al. 2019): learned positions, layer norm, GELU, keys and values for each head. Linear layers inside blocks of
- * `GPT2LMHeadModel` are `Conv1D`: weights [in, out], the transpose of ours. It always has Q, K and V biases and biases on both MLP
- * layers.
+ * GPT-2 (Radford et al. 2019): learned positions, layer norm, GELU, and as many key heads as query heads. Linear layers
+ * inside blocks of `GPT2LMHeadModel` are `Conv1D`: weights [in, out], the transpose of ours. Q, K, V and both MLP
+ * layers always have biases.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
@@ -12,9 +12,9 @@ import type { Architecture, HuggingFaceForm, ReadConfig, TensorMapping } from ".
 import { checkRefused, commonJson, count, fail, flag, number, optional, tanhGelus, text } from "../common/fields.ts";
 import { gpt2Gguf } from "./gguf.ts";
 
-/** The MLP, of the one kind that GPT-2 has. */
+/** GPT-2's MLP; any other kind is a bug. */
 const mlpOf = ({ mlp }: ModelConfig): GeluMlpConfig => {
-  if (mlp.kind !== "gelu") throw new Error("GPT-2 has GELU");
+  if (mlp.kind !== "gelu") throw new Error("GPT-2 must have a GELU MLP");
   return mlp;
 };
 

@@ -1,6 +1,6 @@
 /**
- * Llama (Touvron et al. 2023): rotary positions, RMS norm, SwiGLU. `LlamaForCausalLM` has biases on all four layers of attention or
- * on none.
+ * Llama (Touvron et al. 2023): rotary positions, RMS norm, SwiGLU. `LlamaForCausalLM` has biases on all four attention
+ * layers or on none.
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
@@ -13,7 +13,7 @@ export const llama: Architecture = {
   takes: {
     ...llamaShape,
     scaling: "any",
-    // Biases of queries, keys and values alone are Qwen2's.
+    // Biases only on Q, K and V mean Qwen2.
     "bias.qkv": (has, { bias }) => !has || bias.projection || bias.mlp,
     "bias.projection": "any",
     "bias.mlp": "any",

@@ -1,6 +1,6 @@
 /**
- * OLMo 2 (OLMo team 2025): Llama with the norm behind each branch, and a norm over all heads' queries and keys together. llama.cpp has
- * it as `olmo2`, OLMo 3 with its windows too (src/models/olmo2.cpp).
+ * OLMo 2 (OLMo team 2025): Llama with the norm after each branch, and one norm over the queries of all heads, and one
+ * over the keys. llama.cpp reads OLMo 2 and OLMo 3, with its windows, as `olmo2` (src/models/olmo2.cpp).
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
@@ -34,12 +34,12 @@ export const olmo2: Architecture = {
     name: "olmo2",
     windows: { fullEvery: 4 },
     lacks: ({ nEmbd, nHead, headDim = nEmbd / nHead, bias, tieEmbeddings }) => {
-      const here = "for a GGUF file: llama.cpp has no other olmo2";
+      const here = "for a GGUF file: llama.cpp supports no other olmo2";
       if (headDim !== nEmbd / nHead)
         return { field: "headDim", must: `must be nEmbd / nHead ${here}`, got: `${headDim}` };
       if (bias.projection) return { field: "bias.projection", must: `must be false ${here}`, got: "true" };
       if (!tieEmbeddings) return null;
-      const hint = "--model.tieEmbeddings false for a run that is trained anew";
+      const hint = "training a new run with --model.tieEmbeddings false";
       return { field: "tieEmbeddings", must: `must be false ${here}`, got: "true", hint };
     },
   }),

@@ -1,4 +1,4 @@
-/** OLMo 3 (OLMo team 2025): OLMo 2 with a window in all layers but each fourth. */
+/** OLMo 3 (OLMo team 2025): OLMo 2 with a window in all layers except each fourth. */
 import type { Architecture } from "../architecture.ts";
 import { llamaForm } from "../common/llama-json.ts";
 import { hasAttentionBias } from "../common/llama-kind.ts";
@@ -13,7 +13,7 @@ export const olmo3: Architecture = {
   takes: {
     ...olmo2.takes,
     window: ["some layers", "all layers"],
-    // The class scales no wavelengths of layers with a window.
+    // The class does not scale the wavelengths of layers with a window.
     "window.theta": (theta, { position }) =>
       theta === null ? position.kind === "rope" && (position.scaling?.kind ?? "none") === "none" : true,
   },

@@ -1,6 +1,6 @@
 /**
- * Phi-3 (Abdin et al. 2024): Llama where a part of each head may be rotated; queries, keys and values are one layer, and so are
- * gate and up.
+ * Phi-3 (Abdin et al. 2024): Llama with fused layers: one for Q, K and V, one for gate and up. It may rotate only a
+ * part of each head.
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
@@ -18,7 +18,7 @@ export const phi3: Architecture = {
     partial: true,
     slides: "given",
     fused: "always",
-    // Its attention is told a window of its own; and tokens that the vocabulary may not have.
+    // The class's defaults do not fit: its own window and context, and pad tokens outside our vocabulary.
     ownJson: ({ position, contextLength, window }) => ({
       partial_rotary_factor: position.fraction ?? 1,
       original_max_position_embeddings: contextLength,

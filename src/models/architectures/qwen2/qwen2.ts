@@ -1,4 +1,4 @@
-/** Qwen2 (Yang et al. 2024): Llama with biases on queries, keys and values alone. */
+/** Qwen2 (Yang et al. 2024): Llama with biases only on Q, K and V. */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
 import { llamaForm } from "../common/llama-json.ts";

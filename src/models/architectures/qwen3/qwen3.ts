@@ -34,7 +34,7 @@ export const qwen3: Architecture = {
       bias.projection
         ? {
             field: "bias.projection",
-            must: "must be false with qkNorm for a GGUF file: llama.cpp has no such bias there",
+            must: "must be false with qkNorm for a GGUF file: llama.cpp does not support this bias",
             got: "true",
           }
         : null,

@@ -1,4 +1,4 @@
-/** SmolLM3 (Bakouch et al. 2025): Llama where each fourth layer is not rotated (NoPE). */
+/** SmolLM3 (Bakouch et al. 2025): Llama without rotary positions in each fourth layer (NoPE). */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import type { ModelConfig } from "../../config.ts";
@@ -11,7 +11,7 @@ import { hasAttentionBias } from "../common/llama-kind.ts";
 import { llamaShape } from "../common/llama-shape.ts";
 import { periodOf } from "../common/periods.ts";
 
-/** Each n-th layer is not rotated where a file does not say, and always in llama.cpp (src/models/smollm3.cpp). */
+/** Default n of "each n-th layer is not rotated". llama.cpp supports only this n (src/models/smollm3.cpp). */
 const usual = 4;
 
 const ownFields = z.object({
@@ -20,17 +20,17 @@ const ownFields = z.object({
   layer_types: optional(z.array(z.string())),
 });
 
-/** Fails for layers with a window: they are asked for by `use_sliding_window`, too. */
+/** Throws if `layer_types` has a windowed layer. `use_sliding_window` is checked elsewhere. */
 const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
   const { layer_types: types } = parseConfig(ownFields, json, where);
   if (types === undefined || types === null) return;
   const other = types.find((type) => type !== "full_attention");
   if (other !== undefined) fail(where, "layer_types", "must be full_attention in every layer", other);
   if (types.length !== nLayer)
-    fail(where, "layer_types", `must have a word for each of ${nLayer} layers`, types.length);
+    fail(where, "layer_types", `must have an entry for each of ${nLayer} layers`, types.length);
 };
 
-/** Each n-th layer is not rotated; null: all are. A list has 1 for a layer that is rotated. */
+/** n if each n-th layer is not rotated; null: all layers are rotated. A list has 1 for a rotated layer. */
 const readEvery = (json: object, nLayer: number, where: string): number | null => {
   const { no_rope_layers: list, no_rope_layer_interval: interval } = parseConfig(ownFields, json, where);
   if (list === undefined || list === null) {
@@ -43,7 +43,9 @@ const readEvery = (json: object, nLayer: number, where: string): number | null =
   const marks = list.map((rotated) => !rotated);
   return (
     periodOf(marks) ??
-    (marks.includes(true) ? fail(where, "no_rope_layers", "must be 0 at each n-th layer, n above 1", list) : null)
+    (marks.includes(true)
+      ? fail(where, "no_rope_layers", "must be 0 in exactly each n-th layer, n above 1", list)
+      : null)
   );
 };
 
@@ -56,18 +58,22 @@ const isRotated = (config: ModelConfig, i: number): boolean => layerOf(config, i
 
 const layersOf = ({ nLayer }: ModelConfig): readonly number[] => Array.from({ length: nLayer }, (_, i) => i);
 
-/** What llama.cpp lacks: other layers without a rotation, and biases of layers that make nothing for attention. */
+/** What llama.cpp does not support: another choice of layers without rotation, and biases outside Q, K and V. */
 const lacks = (config: ModelConfig): Lack | null => {
   const { position, bias } = config;
   if (layersOf(config).some((i) => isRotated(config, i) !== ((i + 1) % usual !== 0))) {
     const got = position.kind === "rope" ? String(position.noneEvery) : position.kind;
-    return { field: "position.noneEvery", must: `must be ${usual} for a GGUF file, as llama.cpp has it`, got };
+    return {
+      field: "position.noneEvery",
+      must: `must be ${usual} for a GGUF file, the value that llama.cpp uses`,
+      got,
+    };
   }
   const biased = (["projection", "mlp"] as const).find((layer) => bias[layer]);
   if (biased === undefined) return null;
   return {
     field: `bias.${biased}`,
-    must: "must be false for a GGUF file: llama.cpp has no such bias there",
+    must: "must be false for a GGUF file: llama.cpp does not support this bias",
     got: "true",
   };
 };
