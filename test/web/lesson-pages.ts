@@ -62,7 +62,7 @@ const titles: Readonly<Record<PartName, string>> = {
   pairs: "One text, many examples",
   loss: "How wrong a guess is",
   training: "A model learns your text",
-  mask: "Why a model may not look ahead",
+  mask: "Why a model must not look ahead",
   writing: "One character at a time",
 };
 
@@ -109,7 +109,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByRole("button", { name: "Slide the window one on" }).click();
   expect((await row("x").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
   await page.getByRole("slider", { name: "Position" }).press("Home");
-  await page.getByText("Position 0 sees h and is asked for e.", { exact: false }).waitFor();
+  await page.getByText("Position 0 sees h and must predict e.", { exact: false }).waitFor();
   await page.getByRole("slider", { name: "Window begins at" }).press("End");
   expect((await row("y").locator(".cell").allTextContents()).join("")).toBe("e␣moon.␣");
 
@@ -118,7 +118,7 @@ export const walk = async (page: Page): Promise<void> => {
   const p = page.getByRole("slider", { name: "p of the right character" });
   await p.press("End");
   expect(await p.getAttribute("aria-valuetext")).toBe("100 %, loss 0.00 nats");
-  await page.getByText(`pays ln ${vocabSize} = ${Math.log(vocabSize).toFixed(2)}`, { exact: false }).waitFor();
+  await page.getByText(`its loss is ln ${vocabSize} = ${Math.log(vocabSize).toFixed(2)}`, { exact: false }).waitFor();
   await p.press("Home");
   expect(await p.getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91 nats");
   await page.getByText("worse than guessing", { exact: false }).waitFor();

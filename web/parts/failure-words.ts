@@ -23,7 +23,7 @@ const faultyStep = (step: string, condition: string, got: string): string | unde
   const [, gradNorm] = /\bgradient norm ([-\w.+]+)/u.exec(got) ?? [];
   const at = `at step ${count(Number(step))}`;
   if (/steps in a row may be left out/u.test(condition))
-    return `Too many steps in a row were faulty and left out, the last one ${at}.`;
+    return `Too many faulty steps in a row were skipped; the last was ${at.slice(3)}.`;
   if (/^weights and moments must stay finite/u.test(condition)) return `A weight became NaN or infinite ${at}.`;
   const [bad, ofGradient] = [notFinite(loss), notFinite(gradNorm)];
   if (bad !== undefined) return `The loss became ${bad} ${at}.`;

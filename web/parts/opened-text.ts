@@ -22,6 +22,6 @@ export const openText = async (file: File): Promise<OpenedText> => {
   if (text !== undefined && !text.includes("\0")) return { text: text.replaceAll("\r\n", "\n") };
   const kind = otherKindOf(bytes);
   if (kind === undefined)
-    return { refused: `${file.name} is not a text in UTF-8; save it as UTF-8, or choose another file.` };
+    return { refused: `${file.name} is not UTF-8 text; save it as UTF-8, or choose another file.` };
   return { refused: `${file.name} is ${kind.got.replaceAll("'", "’")}; try ${kind.hint}.` };
 };

@@ -7,14 +7,14 @@ import { isLive, type StateWords, stateWords, type Tone } from "./state-words.ts
 const unreachable: StateWords = {
   tone: "still",
   word: "Studio unreachable",
-  about: "The studio that trains it has ended, or cannot be reached.",
+  about: "The studio that trains this run has ended or cannot be reached.",
 };
 
 /** Of a run that it trained before it was started again: what became of it cannot be asked. */
 const restarted: StateWords = {
   tone: "still",
   word: "Studio restarted",
-  about: "The studio was started again and asks for its new token.",
+  about: "The studio was restarted and asks for its new token.",
 };
 
 const signs: Readonly<Record<Tone, string>> = {

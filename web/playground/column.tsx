@@ -85,8 +85,9 @@ const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plai
 const sides: readonly Side[] = ["left", "right"];
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
-  if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
+  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (sharedWith.length > 0)
+    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
   return "Writing";
 };
 
@@ -107,13 +108,13 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           {writing !== undefined && isRefused(writing) ? (
             <Notice tone="bad">{writing.note}</Notice>
           ) : writing === undefined ? (
-            <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
+            <p class="soft">The model’s text appears here. Less probable tokens have a darker shade.</p>
           ) : (
             <div class={writtenClass(textOf(writing))} dir="auto">
               <span class="prompt">{writing.prompt}</span>
               <TokenText
                 name={`${side}-token`}
-                label="Written tokens: arrow keys move, Enter goes to the candidates"
+                label="Written tokens: arrow keys move, Enter opens the candidates"
                 tokens={writing.tokens}
                 form={form.value}
                 selected={selected}
@@ -141,8 +142,8 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
         <div class="inspector">
           {!hasTokens ? null : writing === undefined || token === undefined || at === null ? (
             <p class="soft">
-              Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it,
-              then choose another one to write on from there.
+              Point at a token to see its alternatives here. Click, tap or press an arrow key to keep them, then choose
+              one to continue the text from it.
             </p>
           ) : (
             <Candidates

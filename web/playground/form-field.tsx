@@ -57,7 +57,7 @@ export const FormField = () => {
         </div>
         <label
           class="check"
-          title="What followed the last words before is looked up in the text and checked in one pass. The text is the same."
+          title="Looks up what followed the last words earlier in the text, and checks this guess in one pass. It does not change the text."
         >
           <input
             type="checkbox"

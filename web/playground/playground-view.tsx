@@ -147,7 +147,7 @@ const Writing = () => (
           checked={isDouble()}
           onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
         />
-        Two side by side
+        Side by side
       </label>
     </div>
     <div class={isDouble() ? "columns double" : "columns"}>
@@ -198,7 +198,7 @@ export const PlaygroundView = () => {
       )}
       {known?.length === 0 && (
         <Notice tone="plain">
-          There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
+          There is no model yet. A run has a model after its first checkpoint. <a href="/new">Start a run</a>
         </Notice>
       )}
       {tab === "write" ? <Writing /> : <Score />}

@@ -15,11 +15,11 @@ export const formChoices: readonly FormChoice[] = [
   { kind: "json", label: "JSON" },
   {
     kind: "jsonSchema",
-    label: "JSON of a schema",
+    label: "JSON with a schema",
     field: {
       label: "JSON Schema",
       example: '{ "type": "object", "properties": { "name": { "type": "string", "maxLength": 20 } } }',
-      about: "The text is a value that the schema allows.",
+      about: "The text is JSON that the schema allows.",
     },
   },
   {
@@ -28,13 +28,13 @@ export const formChoices: readonly FormChoice[] = [
     field: {
       label: "Regular expression",
       example: "[A-Z][a-z]+( [a-z]+){1,9}\\.",
-      about: "The whole text matches it.",
+      about: "The whole text matches the expression.",
     },
   },
   {
     kind: "choice",
-    label: "One of some texts",
-    field: { label: "Texts, one in each line", example: "yes\nno", about: "The text is one of them." },
+    label: "One of several texts",
+    field: { label: "Texts, one per line", example: "yes\nno", about: "The text is one of these texts." },
   },
   {
     kind: "grammar",
@@ -42,7 +42,7 @@ export const formChoices: readonly FormChoice[] = [
     field: {
       label: "Grammar in EBNF",
       example: 'root ::= word (" " word)* "."\nword ::= [a-z]+',
-      about: "The text is one of the rule root.",
+      about: "The text matches the rule “root”.",
     },
   },
 ];
@@ -56,7 +56,7 @@ const readSchema = (text: string): ReadForm => {
   try {
     return { constraint: { kind: "jsonSchema", schema: JSON.parse(text) } };
   } catch (error) {
-    return { wrong: `It must be JSON: ${error instanceof Error ? error.message : String(error)}.` };
+    return { wrong: `The schema must be JSON: ${error instanceof Error ? error.message : String(error)}.` };
   }
 };
 

@@ -103,7 +103,7 @@ export const underWay = signal<AbortController | undefined>(undefined);
 
 const finishWords: Readonly<Record<string, string>> = {
   length: "",
-  stop: "It ended at a stop string.",
+  stop: "Ended at a stop string.",
   endOfText: "The model ended the text.",
   aborted: "Stopped.",
 };
@@ -118,7 +118,7 @@ interface Growing {
 const fail = (growing: Growing, failure: Failure): void => {
   const isForm = /^constraint\b/u.test(failure.field ?? "");
   if (isForm) refuseForm(failure.error);
-  const note = isForm ? "The form of the text was refused." : refusalWords(failure, "prompt");
+  const note = isForm ? "The form of the text is not valid." : refusalWords(failure, "prompt");
   growing.current = { ...growing.current, state: "failed", note };
 };
 
@@ -132,7 +132,7 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
     const { finishReason } = event;
     if (finishReason === "endOfText") markEnd(tokens);
     const isWhole = finishReason === "endOfText" && tokens.at(-1)?.isEnd !== true;
-    const note = isWhole ? "Its form is complete." : (finishWords[finishReason] ?? "");
+    const note = isWhole ? "The form is complete." : (finishWords[finishReason] ?? "");
     growing.current = { ...growing.current, state: "done", note };
   } else fail(growing, event);
 };

@@ -40,7 +40,7 @@ const WithModel = ({ run: { name, hasCheckpoint }, place, label }: WithModelProp
       {label}
     </a>
   ) : (
-    <span class="button disabled" aria-disabled="true" title="From the first checkpoint on">
+    <span class="button disabled" aria-disabled="true" title="Available after the first checkpoint">
       {label}
     </span>
   );
@@ -98,8 +98,13 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           </button>
         )}
         {canGoOn && run.state === "patience" && (
-          <button type="button" disabled={disabled} title="Its patience begins anew." onClick={() => resume({ steps })}>
-            {resuming ?? `Go on to step ${count(steps)}`}
+          <button
+            type="button"
+            disabled={disabled}
+            title="The count of evaluations without improvement restarts."
+            onClick={() => resume({ steps })}
+          >
+            {resuming ?? `Continue to step ${count(steps)}`}
           </button>
         )}
         <WithModel run={run} place="/playground" label="Write with it" />
@@ -122,9 +127,9 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           }}
         >
           <p>
-            <b>{name}</b> is trained by a process that this studio did not start. If that is{" "}
-            <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends, and can be
-            resumed here. Other programs are left alone.
+            <b>{name}</b> is trained by a process that this studio did not start. If the process is{" "}
+            <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends. You can then
+            resume the run here. Other programs are not stopped.
           </p>
         </Dialog>
       )}

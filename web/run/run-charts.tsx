@@ -15,7 +15,7 @@ import type { RunFeed } from "./run-feed.ts";
 import { thinnedNote } from "./run-notes.ts";
 import { usualWindow, windowOf, windows } from "./smoothing.ts";
 
-const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
+const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Training time" };
 
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";

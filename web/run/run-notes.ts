@@ -7,5 +7,5 @@ export const thinnedNote = (data: RunData | undefined): string | undefined => {
   if (data?.isThinned !== true) return undefined;
   const last = data.steps.column("step")[data.steps.length - 1] ?? 0;
   const shown = `${count(data.steps.length)} of ${count(last)} steps`;
-  return `${shown} are here: the last 1,000, and before them the lowest and the highest of equal parts.`;
+  return `${shown} are shown: the last 1,000; before them, the minimum and maximum of equal parts.`;
 };

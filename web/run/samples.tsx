@@ -9,9 +9,9 @@ import { address, setQuery } from "../shell/address.ts";
 import type { RunFeed } from "./run-feed.ts";
 
 const none = (run: RunSummary): string => {
-  if (run.config.train.sampleTokens === 0) return "This run writes none: train.sampleTokens is 0.";
-  if (!isLive(run)) return "It ended before its first one.";
-  return "The model writes a text at each evaluation. The first is still to come.";
+  if (run.config.train.sampleTokens === 0) return "This run writes no samples: train.sampleTokens is 0.";
+  if (!isLive(run)) return "The run ended before its first sample.";
+  return "The model writes a text at each evaluation. There is no text yet.";
 };
 
 export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {

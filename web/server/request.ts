@@ -11,7 +11,7 @@ export const api = "/api/v1";
 export const runPath = (name: string): string => `${api}/runs/${encodeURIComponent(name)}`;
 
 const unreachable: Failure = {
-  error: "The studio's server does not answer; start it again with: npx foretoken studio",
+  error: "The studio's server does not respond; start it again with: npx foretoken studio",
 };
 
 const isFailure = (value: unknown): value is Failure =>
@@ -19,7 +19,7 @@ const isFailure = (value: unknown): value is Failure =>
 
 const lacksToken: Failure = {
   error:
-    "This studio asks for its token: open the address that it printed at its start. Any address of it opens with #token=… from there at its end.",
+    "This studio asks for its token. Open the address that it printed when it started, or add its #token=… to the end of this address.",
 };
 
 /** The failure that a response carries, in its own words where it has any. */

@@ -42,7 +42,7 @@ interface Shown {
 
 const NotFound = () => (
   <section class="empty">
-    <h1>Nothing is here</h1>
+    <h1>Page not found</h1>
     <p>
       The studio has no page at this address. <a href="/runs">See the runs</a>
     </p>
@@ -68,9 +68,7 @@ const shownAt = (at: string): Shown => {
 
 const Lost = () => (
   <div class="lost" role="status">
-    {lostStreams.value > 0 && (
-      <p>The connection to the studio is lost. What you see stays; it connects again by itself.</p>
-    )}
+    {lostStreams.value > 0 && <p>The connection to the studio is lost. The page reconnects by itself.</p>}
   </div>
 );
 
@@ -81,7 +79,7 @@ const Facts = () => {
   return (
     <span>
       Foretoken {version}, {backend.name} {backend.instructionSet}, {backend.threads}{" "}
-      {backend.threads === 1 ? "thread" : "threads"}. Runs are in <span class="mono">{runsFolder}</span>.
+      {backend.threads === 1 ? "thread" : "threads"}. Runs folder: <span class="mono">{runsFolder}</span>.
     </span>
   );
 };

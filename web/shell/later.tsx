@@ -24,8 +24,7 @@ export const later = <Props extends object>(
         },
       );
     }, []);
-    if (state.value === "failed")
-      return <Notice tone="bad">This view could not be loaded. Load the page again.</Notice>;
+    if (state.value === "failed") return <Notice tone="bad">This view could not be loaded. Reload the page.</Notice>;
     return Loaded === undefined ? waiting : <Loaded {...props} />;
   };
 };

@@ -56,7 +56,7 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
         {token.isChosen && <span class="tag">your choice</span>}
       </p>
       {shown.length === 0 && (
-        <p class="soft">{index === 0 ? "Nothing predicts the first token." : "No candidates are known here."}</p>
+        <p class="soft">{index === 0 ? "Nothing predicts the first token." : "No candidates for this token."}</p>
       )}
       <ul ref={list} onKeyDown={move}>
         {shown.map((candidate, n) => {
