@@ -1,4 +1,4 @@
-/** The state of a run in words. */
+/** State of a run in words. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { failureWords } from "./failure-words.ts";
 import { count } from "./format.ts";
@@ -8,7 +8,7 @@ export type Tone = "live" | "good" | "still" | "bad";
 export interface StateWords {
   readonly tone: Tone;
   readonly word: string;
-  /** What it means, in a sentence. */
+  /** Meaning of the state, in a sentence. */
   readonly about: string;
 }
 

@@ -1,4 +1,4 @@
-/** A model with its settings, the text that it writes, and the branches of it. */
+/** Column with a model, its settings, its text, and the branches of the text. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { isDouble, modelOf, type Side } from "../models/columns.ts";
@@ -25,24 +25,24 @@ const depthOf = (writing: Writing, all: readonly Writing[]): number => {
   return depth;
 };
 
-/** Parents before their branches, each branch below its own parent. */
+/** Sorts parents before their branches. Each branch follows its own parent. */
 const inTree = (all: readonly Writing[]): readonly Writing[] => {
   const below = (parent: number | null): Writing[] =>
     all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.id)]);
   const ids = new Set(all.map(({ id }) => id));
-  // The parent of a branch may have been forgotten.
+  // The parent of a branch may have been deleted.
   const orphans = all.filter(({ parent }) => parent !== null && !ids.has(parent));
   return [...below(null), ...orphans.flatMap((one) => [one, ...below(one.id)])];
 };
 
-/** The token that a branch begins with. */
+/** First token of a branch, which the reader chose. */
 const chosenIn = ({ tokens, shared: length }: Writing): string => {
   const token = tokens[length - 1];
   return token === undefined ? "" : spokenToken(token);
 };
 
 const Branches = ({ side }: { readonly side: Side }) => {
-  // A single column has the texts of both. A refused prompt has no text.
+  // A single column lists the texts of both columns. A refused prompt has no text.
   const all = writings.value.filter((one) => (!isDouble() || one.side === side) && !isRefused(one));
   if (all.every(({ id }) => id === shown.value[side])) return null;
   return (
@@ -93,7 +93,7 @@ const meanwhile = ({ paused, sharedWith }: Writing): string => {
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
-  // Of two columns one writes first: the hint stands below both from the beginning.
+  // With two columns, one writes first. The hint is below both columns from the beginning.
   const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);

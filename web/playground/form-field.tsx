@@ -1,4 +1,4 @@
-/** The choice of a text's form, its field, and what is wrong with it; and whether tokens are guessed. */
+/** Choice of a text's form with its field and error, and the choice whether to guess tokens. */
 
 import { change, formText, formWrong, settings } from "./settings.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";

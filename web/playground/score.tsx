@@ -1,4 +1,4 @@
-/** A text of the reader's, each token shaded by how much it surprises a model. */
+/** A given text, with each token shaded by how much it surprises the model. */
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";

@@ -1,9 +1,9 @@
-/** The form that a text must have, as it is chosen and typed: a constraint for the server, or what is wrong with it. */
+/** Form that a text must have, as chosen and typed. It becomes a constraint for the server, or an error. */
 import type { Constraint } from "../../src/generate/constraint/constraint.ts";
 
 export type FormKind = "any" | "json" | "jsonSchema" | "regex" | "choice" | "grammar";
 
-/** A form with its field. Absent: nothing is typed. */
+/** Form with its field. No field: there is nothing to type. */
 export interface FormChoice {
   readonly kind: FormKind;
   readonly label: string;
@@ -49,7 +49,7 @@ export const formChoices: readonly FormChoice[] = [
 
 export const fieldOf = (kind: FormKind): FormChoice["field"] => formChoices.find((one) => one.kind === kind)?.field;
 
-/** What a form asks of a text; `wrong`: it cannot be sent, and why, where there is something to tell. */
+/** Constraint for the server, or `wrong`: the form cannot be sent, with the reason if there is one. */
 export type ReadForm = { readonly constraint: Constraint | undefined } | { readonly wrong: string | undefined };
 
 const readSchema = (text: string): ReadForm => {
@@ -60,7 +60,7 @@ const readSchema = (text: string): ReadForm => {
   }
 };
 
-/** @param text of the form's field. */
+/** @param text content of the form's field. */
 export const readForm = (kind: FormKind, text: string): ReadForm => {
   if (kind === "any") return { constraint: undefined };
   if (kind === "json") return { constraint: { kind } };

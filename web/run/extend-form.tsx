@@ -1,4 +1,4 @@
-/** More steps for a run that has ended or was stopped. */
+/** Form that gives more steps to a run that has ended or was stopped. */
 import { useSignal } from "@preact/signals";
 import { longerSteps, stepsInVain } from "../../src/config/longer-steps.ts";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -24,7 +24,7 @@ const patienceHelp = (patience: number): string =>
 export interface ExtendFormProps {
   readonly run: RunSummary;
   readonly disabled: boolean;
-  /** In place of the button's words, while it is asked for. */
+  /** Label of the button while a request is pending. */
   readonly busy: string | undefined;
   readonly onExtend: (more: { readonly steps: number; readonly extend: Extend }) => void;
 }
@@ -35,7 +35,7 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
   const extend = useSignal<Extend>("stretch");
   const { patience } = config.train;
   const inVain = state === "finished" || state === "patience" ? stepsInVain(config.train, step, best?.step) : 0;
-  // A run that ended early has steps of its plan left.
+  // A run that ended early still has planned steps left.
   const value = typed.value ?? String(state === "patience" ? steps : longerSteps(config.train, steps));
   const wanted = Number(value);
   const isLonger = Number.isInteger(wanted) && wanted > step;

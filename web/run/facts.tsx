@@ -1,4 +1,4 @@
-/** The facts of a run, its measurements and its configuration. */
+/** Facts of a run, its evaluations and its configuration. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, flatten, loss, moment, some } from "../parts/format.ts";
@@ -15,7 +15,7 @@ const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   if (best === null && !isLive(run)) return [["Best", "never measured"]];
   return [
     ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
-    // A line from the beginning, so that nothing moves at the first evaluation.
+    // The line exists from the beginning, so that nothing moves at the first evaluation.
     [
       "",
       best === null ? "" : `${loss(best.natsPerCharacter)} nats per character, ${loss(best.bitsPerByte)} bits per byte`,

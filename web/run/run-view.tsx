@@ -63,7 +63,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   );
 };
 
-/** What happened and what to try; the error itself, and the command that repeats its step, in a fold. */
+/** What happened and what to try. The full error and the command that repeats the step are folded. */
 const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run: RunSummary }) => {
   if (state !== "failed") return null;
   const { what, advice, command, details } = failureWords(failure ?? "The run ended with an error.");
@@ -120,8 +120,8 @@ const CutOff = () => (
 );
 
 /**
- * What is worth knowing about the curves. A run that was seen under way has a place of one height for it: nothing moves when a
- * note comes or goes.
+ * Notes about the curves. While or after a run is followed live, they have a fixed height, so that nothing moves when a
+ * note appears or disappears.
  */
 const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
   void feed.version.value;
@@ -157,7 +157,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
   useEffect(() => feed.close, [feed]);
   const run = feed.summary.value;
   const why = feed.failure.value;
-  // A run that has ended comes whole; one that has just begun has no numbers yet.
+  // Waits for all data of a run that has ended. A run that has just begun has no numbers yet.
   if (run === undefined || (!isLive(run) && feed.data.value === undefined && why === undefined)) {
     return (
       <section>

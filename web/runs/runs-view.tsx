@@ -9,7 +9,7 @@ import { address, compareAddress, setQuery } from "../shell/address.ts";
 import { defaultSorting, filtered, type Sorting, sorted, tsvOf } from "./columns.tsx";
 import { RunsTable } from "./runs-table.tsx";
 
-/** Names of the runs to compare; it outlives a look at one of them. */
+/** Names of the runs to compare. They are kept while the user looks at a run. */
 const chosen = signal<ReadonlySet<string>>(new Set());
 
 const sortingOf = (query: URLSearchParams): Sorting => {
@@ -18,7 +18,7 @@ const sortingOf = (query: URLSearchParams): Sorting => {
   return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 };
 
-/** A run of the terminal appears here if it is written into this folder. */
+/** Command for a run in a terminal. The run appears here if it is written into this folder. */
 const commandFor = (folder: string): string =>
   `npx foretoken train --data notes.txt${/^[\w.-]+$/.test(folder) && folder !== "runs" ? ` --out ${folder}/notes` : ""}`;
 
@@ -92,7 +92,7 @@ export const RunsView = () => {
     );
   }
   const shown = sorted(filtered(all, filter), sorting);
-  // In the order in which they were ticked.
+  // In the order in which they were selected.
   const comparable = [...chosen.value].filter((name) => all.some((run) => run.name === name));
   return (
     <section>

@@ -1,4 +1,4 @@
-/** Requests to the studio's server, whose failures are values: a view shows them where they arose. */
+/** Requests to the studio's server. Failures are values, so that a view can show them in the right place. */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
 
@@ -22,7 +22,7 @@ const lacksToken: Failure = {
     "This studio asks for its token. Open the address that it printed when it started, or add its #token=… to the end of this address.",
 };
 
-/** The failure that a response carries, in its own words where it has any. */
+/** Failure in a response, with the server's own message if there is one. */
 export const failureOf = async (response: Response): Promise<Failure> => {
   const body: unknown = await response.json().catch(() => undefined);
   if (response.status === 401) return lacksToken;
