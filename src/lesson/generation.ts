@@ -207,10 +207,8 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Equal probabilities would be ${percent(1 / logits.length)} each: the model has learned nothing yet.${
-      favoursLast
-        ? ` It prefers ${itself}, which it read last, because the same weights read and write characters.`
-        : ""
+    text: `Equal probabilities would be ${percent(1 / logits.length)} each: the model is untrained.${
+      favoursLast ? ` It prefers ${itself}, its last input, because the same weights read and write characters.` : ""
     }`,
   };
 };
@@ -221,7 +219,7 @@ const answerRemark = ({ tokenizer }: LessonInput, logits: Float32Array, next: st
   const given = probabilities[ids.indexOf(tokenizer.encode(next)[0] ?? 0)] ?? 0;
   return {
     kind: "prose",
-    text: `The model has not seen this text. The text continues with ${quoted(next)}; the model gave it ${percent(given)}.`,
+    text: `The text, new to the model, continues with ${quoted(next)}: probability ${percent(given)}.`,
   };
 };
 

@@ -235,19 +235,19 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
 
     await page.getByLabel("Another token").fill("cat");
     await page.getByRole("button", { name: "Find" }).click();
-    await page.getByText("That is 3 tokens: type one.").waitFor();
+    await page.getByText("That is 3 tokens. Type one token.").waitFor();
 
     await page.getByText("Patching", { exact: true }).click();
-    await page.getByLabel("Corrupted text, of as many tokens").fill("The hat sat on a cat");
+    await page.getByLabel("Corrupted text, same number of tokens").fill("The hat sat on a cat");
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     await page.getByRole("alert").filter({ hasText: "as many tokens" }).waitFor();
     const corrupted = "The mat sat on t";
-    await page.getByLabel("Corrupted text, of as many tokens").fill(corrupted);
+    await page.getByLabel("Corrupted text, same number of tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     const patched = page.locator(".three-readings > div").nth(2);
     await patched.getByText("Choose a cell of the map.").waitFor();
     await page.getByRole("button", { name: "Try every cell" }).click();
-    await page.getByText(/^Of 32 tried, the answer returns most at/u).waitFor();
+    await page.getByText(/^The answer returns most at .* \(32 tried\)\.$/u).waitFor();
     await patched.getByRole("heading", { name: /^Patched at layer \d, token \d/u }).waitFor();
     await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
     const places = [{ layer: 1, position: 15, part: "residual" }];

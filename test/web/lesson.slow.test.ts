@@ -95,7 +95,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson as static files of a 
     const page = await openPage?.("#/training", { serviceWorkers: "block" });
     if (page === undefined) throw new Error("no chromium");
     await page
-      .getByText("on 1 thread; nothing is sent anywhere. This page may not share memory", { exact: false })
+      .getByText("on 1 thread; nothing is sent anywhere. This page cannot share memory", { exact: false })
       .waitFor();
     await page.getByRole("button", { name: "Start training" }).click();
     await untilStep(page, 2);

@@ -356,10 +356,10 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
   it("offers a run that ended early its planned end", async () => {
     await runToEnd("impatient", 60, { patience: 1, learningRate: 1e-12 });
     const page = await openPage("/runs/impatient");
-    await page.getByText("1 evaluation brought no better validation loss", { exact: false }).waitFor();
+    await page.getByText("1 evaluation did not improve the validation loss", { exact: false }).waitFor();
     await page.getByText("Extend", { exact: true }).click();
     expect(await page.getByLabel("Total steps").inputValue()).toBe("60");
-    await page.getByText("Ends earlier after 1 evaluation", { exact: false }).waitFor();
+    await page.getByText("The run ends early after 1 evaluation", { exact: false }).waitFor();
     const { step } = await server.summary("impatient");
     await page.getByRole("button", { name: "Continue to step 60" }).click();
     await page.waitForFunction(

@@ -31,7 +31,7 @@ export const spanWords = (tokens: Tokens, span: Span): string =>
 
 /** Says in a sentence why a typed token has no neighbours. */
 export const neighbourFailure = ({ error, characters }: Failure): string => {
-  if (characters !== undefined) return `The model never saw these characters: ${characters.map(visible).join(" ")}`;
+  if (characters !== undefined) return `Characters that the model never saw: ${characters.map(visible).join(" ")}`;
   const tokens = /^token: .*; got (\d+) tokens$/u.exec(error)?.[1];
   return tokens === undefined ? error : `That is ${tokens} tokens. Type one token.`;
 };

@@ -47,7 +47,7 @@ const beginningOf = ({ text, preset, initFrom }: NewRunRequest): NewRunRequest =
   ...(preset === undefined ? {} : { preset }),
   ...(initFrom === undefined ? {} : { initFrom }),
 });
-/** Beginning of the request of `untyped`. */
+/** Text, recipe and start model for which `untyped` was planned, as JSON. */
 let untypedBeginning = "";
 
 const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {

@@ -165,7 +165,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           <h2>All heads</h2>
           {shownTo < time && (
             <p class="soft about">
-              Small maps show the first {count(shownTo)} of {count(time)} tokens{" "}
+              Small maps show the first {count(shownTo)} of {count(time)} tokens
               {shape.isCausal ? ". Later tokens do not change them." : "."}
             </p>
           )}

@@ -109,7 +109,7 @@ const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">
       Which of the {count(heads)} heads does the model rely on here? Each head is switched off alone, and the loss is
-      measured {seconds === undefined ? "." : `. This takes about ${duration(seconds)}.`}
+      measured{seconds === undefined ? "." : `. This takes about ${duration(seconds)}.`}
     </p>
     <div class="row">
       <button type="button" class="primary" onClick={onMeasure}>

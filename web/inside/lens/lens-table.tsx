@@ -68,7 +68,7 @@ const Lead = ({ position, rows }: { readonly position: LensPosition; readonly ro
   return (
     <p>
       The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. It ranks
-      first from {nameOf(first)} on {among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
+      first from {nameOf(first)} on{among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
     </p>
   );
 };

@@ -156,7 +156,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
       <h2>One pass is {window.x.length} examples</h2>
       <p>
         The model reads x once and predicts at all positions. So one pass over T characters gives T examples, each with
-        one character more:
+        one more character:
       </p>
       <div class="table-box">
         <table class="examples">
