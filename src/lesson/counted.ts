@@ -1,22 +1,22 @@
 import type { RandomStream } from "../core/random.ts";
 
-/** A model without weights that counts: its predictions depend at most on the last token. */
+/** Model that counts tokens and has no weights. Its predictions depend on the last token at most. */
 export interface CountedModel {
-  /** In (0, 1]; over all `next` they sum to 1. */
+  /** Probability in (0, 1]. The probabilities of all `next` sum to 1. */
   readonly probability: (last: number, next: number) => number;
 }
 
-/** Every token alike: 1/V. */
+/** All tokens have the same probability, 1/V. */
 export const uniformModel = (vocabSize: number): CountedModel => ({ probability: () => 1 / vocabSize });
 
-/** Every token as often as it occurs in `ids`, each count raised by one, so that none is impossible. */
+/** Probabilities follow the counts of tokens in `ids`. Each count is raised by one, so no token is impossible. */
 export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize).fill(1);
   for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
   return { probability: (_, next) => (counts[next] ?? 0) / (ids.length + vocabSize) };
 };
 
-/** Every token as often as it follows the last one in `ids`, each count raised by one. */
+/** Probabilities follow the counts of tokens after the last token in `ids`. Each count is raised by one. */
 export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize * vocabSize).fill(1);
   const totals = new Float64Array(vocabSize).fill(vocabSize);
@@ -29,14 +29,14 @@ export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel =>
   return { probability: (last, next) => (counts[last * vocabSize + next] ?? 0) / (totals[last] ?? 1) };
 };
 
-/** The mean of −ln p over every token of `ids` after the first, in nats. */
+/** Mean of −ln p over all tokens of `ids` except the first, in nats. */
 export const meanLoss = ({ probability }: CountedModel, ids: Int32Array): number => {
   let nats = 0;
   for (let i = 0; i + 1 < ids.length; i++) nats -= Math.log(probability(ids[i] ?? 0, ids[i + 1] ?? 0));
   return nats / (ids.length - 1);
 };
 
-/** `length` tokens drawn one after the other, the first after `start`. */
+/** Draws `length` tokens one by one. The first follows `start`. */
 export const writeCounted = (
   { probability }: CountedModel,
   vocabSize: number,

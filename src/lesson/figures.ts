@@ -1,10 +1,10 @@
-/** Numbers in the form of lessons. */
+/** Formats of numbers in lessons. */
 
-/** A loss in nats, or in bits. */
+/** Formats a loss in nats or bits. */
 export const nats = (loss: number): string => loss.toFixed(2);
 
 /** As 1,234. */
 export const count = (n: number): string => n.toLocaleString("en-US");
 
-/** A share of 1, as 12.3%. */
+/** Formats a share of 1 as a percentage, for example 12.3%. */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`;

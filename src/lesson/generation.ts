@@ -15,24 +15,24 @@ import { createLearner, lessonSize, trainTogether, write } from "./small-model.t
 
 const { temperature, topK, topP, minP } = generateDefaults;
 const sampling: Filtering = { temperature, topK, topP, minP };
-/** Candidates of the bars, before and after training. */
+/** Number of candidate bars before and after training. */
 const barsShown = { before: 3, after: 4 };
-/** Rows of the tables. */
+/** Number of table rows. */
 const rowsShown = { candidates: 3, draws: 4 };
-/** Characters of each of the two texts. */
+/** Maximum number of characters of each of the two texts. */
 const mostWritten = 74;
-/** Characters by which the sequence outgrows the window. */
+/** Number of characters by which the sequence becomes longer than the window. */
 const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
 
-/** The prompt: the reader's line, else the beginning of a line, cut where a character is sure to follow. */
+/** Prompt: the reader's line, or the first 60% of a corpus line. The rest of that line is the true continuation. */
 const promptOf = ({ line, isReadersLine }: LessonInput): string => {
   const characters = [...line];
   return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
 };
 
-/** Logits [V] after the window that ends with `ids`. */
+/** Logits [V] after `ids`. The model reads the last window of `ids`. */
 const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) => {
     const window = ids.slice(-model.config.contextLength);
@@ -40,7 +40,7 @@ const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array
     return Float32Array.from(logits.slice(-model.vocabSize));
   });
 
-/** The likeliest tokens as bars of their probabilities. */
+/** Bars with the probabilities of the likeliest tokens. */
 const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: number): Piece => {
   const { ids, probabilities } = candidatesOf(logits, 1);
   const bars = ids.slice(0, shown).map((id, i): Bar => {
@@ -54,7 +54,7 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
   return { kind: "bars", bars, maximum: 1 };
 };
 
-/** Drawing from the same logits at other temperatures, and with fewer candidates. */
+/** Shows how other temperatures and fewer candidates change the probabilities from the same logits. */
 const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
   const whole: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
   const ways: readonly { readonly title: string; readonly sampling: Filtering }[] = [
@@ -84,7 +84,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
     { kind: "heading", text: "Temperature and top-k" },
     {
       kind: "prose",
-      text: "The logits are divided by the temperature before the softmax. A low one favours the favourite, a high one levels. Top-k keeps the k likeliest and nothing else.",
+      text: "The logits are divided by the temperature before the softmax. A low temperature makes likely characters likelier; a high one makes all more equal. Top-k keeps only the k likeliest.",
     },
     {
       kind: "table",
@@ -101,16 +101,16 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
   ];
 };
 
-/** A drawn token: its position in the sequence and the random number. */
+/** Drawn token, with its position in the sequence and the random number. */
 interface DrawnToken {
   readonly candidates: Candidates;
-  /** Length of the sequence before it. */
+  /** Length of the sequence before this token. */
   readonly after: number;
   readonly number: number;
   readonly draw: Draw;
 }
 
-/** Continues `prompt` until the sequence has `length` tokens: like `generate`, and shows its inner steps. */
+/** Continues `prompt` until the sequence has `length` tokens. Works like `generate`, but returns the inner steps. */
 const drawTokens = async (
   { seed, signal }: LessonInput,
   model: Model,
@@ -139,7 +139,7 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-/** The candidates end to end, each as long as it is likely, and the place of the random number. */
+/** Candidates side by side, each as wide as its probability, with the random number marked. */
 const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
   let to = 0;
   const shares = candidates.ids.map((id, i): Share => {
@@ -157,7 +157,7 @@ const drawPieces = (input: LessonInput, ids: readonly number[], drawn: readonly 
     { kind: "heading", text: `Draw and append, at temperature ${sampling.temperature} with top-k ${sampling.topK}` },
     {
       kind: "prose",
-      text: "A number is drawn. It falls on a candidate, each as long as it is likely:",
+      text: "A random number is drawn. It selects a candidate; likely ones have wider ranges:",
     },
     ...(first === undefined ? [] : [strip(input, first)]),
     {
@@ -190,7 +190,7 @@ const cropPieces = ({ tokenizer }: LessonInput, { config }: Model, ids: readonly
   return [
     {
       kind: "lines",
-      lines: [`The sequence has ${ids.length} characters now. The model sees the last ${contextLength}:`, line],
+      lines: [`The sequence now has ${ids.length} characters. The model sees only the last ${contextLength}:`, line],
       of: "sequence",
     },
   ];
@@ -198,32 +198,32 @@ const cropPieces = ({ tokenizer }: LessonInput, { config }: Model, ids: readonly
 
 const question = (vocabSize: number): Piece => ({
   kind: "prose",
-  text: `To write, a model is asked again and again which character comes next. Its answer is a number for each of the ${vocabSize}, the logits. The softmax makes probabilities of them. One character is drawn and appended.`,
+  text: `To write, a model repeatedly predicts the next character. It computes a number, the logit, for each of the ${vocabSize} characters. Softmax turns the logits into probabilities. One character is drawn and appended.`,
 });
 
-/** What to see in the answer of an untrained model. */
+/** Explains the prediction of an untrained model. */
 const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | undefined): Piece => {
   const itself = quoted([...prompt].at(-1) ?? "");
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Even shares would be ${percent(1 / logits.length)} each: it knows nothing yet.${
-      favoursLast ? ` It favours ${itself}, which it read last, since the same weights read and write characters.` : ""
+    text: `Equal probabilities would be ${percent(1 / logits.length)} each: the model is untrained.${
+      favoursLast ? ` It prefers ${itself}, its last input, because the same weights read and write characters.` : ""
     }`,
   };
 };
 
-/** The trained model's probability of the next held-out characters. */
+/** States the probability that the trained model gives to the next held-out character. */
 const answerRemark = ({ tokenizer }: LessonInput, logits: Float32Array, next: string): Piece => {
   const { ids, probabilities } = candidatesOf(logits, 1);
   const given = probabilities[ids.indexOf(tokenizer.encode(next)[0] ?? 0)] ?? 0;
   return {
     kind: "prose",
-    text: `The text, which it has not seen, goes on with ${quoted(next)}: it gave that ${percent(given)}.`,
+    text: `The text, new to the model, continues with ${quoted(next)}: probability ${percent(given)}.`,
   };
 };
 
-/** How a model writes, one token at a time, before training and after. */
+/** Lesson: how a model writes one token at a time, before and after training. */
 export async function* generationLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
   const { corpus, tokenizer, isReadersLine, line } = input;
   const prompt = promptOf(input);

@@ -5,34 +5,34 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-/** The input of every lesson: a text, a line of it to look at closely, and a backend. */
+/** Input of every lesson: a text, an example line, and a backend. */
 export interface LessonInput {
-  /** Opened by the caller; lessons leave it open. */
+  /** The caller opens and closes the backend. */
   readonly backend: Backend;
-  /** Its name, and its text in two parts. */
+  /** Name of the text, and its training and held-out parts. */
   readonly corpus: Corpus;
-  /** Tokenizer of all characters of the corpus. */
+  /** Tokenizer whose vocabulary is the characters of the corpus. */
   readonly tokenizer: Tokenizer;
-  /** The training part as tokens. */
+  /** Token ids of the training part. */
   readonly trainIds: Int32Array;
-  /** The held-out part as tokens. */
+  /** Token ids of the held-out part. */
   readonly valIds: Int32Array;
-  /** The line to look at: at least `shortestLine` known tokens. It may have line ends. */
+  /** Example line: at least `shortestLine` known tokens. It may contain line ends. */
   readonly line: string;
-  /** Whether the line is the reader's own; else it is from the held-out part of the corpus. */
+  /** Whether the reader gave the line. If not, the line is from the held-out part of the corpus. */
   readonly isReadersLine: boolean;
-  /** Decides all random numbers: weights, batches, samples. */
+  /** Seed of all random numbers: weights, batches, samples. */
   readonly seed: number;
-  /** Milliseconds from any start; injected, so that tests show the same times everywhere. */
+  /** Returns milliseconds since any fixed time. Injected, so that tests show the same times on every machine. */
   readonly clock: () => number;
-  /** Aborts the lesson: it then throws the signal's reason. */
+  /** Aborts the lesson, which then throws the signal's reason. */
   readonly signal: AbortSignal;
 }
 
 export interface LessonOptions {
   readonly backend: Backend;
   readonly corpus: Corpus;
-  /** The reader's own line; undefined: a line of the corpus. */
+  /** The reader's own line. Default: a line of the corpus. */
   readonly text?: string | undefined;
   /** Name of the reader's line in errors. */
   readonly where?: string;
@@ -41,18 +41,19 @@ export interface LessonOptions {
   readonly signal: AbortSignal;
 }
 
-/** A line needs one token to see, one to predict, and one to shift by. */
+/** A line needs one token to see, one to predict, and one more to shift by. */
 export const shortestLine = 3;
 
-/** Least and most characters of a line that fits a table. */
+/** Minimum and maximum number of characters of a line that fits a table. */
 const fitting = { least: 16, most: 44 };
 
 /**
- * The first line, else the first sentence, else the first part of `text` that is short enough to look at. A line of
- * capitals only would be a heading, and reading begins after the first line end: the text before may be half a sentence.
+ * Chooses an example from `text`: the first short line, else the first short sentence, else the first short part. Skips
+ * lines in capitals, which are headings. Starts after the first line end, because the text before it may be half a
+ * sentence.
  */
 export const lineToShow = (whole: string): string => {
-  // The beginning is enough to find a line, and a line may be as long as the text.
+  // The beginning is enough to find a line, and avoids a search through a very long line.
   const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
     if (line.length > 2 * fitting.most) return false;
@@ -61,7 +62,8 @@ export const lineToShow = (whole: string): string => {
   };
   const lines = text.slice(text.indexOf("\n") + 1).split("\n");
   const sentences = (): readonly string[] =>
-    // To the end if no sign comes: else the search would begin again at each character of a long line.
+    // The pattern also accepts the end of the line. Otherwise the search would restart at every character of a long
+    // line.
     lines.flatMap((line) => line.match(/[^.!?]+(?:[.!?]+|$)/gu) ?? []).filter((s) => /[.!?]$/u.test(s));
   const found =
     lines.map((line) => line.trim()).find(isFitting) ??
@@ -73,7 +75,7 @@ export const lineToShow = (whole: string): string => {
   );
 };
 
-/** Fails for a text with too little to learn from or to look at. */
+/** Throws if the text is too short to learn from or to show. */
 const checkLength = (ids: Int32Array, where: string): void => {
   if (ids.length >= shortestLine) return;
   throw new DataError({
@@ -84,7 +86,7 @@ const checkLength = (ids: Int32Array, where: string): void => {
   });
 };
 
-/** Fails for an unsuitable line, in one sentence that says which lines are suitable. */
+/** Throws if the line is unsuitable. The error says which lines are suitable. */
 const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: string): void => {
   try {
     const { length } = tokenizer.encode(line, where);
@@ -98,16 +100,16 @@ const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: st
       where,
       must: `every character must be one of the ${tokenizer.vocabSize} in ${corpus.name}`,
       ...(got === undefined ? {} : { got }),
-      hint: "a line without it, or --data with a text that has it",
+      hint: "a line without this character, or --data with a text that has it",
       cause: error,
     });
   }
 };
 
 /**
- * Prepares a lesson.
- * @throws ConfigError for a reader's line that is too short, DataError for a character in it that the corpus lacks or
- *   a corpus with too little text.
+ * Prepares the input of a lesson.
+ * @throws ConfigError if the reader's line is too short. DataError if the line has a character that is not in the
+ * corpus, or if the corpus is too short.
  */
 export const lessonInput = (options: LessonOptions): LessonInput => {
   const { backend, corpus, text, where = "text", seed = 1, clock, signal } = options;

@@ -17,12 +17,12 @@ import {
 } from "./small-model.ts";
 import { knowsByHeart, mostMeasured } from "./small-model-config.ts";
 
-/** A model's predictions for a line: after each character but the last, logits for every next one. */
+/** Predictions of a model for a line: logits after each character except the last. */
 interface ReadLine {
   readonly characters: readonly string[];
   readonly ids: Int32Array;
   readonly parameters: number;
-  /** [V] of position `at`. */
+  /** Logits [V] at position `at`. */
   readonly logits: (at: number) => Float32Array;
 }
 
@@ -39,17 +39,17 @@ const readLine = async (input: LessonInput): Promise<ReadLine> => {
   }
 };
 
-/** A position with something before it and a letter after it. */
+/** Position of the example: it has a character before it and a letter after it. */
 const exampleOf = (characters: readonly string[]): number => {
   const found = characters.findIndex((_, at) => at >= 4 && /^\p{L}$/u.test(characters[at + 1] ?? ""));
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Candidates in the table besides the right one. */
+/** Number of candidates in the table, in addition to the right one. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
-/** One position in full: from the logits to the loss. */
+/** One position in full, from the logits to the loss. */
 const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: LessonInput): readonly Piece[] => {
   const target = ids[at + 1] ?? 0;
   const values = logits(at);
@@ -65,7 +65,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
       percent(p[id] ?? 0),
     ];
     if (id !== target) return cells;
-    return [...cells, "← what comes next"].map((text) => [{ text, emphasis: "good" as const }]);
+    return [...cells, "← next character"].map((text) => [{ text, emphasis: "good" as const }]);
   };
   const sum = values.reduce((total, logit) => total + Math.exp(logit), 0);
   const probability = p[target] ?? 0;
@@ -89,7 +89,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
     {
       kind: "prose",
       text: [
-        { text: "The loss is −ln p of the character that came next, here " },
+        { text: "The loss is −ln p of the actual next character, here  " },
         { text: `−ln ${probability.toFixed(4)} = ${nats(-Math.log(probability))} nats`, emphasis: "strong" },
         { text: `. The loss of the line is the mean over its ${ids.length - 1} positions:` },
       ],
@@ -99,7 +99,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
 
 const longestContext = 34;
 
-/** The losses of the line's positions, their mean, and losses to compare it with. */
+/** Losses at all positions of the line, their mean, and losses for comparison. */
 const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number): readonly Piece[] => {
   const pairs = characters.length - 1;
   const p = Array.from({ length: pairs }, (_, at) => softmax(logits(at))[ids[at + 1] ?? 0] ?? 0);
@@ -125,10 +125,10 @@ const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number):
         [{ text: `mean of ${pairs}` }, { text: "" }, { text: "" }, { text: nats(mean) }].map(({ text }) => [
           { text, emphasis: "strong" as const },
         ]),
-        [`knowing nothing: ln ${vocabSize}`, "", percent(1 / vocabSize), nats(Math.log(vocabSize))],
+        [`guessing: ln ${vocabSize}`, "", percent(1 / vocabSize), nats(Math.log(vocabSize))],
       ],
     },
-    { kind: "heading", text: "What p on the right character costs" },
+    { kind: "heading", text: "Loss for a probability p of the right character" },
     {
       kind: "bars",
       bars: [...new Set([0.9, 0.5, 1 / vocabSize, 0.01])]
@@ -152,7 +152,7 @@ const toLosses = (read: ReadLine, input: LessonInput): readonly Piece[] => {
         { text: `An untrained model (${count(read.parameters)} parameters) reads ` },
         { text: `“${visibleText(read.characters.join(""))}”`, emphasis: "strong" },
         {
-          text: " and at each position gives every character a number, its logit. Softmax makes probabilities of them: p = e^logit / Σ e^logit. After ",
+          text: " and computes a number, the logit, for every character at each position. Softmax turns logits into probabilities: p = e^logit / Σ e^logit. After ",
         },
         { text: `“${seen}”`, emphasis: "strong" },
         { text: ":" },
@@ -163,18 +163,18 @@ const toLosses = (read: ReadLine, input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** A guesser of the held-out text. */
+/** Simple guesser or model, measured on the held-out text. */
 interface Guesser {
   readonly name: string;
-  /** Nats per token of the held-out text. */
+  /** Loss on the held-out text, in nats per token. */
   readonly loss: number;
-  /** A piece of its text. */
+  /** Sample of the text that it writes. */
   readonly text: string;
 }
 
 const writing = { length: 60, temperature: 1, topK: 0 };
 
-/** Their common prompt: the beginning of a line, if the text has lines. */
+/** Common prompt of all guessers: the beginning of a line, if the text has lines. */
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 
@@ -212,12 +212,14 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
   ]),
 });
 
-/** What the model's loss says beside the others', by their values; undefined: nothing that the table does not show. */
+/**
+ * Compares the model's loss with the guessers' losses, in a sentence. Undefined if the table already says everything.
+ */
 const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number): string | undefined => {
   const better = guessers.filter(({ loss }) => loss < heldOut).map(({ name }) => name);
   const training = recentLoss(learned);
   const isByHeart = knowsByHeart(training, heldOut);
-  const known = `${nats(training)} nats on the text that it learned from, ${nats(heldOut)} on held-out text`;
+  const known = `${nats(training)} nats on its training text, ${nats(heldOut)} on held-out text`;
   const names = new Intl.ListFormat("en").format(better);
   if (better.length === 0) {
     return isByHeart
@@ -225,11 +227,11 @@ const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number
       : undefined;
   }
   return isByHeart
-    ? `The ${learned.name} guesses worse than ${names}: it has learned its text by heart (${known}). A longer text helps.`
-    : `So soon, the ${learned.name} guesses worse than ${names}.`;
+    ? `The ${learned.name} predicts worse than ${names}: it has learned its text by heart (${known}). A longer text helps.`
+    : `After so few steps, the ${learned.name} predicts worse than ${names}.`;
 };
 
-/** The meaning of losses: simple guessers beside the falling loss of a model that learns. */
+/** Meaning of a loss: losses of simple guessers next to the falling loss of a model in training. */
 async function* losses(input: LessonInput, size: LessonSize): Lesson {
   const { corpus, tokenizer, trainIds, valIds } = input;
   const held = input.valIds.subarray(0, Math.min(size.measured, mostMeasured) + 1);
@@ -241,7 +243,7 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     const { steps } = learner.config.train;
     yield {
       kind: "prose",
-      text: `Three guessers only count, in ${count(trainIds.length)} characters of ${corpus.name}. Uniform: each of the ${tokenizer.vocabSize} characters alike. Unigram: each as often as it occurs. Bigram: each as often as it follows the one before (every count plus one). A model of ${count(model.layout.count)} parameters learns from them in ${count(steps)} steps. Their losses on text that was held out, the model's as it learns:`,
+      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character is as likely as it is frequent. Bigram: as likely as it is frequent after the previous character (every count plus one). A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. Losses on held-out text, while the model learns:`,
     };
     const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
     const heldOut = measureTokens(held, tokenizer);
@@ -263,18 +265,18 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on ${measuredOn} characters that were held out. bits = nats / ln 2. Choices: so many equally likely characters would be as hard to guess, e^nats (the perplexity). `,
+        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats, the perplexity: a guess among this number of equally likely characters is equally hard. `,
       },
       {
         text: `A loss of 1.5 is like ${choices(1.5)} equal choices, 1.0 like ${choices(1)}`,
         emphasis: "strong",
       },
-      { text: ". Nobody gets to 0: a text can go on in more than one way." },
+      { text: ". No model reaches 0: a text can continue in more than one way." },
     ],
   };
 }
 
-/** From logits to the loss, and what a loss means. */
+/** Lesson: from logits to the loss, and what a loss means. */
 export async function* lossLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
   yield { kind: "title", part: "loss", text: "How wrong a guess is" };
   yield* toLosses(await readLine(input), input);

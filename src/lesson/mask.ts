@@ -9,10 +9,10 @@ import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, wit
 import { knowsByHeart } from "./small-model-config.ts";
 import { dictionaryOf, hasWords, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** Positions and characters of the window in the table. */
+/** Number of positions and of window characters in the table. */
 const shown = { positions: 4, characters: 16 };
 
-/** The tokens that position i sees of a window, with the answer in brackets if it is among them. */
+/** Tokens of a window that position i sees. The answer is in brackets if position i sees it. */
 const seenRow = (window: readonly string[], i: number): readonly Text[] => {
   const text = (from: number, end?: number): string => visibleText(window.slice(from, end).join(""));
   const answer: Span = { text: visibleCharacter(window[i + 1] ?? ""), emphasis: "strong" };
@@ -30,7 +30,7 @@ const explanation = (input: LessonInput): readonly Piece[] => {
   return [
     {
       kind: "prose",
-      text: "A model reads a whole window at once and is asked at each position which character comes next. But the one that comes next is in the window too, one place further on. The causal mask hides it: position i sees what stands at 0 to i. Without a mask it sees all, the answer in brackets too:",
+      text: "A model reads a whole window at once and predicts the next character at each position. But the next character is in the window too, one position later. The causal mask hides it: position i sees only positions 0 to i. Without a mask, position i sees the whole window, even the answer (in brackets):",
     },
     {
       kind: "table",
@@ -38,44 +38,44 @@ const explanation = (input: LessonInput): readonly Piece[] => {
         { title: "i", align: "right" },
         { title: "with the mask", align: "left" },
         { title: "without", align: "left" },
-        { title: "asked for", align: "left" },
+        { title: "must predict", align: "left" },
       ],
       rows: Array.from({ length: rows }, (_, i) => seenRow(window, i)),
     },
   ];
 };
 
-/** The text about the two losses of the training, by their values. `uniform`: the loss of guessing. */
+/** Explains the two training losses. `uniform`: loss of guessing. */
 const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Text => {
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
   const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
   if (cheated >= honest / 4) {
-    // A loss so low is not reached by skill.
+    // Only memorising reaches a loss this low.
     return honest < uniform / 4
-      ? `${figures}The two are close: so short a text is learned by heart with the mask, too. A longer text shows the difference.`
-      : `${figures}So soon, the model without a mask has not found out that it can copy.`;
+      ? `${figures}Both losses are low: the text is so short that a model learns it by heart even with the mask. A longer text shows the difference.`
+      : `${figures}After so few steps, the model without a mask has not learned to copy yet.`;
   }
   return [
     { text: figures, emphasis: "strong" },
     {
-      text: "The model without a mask has found out that the answer to position i stands at position i+1, and copies it. It has not learned to predict.",
+      text: "The model without a mask has learned that the answer for position i is at position i+1, and copies it. It has not learned to predict.",
     },
   ];
 };
 
-/** Each model's loss on held-out text, and its writing. */
+/** Loss of one model on held-out text, and a text that it wrote. */
 interface Outcome {
   readonly learner: Learner;
-  /** Nats per token of held-out text, with the mask of its training. */
+  /** Loss on held-out text with the mask that the model was trained with, in nats per token. */
   readonly asTrained: number;
-  /** The same weights with the causal mask. */
+  /** Loss of the same weights with the causal mask. */
   readonly masked: number;
   readonly text: string;
-  /** Undefined where the text has no spaces between words. */
+  /** Undefined if the text has no spaces between words. */
   readonly words: WordShare | undefined;
 }
 
-/** Most characters of a sample that are shown. */
+/** Maximum number of characters of a sample that are shown. */
 const charactersShown = 180;
 
 const outcomeOf = async (
@@ -95,18 +95,18 @@ const outcomeOf = async (
 };
 
 const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string>): string =>
-  `Dictionary words: of the runs of ${shortestWord} letters or more in all ${outcomes.map(({ text }) => [...text].length)[0]} characters written, those among the ${count(size)} different ones of the training part. `;
+  `Dictionary words: words of ${shortestWord} or more letters in the ${outcomes.map(({ text }) => [...text].length)[0]} characters written that are among the ${count(size)} different words of the training text. `;
 
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
 
-/** A model with the mask that has learned its text by heart, in a sentence. */
+/** States that the masked model has memorised its text. Undefined if it has not. */
 const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string | undefined => {
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;
   const worse = asTrained > uniform ? ", worse than guessing" : "";
   const known = training < asTrained / 4 ? "the text" : "parts of the text";
-  return ` The model with the mask has learned ${known} by heart: ${nats(training)} nats on the text that it learned from, ${nats(asTrained)} on held-out text${worse}. A longer text helps.`;
+  return ` The model with the mask has learned ${known} by heart: ${nats(training)} nats on its training text, ${nats(asTrained)} on held-out text${worse}. A longer text helps.`;
 };
 
 const outcomePieces = (
@@ -121,10 +121,10 @@ const outcomePieces = (
   const cheater = outcomes.at(-1);
   const worse = cheater !== undefined && cheater.asTrained < uniform && cheater.masked > uniform;
   return [
-    { kind: "heading", text: "What each of them writes" },
+    { kind: "heading", text: "What each model writes" },
     {
       kind: "prose",
-      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, nothing stands at position i+1 yet: there is nothing to copy. In training that was so only at the last of the ${contextLength} places of a window.`,
+      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, only the last of the ${contextLength} positions of a window had nothing to copy.`,
     },
     {
       kind: "columns",
@@ -154,8 +154,8 @@ const outcomePieces = (
       text: [
         ...(dictionary === undefined ? [] : [{ text: wordsCounted(outcomes, dictionary), emphasis: "muted" } as const]),
         {
-          text: `Guessing blindly costs ln ${tokenizer.vocabSize} = ${nats(uniform)} nats.${
-            worse ? " The same weights that copied so well do worse than that as soon as they may not look ahead." : ""
+          text: `Guessing has a loss of ln ${tokenizer.vocabSize} = ${nats(uniform)} nats.${
+            worse ? " With the mask, the weights that copied so well do worse than guessing." : ""
           }`,
         },
         ...(byHeart === undefined ? [] : [{ text: byHeart, emphasis: "strong" } as const]),
@@ -164,10 +164,10 @@ const outcomePieces = (
   ];
 };
 
-/** The same model trained with and without the causal mask, side by side. */
+/** Lesson: the same model trained with and without the causal mask, side by side. */
 export async function* maskLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
   const { corpus, tokenizer, valIds } = input;
-  yield { kind: "title", part: "mask", text: "Why a model may not look ahead" };
+  yield { kind: "title", part: "mask", text: "Why a model must not look ahead" };
   yield* explanation(input);
 
   const causal = createLearner(input, size, "with the mask", "causal");
@@ -179,7 +179,7 @@ export async function* maskLesson(input: LessonInput, size = lessonSize(input.ba
       yield { kind: "heading", text: "The same model, trained twice" };
       yield {
         kind: "prose",
-        text: `${count(layout.count)} parameters, the same first weights, the same ${steps} batches of ${batchSize} windows of ${config.contextLength} characters of ${corpus.name}. Only the mask differs. They learn in turn, step by step:`,
+        text: `${count(layout.count)} parameters, the same first weights, the same ${steps} batches of ${batchSize} windows of ${config.contextLength} characters of ${corpus.name}. Only the mask differs. The two models train alternately, one step each:`,
       };
       yield* trainTogether(input, "mask", [causal, cheater]);
       yield { kind: "pause" };

@@ -3,11 +3,11 @@ import { freshModel, type Model } from "../models/model.ts";
 import { type LanguageModel, languageModel } from "../pretrained/model/language-model.ts";
 import type { LessonInput } from "./input.ts";
 
-/** A model of the preset `book` with its initial weights, untrained. The caller closes it. */
+/** Creates a model of the preset `book` with initial weights, untrained. The caller closes it. */
 export const untrainedModel = ({ backend, tokenizer, seed }: LessonInput): LanguageModel & { readonly model: Model } =>
   languageModel(freshModel(backend, { ...presets.book.model, dropout: 0 }, tokenizer.vocabSize, seed), tokenizer);
 
-/** The probabilities of `logits` [V]: softmax, in double precision. */
+/** Probabilities from `logits` [V]: softmax in double precision. */
 export const softmax = (logits: Float32Array): Float64Array => {
   const highest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const weights = Float64Array.from(logits, (logit) => Math.exp(logit - highest));
@@ -15,5 +15,5 @@ export const softmax = (logits: Float32Array): Float64Array => {
   return weights.map((weight) => weight / sum);
 };
 
-/** −ln of the probability that `logits` [V] give to `target`: the loss in nats. */
+/** Loss in nats: −ln of the probability that `logits` [V] give to `target`. */
 export const lossOf = (logits: Float32Array, target: number): number => -Math.log(softmax(logits)[target] ?? 0);

@@ -8,7 +8,7 @@ import type { Lesson, Piece, Text } from "./piece.ts";
 const word = "HELLO";
 const longestContext = 30;
 
-/** The context and the next character of position `at`, as a row of the table. */
+/** Table row with the context and the next character of position `at`. */
 const pairRow = (characters: readonly string[], at: number): readonly Text[] => [
   contextEnd(characters.slice(0, at + 1), longestContext),
   "→",
@@ -20,7 +20,7 @@ const pairTable = (rows: readonly (readonly Text[])[]): Piece => ({
   columns: [
     { title: "sees", align: "left" },
     { title: "", align: "left" },
-    { title: "is asked for", align: "left" },
+    { title: "must predict", align: "left" },
   ],
   rows,
 });
@@ -33,12 +33,12 @@ const pairsOfWord = (): readonly Piece[] => {
   return [
     {
       kind: "prose",
-      text: `A language model sees the beginning of a text and says what comes next. Every text is full of such questions, and holds the answers. ${word} has ${characters.length} characters, and so ${pairs} questions:`,
+      text: `A language model reads the beginning of a text and predicts what comes next. Every text contains many such questions and their answers. ${word} has ${characters.length} characters, so it has ${pairs} questions:`,
     },
     pairTable(x.map((_, at) => pairRow(characters, at))),
     {
       kind: "prose",
-      text: "All of them fit into two rows. x is what the model reads. y is x shifted by one: below each character stands the one that comes next.",
+      text: "All questions fit into two rows. The model reads x. y is x shifted by one position: below each character is the next character.",
     },
     {
       kind: "aligned",
@@ -50,7 +50,7 @@ const pairsOfWord = (): readonly Piece[] => {
     },
     {
       kind: "prose",
-      text: `Position ${early} sees ${x.slice(0, early + 1).join(" ")} and is asked for ${characters[early + 1]}. x holds that ${x[early + 1]}, one place further on: so no position may see the ones after it.`,
+      text: `Position ${early} sees ${x.slice(0, early + 1).join(" ")} and must predict ${characters[early + 1]}. But x contains this ${x[early + 1]} one position later, so a position must not see later positions.`,
     },
   ];
 };
@@ -85,7 +85,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** Passes for the mean time of one. */
+/** Number of passes over which the time of one pass is averaged. */
 const repeats = 10;
 
 interface Comparison {
@@ -94,19 +94,19 @@ interface Comparison {
   readonly parameters: number;
   readonly onePassMs: number;
   readonly manyPassesMs: number;
-  /** Mean loss over the positions, nats. */
+  /** Mean loss over the positions, in nats. */
   readonly onePassLoss: number;
   readonly manyPassesLoss: number;
-  /** The largest difference between the two losses of a position. */
+  /** Maximum difference between the two losses of a position. */
   readonly difference: number;
 }
 
-/** The losses at T positions, from one pass over T tokens and from T passes over 1, 2, …, T tokens. */
+/** Measures the losses at T positions twice: from one pass over T tokens, and from T passes over 1, 2, …, T tokens. */
 const compare = async (input: LessonInput): Promise<Comparison> => {
   const { backend, valIds, clock, signal } = input;
   const lm = untrainedModel(input);
   try {
-    // The reference backend is for reading, not for speed.
+    // The reference backend is slow.
     const longest = backend.name === "reference" ? 16 : lm.model.config.contextLength;
     const time = Math.min(longest, valIds.length - 1);
     const x = valIds.subarray(0, time);
@@ -155,7 +155,7 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
     { kind: "heading", text: `One pass over T tokens is T examples` },
     {
       kind: "prose",
-      text: `Measured just now: an untrained model of ${count(parameters)} parameters reads T = ${time} tokens of ${corpus.name} (${backend.name}, ${threads} thread${threads === 1 ? "" : "s"}).`,
+      text: `Measured on this machine: an untrained model of ${count(parameters)} parameters reads T = ${time} tokens of ${corpus.name} (${backend.name}, ${threads} thread${threads === 1 ? "" : "s"}).`,
     },
     {
       kind: "bars",
@@ -172,14 +172,14 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
           emphasis: "strong",
         },
         {
-          text: ` (their mean: ${onePassLoss.toFixed(4)} and ${manyPassesLoss.toFixed(4)} nats). For training that is ${time} examples at the price of one pass. It works because position t sees tokens 0 to t and none after. The causal mask sees to that: npx foretoken lesson mask.`,
+          text: ` (their mean: ${onePassLoss.toFixed(4)} and ${manyPassesLoss.toFixed(4)} nats). For training, one pass gives ${time} examples. This works because position t sees only tokens 0 to t. The causal mask ensures it: npx foretoken lesson mask.`,
         },
       ],
     },
   ];
 };
 
-/** How one text becomes many examples, and why one pass over T tokens has T of them. */
+/** Lesson: how one text becomes many examples, and why one pass over T tokens gives T examples. */
 export async function* pairsLesson(input: LessonInput): Lesson {
   yield { kind: "title", part: "pairs", text: "One text, many examples" };
   yield* pairsOfWord();

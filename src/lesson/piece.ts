@@ -1,25 +1,25 @@
 /**
- * The parts of a lesson. A lesson computes and yields pieces, one after the other; a terminal or a page decides how they
- * look. The lesson has computed every number in a piece.
+ * Pieces of a lesson. A lesson computes pieces and yields them one after the other; a terminal or a page draws them.
+ * All numbers in a piece are computed by the lesson.
  */
 
-/** Part of a line of text. `emphasis`: the part for the reader to look at. */
+/** Part of a line of text. `emphasis` marks a part that the reader should notice. */
 export interface Span {
   readonly text: string;
   readonly emphasis?: "strong" | "good" | "bad" | "muted";
 }
 
-/** A line or a paragraph: plain text, or spans with emphasis. */
+/** Line or paragraph: plain text, or spans with emphasis. */
 export type Text = string | readonly Span[];
 
 export interface Column {
   readonly title: string;
   readonly align: "left" | "right";
-  /** Its cells are samples of a text: one line each, cut where there is no room. Others go on in a further line. */
+  /** Whether cells are cut to one line if there is no room. Other cells continue on further lines. */
   readonly cut?: true;
 }
 
-/** One bar of a chart: `value` is its length, `shown` the number beside it. */
+/** Bar of a chart. `value` is its length; `shown` is the text next to it. */
 export interface Bar {
   readonly label: Text;
   readonly value: number;
@@ -27,21 +27,21 @@ export interface Bar {
   readonly emphasis?: Span["emphasis"];
 }
 
-/** A curve of losses by step, for a chart with several. */
+/** Curve of losses by step. A chart can have several curves. */
 export interface Curve {
   readonly name: string;
   readonly points: readonly { readonly step: number; readonly loss: number }[];
-  /** Each point is the loss on a whole text; others are losses of single batches, which go up and down. */
+  /** Whether each point is a loss on a whole text. Otherwise points are losses of single batches, which fluctuate. */
   readonly measured?: true;
 }
 
-/** A part of [0, 1), from where the part before it ends. */
+/** Interval of [0, 1) that begins where the previous interval ends. */
 export interface Share {
   readonly text: string;
   readonly to: number;
 }
 
-/** A loss to compare curves with. */
+/** Loss that curves are compared with. */
 export interface Level {
   readonly name: string;
   readonly loss: number;
@@ -50,27 +50,27 @@ export interface Level {
 export type Piece =
   | { readonly kind: "title"; readonly part: string; readonly text: string }
   | { readonly kind: "heading"; readonly text: string }
-  /** Prose, wrapped to the width. */
+  /** Paragraph, wrapped to the width. */
   | { readonly kind: "prose"; readonly text: Text }
-  /** Lines that keep their form, such as an equation or a sample; a line that is too long is wrapped. */
+  /** Lines that keep their form, such as an equation or a sample. Lines that are too long are wrapped. */
   | { readonly kind: "lines"; readonly lines: readonly Text[]; readonly of?: "equation" | "output" | "sequence" }
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
-  /** Bars from 0 to `maximum` (default: the longest). */
+  /** Bars from 0 to `maximum`. Default: the longest bar. */
   | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
-  /** Shares end to end, and below them the place of a number in [0, 1), with the number. */
+  /** Shares side by side. Below them, a mark shows a number in [0, 1). */
   | { readonly kind: "strip"; readonly shares: readonly Share[]; readonly at: number; readonly shown: string }
   /**
-   * Rows of cells below each other, such as a text and the same text shifted; without room the last cells are dropped.
+   * Rows of aligned cells, such as a text and the same text shifted. If there is no room, the last cells are left out.
    */
   | {
       readonly kind: "aligned";
       readonly rows: readonly { readonly name: string; readonly cells: readonly Text[] }[];
     }
-  /** Texts side by side if there is room, else one below the other. */
+  /** Texts side by side, or one below the other if there is no room. */
   | { readonly kind: "columns"; readonly columns: readonly { readonly title: string; readonly text: string }[] }
   /**
-   * Curves that grow. A terminal redraws the chart of the same `id` in place; a pipe shows only the one that is `final`.
-   * `levels` are lines to compare with, such as ln V.
+   * Curves that grow. A terminal redraws the chart of the same `id` in place. A pipe shows only the `final` chart.
+   * `levels` are horizontal lines for comparison, such as ln V.
    */
   | {
       readonly kind: "curves";
@@ -78,12 +78,12 @@ export type Piece =
       readonly curves: readonly Curve[];
       readonly levels: readonly Level[];
       readonly steps: number;
-      /** Lines of the plot, if a lesson has little room. */
+      /** Height of the plot in lines. Set where a lesson has little room. */
       readonly height?: number;
       readonly final: boolean;
     }
-  /** A screen ends here, with more to come: a terminal waits for a key, a pipe continues. */
+  /** End of a screen. A terminal waits for a key; a pipe continues. */
   | { readonly kind: "pause" };
 
-/** A lesson as it runs. */
+/** Running lesson. */
 export type Lesson = AsyncGenerator<Piece, void, undefined>;

@@ -1,9 +1,12 @@
-/** The small model of the lessons, of the terminal and of the page alike: numbers alone, so that a page can import them. */
+/**
+ * Configuration of the small model that lessons train, in the terminal and on the page. This file contains only
+ * numbers, so a page can import it.
+ */
 
 import type { TrainConfig, TrainerConfig } from "../config/config.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 
-/** The size of a lesson: as much as its reader can wait for. */
+/** Size of a lesson. It limits how long the reader waits. */
 export interface LessonSize {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -12,13 +15,13 @@ export interface LessonSize {
   readonly hidden: number;
   readonly batchSize: number;
   readonly steps: number;
-  /** Tokens of a sample. */
+  /** Number of tokens in a sample. */
   readonly written: number;
-  /** Most tokens of the held-out text in an evaluation. */
+  /** Maximum number of held-out tokens in an evaluation. */
   readonly measured: number;
 }
 
-/** Enough to write words. */
+/** Large enough to learn to write words. */
 export const compiledSize: LessonSize = {
   contextLength: 64,
   nLayer: 2,
@@ -31,29 +34,29 @@ export const compiledSize: LessonSize = {
   measured: Number.POSITIVE_INFINITY,
 };
 
-/** Most held-out characters that are measured again and again in a training: enough for two digits. */
+/** Maximum number of held-out characters in repeated evaluations during training. This gives two reliable digits. */
 export const mostMeasured = 6000;
 
-/** A text of fewer characters is learned by heart, in parts at least. */
+/** A model memorises at least parts of a text with fewer characters. */
 export const shortText = 5000;
 
-/** Nats by which the loss on held-out text is above the loss in training where a model has learned its text by heart. */
+/** Minimum gap between held-out and training loss, in nats, of a model that has memorised its text. */
 const byHeartGap = 0.4;
 
-/** Whether a model knows its text by heart: both losses in nats per character. */
+/** Whether a model has memorised its text. Both losses are in nats per character. */
 export const knowsByHeart = (training: number, heldOut: number): boolean => heldOut > training + byHeartGap;
 
 export interface SmallModelOptions {
-  /** Tokens of the training part: a window must fit into it. */
+  /** Number of tokens in the training part. A window must fit into it. */
   readonly trainTokens: number;
   readonly seed: number;
   readonly mask: AttentionMask;
 }
 
 /**
- * Qwen3's shape and Muon, like the preset `shakespeare`, but with its own values: people have read what the lessons show,
- * so it must not change with the preset. *generation* speaks of the head that shares the embeddings.
- * @param base fields of training that the lesson leaves as they are: those of the preset `book`.
+ * Configuration with Qwen3's shape and Muon, like the preset `shakespeare` but with its own values. The numbers that
+ * lessons show must not change with the preset. The lesson *generation* relies on tied embeddings.
+ * @param base fields of training that the lesson does not change, from the preset `book`.
  */
 export const smallModelConfig = (
   size: LessonSize,

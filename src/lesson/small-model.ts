@@ -14,7 +14,7 @@ import { compiledSize, type LessonSize, smallModelConfig } from "./small-model-c
 
 export type { LessonSize } from "./small-model-config.ts";
 
-/** The reference backend is for reading, not for speed. */
+/** The reference backend is slow. */
 const referenceSize: LessonSize = {
   contextLength: 32,
   nLayer: 1,
@@ -27,23 +27,23 @@ const referenceSize: LessonSize = {
   measured: 1024,
 };
 
-/** The size for a backend. */
+/** Lesson size for a backend. */
 export const lessonSize = ({ name }: Backend): LessonSize => (name === "reference" ? referenceSize : compiledSize);
 
-/** A model in training, with the name of its curve. */
+/** Model in training, with the name of its curve. */
 export interface Learner {
   readonly name: string;
   readonly config: TrainerConfig;
   readonly trainer: Trainer;
-  /** The losses of its steps so far, nats per token. */
+  /** Losses of the steps so far, in nats per token. */
   readonly losses: number[];
-  /** Its losses on held-out text so far, after so many steps, if that is measured. */
+  /** Losses on held-out text so far, by step. Empty if they are not measured. */
   readonly measured: Point[];
 }
 
 type Point = Curve["points"][number];
 
-/** A small model with fresh weights: the same weights with either mask. The caller closes its trainer. */
+/** Creates a small model with initial weights. The weights do not depend on the mask. The caller closes its trainer. */
 export const createLearner = (input: LessonInput, size: LessonSize, name: string, mask: AttentionMask): Learner => {
   const { trainIds, seed } = input;
   const config = smallModelConfig(size, { trainTokens: trainIds.length, seed, mask }, presets.book.train);
@@ -52,15 +52,15 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
 };
 
 export interface ChartOptions {
-  /** Levels besides the untrained loss. */
+  /** Levels in addition to the untrained loss. */
   readonly compared?: readonly Level[];
-  /** Lines of the plot, if there is little room. */
+  /** Height of the plot in lines, if there is little room. */
   readonly height?: number;
-  /** The curves are losses on this text, measured on the way; else they are losses of the steps. */
+  /** If given, curves are losses on this text, measured during training. Otherwise curves are losses of the steps. */
   readonly heldOut?: MeasuredTokens;
 }
 
-/** Charts of a training, and of one that is measured on held-out text. */
+/** Number of charts during a training: with losses of the steps, and with measured held-out losses. */
 const charts = { ofSteps: 60, measured: 20 };
 
 const curveOf = ({ name, losses, measured }: Learner): Curve =>
@@ -69,7 +69,7 @@ const curveOf = ({ name, losses, measured }: Learner): Curve =>
     : { name, points: losses.map((loss, step) => ({ step, loss })) };
 
 /**
- * Trains all learners to their end, taking turns step by step on the same batches, and yields their curves as they grow.
+ * Trains all learners alternately, step by step, on the same batches. Yields their curves as they grow.
  * @throws the signal's reason when it aborts.
  */
 export async function* trainTogether(
@@ -106,25 +106,27 @@ export async function* trainTogether(
   }
 }
 
-/** The mean loss of the last tenth of the steps: the loss of one step is the loss of one batch. */
+/**
+ * Mean loss of the last tenth of the steps. The loss of a single step is noisy, because it is the loss of one batch.
+ */
 export const recentLoss = ({ losses }: Learner): number => {
   const recent = losses.slice(-Math.ceil(losses.length / 10));
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** The same weights with the other mask. They stay the first model's: close only that one. */
+/** The same model with another mask. It shares the weights of `model`: close only `model`. */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {
   readonly prompt: string;
-  /** Tokens to write. */
+  /** Number of tokens to write. */
   readonly length: number;
   readonly temperature: number;
   readonly topK: number;
 }
 
 /**
- * A model's text after the prompt, drawn under the lesson's seed.
+ * Text of a model after the prompt, drawn with the lesson's seed.
  * @throws the signal's reason when it aborts.
  */
 export const write = async (

@@ -88,7 +88,7 @@ describe("the lesson of the loss", () => {
 
   it("goes from the logits to the loss without a gap", () => {
     const rows = tableWith(pieces, "logit");
-    const right = rows.find((row) => row[4]?.includes("comes next"));
+    const right = rows.find((row) => row[4]?.includes("next character"));
     const all = rows.at(-1);
     const share = Number(right?.[2]) / Number(all?.[2]);
     expect(Math.abs(share - Number.parseFloat(right?.[3] ?? "") / 100)).toBeLessThan(0.001);
@@ -132,11 +132,11 @@ describe("the lesson of the loss", () => {
     const found = await piecesOf(lossLesson(tinyInput(backend, {}, misleading), learningSize));
     expect(ofKind(found, "prose").map(({ text }) => plain(text))).toContainEqual(
       expect.stringMatching(
-        /guesses worse than uniform and unigram: it has learned its text by heart \(0\.\d\d nats on the text that it learned from, 3\.\d\d on held-out text\)\. A longer text helps\.$/u,
+        /predicts worse than uniform and unigram: it has learned its text by heart \(0\.\d\d nats on its training text, 3\.\d\d on held-out text\)\. A longer text helps\.$/u,
       ),
     );
     const said = ofKind(pieces, "prose").map(({ text }) => plain(text));
-    expect(said).toContainEqual("So soon, the small model guesses worse than unigram and bigram.");
+    expect(said).toContainEqual("After so few steps, the small model predicts worse than unigram and bigram.");
   });
 
   it("lists what p costs from the cheapest on, also with more than 100 characters", async () => {

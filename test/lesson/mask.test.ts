@@ -31,7 +31,7 @@ it("says the same whenever it runs, and leaves nothing in the backend's memory",
 
 it("shows the answer to each position in what it sees without the mask, and not with it", () => {
   const { line } = tinyInput(backend);
-  const rows = tableWith(pieces, "asked for");
+  const rows = tableWith(pieces, "must predict");
   for (const [i, [position, masked, whole, asked]] of rows.entries()) {
     expect(position).toBe(String(i));
     expect(masked).toBe(line.slice(0, i + 1));
@@ -54,7 +54,7 @@ it("says that what copied so well does worse than guessing only where it did cop
     .map(({ text }) => JSON.stringify(text))
     .join("\n");
   const [, asTrained, masked] = tableWith(pieces, "loss as trained").at(-1) ?? [];
-  const guessing = Number(/costs ln \d+ = ([\d.]+) nats/u.exec(prose)?.[1]);
+  const guessing = Number(/loss of ln \d+ = ([\d.]+) nats/u.exec(prose)?.[1]);
   expect(guessing).toBeGreaterThan(0);
   expect(prose.includes("copied so well")).toBe(Number(asTrained) < guessing && Number(masked) > guessing);
 });
@@ -63,7 +63,7 @@ it("says that a model with the mask has learned its text by heart, and of no oth
   const found = await piecesOf(maskLesson(tinyInput(backend, {}, misleading), learningSize));
   const said = ofKind(found, "prose").map(({ text }) => plain(text));
   expect(said.at(-1)).toMatch(
-    /learned the text by heart: 0\.\d\d nats on the text that it learned from, \d+\.\d\d on held-out text, worse than guessing\. A longer text helps\.$/u,
+    /learned the text by heart: 0\.\d\d nats on its training text, \d+\.\d\d on held-out text, worse than guessing\. A longer text helps\.$/u,
   );
   expect(
     ofKind(pieces, "prose")

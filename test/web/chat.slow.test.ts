@@ -181,7 +181,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
   it("says how many messages a long conversation has lost, and what a message must not have", async () => {
     const page = await openPage(at());
     for (let turn = 0; turn < 4; turn++) await say(page, "why is it so");
-    await page.getByText(/for this answer the first \d messages were left out/).waitFor();
+    await page.getByText(/For this answer, the first \d messages were left out/).waitFor();
     await say(page, "<img src=x>");
     await page.getByRole("alert").waitFor();
     expect(await page.getByRole("alert").textContent()).toBe(
@@ -203,7 +203,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
 
   it("sends a message to two models, and asks another answer of one", async () => {
     const page = await openPage(at({ temperature: "1" }));
-    await page.getByLabel("Two side by side").check();
+    await page.getByLabel("Side by side").check();
     await page.getByLabel("Second model").waitFor();
     expect(await page.getByLabel("Second model").inputValue()).toBe(model("other"));
     await say(page, "Hi");
@@ -221,7 +221,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     expect(after[1]).not.toBe(before[1]);
     await page.reload();
     await right.getByText("2 of 2").waitFor();
-    await page.getByLabel("Two side by side").uncheck();
+    await page.getByLabel("Side by side").uncheck();
     await right.waitFor({ state: "detached" });
     expect(await answers(page)).toEqual([before[0]]);
   });
@@ -233,7 +233,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     expect(await choice.inputValue()).toBe(model("talker"));
     await box(page).fill("Hi");
     await choice.selectOption("runs/a/last");
-    await page.getByText("has no chat template: it was not trained on conversations").waitFor();
+    await page.getByText("has no chat template, so it was not trained on conversations").waitFor();
     expect(await page.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
     await box(page).press("Enter");
     expect(await box(page).inputValue()).toBe("Hi");
@@ -276,7 +276,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
       await page.getByRole("alert").waitFor();
       await page.getByLabel("Tokens", { exact: true }).check();
       if (other !== "") {
-        await page.getByLabel("Two side by side").check();
+        await page.getByLabel("Side by side").check();
         await page.getByLabel("Second model").selectOption(other.includes("/") ? other : model(other));
       }
       await expectNothingSerious(page, async () => {

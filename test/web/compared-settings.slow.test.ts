@@ -22,7 +22,7 @@ describe.skipIf(missingChromium !== undefined)("a comparison of settings with se
     expect(cells[1]).toMatch(/^[+−]\d+\.\d{4} ± \d+\.\d{4}$/u);
     expect(await table.locator("circle").count()).toBe(4);
     expect(await table.locator(".interval").count()).toBe(1);
-    await page.getByText("Runs are paired by their seeds.").waitFor();
+    await page.getByText("Runs with the same seed are paired.").waitFor();
     await expectNothingSerious(page, () => table.waitFor());
   });
 

@@ -24,7 +24,7 @@ it.each([
   [
     "at most 10 steps in a row may be left out",
     "one more: loss NaN, gradient norm NaN",
-    "Too many steps in a row were faulty and left out, the last one at step 1,204.",
+    "Too many faulty steps in a row were skipped; the last was step 1,204.",
   ],
 ])("says in a sentence what happened: %s", (condition, got, what) => {
   const failure = failureAt(condition, got);
@@ -46,7 +46,7 @@ it("names one way that the form has, and a command only where it is whole", () =
   });
   const condition = "loss and gradient must stay finite";
   expect(failureWords(failureAt(condition, "loss NaN", "a smaller model.initStd")).advice).toBe(
-    "Try a smaller spread of initial weights.",
+    "Try a smaller initial standard deviation.",
   );
   expect(
     failureWords(failureAt(condition, "loss NaN", "a lower train.learningRate; npx foretoken replay /a…b")),

@@ -215,8 +215,8 @@ describe("the ranking of heads", () => {
 
 it("a token that is several, or that the model never saw, is answered in a sentence", () => {
   const error = "token: must be the text of one token, or its id; got 5 tokens";
-  expect(neighbourFailure({ error, field: "token" })).toBe("That is 5 tokens: type one.");
-  expect(neighbourFailure({ error: "token: …", characters: ["ж"] })).toBe("The model never saw this in its text: ж");
+  expect(neighbourFailure({ error, field: "token" })).toBe("That is 5 tokens. Type one token.");
+  expect(neighbourFailure({ error: "token: …", characters: ["ж"] })).toBe("Characters that the model never saw: ж");
   expect(neighbourFailure({ error: "no model" })).toBe("no model");
 });
 

@@ -111,7 +111,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await map.press("End");
     await map.press("ArrowRight");
     expect(await page.locator(".map-reading").textContent()).toBe(
-      "From “a” (6) to “t” (7): masked, for it comes later",
+      "From “a” (6) to “t” (7): masked, because it comes later",
     );
   });
 
@@ -205,7 +205,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     expect(await rowNames()).toEqual([
       ...["Embedding", "Layer 1 attention", "Layer 1 MLP", "Layer 2 attention", "Layer 2 MLP"],
     ]);
-    await page.getByText("The text goes on with", { exact: false }).waitFor();
+    await page.getByText("The text continues with", { exact: false }).waitFor();
     await page.locator(".lens-cell").first().focus();
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("PageDown");
@@ -235,27 +235,27 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
 
     await page.getByLabel("Another token").fill("cat");
     await page.getByRole("button", { name: "Find" }).click();
-    await page.getByText("That is 3 tokens: type one.").waitFor();
+    await page.getByText("That is 3 tokens. Type one token.").waitFor();
 
     await page.getByText("Patching", { exact: true }).click();
-    await page.getByLabel("Corrupted text, of as many tokens").fill("The hat sat on a cat");
+    await page.getByLabel("Corrupted text, same number of tokens").fill("The hat sat on a cat");
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     await page.getByRole("alert").filter({ hasText: "as many tokens" }).waitFor();
     const corrupted = "The mat sat on t";
-    await page.getByLabel("Corrupted text, of as many tokens").fill(corrupted);
+    await page.getByLabel("Corrupted text, same number of tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
     const patched = page.locator(".three-readings > div").nth(2);
     await patched.getByText("Choose a cell of the map.").waitFor();
     await page.getByRole("button", { name: "Try every cell" }).click();
-    await page.getByText(/^Of 32 tried, the answer returns most at/u).waitFor();
+    await page.getByText(/^The answer returns most at .* \(32 tried\)\.$/u).waitFor();
     await patched.getByRole("heading", { name: /^Patched at layer \d, token \d/u }).waitFor();
     await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
     const places = [{ layer: 1, position: 15, part: "residual" }];
     const { body } = await server.post<PatchAnswer>("inside/patch", { model: last, clean: text, corrupted, places });
     const share = percent(body.patched[0]?.probability ?? Number.NaN);
-    await patched.getByText(`The answer has ${share}`).waitFor();
+    await patched.getByText(`The answer has probability ${share}`).waitFor();
     await page
-      .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % of the way` })
+      .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % restored` })
       .waitFor();
     // The last place carries everything.
     expect(share).toBe(percent(body.clean.probability));

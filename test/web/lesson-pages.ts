@@ -62,7 +62,7 @@ const titles: Readonly<Record<PartName, string>> = {
   pairs: "One text, many examples",
   loss: "How wrong a guess is",
   training: "A model learns your text",
-  mask: "Why a model may not look ahead",
+  mask: "Why a model must not look ahead",
   writing: "One character at a time",
 };
 
@@ -106,10 +106,10 @@ export const walk = async (page: Page): Promise<void> => {
     page.locator(".aligned tr").filter({ has: page.getByRole("rowheader", { name, exact: true }) });
   expect((await row("x").locator(".cell").allTextContents()).join("")).toBe("the␣fox␣");
   expect((await row("y").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
-  await page.getByRole("button", { name: "Slide the window one on" }).click();
+  await page.getByRole("button", { name: "Move the window forward by one" }).click();
   expect((await row("x").locator(".cell").allTextContents()).join("")).toBe("he␣fox␣s");
   await page.getByRole("slider", { name: "Position" }).press("Home");
-  await page.getByText("Position 0 sees h and is asked for e.", { exact: false }).waitFor();
+  await page.getByText("Position 0 sees h and must predict e.", { exact: false }).waitFor();
   await page.getByRole("slider", { name: "Window begins at" }).press("End");
   expect((await row("y").locator(".cell").allTextContents()).join("")).toBe("e␣moon.␣");
 
@@ -118,7 +118,7 @@ export const walk = async (page: Page): Promise<void> => {
   const p = page.getByRole("slider", { name: "p of the right character" });
   await p.press("End");
   expect(await p.getAttribute("aria-valuetext")).toBe("100 %, loss 0.00 nats");
-  await page.getByText(`pays ln ${vocabSize} = ${Math.log(vocabSize).toFixed(2)}`, { exact: false }).waitFor();
+  await page.getByText(`its loss is ln ${vocabSize} = ${Math.log(vocabSize).toFixed(2)}`, { exact: false }).waitFor();
   await p.press("Home");
   expect(await p.getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91 nats");
   await page.getByText("worse than guessing", { exact: false }).waitFor();
@@ -136,7 +136,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("Paused: step", { exact: false }).waitFor();
   const paused = await page.locator(".controls progress").getAttribute("value");
   // Texts before the first step and after 50.
-  await page.getByRole("slider", { name: "Text after so many steps" }).press("Home");
+  await page.getByRole("slider", { name: "Training step of the text" }).press("Home");
   await page.getByText("after 0 steps", { exact: true }).waitFor();
   expect(await page.locator(".lesson-samples .prompt").textContent()).toBe("the fox sees the moon.");
 
@@ -159,7 +159,7 @@ export const walk = async (page: Page): Promise<void> => {
     await page.getByRole("button", { name: "Write 10 characters" }).click();
     await page.getByText(`${7 + 10 * i} characters.`, { exact: false }).waitFor();
   }
-  await page.getByText("sees the last 64 alone", { exact: false }).waitFor();
+  await page.getByText("sees only the last 64", { exact: false }).waitFor();
   expect(await page.locator(".sequence .outside").textContent()).toBe("the");
 
   // What was trained and written is still there.

@@ -32,7 +32,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await giveOwnText(page);
     await goTo(page, "pairs");
     await page.reload();
-    await page.getByText("Position 2 sees the and is asked for ␣.", { exact: false }).waitFor();
+    await page.getByText("Position 2 sees the and must predict ␣.", { exact: false }).waitFor();
   });
 
   it("goes on after a reload from the step at which it was paused, in one tab at a time", async () => {
@@ -40,7 +40,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await giveOwnText(page);
     await goTo(page, "training");
     await page.getByRole("button", { name: "Start training" }).click();
-    await page.getByText("Your browser keeps what it has learned", { exact: false }).waitFor();
+    await page.getByText("Your browser keeps the trained model", { exact: false }).waitFor();
     await untilStep(page, 55);
     // Killed, not paused: it goes on from the last text that it wrote.
     await page.reload();
@@ -95,7 +95,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson as static files of a 
     const page = await openPage?.("#/training", { serviceWorkers: "block" });
     if (page === undefined) throw new Error("no chromium");
     await page
-      .getByText("on 1 thread; nothing is sent anywhere. This page may not share memory", { exact: false })
+      .getByText("on 1 thread; nothing is sent anywhere. This page cannot share memory", { exact: false })
       .waitFor();
     await page.getByRole("button", { name: "Start training" }).click();
     await untilStep(page, 2);

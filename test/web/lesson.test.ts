@@ -46,10 +46,13 @@ describe("a reader's text", () => {
       "Your text must have at least 200 characters; got 5; try a page of a book, a letter, or the built-in text.",
     ],
     ["a".repeat(300), "Your text must have at least 2 different characters; got only one; try a text with words."],
-    ["ab".repeat(1_500_000), "Your text must have at most 2,000,000 characters; got 3,000,000; try a part of it."],
+    [
+      "ab".repeat(1_500_000),
+      "Your text must have at most 2,000,000 characters; got 3,000,000; try a part of the text.",
+    ],
     [
       String.fromCodePoint(...Array.from({ length: 4000 }, (_, i) => 0x4e00 + i)),
-      "Your text must have at most 3,000 different characters; got 4,000; try a shorter part of it.",
+      "Your text must have at most 3,000 different characters; got 4,000; try a shorter part of the text.",
     ],
   ])("is refused in one line if it cannot be used", (text, line) => {
     expect(readText(text)).toEqual({ refused: line });
@@ -179,14 +182,14 @@ describe("the standing of a training", () => {
     const standing = standingOf(losses, [...measured, { step: 100, loss: 2.88 }]);
     expect(standing?.best).toEqual({ step: 50, loss: 2.25 });
     const text = standing === undefined ? "" : standingText(standing, 50);
-    expect(text).toContain("Its best held-out loss was 2.25 at step 50; since then");
-    expect(text).toContain("the loss is 0.20 on the text that it learns from, and 2.88 on held-out text");
+    expect(text).toContain("The best held-out loss was 2.25 at step 50. Since then");
+    expect(text).toContain("the loss is 0.20 on the training text and 2.88 on held-out text");
   });
 
   it("says how much better than guessing an honest one is", () => {
     const standing = standingOf(losses, measured);
     expect(standing === undefined ? "" : standingText(standing, 40)).toBe(
-      "On the held-out end of the text, which it was not trained on, it gives the right characters 4.2 times the probability of a guesser.",
+      "On the held-out end of the text, which it never learns from, the model gives the right characters 4.2 times a guesser’s probability.",
     );
   });
 });

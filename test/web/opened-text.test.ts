@@ -12,7 +12,7 @@ it.each(["a\nb\n", "a\r\nb\r\n\r\n", "a\rb", "a\r\r\nb\n\r", "\ufeffa\r\nb", "\u
   },
 );
 
-const foreign = "a.txt is not a text in UTF-8; save it as UTF-8, or choose another file.";
+const foreign = "a.txt is not UTF-8 text; save it as UTF-8, or choose another file.";
 
 it.each([
   ["a.txt", [0x47, 0x72, 0xfc, 0xdf], foreign],

@@ -108,7 +108,7 @@ it("the last token of a form that is complete is text, and no end", async () => 
   tell(request.answer, { type: "done", finishReason: "endOfText" } as WritingEvent);
   request.answer.close();
   await written;
-  expect(shownOf("left")).toMatchObject({ state: "done", note: "Its form is complete." });
+  expect(shownOf("left")).toMatchObject({ state: "done", note: "The form is complete." });
   expect(shownOf("left")?.tokens.map(({ isEnd = false }) => isEnd)).toEqual([false]);
 });
 
@@ -162,12 +162,12 @@ it("a form is asked for with the text; one that is refused is wrong at its field
   tell(request.answer, { type: "failed", error: "constraint: regex: must be one", field: "constraint" });
   request.answer.close();
   await written;
-  expect(shownOf("left")).toMatchObject({ state: "failed", note: "The form of the text was refused." });
+  expect(shownOf("left")).toMatchObject({ state: "failed", note: "The form of the text is not valid." });
   expect([formWrong(), isFormReady()]).toEqual(["constraint: regex: must be one", true]);
   change({ formTexts: { regex: "(a)" } });
   expect(formWrong()).toBeUndefined();
   change({ form: "jsonSchema", formTexts: { jsonSchema: "{" } });
-  expect([formWrong(), isFormReady()]).toEqual([expect.stringMatching(/^It must be JSON/u), false]);
+  expect([formWrong(), isFormReady()]).toEqual([expect.stringMatching(/^The schema must be JSON/u), false]);
   change({ form: "any", guesses: false });
   expect([formWrong(), isFormReady()]).toEqual([undefined, true]);
 });

@@ -71,7 +71,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     const { step: again } = await server.summary("from-page");
 
     await page.getByText("Extend", { exact: true }).click();
-    await page.getByLabel("Steps in all").fill(String(again + 40));
+    await page.getByLabel("Total steps").fill(String(again + 40));
     await page.getByRole("button", { name: "Train 40 more steps" }).click();
     await stateOf(page, "Finished");
     await page.waitForFunction(

@@ -8,9 +8,9 @@ const run = (changes: Partial<RunSummary>): RunSummary => ({
 });
 
 it("promises that a run can be resumed only where it has a checkpoint", () => {
-  expect(stateWords(run({ hasCheckpoint: true })).about).toContain("can be resumed from its checkpoint");
+  expect(stateWords(run({ hasCheckpoint: true })).about).toContain("Resume the run from its checkpoint");
   expect(stateWords(run({ hasCheckpoint: false })).about).toBe(
-    "Its process ended without a last note, before its first checkpoint: start it again to train it.",
+    "The run’s process ended unexpectedly, before the first checkpoint. Start the run again.",
   );
 });
 

@@ -19,7 +19,7 @@ describe("the form of a text", () => {
     for (const { kind, field } of formChoices)
       if (field !== undefined) expect(readForm(kind, " ")).toEqual({ wrong: undefined });
     const read = readForm("jsonSchema", "{ type: null }");
-    expect("wrong" in read && read.wrong).toMatch(/^It must be JSON: [^\n]+\.$/u);
+    expect("wrong" in read && read.wrong).toMatch(/^The schema must be JSON: [^\n]+\.$/u);
   });
 
   it("has examples that can be written", () => {

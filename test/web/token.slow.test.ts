@@ -45,7 +45,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
 
   it("is taken from an address that is opened where the page is open already", async () => {
     const page = await openPage("/runs");
-    await page.getByText("#token=… from there at its end").waitFor();
+    await page.getByText("add its #token=… to the end of this address").waitFor();
     const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
     // One that the server refuses is taken out of the address too, and not kept.
     await page.evaluate("location.hash = '#token=another'");
@@ -59,7 +59,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
 
   it("is missed in words", async () => {
     const page = await openPage("/runs");
-    await page.getByText("#token=… from there at its end").waitFor();
+    await page.getByText("add its #token=… to the end of this address").waitFor();
     expect(await page.getByRole("button", { name: "Copy link" }).count()).toBe(0);
   });
 });
@@ -94,7 +94,7 @@ describe.skipIf(missingChromium !== undefined)("a studio that is started again w
     await studio?.close();
     await start({ host: "0.0.0.0", port: Number(new URL(address).port), token });
     await stateOf(page, "Studio restarted");
-    await page.getByText("Open the address that it has printed").waitFor();
+    await page.getByText("Open the address that the studio printed").waitFor();
     expect(await page.getByText("Time left").count()).toBe(0);
     expect(await page.getByRole("button", { name: "Stop" }).isDisabled()).toBe(true);
   });

@@ -153,10 +153,10 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Form", { exact: true }).selectOption("choice");
     const write = page.getByRole("button", { name: "Write", exact: true });
     expect(await write.isDisabled()).toBe(true);
-    await page.getByLabel("Texts, one in each line").fill("the mat\nthe cat");
+    await page.getByLabel("Texts, one per line").fill("the mat\nthe cat");
     await page.getByLabel("Guess repeated words").check();
     await write.click();
-    await page.getByText("Its form is complete.").waitFor();
+    await page.getByText("The form is complete.").waitFor();
     expect(await page.locator(".tokens").textContent()).toMatch(/^the [mc]at$/u);
     await page.getByLabel("Form", { exact: true }).selectOption("regex");
     await page.getByRole("textbox", { name: "Regular expression" }).fill("(?=a)");
@@ -171,7 +171,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     const page = await openPage("/playground?run=first");
     await page.getByLabel("Prompt").fill("The ");
     await page.getByLabel("Tokens", { exact: true }).fill("30");
-    await page.getByLabel("Two side by side").check();
+    await page.getByLabel("Side by side").check();
     // It begins with another run's model.
     const models = page.locator(".column select");
     const model = await models.nth(0).inputValue();
@@ -188,7 +188,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
 
     // All are in the list of a single column; the left one was written twice, and is there once.
-    await page.getByLabel("Two side by side").uncheck();
+    await page.getByLabel("Side by side").uncheck();
     await page.getByText("3 texts").waitFor();
     expect(await page.locator(".branch").allTextContents()).toEqual(
       [1, 2, 3].map((n) => expect.stringMatching(new RegExp(`^Text ${n} .+ first: best, step \\d+, temperature`))),
@@ -260,7 +260,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Seed", { exact: true }).fill("1.5");
     await alerts.nth(3).waitFor();
     expect(await page.locator(".wrong-place").textContent()).toBe(
-      "The plan waits for “Text”, “Name”, “Steps” and “Seed”.",
+      "No plan yet. Correct “Text”, “Name”, “Steps” and “Seed”.",
     );
   });
 
@@ -275,15 +275,15 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Open a file").setInputFiles(windows);
     await page.getByText("260 characters from windows.txt").waitFor();
     await page.getByLabel("Open a file").setInputFiles(foreign);
-    await page.getByText("foreign.txt is not a text in UTF-8", { exact: false }).waitFor();
+    await page.getByText("foreign.txt is not UTF-8 text", { exact: false }).waitFor();
     await page.getByText("260 characters from windows.txt").waitFor();
     await page.goto(new URL("/lesson", page.url()).href);
     await page.getByText("My own", { exact: true }).click();
     await page.getByLabel("Open a file").setInputFiles(foreign);
-    await page.getByText("foreign.txt is not a text in UTF-8", { exact: false }).waitFor();
+    await page.getByText("foreign.txt is not UTF-8 text", { exact: false }).waitFor();
     await page.getByLabel("Open a file").setInputFiles(windows);
     await page.getByText("260 characters.", { exact: false }).waitFor();
-    expect(await page.getByText("is not a text in UTF-8", { exact: false }).count()).toBe(0);
+    expect(await page.getByText("is not UTF-8 text", { exact: false }).count()).toBe(0);
   });
 
   it("does a view's main action by Ctrl+Enter in any of its fields", async () => {
@@ -356,12 +356,12 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
   it("offers a run that ended early its planned end", async () => {
     await runToEnd("impatient", 60, { patience: 1, learningRate: 1e-12 });
     const page = await openPage("/runs/impatient");
-    await page.getByText("1 evaluation brought no better validation loss", { exact: false }).waitFor();
+    await page.getByText("1 evaluation did not improve the validation loss", { exact: false }).waitFor();
     await page.getByText("Extend", { exact: true }).click();
-    expect(await page.getByLabel("Steps in all").inputValue()).toBe("60");
-    await page.getByText("Ends earlier after 1 evaluation", { exact: false }).waitFor();
+    expect(await page.getByLabel("Total steps").inputValue()).toBe("60");
+    await page.getByText("The run ends early after 1 evaluation", { exact: false }).waitFor();
     const { step } = await server.summary("impatient");
-    await page.getByRole("button", { name: "Go on to step 60" }).click();
+    await page.getByRole("button", { name: "Continue to step 60" }).click();
     await page.waitForFunction(
       (last) => Number(document.querySelector(".chart-340")?.getAttribute("aria-valuemax")) > last,
       step,

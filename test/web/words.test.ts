@@ -105,7 +105,7 @@ describe("a failure in the words of the form", () => {
     const training = (got: number) =>
       `training split: the part of the text to learn from must have at least 65 tokens, one more than the context; got ${got}, and 5 held out; try more text, or a smaller valFraction`;
     expect(wrong(training(39), "text")).toBe(
-      "Too short: the part to learn from needs 65 tokens, one more than “Context”; got 39. Try more text, or “Context” 38 or less.",
+      "Too short: the training part needs 65 tokens, one more than “Context”; got 39. Try more text, or “Context” 38 or less.",
     );
     expect(wrong(training(1), "text")).toMatch(/; got 1\. Try more text\.$/u);
   });
@@ -118,8 +118,8 @@ describe("a failure in the words of the form", () => {
     expect(asSentences('a.jsonl:1: must have text; got a; try {"text": "…"}')).toBe(
       'a.jsonl:1: must have text; got a. Try {"text": "…"}',
     );
-    expect(asSentences("Could not download it: no network. Choose Moby-Dick.")).toBe(
-      "Could not download it: no network. Choose Moby-Dick.",
+    expect(asSentences("The text could not be downloaded: no network. Choose Moby-Dick.")).toBe(
+      "The text could not be downloaded: no network. Choose Moby-Dick.",
     );
   });
 
@@ -130,12 +130,14 @@ describe("a failure in the words of the form", () => {
       field: "text",
     });
     expect(wrongOf(failure("getaddrinfo ENOTFOUND example.com"))).toBe(
-      "Could not download it: no network. Choose Moby-Dick.",
+      "The text could not be downloaded: no network. Choose Moby-Dick.",
     );
     expect(wrongOf(failure("no answer within 10 s"))).toBe(
-      "Could not download it: no answer within 10 s. Choose Moby-Dick.",
+      "The text could not be downloaded: no answer within 10 s. Choose Moby-Dick.",
     );
-    expect(failureText(failure("HTTP status 503"))).toBe("Could not download it: HTTP status 503. Choose Moby-Dick.");
+    expect(failureText(failure("HTTP status 503"))).toBe(
+      "The text could not be downloaded: HTTP status 503. Choose Moby-Dick.",
+    );
     const choices = corpusChoices(["tiny-shakespeare", "moby-dick"]);
     expect(choices).toEqual([
       ["moby-dick", "Moby-Dick (included)"],

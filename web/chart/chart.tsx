@@ -1,4 +1,4 @@
-/** A chart with its numbers under the cursor, by pointer or by keys, and with its files. */
+/** Chart with values under the cursor (pointer or keys), which can be saved as files. */
 import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
@@ -11,7 +11,7 @@ import { Swatch } from "./swatch.tsx";
 import { lowerBound } from "./table.ts";
 import type { XAxis } from "./ticks.ts";
 
-/** What charts beside each other have in common. */
+/** State that neighbouring charts share. */
 export interface ChartLink {
   readonly cursor: Signal<number | null>;
   readonly zoom: Signal<Interval | null>;
@@ -19,27 +19,30 @@ export interface ChartLink {
 
 export interface ChartProps {
   readonly title: string;
-  /** Of y, as "nats per token". */
+  /** Unit of y, for example "nats per token". */
   readonly unit: string;
   /** Of files. */
   readonly name: string;
-  /** The run and its text: in the title of files, where nobody sees the page around the chart. */
+  /** The run and its text. Files show it in their title, because they lack the page around the chart. */
   readonly subject?: string | undefined;
-  /** Read in each frame that draws: it may look at signals. */
+  /** Read on every animation frame that draws. The function may read signals. */
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
   readonly xAxis: XAxis;
-  /** Where x will end, of curves that still grow. */
+  /** Final x of curves that still grow. */
   readonly planned?: number | undefined;
   readonly log: boolean;
-  /** What a linear y axis spans at least while the whole is shown. Default 0. */
+  /** Minimum span of a linear y axis while the whole curve is shown. Default: 0. */
   readonly leastSpan?: number;
-  /** Whether a linear y axis begins at 0 while the whole is shown: it then stands still while values fall. Default false. */
+  /**
+   * Whether a linear y axis begins at 0 while the whole curve is shown. Then the axis does not move while values fall.
+   * Default: false.
+   */
   readonly fromZero?: boolean;
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
-  /** What a reader of the curves must know: below them, and in their files. */
+  /** Notes that explain the curves. Shown below the chart and written into its files. */
   readonly notes?: readonly string[];
 }
 
@@ -60,7 +63,7 @@ const readingAt = (curves: readonly Curve[], at: number | null, format: (value: 
   }),
 });
 
-/** The next x of the densest curve, `by` values further. */
+/** Moves the cursor `by` values along the curve with the most values. Returns the new x. */
 const movedCursor = (curves: readonly Curve[], at: number | null, by: number): number | null => {
   const densest = curves.reduce<Curve | undefined>(
     (best, one) => (one.length > (best?.length ?? 0) ? one : best),
@@ -83,7 +86,7 @@ const steps: Readonly<Record<string, number>> = {
   End: Number.POSITIVE_INFINITY,
 };
 
-/** Most characters of a name above the chart. */
+/** Maximum number of characters of a name above the chart. */
 const mostInKey = 28;
 
 const formats: readonly FigureFormat[] = ["SVG", "PNG", "CSV"];
@@ -109,7 +112,7 @@ export const Chart = (props: ChartProps) => {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
-  // Signals of what the parent gives: a new object only where something is new.
+  // Signals for the parent's properties. A new view object is made only when a property changes.
   const given = { log, leastSpan, fromZero, xAxis, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
@@ -130,7 +133,7 @@ export const Chart = (props: ChartProps) => {
       onPoint: (x) => {
         const at = x === null ? null : nearestX(curves.peek(), x);
         link.cursor.value = at;
-        // The pointer has moved the line, even where the value is still the same one.
+        // The pointer has moved the line, even if it is still at the same value.
         plot.current?.point(at);
       },
       onZoom: (range) => {
@@ -159,7 +162,7 @@ export const Chart = (props: ChartProps) => {
     };
     cancelAnimationFrame(frame.current);
     if (view.width === 0) return;
-    // A frame later: many events may come within one.
+    // Drawing waits for the next frame, because many events can arrive within one frame.
     frame.current = requestAnimationFrame(() => plot.current?.draw({ ...view, height }));
   });
   useSignalEffect(() => plot.current?.point(link.cursor.value));
@@ -209,7 +212,7 @@ export const Chart = (props: ChartProps) => {
           <b>{title}</b>{" "}
           <span class="soft">
             {!isSmall && unit}
-            {/* With its room from the beginning, so that nothing moves when values come. */}
+            {/* The room is reserved from the beginning, so nothing moves when values arrive. */}
             <span class={`where-wide ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
               {isSmall ? "latest" : ", latest"}
             </span>
@@ -242,7 +245,7 @@ export const Chart = (props: ChartProps) => {
             <span class="reading-value">{text}</span>
           </span>
         ))}
-        {/* Behind the values, which stay where they are when the words come. */}
+        {/* Placed after the values, so the values do not move when these words appear. */}
         <span class="reading-at">{isEmpty || reading.at === null ? "" : `${xLabel} ${xAxis.text(reading.at)}`}</span>
       </div>
       <div

@@ -1,15 +1,15 @@
-/** A curve, and the points of it that a chart of a certain width can show: extremes never vanish. */
+/** Curves, and the points that a chart of a given width shows. Minima and maxima are always shown. */
 import type { Pyramid } from "./pyramid.ts";
 import type { Smoothed } from "./smooth.ts";
 import { lowerBound } from "./table.ts";
 
 export interface CurveStyle {
-  /** A custom property of the style sheet, as "--series-1". */
+  /** Custom property of the style sheet, for example "--series-1". */
   readonly color: string;
-  /** Lengths of dashes and gaps; none: a full line. Curves differ in it too, not in colour alone. */
+  /** Lengths of dashes and gaps; empty for a solid line. Dashes distinguish curves without colour. */
   readonly dash: readonly number[];
   readonly width: number;
-  /** A dot at each value: for those that are measured now and then. */
+  /** Whether each value has a dot. For curves with few measurements. */
   readonly marks: boolean;
 }
 
@@ -22,9 +22,12 @@ export interface Curve {
   readonly y: Float64Array;
   readonly length: number;
   readonly pyramid: Pyramid | undefined;
-  /** Means of windows to draw as the line; a band then reaches from the lowest to the highest value of each window. */
+  /** Moving means, drawn as the line, with a band from the minimum to the maximum of each window. */
   readonly smoothed: Smoothed | undefined;
-  /** To draw as the line, where the interval shows more than a few of them; the values themselves are read and saved. */
+  /**
+   * Medians, drawn as the line if the interval shows more than a few of them. Readings and files use the values
+   * themselves.
+   */
   readonly medians?: Points | undefined;
 }
 
@@ -49,7 +52,7 @@ export type Interval = readonly [number, number];
 
 const fewestMedians = 10;
 
-/** Every value in the interval, and the neighbours beyond it, where the line leaves the chart. */
+/** All values in the interval, and one neighbour on each side, so that the line reaches the edges of the chart. */
 const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   const points = { x: [] as number[], y: [] as number[] };
   for (let i = from; i < to; i++) {
@@ -59,7 +62,7 @@ const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   return points;
 };
 
-/** The lines of means and of extremes, which a mean never leaves: all three turn at the same places. */
+/** Lines of means, minima and maxima. All three have points at the same x, so the mean stays within the band. */
 const smoothedCurve = (
   curve: Curve,
   pyramid: Pyramid,
@@ -84,7 +87,8 @@ const smoothedCurve = (
     if (last === from) continue;
     if (size <= window) push(last, low[last] as number, high[last] as number);
     else {
-      // Windows at the ends of buckets would leave out values between them; a short last bucket holds less than its window.
+      // A window at the end of each bucket would miss values between windows. The last bucket may be shorter than its
+      // window.
       const { min, max } = pyramid.bucket(y, length, level, index);
       const least = Math.min(low[last] as number, y[min] as number);
       push(last, least, Math.max(high[last] as number, y[max] as number));
@@ -93,7 +97,10 @@ const smoothedCurve = (
   return { curve, line, band };
 };
 
-/** Medians in an interval, and the neighbours beyond it; undefined: the values themselves are few enough to be seen there. */
+/**
+ * Medians in an interval, and one neighbour on each side. Undefined if the interval has too few medians; then the
+ * values themselves are drawn.
+ */
 const shownMedians = ({ medians }: Curve, [low, high]: Interval): Points | undefined => {
   if (medians === undefined) return undefined;
   const { x, y } = medians;
@@ -102,7 +109,7 @@ const shownMedians = ({ medians }: Curve, [low, high]: Interval): Points | undef
   return to - from < fewestMedians ? undefined : { x: x.slice(from, to), y: y.slice(from, to) };
 };
 
-/** The points of a curve in an interval of x, at most a few for each of `columns` pixel columns. */
+/** Points of a curve in an interval of x. Each of the `columns` pixel columns gets at most a few points. */
 export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number): DrawnCurve => {
   const medians = shownMedians(curve, [low, high]);
   if (medians !== undefined) return { curve, line: medians, band: undefined };
@@ -118,7 +125,7 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
   const line = { x: [] as number[], y: [] as number[] };
   for (let index = Math.floor(from / size); index * size < to; index++) {
     const { min, max } = pyramid.bucket(y, length, level, index);
-    // Both extremes, in their order, so that the line is the one that all values would draw.
+    // Both extremes in their order, so the line looks as if all values were drawn.
     for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
       line.x.push(x[i] as number);
       line.y.push(y[i] as number);
@@ -130,25 +137,28 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
 export interface ValueAt {
   readonly x: number;
   readonly y: number;
-  /** Where the line stands there, if it is smoothed. */
+  /** Height of the smoothed line at this x. */
   readonly mean: number | undefined;
 }
 
-/** The value at an x, or at the last one before it; undefined before the first. */
+/** Value at an x, or at the last x before it. Undefined before the first value. */
 export const valueAt = ({ x, y, length, smoothed }: Curve, at: number): ValueAt | undefined => {
   const after = lowerBound(x, length, at);
   const index = after < length && x[after] === at ? after : after - 1;
   return index < 0 ? undefined : { x: x[index] as number, y: y[index] as number, mean: smoothed?.mean[index] };
 };
 
-/** What the line of smoothed curves is; undefined: none is smoothed. */
+/** Explains the lines of smoothed curves. Undefined if no curve is smoothed. */
 export const smoothedNote = (curves: readonly Curve[]): string | undefined => {
   const window = curves.find(({ smoothed }) => smoothed !== undefined)?.smoothed?.window;
   if (window === undefined) return undefined;
-  return `The line is the mean of the last ${window} values, the band reaches from their lowest to their highest.`;
+  return `Line: mean of the last ${window} values. Band: their minimum to their maximum.`;
 };
 
-/** The x of all curves' values that is nearest to `at`, so that a number is never read between two values; null: there is none. */
+/**
+ * The x of a value that is nearest to `at`, over all curves. So readings are never between two values. Null if there
+ * are no values.
+ */
 export const nearestX = (curves: readonly Curve[], at: number): number | null => {
   let nearest: number | null = null;
   for (const { x, length } of curves) {
@@ -162,7 +172,7 @@ export const nearestX = (curves: readonly Curve[], at: number): number | null =>
   return nearest;
 };
 
-/** From the first to the last x of all curves. */
+/** Interval from the first to the last x of all curves. */
 export const extentOf = (curves: readonly Curve[]): Interval => {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -176,8 +186,8 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
 };
 
 /**
- * The end of an axis that grows to `planned`: that itself, or 0.8 of it, 0.8 of that, … as long as a tenth of the values up to
- * `last` has room beyond them. So the chart stands still while values come, and they fill most of it.
+ * End of an x axis for curves that grow to `planned`. `planned` is multiplied by 0.8 repeatedly, as long as the end
+ * stays at least 1.1 × `last`. So the axis changes rarely while values arrive, and the values fill most of it.
  */
 export const plannedEnd = (last: number, planned: number): number => {
   if (!(last > 0)) return planned;
@@ -186,9 +196,9 @@ export const plannedEnd = (last: number, planned: number): number => {
 };
 
 /**
- * The range of y that holds everything drawn, with a margin. Logarithmic axes take positive values alone.
- * @param leastSpan what a linear range spans at least.
- * @param fromZero whether a linear range begins at 0, of values that are not below it.
+ * Range of y that holds all drawn points, with a margin. A logarithmic axis uses positive values only.
+ * @param leastSpan minimum span of a linear range.
+ * @param fromZero whether a linear range begins at 0, if no value is negative.
  */
 export const rangeOf = (drawn: readonly DrawnCurve[], log: boolean, leastSpan = 0, fromZero = false): Interval => {
   let low = Number.POSITIVE_INFINITY;

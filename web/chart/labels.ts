@@ -1,7 +1,10 @@
-/** Where the names of curves stand: each at the end of its own curve, apart from each other and within the chart. */
+/**
+ * Positions of the names of curves. Each name is at the end of its curve; names do not overlap and stay within the
+ * chart.
+ */
 import type { Interval, Points } from "./curve.ts";
 
-/** The last point of a line within `range`; undefined where it has none. */
+/** Last point of a line within `range`. Undefined if the line has no point there. */
 export const endOf = ({ x, y }: Points, range: Interval): { readonly x: number; readonly y: number } | undefined => {
   for (let i = x.length - 1; i >= 0; i--) {
     const [at, value] = [x[i] as number, y[i] as number];
@@ -10,26 +13,26 @@ export const endOf = ({ x, y }: Points, range: Interval): { readonly x: number; 
   return undefined;
 };
 
-/** A name from `x` on, around the height `y`. */
+/** A name that begins at `x`, vertically centred at `y`. */
 export interface LabelPlace {
   x: number;
   readonly width: number;
   y: number;
 }
 
-/** Where names may stand; from `top` to `bottom` are the middles of their lines. */
+/** Area for names. `top` and `bottom` limit the middles of text lines. */
 export interface LabelRoom {
-  /** From the middle of a line of text to that of the next one. */
+  /** Distance between the middles of two text lines. */
   readonly gap: number;
   readonly top: number;
   readonly bottom: number;
   readonly right: number;
 }
 
-/** Least room between names beside each other, in lines of text. */
+/** Minimum horizontal distance between names, in lines of text. */
 const apart = 0.4;
 
-/** A name does not cover the curve of another one that ends under it: it begins behind that end. */
+/** Moves a name to the right of the end of another curve that it would cover. */
 const behindEnds = (places: readonly LabelPlace[]): readonly number[] =>
   places.map(({ x, width }) =>
     places
@@ -38,7 +41,7 @@ const behindEnds = (places: readonly LabelPlace[]): readonly number[] =>
       .reduce((at, end) => (end > at && end < at + width ? end : at), x),
   );
 
-/** Names that would meet if they had the same height: directly, or through others. */
+/** Groups of names that would overlap if all had the same height, directly or through other names. */
 const groupsOf = (places: readonly LabelPlace[], between: number): readonly (readonly LabelPlace[])[] => {
   const groups: LabelPlace[][] = [];
   let end = Number.NEGATIVE_INFINITY;
@@ -50,7 +53,10 @@ const groupsOf = (places: readonly LabelPlace[], between: number): readonly (rea
   return groups;
 };
 
-/** Rising values that are as near as possible to the given ones: those that fall are replaced by their mean. */
+/**
+ * Nondecreasing values as near as possible to `values`: runs that decrease are replaced by their mean (isotonic
+ * regression).
+ */
 const risingNear = (values: readonly number[]): readonly number[] => {
   const blocks: { sum: number; count: number }[] = [];
   for (const value of values) {
@@ -66,8 +72,8 @@ const risingNear = (values: readonly number[]): readonly number[] => {
 };
 
 /**
- * Moves names apart that would lie on each other, and into the room: as little as possible, and in the order of their heights.
- * More names than lines are closer than `gap`: still within the room.
+ * Moves overlapping names apart and into the room. Moves them as little as possible and keeps their vertical order. If
+ * there are more names than lines, their distance is smaller than `gap`, but they stay within the room.
  */
 export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, right }: LabelRoom): void => {
   for (const [i, x] of behindEnds(places).entries()) {
@@ -84,7 +90,7 @@ export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, r
   }
 };
 
-/** The heights that a line takes between two x; undefined: it is not there. */
+/** Range of heights of a line between two x. Undefined if the line has no part there. */
 const heightsWithin = ({ x, y }: Points, from: number, to: number): Interval | undefined => {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -106,15 +112,18 @@ const heightsWithin = ({ x, y }: Points, from: number, to: number): Interval | u
   return low > high ? undefined : [low, high];
 };
 
-/** From the middle of a name to a line above or below it, in lines of text. */
+/** Minimum distance from the middle of a name to a line, in lines of text. */
 const clear = 0.65;
-/** How far a name may be moved off a line, in lines of text: further away nobody would take it for its curve's. */
+/**
+ * Maximum distance that a name moves off a line, in lines of text. Further away, readers would not connect it with its
+ * curve.
+ */
 const farthest = 3;
 
 /**
- * Moves names off the lines that run through them, above or below.
- * @param lines where curves were drawn, in pixels as the places.
- * @returns the names that have no free place near the ends of their curves: they stay where they are.
+ * Moves names up or down, off the lines that cross them.
+ * @param lines drawn curves, in pixels like `places`.
+ * @returns the names that have no free place near the ends of their curves. They do not move.
  */
 export const moveOffLines = (
   places: readonly LabelPlace[],
@@ -128,7 +137,7 @@ export const moveOffLines = (
       const heights = heightsWithin(line, x, x + width);
       return heights === undefined ? [] : [[heights[0] - clear * gap, heights[1] + clear * gap] as const];
     });
-  // Those that no line crosses stand: the others go around them.
+  // Names that no line crosses keep their places. The other names move around them.
   const standing = places.filter((place) => apartFrom(place.y, linedBy(place)));
   const crossed: LabelPlace[] = [];
   for (const place of places.filter((one) => !standing.includes(one))) {
@@ -150,7 +159,7 @@ export const moveOffLines = (
   return crossed;
 };
 
-/** A name of at most `most` characters: the middle of a longer one is an ellipsis, since names differ at their ends. */
+/** A name of at most `most` characters. A longer name loses its middle, because names differ at their ends. */
 export const shortName = (name: string, most: number): string => {
   const characters = [...name];
   if (characters.length <= most) return name;
@@ -167,7 +176,10 @@ const commonBeginning = (names: readonly (readonly string[])[]): number => {
 const isWordEnd = (character: string | undefined): boolean =>
   character === undefined || /[-_=,;:/+\s]/u.test(character);
 
-/** The part of a name from `begin` to `end`, in whole words, and the word before them, as "…lr-0.001…": what fits into `most`. */
+/**
+ * The part of a name from `begin` to `end` in whole words, and the word before it, for example "…lr-0.001…", cut to
+ * `most` characters.
+ */
 const around = (name: readonly string[], begin: number, end: number, most: number): string => {
   const wordFrom = (at: number): number => (isWordEnd(name[at - 1]) ? at : wordFrom(at - 1));
   const wordTo = (at: number): number => (isWordEnd(name[at]) ? at : wordTo(at + 1));
@@ -178,7 +190,7 @@ const around = (name: readonly string[], begin: number, end: number, most: numbe
   return ways.find((way) => [...way].length <= most) ?? shortName(name.slice(begin, end).join(""), most);
 };
 
-/** Names that are cut alike, each around the part in which they differ. */
+/** Shortens names that would otherwise look the same, around the part in which they differ. */
 const differingParts = (names: readonly string[], most: number): ReadonlyMap<string, string> => {
   const all = names.map((name) => [...name]);
   const begin = commonBeginning(all);
@@ -187,7 +199,9 @@ const differingParts = (names: readonly string[], most: number): ReadonlyMap<str
   return new Map(all.map((name, i) => [names[i] ?? "", around(name, begin, name.length - end, most)]));
 };
 
-/** Names of at most `most` characters that can be told apart, in their order: of those with like ends the part that differs. */
+/**
+ * Distinct names of at most `most` characters, in the given order. Names with equal ends show the part that differs.
+ */
 export const shortNames = (names: readonly string[], most: number): readonly string[] => {
   const distinct = [...new Set(names)];
   const shown = new Map(distinct.map((name) => [name, shortName(name, most)]));

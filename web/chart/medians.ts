@@ -1,17 +1,17 @@
-/** Medians of blocks of values, as many for each: what a value usually is where single ones jump about, as rates do. */
+/** Medians of equally long blocks of values. They show the typical value where single values jump, as rates do. */
 import type { Points } from "./curve.ts";
 
-/** Values from which on medians are taken, and about how many blocks there are then. */
+/** Minimum number of values for medians, and the approximate number of blocks. */
 const leastValues = 200;
 const fewestBlocks = 100;
 
 export interface Medians {
-  /** Of the first `length` values, each at the last x of its block; undefined where there are too few values. */
+  /** Medians of the first `length` values, each at the last x of its block. Undefined if there are too few values. */
   readonly take: (x: ArrayLike<number>, y: Float64Array, length: number) => Points | undefined;
   readonly truncate: (length: number) => void;
 }
 
-/** A power of two, so that it seldom changes while values come: about 1 % of them, or less. */
+/** Block size: a power of two, at most about 1% of the values. Powers of two change rarely while values arrive. */
 export const blockSize = (length: number): number =>
   length < leastValues ? 1 : 2 ** Math.floor(Math.log2(length / fewestBlocks));
 
@@ -26,7 +26,7 @@ const medianOf = (values: Float64Array): number => {
 
 export const createMedians = (): Medians => {
   let size = 0;
-  /** Of blocks that are complete. */
+  /** Medians of complete blocks. */
   let known: number[] = [];
   return {
     take(x, y, length) {

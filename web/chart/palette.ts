@@ -1,4 +1,4 @@
-/** How curves look: colours of the style sheet, each with a dash pattern of its own. */
+/** Styles of curves: colours of the style sheet, each with its own dash pattern. */
 import type { CurveStyle } from "./curve.ts";
 
 export const trainingStyle: CurveStyle = { color: "--series-training", dash: [], width: 1.5, marks: false };
@@ -16,7 +16,7 @@ const dashes: readonly (readonly number[])[] = [
   [8, 2, 2, 2, 2, 2],
 ];
 
-/** Of the n-th run that is compared. */
+/** Style of the n-th compared run. */
 export const comparedStyle = (n: number, marks: boolean): CurveStyle => ({
   color: `--series-${(n % dashes.length) + 1}`,
   dash: dashes[n % dashes.length] ?? [],
@@ -37,5 +37,5 @@ const light: Readonly<Record<string, string>> = {
   "--series-8": "#83562a",
 };
 
-/** Files are light, whatever the page is. */
+/** Colour in the light theme. Saved files are always light. */
 export const lightColor = (name: string): string => light[name] ?? "#191b1c";

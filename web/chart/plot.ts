@@ -1,4 +1,4 @@
-/** Draws curves into an element with uPlot, which gets decimated points alone. */
+/** Draws curves with uPlot, which gets only decimated points. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { logTicks } from "../../src/plot/ticks.ts";
@@ -9,30 +9,30 @@ import { marksOf, tickTexts, type XAxis, xMarks } from "./ticks.ts";
 export interface PlotView {
   readonly curves: readonly Curve[];
   readonly log: boolean;
-  /** What a linear y axis spans at least while the whole is shown. */
+  /** Minimum span of a linear y axis while the whole curve is shown. */
   readonly leastSpan: number;
-  /** Whether a linear y axis begins at 0 while the whole is shown. */
+  /** Whether a linear y axis begins at 0 while the whole curve is shown. */
   readonly fromZero: boolean;
   readonly zoom: Interval | null;
-  /** Where the x axis will end; undefined: at the last value. */
+  /** Final x of the axis. Undefined: the last value. */
   readonly planned: number | undefined;
   readonly xAxis: XAxis;
   readonly width: number;
   readonly height: number;
-  /** Changes with the theme: colours are read anew. */
+  /** Changes with the theme, so that colours are read again. */
   readonly theme: string;
 }
 
 export interface Plot {
   readonly draw: (view: PlotView) => void;
-  /** Puts the line under the cursor at an x; null takes it away. */
+  /** Moves the cursor line to an x; null hides it. */
   readonly point: (x: number | null) => void;
   readonly range: () => Interval;
   readonly destroy: () => void;
 }
 
 export interface PlotEvents {
-  /** The pointer is at an x, or has left. */
+  /** Called when the pointer moves to an x, or with null when it leaves. */
   readonly onPoint: (x: number | null) => void;
   readonly onZoom: (range: Interval | null) => void;
 }
@@ -40,7 +40,7 @@ export interface PlotEvents {
 const css = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const font = "12px ui-sans-serif, system-ui, sans-serif";
 
-/** A curve's columns in uPlot's table: its band, if it has one, and its line. */
+/** Columns of uPlot's table for the curves: the band, if there is one, and the line. */
 const tablesOf = (drawn: readonly DrawnCurve[]): uPlot.AlignedData =>
   uPlot.join(
     drawn.flatMap(({ line, band }): uPlot.AlignedData[] => [
@@ -51,7 +51,7 @@ const tablesOf = (drawn: readonly DrawnCurve[]): uPlot.AlignedData =>
     ]),
   );
 
-/** A line needs two points to be seen. */
+/** A line with one point is invisible, so it gets a dot. */
 const hasDots = ({ curve, line }: DrawnCurve): boolean => curve.style.marks || line.x.length < 3;
 
 const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series[]; readonly bands: uPlot.Band[] } => {
@@ -77,7 +77,7 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
   return { series, bands };
 };
 
-/** What needs a new uPlot when it changes; the rest is data. */
+/** Describes everything that needs a new uPlot when it changes. All the rest is data. */
 const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string =>
   JSON.stringify([
     log,
@@ -86,13 +86,13 @@ const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string
     drawn.map((one) => [one.curve.key, one.curve.style, one.band !== undefined, hasDots(one)]),
   ]);
 
-/** Of a narrower chart the key above has the names: there is no room for them beside their curves. */
+/** Minimum width for names next to curves, in pixels. In a narrower chart, names are only in the key above it. */
 const leastForNames = 480;
-/** Most characters of a name in the chart: of a longer one the key has all. */
+/** Maximum number of characters of a name in the chart. The key shows longer names in full. */
 const mostAtEnd = 18;
 const nameSize = 12;
 const nameFont = (ratio: number): string => `${nameSize * ratio}px ui-sans-serif, system-ui, sans-serif`;
-/** Between a curve's end and its name. */
+/** Distance between the end of a curve and its name, in pixels. */
 const nameGap = 6;
 
 const namesOf = (drawn: readonly DrawnCurve[]): readonly string[] =>
@@ -103,14 +103,14 @@ const namesOf = (drawn: readonly DrawnCurve[]): readonly string[] =>
 
 const measuring = document.createElement("canvas").getContext("2d");
 
-/** Pixels beside the chart's area in which the longest name has room; at the ends of curves that end earlier there is more. */
+/** Pixels to reserve at the right of the plot for the longest name. Curves that end earlier need less. */
 const roomForNames = (drawn: readonly DrawnCurve[]): number => {
   if (measuring === null) return 112;
   measuring.font = nameFont(1);
   return nameGap + 4 + Math.ceil(Math.max(...namesOf(drawn).map((name) => measuring.measureText(name).width)));
 };
 
-/** Names of the curves at their ends, moved apart where they would lie on each other, and off the curves. */
+/** Draws the names at the ends of the curves. Names do not overlap each other or the curves. */
 const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): void => {
   const { ctx } = u;
   const ratio = devicePixelRatio;
@@ -139,14 +139,14 @@ const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): vo
     x: line.x.map((value) => u.valToPos(value, "x", true)),
     y: line.y.map((value) => u.valToPos(value, "y", true)),
   }));
-  // The key above has those too that would stand on a line.
+  // Names that a line would cross are left out here; the key above has them.
   const crossed = new Set(moveOffLines(labels, lines, room));
   const free = labels.filter((label) => !crossed.has(label));
-  // The ground around a name keeps it readable where other curves go on.
+  // An outline in the background colour keeps a name readable on top of other curves.
   ctx.lineWidth = 4 * ratio;
   ctx.lineJoin = "round";
   ctx.strokeStyle = css("--paper");
-  // All grounds first: none may lie on a name.
+  // All outlines are drawn first, so that none covers a name.
   for (const { text, x, y } of free) ctx.strokeText(text, x, y);
   for (const { text, color, x, y } of free) {
     ctx.fillStyle = color;
@@ -163,7 +163,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   let x: Interval = [0, 1];
   let y: Interval = [0, 1];
   let at: number | null = null;
-  /** While the plot moves its own cursor, uPlot's report of it is no news. */
+  /** True while the plot moves its own cursor. Then uPlot's cursor event is ignored. */
   let own = false;
 
   const build = ({ width, height, log, xAxis }: PlotView): uPlot => {
@@ -189,7 +189,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 54,
-            // uPlot would leave out names of some powers.
+            // Keeps all marks; uPlot would leave out the labels of some powers.
             filter: (_, splits) => splits,
             splits: () => {
               const most = Math.max(2, (view?.height ?? height) / 45);
@@ -232,7 +232,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
     at = value;
     if (u === undefined) return;
     const left = value === null ? -10 : u.valToPos(value, "x");
-    // A new plot has no scales yet; it takes its cursor when it is ready.
+    // A new plot has no scales yet. It sets its cursor when it is ready.
     if (!Number.isFinite(left)) return;
     own = true;
     u.setCursor({ left, top: value === null ? -10 : 1 }, false);

@@ -1,7 +1,7 @@
 /**
- * Minimum and maximum of 2, 4, 8, … neighbouring values, kept as indices. A curve of any length is drawn from the level
- * whose buckets are about as wide as a pixel, so a redraw costs as much as the chart is wide, and new values cost little.
- * Buckets begin at multiples of their size: they stay where they are while a curve grows.
+ * Minimum and maximum of 2, 4, 8, … neighbouring values, stored as indices. A curve is drawn from the level whose
+ * buckets are about one pixel wide, so the cost of a redraw depends on the width of the chart and not on the number of
+ * values. Buckets begin at multiples of their size, so they do not move while a curve grows.
  */
 
 interface Level {
@@ -16,15 +16,15 @@ export interface Extremes {
 }
 
 export interface Pyramid {
-  /** Takes values that were added. */
+  /** Adds values that were appended to `values`. */
   readonly extend: (values: Float64Array, length: number) => void;
-  /** Forgets buckets with values at or after an index. */
+  /** Removes buckets that contain values at or after index `length`. */
   readonly truncate: (length: number) => void;
-  /** Indices of the extremes of the bucket `index` at `level`, whose size is 2^level. */
+  /** Indices of the minimum and maximum of bucket `index` at `level`. The bucket has 2^level values. */
   readonly bucket: (values: Float64Array, length: number, level: number, index: number) => Extremes;
 }
 
-/** Not-a-number loses against every number. */
+/** NaN loses against every number. */
 const smaller = (values: Float64Array, a: number, b: number): number => {
   const other = values[b] as number;
   return other < (values[a] as number) || Number.isNaN(values[a]) ? b : a;

@@ -1,10 +1,10 @@
-/** Gives the reader a chart as a file. */
+/** Saves a chart as a file. */
 import type { Curve } from "./curve.ts";
 import { type Figure, svgOf } from "./svg.ts";
 
 export type FigureFormat = "SVG" | "PNG" | "CSV";
 
-/** A name that every file system takes. */
+/** File name that is valid on every file system. */
 export const fileName = (name: string, ending: string): string =>
   `${name.replace(/[^\p{L}\p{M}\p{N}._-]+/gu, "-").replace(/^[-.]+|-+$/g, "") || "chart"}.${ending}`;
 
@@ -13,13 +13,13 @@ export const download = (blob: Blob, name: string): void => {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  // The browser reads it after the click.
+  // The browser reads the URL after the click.
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 };
 
 const cell = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-/** All values of the curves, those too that the chart had no pixels for. */
+/** CSV with all values of the curves, not only the drawn points. */
 export const csvOf = (curves: readonly Curve[], xLabel: string): string => {
   const lines = [["curve", xLabel, "value"].map(cell).join(",")];
   for (const { label, x, y, length } of curves) {
@@ -38,10 +38,12 @@ const pngOf = async (svg: string): Promise<Blob> => {
     canvas.width = 2 * image.width;
     canvas.height = 2 * image.height;
     const context = canvas.getContext("2d");
-    if (context === null) throw new Error("the browser draws no pictures");
+    if (context === null) throw new Error("the browser cannot draw pictures");
     context.drawImage(image, 0, 0, canvas.width, canvas.height);
     return await new Promise((resolve, reject) => {
-      canvas.toBlob((blob) => (blob === null ? reject(new Error("the browser made no picture")) : resolve(blob)));
+      canvas.toBlob((blob) =>
+        blob === null ? reject(new Error("the browser could not make a picture")) : resolve(blob),
+      );
     });
   } finally {
     URL.revokeObjectURL(url);

@@ -1,7 +1,8 @@
 /**
- * Mean, lowest and highest of each value and those before it, `window` in all, so that the mean always lies between the two.
- * Each is put together from the end of one block of `window` values and the beginning of the next (van Herk 1992; Gil & Werman
- * 1993): nothing is taken off a sum, which a huge value would leave without its digits.
+ * Mean, minimum and maximum over each value and the values before it, `window` values in all. So the mean is always
+ * between minimum and maximum. Each window is the end of one block of `window` values plus the beginning of the next
+ * block (van Herk 1992; Gil & Werman 1993). Nothing is subtracted from a sum, because a huge value would leave a sum
+ * without precision.
  */
 
 export interface Smoothed {
@@ -12,12 +13,12 @@ export interface Smoothed {
 }
 
 export interface Smoother {
-  /** Of the first `length` values, over `window` of them; undefined where nothing is smoothed. */
+  /** Smooths the first `length` values over windows of `window` values. Undefined if there is nothing to smooth. */
   readonly take: (values: Float64Array, length: number, window: number) => Smoothed | undefined;
   readonly truncate: (length: number) => void;
 }
 
-/** Values taken together; those that are not finite count for nothing. */
+/** Sum of values. Values that are not finite are ignored. */
 interface Sum {
   readonly total: number;
   readonly count: number;
@@ -37,7 +38,7 @@ const together = (a: Sum, b: Sum): Sum => ({
 const sumOf = (value: number): Sum =>
   Number.isFinite(value) ? { total: value, count: 1, low: value, high: value } : nothing;
 
-/** Sums from each value of a block to the block's end. */
+/** Sums from each value of a block to the end of the block. */
 const endsOf = (values: Float64Array, from: number, to: number): readonly Sum[] => {
   const ends: Sum[] = [];
   let sum = nothing;
@@ -69,7 +70,7 @@ export const createSmoother = (): Smoother => {
       mean = grown(mean, length);
       low = grown(low, length);
       high = grown(high, length);
-      // From the beginning of the block that was not complete.
+      // Starts at the beginning of the last incomplete block.
       for (let block = Math.floor(done / window) * window; block < length; block += window) {
         const ends = endsOf(values, Math.max(0, block - window), block);
         let begin = nothing;

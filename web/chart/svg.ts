@@ -1,4 +1,7 @@
-/** A chart as an SVG file of its own: light, with its title and names at the curves. The PNG is a picture of it. */
+/**
+ * Chart as a standalone SVG file: in the light theme, with a title and with names at the curves. PNG files are rendered
+ * from it.
+ */
 import { logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
 import { endOf, type LabelPlace, moveOffLines, placeLabels, shortName, shortNames } from "./labels.ts";
@@ -9,15 +12,15 @@ export interface Figure {
   readonly xLabel: string;
   readonly curves: readonly Curve[];
   readonly log: boolean;
-  /** What a linear y axis spans at least while the whole is shown. Default 0. */
+  /** Minimum span of a linear y axis while the whole curve is shown. Default: 0. */
   readonly leastSpan?: number;
-  /** Whether a linear y axis begins at 0 while the whole is shown. Default false. */
+  /** Whether a linear y axis begins at 0 while the whole curve is shown. Default: false. */
   readonly fromZero?: boolean;
   readonly zoom: Interval | null;
   readonly xAxis: XAxis;
-  /** The value of a custom property in the light theme. */
+  /** Value of a custom property in the light theme. */
   readonly colorOf: (name: string) => string;
-  /** Lines below the chart. */
+  /** Lines of text below the chart. */
   readonly notes: readonly string[];
 }
 
@@ -26,9 +29,9 @@ const size = { width: 960, height: 480, left: 64, right: 150, top: 48, bottom: 4
 const noteHeight = 20;
 
 const lineHeight = 15;
-/** Of a character, about. */
+/** Approximate width of a character, in pixels. */
 const textWidth = 7.5;
-/** Most characters of a name at the end of its curve, and in the line of a key below the chart. */
+/** Maximum number of characters of a name: at the end of its curve, and in a key line below the chart. */
 const mostAtEnd = 18;
 const mostInKey = 110;
 
@@ -39,7 +42,7 @@ interface Place extends LabelPlace {
 
 const escaped = (text: string): string =>
   text
-    // Characters that XML forbids would make the file unreadable.
+    // Replaces characters that XML forbids. They would make the file unreadable.
     // biome-ignore lint/suspicious/noControlCharactersInRegex: those are the ones to find
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd")
     .replaceAll("&", "&amp;")
@@ -65,7 +68,7 @@ export const svgOf = ({
   const [wide, high] = [width - left - right, size.height - top - bottom];
   const x = zoom ?? extentOf(curves);
   const drawn = curves.filter(({ length }) => length > 0).map((curve) => drawnCurve(curve, x, wide));
-  // Names that have no room at their curves are below the chart, with the whole of them.
+  // Names that do not fit next to their curves are listed in full below the chart.
   const keyed = drawn.some(({ curve }) => [...curve.label].length > mostAtEnd) ? drawn : [];
   const height = size.height + noteHeight * (notes.length + keyed.length);
   const y = rangeOf(drawn, log, zoom === null ? leastSpan : 0, zoom === null && fromZero);
@@ -126,7 +129,7 @@ export const svgOf = ({
     parts.push(`<path d="${path(line)}" fill="none" stroke="${color}" stroke-width="${curve.style.width}"${dash}/>`);
     if (curve.style.marks) {
       for (const [i, value] of line.x.entries()) {
-        // Marks are drawn whole at the edges, so those outside of a zoomed part are left out.
+        // Marks are not clipped at the edges, so marks outside a zoomed interval are left out.
         if (value < x[0] || value > x[1]) continue;
         parts.push(
           `<circle cx="${rounded(across(value))}" cy="${rounded(up(line.y[i] as number))}" r="2.5" fill="${color}"/>`,
@@ -152,14 +155,14 @@ export const svgOf = ({
     right: size.width,
   };
   placeLabels(ends, room);
-  // Those that find no free place stay: nothing else in the file names their curves.
+  // Names without a free place stay where they are, because nothing else in the file names their curves.
   moveOffLines(
     ends,
     drawn.map(({ line }) => ({ x: line.x.map(across), y: line.y.map(up) })),
     room,
   );
   for (const end of ends) {
-    // The ground around a name keeps it readable where other curves go on.
+    // An outline in the background colour keeps a name readable on top of other curves.
     parts.push(
       `<text x="${rounded(end.x)}" y="${rounded(end.y)}" dominant-baseline="middle" fill="${end.color}" stroke="#ffffff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">${escaped(end.text)}</text>`,
     );

@@ -1,6 +1,6 @@
 import type { CurveStyle } from "./curve.ts";
 
-/** A short piece of a curve's line, for legends. */
+/** Short sample of a curve's line, for legends. */
 export const Swatch = ({ style: { color, dash, width, marks } }: { readonly style: CurveStyle }) => (
   <svg class="swatch" width="28" height="10" viewBox="0 0 28 10" aria-hidden="true">
     <line

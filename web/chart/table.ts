@@ -1,11 +1,11 @@
-/** Columns of numbers that grow while a run goes on, in typed arrays whose capacity doubles. */
+/** Growing columns of numbers in typed arrays. The capacity doubles when it is full. */
 
 export interface Table<K extends string> {
   readonly length: number;
-  /** The column's array: valid to `length`, and until the next push. */
+  /** Array of the column. Valid up to `length` and until the next push. */
   readonly column: (name: K) => Float64Array;
   readonly push: (row: Readonly<Record<K, number>>) => void;
-  /** Keeps the first rows alone. */
+  /** Keeps only the first `length` rows. */
   readonly truncate: (length: number) => void;
 }
 
@@ -38,7 +38,7 @@ export const createTable = <K extends string>(names: readonly K[]): Table<K> => 
   };
 };
 
-/** The first index of a rising column whose value is at least `value`. */
+/** First index of a rising column whose value is at least `value`. */
 export const lowerBound = (values: ArrayLike<number>, length: number, value: number): number => {
   let low = 0;
   let high = length;

@@ -1,17 +1,17 @@
-/** Marks of axes: where they stand, by src/plot/ticks.ts as for the charts of the terminal, and their numbers in words. */
+/** Marks of axes and their labels. src/plot/ticks.ts chooses the marks, as for charts in the terminal. */
 import { linearTicks } from "../../src/plot/ticks.ts";
 import { count } from "../parts/format.ts";
 import type { Interval } from "./curve.ts";
 
-/** How an axis of x counts and names its values. */
+/** How an x axis places and formats its values. */
 export interface XAxis {
-  /** A single value. */
+  /** Formats a single value. */
   readonly text: (value: number) => string;
-  /** All marks of the axis: in one unit, with one number of decimals. */
+  /** Formats all marks of the axis with one unit and one number of decimals. */
   readonly texts: (values: readonly number[]) => readonly string[];
-  /** The least distance of marks, in units: steps are whole. */
+  /** Minimum distance between marks. Steps are whole numbers, so theirs is 1. */
   readonly least: number;
-  /** Marks are round in this unit on an axis that ends at `high`: 60 where seconds are shown as minutes. */
+  /** Unit in which marks of an axis that ends at `high` are round: for example 60, if seconds are shown as minutes. */
   readonly unitOf: (high: number) => number;
 }
 
@@ -25,7 +25,7 @@ const units = [
 
 const mostDecimals = 6;
 
-/** Decimals that the values need; undefined: more than anyone reads. */
+/** Number of decimals that the values need. Undefined: too many to be readable. */
 const decimalsOf = (values: readonly number[]): number | undefined => {
   const sizes = values.map(Math.abs).filter((size) => size > 0);
   const isExact = (decimals: number): boolean =>
@@ -33,14 +33,14 @@ const decimalsOf = (values: readonly number[]): number | undefined => {
   return Array.from({ length: mostDecimals + 1 }, (_, decimals) => decimals).find(isExact);
 };
 
-/** Neighbours on a linear axis; powers on a logarithmic one are uneven. */
+/** Whether neighbours have equal distances. On a linear axis they have; powers on a logarithmic axis have not. */
 const isEven = (values: readonly number[]): boolean => {
   const [first = 0, second = 0] = values;
   const step = second - first;
   return values.every((value, i) => Math.abs(value - first - i * step) <= 1e-6 * Math.abs(step));
 };
 
-/** Every value as a multiple of `unit`, with as many decimals as one of them needs; 0 needs neither. */
+/** Formats all values as multiples of `unit` with the same number of decimals. 0 gets no unit and no decimals. */
 const inUnit = (values: readonly number[], unit: number, name: string): readonly string[] => {
   const parts = values.map((value) => Number((value / unit).toPrecision(12)));
   const decimals = decimalsOf(parts);
@@ -50,8 +50,8 @@ const inUnit = (values: readonly number[], unit: number, name: string): readonly
 };
 
 /**
- * The marks of an axis in words: 1.2 M, 250 K, 0.012, 3e−4. Even ones have one unit and one number of decimals: 4.0, 3.5, 3.0;
- * of a logarithmic axis each is as short as it can be.
+ * Labels of the marks of an axis: 1.2 M, 250 K, 0.012, 3e−4. Evenly spaced marks share one unit and one number of
+ * decimals: 4.0, 3.5, 3.0. On a logarithmic axis, each label is as short as possible.
  */
 export const tickTexts = (values: readonly number[]): readonly string[] => {
   if (!isEven(values)) return values.flatMap((value) => tickTexts([value]));
@@ -73,13 +73,13 @@ const timeUnits = [
   [1, " s"],
 ] as const;
 
-/** The largest unit of which there are two. */
+/** Largest time unit that fits at least twice. */
 const timeUnitOf = (seconds: number): readonly [size: number, name: string] =>
   timeUnits.find(([unit]) => Math.abs(seconds) >= 2 * unit) ?? timeUnits[2];
 
 const same = (): number => 1;
 
-/** Whole numbers with commas, as long as they are short. */
+/** Axis of whole numbers: short ones with thousands separators. */
 export const stepAxis: XAxis = {
   text: (value) => (value < 1e6 ? count(value) : tickText(value)),
   texts: (values) => (largestOf(values) < 1e6 ? values.map(count) : tickTexts(values)),
@@ -102,7 +102,7 @@ export const timeAxis: XAxis = {
 
 const fewest = 3;
 
-/** Every second one of too many marks, with 0 among them where it was: as long as three are left. */
+/** Keeps every second mark, with 0, if there are too many marks and at least three remain. */
 const thinned = (marks: readonly number[], most: number): readonly number[] => {
   const [first = 0, second = 0] = marks;
   const every = 2 * (second - first);
@@ -110,13 +110,13 @@ const thinned = (marks: readonly number[], most: number): readonly number[] => {
   return marks.length > most + 1 && kept.length >= fewest ? kept : marks;
 };
 
-/** About `most` round marks of a linear axis, and at least three where it has as many: one or two say nothing of the distances. */
+/** About `most` round marks of a linear axis, and at least three if there are three. One or two marks show no scale. */
 export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] => {
   const found = [1, 2, 4].map((times) => linearTicks(low, high, times * most, least));
   return thinned(found.find(({ length }) => length >= fewest) ?? linearTicks(low, high, most, least), most);
 };
 
-/** About `most` marks of an axis of x. */
+/** About `most` marks of an x axis. */
 export const xMarks = ({ least, unitOf }: XAxis, [low, high]: Interval, most: number): readonly number[] => {
   const unit = unitOf(high);
   return marksOf([low / unit, high / unit], most, least).map((mark) => mark * unit);

@@ -1,4 +1,4 @@
-/** Conversations with models that were trained on them. */
+/** Conversations with chat models. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { isDouble, modelOf, type Side, sidesShown } from "../models/columns.ts";
@@ -50,12 +50,12 @@ const Toolbar = () => (
         disabled={underWay.value !== undefined || models.value.value === undefined}
         onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
       />
-      Two side by side
+      Side by side
     </label>
   </div>
 );
 
-/** What stands above the conversations. */
+/** Controls above the conversations. */
 const Setup = () => (
   <div class="chat-setup">
     <div class={isDouble() ? "chat-models double" : "chat-models"}>
@@ -76,7 +76,7 @@ export const ChatView = () => {
       underWay.value?.abort();
     };
   }, []);
-  // A run that has a better loss or its first checkpoint has other weights to talk with.
+  // Changes when a run gets a better loss or its first checkpoint, because then its weights change.
   const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, owner }) =>
     [name, best?.step, hasCheckpoint, owner].join(" "),
   );

@@ -1,4 +1,4 @@
-/** The conversation with one model. */
+/** Conversation with one model. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { modelOf, type Side } from "../models/columns.ts";
@@ -51,8 +51,8 @@ const Earlier = ({ side }: { readonly side: Side }) => {
 
 const NoTemplate = ({ model }: { readonly model: string }) => (
   <Notice tone="plain">
-    {modelName(model)} has no chat template: it was not trained on conversations. Write with it in the{" "}
-    <a href={`/playground?${new URLSearchParams({ model })}`}>playground</a>, or choose a model that was.
+    {modelName(model)} has no chat template, so it was not trained on conversations. Use it in the{" "}
+    <a href={`/playground?${new URLSearchParams({ model })}`}>playground</a>, or choose another model.
   </Notice>
 );
 
@@ -81,7 +81,7 @@ const Head = ({ side, conversation }: { readonly side: Side; readonly conversati
   );
 };
 
-/** Keeps the end of what grows in view, unless the reader has scrolled away from it. */
+/** Keeps the end of growing content in view, unless the reader has scrolled away from it. */
 const useEndInView = (grows: unknown, isWriting: boolean) => {
   const end = useRef<HTMLDivElement>(null);
   const follows = useRef(true);

@@ -1,10 +1,10 @@
-/** The box for the next message. */
+/** Input box for the next message. */
 
 import { draft, isSendKey, messageBoxId, setDraft } from "./draft.ts";
 import { underWay } from "./talk/asking.ts";
 
 const mostLines = 8;
-/** Lines that a text takes, about, for browsers that do not fit the field to it. */
+/** Approximate number of lines of a text, for browsers that do not fit the field to its text. */
 const linesOf = (text: string): number =>
   Math.min(
     mostLines,

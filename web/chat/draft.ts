@@ -1,4 +1,4 @@
-/** The message that is being typed: it outlives a reload. */
+/** Message that the user is typing. It survives a reload. */
 import { signal } from "@preact/signals";
 import { keep, readKept } from "../shell/kept.ts";
 
@@ -9,10 +9,13 @@ export const setDraft = (text: string): void => {
   keep("chat.draft", text);
 };
 
-/** Where its box is found, to go on writing there. */
+/** Id of the message box, to focus it. */
 export const messageBoxId = "chat-message";
 
-/** Enter alone, or with Ctrl as everywhere; Shift+Enter is a new line, and the keys of an input method belong to the text. */
+/**
+ * Whether a key event sends the message: Enter or Ctrl+Enter. Shift+Enter is a new line; keys of an input method are
+ * text.
+ */
 export const isSendKey = ({
   key,
   shiftKey,

@@ -1,4 +1,4 @@
-/** A message, with what can be done with it. */
+/** One message and its actions. */
 import { type Signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { writtenClass } from "../parts/code.ts";
@@ -25,7 +25,7 @@ interface MessageProps<One extends Message> {
   readonly message: One;
 }
 
-/** The way between the branches that part at a message. */
+/** Switches between the branches that begin at a message. */
 const Versions = ({ conversation, message }: MessageProps<Message>) => {
   const all = versionsOf(conversation, message);
   const at = all.findIndex(({ id }) => id === message.id);
@@ -113,7 +113,7 @@ const Edit = ({ conversation, message, onEnd }: EditProps) => {
 };
 
 interface SaidProps extends MessageProps<Said> {
-  /** The number of the message that is being changed. */
+  /** Id of the message that is being edited. */
   readonly editing: Signal<number | null>;
 }
 
@@ -153,8 +153,9 @@ export const SaidMessage = ({ conversation, message, editing }: SaidProps) => (
 );
 
 const meanwhile = ({ paused, sharedWith }: Answer): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
-  if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
+  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (sharedWith.length > 0)
+    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
   return "Writing";
 };
 
@@ -165,10 +166,10 @@ const endWords = ({ state, isCut, tokens }: Answer): string => {
 };
 
 const leftOutWords = (leftOut: number): string =>
-  `The conversation is longer than the model’s context: for this answer the first ${some(leftOut, "message")} ${leftOut === 1 ? "was" : "were"} left out.`;
+  `The conversation is longer than the model’s context. For this answer, the first ${some(leftOut, "message")} ${leftOut === 1 ? "was" : "were"} left out.`;
 
 interface AnswerProps extends MessageProps<Answer> {
-  /** It is the last message: it can go on. */
+  /** Whether this is the last message. Only the last message can be continued. */
   readonly isLast: boolean;
 }
 
@@ -194,7 +195,7 @@ const AnswerFoot = ({ conversation, message, isLast }: AnswerProps) => {
             type="button"
             class="quiet"
             disabled={isBusy}
-            title={settings.value.temperature === 0 ? "At temperature 0 it is the same one" : undefined}
+            title={settings.value.temperature === 0 ? "At temperature 0 the answer does not change" : undefined}
             onClick={() => parent !== null && void askAgain(conversation, parent)}
           >
             {isEmptyAnswer(message) ? "Try again" : "Another answer"}

@@ -1,4 +1,4 @@
-/** Models as the chat chooses among them. */
+/** What the chat knows about models when it chooses one. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
 import { isDouble, modelOf, type Side } from "../models/columns.ts";
 import { isGone } from "../models/model-names.ts";
@@ -15,17 +15,17 @@ const all = (): readonly Model[] => models.value.value?.models ?? [];
 export const hasNoTemplate = (key: string): boolean =>
   all().find((model) => model.key === key)?.hasChatTemplate === false;
 
-/** For the list: which models hold no conversations. */
+/** Remark in the list of models: which models have no chat template. */
 export const remarkOn = ({ hasChatTemplate }: Model): string =>
   hasChatTemplate === false ? " (no conversations)" : "";
 
-/** The model to begin with: one that is known to hold conversations, before one that may. */
+/** Default model: a model that is known to have a chat template; otherwise a model that may have one. */
 const firstOf = (some: readonly Model[]): Model | undefined =>
   some.find(({ hasChatTemplate }) => hasChatTemplate === true) ??
   some.find(({ hasChatTemplate }) => hasChatTemplate === null) ??
   some[0];
 
-/** Chooses where the address names no model: those that were chosen last. */
+/** If the address names no model, chooses the models that were chosen last. */
 export const takeModels = (): void => {
   if (models.value.value === undefined || modelOf("left") !== "") return;
   const last = lastModels();
@@ -35,7 +35,7 @@ export const takeModels = (): void => {
   if (left === last.left && !address.value.query.has("with") && isThere(last.right)) chooseModel("right", last.right);
 };
 
-/** Takes models out of the address that the list has no more. @returns their keys. */
+/** Removes models from the address that are no longer in the list. @returns their keys. */
 export const leaveGone = (): readonly string[] => {
   if (all().length === 0 || underWay.value !== undefined) return [];
   const gone = (["left", "right"] as const).filter((side) => isGone(modelOf(side), all()));
@@ -44,7 +44,7 @@ export const leaveGone = (): readonly string[] => {
   return keys;
 };
 
-/** A second column, with another run's model if there is one. */
+/** Opens a second column, with the model of another run if there is one. */
 export const beginDouble = (): void => {
   const name = all().find(({ key }) => key === modelOf("left"))?.name;
   const other = firstOf(all().filter((model) => model.name !== name && model.hasChatTemplate !== false));
@@ -55,5 +55,5 @@ export const endDouble = (): void => {
   if (isDouble()) chooseModel("right", null);
 };
 
-/** Whether a message can be sent to a column's model. */
+/** Whether a message can be sent to the model of a column. */
 export const isReady = (side: Side): boolean => modelOf(side) !== "" && !hasNoTemplate(modelOf(side));

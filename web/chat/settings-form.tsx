@@ -1,4 +1,4 @@
-/** The system prompt, and how answers are drawn: both folded away while they are as usual. */
+/** System prompt and sampling settings of answers. Both are folded while they have their defaults. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
 import { temperatureControl, topKControl, topPControl } from "../models/sampling-controls.ts";
@@ -11,7 +11,8 @@ export const SystemPrompt = () => {
   const { system } = settings.value;
   const about = useId();
   const isOpen = useSignal(system !== "");
-  // Unfolds where a prompt comes, as with a conversation that has one; it does not fold while one is deleted.
+  // Unfolds when a system prompt appears, for example with an opened conversation. Does not fold while the user deletes
+  // the prompt.
   useEffect(() => {
     if (system !== "") isOpen.value = true;
   }, [system === ""]);
@@ -31,14 +32,14 @@ export const SystemPrompt = () => {
         <span class="hidden-text">System prompt</span>
         <textarea
           rows={3}
-          placeholder="What the model is told before the conversation, as: Answer in one sentence."
+          placeholder="Instructions before the conversation, for example: Answer in one sentence."
           aria-describedby={about}
           value={system}
           onInput={({ currentTarget }) => change({ system: currentTarget.value })}
         />
       </label>
       <p id={about} class="soft about">
-        It counts from the next answer on. Without one, the model’s template decides.
+        It applies from the next answer on. Without a system prompt, the model’s template decides.
       </p>
     </details>
   );

@@ -1,9 +1,9 @@
-/** The system prompt and the settings of a chat as a query: what differs from the usual. */
+/** System prompt and chat settings as a URL query. Only values that differ from the defaults are in it. */
 import { fitsAddress } from "../inside/texts.ts";
 import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
 
 export interface ChatSettings {
-  /** What a model is told before the conversation; empty: nothing. */
+  /** System prompt; empty: none. */
   readonly system: string;
   readonly temperature: number;
   readonly topP: number;
@@ -12,7 +12,7 @@ export interface ChatSettings {
   readonly seed: number;
 }
 
-/** Those of `foretoken chat`. */
+/** Defaults of `foretoken chat`. */
 export const defaults: ChatSettings = {
   system: "",
   temperature: 0.5,
@@ -38,13 +38,16 @@ const numbers: readonly NumberInAddress<ChatSettings>[] = ranges.map(([name, ran
   put: (settings, value) => ({ ...settings, [name]: value }),
 }));
 
-/** As changes of the address. A system prompt that is too long for an address is not in it. */
+/** Settings as changes of the address. A system prompt that is too long for an address is left out. */
 export const queryOf = (settings: ChatSettings): QueryChanges => ({
   system: settings.system !== "" && fitsAddress(settings.system) ? settings.system : null,
   ...numbersQuery(numbers, settings, defaults),
 });
 
-/** The settings of an address: what it does not name is as usual, and the system prompt as it was kept. Undefined: it names none. */
+/**
+ * Settings from an address. Missing settings get their defaults; a missing system prompt is taken from `kept`.
+ * Undefined if the address has no settings.
+ */
 export const settingsIn = (query: URLSearchParams, kept: ChatSettings): ChatSettings | undefined => {
   if (!["system", ...numbers.map((one) => one.query)].some((key) => query.has(key))) return undefined;
   return withNumbersOf(numbers, query, { ...defaults, system: query.get("system") ?? kept.system });

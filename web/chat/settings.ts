@@ -1,4 +1,4 @@
-/** What is asked of the models: kept over a reload, and in the address what differs from the usual. */
+/** Settings of the chat. They survive a reload; values that differ from the defaults are in the address. */
 import { signal } from "@preact/signals";
 import type { ChatRequest } from "../../src/serve/studio/protocol.ts";
 import { modelsChosenIn } from "../models/columns.ts";
@@ -14,7 +14,7 @@ export const change = (changes: Partial<ChatSettings>): void => {
   keep("chat.settings", settings.value);
 };
 
-/** Takes the settings of the address, and then writes them there, until the function returned is called. */
+/** Reads the settings from the address and then writes changes to it, until the returned function is called. */
 export const followAddress = (): (() => void) => {
   const named = settingsIn(address.value.query, settings.value);
   if (named !== undefined) change(named);
@@ -23,13 +23,13 @@ export const followAddress = (): (() => void) => {
 
 export const { choose: chooseModel, last: lastModels } = modelsChosenIn("chat.models");
 
-/** Of a request: all but the system prompt. */
+/** Settings of a request: all except the system prompt. */
 export const samplingOf = (seed: number): NonNullable<ChatRequest["settings"]> => {
   const { system: _, ...sampling } = settings.value;
   return { ...sampling, seed };
 };
 
-/** Whether answers are shown by their tokens. */
+/** Whether answers are shown as tokens. */
 export const showsTokens = signal<boolean>(readKept<boolean>("chat.tokens") ?? false);
 export const showTokens = (shown: boolean): void => {
   showsTokens.value = shown;

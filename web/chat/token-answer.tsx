@@ -1,4 +1,4 @@
-/** An answer by its tokens; the likeliest tokens at a place appear beside the one that is pointed at. */
+/** Answer shown as tokens. The likeliest tokens at a position appear next to the token under the pointer. */
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { percent } from "../parts/format.ts";
@@ -10,12 +10,12 @@ import { candidateWords } from "../tokens/token-words.ts";
 import type { WrittenToken } from "../tokens/written-token.ts";
 
 export interface TokenAnswerProps {
-  /** Tells the tokens of answers apart. */
+  /** Prefix of the ids of this answer's tokens, unique on the page. */
   readonly name: string;
   readonly tokens: readonly WrittenToken[];
 }
 
-/** Puts a panel below a token, or above it where there is no room, within the box of both. */
+/** Places a panel below a token, or above it if there is no room, within their common box. */
 const place = (panel: HTMLElement, token: Element): void => {
   const box = panel.parentElement?.getBoundingClientRect();
   if (box === undefined) return;
@@ -28,7 +28,7 @@ const place = (panel: HTMLElement, token: Element): void => {
   panel.style.left = `${Math.max(0, Math.min(at.left, box.right - width) - box.left)}px`;
 };
 
-/** For those who hear the page: what else could have come. */
+/** Alternatives of a token, for screen readers. */
 const spokenCandidates = ({ candidates }: WrittenToken): string =>
   candidates.map((one) => `${candidateWords(one) ?? visible(one.text)}, ${percent(one.probability)}`).join("; ");
 
@@ -47,7 +47,7 @@ export const TokenAnswer = ({ name, tokens }: TokenAnswerProps) => {
     <>
       <TokenText
         name={name}
-        label="Tokens of the answer: arrow keys move, Enter reads what else could have come"
+        label="Tokens of the answer: arrow keys move, Enter shows alternatives"
         tokens={tokens}
         form={form.value}
         selected={selected}

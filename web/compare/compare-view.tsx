@@ -1,4 +1,4 @@
-/** Curves of several runs over each other, and where their configurations differ. */
+/** Curves of several runs in one chart, and the differences between their configurations. */
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { Chart } from "../chart/chart.tsx";
@@ -19,10 +19,10 @@ import { address, compareAddress, comparedNames, runAddress, setQuery } from "..
 import { later } from "../shell/later.tsx";
 import { bestIn, incomparable, type Measure, measureOf, measures } from "./differences.ts";
 
-/** Settings and differences are read after the curves. */
+/** Loaded after the curves, because settings and differences are below them. */
 const Details = later(async () => (await import("./details-view.tsx")).Details, null);
 
-/** As many as there are colours with dashes. */
+/** Number of styles with their own colour and dashes. */
 const most = 8;
 
 interface Compared {
@@ -107,7 +107,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const known = useComputed(() => runs.flatMap(({ feed }) => feed.summary.value ?? []));
   const measure = useComputed(() => measureOf(address.value.query.get("measure"), known.value));
-  // One window for all, as the slider says.
+  // All runs use the same window, set with the slider.
   const longest = useComputed(() =>
     Math.max(
       ...runs.map(({ feed }) => {
@@ -121,7 +121,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   );
   const { query } = address.value;
   const kind = xKindOf(query);
-  // The lines of a chart go with its files, where nobody reads the rest of the page.
+  // Notes are part of the chart, so its files contain them.
   const notes = useComputed(() => {
     const thinned = runs.flatMap(({ name, feed }) => {
       void feed.version.value;
@@ -131,7 +131,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
     const wrong = incomparable(known.value, measure.value.unit);
     return [wrong, smoothedNote(curves.value), ...thinned].filter((note) => note !== undefined);
   }).value;
-  const labels = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
+  const labels = { step: "Steps", tokens: "Tokens", seconds: "Training time" };
   return (
     <>
       {names.length > most && (
@@ -178,7 +178,7 @@ export const CompareView = () => {
       <h1>Compare</h1>
       {names.length === 0 ? (
         <p>
-          Tick two or more runs in <a href="/runs">the list</a>, then choose Compare.
+          Select two or more runs in <a href="/runs">the list</a>, then choose Compare.
         </p>
       ) : (
         <Comparison key={names.join("\n")} names={names} />

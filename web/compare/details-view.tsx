@@ -1,4 +1,4 @@
-/** Below the curves of compared runs: settings with several seeds, and where configurations differ. */
+/** Part below the curves of compared runs: settings with several seeds, and differences between configurations. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { labelOf } from "../new-run/labels.ts";
 import { capital } from "../parts/format.ts";
@@ -10,11 +10,11 @@ const Differences = ({ runs }: { readonly runs: readonly RunSummary[] }) => {
   const rows = differences(runs);
   return (
     <section aria-label="Differences">
-      <h2>Where they differ</h2>
+      <h2>Differences</h2>
       {rows.length === 0 ? (
-        <p class="soft">In nothing: the same text and the same configuration.</p>
+        <p class="soft">None: the runs have the same text and the same configuration.</p>
       ) : (
-        <Scroll label="Differences of the configurations">
+        <Scroll label="Differences between the configurations">
           <table class="differences">
             <thead>
               <tr>

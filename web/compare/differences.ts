@@ -3,13 +3,13 @@ import { count, flatten } from "../parts/format.ts";
 
 export interface Difference {
   readonly path: string;
-  /** One for each run, "–" where it has no such field. */
+  /** Value of each run, "–" if a run has no such field. */
   readonly values: readonly string[];
 }
 
 const yesOrNo: Readonly<Record<string, string>> = { true: "yes", false: "no" };
 
-/** Large numbers with commas, though a seed is no amount; yes and no. */
+/** Formats large numbers with thousands separators, except seeds, and booleans as yes and no. */
 const shownValue = (path: string, value: string): string =>
   yesOrNo[value] ?? (/^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value);
 
@@ -21,7 +21,7 @@ const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
     ...flatten(run.config).map(({ path, value }) => [path, shownValue(path, value)] as const),
   ]);
 
-/** Fields whose values are not the same in all runs, in the order of the configuration. */
+/** Fields whose values differ between runs, in the order of the configuration. */
 export const differences = (runs: readonly RunSummary[]): readonly Difference[] => {
   const all = runs.map(fieldsOf);
   const paths = [...new Set(all.flatMap((fields) => [...fields.keys()]))];
@@ -36,7 +36,7 @@ const hasSeveral = (runs: readonly Described[], of: (run: Described) => string):
   new Set(runs.map(of)).size > 1;
 
 const differInTokenizer = (runs: readonly Described[]): boolean =>
-  // The number of tokens is not known before the first step: there is no loss either.
+  // The vocabulary size is unknown before the first step, but then there is no loss either.
   hasSeveral(
     runs.filter(({ vocabSize }) => vocabSize !== null),
     ({ config, vocabSize }) => `${config.tokenizer.kind} ${vocabSize}`,
@@ -50,13 +50,13 @@ export const measures = [
 ] as const;
 export type Measure = (typeof measures)[number];
 
-/** The measure that was chosen; without a choice one that compares between the runs. */
+/** Chosen measure. Default: a measure that is comparable between the runs. */
 export const measureOf = (chosen: string | null, runs: readonly Described[]): Measure => {
   const found = measures.find(({ value }) => value === chosen);
   return found ?? measures[differInTokenizer(runs) ? 2 : 0];
 };
 
-/** The best evaluation of a run in a measure: of the training loss, the validation loss that stands beside it. */
+/** Best evaluation of a run in a measure. For training loss, this is the validation loss. */
 export const bestIn = (
   { value, unit }: Measure,
   best: RunSummary["best"],
@@ -65,10 +65,10 @@ export const bestIn = (
   unit: value === "loss" ? `${unit}, validation` : unit,
 });
 
-/** Why values in a unit do not compare between the runs; undefined: they do. */
+/** Says why values in a unit are not comparable between the runs. Undefined if they are. */
 export const incomparable = (runs: readonly Described[], unit: string): string | undefined => {
   if (hasSeveral(runs, ({ corpusSha256 }) => corpusSha256))
-    return "These runs learn different texts: their losses do not compare.";
+    return "These runs learn different texts: do not compare their losses.";
   if (unit !== "nats per token" || !differInTokenizer(runs)) return undefined;
-  return "These runs have different tokenizers: their losses per token do not compare; those per character and per byte do.";
+  return "These runs have different tokenizers: compare losses per character or per byte, not per token.";
 };

@@ -1,4 +1,6 @@
-/** A picture of settings with several seeds: each run, their mean, and the interval of the difference to the first setting. */
+/**
+ * Settings with several seeds: a dot for each run, the mean, and the interval of the difference from the first setting.
+ */
 
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { labelOf } from "../new-run/labels.ts";
@@ -14,7 +16,7 @@ import {
   type SettingDifference,
 } from "./settings.ts";
 
-/** More fields than these do not fit beside a picture. */
+/** Maximum number of fields that fit next to the picture. */
 const mostFields = 3;
 
 const nameOf = ({ fields, runs }: ComparedSetting): string =>
@@ -28,7 +30,7 @@ const differenceText = ({ value, halfWidth }: SettingDifference): string =>
   `${signed(value)}${halfWidth === undefined ? "" : ` ± ${halfWidth.toFixed(4)}`}`;
 
 const verdict = (difference: SettingDifference): string => {
-  if (difference.halfWidth === undefined) return "one seed each: nothing is known";
+  if (difference.halfWidth === undefined) return "unknown: one seed each";
   if (!isClear(difference)) return "may be chance";
   return difference.value < 0 ? "better" : "worse";
 };
@@ -55,7 +57,7 @@ const Picture = ({ setting, place }: { readonly setting: ComparedSetting; readon
   );
 };
 
-/** Nothing where no setting has several seeds. */
+/** Renders nothing if no setting has several seeds. */
 export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary[]; readonly measure: Measure }) => {
   const settings = comparedSettings(runs, (best) => bestIn(measure, best).value ?? Number.NaN);
   if (settings.length === 0) return null;
@@ -63,8 +65,8 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
   const { unit } = bestIn(measure, null);
   const others = settings.flatMap(({ difference }) => difference ?? []);
   const pairs = others.every(({ paired }) => paired)
-    ? "Runs are paired by their seeds."
-    : "Runs with other seeds are not paired.";
+    ? "Runs with the same seed are paired."
+    : "Runs with different seeds are not paired.";
   return (
     <section aria-label="Settings">
       <h2>Settings and seeds</h2>
@@ -77,13 +79,13 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
                 Mean
               </th>
               <th scope="col" class="num">
-                To the first
+                Minus first
               </th>
               <th scope="col">
                 <span class="hidden-text">In words</span>
               </th>
               <th scope="col" class="wide">
-                Best {unit} of each run
+                Each run’s best, {unit}
               </th>
             </tr>
           </thead>
@@ -103,9 +105,9 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
         </table>
       </Scroll>
       <p class="soft">
-        Dots are runs, the upright line is their mean, and the level line is the 95% interval of the difference to the
-        first setting, for other seeds. {pairs} <code>npx foretoken compare</code> measures them on the text, too: its
-        interval also says how much another text would differ.
+        Each dot is a run. The vertical line is the mean. The horizontal line is the 95% confidence interval of the
+        difference from the first setting, over seeds. {pairs} <code>npx foretoken compare</code> also measures the runs
+        on the text; its interval covers variation between texts, too.
       </p>
     </section>
   );

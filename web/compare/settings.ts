@@ -1,34 +1,34 @@
-/** Compared runs as settings with several seeds: what other seeds would make of their losses. */
+/** Groups compared runs into settings with several seeds, and estimates how losses vary between seeds. */
 import { studentWithin } from "../../src/evaluate/half-width.ts";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { differences } from "./differences.ts";
 
 type Best = NonNullable<RunSummary["best"]>;
 
-/** A run of a setting. */
+/** Run of a setting. */
 export interface SeedLoss {
   readonly name: string;
   readonly seed: number;
-  /** Its best loss in the measure. */
+  /** Best loss of the run, in the measure. */
   readonly loss: number;
 }
 
-/** How a setting's mean differs from the first one's. */
+/** Difference between a setting's mean and the first setting's mean. */
 export interface SettingDifference {
   readonly value: number;
-  /** The value ± this is its 95% interval for other seeds; undefined: one run of each. */
+  /** `value` ± `halfWidth` is the 95% confidence interval over seeds. Undefined: each setting has only one run. */
   readonly halfWidth: number | undefined;
-  /** Whether runs are paired by their seeds. */
+  /** Whether runs with the same seed are paired. */
   readonly paired: boolean;
 }
 
-/** Runs whose configurations differ in the seed alone. */
+/** Runs whose configurations differ only in the seed. */
 export interface ComparedSetting {
-  /** Fields that tell it from the others, with its values. */
+  /** Fields that distinguish this setting from the other settings, with their values. */
   readonly fields: readonly { readonly path: string; readonly value: string }[];
   readonly runs: readonly SeedLoss[];
   readonly mean: number;
-  /** undefined: it is the first. */
+  /** Undefined for the first setting. */
   readonly difference: SettingDifference | undefined;
 }
 
@@ -39,7 +39,7 @@ const squares = (numbers: readonly number[]): number => {
   return sumOf(numbers.map((value) => (value - mean) ** 2));
 };
 
-/** The t within which Student's distribution has 95%. */
+/** Two-sided 95% quantile of Student's t distribution. */
 const student95 = (degrees: number): number => {
   let [low, high] = [0, 1];
   while (studentWithin(high, degrees) < 0.95) [low, high] = [high, 2 * high];
@@ -53,7 +53,10 @@ const student95 = (degrees: number): number => {
 
 const lossesOf = (runs: readonly SeedLoss[]): readonly number[] => runs.map(({ loss }) => loss);
 
-/** The t interval of pairs with the same seeds; of other seeds that of two samples with one variance. */
+/**
+ * Difference with its t interval. Runs with the same seeds are compared in pairs; otherwise as two samples with a
+ * common variance.
+ */
 const differenceOf = (own: readonly SeedLoss[], first: readonly SeedLoss[]): SettingDifference => {
   const value = meanOf(lossesOf(own)) - meanOf(lossesOf(first));
   const bySeed = new Map(first.map(({ seed, loss }) => [seed, loss]));
@@ -74,9 +77,9 @@ const keyOf = ({ config, corpusSha256, initFrom }: RunSummary): string =>
   JSON.stringify([{ ...config, train: { ...config.train, seed: undefined } }, corpusSha256, initFrom]);
 
 /**
- * Settings of measured runs, in their order.
- * @param of the measure.
- * @returns empty unless there are two settings or more on one text, one of them with several seeds.
+ * Groups measured runs into settings, in the order of the runs.
+ * @param of best loss of a run, in the chosen measure.
+ * @returns settings; empty if there is only one setting, if texts differ, or if no setting has several seeds.
  */
 export const comparedSettings = (
   runs: readonly RunSummary[],
@@ -100,10 +103,10 @@ export const comparedSettings = (
   }));
 };
 
-/** A place on the picture's axis, in percent of its width. */
+/** Position on the picture's axis, in percent of its width. */
 export type Place = (loss: number) => number;
 
-/** The axis of the picture: all losses and intervals are on it, with some room. */
+/** Axis of the picture. It covers all losses and intervals, with a margin. */
 export const placesOf = (settings: readonly ComparedSetting[]): Place => {
   const ends = settings.flatMap(({ runs, mean, difference }) => {
     const half = difference?.halfWidth ?? 0;
@@ -114,6 +117,6 @@ export const placesOf = (settings: readonly ComparedSetting[]): Place => {
   return (loss) => 4 + (92 * (loss - low)) / span;
 };
 
-/** Whether the interval of a difference leaves out 0. */
+/** Whether the interval of a difference excludes 0. */
 export const isClear = ({ value, halfWidth }: SettingDifference): boolean =>
   halfWidth !== undefined && Math.abs(value) > halfWidth;

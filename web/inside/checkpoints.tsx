@@ -1,4 +1,4 @@
-/** The choice of a model, and of one of its checkpoints. */
+/** Choice of a model and of one of its checkpoints. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
 import { models } from "../server/facts.ts";
@@ -12,7 +12,7 @@ interface Checkpoint {
   readonly label: string;
 }
 
-/** Of one run, by their steps: the best and the last one may be the same step. */
+/** Checkpoints of one run, by step. The best and the last checkpoint may have the same step. */
 export const checkpointsOf = (all: readonly Model[], name: string): readonly Checkpoint[] => {
   const own = all.filter((model) => model.name === name);
   const steps = [...new Set(own.map(({ step }) => step))].sort((a, b) => (a ?? 0) - (b ?? 0));
@@ -29,7 +29,7 @@ const keyOf = (all: readonly Model[], name: string): string | undefined => {
   return (own.find(({ weights }) => weights === "best") ?? own[0])?.key;
 };
 
-/** A model in the address; without one the first of the list, or the best of `?run=NAME`. */
+/** Chooses a model if the address has none: the best checkpoint of `?run=NAME`, or the first model of the list. */
 export const takeModel = (run: string | null): void => {
   const all = models.value.value?.models;
   if (all === undefined) return;
@@ -107,8 +107,8 @@ export const ModelAndCheckpoint = () => {
           <Scrubber all={all} name={chosen.name} />
           {!hasKept && (
             <p class="soft about">
-              A run keeps its best and its last checkpoint. To watch a model learn here, keep more of them: in{" "}
-              <a href="/new">New run</a> by “Checkpoints to keep”, in a terminal by <code>--keep-last 10</code>
+              A run keeps its best and its last checkpoint. To watch a model learn here, keep more checkpoints: set
+              “Checkpoints to keep” in <a href="/new">New run</a>, or <code>--keep-last 10</code> in a terminal.
             </p>
           )}
         </div>

@@ -1,4 +1,4 @@
-/** The view into a model: which one, at which checkpoint, on which text, and what is looked at. */
+/** View of a model's inside: the model, its checkpoint, the text, and a tab for what to look at. */
 import { useEffect, useState } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
@@ -21,7 +21,7 @@ import { textFor } from "./texts.ts";
 
 const mostOfSample = 48;
 
-/** A text that the model can read: what its run wrote last, or one to try. */
+/** Text that the model can read: the last sample of its run, or an example. */
 const firstText = async (model: string): Promise<string> => {
   const run = /^runs\/([^/]+)\//.exec(model)?.[1];
   const answer = run === undefined ? undefined : await getJson<RunSeries>(`${runPath(run)}/series`);
@@ -35,10 +35,10 @@ const firstText = async (model: string): Promise<string> => {
 
 const readingWords = (model: string): string =>
   model.startsWith("models/hf:")
-    ? "Reading the model: if it is not on this machine yet, it is downloaded first, which may take minutes…"
+    ? "Reading the model. If it is not on this machine yet, it is downloaded first; this can take minutes…"
     : "Reading the model…";
 
-/** From so many seconds on it is said how many have passed. */
+/** Seconds after which the page shows how long it has waited. */
 const longWait = 3;
 
 const Waiting = ({ words }: { readonly words: string }) => {
@@ -93,7 +93,8 @@ export const InsideView = () => {
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
   const known = models.value.value?.models;
-  // Until the next model is read, all below is the former one's. Checkpoints of a run follow each other without that.
+  // Until the next model is loaded, everything below belongs to the previous model. Checkpoints of the same run switch
+  // without this state.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? asked : { model, text };
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";
@@ -108,7 +109,7 @@ export const InsideView = () => {
       {models.failure.value !== undefined && <Notice tone="bad">{models.failure.value.error}</Notice>}
       {known?.length === 0 && (
         <Notice tone="plain">
-          There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
+          There is no model yet. A run has a model after its first checkpoint. <a href="/new">Start a run</a>
         </Notice>
       )}
       {known?.length !== 0 && (

@@ -1,4 +1,4 @@
-/** Tokens and positions in words. They are counted from 1. */
+/** Names of tokens and positions. Positions are counted from 1. */
 
 import type { NamedToken } from "../../src/inside/tokens.ts";
 import type { Span } from "../../src/serve/studio/inside/protocol.ts";
@@ -11,11 +11,11 @@ type Tokens = readonly NamedToken[];
 
 export const tokenAt = (tokens: Tokens, at: number): string => visible(tokens[at]?.text ?? "");
 
-/** The token to begin with: the last one that looks like a word of some meaning, by its length; else the first. */
+/** Token shown first: the last token that is long enough to look like a meaningful word; otherwise the first token. */
 export const openingToken = (tokens: Tokens): NamedToken | undefined =>
   tokens.findLast(({ text }) => /\p{L}{4}/u.test(text)) ?? tokens[0];
 
-/** A few characters: a token may be long. */
+/** Cuts a text to a few characters, because a token may be long. */
 export const clipped = (text: string, most = 10): string => {
   const characters = [...text];
   return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : text;
@@ -29,18 +29,21 @@ export const spanName = (tokens: Tokens, span: Span): string =>
 export const spanWords = (tokens: Tokens, span: Span): string =>
   isOne(span) ? `“${tokenAt(tokens, span.from)}” (${span.from + 1})` : `tokens ${span.from + 1}–${span.to}`;
 
-/** Why a token that was typed has no neighbours, in a sentence. */
+/** Says in a sentence why a typed token has no neighbours. */
 export const neighbourFailure = ({ error, characters }: Failure): string => {
-  if (characters !== undefined) return `The model never saw this in its text: ${characters.map(visible).join(" ")}`;
+  if (characters !== undefined) return `Characters that the model never saw: ${characters.map(visible).join(" ")}`;
   const tokens = /^token: .*; got (\d+) tokens$/u.exec(error)?.[1];
-  return tokens === undefined ? error : `That is ${tokens} tokens: type one.`;
+  return tokens === undefined ? error : `That is ${tokens} tokens. Type one token.`;
 };
 
 type Listed = readonly { readonly key: string; readonly name: string }[];
 
-/** The name of a model by its key; all checkpoints of a run share one. A model that is not in the list has its key. */
+/**
+ * Name of a model by its key. All checkpoints of a run share one name. A model that is not in the list is named by its
+ * key.
+ */
 export const modelName = (all: Listed, key: string): string => all.find((model) => model.key === key)?.name ?? key;
 
-/** Whether two keys are of one model, or of checkpoints of one run. */
+/** Whether two keys belong to the same model, or to checkpoints of the same run. */
 export const isSameModel = (all: Listed, a: string, b: string): boolean =>
   a === b || modelName(all, a) === modelName(all, b);

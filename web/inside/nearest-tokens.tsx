@@ -1,4 +1,4 @@
-/** The tokens nearest to one, by the angle between their vectors. */
+/** Tokens nearest to a token, by the angle between their vectors. */
 import { useSignal } from "@preact/signals";
 import type { NeighboursAnswer, TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import { Notice } from "../parts/notice.tsx";
@@ -46,7 +46,7 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
   const { query } = address.value;
   const own = [...new Map(all.tokens.map((token) => [token.id, token])).values()].slice(0, 200);
   const given = query.get("token");
-  // Of the address: an id as "#12", else a text.
+  // From the address: an id such as "#12", or a text.
   const id = given === null ? openingToken(own)?.id : /^#\d+$/.test(given) ? Number(given.slice(1)) : undefined;
   const of = query.get("of") === "head" && !all.shape.tieEmbeddings ? "head" : "embedding";
   const token = id ?? given ?? "";
@@ -55,8 +55,8 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
   return (
     <>
       <p class="about-view">
-        A model reads each token as a vector. Tokens that it treats alike come to lie close together: a cosine of 1 is
-        the same direction, 0 is none in common.
+        A model reads each token as a vector. Tokens that it treats alike get similar vectors. A cosine of 1 means the
+        same direction; 0 means unrelated.
       </p>
       <div class="token-choice">
         <fieldset class="token-buttons">
@@ -76,7 +76,7 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
         <div class="toolbar">
           <TokenForm onToken={(text) => setQuery({ token: text })} />
           {all.shape.tieEmbeddings ? (
-            <span class="soft about">This model predicts with the same vectors as it reads.</span>
+            <span class="soft about">This model reads and predicts with the same vectors.</span>
           ) : (
             <Segmented
               label="Vectors"

@@ -1,4 +1,4 @@
-/** What is looked at: all of it is in the address, but for a text that is too long for one. */
+/** State of the inside view. All of it is in the address, except texts that are too long for an address. */
 import { signal as newSignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
@@ -19,7 +19,7 @@ export type Tab = (typeof tabs)[number]["value"];
 const asked = (key: string): string | null => address.value.query.get(key);
 
 export const tabOf = (): Tab => tabs.find(({ value }) => value === asked("view"))?.value ?? "attention";
-/** Settings of one tab alone: in the address of no other one. */
+/** Settings that belong to one tab. They are removed from the address of every other tab. */
 const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
   attention: ["from", "to", "head"],
   lens: ["stage", "rows"],
@@ -30,7 +30,7 @@ const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
 
 const left = new Map<Tab, { readonly text: string | null; readonly values: Readonly<Record<string, string | null>> }>();
 
-/** Opens a tab as it was left, but for a corrupted text that belongs to another text. */
+/** Opens a tab in its last state, without a corrupted text that belongs to another text. */
 export const showTab = (tab: Tab): void => {
   const now = tabOf();
   const text = asked("text");
@@ -47,7 +47,10 @@ export const showTab = (tab: Tab): void => {
 
 export const modelOf = (): string => asked("model") ?? "";
 
-/** A whole number of the address, from 1 as people count, as an index. Too large ones give the last. */
+/**
+ * Reads a whole number from the address, counted from 1, and returns it as an index. A number that is too large gives
+ * the last index.
+ */
 export const indexOf = (key: string, count: number, usual = 0): number => {
   const given = asked(key);
   const value = given === null ? usual : Math.floor(Number(given)) - 1;
@@ -62,7 +65,7 @@ export const textOf = (key: TextKey): string =>
 export const setText = (key: TextKey, text: string): void => {
   keep(`inside.${key}`, text);
   if (key === "corrupted" && !fitsAddress(text)) {
-    // Both are kept then: an address with the text alone would mean no corrupted one.
+    // Both texts are kept then, because an address with only the clean text means that there is no corrupted text.
     keep("inside.text", textOf("text"));
     setQuery({ text: null, corrupted: null });
     return;
@@ -71,22 +74,24 @@ export const setText = (key: TextKey, text: string): void => {
 };
 
 export interface Asked<T, Body extends object = object> {
-  /** The last answer: it stays while the next one is on its way. */
+  /** Last answer. It is kept while the next answer is loading. */
   readonly value: T | undefined;
-  /** The request that `value` answers. */
+  /** Request to which `value` is the answer. */
   readonly asked: Body | undefined;
   readonly failure: Failure | undefined;
   readonly isWaiting: boolean;
-  /** How long the last answer took. */
+  /** Seconds that the last answer took. */
   readonly seconds: number;
 }
 
-/** Requests that are on their way. */
+/** Number of pending requests. */
 export const waiting = newSignal(0);
 
 const nothing = { value: undefined, asked: undefined, failure: undefined, isWaiting: false, seconds: 0 } as const;
 
-/** The answer to a request; a new body is a new request, and ends the one before. Undefined: nothing is asked. */
+/**
+ * Answer to a request. A new body starts a new request and cancels the previous request. Undefined body: no request.
+ */
 export const useAnswer = <T, Body extends object = object>(path: string, body: Body | undefined): Asked<T, Body> => {
   const state = useSignal<Asked<T, Body>>(nothing);
   const key = body === undefined ? "" : JSON.stringify(body);

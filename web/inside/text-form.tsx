@@ -1,4 +1,4 @@
-/** A text to look at, with what the server says against it. */
+/** Input of the text to look at, with the server's objections. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
@@ -12,16 +12,16 @@ import { without } from "./texts.ts";
 export interface TextFormProps {
   readonly label: string;
   readonly text: string;
-  /** Whether the page proposes `text`: then it takes the place of nothing that was typed. Default: no. */
+  /** Whether `text` is a proposal of the page, which must not replace anything that the user typed. Default: false. */
   readonly isProposed?: boolean;
   readonly failure: Failure | undefined;
   readonly all: TokensAnswer | undefined;
-  /** Whether `all` is of another model, and the next one is being read. */
+  /** Whether `all` belongs to the previous model, while the next model is loading. */
   readonly isOfBefore?: boolean;
   readonly onText: (text: string) => void;
 }
 
-/** Lines that a text takes, about, for browsers that do not fit the field to it. */
+/** Approximate number of lines of a text, for browsers that do not fit the field to its text. */
 const linesOf = (text: string): number =>
   Math.min(
     8,
@@ -72,7 +72,7 @@ export const TextForm = (props: TextFormProps) => {
       {all !== undefined && (
         <p class={`soft num about${isOfBefore ? " of-before" : ""}`}>
           {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
-          {all.left > 0 && `: the model sees no more at a time, and ${count(all.left)} at the end are left out`}
+          {all.left > 0 && `, the model’s limit; ${count(all.left)} at the end are left out`}
         </p>
       )}
       {failure !== undefined && (

@@ -1,4 +1,4 @@
-/** Where the texts of the inside are: in the address, or, too long for one, kept in this tab. */
+/** Storage of the inside view's texts: the address, or this tab if a text is too long for an address. */
 
 export type TextKey = "text" | "corrupted";
 
@@ -6,7 +6,10 @@ const longestInAddress = 3000;
 
 export const fitsAddress = (text: string): boolean => encodeURIComponent(text).length <= longestInAddress;
 
-/** An address that names the text alone means a corrupted text that is the same: one kept from before is of another text. */
+/**
+ * Text from the address, or the kept text. If the address has only the clean text, a kept corrupted text belongs to
+ * another text and is not used.
+ */
 export const textIn = (query: URLSearchParams, key: TextKey, kept: (key: TextKey) => string | undefined): string => {
   const named = query.get(key);
   if (named !== null) return named;
@@ -14,15 +17,16 @@ export const textIn = (query: URLSearchParams, key: TextKey, kept: (key: TextKey
   return kept(key) ?? "";
 };
 
-/** A text without some characters. */
+/** Removes characters from a text. */
 export const without = (text: string, characters: readonly string[]): string =>
   [...text].filter((one) => !characters.includes(one)).join("");
 
 const textsToTry = ["The capital of France is", "The cat sat on the mat because it was tired.", "0123456789"] as const;
 
 /**
- * A text for a model that has none of its own: the first that it can read whole, else what it can read of one.
- * @param unknownIn tells the characters of a text that the model never saw.
+ * Text for a model without a sample: the first example that the model can read whole; otherwise the readable part of an
+ * example.
+ * @param unknownIn returns the characters of a text that the model never saw.
  */
 export const textFor = async (unknownIn: (text: string) => Promise<readonly string[]>): Promise<string> => {
   let longest = "";
@@ -34,15 +38,15 @@ export const textFor = async (unknownIn: (text: string) => Promise<readonly stri
   return longest === "" ? textsToTry[0] : longest;
 };
 
-/** Words of the texts to try, and what to put in their place. */
+/** Words of the examples and their replacements. */
 const replacements = [
   ["France", "Italy"],
-  // As many letters: for models of characters.
+  // Replacements have the same number of letters, for character models.
   ["France", "Greece"],
   ["cat", "rat"],
 ] as const;
 
-/** Each must be read by the model, to count its tokens: more would take too long. */
+/** Maximum number of examples. The model must read each one to count its tokens, so more would take too long. */
 const mostExamples = 8;
 const leastLetters = 3;
 
@@ -51,16 +55,19 @@ interface Word {
   readonly at: number;
 }
 
-/** Words that may be changed: long ones first, then those before the last word, since the prediction follows that one. */
+/**
+ * Words that may be changed, in order of preference: long words first. The last word is avoided, because the prediction
+ * follows it.
+ */
 const wordsToChange = (words: readonly Word[]): readonly Word[] => {
   const weightOf = (one: Word): number => (one.word.length >= leastLetters ? 2 : 0) + (one === words.at(-1) ? 0 : 1);
   return words.toReversed().sort((a, b) => weightOf(b) - weightOf(a));
 };
 
 /**
- * Corrupted texts to try with a clean one, the best first. Those after the well-known replacements have as many characters,
- * and no other ones than the clean text, so a model of characters can read them: another word of the text in a word's place,
- * two words exchanged, the letters of a word turned round.
+ * Corrupted texts to try with a clean text, best first. Well-known replacements come first. All later texts have the
+ * same number of characters and no new characters, so a character model can read them: a word replaced by another word
+ * of the text, two neighbouring words exchanged, or the letters of a word reversed.
  */
 export const corruptedExamples = (text: string): readonly string[] => {
   const words = [...text.matchAll(/[\p{L}\p{N}]+/gu)].map(({ 0: word, index: at }) => ({ word, at }));
@@ -84,7 +91,10 @@ export const corruptedExamples = (text: string): readonly string[] => {
   return [...new Set(some)].filter((one) => one !== text).slice(0, mostExamples);
 };
 
-/** The first of some texts that has a number of tokens. @param tokensOf resolves to undefined for a text that cannot be read. */
+/**
+ * First of several texts with the given number of tokens. @param tokensOf resolves to undefined for a text that the
+ * model cannot read.
+ */
 export const firstThatFits = async (
   texts: readonly string[],
   tokens: number,
@@ -94,6 +104,6 @@ export const firstThatFits = async (
   return undefined;
 };
 
-/** The address that looks into a model on a text; without the text where that is too long for one. */
+/** Address that opens the inside view with a model and a text. A text that is too long for an address is left out. */
 export const insideAddress = (model: string, text: string): string =>
   `/inside?${new URLSearchParams({ model, ...(fitsAddress(text) ? { text } : {}) })}`;

@@ -1,10 +1,10 @@
-/** What a view of the inside looks at. */
+/** What a tab of the inside view gets from the view. */
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 
 export interface Viewed {
-  /** Its key in the list of models. */
+  /** Key of the model in the list of models. */
   readonly model: string;
   readonly text: string;
-  /** The text's tokens, and the model's shape. */
+  /** Tokens of the text, and the shape of the model. */
   readonly all: TokensAnswer;
 }

@@ -1,4 +1,4 @@
-/** Curves of models in training, with the loss of guessing as a line. */
+/** Loss curves of models in training, with the loss of guessing as a horizontal line. */
 import { useComputed, useSignal } from "@preact/signals";
 import { Chart } from "../chart/chart.tsx";
 import type { Curve, CurveStyle, Interval } from "../chart/curve.ts";
@@ -6,7 +6,7 @@ import { comparedStyle, trainingStyle, validationStyle } from "../chart/palette.
 import { stepAxis } from "../chart/ticks.ts";
 import type { SessionRecord } from "./engine/client.ts";
 
-/** Of the line at ln V. */
+/** Style of the line at ln V. */
 export const guessStyle: CurveStyle = { color: "--series-3", dash: [2, 3], width: 2, marks: false };
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
@@ -21,7 +21,7 @@ const lossCurve = (key: string, label: string, style: CurveStyle, losses: readon
 export interface LossChartProps {
   readonly record: SessionRecord;
   readonly name: string;
-  /** Of the learners; a single one has the curve of held-out text too. */
+  /** Names of the learners. A single learner also has a curve for held-out text. */
   readonly learners: readonly string[];
   readonly vocabSize: number;
   readonly steps: number;

@@ -1,4 +1,4 @@
-/** Starts, pauses and begins again a training, and says how far it is. */
+/** Buttons that start, pause and restart a training, and its progress. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
@@ -19,19 +19,19 @@ import {
 import type { Opened, SessionName } from "./engine/messages.ts";
 import { openCurrent } from "./state.ts";
 
-/** How the page computes, said where it matters. */
+/** Says how the page computes and what it keeps. */
 const Threads = ({ opened }: { readonly opened: Opened }) => (
   <p class="soft about">
-    {count(opened.parameters)} weights. Your browser trains it in this tab, on {opened.threads}{" "}
+    {count(opened.parameters)} weights. Your browser trains the model in this tab, on {opened.threads}{" "}
     {opened.threads === 1 ? "thread" : "threads"}; nothing is sent anywhere.
-    {!isIsolated() && " This page may not share memory between threads, so that it computes with one, more slowly."}
-    {keeping.value === null && " Your browser keeps what it has learned, for when you load the page again."}
+    {!isIsolated() && " This page cannot share memory between threads, so it uses one thread and is slower."}
+    {keeping.value === null && " Your browser keeps the trained model; you find it when you load the page again."}
     {typeof keeping.value === "string" &&
-      ` What it learns from now on is gone when you reload or close the page (${keeping.value}).`}
+      ` From now on, training is lost when you reload or close the page (${keeping.value}).`}
   </p>
 );
 
-/** Shows its children once the worker has read the text; before, what it waits for. */
+/** Shows its children when the worker has read the text. Before that, shows what it waits for. */
 export const WhenReady = ({ children }: { readonly children: (opened: Opened) => ComponentChildren }) => {
   const state = engine.value;
   if (state.kind === "failed")
@@ -55,9 +55,9 @@ export const WhenReady = ({ children }: { readonly children: (opened: Opened) =>
 export interface ControlsProps {
   readonly session: SessionName;
   readonly opened: Opened;
-  /** Of the button that begins, as "Start the race". */
+  /** Label of the start button, for example "Start the race". */
   readonly begin: string;
-  /** Of the button that leads to the outcome, and the heading where that stands. */
+  /** Label of the button that leads to the outcome, and id of the outcome's heading. */
   readonly end: { readonly label: string; readonly id: string };
 }
 
@@ -72,13 +72,13 @@ const goToHeading = (id: string): void => {
   heading?.focus({ preventScroll: true });
 };
 
-/** How much longer it takes, by the steps since the reader came or went on. */
+/** Estimated remaining time, from the steps since the page was opened or training was resumed. */
 const useTimeLeft = (step: number, steps: number, running: boolean): string | undefined => {
   const since = useRef<{ readonly step: number; readonly at: number } | undefined>(undefined);
   if (!running || since.current === undefined || step < since.current.step)
     since.current = running ? { step, at: performance.now() } : undefined;
   const done = since.current === undefined ? 0 : step - since.current.step;
-  // The first steps wait for the first text, so that they say too much.
+  // The first steps also wait for the first sample, so they give wrong estimates.
   if (since.current === undefined || done < 5) return undefined;
   return timeLeftText(performance.now() - since.current.at, done, steps - step);
 };
@@ -118,9 +118,12 @@ export const Controls = ({ session, opened, begin, end }: ControlsProps) => {
       <progress max={opened.steps} value={step} aria-label="Steps done" />
       <p class="num how-far">
         <span role="status">{state}</span>: step {count(step)} of {count(opened.steps)}
-        {left !== undefined && !isDone && `, ${left}`}.{running && !isDone && " You can read on: it goes on meanwhile."}
-        {step === 0 && !running && " How long it takes stands here once it runs."}
-        {!running && !isDone && sessions[other.name].running.value && ` ${other.called} runs now: this would pause it.`}
+        {left !== undefined && !isDone && `, ${left}`}.{running && !isDone && " Training continues while you read."}
+        {step === 0 && !running && " The time left appears here when training runs."}
+        {!running &&
+          !isDone &&
+          sessions[other.name].running.value &&
+          ` ${other.called} is running: starting this pauses it.`}
       </p>
       <Threads opened={opened} />
       {asks.value && (
@@ -132,7 +135,7 @@ export const Controls = ({ session, opened, begin, end }: ControlsProps) => {
             asks.value = false;
           }}
         >
-          <p>This deletes what the training has reached in {count(step)} steps.</p>
+          <p>This deletes the result of {count(step)} training steps.</p>
         </Dialog>
       )}
     </div>

@@ -23,7 +23,7 @@ const onText: Readonly<Record<Exclude<PartName, "text">, (text: LessonText) => V
   writing: (text) => <WritingPart text={text} />,
 };
 
-/** Parts in which a model computes. */
+/** Parts that need a model. */
 const computing: readonly PartName[] = ["training", "mask", "writing"];
 
 const Shown = ({ name }: { readonly name: PartName }) => {
@@ -40,7 +40,7 @@ const Shown = ({ name }: { readonly name: PartName }) => {
 interface NextProps {
   readonly part: Part | undefined;
   readonly rel: "prev" | "next";
-  /** It is what Ctrl+Enter does in a field of the part. */
+  /** Whether Ctrl+Enter in a field of the part follows this link. */
   readonly isMain?: boolean;
 }
 
@@ -63,21 +63,21 @@ export const LessonView = () => {
   const name = place.value;
   const index = parts.findIndex((part) => part.name === name);
   const part = parts[index] ?? parts[0];
-  // The built-in one is on its way.
+  // The built-in text loads by itself, so only the reader's own text can be missing.
   const lacksText = current.value.kind === "none" && choice.value === "own";
   useEffect(() => {
     readPlace();
     void loadBuiltIn();
   }, []);
   useSignalEffect(() => {
-    // The worker begins only where a model is needed.
+    // The worker starts only in parts that need a model.
     if (computing.includes(place.value) && current.value.kind === "text") openCurrent();
   });
   const row = useRef<HTMLOListElement>(null);
   useEffect(() => keepInView(row.current, "[aria-current]"), [name]);
   const first = useRef(true);
   useEffect(() => {
-    // Whoever goes on by keyboard or ear begins at the new part.
+    // Moves the focus to the new part, for keyboard and screen reader users.
     if (!first.current) {
       window.scrollTo(0, 0);
       heading.current?.focus({ preventScroll: true });

@@ -1,4 +1,4 @@
-/** The parts of the lesson, each with an address: what follows the # of the page's own. */
+/** Parts of the lesson. Each has its own address after the # of the page. */
 import { signal } from "@preact/signals";
 
 export const parts = [
@@ -6,7 +6,7 @@ export const parts = [
   { name: "pairs", label: "Pairs", title: "One text, many examples" },
   { name: "loss", label: "Loss", title: "How wrong a guess is" },
   { name: "training", label: "Training", title: "A model learns your text" },
-  { name: "mask", label: "Mask", title: "Why a model may not look ahead" },
+  { name: "mask", label: "Mask", title: "Why a model must not look ahead" },
   { name: "writing", label: "Writing", title: "One character at a time" },
 ] as const;
 
@@ -15,13 +15,13 @@ export type Part = (typeof parts)[number];
 
 export const addressOf = (name: PartName): string => `#/${name}`;
 
-/** The part that the address names; another #, as of a link within the page, leaves the one of now. */
+/** Part named in the address. If the # names something else, such as a link within the page, the current part stays. */
 const read = (now: PartName): PartName =>
   location.hash === "" ? "text" : (parts.find(({ name }) => addressOf(name) === location.hash)?.name ?? now);
 
 export const place = signal<PartName>(read("text"));
 
-/** Also called by the view: other views change the address without an event. */
+/** The view calls this, too, because other views change the address without an event. */
 export const readPlace = (): void => {
   place.value = read(place.peek());
 };

@@ -1,7 +1,7 @@
-/** A power of e. */
+/** Power of e. */
 import type { ComponentChildren } from "preact";
 
-/** Its exponent stands high; who does not see that, and who copies it, has it in brackets. */
+/** The exponent is raised. Screen readers and copied text have it in brackets. */
 export const Power = ({ children }: { readonly children: ComponentChildren }) => (
   <span class="power">
     e

@@ -1,10 +1,10 @@
-/** Texts that models wrote along a training, of all learners at the same step. */
+/** Texts that the models wrote during training, all learners at the same step. */
 import { useSignal } from "@preact/signals";
 import { count } from "../parts/format.ts";
 import type { SessionRecord } from "./engine/client.ts";
 import { lookEvery } from "./engine/messages.ts";
 
-/** A model that knows nothing but line ends writes a screen of them: more than one empty line is named, not shown. */
+/** Counts empty lines instead of showing them. A model that has only learned line ends writes a screen of them. */
 const shownText = (text: string | undefined): string =>
   (text ?? "").replace(/\n{3,}/gu, (lines) => `\n(${lines.length - 1} empty lines)\n`);
 
@@ -15,7 +15,7 @@ export interface SamplesProps {
 
 export const LessonSamples = ({ record, learners }: SamplesProps) => {
   void record.version.value;
-  /** Null: the newest, as it comes. */
+  /** Null: always the newest text. */
   const chosen = useSignal<number | null>(null);
   const steps = [...new Set(record.samples.map(({ step }) => step))];
   const last = steps.length - 1;
@@ -27,8 +27,8 @@ export const LessonSamples = ({ record, learners }: SamplesProps) => {
   if (step === undefined)
     return (
       <p class="soft">
-        Every {lookEvery} steps {learners.length > 1 ? "each writes" : "it writes"} a text. The first comes before step
-        1.
+        Every {lookEvery} steps {learners.length > 1 ? "each writes" : "it writes"} a text. The first text comes before
+        step 1.
       </p>
     );
   return (
@@ -43,7 +43,7 @@ export const LessonSamples = ({ record, learners }: SamplesProps) => {
           max={Math.max(0, last)}
           step={1}
           value={index}
-          aria-label="Text after so many steps"
+          aria-label="Training step of the text"
           aria-valuetext={`step ${step}, ${index + 1} of ${steps.length}`}
           onInput={({ currentTarget }) => show(Number(currentTarget.value))}
         />

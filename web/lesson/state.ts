@@ -1,4 +1,4 @@
-/** What the reader has chosen: kept in this tab, so that a reload and the way between parts lose nothing. */
+/** The reader's choices. They are stored in this tab, so they survive a reload and changes between parts. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import { keep, readKept } from "../shell/kept.ts";
 import { isRefused, type LessonText, promptOf, readText } from "./chapter/text.ts";
@@ -22,11 +22,11 @@ const keptWindow = readKept<KeptWindow>("lesson-window");
 
 export const choice = signal<TextChoice>(keptText?.choice ?? "built-in");
 export const own = signal(keptText?.own ?? "");
-/** Where the window of pairs begins, and how many pairs it has. */
+/** Start of the window of pairs, and its number of pairs. */
 export const start = signal(keptWindow?.start ?? 0);
 export const time = signal(keptWindow?.time ?? 8);
 
-// Apart: the window moves often, and the text may be long.
+// Stored separately, because the window moves often and the text may be long.
 effect(() => keep("lesson-text", { choice: choice.value, own: own.value }));
 effect(() => keep("lesson-window", { start: start.value, time: time.value }));
 
@@ -38,7 +38,7 @@ export type BuiltIn =
   | { readonly kind: "failed"; readonly error: string };
 export const builtIn = signal<BuiltIn>({ kind: "none" });
 
-/** Loads the built-in text, once. */
+/** Loads the built-in text once. */
 export const loadBuiltIn = async (): Promise<void> => {
   if (builtIn.value.kind === "here" || builtIn.value.kind === "loading") return;
   builtIn.value = { kind: "loading" };
@@ -52,7 +52,7 @@ export const loadBuiltIn = async (): Promise<void> => {
   }
 };
 
-/** The text of the lesson, with what it is called; a line where there is none to use. */
+/** Text of the lesson with its name, or a line that says why there is none. */
 export type Current =
   | { readonly kind: "none"; readonly why: string; readonly isFailure: boolean }
   | { readonly kind: "text"; readonly raw: string; readonly name: string; readonly text: LessonText };
@@ -75,13 +75,13 @@ export const chooseText = (next: TextChoice): void => {
   });
 };
 
-/** Has the worker read the text of now. */
+/** Lets the worker read the current text. */
 export const openCurrent = (): void => {
   const now = current.peek();
   if (now.kind !== "text") return;
   const first = promptOf(now.text);
   if (!openEngine(now.text.characters.join(""), first)) return;
-  // The beginning of another text may have characters that this one lacks.
+  // The prompt of another text may have characters that this text does not have.
   prompt.value = first;
   written.value = [];
 };

@@ -1,4 +1,4 @@
-/** One model, or two side by side: in the address, so that a link shows the same ones. */
+/** One model, or two side by side. Both are in the address, so a link shows the same models. */
 import { address, setQuery } from "../shell/address.ts";
 import { keep, readKept } from "../shell/kept.ts";
 
@@ -6,7 +6,7 @@ export type Side = "left" | "right";
 
 const queryKeys: Readonly<Record<Side, string>> = { left: "model", right: "with" };
 
-/** The key of a column's model; empty: none is chosen. */
+/** Key of a column's model; empty if no model is chosen. */
 export const modelOf = (side: Side): string => address.value.query.get(queryKeys[side]) ?? "";
 export const isDouble = (): boolean => address.value.query.has(queryKeys.right);
 export const sidesShown = (): readonly Side[] => (isDouble() ? ["left", "right"] : ["left"]);
@@ -14,13 +14,13 @@ export const sidesShown = (): readonly Side[] => (isDouble() ? ["left", "right"]
 type Last = Partial<Record<Side, string>>;
 
 export interface Chosen {
-  /** Puts a model into the address, or takes it out, and remembers it. */
+  /** Sets or removes a model in the address, and remembers it. */
   readonly choose: (side: Side, key: string | null) => void;
-  /** The models that were chosen last: a view is mostly opened by a link that names none. */
+  /** Models that were chosen last. Used when a link names no model, which is the usual case. */
   readonly last: () => Last;
 }
 
-/** The choice of models in a view. @param name under which they are kept. */
+/** Choice of models in a view. @param name key under which the last choice is stored. */
 export const modelsChosenIn = (name: string): Chosen => {
   const last = (): Last => readKept<Last>(name) ?? {};
   return {

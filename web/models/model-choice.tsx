@@ -4,14 +4,14 @@ import { shownModel } from "./model-names.ts";
 
 export interface ModelChoiceProps {
   readonly label: string;
-  /** The key of the chosen one; empty: none is. */
+  /** Key of the chosen model; empty if no model is chosen. */
   readonly value: string;
   readonly onChoose: (key: string) => void;
-  /** What a model's name is followed by. Default: nothing. */
+  /** Text after a model's name. Default: none. */
   readonly remarkOn?: (model: ModelListAnswer["models"][number]) => string;
 }
 
-/** A choice among all models, grouped by their runs. */
+/** Select element with all models, grouped by run. */
 export const ModelChoice = ({ label, value, onChoose, remarkOn = () => "" }: ModelChoiceProps) => {
   const all = models.value.value?.models ?? [];
   const names = [...new Set(all.map(({ name }) => name))];

@@ -1,4 +1,4 @@
-/** Models by their run and weights. */
+/** Names of models by run and weights. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
 import { count } from "../parts/format.ts";
 import { models } from "../server/facts.ts";
@@ -13,11 +13,11 @@ export const shownModel = ({ name, weights, step }: Pick<Model, "name" | "weight
   return `${name}: ${words}${step === null ? "" : `, step ${count(step)}`}`;
 };
 
-/** Whether a key is of no model of the list, as of a run that was deleted. */
+/** Whether a key belongs to no model of the list, for example because its run was deleted. */
 export const isGone = (key: string, all: readonly Pick<Model, "key">[]): boolean =>
   key !== "" && !all.some((model) => model.key === key);
 
-/** The name of the model with a key; one that is not in the list any more by the parts of its key. */
+/** Name of the model with a key. If the model is no longer in the list, the name is made from the key. */
 export const modelName = (key: string): string => {
   const found = models.value.value?.models.find((model) => model.key === key);
   if (found !== undefined) return shownModel(found);

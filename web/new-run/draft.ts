@@ -1,4 +1,4 @@
-/** What a new run will be, as far as the form is filled in: kept over a reload. */
+/** State of the form for a new run. It survives a reload. */
 import { computed, signal } from "@preact/signals";
 import type { NewRunRequest, TextSource } from "../../src/serve/studio/protocol.ts";
 import { fields } from "../server/facts.ts";
@@ -10,15 +10,15 @@ export interface Draft {
   readonly kind: SourceKind;
   readonly corpus: string;
   readonly file: string;
-  /** Of the given text. */
+  /** Name of the given text. */
   readonly textName: string;
-  /** Empty: sizes follow from the text. */
+  /** Empty: sizes are chosen from the text. */
   readonly preset: string;
   readonly name: string;
   readonly initFrom: string;
-  /** Checkpoints to keep, as typed; empty: the last one. */
+  /** Number of checkpoints to keep, as typed. Empty: only the last one. */
   readonly keepLast: string;
-  /** Fields that were changed, as they were typed. */
+  /** Changed fields, as typed. */
   readonly values: Readonly<Record<string, string>>;
 }
 
@@ -35,7 +35,7 @@ const empty: Draft = {
 };
 
 export const draft = signal<Draft>({ ...empty, ...readKept<Draft>("draft") });
-/** Apart from the rest: it may be too long to be kept. */
+/** Stored separately, because it may be too long to be stored. */
 export const givenText = signal(readKept<string>("draft.text") ?? "");
 
 export const change = (changes: Partial<Draft>): void => {
@@ -53,7 +53,9 @@ export const setValue = (path: string, value: string): void => {
   change({ values: value === "" ? others : { ...others, [path]: value } });
 };
 
-/** As the configuration has it: a number that is none stays text, so that the server says what is wrong. */
+/**
+ * Converts a typed value for the configuration. An invalid number stays text, so that the server explains the error.
+ */
 const parsed = (type: string, text: string): unknown => {
   if (type === "number") return Number.isFinite(Number(text)) ? Number(text) : text;
   if (type === "boolean") return text === "true";
@@ -83,7 +85,7 @@ const sourceOf = ({ kind, corpus, file, textName }: Draft): TextSource | undefin
   return givenText.value === "" ? undefined : { kind, name: textName.trim() || "pasted.txt", text: givenText.value };
 };
 
-/** The request that the form stands for; undefined while it has no text. */
+/** Request that the form describes. Undefined while it has no text. */
 export const request = computed((): NewRunRequest | undefined => {
   const { preset, name, initFrom, keepLast, values } = draft.value;
   const text = sourceOf(draft.value);
@@ -95,10 +97,10 @@ export const request = computed((): NewRunRequest | undefined => {
     ...(Object.keys(config).length === 0 ? {} : { config }),
     ...(name.trim() === "" ? {} : { name: name.trim() }),
     ...(initFrom === "" ? {} : { initFrom }),
-    // What is no number goes as it is: the server says what is wrong.
+    // An invalid number is sent as typed, so that the server explains the error.
     ...(keepLast === "" ? {} : { keepLast: parsed("number", keepLast) as number }),
   };
 });
 
-/** After the run has begun: another one needs no second look at old numbers, but has the same text. */
+/** Clears the name after a run has started. The next run begins with the same text and settings. */
 export const afterStart = (): void => change({ name: "" });

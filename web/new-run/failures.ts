@@ -1,10 +1,10 @@
-/** Failures of the server in the words of the form, each for the field that it is about. */
+/** Rewrites the server's errors in the words of the form, and finds the field of each error. */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { capital } from "../parts/format.ts";
 import { downloadFailure } from "./corpora.ts";
 import { commonLabels, labelOf, namedFields } from "./labels.ts";
 
-/** The field of the form that a failure is about: of a group, such as `tokenizer`, its first one. */
+/** Field of the form that a failure is about. For a group, such as `tokenizer`, the first field of the group. */
 export const fieldOf = ({ field }: Failure): string | undefined => {
   if (field === undefined) return undefined;
   if (/^text\./u.test(field)) return "text";
@@ -12,12 +12,15 @@ export const fieldOf = ({ field }: Failure): string | undefined => {
   return first ?? namedFields.find((path) => path.startsWith(`${field}.`)) ?? field;
 };
 
-/** Whether it is about a field that the form shows. */
+/** Whether the failure is about a field that the form shows. */
 export const isOfForm = (failure: Failure): boolean => labelOf(fieldOf(failure) ?? "") !== undefined;
 
 const quoted = (field: string): string => `“${labelOf(field) ?? field}”`;
 
-/** Fields by their paths, and by their last parts where these are two words of code at least: "steps" and "seed" are words of everyone. */
+/**
+ * Names of fields in errors: full paths, and last parts in camel case. Short last parts such as "steps" and "seed" are
+ * left out, because they are also ordinary words.
+ */
 const codeNames: ReadonlyMap<string, string> = new Map(
   namedFields.flatMap((path): (readonly [string, string])[] => {
     const last = path.split(".").at(-1) ?? path;
@@ -34,45 +37,45 @@ const anyName = new RegExp(
   "gu",
 );
 
-/** A text with the form's names of fields in place of the names in code. */
+/** Replaces names of fields in code by their labels in the form. */
 const inWords = (text: string): string =>
   text
     .replace(/\binitFrom MODEL\b/gu, "a model at “Begin with”")
     .replace(anyName, (name) => quoted(codeNames.get(name) ?? name));
 
-/** What a program or a command has and the form has not. */
+/** Whether a hint names something that only programs or commands have, not the form. */
 const isElsewhere = (way: string): boolean => /\bval(?:Fraction|Data|Text|Documents)\b|(?:^|\s)--[a-z]/u.test(way);
 
 const joined = (ways: readonly string[]): string =>
   ways.length < 2 ? ways.join("") : `${ways.slice(0, -1).join(", ")} or ${ways.at(-1)}`;
 
-/** An error's condition, and its hint. */
+/** Splits an error into its condition and its hint. */
 const splitAtHint = (error: string): readonly [string, string | undefined] => {
   const at = error.lastIndexOf("; try ");
   return at === -1 ? [error, undefined] : [error.slice(0, at), error.slice(at + "; try ".length)];
 };
 
-/** The hint without ways that the form does not have; none left: no hint. */
+/** Removes alternatives from the hint that the form does not have. If none remain, removes the hint. */
 const withoutElsewhere = (error: string): string => {
   const [condition, hint] = splitAtHint(error);
   if (hint === undefined || !isElsewhere(hint)) return error;
-  // "…, then …" is one way of two steps.
+  // "…, then …" is one alternative with two steps.
   const ways = hint.split(/, or |, (?!then )| or /u).filter((way) => !isElsewhere(way));
   return ways.length === 0 ? condition : `${condition}; try ${joined(ways)}`;
 };
 
-/** The error of a text that is too short, in the words of the form; undefined: it is another error. */
+/** Message for a text that is too short. Undefined for all other errors. */
 const tooShort = (error: string): string | undefined => {
   if (error.startsWith("validation split: the text must have at least 2 tokens"))
-    return "Too short: its last tenth is held out and needs 2 tokens, so it must have at least 11 characters. Try more text.";
+    return "Too short: the last tenth is held out and needs 2 tokens, so the text needs at least 11 characters. Try more text.";
   const [, least, got] =
     /^training split: .* must have at least (\d+) tokens, one more than the context; got (\d+)/u.exec(error) ?? [];
   if (least === undefined || got === undefined) return undefined;
   const context = Number(got) < 2 ? "" : `, or “Context” ${Number(got) - 1} or less`;
-  return `Too short: the part to learn from needs ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
+  return `Too short: the training part needs ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
 };
 
-/** What is wrong, without the name of the field: to stand at it. */
+/** Message for a place next to the field: without the name of the field. */
 export const wrongOf = ({ error, field }: Failure): string => {
   const known = downloadFailure(error) ?? tooShort(error);
   if (known !== undefined) return known;
@@ -82,25 +85,25 @@ export const wrongOf = ({ error, field }: Failure): string => {
 };
 
 /**
- * The field at which a failure stands: of two that do not fit each other, the one that the reader changed.
- * @param changed paths of the fields that are changed.
+ * Field next to which a failure is shown. If two fields contradict each other, the field that the user changed.
+ * @param changed paths of the changed fields.
  */
 export const placeOf = (failure: Failure, changed: ReadonlySet<string>): string | undefined => {
   const own = fieldOf(failure);
-  // Fields of the request, such as the text, are always the reader's.
+  // Only the user sets fields of the request, such as the text.
   if (own?.includes(".") !== true || changed.has(own)) return own;
   const [condition = ""] = failure.error.split("; try ");
   const others = [...condition.matchAll(anyName)].map(([name]) => codeNames.get(name) ?? name);
   return others.find((path) => path !== own && changed.has(path)) ?? own;
 };
 
-/** What is wrong, to stand at `place`: another field than its own is named. */
+/** Message for a place next to the field `place`. Names the failing field if it is another one. */
 export const wrongAtPlace = (failure: Failure, place: string): string => {
   const own = fieldOf(failure);
   return own === undefined || own === place ? wrongOf(failure) : `${quoted(own)} ${wrongOf(failure)}`;
 };
 
-/** An error as sentences: what must hold and what came, then what to try. Code keeps its quotes. */
+/** An error as sentences: condition and value, then the hint. Code keeps its quotation marks. */
 export const asSentences = (text: string): string => {
   const quoted = text.includes("{") ? text : text.replace(/"([^"]*)"/gu, "“$1”").replace(/(?<=\w)'(?=\w)/gu, "’");
   const [condition, hint] = splitAtHint(quoted);
@@ -110,7 +113,8 @@ export const asSentences = (text: string): string => {
 };
 
 /**
- * What is wrong at each field: the first fault, and of the others those of fields that are the reader's; the rest follow from these.
+ * Message for each wrong field. The first failure is always included. Other failures are included only for fields that
+ * the user set, because the rest are consequences.
  */
 export const wrongFields = (failure: Failure, changed: ReadonlySet<string>): ReadonlyMap<string, string> => {
   const found = new Map<string, string>();
@@ -123,6 +127,6 @@ export const wrongFields = (failure: Failure, changed: ReadonlySet<string>): Rea
   return found;
 };
 
-/** A failure that stands apart from the fields. */
+/** Message for a failure that is not shown next to a field. */
 export const failureText = ({ error }: Failure): string =>
   downloadFailure(error) ?? asSentences(inWords(withoutElsewhere(error)));

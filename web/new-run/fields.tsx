@@ -1,4 +1,4 @@
-/** The fields of a configuration as a form: common ones first, all others folded by group. */
+/** Form for the fields of a configuration: common fields first, all others folded by group. */
 import { useSignal } from "@preact/signals";
 import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
 import { asSentence, flatten } from "../parts/format.ts";
@@ -11,7 +11,7 @@ import { Wrong, wrongAttributes } from "./wrong.tsx";
 interface FieldProps {
   readonly field: ConfigFieldInfo;
   readonly label: string;
-  /** In use where nothing is typed. */
+  /** Value that applies while the field is empty. */
   readonly now: string;
 }
 
@@ -67,7 +67,7 @@ const Field = (props: FieldProps) => {
           </button>
         )}
         {isDerived && (
-          <span class="tag" title="It follows from the length of the text">
+          <span class="tag" title="Chosen from the length of the text">
             auto
           </span>
         )}
@@ -95,7 +95,7 @@ export const Fields = () => {
     now: now.get(field.path) ?? "",
   });
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  // What is wrong is in view, whatever is searched for.
+  // Wrong fields are always shown, for any search.
   const isFound = ({ path, about }: ConfigFieldInfo) =>
     wrongAt(path) !== undefined ||
     words.every((word) => `${path} ${labelOf(path)} ${aboutOf(path, about)}`.toLowerCase().includes(word));

@@ -1,7 +1,7 @@
-/** The fields of a new run as its form names them. */
+/** Labels of the fields of a new run. */
 import { capital } from "../parts/format.ts";
 
-/** Fields of the configuration that come first. */
+/** Labels of the common fields, in the order of the form. */
 export const commonLabels: Readonly<Record<string, string>> = {
   "train.steps": "Steps",
   "model.nLayer": "Layers",
@@ -12,11 +12,11 @@ export const commonLabels: Readonly<Record<string, string>> = {
   "train.learningRate": "Learning rate",
   "tokenizer.kind": "Tokenizer",
   "train.evalInterval": "Evaluate every",
-  "train.sampleTokens": "Tokens of each sample",
+  "train.sampleTokens": "Tokens per sample",
   "train.seed": "Seed",
 };
 
-/** Fields of the request that are none of the configuration. */
+/** Labels of request fields that are not part of the configuration. */
 const requestLabels: Readonly<Record<string, string>> = {
   name: "Name",
   preset: "Recipe",
@@ -25,75 +25,78 @@ const requestLabels: Readonly<Record<string, string>> = {
   keepLast: "Checkpoints to keep",
 };
 
-/** The other fields, where the words of their paths would not do. */
+/** Labels of other fields whose paths do not give good labels. */
 const otherLabels: Readonly<Record<string, string>> = {
   "tokenizer.vocabSize": "Vocabulary size",
-  "tokenizer.pattern": "Pattern of pieces",
-  "model.nKvHead": "Heads of keys and values",
-  "model.headDim": "Channels of a head",
+  "tokenizer.pattern": "Split pattern",
+  "model.nKvHead": "Key and value heads",
+  "model.headDim": "Channels per head",
   "model.position.kind": "Positions",
   "model.position.theta": "Positions: base",
-  "model.position.fraction": "Positions: rotated part",
+  "model.position.fraction": "Positions: rotated share",
   "model.position.scaling.kind": "Longer context",
   "model.position.scaling.factor": "Longer context: factor",
   "model.position.scaling.lowFrequency": "Longer context: low frequency",
   "model.position.scaling.highFrequency": "Longer context: high frequency",
-  "model.position.scaling.originalContext": "Longer context: context before",
-  "model.position.noneEvery": "Positions: layers without them",
+  "model.position.scaling.originalContext": "Longer context: original context",
+  "model.position.noneEvery": "Positions: layers without",
   "model.window.size": "Window: tokens",
-  "model.window.fullEvery": "Window: layers without one",
-  "model.window.theta": "Window: base of positions",
-  "model.qkNorm": "Norm of queries and keys",
-  "model.qkNormWidth": "Norm of queries and keys: width",
-  "model.attentionScale": "Factor of attention",
-  "model.embeddingScale": "Factor of token vectors",
+  "model.window.fullEvery": "Window: layers without",
+  "model.window.theta": "Window: position base",
+  "model.qkNorm": "Query and key norm",
+  "model.qkNormWidth": "Query and key norm: width",
+  "model.attentionScale": "Attention scale",
+  "model.embeddingScale": "Embedding scale",
   "model.mask": "Mask",
   "model.norm.kind": "Norm",
   "model.norm.eps": "Norm: epsilon",
-  "model.normPlacement": "Norm: before or after a branch",
+  "model.normPlacement": "Norm: before or after",
   "model.mlp.kind": "MLP",
-  "model.mlp.approximate": "MLP: form of GELU",
+  "model.mlp.approximate": "MLP: GELU variant",
   "model.mlp.ratio": "MLP: width ratio",
   "model.mlp.hidden": "MLP: width",
   "model.bias.qkv": "Bias in attention",
   "model.bias.projection": "Bias after attention",
   "model.bias.mlp": "Bias in the MLP",
-  "model.initStd": "Spread of initial weights",
+  "model.initStd": "Initial standard deviation",
   "model.zeroProjections": "Blocks start as identity",
   "lora.rank": "Rank",
   "lora.dropout": "Dropout of adapters",
   "lora.targets": "Layers with adapters",
   "train.gradAccumSteps": "Batches per step",
   "train.schedule.kind": "Schedule",
-  "train.schedule.minLearningRate": "Last learning rate",
+  "train.schedule.minLearningRate": "Final learning rate",
   "train.optimizer.kind": "Optimizer",
   "train.optimizer.eps": "Optimizer: epsilon",
-  "train.optimizer.adamLearningRateRatio": "Muon: share for AdamW",
-  "train.maxGradNorm": "Largest gradient norm",
+  "train.optimizer.adamLearningRateRatio": "Muon: AdamW rate ratio",
+  "train.maxGradNorm": "Maximum gradient norm",
   "train.dtype": "Number format",
   "train.checkpointInterval": "Steps per checkpoint",
   "train.onNonfinite": "At a faulty step",
-  "train.maxLossRatio": "Largest jump of the loss",
-  "train.maxGradNormRatio": "Largest jump of the gradient",
-  "train.windows": "Windows of a text",
-  "train.rows": "Documents in a row",
+  "train.maxLossRatio": "Maximum loss jump",
+  "train.maxGradNormRatio": "Maximum gradient jump",
+  "train.windows": "Windows: order",
+  "train.rows": "Documents per row",
 };
 
-/** What a field is, where the configuration's own words name other fields as code does. */
+/** Descriptions of fields for which the configuration's own description uses names from code. */
 const otherAbouts: Readonly<Record<string, string>> = {
-  "model.nKvHead": "each is shared by several heads of queries: it divides “Heads”; as many as those unless given",
-  "model.headDim": "width of a head (D); “Width” / “Heads” unless given",
-  "model.position.noneEvery": "each n-th layer has none: with 4 every fourth; no layer unless given",
-  "model.window.theta": "base of the wavelengths in layers with a window; “Positions: base” unless given",
-  "model.attentionScale": "of each product of a query and a key; the inverse root of “Channels of a head” unless given",
-  "model.position.scaling.lowFrequency": "a wavelength that turns fewer times in the context before is stretched fully",
-  "model.position.scaling.highFrequency": "one that turns more often is not stretched; more than the low frequency",
+  "model.nKvHead": "several query heads share each one; must divide “Heads”; default: “Heads”",
+  "model.headDim": "width of a head (D); default: “Width” / “Heads”",
+  "model.position.noneEvery":
+    "every n-th layer has no positions, for example every fourth with 4; default: all layers have positions",
+  "model.window.theta": "base of the wavelengths in layers with a window; default: “Positions: base”",
+  "model.attentionScale": "factor of each query–key product; default: 1 / √“Channels per head”",
+  "model.position.scaling.lowFrequency":
+    "wavelengths longer than “Longer context: original context” / this are fully stretched",
+  "model.position.scaling.highFrequency":
+    "wavelengths shorter than “Longer context: original context” / this stay as they are; must exceed the low frequency",
   "model.mlp.ratio": "width of the MLP, as a multiple of “Width”",
   "model.mlp.hidden": "width of the MLP",
   "lora.alpha": "the adapter's output is multiplied by alpha / rank",
-  "train.gradAccumSteps": "forward and backward passes per update; a step sees so many times “Batch”",
+  "train.gradAccumSteps": "forward and backward passes per update; a step reads this number times “Batch”",
   "train.optimizer.adamLearningRateRatio":
-    "learning rate of embeddings, head and vectors, which AdamW updates, as a share of “Learning rate”",
+    "learning rate of the embeddings, the output head and vectors (AdamW updates them), relative to “Learning rate”",
 };
 
 export const groups: readonly { readonly key: string; readonly label: string }[] = [
@@ -103,11 +106,11 @@ export const groups: readonly { readonly key: string; readonly label: string }[]
   { key: "lora", label: "Adapters (LoRA)" },
 ];
 
-/** "weightDecay" as "weight decay". */
+/** Splits "weightDecay" into "weight decay". */
 const wordsOf = (name: string): string =>
   name.replace(/[A-Z][a-z]*/g, (word) => ` ${word.toLowerCase()}`).replace(/(?<=[a-z])(?=\d)/g, " ");
 
-/** The form's name of a field of the configuration or of the request; undefined: the form has no such field. */
+/** Label of a field of the configuration or the request. Undefined if the form has no such field. */
 export const labelOf = (field: string): string | undefined => {
   const known = commonLabels[field] ?? requestLabels[field] ?? otherLabels[field];
   if (known !== undefined) return known;
@@ -124,13 +127,13 @@ export const aboutOf = (path: string, about: string): string => otherAbouts[path
 
 const inOrder: readonly string[] = ["text", "preset", "name", "keepLast", "initFrom", ...Object.keys(commonLabels)];
 
-/** The place of a field in the form; all folded ones come after the others. */
+/** Position of a field in the form. Folded fields come last. */
 export const placeInForm = (field: string): number => {
   const place = inOrder.indexOf(field);
   return place === -1 ? inOrder.length : place;
 };
 
-/** All fields with a name of their own: for the last part of a path, as errors name it. */
+/** All fields with an explicit label. Errors name some of them by the last part of their path. */
 export const namedFields: readonly string[] = [
   ...Object.keys(commonLabels),
   ...Object.keys(requestLabels),

@@ -1,4 +1,4 @@
-/** A new run with the settings of one that there is: its text where that is known by name, its recipe, and the fields that differ. */
+/** Fills the form from an existing run: its text if the form knows it, its recipe, and fields that differ. */
 import type {
   ConfigFieldInfo,
   NewRunRequest,
@@ -13,8 +13,9 @@ import { api, getJson, postJson } from "../server/request.ts";
 import { change, type Draft, givenText } from "./draft.ts";
 
 /**
- * @param known the fields of the form.
- * @param base values that follow from the text and the recipe alone; undefined: they are not known, so every field is given.
+ * Recipe and changed fields for a run like the given run.
+ * @param known fields of the form.
+ * @param base values that follow from the text and the recipe alone. Undefined: unknown, so all fields are set.
  */
 export const settingsLike = (
   { preset, config }: Pick<RunSummary, "preset" | "config">,
@@ -29,10 +30,10 @@ export const settingsLike = (
   return { preset: preset ?? "", values: Object.fromEntries(values) };
 };
 
-/** The last part of a path. */
+/** Last part of a path. */
 const nameIn = (path: string): string => path.split(/[/\\]/u).at(-1) ?? path;
 
-/** Where the form has the text of a run; undefined: nowhere that is known, and the form keeps the text that it has. */
+/** Where the form has the text of a run. Undefined: unknown; then the form keeps its text. */
 export const textLike = (
   corpus: string,
   corpora: readonly string[],
@@ -43,7 +44,7 @@ export const textLike = (
   return file === undefined ? undefined : { kind: "file", file };
 };
 
-/** The key of the weights that a run began with, among the models of the form. */
+/** Key of the weights that a run started from, among the models of the form. */
 export const modelLike = (initFrom: string | null, keys: readonly string[]): string => {
   const [, name, weights] = /([^/\\]+)[/\\](best|checkpoint)$/u.exec(initFrom ?? "") ?? [];
   return keys.find((key) => key === initFrom || key === `runs/${name}/${weights === "best" ? "best" : "last"}`) ?? "";
@@ -55,7 +56,7 @@ const sourceNow = (text: ReturnType<typeof textLike>): TextSource | undefined =>
   return givenText.value === "" ? undefined : { kind: "given", name: "pasted.txt", text: givenText.value };
 };
 
-/** The values that follow from a text and a recipe; undefined: there is no text, or the server refuses it. */
+/** Values that follow from a text and a recipe. Undefined if there is no text or the server refuses it. */
 const baseOf = async (
   text: TextSource | undefined,
   begin: Pick<NewRunRequest, "preset" | "initFrom">,
@@ -65,7 +66,7 @@ const baseOf = async (
   return answer.kind === "ok" ? answer.value.config : undefined;
 };
 
-/** Puts the settings of the run `name` into the draft; without such a run the draft stays as it is. */
+/** Copies the settings of the run `name` into the draft. If there is no such run, the draft does not change. */
 export const takeLike = async (name: string): Promise<void> => {
   const list = getJson<RunListAnswer>(`${api}/runs`);
   await Promise.all([fields.load(), info.load(), models.load()]);

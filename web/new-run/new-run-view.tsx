@@ -15,7 +15,7 @@ import { goToWrong, Wrong, wrongAttributes } from "./wrong.tsx";
 const Beginning = () => {
   const { preset, name, initFrom, keepLast } = draft.value;
   const presets = info.value.value?.presets ?? [];
-  // A run begins with a whole model; one that was chosen before stays in view, with its error.
+  // A run starts from a whole model, not an adapter. A chosen model stays in the list, with its error.
   const known = (models.value.value?.models ?? []).filter(({ key, isAdapter }) => !isAdapter || key === initFrom);
   return (
     <section class="form-part" aria-labelledby="begin-head">
@@ -40,7 +40,7 @@ const Beginning = () => {
             <div class="about soft">
               {asSentence(
                 presets.find((one) => one.name === preset)?.about ??
-                  "Sizes and steps follow from the length of the text",
+                  "Sizes and steps are chosen from the length of the text",
               )}
               {preset === "" && presets.length > 0 && (
                 <details>
@@ -72,7 +72,7 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              Of its folder: letters, digits, “-”, “_” and “.”. Made from the text and the time where you give none.
+              Name of the run’s folder: letters, digits, “-”, “_” and “.”. Default: from the text and the time.
             </span>
             <Wrong field="name" />
           </div>
@@ -92,8 +92,8 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              The last ones, besides the best: with 10, “Inside” shows how the model learned. Each takes its room on the
-              disk.
+              Number of last checkpoints, in addition to the best. With 10, “Inside” shows how the model learned. Each
+              one takes disk space.
             </span>
             <Wrong field="keepLast" />
           </div>
@@ -115,7 +115,7 @@ const Beginning = () => {
               ))}
             </select>
             <div class="below">
-              <span class="about soft">A model that was trained before is tuned to this text.</span>
+              <span class="about soft">A trained model is fine-tuned on this text.</span>
               <Wrong field="initFrom" />
             </div>
           </div>
@@ -125,7 +125,7 @@ const Beginning = () => {
   );
 };
 
-/** The main action; where a field is wrong, that field instead. */
+/** Main action: starts the run, or moves to the wrong field if there is one. */
 const startOrShow = (): void => {
   if (planFailure.value === undefined) void start();
   else goToWrong();
@@ -134,7 +134,7 @@ const startOrShow = (): void => {
 export const NewRunView = () => {
   const like = address.value.query.get("like");
   useEffect(() => {
-    // Once: after a reload the form has what was changed since.
+    // Runs once. After a reload, the form keeps later changes.
     if (like !== null) void takeLike(like).finally(() => setQuery({ like: null }));
   }, [like]);
   useEffect(() => {
@@ -142,7 +142,7 @@ export const NewRunView = () => {
     void models.load();
     return keepPlanning();
   }, []);
-  // All at once: a form whose parts come one by one moves under the hand.
+  // All parts appear together. If they came one by one, the form would move while the user clicks.
   const isAsked = [fields, info, models].some(
     ({ value, failure }) => value.value === undefined && failure.value === undefined,
   );

@@ -1,4 +1,4 @@
-/** What the run would take, before it is started, and the command that does the same. */
+/** Cost of the run before it starts, and the equivalent terminal command. */
 import type { RunPlan } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { bytes, compact, count, duration } from "../parts/format.ts";
@@ -40,7 +40,7 @@ const Figures = ({
       <div>
         <dt>Text</dt>
         <dd class="num">
-          {count(trainTokens)} tokens to train on, {count(valTokens)} held out, {count(vocabSize)} different{" "}
+          {count(trainTokens)} training tokens, {count(valTokens)} held out, {count(vocabSize)} different{" "}
           {config.tokenizer.kind === "char" ? "characters" : "tokens"}
         </dd>
       </div>
@@ -62,12 +62,12 @@ export const PlanPanel = () => {
     <aside class="plan" aria-label="Plan">
       <h2>Plan</h2>
       <div class={isOld ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
-        {!isReady && <p class="soft">Choose a text: its size, the model that fits it, memory and time appear here.</p>}
+        {!isReady && <p class="soft">Choose a text. Its size, a model that fits it, memory and time appear here.</p>}
         {isReady && known === undefined && failed === undefined && <p class="soft">Reading the text…</p>}
         {failed !== undefined && wrongField.value === undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
         <WrongPlace />
         {isReady && known !== undefined && failed !== undefined && (
-          <p class="soft old-plan">Of the last valid settings:</p>
+          <p class="soft old-plan">For the last valid settings:</p>
         )}
         {isReady && known !== undefined && <Figures of={known} />}
       </div>
@@ -85,14 +85,14 @@ export const PlanPanel = () => {
       {isReady && known !== undefined && (
         <div class={isOld ? "command-box asking" : "command-box"}>
           <div class="section-head">
-            <h3>The same in a terminal</h3>
+            <h3>Terminal command</h3>
             <Copy quiet label="Copy" disabled={isOld} text={() => known.command} />
           </div>
-          {failed !== undefined && <p class="soft">Of the last valid settings:</p>}
+          {failed !== undefined && <p class="soft">For the last valid settings:</p>}
           <pre class="command-text">{known.command}</pre>
           {given?.kind === "given" && (
             <p class="soft">
-              The command reads a file <code>{given.name}</code>: save the text there first, or put in the path of your
+              The command reads a file <code>{given.name}</code>. Save the text there first, or write the path of your
               own file.
             </p>
           )}

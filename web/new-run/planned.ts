@@ -1,4 +1,4 @@
-/** The plan of the draft: asked for again a moment after each change. */
+/** Plan of the draft. It is requested again a moment after each change. */
 import { computed, effect, signal } from "@preact/signals";
 import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
@@ -7,15 +7,18 @@ import { isOfForm, placeOf, wrongFields } from "./failures.ts";
 import { placeInForm } from "./labels.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
-/** The plan whose values fields show where nothing is typed: of the draft, or of what it begins with while it is faulty. */
+/**
+ * Plan whose values are shown in empty fields. If the draft has an error, this plan is for text, recipe and start model
+ * only.
+ */
 export const untyped = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
-/** The plan is asked for, or will be in a moment. */
+/** Whether a plan is requested, or will be in a moment. */
 export const planning = signal(false);
 
 const changed = computed((): ReadonlySet<string> => new Set(Object.keys(draft.value.values)));
 
-/** The field of the form that is wrong, the first of several; undefined: none is, or what is wrong is about no field. */
+/** First wrong field of the form. Undefined if no field is wrong, or if the failure is about no field. */
 export const wrongField = computed(() => {
   const failure = planFailure.value;
   return failure !== undefined && isOfForm(failure) ? placeOf(failure, changed.value) : undefined;
@@ -26,25 +29,25 @@ const wrongs = computed((): ReadonlyMap<string, string> => {
   return failure === undefined ? new Map() : wrongFields(failure, changed.value);
 });
 
-/** All fields of the form that are wrong, in its order. */
+/** All wrong fields of the form, in its order. */
 export const wrongPlaces = computed((): readonly string[] =>
   [...wrongs.value.keys()].toSorted((a, b) => placeInForm(a) - placeInForm(b)),
 );
 
-/** What is wrong with a field of the form; undefined: nothing is. */
+/** Message for a wrong field. Undefined if the field is right. */
 export const wrongAt = (field: string): string | undefined => wrongs.value.get(field);
 
 const quietMs = 400;
 
 const questionOf = (body: NewRunRequest, abort: AbortSignal) => postJson<RunPlan>(`${api}/plan`, body, abort);
 
-/** What a request begins with: the fields that are not typed follow from it. */
+/** The parts of a request from which the values of empty fields follow. */
 const beginningOf = ({ text, preset, initFrom }: NewRunRequest): NewRunRequest => ({
   text,
   ...(preset === undefined ? {} : { preset }),
   ...(initFrom === undefined ? {} : { initFrom }),
 });
-/** What `untyped` begins with. */
+/** Text, recipe and start model for which `untyped` was planned, as JSON. */
 let untypedBeginning = "";
 
 const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
@@ -55,17 +58,18 @@ const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
     planFailure.value = answer.kind === "ok" ? undefined : answer.failure;
     planning.value = false;
     if (answer.kind === "ok") plan.value = answer.value;
-    // The fault is in what was typed, and names values that follow from another text or recipe than the last plan's.
+    // A typed value is wrong, and the text, the recipe or the start model changed since the last plan. So the values of
+    // empty fields are requested separately.
     const shown = answer.kind === "ok" || known === untypedBeginning ? answer : await questionOf(beginning, abort);
     if (shown.kind !== "ok") return;
     untyped.value = shown.value;
     untypedBeginning = known;
   } catch {
-    // A newer question took its place.
+    // A newer request replaced this one.
   }
 };
 
-/** Plans the draft until the function that is returned is called. */
+/** Keeps the plan up to date until the returned function is called. */
 export const keepPlanning = (): (() => void) => {
   let controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;

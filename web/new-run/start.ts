@@ -9,7 +9,7 @@ import { failureText, isOfForm } from "./failures.ts";
 import { planFailure } from "./planned.ts";
 
 export const starting = signal(false);
-/** Why it did not start, where that is about no field; undefined: it did, or was not asked to. */
+/** Reason why the run did not start, if it is not about a field. Undefined if there is none. */
 export const startFailure = signal<string | undefined>(undefined);
 
 export const canStart = (): boolean =>
@@ -22,7 +22,7 @@ export const start = async (): Promise<void> => {
   startFailure.value = undefined;
   const answer = await postJson<BegunRun>(`${api}/runs`, body);
   starting.value = false;
-  // At its field, where it is about one: until that is changed.
+  // A failure about a field is shown next to the field until the field changes.
   if (answer.kind === "failed" && isOfForm(answer.failure)) planFailure.value = answer.failure;
   else if (answer.kind === "failed") startFailure.value = failureText(answer.failure);
   else {

@@ -1,4 +1,4 @@
-/** Where the text of a run comes from: pasted or opened, from the folder of texts, or a known one. */
+/** Source of a run's text: pasted or opened text, a file of the texts folder, or a known corpus. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { bytes, count } from "../parts/format.ts";
@@ -35,7 +35,7 @@ const Given = () => {
           onDragOver={(event) => event.preventDefault()}
           onDrop={(event) => {
             const file = event.dataTransfer?.files[0];
-            // Text that is dragged is pasted by the browser itself.
+            // The browser itself pastes dragged text.
             if (file === undefined) return;
             event.preventDefault();
             void open(file);
@@ -58,7 +58,7 @@ const Given = () => {
         </label>
         <span class="soft num about">
           {text === ""
-            ? "Some tens of thousands of characters make a first model."
+            ? "A first model needs some ten thousand characters."
             : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
         </span>
       </div>
@@ -106,10 +106,10 @@ export const TextChoice = () => {
   const { corpus, file } = draft.value;
   const corpora = corpusChoices(info.value.value?.corpora ?? []);
   const files = texts.value.value?.texts ?? [];
-  // A draft may be from a studio with a folder of texts.
+  // The draft may come from a studio that had a folder of texts.
   const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
   const [firstCorpus] = corpora[0] ?? [];
-  // There is nothing to choose from one.
+  // With a single file there is nothing to choose.
   const onlyFile = files.length === 1 ? files[0] : undefined;
   useEffect(() => {
     if (kind === "corpus" && corpus === "" && firstCorpus !== undefined) change({ corpus: firstCorpus });

@@ -1,10 +1,10 @@
-/** What is wrong with a field, at the field: once in view, and read out once. */
+/** Error message next to a wrong field. It is shown once and read out once. */
 import { labelOf } from "./labels.ts";
 import { wrongAt, wrongPlaces } from "./planned.ts";
 
 const idOf = (field: string): string => `wrong-${field}`;
 
-/** Below a field: empty as long as nothing is wrong with it. */
+/** Message below a field; empty if the field is right. */
 export const Wrong = ({ field }: { readonly field: string }) => {
   const wrong = wrongAt(field);
   return wrong === undefined ? null : (
@@ -14,14 +14,14 @@ export const Wrong = ({ field }: { readonly field: string }) => {
   );
 };
 
-/** Attributes of the control of a field. @param about id of what describes it anyway. */
+/** Attributes of a field's control. @param about id of the element that always describes the field. */
 export const wrongAttributes = (field: string, about?: string) => {
   const isWrong = wrongAt(field) !== undefined;
   const described = [about, isWrong ? idOf(field) : undefined].filter((id) => id !== undefined).join(" ");
   return { "aria-invalid": isWrong, "aria-describedby": described === "" ? undefined : described } as const;
 };
 
-/** Moves to a field that is wrong, the first one unless another is named. */
+/** Moves to a wrong field. Default: the first one. */
 export const goToWrong = (field = wrongPlaces.value[0]): void => {
   const message = field === undefined ? null : document.getElementById(idOf(field));
   const box = message?.closest(".field, .given");
@@ -30,16 +30,16 @@ export const goToWrong = (field = wrongPlaces.value[0]): void => {
   control?.focus({ preventScroll: true });
 };
 
-/** Between the names of a list. */
+/** Separator between the names of a list. */
 const between = (i: number, length: number): string => (i === 0 ? "" : i === length - 1 ? " and " : ", ");
 
-/** In the plan, which lacks the values of fields: where to look, and not the messages again. */
+/** Shown in the plan while fields are wrong: links to the wrong fields, without their messages. */
 export const WrongPlace = () => {
   const places = wrongPlaces.value;
   if (places.length === 0) return null;
   return (
     <p class="wrong-place">
-      The plan waits for{" "}
+      No plan yet. Correct{" "}
       {places.map((field, i) => (
         <span key={field}>
           {between(i, places.length)}

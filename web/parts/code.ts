@@ -1,13 +1,13 @@
-/** Whether a text is code, which is read in a face with characters of one width. */
+/** Whether a text is code, which is shown in a monospaced font. */
 
-/** So much of a text decides: one that grows does not change its face later on. */
+/** Number of characters that decide. A growing text keeps its font after this. */
 const decisive = 200;
-/** Of fewer characters nothing follows. */
+/** Minimum number of characters for a decision. */
 const least = 12;
-/** Prose has about one such sign among 200 characters, code one among 12. */
+/** Maximum share of code signs in prose. Prose has about one in 200 characters, code one in 12. */
 const mostInProse = 0.045;
 
-/** Signs that code has, and prose hardly, lines that begin further in, and ends of quotes as in JSON. */
+/** Signs that are common in code and rare in prose, indentation, and closing quotes as in JSON. */
 const signs = /[{}[\]()<>=;_/\\|&*+$#@~^`]|^(?: {2,}|\t+)(?=\S)|["'](?=[:,)\]}])/gmu;
 
 export const looksLikeCode = (text: string): boolean => {
@@ -16,5 +16,5 @@ export const looksLikeCode = (text: string): boolean => {
   return length >= least && (beginning.match(signs)?.length ?? 0) > mostInProse * length;
 };
 
-/** The class of an element that shows a text as it was written. */
+/** CSS class for an element that shows a written text. */
 export const writtenClass = (text: string): string => (looksLikeCode(text) ? "written code" : "written");

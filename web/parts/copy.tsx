@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 
-/** Browsers give no clipboard to pages of plain http from another machine; this older way works there. */
+/** Copies without the clipboard API, which pages over plain HTTP from another machine do not have. */
 const copyBySelection = (text: string): boolean => {
   const box = document.createElement("textarea");
   box.value = text;
@@ -14,7 +14,7 @@ const copyBySelection = (text: string): boolean => {
   return isCopied;
 };
 
-/** Copies a text and says so. */
+/** Button that copies a text and confirms it. */
 export const Copy = ({
   text,
   label,
@@ -29,7 +29,7 @@ export const Copy = ({
   const said = useSignal("");
   const copy = async () => {
     try {
-      // TypeScript's DOM does not know that it may be missing.
+      // TypeScript's DOM types do not say that the clipboard may be missing.
       const clipboard = navigator.clipboard as Clipboard | undefined;
       if (clipboard !== undefined) await clipboard.writeText(text());
       else if (!copyBySelection(text())) throw new Error("refused");

@@ -1,4 +1,4 @@
-/** The error that ended a run, in words: what happened and what to try; the rest is for whoever wants to look into it. */
+/** Explains the error that ended a run: what happened and what to try. The full error is in the details. */
 import { labelOf } from "../new-run/labels.ts";
 import { capital, count } from "./format.ts";
 
@@ -7,23 +7,23 @@ export interface FailureWords {
   readonly what: string;
   /** What to try, in a sentence. */
   readonly advice: string | undefined;
-  /** Repeats a faulty step in a terminal. */
+  /** Terminal command that repeats the faulty step. */
   readonly command: string | undefined;
-  /** The error as it came, without the command; undefined: the sentence has all of it. */
+  /** Original error without the command. Undefined if the sentence already contains all of it. */
   readonly details: string | undefined;
 }
 
-/** A number of an error as it is said of a loss: "NaN", "infinite"; undefined: it is an ordinary number. */
+/** "NaN" or "infinite" for such a number of an error. Undefined for an ordinary number. */
 const notFinite = (value: string | undefined): string | undefined =>
   value === "NaN" ? "NaN" : value?.endsWith("Infinity") === true ? "infinite" : undefined;
 
-/** What happened at a step whose loss or gradient was faulty. */
+/** Describes a step whose loss or gradient was faulty. */
 const faultyStep = (step: string, condition: string, got: string): string | undefined => {
   const [, loss] = /\bloss ([-\w.+]+)/u.exec(got) ?? [];
   const [, gradNorm] = /\bgradient norm ([-\w.+]+)/u.exec(got) ?? [];
   const at = `at step ${count(Number(step))}`;
   if (/steps in a row may be left out/u.test(condition))
-    return `Too many steps in a row were faulty and left out, the last one ${at}.`;
+    return `Too many faulty steps in a row were skipped; the last was ${at.slice(3)}.`;
   if (/^weights and moments must stay finite/u.test(condition)) return `A weight became NaN or infinite ${at}.`;
   const [bad, ofGradient] = [notFinite(loss), notFinite(gradNorm)];
   if (bad !== undefined) return `The loss became ${bad} ${at}.`;
@@ -34,14 +34,14 @@ const faultyStep = (step: string, condition: string, got: string): string | unde
   return undefined;
 };
 
-/** The first of several ways, with the form's names of fields. */
+/** First alternative of a hint, with the form's labels for fields. */
 const firstWay = (hint: string): string | undefined => {
   const [way = ""] = hint.split(/; |, | or /u);
   const named = way.replace(/[a-z]\w*(?:\.\w+)+/gu, (path) => labelOf(path)?.toLowerCase() ?? path);
   return named === "" ? undefined : `Try ${named}.`;
 };
 
-/** A command that is whole, at the end of an error. */
+/** Complete command at the end of an error. */
 const commandIn = (failure: string): string | undefined => {
   const [, command] = /; (npx foretoken [^…]+)$/u.exec(failure) ?? [];
   return command;
@@ -57,7 +57,7 @@ export const failureWords = (failure: string): FailureWords => {
     const details = command === undefined ? failure : failure.slice(0, -`; ${command}`.length);
     return { what, advice: firstWay(hint), command, details };
   }
-  // A path keeps its letters.
+  // A path keeps its case.
   const sentence = /^[a-z]+[:;, ]/u.test(failure) ? capital(failure) : failure;
   return {
     what: /[.!?…]$/u.test(sentence) ? sentence : `${sentence}.`,

@@ -1,4 +1,4 @@
-/** Numbers as the page writes them, the same everywhere. */
+/** Formats of numbers, the same in all views. */
 
 import type { RunConfig } from "../../src/config/config.ts";
 import type { Extension } from "../../src/optim/config.ts";
@@ -11,10 +11,10 @@ export const count = (value: number): string => grouped.format(value);
 /** 1 head, 4 heads. */
 export const some = (number: number, thing: string): string => `${count(number)} ${thing}${number === 1 ? "" : "s"}`;
 
-/** With a capital at its beginning. */
+/** Makes the first letter a capital. */
 export const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
-/** A description without a capital and a full stop as a sentence; a straight apostrophe becomes a curly one. */
+/** Turns a description into a sentence: capital letter, full stop, and curly apostrophes. */
 export const asSentence = (text: string): string => {
   const sentence = capital(text).replaceAll("'", "’");
   return /[.!?…]$/u.test(sentence) ? sentence : `${sentence}.`;
@@ -33,11 +33,11 @@ export const compact = (value: number): string => {
   return String(Number(value.toPrecision(3)));
 };
 
-/** A loss or the like: four decimals, so that digits stand below each other. */
+/** A loss with four decimals, so that digits align in columns. */
 export const loss = (value: number | null | undefined): string =>
   value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(4);
 
-/** Any number in few characters: a learning rate, a norm; large ones in the units of axes, 300 M. */
+/** Any number in few characters, for example a learning rate or a norm. Large numbers have the units of axes: 300 M. */
 export const short = (value: number): string => {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
@@ -48,7 +48,7 @@ export const short = (value: number): string => {
   return String(Number(value.toPrecision(4)));
 };
 
-/** A learning rate: large ones, which only a mistake makes, as 3e8. */
+/** A learning rate. Large rates, which are mistakes, have the form 3e8. */
 export const rate = (value: number): string =>
   Number.isFinite(value) && Math.abs(value) >= 1e5
     ? Number(value.toPrecision(3)).toExponential().replace("e+", "e")
@@ -70,7 +70,7 @@ export const bytes = (value: number): string => {
   return `${Number((value / 1024 ** power).toPrecision(3))} ${units[power - 1]}`;
 };
 
-/** About how long: 45 s, 3 min, 2 h 10 min. */
+/** Approximate duration: 45 s, 3 min, 2 h 10 min. */
 export const duration = (seconds: number): string => {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   const minutes = Math.round(seconds / 60);
@@ -95,7 +95,7 @@ export interface FlatField {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A value in words: lists with commas, objects of a list as their fields. */
+/** A value as text: lists with commas, objects in a list as their fields. */
 const valueText = (value: unknown): string => {
   if (value === null) return "none";
   if (Array.isArray(value)) return value.map(valueText).join(value.some(isRecord) ? "; " : ", ") || "none";
@@ -110,7 +110,7 @@ const extensionsText = (extensions: readonly Extension[]): string =>
     .map(({ after, planned, schedule }) => `at step ${count(after)}, planned to ${count(planned)} (${schedule})`)
     .join("; ");
 
-/** A configuration as lines: ["model.norm.eps", "1e-5"]. */
+/** A configuration as rows of path and value: ["model.norm.eps", "1e-5"]. */
 export const flatten = (config: RunConfig | Readonly<Record<string, unknown>>): readonly FlatField[] => {
   const visit = (value: unknown, path: string): FlatField[] => {
     if (value === undefined) return [];

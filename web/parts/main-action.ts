@@ -1,11 +1,11 @@
 /** Ctrl+Enter, or ⌘+Enter, in any field of a view that has one main action. */
 
-/** For `aria-keyshortcuts` of the action's button. */
+/** Value of `aria-keyshortcuts` of the action's button. */
 export const mainActionKeys = "Control+Enter Meta+Enter";
-/** For its title. */
+/** Title of the action's button. */
 export const mainActionTitle = "Ctrl+Enter in any field";
 
-/** A key that was pressed, as far as it matters here. */
+/** The parts of a keyboard event that matter here. */
 export interface Pressed {
   readonly key: string;
   readonly ctrlKey: boolean;
@@ -13,14 +13,14 @@ export interface Pressed {
   readonly shiftKey: boolean;
   readonly altKey: boolean;
   readonly repeat: boolean;
-  /** The keys of an input method belong to the text. */
+  /** Keys of an input method are text. */
   readonly isComposing: boolean;
 }
 
 export const isMainAction = ({ key, ctrlKey, metaKey, shiftKey, altKey, repeat, isComposing }: Pressed): boolean =>
   key === "Enter" && (ctrlKey || metaKey) && !shiftKey && !altKey && !repeat && !isComposing;
 
-/** Handles keys of an element with fields in it: calls `act` for the main action's keys in one of the fields. */
+/** Key handler for an element with fields. Calls `act` when the main action's keys are pressed in one of the fields. */
 export const onMainAction =
   (act: () => void) =>
   (event: KeyboardEvent): void => {
@@ -28,7 +28,7 @@ export const onMainAction =
     const field = event.target.closest("input, select, textarea");
     if (field === null) return;
     event.preventDefault();
-    // Such a number is taken when its field is left.
+    // A number field normally takes its value only when it loses the focus.
     if (field.matches("input[type=number]")) field.dispatchEvent(new Event("change", { bubbles: true }));
     act();
   };

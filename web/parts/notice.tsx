@@ -1,6 +1,6 @@
 import type { ComponentChildren } from "preact";
 
-/** A message in the flow of a view: a failure is announced at once. */
+/** Message within a view. Screen readers announce failures immediately. */
 export const Notice = ({
   tone,
   children,

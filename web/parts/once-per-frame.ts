@@ -1,4 +1,4 @@
-/** Draws what grows once a frame, however fast it grows. `end` takes back a draw that waits. */
+/** Calls `draw` at most once per frame, for any number of events. `end` cancels a pending call. */
 export const oncePerFrame = (draw: () => void): { readonly onEvent: () => void; readonly end: () => void } => {
   let frame = 0;
   return {

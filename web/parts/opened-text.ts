@@ -1,10 +1,16 @@
-/** The text of a file that is opened or dropped: as the commands read it (`src/data/utf8.ts`), so that a page learns the same one. */
+/**
+ * Text of an opened or dropped file. It is read as the commands read it (`src/data/utf8.ts`), so that pages learn the
+ * same text.
+ */
 import { otherKindOf } from "../../src/data/file-kind.ts";
 
-/** A text, or why the file has none, in one line. */
+/** A text, or the reason in one line why the file has no text. */
 export type OpenedText = { readonly text: string } | { readonly refused: string };
 
-/** Undefined for bytes that are not UTF-8: they would be learned as signs that nobody wrote. A byte order mark is dropped. */
+/**
+ * Decodes UTF-8. Undefined for other bytes, because a model would learn replacement characters that nobody wrote. Drops
+ * a byte order mark.
+ */
 const decode = (bytes: Uint8Array): string | undefined => {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -13,15 +19,15 @@ const decode = (bytes: Uint8Array): string | undefined => {
   }
 };
 
-/** A line of a file from Windows ends with `\r\n`: that becomes `\n`. */
+/** Converts `\r\n`, the line end of Windows files, to `\n`. */
 export const openText = async (file: File): Promise<OpenedText> => {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const text = decode(bytes);
   if (text === "") return { refused: `${file.name} is an empty file; choose another one.` };
-  // No text has a character 0.
+  // A text never contains U+0000.
   if (text !== undefined && !text.includes("\0")) return { text: text.replaceAll("\r\n", "\n") };
   const kind = otherKindOf(bytes);
   if (kind === undefined)
-    return { refused: `${file.name} is not a text in UTF-8; save it as UTF-8, or choose another file.` };
+    return { refused: `${file.name} is not UTF-8 text; save it as UTF-8, or choose another file.` };
   return { refused: `${file.name} is ${kind.got.replaceAll("'", "’")}; try ${kind.hint}.` };
 };

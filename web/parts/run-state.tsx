@@ -1,20 +1,23 @@
-/** The state of a run in words, with a sign whose form differs too. */
+/** State of a run in words, with a sign. Each state's sign has its own shape, not only its own colour. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { isLost, isRefused } from "../server/event-stream.ts";
 import { isLive, type StateWords, stateWords, type Tone } from "./state-words.ts";
 
-/** Of a run that this studio trains, when its server does not answer. */
+/** State of a run of this studio whose server does not answer. */
 const unreachable: StateWords = {
   tone: "still",
   word: "Studio unreachable",
-  about: "The studio that trains it has ended, or cannot be reached.",
+  about: "The studio that trains this run has ended or cannot be reached.",
 };
 
-/** Of a run that it trained before it was started again: what became of it cannot be asked. */
+/**
+ * State of a run that this studio trained before it was restarted. The page cannot ask for the run's state without the
+ * new token.
+ */
 const restarted: StateWords = {
   tone: "still",
   word: "Studio restarted",
-  about: "The studio was started again and asks for its new token.",
+  about: "The studio was restarted and asks for its new token.",
 };
 
 const signs: Readonly<Record<Tone, string>> = {
@@ -24,7 +27,7 @@ const signs: Readonly<Record<Tone, string>> = {
   bad: "M1.8 1.8l6.4 6.4M8.2 1.8 1.8 8.2",
 };
 
-/** Whether the state is one that only a studio which answers can vouch for. */
+/** Whether only this studio knows the run's state, and the studio cannot be asked. */
 export const isCutOff = (run: RunSummary): boolean => isLost.value && isLive(run) && run.owner === "studio";
 
 export const RunState = ({ run }: { readonly run: RunSummary }) => {

@@ -1,4 +1,7 @@
-/** What may be wider than a phone: it scrolls by itself, by keys too, and fades where it goes on. */
+/**
+ * Box for content that may be wider than a phone. It scrolls with pointer and keys, and fades at edges with more
+ * content.
+ */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -6,7 +9,7 @@ import { useEffect, useRef } from "preact/hooks";
 export interface ScrollProps {
   readonly label: string;
   readonly children: ComponentChildren;
-  /** A new value brings the element with the class "followed" into view. */
+  /** When this value changes, the element with the class "followed" is scrolled into view. */
   readonly follows?: string;
 }
 
@@ -29,7 +32,7 @@ export const Scroll = ({ label, children, follows }: ScrollProps) => {
     const here = box.current;
     const one = here?.querySelector(".followed");
     if (follows === undefined || here === null || one === null || one === undefined) return;
-    // By hand: scrollIntoView would move the whole page, too.
+    // Not scrollIntoView, because it would also scroll the page.
     const [outer, inner] = [here.getBoundingClientRect(), one.getBoundingClientRect()];
     if (inner.left < outer.left || inner.right > outer.right - inner.width)
       here.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;

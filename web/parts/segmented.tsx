@@ -1,4 +1,4 @@
-/** A choice of one among a few: all in view, or, where there is no room for them, in a row that scrolls. */
+/** Choice of one of a few options. All are in view, or in a row that scrolls if there is no room. */
 import { useEffect, useRef } from "preact/hooks";
 import { keepInView } from "./in-row.ts";
 

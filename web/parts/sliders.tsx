@@ -1,4 +1,4 @@
-/** Sliders for some numbers. */
+/** Sliders for numbers. */
 
 export interface SliderControl<Name extends string> {
   readonly key: Name;

@@ -1,4 +1,4 @@
-/** The state of a run in words. */
+/** State of a run in words. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { failureWords } from "./failure-words.ts";
 import { count } from "./format.ts";
@@ -8,7 +8,7 @@ export type Tone = "live" | "good" | "still" | "bad";
 export interface StateWords {
   readonly tone: Tone;
   readonly word: string;
-  /** What it means, in a sentence. */
+  /** Meaning of the state, in a sentence. */
   readonly about: string;
 }
 
@@ -16,7 +16,7 @@ export const isLive = ({ state, owner }: RunSummary): boolean => state === "unfi
 
 const endedEarly = ({ config: { train }, step, steps }: RunSummary): string => {
   const evaluations = train.patience === 1 ? "1 evaluation" : `${train.patience} evaluations in a row`;
-  return `${evaluations} brought no better validation loss, so that it ended at step ${count(step)} of ${count(steps)}.`;
+  return `${evaluations} did not improve the validation loss, so the run ended at step ${count(step)} of ${count(steps)}.`;
 };
 
 export const stateWords = (run: RunSummary): StateWords => {
@@ -28,17 +28,21 @@ export const stateWords = (run: RunSummary): StateWords => {
   if (state === "finished") return { tone: "good", word: "Finished", about: `All ${count(steps)} steps are done.` };
   if (state === "patience") return { tone: "good", word: "Ended early", about: endedEarly(run) };
   if (state === "interrupted")
-    return { tone: "still", word: "Stopped", about: `It was stopped at step ${count(step)} and can be resumed.` };
+    return { tone: "still", word: "Stopped", about: `The run was stopped at step ${count(step)} and can be resumed.` };
   if (paused)
-    return { tone: "live", word: "Paused", about: "It stands still while a text is written, and goes on by itself." };
-  if (owner === "studio") return { tone: "live", word: "Training", about: "This studio trains it." };
+    return {
+      tone: "live",
+      word: "Paused",
+      about: "Training is paused while a text is written. It then continues by itself.",
+    };
+  if (owner === "studio") return { tone: "live", word: "Training", about: "This studio trains the run." };
   if (owner === "elsewhere")
-    return { tone: "live", word: "Training elsewhere", about: "Another process on this machine trains it." };
+    return { tone: "live", word: "Training elsewhere", about: "Another process on this machine trains the run." };
   return {
     tone: "still",
     word: "Broken off",
     about: hasCheckpoint
-      ? "Its process ended without a last note; it can be resumed from its checkpoint."
-      : "Its process ended without a last note, before its first checkpoint: start it again to train it.",
+      ? "The run’s process ended unexpectedly. Resume the run from its checkpoint."
+      : "The run’s process ended unexpectedly, before the first checkpoint. Start the run again.",
   };
 };

@@ -1,4 +1,4 @@
-/** A model with its settings, the text that it writes, and the branches of it. */
+/** Column with a model, its settings, its text, and the branches of the text. */
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { isDouble, modelOf, type Side } from "../models/columns.ts";
@@ -25,24 +25,24 @@ const depthOf = (writing: Writing, all: readonly Writing[]): number => {
   return depth;
 };
 
-/** Parents before their branches, each branch below its own parent. */
+/** Sorts parents before their branches. Each branch follows its own parent. */
 const inTree = (all: readonly Writing[]): readonly Writing[] => {
   const below = (parent: number | null): Writing[] =>
     all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.id)]);
   const ids = new Set(all.map(({ id }) => id));
-  // The parent of a branch may have been forgotten.
+  // The parent of a branch may have been deleted.
   const orphans = all.filter(({ parent }) => parent !== null && !ids.has(parent));
   return [...below(null), ...orphans.flatMap((one) => [one, ...below(one.id)])];
 };
 
-/** The token that a branch begins with. */
+/** First token of a branch, which the reader chose. */
 const chosenIn = ({ tokens, shared: length }: Writing): string => {
   const token = tokens[length - 1];
   return token === undefined ? "" : spokenToken(token);
 };
 
 const Branches = ({ side }: { readonly side: Side }) => {
-  // A single column has the texts of both. A refused prompt has no text.
+  // A single column lists the texts of both columns. A refused prompt has no text.
   const all = writings.value.filter((one) => (!isDouble() || one.side === side) && !isRefused(one));
   if (all.every(({ id }) => id === shown.value[side])) return null;
   return (
@@ -85,14 +85,15 @@ const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plai
 const sides: readonly Side[] = ["left", "right"];
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} stands still meanwhile`;
-  if (sharedWith.length > 0) return `Writing · ${sharedWith.join(", ")} trains in another process: both are slower`;
+  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (sharedWith.length > 0)
+    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
   return "Writing";
 };
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
-  // Of two columns one writes first: the hint stands below both from the beginning.
+  // With two columns, one writes first. The hint is below both columns from the beginning.
   const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);
@@ -107,13 +108,13 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
           {writing !== undefined && isRefused(writing) ? (
             <Notice tone="bad">{writing.note}</Notice>
           ) : writing === undefined ? (
-            <p class="soft">What the model writes appears here. Each token is shaded by how improbable it was.</p>
+            <p class="soft">The model’s text appears here. Less probable tokens have a darker shade.</p>
           ) : (
             <div class={writtenClass(textOf(writing))} dir="auto">
               <span class="prompt">{writing.prompt}</span>
               <TokenText
                 name={`${side}-token`}
-                label="Written tokens: arrow keys move, Enter goes to the candidates"
+                label="Written tokens: arrow keys move, Enter opens the candidates"
                 tokens={writing.tokens}
                 form={form.value}
                 selected={selected}
@@ -141,8 +142,8 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
         <div class="inspector">
           {!hasTokens ? null : writing === undefined || token === undefined || at === null ? (
             <p class="soft">
-              Point at a token: what else could have come appears here. Click, tap or press an arrow key to hold it,
-              then choose another one to write on from there.
+              Point at a token to see its alternatives here. Click, tap or press an arrow key to keep them, then choose
+              one to continue the text from it.
             </p>
           ) : (
             <Candidates

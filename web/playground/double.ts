@@ -1,10 +1,13 @@
-/** Two columns side by side: what the second one begins with. */
+/** Opens and closes the second column. */
 
 import { modelOf } from "../models/columns.ts";
 import { models } from "../server/facts.ts";
 import { change, chooseModel, settings } from "./settings.ts";
 
-/** The same model, prompt, seed and settings write the same text: the second column begins with another run's model or bolder. */
+/**
+ * Opens the second column with another run's model, or with another temperature. Otherwise both columns would write the
+ * same text.
+ */
 export const beginDouble = (): void => {
   const all = models.value.value?.models ?? [];
   const left = modelOf("left");

@@ -1,4 +1,4 @@
-/** The choice of a text's form, its field, and what is wrong with it; and whether tokens are guessed. */
+/** Choice of a text's form with its field and error, and the choice whether to guess tokens. */
 
 import { change, formText, formWrong, settings } from "./settings.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
@@ -57,7 +57,7 @@ export const FormField = () => {
         </div>
         <label
           class="check"
-          title="What followed the last words before is looked up in the text and checked in one pass. The text is the same."
+          title="Looks up what followed the last words earlier in the text, and checks this guess in one pass. It does not change the text."
         >
           <input
             type="checkbox"

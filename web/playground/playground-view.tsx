@@ -16,7 +16,7 @@ import { Score } from "./score.tsx";
 import { change, chooseModel, followAddress, isFormReady, lastModels, settings, type Tab, tabOf } from "./settings.ts";
 import { forgetAll, underWay, write, writings } from "./writing.ts";
 
-/** Takes models out of the address that the list has no more. @returns their keys. */
+/** Removes models from the address that are no longer in the list. @returns their keys. */
 const leaveGone = (): readonly string[] => {
   const all = models.value.value?.models;
   if (all === undefined || all.length === 0 || underWay.value !== undefined) return [];
@@ -27,8 +27,8 @@ const leaveGone = (): readonly string[] => {
 };
 
 /**
- * `?run=NAME`, as a run's page links here: the best weights of that run, as soon as the list is there. Without a model in the
- * address: those that were chosen last.
+ * Chooses models when the list has arrived: the best weights of `?run=NAME`, which a run's page links to, or the models
+ * that were chosen last if the address has none.
  */
 const takeRun = (): void => {
   const name = address.value.query.get("run");
@@ -147,7 +147,7 @@ const Writing = () => (
           checked={isDouble()}
           onChange={({ currentTarget }) => (currentTarget.checked ? beginDouble : endDouble)()}
         />
-        Two side by side
+        Side by side
       </label>
     </div>
     <div class={isDouble() ? "columns double" : "columns"}>
@@ -165,7 +165,7 @@ export const PlaygroundView = () => {
       underWay.value?.abort();
     };
   }, []);
-  // A run that has a better loss or its first checkpoint has other weights to write with.
+  // Changes when a run gets a better loss or its first checkpoint, because then its weights change.
   const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, owner }) =>
     [name, best?.step, hasCheckpoint, owner].join(" "),
   );
@@ -198,7 +198,7 @@ export const PlaygroundView = () => {
       )}
       {known?.length === 0 && (
         <Notice tone="plain">
-          There is no model yet: a run has one after its first checkpoint. <a href="/new">Start a run</a>
+          There is no model yet. A run has a model after its first checkpoint. <a href="/new">Start a run</a>
         </Notice>
       )}
       {tab === "write" ? <Writing /> : <Score />}

@@ -1,4 +1,4 @@
-/** A text of the reader's, each token shaded by how much it surprises a model. */
+/** A given text, with each token shaded by how much it surprises the model. */
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";
@@ -36,10 +36,10 @@ const Totals = ({
   <div class="headline">
     {(
       [
-        ["Bits per byte", loss(bitsPerByte), "compares across tokenizers"],
+        ["Bits per byte", loss(bitsPerByte), "comparable across tokenizers"],
         ["Nats per token", loss(natsPerToken), `${count(tokens.length)} tokens`],
-        ["Nats per character", loss(natsPerCharacter), "compares across tokenizers"],
-        ["Bits in all", count(-total / Math.LN2), "to write it down with this model"],
+        ["Nats per character", loss(natsPerCharacter), "comparable across tokenizers"],
+        ["Total bits", count(-total / Math.LN2), "to encode the text with this model"],
       ] as const
     ).map(([label, value, note]) => (
       <div class="figure" key={label}>
@@ -156,9 +156,7 @@ export const Score = () => {
             </div>
             <div class="inspector">
               {token === undefined || at === null ? (
-                <p class="soft">
-                  Point at a token, tap it, or use the arrow keys: what the model expected there appears here.
-                </p>
+                <p class="soft">Point at a token, tap it, or use the arrow keys to see here what the model expected.</p>
               ) : (
                 <Candidates
                   index={at}

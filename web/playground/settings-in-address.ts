@@ -1,4 +1,4 @@
-/** The prompt and the settings of a playground as a query: what differs from the usual. */
+/** Prompt and settings of the playground as a URL query. Only values that differ from the defaults are in it. */
 import { fitsAddress } from "../inside/texts.ts";
 import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
@@ -17,10 +17,10 @@ export interface PlaygroundSettings {
   readonly left: Sampling;
   readonly right: Sampling;
   readonly scoreText: string;
-  /** The form that the text must have, and what was typed for each form. */
+  /** Form that the text must have, and the typed text of each form. */
   readonly form: FormKind;
   readonly formTexts: Readonly<Partial<Record<FormKind, string>>>;
-  /** Whether the next tokens are guessed from those before. */
+  /** Whether to guess the next tokens from earlier tokens. */
   readonly guesses: boolean;
 }
 
@@ -47,7 +47,7 @@ const sampling = [
   { key: "minP", query: "min-p", least: 0, most: 0.5, isWhole: false },
 ] as const;
 
-/** The second column's begin with "with-". */
+/** Keys of the second column begin with "with-". */
 const samplingOf = (side: "left" | "right"): readonly NumberKey[] =>
   sampling.map(({ key, query, ...range }) => ({
     ...range,
@@ -76,14 +76,14 @@ const texts = [
   ["text", "scoreText"],
 ] as const;
 
-/** The form with its text, where both fit: without its text it would be another one. */
+/** Form and its text, if both fit an address. Without its text, it would be another form. */
 const formQuery = ({ form, formTexts }: PlaygroundSettings): QueryChanges => {
   const text = fieldOf(form) === undefined ? "" : (formTexts[form] ?? "");
   const isNamed = form !== "any" && fitsAddress(text);
   return { form: isNamed ? form : null, "form-text": isNamed && text !== "" ? text : null };
 };
 
-/** As changes of the address. A text that is too long for an address is not in it. */
+/** Settings as changes of the address. A text that is too long for an address is left out. */
 export const queryOf = (settings: PlaygroundSettings): QueryChanges => ({
   ...formQuery(settings),
   guesses: settings.guesses ? "yes" : null,
@@ -99,7 +99,10 @@ const formIn = (query: URLSearchParams, { formTexts }: PlaygroundSettings): Part
   return { form, formTexts: text === null ? formTexts : { ...formTexts, [form]: text } };
 };
 
-/** The settings of an address: what it does not name is as usual, and a text as it was kept. Undefined: it names none. */
+/**
+ * Settings from an address. Missing settings get their defaults; missing texts are taken from `kept`. Undefined if the
+ * address has no settings.
+ */
 export const settingsIn = (query: URLSearchParams, kept: PlaygroundSettings): PlaygroundSettings | undefined => {
   if (
     ![...texts.map(([key]) => key), ...numbers.map((one) => one.query), "form", "guesses"].some((key) => query.has(key))

@@ -1,4 +1,4 @@
-/** What is asked of the models: kept over a reload, the models in the address too. */
+/** Settings of the playground. They survive a reload; the models are also in the address. */
 import { signal } from "@preact/signals";
 import type { WriteRequest } from "../../src/serve/studio/protocol.ts";
 import { modelsChosenIn, type Side } from "../models/columns.ts";
@@ -15,7 +15,7 @@ export const change = (changes: Partial<PlaygroundSettings>): void => {
   keep("playground", settings.value);
 };
 
-/** Takes the settings of the address, and then writes them there, until the function returned is called. */
+/** Reads the settings from the address and then writes changes to it, until the returned function is called. */
 export const followAddress = (): (() => void) => {
   const named = settingsIn(address.value.query, settings.value);
   if (named !== undefined) change(named);
@@ -26,26 +26,26 @@ export const { choose: chooseModel, last: lastModels } = modelsChosenIn("models"
 export type Tab = "write" | "score";
 export const tabOf = (): Tab => (address.value.query.get("tab") === "score" ? "score" : "write");
 
-/** What was typed for the form that is chosen. */
+/** Typed text of the chosen form. */
 export const formText = (): string => settings.value.formTexts[settings.value.form] ?? "";
 const readNow = (): ReadForm => readForm(settings.value.form, formText());
 export const isFormReady = (): boolean => "constraint" in readNow();
 
-/** What the server said of a form: it is shown as long as the form stays as it was. */
+/** The server's error about a form. It is shown until the form changes. */
 const refused = signal<{ readonly form: string; readonly error: string } | undefined>(undefined);
 const formNow = (): string => JSON.stringify([settings.value.form, formText()]);
 export const refuseForm = (error: string): void => {
   refused.value = { form: formNow(), error };
 };
 
-/** What is wrong with the form, in one line. */
+/** Error of the form, in one line. */
 export const formWrong = (): string | undefined => {
   const read = readNow();
   if ("wrong" in read) return read.wrong;
   return refused.value?.form === formNow() ? refused.value.error : undefined;
 };
 
-/** What is asked of a model, but for the model and the text. */
+/** Settings of a request: all except the model and the text. */
 export const settingsOf = (side: Side): Pick<WriteRequest, "settings" | "constraint" | "speculate"> => {
   const { seed, maxNewTokens, guesses } = settings.value;
   const read = readNow();

@@ -1,9 +1,9 @@
-/** The form that a text must have, as it is chosen and typed: a constraint for the server, or what is wrong with it. */
+/** Form that a text must have, as chosen and typed. It becomes a constraint for the server, or an error. */
 import type { Constraint } from "../../src/generate/constraint/constraint.ts";
 
 export type FormKind = "any" | "json" | "jsonSchema" | "regex" | "choice" | "grammar";
 
-/** A form with its field. Absent: nothing is typed. */
+/** Form with its field. No field: there is nothing to type. */
 export interface FormChoice {
   readonly kind: FormKind;
   readonly label: string;
@@ -15,11 +15,11 @@ export const formChoices: readonly FormChoice[] = [
   { kind: "json", label: "JSON" },
   {
     kind: "jsonSchema",
-    label: "JSON of a schema",
+    label: "JSON with a schema",
     field: {
       label: "JSON Schema",
       example: '{ "type": "object", "properties": { "name": { "type": "string", "maxLength": 20 } } }',
-      about: "The text is a value that the schema allows.",
+      about: "The text is JSON that the schema allows.",
     },
   },
   {
@@ -28,13 +28,13 @@ export const formChoices: readonly FormChoice[] = [
     field: {
       label: "Regular expression",
       example: "[A-Z][a-z]+( [a-z]+){1,9}\\.",
-      about: "The whole text matches it.",
+      about: "The whole text matches the expression.",
     },
   },
   {
     kind: "choice",
-    label: "One of some texts",
-    field: { label: "Texts, one in each line", example: "yes\nno", about: "The text is one of them." },
+    label: "One of several texts",
+    field: { label: "Texts, one per line", example: "yes\nno", about: "The text is one of these texts." },
   },
   {
     kind: "grammar",
@@ -42,25 +42,25 @@ export const formChoices: readonly FormChoice[] = [
     field: {
       label: "Grammar in EBNF",
       example: 'root ::= word (" " word)* "."\nword ::= [a-z]+',
-      about: "The text is one of the rule root.",
+      about: "The text matches the rule “root”.",
     },
   },
 ];
 
 export const fieldOf = (kind: FormKind): FormChoice["field"] => formChoices.find((one) => one.kind === kind)?.field;
 
-/** What a form asks of a text; `wrong`: it cannot be sent, and why, where there is something to tell. */
+/** Constraint for the server, or `wrong`: the form cannot be sent, with the reason if there is one. */
 export type ReadForm = { readonly constraint: Constraint | undefined } | { readonly wrong: string | undefined };
 
 const readSchema = (text: string): ReadForm => {
   try {
     return { constraint: { kind: "jsonSchema", schema: JSON.parse(text) } };
   } catch (error) {
-    return { wrong: `It must be JSON: ${error instanceof Error ? error.message : String(error)}.` };
+    return { wrong: `The schema must be JSON: ${error instanceof Error ? error.message : String(error)}.` };
   }
 };
 
-/** @param text of the form's field. */
+/** @param text content of the form's field. */
 export const readForm = (kind: FormKind, text: string): ReadForm => {
   if (kind === "any") return { constraint: undefined };
   if (kind === "json") return { constraint: { kind } };

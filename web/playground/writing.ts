@@ -1,4 +1,4 @@
-/** Texts that models write, token by token, and their branches. */
+/** Texts that models write token by token, and their branches. */
 import { signal } from "@preact/signals";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import type { Failure, WriteRequest, WritingEvent } from "../../src/serve/studio/protocol.ts";
@@ -14,14 +14,14 @@ import { refuseForm, settings, settingsOf } from "./settings.ts";
 
 export interface Writing {
   readonly id: number;
-  /** The text that this one branches from. */
+  /** Id of the text from which this text branches. */
   readonly parent: number | null;
-  /** Tokens that it has from its parent, and the chosen one. */
+  /** Number of tokens from the parent, including the chosen token. */
   readonly shared: number;
-  /** The column that it was written in. */
+  /** Column in which the text was written. */
   readonly side: Side;
   readonly model: string;
-  /** Its run and weights as they were then: a run's best ones change. */
+  /** Run and weights at the time of writing. A run's best weights change. */
   readonly modelName: string;
   readonly prompt: string;
   readonly about: string;
@@ -32,17 +32,17 @@ export interface Writing {
   readonly sharedWith: readonly string[];
 }
 
-/** Older ones are forgotten. */
+/** Maximum number of stored texts. Older ones are deleted. */
 const most = 40;
 
-/** A text that was being written when the page was left has ended there. */
+/** A text that was being written when the page closed counts as stopped. */
 const settled = (all: readonly Writing[]): readonly Writing[] =>
   all.map((one) => (one.state === "writing" ? { ...one, state: "stopped", note: "left" } : one));
 
 type Shown = Readonly<Record<Side, number | null>>;
 const nothing: Shown = { left: null, right: null };
 
-/** The texts of both columns, in the order of their numbers. */
+/** Texts of both columns, in the order of their ids. */
 export const writings = signal<readonly Writing[]>(settled(readKept<readonly Writing[]>("writings") ?? []));
 export const shown = signal<Shown>(readKept<Shown>("writings.shown") ?? nothing);
 
@@ -74,21 +74,21 @@ const put = (side: Side, writing: Writing): void => {
   shown.value = { ...shown.value, [side]: writing.id };
 };
 
-/** It failed before its first token: there is nothing but the reason. */
+/** Whether a text failed before its first token. It has only a reason. */
 export const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
 
-/** The next text has their place, and their number. */
+/** Deletes refused texts. The next text gets their place and id. */
 const forgetRefused = (): void => {
   writings.value = writings.value.filter((one) => !isRefused(one));
   const ifKept = (id: number | null): number | null => (writings.value.some((one) => one.id === id) ? id : null);
   shown.value = { left: ifKept(shown.value.left), right: ifKept(shown.value.right) };
 };
 
-/** What is the same in two texts that a reader cannot tell apart. */
+/** Everything that a reader can see of a text, for comparison. */
 const wordsOf = ({ side, parent, shared, model, modelName, prompt, about, note, tokens }: Writing): string =>
   JSON.stringify([side, parent, shared, model, modelName, prompt, about, note, tokens.map(({ id }) => id)]);
 
-/** Forgets a text again that is, word for word, one from before: that one is shown in its place. */
+/** Deletes a text that equals an earlier text, and shows the earlier text instead. */
 const mergeEqual = (written: Writing): void => {
   if (written.state !== "done") return;
   const words = wordsOf(written);
@@ -98,12 +98,12 @@ const mergeEqual = (written: Writing): void => {
   shown.value = { ...shown.value, [written.side]: before.id };
 };
 
-/** Fires when the reader stops what is being written; undefined: nothing is. */
+/** Aborts when the user stops the text that is being written. Undefined: no text is being written. */
 export const underWay = signal<AbortController | undefined>(undefined);
 
 const finishWords: Readonly<Record<string, string>> = {
   length: "",
-  stop: "It ended at a stop string.",
+  stop: "Ended at a stop string.",
   endOfText: "The model ended the text.",
   aborted: "Stopped.",
 };
@@ -114,11 +114,11 @@ interface Growing {
   readonly tokens: WrittenToken[];
 }
 
-/** What is wrong with the form of the text stands at its field. */
+/** An error of the form is shown next to the form's field. */
 const fail = (growing: Growing, failure: Failure): void => {
   const isForm = /^constraint\b/u.test(failure.field ?? "");
   if (isForm) refuseForm(failure.error);
-  const note = isForm ? "The form of the text was refused." : refusalWords(failure, "prompt");
+  const note = isForm ? "The form of the text is not valid." : refusalWords(failure, "prompt");
   growing.current = { ...growing.current, state: "failed", note };
 };
 
@@ -132,7 +132,7 @@ const takeEvent = (growing: Growing, event: WritingEvent): void => {
     const { finishReason } = event;
     if (finishReason === "endOfText") markEnd(tokens);
     const isWhole = finishReason === "endOfText" && tokens.at(-1)?.isEnd !== true;
-    const note = isWhole ? "Its form is complete." : (finishWords[finishReason] ?? "");
+    const note = isWhole ? "The form is complete." : (finishWords[finishReason] ?? "");
     growing.current = { ...growing.current, state: "done", note };
   } else fail(growing, event);
 };
@@ -180,7 +180,7 @@ const aboutOf = (side: Side): string => {
   return `temperature ${temperature}, seed ${settings.value.seed}`;
 };
 
-/** One after the other: they would share the cores. */
+/** Runs requests one after the other, because they would share the cores. */
 const whileUnderWay = async (work: (abort: AbortSignal) => Promise<void>): Promise<void> => {
   underWay.value?.abort();
   const controller = new AbortController();
@@ -216,7 +216,7 @@ export const write = (sides: readonly Side[]): Promise<void> =>
     }
   });
 
-/** Writes on from a token of a text with another one in its place. */
+/** Continues a text from a token that is replaced by another candidate. */
 export const branch = (side: Side, from: Writing, at: number, candidate: Candidate): Promise<void> =>
   whileUnderWay(async (abort) => {
     const { id, text, probability } = candidate;

@@ -1,4 +1,4 @@
-/** What can be done with a run: stop, resume, extend, write with it. */
+/** Actions for a run: stop, resume, extend, use its model. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { BegunRun, RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -13,17 +13,20 @@ import { type Extend, ExtendForm } from "./extend-form.tsx";
 
 interface Asked {
   readonly path: "stop" | "resume";
-  /** As it was then. */
+  /** Summary at the time of the request. */
   readonly run: RunSummary;
-  /** A run that is stopped before its start is answered would be left without an end. */
+  /**
+   * Whether the server has answered. Until then Stop stays disabled, because stopping a run that has not started would
+   * leave it without an end.
+   */
   readonly answered: boolean;
 }
 
-/** Whether the summary shows what was asked for: the answer to a request comes before it. */
+/** Whether the summary shows the effect of the request. The answer to the request arrives before it. */
 const isShown = ({ path, run: before }: Asked, run: RunSummary): boolean => {
   if (path === "stop") return !isLive(run);
   if (isLive(run)) return true;
-  // It may have ended already.
+  // The run may have ended already.
   const isOther = run.step !== before.step || run.state !== before.state || run.updatedAt !== before.updatedAt;
   return run.owner === null && isOther;
 };
@@ -40,7 +43,7 @@ const WithModel = ({ run: { name, hasCheckpoint }, place, label }: WithModelProp
       {label}
     </a>
   ) : (
-    <span class="button disabled" aria-disabled="true" title="From the first checkpoint on">
+    <span class="button disabled" aria-disabled="true" title="Available after the first checkpoint">
       {label}
     </span>
   );
@@ -77,7 +80,7 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
 
   return (
     <div class="actions">
-      {/* What changes with the state stands first: the other buttons stay where they are. */}
+      {/* Buttons that depend on the state come first, so that the other buttons do not move. */}
       <div class="row">
         {!live && run.hasCheckpoint && <ExtendForm run={run} disabled={disabled} busy={resuming} onExtend={resume} />}
         {live && (
@@ -98,8 +101,13 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           </button>
         )}
         {canGoOn && run.state === "patience" && (
-          <button type="button" disabled={disabled} title="Its patience begins anew." onClick={() => resume({ steps })}>
-            {resuming ?? `Go on to step ${count(steps)}`}
+          <button
+            type="button"
+            disabled={disabled}
+            title="The count of evaluations without improvement restarts."
+            onClick={() => resume({ steps })}
+          >
+            {resuming ?? `Continue to step ${count(steps)}`}
           </button>
         )}
         <WithModel run={run} place="/playground" label="Write with it" />
@@ -122,9 +130,9 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           }}
         >
           <p>
-            <b>{name}</b> is trained by a process that this studio did not start. If that is{" "}
-            <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends, and can be
-            resumed here. Other programs are left alone.
+            <b>{name}</b> is trained by a process that this studio did not start. If the process is{" "}
+            <code>foretoken train</code> in a terminal, it gets a signal, saves a checkpoint and ends. You can then
+            resume the run here. Other programs are not stopped.
           </p>
         </Dialog>
       )}

@@ -1,4 +1,4 @@
-/** More steps for a run that has ended or was stopped. */
+/** Form that gives more steps to a run that has ended or was stopped. */
 import { useSignal } from "@preact/signals";
 import { longerSteps, stepsInVain } from "../../src/config/longer-steps.ts";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -13,18 +13,18 @@ const schedules: readonly { readonly value: Extend; readonly label: string }[] =
   { value: "constant", label: "Constant" },
 ];
 const scheduleHelp: Readonly<Record<Extend, string>> = {
-  stretch: "The learning rate follows the schedule of the longer run from here on.",
+  stretch: "From here, the learning rate follows the schedule of the longer run.",
   restart: "The learning rate warms up again and follows its schedule over the new steps.",
-  constant: "The learning rate stays where it was.",
+  constant: "The learning rate stays at its last value.",
 };
 
 const patienceHelp = (patience: number): string =>
-  `Ends earlier after ${patience === 1 ? "1 evaluation" : `${patience} evaluations in a row`} without a better validation loss (patience).`;
+  `The run ends early after ${patience === 1 ? "1 evaluation" : `${patience} evaluations in a row`} without a better validation loss (patience).`;
 
 export interface ExtendFormProps {
   readonly run: RunSummary;
   readonly disabled: boolean;
-  /** In place of the button's words, while it is asked for. */
+  /** Label of the button while a request is pending. */
   readonly busy: string | undefined;
   readonly onExtend: (more: { readonly steps: number; readonly extend: Extend }) => void;
 }
@@ -35,7 +35,7 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
   const extend = useSignal<Extend>("stretch");
   const { patience } = config.train;
   const inVain = state === "finished" || state === "patience" ? stepsInVain(config.train, step, best?.step) : 0;
-  // A run that ended early has steps of its plan left.
+  // A run that ended early still has planned steps left.
   const value = typed.value ?? String(state === "patience" ? steps : longerSteps(config.train, steps));
   const wanted = Number(value);
   const isLonger = Number.isInteger(wanted) && wanted > step;
@@ -57,7 +57,7 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
         }}
       >
         <label class="field">
-          Steps in all
+          Total steps
           <input
             type="number"
             min={step + 1}
@@ -80,8 +80,8 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
         <p class="soft">{scheduleHelp[extend.value]}</p>
         {inVain > 0 && best !== null && (
           <p class="soft">
-            The last {count(inVain)} added {inVain === 1 ? "step" : "steps"} found no better weights: the best are still
-            those of step {count(best.step)}.
+            The last {count(inVain)} added {inVain === 1 ? "step" : "steps"} found no better weights: the best weights
+            are still from step {count(best.step)}.
           </p>
         )}
         {patience > 0 && <p class="soft">{patienceHelp(patience)}</p>}

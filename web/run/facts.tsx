@@ -1,4 +1,4 @@
-/** The facts of a run, its measurements and its configuration. */
+/** Facts of a run, its evaluations and its configuration. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { Copy } from "../parts/copy.tsx";
 import { count, flatten, loss, moment, some } from "../parts/format.ts";
@@ -15,7 +15,7 @@ const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   if (best === null && !isLive(run)) return [["Best", "never measured"]];
   return [
     ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
-    // A line from the beginning, so that nothing moves at the first evaluation.
+    // The line exists from the beginning, so that nothing moves at the first evaluation.
     [
       "",
       best === null ? "" : `${loss(best.natsPerCharacter)} nats per character, ${loss(best.bitsPerByte)} bits per byte`,
@@ -54,7 +54,7 @@ export const Facts = ({ run }: { readonly run: RunSummary }) => (
             <dd>
               <span class="mono hash">{value}</span>
               <small class="fact-note">
-                Of the text and the place of its split: sha256sum of the file gives another one.
+                Hash of the text and the position of its split; sha256sum of the file gives a different hash.
               </small>
             </dd>
           ) : (
@@ -96,9 +96,7 @@ export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
       <summary>
         <h2>Evaluations</h2>
       </summary>
-      <p class="soft">
-        Training: the mean since the last evaluation. Losses are in nats per token where nothing else is said.
-      </p>
+      <p class="soft">Training: mean since the last evaluation. Losses without a unit are in nats per token.</p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
       <section class="table-box tall" tabIndex={0} aria-label="Evaluations">
         <table>

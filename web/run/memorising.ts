@@ -1,4 +1,7 @@
-/** Whether a run learns its text by heart: the same from its evaluations alone, while it trains and after a reload. */
+/**
+ * Whether a run memorises its text. Depends only on its evaluations, so the result is the same during training and
+ * after a reload.
+ */
 import { hasRisen } from "../../src/runs/rise.ts";
 import type { RunData } from "./run-data.ts";
 
@@ -8,18 +11,18 @@ export interface Memorising {
   readonly valLoss: number;
 }
 
-/** Evaluations in the order of their steps. */
+/** Evaluations, ordered by step. */
 export interface Evaluations {
   readonly step: ArrayLike<number>;
   readonly valLoss: ArrayLike<number>;
-  /** NaN where it is not known. */
+  /** NaN if unknown. */
   readonly trainLoss: ArrayLike<number>;
   readonly length: number;
 }
 
 /**
- * Set as long as the last validation loss is clearly above the best one, and the training loss has fallen since. Before a
- * run's first steps nothing is learned, so that a rise from there is none of memory: there the training loss is not known.
+ * Defined while the last validation loss is clearly above the best one and the training loss has fallen since. The
+ * evaluation before the first step has no training loss, so a rise from there does not count as memorising.
  */
 export const memorisingAt = ({ step, valLoss, trainLoss, length }: Evaluations): Memorising | undefined => {
   let best = -1;

@@ -1,4 +1,4 @@
-/** The curves of a run, and how they are looked at: kept in the address. */
+/** Curves of a run, and their display settings, which are in the address. */
 import { type ReadonlySignal, useComputed, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -15,12 +15,12 @@ import type { RunFeed } from "./run-feed.ts";
 import { thinnedNote } from "./run-notes.ts";
 import { usualWindow, windowOf, windows } from "./smoothing.ts";
 
-const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Time in steps" };
+const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "Tokens", seconds: "Training time" };
 
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
 
-/** One for each kind, so that a chart sees no change where there is none. */
+/** One axis object per kind, so that charts see a change only if there is one. */
 export const xAxes: Readonly<Record<XKind, XAxis>> = { step: stepAxis, tokens: tokenAxis, seconds: timeAxis };
 
 export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window: number): Curve => {
@@ -51,7 +51,7 @@ export const validationCurve = ({ evals }: RunData, x: XKind): Curve => ({
 });
 
 export interface ChartSettingsProps {
-  /** Of the longest curve that is smoothed; undefined: none is. */
+  /** Number of steps of the longest smoothed curve. Undefined: no curve is smoothed. */
   readonly steps: number | undefined;
   readonly children?: ComponentChildren;
 }
@@ -103,7 +103,7 @@ export const ChartSettings = ({ steps, children }: ChartSettingsProps) => {
   );
 };
 
-/** Nats, or bits, that a chart of losses spans at least: smaller differences are noise, not a curve. */
+/** Minimum span of a loss chart, in nats or bits. Smaller differences are noise. */
 export const leastLossSpan = 0.05;
 
 const small = [
@@ -114,7 +114,7 @@ const small = [
 
 const formats = { learningRate: rate, gradNorm: short, tokensPerSecond: count } as const;
 
-/** Where the axis will end while a run trains: nobody knows the seconds of steps to come. */
+/** Final x of the axis while a run trains. The seconds of future steps are unknown. */
 const plannedX = (run: RunSummary, data: RunData | undefined, kind: XKind): number | undefined => {
   if (!isLive(run) || data === undefined || kind === "seconds") return undefined;
   return run.steps * (kind === "tokens" ? data.tokensPerStep : 1);

@@ -1,4 +1,4 @@
-/** The numbers of a run in columns, taken from its series and then from each event. */
+/** Numbers of a run in columns, taken from its series and then from each event. */
 
 import type { EvalEvent, StepEvent, TrainEvent } from "../../src/runs/events.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
@@ -9,7 +9,10 @@ import { createTable, lowerBound, type Table } from "../chart/table.ts";
 
 export const stepValues = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 export type StepValue = (typeof stepValues)[number];
-/** `seconds`: of steps alone, from their rates. An evaluation stands where its step ends: how long it took is not noted. */
+/**
+ * `seconds`: time of the steps only, computed from their rates. Runs do not record how long an evaluation took, so an
+ * evaluation has the time at which its step ends.
+ */
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
 export type StepColumn = StepValue | XKind;
@@ -26,17 +29,17 @@ export interface RunData {
   readonly evals: Table<EvalColumn>;
   readonly pyramids: Readonly<Record<StepValue, Pyramid>>;
   readonly smoother: Smoother;
-  /** Of tokens per second. */
+  /** Medians of tokens per second. */
   readonly medians: Medians;
-  /** In the order of their steps. */
+  /** Samples, ordered by step. */
   readonly samples: readonly Sample[];
   readonly leftOut: readonly number[];
-  /** Whether steps are missing, since there were more than `mostSteps`. */
+  /** Whether steps are missing, because there were more than `mostSteps`. */
   readonly isThinned: boolean;
-  /** Beyond twice as many steps the series should be read again: it is thinned anew then. */
+  /** With more than twice this number of steps, the series should be read again, which thins it again. */
   readonly mostSteps: number;
   readonly tokensPerStep: number;
-  /** Tokens that are held out; null if that is not noted. */
+  /** Number of held-out tokens; null if it was not recorded. */
   readonly valTokens: number | null;
   readonly take: (event: TrainEvent) => void;
 }
@@ -67,7 +70,7 @@ export const createRunData = (series: RunSeries): RunData => {
   const samples: Sample[] = [];
   const leftOut: number[] = [];
 
-  /** A resumed run takes steps again that came after its checkpoint: the later ones hold. */
+  /** A resumed run repeats steps after its checkpoint. The new values replace the old ones. */
   const forgetFrom = (step: number): void => {
     const length = lowerBound(steps.column("step"), steps.length, step);
     if (length === steps.length) return;
@@ -76,7 +79,7 @@ export const createRunData = (series: RunSeries): RunData => {
     medians.truncate(length);
     for (const pyramid of Object.values(pyramids)) pyramid.truncate(length);
   };
-  /** Seconds up to the end of a step that follows the last one. */
+  /** Seconds at the end of the next step. */
   const secondsAfter = ({ tokensPerSecond }: StepRow): number => {
     const { length } = steps;
     const before = length === 0 ? 0 : (steps.column("seconds")[length - 1] as number);

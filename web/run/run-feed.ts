@@ -1,4 +1,4 @@
-/** A run as the page follows it: its series once, then its events from where the series ends. */
+/** Follows a run: reads its series once, then its events from the end of the series. */
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 import type { TrainEvent } from "../../src/runs/events.ts";
 import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -11,15 +11,18 @@ import { createEvalClock } from "./time-left.ts";
 export interface RunFeed {
   readonly summary: ReadonlySignal<RunSummary | undefined>;
   readonly data: ReadonlySignal<RunData | undefined>;
-  /** Rises, at most once a frame, when `data` has got more. */
+  /** Increases when `data` has new values, at most once per frame. */
   readonly version: ReadonlySignal<number>;
   readonly failure: ReadonlySignal<string | undefined>;
-  /** Seconds of an evaluation and the step after it; undefined before one was seen. */
+  /** Seconds of an evaluation and the step after it. Undefined before the first one. */
   readonly evalSeconds: () => number | undefined;
   readonly close: () => void;
 }
 
-/** `untilEnded`: a run that has ended already is read once, since each stream takes one of six connections. */
+/**
+ * `untilEnded`: a run that has already ended is read only once. A browser allows only six connections, and each stream
+ * takes one.
+ */
 export const followRun = (name: string, untilEnded = false): RunFeed => {
   const controller = new AbortController();
   const { signal: abort } = controller;
@@ -30,7 +33,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   const clock = createEvalClock();
   let offset = 0;
   let frame = 0;
-  /** While the series is read anew, events belong to it. */
+  /** Set while the series is read again. Events then wait for it. */
   let reading: Promise<void> | undefined;
 
   const changed = () => {
@@ -45,7 +48,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     const answer = await getJson<RunSeries>(`${runPath(name)}/series`, abort);
     if (answer.kind === "failed") {
       failure.value = answer.failure.error;
-      // A run that has just begun may have no notes yet, a server that is started again is there soon.
+      // A new run may have no notes yet; a restarted server will soon answer.
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
       return;
     }
@@ -66,7 +69,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     failure.value = kind === "failed" ? (JSON.parse(text) as Failure).error : undefined;
     if (kind === "summary") summary.value = JSON.parse(text) as RunSummary;
     else if (kind === "reset") {
-      // The notes were cut or replaced: what came after belongs to another beginning.
+      // The notes were cut or replaced, so the values on the page are no longer valid.
       readAgain();
     } else if (kind === "run") {
       const event = JSON.parse(text) as TrainEvent;
@@ -109,7 +112,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
       if (!own.signal.aborted) return;
     }
   };
-  // Aborted requests end it.
+  // Aborting the requests ends it.
   void follow().catch(() => undefined);
 
   return {

@@ -1,11 +1,11 @@
-/** What a reader of a run's curves must know: below the chart, and in its files. */
+/** Notes that explain a run's curves. Shown below the chart and written into its files. */
 import { count } from "../parts/format.ts";
 import type { RunData } from "./run-data.ts";
 
-/** What is missing from the curves; undefined: nothing is. */
+/** Says which steps are missing from the curves. Undefined if none are. */
 export const thinnedNote = (data: RunData | undefined): string | undefined => {
   if (data?.isThinned !== true) return undefined;
   const last = data.steps.column("step")[data.steps.length - 1] ?? 0;
   const shown = `${count(data.steps.length)} of ${count(last)} steps`;
-  return `${shown} are here: the last 1,000, and before them the lowest and the highest of equal parts.`;
+  return `${shown} are shown: the last 1,000; before them, the minimum and maximum of equal parts.`;
 };

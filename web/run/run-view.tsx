@@ -49,13 +49,13 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
       <div class="figure">
         <span class="figure-label">Bits per byte</span>
         <span class="figure-value num">{loss(run.best?.bitsPerByte)}</span>
-        <span class="figure-note">compares across tokenizers</span>
+        <span class="figure-note">comparable across tokenizers</span>
       </div>
       {isRunning && (
         <div class="figure">
           <span class="figure-label">Time left</span>
           <span class="figure-value num">{left === undefined ? "–" : duration(left)}</span>
-          <span class="figure-note">about, with evaluations</span>
+          <span class="figure-note">estimate, with evaluations</span>
         </div>
       )}
       <progress value={step} max={Math.max(1, run.steps)} aria-label={`${count(step)} of ${count(run.steps)} steps`} />
@@ -63,7 +63,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   );
 };
 
-/** What happened and what to try; the error itself, and the command that repeats its step, in a fold. */
+/** What happened and what to try. The full error and the command that repeats the step are folded. */
 const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run: RunSummary }) => {
   if (state !== "failed") return null;
   const { what, advice, command, details } = failureWords(failure ?? "The run ended with an error.");
@@ -74,8 +74,8 @@ const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run
       </p>
       <p>
         {hasCheckpoint
-          ? "Its last checkpoint is intact: “Resume” goes on from there."
-          : "It has no checkpoint to go on from."}{" "}
+          ? "The last checkpoint is intact: “Resume” continues from there."
+          : "There is no checkpoint to resume from."}{" "}
         <a href={newRunAddress(name)}>New run with these settings</a>
       </p>
       {details !== undefined && (
@@ -100,8 +100,8 @@ const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run
 const Restarted = () => (
   <Notice tone="bad">
     <p>
-      <b>The studio was started again, and asks for its new token.</b> Open the address that it has printed in its
-      terminal. This page cannot tell what became of the run.
+      <b>The studio was restarted and asks for its new token.</b> Open the address that the studio printed in its
+      terminal. This page cannot see the state of the run.
     </p>
   </Notice>
 );
@@ -109,8 +109,8 @@ const Restarted = () => (
 const CutOff = () => (
   <Notice tone="bad">
     <p>
-      <b>The studio that trains this run has ended, or cannot be reached.</b> If it ended with Ctrl-C, it has saved the
-      run, which can be resumed when the studio is back. Start it again in a terminal:
+      <b>The studio that trains this run has ended or cannot be reached.</b> If you ended it with Ctrl-C, it saved the
+      run, and you can resume the run later. Start the studio again in a terminal:
     </p>
     <p class="row">
       <code>npx foretoken studio</code>
@@ -120,8 +120,8 @@ const CutOff = () => (
 );
 
 /**
- * What is worth knowing about the curves. A run that was seen under way has a place of one height for it: nothing moves when a
- * note comes or goes.
+ * Notes about the curves. While or after a run is followed live, they have a fixed height, so that nothing moves when a
+ * note appears or disappears.
  */
 const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
   void feed.version.value;
@@ -137,13 +137,13 @@ const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean 
       {over !== undefined && (
         <Notice tone="plain">
           Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
-          while the training loss falls: the model learns the text by heart. A smaller model, dropout or an earlier end
-          would suit this text better. The best weights are kept.
+          while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout
+          or fewer steps. The best weights are kept.
         </Notice>
       )}
       {leftOut.length > 0 && (
         <Notice tone="plain">
-          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} left out, since a number was not
+          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} skipped, because a number was not
           finite or exploded: {leftOut.slice(0, 12).map(count).join(", ")}
           {leftOut.length > 12 && " and others"}.
         </Notice>
@@ -157,7 +157,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
   useEffect(() => feed.close, [feed]);
   const run = feed.summary.value;
   const why = feed.failure.value;
-  // A run that has ended comes whole; one that has just begun has no numbers yet.
+  // Waits for all data of a run that has ended. A run that has just begun has no numbers yet.
   if (run === undefined || (!isLive(run) && feed.data.value === undefined && why === undefined)) {
     return (
       <section>

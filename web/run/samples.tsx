@@ -1,4 +1,4 @@
-/** Texts that the model wrote along the run, with a slider from the first to the last. */
+/** Samples that the model wrote during the run, with a slider from first to last. */
 
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { writtenClass } from "../parts/code.ts";
@@ -9,16 +9,16 @@ import { address, setQuery } from "../shell/address.ts";
 import type { RunFeed } from "./run-feed.ts";
 
 const none = (run: RunSummary): string => {
-  if (run.config.train.sampleTokens === 0) return "This run writes none: train.sampleTokens is 0.";
-  if (!isLive(run)) return "It ended before its first one.";
-  return "The model writes a text at each evaluation. The first is still to come.";
+  if (run.config.train.sampleTokens === 0) return "This run writes no samples: train.sampleTokens is 0.";
+  if (!isLive(run)) return "The run ended before its first sample.";
+  return "The model writes a text at each evaluation. There is no text yet.";
 };
 
 export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSummary }) => {
   void feed.version.value;
   const samples = feed.data.value?.samples ?? [];
   const chosen = address.value.query.get("sample");
-  // Without a choice the last one is shown, so that it follows the run.
+  // By default the last sample is shown, so that it follows the run.
   const found = chosen === null ? -1 : samples.findIndex(({ step }) => String(step) === chosen);
   const index = found === -1 ? samples.length - 1 : found;
   const sample = samples[index];
@@ -64,7 +64,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
           <section
             class={`${writtenClass(sample.prompt + sample.text)}${live ? " coming" : ""}`}
             dir="auto"
-            // While the run goes on it scrolls, which keys must be able to do.
+            // While the run trains, the box scrolls, so keys must be able to scroll it.
             tabIndex={live ? 0 : undefined}
             aria-label="Text of the sample"
           >

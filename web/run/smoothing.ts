@@ -1,13 +1,13 @@
-/** Numbers of values over which a training loss is averaged: each position of the slider. */
+/** Window sizes for averaging a training loss, one per slider position. */
 export const windows: readonly number[] = [1, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
 
-/** Curves of fewer steps are drawn as they are. */
+/** Curves with fewer steps are not smoothed by default. */
 const leastSteps = 2000;
 
-/** Without a choice, about 1 % of the steps of a long run: its single losses would be a thicket. */
+/** Default window: about 1% of the steps of a long run. Unsmoothed, its losses would be unreadable. */
 export const usualWindow = (steps: number): number =>
   steps < leastSteps ? 1 : (windows.findLast((size) => size <= steps / 100) ?? 1);
 
-/** The window that the address names, or the usual one of a curve of so many steps. */
+/** Window from the address, or the default for `steps` steps. */
 export const windowOf = (query: URLSearchParams, steps: number): number =>
   windows.find((size) => String(size) === query.get("smooth")) ?? usualWindow(steps);

@@ -1,24 +1,24 @@
-/** The time that a run still takes, by the speed of its last steps and by the evaluations that were seen to pass. */
+/** Estimated remaining time of a run, from the speed of its last steps and from observed evaluations. */
 import type { RunConfig } from "../../src/config/config.ts";
 import type { TrainEvent } from "../../src/runs/events.ts";
 import { median, secondsToEnd } from "../../src/runs/time-left.ts";
 import type { RunData } from "./run-data.ts";
 
-/** So many of the last steps tell the speed, and of the last evaluations their time. */
+/** Number of last steps that give the speed, and of last evaluations that give the evaluation time. */
 const recentSteps = 50;
 const recentEvals = 8;
 
-/** Time of evaluations. Notes have no clock, so it is taken when events come. */
+/** Measures the time of evaluations. Events carry no time, so the page notes when they arrive. */
 export interface EvalClock {
-  /** An event came at time `now`, in seconds. */
+  /** Records an event that arrived at time `now`, in seconds. */
   readonly take: (event: TrainEvent, now: number) => void;
-  /** Seconds of an evaluation with its sample; undefined before one was seen from its beginning to its end. */
+  /** Mean seconds of an evaluation with its sample and the next step. Undefined before the first complete one. */
   readonly seconds: () => number | undefined;
 }
 
 export const createEvalClock = (): EvalClock => {
   const gaps: number[] = [];
-  /** When the last step came. */
+  /** Arrival time of the last step. */
   let last: number | undefined;
   let isMeasuring = false;
   return {
@@ -31,12 +31,15 @@ export const createEvalClock = (): EvalClock => {
         last = now;
       }
     },
-    // Events come in bundles, so a single gap may be 0 or too long: their mean is right.
+    // Events arrive in groups, so a single gap may be 0 or too long. The mean is right.
     seconds: () => (gaps.length === 0 ? undefined : gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length),
   };
 };
 
-/** Seconds to the end; undefined while there are too few steps. @param evalSeconds with the step after it, as of an `EvalClock`. */
+/**
+ * Estimated seconds to the end. Undefined while there are too few steps. @param evalSeconds seconds of an evaluation
+ * and the step after it, from an `EvalClock`.
+ */
 export const secondsLeft = (
   config: RunConfig,
   { steps, tokensPerStep, valTokens }: Pick<RunData, "steps" | "tokensPerStep" | "valTokens">,

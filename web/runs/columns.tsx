@@ -1,4 +1,4 @@
-/** The columns of the table of runs: how each is shown, sorted and copied. */
+/** Columns of the table of runs: how each is shown, sorted and copied. */
 import type { ComponentChildren } from "preact";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { compact, count, loss, moment } from "../parts/format.ts";
@@ -10,13 +10,13 @@ import { Spark } from "./spark.tsx";
 export interface RunColumn {
   readonly key: string;
   readonly label: string;
-  /** Shown where there is room for it. */
+  /** Minimum width of the window that shows the column. */
   readonly room: "always" | "medium" | "wide";
   readonly numeric: boolean;
   readonly cell: (run: RunSummary) => ComponentChildren;
-  /** What it is sorted by; null comes last. Undefined: it does not sort. */
+  /** Sort key; null comes last. Undefined: the column cannot be sorted. */
   readonly order: ((run: RunSummary) => string | number | null) | undefined;
-  /** As copied, with all digits. */
+  /** Copied text, with all digits. */
   readonly text: (run: RunSummary) => string;
 }
 
@@ -54,7 +54,7 @@ export const columns: readonly RunColumn[] = [
     cell: (run) => (
       <>
         <RunState run={run} />
-        {/* Where the column of steps has no room. */}
+        {/* Shown if the column of steps has no room. */}
         <span class="run-steps soft num">
           {count(run.step)} / {count(run.steps)}
         </span>
@@ -82,7 +82,7 @@ export const columns: readonly RunColumn[] = [
     text: ({ step, steps }) => `${step}/${steps}`,
   },
   {
-    // Per token: it does not compare between tokenizers, so that another column stays where there is room for one.
+    // Loss per token is not comparable between tokenizers, so a narrow window shows another column instead.
     key: "valLoss",
     label: "Nats/token",
     room: "medium",
@@ -144,7 +144,7 @@ export const sorted = (runs: readonly RunSummary[], { key, descending }: Sorting
   return runs.toSorted((a, b) => compare(order(a), order(b), descending ? -1 : 1));
 };
 
-/** Every word of the filter must be somewhere in the name, text, preset or state. */
+/** Runs that match a filter. Every word of the filter must occur in the name, text, preset or state. */
 export const filtered = (runs: readonly RunSummary[], filter: string): readonly RunSummary[] => {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return runs;
@@ -156,7 +156,7 @@ export const filtered = (runs: readonly RunSummary[], filter: string): readonly 
 
 const safe = (text: string): string => text.replace(/[\t\r\n]+/g, " ");
 
-/** For a spreadsheet: a line for each run, cells between tabs. */
+/** Table for a spreadsheet: one line per run, cells separated by tabs. */
 export const tsvOf = (runs: readonly RunSummary[]): string => {
   const copied = columns.filter(({ key }) => key !== "curve");
   const lines = [copied.map(({ label }) => label), ...runs.map((run) => copied.map(({ text }) => safe(text(run))))];

@@ -16,7 +16,7 @@ interface RowProps {
   readonly onChoose: (name: string, chosen: boolean) => void;
 }
 
-/** Drawn again only when its run has changed: there may be hundreds, and news every second. */
+/** Rendered again only if its run has changed. There may be hundreds of rows and an update every second. */
 const Row = memo(({ run, isChosen, onChoose }: RowProps) => (
   <tr class={isChosen ? "chosen" : ""}>
     <td class="choose">

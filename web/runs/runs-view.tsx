@@ -9,7 +9,7 @@ import { address, compareAddress, setQuery } from "../shell/address.ts";
 import { defaultSorting, filtered, type Sorting, sorted, tsvOf } from "./columns.tsx";
 import { RunsTable } from "./runs-table.tsx";
 
-/** Names of the runs to compare; it outlives a look at one of them. */
+/** Names of the runs to compare. They are kept while the user looks at a run. */
 const chosen = signal<ReadonlySet<string>>(new Set());
 
 const sortingOf = (query: URLSearchParams): Sorting => {
@@ -18,7 +18,7 @@ const sortingOf = (query: URLSearchParams): Sorting => {
   return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 };
 
-/** A run of the terminal appears here if it is written into this folder. */
+/** Command for a run in a terminal. The run appears here if it is written into this folder. */
 const commandFor = (folder: string): string =>
   `npx foretoken train --data notes.txt${/^[\w.-]+$/.test(folder) && folder !== "runs" ? ` --out ${folder}/notes` : ""}`;
 
@@ -28,15 +28,17 @@ const Empty = () => {
     <section class="empty">
       <h1>No runs yet</h1>
       <p>
-        A run is one training of a model on a text. Bring a text of your own, or begin with Moby-Dick, which is
-        included: a small model learns to spell, then to write words, within a minute or two.
+        A run is one training of a model on a text. Bring your own text, or begin with the included Moby-Dick. Within a
+        minute or two, a small model learns to spell and then to write words.
       </p>
       <p class="empty-start">
         <a class="button primary" href="/new">
           Start a run
         </a>
       </p>
-      <p class="soft">Or in a terminal, beside the folder of runs; it appears here as soon as it begins:</p>
+      <p class="soft">
+        Or use a terminal, in the folder that contains the runs folder. The run appears here when it begins:
+      </p>
       <p class="command">
         <code>{command}</code>
         <Copy quiet label="Copy" text={() => command} />
@@ -49,7 +51,8 @@ const Skipped = () =>
   skipped.value.length === 0 ? null : (
     <details class="skipped">
       <summary>
-        {count(skipped.value.length)} {skipped.value.length === 1 ? "folder is" : "folders are"} no run and skipped
+        {count(skipped.value.length)} skipped{" "}
+        {skipped.value.length === 1 ? "folder is not a run" : "folders are not runs"}
       </summary>
       <ul>
         {skipped.value.map(({ name, reason }) => (
@@ -89,7 +92,7 @@ export const RunsView = () => {
     );
   }
   const shown = sorted(filtered(all, filter), sorting);
-  // In the order in which they were ticked.
+  // In the order in which they were selected.
   const comparable = [...chosen.value].filter((name) => all.some((run) => run.name === name));
   return (
     <section>
@@ -121,14 +124,14 @@ export const RunsView = () => {
             Compare {count(comparable.length)} runs
           </a>
         ) : (
-          <span class="button disabled" aria-disabled="true" title="Tick at least two runs">
+          <span class="button disabled" aria-disabled="true" title="Select at least two runs">
             Compare
           </span>
         )}
       </div>
       {listError.value !== undefined && <Notice tone="bad">{listError.value}</Notice>}
       {shown.length === 0 ? (
-        <p class="soft no-match">No run fits the filter.</p>
+        <p class="soft no-match">No run matches the filter.</p>
       ) : (
         <RunsTable
           runs={shown}

@@ -1,12 +1,14 @@
-/** The validation losses of a run as a small curve, read when its row comes into view and only where that is cheap. */
+/**
+ * Validation losses of a run as a small curve. They are read when the row comes into view, and only if reading is fast.
+ */
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { getJson, runPath } from "../server/request.ts";
 
-/** The notes of longer runs take seconds to read. */
+/** Maximum number of steps of a run with a curve. Notes of longer runs take seconds to read. */
 const mostSteps = 200_000;
-/** As few as the server gives: the evaluations alone are drawn, and those come whole. */
+/** Minimum number of steps that the server sends. Only evaluations are drawn, and all of them are sent. */
 const askedSteps = 1000;
 const width = 84;
 const height = 22;
@@ -24,7 +26,7 @@ const ask = (name: string, step: number): void => {
   const key = `${name} ${step}`;
   if (asked.has(key)) return;
   asked.add(key);
-  // One after the other: other requests of the page come first.
+  // Requests run one after the other, so that other requests of the page are not delayed.
   queue = queue.then(async () => {
     const answer = await getJson<RunSeries>(`${runPath(name)}/series?most=${askedSteps}`);
     if (answer.kind === "ok")

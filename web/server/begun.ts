@@ -1,4 +1,4 @@
-/** What the server said of a run when it began or went on: shown on the run's page, where the reader is then. */
+/** The server's notices when a run began or was resumed. The run's page shows them. */
 import { signal } from "@preact/signals";
 import type { BegunRun } from "../../src/serve/studio/protocol.ts";
 

@@ -1,6 +1,4 @@
-/**
- * Server-sent events over fetch: unlike EventSource it begins again from an offset that the page chooses, and can post.
- */
+/** Server-sent events over fetch. Unlike EventSource, it can reconnect at any offset, and it can post. */
 import { computed, signal } from "@preact/signals";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
@@ -12,7 +10,7 @@ export interface ServerEvent {
   readonly id: string;
 }
 
-/** The fields of a block of lines; undefined for a comment that only keeps the connection open. */
+/** Fields of a block of lines. Undefined for a comment that only keeps the connection open. */
 const parseBlock = (block: string): ServerEvent | undefined => {
   let name = "message";
   let id = "";
@@ -28,7 +26,7 @@ const parseBlock = (block: string): ServerEvent | undefined => {
   return data.length === 0 && name === "message" ? undefined : { name, id, data: data.join("\n") };
 };
 
-/** The events of a response, as they come. */
+/** Yields the events of a response as they arrive. */
 export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent, void, undefined> {
   const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
   let rest = "";
@@ -50,8 +48,8 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 }
 
 /**
- * Posts a request whose answer is a stream of events, and hands on the data of each.
- * @returns why the server refused the request; undefined: the stream has ended.
+ * Posts a request whose response is a stream of events, and passes on the data of each event.
+ * @returns why the server refused the request. Undefined: the stream has ended.
  * @throws if the connection is lost, or `abort` fires.
  */
 export const postForEvents = async <Data>(
@@ -68,16 +66,16 @@ export const postForEvents = async <Data>(
   return undefined;
 };
 
-/** Whether some stream waits to be connected again. */
+/** Number of streams that wait to reconnect. */
 export const lostStreams = signal(0);
-/** Whether the studio that answers wants another token: it was started again, with a new one. */
+/** Whether the studio refuses the token, because it was restarted with a new one. */
 export const isRefused = signal(false);
-/** Whether what the page shows may have changed without it. */
+/** Whether the page may be out of date. */
 export const isLost = computed(() => lostStreams.value > 0 || isRefused.value);
 
 const longestWait = 8000;
 
-/** Resolves after a time, or at once when `abort` fires. */
+/** Resolves after a time, or immediately when `abort` fires. */
 const wait = (milliseconds: number, abort: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
@@ -99,7 +97,9 @@ const untilVisible = (abort: AbortSignal): Promise<void> =>
     look();
   });
 
-/** Fires with `outer`, or when the page is hidden: browsers allow six connections to a server, for all tabs together. */
+/**
+ * Aborts with `outer`, or when the page is hidden. A browser allows six connections to a server, for all tabs together.
+ */
 const whileVisible = (outer: AbortSignal): { readonly signal: AbortSignal; readonly end: () => void } => {
   const controller = new AbortController();
   const stop = () => controller.abort();
@@ -118,10 +118,10 @@ const whileVisible = (outer: AbortSignal): { readonly signal: AbortSignal; reado
 };
 
 export interface Following {
-  /** The address to connect to now: with the offset that was reached. */
+  /** Address for the next connection, with the current offset. */
   readonly address: () => string;
   readonly onEvent: (event: ServerEvent) => void;
-  /** The server refuses the stream: it is given up. */
+  /** Called when the server refuses the stream. The stream is not retried. */
   readonly onRefused: (error: string) => void;
 }
 
@@ -143,7 +143,7 @@ const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: A
   return true;
 };
 
-/** Keeps a stream open until `abort` fires: it connects again after a loss, ever more slowly. */
+/** Keeps a stream open until `abort` fires. Reconnects after a loss, with growing delays. */
 export const followEvents = async (following: Following, abort: AbortSignal): Promise<void> => {
   let delay = 500;
   let lost = false;
@@ -163,7 +163,7 @@ export const followEvents = async (following: Following, abort: AbortSignal): Pr
     try {
       if (!(await connectOnce({ ...following, onEvent }, visible.signal))) break;
     } catch {
-      // Lost, or never connected: the next turn tries again.
+      // The connection is lost or was never made. The next round tries again.
     }
     visible.end();
     if (abort.aborted || document.hidden) continue;

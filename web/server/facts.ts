@@ -1,4 +1,4 @@
-/** What the server says once, asked for when a view first needs it. */
+/** Facts that the server sends once, requested when a view first needs them. */
 import { signal } from "@preact/signals";
 import type {
   ConfigFieldInfo,
@@ -21,7 +21,7 @@ const asked = <T>(path: string) => {
       failure.value = undefined;
     } else failure.value = answer.failure;
   };
-  /** Who asks while an answer is under way shares it. */
+  /** Callers share a pending request. */
   const load = (): Promise<void> => {
     pending ??= ask();
     return pending;

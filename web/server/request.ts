@@ -1,4 +1,4 @@
-/** Requests to the studio's server, whose failures are values: a view shows them where they arose. */
+/** Requests to the studio's server. Failures are values, so that a view can show them in the right place. */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
 
@@ -11,7 +11,7 @@ export const api = "/api/v1";
 export const runPath = (name: string): string => `${api}/runs/${encodeURIComponent(name)}`;
 
 const unreachable: Failure = {
-  error: "The studio's server does not answer; start it again with: npx foretoken studio",
+  error: "The studio's server does not respond; start it again with: npx foretoken studio",
 };
 
 const isFailure = (value: unknown): value is Failure =>
@@ -19,10 +19,10 @@ const isFailure = (value: unknown): value is Failure =>
 
 const lacksToken: Failure = {
   error:
-    "This studio asks for its token: open the address that it printed at its start. Any address of it opens with #token=… from there at its end.",
+    "This studio asks for its token. Open the address that it printed when it started, or add its #token=… to the end of this address.",
 };
 
-/** The failure that a response carries, in its own words where it has any. */
+/** Failure in a response, with the server's own message if there is one. */
 export const failureOf = async (response: Response): Promise<Failure> => {
   const body: unknown = await response.json().catch(() => undefined);
   if (response.status === 401) return lacksToken;

@@ -1,4 +1,4 @@
-/** The list of runs, kept up to date while some view shows it. */
+/** List of runs, kept up to date while a view shows it. */
 import { signal } from "@preact/signals";
 import type { RunListAnswer, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { followEvents } from "./event-stream.ts";
@@ -8,7 +8,7 @@ export const runs = signal<readonly RunSummary[] | undefined>(undefined);
 export const skipped = signal<RunListAnswer["skipped"]>([]);
 export const listError = signal<string | undefined>(undefined);
 
-/** Rows that did not change keep their objects, so that a table of hundreds draws only those that did. */
+/** Unchanged rows keep their objects, so that a table with hundreds of rows renders only the changed ones. */
 const takeList = (list: RunListAnswer): void => {
   const before = new Map((runs.value ?? []).map((run) => [run.name, { run, text: JSON.stringify(run) }]));
   runs.value = list.runs.map((run) => {
@@ -25,7 +25,7 @@ export const loadRuns = async (): Promise<void> => {
   else listError.value = answer.failure.error;
 };
 
-/** Follows the list until the function that is returned is called. */
+/** Follows the list until the returned function is called. */
 export const followRuns = (): (() => void) => {
   const controller = new AbortController();
   void loadRuns();

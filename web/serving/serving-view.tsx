@@ -1,4 +1,4 @@
-/** The server for other programs that runs in the studio: where it is, and what it does. */
+/** Address and activity of the server for other programs that runs in the studio. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure, ServerAnswer } from "../../src/serve/studio/protocol.ts";
@@ -7,7 +7,7 @@ import { count, some } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { api, getJson } from "../server/request.ts";
 
-/** Milliseconds between two looks. */
+/** Milliseconds between two requests. */
 const everyMs = 1000;
 
 type Times = ServerAnswer["request"];
@@ -31,7 +31,7 @@ const TimesFigure = ({ label, times }: { readonly label: string; readonly times:
   />
 );
 
-/** A command that asks the server for something. */
+/** Example command that sends a request to the server. */
 const commandFor = ({ url, models }: ServerAnswer): string =>
   `curl ${url}/completions -H 'Content-Type: application/json' -d '${JSON.stringify({
     model: models[0]?.name ?? "",
@@ -48,9 +48,11 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
         <code>{url}</code>
         <Copy quiet label="Copy" text={() => url} />
       </p>
-      <p class="soft">Programs of this machine that speak OpenAI’s protocol find the models here. No key is needed.</p>
+      <p class="soft">
+        Programs on this machine that use OpenAI’s protocol can use the models at this address. No key is needed.
+      </p>
       <div class="headline">
-        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="of all texts, last 5 s" />
+        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="all texts, last 5 s" />
         <Figure label="Requests" value={count(requests)} note={`${count(ended)} ended`} />
         <Figure label="Texts waiting" value={count(waiting)} note="in the queue" />
         <TimesFigure label="First token" times={firstToken} />

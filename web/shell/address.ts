@@ -1,4 +1,4 @@
-/** The address of the page: what is shown follows from it, so that a reload or a link shows the same. */
+/** Address of the page. It determines the view, so a reload or a link shows the same view. */
 import { computed, signal } from "@preact/signals";
 
 interface Address {
@@ -9,7 +9,7 @@ interface Address {
 const read = (): Address => ({ path: location.pathname, query: new URLSearchParams(location.search) });
 
 export const address = signal<Address>(read());
-/** Changes with the view, not with each setting in its query. */
+/** Changes with the view, but not with each setting in the query. */
 export const path = computed(() => address.value.path);
 
 window.addEventListener("popstate", () => {
@@ -23,7 +23,7 @@ export const go = (href: string): void => {
   window.scrollTo(0, 0);
 };
 
-/** Writes settings of the view into the address without a step in the history; null removes one. */
+/** Writes settings of the view into the address without a new history entry. Null removes a setting. */
 export const setQuery = (changes: Readonly<Record<string, string | null>>): void => {
   const query = new URLSearchParams(location.search);
   for (const [key, value] of Object.entries(changes)) {
@@ -36,13 +36,13 @@ export const setQuery = (changes: Readonly<Record<string, string | null>>): void
 };
 
 export const runAddress = (name: string): string => `/runs/${encodeURIComponent(name)}`;
-/** A new run with the settings of one that there is. */
+/** Address of the form for a new run with the settings of an existing run. */
 export const newRunAddress = (like: string): string => `/new?${new URLSearchParams({ like })}`;
-/** Names are apart by commas, so a comma in a name is escaped: folders may be called anything. */
+/** Commas separate the names. A comma in a name is escaped, because a folder may have any name. */
 export const compareAddress = (names: readonly string[]): string =>
   `/compare?${new URLSearchParams({ runs: names.map((name) => name.replace(/[%,]/g, encodeURIComponent)).join(",") })}`;
 
-/** The text of an escaped part of an address; a part that is not escaped rightly is meant as it is. */
+/** Decodes a part of an address. Returns it unchanged if its escapes are invalid. */
 export const unescaped = (text: string): string => {
   try {
     return decodeURIComponent(text);
@@ -51,7 +51,7 @@ export const unescaped = (text: string): string => {
   }
 };
 
-/** The runs that an address of `compareAddress` names. */
+/** Names of the runs in an address of `compareAddress`. */
 export const comparedNames = (query: URLSearchParams): readonly string[] => [
   ...new Set((query.get("runs") ?? "").split(",").filter(Boolean).map(unescaped)),
 ];
@@ -59,7 +59,7 @@ export const comparedNames = (query: URLSearchParams): readonly string[] => [
 const isPlain = (event: MouseEvent): boolean =>
   event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
 
-/** Links to other views change the address without loading the page again. */
+/** Links to other views change the address without reloading the page. */
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   if (link === null || event.defaultPrevented || !isPlain(event)) return;

@@ -1,4 +1,4 @@
-/** The frame of every view: navigation, theme, and news about the connection. */
+/** Frame of all views: navigation, theme, and state of the connection. */
 import { useComputed, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -17,7 +17,7 @@ import { CopyLink } from "./copy-link.tsx";
 import { later } from "./later.tsx";
 import { ThemeSwitch } from "./theme-switch.tsx";
 
-/** Further views get their place here. */
+/** Views in the navigation. Add new views here. */
 const places = [
   { href: "/runs", label: "Runs" },
   { href: "/new", label: "New run" },
@@ -26,7 +26,7 @@ const places = [
   { href: "/inside", label: "Inside" },
   { href: "/lesson", label: "Lesson" },
 ] as const;
-/** Only where a server runs in the studio. */
+/** Shown only if the studio runs a server for other programs. */
 const servingPlace = { href: "/server", label: "Server" } as const;
 
 const Serving = later(async () => (await import("../serving/serving-view.tsx")).ServingView);
@@ -42,7 +42,7 @@ interface Shown {
 
 const NotFound = () => (
   <section class="empty">
-    <h1>Nothing is here</h1>
+    <h1>Page not found</h1>
     <p>
       The studio has no page at this address. <a href="/runs">See the runs</a>
     </p>
@@ -68,9 +68,7 @@ const shownAt = (at: string): Shown => {
 
 const Lost = () => (
   <div class="lost" role="status">
-    {lostStreams.value > 0 && (
-      <p>The connection to the studio is lost. What you see stays; it connects again by itself.</p>
-    )}
+    {lostStreams.value > 0 && <p>The connection to the studio is lost. The page reconnects by itself.</p>}
   </div>
 );
 
@@ -81,12 +79,12 @@ const Facts = () => {
   return (
     <span>
       Foretoken {version}, {backend.name} {backend.instructionSet}, {backend.threads}{" "}
-      {backend.threads === 1 ? "thread" : "threads"}. Runs are in <span class="mono">{runsFolder}</span>.
+      {backend.threads === 1 ? "thread" : "threads"}. Runs folder: <span class="mono">{runsFolder}</span>.
     </span>
   );
 };
 
-/** How to get native kernels that are missing: the command is there to be copied. */
+/** Says how to get missing native kernels, with a command to copy. */
 const Advice = () => {
   const { name, advice } = info.value.value?.backend ?? {};
   if (advice == null) return null;
@@ -110,7 +108,7 @@ const Main = ({ at, children }: { readonly at: string; readonly children: Compon
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    // Whoever follows a link by keyboard or ear begins at the new view, as after loading a page.
+    // Moves the focus to the new view, as after loading a page, for keyboard and screen reader users.
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [at]);
@@ -134,7 +132,7 @@ export const App = () => {
   });
   const { place, view } = shown.value;
   const nav = useRef<HTMLElement>(null);
-  // On a narrow screen the places are a row that scrolls.
+  // On a narrow screen, the navigation is a row that scrolls.
   const serves = info.value.value?.serves === true;
   useEffect(() => keepInView(nav.current, "[aria-current]"), [place, serves]);
   return (

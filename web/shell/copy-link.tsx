@@ -1,4 +1,4 @@
-/** Copies the address of what is shown with the token, which the address bar does not have. */
+/** Copies the current address with the token, which the address bar does not show. */
 import { useEffect, useState } from "preact/hooks";
 import { Copy } from "../parts/copy.tsx";
 import { info } from "../server/facts.ts";
@@ -7,7 +7,7 @@ import { tokenInUse, withToken } from "./token.ts";
 export const CopyLink = () => {
   const [token, setToken] = useState<string | null>(null);
   useEffect(() => void tokenInUse().then(setToken), []);
-  // One that the studio refuses opens nothing elsewhere either.
+  // A token that the studio refuses would not work elsewhere either.
   if (token === null || info.value.value === undefined) return null;
   return <Copy quiet label="Copy link with the token" text={() => withToken(location.href, token)} />;
 };

@@ -1,11 +1,11 @@
-/** Settings that are written into the address. */
+/** Writes settings into the address. */
 import { effect } from "@preact/signals";
 import { address, setQuery } from "./address.ts";
 import type { QueryChanges } from "./numbers-in-address.ts";
 
 const quietMs = 300;
 
-/** Writes what is wanted into the address a moment after each change, until the function returned is called. */
+/** Writes `wanted` into the address a moment after each change, until the returned function is called. */
 export const keepInAddress = (wanted: () => QueryChanges): (() => void) => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const end = effect(() => {

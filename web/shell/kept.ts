@@ -1,4 +1,4 @@
-/** Values that outlive a reload of this tab: drafts and texts that are too long for an address. */
+/** Values that survive a reload of this tab: drafts, and texts that are too long for an address. */
 
 export const readKept = <T>(key: string): T | undefined => {
   try {
@@ -9,7 +9,7 @@ export const readKept = <T>(key: string): T | undefined => {
   }
 };
 
-/** Keeps a value, or, where it is too large for the browser's storage, nothing. @returns whether it is kept. */
+/** Stores a value, unless it is too large for the browser's storage. @returns whether it is stored. */
 export const keepIfItFits = (key: string, value: unknown): boolean => {
   try {
     sessionStorage.setItem(`foretoken.${key}`, JSON.stringify(value));
@@ -20,7 +20,7 @@ export const keepIfItFits = (key: string, value: unknown): boolean => {
   }
 };
 
-/** The same for a value that may be lost. */
+/** Stores a value that may be lost. */
 export const keep = (key: string, value: unknown): void => {
   keepIfItFits(key, value);
 };

@@ -1,10 +1,10 @@
-/** A view whose code is loaded when it is first shown, so that the first view of the page stays small. */
+/** View whose code is loaded when it is first shown, so that the page's first view stays small. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, ComponentType, FunctionComponent } from "preact";
 import { useEffect } from "preact/hooks";
 import { Notice } from "../parts/notice.tsx";
 
-/** @param waiting shown until it is there. */
+/** @param waiting shown until the view is loaded. */
 export const later = <Props extends object>(
   load: () => Promise<ComponentType<Props>>,
   waiting: ComponentChildren = <p class="soft waiting">Loading</p>,
@@ -24,8 +24,7 @@ export const later = <Props extends object>(
         },
       );
     }, []);
-    if (state.value === "failed")
-      return <Notice tone="bad">This view could not be loaded. Load the page again.</Notice>;
+    if (state.value === "failed") return <Notice tone="bad">This view could not be loaded. Reload the page.</Notice>;
     return Loaded === undefined ? waiting : <Loaded {...props} />;
   };
 };

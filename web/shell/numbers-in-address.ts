@@ -1,6 +1,6 @@
-/** Settings in the address: numbers by their names and ranges. */
+/** Numeric settings in the address, with names and ranges. */
 
-/** A number among some settings. */
+/** A numeric setting. */
 export interface NumberInAddress<Settings> {
   readonly query: string;
   readonly least: number;
@@ -10,10 +10,10 @@ export interface NumberInAddress<Settings> {
   readonly put: (settings: Settings, value: number) => Settings;
 }
 
-/** Changes of an address; null: not in it. */
+/** Changes of an address; null removes a key. */
 export type QueryChanges = Readonly<Record<string, string | null>>;
 
-/** Numbers that differ from the usual ones. */
+/** Numbers that differ from the defaults `usual`. */
 export const numbersQuery = <Settings>(
   numbers: readonly NumberInAddress<Settings>[],
   settings: Settings,
@@ -21,7 +21,7 @@ export const numbersQuery = <Settings>(
 ): QueryChanges =>
   Object.fromEntries(numbers.map(({ query, of }) => [query, of(settings) === of(usual) ? null : String(of(settings))]));
 
-/** `settings` with the numbers of an address; one that is none, or out of its range, changes nothing. */
+/** `settings` with the numbers of an address. Values that are not numbers or are out of range are ignored. */
 export const withNumbersOf = <Settings>(
   numbers: readonly NumberInAddress<Settings>[],
   query: URLSearchParams,

@@ -1,4 +1,4 @@
-/** Light or dark: the system's choice until the reader chooses, which this browser then keeps. */
+/** Light or dark theme: the system's choice, until the user chooses. This browser stores the user's choice. */
 import { computed, signal } from "@preact/signals";
 
 export type ThemeChoice = "system" | "light" | "dark";
@@ -16,7 +16,7 @@ systemDark.addEventListener("change", () => {
   systemIsDark.value = systemDark.matches;
 });
 
-/** What is shown: charts read their colours again when it changes. */
+/** Shown theme. Charts read their colours again when it changes. */
 export const theme = computed<"light" | "dark">(() =>
   themeChoice.value === "system" ? (systemIsDark.value ? "dark" : "light") : themeChoice.value,
 );
@@ -30,6 +30,6 @@ export const chooseTheme = (choice: ThemeChoice): void => {
     if (choice === "system") localStorage.removeItem(key);
     else localStorage.setItem(key, choice);
   } catch {
-    // No storage: the choice holds until the page is closed.
+    // Without storage, the choice applies until the page is closed.
   }
 };

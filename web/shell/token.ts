@@ -1,11 +1,11 @@
 /**
- * The secret of a studio that other machines can reach. It comes behind the # of the printed address, which browsers send to
- * nobody; the page takes it out of the address bar and keeps it for this origin. Any page can lead here with a token of its own
- * making: one that the server refuses does not take the place of another.
+ * Token of a studio that other machines can reach. The printed address has it after the #, which browsers do not send.
+ * The page removes it from the address bar and stores it for this origin. Any page can link here with an invented
+ * token, so a token that the server refuses does not replace a stored one.
  */
 const key = "foretoken.token";
 
-/** Takes the token out of the address bar; null: there is none. */
+/** Removes the token from the address bar and returns it. Null if there is none. */
 const takeGiven = (): string | null => {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given !== null) history.replaceState(null, "", location.pathname + location.search);
@@ -28,7 +28,7 @@ const keep = (token: string): void => {
   try {
     localStorage.setItem(key, token);
   } catch {
-    // No storage: the token holds until the page is loaded again.
+    // Without storage, the token applies until the page is reloaded.
   }
 };
 
@@ -48,24 +48,24 @@ const choose = async (given: string | null, old: string | null): Promise<string 
 
 let chosen = choose(takeGiven(), kept());
 
-// The printed address in a tab that shows this page already: the browser does not load it again.
+// The user opened the printed address in a tab that already shows this page, so the browser does not reload it.
 window.addEventListener("hashchange", () => {
   const given = takeGiven();
   if (given === null) return;
   const before = chosen;
   chosen = before.then((old) => choose(given, old));
   void Promise.all([before, chosen]).then(([old, token]) => {
-    // All views begin anew, since those on the page were refused.
+    // Reloads all views, because the server refused their requests.
     if (token !== old && token === kept()) location.reload();
   });
 });
 
-/** The token that requests have; null: this studio's page has none. */
+/** Token for requests. Null if this studio's page has none. */
 export const tokenInUse = (): Promise<string | null> => chosen;
 
-/** An address that opens on another machine too. */
+/** Address with the token, which also works on another machine. */
 export const withToken = (address: string, token: string): string =>
   `${address.replace(/#.*$/u, "")}#${new URLSearchParams({ token })}`;
 
-/** Headers of every request of the API. */
+/** Headers for all API requests. */
 export const authorization = (): Promise<Headers> => chosen.then(bearer);

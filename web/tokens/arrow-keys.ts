@@ -1,6 +1,6 @@
 /**
- * The place that an arrow key leads to in a list, which ends at both sides; undefined for another key.
- * @param at the place now; -1: none has the focus.
+ * Index that an arrow key leads to in a list. It does not wrap around at the ends. Undefined for other keys.
+ * @param at current index; -1: no item has the focus.
  */
 export const placeAfter = (key: string, at: number, count: number): number | undefined => {
   if (key !== "ArrowDown" && key !== "ArrowUp") return undefined;

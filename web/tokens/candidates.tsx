@@ -1,4 +1,4 @@
-/** The tokens that could have come at a place, with bars of their probabilities. */
+/** Candidates for a token at a position, with bars of their probabilities. */
 import type { ComponentChildren, RefObject } from "preact";
 import { useRef } from "preact/hooks";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
@@ -12,12 +12,12 @@ export interface CandidatesProps {
   readonly index: number;
   readonly token: ShownToken;
   readonly candidates: readonly Candidate[];
-  /** Undefined: nothing can be chosen here. */
+  /** Undefined: candidates cannot be chosen here. */
   readonly onChoose: ((candidate: Candidate) => void) | undefined;
   readonly first: RefObject<HTMLButtonElement | null>;
 }
 
-/** A token's text, or its name as a chip. */
+/** Text of a token, or its name as a chip. */
 const named = (text: string, words: string | undefined): ComponentChildren =>
   words === undefined ? visible(text) : <span class="token-chip">{words}</span>;
 
@@ -56,7 +56,7 @@ export const Candidates = ({ index, token, candidates, onChoose, first }: Candid
         {token.isChosen && <span class="tag">your choice</span>}
       </p>
       {shown.length === 0 && (
-        <p class="soft">{index === 0 ? "Nothing predicts the first token." : "No candidates are known here."}</p>
+        <p class="soft">{index === 0 ? "Nothing predicts the first token." : "No candidates for this token."}</p>
       )}
       <ul ref={list} onKeyDown={move}>
         {shown.map((candidate, n) => {

@@ -12,7 +12,7 @@ const forms = [
   { value: "numbers", label: "Bits" },
 ] as const;
 
-/** What the shades mean, and the choice of another form for those who do not see them. */
+/** Legend of the shades, and a choice of other forms for readers who cannot see them. */
 export const Legend = () => (
   <div class="legend">
     <Segmented

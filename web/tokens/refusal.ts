@@ -1,11 +1,14 @@
-/** Why a model could not read a text, in the words of the page: it has no switch for characters that a model never saw. */
+/**
+ * Says why a model could not read a text. The page has no option to skip unknown characters, so this text does not
+ * mention one.
+ */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { visible } from "./surprise.ts";
 
-/** Most characters that a message names. */
+/** Maximum number of characters that a message names. */
 const mostNamed = 20;
 
-/** @param text the word for it, as "prompt". */
+/** @param text what the text is, for example "prompt". */
 export const refusalWords = ({ error, characters = [] }: Failure, text: string): string => {
   if (characters.length === 0) return error;
   const named = characters.slice(0, mostNamed).map((one) => `“${visible(one)}”`);

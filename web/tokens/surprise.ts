@@ -1,11 +1,11 @@
-/** How much a token surprised the model, in six steps that differ in shade, underline and number. */
+/** How much a token surprised the model: six levels that differ in shade, underline and number. */
 
 export interface SurpriseLevel {
   readonly level: number;
-  /** Probabilities from this on. */
+  /** Minimum probability of the level. */
   readonly from: number;
   readonly label: string;
-  /** The same for a narrow cell. */
+  /** Short label for a narrow cell. */
   readonly brief?: string;
 }
 
@@ -21,17 +21,20 @@ export const surpriseLevels: readonly SurpriseLevel[] = [
 export const levelOf = (probability: number): number =>
   surpriseLevels.find(({ from }) => probability >= from)?.level ?? surpriseLevels.length - 1;
 
-/** In bits: −log₂ p. */
+/** Surprisal in bits: −log₂ p. */
 export const surprisal = (probability: number): number => -Math.log2(probability);
 
 /** As "U+3000". */
 const numberOf = (character: string): string =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 
-/** Spaces wherever they are; signs without a look only where there is nothing else, since letters are joined by some of them. */
+/**
+ * Spaces anywhere in a token; control and format characters only if the token has nothing else, because some of them
+ * join letters.
+ */
 const unseen = /\p{Z}+|^[\p{Cc}\p{Cf}]+$/gu;
 
-/** A token's text where it must be seen whole: white space by signs, and what is as empty by its number in Unicode. */
+/** Text of a token with everything visible: signs for white space, and code points for other invisible characters. */
 export const visible = (text: string): string =>
   text
     .replaceAll("\r", "␍")

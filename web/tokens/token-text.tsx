@@ -1,4 +1,4 @@
-/** A text whose tokens show how probable they were, and can be looked at one by one: by pointer, touch or keys. */
+/** Text whose tokens show how probable they were. Pointer, touch or keys select single tokens. */
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { memo } from "preact/compat";
@@ -13,10 +13,10 @@ export type Form = "shade" | "underline" | "numbers";
 export interface ShownToken {
   readonly id: number;
   readonly text: string;
-  /** undefined: nothing predicts it. */
+  /** Undefined for the first token, because nothing predicts it. */
   readonly probability: number | undefined;
   readonly isChosen: boolean;
-  /** The end of the text, which the model drew. */
+  /** Whether the token is the end of the text, which the model drew. */
   readonly isEnd?: boolean | undefined;
   readonly candidates?: readonly Candidate[] | undefined;
 }
@@ -32,7 +32,7 @@ interface TokenProps {
 const spoken = (token: ShownToken): string =>
   `${spokenToken(token)}${token.probability === undefined ? "" : `, ${percent(token.probability)}`}`;
 
-/** A line break is shown by a sign and made by itself. */
+/** A line break is shown as a sign, and the line still breaks. */
 const inLine = (text: string): string => (/^[\n\r]+$/.test(text) ? `↵${text}` : text);
 
 const ownText = (token: ShownToken, isCell: boolean): ComponentChildren => {
@@ -72,9 +72,9 @@ export interface TokenTextProps {
   readonly tokens: readonly ShownToken[];
   readonly form: Form;
   readonly selected: Signal<number | null>;
-  /** Enter on a token. */
+  /** Called for Enter on a token. */
   readonly onOpen: () => void;
-  /** Whether a token is selected only while the pointer or the focus is here, but for one that was clicked. Default: no. */
+  /** Whether a selection ends when the pointer or the focus leaves. A clicked token stays selected. Default: false. */
   readonly isPassing?: boolean;
 }
 
@@ -85,7 +85,10 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen, isPassi
   const at = selected.value;
   const idOf = (index: number): string => `${name}-${index}`;
   const byKeys = useRef(false);
-  /** A token that was chosen by a click or a key stays while the pointer goes over others, to its candidates. */
+  /**
+   * Whether the token was selected with a click or a key. It then stays selected while the pointer crosses other tokens
+   * on its way to the candidates.
+   */
   const held = useRef(false);
   useEffect(() => {
     if (byKeys.current && at !== null) document.getElementById(idOf(at))?.scrollIntoView({ block: "nearest" });
@@ -141,7 +144,7 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen, isPassi
         leave();
       }}
       onPointerOver={(event) => {
-        // Touch selects by a tap alone, so that scrolling over a text selects nothing.
+        // Touch selects only with a tap, so scrolling over a text selects nothing.
         if (event.pointerType === "mouse") point(event);
       }}
     >

@@ -1,4 +1,4 @@
-/** Names of tokens that have no text of their own, or none that can be seen. */
+/** Names of tokens that have no text, or only invisible text. */
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 import { visible } from "./surprise.ts";
 
@@ -18,7 +18,7 @@ const specials: Readonly<Record<string, string>> = {
   s: "start of text",
 };
 
-/** `<|endoftext|>` in words; undefined: an ordinary text. */
+/** Name of a special token such as `<|endoftext|>`. Undefined for ordinary text. */
 export const specialWords = (text: string): string | undefined => {
   const bare = /^<\|([^|<>\s]+)\|>$/u.exec(text)?.[1];
   if (bare !== undefined) return specials[bare] ?? bare.replaceAll("_", " ");
@@ -26,43 +26,43 @@ export const specialWords = (text: string): string | undefined => {
   return old === undefined ? undefined : specials[old];
 };
 
-/** `<e2><80>`, bytes of a character that lacks others, in words. */
+/** Name of bytes such as `<e2><80>`, which are part of a character. */
 const byteWords = (text: string): string | undefined =>
   /^(?:<[0-9a-f]{2}>)+$/u.test(text)
     ? `${text.length > 4 ? "bytes" : "byte"} ${text.slice(1, -1).replaceAll("><", " ")}`
     : undefined;
 
-/** A candidate that has no text to show: what stands in its place. */
+/** Name of a candidate that has no text to show. */
 export const candidateWords = ({ text }: Pick<Candidate, "text">): string | undefined =>
   specialWords(text) ?? byteWords(text);
 
 export interface NamedToken {
   readonly id: number;
-  /** What it adds to the text: nothing, where its character lacks bytes, and at the end. */
+  /** Text that the token adds. Empty if its character is incomplete, and at the end of the text. */
   readonly text: string;
   readonly isEnd?: boolean | undefined;
   readonly candidates?: readonly Candidate[] | undefined;
 }
 
-/** What stands in place of a token that adds nothing to the text; undefined: its own text does. */
+/** Name of a token that adds nothing to the text. Undefined if the token has its own text. */
 export const tokenWords = ({ id, text, isEnd, candidates = [] }: NamedToken): string | undefined => {
   if (isEnd === true) return "end of text";
   const own = candidates.find((candidate) => candidate.id === id);
   if (text !== "" && text !== "\ufffd") return candidateWords({ text });
   const named = own === undefined ? undefined : candidateWords(own);
-  // The sign that stands for what is no character may be one of the text's own.
+  // The replacement character may also be a real character of the text.
   return own?.text === "\ufffd" ? undefined : (named ?? "byte");
 };
 
-/** A token in a sentence. */
+/** A token's name or visible text, for a sentence. */
 export const spokenToken = (token: NamedToken): string => tokenWords(token) ?? visible(token.text);
 
-/** The text that a token stands for: a special one is none. */
+/** Text that a token adds. Special tokens add none. */
 export const plainText = ({ text }: Pick<NamedToken, "text">): string => (specialWords(text) === undefined ? text : "");
 
 const mostInName = 30;
 
-/** The first characters of a text, in one line: enough to know it among others. */
+/** First characters of a text on one line, enough to recognise it. */
 export const beginningOf = (tokens: readonly Pick<NamedToken, "text">[]): string => {
   const characters = [...tokens.map(plainText).join("").replace(/\s+/gu, " ").trim()];
   if (characters.length <= mostInName) return characters.join("");

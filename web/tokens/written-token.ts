@@ -1,8 +1,8 @@
-/** Tokens that a model writes, with the likeliest others at their places. */
+/** Tokens that a model wrote, with the likeliest candidates at their positions. */
 import type { TokenEvent } from "../../src/generate/events.ts";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 
-/** So many of the likeliest tokens are asked for at each place. */
+/** Number of candidates requested at each position. */
 export const candidatesShown = 10;
 
 export interface WrittenToken {
@@ -10,9 +10,9 @@ export interface WrittenToken {
   readonly text: string;
   readonly probability: number | undefined;
   readonly candidates: readonly Candidate[];
-  /** Put there by the reader, in place of the drawn one. */
+  /** Whether the reader chose this token instead of the drawn one. */
   readonly isChosen: boolean;
-  /** The model ended the text with it. */
+  /** Whether the model ended the text with this token. */
   readonly isEnd?: boolean;
 }
 
@@ -21,7 +21,7 @@ export const writtenToken = ({ id, text, probability, candidates = [] }: TokenEv
   isChosen: false,
 });
 
-/** Marks the last of the tokens as the one that ended the text, unless it is text: after a form that is complete nothing follows. */
+/** Marks the last token as the end of the text, if its text is empty. A completed form ends without such a token. */
 export const markEnd = (tokens: WrittenToken[]): void => {
   const last = tokens.at(-1);
   if (last?.text === "") tokens[tokens.length - 1] = { ...last, isEnd: true };

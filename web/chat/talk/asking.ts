@@ -1,4 +1,4 @@
-/** Answers that models write, token by token, and all that asks for one. */
+/** Requests answers of models and receives them token by token. */
 import { signal } from "@preact/signals";
 import type { ChatEvent, ChatRequest } from "../../../src/serve/studio/protocol.ts";
 import type { Side } from "../../models/columns.ts";
@@ -24,10 +24,10 @@ import {
   withoutEmpty,
 } from "./tree.ts";
 
-/** Fires when the reader stops what is being written; undefined: nothing is. */
+/** Aborts when the user stops the answer that is being written. Undefined: no answer is being written. */
 export const underWay = signal<AbortController | undefined>(undefined);
 
-/** An answer as it grows. */
+/** Answer that is being written. */
 interface Growing {
   current: Answer;
   readonly tokens: WrittenToken[];
@@ -45,13 +45,13 @@ const takeEvent = (growing: Growing, event: ChatEvent): void => {
   } else growing.current = { ...current, state: "failed", note: whyOf(event) };
 };
 
-/** Puts an answer as it is now into its conversation, wherever that has got to meanwhile. */
+/** Stores the current state of an answer in its conversation, which may have changed since the request. */
 const draw = (id: number, answer: Answer): void => {
   const conversation = conversations.value.find((one) => one.id === id);
   if (conversation !== undefined) put(withChanged(conversation, answer));
 };
 
-/** Has an answer of a conversation written, from its first token or from where it is. */
+/** Requests an answer of a conversation, from its first token or from its current end. */
 const writeAnswer = async (conversation: Conversation, answer: Answer, abort: AbortSignal): Promise<void> => {
   const { system } = settings.value;
   const growing: Growing = { current: answer, tokens: [...answer.tokens] };
@@ -76,13 +76,13 @@ const writeAnswer = async (conversation: Conversation, answer: Answer, abort: Ab
     end();
   }
   const ended = now();
-  // Whether the model has a chat template is known now, if it was not before.
+  // After a failure, loads the list again: it may say that the model has no chat template.
   if (ended.state === "failed") void models.load();
   draw(conversation.id, ended.state === "writing" ? { ...ended, state: "stopped" } : ended);
   remember();
 };
 
-/** One after the other: they would share the cores. */
+/** Runs requests one after the other, because they would share the cores. */
 const whileUnderWay = async (work: (abort: AbortSignal) => Promise<void>): Promise<void> => {
   underWay.value?.abort();
   const controller = new AbortController();
@@ -105,7 +105,7 @@ const newAnswer = (conversation: Conversation, parent: number): Answer => ({
   sharedWith: [],
 });
 
-/** Asks for an answer to a message of a conversation, beside those that it has. */
+/** Requests a new answer to a message. Earlier answers are kept. */
 const answerTo = async (id: number, parent: number, abort: AbortSignal): Promise<void> => {
   const now = conversations.value.find((one) => one.id === id);
   if (now === undefined || abort.aborted) return;
@@ -117,17 +117,17 @@ const answerTo = async (id: number, parent: number, abort: AbortSignal): Promise
   await writeAnswer(conversation, answer, abort);
 };
 
-/** Puts a message of the reader into a conversation. @returns its number. */
+/** Adds a message of the user to a conversation. @returns its id. */
 const say = (conversation: Conversation, parent: number | null, text: string): number => {
   const said: Said = { kind: "said", id: nextId(conversation), parent, text };
   put(withMessage(conversation, said));
   return said.id;
 };
 
-/** Sends a message to the models of some columns; each answers in its own conversation. */
+/** Sends a message to the models of several columns. Each model answers in its own conversation. */
 export const send = (sides: readonly Side[], text: string): Promise<void> =>
   whileUnderWay(async (abort) => {
-    // It is there in all columns before the first one answers.
+    // The message appears in all columns before the first model answers.
     const asked = sides.map((side) => {
       const conversation = currentIn(side, settings.value.system);
       return [conversation.id, say(conversation, placeOfNext(conversation), text)] as const;
@@ -135,15 +135,15 @@ export const send = (sides: readonly Side[], text: string): Promise<void> =>
     for (const [id, said] of asked) await answerTo(id, said, abort);
   });
 
-/** An answer, or another one with the next seed, to a message of a conversation. */
+/** Requests an answer to a message. Another answer uses the next seed. */
 export const answer = ({ id }: Conversation, said: number): Promise<void> =>
   whileUnderWay((abort) => answerTo(id, said, abort));
 
-/** The last token may have been cut within a character, which the next one completes. */
+/** Removes a last token that ends within a character. The continuation completes the character. */
 const withoutHalf = (tokens: readonly WrittenToken[]): readonly WrittenToken[] =>
   tokens.map((token, at) => (at < tokens.length - 1 ? token : { ...token, text: token.text.replace(/\ufffd$/u, "") }));
 
-/** An answer that ended before its end goes on. */
+/** Continues an answer that was cut or stopped. */
 export const goOn = (conversation: Conversation, cut: Answer): Promise<void> =>
   whileUnderWay(async (abort) => {
     const growing: Answer = { ...cut, tokens: withoutHalf(cut.tokens), state: "writing", isCut: false, note: "" };
@@ -152,6 +152,6 @@ export const goOn = (conversation: Conversation, cut: Answer): Promise<void> =>
     await writeAnswer(now, growing, abort);
   });
 
-/** Another wording of a message, which is answered; the one before stays beside it. */
+/** Adds another wording of a message and requests an answer. The earlier wording is kept as a branch. */
 export const sayInstead = (conversation: Conversation, { parent }: Said, text: string): Promise<void> =>
   whileUnderWay((abort) => answerTo(conversation.id, say(conversation, parent, text), abort));

@@ -1,4 +1,4 @@
-/** The conversations of all models, and which one each column shows. */
+/** Conversations with all models, and the conversation that each column shows. */
 import { signal } from "@preact/signals";
 import { modelOf, type Side, sidesShown } from "../../models/columns.ts";
 import { keep, keepIfItFits, readKept } from "../../shell/kept.ts";
@@ -6,7 +6,7 @@ import { change } from "../settings.ts";
 import { conversationsOf, type KeptConversation, keptForm } from "./kept-form.ts";
 import { type Conversation, type Message, withChosen } from "./tree.ts";
 
-/** Of each column, by the keys of models: the number of the conversation with it that is shown. */
+/** For each column and model key: the id of the shown conversation. */
 type Shown = Readonly<Record<Side, Readonly<Record<string, number>>>>;
 const nothing: Shown = { left: {}, right: {} };
 
@@ -15,7 +15,7 @@ export const conversations = signal<readonly Conversation[]>(
 );
 const shown = signal<Shown>(readKept<Shown>("chat.shown") ?? nothing);
 
-/** Where all is too much for the browser's storage, the texts alone are kept. */
+/** If the browser's storage is too small for everything, only the texts are stored. */
 export const remember = (): void => {
   const all = conversations.value;
   if (!keepIfItFits("chat.conversations", keptForm(all, true))) keep("chat.conversations", keptForm(all, false));
@@ -24,14 +24,17 @@ export const remember = (): void => {
 
 const shownId = (side: Side): number | undefined => shown.value[side][modelOf(side)];
 
-/** The conversation that a column shows; undefined: a new one, which has no message yet. No two columns show the same. */
+/**
+ * Conversation that a column shows. Undefined: a new conversation without messages. Two columns never show the same
+ * conversation.
+ */
 export const shownIn = (side: Side): Conversation | undefined => {
   const wanted = shownId(side);
   if (side === "right" && wanted === shownId("left")) return undefined;
   return conversations.value.find(({ id, model }) => id === wanted && model === modelOf(side));
 };
 
-/** Conversations with a column's model that neither column shows, the last one first. */
+/** Conversations with a column's model that no column shows, newest first. */
 export const earlierIn = (side: Side): readonly Conversation[] => {
   const here = sidesShown().map((one) => shownIn(one)?.id);
   return conversations.value.filter(({ id, model }) => model === modelOf(side) && !here.includes(id)).toReversed();
@@ -42,27 +45,27 @@ const showId = (side: Side, id: number | undefined): void => {
   shown.value = { ...shown.value, [side]: id === undefined ? others : { ...others, [modelOf(side)]: id } };
 };
 
-/** Shows a conversation with the system prompt that it has. */
+/** Shows a conversation and restores its system prompt. */
 export const open = (side: Side, { id, system }: Conversation): void => {
   showId(side, id);
   change({ system });
   remember();
 };
 
-/** Shows an empty conversation; the one before is kept. */
+/** Shows an empty conversation. The previous conversation is kept. */
 export const beginNew = (side: Side): void => {
   showId(side, undefined);
   remember();
 };
 
-/** Forgets all conversations with a column's model. */
+/** Deletes all conversations with a column's model. */
 export const clear = (side: Side): void => {
   const model = modelOf(side);
   conversations.value = conversations.value.filter((one) => one.model !== model);
   remember();
 };
 
-/** The conversation that a column shows, or one that begins there. */
+/** Conversation that a column shows, or a new conversation in this column. */
 export const currentIn = (side: Side, system: string): Conversation => {
   const known = shownIn(side);
   if (known !== undefined) return known;
@@ -73,7 +76,7 @@ export const currentIn = (side: Side, system: string): Conversation => {
   return begun;
 };
 
-/** Puts a conversation in the place of the one with its number. */
+/** Replaces the stored conversation with the same id. */
 export const put = (conversation: Conversation): void => {
   conversations.value = conversations.value.map((one) => (one.id === conversation.id ? conversation : one));
 };

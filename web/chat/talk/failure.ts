@@ -1,4 +1,4 @@
-/** Why there is no answer, in sentences. */
+/** Says in sentences why there is no answer. */
 import type { Failure } from "../../../src/serve/studio/protocol.ts";
 import { asSentences } from "../../new-run/failures.ts";
 import { refusalWords } from "../../tokens/refusal.ts";

@@ -1,8 +1,8 @@
-/** Conversations in few characters: a browser keeps some millions of them over a reload, and each token has candidates. */
+/** Compact form of conversations. A browser's storage holds a few million characters, and each token has candidates. */
 import type { WrittenToken } from "../../tokens/written-token.ts";
 import type { Answer, Conversation, Message, Said } from "./tree.ts";
 
-/** Id, text, probability; 1 for the token that ended the answer; candidates by their id, text and probability. */
+/** Id, text, probability, 1 if the token ended the answer, and candidates as id, text and probability. */
 type KeptToken = readonly [number, string, number | null, 0 | 1, readonly (readonly [number, string, number])[]];
 
 type KeptMessage = Said | (Omit<Answer, "tokens"> & { readonly kept: readonly KeptToken[] });
@@ -27,7 +27,7 @@ const tokenOf = ([id, text, probability, end, candidates]: KeptToken): WrittenTo
   })),
 });
 
-/** @param whole with the candidates of each token. */
+/** @param whole whether to include the candidates of each token. */
 export const keptForm = (conversations: readonly Conversation[], whole: boolean): readonly KeptConversation[] =>
   conversations.map((one) => ({
     ...one,
@@ -38,7 +38,7 @@ export const keptForm = (conversations: readonly Conversation[], whole: boolean)
     }),
   }));
 
-/** An answer that was being written when the page was left has ended there. */
+/** An answer that was being written when the page closed counts as stopped. */
 export const conversationsOf = (kept: readonly KeptConversation[]): readonly Conversation[] =>
   kept.map((one) => ({
     ...one,

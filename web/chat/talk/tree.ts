@@ -1,6 +1,6 @@
 /**
- * A conversation as a tree: messages follow the ones that they answer. Another answer, or another wording of a message, is a
- * branch beside the first one, so nothing that was written is lost.
+ * A conversation as a tree: each message is a child of the message that it answers. Another answer and another wording
+ * of a message are new branches, so no text is lost.
  */
 import type { Side } from "../../models/columns.ts";
 import { plainText } from "../../tokens/token-words.ts";
@@ -8,29 +8,29 @@ import type { WrittenToken } from "../../tokens/written-token.ts";
 
 interface Place {
   readonly id: number;
-  /** The message before; null: the conversation begins with it. */
+  /** Id of the previous message. Null: the conversation begins here. */
   readonly parent: number | null;
 }
 
-/** A message of the reader. */
+/** Message of the user. */
 export interface Said extends Place {
   readonly kind: "said";
   readonly text: string;
 }
 
-/** A message of the model. */
+/** Message of the model. */
 export interface Answer extends Place {
   readonly kind: "answer";
   readonly tokens: readonly WrittenToken[];
   readonly state: "writing" | "done" | "stopped" | "failed";
-  /** It ended at its most tokens. */
+  /** Whether the answer ended at its maximum number of tokens. */
   readonly isCut: boolean;
-  /** Why it failed. */
+  /** Reason of a failure. */
   readonly note: string;
   readonly seed: number;
-  /** The oldest messages that the model did not read for it. */
+  /** Number of oldest messages that did not fit the model's context. */
   readonly leftOut: number;
-  /** Runs that stand still, and runs that share the cores, while it is written. */
+  /** Runs that are paused, and runs that share the cores, while the answer is written. */
   readonly paused: readonly string[];
   readonly sharedWith: readonly string[];
 }
@@ -39,27 +39,27 @@ export type Message = Said | Answer;
 
 export interface Conversation {
   readonly id: number;
-  /** The column that it was begun in. */
+  /** Column in which the conversation began. */
   readonly side: Side;
   readonly model: string;
-  /** The system prompt that its last answer was asked with; empty: none. */
+  /** System prompt of the last answer; empty: none. */
   readonly system: string;
   readonly messages: readonly Message[];
-  /** By a message's id, or "first": the one of those that follow it that is shown. */
+  /** Shown child of each message, by the message's id, or "first" for the first message. */
   readonly chosen: Readonly<Record<string, number>>;
 }
 
 const keyOf = (parent: number | null): string => (parent === null ? "first" : String(parent));
 
-/** Messages that follow one, in the order in which they were written. */
+/** Messages that follow a message, oldest first. */
 const after = ({ messages }: Conversation, parent: number | null): readonly Message[] =>
   messages.filter((one) => one.parent === parent);
 
-/** The message itself, and all that stand in its place in other branches. */
+/** All versions of a message: the message and its siblings. */
 export const versionsOf = (conversation: Conversation, { parent }: Message): readonly Message[] =>
   after(conversation, parent);
 
-/** The messages that are shown: from the first one along the chosen branches. */
+/** Shown messages: from the first message along the chosen branches. */
 export const pathOf = (conversation: Conversation): readonly Message[] => {
   const path: Message[] = [];
   for (let parent: number | null = null; ; ) {
@@ -72,7 +72,7 @@ export const pathOf = (conversation: Conversation): readonly Message[] => {
   }
 };
 
-/** The messages up to one, that one included; null: none. */
+/** Messages from the first to message `id`, inclusive. Null: none. */
 export const pathTo = ({ messages }: Conversation, id: number | null): readonly Message[] => {
   const path: Message[] = [];
   for (let at = id; at !== null; ) {
@@ -84,17 +84,17 @@ export const pathTo = ({ messages }: Conversation, id: number | null): readonly 
   return path;
 };
 
-/** Shows the branch that begins with a message. */
+/** Chooses the branch that begins with a message. */
 export const withChosen = (conversation: Conversation, { id, parent }: Message): Conversation => ({
   ...conversation,
   chosen: { ...conversation.chosen, [keyOf(parent)]: id },
 });
 
-/** With a new message, which is shown. */
+/** Adds a message and shows it. */
 export const withMessage = (conversation: Conversation, message: Message): Conversation =>
   withChosen({ ...conversation, messages: [...conversation.messages, message] }, message);
 
-/** With a message in the place of the one with its id. */
+/** Replaces the message with the same id. */
 export const withChanged = (conversation: Conversation, message: Message): Conversation => ({
   ...conversation,
   messages: conversation.messages.map((one) => (one.id === message.id ? message : one)),
@@ -102,19 +102,19 @@ export const withChanged = (conversation: Conversation, message: Message): Conve
 
 export const nextId = ({ messages }: Conversation): number => 1 + Math.max(0, ...messages.map(({ id }) => id));
 
-/** There is nothing of it but the reason. */
+/** Whether an answer has no text, only a reason for its failure. */
 export const isEmptyAnswer = (message: Message): boolean =>
   message.kind === "answer" && message.tokens.length === 0 && message.state !== "done";
 
-/** Without the answers after a message that have no text: another one takes their place. */
+/** Removes answers to a message that have no text. A new answer replaces them. */
 export const withoutEmpty = (conversation: Conversation, parent: number): Conversation => ({
   ...conversation,
   messages: conversation.messages.filter((one) => one.parent !== parent || !isEmptyAnswer(one)),
 });
 
 /**
- * The message that the reader's next one follows; null: it begins the conversation. One that got no answer is not followed:
- * the next one stands in its place, in a branch of its own.
+ * Id of the message that the user's next message follows; null: it begins the conversation. If a message got no answer,
+ * the next message becomes its sibling, in a new branch.
  */
 export const placeOfNext = (conversation: Conversation): number | null => {
   const last = pathOf(conversation).at(-1);
@@ -123,7 +123,7 @@ export const placeOfNext = (conversation: Conversation): number | null => {
   return last.kind === "said" || isEmptyAnswer(last) ? (said?.parent ?? null) : last.id;
 };
 
-/** Each answer has a seed of its own, as in `foretoken chat`; another answer has the next one that is free. */
+/** Seed of a new answer: as in `foretoken chat`, each turn has its own seed. Another answer uses the next free seed. */
 export const seedFor = (conversation: Conversation, parent: number, first: number): number => {
   const turn = pathTo(conversation, parent).filter(({ kind }) => kind === "said").length - 1;
   const taken = new Set(after(conversation, parent).flatMap((one) => (one.kind === "answer" ? [one.seed] : [])));

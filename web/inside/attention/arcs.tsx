@@ -1,4 +1,4 @@
-/** The text in a line, with an arc from one token to each that it attends to. */
+/** The text on one line, with arcs from one token to the tokens that it attends to. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
@@ -7,13 +7,13 @@ import { clipped, isOne, tokenAt } from "../names.ts";
 import { strongestOf } from "./opening.ts";
 
 const character = 8.5;
-/** Between tokens; where there is room, more. */
+/** Minimum distance between tokens, in pixels. */
 const gap = 10;
 const widest = 56;
 const tall = 110;
-/** Room at the right of a token that is scrolled into view. */
+/** Free pixels to the right of a token that is scrolled into view. */
 const beside = 24;
-/** Arcs for less are not drawn: they could not be told apart. */
+/** Minimum attention for an arc. Weaker arcs would be too thin to distinguish. */
 const least = 0.02;
 
 export interface ArcsProps {
@@ -26,7 +26,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   const box = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(0);
   useEffect(() => {
-    // Of the view: the box itself is as wide as the text.
+    // Measures the view, because the box itself is as wide as the text.
     const around = box.current?.closest(".inside");
     if (around === undefined || around === null) return;
     const observer = new ResizeObserver(() => setRoom(around.clientWidth));
@@ -40,7 +40,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   );
   const widths = names.map((name) => Math.max(1, [...name].length) * character);
   const taken = widths.reduce((sum, wide) => sum + wide, 0);
-  // Two pixels are the border's.
+  // The border takes 2 pixels.
   const between = Math.max(gap, Math.min(widest, (room - 2 - taken) / (names.length + 1)));
   let reached = between;
   const places = widths.map((wide) => {
@@ -54,7 +54,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
     const element = box.current;
     if (element === null) return;
     const [at, shown] = [middleOf(own), element.clientWidth];
-    // With the mask all arcs come from the left: the token stands at the right.
+    // With the causal mask, all arcs come from the left, so the token is placed at the right.
     if (at < element.scrollLeft || at + beside > element.scrollLeft + shown)
       element.scrollLeft = answer.shape.isCausal ? at + beside - shown : at - shown / 2;
   }, [row, answer, room, reached]);
@@ -99,7 +99,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
           {values.map((value, column) => {
             if (value < least) return null;
             const [a, b] = [middleOf(column), middleOf(own)];
-            // To itself: a drop above the token.
+            // Attention to the token itself is a loop above the token.
             const rise = a === b ? 26 : 14 + (tall - 24) * (Math.abs(b - a) / furthest) ** 0.6;
             const [left, right] = a === b ? [a - 14, a + 14] : [a, b];
             return (

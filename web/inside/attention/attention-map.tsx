@@ -1,4 +1,4 @@
-/** The attention of one head as a matrix that is read by pointer or by keys. */
+/** Attention of one head as a matrix, read with the pointer or the keys. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer, Span } from "../../../src/serve/studio/inside/protocol.ts";
 import { percent } from "../../parts/format.ts";
@@ -12,12 +12,12 @@ export interface Cell {
 }
 
 const largest = 640;
-/** Cells that are smaller have no names beside them, but numbers here and there. */
+/** Minimum cell size for names, in pixels. Smaller cells have the numbers of some tokens instead. */
 const leastNamed = 11;
 const letter = 6.7;
 
 interface Named extends Frame {
-  /** Beside each row, above each column; null: there is no room for them. */
+  /** Names next to each row and above each column. Null: there is no room for names. */
   readonly names: { readonly rows: readonly string[]; readonly columns: readonly string[] } | null;
   readonly isTurned: boolean;
 }
@@ -37,7 +37,7 @@ const frameOf = (width: number, { rows, columns, tokens }: AttentionAnswer): Nam
   return { left, top, width: size, height, names: isNamed ? names : null, isTurned };
 };
 
-/** Names of rows and columns; where there is no room, numbers of some tokens. */
+/** Draws the names of rows and columns, or the numbers of some tokens if there is no room. */
 const paintNames = (
   context: CanvasRenderingContext2D,
   { left, top, width, height, names, isTurned }: Named,
@@ -63,7 +63,7 @@ const paintNames = (
   }
 };
 
-/** What a cell says, in words. */
+/** Value of a cell in words. */
 export const readingOf = (
   answer: AttentionAnswer,
   values: readonly (readonly number[])[],
@@ -74,7 +74,7 @@ export const readingOf = (
   if (from === undefined || to === undefined) return "";
   const value = values[row]?.[column];
   if (value === undefined)
-    return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked, for it comes later`;
+    return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked, because it comes later`;
   return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: ${percent(value)}`;
 };
 
@@ -91,7 +91,7 @@ export interface AttentionMapProps {
   readonly answer: AttentionAnswer;
   readonly cell: Cell;
   readonly isWaiting: boolean;
-  /** Is told of a cell that the pointer or the keys come to. */
+  /** Called when the pointer or the keys move to a cell. */
   readonly onCell: (cell: Cell) => void;
 }
 

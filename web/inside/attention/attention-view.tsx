@@ -1,4 +1,4 @@
-/** Attention of every head: an overview, one of them in full, and arcs over the text. */
+/** Attention of all heads: an overview, one head in full, and arcs over the text. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
@@ -15,25 +15,25 @@ import { AttentionMap, type Cell } from "./attention-map.tsx";
 import { openingHead, rowOf, strongestOf } from "./opening.ts";
 import { Overview } from "./overview.tsx";
 
-/** Cells of a side: more could not be pointed at. */
+/** Maximum number of cells per side. More cells would be too small to point at. */
 const mostCells = 128;
 const overviewCells = 28;
-/** Of the server: probabilities that it computes for one answer, and cells that it sends. */
+/** Limits of the server: probabilities that it computes for one answer, and cells that it sends. */
 const mostComputed = 2 ** 22;
 const mostSent = 2 ** 18;
 
-/** The overview is of the text's beginning: with the mask, later tokens change nothing there. */
+/** The overview shows the beginning of the text. With the causal mask, later tokens do not change it. */
 const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: number } => {
   const heads = all.shape.nLayer * all.shape.nHead;
   const to = Math.min(all.tokens.length, mostCells, Math.floor(Math.sqrt(mostComputed / heads)));
   return { to: Math.max(1, to), cells: Math.max(1, Math.min(overviewCells, Math.floor(Math.sqrt(mostSent / heads)))) };
 };
 
-/** The rows of the map: those of the address, as far as one answer goes. */
+/** Rows of the map: the range in the address, limited to what one answer can hold. */
 const rangeOf = (time: number): { readonly from: number; readonly to: number } => {
   const asked = indexOf("to", time, time - 1) + 1;
   const from = Math.min(indexOf("from", time), asked - 1);
-  // The largest with (to − from) · to within the limit.
+  // Maximum `to` for which (to − from) · to is within the limit.
   const most = Math.floor((from + Math.sqrt(from * from + 4 * mostComputed)) / 2);
   return { from, to: Math.min(asked, most) };
 };
@@ -52,13 +52,13 @@ const Legend = ({ isCausal }: { readonly isCausal: boolean }) => (
     </li>
     {isCausal && (
       <li>
-        <span class="legend-masked" aria-hidden="true" /> masked: a later token, which cannot be seen
+        <span class="legend-masked" aria-hidden="true" /> masked: a token cannot see later tokens
       </li>
     )}
   </ul>
 );
 
-/** Where a row's attention goes, the most first. */
+/** Tokens that a row attends to, strongest first. */
 const Most = ({ answer, row }: { readonly answer: AttentionAnswer; readonly row: number }) => {
   const { tokens, rows, columns, maps } = answer;
   const values = maps[0]?.values[row] ?? [];
@@ -112,9 +112,9 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
   );
 };
 
-/** The head of the address; without one a head that shows something, once the maps of all are there. */
+/** Head from the address. Default: a head with an interesting map, once the maps of all heads have arrived. */
 const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPlace & { readonly isKnown: boolean } => {
-  // Chosen once: another text or checkpoint is seen in the same head.
+  // Chosen once, so that another text or checkpoint is shown in the same head.
   const opening = useRef<HeadPlace | undefined>(undefined);
   const { query } = address.value;
   const layer = query.has("layer") ? indexOf("layer", shape.nLayer) : undefined;
@@ -134,9 +134,12 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
   const { layer, head, isKnown } = useHead(shape, overview.value);
   const body = { model, text, layers: [layer], heads: [head], from, to, cells: mostCells };
   const one = useAnswer<AttentionAnswer>("inside/attention", isKnown ? body : undefined);
-  /** Undefined: none is pointed at, and the last token's strongest is shown, or that of the address. */
+  /**
+   * Undefined: the pointer is at no cell. Then the cell from the address is shown, or the strongest cell of the last
+   * token.
+   */
   const pointed = useSignal<Cell | undefined>(undefined);
-  // Not before the maps above it: it would jump when they come.
+  // Waits for the overview above it; otherwise this map would jump when the overview arrives.
   const answer = overview.value === undefined ? undefined : one.value;
   useEffect(() => {
     pointed.value = undefined;
@@ -144,7 +147,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
   const rows = answer?.rows ?? [];
   const row = Math.min(pointed.value?.row ?? rowOf(rows, indexOf("at", to, to - 1)), Math.max(0, rows.length - 1));
   const cell = { row, column: pointed.value?.column ?? strongestOf(answer?.maps[0]?.values[row] ?? []) };
-  // The map of a text before stays until the next one comes: the field says where that ends.
+  // The previous text's map is shown until the next map arrives. Until then the field shows the end of the previous
+  // text.
   const isOfBefore = one.isWaiting && !address.value.query.has("to");
   const shownEnd = isOfBefore ? (rows.at(-1)?.to ?? to) : to;
   const isGrouped = rows.some((span) => !isOne(span));
@@ -153,7 +157,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
     <>
       <p class="about-view">
         To predict the next token, each token looks back at the text. A row of a map shows how one head divides a
-        token’s attention among the tokens before it; a row adds up to 100 %.
+        token’s attention among the token itself and earlier tokens. Each row sums to 100 %.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="attention-top">
@@ -161,8 +165,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           <h2>All heads</h2>
           {shownTo < time && (
             <p class="soft about">
-              Small maps are of the first {count(shownTo)} of {count(time)} tokens
-              {shape.isCausal ? ": what comes later changes nothing there." : "."}
+              Small maps show the first {count(shownTo)} of {count(time)} tokens
+              {shape.isCausal ? ". Later tokens do not change them." : "."}
             </p>
           )}
           {overview.value !== undefined && (
@@ -182,9 +186,9 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             </div>
             {isGrouped && (
               <p class="soft about">
-                {count(to - from)} tokens are more than a screen shows: a cell stands for{" "}
-                {count(sizeOf(answer.rows[0]))} by {count(sizeOf(answer.rows[0]))} of them, the mean of its rows and the
-                sum of its columns. Choose at most {mostCells} tokens to see each. One map goes over at most 2,048.
+                {count(to - from)} tokens do not fit on a screen. Each cell covers {count(sizeOf(answer.rows[0]))} by{" "}
+                {count(sizeOf(answer.rows[0]))} tokens: the mean over rows, the sum over columns. Choose at most{" "}
+                {mostCells} tokens to see each one. A map has at most 2,048 tokens.
               </p>
             )}
             <div class="map-and-list">
@@ -203,10 +207,10 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
       </div>
       {answer !== undefined && (
         <>
-          <h2>Arcs over the text</h2>
+          <h2>Attention as arcs</h2>
           <p class="soft about">
-            From the chosen token to those that it attends to: the wider an arc, the more; less than 2 % has none.
-            Numbers are percent, from 10 % on. Arrow keys or a click choose another token.
+            Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention; below 2 %
+            there is no arc. Numbers are percent, shown from 10 %. Choose another token with the arrow keys or a click.
           </p>
           <Arcs
             answer={answer}

@@ -1,4 +1,4 @@
-/** What the attention opens on, while the reader has chosen nothing. */
+/** What the attention view shows first, before the reader chooses anything. */
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { AttentionAnswer, Span } from "../../../src/serve/studio/inside/protocol.ts";
 
@@ -6,14 +6,17 @@ type Maps = Pick<AttentionAnswer, "columns" | "rows" | "maps">;
 
 const middle = (span: Span | undefined): number => (span === undefined ? 0 : (span.from + span.to - 1) / 2);
 
-/** How far a map's last row looks back on average, in tokens. Attention to the first token does not count: many heads rest there. */
+/**
+ * Mean distance that a map's last row looks back, in tokens. Attention to the first token counts as 0, because many
+ * heads attend there when they have nothing to do.
+ */
 const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[], own: number): number =>
   (values.at(-1) ?? []).reduce(
     (sum, value, n) => sum + (columns[n]?.from === 0 ? 0 : value * Math.abs(own - middle(columns[n]))),
     0,
   );
 
-/** The head whose last row reaches furthest, among those of one layer or of all; the first of equals. */
+/** The head whose last row looks back furthest, in one layer or in all layers. Of equal heads, the first. */
 export const openingHead = ({ maps, rows, columns }: Maps, layer: number | undefined): HeadPlace => {
   const own = middle(rows.at(-1));
   const reaches = maps
@@ -24,18 +27,18 @@ export const openingHead = ({ maps, rows, columns }: Maps, layer: number | undef
   return { layer: at, head };
 };
 
-/** The column that a row attends to most. */
+/** Column with a row's strongest attention. */
 export const strongestOf = (row: readonly number[]): number =>
   row.reduce((best, value, column) => (value > (row[best] ?? 0) ? column : best), 0);
 
-/** The row with a position; without one the last. */
+/** Row that contains a position; otherwise the last row. */
 export const rowOf = (rows: readonly Span[], position: number): number => {
   const found = rows.findIndex(({ from, to }) => position >= from && position < to);
   return found === -1 ? Math.max(0, rows.length - 1) : found;
 };
 
-/** Rows of a list that must be hidden before it is cut: less is better shown. */
+/** Minimum number of hidden rows for which a list is cut. A list with fewer hidden rows is shown whole. */
 const leastHidden = 1.5;
 
-/** Whether a list is shown whole, though it is taller than it usually may be. */
+/** Whether a list is shown whole, even if it is taller than the usual maximum. */
 export const isShownWhole = (height: number, most: number, row: number): boolean => height - most < leastHidden * row;

@@ -1,4 +1,4 @@
-/** Small maps of all heads, to choose one. */
+/** Small maps of all heads, from which the reader chooses one. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 import { theme } from "../../shell/theme.ts";
@@ -8,7 +8,7 @@ import { isShownWhole } from "./opening.ts";
 import { mapColors, paintMap, sized } from "./paint.ts";
 
 const side = 48;
-/** Small maps that stand side by side beside the large one; more go to further rows of equal length. */
+/** Maximum number of small maps per row next to the large map. More maps are divided into rows of equal length. */
 const mostInRow = 9;
 
 type OneMap = AttentionAnswer["maps"][number];

@@ -1,4 +1,4 @@
-/** Attention as a picture: a cell is darker the more attention it stands for, and hatched where it is masked. */
+/** Draws attention as a picture. Darker cells have more attention; masked cells are hatched. */
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 
 export type AttentionValues = AttentionAnswer["maps"][number]["values"];
@@ -25,10 +25,13 @@ export const mapColors = (): MapColors => {
   };
 };
 
-/** How much of the shade a probability gets: a square root, so that small ones are seen. The legend has the same. */
+/**
+ * Strength of the shade for a probability. The square root makes small probabilities visible. The legend uses the same
+ * shades.
+ */
 export const strengthOf = (probability: number): number => Math.sqrt(Math.max(0, Math.min(1, probability)));
 
-/** The place of rows and columns in a picture. */
+/** Position of rows and columns in a picture. */
 export interface Frame {
   readonly left: number;
   readonly top: number;
@@ -36,7 +39,7 @@ export interface Frame {
   readonly height: number;
 }
 
-/** Stripes over what is masked, `distance` pixels apart. */
+/** Draws stripes over masked cells, `distance` pixels apart. */
 const hatch = (context: CanvasRenderingContext2D, frame: Frame, distance: number, color: string): void => {
   const { left, top, width, height } = frame;
   context.strokeStyle = color;
@@ -58,7 +61,7 @@ export const paintMap = (
 ): void => {
   const { left, top, width, height } = frame;
   const rows = values.length;
-  // On whole pixels: no seams between cells.
+  // Cells begin at whole pixels, so there are no gaps between them.
   const ratio = context.getTransform().a;
   const snapped = (at: number): number => Math.round(at * ratio) / ratio;
   const x = (column: number): number => snapped(left + (width * column) / columns);
@@ -86,7 +89,7 @@ export const paintMap = (
   context.restore();
 };
 
-/** Outlines a row of cells, or a single one. */
+/** Outlines a row of cells or a single cell. */
 export const outline = (
   context: CanvasRenderingContext2D,
   { left, top, width, height }: Frame,
@@ -101,7 +104,7 @@ export const outline = (
   context.strokeRect(x, y, (width * (cell.until - cell.column)) / grid.columns, height / grid.rows);
 };
 
-/** Makes the pixels of a canvas fit the screen. */
+/** Sets the size of a canvas in device pixels. */
 export const sized = (
   canvas: HTMLCanvasElement,
   width: number,

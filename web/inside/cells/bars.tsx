@@ -1,4 +1,4 @@
-/** Tokens with bars of their shares. */
+/** Tokens with bars that show their shares. */
 import type { ComponentChildren } from "preact";
 
 export interface Bar {

@@ -1,4 +1,4 @@
-/** A table of cells to choose from: one stop of the Tab key, then arrow keys. */
+/** Table of cells to choose from. The Tab key reaches the table; arrow keys move between its cells. */
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { surpriseLevels } from "../../tokens/surprise.ts";
@@ -7,28 +7,28 @@ import { ScrollFrame } from "./scroll-frame.tsx";
 
 export interface CellLook {
   readonly text: string | VNode;
-  /** Said before and after it, to those who do not see the table. */
+  /** Words before and after the text, for screen readers. */
   readonly before?: string;
   readonly after?: string;
   readonly className?: string;
-  /** How much of the shade it has, from 0 to 1. Default: what its class says. */
+  /** Strength of the shade, from 0 to 1. Default: set by the class. */
   readonly strength?: number;
 }
 
 export interface CellsProps {
   readonly label: string;
-  /** Above the names of rows. */
+  /** Heading of the row names. */
   readonly corner: string;
   readonly rows: readonly string[];
   readonly columns: readonly ComponentChildren[];
-  /** A class of the table. */
+  /** CSS class of the table. */
   readonly kind?: string;
   readonly look: (row: number, column: number) => CellLook;
   readonly chosen?: { readonly row: number; readonly column: number };
-  /** A column to begin at, while no cell is chosen. */
+  /** Column in view while no cell is chosen. */
   readonly firstColumn?: number;
   readonly onChoose: (row: number, column: number) => void;
-  /** Is told of a cell that the pointer or the focus comes to. */
+  /** Called when the pointer or the focus moves to a cell. */
   readonly onPoint?: (row: number, column: number) => void;
 }
 
@@ -115,7 +115,7 @@ export const Cells = (props: CellsProps) => {
   );
 };
 
-/** A class for how probable something is: the more, the darker. */
+/** CSS class for a probability. Higher probabilities are darker. */
 export const shareClass = (probability: number): string => {
   const level = [0.9, 0.5, 0.2, 0.05, 0.01].findIndex((least) => probability >= least);
   return `share-${level === -1 ? 0 : 5 - level}`;
@@ -123,7 +123,7 @@ export const shareClass = (probability: number): string => {
 
 const levels = [0, 1, 2, 3, 4, 5] as const;
 
-/** What the shades of `shareClass` mean: strips of two colours above one scale, whose numbers stand where a shade ends. */
+/** Legend for `shareClass`: strips of two colours above one scale. Numbers mark where a shade ends. */
 export const ShadeKey = ({
   label,
   own,

@@ -1,17 +1,17 @@
-/** A table of cells as a heat map: the shade says how much; numbers are read at the cell that is pointed at. */
+/** Table of cells as a heat map. Shades show values; the number appears for the cell under the pointer. */
 import { useState } from "preact/hooks";
 import { type CellLook, Cells, type CellsProps } from "./cells.tsx";
 
 export interface HeatCell {
-  /** From 0 to 1; below 0: the other way, in another colour. Undefined: nothing is known of it. */
+  /** Value from 0 to 1. Negative values mean the opposite and have another colour. Undefined: unknown. */
   readonly value: number | undefined;
-  /** The same in words, for the line below the map and for who does not see it. */
+  /** The value in words, for the line below the map and for screen readers. */
   readonly words: string;
-  /** A class of the cell. */
+  /** CSS class of the cell. */
   readonly className?: string;
 }
 
-/** How a value is drawn. */
+/** Class and strength for a value. */
 export const heatLook = ({ value, className = "" }: Pick<HeatCell, "value" | "className">) => {
   if (value === undefined) return { className: `heat-none ${className}`, strength: 0 };
   return {
@@ -24,7 +24,7 @@ export interface HeatProps extends Omit<CellsProps, "look" | "kind" | "onPoint">
   /** As `Layer 2, token 4`. */
   readonly nameOf: (row: number, column: number) => string;
   readonly cell: (row: number, column: number) => HeatCell;
-  /** Below the map, as long as no cell is pointed at. */
+  /** Text below the map while the pointer is at no cell. */
   readonly hint: string;
 }
 
@@ -58,16 +58,16 @@ export const Heat = ({ nameOf, cell, hint, ...cells }: HeatProps) => {
 
 export interface HeatKeyProps {
   readonly label: string;
-  /** What no shade and the full shade mean. */
+  /** Meaning of no shade and of the full shade. */
   readonly from: string;
   readonly to: string;
-  /** What the full shade of the other colour means. */
+  /** Meaning of the full shade in the other colour. */
   readonly against: string;
-  /** What a grey cell means; undefined: none is grey. */
+  /** Meaning of a grey cell. Undefined: no cell is grey. */
   readonly none?: string | undefined;
 }
 
-/** What the shades of a heat map mean: one strip, with what its ends and its middle mean below them. */
+/** Legend of a heat map: one strip, with the meaning of its ends and its middle below. */
 export const HeatKey = ({ label, from, to, against, none }: HeatKeyProps) => (
   <div class="shade-key heat-key">
     <ul class="heat-scale num" aria-label={label}>

@@ -1,7 +1,7 @@
-/** Pixels of one rem. */
+/** Number of pixels of one rem. */
 export const rem = (): number => Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 
-/** Scrolls a box, and not the page, so that something in it is in view, beside the names of rows, which stay. */
+/** Scrolls a box, but not the page, until an element in it is in view. The fixed row names do not cover the element. */
 export const reveal = (box: HTMLElement | null, selector: string): void => {
   const found = box?.querySelector(selector);
   if (box === null || found == null) return;
@@ -13,7 +13,10 @@ export const reveal = (box: HTMLElement | null, selector: string): void => {
     box.scrollTop += inner.top + inner.height / 2 - outer.top - outer.height / 2;
 };
 
-/** Reveals something now, and again whenever the box or what is in it takes another size; returns how to end that. */
+/**
+ * Calls `reveal` immediately, and again whenever the box or its content changes its size. Returns a function that ends
+ * this.
+ */
 export const keepRevealed = (box: HTMLElement | null, selector: string): (() => void) | undefined => {
   if (box === null) return undefined;
   const observer = new ResizeObserver(() => reveal(box, selector));

@@ -1,11 +1,11 @@
-/** Signs at the edges of a box that scrolls: where there is more of it. */
+/** Signs at the edges of a scrolling box that show where more content is. */
 import type { ComponentChildren, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 const edges = ["left", "right", "above", "below"] as const;
 const signs = { left: "←", right: "→", above: "↑", below: "↓" } as const;
 
-/** Less is not worth a sign. */
+/** Minimum number of hidden pixels for a sign. */
 const least = 4;
 
 const hiddenAt = (box: HTMLElement) => ({
@@ -28,13 +28,13 @@ export const ScrollFrame = ({
     if (box.current === null) return;
     const hidden = hiddenAt(box.current);
     setMore(edges.filter((edge) => hidden[edge] > least).join(" "));
-    // Names of rows and columns stay in view: the signs stand beside and below them.
+    // The names of rows and columns stay in view. The signs are next to them and below them.
     const names = box.current.querySelector<HTMLElement>("tbody th")?.offsetWidth ?? 0;
     const heads = box.current.querySelector<HTMLElement>("thead")?.offsetHeight ?? 0;
     frame.current?.style.setProperty("--names", `${names}px`);
     frame.current?.style.setProperty("--heads", `${heads}px`);
   };
-  // After each drawing: the contents may have another size.
+  // Runs after each render, because the size of the content may have changed.
   useEffect(look);
   useEffect(() => {
     const element = box.current;

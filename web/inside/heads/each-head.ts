@@ -1,4 +1,4 @@
-/** What the loss of a text becomes without each head alone, one after the other. */
+/** Measures the loss of a text with each head switched off alone, one head after the other. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { InsideShape } from "../../../src/serve/studio/inside/protocol.ts";
@@ -11,13 +11,13 @@ export interface EachHeadProps {
   readonly model: string;
   readonly text: string;
   readonly shape: InsideShape;
-  /** Whether it begins by itself. */
+  /** Whether the measurement starts by itself. */
   readonly atOnce: boolean;
 }
 
 export const useEachHead = ({ model, text, shape: { nLayer, nHead }, atOnce }: EachHeadProps) => {
   const found = useSignal<ReadonlyMap<string, number>>(new Map());
-  /** Seconds that a head took, on the average of this measurement; undefined: none is under way. */
+  /** Mean seconds per head in this measurement. Undefined: no measurement is running. */
   const pace = useSignal<number | undefined>(undefined);
   const abort = useRef<AbortController | null>(null);
   const stop = () => {

@@ -1,4 +1,4 @@
-/** Heads that are switched off: what it does to the loss of the text, and to texts that are written. */
+/** Heads that are switched off: the effect on the loss of the text and on written texts. */
 import { useSignal } from "@preact/signals";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
@@ -33,7 +33,7 @@ const signed = (value: number): string => `${value < 0 ? "−" : "+"}${Math.abs(
 
 const Losses = ({ before, after }: { readonly before: ScoreAnswer; readonly after: ScoreAnswer | undefined }) => (
   <table class="losses num">
-    <caption class="hidden-text">Loss of the text with all heads, and without the chosen ones</caption>
+    <caption class="hidden-text">Loss of the text with all heads, and without the chosen heads</caption>
     <thead>
       <tr>
         <th scope="col">Loss of the text</th>
@@ -60,7 +60,7 @@ const Losses = ({ before, after }: { readonly before: ScoreAnswer; readonly afte
   </table>
 );
 
-/** Leads from a head to its attention map, on the same text. */
+/** Link from a head to its attention map, with the same text. */
 const HeadLink = ({ layer, head }: HeadPlace) => {
   const query = new URLSearchParams(address.value.query);
   for (const key of ["view", "off"]) query.delete(key);
@@ -79,7 +79,7 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
   const order = ranked(changes);
   return (
     <>
-      <h3>Heads that the loss changes most without</h3>
+      <h3>Heads with the largest effect</h3>
       <ol class="head-ranking num">
         {order.slice(0, mostRanked).map(({ layer, head, change }) => (
           <li key={`${layer} ${head}`}>
@@ -88,9 +88,9 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
         ))}
       </ol>
       <p class="soft about">
-        Numbers are the change of the loss, in nats per token, without that head alone. A link shows the head’s
-        attention. This is the mean of {count(tokens - 1)} predictions: on another text small differences may turn
-        round.
+        Each number is the change of the loss, in nats per token, when only this head is off. The link shows the head’s
+        attention. Numbers are means over {count(tokens - 1)} predictions; on another text, small differences may
+        reverse.
       </p>
     </>
   );
@@ -98,25 +98,25 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
 
 interface OfferProps {
   readonly heads: number;
-  /** How long it takes to measure all; undefined: not known yet. */
+  /** Estimated seconds to measure all heads. Undefined: not known yet. */
   readonly seconds: number | undefined;
   readonly onMeasure: () => void;
   readonly onByHand: () => void;
 }
 
-/** In place of a map that has no number yet. */
+/** Shown instead of the map while it has no numbers. */
 const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">
-      Which of the {count(heads)} heads does the model rely on here? Each is switched off alone, and the loss measured
-      {seconds === undefined ? "." : `: that takes about ${duration(seconds)}.`}
+      Which of the {count(heads)} heads does the model rely on here? Each head is switched off alone, and the loss is
+      measured{seconds === undefined ? "." : `. This takes about ${duration(seconds)}.`}
     </p>
     <div class="row">
       <button type="button" class="primary" onClick={onMeasure}>
         Measure each alone
       </button>
       <button type="button" onClick={onByHand}>
-        Choose heads myself
+        Choose heads by hand
       </button>
     </div>
   </>
@@ -132,15 +132,15 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const heads = shape.nLayer * shape.nHead;
   const each = useEachHead({ model, text, shape, atOnce: canScore && isQuick(shape, tokens.length) });
   const failure = before.failure ?? after.failure;
-  // Of another text: the answer before stays while the next one is on its way.
+  // While the next answer is loading, the previous answer may be for another text.
   const whole = before.isWaiting ? undefined : before.value?.natsPerToken;
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
   const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
   const isMeasured = changes.size === heads;
-  // Each takes as long as the whole did, as far as is known before the first.
+  // Before the first head is measured, assumes that each head takes as long as the whole text took.
   const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
   const isByHand = useSignal(false);
-  // A map without any number says nothing, unless it is for choosing heads.
+  // A map without numbers is useful only for choosing heads.
   const isStarted = each.isUnderWay || each.found.size > 0 || off.length > 0 || isByHand.value;
   const isOffered = canScore && !isStarted && !isQuick(shape, tokens.length);
   const toggle = (place: HeadPlace) =>
@@ -157,8 +157,8 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   return (
     <>
       <p class="about-view">
-        Heads share the work. Switch one off, and its output is zero: the more the loss of the text rises, the more the
-        model relies on that head here.
+        Heads share the work. A head that is switched off outputs zero. The more the loss of the text rises, the more
+        the model relies on this head here.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar">
@@ -205,7 +205,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
         {!isOffered && (
           <div class="heat-column">
             <HeatKey
-              label="Change of the loss without a head alone"
+              label="Change of the loss with one head off"
               against="the loss falls"
               from="no change"
               to={largest === 0 ? "it rises" : `it rises by ${largest.toFixed(4)}`}
@@ -237,7 +237,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
           {!canScore && <p class="soft">A loss needs a text of two tokens or more.</p>}
           {off.length > 0 && (
             <p class="soft about">
-              Attention of what is off:{" "}
+              Attention of the heads that are off:{" "}
               {off.map((place, n) => (
                 <span key={`${place.layer} ${place.head}`}>
                   {n > 0 && "; "}

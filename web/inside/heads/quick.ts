@@ -1,9 +1,9 @@
-/** Which models have all their heads measured without being asked. */
+/** Decides for which models all heads are measured automatically. */
 import type { InsideShape } from "../../../src/serve/studio/inside/protocol.ts";
 
-/** Multiplications of all passes together that take a second or a few. */
+/** Multiplications in all passes together that take at most a few seconds. */
 const quickWork = 2e10;
 
-/** Whether all heads of a model are measured so fast that nobody need ask for it. */
+/** Whether measuring all heads is fast enough to start it automatically. */
 export const isQuick = ({ nLayer, nHead, parameters }: InsideShape, tokens: number): boolean =>
   nLayer * nHead * parameters * tokens <= quickWork;

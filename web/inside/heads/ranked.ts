@@ -1,4 +1,4 @@
-/** Places of a table by their numbers. */
+/** Sorts heads by their changes of the loss. */
 
 export interface RankedHead {
   readonly layer: number;
@@ -6,7 +6,7 @@ export interface RankedHead {
   readonly change: number;
 }
 
-/** Changes by "LAYER HEAD", the largest rise or fall first. */
+/** Heads sorted by the size of their change, largest rise or fall first. `changes` has keys "LAYER HEAD". */
 export const ranked = (changes: ReadonlyMap<string, number>): readonly RankedHead[] =>
   [...changes]
     .map(([key, change]) => {

@@ -1,4 +1,4 @@
-/** The same text written twice, with all heads and without some. */
+/** Writes a text twice: with all heads, and without some heads. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
@@ -94,7 +94,7 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
   return (
     <>
       <div class="toolbar">
-        <h2>Text written with and without them</h2>
+        <h2>Text written with and without the heads</h2>
         <label class="field inline">
           Seed
           <input
@@ -113,7 +113,7 @@ export const TwoTexts = ({ model, prompt, headsOff }: TwoTextsProps) => {
         <span class="soft about">
           {headsOff.length === 0
             ? "Switch a head off first."
-            : "The text above is the prompt. What differs is underlined."}
+            : "The text above is the prompt. Differences are underlined."}
         </span>
       </div>
       {!isEmpty && (

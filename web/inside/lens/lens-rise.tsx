@@ -1,4 +1,4 @@
-/** The rank of the token that the model predicts in the end, at each stage: how it comes up. */
+/** Rank of the finally predicted token at each stage, which shows how the prediction forms. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition } from "../../../src/inside/lens.ts";
 import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
@@ -24,7 +24,8 @@ export const Rise = ({ viewed: { model, text, all }, position, stage }: RiseProp
   const { shape } = all;
   const at = position.position;
   const final = position.readings.at(-1)?.top[0];
-  // A token more must fit, and without a mask the model would read it.
+  // The text must have room for one more token. Without a causal mask, the added token would change the earlier
+  // positions.
   const canAsk = shape.isCausal && at + 1 < shape.contextLength && final !== undefined;
   const body = canAsk ? { model, text, from: at, to: at + 1, top: 1, next: final.id } : undefined;
   const box = useRef<HTMLElement>(null);

@@ -1,20 +1,20 @@
-/** The rows of the lens: each layer, or the attention and the MLP of each. */
+/** Rows of the lens: each layer, or attention and MLP of each layer. */
 
 import type { LensPosition } from "../../../src/inside/lens.ts";
 
 export type LensRows = "layers" | "parts";
 
-/** Of more stages than so many, only those at the ends of layers have rows, unless others are asked for. */
+/** Maximum number of stages that all have rows by default. With more stages, only the ends of layers have rows. */
 const most = 13;
 
-/** The stage at a row of the choice that is nearest to one: the end of the layer that it is in. */
+/** Stage of the nearest row: the end of the layer that contains `stage`. */
 export const rowOfStage = (rows: LensRows, stage: number): number =>
   rows === "parts" ? stage : 2 * Math.ceil(stage / 2);
 
 /**
- * Which stages have rows. Stage 0 is the embedding; then each layer has two, its attention and its MLP.
- * @param asked of the address.
- * @param chosen a stage that must have one.
+ * Stages that have rows. Stage 0 is the embedding. Each layer then has two stages, attention and MLP.
+ * @param asked choice in the address.
+ * @param chosen stage that must have a row.
  */
 export const lensRows = (
   count: number,
@@ -32,7 +32,10 @@ interface Reading {
   readonly top: readonly { readonly id: number }[];
 }
 
-/** From which stage on the last stage's first token stays the first one, and from which on it stays among those that are named. */
+/**
+ * `first`: the stage from which the finally predicted token stays at rank 1. `among`: the stage from which it stays
+ * among the named tokens.
+ */
 export const leadOf = (readings: readonly Reading[]): { readonly first: number; readonly among: number } => {
   const id = readings.at(-1)?.top[0]?.id;
   const since = (holds: (reading: Reading) => boolean): number => readings.findLastIndex((one) => !holds(one)) + 1;
@@ -42,16 +45,16 @@ export const leadOf = (readings: readonly Reading[]): { readonly first: number; 
   };
 };
 
-/** Ranks that have a line: powers of ten below the size of the vocabulary. */
+/** Ranks with a grid line: powers of ten below the vocabulary size. */
 export const rankLines = (vocabSize: number): readonly number[] =>
   Array.from({ length: Math.max(1, Math.ceil(Math.log10(Math.max(2, vocabSize)))) }, (_, n) => 10 ** n);
 
-/** Characters of a token that a narrow column holds. */
+/** Maximum number of token characters that fit a narrow column. */
 const mostShort = 2;
 
 export const isShortToken = ({ text }: { readonly text: string }): boolean => [...text].length <= mostShort;
 
-/** Whether all tokens of a lens are short, as those of a model of characters are: more columns fit. */
+/** Whether all tokens of a lens are short, as in character models. Then more columns fit. */
 export const hasShortTokens = (positions: readonly LensPosition[]): boolean =>
   positions.every(({ token, readings }) =>
     [token, ...readings.flatMap(({ top }) => top.slice(0, 1))].every(isShortToken),

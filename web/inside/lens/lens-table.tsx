@@ -1,4 +1,4 @@
-/** The logit lens: what the model would predict if it ended earlier. */
+/** Logit lens: what the model would predict if it ended at an earlier layer. */
 import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition, LensReading } from "../../../src/inside/lens.ts";
@@ -55,7 +55,7 @@ interface DetailProps {
   readonly rows: LensRows;
 }
 
-/** Since when the model's prediction has been what it is in the end. */
+/** Sentence with the stage from which the final prediction leads. */
 const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
   const last = position.readings.at(-1);
   const final = last?.top[0];
@@ -67,9 +67,8 @@ const Lead = ({ position, rows }: { readonly position: LensPosition; readonly ro
   };
   return (
     <p>
-      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. It comes
-      first from {nameOf(first)} on
-      {among < first && `, and is among the first ${last?.top.length} from ${nameOf(among)} on`}.
+      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. It ranks
+      first from {nameOf(first)} on{among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
     </p>
   );
 };
@@ -100,7 +99,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
           <Lead position={position} rows={rows} />
           {next !== null && (
             <p>
-              The text goes on with <span class="mono">{visible(next.text)}</span>: {percent(next.probability)}, rank{" "}
+              The text continues with <span class="mono">{visible(next.text)}</span>: {percent(next.probability)}, rank{" "}
               {count(next.rank)}.
             </p>
           )}
@@ -111,7 +110,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
   );
 };
 
-/** The width of a box in rem; 0: not known yet. */
+/** Width of a box in rem; 0: not known yet. */
 const useWidth = (box: RefObject<HTMLElement | null>): number => {
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -127,9 +126,9 @@ const useWidth = (box: RefObject<HTMLElement | null>): number => {
 export const LensTable = (viewed: Viewed) => {
   const { model, text, all } = viewed;
   const time = all.tokens.length;
-  // What comes after the whole text is asked first, so pages are counted from its end.
+  // Starts with the prediction after the whole text, so pages are counted from the end of the text.
   const at = indexOf("at", time, time - 1);
-  // Known before the first answer: the embedding, and the attention and the MLP of each layer.
+  // Known before the first answer: the embedding, and attention and MLP of each layer.
   const stageCount = 1 + 2 * all.shape.nLayer;
   const stage = indexOf("stage", stageCount, stageCount - 1);
   const { rows, stages } = lensRows(stageCount, address.value.query.get("rows"), stage);
@@ -146,8 +145,8 @@ export const LensTable = (viewed: Viewed) => {
   return (
     <>
       <p class="about-view">
-        A model adds to its prediction layer by layer. A cell shows which token it would predict after the text up to
-        there, if it ended at that layer. ✓: the token that really follows.
+        A model builds its prediction layer by layer. A cell shows the token that the model would predict after this
+        token if it ended at this layer. ✓: the token that really follows.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar lens-head">

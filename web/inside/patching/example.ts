@@ -1,4 +1,4 @@
-/** A corrupted text that the model reads as as many tokens as the clean one. */
+/** Finds a corrupted text with the same number of tokens as the clean text. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
@@ -7,8 +7,8 @@ import { waiting } from "../state.ts";
 import { corruptedExamples, firstThatFits } from "../texts.ts";
 
 /**
- * An example for a clean text of so many tokens.
- * @param isWanted whether to look for one.
+ * Example for a clean text with `tokens` tokens.
+ * @param isWanted whether to look for an example.
  */
 export const useExample = (model: string, text: string, tokens: number, isWanted: boolean) => {
   const found = useSignal<{ readonly key: string; readonly example: string | undefined }>({

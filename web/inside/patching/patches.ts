@@ -1,4 +1,4 @@
-/** Patches that are tried, one after the other. */
+/** Tries patches one after the other. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading, PatchRequest } from "../../../src/serve/studio/inside/protocol.ts";
@@ -6,7 +6,7 @@ import type { Failure } from "../../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../../server/request.ts";
 import { placeKey } from "./restored.ts";
 
-/** Places of one request, where all are asked for. */
+/** Number of places per request when all places are tried. */
 const atOnce = 16;
 
 export interface PatchTableProps {
@@ -14,7 +14,7 @@ export interface PatchTableProps {
   readonly base: PatchAnswer;
 }
 
-/** Patches that were tried, by their places. */
+/** Patches tried so far, by place. */
 export const usePatches = ({ request, base }: PatchTableProps, part: PatchPart) => {
   const found = useSignal<ReadonlyMap<string, PatchReading>>(new Map());
   const failure = useSignal<Failure | undefined>(undefined);

@@ -1,4 +1,4 @@
-/** Activations of one text put into another: which of them carry the answer. */
+/** Activation patching: which activations of one text carry the answer into another text. */
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 import { capital, count, loss, percent } from "../../parts/format.ts";
@@ -48,12 +48,12 @@ const Reading = ({
     <p class="soft num about">
       {reading === undefined
         ? "Choose a cell of the map."
-        : `The answer has ${percent(reading.probability)}${reading.loss === null ? "" : `; loss of the text ${loss(reading.loss)} nats per token`}`}
+        : `The answer has probability ${percent(reading.probability)}${reading.loss === null ? "" : `; loss of the text ${loss(reading.loss)} nats per token`}`}
     </p>
   </div>
 );
 
-/** A token's name above its column; where the texts differ, both. */
+/** Name of a token above its column. If the texts differ here, both tokens are named. */
 const Names = ({ n, base }: { readonly n: number; readonly base: PatchAnswer }) => {
   const [own, other] = [base.tokens.clean[n], base.tokens.corrupted[n]];
   const name = (text = ""): string => clipped(visible(text), 10);
@@ -90,9 +90,9 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     const value = restoredBy(share, base);
     const isBest = best?.layer === layer && best.position === position;
     return {
-      // Less is rounding, and no step back.
+      // Smaller differences are rounding errors and not a decrease.
       value: value < 0 && value > -0.005 ? 0 : value,
-      words: `the answer has ${percent(share)}, ${Math.round(100 * value)} % of the way back`,
+      words: `the answer has ${percent(share)}, ${Math.round(100 * value)} % restored`,
       className: isBest ? "heat-best" : "",
     };
   };
@@ -100,7 +100,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     <>
       <div class="toolbar">
         <Segmented
-          label="Put back"
+          label="Restore"
           value={part}
           options={parts}
           onChange={(next) => setQuery({ part: next === "residual" ? null : next })}
@@ -123,10 +123,10 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
       <div class="map-and-list">
         <div class="heat-column" aria-busy={isUnderWay}>
           <HeatKey
-            label="Probability of the answer with one activation put back"
+            label="Probability of the answer with one activation restored"
             from={`as corrupted, ${percent(base.corrupted.probability)}`}
             to={`as clean, ${percent(base.clean.probability)}`}
-            against="further off"
+            against="further from clean"
             none={left.length > 0 ? "not tried" : undefined}
           />
           <Heat
@@ -136,7 +136,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
             nameOf={(layer, position) => capital(placeName({ layer, position }))}
             cell={cellAt}
-            hint="Point at a cell to read it; choose one to try it alone."
+            hint="Point at a cell to read it. Choose a cell to try only this one."
             {...(isChosen ? { chosen } : {})}
             {...(changed > 0 ? { firstColumn: changed } : {})}
             onChoose={(layer, at) => setIndex({ layer, at })}
@@ -146,8 +146,8 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
           <p class="row best-patch">
             <span class={best === undefined ? "soft" : "num"}>
               {best === undefined
-                ? "Try every cell, to see where the answer returns most."
-                : `Of ${count(found.size)} tried, the answer returns most at ${placeName(best)}: ${percent(best.probability)}.`}
+                ? "Try every cell to see where the answer returns most."
+                : `The answer returns most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} tried).`}
             </span>
             {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
               <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
@@ -172,7 +172,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
 
 export const Patching = ({ model, text, all }: Viewed) => {
   const own = textOf("corrupted");
-  // A text of the reader's own needs none, unless it is the clean one.
+  // The reader's own corrupted text needs no example, unless it equals the clean text.
   const { example, isLooking } = useExample(model, text, all.tokens.length, own === "" || own === text);
   const isOpening = own === "" && isLooking;
   const corrupted = own || (example ?? text);
@@ -187,18 +187,19 @@ export const Patching = ({ model, text, all }: Viewed) => {
   return (
     <>
       <p class="about-view">
-        The text above is the clean one. Change a word of it below, and the prediction changes. Then put one activation
-        of the clean text back at a time, at a layer and a token: where the answer returns, the model carries it there.
+        The text above is the clean text. Change a word of it below, and the prediction changes. Then restore one
+        activation of the clean text at a time, at one layer and one token. Where the answer returns, the model carries
+        it.
       </p>
       <TextForm
-        label="Corrupted text, of as many tokens"
+        label="Corrupted text, same number of tokens"
         text={corrupted}
         isProposed={own === ""}
         failure={failure}
         all={undefined}
         onText={(next) => setText("corrupted", next)}
       />
-      {all.left > 0 && <p class="soft about">Patching takes no text beyond the context length: shorten it.</p>}
+      {all.left > 0 && <p class="soft about">The text must fit the context length: shorten it.</p>}
       {value !== undefined && (
         <div aria-busy={isWaiting}>
           <div class="toolbar">
@@ -219,12 +220,12 @@ export const Patching = ({ model, text, all }: Viewed) => {
             </label>
             <span class="soft num about">
               after the last token: {percent(value.clean.probability)} in the clean text,{" "}
-              {percent(value.corrupted.probability)} in the corrupted one
+              {percent(value.corrupted.probability)} in the corrupted text
             </span>
           </div>
           {isSame ? (
             <p class="row">
-              Both texts are the same as yet: change the corrupted one.
+              Both texts are the same: change the corrupted text.
               {example !== undefined && (
                 <button type="button" onClick={() => setText("corrupted", example)}>
                   Try “{example}”

@@ -1,14 +1,14 @@
-/** What a loss means. All losses are in nats per character. */
+/** Meaning of a loss. All losses are in nats per character. */
 
-/** −ln p of the probability that was given to the character that came. */
+/** Loss of a prediction: −ln p of the right character's probability. */
 export const lossOf = (probability: number): number => -Math.log(probability);
 
 export interface Meaning {
-  /** e^(ln V − loss): the probability of the right character as a multiple of a guesser's, who gives each the same. */
+  /** e^(ln V − loss): the right character's probability as a multiple of 1/V, a guesser's probability. */
   readonly timesGuessing: number;
-  /** e^loss: choosing among so many equally likely characters is as hard. */
+  /** e^loss: guessing among this number of equally likely characters is equally hard. */
   readonly choices: number;
-  /** e^−loss: the probability that costs just this loss; over a text, the geometric mean of the probabilities. */
+  /** e^−loss: the probability with this loss. For a text, the geometric mean of its probabilities. */
   readonly probability: number;
 }
 
@@ -18,13 +18,18 @@ export const meaningOf = (loss: number, vocabSize: number): Meaning => ({
   probability: Math.exp(-loss),
 });
 
-/** Positions of a slider of probabilities: by equal factors from 0.1 % to 1, so that small ones have room too. */
+/**
+ * Number of positions of a probability slider. Positions grow by equal factors from 0.1% to 1, so small probabilities
+ * have room.
+ */
 export const probabilitySteps = 300;
 export const probabilityAt = (position: number): number => 10 ** (-3 + (3 * position) / probabilitySteps);
 export const positionOf = (probability: number): number =>
   Math.round((probabilitySteps * (Math.log10(probability) + 3)) / 3);
 
-/** The mean of the last tenth of the steps: one step's loss is the loss of one batch. */
+/**
+ * Mean loss of the last tenth of the steps. The loss of a single step is noisy, because it is the loss of one batch.
+ */
 export const recentLoss = (losses: ArrayLike<number>, length = losses.length): number => {
   const count = Math.ceil(length / 10);
   let sum = 0;

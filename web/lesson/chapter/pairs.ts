@@ -1,9 +1,9 @@
-/** Shifted pairs: from a window of T + 1 characters come T examples. */
+/** Shifted pairs: a window of T + 1 characters gives T examples. */
 
 export interface Window {
-  /** All but the last. */
+  /** All characters except the last. */
   readonly x: readonly string[];
-  /** All but the first: below each character of x stands the one that comes next. */
+  /** All characters except the first. Below each character of x is the next character. */
   readonly y: readonly string[];
 }
 
@@ -12,16 +12,16 @@ export interface Example {
   readonly isAskedFor: string;
 }
 
-/** The largest place where a window of `time` pairs may begin. */
+/** Maximum start of a window with `time` pairs. */
 export const lastStart = (characters: number, time: number): number => Math.max(0, characters - time - 1);
 
-/** The window of `time` pairs from `start` on, moved to where it fits. */
+/** Window with `time` pairs that begins at `start`, or earlier if it would not fit. */
 export const windowAt = (characters: readonly string[], start: number, time: number): Window => {
   const from = Math.max(0, Math.min(start, lastStart(characters.length, time)));
   const cut = characters.slice(from, from + time + 1);
   return { x: cut.slice(0, -1), y: cut.slice(1) };
 };
 
-/** One for each position: what it sees, and what it is asked for. */
+/** Example of each position: the characters it sees, and the character it must predict. */
 export const examplesOf = ({ x, y }: Window): readonly Example[] =>
   y.map((isAskedFor, t) => ({ sees: x.slice(0, t + 1), isAskedFor }));

@@ -1,16 +1,16 @@
-/** One step of writing: logits → softmax → draw → append. The same arithmetic as the library's `generate`. */
+/** One step of writing: logits → softmax → draw → append. The arithmetic equals the library's `generate`. */
 
 export interface Choice {
   readonly id: number;
   readonly logit: number;
-  /** Of being drawn; 0: top-k leaves it out. */
+  /** Probability of being drawn; 0 if top-k leaves the choice out. */
   readonly probability: number;
-  /** Its part of [0, 1), where all choices lie end to end, the likeliest first. */
+  /** Interval of this choice in [0, 1), where all choices lie side by side, likeliest first. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Likeliest first, equal ones by their ids. topK 0: all. */
+/** Choices, likeliest first; equal ones by id. `topK` 0 keeps all. */
 export const choicesOf = (logits: ArrayLike<number>, temperature: number, topK: number): readonly Choice[] => {
   const order = Array.from(logits, (logit, id) => ({ id, logit })).sort((a, b) => b.logit - a.logit || a.id - b.id);
   const highest = order[0]?.logit ?? 0;
@@ -26,15 +26,15 @@ export const choicesOf = (logits: ArrayLike<number>, temperature: number, topK: 
   });
 };
 
-/** The choice that a number in [0, 1) falls on. */
+/** Choice whose interval contains `number`, a number in [0, 1). */
 export const drawn = (choices: readonly Choice[], number: number): Choice | undefined =>
   choices.find(({ probability, to }) => probability > 0 && number < to);
 
-/** The end of a sequence that fits into the context: the model sees nothing else. */
+/** End of a sequence that fits the context. The model sees only this part. */
 export const cropped = <T>(sequence: readonly T[], contextLength: number): readonly T[] =>
   sequence.slice(-contextLength);
 
-/** Choices that have no row of their own, and how many of them top-k leaves out. */
+/** Describes the choices without a row, and how many of them top-k leaves out. */
 export const othersText = (others: number, leftOut: number): string => {
   const drawable = others - leftOut;
   if (leftOut === 0 || drawable === 0) return `${others} ${others === 1 ? "other" : "others"}`;

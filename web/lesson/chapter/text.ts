@@ -1,25 +1,28 @@
-/** The reader's text as the model reads it: characters, each with a number. */
+/** The reader's text as the model reads it: characters with ids. */
 
 export interface Vocabulary {
-  /** In the order of their ids. */
+  /** Characters in the order of their ids. */
   readonly characters: readonly string[];
   readonly idOf: ReadonlyMap<string, number>;
 }
 
-/** A text that the lesson can use. A character is a Unicode code point: an emoji is one. */
+/** Text that the lesson can use. A character is a Unicode code point, so an emoji is one character. */
 export interface LessonText {
   readonly characters: readonly string[];
   readonly vocabulary: Vocabulary;
-  /** How many characters, from the beginning, the model learns from: the rest is held out. */
+  /** Number of characters at the beginning that the model learns from. The rest is held out. */
   readonly trained: number;
 }
 
-/** Why a text cannot be used, in one line. */
+/** Reason why a text cannot be used, in one line. */
 export interface Refused {
   readonly refused: string;
 }
 
-/** Fewest characters: of fewer, the held-out tenth would say nothing. Most: more would make the page slow. */
+/**
+ * Limits of the number of characters. With fewer, the held-out tenth would show nothing; with more, the page would be
+ * slow.
+ */
 export const bounds = { least: 200, most: 2_000_000, kinds: 2, mostKinds: 3000 } as const;
 
 const shown = (value: number): string => value.toLocaleString("en-US");
@@ -27,19 +30,19 @@ const refusal = (must: string, got: string, hint: string): Refused => ({
   refused: `Your text ${must}; got ${got}; try ${hint}.`,
 });
 
-/** Every character once, by its code point: its place is its id. */
+/** All different characters, sorted by code point. The index of a character is its id. */
 export const vocabularyOf = (characters: readonly string[]): Vocabulary => {
   const sorted = [...new Set(characters)].sort((a, b) => (a.codePointAt(0) ?? 0) - (b.codePointAt(0) ?? 0));
   return { characters: sorted, idOf: new Map(sorted.map((character, id) => [character, id])) };
 };
 
-/** Half of a pair of units: no character, and no file has it. */
+/** Unpaired surrogate: not a character, and not in any file. */
 const loneHalf = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
 
-/** The text in characters, or why it cannot be used. The last tenth is held out. */
+/** Splits a text into characters, or says why it cannot be used. The last tenth is held out. */
 export const readText = (text: string): LessonText | Refused => {
   if (text.length > 2 * bounds.most)
-    return refusal(`must have at most ${shown(bounds.most)} characters`, `${shown(text.length)}`, "a part of it");
+    return refusal(`must have at most ${shown(bounds.most)} characters`, `${shown(text.length)}`, "a part of the text");
   const characters = [...text.replace(loneHalf, "\ufffd")];
   if (characters.length < bounds.least) {
     const got = characters.length === 0 ? "none" : shown(characters.length);
@@ -50,21 +53,29 @@ export const readText = (text: string): LessonText | Refused => {
     );
   }
   if (characters.length > bounds.most)
-    return refusal(`must have at most ${shown(bounds.most)} characters`, shown(characters.length), "a part of it");
+    return refusal(
+      `must have at most ${shown(bounds.most)} characters`,
+      shown(characters.length),
+      "a part of the text",
+    );
   const vocabulary = vocabularyOf(characters);
   const kinds = vocabulary.characters.length;
   if (kinds < bounds.kinds)
     return refusal(`must have at least ${bounds.kinds} different characters`, "only one", "a text with words");
   if (kinds > bounds.mostKinds) {
     const got = shown(kinds);
-    return refusal(`must have at most ${shown(bounds.mostKinds)} different characters`, got, "a shorter part of it");
+    return refusal(
+      `must have at most ${shown(bounds.mostKinds)} different characters`,
+      got,
+      "a shorter part of the text",
+    );
   }
   return { characters, vocabulary, trained: Math.floor(0.9 * characters.length) };
 };
 
 export const isRefused = (text: LessonText | Refused): text is Refused => "refused" in text;
 
-/** The first words, in at most 24 characters of one line: a beginning that the model can go on from. */
+/** Prompt: the first words of one line, at most 24 characters, that the model can continue. */
 export const promptOf = ({ characters }: LessonText): string => {
   const first = characters.findIndex((character) => /\S/u.test(character));
   if (first === -1) return characters[0] ?? "";

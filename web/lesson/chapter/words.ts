@@ -1,4 +1,4 @@
-/** Numbers and findings of the lesson in words, as everybody reads them. */
+/** Numbers and results of the lesson in words. */
 import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
 import { percent } from "../../parts/format.ts";
 import { meaningOf, recentLoss } from "./meaning.ts";
@@ -15,22 +15,22 @@ interface Measured {
   readonly loss: number;
 }
 
-/** How a training stands at its newest measurement, in nats per character. */
+/** Losses of a training at its newest measurement, in nats per character. */
 export interface Standing {
   readonly step: number;
   readonly heldOut: number;
-  /** Mean of the last steps before this measurement: only losses of the same moment compare. */
+  /** Mean of the last steps before this measurement, because only losses from the same time are comparable. */
   readonly training: number;
   readonly best: Measured;
 }
 
-/** Steps whose last tenth makes the training loss that is shown. */
+/** The shown training loss is the mean of the last tenth of this number of steps. */
 const shownSteps = 40;
 
-/** The training loss as it is shown: mean of the last four steps. */
+/** Shown training loss: mean of the last four steps. */
 export const trainingLoss = (losses: readonly number[]): number => recentLoss(losses.slice(-shownSteps));
 
-/** Undefined before the first step that was measured. */
+/** Undefined before the first measured step. */
 export const standingOf = (losses: readonly number[], measured: readonly Measured[]): Standing | undefined => {
   const last = measured.at(-1);
   if (last === undefined || last.step === 0 || losses.length < last.step) return undefined;
@@ -40,20 +40,20 @@ export const standingOf = (losses: readonly number[], measured: readonly Measure
 
 const two = (value: number): string => value.toFixed(2);
 
-/** What the losses say, by their values. */
+/** Explains the losses in a text. */
 export const standingText = ({ step, heldOut, training, best }: Standing, vocabSize: number): string => {
   const memory = knowsByHeart(training, heldOut)
-    ? `At step ${step} the loss is ${two(training)} on the text that it learns from, and ${two(heldOut)} on held-out text. A training loss far below the held-out one is memory, not skill. A longer text helps.`
+    ? `At step ${step} the loss is ${two(training)} on the training text and ${two(heldOut)} on held-out text. A training loss far below the held-out loss means memory, not skill. A longer text helps.`
     : "";
-  // Less is chance: the loss goes up and down a little.
+  // Smaller rises are noise.
   if (heldOut > best.loss + 0.05)
-    return `Its best held-out loss was ${two(best.loss)} at step ${best.step}; since then it learns your text by heart and becomes worse on other text. This is called overfitting. ${memory}`.trim();
+    return `The best held-out loss was ${two(best.loss)} at step ${best.step}. Since then the model learns your text by heart and becomes worse on other text. This is called overfitting. ${memory}`.trim();
   if (memory !== "") return memory;
   const { timesGuessing } = meaningOf(heldOut, vocabSize);
-  return `On the held-out end of the text, which it was not trained on, it gives the right characters ${timesGuessing.toFixed(1)} times the probability of a guesser.`;
+  return `On the held-out end of the text, which it never learns from, the model gives the right characters ${timesGuessing.toFixed(1)} times a guesser’s probability.`;
 };
 
-/** How long a training takes from now on, by the time that its steps took. */
+/** Remaining time of a training, estimated from the time of its steps so far. */
 export const timeLeftText = (milliseconds: number, stepsDone: number, stepsLeft: number): string => {
   const seconds = (milliseconds / 1000 / stepsDone) * stepsLeft;
   if (seconds < 10) return "a few seconds left";

@@ -1,4 +1,4 @@
-/** The page's side of the lesson's worker: what is known of it, as signals. Nothing starts before it is needed. */
+/** Page side of the lesson's worker: its state as signals. The worker starts when it is first needed. */
 import { type Signal, signal } from "@preact/signals";
 import type { Measured, Opened, Outcome, Report, Request, Sample, SessionName } from "./messages.ts";
 
@@ -7,16 +7,16 @@ export type EngineState =
   | { readonly kind: "ready"; readonly opened: Opened }
   | { readonly kind: "failed"; readonly error: string };
 
-/** Whether the browser keeps what is learned: null; or the line that says why it does not; undefined: not known yet. */
+/** Null: the browser keeps trained models. A string: the reason why it does not. Undefined: not known yet. */
 export const keeping = signal<string | null | undefined>(undefined);
 
 export const engine = signal<EngineState>({ kind: "idle" });
 
-/** What a session has told so far. The lists grow; `version` says that they have. */
+/** Everything that a session has reported. The lists grow in place; `version` changes with them. */
 export interface SessionRecord {
   readonly version: Signal<number>;
   readonly running: Signal<boolean>;
-  /** Of each learner, nats per character, a value for each step. */
+  /** Losses of each learner in nats per character, one per step. */
   losses: number[][];
   measured: Measured[];
   samples: Sample[];
@@ -61,7 +61,7 @@ const takeLosses = (record: SessionRecord, losses: readonly (readonly number[])[
   }
 };
 
-/** Whether a report is of the text before: the worker has not read the new one yet. */
+/** Whether a report belongs to the previous text, because the worker has not read the new text yet. */
 const isLate = ({ kind }: Report): boolean =>
   engine.peek().kind === "opening" && ["losses", "sample", "measured", "outcomes"].includes(kind);
 
@@ -107,9 +107,9 @@ const take = (report: Report): void => {
   sessions[report.session].version.value++;
 };
 
-/** Whether threads may share memory here: else one thread computes. */
+/** Whether threads can share memory on this page. If not, one thread computes. */
 export const isIsolated = (): boolean => globalThis.crossOriginIsolated === true;
-/** More of them do not help a model of this size. */
+/** Maximum number of threads. More threads do not speed up a model of this size. */
 const mostThreads = 4;
 const threadsHere = (): number =>
   isIsolated() ? Math.max(1, Math.min(mostThreads, navigator.hardwareConcurrency)) : 1;
@@ -126,7 +126,7 @@ const start = (): Worker => {
 
 const send = (request: Request): void => worker?.postMessage(request);
 
-/** Has the worker read a text, unless it has this one. @returns whether it is a new one. */
+/** Lets the worker read a text, if it does not have this text yet. @returns whether the text is new. */
 export const openEngine = (text: string, prompt: string): boolean => {
   const isNew = openText !== text;
   if (!isNew && engine.peek().kind !== "failed") return false;
@@ -146,7 +146,7 @@ export const trainSession = (session: SessionName): void => send({ kind: "train"
 export const pauseSession = (session: SessionName): void => send({ kind: "pause", session });
 export const trainAgain = (session: SessionName): void => send({ kind: "again", session });
 
-/** The model's logits after `ids`. */
+/** Requests the model's logits after `ids`. */
 export const askLogits = (ids: readonly number[]): Promise<Float32Array> =>
   new Promise((resolve) => {
     const call = ++calls;

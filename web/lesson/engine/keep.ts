@@ -1,9 +1,9 @@
-/** What the lesson keeps in the browser's private file system, so that a reload loses nothing. */
+/** Stores the lesson's trainings in the browser's private file system, so that a reload loses nothing. */
 import type { FileStore } from "../../../src/browser.ts";
 import type { Library } from "./learner.ts";
 import type { Measured, Outcome, Report, Sample, SessionName } from "./messages.ts";
 
-/** A session at one of its steps: what it goes on from, and what it has told. */
+/** Session at one step: the state to resume from, and everything that it has reported. */
 export interface KeptSession {
   readonly step: number;
   /** Step of the last sample and measurement. */
@@ -12,7 +12,7 @@ export interface KeptSession {
   readonly measured: readonly Measured[];
   readonly samples: readonly Sample[];
   readonly outcomes: readonly Outcome[];
-  /** Of each learner its weights, and the optimizer's running means. */
+  /** Weights and optimizer moments of each learner. */
   readonly learners: readonly (readonly Float32Array[])[];
 }
 
@@ -22,10 +22,10 @@ const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
 
 const textName = "text.txt";
-/** Raised when the files change their form. */
+/** Version of the file format. Increase it when the format changes. */
 const form = 1;
 
-/** @param config of the models: a session of others does not go on. */
+/** @param config configuration of the models. A stored session resumes only with the same configuration. */
 export const filesOf = (name: SessionName, config: unknown, { learners, ...facts }: KeptSession): Files => ({
   [`${name}/session.json`]: encode(
     JSON.stringify({ form, config, ...facts, arrays: learners.map((all) => all.length) }),
@@ -40,7 +40,7 @@ export const filesOf = (name: SessionName, config: unknown, { learners, ...facts
   ),
 });
 
-/** The session in files; undefined if there is none, or one of other models. */
+/** Session stored in files. Undefined if there is none, or if its models have another configuration. */
 export const sessionIn = (files: Files, name: SessionName, config: unknown): KeptSession | undefined => {
   const described = files[`${name}/session.json`];
   if (described === undefined) return undefined;
@@ -55,12 +55,12 @@ export const sessionIn = (files: Files, name: SessionName, config: unknown): Kep
   return { ...facts, learners };
 };
 
-/** The place where sessions of one text are kept. */
+/** Store for the sessions of one text. */
 export interface Keeper {
-  /** Opens it, and takes up what it has of this text. */
+  /** Opens the store and loads its sessions of this text. */
   open(library: Library, text: string): Promise<void>;
   session(name: SessionName, config: unknown): KeptSession | undefined;
-  /** Keeps a session beside the other one of the same text, in place of all of another text. */
+  /** Stores a session. The other session of the same text is kept; sessions of other texts are deleted. */
   keep(name: SessionName, config: unknown, session: KeptSession): Promise<void>;
   forget(name: SessionName): Promise<void>;
 }
@@ -97,7 +97,7 @@ export const createKeeper = (report: (report: Report) => void): Keeper => {
       text = next;
       sessions.clear();
       const store = await opened;
-      // A damaged one is written again.
+      // A damaged store is ignored and later overwritten.
       const files = await store?.read().catch(() => null);
       if (files === null || files === undefined || decode(files[textName]) !== text) return;
       for (const name of ["model", "race"] as const) {

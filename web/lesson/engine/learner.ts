@@ -1,19 +1,21 @@
-/** A small model that learns, step by step, on the library's public functions: with the numbers of the terminal's lessons. */
+/**
+ * Small model in training, step by step, with the library's public functions. Its numbers equal the terminal lessons.
+ */
 import type * as Foretoken from "../../../src/browser.ts";
 import type { TrainerConfig } from "../../../src/config/config.ts";
 
-/** The library, as a page loads it. */
+/** Type of the library that the page loads. */
 export type Library = typeof Foretoken;
 
 export interface Learner {
   readonly lm: Foretoken.LanguageModel;
-  /** The same weights with the causal mask; they stay this learner's. */
+  /** The same weights with the causal mask. This learner owns them. */
   readonly masked: Foretoken.LanguageModel;
-  /** One update, the first has number 0. @returns its loss before the update, nats per token. */
+  /** Makes one update; the first step is 0. @returns the loss before the update, in nats per token. */
   step(step: number): Promise<number>;
-  /** The weights and the optimizer's running means: with the number of the step all that the next one depends on. */
+  /** Reads the weights and the optimizer's moments. With the step number, they are the whole state of the training. */
   read(): Promise<readonly Float32Array[]>;
-  /** Puts such arrays in the place of its own. */
+  /** Replaces the learner's arrays by these arrays. */
   restore(arrays: readonly Float32Array[]): void;
   close(): void;
 }

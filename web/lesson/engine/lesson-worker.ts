@@ -1,4 +1,4 @@
-/** The lesson's worker: it loads the library, trains, writes and answers the page. The text stays in it. */
+/** Worker of the lesson: loads the library, trains, writes and answers the page. The text stays in the worker. */
 import type { Backend } from "../../../src/browser.ts";
 import { mostMeasured } from "../../../src/lesson/small-model-config.ts";
 import { createKeeper } from "./keep.ts";
@@ -6,29 +6,29 @@ import type { Library } from "./learner.ts";
 import type { Report, Request, SessionName } from "./messages.ts";
 import { configsOf, createSession, type Material, openedFacts, type Session } from "./session.ts";
 
-/** Where the library lies, seen from this file: the build says it. */
+/** Path of the library relative to this file. The build defines it. */
 declare const lessonLibrary: string;
 
-/** The part of a worker's global object that is used here. */
+/** The members of a worker's global object that are used here. */
 interface WorkerScope {
   onmessage: ((event: { readonly data: Request }) => void) | null;
   postMessage(message: Report): void;
 }
 const scope = globalThis as unknown as WorkerScope;
 
-/** Losses are told this often: a page need not draw each step. */
+/** Milliseconds between reports of losses. The page does not need to draw every step. */
 const reportEvery = 120;
 
 let library: Promise<Library> | undefined;
 let backend: Promise<Backend> | undefined;
 let material: Material | undefined;
 let running: SessionName | undefined;
-/** Counts the texts: work on an earlier one ends. */
+/** Number of texts so far. Work on an earlier text stops. */
 let texts = 0;
-/** Counts the calls to train: an earlier one has ended. */
+/** Number of calls to train so far. An earlier call stops. */
 let runs = 0;
 const sessions = new Map<SessionName, Session>();
-/** One thing at a time computes: steps, samples and answers wait for each other. */
+/** Steps, samples and answers run one after the other. */
 let last: Promise<unknown> = Promise.resolve();
 const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
   const next = last.then(work, work);
@@ -41,7 +41,7 @@ const fail = (error: unknown): void => {
   scope.postMessage({ kind: "failed", error: error instanceof Error ? error.message : String(error) });
 };
 
-/** Lets messages in. A timer would wait for some milliseconds. */
+/** Lets the event loop handle messages. A timer would wait for some milliseconds. */
 const channel = new MessageChannel();
 const breathe = (): Promise<void> =>
   new Promise((resolve) => {
@@ -82,7 +82,7 @@ const report = (one: Report): void => {
 
 const keeper = createKeeper(report);
 
-/** Keeps a session as it is now. */
+/** Stores the current state of a session. */
 const keepNow = async (name: SessionName): Promise<void> => {
   const session = sessions.get(name);
   if (session === undefined || material === undefined) return;
@@ -93,7 +93,7 @@ const sessionOf = (name: SessionName): Session => {
   if (material === undefined) throw new Error("lesson: a text must be read first");
   const known = sessions.get(name);
   if (known !== undefined) return known;
-  // A step that is under way when another text comes has nobody left to tell.
+  // If another text arrives during a step, the reports of that step are dropped.
   const number = texts;
   const tell = (one: Report): void => {
     if (number === texts) report(one);
@@ -131,7 +131,7 @@ const open = async (text: string, prompt: string, threads: number, number: numbe
   if (number !== texts) return;
   const parameters = sessionOf("model").learners[0]?.lm.model.layout.count ?? 0;
   report({ kind: "opened", opened: openedFacts(material, parameters) });
-  // The page shows how far they are.
+  // The page shows the progress of stored sessions.
   for (const name of ["model", "race"] as const) {
     if (keeper.session(name, configsOf(material, name)) !== undefined) sessionOf(name).tellAgain();
   }

@@ -1,20 +1,20 @@
-/** What the page and the lesson's worker say to each other. */
+/** Messages between the page and the lesson's worker. */
 
-/** `model`: the one that part 4 trains and part 6 writes with. `race`: the same model with the mask and without. */
+/** `model`: the model that part 4 trains and part 6 writes with. `race`: two models, with and without the mask. */
 export type SessionName = "model" | "race";
 
-/** Steps between two measurements on held-out text, each with a sample. */
+/** Steps between two measurements on held-out text. Each measurement has a sample. */
 export const lookEvery = 50;
 
 export type Request =
-  /** A new text: what was trained before is gone. */
+  /** Opens a new text. Trainings of the previous text are lost. */
   | { readonly kind: "open"; readonly text: string; readonly prompt: string; readonly threads: number }
-  /** Begins or goes on; the other session is paused. */
+  /** Starts or resumes a session. The other session is paused. */
   | { readonly kind: "train"; readonly session: SessionName }
   | { readonly kind: "pause"; readonly session: SessionName }
-  /** Back to fresh weights. */
+  /** Restarts a session with initial weights. */
   | { readonly kind: "again"; readonly session: SessionName }
-  /** The model's logits for what follows `ids`, of which it sees at most the context's length. */
+  /** Requests the model's logits after `ids`. The model sees at most the context length. */
   | { readonly kind: "logits"; readonly call: number; readonly ids: readonly number[] };
 
 export interface Opened {
@@ -25,13 +25,13 @@ export interface Opened {
   readonly batchSize: number;
   readonly steps: number;
   readonly trainTokens: number;
-  /** Held-out characters that are measured. */
+  /** Number of held-out characters that are measured. */
   readonly heldOut: number;
-  /** Whether the text has spaces between its words, so that they can be counted. */
+  /** Whether the text has spaces between words, so that words can be counted. */
   readonly hasWords: boolean;
 }
 
-/** Text of a learner after so many steps. */
+/** Text that a learner wrote after `step` steps. */
 export interface Sample {
   readonly learner: number;
   readonly step: number;
@@ -42,11 +42,11 @@ export interface Sample {
 export interface Measured {
   readonly learner: number;
   readonly step: number;
-  /** On held-out text, with the mask of the training, nats per character. */
+  /** Loss on held-out text with the mask of the training, in nats per character. */
   readonly loss: number;
 }
 
-/** The end of a learner: the same weights measured with the mask, and its text. */
+/** Final result of a learner: losses with both masks, and a text. */
 export interface Outcome {
   readonly learner: number;
   readonly asTrained: number;
@@ -59,13 +59,13 @@ export interface Outcome {
 export type Report =
   | { readonly kind: "opened"; readonly opened: Opened }
   | { readonly kind: "running"; readonly session: SessionName; readonly running: boolean }
-  /** Losses of the steps since the last report, of each learner. */
+  /** Losses of each learner in the steps since the last report. */
   | { readonly kind: "losses"; readonly session: SessionName; readonly losses: readonly (readonly number[])[] }
   | { readonly kind: "sample"; readonly session: SessionName; readonly sample: Sample }
   | { readonly kind: "measured"; readonly session: SessionName; readonly measured: Measured }
   | { readonly kind: "outcomes"; readonly session: SessionName; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "fresh"; readonly session: SessionName }
-  /** Whether the browser keeps what is learned: null, or the line that says why it does not. */
+  /** Null: the browser keeps trained models. A string: the reason why it does not. */
   | { readonly kind: "kept"; readonly problem: string | null }
   | { readonly kind: "logits"; readonly call: number; readonly logits: Float32Array }
   | { readonly kind: "failed"; readonly error: string };

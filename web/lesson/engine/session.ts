@@ -1,4 +1,4 @@
-/** One or two models in training, with what they write and how they are measured on the way. */
+/** One or two models in training, with samples and measurements during the training. */
 
 import type { Backend, LanguageModel, Tokenizer } from "../../../src/browser.ts";
 import { compiledSize, smallModelConfig } from "../../../src/lesson/small-model-config.ts";
@@ -15,27 +15,27 @@ import {
   type SessionName,
 } from "./messages.ts";
 
-/** A text, read. */
+/** A text that the worker has read. */
 export interface Material {
   readonly library: Library;
   readonly backend: Backend;
   readonly tokenizer: Tokenizer;
   readonly trainIds: Int32Array;
-  /** The text that the ids are. */
+  /** Text of the training ids. */
   readonly trained: string;
   readonly heldOut: string;
   readonly prompt: string;
 }
 
 const seed = 1;
-/** Characters of a sample on the way, and at the end of a race. */
+/** Number of characters of a sample during training, and at the end of a race. */
 const written = { onTheWay: 160, atTheEnd: 300 } as const;
 const masks: Readonly<Record<SessionName, readonly ("causal" | "none")[]>> = {
   model: ["causal"],
   race: ["causal", "none"],
 };
 
-/** The configurations of a session's learners. */
+/** Configurations of a session's learners. */
 export const configsOf = (material: Material, name: SessionName) => masks[name].map((mask) => configOf(material, mask));
 
 const configOf = ({ library, trainIds }: Material, mask: "causal" | "none") =>
@@ -60,18 +60,18 @@ export interface Session {
   readonly learners: readonly Learner[];
   readonly step: number;
   readonly isDone: boolean;
-  /** One step of each learner, or, where one is due, a sample and a measurement. */
+  /** Makes one step of each learner; or a sample and a measurement, if they are due. */
   advance(): Promise<void>;
-  /** Whether a sample and a measurement of this step were made. */
+  /** Whether the sample and the measurement of this step are done. */
   readonly hasLooked: boolean;
-  /** What it goes on from after a reload. */
+  /** State to resume from after a reload. */
   read(): Promise<KeptSession>;
-  /** Tells again all that it has told, to a page that does not know it. */
+  /** Repeats all reports, for a page that does not have them. */
   tellAgain(): void;
   close(): void;
 }
 
-/** What a session has told, and tells from now on. */
+/** Collects the reports of a session and sends new ones. */
 const recordOf = (
   session: SessionName,
   learners: number,
@@ -100,7 +100,7 @@ const recordOf = (
   };
 };
 
-/** @param kept a session to go on with; undefined: it begins with fresh weights. */
+/** @param kept stored session to resume. Default: initial weights. */
 export const createSession = (
   material: Material,
   name: SessionName,

@@ -1,4 +1,4 @@
-/** The choices of one step of writing: as a table, and end to end from 0 to 1. */
+/** Choices of one writing step: as a table, and side by side from 0 to 1. */
 import { visible } from "../../tokens/surprise.ts";
 import { Character } from "../cell.tsx";
 import { type Choice, drawn, othersText } from "../chapter/sampling.ts";
@@ -17,7 +17,7 @@ export const Bars = ({
   readonly taken: Choice | undefined;
 }) => {
   const top = choices.slice(0, rowsShown);
-  // As many rows as before: the page must not move under the finger that draws.
+  // The number of rows stays the same, so the page does not move while the reader clicks.
   const shown = taken === undefined || top.some(({ id }) => id === taken.id) ? top : [...top.slice(0, -1), taken];
   const rest = choices.filter(({ id }) => !shown.some((one) => one.id === id));
   const leftOut = rest.filter(({ probability }) => probability === 0).length;
@@ -72,7 +72,7 @@ export const Bars = ({
   );
 };
 
-/** All choices end to end from 0 to 1, and where the number falls. */
+/** All choices side by side from 0 to 1, with a mark at the random number. */
 export const Strip = ({
   text,
   choices,
@@ -84,7 +84,7 @@ export const Strip = ({
 }) => {
   const kept = choices.filter(({ probability }) => probability > 0);
   const taken = number === undefined ? undefined : drawn(choices, number);
-  // In percent, not in a box of its own units: that would stretch the characters.
+  // Percent units, because a viewBox would stretch the characters.
   const share = (value: number) => `${100 * value}%`;
   return (
     <svg class="strip" aria-hidden="true">

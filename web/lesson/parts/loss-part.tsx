@@ -1,4 +1,4 @@
-/** Part 3: what a probability costs, and what a loss means. */
+/** Part 3: the loss of a probability, and the meaning of a loss. */
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { Chart } from "../../chart/chart.tsx";
 import type { Curve, CurveStyle, Interval } from "../../chart/curve.ts";
@@ -13,7 +13,10 @@ import { Power } from "../power.tsx";
 import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
-/** Probabilities of the slider, so that the chart has the same ones. In millionths: the chart names whole numbers. */
+/**
+ * Probabilities of the slider in millionths, because the chart formats whole numbers. The chart uses the same
+ * probabilities.
+ */
 const million = 1e6;
 const millionthsAt = (position: number): number => Math.round(million * probabilityAt(position));
 const positions = Float64Array.from({ length: probabilitySteps + 1 }, (_, position) => millionthsAt(position));
@@ -28,7 +31,7 @@ const millionthsAxis: XAxis = {
 };
 const twoDigits = (value: number): string => value.toFixed(2);
 
-/** A dot without a line, in a colour of its own. */
+/** A dot without a line, in its own colour. */
 const chosenStyle: CurveStyle = { color: "--series-4", dash: [], width: 0, marks: true };
 
 const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
@@ -61,7 +64,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   },
 ];
 
-/** 1/V, with two digits also where it is small. */
+/** 1/V with two significant digits, also if it is small. */
 const guesserText = (vocabSize: number): string =>
   vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
 
@@ -74,7 +77,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   const vocabulary = useSignal(vocabSize);
   if (vocabulary.peek() !== vocabSize) vocabulary.value = vocabSize;
   useSignalEffect(() => {
-    // Without a pointer in it, the chart is read at the p of the slider.
+    // While no pointer is in the chart, its cursor is at the slider's p.
     if (link.cursor.value === null) link.cursor.value = millionthsAt(position.value);
   });
   const curves = useComputed(() => curvesOf(position.value, vocabulary.value));
@@ -83,8 +86,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
       <h2 id="guess-head">One guess</h2>
       <p>
         At each position the model gives every character of the vocabulary a probability. Then the text shows the right
-        one. The loss is <b>−ln p</b>, where p is the probability of the right character: 0 for p = 100 %, more the
-        smaller p was. Move p:
+        character. Its probability is p, and the loss is <b>−ln p</b>: 0 for p = 100 %, larger for a smaller p. Move p:
       </p>
       <label class="slider wide-slider">
         p of the right character
@@ -109,9 +111,9 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         </span>
       </label>
       <p class="result">
-        −ln {probability.toPrecision(3)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser who gives each of the{" "}
-        {vocabSize} characters the same probability, 1/{vocabSize} = {guesserText(vocabSize)}, pays ln {vocabSize} ={" "}
-        {twoDigits(Math.log(vocabSize))}. Your p is{" "}
+        −ln {probability.toPrecision(3)} = <b class="num">{twoDigits(loss)} nats</b>. A guesser gives each of the{" "}
+        {vocabSize} characters the same probability, 1/{vocabSize} = {guesserText(vocabSize)}; its loss is ln{" "}
+        {vocabSize} = {twoDigits(Math.log(vocabSize))}. Your p is{" "}
         <b class="num">{times >= 10 ? times.toFixed(0) : twoDigits(times)} times</b> the guesser’s
         {times < 0.99 ? ": worse than guessing." : "."}
       </p>
@@ -120,9 +122,9 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         <b>
           <Power>x</Power>
         </b>{" "}
-        means powers of the number e = 2.718…; a pocket calculator has a key for each. They undo each other:{" "}
-        <Power>ln 5</Power> is 5. With ln, multiplying probabilities becomes adding losses. A loss that is made with ln
-        has the unit <b>nats</b>.
+        is a power of the number e = 2.718…; a pocket calculator has a key for each. They undo each other:{" "}
+        <Power>ln 5</Power> is 5. To multiply probabilities is to add their losses. A loss computed with ln has the unit{" "}
+        <b>nats</b>.
       </p>
       <Chart
         title="Loss of one guess"
@@ -140,9 +142,9 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   );
 };
 
-/** Losses that are known for Tiny Shakespeare, with its 65 characters. */
+/** Known losses on Tiny Shakespeare, which has 65 characters. */
 const known: readonly (readonly [loss: string, of: string, low: number, high: number])[] = [
-  ["4.17", "not trained: guessing, ln 65", Math.log(65), Math.log(65)],
+  ["4.17", "untrained: guessing, ln 65", Math.log(65), Math.log(65)],
   ["1.3–1.5", "after 3,000 steps of training", 1.5, 1.3],
   ["1.0", "a much better model", 1, 1],
   ["0.8–1.0", "people, about", 1, 0.8],
@@ -161,14 +163,13 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
     <section aria-labelledby="meaning-head">
       <h2 id="meaning-head">A whole text</h2>
       <p>
-        The cross-entropy of a whole text becomes a probability again by <Power>−loss</Power>, since powers of e undo
-        ln. It says how much better than guessing a model is: a guesser gives the right character 1/V, the model{" "}
-        <Power>−loss</Power>, which is <Power>ln V − loss</Power> times as much.
+        <Power>−loss</Power> turns the cross-entropy of a whole text into a probability again, because powers of e undo
+        ln. It shows how much better than guessing a model is. A guesser gives the right character 1/V. The model gives
+        it <Power>−loss</Power>, which is <Power>ln V − loss</Power> times as much.
       </p>
       <p>
-        V is the number of different characters: of your text, or of Tiny Shakespeare, a million characters of
-        Shakespeare's plays on which many courses train their models. You do not need that text here; its losses are
-        known.
+        V is the number of different characters in a text. Choose your text or Tiny Shakespeare, a million characters of
+        Shakespeare's plays that many courses train on. You do not need that text here; its losses are known.
       </p>
       <div class="toolbar">
         <Segmented
@@ -211,16 +212,16 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         . And {percentText(probability)} is 1 of <Power>{twoDigits(loss.value)}</Power> = {choices.toFixed(1)}, the{" "}
         <b>perplexity</b>:
         {choices <= size
-          ? ` choosing blindly among ${choices.toFixed(1)} characters is just as hard.`
-          : " more than there are characters, so worse than guessing."}
+          ? ` guessing among ${choices.toFixed(1)} characters is equally hard.`
+          : " more than the number of characters, so worse than guessing."}
       </p>
       <p>
-        At 1.4 nats and 65 characters the figures above are 16 and 4.1. Some call such a model “4 to 5 times better than
-        guessing”; but 4 to 5 is the number of choices that are left. The probability is 16 times as high.
+        At 1.4 nats and 65 characters, the two numbers above are 16 and 4.1. Some people call such a model “4 to 5 times
+        better than guessing”. But 4 to 5 is the number of choices left; the probability is 16 times as high.
       </p>
       <div class="table-box">
         <table>
-          <caption>Losses that are known for Tiny Shakespeare, 65 characters</caption>
+          <caption>Known losses on Tiny Shakespeare, 65 characters</caption>
           <thead>
             <tr>
               <th scope="col" class="num">
@@ -250,7 +251,7 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
           </tbody>
         </table>
       </div>
-      <p class="soft">Nobody gets to 0: a text can go on in more than one way.</p>
+      <p class="soft">No model reaches 0: a text can continue in more than one way.</p>
     </section>
   );
 };

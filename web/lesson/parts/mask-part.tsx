@@ -1,4 +1,4 @@
-/** Part 5: the causal mask, and what becomes of a model without one. */
+/** Part 5: the causal mask, and how a model without it fails. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
@@ -18,7 +18,7 @@ import { start } from "../state.ts";
 const positions = 6;
 const learners = ["with the mask", "without a mask"] as const;
 
-/** What each position sees of a window. */
+/** What each position of a window sees. */
 const Sight = ({ text }: { readonly text: LessonText }) => {
   const isOn = useSignal(true);
   const { x, y } = windowAt(text.characters, start.value, positions);
@@ -43,7 +43,7 @@ const Sight = ({ text }: { readonly text: LessonText }) => {
               <th scope="col" colSpan={x.length}>
                 sees
               </th>
-              <th scope="col">is asked for</th>
+              <th scope="col">must predict</th>
             </tr>
           </thead>
           <tbody>
@@ -78,8 +78,8 @@ const Sight = ({ text }: { readonly text: LessonText }) => {
       </Scroll>
       <p role="status">
         {isOn.value
-          ? "With the mask position i sees the characters 0 to i. The answer stands at i + 1, hidden (·): it must be predicted."
-          : "Without the mask each position sees the whole window, the answer too: it stands in the double frame, one place further on. Copying is enough. Only the last position has nothing to copy."}
+          ? "With the mask, position i sees characters 0 to i. The answer at i + 1 is hidden (·), so the model must predict it."
+          : "Without the mask, each position sees the whole window, even the answer (double frame), one position later. Copying is enough. Only the last position has nothing to copy."}
       </p>
     </>
   );
@@ -87,14 +87,14 @@ const Sight = ({ text }: { readonly text: LessonText }) => {
 
 const two = (value: number): string => value.toFixed(2);
 
-/** What the race has shown, by its values. */
+/** Explains the result of the race. */
 const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren => {
   const [honest, cheater] = outcomes;
   if (honest === undefined || cheater === undefined) return null;
   const [ofHonest, ofCheater] = [0, 1].map((learner) => recentLoss(sessions.race.losses[learner] ?? []));
   const guessing = Math.log(opened.vocabSize);
   const hasCopied = (ofCheater ?? 0) < (ofHonest ?? 0) / 4;
-  // On text that it never saw, where it may look ahead and where it may not.
+  // Compares held-out losses without and with the mask.
   const copiesAll = cheater.asTrained < honest.asTrained / 4 && cheater.withMask > guessing;
   const wordsOf = ({ words, known }: Outcome) => (words === 0 ? "no words" : `${known} of ${words}`);
   return (
@@ -106,8 +106,8 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         The training loss is <b class="num">{two(ofHonest ?? 0)} nats with the mask</b> and{" "}
         <b class="num">{two(ofCheater ?? 0)} without</b>.{" "}
         {hasCopied
-          ? `The model without a mask has found out that the answer stands one place further on, and copies it. Its training looks perfect, and it has learned ${copiesAll ? "nothing" : "little"} that helps to write.`
-          : "The two are close: so short a text is learned by heart with the mask, too. A longer text shows the difference."}
+          ? `The model without a mask has learned that the answer is one position later, and copies it. Its training looks perfect, but it has learned ${copiesAll ? "nothing" : "little"} that helps to write.`
+          : "Both losses are low: the text is so short that a model learns it by heart even with the mask. A longer text shows the difference."}
       </p>
       <div class="table-box">
         <table>
@@ -141,19 +141,18 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         </table>
       </div>
       <p>
-        While a model writes, nothing stands one place further on: there is nothing to copy. Guessing costs{" "}
+        While a model writes, the next position is still empty: there is nothing to copy. Guessing has a loss of{" "}
         {two(guessing)} nats.
-        {cheater.withMask > guessing &&
-          " As soon as the weights that copied so well may not look ahead, they do worse than that."}
+        {cheater.withMask > guessing && " With the mask, the weights that copied so well do worse than guessing."}
         {opened.hasWords &&
-          " Words of the text: each wrote 300 characters at the end, more than is shown above; how many of the words in them (three letters or more) are words of your text."}
+          " Words of the text: each model wrote 300 characters at the end (above are fewer). Counted are its words of three or more letters that are also in your text."}
       </p>
       {knowsByHeart(ofHonest ?? 0, honest.asTrained) && (
         <p>
           <b>
             The model with the mask has learned{" "}
             {(ofHonest ?? 0) < honest.asTrained / 4 ? "your text" : "parts of your text"} by heart: {two(ofHonest ?? 0)}{" "}
-            nats on the text that it learned from, {two(honest.asTrained)} on held-out text
+            nats on its training text, {two(honest.asTrained)} on held-out text
             {honest.asTrained > guessing && ", worse than guessing"}. A longer text helps.
           </b>
         </p>
@@ -190,14 +189,14 @@ const Race = ({ opened }: { readonly opened: Opened }) => {
 export const MaskPart = ({ text }: { readonly text: LessonText }) => (
   <>
     <p class="lead">
-      The model reads a whole window at once. But the answer to each position is in the window too, one place further
-      on. The <b>causal mask</b> hides it: every position sees itself and what stands before it, and nothing after.
+      The model reads a whole window at once. But the answer for each position is in the window too, one position later.
+      The <b>causal mask</b> hides it: every position sees itself and earlier positions, but no later ones.
     </p>
     <Sight text={text} />
     <h2>A race</h2>
     <p>
-      The same model twice: the same first weights, the same windows, one with the mask and one without. They take
-      turns, step by step. Which one has the lower loss? And which one can write?
+      Two models start with the same weights and read the same windows. One has the mask, the other does not. They train
+      alternately, one step each. Which one has the lower loss? And which one can write?
     </p>
     <WhenReady>{(opened) => <Race opened={opened} />}</WhenReady>
   </>

@@ -1,4 +1,4 @@
-/** A few guesses in a row, and their mean: the cross-entropy. */
+/** Several guesses and the mean of their losses: the cross-entropy. */
 import { useSignal } from "@preact/signals";
 import { Character, lineOf } from "../cell.tsx";
 import { lossOf, meaningOf, positionOf, probabilityAt, probabilitySteps } from "../chapter/meaning.ts";
@@ -8,7 +8,7 @@ import { percentText } from "../chapter/words.ts";
 import { Power } from "../power.tsx";
 import { start } from "../state.ts";
 
-/** Probabilities to begin with: a few good guesses, and one that is not. */
+/** Initial probabilities: a few good guesses and a bad one. */
 const first: readonly number[] = [0.6, 0.9, 0.3, 0.02].map(positionOf);
 
 export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
@@ -25,8 +25,8 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
     <section aria-labelledby="mean-head">
       <h2 id="mean-head">Several guesses</h2>
       <p>
-        The loss of several positions is the mean of their losses, called the <b>cross-entropy</b>. Move each p. A
-        single bad guess costs more than a good one saves:
+        The loss of several positions is the mean of their losses, called the <b>cross-entropy</b>. Move each p. One bad
+        guess raises the mean more than one good guess lowers it:
       </p>
       <ul class="guesses">
         {examples.map(({ sees, isAskedFor }, i) => {
@@ -64,8 +64,8 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
         guesser’s probability.
       </p>
       <p>
-        Adding losses is multiplying probabilities. So the mean loss belongs to the p that, multiplied by itself{" "}
-        {losses.length} times, gives the same as the {losses.length} p multiplied: <Power>−{mean.toFixed(2)}</Power> ={" "}
+        To add losses is to multiply probabilities. So the mean loss corresponds to one typical p. Multiplied by itself{" "}
+        {losses.length} times, this p gives the product of all {losses.length} p: <Power>−{mean.toFixed(2)}</Power> ={" "}
         {percentText(typical)}. This is their <b>geometric mean</b>. One small p pulls it far down.
       </p>
     </section>

@@ -1,4 +1,4 @@
-/** Part 2: a window of the text becomes as many examples as it has positions. */
+/** Part 2: a window of the text gives one example per position. */
 import { useSignal } from "@preact/signals";
 import { count } from "../../parts/format.ts";
 import { Scroll } from "../../parts/scroll.tsx";
@@ -82,10 +82,10 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
   return (
     <>
       <p class="lead">
-        Every text is full of questions, and holds the answers: after these characters, which one comes next? The model
-        reads a piece of the text at once; its length in characters is called <b>T</b>. Take a window of T + 1
-        characters. <b>x</b>, which the model reads, is the window without its last character. <b>y</b>, which it is
-        asked for, is the window without its first. So below each character stands the one that comes next.
+        Every text contains many questions and their answers: which character comes after these characters? The model
+        reads a piece of <b>T</b> characters at once. Take a window of T + 1 characters. The model reads <b>x</b>, the
+        window without its last character. It must predict <b>y</b>, the window without its first character. So below
+        each character is the next character.
       </p>
       <div class="toolbar">
         <Segmented
@@ -99,7 +99,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
         <span class="stepper">
           <button
             type="button"
-            aria-label="Slide the window one back"
+            aria-label="Move the window back by one"
             disabled={from <= 0}
             onClick={() => slide(from - 1)}
           >
@@ -107,7 +107,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
           </button>
           <button
             type="button"
-            aria-label="Slide the window one on"
+            aria-label="Move the window forward by one"
             disabled={from >= last}
             onClick={() => slide(from + 1)}
           >
@@ -139,7 +139,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
           aria-valuetext={
             example === undefined
               ? String(at)
-              : `${at}: sees ${lineOf(example.sees)}, is asked for ${lineOf([example.isAskedFor])}`
+              : `${at}: sees ${lineOf(example.sees)}, must predict ${lineOf([example.isAskedFor])}`
           }
           onInput={({ currentTarget }) => {
             position.value = Number(currentTarget.value);
@@ -149,14 +149,14 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
       </label>
       {example !== undefined && (
         <p>
-          Position {at} sees <b class="mono">{lineOf(example.sees)}</b> and is asked for{" "}
-          <b class="mono">{lineOf([example.isAskedFor])}</b>. It sees nothing of what comes later.
+          Position {at} sees <b class="mono">{lineOf(example.sees)}</b> and must predict{" "}
+          <b class="mono">{lineOf([example.isAskedFor])}</b>. It sees no later characters.
         </p>
       )}
       <h2>One pass is {window.x.length} examples</h2>
       <p>
-        The model reads x once and answers at all positions. So one pass over T characters gives T examples, each with a
-        longer beginning:
+        The model reads x once and predicts at all positions. So one pass over T characters gives T examples, each with
+        one more character:
       </p>
       <div class="table-box">
         <table class="examples">
@@ -166,7 +166,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
                 position
               </th>
               <th scope="col">sees</th>
-              <th scope="col">is asked for</th>
+              <th scope="col">must predict</th>
             </tr>
           </thead>
           <tbody>

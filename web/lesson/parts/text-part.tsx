@@ -1,4 +1,4 @@
-/** Part 1: the text that everything is shown on. */
+/** Part 1: the text that all parts use. */
 import { useSignal } from "@preact/signals";
 import { shortText } from "../../../src/lesson/small-model-config.ts";
 import { count } from "../../parts/format.ts";
@@ -11,7 +11,7 @@ import { bounds, type LessonText } from "../chapter/text.ts";
 import { addressOf } from "../place.ts";
 import { builtInName, choice, chooseText, current, own } from "../state.ts";
 
-/** The main action: on with the text, as soon as it is long enough. */
+/** Main action: opens the next part, if the text is long enough. */
 const goOn = (): void => {
   if (current.value.kind === "text") location.hash = addressOf("pairs");
 };
@@ -65,7 +65,7 @@ const OwnText = () => {
   );
 };
 
-/** Ids that are shown at once: a text in Chinese has thousands. */
+/** Maximum number of ids shown at once. A Chinese text has thousands. */
 const idsShown = 120;
 const beginning = 24;
 
@@ -76,9 +76,9 @@ const Vocabulary = ({ text }: { readonly text: LessonText }) => {
     <>
       <h2>Characters become numbers</h2>
       <p>
-        A model computes with numbers. So each different character gets one, its <b>id</b>. There are{" "}
-        <b class="num">V&nbsp;=&nbsp;{count(all.length)}</b> of them. Together they are the <b>vocabulary</b>. A space
-        is shown as ␣, and the end of a line as ↵.
+        A model computes with numbers. So each different character gets a number, its <b>id</b>. There are{" "}
+        <b class="num">V&nbsp;=&nbsp;{count(all.length)}</b> different characters, the <b>vocabulary</b>. A space is
+        shown as ␣, and the end of a line as ↵.
       </p>
       <ul class="vocabulary" aria-label="Characters and their ids">
         {all.slice(0, idsShown).map((character, id) => (
@@ -105,10 +105,9 @@ export const TextPart = () => {
   return (
     <>
       <p class="lead">
-        A language model learns one thing: how probable each character is as the next one in a text. (Large models read
-        pieces of words, called tokens, in the same way.) This lesson shows how, on a text of your choice and a small
-        model that learns it here, in front of you. Every number is computed while you read. The text never leaves this
-        tab.
+        A language model learns one thing: how probable each character is as the next character of a text. (Large models
+        do the same with pieces of words, called tokens.) This lesson shows how. You choose a text, and a small model
+        learns it here while you watch. Every number is computed while you read. The text never leaves this tab.
       </p>
       <Segmented
         label="Text"
@@ -127,7 +126,7 @@ export const TextPart = () => {
           ) : (
             <p class="soft" role="status">
               {choice.value === "own"
-                ? `Paste a page or more, at least ${count(bounds.least)} characters. The longer the text, the more there is to learn.`
+                ? `Paste a page or more, at least ${count(bounds.least)} characters. A longer text teaches the model more.`
                 : now.why}
             </p>
           )
@@ -135,7 +134,7 @@ export const TextPart = () => {
           <p class="num" role="status">
             {count(now.text.characters.length)} characters. The model learns from the first {count(now.text.trained)}.
             The last {count(now.text.characters.length - now.text.trained)} are <b>held out</b>: it never learns from
-            them, so they show what it has understood.
+            them, so they show whether it has understood the text.
             {now.text.characters.length < shortText &&
               " This is a short text: the model will learn parts of it by heart."}
           </p>

@@ -1,4 +1,4 @@
-/** Part 4: a small model learns the reader's text, in front of the reader. */
+/** Part 4: a small model learns the reader's text on the page. */
 import type { ComponentChildren } from "preact";
 import { count } from "../../parts/format.ts";
 import { meaningOf } from "../chapter/meaning.ts";
@@ -51,7 +51,7 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
         <Figure
           label="Training loss"
           value={losses.length === 0 ? "–" : two(trainingLoss(losses))}
-          note="on the text that it learns from, mean of the last 4 steps"
+          note="on the training text, mean of the last 4 steps"
         />
       </div>
       <LossChart
@@ -65,8 +65,8 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
         {standing !== undefined
           ? standingText(standing, opened.vocabSize)
           : step > 0
-            ? "It began at the line of guessing. The curve falls as it learns."
-            : "The dotted line is guessing. The curve will begin there, and fall as the model learns."}
+            ? "The curve began at the guessing line. It falls as the model learns."
+            : "The dotted line shows guessing. The curve will begin there and fall as the model learns."}
       </p>
       <h2 id="what-it-writes" tabIndex={-1}>
         What it writes
@@ -79,22 +79,22 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
 export const TrainingPart = ({ text }: { readonly text: LessonText }) => (
   <>
     <p class="lead">
-      A model is a long computation with many numbers in it, the <b>weights</b>. From the ids of the characters and the
-      weights it computes the probabilities. To learn is to change the weights. Before the first step they are random,
-      and the model knows nothing: its loss is that of guessing, ln {text.vocabulary.characters.length} ={" "}
+      A model is a long computation with many numbers in it, the <b>weights</b>. It computes the probabilities from the
+      character ids and the weights. Learning means changing the weights. Before the first step the weights are random
+      and the model knows nothing, so its loss equals guessing: ln {text.vocabulary.characters.length} ={" "}
       {Math.log(text.vocabulary.characters.length).toFixed(2)}.
     </p>
     <p>
-      A step of training: the model reads a few windows of the text, and the loss says how wrong its probabilities were.
-      For each weight the slope of the loss, its <b>gradient</b>, says whether the loss rises or falls when this weight
-      grows a little. Each weight is moved a little in the direction in which the loss falls.
+      In a training step, the model reads a few windows of the text. The loss measures how wrong its probabilities were.
+      Each weight has a <b>gradient</b>, the slope of the loss: it says whether the loss rises or falls when this weight
+      grows a little. Then each weight is changed a little so that the loss falls.
     </p>
     <WhenReady>
       {(opened) => (
         <>
           <p>
-            Here: {opened.steps} steps, each of {opened.batchSize} windows. T is now {opened.contextLength}: one step is{" "}
-            {opened.batchSize} × {opened.contextLength} = {count(opened.batchSize * opened.contextLength)} examples.
+            Here: {opened.steps} steps of {opened.batchSize} windows each. T is {opened.contextLength} here, so one step
+            has {opened.batchSize} × {opened.contextLength} = {count(opened.batchSize * opened.contextLength)} examples.
           </p>
           <Controls
             session="model"

@@ -1,4 +1,4 @@
-/** Part 6: writing, one step at a time: logits → softmax → draw → append. */
+/** Part 6: writing step by step: logits → softmax → draw → append. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Notice } from "../../parts/notice.tsx";
@@ -39,8 +39,8 @@ const Sequence = ({
       <p class="soft about num">
         {characters.length} {characters.length === 1 ? "character" : "characters"}.{" "}
         {outside.length > 0
-          ? `The model sees the last ${contextLength} alone (underlined). The ${outside.length} before them are cropped (crossed out).`
-          : `The model sees all of them. Its context has room for ${contextLength}; of a longer text it sees the end.`}
+          ? `The model sees only the last ${contextLength} (underlined). The first ${outside.length} are cropped (crossed out).`
+          : `The model sees all of them. Its context holds ${contextLength}; from a longer text, it sees only the end.`}
       </p>
     </div>
   );
@@ -48,7 +48,7 @@ const Sequence = ({
 
 const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: Opened }) => {
   const { vocabulary } = text;
-  /** The newest answer: shown until the next one is here, so that the page does not jump. */
+  /** Newest answer. It is shown until the next answer arrives, so that the page does not jump. */
   const answer = useSignal<{ readonly to: string; readonly logits: Float32Array } | undefined>(undefined);
   const drawButton = useRef<HTMLButtonElement>(null);
   const number = useSignal<number | undefined>(undefined);
@@ -59,7 +59,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.idOf.has(character));
   const ids = characters.map((character) => vocabulary.idOf.get(character) ?? 0);
   const asked = unknown.length > 0 || ids.length === 0 ? "" : ids.join(" ");
-  // Other weights answer differently: asked again when the training has stood still at another step.
+  // Other weights give other logits, so the question is repeated when training pauses at another step.
   const question = asked === "" ? "" : `${running ? "under way" : step}: ${asked}`;
   useEffect(() => {
     if (question === "") {
@@ -77,21 +77,21 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
 
   const { temperature, topK } = sampling.value;
   const choices = answer.value === undefined ? [] : choicesOf(answer.value.logits, temperature, topK);
-  // A number that is drawn before the new answer is here waits for it.
+  // If a number is drawn before the new answer arrives, the number waits for the answer.
   const isNow = answer.value?.to === question;
   const taken = number.value === undefined || !isNow ? undefined : drawn(choices, number.value);
   const append = (choice: Choice | undefined) => {
     if (choice === undefined) return;
     written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     number.value = undefined;
-    // This button has nothing to append now, and would lose the focus to the top of the page.
+    // The Append button becomes disabled, and the focus would jump to the top of the page.
     drawButton.current?.focus();
   };
   const several = async (count: number) => {
     number.value = undefined;
     isWriting.value = true;
     const first = prompt.value;
-    // The reader may begin another text meanwhile.
+    // The reader may change the text during this loop.
     for (let i = 0; i < count && prompt.value === first; i++) {
       const sequence = [...prompt.value, ...written.value].map((one) => vocabulary.idOf.get(one) ?? 0);
       const choice = drawn(choicesOf(await askLogits(sequence), temperature, topK), Math.random());
@@ -118,8 +118,9 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
       </label>
       {unknown.length > 0 && (
         <Notice tone="bad">
-          The beginning must have characters of your text only; got{" "}
-          {unknown.map((one) => `“${visible(one)}”`).join(" ")}; try it without {unknown.length === 1 ? "it" : "them"}.
+          The beginning must contain only characters of your text; got{" "}
+          {unknown.map((one) => `“${visible(one)}”`).join(" ")}; try to leave {unknown.length === 1 ? "it" : "them"}{" "}
+          out.
         </Notice>
       )}
       {ids.length === 0 && (
@@ -146,9 +147,9 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
         <li>
           <h2>Logits, and softmax</h2>
           <p>
-            The model reads the sequence once. At its last position it gives each of the {vocabulary.characters.length}{" "}
-            characters a number, the <b>logit</b>. <b>Softmax</b> makes probabilities of them: p ={" "}
-            <Power>logit / temperature</Power>, divided by the sum over all that are kept.
+            The model reads the sequence once. At the last position it computes a number, the <b>logit</b>, for each of
+            the {vocabulary.characters.length} characters. <b>Softmax</b> turns logits into probabilities: p ={" "}
+            <Power>logit / temperature</Power>, divided by the sum over all kept characters.
           </p>
           <div class="sampling">
             <label class="slider">
@@ -181,16 +182,16 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
             </label>
           </div>
           <p class="soft about">
-            A low temperature favours the favourite, a high one makes all more alike. Top-k keeps the k likeliest and
-            leaves out the others.
+            A low temperature makes likely characters likelier; a high one makes all more equal. Top-k keeps only the k
+            likeliest characters.
           </p>
           <Bars text={text} choices={choices} taken={taken} />
         </li>
         <li>
           <h2>Draw</h2>
           <p>
-            All choices lie end to end from 0 to 1, each as long as it is likely. A random number is drawn, and falls on
-            one of them.
+            All choices lie side by side from 0 to 1, each as wide as its probability. A random number is drawn. It
+            falls on one of the choices.
           </p>
           <Strip text={text} choices={choices} number={isNow ? number.value : undefined} />
           <p class="row">
@@ -217,7 +218,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
         </li>
         <li>
           <h2>Append</h2>
-          <p>The drawn character becomes the end of the sequence, and the next step begins with it.</p>
+          <p>The drawn character is appended to the sequence. Then the next step reads the longer sequence.</p>
           <p class="tail mono">
             {lineOf(characters, 20)}
             {taken !== undefined && <b class="joining">{visible(vocabulary.characters[taken.id] ?? "")}</b>}
@@ -236,22 +237,22 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   );
 };
 
-/** The end of the lesson: each part in a line. */
+/** Summary of the lesson: one line for each part. */
 const Summary = () => (
   <section aria-labelledby="summary-head">
     <h2 id="summary-head">The lesson in six lines</h2>
     <ol>
       <li>A text becomes numbers: each character of the vocabulary has an id.</li>
       <li>A window of T + 1 characters is T examples: which character comes next?</li>
-      <li>The loss is −ln p of the right character; its mean tells how far from guessing a model is.</li>
-      <li>Training moves each weight in the direction in which the loss falls. Held-out text shows what is memory.</li>
-      <li>The mask hides the answers. Without it a model copies, and learns nothing.</li>
-      <li>To write: logits, softmax, draw, append, and again.</li>
+      <li>The loss is −ln p of the right character. Its mean shows how much better than guessing a model is.</li>
+      <li>Training changes each weight so that the loss falls. Held-out text shows what is only memory.</li>
+      <li>The mask hides the answers. Without it, a model copies and learns nothing.</li>
+      <li>To write: compute logits, apply softmax, draw, append, repeat.</li>
     </ol>
     <p>
-      Try next: a <a href={addressOf("text")}>text of your own</a>, longer than the last one; or the same model with a
-      temperature of 0.2 and of 1.5. Larger models learn the same way, with more weights, more text and words in pieces
-      instead of characters.
+      Try next: a <a href={addressOf("text")}>text of your own</a> that is longer, or the same model with temperatures
+      of 0.2 and 1.5. Larger models learn in the same way, with more weights, more text and pieces of words instead of
+      characters.
     </p>
   </section>
 );
@@ -261,16 +262,16 @@ export const WritingPart = ({ text }: { readonly text: LessonText }) => {
   return (
     <>
       <p class="lead">
-        To write, a model is asked again and again which character comes next. Each time one is drawn and appended, and
-        the longer text is read again. It is the model of <a href={addressOf("training")}>part 4</a>.
+        To write, a model repeatedly predicts the next character. Each time, one character is drawn and appended, and
+        the model reads the longer text again. This is the model of <a href={addressOf("training")}>part 4</a>.
       </p>
       <WhenReady>
         {(opened) => (
           <>
             {step === 0 ? (
               <Notice tone="plain">
-                This model has not learned yet, so that it writes nonsense.{" "}
-                <a href={addressOf("training")}>Train it first</a>, or look at how it writes before.
+                This model is untrained, so it writes nonsense. <a href={addressOf("training")}>Train it first</a>, or
+                see how it writes untrained.
               </Notice>
             ) : (
               <p class="soft num">

@@ -1,4 +1,4 @@
-/** The lesson as a page of its own, which any web host serves: no server of ours is asked. */
+/** The lesson as a separate page for any web host. It needs no server of its own. */
 import { render } from "preact";
 import "../../style/index.css";
 import { ThemeSwitch } from "../../shell/theme-switch.tsx";

@@ -1,5 +1,6 @@
-// Threads share memory only in a page with two headers, which many hosts cannot be told to send. This file is both: in the page it
-// starts a service worker, and as that service worker it hands on the host's answers with the headers. Nothing is kept.
+// Threads share memory only on pages with two headers, and many hosts cannot send these headers. This file has two
+// roles. In the page, it starts a service worker. As that service worker, it adds the headers to the host's responses.
+// It stores nothing.
 const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -8,7 +9,7 @@ const headers = {
 
 const withHeaders = async (request) => {
   const response = await fetch(request);
-  // An answer of another origin, whose headers may not be seen.
+  // Opaque response of another origin. Its headers cannot be read.
   if (response.status === 0) return response;
   const all = new Headers(response.headers);
   for (const [name, value] of Object.entries(headers)) all.set(name, value);
@@ -16,7 +17,10 @@ const withHeaders = async (request) => {
   return new Response(response.body, { status, statusText, headers: all });
 };
 
-/** Loads the page again, through the service worker: once, or a browser that does not isolate would never stop. */
+/**
+ * Reloads the page once, so that it comes through the service worker. Without this limit, a browser that never isolates
+ * would reload for ever.
+ */
 const loadAgain = () => {
   try {
     if (sessionStorage.getItem("foretoken.isolating") !== null) return;
@@ -32,7 +36,7 @@ const startInPage = async (script) => {
     sessionStorage.removeItem("foretoken.isolating");
     return;
   }
-  // No secure context, no service worker: the page computes with one thread, and says so.
+  // Without a secure context there is no service worker. The page then computes with one thread and says so.
   if (navigator.serviceWorker === undefined) return;
   await navigator.serviceWorker.register(script);
   await navigator.serviceWorker.ready;
