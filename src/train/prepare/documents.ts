@@ -11,7 +11,7 @@ import { measureDocuments } from "../../evaluate/evaluate.ts";
 import type { ConfigPlan, Prepared } from "./prepare.ts";
 
 /**
- * The configuration with the fields that say how documents are taken.
+ * Adds the configuration fields that say how documents are used.
  * @throws ConfigError for a field that says how windows of a text are drawn.
  */
 const withRows = (config: RunConfig): RunConfig => {
@@ -53,7 +53,7 @@ const checkLengths = (
 const plural = (count: number, noun: string): string =>
   `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 
-/** What happened to documents that the template or the context could not take as they are, in sentences. */
+/** Notices about documents that were changed to fit the template or the context, as sentences. */
 const noticesOf = (
   name: string,
   part: string,
@@ -74,8 +74,8 @@ const noticesOf = (
 ];
 
 /**
- * The question that a sample answers, as the model reads it: halved as often as it takes to leave room for an answer.
- * Undefined if the template cannot write it.
+ * The prompt of a sample as the model reads it: a question, halved until it leaves room for an answer. Undefined if the
+ * template cannot write it.
  */
 const promptIdsOf = async (
   learner: Learner,
@@ -105,24 +105,24 @@ const promptIdsOf = async (
   return undefined;
 };
 
-/** Documents to learn from, and how they are prepared. */
+/** Documents to train on, and how to prepare them. */
 export interface DocumentsToPrepare {
-  /** Their name, for errors and notices. */
+  /** Name of the documents, for errors and notices. */
   readonly name: string;
   readonly split: DocumentsSplit;
-  /** Prompt of the samples: a question, where there are conversations. */
+  /** Prompt of the samples; it is a question if there are conversations. */
   readonly prompt: string;
   readonly learner: Learner;
   readonly write: WriteConversations;
   readonly onNotice: (line: string) => void | Promise<void>;
-  /** The option that says what is held out, for hints. */
+  /** Name of the option that sets the validation part, for hints. */
   readonly heldOut: HeldOutOption;
 }
 
 /**
- * Encodes both parts.
- * @throws DataError for documents that cannot be encoded, without a token that counts, or longer than the context where
- *   those are refused; ConfigError and CheckpointError as `encodeDocuments`.
+ * Encodes the training and the validation documents.
+ * @throws DataError for documents that cannot be encoded, that have no token the loss counts, or that are longer than
+ * the context where long documents are refused; ConfigError and CheckpointError as `encodeDocuments`.
  */
 export const prepareDocuments = async (
   plan: ConfigPlan,
