@@ -176,7 +176,7 @@ const checkData = (sha256: string | null, data: RunData): void => {
   throw new CheckpointError({
     where: isDocuments ? "documents" : "text",
     must: isDocuments
-      ? "the documents must be those that the run began with"
+      ? "the documents must be the ones that the run began with"
       : "the text must be the one that the run began with",
     got: isDocuments ? "others (their SHA-256 differs)" : "another one (its SHA-256 differs)",
     hint: isDocuments ? "the same documents, or a new run with initFrom" : "the same text, or a new run with initFrom",

@@ -301,7 +301,7 @@ const resumeRun = async function* (
       if (missing.sampled || data.finalSampleTokens === 0) {
         await ranks?.wait();
         if (lock === null) return;
-        await options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
+        await options.onNotice?.(`${path}: the run had ended, but its end was not recorded; it is recorded now`);
         const { tokenizer, facts } = saved;
         yield* noteEnd(await open({ tokenizer, facts, broken }, lock), missing.done);
         return;
@@ -325,7 +325,7 @@ const resumeRun = async function* (
     const loading = loadRunCorpus(data, options);
     const ready = await prepareData(settledPlan(config), loading, before, data.prompt, options.onNotice);
     const { prepared, facts, reading } = ready;
-    if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
+    if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; starting again at step 0`);
     yield* withBackend(options, ranks, config, async function* (backend) {
       await yieldToHost();
       options.signal?.throwIfAborted();

@@ -114,7 +114,7 @@ describe("a run in a page that goes on", () => {
     const rest = await handed(trainInPage, { text: undefined, documents: kept, resume: again });
     expect(comparable(rest.last)).toEqual(comparable(expected.last));
     const others = handed(trainInPage, { text: undefined, documents: documents.slice(1), resume: last });
-    expect(await messageOf(others)).toMatch(/^documents: the documents must be those that the run began with/u);
+    expect(await messageOf(others)).toMatch(/^documents: the documents must be the ones that the run began with/u);
   });
 
   it("refuses another text, files that are not whole, and options that would change it", async () => {

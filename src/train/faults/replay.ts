@@ -88,7 +88,7 @@ export const replay = async (backend: Backend, record: FlightRecord): Promise<Re
     throw new ConfigError({
       where: "replay",
       must: "the record must have all weights of its model",
-      got: "those of adapters (LoRA) alone",
+      got: "only the weights of adapters (LoRA)",
     });
   }
   const trainer = trainerOn(backend, config, vocabSize, recordedPasses(record));

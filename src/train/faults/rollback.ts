@@ -35,8 +35,8 @@ export const createRollback = (
       if (point?.step === planned) return trainer.restore(point.arrays);
       throw new CheckpointError({
         where: `step ${step + 1}`,
-        must: `weights and moments of step ${planned} must be there to go back to`,
-        got: point === null ? "none" : `those of step ${point.step}`,
+        must: `weights and moments of step ${planned} must be stored, to roll back to them`,
+        got: point === null ? "none" : `weights and moments of step ${point.step}`,
         hint: "resuming with train.onNonfinite skip or stop",
       });
     },

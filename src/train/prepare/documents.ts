@@ -19,7 +19,7 @@ const withRows = (config: RunConfig): RunConfig => {
   if (windows !== undefined) {
     throw new ConfigError({
       where: "config.train.windows",
-      must: "must go with a text: documents are taken whole, each once before any comes again",
+      must: "must go with a text: documents are used whole, each once per epoch",
       got: `${show(windows)} with documents`,
       hint: "leaving it out",
     });
@@ -29,7 +29,7 @@ const withRows = (config: RunConfig): RunConfig => {
 
 const checkCounted = (part: string, { documents }: LearnedDocuments, hint: string): void => {
   if (countedTokens(documents) > 0) return;
-  const must = "its documents must have a token to predict that the loss counts";
+  const must = "its documents must have at least one token that the loss counts";
   throw new DataError({ where: part, must, got: "none", hint });
 };
 
@@ -64,12 +64,12 @@ const noticesOf = (
   ...(divided === 0
     ? []
     : [
-        `${name}: of ${plural(divided, "conversation")} ${part} each answer is a document of its own, since the chat template writes earlier answers in another form`,
+        `${name}: in ${plural(divided, "conversation")} ${part}, each answer becomes its own document, because the chat template writes earlier answers in another form`,
       ]),
   ...(cut === 0
     ? []
     : [
-        `${name}: ${cut.toLocaleString("en-US")} of ${plural(documentCount(documents), "document")} ${part} ${cut === 1 ? "is" : "are"} longer than the context of ${contextLength} tokens: cut into ${plural(piecesOfCut, "piece")}${leftOut === 0 ? "" : `, of which ${leftOut.toLocaleString("en-US")} without an answer ${leftOut === 1 ? "is" : "are"} left out`}`,
+        `${name}: ${cut.toLocaleString("en-US")} of ${plural(documentCount(documents), "document")} ${part} ${cut === 1 ? "is" : "are"} longer than the context of ${contextLength} tokens: cut into ${plural(piecesOfCut, "piece")}${leftOut === 0 ? "" : `; ${leftOut.toLocaleString("en-US")} without an answer ${leftOut === 1 ? "is" : "are"} left out`}`,
       ]),
 ];
 

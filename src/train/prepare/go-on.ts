@@ -26,9 +26,9 @@ export const hasEnded = (where: string, train: RunConfig["train"], end: "finishe
           hint: `steps ${longerSteps(train, steps)} to train longer`,
         }
       : {
-          must: "the run must not have ended of itself",
+          must: "the run must not have stopped by itself",
           got: `${patience} evaluations without a better loss (patience)`,
-          hint: `steps ${steps} to go on all the same`,
+          hint: `steps ${steps} to continue anyway`,
         }),
   });
 };

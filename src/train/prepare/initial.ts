@@ -61,7 +61,7 @@ export const checkFits = ({ config, tokenizer, where }: InitialWeights, asked: R
   if (found === undefined) return;
   throw new ConfigError({
     where: `config.${found.path}`,
-    must: `must be that of the weights in ${where}${found.has === undefined ? "" : `, ${show(found.has)}`}`,
+    must: `must match the weights in ${where}${found.has === undefined ? "" : `, ${show(found.has)}`}`,
     got: found.asked === undefined ? "none" : show(found.asked),
     hint: "leaving it out, or a new run without initFrom",
   });
@@ -78,10 +78,10 @@ const isCharTokenizer = (tokenizer: Tokenizer): tokenizer is CharTokenizer => to
  */
 const withoutThem = (characters: readonly string[]): string => {
   const plain = characters.every((character) => /^[^\p{C}\p{M}\p{Z}'!%]$/u.test(character));
-  if (!plain || characters.length > mostNamed) return "a text without them";
+  if (!plain || characters.length > mostNamed) return "a text without these characters";
   // One `s` command per character: in a set, sed would match single bytes of a character where the locale is not UTF-8.
   const commands = characters.map((one) => `s/${one.replace(/[.*[\]^$\\/]/gu, "\\$&")}//g`).join("; ");
-  return `a text without them (sed '${commands}' FILE > NEW)`;
+  return `a text without these characters (sed '${commands}' FILE > NEW)`;
 };
 
 /**

@@ -34,12 +34,7 @@ export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: H
   };
   if (lora === undefined) {
     if (onAdapter === undefined) return;
-    refuse(
-      "onAdapter",
-      "must go with config.lora, which makes adapters",
-      "a run that trains all weights",
-      "onCheckpoint",
-    );
+    refuse("onAdapter", "must go with config.lora, which makes adapters", "a run without adapters", "onCheckpoint");
   }
   if (onCheckpoint === undefined) return;
   refuse("onCheckpoint", "must not be given with config.lora, whose checkpoints are adapters", "both", "onAdapter");
@@ -53,8 +48,8 @@ export const checkKeptBlocks = ({ lora }: RunConfig, keepBlocks: boolean | undef
   if (keepBlocks === undefined || lora !== undefined) return;
   throw new ConfigError({
     where: "keepBlocks",
-    must: "must go with adapters: weights that are trained are numbers in any case",
-    got: "a run that trains all weights",
+    must: "must go with adapters: a run that trains all weights never keeps blocks",
+    got: "a run without adapters",
     hint: "leaving it out",
   });
 };
@@ -68,8 +63,8 @@ export const checkLora = (config: RunConfig, isGiven: boolean, callbacks: HandOu
   if (config.lora === undefined || isGiven) return;
   throw new ConfigError({
     where: "config.lora",
-    must: "adapters must go with the model whose weights stay as they are",
-    got: "a model that begins without weights",
+    must: "adapters must go with a base model, whose weights stay frozen",
+    got: "a model with random weights",
     hint: "initFrom MODEL",
   });
 };

@@ -44,7 +44,7 @@ const smallerRun = async (config: RunConfig, needs: MemoryNeeds, available: numb
     const batch = await largestThatFits(train.batchSize - 1, (size) => fits(size, model.contextLength));
     return `train.batchSize ${Math.max(1, batch)}`;
   }
-  if (!(await fits(1, 1))) return "a smaller model, as with fewer model.nLayer or a smaller model.nEmbd";
+  if (!(await fits(1, 1))) return "a smaller model: fewer layers (model.nLayer) or a smaller model.nEmbd";
   const context = await largestThatFits(model.contextLength - 1, (length) => fits(1, length));
   return `train.batchSize 1 with model.contextLength ${Math.max(1, context)}`;
 };
@@ -71,7 +71,7 @@ const withContainer = ({ bytes, container }: AvailableMemory): string =>
 export const memoryWarning = ({ total }: MemoryEstimate, available: number | null): string | undefined =>
   available === null || total <= available
     ? undefined
-    : `This run needs about ${formatBytes(total)} of memory and ${formatBytes(available)} are free: it will be slow or be ended by the system; a smaller batch, context or model needs less, and so does train.recomputeActivations`;
+    : `This run needs about ${formatBytes(total)} of memory, but only ${formatBytes(available)} are free: it will be slow, or the system will end it; try a smaller batch, context or model, or train.recomputeActivations`;
 
 /**
  * Refuses a run that would not fit into memory.
@@ -87,7 +87,7 @@ export const checkMemory = async (
   if (memory.total <= available.bytes) return;
   throw new ConfigError({
     where: "memory",
-    must: "the run must fit into what is free",
+    must: "the run must fit into free memory",
     got: `${formatBytes(memory.total)} needed, ${withContainer(available)}`,
     hint: await wayOut(config, needs, available.bytes),
   });
@@ -107,7 +107,7 @@ export const checkTextSize = (path: string, size: number, available: AvailableMe
   if (least <= available.bytes) return;
   throw new ConfigError({
     where: path,
-    must: "the text must fit into what is free",
+    must: "the text must fit into free memory",
     got: `${formatBytes(size)}, which take ${formatBytes(least)} or more, ${withContainer(available)}`,
     hint: "a part of it",
   });

@@ -33,7 +33,7 @@ const withFallingRate = (config: RunConfig, changes: unknown, where: string | Fi
   throw new ConfigError({
     where: typeof where === "string" ? [where, ...path].join(".") : where(path),
     must: `must be at most the learning rate, ${learningRate}`,
-    got: `${schedule.minLearningRate}, which is the preset's`,
+    got: `${schedule.minLearningRate}, from the preset`,
     hint: typeof where === "string" ? `minLearningRate: ${lower}` : `--${path.join(".")} ${lower}`,
   });
 };
@@ -122,7 +122,7 @@ export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backen
   if (train.dtype !== "auto" && train.dtype !== dtype) {
     throw new ConfigError({
       where: "train.dtype",
-      must: "must be that of the backend which was opened, or auto",
+      must: "must be the dtype of the opened backend, or auto",
       got: `${train.dtype} with a backend of ${dtype}`,
       hint: `openBackend(name, { dtype: "${train.dtype}" })`,
     });

@@ -52,7 +52,7 @@ export interface RankFacts {
 
 const labels: Readonly<Record<keyof RankOptions | keyof RankFacts, string>> = {
   version: "version",
-  resume: "run to go on with (resume)",
+  resume: "run to resume (resume)",
   out: "run's folder (out)",
   prompt: "prompt of the samples",
   keepLast: "number of checkpoints to keep (keepLast)",
@@ -125,6 +125,8 @@ export const checkDivides = (
     where: "train.gradAccumSteps",
     must: `must be divisible by the number of ranks, ${size}: it counts the micro-batches of all ranks`,
     got: String(gradAccumSteps),
-    hint: Number.isInteger(rows) ? `${divided} with train.batchSize ${rows}: as many tokens a step` : String(divided),
+    hint: Number.isInteger(rows)
+      ? `${divided} with train.batchSize ${rows}: the same number of tokens per step`
+      : String(divided),
   });
 };

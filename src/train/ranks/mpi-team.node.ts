@@ -63,7 +63,7 @@ const checkSize = ({ size }: Joined): void => {
   if (launched !== null && launched.size !== size) {
     throw new ConfigError({
       where: "mpirun",
-      must: `the addon's MPI must be the launcher's, which started ${launched.size} ranks`,
+      must: `the addon's MPI must be the launcher's MPI, which started ${launched.size} ranks`,
       got: `${size} in ${mpiLibrary()}`,
       hint: `${buildMpiCommand()} with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)`,
     });
@@ -94,9 +94,9 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
   const joined = await mpi.start().catch((cause: unknown) => {
     throw new ConfigError({
       where: "mpi",
-      must: "ranks must be joined, once in a process",
+      must: "MPI must start, once per process",
       got: cause instanceof Error ? cause.message : String(cause),
-      hint: "a process for each run",
+      hint: "one process per run",
       cause,
     });
   });

@@ -37,7 +37,7 @@ export const rankTimeout = (env: NodeJS.ProcessEnv): number => {
   if (seconds === 0 || seconds >= leastTimeout) return seconds;
   throw new ConfigError({
     where: variable,
-    must: `must be a number of seconds from ${leastTimeout} on, or 0 for no end`,
+    must: `must be a number of seconds, at least ${leastTimeout}, or 0 for no limit`,
     got: given,
     hint: String(defaultTimeout),
   });

@@ -72,7 +72,7 @@ export const watchWithoutHeartbeats = (own: Launched, seconds: number, ranksHere
     const waited = (now - phaseBegan) / 1000;
     const longest = Math.max(longestPhase, seconds);
     if (waited < longest + patience) return undefined;
-    const got = `got no answer of at least one for ${Math.floor(waited)} s`;
+    const got = `got no answer from at least one for ${Math.floor(waited)} s`;
     return `rank ${own.rank} of ${own.size}: ${saidOfPhase[phase]}; ${got}; try FORETOKEN_RANK_TIMEOUT=0 to wait for ever`;
   };
 };

@@ -15,7 +15,7 @@ const checkFinite = (step: number, valLoss: number, perplexity: number): void =>
   throw new ConfigError({
     where: `evaluation after step ${step}`,
     must: "the perplexity of the held-out text must stay finite",
-    got: `that of ${valLoss} nats per token`,
+    got: `the perplexity of ${valLoss} nats per token`,
     hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
   });
 };

@@ -106,7 +106,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training(
       "another model",
       ["--init-from", "run", "--model.nHead", "4"],
-      "--model.nHead: must be that of the weights in run/best, 2; got 4",
+      "--model.nHead: must match the weights in run/best, 2; got 4",
       "or a new run without --init-from\n",
     ),
     training(
@@ -198,7 +198,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       name: "a learning rate that would rise",
       args: ["train", "--data", "text.txt", "--preset", "gpt2", "--learning-rate", "0.00001"],
       says: [
-        "train.schedule.minLearningRate: must be at most the learning rate, 0.00001; got 0.00006, which is the preset's;",
+        "train.schedule.minLearningRate: must be at most the learning rate, 0.00001; got 0.00006, from the preset;",
         "try --train.schedule.minLearningRate 0.000001\n",
       ],
     },
@@ -271,7 +271,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training(
       "memory",
       ["--model.nEmbd", "65536"],
-      "memory: the run must fit into what is free; got ",
+      "memory: the run must fit into free memory; got ",
       "GiB needed",
       "--model.nEmbd",
     ),

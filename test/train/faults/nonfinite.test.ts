@@ -259,7 +259,7 @@ describe("a run that is to roll back", () => {
     await collect(train({ ...options(out, shaky("rollback")), stopAt: bad - 1 }));
     await rm(join(out, "rollback"), { recursive: true });
     await expect(collect(train({ resume: out, ...anyBackend }))).rejects.toThrow(
-      /weights and moments of step \d+ must be there to go back to; got none/u,
+      /weights and moments of step \d+ must be stored, to roll back to them; got none/u,
     );
   });
 });

@@ -235,18 +235,18 @@ describe("weights to begin with are refused", () => {
     [
       "with another width",
       { nEmbd: 32 },
-      /^config\.model\.nEmbd: must be that of the weights in \S+best, 16; got 32; try leaving it out, or a new run without initFrom$/u,
+      /^config\.model\.nEmbd: must match the weights in \S+best, 16; got 32; try leaving it out, or a new run without initFrom$/u,
     ],
-    ["with other heads", { nHead: 4 }, /^config\.model\.nHead: must be that of the weights in \S+, 2; got 4; /u],
+    ["with other heads", { nHead: 4 }, /^config\.model\.nHead: must match the weights in \S+, 2; got 4; /u],
     [
       "with a longer table of positions",
       { contextLength: 32 },
-      /^config\.model\.contextLength: must be that of the weights in \S+, 16; got 32; /u,
+      /^config\.model\.contextLength: must match the weights in \S+, 16; got 32; /u,
     ],
     [
       "with other positions",
       { position: { kind: "rope" } },
-      /^config\.model\.position\.kind: must be that of the weights in \S+, "learned"; got "rope"; /u,
+      /^config\.model\.position\.kind: must match the weights in \S+, "learned"; got "rope"; /u,
     ],
     ["with wrong fields", { nLayers: 2 }, /^config\.model: every key must be a known one; got "nLayers"/u],
   ])("%s", async (_, model, message) => {
@@ -259,15 +259,15 @@ describe("weights to begin with are refused", () => {
   it("for a text with other characters, of which the line names some", async () => {
     const few = await writeText(`${wordsText("other", 200)}éé\u00fc`);
     expect(await messageOf(collect(train(options(newPath(), { data: few }))))).toMatch(
-      /^\d+\.txt: every character must be one of the \d+ that the model in \S+best knows; got 2 others: "é" \(U\+00E9\), "ü" \(U\+00FC\); try a text without them \(sed 's\/é\/\/g; s\/ü\/\/g' FILE > NEW\), or a new run without initFrom$/u,
+      /^\d+\.txt: every character must be one of the \d+ that the model in \S+best knows; got 2 others: "é" \(U\+00E9\), "ü" \(U\+00FC\); try a text without these characters \(sed 's\/é\/\/g; s\/ü\/\/g' FILE > NEW\), or a new run without initFrom$/u,
     );
     const many = await writeText(`${wordsText("other", 200)}ABCDEFGAAB`);
     expect(await messageOf(collect(train(options(newPath(), { data: many }))))).toMatch(
-      /got 7 others, as "A" \(U\+0041\), "B" \(U\+0042\), "C" \(U\+0043\), "D" \(U\+0044\), "E" \(U\+0045\); try a text without them, or a new run/u,
+      /got 7 others, as "A" \(U\+0041\), "B" \(U\+0042\), "C" \(U\+0043\), "D" \(U\+0044\), "E" \(U\+0045\); try a text without these characters, or a new run/u,
     );
     const quoted = await writeText(`${wordsText("other", 200)}'é`);
     expect(await messageOf(collect(train(options(newPath(), { data: quoted }))))).toContain(
-      "; try a text without them, or",
+      "; try a text without these characters, or",
     );
   });
 
