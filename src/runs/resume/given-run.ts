@@ -1,4 +1,4 @@
-/** A run whose last checkpoint is in memory: the files that `onCheckpoint` got. */
+/** Reads a run whose last checkpoint is in memory: the files that `onCheckpoint` got. */
 
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -19,21 +19,21 @@ import { optimizerName, stateFiles, stateName } from "../write/state-files.ts";
 import { type SavedRun, savedRunOf } from "./saved-state.ts";
 import { modelOf } from "./saved-weights.ts";
 
-/** A run, read from its files. */
+/** A run that was read from its files. */
 export interface GivenRun {
   readonly description: RunDescription;
   readonly saved: SavedRun;
-  /** Its notes, a value for each line. */
+  /** Its event log, one value per line. */
   readonly notes: readonly unknown[];
 }
 
-/** Its place, as errors name it. */
+/** Name of the files in errors. */
 const directory = "checkpoint";
 
-/** Files without which no run goes on. */
+/** Files that are needed to resume a run. */
 const needed = [...pretrainedNames, ...stateFiles, folderNames.description] as const;
 
-/** All files that are read, and the one by which a run with adapters is known and refused. */
+/** All files that are read, and the file that identifies a run with adapters, which is refused. */
 export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
   const ofRun = [...stateFiles, folderNames.description, folderNames.metrics, adapterConfigName];
   const found = ofRun.flatMap((name) => (files[name] === undefined ? [] : [[name, files[name]] as const]));
@@ -50,7 +50,7 @@ const noAdapters = {
   hint: "resuming its folder in Node",
 } as const;
 
-/** @throws ConfigError unless `files` are those of a checkpoint to go on from. */
+/** @throws ConfigError if `files` are not the files of a checkpoint that can be resumed. */
 export const checkGivenRun = (files: unknown, where: string): void => {
   if (!isFiles(files)) {
     throw new ConfigError({
@@ -73,8 +73,8 @@ export const checkGivenRun = (files: unknown, where: string): void => {
 const configHash = async (config: unknown): Promise<string> => (await configHashInMemory(config)) ?? "";
 
 /**
- * Reads a run from the files of its last checkpoint, which `checkGivenRun` accepts.
- * @throws CheckpointError for a damaged file, or one of another run or step.
+ * Reads a run from the files of its last checkpoint. Call `checkGivenRun` first.
+ * @throws CheckpointError for a damaged file, or a file of another run or step.
  */
 export const readGivenRun = async (files: CheckpointFiles): Promise<GivenRun> => {
   const fileOf = (name: string): Uint8Array => files[name] ?? new Uint8Array();

@@ -7,16 +7,19 @@ import { maxTextBytes } from "../../data/utf8.ts";
 import type { RunCorpus } from "../begin/data.node.ts";
 import type { RunData } from "../run-schemas.ts";
 
-/** New places of a run's text, if it was moved. */
+/** New paths of a run's text, if it was moved. */
 export interface MovedText {
   readonly data?: string | undefined;
   readonly valData?: string | undefined;
 }
 
-/** Most bytes of a string's UTF-8. */
+/** Maximum number of bytes of a string in UTF-8. */
 const maxKeptBytes = 3 * maxTextBytes;
 
-/** A text that the run's folder keeps, as it was given: line ends and all. @throws DataError if it cannot be read. */
+/**
+ * Reads a text from the run's folder exactly as it was given, including its line ends. @throws DataError if it cannot
+ * be read.
+ */
 const keptText = async (path: string): Promise<string> => {
   const bytes = await readRegularFile(path, { maxBytes: maxKeptBytes }).catch((cause: unknown) => {
     const code = systemErrorCode(cause);
@@ -48,8 +51,8 @@ const load = async (run: RunData, moved: MovedText): Promise<RunCorpus> => {
 };
 
 /**
- * The text or the documents of the run's beginning, split in the same place.
- * @throws DataError if it cannot be read, CheckpointError if it is another text by now.
+ * Reads the text or documents with which the run began, and splits them in the same place.
+ * @throws DataError if they cannot be read; CheckpointError if they have changed.
  */
 export const loadRunCorpus = async (run: RunData, moved: MovedText = {}): Promise<RunCorpus> => {
   const { sha256, kept } = run;

@@ -2,7 +2,7 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
 
-/** Names the file `where` in an error of `work`: for an open file the system does not. */
+/** Adds the file name `where` to an error of `work`: the system does not name an open file. */
 export const naming = async (where: string, work: Promise<void>): Promise<void> => {
   try {
     await work;

@@ -15,7 +15,7 @@ import {
   type NotedStart,
 } from "../noted-events.ts";
 
-/** The events of a run so far, as far as its page shows them. */
+/** The events of a run so far, reduced to what the page shows. */
 export interface RunStory {
   start: NotedStart | undefined;
   step: number;
@@ -35,7 +35,7 @@ export const newStory = (saved: boolean): RunStory => ({
   done: undefined,
 });
 
-/** Adds an event. */
+/** Adds an event to the story. */
 export const goOn = (story: RunStory, event: NotedEvent): void => {
   if (event.type !== "start") story.step = event.step;
   switch (event.type) {
@@ -60,22 +60,25 @@ export const goOn = (story: RunStory, event: NotedEvent): void => {
   }
 };
 
-/** The facts on a page besides the events. */
+/** Facts on the page that are not from events. */
 export interface ReadmeSubject {
   readonly config: RunConfig;
   /** Name of the text. */
   readonly corpus: string;
   /** Prompt of the samples. */
   readonly prompt: string;
-  /** Directory of the weights that it began with; undefined if it drew its own. */
+  /** Directory of the initial weights; undefined if the weights were drawn at random. */
   readonly initFrom?: string | undefined;
-  /** Number of checkpoints to keep, the last one included. */
+  /** Number of checkpoints to keep, including the last one. */
   readonly keepLast: number;
-  /** Whether the folder has the text. Default false. */
+  /** Whether the folder keeps the text. Default false. */
   readonly keptText?: boolean;
-  /** Step of the weights in `best/`; null: there are none. Default that of the best evaluation, if one has kept any. */
+  /**
+   * Step of the weights in `best/`; null if there are none. Default: the step of the best evaluation, if it kept its
+   * weights.
+   */
   readonly bestStep?: number | null | undefined;
-  /** Names of the folders of best weights that were set aside. Default none. */
+  /** Names of folders with best weights that were set aside. Default: none. */
   readonly asides?: readonly string[];
 }
 
@@ -85,7 +88,7 @@ const loss = (value: number): string => value.toFixed(4);
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 
-/** Most rows of the table of losses: a long run's rows are thinned out evenly. */
+/** Maximum number of rows in the table of losses; a longer list is thinned evenly. */
 const mostRows = 20;
 
 const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
@@ -111,7 +114,7 @@ const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
   ];
 };
 
-/** How the run ended. The page is not written between a run's last evaluation and the checkpoint after it. */
+/** How the run ended. (The page is never written between a run's last evaluation and the checkpoint after it.) */
 const reasonOf = ({ evals, done }: RunStory, { steps }: TrainConfig): NotedDone["reason"] | undefined => {
   const last = evals.at(-1);
   return done?.reason ?? (last?.reason === "end" && last.step >= steps ? "finished" : undefined);
@@ -132,7 +135,9 @@ const state = (story: RunStory, train: TrainConfig): string => {
   }
 };
 
-/** @param isWhole whether all weights are trained; else the model's context may be longer than the windows of training. */
+/**
+ * @param isWhole whether all weights are trained; if not, the model's context may be longer than the training windows.
+ */
 const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, isWhole: boolean): string => {
   const heads =
     nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} of keys and values)`;
@@ -140,7 +145,7 @@ const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, is
   return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, ${read}`;
 };
 
-/** How many documents a row has. */
+/** Describes how many documents a row has. */
 export const rowsInWords: Readonly<Record<RowKind, string>> = {
   packed: "as many documents in a row as fit",
   one: "one document in a row",
@@ -160,16 +165,16 @@ const plan = ({ model, train }: RunConfig): string => {
   ].join("; ");
 };
 
-/** A word of a command, quoted for every shell. Line ends and tabs are written as the command reads them. */
+/** Quotes a word of a command, for every shell. Line ends and tabs are written as the command reads them. */
 const quoted = (prompt: string): string => {
   const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
-/** The last two names of a path: the rest of it may be nobody else's business. */
+/** The last two names of a path. The rest is not shown because it may be private. */
 const endOf = (path: string): string => path.split(/[\\/]/u).slice(-2).join("/");
 
-/** The weights that the run began with, and whether they are trained. */
+/** Describes the initial weights, and whether they are trained. */
 const origin = (
   { model, lora }: RunConfig,
   initFrom: string | undefined,
@@ -181,7 +186,7 @@ const origin = (
   return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, beside the ${weights}`]];
 };
 
-/** The text, or the documents, with their sizes. */
+/** Describes the text or documents, with their sizes. */
 const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: RunConfig): string => {
   if (start === undefined) return corpus;
   const { trainTokens, valTokens, vocabSize, documents } = start;
@@ -226,10 +231,10 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
 
-/** Whether there are weights of the lowest loss. */
+/** Whether there are best weights. */
 const hasBest = ({ evals }: RunStory, { bestStep }: ReadmeSubject): boolean => bestStep !== null && evals.length > 0;
 
-/** Whether there are weights to write with. */
+/** Whether there are weights that can generate text. */
 const hasWeights = (story: RunStory, subject: ReadmeSubject): boolean => story.saved || hasBest(story, subject);
 
 const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
@@ -257,7 +262,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
     ...(reason === "finished" && !isRising(story.evals) && !inVain
       ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
       : []),
-    // Without this flag the commands take the weights with the lowest validation loss.
+    // Without this flag the commands use the best weights.
     ...(saved && hasBest(story, subject)
       ? [
           `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # those of the last step, not the best`,
@@ -266,11 +271,11 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
   ];
 };
 
-/** What a checkpoint is. */
+/** The format of a checkpoint. */
 const formOf = ({ lora }: RunConfig): string =>
   lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
 
-/** What `best/` has: other weights than those of the best evaluation where somebody has deleted these. */
+/** Describes the weights in `best/`. They are not from the best evaluation if those weights were deleted. */
 const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
   typeof bestStep !== "number" || bestStep === bestEval(evals)?.step
     ? "the weights with the lowest validation loss"
@@ -315,7 +320,7 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
   ];
 };
 
-/** Loads the weights that the commands take. */
+/** Python code that loads the weights that the commands use. */
 const python = (story: RunStory, subject: ReadmeSubject): string => {
   const { lora } = subject.config;
   const folder = hasBest(story, subject) ? folderNames.best : folderNames.checkpoint;
@@ -331,10 +336,10 @@ tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
 /** Mark of a page that may be overwritten. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
-/** A file's name may have line ends and terminal codes. */
+/** Removes line ends and terminal codes from a file's name. */
 const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
 
-/** The page that explains a run's folder, in Markdown: a function of the configuration and the events. */
+/** Makes the Markdown page that explains a run's folder, from the configuration and the events only. */
 export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
   const subject = { ...given, corpus: inOneLine(given.corpus) };
   const sh = commands(story, subject);
