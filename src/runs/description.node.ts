@@ -19,7 +19,7 @@ import { isSame } from "./same-config.ts";
 /** A larger file is not a description. */
 export const maxDescriptionBytes = 2 ** 20;
 
-const ownFolder = "the folder that train named in its first lines";
+const ownFolder = "the run's folder, which train printed in its first lines";
 
 /** Maximum number of a folder's entries that are checked. */
 const mostEntries = 1000;
@@ -46,7 +46,7 @@ const runsIn = async (folder: string): Promise<readonly string[]> => {
 const wayWithout = async (path: string): Promise<string> => {
   for (const name of [folderNames.checkpoint, folderNames.best]) {
     const saved = join(path, name);
-    if (await holdsAllFiles(saved)) return `restoring it; or a new run with initFrom ${quoteWord(saved)}`;
+    if (await holdsAllFiles(saved)) return `restoring it, or a new run with initFrom ${quoteWord(saved)}`;
   }
   const above = dirname(path);
   if (await isRegularFile(join(resolve(above), folderNames.description))) return `resume ${quoteWord(above)}`;
@@ -99,9 +99,9 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
   if (bytes.every((byte) => byte === 0)) {
     throw new CheckpointError({
       where,
-      must: "the file must say what the run is",
-      got: "an empty one, left by a process that was ended before the run began",
-      hint: `a new run, for which ${path} is free if nothing else is in it`,
+      must: "the file must describe the run",
+      got: "an empty file, left by a process that ended before the run began",
+      hint: `a new run; it can use ${path} if nothing else is in it`,
     });
   }
   const described = checkVersioned(descriptionSchema, completeDescription(parseJson(bytes, where)), where);

@@ -55,8 +55,8 @@ const textIn = (bytes: Uint8Array, name: string): string => {
   } catch (cause) {
     throw new DataError({
       where: `runFromFolder: ${name}`,
-      must: "the run's text must be UTF-8, as it was written",
-      got: "bytes that are not",
+      must: "the run's text must be UTF-8",
+      got: "bytes that are not UTF-8",
       hint: "another copy of the folder",
       cause,
     });
@@ -90,14 +90,14 @@ const checkRun = (run: RunFiles): void => {
     throw new ConfigError({ where: `${where}.${name}`, must: "must be a text", got: show(value) });
   }
   if (text === undefined && documents === undefined) {
-    throw new ConfigError({ where, must: "must have the run's text, or its documents", got: "neither" });
+    throw new ConfigError({ where, must: "must have the run's text or documents", got: "neither" });
   }
   checkGivenRun(last, `${where}.last`);
   if (best !== undefined && !isFiles(best)) {
-    throw new ConfigError({ where: `${where}.best`, must: "must have files as Uint8Arrays", got: show(best) });
+    throw new ConfigError({ where: `${where}.best`, must: "must have its files as Uint8Arrays", got: show(best) });
   }
   const bad = [...Object.keys(last), ...Object.keys(best ?? {})].find((name) => !isFileName(name));
-  if (bad !== undefined) throw new ConfigError({ where, must: "must have files, and no folders", got: show(bad) });
+  if (bad !== undefined) throw new ConfigError({ where, must: "must have only files, no folders", got: show(bad) });
 };
 
 /** @throws ConfigError if the data is not of the kind that the run trains on: Node would look for other files. */
@@ -108,14 +108,14 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
   if (isDocuments !== (documents !== undefined)) {
     throw new ConfigError({
       where,
-      must: `must have the ${kind} that the run learns`,
+      must: `must have the ${kind} that the run trains on`,
       got: isDocuments ? "a text" : "documents",
     });
   }
   if (data.valData === null || (valText ?? valDocuments) !== undefined) return;
   throw new ConfigError({
     where,
-    must: `must have the ${kind} to validate on, since the run began with ${isDocuments ? "some" : "one"}`,
+    must: `must have the ${kind} to validate on, because the run began with ${isDocuments ? "some" : "one"}`,
     got: "none",
     hint: isDocuments ? "valDocuments as well" : "valText as well",
   });
@@ -175,7 +175,7 @@ const checkFolder = (folder: unknown): void => {
   if (isMap || isList) return;
   throw new ConfigError({
     where: "runFromFolder: folder",
-    must: "must be an object with the files' bytes by their paths, or a list of files",
+    must: "must be an object of bytes by paths, or a list of files",
     got: show(folder),
   });
 };
@@ -269,7 +269,7 @@ export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promi
       where: "runFromFolder: folder",
       must: `must be the folder of a run, with ${folderNames.description} and a checkpoint`,
       got: root === undefined ? `no ${folderNames.description}` : `no ${folderNames.checkpoint}/`,
-      hint: "the folder that train named, or a download of a page",
+      hint: "the run's folder, or a folder downloaded from a page",
     });
   }
   const best = await readAll(under(folderNames.best));

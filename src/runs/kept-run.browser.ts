@@ -66,7 +66,7 @@ export const openRunStore = async (name: string): Promise<BrowserRunStore> => {
         if (!(cause instanceof ForetokenError)) throw cause;
         throw new CheckpointError({
           where: `store "${name}"`,
-          must: "the files must be those of one run",
+          must: "the files must belong to one run",
           got: cause.details.got ?? "others",
           hint: "another name, or openFileStore for other files",
           cause,

@@ -39,7 +39,7 @@ export const lostOf = async (path: string): Promise<Lost | null> => {
 };
 
 /** The end of an error for a run that has no weights left. */
-export const noneLeft = { got: "none any more: the run has no weights left", hint: "a new run, or restoring them" };
+export const noneLeft = { got: "none: the run has no weights left", hint: "a new run, or restoring them" };
 
 /**
  * Error for a run whose folder has neither `best/` nor `checkpoint/`.
@@ -57,5 +57,5 @@ export const noWeights = async (
   const lost = await lostOf(path);
   if (lost === null) return new CheckpointError({ where, must, got: "none yet", hint: resume });
   if (lost.kept === null) return new CheckpointError({ where, must, ...noneLeft });
-  return new CheckpointError({ where, must, got: "earlier ones alone", hint: await asModel(lost.kept) });
+  return new CheckpointError({ where, must, got: "only earlier ones", hint: await asModel(lost.kept) });
 };

@@ -28,7 +28,7 @@ export const checkSame = (where: string, one: unknown, description: unknown): vo
   if (isSame(one, description)) return;
   throw new CheckpointError({
     where,
-    must: `the checkpoint's config must be that of ${folderNames.description}`,
+    must: `the checkpoint's config must equal the config in ${folderNames.description}`,
     got: "another one",
     hint: "undoing the change",
   });

@@ -92,7 +92,7 @@ describe("a failure in the words of the form", () => {
       "name: must be at hand; try a network or a folder",
     );
     expect(wrong("name: must be at hand; try --data", "text")).toBe("name: must be at hand");
-    const adapter = "initFrom runs/a/best: must name a whole model; got an adapter alone";
+    const adapter = "initFrom runs/a/best: must name a whole model; got an adapter without its base model";
     expect(
       failureText({ error: `${adapter}; try npx foretoken merge runs/a/best --out NEW, then initFrom NEW` }),
     ).not.toMatch(/then|Try/u);

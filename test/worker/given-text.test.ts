@@ -188,7 +188,7 @@ describe("a text in a run's folder", () => {
     const resumed = (data?: string) => collect(train({ resume: out, backend: "reference", data }));
     await expect(resumed()).rejects.toThrow(DataError);
     await expect(resumed()).rejects.toThrow(
-      `${join(out, "text.txt")}: the run's text must be there, as a readable file; got nothing there; try --data with a copy of it`,
+      `${join(out, "text.txt")}: the run's text must be a readable file; got nothing there; try --data with a copy of it`,
     );
     await expect(resumed(await writeText(`${text}!`))).rejects.toThrow(
       "the text must be the one that the run began with",

@@ -18,7 +18,7 @@ export interface InitialWeights
 export const once = <T>(value: T): (() => T) => {
   let kept: T | undefined = value;
   return () => {
-    if (kept === undefined) throw new Error("the weights are given once");
+    if (kept === undefined) throw new Error("the weights can be taken only once");
     const given = kept;
     kept = undefined;
     return given;
@@ -44,7 +44,7 @@ const readLater = (weights: WeightSource, rows: readonly BlockRows[]): Pick<Init
     await closing?.close();
   };
   const read = async (base: Model): Promise<void> => {
-    if (left === undefined) throw new Error("the weights are given once");
+    if (left === undefined) throw new Error("the weights can be taken only once");
     await readInto(base, left);
     await close();
   };

@@ -82,7 +82,7 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
     throw new CheckpointError({
       where: `initFrom ${named}`,
       must: "must name a whole model",
-      got: "an adapter alone",
+      got: "an adapter without its base model",
       // `named`, not the directory: for a run, `merge` also uses the best weights.
       hint: mergeFirst(named),
     });
@@ -113,7 +113,7 @@ const readElsewhere = async (
       await found?.close();
       continue;
     }
-    await options.onNotice?.(`${path}: no longer the model that ${run} began with; ${place} serves instead`);
+    await options.onNotice?.(`${path}: no longer the model that ${run} began with; ${place} is used instead`);
     return found;
   }
   return null;
@@ -146,10 +146,10 @@ export const readStart = async (
     where: `resume ${path}`,
     must:
       config.lora === undefined
-        ? `the weights that the run begins with must be in ${from.path}, since it has not saved them yet`
-        : `the model that its adapters are for must be in ${from.path}, as it was when the run began`,
-    got: found instanceof Error ? "none that can be read" : "others (their SHA-256 differs)",
-    hint: config.lora === undefined ? "a new run in another folder" : "putting it back",
+        ? `the initial weights of the run must be in ${from.path}, because the run has not saved them yet`
+        : `the base model of the adapters must be in ${from.path}, unchanged since the run began`,
+    got: found instanceof Error ? "no readable weights" : "other weights (their SHA-256 differs)",
+    hint: config.lora === undefined ? "a new run in another folder" : "restoring it",
     cause: found,
   });
 };

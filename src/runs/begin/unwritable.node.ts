@@ -7,13 +7,13 @@ import { formatBytes } from "../../core/text/format-bytes.ts";
 import { temporaryOf } from "../../io/temporary-names.node.ts";
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOTDIR: "a file above it",
+  ENOTDIR: "a file in its path",
   EEXIST: "a file",
   EACCES: "no permission",
   EPERM: "no permission",
-  EROFS: "a disk that cannot be written to",
+  EROFS: "a read-only disk",
   ENOSPC: "a full disk",
-  EDQUOT: "a full quota of the disk",
+  EDQUOT: "a full disk quota",
 };
 
 /** Whether the call that failed for lack of space was creating a name: a disk can also run out of room for names. */
@@ -28,7 +28,7 @@ const roomAt = async (path: string, isForName: boolean): Promise<string> => {
   const found = await statfs(path).catch(() => undefined);
   if (found === undefined) return dirname(path) === path ? "" : roomAt(dirname(path), isForName);
   const { bavail, blocks, bsize } = found;
-  if (isForName && bavail > 0) return " (no room for another file)";
+  if (isForName && bavail > 0) return " (no room for another file name)";
   return blocks === 0 ? "" : ` (${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free)`;
 };
 
@@ -60,9 +60,10 @@ export const unwritable = async (out: string, path: string, error: unknown): Pro
   const file = fileOf(error, path);
   return new ConfigError({
     where: `out ${out}`,
-    must: "the folder must be one that can be made and written to",
+    must: "it must be possible to create the folder and write to it",
     got: `${reason}${room}${file === "" ? "" : `, at ${file}`}`,
-    hint: code === "ENOSPC" || code === "EDQUOT" ? "more room there, or a folder on another disk" : "another folder",
+    hint:
+      code === "ENOSPC" || code === "EDQUOT" ? "freeing space there, or a folder on another disk" : "another folder",
     cause: error,
   });
 };

@@ -299,7 +299,7 @@ const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | Ski
   try {
     if (!(await findsFolder(path))) return undefined;
     if (!known?.has(path) && !(await readdir(path)).includes(folderNames.description)) {
-      return { path, reason: `no run: it has no ${folderNames.description}` };
+      return { path, reason: `not a run: it has no ${folderNames.description}` };
     }
     return await readListed(path, known);
   } catch (error) {

@@ -194,7 +194,7 @@ const readSegments = (
 export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   const { tensors, metadata } = readSafetensors(bytes, where);
   const fail = (must: string, got: string): never => {
-    throw new CheckpointError({ where, must, got, hint: "a file that train left of a step" });
+    throw new CheckpointError({ where, must, got, hint: "a file that train wrote for a faulty step" });
   };
   if (metadata.format !== recordMark) fail("the file must be the record of a step", "another safetensors file");
   for (const [key, value] of Object.entries(metadata)) {
@@ -209,8 +209,8 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   const { model, train } = config;
   const step = Number(told.step);
   if (step < 1 || step > train.steps) fail(`step must be from 1 to ${train.steps}`, told.step);
-  if (Number(told.seed) !== train.seed) fail(`the seed must be that of the config, ${train.seed}`, told.seed);
-  if (train.dtype !== told.dtype) fail(`dtype must be that of the config, ${train.dtype}`, told.dtype);
+  if (Number(told.seed) !== train.seed) fail(`the seed must equal the config's seed, ${train.seed}`, told.seed);
+  if (train.dtype !== told.dtype) fail(`dtype must equal the config's dtype, ${train.dtype}`, told.dtype);
   const vocabSize = Number(told.vocabSize);
   if (vocabSize < 1 || vocabSize > mostIds) fail(`vocabSize must be from 1 to ${mostIds}`, told.vocabSize);
 

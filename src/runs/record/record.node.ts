@@ -37,9 +37,9 @@ export const writeRecord = async (folder: string, name: string, chunks: readonly
   if (!(await isOurs(path))) {
     throw new CheckpointError({
       where: path,
-      must: "the record of a step must have this name for itself",
+      must: "this file name must be free for the record of a step",
       got: "another file",
-      hint: "another name for that file",
+      hint: "renaming that file",
     });
   }
   await replaceFile(path, chunks);

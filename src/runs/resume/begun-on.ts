@@ -28,7 +28,7 @@ export const elsewhereNotice = async (notes: NotedLines, here: ComputingPlace): 
     if (start?.type !== "start") return undefined;
     const begun = { name: start.backend, instructionSet: start.instructionSet };
     if (begun.name === here.name && begun.instructionSet === here.instructionSet) return undefined;
-    return `the run was begun on ${placeText(begun)} and goes on on ${placeText(here)}: from here on its last bits may differ`;
+    return `the run began on ${placeText(begun)} and continues on ${placeText(here)}: from here on its last bits may differ`;
   }
   return undefined;
 };

@@ -105,7 +105,7 @@ const faultOf = async (folder: string, point: ResumedPoint): Promise<string | un
   if (manifest === null) return undefined;
   if (!(await holdsAllFiles(path))) return "not whole";
   if (manifest.run === null || isAhead(manifest, point)) return undefined;
-  if (manifest.run.step !== best.step) return `those of step ${manifest.run.step}`;
+  if (manifest.run.step !== best.step) return `weights of step ${manifest.run.step}`;
   return (await isUndamaged(path, manifest)) ? undefined : "damaged";
 };
 
@@ -123,7 +123,7 @@ export const withoutLostBest = async (
   const fault = await faultOf(folder, { ...from, progress });
   if (fault === undefined) return state;
   const best = join(folder, folderNames.best);
-  await onNotice(`${best}: the best weights are ${fault}; those of the next evaluation take their place`);
+  await onNotice(`${best}: the best weights are ${fault}; the next evaluation replaces them`);
   return { ...state, progress: { ...progress, best: null, evalsSinceBest: 0 } };
 };
 

@@ -45,7 +45,7 @@ export const isFiles = (value: unknown): value is Readonly<Record<string, Uint8A
   isRecord(value) && Object.values(value).every((file) => file instanceof Uint8Array);
 
 const noAdapters = {
-  must: "the run must train all weights, to go on from files in memory",
+  must: "the run must train all weights, to resume from files in memory",
   got: "a run that trains an adapter",
   hint: "resuming its folder in Node",
 } as const;
@@ -65,7 +65,7 @@ export const checkGivenRun = (files: unknown, where: string): void => {
   throw new ConfigError({
     where,
     must: "must have all files of a run's last checkpoint",
-    got: `none of the name ${alternatives(missing)}`,
+    got: `no file named ${alternatives(missing)}`,
     hint: 'the files that onCheckpoint got with "last", or the folder of a run in runFromFolder',
   });
 };

@@ -89,7 +89,7 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   const hasBest = await hasCheckpoint(join(path, folderNames.best));
   throw new CheckpointError({
     where: join(path, checkpoint),
-    must: "the run's checkpoint must be there, since one was saved",
+    must: "the run's checkpoint must be in its place, because one was saved",
     ...(kept === null && !hasBest
       ? noneLeft
       : { got: "no such folder", hint: kept === null ? "restoring it" : `resume ${quoteWord(kept)}` }),
@@ -102,7 +102,7 @@ const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: join(path, folderNames.best),
-      must: "the best weights must be ones that can be set aside, since the run goes on from before them",
+      must: "it must be possible to set the best weights aside, because the run resumes from an earlier step",
       got: cause instanceof Error ? cause.message : String(cause),
       cause,
     });
@@ -113,7 +113,7 @@ const leftLine = (path: string, steps: readonly number[]): string => {
   const [first = 0, last = first] = [steps[0], steps.at(-1)];
   const which = steps.length === 1 ? `step ${first}` : `steps ${first} to ${last}, ${steps.length} of them`;
   const named = join(path, `${keptName(first)}-set-aside`);
-  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run leaves (${which})`;
+  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run has left (${which})`;
 };
 
 /** Adds a hint to system errors of preparing a run's folder, for example on a full disk. */
@@ -122,7 +122,7 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: path,
-      must: "the run's folder must be writable, with room for its notes; no checkpoint is harmed",
+      must: "the run's folder must be writable, with room for its event log; no checkpoint is harmed",
       got: cause instanceof Error ? cause.message : String(cause),
       hint: `resume ${quoteWord(path)}, once there is room`,
       cause,
@@ -193,9 +193,7 @@ export const readRun = async (
         if (checkpoint !== folderNames.checkpoint) {
           const aside = await takeUp(root, checkpoint);
           if (aside !== undefined) {
-            await onNotice(
-              `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
-            );
+            await onNotice(`${join(path, aside)}: the former last checkpoint; you can remove it`);
           }
         }
         const left = await setLeftAside(root, progress.step, config);
@@ -206,7 +204,7 @@ export const readRun = async (
         if (!(await mendNotes(path, root, progress, config.train, broken))) {
           const notes = join(path, folderNames.metrics);
           await onNotice(
-            `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
+            `${notes}: events are missing, the best evaluation among them, so the list of runs does not show it`,
           );
         }
       });

@@ -26,7 +26,7 @@ const keptText = async (path: string): Promise<string> => {
     const refused = cause instanceof UnreadableFileError ? cause.got : (code ?? String(cause));
     throw new DataError({
       where: path,
-      must: "the run's text must be there, as a readable file",
+      must: "the run's text must be a readable file",
       got: code === "ENOENT" ? "nothing there" : refused,
       hint: "--data with a copy of it",
       cause,
@@ -59,13 +59,13 @@ export const loadRunCorpus = async (run: RunData, moved: MovedText = {}): Promis
   const data = moved.data ?? run.data;
   const found = await load(run, moved).catch((error: unknown) => {
     if (!(error instanceof DataError) || moved.data !== undefined || kept === true) throw error;
-    const hint = "--data with the path that it has now";
+    const hint = "--data with its new path";
     throw new DataError({ ...error.details, hint, cause: error });
   });
   if (found.corpus.sha256 !== sha256) {
     throw new CheckpointError({
       where: data,
-      must: `the ${run.documents === true ? "documents must be those" : "text must be the one"} that the run began with`,
+      must: `the ${run.documents === true ? "documents must be the ones" : "text must be the one"} that the run began with`,
       got: `${run.documents === true ? "others (their" : "another one (its"} SHA-256 differs)`,
       hint: `restoring ${run.documents === true ? "them; for others" : "it; for another text"}, a new run with initFrom`,
     });

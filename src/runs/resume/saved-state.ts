@@ -50,7 +50,7 @@ const checkBinding = async (
   if (run.step === step && run.config === (await configHash(config))) return;
   throw new CheckpointError({
     where,
-    must: "the step and the configuration must be those of the checkpoint's manifest",
+    must: "the step and the configuration must match the checkpoint's manifest",
     got: run.step === step ? "another configuration" : `step ${step} with a manifest of step ${run.step}`,
     hint: "a complete copy of the folder",
   });
@@ -61,7 +61,7 @@ const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   let kept: StateArrays | undefined = arrays;
   return () => {
     const given = kept;
-    if (given === undefined) throw new Error("a checkpoint's arrays are given once");
+    if (given === undefined) throw new Error("a checkpoint's arrays can be taken only once");
     kept = undefined;
     return given;
   };
@@ -76,7 +76,7 @@ const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunC
   throw new CheckpointError({
     where: directory,
     must: `the checkpoint must be of the run's plan, ${planned} steps`,
-    got: `one ${steps === planned ? "extended otherwise" : `of ${steps} steps`}, which the run has left`,
+    got: `one ${steps === planned ? "extended in another way" : `of ${steps} steps`}, which the run has left`,
     hint: "a new run with initFrom",
   });
 };

@@ -74,8 +74,10 @@ export const setBestAside = async (
     if ((await occupantOf(aside).catch(() => "taken")) !== "nothing") continue;
     await rename(best, aside);
     await flushFolder(folder);
-    const what = step > from ? "the best weights so far, from after this point" : "best weights of before";
-    const line = returns ? `${what}; until the run has them again` : "best weights of the plan that the run leaves";
+    const what = step > from ? "the best weights so far, from a later step" : "former best weights";
+    const line = returns
+      ? `${what}; kept until the run reaches them again`
+      : "best weights of the plan that the run has left";
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }
 };

@@ -13,9 +13,9 @@ export const naming = async (where: string, work: Promise<void>): Promise<void> 
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where,
-      must: "the run's notes must be writable while it trains",
+      must: "the run's event log must be writable while it trains",
       got: cause instanceof Error ? cause.message : String(cause),
-      hint: "more room on the disk",
+      hint: "freeing space on the disk",
       cause,
     });
   }

@@ -158,5 +158,5 @@ export const rescued = async (path: string, fault: CheckpointError, subject: Res
       return new CheckpointError({ ...fault.details, got: `${got}; saved in ${refuge} instead${without}`, hint });
     }
   }
-  return new CheckpointError({ ...fault.details, got: `${got}, and no other place to save in` });
+  return new CheckpointError({ ...fault.details, got: `${got}, and the run could not be saved elsewhere` });
 };

@@ -81,7 +81,7 @@ export const readRollback = async (
   if (run === null || !configs.includes(run.config) || run.step !== Number(step)) {
     throw new CheckpointError({
       where: directory,
-      must: "the weights to go back to must be those of this run, by their manifest",
+      must: "the rollback weights must belong to this run, by their manifest",
       got: manifest === null ? "no manifest" : "another run's",
     });
   }

@@ -97,7 +97,7 @@ export const openRunFolder = async (
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
       where: shown,
-      must: "the run's folder must be writable, its notes regular files",
+      must: "the run's folder must be writable, and its log a regular file",
       got: error instanceof Error ? error.message : String(error),
       cause: error,
     });

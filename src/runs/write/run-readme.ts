@@ -99,7 +99,7 @@ const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): r
 };
 
 const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
-  if (evals.length === 0) return ["None has been measured yet."];
+  if (evals.length === 0) return ["No loss has been measured yet."];
   const best = bestEval(evals);
   return [
     row(["step", "validation", "training", "bits/byte", ""]),
@@ -140,7 +140,7 @@ const state = (story: RunStory, train: TrainConfig): string => {
  */
 const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, isWhole: boolean): string => {
   const heads =
-    nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} of keys and values)`;
+    nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} for keys and values)`;
   const read = isWhole ? `context ${count(contextLength)}` : `trained in windows of ${plural(contextLength, "token")}`;
   return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, ${read}`;
 };
@@ -160,7 +160,7 @@ const plan = ({ model, train }: RunConfig): string => {
       ? `${plural(steps, "step")} of ${tokens}`
       : `${plural(steps, "step")} of at most ${tokens}, ${rowsInWords[rows]}`,
     `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
-    ...(train.windows === "shuffled" ? ["each token once in a pass over the text"] : []),
+    ...(train.windows === "shuffled" ? ["each token once per epoch"] : []),
     `seed ${seed}`,
   ].join("; ");
 };
@@ -180,10 +180,10 @@ const origin = (
   initFrom: string | undefined,
 ): readonly (readonly [what: string, fact: string])[] => {
   if (initFrom === undefined) return [];
-  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their place and hash`;
-  if (lora === undefined) return [["begun with", weights]];
+  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their path and hash`;
+  if (lora === undefined) return [["started from", weights]];
   const size = plural(loraLayout(model, lora).count, "parameter");
-  return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, beside the ${weights}`]];
+  return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, on the ${weights}`]];
 };
 
 /** Describes the text or documents, with their sizes. */
@@ -195,7 +195,7 @@ const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: 
     return `${corpus}: ${plural(trainTokens, "token")} to learn from, ${count(valTokens)} held out, ${distinct}`;
   }
   const part = (many: number, tokens: number, targets: number): string =>
-    `${count(many)} of ${count(tokens)} tokens, of which the loss counts ${count(targets)}`;
+    `${count(many)} of ${count(tokens)} tokens; the loss counts ${count(targets)}`;
   const { train, val, trainTargets, valTargets } = documents;
   return `${corpus}: to learn from ${part(train, trainTokens, trainTargets)}; held out ${part(val, valTokens, valTargets)}; ${distinct}`;
 };
@@ -219,14 +219,14 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
     ...(start === undefined
       ? []
       : ([
-          ["begun on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
+          ["started on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
           ...(initFrom === undefined
             ? ([["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`]] as const)
             : []),
         ] as const)),
     ...(best === undefined
       ? []
-      : ([["best", `${loss(best.valLoss)} nats/token on what was held out, at step ${count(best.step)}`]] as const)),
+      : ([["best", `${loss(best.valLoss)} nats/token on held-out data, at step ${count(best.step)}`]] as const)),
   ];
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
@@ -245,7 +245,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
   const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train, config.train.steps)}`;
   const inVain = stepsInVain(config.train, config.train.steps, bestEval(story.evals)?.step) > 0;
   const isOver = reason === "finished" || reason === "patience";
-  const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
+  const going = saved ? "continue to the planned end" : "start again at step 0: no checkpoint is saved yet";
   return [
     ...(isOver ? [] : [`npx foretoken train --resume .                 # ${going}`]),
     ...(hasWeights(story, subject)
@@ -260,12 +260,12 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
         ]
       : []),
     ...(reason === "finished" && !isRising(story.evals) && !inVain
-      ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
+      ? [`${longer.padEnd(46)} # train longer, to this total number of steps`]
       : []),
     // Without this flag the commands use the best weights.
     ...(saved && hasBest(story, subject)
       ? [
-          `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # those of the last step, not the best`,
+          `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # the last weights, not the best`,
         ]
       : []),
   ];
@@ -284,38 +284,36 @@ const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =
 const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
   const { config, keepLast, keptText = false, asides = [] } = subject;
   return [
-    row(["file", "what it is"]),
+    row(["file", "contents"]),
     "|---|---|",
-    row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
+    row(["`run.json`", "the configuration, and the text with its hash"]),
     ...(keptText
       ? [
           config.train.rows === undefined
-            ? row(["`text.txt`", "the text, which was given as a string"])
-            : row(["`documents.jsonl`", "the documents, which were given as a list"]),
+            ? row(["`text.txt`", "the text, which was passed as a string"])
+            : row(["`documents.jsonl`", "the documents, which were passed as a list"]),
         ]
       : []),
-    row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
+    row(["`metrics.jsonl`", "all events of the run, one JSON object per line"]),
     ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
     ...(story.saved
       ? [
-          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what going on needs:`]),
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what is needed to resume:`]),
           row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
           row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
           row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
-          ...(keepLast > 1
-            ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
-            : []),
+          ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints: resume one of them to go back"])] : []),
         ]
       : []),
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
     ...(config.lora === undefined
       ? []
-      : [row(["`base/`", "the model that the adapters are for, where it could be kept: it may be trained further"])]),
+      : [row(["`base/`", "a copy of the base model of the adapters, if one could be made"])]),
     ...asides.map((name) =>
-      row([`\`${name}/\``, "the best weights of a continuation that the run has left; until it has the same again"]),
+      row([`\`${name}/\``, "best weights from a later step or another plan; kept until the run reaches them again"]),
     ),
     ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
-      ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
+      ? [row(["`rollback/`", "the state to which the run rolls back after a step that is not finite, or explodes"])]
       : []),
   ];
 };
@@ -352,13 +350,13 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     subject.config.train.rows === undefined
       ? "Foretoken trained it, or is training it, to predict the next token of this text."
-      : "Foretoken trained it, or is training it, to predict the next token of these documents; of conversations, of the answers.",
+      : "Foretoken trained it, or is training it, to predict the next token of these documents. In conversations, only the answers count.",
     "",
     ...facts(story, subject),
     "",
     "## Losses",
     "",
-    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps before.`,
+    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps since the row before.`,
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),

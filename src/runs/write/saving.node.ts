@@ -71,7 +71,7 @@ const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | 
   throw new CheckpointError({
     where: join(shown, folderNames.checkpoint),
     must,
-    got: `a checkpoint of step ${found.step} that this one has not written`,
+    got: `a checkpoint of step ${found.step} from another process`,
   });
 };
 
@@ -120,7 +120,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const faultOfSaving = async (state: SavedState): Promise<CheckpointError | undefined> => {
     const { step } = state.progress;
     const run = bindingAt(step, config);
-    const gone = faulty("no such folder any more");
+    const gone = faulty("a deleted or moved folder");
     if (!(await isHere())) return gone;
     try {
       await checkOwn(place, known);
@@ -142,7 +142,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     }
     if (!(await isHere())) return gone;
     const isWhole = (await isRegularFile(description)) && (await holdsAllFiles(checkpoint));
-    return isWhole ? undefined : faulty("files that are deleted while they are written");
+    return isWhole ? undefined : faulty("files that were deleted while the run wrote them");
   };
 
   const saveInNeed = async (state: SavedState): Promise<CheckpointError | null> => {
@@ -164,7 +164,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     },
     saveInNeed,
     async saveBest(values, step) {
-      if (!(await isHere())) throw faulty("no such folder any more");
+      if (!(await isHere())) throw faulty("a deleted or moved folder");
       await checkOwn(place, known);
       const run = bindingAt(step, config);
       await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });

@@ -68,7 +68,7 @@ describe("a run that begins with weights", () => {
     const tokenizer = "checkpoint/tokenizer.json";
     expect((await checkpointHashes(out))[tokenizer]).toBe((await checkpointHashes(source))[tokenizer]);
     expect((await listRuns(out)).runs).toMatchObject([{ initFrom: join(source, "best") }]);
-    expect(await readFile(join(out, "README.md"), "utf8")).toMatch(/\| begun with \| weights of \d+\/best; /u);
+    expect(await readFile(join(out, "README.md"), "utf8")).toMatch(/\| started from \| weights of \d+\/best; /u);
   });
 
   it("is measured before its first step, and keeps the weights that it began with where training makes them worse", async () => {
@@ -166,13 +166,13 @@ describe("a run that begins with weights", () => {
     // Here the last weights are the best ones: they would serve.
     for (const name of ["best", "checkpoint"]) await rm(join(moved, name), { recursive: true });
     expect(await again(second)).toMatch(
-      /^resume \S+: the weights that the run begins with must be in \S+best, .*; got none that can be read; try a new run/u,
+      /^resume \S+: the initial weights of the run must be in \S+best, .*; got no readable weights; try a new run/u,
     );
     await cp(join(source, "checkpoint"), join(moved, "best"), { recursive: true });
     // The last weights, in the place of the best ones.
     const files = await checkpointHashes(source);
     const isSame = files["checkpoint/model.safetensors"] === files["best/model.safetensors"];
-    if (!isSame) expect(await again(third)).toMatch(/got others \(their SHA-256 differs\)/u);
+    if (!isSame) expect(await again(third)).toMatch(/got other weights \(their SHA-256 differs\)/u);
   });
 
   it("goes back to them after a step that explodes before its first checkpoint", async () => {

@@ -230,10 +230,10 @@ describe("a run of adapters", () => {
     await appendFile(join(moved, "model.safetensors"), "x");
     await rm(join(moved, "manifest.json"));
     expect(await again()).toContain(
-      `the model that its adapters are for must be in ${moved}, as it was when the run began`,
+      `the base model of the adapters must be in ${moved}, unchanged since the run began`,
     );
     await rm(moved, { recursive: true });
-    expect(await again()).toMatch(/as it was when the run began; got none that can be read; try putting it back$/u);
+    expect(await again()).toMatch(/unchanged since the run began; got no readable weights; try restoring it$/u);
     expect(await checkpointHashes(out).catch(() => ({}))).toEqual(before);
     await cp(join(bases.llama, "checkpoint"), moved, { recursive: true });
     await collect(train({ resume: out, ...on }));
