@@ -97,7 +97,8 @@ const tokenised = (where: string, lm: LanguageModel, { context, choices }: Choic
   const ids = idsOf(context);
   const texts = choices.map((choice) => idsOf(context + choice));
   const longest = Math.max(...texts.map(({ length }) => length));
-  if (ids.length === 0) throw new DataError({ where, must: "context must have a token", got: show(context) });
+  if (ids.length === 0)
+    throw new DataError({ where, must: "context must have at least one token", got: show(context) });
   if (texts.some(({ length }) => length <= ids.length)) {
     throw new DataError({ where, must: "each choice must add tokens to the context", got: show(choices) });
   }
@@ -172,7 +173,11 @@ export const evaluateChoices = async (
   checkSignal("evaluateChoices: signal", signal);
   checkCallback("evaluateChoices: onProgress", onProgress);
   if (lm.model.config.mask !== "causal") {
-    throw new ConfigError({ where: "evaluateChoices", must: "the model must be causal", got: "one without a mask" });
+    throw new ConfigError({
+      where: "evaluateChoices",
+      must: "the model must be causal",
+      got: "a model without a mask",
+    });
   }
   if (!Array.isArray(questions) || questions.length === 0) {
     throw new ConfigError({
@@ -204,9 +209,9 @@ export const evaluateChoices = async (
       if (wrong !== undefined) {
         throw new ConfigError({
           where: "evaluateChoices",
-          must: "the model's logits must be numbers, to have probabilities",
-          got: "others",
-          hint: "a model whose training went well",
+          must: "the model's logits must be numbers",
+          got: "NaN",
+          hint: "another checkpoint: this one is damaged, or its training diverged",
         });
       }
       const byLength = logProbs.map((logProb, i) => logProb / [...(choices[i] as string)].length);

@@ -143,7 +143,7 @@ const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly numb
   const ids = typeof prompt === "string" ? [...withBegin(lm.tokenizer, lm.tokenizer.encode(prompt))] : prompt;
   const isList = Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id < lm.model.vocabSize);
   if (isList && ids.length > 0) return ids as readonly number[];
-  const must = "must be a text, or a list of token ids, at least one token of it";
+  const must = "must be a text or a list of token ids, with at least one token";
   throw new ConfigError({ where, must, got: show(prompt) });
 };
 
@@ -234,7 +234,11 @@ export const compareModels = async (
   checkSignal(`${where}: signal`, signal);
   checkCallback(`${where}: onProgress`, onProgress);
   if (!Array.isArray(prompts) || prompts.length === 0) {
-    throw new ConfigError({ where: `${where}: prompts`, must: "must be a list of at least one", got: show(prompts) });
+    throw new ConfigError({
+      where: `${where}: prompts`,
+      must: "must be a list of at least one prompt",
+      got: show(prompts),
+    });
   }
   const { model, tokenizer, endTokens, chatTemplate } = other;
   const form: ComparedForm = {

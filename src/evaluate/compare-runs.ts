@@ -245,7 +245,7 @@ export const compareRuns = (settings: readonly MeasuredSetting[]): readonly Sett
   if (other !== undefined) {
     throw new ConfigError({
       where,
-      must: "all evaluations must be of the same windows",
+      must: "all evaluations must have the same windows",
       got: `${reference.length} windows of ${sumOf(reference.map(({ tokens }) => tokens))} tokens, and ${other.length} of ${sumOf(other.map(({ tokens }) => tokens))}`,
       hint: "the same text, contextLength and tokenizer",
     });

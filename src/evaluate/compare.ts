@@ -92,7 +92,7 @@ export const compareEvaluations = (one: Evaluation, other: Evaluation): LossDiff
   if (first.length !== second.length || first.some(({ tokens }, i) => tokens !== second[i]?.tokens)) {
     throw new ConfigError({
       where: "compareEvaluations",
-      must: "both evaluations must be of the same windows",
+      must: "both evaluations must have the same windows",
       got: `${first.length} windows of ${one.tokens} tokens, and ${second.length} of ${other.tokens}`,
       hint: "the same text, contextLength and tokenizer",
     });

@@ -24,7 +24,7 @@ export const measuredDocuments = async (
   if (unknown === "skip") {
     throw new ConfigError({
       where: "unknown",
-      must: "must be error for documents, which are measured as they are",
+      must: "must be error for documents: no character of a document can be skipped",
       got: "skip",
       hint: "documents without those characters",
     });

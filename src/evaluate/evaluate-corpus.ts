@@ -62,7 +62,7 @@ export const checkSplit = (split: string = "val", valFraction?: number): void =>
   if (split === "all" && valFraction !== undefined) {
     throw new ConfigError({
       where: "valFraction",
-      must: "must not be given where all of the text is measured",
+      must: "must not be given when the whole text is used",
       got: String(valFraction),
       hint: "split val or train, or no valFraction",
     });
@@ -159,7 +159,7 @@ export const readCorpus = (
   if ("documents" in corpus) {
     const measured = measureDocuments(corpus.documents, tokenizer);
     if (predictedTokens(measured) > 0) return { measured };
-    const must = "the documents must have a token to predict that counts";
+    const must = "the documents must have at least one token that the loss counts";
     throw new DataError({ where: corpus.name, must, got: "none" });
   }
   const { ids, skipped } = readSplit(tokenizer, corpus, split, unknown);
@@ -175,7 +175,7 @@ export const checkFinite = ({ perplexity, natsPerToken }: Evaluation): void => {
     where: "evaluation",
     must: "the loss and its perplexity must be finite",
     got: `${natsPerToken} nats per token`,
-    hint: "a model whose training went well",
+    hint: "another checkpoint: this one is damaged, or its training diverged",
   });
 };
 

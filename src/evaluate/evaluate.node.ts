@@ -46,8 +46,8 @@ const checkGivenText = ({ data, text, documents, valFraction, split }: EvaluateO
     where: `${name} and ${other[0]}`,
     must:
       text === undefined
-        ? "documents that are given are all measured"
-        : "a text that is given is measured from end to end",
+        ? "only one of them may be given: all given documents are used"
+        : "only one of them may be given: all of a given text is used",
     got: "both",
     hint: "one of them",
   });
