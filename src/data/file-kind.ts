@@ -1,8 +1,11 @@
-/** Files that are not texts, by their first bytes. Nothing is imported here: the studio's page bundles this file. */
+/**
+ * Recognises files that are not texts by their first bytes. This file must not import anything: the studio's page
+ * bundles it.
+ */
 
-/** A kind of file that people take for a text. */
+/** A kind of file that users often mistake for a text. */
 export interface OtherKind {
-  /** Its first bytes. */
+  /** First bytes of such a file. */
   readonly first: readonly number[];
   /** For "got …". */
   readonly got: string;
@@ -20,6 +23,6 @@ const otherKinds: readonly OtherKind[] = [
   { first: [0xff, 0xd8, 0xff], got: "an image (JPEG)", hint: another },
 ];
 
-/** The kind of a file that is not a text; undefined: none of these. */
+/** The kind of a file that is not a text; undefined if it is not one of the known kinds. */
 export const otherKindOf = (bytes: Uint8Array): OtherKind | undefined =>
   otherKinds.find(({ first }) => first.every((byte, at) => bytes[at] === byte));
