@@ -72,7 +72,7 @@ export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
       where: "valFraction",
-      must: "the held-out share of the text must be above 0 and below 1",
+      must: "the held-out fraction of the text must be above 0 and below 1",
       got: show(valFraction),
       hint: "0.1",
     });

@@ -39,7 +39,7 @@ export const documentsOfText = (text: string, where: string): readonly LocatedDo
     documents.push({ where: place, source: documentOf(json, place) });
   }
   if (documents.length === 0) {
-    throw new DataError({ where, must: "the file must hold a document, as JSON in a line", got: "none" });
+    throw new DataError({ where, must: "the file must have at least one document, as a line of JSON", got: "none" });
   }
   return documents;
 };

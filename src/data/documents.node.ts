@@ -86,7 +86,7 @@ export const loadDocuments = async (
   if (valData !== undefined && !(await hasDocuments(valData))) {
     throw new DataError({
       where: valData,
-      must: "held-out documents must be .jsonl too, as those to train on",
+      must: "validation documents must be .jsonl files, like the training documents",
       got: "a text",
       hint: "a .jsonl file",
     });

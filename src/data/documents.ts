@@ -64,7 +64,7 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
     add(added, isCounted) {
       const needed = length + added.length;
       if (needed > mostTokens) {
-        const must = `documents must have at most ${mostTokens} tokens together`;
+        const must = `all documents together must have at most ${mostTokens} tokens`;
         throw new DataError({ where, must, got: "more", hint: "a part of them" });
       }
       if (needed > ids.length) {
@@ -113,7 +113,7 @@ export const splitDocuments = (
   if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
       where: "valFraction",
-      must: "the held-out share of the documents must be above 0 and below 1",
+      must: "the held-out fraction of the documents must be above 0 and below 1",
       got: show(valFraction),
       hint: "0.1",
     });
@@ -123,7 +123,7 @@ export const splitDocuments = (
       where,
       must: "there must be at least 2 documents: one to train on and one to hold out",
       got: String(documents.length),
-      hint: `more documents, or ${heldOut} with others`,
+      hint: `more documents, or ${heldOut} with other documents`,
     });
   }
   const n = documents.length;

@@ -13,7 +13,7 @@ export interface GivenDocuments {
 /** Checks given documents one by one. @param name name of their list in errors. */
 export const locatedDocuments = (given: readonly unknown[], name: string): readonly LocatedDocument[] => {
   if (given.length === 0) {
-    throw new DataError({ where: name, must: "there must be a document", got: "none" });
+    throw new DataError({ where: name, must: "there must be at least one document", got: "none" });
   }
   return Array.from(given, (one, i) => ({ where: `${name}[${i}]`, source: documentOf(one, `${name}[${i}]`) }));
 };

@@ -83,7 +83,7 @@ const checkSupported = (value: Readonly<Record<string, unknown>>, where: string)
   if (key === undefined) return;
   const list = own(value, key);
   if (Array.isArray(list) && list.length === 0) return;
-  refuse(where, "a document must be text alone, without tools", `a key ${show(key)}`, "a line without it");
+  refuse(where, "a document must be only text, without tools", `a key ${show(key)}`, "a line without it");
 };
 
 /** @throws DataError also for half of a surrogate pair: JSON can write one as `\ud800`, but UTF-8 cannot. */
@@ -128,7 +128,7 @@ const conversationOf = (
   const messages = Array.from(list, (message, i) => messageOf(message, where, `${name}[${i}]`, keys));
   // Messages after the last counted answer do not affect the loss, so they are dropped.
   const last = messages.findLastIndex(({ counted }) => counted);
-  if (last === -1) refuse(where, `${name} must have an answer to learn: a message of the assistant`, "none");
+  if (last === -1) refuse(where, `${name} must have an answer to learn, a message of the assistant`, "none");
   return { kind: "chat", messages: messages.slice(0, last + 1) };
 };
 
@@ -170,7 +170,7 @@ export const documentOf = (value: unknown, where: string): SourceDocument => {
     }
     case "text": {
       const text = textOf(value.text, where, "text");
-      if (text === "") refuse(where, "text must have a character", '""');
+      if (text === "") refuse(where, "text must not be empty", '""');
       return { kind: "text", text };
     }
     default:

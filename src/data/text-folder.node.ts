@@ -94,7 +94,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
     }
     for (const name of files) found.push(`${prefix}${name}`);
     for (const name of others) unreadable.push(`${prefix}${name}`);
-    // Continues in sorted order, so that of two links to one folder always the same one is followed.
+    // Sorted order decides which of two links to one folder is followed.
     for (const name of [...folders].sort().reverse()) {
       if (name === packagesName) packages.push(`${prefix}${name}`);
       else waiting.push({ prefix: `${prefix}${name}/`, depth: depth + 1 });

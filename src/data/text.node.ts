@@ -25,8 +25,7 @@ const fileError = (path: string, error: unknown, names: readonly string[] = []):
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DataError({ where: path, must: "the file must exist", got: "nothing there", hint, cause: error });
   }
-  const got =
-    code === "EACCES" || code === "EPERM" ? `no permission (${code})` : `an error of the system (${code || error})`;
+  const got = code === "EACCES" || code === "EPERM" ? `no permission (${code})` : `a system error (${code || error})`;
   return new DataError({ where: path, must: "the file must be readable", got, cause: error });
 };
 
@@ -56,8 +55,8 @@ const readBytes = async (path: string): Promise<Uint8Array> => {
   throw new DataError({
     where: path,
     must: "the file must not change while it is read",
-    got: "another size or time than before",
-    hint: "again when nothing writes to it",
+    got: "a changed size or time",
+    hint: "again when no program writes to it",
   });
 };
 
@@ -74,9 +73,13 @@ const list = async (folder: string): Promise<TextFolder> => {
 const withBlankLine = (text: string): string =>
   `${text}${text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n"}`;
 
-/** Counts entries, for example "2 runs, as runs/a"; undefined if there are none. */
+/** Counts entries, for example "2 runs, such as runs/a"; undefined if there are none. */
 const counted = (kind: string, paths: readonly string[], ending = ""): string | undefined =>
-  paths.length === 0 ? undefined : `${paths.length} ${kind}${paths.length > 1 ? "s" : ""}, as ${paths[0]}${ending}`;
+  paths.length === 0
+    ? undefined
+    : paths.length === 1
+      ? `1 ${kind}${ending}, ${paths[0]}`
+      : `${paths.length} ${kind}s${ending}, such as ${paths[0]}`;
 
 /** Describes the entries of a folder that are not text, in one line; undefined if there are none. */
 const noticeOf = (
@@ -89,8 +92,8 @@ const noticeOf = (
     counted("binary file", binary),
     counted("run", ofKind("run")),
     counted("checkpoint", ofKind("checkpoint")),
-    counted("folder", packages, ", of installed packages"),
-    counted("path", unreadable, ", where there is no file"),
+    counted("folder", packages, " of installed packages"),
+    counted("path", unreadable, " without a file"),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : `${folder}: skipped ${parts.join("; ")}`;
 };
@@ -101,8 +104,8 @@ const emptyFolder = (folder: string, { own }: TextFolder, binary: readonly strin
     first === undefined
       ? binary.length === 0
         ? "none"
-        : `only binary ones, as ${binary[0]}`
-      : `only what foretoken wrote, as the ${first.kind} ${first.path}`;
+        : `only binary files, such as ${binary[0]}`
+      : `only files that foretoken wrote, such as the ${first.kind} ${first.path}`;
   return new DataError({
     where: folder,
     must: "the folder must hold at least one text file",
@@ -131,7 +134,7 @@ const readFolderFiles = async (folder: string): Promise<TextFiles> => {
       where: folder,
       must: "the folder must hold texts",
       got: `a ${itself.kind} of foretoken`,
-      hint: "the text that its model learned from, or another",
+      hint: "the text on which its model was trained, or another text",
     });
   }
   const files: TextFile[] = [];
@@ -147,7 +150,7 @@ const readFolderFiles = async (folder: string): Promise<TextFiles> => {
     }
     total += bytes.length;
     if (total > maxTextBytes) {
-      throw new DataError({ where: folder, must: `its texts together must be at most ${maxTextBytes} bytes` });
+      throw new DataError({ where: folder, must: `all texts together must have at most ${maxTextBytes} bytes` });
     }
     files.push({ path, text: decodeText(bytes, path) });
   }

@@ -79,7 +79,7 @@ const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | stri
     const response = await fetch(address, { signal: AbortSignal.timeout(timeoutMs) });
     if (!response.ok) return `HTTP status ${response.status}`;
     const bytes = await bodyOf(response);
-    return isGenuine(bytes) ? bytes : `another text than the known one (sha256 ${sha256.slice(0, 12)}…)`;
+    return isGenuine(bytes) ? bytes : `a text that is not Tiny Shakespeare (sha256 ${sha256.slice(0, 12)}…)`;
   } catch (error) {
     return reason(error);
   }
@@ -104,7 +104,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
         where: path,
         must: `the file in FORETOKEN_CORPORA must be Tiny Shakespeare, sha256 ${sha256}`,
         got: bytes instanceof UnreadableFileError ? bytes.got : "another text",
-        hint: "removing it, or --data with its path to train on what is there",
+        hint: "removing it, or --data with its path to train on that file",
       });
     }
   }
@@ -121,7 +121,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
 export const tinyShakespeareError = (problem: string): DataError =>
   new DataError({
     where: "tiny-shakespeare",
-    must: `the text must be at hand or to be had from ${address}`,
+    must: `the text must be on this machine or downloadable from ${address}`,
     got: problem,
     hint: `a network, a folder with ${fileName} in the variable FORETOKEN_CORPORA, or --data with a text of your own`,
   });

@@ -125,7 +125,7 @@ export const decodeText = (bytes: Uint8Array, where: string): string => {
     });
   }
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-  const hint = utf16 ? "saving it as UTF-8: it begins like UTF-16" : "a text file saved as UTF-8";
+  const hint = utf16 ? "saving it as UTF-8: it looks like UTF-16" : "a text file saved as UTF-8";
   const nul = utf16 ? -1 : bytes.indexOf(0);
   const invalid = nul === -1 ? firstInvalidByte(bytes) : nul;
   const kind = invalid === -1 ? undefined : otherKindOf(bytes);

@@ -80,7 +80,7 @@ describe("a line of documents", () => {
     ["[1]", /^chat\.jsonl:2: each line must be an object; got /u],
     ["{}", /^chat\.jsonl:2: each line must have messages, conversations, prompt and completion, or text; got no keys/u],
     ['{"instruction":"a","output":"b"}', /got the keys instruction, output; try \{"messages"/u],
-    ['{"text":""}', /^chat\.jsonl:2: text must have a character; got ""$/u],
+    ['{"text":""}', /^chat\.jsonl:2: text must not be empty; got ""$/u],
     ['{"text":["a"]}', /^chat\.jsonl:2: text must be a text; got /u],
     ['{"messages":[]}', /^chat\.jsonl:2: messages must be a list of 1 to 10000 messages; got a list of 0$/u],
     [
@@ -101,7 +101,7 @@ describe("a line of documents", () => {
   });
 
   it("must be there", () => {
-    expect(refused("\n\n")).toBe("chat.jsonl: the file must hold a document, as JSON in a line; got none");
+    expect(refused("\n\n")).toBe("chat.jsonl: the file must have at least one document, as a line of JSON; got none");
   });
 
   it("that was damaged is refused in one line, or says something", () => {

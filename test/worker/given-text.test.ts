@@ -232,7 +232,7 @@ describe("options for the text", () => {
       );
     const [first, ...rest] = Array.from({ length: 20 }, () => ({ text: "a word" }));
     for (const [given, hint] of [
-      [{ documents: [first] }, /; try more documents, or valDocuments with others$/u],
+      [{ documents: [first] }, /; try more documents, or valDocuments with other documents$/u],
       [{ documents: rest, valDocuments: [{ text: "a" }] }, /; try .*, or other valDocuments$/u],
       [{ text, valText: "a" }, /; try .*, or another valText$/u],
     ] as const) {
@@ -243,7 +243,7 @@ describe("options for the text", () => {
     await mkdir(dirname(data));
     await writeFile(data, JSON.stringify(first));
     const onDisk = { ...small, data, out: null, worker: false };
-    expect(await refusal(train(onDisk))).toMatch(/; try more documents, or valData with others$/u);
+    expect(await refusal(train(onDisk))).toMatch(/; try more documents, or valData with other documents$/u);
     const valData = await writeText("a");
     expect(await refusal(train({ ...onDisk, data: await writeText(text), valData }))).toMatch(/, or another valData$/u);
   });

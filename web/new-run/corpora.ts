@@ -19,7 +19,7 @@ const noNetwork = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|
 
 /** The error of a text that could not be downloaded, in the words of the form; undefined: it is another error. */
 export const downloadFailure = (error: string): string | undefined => {
-  const [, got] = /^tiny-shakespeare: the text must be at hand .*?; got (.+?)(?:; try .*)?$/u.exec(error) ?? [];
+  const [, got] = /^tiny-shakespeare: the text must be on this machine .*?; got (.+?)(?:; try .*)?$/u.exec(error) ?? [];
   if (got === undefined) return undefined;
   return `Could not download it: ${noNetwork.test(got) ? "no network" : got}. Choose Moby-Dick.`;
 };

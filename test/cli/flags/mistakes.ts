@@ -34,7 +34,11 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("missing", ["--data", "nowhere.txt"], "nowhere.txt", "must exist"),
     training("empty", ["--data", "empty.txt"], "empty.txt", "empty"),
     training("binary", ["--data", "binary.txt"], "binary.txt", "an image (PNG)"),
-    training("a Word file", ["--data", "letter.docx"], "a zip file, as Word's .docx are; try to save it as plain text"),
+    training(
+      "a Word file",
+      ["--data", "letter.docx"],
+      "a zip file, such as Word's .docx; try to save it as plain text",
+    ),
     training(
       "not UTF-8",
       ["--data", "latin1.txt"],
@@ -49,7 +53,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("empty to validate on", ["--val-data", "empty.txt"], "empty.txt", "empty"),
     training("binary to validate on", ["--val-data", "binary.txt"], "binary.txt", "an image (PNG)"),
     training("not UTF-8 to validate on", ["--val-data", "late-bytes.txt"], "late-bytes.txt", "0xFF", "line 2"),
-    training("a folder of binary files", ["--data", "images"], "images", "only binary ones, as a.png"),
+    training("a folder of binary files", ["--data", "images"], "images", "only binary files, such as a.png"),
     generating("unknown character in the prompt", ["run", "--prompt", "The q"], "--prompt", '"q"', "column 5"),
     evaluating("unknown character", ["run", "--data", "other.txt", "--split", "all"], "other.txt", '"q"', "line"),
     evaluating("unknown character in the part held out", ["run", "--data", "late.txt"], "late.txt", '"q"', "line 193"),

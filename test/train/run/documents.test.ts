@@ -186,7 +186,7 @@ describe("a run on conversations", () => {
     );
     await expect(collect(begin({ documents: [] }))).rejects.toThrow("data and documents: only one of them may say");
     await expect(collect(begin({ data: undefined, documents: [] }))).rejects.toThrow(
-      "documents: there must be a document",
+      "documents: there must be at least one document",
     );
   });
 });
