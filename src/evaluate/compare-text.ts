@@ -92,7 +92,7 @@ export interface TemplateTokenDifference {
   readonly name: "bos_token" | "eos_token";
   /** The first model's token. */
   readonly token: string;
-  /** The second model's. */
+  /** The second model's token. */
   readonly otherToken: string;
 }
 

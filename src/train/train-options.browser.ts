@@ -100,9 +100,9 @@ export interface TrainOptions {
   /** Abort it to stop after the current step, with a last checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Gets the model at each checkpoint, the last one at the end ("last"), and at each new lowest validation loss
-   * ("best"), in the form for `loadPretrained`. Files of "last" also work for `resume`: they add the optimizer's state
-   * and the run's events, and are three times as large. Training waits for a returned promise.
+   * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
+   * form for `loadPretrained`. Files of "last" also work for `resume`: they add the optimizer's state and the run's
+   * events, and are three times as large. Training waits for a returned promise.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**

@@ -53,10 +53,10 @@ export interface Running {
    */
   readonly onNotice?: (line: string) => void;
   /**
-   * Gets the model at each checkpoint, the last one at the end ("last"), and at each new lowest validation loss
-   * ("best"), in the form for `loadPretrained`. Files of "last" also work for `resume` in a page: they add the
-   * optimizer's state and the run's events, and are three times as large. Training waits for a returned promise. If the
-   * run has a folder, the checkpoint is already written there.
+   * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
+   * form for `loadPretrained`. Files of "last" also work for `resume` in a page: they add the optimizer's state and the
+   * run's events, and are three times as large. Training waits for a returned promise. If the run has a folder, the
+   * checkpoint is already written there.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**

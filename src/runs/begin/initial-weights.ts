@@ -8,7 +8,7 @@ import type { BaseWeights } from "../store.ts";
 /** Initial weights, and their place for errors. */
 export interface InitialWeights
   extends Pick<CollectedPretrained, "where" | "config" | "tokenizer" | "chatTemplate" | "endTokens" | "fused"> {
-  /** Weights in a file's blocks are for a base model under adapters. */
+  /** Weights that stay in a file's blocks can only be a base model under adapters. */
   readonly weights: BaseWeights;
   /** Closes the file, if it is still open because the weights were not read. */
   close(): Promise<void>;

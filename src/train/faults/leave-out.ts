@@ -60,7 +60,7 @@ const inWords = (tensor: string): string =>
 const firstOf = (findings: readonly Finding[]): { readonly finding: Finding; readonly on: string } => {
   const rank = findings.findIndex(({ isOwn }) => isOwn);
   const finding = findings[Math.max(rank, 0)];
-  if (finding === undefined) throw new Error("a team has machines");
+  if (finding === undefined) throw new Error("a team must have machines");
   const othersAreWell = rank >= 0 && findings.some(({ isOwn }) => !isOwn);
   return { finding, on: othersAreWell ? ` on rank ${rank} of ${findings.length}` : "" };
 };

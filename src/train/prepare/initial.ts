@@ -119,7 +119,7 @@ export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string
 const initialState = ({ weights, tokenizer }: InitialWeights, config: RunConfig): ResumedState => ({
   progress: freshProgress,
   take: (): StateArrays => {
-    if (weights.kind !== "values") throw new Error("weights that are trained are read as numbers");
+    if (weights.kind !== "values") throw new Error("trained weights must be plain numbers");
     const arrays = new Map([[weightsName, weights.take()]]);
     for (const { name, layout } of stateLayouts(config, tokenizer.vocabSize)) {
       if (name !== weightsName) arrays.set(name, new Float32Array(layout.length));

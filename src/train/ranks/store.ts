@@ -49,7 +49,7 @@ const askingAll = (team: RunTeam, state: SavedState): SavedState => {
 const serve = async (team: RunTeam, { optimizer }: SavedState): Promise<void> => {
   const next = (): Promise<Asked | null> =>
     team.fromFirst(async () => {
-      throw new Error("rank 0 does not serve itself");
+      throw new Error("rank 0 cannot serve itself");
     });
   for (let asked = await next(); asked !== null; asked = await next()) {
     await optimizer[asked.part]?.read(asked.offset, asked.size);

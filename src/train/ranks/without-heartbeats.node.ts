@@ -27,7 +27,7 @@ const wasStopped = 2000;
  */
 const beatInterval = 1;
 
-/** Seconds that the other ranks of a machine leave to the first rank, so that only one rank prints the error. */
+/** Seconds that the other ranks of a machine wait, so that only the first rank prints the error. */
 const timeToSpeak = 2;
 
 const saidOfPhase = {
