@@ -169,7 +169,7 @@ describe("documents", () => {
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
     expect(splitDocuments(located(2), "d", 0.9).train).toHaveLength(1);
     expect(() => splitDocuments(located(1), "d")).toThrow("d: there must be at least 2 documents");
-    expect(() => splitDocuments(located(3), "d", 1)).toThrow("valFraction: the held-out share");
+    expect(() => splitDocuments(located(3), "d", 1)).toThrow("valFraction: the held-out fraction");
   });
 
   it("count no token that nothing predicts", () => {
@@ -232,7 +232,7 @@ describe("documents on disk", () => {
     expect(one.prompt).toBe("p");
     const wrong = loadDocuments(join(folder, "all", "a.jsonl"), { valData: join(folder, "mixed", "c.txt") });
     await expect(wrong).rejects.toThrow(
-      /c\.txt: held-out documents must be \.jsonl too, as those to train on; got a text/u,
+      /c\.txt: validation documents must be \.jsonl files, like the training documents; got a text/u,
     );
   });
 });

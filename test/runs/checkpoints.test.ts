@@ -111,7 +111,7 @@ describe("a checkpoint", () => {
     const metrics = await readFile(join(out, "metrics.jsonl"), "utf8");
     await rm(join(out, "checkpoint"), { recursive: true });
     expect((await failure(resume(out))).message).toMatch(
-      /checkpoint: the run's checkpoint must be there, since one was/u,
+      /checkpoint: the run's checkpoint must be in its place, because one was/u,
     );
     expect(await readFile(join(out, "metrics.jsonl"), "utf8")).toBe(metrics);
   });

@@ -155,7 +155,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       "a folder of other files",
       "full",
       "full: a run's folder must have run.json",
-      "the folder that train named",
+      "which train printed in its first lines",
     ),
     resuming(
       "a run without its description",

@@ -312,7 +312,7 @@ describe("a run that is to stop", () => {
     const file = join(out, "nonfinite-step-4.safetensors");
     await writeFile(file, "mine");
     expect(await messageOf(resume())).toMatch(
-      /^step 4: the loss must not exceed 0\.001 × [\d.]+ \(train\.maxLossRatio\); got loss .* free for the record of a step; got another file; try renaming that file/u,
+      /^step 4: the loss must not exceed 0\.001 × [\d.]+ \(train\.maxLossRatio\); got loss .* record of a step; got another file; try renaming that file/u,
     );
     expect(await readFile(file, "utf8")).toBe("mine");
   });

@@ -168,7 +168,7 @@ describe("a run of adapters", () => {
     expect((await listRuns(out)).runs).toMatchObject([{ initFrom: join(bases.llama, "checkpoint") }]);
     const page = await readFile(join(out, "README.md"), "utf8");
     expect(page).toMatch(
-      /\| trained \| adapters \(LoRA\) of rank 3, [\d,]+ parameters, beside the weights of \d+\/checkpoint/u,
+      /\| trained \| adapters \(LoRA\) of rank 3, [\d,]+ parameters, on the weights of \d+\/checkpoint/u,
     );
   });
 
