@@ -124,7 +124,8 @@ describe("a failure in the words of the form", () => {
   });
 
   it("says of a text that could not be downloaded why, and names the one that is included", () => {
-    const must = "tiny-shakespeare: the text must be on this machine or downloadable from https://example.com/input.txt";
+    const must =
+      "tiny-shakespeare: the text must be on this machine or downloadable from https://example.com/input.txt";
     const failure = (got: string) => ({
       error: `${must}; got ${got}; try a network, a folder with tiny-shake…`,
       field: "text",

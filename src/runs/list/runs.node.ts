@@ -127,7 +127,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
       noted.ended = event.reason;
       break;
     case "checkpoint":
-      // The step count excludes an earlier end of a run that was extended later.
+      // An earlier end of a run that was extended later does not count: its step is below `steps`.
       if (noted.evals.at(-1)?.reason === "end" && event.step >= noted.steps) noted.ended = "finished";
       break;
     case "step":

@@ -356,7 +356,7 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     "## Losses",
     "",
-    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps since the row before.`,
+    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps since the previous evaluation.`,
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),
