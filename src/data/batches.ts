@@ -4,8 +4,9 @@ import { checkEvaluationWindows, checkTrainingBatch } from "./check-windows.ts";
 import type { HeldOutOption } from "./corpus.ts";
 
 /**
- * Shifted pairs. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: at every position the target is
- * the token after it. In documents −1 is a target that does not count. Both are row-major [rows, time].
+ * Inputs and targets, shifted by one token. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: the
+ * target of each position is the token after it. In documents, −1 is a target that does not count. x and y are
+ * row-major [rows, time].
  * @experimental
  */
 export interface Batch {
@@ -15,35 +16,35 @@ export interface Batch {
   readonly y: Int32Array;
   /** Sequences, B. */
   readonly rows: number;
-  /** Tokens of each, T. */
+  /** Tokens per sequence, T. */
   readonly time: number;
   /**
-   * Lengths of the documents that a batch of one row is divided into: they do not see each other, and together they may be
+   * Lengths of the documents in a batch of one row. The documents do not see each other, and together they may be
    * longer than the context. Absent: each row is a sequence.
    */
   readonly segments?: readonly number[];
 }
 
 /**
- * The windows that `trainingBatch` draws.
+ * Options of `trainingBatch`.
  * @experimental
  */
 export interface TrainingBatchOptions {
   /** Rows of one micro-batch, B. */
   readonly batchSize: number;
-  /** Tokens of a row, T. */
+  /** Number of tokens per row, T. */
   readonly contextLength: number;
-  /** Decides the offsets, with `step`: a whole number from 0. */
+  /** A whole number from 0. It determines the offsets of the windows, together with `step`. */
   readonly seed: number;
-  /** Number of the optimizer step; each has its own random numbers. */
+  /** Number of the optimizer step. Each step has its own random numbers. */
   readonly step: number;
-  /** Number of the micro-batch in the step (default 0): rows [microStep·B, (microStep + 1)·B) of the step's rows. */
+  /** Number of the micro-batch in the step: it has rows [microStep·B, (microStep + 1)·B) of the step. Default 0. */
   readonly microStep?: number;
 }
 
 /**
- * Writes a row of a batch: the window of `tokens` that begins at `from`. With `begin`, a token that each window begins with, its
- * inputs are `begin` and the tokens before the targets; else the first token of the window is an input alone.
+ * Writes a row of a batch: the window of `tokens` from index `from`. With `begin`, the inputs are `begin` and then the
+ * tokens before each target. Without it, the first token of the window is only an input.
  */
 export const setWindow = (
   { x, y, time }: Pick<Batch, "x" | "y" | "time">,
@@ -63,13 +64,13 @@ export const setWindow = (
   y.set(tokens.subarray(from, from + time), at);
 };
 
-/** Random words per `integer` of a stream, and words per block of it. */
+/** Number of random words that one `integer` uses, and number of words per block of the stream. */
 const wordsPerInteger = 2;
 const wordsPerBlock = 4;
 
 /**
- * Draws the rows of a step one after the other, from row `firstRow` on: each call returns a batch of the next `rows`
- * rows, as new arrays.
+ * Draws the rows of a step in order, starting at row `firstRow`: each call returns a batch of the next `rows` rows, as
+ * new arrays.
  */
 const rowDrawer = (
   tokens: Int32Array,
@@ -91,12 +92,12 @@ const rowDrawer = (
 };
 
 /**
- * A batch of windows at uniformly random offsets, as new arrays. Row r of a step is a pure function of
- * (seed, step, r), so a resumed run gets the batches of an uninterrupted one, and k accumulated micro-batches of B rows
- * are one batch of k·B rows.
+ * Draws a batch of windows at uniformly random offsets, as new arrays. Row r of a step depends only on (seed, step, r).
+ * So a resumed run gets the same batches as an uninterrupted one, and k accumulated micro-batches of B rows equal one
+ * batch of k·B rows.
  * @experimental
- * @param tokens the training split; at least contextLength + 1 of them.
- * @throws DataError for fewer.
+ * @param tokens the training split, with at least contextLength + 1 tokens.
+ * @throws DataError for fewer tokens.
  */
 export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions): Batch => {
   checkTrainingBatch(tokens, options);
@@ -104,7 +105,7 @@ export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions)
   return rowDrawer(tokens, options, microStep * batchSize)(batchSize);
 };
 
-/** Number of passes of about `tokens` tokens that a batch of `rows` rows is cut into. */
+/** Number of passes of about `tokens` tokens into which a batch of `rows` rows is divided. */
 export const passCount = (rows: number, time: number, tokens: number): number =>
   Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
 
@@ -114,14 +115,14 @@ export interface PassRange {
   readonly to: number;
 }
 
-/** The row that a pass of a batch begins with. */
+/** First row of a pass in its batch. */
 export const firstRowOfPass = (rows: number, time: number, tokens: number, pass: number): number =>
   Math.floor((rows * pass) / passCount(rows, time, tokens));
 
 /**
- * Rows of each pass of a batch: as many passes as come nearest to `tokens` tokens each. A row is never cut, and passes
- * differ by one row at most.
- * @param range the passes; default: all.
+ * Number of rows of each pass of a batch, so that each pass has about `tokens` tokens. A row is never cut, and the row
+ * counts of two passes differ by at most one.
+ * @param range range of passes. Default: all.
  */
 export function* passRows(
   rows: number,
@@ -138,12 +139,12 @@ export function* passRows(
 }
 
 /**
- * The rows of `trainingBatch` in its order, cut into passes by `passRows`. Each pass is drawn when it is asked for, so
- * memory depends on `tokensPerPass` and not on the batch, and none before `range` is drawn.
+ * The rows of `trainingBatch`, in order, divided into passes by `passRows`. Each pass is drawn only when it is needed,
+ * so memory depends on `tokensPerPass` and not on the batch size. Passes before `range` are not drawn.
  * @param tokens as for `trainingBatch`.
- * @param range the passes; default: all.
- * @param begin a token that each row begins with; default: none.
- * @throws DataError for too few.
+ * @param range range of passes. Default: all.
+ * @param begin a token with which each row begins. Default: none.
+ * @throws DataError for too few tokens.
  */
 export function* trainingPasses(
   tokens: Int32Array,
@@ -166,16 +167,16 @@ export type MakeBatch = () => Batch;
  * @experimental
  */
 export interface EvaluationOptions {
-  /** Tokens of a window, T: a whole number from 1. */
+  /** Number of tokens of a window, T: a whole number from 1. */
   readonly contextLength: number;
-  /** Most rows of one batch. */
+  /** Maximum number of rows of a batch. */
   readonly batchSize: number;
 }
 
 /**
- * The whole of `tokens` in non-overlapping windows of contextLength, in order: every token after the first is a
+ * All of `tokens`, in windows of contextLength tokens that do not overlap, in order. Every token after the first is a
  * target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a batch of its own:
- * one row, `time` below contextLength. Fewer than two tokens give nothing.
+ * one row, with `time` below contextLength. Fewer than two tokens give no batches.
  * @experimental
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
@@ -183,8 +184,8 @@ export function* evaluationWindows(tokens: Int32Array, options: EvaluationOption
 }
 
 /**
- * The batches of `evaluationWindows`, of which each is made only if it is asked for.
- * @param begin a token that each window begins with: then every token is a target. Default: none.
+ * Functions that make the batches of `evaluationWindows`; a batch is made only when its function is called.
+ * @param begin a token with which each window begins; then every token is a target. Default: none.
  */
 export function* windowsToMake(
   tokens: Int32Array,
@@ -209,7 +210,7 @@ export function* windowsToMake(
 
 /**
  * Checks that there is a token to predict.
- * @param where the name of the tokens in errors.
+ * @param where name of the tokens in errors.
  * @throws DataError for fewer than two tokens.
  */
 export const checkPredictable = (tokens: number, where: string, hint: string): void => {
@@ -217,17 +218,17 @@ export const checkPredictable = (tokens: number, where: string, hint: string): v
   throw new DataError({ where, must: "the text must have at least 2 tokens", got: `${tokens}`, hint });
 };
 
-/** Tokens of each split; an unused split is left out. */
+/** Number of tokens of each split; unused splits are left out. */
 export interface TokenCounts {
   readonly train?: number;
   readonly val?: number;
 }
 
 /**
- * Checks, before anything is built, that the text is long enough: a window and its last target to train on, and one
- * pair to evaluate on.
- * @param heldOut the option that fits the data, for the hint.
- * @throws DataError naming the split, its length and a hint.
+ * Checks that a text is long enough before anything is built: a window and its last target for training, and one pair
+ * for evaluation.
+ * @param heldOut name of the option that sets the validation part, for the hint.
+ * @throws DataError that names the split, its length and a hint.
  */
 export const checkTokenCounts = (
   counts: TokenCounts,

@@ -12,15 +12,17 @@ const checkSizes = (where: string, options: Sizes, others: readonly string[] = [
   checkWhole(`${where}: contextLength`, options.contextLength, 1);
 };
 
-/** Checks the arguments of `trainingBatch`. @throws ShapeError for other tokens, ConfigError for other options */
+/** Checks the arguments of `trainingBatch`. @throws ShapeError for invalid tokens; ConfigError for invalid options */
 export const checkTrainingBatch = (tokens: unknown, options: Sizes): void => {
   checkInt32("trainingBatch: tokens", tokens);
   checkSizes("trainingBatch", options, ["seed", "step", "microStep"]);
-  // The seed and the step are checked with the random key.
+  // The random key checks the seed and the step.
   if (options.microStep !== undefined) checkWhole("trainingBatch: microStep", options.microStep);
 };
 
-/** Checks the arguments of `evaluationWindows`. @throws ShapeError for other tokens, ConfigError for other options */
+/**
+ * Checks the arguments of `evaluationWindows`. @throws ShapeError for invalid tokens; ConfigError for invalid options
+ */
 export const checkEvaluationWindows = (tokens: unknown, options: Sizes): void => {
   checkInt32("evaluationWindows: tokens", tokens);
   checkSizes("evaluationWindows", options);

@@ -9,11 +9,11 @@ import { readText } from "./text.node.ts";
 import { findTinyShakespeare, type Surroundings, tinyShakespeareError } from "./tiny-shakespeare.node.ts";
 import { decodeText } from "./utf8.ts";
 
-/** Corpora that are known by name; for a file or folder of the same name write `./name`. */
+/** Names of the built-in corpora. For a file or folder with such a name, write `./name`. */
 export const corpusNames = ["tiny-shakespeare", "moby-dick"] as const;
 export type CorpusName = (typeof corpusNames)[number];
 
-/** Whether `data` is a name that `loadCorpus` knows, and not a path. */
+/** Whether `data` is the name of a built-in corpus, not a path. */
 export const isCorpusName = (data: string): data is CorpusName | "default" =>
   data === "default" || corpusNames.some((name) => name === data);
 
@@ -73,24 +73,26 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
 
 /** Options of `loadCorpus`. */
 export interface CorpusOptions {
-  /** Name or path of a text to validate on; the whole corpus is then for training. */
+  /** Name or path of a text to validate on. The whole corpus is then used for training. */
   readonly valData?: string | undefined;
-  /** Share of the corpus to hold out without `valData`: in (0, 1), default 0.1. */
+  /** Fraction of the corpus to hold out if there is no `valData`; in (0, 1). Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Default: the process's own. */
+  /** Environment of the process. Default: the process's own. */
   readonly surroundings?: Surroundings;
 }
 
 /** A corpus from disk, with a hash by which a resumed run recognises its text. */
 export interface LoadedCorpus extends Corpus {
-  /** SHA-256 of both splits' text in UTF-8, hexadecimal: changes with the text and with the place of the split. */
+  /** SHA-256 of the text of both splits in UTF-8, hexadecimal. It depends on the text and on the place of the split. */
   readonly sha256: string;
 }
 
-/** UTF-16 units of a piece: a hash first allocates three bytes for each. */
+/** Number of UTF-16 units in a piece: hashing a string allocates three bytes per unit. */
 const unitsPerPiece = 2 ** 18;
 
-/** The pieces of a text, without cutting a pair of surrogates: a long text is never whole in UTF-8 besides. */
+/**
+ * Cuts a text into pieces, but never inside a surrogate pair. So a long text is never in memory as UTF-8 as a whole.
+ */
 export function* textPieces(text: string): Generator<string, void, undefined> {
   for (let from = 0; from < text.length; ) {
     let end = Math.min(text.length, from + unitsPerPiece);
@@ -101,7 +103,7 @@ export function* textPieces(text: string): Generator<string, void, undefined> {
   }
 }
 
-/** Adds `text` in UTF-8, piece by piece. */
+/** Adds `text` to the hash as UTF-8, in pieces. */
 const updateWith = (hash: Hash, text: string): void => {
   for (const piece of textPieces(text)) hash.update(piece);
 };
@@ -114,7 +116,7 @@ const hashOf = ({ train, val }: TextSplit): string => {
   return hash.digest("hex");
 };
 
-/** A given text as a corpus, without a change: `valFraction` is for one without `valText`. */
+/** A given text as a corpus, unchanged. `valFraction` is used if there is no `valText`. */
 export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number): LoadedCorpus => {
   const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
   const parts = [{ where: "text", start: 0 }];
@@ -127,9 +129,9 @@ export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number):
 };
 
 /**
- * The corpus `nameOrPath`: "tiny-shakespeare", "moby-dick", "default" (the first if it is available, else the second
- * with a `notice`), else a file, else a folder of files. Uses the network for Tiny Shakespeare only.
- * @throws DataError if it is not available or no text; ConfigError for a fraction outside (0, 1).
+ * Loads a corpus. `nameOrPath` is "tiny-shakespeare", "moby-dick", "default" (Tiny Shakespeare if it is available, else
+ * Moby-Dick with a `notice`), or the path of a file or a folder. Only Tiny Shakespeare uses the network.
+ * @throws DataError if the corpus is not available or is not text; ConfigError for a fraction outside (0, 1).
  * @example
  * ```ts
  * import { loadCorpus, trainCharTokenizer } from "foretoken";

@@ -2,40 +2,40 @@ import { checkText } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 
-/** A part of a text with a name, mostly a file of a folder. It ends where the next part begins. */
+/** A named part of a text, usually a file of a folder. It ends where the next part begins. */
 export interface TextPart {
-  /** Its name in errors. */
+  /** Name of the part in errors. */
   readonly where: string;
-  /** UTF-16 index of its first character in the text. */
+  /** UTF-16 index of the part's first character in the text. */
   readonly start: number;
 }
 
-/** A text in two parts: one to train on, one held out for evaluation. */
+/** A text in two parts: one for training, one held out for validation. */
 export interface Corpus {
-  /** Short name for people: `tiny-shakespeare`, or the file's or folder's name. */
+  /** Short name for people: `tiny-shakespeare`, or the name of the file or folder. */
   readonly name: string;
   /** Source of the text: a path or an address. */
   readonly source: string;
-  /** The text to train on. */
+  /** The training text. */
   readonly train: string;
-  /** The text that is held out. */
+  /** The validation text. */
   readonly val: string;
-  /** The parts of `train + val`, in order: errors tell a character's place by them. */
+  /** The parts of `train + val`, in order. Errors use them to give a character's place. */
   readonly parts: readonly TextPart[];
-  /** A prompt that fits the text; the text has every character of it. */
+  /** A prompt that fits the text; all its characters occur in the text. */
   readonly prompt: string;
-  /** One line for the user, such as that another text is used. */
+  /** A notice of one line for the user, for example that another text is used. */
   readonly notice?: string;
 }
 
-/** The options that say what is held out: a path, a text, or documents. */
+/** Options that set the validation part: a path, a text, or documents. */
 export type HeldOutOption = "valData" | "valText" | "valDocuments";
 
-/** A text to train on and one to validate on. */
+/** A training text and a validation text. */
 export interface TextSplit {
-  /** The text to train on. */
+  /** The training text. */
   readonly train: string;
-  /** The text that is held out. */
+  /** The validation text. */
   readonly val: string;
 }
 
@@ -51,7 +51,7 @@ export const countCharacters = (text: string): number => {
   return count;
 };
 
-/** UTF-16 index of the code point number `count`. */
+/** UTF-16 index of code point number `count`. */
 const indexOfCharacter = (text: string, count: number): number => {
   let index = 0;
   for (let seen = 0; seen < count && index < text.length; seen++) {
@@ -61,17 +61,18 @@ const indexOfCharacter = (text: string, count: number): number => {
 };
 
 /**
- * Splits a text of n characters (code points): the first floor((1 − valFraction)·n) to train on, the rest to validate
- * on. Not shuffled: neighbouring text is too alike for a shuffled split to measure anything.
+ * Splits a text of n characters (code points): the first ⌊(1 − valFraction)·n⌋ characters are for training, the rest
+ * for validation. The text is not shuffled: neighbouring passages are so similar that a shuffled split would measure
+ * nothing.
  * @param valFraction in (0, 1).
- * @throws ConfigError for a fraction outside that range.
+ * @throws ConfigError for a fraction outside (0, 1).
  */
 export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   checkText("text", text);
   if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
       where: "valFraction",
-      must: "the held-out share of the text must be above 0 and below 1",
+      must: "the held-out fraction of the text must be above 0 and below 1",
       got: show(valFraction),
       hint: "0.1",
     });
@@ -81,14 +82,14 @@ export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   return { train: text.slice(0, cut), val: text.slice(cut) };
 };
 
-/** Text with the text before it in its file, to count lines. */
+/** A passage, with the text before it in its file, so that lines can be counted. */
 export interface Passage {
   readonly where: string;
   readonly before: string;
   readonly text: string;
 }
 
-/** The parts of UTF-16 units `from` to `to` of `text`, in order; joined they are that range. */
+/** The parts of `text` between UTF-16 units `from` and `to`, in order. Joined, they give that range. */
 export const passagesOf = (text: string, parts: readonly TextPart[], from: number, to: number): readonly Passage[] =>
   parts.flatMap(({ where, start }, index) => {
     const first = Math.max(start, from);
@@ -96,17 +97,20 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
     return first < end ? [{ where, before: text.slice(start, first), text: text.slice(first, end) }] : [];
   });
 
-/** How far into a text a word with a letter is looked for: rules of `====` and marks of headings are no prompts. */
+/**
+ * Number of UTF-16 units in which a word with a letter is searched. (Lines of `====` and heading marks make no good
+ * prompts.)
+ */
 const wordWithin = 2000;
 
 /**
- * The first word of a text that has a letter (at most 24 characters). Without one near its begin it is the first word of any kind,
- * or the first character if it has no word.
+ * The first word of a text that has a letter, with at most 24 characters. If there is none near the beginning: the
+ * first word of any kind, or the first character of a text without words.
  */
 export const firstWord = (text: string): string => {
   const lettered = /(?<=^|\s)\S{0,8}?\p{L}/u.exec(text.slice(0, wordWithin))?.index ?? -1;
   const start = lettered === -1 ? text.search(/\S/u) : lettered;
-  // A word may be as long as the text, so it is cut: 24 characters are at most 48 UTF-16 units.
+  // A word may be as long as the text, so it is cut first: 24 characters are at most 48 UTF-16 units.
   const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
   return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");
 };

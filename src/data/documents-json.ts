@@ -1,11 +1,11 @@
-/** Files of documents, one in JSON on each line. */
+/** Reads files of documents: one JSON document per line. */
 
 import { type JsonLimits, parseJson } from "../core/checks/json.ts";
 import { DataError } from "../core/errors/errors.ts";
 import type { LocatedDocument, SourceDocument } from "./documents.ts";
 import { documentOf } from "./parse-document.ts";
 
-/** A line holds a conversation; the keys of its objects are data. */
+/** Limits for the JSON of a line. A line is a conversation, and the keys of its objects may be any data. */
 const lineLimits: JsonLimits = {
   maxBytes: 2 ** 24,
   maxValues: 2 ** 18,
@@ -15,9 +15,9 @@ const lineLimits: JsonLimits = {
 };
 
 /**
- * The documents of a file's text, a line each; blank lines are skipped.
- * @param where the file, for errors: they add the line's number.
- * @throws DataError for a line that is no document, or a file without one.
+ * Reads the documents of a file's text, one per line; blank lines are skipped.
+ * @param where name of the file, for errors; errors add the line number.
+ * @throws DataError for a line that is not a document, or a file without documents.
  */
 export const documentsOfText = (text: string, where: string): readonly LocatedDocument[] => {
   const encoder = new TextEncoder();
@@ -39,12 +39,12 @@ export const documentsOfText = (text: string, where: string): readonly LocatedDo
     documents.push({ where: place, source: documentOf(json, place) });
   }
   if (documents.length === 0) {
-    throw new DataError({ where, must: "the file must hold a document, as JSON in a line", got: "none" });
+    throw new DataError({ where, must: "the file must have at least one document, as a line of JSON", got: "none" });
   }
   return documents;
 };
 
-/** A document in one spelling: lines that say the same are the same. */
+/** A document as a line of JSON in a fixed form: documents with equal content give equal lines. */
 export const lineOfDocument = (source: SourceDocument): string => {
   if (source.kind === "text") return JSON.stringify({ text: source.text });
   const messages = source.messages.map(({ role, content, counted }) => ({

@@ -1,4 +1,4 @@
-/** Documents from disk or from memory, with the hash by which a resumed run recognises them. */
+/** Documents from disk or from memory, with a hash by which a resumed run recognises them. */
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
@@ -9,21 +9,21 @@ import { documentsOfText, lineOfDocument } from "./documents-json.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "./given-documents.ts";
 import { namesInFolder, readTextFiles } from "./text.node.ts";
 
-/** Documents to train on and held out, with facts about their source. */
+/** Training and validation documents, with facts about their source. */
 export interface DocumentsCorpus extends DocumentsSplit {
-  /** Short name for people: the file's or folder's. */
+  /** Short name for people: the name of the file or folder. */
   readonly name: string;
-  /** SHA-256 of both parts, hexadecimal: changes with the documents and with the split. */
+  /** SHA-256 of both parts, hexadecimal. It depends on the documents and on the split. */
   readonly sha256: string;
-  /** What fits as a prompt of samples: the first question of the held-out conversations, or the first word of a text. */
+  /** A prompt for samples: the first question of the validation conversations, or the first word of a text. */
   readonly prompt: string;
-  /** One line for the user, about skipped files. */
+  /** A notice of one line for the user, about skipped files. */
   readonly notice?: string;
 }
 
 const hasEnding = (name: string): boolean => /\.jsonl$/iu.test(name);
 
-/** Whether `data` names documents: a file that ends in `.jsonl`, or a folder of such files and no others. */
+/** Whether `data` names documents: a `.jsonl` file, or a folder with only such files. */
 export const hasDocuments = async (data: string): Promise<boolean> => {
   if (isCorpusName(data)) return false;
   const names = await namesInFolder(data);
@@ -63,21 +63,21 @@ const corpusOf = (
   };
 };
 
-/** All documents at a path. @throws DataError for what is none. */
+/** Reads all documents at a path. @throws DataError for a line that is not a document. */
 export const readDocuments = async (path: string): Promise<Found> => {
   const { files, notice } = await readTextFiles(path, /[./\\]/u.test(path) ? [] : corpusNames);
   return { documents: files.flatMap(({ path: where, text }) => documentsOfText(text, where)), notice };
 };
 
-/** Where documents are, and what is held out of them. */
+/** Where the documents are, and which of them to hold out. */
 export interface DocumentsOptions {
   readonly valData?: string | undefined;
   readonly valFraction?: number | undefined;
 }
 
 /**
- * The documents of a `.jsonl` file, or of a folder of them.
- * @throws DataError for a line that is no document, or a `valData` that has none.
+ * Loads the documents of a `.jsonl` file, or of a folder of such files.
+ * @throws DataError for a line that is not a document, or for a `valData` without documents.
  */
 export const loadDocuments = async (
   path: string,
@@ -86,7 +86,7 @@ export const loadDocuments = async (
   if (valData !== undefined && !(await hasDocuments(valData))) {
     throw new DataError({
       where: valData,
-      must: "held-out documents must be .jsonl too, as those to train on",
+      must: "validation documents must be .jsonl files, like the training documents",
       got: "a text",
       hint: "a .jsonl file",
     });
@@ -95,7 +95,7 @@ export const loadDocuments = async (
   return corpusOf(basename(resolve(path)), await readDocuments(path), held, valFraction, "valData");
 };
 
-/** Documents that are in memory as a corpus. */
+/** Makes a corpus of documents in memory. */
 export const givenDocuments = ({ documents, valDocuments }: GivenDocuments, valFraction?: number): DocumentsCorpus =>
   corpusOf(
     "documents",

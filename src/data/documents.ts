@@ -1,17 +1,17 @@
 /**
- * Documents that do not see each other: texts, and conversations of which the answers are learned. As they are given, and
- * as tokens.
+ * Documents, before and after encoding: texts and conversations that do not see each other. In conversations, the model
+ * learns the answers.
  */
 import { ConfigError, DataError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";
 import { show } from "../core/text/show.ts";
 import type { HeldOutOption } from "./corpus.ts";
 
-/** A message of a conversation to learn from. */
+/** A message of a training conversation. */
 export interface DocumentMessage {
   readonly role: "system" | "user" | "assistant";
   readonly content: string;
-  /** Whether the loss counts it: an answer, unless its line says otherwise. */
+  /** Whether the loss counts this message. By default it counts answers. */
   readonly counted: boolean;
 }
 
@@ -20,19 +20,19 @@ export type SourceDocument =
   | { readonly kind: "chat"; readonly messages: readonly DocumentMessage[] }
   | { readonly kind: "text"; readonly text: string };
 
-/** A document and its place, as `chat.jsonl:12`, for errors. */
+/** A document and its place for errors, such as `chat.jsonl:12`. */
 export interface LocatedDocument {
   readonly where: string;
   readonly source: SourceDocument;
 }
 
-/** Documents as tokens, one after the other. */
+/** Documents as tokens, one document after another. */
 export interface Documents {
-  /** Tokens of all of them. */
+  /** Tokens of all documents. */
   readonly ids: Int32Array;
-  /** For each token 1 if the loss counts it, else 0. The first token of a document is never counted. */
+  /** For each token: 1 if the loss counts it, else 0. The first token of a document never counts. */
   readonly counted: Uint8Array;
-  /** Where each document begins, and where the last one ends: one number more than documents. */
+  /** Start of each document, and the end of the last one: one more number than there are documents. */
   readonly starts: Int32Array;
 }
 
@@ -42,7 +42,7 @@ export const documentCount = ({ starts }: Documents): number => starts.length - 
 /** Number of tokens that the loss counts. */
 export const countedTokens = ({ counted }: Documents): number => counted.reduce((sum, one) => sum + one, 0);
 
-/** Most tokens of all documents of a split: their places are 32-bit numbers. */
+/** Maximum number of tokens of a split's documents: their positions are 32-bit numbers. */
 const mostTokens = 2 ** 31 - 1;
 
 /** Collects documents, token by token. */
@@ -54,7 +54,7 @@ export interface DocumentsBuilder {
   build(): Documents;
 }
 
-/** @param where the name of the documents in errors. */
+/** @param where name of the documents in errors. */
 export const documentsBuilder = (where: string): DocumentsBuilder => {
   let ids = new Int32Array(1024);
   let counted = new Uint8Array(1024);
@@ -64,7 +64,7 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
     add(added, isCounted) {
       const needed = length + added.length;
       if (needed > mostTokens) {
-        const must = `documents must have at most ${mostTokens} tokens together`;
+        const must = `all documents together must have at most ${mostTokens} tokens`;
         throw new DataError({ where, must, got: "more", hint: "a part of them" });
       }
       if (needed > ids.length) {
@@ -77,7 +77,7 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
         counted = moreCounted;
       }
       ids.set(added, length);
-      // Nothing predicts the first token of a document.
+      // The first token of a document does not count, because nothing predicts it.
       if (isCounted) counted.fill(1, length === starts.at(-1) ? length + 1 : length, needed);
       length = needed;
     },
@@ -88,21 +88,21 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
   };
 };
 
-/** Documents to train on and documents that are held out. */
+/** Training documents and validation documents. */
 export interface DocumentsSplit {
   readonly train: readonly LocatedDocument[];
   readonly val: readonly LocatedDocument[];
 }
 
-/** The key of the draw below: a constant, so that the split depends on the documents alone. */
+/** Seed of the random split: a constant, so that the split depends only on the documents. */
 const drawSeed = 0;
 
 /**
- * Holds out a share of n documents: n − ⌊(1 − valFraction)·n⌋ of them, drawn, since a file is often sorted. The draw
- * depends on n alone. Both parts keep the order.
- * @param where the name of the documents in errors.
- * @param heldOut the option that would say what to hold out.
- * @throws ConfigError for a fraction outside (0, 1), DataError for fewer than two documents.
+ * Holds out n − ⌊(1 − valFraction)·n⌋ of n documents. They are drawn at random, because a file is often sorted. The
+ * draw depends only on n. Both parts keep the order.
+ * @param where name of the documents in errors.
+ * @param heldOut name of the option that sets the validation part, for the hint.
+ * @throws ConfigError for a fraction outside (0, 1); DataError for fewer than two documents.
  */
 export const splitDocuments = (
   documents: readonly LocatedDocument[],
@@ -113,7 +113,7 @@ export const splitDocuments = (
   if (typeof valFraction !== "number" || !(valFraction > 0 && valFraction < 1)) {
     throw new ConfigError({
       where: "valFraction",
-      must: "the held-out share of the documents must be above 0 and below 1",
+      must: "the held-out fraction of the documents must be above 0 and below 1",
       got: show(valFraction),
       hint: "0.1",
     });
@@ -123,7 +123,7 @@ export const splitDocuments = (
       where,
       must: "there must be at least 2 documents: one to train on and one to hold out",
       got: String(documents.length),
-      hint: `more documents, or ${heldOut} with others`,
+      hint: `more documents, or ${heldOut} with other documents`,
     });
   }
   const n = documents.length;
@@ -138,7 +138,7 @@ export const splitDocuments = (
   };
 };
 
-/** The numbers from 0 to count − 1 in a random order (Fisher–Yates). @param integer uniform in [0, bound). */
+/** The numbers 0 … count − 1 in random order (Fisher–Yates). @param integer uniform in [0, bound). */
 export const shuffled = (count: number, integer: (bound: number) => number): Int32Array => {
   const order = Int32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
@@ -150,7 +150,7 @@ export const shuffled = (count: number, integer: (bound: number) => number): Int
   return order;
 };
 
-/** The text that a tokenizer is trained on where documents come without one. */
+/** The text on which a tokenizer is trained, for documents without a given tokenizer. */
 export const textOfDocuments = (documents: readonly LocatedDocument[]): string =>
   documents
     .map(({ source }) =>

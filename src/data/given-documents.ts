@@ -1,27 +1,27 @@
-/** Documents that a program hands over, instead of a file. */
+/** Documents that a program passes as values instead of files. */
 import { DataError } from "../core/errors/errors.ts";
 import { firstWord } from "./corpus.ts";
 import type { DocumentsSplit, LocatedDocument } from "./documents.ts";
 import { documentOf, type GivenDocument } from "./parse-document.ts";
 
-/** Documents that are in memory, and perhaps some to validate on. */
+/** Documents in memory, with optional validation documents. */
 export interface GivenDocuments {
   readonly documents: readonly GivenDocument[];
   readonly valDocuments?: readonly GivenDocument[] | undefined;
 }
 
-/** Given documents, checked one by one. @param name of their list in errors. */
+/** Checks given documents one by one. @param name name of their list in errors. */
 export const locatedDocuments = (given: readonly unknown[], name: string): readonly LocatedDocument[] => {
   if (given.length === 0) {
-    throw new DataError({ where: name, must: "there must be a document", got: "none" });
+    throw new DataError({ where: name, must: "there must be at least one document", got: "none" });
   }
   return Array.from(given, (one, i) => ({ where: `${name}[${i}]`, source: documentOf(one, `${name}[${i}]`) }));
 };
 
-/** Most characters of a prompt. */
+/** Maximum number of characters of a prompt. */
 const longestPrompt = 300;
 
-/** What fits as a prompt of samples: the first question of the held-out conversations, or the first word of a text. */
+/** A prompt for samples: the first question of the validation conversations, or the first word of a text. */
 export const promptOfDocuments = ({ train, val }: DocumentsSplit): string => {
   for (const { source } of [...val, ...train]) {
     if (source.kind === "text") return firstWord(source.text);

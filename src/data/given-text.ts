@@ -1,4 +1,4 @@
-/** A text that is in memory, and perhaps one to validate on. */
+/** A text in memory, with an optional validation text. */
 export interface GivenText {
   readonly text: string;
   readonly valText?: string | undefined;

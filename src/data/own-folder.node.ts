@@ -1,10 +1,10 @@
-/** Folders that this program wrote: they are not text, wherever they are. */
+/** Recognises folders that this program wrote: their files are never training text. */
 import { join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { jsonLimits, parseJson } from "../core/checks/json.ts";
 import { readRegularFile } from "../core/system/regular-file.node.ts";
 
-/** The kinds of folders that this program writes. */
+/** Kinds of folders that this program writes. */
 export type OwnFolder = "run" | "checkpoint";
 
 /** The value of a JSON file; undefined if it cannot be read. */
@@ -21,9 +21,9 @@ const hasKeys = (value: unknown, keys: readonly string[]): boolean =>
   isRecord(value) && keys.every((key) => Object.hasOwn(value, key));
 
 /**
- * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with our keys, or
- * with `metrics.jsonl` or `checkpoint/` beside it. A checkpoint has a `model.safetensors` beside `manifest.json`, or
- * beside a `config.json` with our section.
+ * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with our keys, or a
+ * `run.json` next to `metrics.jsonl` or `checkpoint/`. A checkpoint has a `model.safetensors` next to `manifest.json`,
+ * or next to a `config.json` with our section.
  * @param files names of the regular files in the folder.
  * @param folders names of the folders in it.
  */

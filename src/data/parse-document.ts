@@ -1,4 +1,4 @@
-/** A document from a line of JSON: a conversation or a text, in the spellings that data sets have. */
+/** Parses a document from a line of JSON: a conversation or a text, in the forms that common data sets have. */
 
 import { isRecord } from "../core/checks/is-record.ts";
 import { DataError } from "../core/errors/errors.ts";
@@ -7,18 +7,18 @@ import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
 import { describeCharacter } from "../tokenizer/unknown.ts";
 import type { DocumentMessage, SourceDocument } from "./documents.ts";
 
-/** Most messages of a conversation: many times those of any known one. */
+/** Maximum number of messages of a conversation; known data sets have far fewer. */
 const mostMessages = 10_000;
 
-/** A conversation, as most data sets spell it. */
+/** A conversation in the form of most data sets. */
 export interface GivenConversation {
-  /** The messages in order; the loss counts the assistant's. */
+  /** The messages in order. The loss counts the assistant's messages. */
   readonly messages: readonly GivenMessage[];
 }
 
-/** A message of a conversation to learn from. */
+/** A message of a training conversation. */
 export interface GivenMessage {
-  /** Who says it: `system`, `user` or `assistant`. */
+  /** Author: `system`, `user` or `assistant`. */
   readonly role: "system" | "user" | "assistant";
   /** Its text. */
   readonly content: string;
@@ -26,11 +26,11 @@ export interface GivenMessage {
   readonly weight?: 0 | 1 | undefined;
 }
 
-/** A conversation, as ShareGPT spells it. */
+/** A conversation in ShareGPT's form. */
 export interface GivenShareGpt {
   /** The messages in order: `human` is the user, `gpt` the assistant. */
   readonly conversations: readonly {
-    /** Who says it. */
+    /** Author of the message. */
     readonly from: "system" | "human" | "user" | "gpt" | "assistant";
     /** Its text. */
     readonly value: string;
@@ -39,9 +39,9 @@ export interface GivenShareGpt {
 
 /** A question and its answer: a conversation of two messages. */
 export interface GivenPair {
-  /** What the user says. */
+  /** The user's message. */
   readonly prompt: string;
-  /** What the assistant answers: the loss counts it. */
+  /** The assistant's answer; the loss counts it. */
   readonly completion: string;
 }
 
@@ -51,7 +51,7 @@ export interface GivenPlainText {
   readonly text: string;
 }
 
-/** A document to learn from, as a line of a `.jsonl` file has it. */
+/** A training document, in the form of a line of a `.jsonl` file. */
 export type GivenDocument = GivenConversation | GivenShareGpt | GivenPair | GivenPlainText;
 
 const roles: Readonly<Record<string, DocumentMessage["role"]>> = {
@@ -62,7 +62,7 @@ const roles: Readonly<Record<string, DocumentMessage["role"]>> = {
   gpt: "assistant",
 };
 
-/** Keys with which a line asks for more than text: without them its answers would be others. */
+/** Keys of features other than text. Such a line is refused, because its answers would be wrong without them. */
 const unsupported = ["tools", "functions", "tool_calls", "function_call"] as const;
 
 const hint =
@@ -83,10 +83,10 @@ const checkSupported = (value: Readonly<Record<string, unknown>>, where: string)
   if (key === undefined) return;
   const list = own(value, key);
   if (Array.isArray(list) && list.length === 0) return;
-  refuse(where, "a document must be text alone, without tools", `a key ${show(key)}`, "a line without it");
+  refuse(where, "a document must be only text, without tools", `a key ${show(key)}`, "a line without it");
 };
 
-/** @throws DataError also for half of a surrogate pair, which UTF-8 does not have: JSON can write it as `\ud800`. */
+/** @throws DataError also for half of a surrogate pair: JSON can write one as `\ud800`, but UTF-8 cannot. */
 const textOf = (value: unknown, where: string, name: string): string => {
   if (typeof value !== "string") return refuse(where, `${name} must be a text`, show(value));
   const lone = loneSurrogateAt(value);
@@ -126,23 +126,23 @@ const conversationOf = (
     return refuse(where, `${name} must be a list of 1 to ${mostMessages} messages`, got);
   }
   const messages = Array.from(list, (message, i) => messageOf(message, where, `${name}[${i}]`, keys));
-  // What comes after the last answer that counts has no part in the loss.
+  // Messages after the last counted answer do not affect the loss, so they are dropped.
   const last = messages.findLastIndex(({ counted }) => counted);
-  if (last === -1) refuse(where, `${name} must have an answer to learn: a message of the assistant`, "none");
+  if (last === -1) refuse(where, `${name} must have an answer to learn, a message of the assistant`, "none");
   return { kind: "chat", messages: messages.slice(0, last + 1) };
 };
 
 /**
- * A document from a parsed line: `{ messages }`, `{ conversations }`, `{ prompt, completion }` or `{ text }`. Other keys of
- * a line, such as an id, have no meaning here.
- * @param where the line, as `chat.jsonl:12`.
- * @throws DataError saying which part of the line is at fault.
+ * Reads a document from a parsed line: `{ messages }`, `{ conversations }`, `{ prompt, completion }` or `{ text }`.
+ * Other keys of a line, such as an id, are ignored.
+ * @param where place of the line, such as `chat.jsonl:12`.
+ * @throws DataError that says which part of the line is wrong.
  */
 export const documentOf = (value: unknown, where: string): SourceDocument => {
   if (!isRecord(value)) return refuse(where, "each line must be an object", show(value), hint);
   checkSupported(value, where);
   const kinds = ["messages", "conversations", "completion", "text"].filter((key) => has(value, key));
-  // Data sets of conversations often have the same once more as text.
+  // A conversation wins over `text`: data sets often contain the same conversation as text too.
   const [kind] = kinds;
   switch (kind) {
     case "messages":
@@ -170,7 +170,7 @@ export const documentOf = (value: unknown, where: string): SourceDocument => {
     }
     case "text": {
       const text = textOf(value.text, where, "text");
-      if (text === "") refuse(where, "text must have a character", '""');
+      if (text === "") refuse(where, "text must not be empty", '""');
       return { kind: "text", text };
     }
     default:

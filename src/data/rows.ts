@@ -1,37 +1,41 @@
 /**
- * Rows of documents for training: each document once in every pass over all of them, in a new order each time. A row is a
- * document, or several that fit into the context together. Documents of one row do not see each other, so which documents
- * share a row changes no gradient but for rounding.
+ * Rows of documents for training. Each document comes once in every epoch (a pass over all documents), in a new order
+ * each time. A row is one document, or several documents that fit into the context together. Documents of one row do
+ * not see each other, so which documents share a row changes gradients only by rounding.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import type { Batch, MakeBatch, PassRange } from "./batches.ts";
 import { type Documents, documentCount, shuffled } from "./documents.ts";
 
 export const rowKinds = ["packed", "one"] as const;
-/** What a row holds. `packed`: as many documents as fit into the context; `one`: one document. */
+/** Contents of a row. `packed`: as many documents as fit into the context; `one`: one document. */
 export type RowKind = (typeof rowKinds)[number];
 
 /**
- * Pieces of documents that fit into the context: piece i has `lengths[i]` inputs from token `from[i]` on, and as many
- * targets, each the token after its input.
+ * Pieces of documents that fit into the context. Piece i has `lengths[i]` inputs from token `from[i]`, and one target
+ * per input: the token after it.
  */
 export interface Pieces {
   readonly from: Int32Array;
   readonly lengths: Int32Array;
-  /** Targets of each that the loss counts: at least one. */
+  /** For each piece: number of targets that the loss counts; at least one. */
   readonly targets: Int32Array;
-  /** Documents that are longer than the context. */
+  /** Number of documents that are longer than the context. */
   readonly cut: number;
-  /** The number of the longest document, and its inputs. */
+  /** Index of the longest document, and its number of inputs. */
   readonly longest: { readonly document: number; readonly length: number };
-  /** Pieces of cut documents, and those of them that were left out, since the loss counts none of their targets. */
+  /**
+   * Number of pieces of cut documents, and how many of them were left out because the loss counts none of their
+   * targets.
+   */
   readonly piecesOfCut: number;
   readonly leftOut: number;
 }
 
 /**
- * The pieces of all documents, in order: documents that fit are one piece, longer ones are cut every `contextLength`
- * tokens. Every token but a document's first is the target of one piece. Pieces without a target that counts are left out.
+ * Divides all documents into pieces, in order. A document that fits is one piece; a longer one is cut every
+ * `contextLength` tokens. Every token except a document's first is the target of one piece. Pieces without a counted
+ * target are left out.
  */
 export const piecesOf = (documents: Documents, contextLength: number): Pieces => {
   const { counted, starts } = documents;
@@ -66,7 +70,7 @@ export const piecesOf = (documents: Documents, contextLength: number): Pieces =>
   };
 };
 
-/** Pieces one after the other in a batch of one row, which do not see each other. Targets that do not count are −1. */
+/** A batch of one row with pieces one after another that do not see each other. Targets that do not count are −1. */
 export const batchOfPieces = ({ ids, counted }: Documents, pieces: Pieces, chosen: ArrayLike<number>): Batch => {
   const segments = Array.from(chosen, (piece) => pieces.lengths[piece] as number);
   const time = segments.reduce((sum, length) => sum + length, 0);
@@ -84,21 +88,24 @@ export const batchOfPieces = ({ ids, counted }: Documents, pieces: Pieces, chose
   return { x, y, rows: 1, time, segments };
 };
 
-/** Rows that a piece may go into, besides a new one: with more of them rows are fuller, and packing takes longer. */
+/**
+ * Maximum number of open rows, to which a piece can be added. With more of them, rows are fuller and packing takes
+ * longer.
+ */
 const mostOpen = 32;
 
-/** The rows of one pass over all documents: row r has the pieces `pieces[ends[r − 1] … ends[r])`. */
+/** The rows of one epoch: row r has the pieces `pieces[ends[r − 1] … ends[r])`. */
 interface Epoch {
   readonly pieces: Int32Array;
   readonly ends: Int32Array;
 }
 
-/** Packs pieces in `order`: each into the fullest open row that has room for it, else into a new row. */
+/** Packs pieces in `order`. Each piece goes into the fullest open row with room for it, else into a new row. */
 const packed = (lengths: Int32Array, order: Int32Array, contextLength: number): Epoch => {
   const pieces = new Int32Array(order.length);
   const ends: number[] = [];
   let done = 0;
-  // In the order in which they were opened.
+  // Open rows, the oldest first.
   const open: { room: number; readonly pieces: number[] }[] = [];
   const close = (index: number): void => {
     const [row] = open.splice(index, 1);
@@ -130,31 +137,31 @@ const packed = (lengths: Int32Array, order: Int32Array, contextLength: number): 
   return { pieces, ends: Int32Array.from(ends) };
 };
 
-/** Rows of training, numbered over all passes over the documents. */
+/** Training rows, numbered across all epochs. */
 export interface DocumentRows {
   readonly pieces: Pieces;
-  /** Rows of the first pass over all documents; those of later ones are about as many. */
+  /** Number of rows of the first epoch; later epochs have about the same number. */
   readonly perEpoch: number;
-  /** The pieces of row `number`: a function of the seed and the number alone. */
+  /** The pieces of row `number`. They depend only on the seed and the number. */
   row(number: number): Int32Array;
 }
 
-/** What the rows depend on, besides the documents. */
+/** What the rows depend on, in addition to the documents. */
 export interface RowOptions {
   readonly contextLength: number;
   readonly kind: RowKind;
   readonly seed: number;
 }
 
-/** Epochs that are kept: a step may begin in one and end in the next. */
+/** Number of epochs that are kept in memory: a step may begin in one epoch and end in the next. */
 const mostKept = 2;
 
-/** @param documents at least one token of them counts. */
+/** @param documents must have at least one token that the loss counts. */
 export const documentRows = (documents: Documents, { contextLength, kind, seed }: RowOptions): DocumentRows => {
   const pieces = piecesOf(documents, contextLength);
   const { lengths } = pieces;
   const kept = new Map<number, Epoch>();
-  /** Rows before the end of each epoch, as far as they are known. */
+  /** Number of rows up to the end of each epoch, for the epochs known so far. */
   const totals: number[] = [];
 
   const make = (number: number): Epoch => {
@@ -195,13 +202,13 @@ export const documentRows = (documents: Documents, { contextLength, kind, seed }
   };
 };
 
-/** Tokens of a batch: those that go through the model, and those that the loss counts. */
+/** Size of a batch: number of tokens that go through the model, and number of targets that the loss counts. */
 export interface BatchSize {
   readonly tokens: number;
   readonly targets: number;
 }
 
-/** Tokens of rows [from, to). */
+/** Size of rows [from, to). */
 export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: number): BatchSize => {
   let [tokens, targets] = [0, 0];
   for (let number = from; number < to; number++) {
@@ -213,13 +220,13 @@ export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: numb
   return { tokens, targets };
 };
 
-/** A pass that the documents of its micro-batch left empty. */
+/** A pass without tokens: the documents of its micro-batch fitted into fewer passes. */
 const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, time: 0, segments: [] };
 
 /**
- * Rows [from, to) as exactly `passes` passes: whole rows in order, as many in each as fit into the length of its share of
- * full rows. So the last passes may be empty.
- * @param range the passes that are made; default: all.
+ * Divides rows [from, to) into exactly `passes` passes, as whole rows in order. A pass takes rows until it has the
+ * length of its share of full rows. So the last passes may be empty.
+ * @param range range of passes to make. Default: all.
  */
 export function* passesOfRows(
   documents: Documents,
@@ -247,7 +254,10 @@ export function* passesOfRows(
   for (pass = Math.max(pass + 1, range.from); pass < range.to; pass++) yield emptyPass;
 }
 
-/** All pieces in order, in batches of at most about `tokens` tokens, of which each is made only if it is asked for. */
+/**
+ * Functions that make batches of all pieces, in order, with at most about `tokens` tokens each. A batch is made only
+ * when its function is called.
+ */
 export function* piecesToMake(
   documents: Documents,
   pieces: Pieces,

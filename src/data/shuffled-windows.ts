@@ -1,6 +1,6 @@
 /**
- * Windows of a text without repetition: in every pass over it the windows lie end to end, so each token is a target once,
- * and they come in a new order.
+ * Windows of a text without repetition. In every epoch (a pass over the text) the windows follow each other without
+ * gaps, so each token is a target once; their order is new in each epoch.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows, setWindow } from "./batches.ts";
@@ -8,33 +8,33 @@ import { shuffled } from "./documents.ts";
 
 export const windowKinds = ["random", "shuffled"] as const;
 /**
- * How windows are drawn from a text. `random`: each at an offset of its own, so some tokens come several times before others
- * come once; `shuffled`: every token once, then every token again, in another order.
+ * How windows are drawn from a text. `random`: each window has a random offset, so some tokens come several times
+ * before others come once. `shuffled`: every token comes once per epoch, in a new order each time.
  */
 export type WindowKind = (typeof windowKinds)[number];
 
-/** The windows of one pass over the text: window i begins at `first + order[i] · contextLength`. */
+/** The windows of one epoch: window i begins at `first + order[i] · contextLength`. */
 interface Epoch {
   readonly first: number;
   readonly order: Int32Array;
 }
 
-/** Epochs that are kept: a step may begin in one and end in the next. */
+/** Number of epochs that are kept in memory: a step may begin in one epoch and end in the next. */
 const mostKept = 2;
 
-/** What the windows depend on, besides the text. */
+/** What the windows depend on, in addition to the text. */
 export interface ShuffledWindowOptions {
-  /** Tokens of a window, T. */
+  /** Number of tokens of a window, T. */
   readonly contextLength: number;
   readonly seed: number;
 }
 
 /**
- * Where window `number` begins, numbered over all passes over the text: a function of the seed and the number alone. A pass
- * has as many windows as fit wherever the first one begins; it begins somewhere else in every pass, so the tokens that are
- * cut off at the ends, and the borders between windows, differ.
- * @param tokens of the text: at least contextLength + 1.
- * @throws DataError for fewer.
+ * Returns a function that gives the offset of window `number`, numbered across all epochs. The offset depends only on
+ * the seed and the number. All epochs have the same number of windows. The first window begins at a different offset in
+ * each epoch, so the tokens that are cut off at both ends, and the borders between windows, vary.
+ * @param tokens number of tokens of the text, at least contextLength + 1.
+ * @throws DataError for fewer tokens.
  */
 export const shuffledWindows = (
   tokens: number,
@@ -60,9 +60,9 @@ export const shuffledWindows = (
 };
 
 /**
- * Windows [from, to) of `offsets`, cut into passes by `passRows`. Each pass is made when it is asked for.
- * @param range the passes; default: all.
- * @param begin a token that each window begins with; default: none.
+ * Windows [from, to) at `offsetOf`, divided into passes by `passRows`. Each pass is made only when it is needed.
+ * @param range range of passes. Default: all.
+ * @param begin a token with which each window begins. Default: none.
  */
 export function* passesOfWindows(
   tokens: Int32Array,

@@ -1,27 +1,27 @@
-/** The files of a folder of texts. */
+/** Lists the files of a folder of texts. */
 import type { Dirent, Stats } from "node:fs";
 import { opendir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
 import { type OwnFolder, ownFolder } from "./own-folder.node.ts";
 
-/** More entries than a folder of texts has: a whole disk was named by mistake, or the folder is a trap. */
+/** Maximum number of entries. A folder with more was named by mistake (a whole disk, for example), or is a trap. */
 const maxEntries = 100_000;
 const maxDepth = 100;
 
-/** The content of a folder and of its folders; paths are relative to it, as `name` or `name/name`. */
+/** Contents of a folder, including its subfolders. Paths are relative to it: `name` or `name/name`. */
 export interface TextFolder {
   /** Regular files, sorted. */
   readonly files: readonly string[];
-  /** Runs and checkpoints; their contents are not among the files. */
+  /** Runs and checkpoints; the files in them are not listed. */
   readonly own: readonly { readonly path: string; readonly kind: OwnFolder }[];
-  /** Pipes, sockets, devices, and links that lead nowhere. */
+  /** Pipes, sockets, devices, and links whose target is missing. */
   readonly unreadable: readonly string[];
-  /** Folders of installed packages; their contents are not among the files. */
+  /** Folders of installed packages; the files in them are not listed. */
   readonly packages: readonly string[];
 }
 
-/** Folders with this name hold installed packages, whose many texts nobody means. */
+/** Folders with this name hold installed packages, whose many texts are not training text. */
 const packagesName = "node_modules";
 
 interface Entries {
@@ -32,13 +32,14 @@ interface Entries {
 
 type Kind = Pick<Stats, "isFile" | "isDirectory">;
 
-/** The kind of an entry, or of its target; undefined for a dangling link and a vanished entry. */
+/** Kind of an entry, or of a link's target; undefined for a link without a target and an entry that has disappeared. */
 const kindOf = async (path: string, entry: Dirent): Promise<Kind | undefined> =>
   entry.isFile() || entry.isDirectory() ? entry : stat(path).catch(() => undefined);
 
 /**
- * Lists a folder and its folders. Hidden entries and installed packages are left out. A link is followed, but no folder is read twice.
- * @throws DataError for a folder with too many entries; the system's own error if it refuses.
+ * Lists a folder and its subfolders. Hidden entries and installed packages are left out. Links are followed, but no
+ * folder is read twice.
+ * @throws DataError for a folder with too many entries; the system's error if the system refuses.
  */
 export const listTextFolder = async (folder: string): Promise<TextFolder> => {
   let entries = 0;
@@ -93,7 +94,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
     }
     for (const name of files) found.push(`${prefix}${name}`);
     for (const name of others) unreadable.push(`${prefix}${name}`);
-    // The first in order comes next: of two links to one folder, always the same one is followed.
+    // Sorted order decides which of two links to one folder is followed.
     for (const name of [...folders].sort().reverse()) {
       if (name === packagesName) packages.push(`${prefix}${name}`);
       else waiting.push({ prefix: `${prefix}${name}/`, depth: depth + 1 });

@@ -10,7 +10,7 @@ import type { OwnFolder } from "./own-folder.node.ts";
 import { listTextFolder, type TextFolder } from "./text-folder.node.ts";
 import { decodeText, isBinary, maxTextBytes } from "./utf8.ts";
 
-/** The text, and a line about skipped files. */
+/** A text, and a notice about skipped files. */
 export interface TextFromDisk {
   readonly text: string;
   /** The files of the text, in order. */
@@ -18,15 +18,14 @@ export interface TextFromDisk {
   readonly notice?: string;
 }
 
-/** A system error as a sentence about the file at `path`. */
+/** Converts a system error to an error about the file at `path`. */
 const fileError = (path: string, error: unknown, names: readonly string[] = []): DataError => {
   const code = systemErrorCode(error) ?? "";
   const hint = alternatives([...names, "a path to a text file or to a folder of them"]);
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DataError({ where: path, must: "the file must exist", got: "nothing there", hint, cause: error });
   }
-  const got =
-    code === "EACCES" || code === "EPERM" ? `no permission (${code})` : `an error of the system (${code || error})`;
+  const got = code === "EACCES" || code === "EPERM" ? `no permission (${code})` : `a system error (${code || error})`;
   return new DataError({ where: path, must: "the file must be readable", got, cause: error });
 };
 
@@ -39,8 +38,8 @@ const statOf = async (path: string, names?: readonly string[]): Promise<Stats> =
 };
 
 /**
- * The bytes of a text file. Links are followed: the user named the file, or the folder that it is in.
- * @throws DataError for a file that is not (or no longer) regular, is too large, or changes meanwhile.
+ * Reads the bytes of a text file. Links are followed: the user named the file, or the folder that it is in.
+ * @throws DataError for a file that is not a regular file (any more), is too large, or changes meanwhile.
  */
 const readBytes = async (path: string): Promise<Uint8Array> => {
   try {
@@ -56,8 +55,8 @@ const readBytes = async (path: string): Promise<Uint8Array> => {
   throw new DataError({
     where: path,
     must: "the file must not change while it is read",
-    got: "another size or time than before",
-    hint: "again when nothing writes to it",
+    got: "a changed size or time",
+    hint: "again when no program writes to it",
   });
 };
 
@@ -74,11 +73,15 @@ const list = async (folder: string): Promise<TextFolder> => {
 const withBlankLine = (text: string): string =>
   `${text}${text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n"}`;
 
-/** As "2 runs, as runs/a"; undefined if there are none. */
+/** Counts entries, for example "2 runs, such as runs/a"; undefined if there are none. */
 const counted = (kind: string, paths: readonly string[], ending = ""): string | undefined =>
-  paths.length === 0 ? undefined : `${paths.length} ${kind}${paths.length > 1 ? "s" : ""}, as ${paths[0]}${ending}`;
+  paths.length === 0
+    ? undefined
+    : paths.length === 1
+      ? `1 ${kind}${ending}, ${paths[0]}`
+      : `${paths.length} ${kind}s${ending}, such as ${paths[0]}`;
 
-/** The entries of a folder that are not text, in one line; undefined if there are none. */
+/** Describes the entries of a folder that are not text, in one line; undefined if there are none. */
 const noticeOf = (
   folder: string,
   { own, unreadable, packages }: TextFolder,
@@ -89,8 +92,8 @@ const noticeOf = (
     counted("binary file", binary),
     counted("run", ofKind("run")),
     counted("checkpoint", ofKind("checkpoint")),
-    counted("folder", packages, ", of installed packages"),
-    counted("path", unreadable, ", where there is no file"),
+    counted("folder", packages, " of installed packages"),
+    counted("path", unreadable, " without a file"),
   ].filter((part) => part !== undefined);
   return parts.length === 0 ? undefined : `${folder}: skipped ${parts.join("; ")}`;
 };
@@ -101,8 +104,8 @@ const emptyFolder = (folder: string, { own }: TextFolder, binary: readonly strin
     first === undefined
       ? binary.length === 0
         ? "none"
-        : `only binary ones, as ${binary[0]}`
-      : `only what foretoken wrote, as the ${first.kind} ${first.path}`;
+        : `only binary files, such as ${binary[0]}`
+      : `only files that foretoken wrote, such as the ${first.kind} ${first.path}`;
   return new DataError({
     where: folder,
     must: "the folder must hold at least one text file",
@@ -111,13 +114,13 @@ const emptyFolder = (folder: string, { own }: TextFolder, binary: readonly strin
   });
 };
 
-/** A file of a folder, decoded. */
+/** A decoded file of a folder. */
 export interface TextFile {
   readonly path: string;
   readonly text: string;
 }
 
-/** The text files of a folder, in order, and a line about skipped files. */
+/** The text files of a folder in order, and a notice about skipped files. */
 export interface TextFiles {
   readonly files: readonly TextFile[];
   readonly notice?: string;
@@ -131,7 +134,7 @@ const readFolderFiles = async (folder: string): Promise<TextFiles> => {
       where: folder,
       must: "the folder must hold texts",
       got: `a ${itself.kind} of foretoken`,
-      hint: "the text that its model learned from, or another",
+      hint: "the text on which its model was trained, or another text",
     });
   }
   const files: TextFile[] = [];
@@ -147,7 +150,7 @@ const readFolderFiles = async (folder: string): Promise<TextFiles> => {
     }
     total += bytes.length;
     if (total > maxTextBytes) {
-      throw new DataError({ where: folder, must: `its texts together must be at most ${maxTextBytes} bytes` });
+      throw new DataError({ where: folder, must: `all texts together must have at most ${maxTextBytes} bytes` });
     }
     files.push({ path, text: decodeText(bytes, path) });
   }
@@ -167,7 +170,7 @@ const joinFiles = ({ files, notice }: TextFiles): TextFromDisk => {
 };
 
 /**
- * The text files at `path`, as `readText` finds them, each by itself.
+ * Reads the text files at `path`, like `readText`, but as separate texts.
  * @throws DataError as `readText`.
  */
 export const readTextFiles = async (path: string, names?: readonly string[]): Promise<TextFiles> => {
@@ -179,19 +182,20 @@ export const readTextFiles = async (path: string, names?: readonly string[]): Pr
   return { files: [{ path, text: decodeText(await readBytes(path), path) }] };
 };
 
-/** Names of the texts in a folder, and of its folders; undefined for a path that is no folder. */
+/** Names of the texts in a folder and in its subfolders; undefined for a path that is not a folder. */
 export const namesInFolder = async (path: string): Promise<readonly string[] | undefined> => {
   const found = await stat(path).catch(() => undefined);
   return found?.isDirectory() === true ? (await list(path)).files : undefined;
 };
 
 /**
- * The text of a file, or of all files in a folder and its folders: sorted by path, one blank line between two. Hidden,
- * empty and binary files of a folder are skipped, and so are runs, checkpoints, pipes and devices (`notice` names all but
- * the hidden and the empty).
+ * Reads the text of a file, or of all files in a folder and its subfolders, sorted by path, with one blank line between
+ * two files. In a folder, hidden, empty and binary files are skipped, and runs, checkpoints, pipes and devices too.
+ * `notice` names the skipped entries, except hidden and empty files.
  * @param path as the user gave it; errors name it.
- * @param names names that might have been meant if nothing is at `path`.
- * @throws DataError for a path that is missing, unreadable, no file, or has no text; and as `decodeText`.
+ * @param names names to suggest if nothing is at `path`.
+ * @throws DataError for a path that is missing, cannot be read, is not a file or folder, or has no text; also as
+ * `decodeText`.
  */
 export const readText = async (path: string, names?: readonly string[]): Promise<TextFromDisk> =>
   joinFiles(await readTextFiles(path, names));

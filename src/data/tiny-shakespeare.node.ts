@@ -5,11 +5,11 @@ import { dirname, isAbsolute, join } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 
-/** The program's surroundings; tests pass their own. */
+/** The program's environment; tests pass their own. */
 export interface Surroundings {
   /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Gets Tiny Shakespeare. */
+  /** Fetches the text. */
   readonly fetch: typeof globalThis.fetch;
 }
 
@@ -21,10 +21,10 @@ const timeoutMs = 10_000;
 const isGenuine = (found: Uint8Array | UnreadableFileError | undefined): found is Uint8Array =>
   found instanceof Uint8Array && createHash("sha256").update(found).digest("hex") === sha256;
 
-/** Somewhat more bytes than the text has. */
+/** Maximum number of bytes to download; the text has slightly fewer. */
 const maxBytes = 2 ** 21;
 
-/** Undefined if it is not there or cannot be read: there are other places to look. */
+/** Reads a file; undefined if it is missing or cannot be read, because the text may be in other places. */
 const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileError | undefined> => {
   try {
     return await readRegularFile(path, { maxBytes, followLinks: true });
@@ -33,11 +33,13 @@ const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileErr
   }
 };
 
-/** The user's cache: `$XDG_CACHE_HOME/foretoken`, else `~/.cache/foretoken` (XDG Base Directory Specification). */
+/**
+ * The user's cache folder: `$XDG_CACHE_HOME/foretoken`, else `~/.cache/foretoken` (XDG Base Directory Specification).
+ */
 export const cachePath = ({ XDG_CACHE_HOME: base }: Surroundings["env"]): string =>
   join(base !== undefined && isAbsolute(base) ? base : join(homedir(), ".cache"), "foretoken", fileName);
 
-/** Keeps `bytes` for the next time. A cache that cannot be written costs only another download. */
+/** Writes `bytes` to the cache. If the cache cannot be written, the text is downloaded again next time. */
 const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {
@@ -52,11 +54,11 @@ const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
 const reason = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
-  // Node's fetch says only "fetch failed"; the cause has the reason.
+  // Node's `fetch` reports only "fetch failed"; the reason is in the error's cause.
   return error.cause instanceof Error ? reason(error.cause) : error.message;
 };
 
-/** The body of an answer; undefined if it is longer than the text: then it is not read to its end. */
+/** Reads the body of a response; undefined if it is longer than the text (it is then not read to its end). */
 const bodyOf = async ({ body }: Response): Promise<Uint8Array | undefined> => {
   const pieces: Uint8Array[] = [];
   let length = 0;
@@ -77,18 +79,18 @@ const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | stri
     const response = await fetch(address, { signal: AbortSignal.timeout(timeoutMs) });
     if (!response.ok) return `HTTP status ${response.status}`;
     const bytes = await bodyOf(response);
-    return isGenuine(bytes) ? bytes : `another text than the known one (sha256 ${sha256.slice(0, 12)}…)`;
+    return isGenuine(bytes) ? bytes : `a text that is not Tiny Shakespeare (sha256 ${sha256.slice(0, 12)}…)`;
   } catch (error) {
     return reason(error);
   }
 };
 
-/** The bytes of the text and their source, or why it is not available. */
+/** The bytes of the text and their source, or the reason why the text is not available. */
 export type Found = { readonly bytes: Uint8Array; readonly source: string } | { readonly problem: string };
 
 /**
- * Tiny Shakespeare (A. Karpathy, char-rnn): from the folder `FORETOKEN_CORPORA`, else from the user's cache, else from
- * its public address, and then kept in the cache. From anywhere it is the text with the known SHA-256.
+ * Finds Tiny Shakespeare (A. Karpathy, char-rnn): in the folder `FORETOKEN_CORPORA`, else in the user's cache, else at
+ * its public address (it is then stored in the cache). Its SHA-256 is always checked.
  * @throws DataError if `FORETOKEN_CORPORA` has another text under this name.
  */
 export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise<Found> => {
@@ -102,7 +104,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
         where: path,
         must: `the file in FORETOKEN_CORPORA must be Tiny Shakespeare, sha256 ${sha256}`,
         got: bytes instanceof UnreadableFileError ? bytes.got : "another text",
-        hint: "removing it, or --data with its path to train on what is there",
+        hint: "removing it, or --data with its path to train on that file",
       });
     }
   }
@@ -119,7 +121,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
 export const tinyShakespeareError = (problem: string): DataError =>
   new DataError({
     where: "tiny-shakespeare",
-    must: `the text must be at hand or to be had from ${address}`,
+    must: `the text must be on this machine or downloadable from ${address}`,
     got: problem,
     hint: `a network, a folder with ${fileName} in the variable FORETOKEN_CORPORA, or --data with a text of your own`,
   });

@@ -3,8 +3,8 @@ import { quoteWord } from "../core/text/shell-word.ts";
 import { otherKindOf } from "./file-kind.ts";
 
 /**
- * Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: shortest forms only, no surrogates,
- * nothing past U+10FFFF), or −1. For a truncated or broken sequence it is the sequence's first byte.
+ * Offset of the first byte that is not part of well-formed UTF-8 (RFC 3629: shortest forms only, no surrogates, nothing
+ * above U+10FFFF), or −1. For an incomplete or broken sequence, it is the offset of the sequence's first byte.
  */
 export const firstInvalidByte = (bytes: Uint8Array): number => {
   for (let at = 0; at < bytes.length; ) {
@@ -16,7 +16,8 @@ export const firstInvalidByte = (bytes: Uint8Array): number => {
     const extra =
       lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0;
     if (extra === 0 || at + extra >= bytes.length) return at;
-    // The second byte's range is narrower after these leads: overlong forms, surrogates, past U+10FFFF.
+    // After these first bytes the range of the second byte is narrower: it excludes overlong forms, surrogates, and
+    // code points above U+10FFFF.
     const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
     const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;
     const second = bytes[at + 1] as number;
@@ -29,7 +30,7 @@ export const firstInvalidByte = (bytes: Uint8Array): number => {
   return -1;
 };
 
-/** Longest text in bytes: V8 holds at most 2^29 − 24 UTF-16 units in a string. */
+/** Maximum number of bytes of a text: a V8 string holds at most 2^29 − 24 UTF-16 units. */
 export const maxTextBytes = 2 ** 29 - 24;
 
 const hex = (byte: number): string => `0x${byte.toString(16).toUpperCase().padStart(2, "0")}`;
@@ -44,7 +45,8 @@ const lineOf = (bytes: Uint8Array, offset: number): number => {
 };
 
 /**
- * Replaces `\r\n` by `\n`, in bytes: in a text of nothing else, a string's own replacement takes fifty times its size.
+ * Replaces `\r\n` by `\n` in the bytes. The string method would need fifty times the size of a text that consists of
+ * line ends only.
  */
 const withoutCarriageReturns = (bytes: Uint8Array): Uint8Array => {
   const isLineEnd = (at: number): boolean => bytes[at] === carriageReturn && bytes[at + 1] === lineFeed;
@@ -58,25 +60,27 @@ const withoutCarriageReturns = (bytes: Uint8Array): Uint8Array => {
   return kept.subarray(0, length);
 };
 
-/** Whether `bytes` have a NUL byte, which no text has. */
+/** Whether `bytes` contain a NUL byte, which a text never has. */
 export const isBinary = (bytes: Uint8Array): boolean => bytes.includes(0);
 
-/** In texts of other alphabets, whose encodings are others, most letters are not ASCII. */
+/**
+ * Maximum fraction of non-ASCII bytes in a European text. Texts in other alphabets have more, and use other encodings.
+ */
 const mostAccented = 0.25;
 
 /**
- * The encoding of a text in a European language that is not UTF-8; undefined if it may be another one.
- * @param invalid offset of its first byte that is not UTF-8.
+ * Guesses the encoding of a text in a European language that is not UTF-8; undefined if it may be another encoding.
+ * @param invalid offset of the first byte that is not UTF-8.
  */
 const europeanEncoding = (bytes: Uint8Array, invalid: number): "latin1" | "cp1252" | undefined => {
   let accented = 0;
   let quotes = 0;
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at] as number;
-    // Control characters but tab, line feed, form feed and carriage return.
+    // A control character other than tab, line feed, form feed and carriage return.
     if (byte < 0x20 && byte !== 9 && byte !== 10 && byte !== 12 && byte !== 13) return undefined;
     if (byte < 0x80) continue;
-    // Characters of UTF-8 before a fault: the file is damaged.
+    // A valid UTF-8 character before the first invalid byte: the file is UTF-8, but damaged.
     if (at < invalid) return undefined;
     accented++;
     if (byte < 0xa0) quotes++;
@@ -85,7 +89,7 @@ const europeanEncoding = (bytes: Uint8Array, invalid: number): "latin1" | "cp125
   return quotes === 0 ? "latin1" : "cp1252";
 };
 
-/** @throws DataError for bytes that are not UTF-8 from `invalid` on. */
+/** @throws DataError for bytes that are not UTF-8 from offset `invalid`. */
 const refuseEncoding = (bytes: Uint8Array, invalid: number, where: string, hint: string): never => {
   const byte = bytes[invalid] as number;
   const encoding = europeanEncoding(bytes, invalid);
@@ -93,7 +97,8 @@ const refuseEncoding = (bytes: Uint8Array, invalid: number, where: string, hint:
   const must = "the file must be valid UTF-8";
   if (encoding === undefined) throw new DataError({ where, must, got: at, hint });
   const name = encoding === "latin1" ? "Latin-1" : "Windows-1252";
-  // Latin-1 is the first part of Unicode; the signs that Windows has in place of control characters are elsewhere in it.
+  // Latin-1 bytes have the same code points in Unicode. Windows-1252 differs below 0xA0, so such a byte is not shown as
+  // a character.
   const as = byte < 0xa0 ? `as in ${name}` : `${JSON.stringify(String.fromCharCode(byte))} in ${name}`;
   throw new DataError({
     where,
@@ -104,10 +109,11 @@ const refuseEncoding = (bytes: Uint8Array, invalid: number, where: string, hint:
 };
 
 /**
- * Text from the bytes of a UTF-8 file. A byte order mark is dropped, and each `\r\n` becomes `\n`, so a file that was
- * saved on Windows gives the same tokens; a lone `\r` stays.
- * @param where the file, for errors.
- * @throws DataError for no text, binary data, invalid UTF-8 (with offset and line), or more than a string can have.
+ * Decodes the bytes of a UTF-8 file. A byte order mark is removed, and each `\r\n` becomes `\n`, so a file saved on
+ * Windows gives the same tokens. A lone `\r` stays.
+ * @param where name of the file, for errors.
+ * @throws DataError for an empty text, binary data, invalid UTF-8 (with offset and line), or a text that is too long
+ * for a string.
  */
 export const decodeText = (bytes: Uint8Array, where: string): string => {
   if (bytes.length > maxTextBytes) {
@@ -119,7 +125,7 @@ export const decodeText = (bytes: Uint8Array, where: string): string => {
     });
   }
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-  const hint = utf16 ? "saving it as UTF-8: it begins like UTF-16" : "a text file saved as UTF-8";
+  const hint = utf16 ? "saving it as UTF-8: it looks like UTF-16" : "a text file saved as UTF-8";
   const nul = utf16 ? -1 : bytes.indexOf(0);
   const invalid = nul === -1 ? firstInvalidByte(bytes) : nul;
   const kind = invalid === -1 ? undefined : otherKindOf(bytes);
@@ -135,7 +141,7 @@ export const decodeText = (bytes: Uint8Array, where: string): string => {
     });
   }
   if (invalid !== -1) refuseEncoding(bytes, invalid, where, hint);
-  // The decoder drops a byte order mark by itself.
+  // The decoder removes the byte order mark.
   const text = new TextDecoder("utf-8", { fatal: true }).decode(withoutCarriageReturns(bytes));
   if (text.length === 0) throw new DataError({ where, must: "the file must hold some text", got: "an empty file" });
   return text;

@@ -1,6 +1,6 @@
 /**
- * Questions with several answers: a model chooses the one that it finds likeliest after the question. All answers of a question
- * share what is computed of it, and questions what they begin with.
+ * Multiple-choice questions: a model chooses the answer with the highest probability after the question. All answers
+ * share the computation of their question, and questions share the computation of equal beginnings.
  */
 
 import { checkCallback, checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
@@ -15,59 +15,59 @@ import { withBegin } from "../tokenizer/begin.ts";
 
 /** A question of `evaluateChoices`. */
 export interface ChoiceQuestion {
-  /** What comes before the answer: at least one token. */
+  /** Text before the answer; at least one token. */
   readonly context: string;
-  /** Two or more answers, each as it follows the context: mostly with a space at its beginning. */
+  /** Two or more answers, each exactly as it follows the context. Most begin with a space. */
   readonly choices: readonly string[];
-  /** Number of the right one, from 0 on. */
+  /** Index of the right answer, from 0. */
   readonly answer: number;
 }
 
-/** What a model made of a question. */
+/** A model's result for one question. */
 export interface ChoiceResult {
-  /** Number of the question, from 0 on. */
+  /** Index of the question, from 0. */
   readonly index: number;
-  /** ln p of each answer after the context: the sum over its tokens, in nats. */
+  /** ln p of each answer after the context, in nats: the sum over the answer's tokens. */
   readonly logProbs: readonly number[];
-  /** The likeliest answer; of equally likely ones the first. */
+  /** Index of the most likely answer; of equally likely answers, the first. */
   readonly chosen: number;
-  /** The likeliest answer for its length: ln p divided by its number of characters. */
+  /** Index of the answer with the highest ln p per character. */
   readonly chosenByLength: number;
-  /** The right one. */
+  /** Index of the right answer. */
   readonly answer: number;
 }
 
-/** What a model made of all questions. */
+/** A model's result for all questions. */
 export interface ChoicesEvaluation {
-  /** Of the questions. */
+  /** Number of questions. */
   readonly count: number;
-  /** Share of questions whose likeliest answer is the right one, from 0 to 1. */
+  /** Fraction of questions whose most likely answer is right, from 0 to 1. */
   readonly accuracy: number;
-  /** The same where ln p is divided by an answer's number of characters. */
+  /** Fraction of questions whose answer with the highest ln p per character is right, from 0 to 1. */
   readonly accuracyByLength: number;
   /** Standard error of `accuracy`: √(a·(1 − a) / count). */
   readonly standardError: number;
-  /** In the order of the questions. */
+  /** Results in the order of the questions. */
   readonly results: readonly ChoiceResult[];
 }
 
 /** Options of `evaluateChoices`. */
 export interface ChoicesOptions {
-  /** Abort to end with the signal's reason. Default: none. */
+  /** Abort it to stop with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with the number of questions that are done. Default: nothing is. */
+  /** Called with the number of finished questions and the number of all questions. Default: none. */
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
-/** Questions at a time: so many share passes. */
+/** Number of questions that are answered at a time; they share passes. */
 const atATime = 16;
-/** Bytes of keys and values, but for one context. */
+/** Maximum bytes of keys and values; one context always fits. */
 const cacheBytes = 2 ** 29;
 
 /**
  * Checks one question.
- * @param where its place, for the error.
- * @throws DataError if it is none.
+ * @param where the question's place, for the error.
+ * @throws DataError if the value is not a question.
  */
 export const checkQuestion = (where: string, question: unknown): ChoiceQuestion => {
   const must = 'must be like {"context": "2 + 2 =", "choices": [" 4", " 5"], "answer": 0}';
@@ -84,10 +84,10 @@ export const checkQuestion = (where: string, question: unknown): ChoiceQuestion 
   return { context, choices: choices as string[], answer: answer as number };
 };
 
-/** A question as the model reads it. */
+/** A question as token ids. */
 interface TokenisedQuestion {
   readonly context: readonly number[];
-  /** Context and answer. */
+  /** For each answer: context and answer. */
   readonly texts: readonly (readonly number[])[];
 }
 
@@ -97,11 +97,12 @@ const tokenised = (where: string, lm: LanguageModel, { context, choices }: Choic
   const ids = idsOf(context);
   const texts = choices.map((choice) => idsOf(context + choice));
   const longest = Math.max(...texts.map(({ length }) => length));
-  if (ids.length === 0) throw new DataError({ where, must: "context must have a token", got: show(context) });
+  if (ids.length === 0)
+    throw new DataError({ where, must: "context must have at least one token", got: show(context) });
   if (texts.some(({ length }) => length <= ids.length)) {
     throw new DataError({ where, must: "each choice must add tokens to the context", got: show(choices) });
   }
-  // The last token is predicted, not read.
+  // One less: the last token is only predicted, not read.
   if (longest - 1 > model.config.contextLength) {
     throw new DataError({
       where,
@@ -112,7 +113,10 @@ const tokenised = (where: string, lm: LanguageModel, { context, choices }: Choic
   return { context: ids, texts };
 };
 
-/** ln p of the tokens of `text` from `from` on. What is before is taken from memory, if it is there. */
+/**
+ * ln p of the tokens of `text` from index `from`. Keys and values of the tokens before are reused if they are in
+ * memory.
+ */
 const scoreAfter = async (
   engine: SequenceEngine,
   lm: LanguageModel,
@@ -142,11 +146,12 @@ const scoreAfter = async (
 const likeliest = (values: readonly number[]): number => values.indexOf(Math.max(...values));
 
 /**
- * Has a model answer questions of multiple choice: it chooses the answer with the highest probability after the context, as
- * lm-evaluation-harness does (its `acc`, and `acc_norm` by characters of the answer).
+ * Evaluates a model on multiple-choice questions. It chooses the answer with the highest probability after the context,
+ * as lm-evaluation-harness does (its `acc`; `accuracyByLength` is its `acc_norm`, by characters of the answer).
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
- * @throws DataError for a question that is none, or too long for the model; ConfigError for a model that is closed or not causal.
+ * @throws DataError for an invalid question, or one that is too long for the model; ConfigError for a model that is
+ * closed or not causal.
  * @example
  * ```ts
  * import { evaluateChoices, loadPretrained } from "foretoken";
@@ -168,7 +173,11 @@ export const evaluateChoices = async (
   checkSignal("evaluateChoices: signal", signal);
   checkCallback("evaluateChoices: onProgress", onProgress);
   if (lm.model.config.mask !== "causal") {
-    throw new ConfigError({ where: "evaluateChoices", must: "the model must be causal", got: "one without a mask" });
+    throw new ConfigError({
+      where: "evaluateChoices",
+      must: "the model must be causal",
+      got: "a model without a mask",
+    });
   }
   if (!Array.isArray(questions) || questions.length === 0) {
     throw new ConfigError({
@@ -191,7 +200,7 @@ export const evaluateChoices = async (
     for (let index = begun++; index < all.length; index = begun++) {
       signal?.throwIfAborted();
       const { context, texts, choices, answer } = all[index] as (typeof all)[number];
-      // The context first, and alone: then it is in memory for all answers.
+      // Computes the context first and alone, so that it is in memory for all answers.
       if (texts.length > 1) {
         await engine.write({ model: lm.model, prompt: context, maxNewTokens: 1, choose: () => null }).ended;
       }
@@ -200,9 +209,9 @@ export const evaluateChoices = async (
       if (wrong !== undefined) {
         throw new ConfigError({
           where: "evaluateChoices",
-          must: "the model's logits must be numbers, to have probabilities",
-          got: "others",
-          hint: "a model whose training went well",
+          must: "the model's logits must be numbers",
+          got: "NaN",
+          hint: "another checkpoint: this one is damaged, or its training diverged",
         });
       }
       const byLength = logProbs.map((logProb, i) => logProb / [...(choices[i] as string)].length);

@@ -1,4 +1,4 @@
-/** How far two models that should be the same compute apart: logits, and greedy tokens. */
+/** Measures how much the results of two forms of one model differ: logits, and greedy tokens. */
 
 import {
   checkCallback,
@@ -17,57 +17,62 @@ import { compareText, idsOrNull, type TextDifference, type TextTaker } from "./c
 
 /** Options of `compareModels`. */
 export interface CompareModelsOptions {
-  /** Texts, or lists of token ids, at least one: each is continued by the first model. */
+  /** Texts or lists of token ids, at least one. The first model continues each of them. */
   readonly prompts: readonly (string | readonly number[])[];
-  /** Tokens to write after each prompt, as far as both contexts reach. Whole number from 1. Default 50. */
+  /** Maximum number of tokens to generate after each prompt, within both contexts. Whole number from 1. Default 50. */
   readonly maxNewTokens?: number | undefined;
-  /** Ends the work. Default: none. */
+  /** Abort it to stop. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Called after each prompt with the number of those that are done. A promise is waited for. */
+  /** Called after each prompt with the number of finished prompts. The comparison waits for a returned promise. */
   readonly onProgress?: ((done: number) => void) | undefined;
 }
 
-/** A greedy token that two models choose differently. */
+/** A position at which two models choose different greedy tokens. */
 export interface GreedyDifference {
-  /** Number of the prompt, from 0. */
+  /** Index of the prompt, from 0. */
   readonly prompt: number;
-  /** Tokens after the prompt that are the same. */
+  /** Number of equal tokens after the prompt, before this one. */
   readonly index: number;
   /** The first model's token. */
   readonly id: number;
   /** The other's. */
   readonly otherId: number;
-  /** Distance between the first model's two largest logits there: a small one says that either token may come. */
+  /**
+   * Difference between the first model's two largest logits at this position. If it is small, the two tokens are nearly
+   * equally likely.
+   */
   readonly margin: number;
-  /** The same of the other. */
+  /** Difference between the other model's two largest logits at this position. */
   readonly otherMargin: number;
 }
 
-/** How far two models are apart. */
+/** How much two models differ. */
 export interface ModelsDifference {
-  /** The largest difference of a logit: of all tokens of the vocabulary, at all positions of prompts and continuations. */
+  /**
+   * Largest absolute difference of a logit, over the whole vocabulary and all positions of prompts and continuations.
+   */
   readonly largestLogit: number;
   /** Number of prompts. */
   readonly prompts: number;
-  /** Prompts that both encode to the same ids. */
+  /** Number of prompts that both models encode to the same ids. */
   readonly sameIds: number;
-  /** Prompts after which both choose the same tokens. */
+  /** Number of prompts after which both models choose the same tokens. */
   readonly sameTokens: number;
-  /** The first difference after each prompt that has one, in their order. */
+  /** First difference after each prompt that has one, in the order of the prompts. */
   readonly differences: readonly GreedyDifference[];
-  /** The first difference of tokenizers, ids that end a text, or chat templates; null: there is none. */
+  /** First difference between tokenizers, ids that end a text, or chat templates; null if there is none. */
   readonly textDifference: TextDifference | null;
 }
 
-/** Another form of a model: its logits, from wherever they come, and how it takes texts. */
+/** Another form of a model: its logits from any source, and its tokenizer. */
 export interface ComparedForm extends TextTaker, Pick<LanguageModel, "logits"> {
-  /** Tokens of its vocabulary. */
+  /** Number of tokens in the vocabulary. */
   readonly vocabSize: number;
-  /** Most tokens of a text. */
+  /** Maximum number of tokens of a text. */
   readonly contextLength: number;
 }
 
-/** The largest logits of a row. */
+/** The token with the largest logit of a row, and its lead over the second largest. */
 interface Best {
   readonly id: number;
   readonly margin: number;
@@ -83,7 +88,7 @@ const bestOf = (logits: Float32Array, row: number, width: number): Best => {
   return { id, margin: first - second };
 };
 
-/** Greedy tokens after `ids`, until the model ends the text. */
+/** Returns `ids` with greedy tokens after them, until the model ends the text. */
 const continued = async (
   lm: LanguageModel,
   ids: readonly number[],
@@ -106,7 +111,7 @@ const continued = async (
   return all;
 };
 
-/** One prompt with all that both compute. */
+/** Compares the models on one prompt. */
 const comparePrompt = async (
   [one, other]: readonly [LanguageModel, ComparedForm],
   prompt: readonly number[],
@@ -118,7 +123,7 @@ const comparePrompt = async (
   const [first, second] = [await one.logits(ids), await other.logits(ids)];
   const width = first.shape[1];
   let largest = 0;
-  // Not a number where a logit is none: that is no small difference.
+  // The result is NaN if a logit is NaN, so that this does not look like a small difference.
   for (let i = 0; i < first.data.length; i++) {
     largest = Math.max(largest, Math.abs((first.data[i] as number) - (second.data[i] as number)));
   }
@@ -132,17 +137,17 @@ const comparePrompt = async (
   return { largest, difference: undefined };
 };
 
-/** The ids of a prompt. @throws ConfigError for a value that is none. */
+/** Token ids of a prompt. @throws ConfigError for a value that is not a prompt. */
 const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly number[] => {
   const where = `compareModels: prompts[${place}]`;
   const ids = typeof prompt === "string" ? [...withBegin(lm.tokenizer, lm.tokenizer.encode(prompt))] : prompt;
   const isList = Array.isArray(ids) && ids.every((id) => Number.isInteger(id) && id >= 0 && id < lm.model.vocabSize);
   if (isList && ids.length > 0) return ids as readonly number[];
-  const must = "must be a text, or a list of token ids, at least one token of it";
+  const must = "must be a text or a list of token ids, with at least one token";
   throw new ConfigError({ where, must, got: show(prompt) });
 };
 
-/** Whether these are the ids of a prompt for `lm`. */
+/** Whether `lm` encodes `text` to `ids`. */
 const readsAs = (lm: TextTaker, text: string, ids: readonly number[]): boolean => {
   const found = idsOrNull(lm, text);
   const own = found === null ? null : withBegin(lm.tokenizer, found);
@@ -150,8 +155,8 @@ const readsAs = (lm: TextTaker, text: string, ids: readonly number[]): boolean =
 };
 
 /**
- * `compareModels` of a model and any form of it, whose arguments are checked.
- * @throws ConfigError for other vocabularies, or prompts that leave no token in a context.
+ * Like `compareModels`, for a model and any other form of it. Arguments must be checked already.
+ * @throws ConfigError for different vocabularies, or for prompts that leave no room for a token in a context.
  */
 export const compareForms = async (
   one: LanguageModel,
@@ -192,19 +197,21 @@ export const compareForms = async (
 };
 
 /**
- * Compares a model with another form of it, such as the same weights with fewer bits. The first one continues each prompt, at
- * each step with its most probable token; then both compute the logits of prompt and continuation. So every difference is
- * between the same tokens before it. Tokenizers and chat templates are compared, too: tokens by id, merges, the ids of the
- * prompts' texts, and the ids that end a text.
- * @param one the model. @param other its other form, with as many tokens in its vocabulary.
- * @throws ConfigError for models with other vocabularies, prompts that leave no token in a context, or a model that is closed;
- *   DataError for a character of a prompt that the first model lacks.
+ * Compares a model with another form of it, such as the same weights in fewer bits. The first model continues each
+ * prompt greedily. Then both models compute the logits of prompt and continuation, so both always see the same tokens.
+ * Tokenizers and chat templates are compared too: tokens by id, merges, the ids of the prompts' texts, and the ids that
+ * end a text.
+ * @param one the model.
+ * @param other its other form, with a vocabulary of equal size.
+ * @throws ConfigError for models with different vocabularies, prompts that leave no room for a token in a context, or a
+ * closed model; DataError for a character of a prompt that the first model lacks.
  * @example
  * ```ts
  * import { compareModels, loadPretrained } from "foretoken";
  *
  * const [one, other] = [await loadPretrained("runs/notes/best"), await loadPretrained("notes-q8_0.gguf")];
- * const { largestLogit, sameTokens, textDifference } = await compareModels(one, other, { prompts: ["The ", "The end"] });
+ * const { largestLogit, sameTokens, textDifference } = await compareModels(one, other, { prompts: ["The ", "The end"]
+ * });
  * console.log(largestLogit, sameTokens, textDifference?.kind ?? "same tokenizer");
  * await one.close();
  * await other.close();
@@ -227,7 +234,11 @@ export const compareModels = async (
   checkSignal(`${where}: signal`, signal);
   checkCallback(`${where}: onProgress`, onProgress);
   if (!Array.isArray(prompts) || prompts.length === 0) {
-    throw new ConfigError({ where: `${where}: prompts`, must: "must be a list of at least one", got: show(prompts) });
+    throw new ConfigError({
+      where: `${where}: prompts`,
+      must: "must be a list of at least one prompt",
+      got: show(prompts),
+    });
   }
   const { model, tokenizer, endTokens, chatTemplate } = other;
   const form: ComparedForm = {

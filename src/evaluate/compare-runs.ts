@@ -1,4 +1,4 @@
-/** Whether settings differ: their losses on one text, over the seeds of their trainings. */
+/** Compares settings by their losses on one text, over several training seeds. */
 import { checkOptions } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
@@ -9,51 +9,57 @@ import { holm } from "./holm.ts";
 import { seedsToSettle } from "./seeds-to-settle.ts";
 import { withinSum } from "./sum-of-errors.ts";
 
-/** A setting: the evaluations of its runs, which differ in their seeds alone. */
+/** A setting: the evaluations of its runs, which differ only in their seeds. */
 export interface MeasuredSetting {
-  /** Of `evaluate` with `windows: true`, one for each run; the same windows in all. */
+  /** Results of `evaluate` with `windows: true`, one per run; all on the same windows. */
   readonly evaluations: readonly Evaluation[];
-  /** The runs' seeds. Runs of two settings that have the same seeds are paired by them. Default: not known. */
+  /** Seeds of the runs. If two settings have the same seeds, their runs are paired by seed. Default: unknown. */
   readonly seeds?: readonly number[] | undefined;
 }
 
-/** How a setting's loss differs from the first setting's. */
+/** Difference between a setting's loss and the first setting's loss. */
 export interface SettingDifference {
-  /** Mean loss of this setting's runs minus the first setting's, nats per token: below 0, this setting predicts better. */
+  /**
+   * Mean loss of this setting's runs minus mean loss of the first setting's runs, in nats per token. Below 0: this
+   * setting predicts better.
+   */
   readonly natsPerToken: number;
-  /** The same per character. */
+  /** The same difference in nats per character. */
   readonly natsPerCharacter: number;
   /**
-   * The difference ± this is its 95% interval: for other seeds, and for more of such a text. With one run of each it is for more of
-   * such a text alone. `null`: one run of each, and a text of fewer than 8 blocks.
+   * Half the width of the 95% confidence interval around the difference, for other seeds and more text of this kind.
+   * With one run per setting, it only covers more text of this kind. `null`: one run per setting, and the text has
+   * fewer than 8 blocks.
    */
   readonly halfWidth95: HalfWidth | null;
   /**
-   * Probability of a difference so far from 0, if the settings were alike; `null` without an interval.
+   * p-value: the probability of a difference at least this large if the settings were equal; `null` without an
+   * interval.
    */
   readonly pValue: number | null;
-  /** `pValue` corrected for the number of settings by Holm's method. */
+  /** `pValue`, corrected for the number of settings by Holm's method. */
   readonly adjustedPValue: number | null;
-  /** Number of runs: of this setting, and of the first one. */
+  /** Numbers of runs: of this setting, and of the first setting. */
   readonly runs: readonly [own: number, first: number];
   /** Whether runs are paired by their seeds. */
   readonly paired: boolean;
   /**
-   * Standard deviation between seeds, nats per token: of the differences of pairs, or of runs that are not paired. `null`: one run of each.
+   * Standard deviation between seeds, in nats per token: of the differences between paired runs, or of unpaired runs.
+   * `null`: one run per setting.
    */
   readonly seedDeviation: number | null;
   /**
-   * Seeds of each setting with which a difference such as this one is told from 0 in 80 of 100 comparisons. `null`: one run of each,
-   * or more than 100 seeds, or only more text would help.
+   * Number of seeds per setting at which 80 of 100 comparisons would detect a difference of this size. `null`: one run
+   * per setting, or more than 100 seeds needed, or only more text would help.
    */
   readonly seedsToSettle: number | null;
-  /** Blocks of consecutive windows, about equally many in each. */
+  /** Number of blocks of consecutive windows; blocks have about equally many windows. */
   readonly blocks: number;
   /** Number of windows. */
   readonly windows: number;
 }
 
-/** A run's loss: its mean, and how much blocks of the text are above it. */
+/** A run's loss: its mean, and the difference of each block of the text from that mean. */
 interface Profile {
   readonly mean: number;
   readonly blocks: readonly number[];
@@ -84,7 +90,7 @@ const profileOf = (windows: readonly WindowLoss[], tokens: number): Profile => {
   return { mean: average, blocks: blocksOf(rests, blocks, tokens / blocks) };
 };
 
-/** `other` in the order of the seeds of `one`; undefined where they have not the same seeds. */
+/** Profiles of `other` in the order of the seeds of `one`; undefined if their seeds are not the same. */
 const pairedWith = (one: Measured, other: Measured): readonly Profile[] | undefined => {
   const { seeds } = one;
   if (seeds === undefined || other.seeds === undefined) return undefined;
@@ -94,7 +100,7 @@ const pairedWith = (one: Measured, other: Measured): readonly Profile[] | undefi
   return isSame && seeds.length === other.seeds.length && paired.length === seeds.length ? paired : undefined;
 };
 
-/** Groups of runs whose means are added up: pairs' differences, or the runs of either setting. */
+/** Groups of runs whose errors add up: one group of paired differences, or one group per setting. */
 interface Groups {
   readonly paired: boolean;
   readonly groups: readonly (readonly Profile[])[];
@@ -110,9 +116,9 @@ const groupsOf = (own: Measured, first: Measured): Groups => {
 };
 
 /**
- * The text's part of the error. The mean over seeds still has noise that each run has in each block; the text's own share of the
- * variance between blocks is the rest: 1 − (variance of that noise) / (variance between blocks), as in the analysis of variance of a
- * table of runs and blocks.
+ * The text's part of the error. The mean over seeds still contains noise that differs for each run and block. The
+ * text's own share of the variance between blocks is 1 − (variance of that noise) / (variance between blocks), as in
+ * the analysis of variance of a table of runs and blocks.
  */
 const textError = (groups: readonly (readonly Profile[])[], difference: Profile, degrees: number) => {
   const { blocks } = difference;
@@ -131,7 +137,7 @@ const textError = (groups: readonly (readonly Profile[])[], difference: Profile,
   return share === 0 ? [] : parts.map((part) => ({ ...part, scale: part.scale * Math.sqrt(share) }));
 };
 
-/** Without the correction for several settings. */
+/** Compares two settings, without the correction for several settings. */
 const compareTwo = (own: Measured, first: Measured, tokensPerCharacter: number, windows: number) => {
   const { paired, groups } = groupsOf(own, first);
   const difference = minus(meanProfile(own.profiles), meanProfile(first.profiles));
@@ -192,24 +198,28 @@ const settingsOf = (where: string, settings: unknown): readonly MeasuredSetting[
 };
 
 /**
- * Compares settings with the first one, on one text: whether their losses differ by more than other seeds and another part of
- * such a text would make them differ. A run's loss is taken as
+ * Compares settings with the first one, on one text: whether their losses differ by more than other seeds and other
+ * text of this kind explain. The model of a run's loss is
  *
- *   loss of a setting's run in a block of the text = setting + seed + block + noise
+ *     loss of a setting's run in a block of the text = setting + seed + block + noise
  *
- * so a mean over seeds and blocks has an error of the seeds and one of the text. Runs and blocks are crossed, and both are drawn
- * (Cornfield and Tukey 1956, "Average values of mean squares in factorials"; for measurements, Owen 2007, "The pigeonhole bootstrap"):
+ * So a mean over seeds and blocks has two errors: from the seeds and from the text. Runs and blocks are crossed, and
+ * both are random samples (Cornfield and Tukey 1956, "Average values of mean squares in factorials"; for measurements,
+ * Owen 2007, "The pigeonhole bootstrap"):
  *
- * - Seeds: differences of pairs with the same seeds have Student's t distribution with k − 1 degrees of freedom. If settings have not
- *   the same seeds, it is that of two samples with one variance, k₁ + k₂ − 2 degrees.
- * - Text: as in `compareEvaluations`, of the mean over seeds; only the share of the variance between blocks that the runs' noise does
- *   not explain, since the error of the seeds includes that noise.
- * - Their sum has the distribution of Behrens and Fisher, which gives the interval and the p-value.
+ * - Seeds: differences of runs paired by seed have Student's t distribution with k − 1 degrees of freedom. If the
+ *   settings have different seeds, it is the t distribution of two samples with one variance, with k₁ + k₂ − 2 degrees
+ *   of freedom.
+ * - Text: the error is computed as in `compareEvaluations`, from the mean over seeds. Only the part of the variance
+ *   between blocks that the noise of the runs does not explain is used, because the error from the seeds already
+ *   includes that noise.
+ * - The sum of both errors has the Behrens–Fisher distribution, which gives the interval and the p-value.
  *
- * With one run of each setting nothing is known of seeds: the interval is then that of `compareEvaluations`, of these two models.
+ * With one run per setting nothing is known about seeds. The interval is then the interval of `compareEvaluations`, for
+ * these two models only.
  * @param settings at least two; each is compared with the first.
- * @returns a difference for each setting but the first, in their order.
- * @throws ConfigError for evaluations without windows, or of other windows.
+ * @returns a difference for each setting except the first, in order.
+ * @throws ConfigError for evaluations without windows, or with different windows.
  * @example
  * ```ts
  * import { compareRuns, evaluate, loadPretrained } from "foretoken";
@@ -235,7 +245,7 @@ export const compareRuns = (settings: readonly MeasuredSetting[]): readonly Sett
   if (other !== undefined) {
     throw new ConfigError({
       where,
-      must: "all evaluations must be of the same windows",
+      must: "all evaluations must have the same windows",
       got: `${reference.length} windows of ${sumOf(reference.map(({ tokens }) => tokens))} tokens, and ${other.length} of ${sumOf(other.map(({ tokens }) => tokens))}`,
       hint: "the same text, contextLength and tokenizer",
     });

@@ -1,4 +1,4 @@
-/** Whether two models take texts in the same way: tokens, merges, ids of texts, ids that end a text, and the chat template. */
+/** Compares how two models read texts: tokens, merges, ids of texts, ids that end a text, and the chat template. */
 
 import { DataError } from "../core/errors/errors.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
@@ -6,97 +6,97 @@ import { bpePartsOf, isByteLevelBpeJson } from "../tokenizer/bpe/read-json.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { endOfTextName } from "../tokenizer/tokenizer-json.ts";
 
-/** A token as it is compared. */
+/** A token of a comparison. */
 export interface ComparedToken {
-  /** Its text; its bytes, as `bytes e2 80`, where they are no text. */
+  /** Text of the token. Bytes that are not valid text are written as `bytes e2 80`. */
   readonly text: string;
-  /** Whether it is a special token, to which no text is encoded. */
+  /** Whether it is a special token, which plain text is never encoded to. */
   readonly special: boolean;
 }
 
-/** Only one of two models has a tokenizer that is read. */
+/** Only one of the two models has a tokenizer. */
 export interface TokenizerDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "tokenizer";
   /** Kind of the first model's tokenizer. */
   readonly tokenizer: string;
-  /** Kind of the second model's. */
+  /** Kind of the second model's tokenizer. */
   readonly otherTokenizer: string;
 }
 
-/** Another token of an id. */
+/** Two models have different tokens for one id. */
 export interface TokenDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "token";
   /** The id. */
   readonly id: number;
-  /** The first model's token; null: it has none. */
+  /** The first model's token; null if it has none. */
   readonly token: ComparedToken | null;
-  /** The second model's. */
+  /** The second model's token; null if it has none. */
   readonly otherToken: ComparedToken | null;
 }
 
-/** Another merge rule. */
+/** Two models have different merge rules. */
 export interface MergeDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "merge";
-  /** Its place, counted from 0. */
+  /** Index of the rule, from 0. */
   readonly index: number;
-  /** The first model's rule; null: it has fewer. */
+  /** The first model's rule; null if it has fewer rules. */
   readonly merge: string | null;
-  /** The second model's. */
+  /** The second model's rule; null if it has fewer rules. */
   readonly otherMerge: string | null;
 }
 
-/** A text with other ids. */
+/** Two models encode a text to different ids. */
 export interface IdsDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "ids";
   /** The text. */
   readonly text: string;
-  /** The first place that differs, counted from 0. */
+  /** First index with different ids, from 0. */
   readonly index: number;
-  /** The first model's id there; null: its ids end there, or the text has none. */
+  /** The first model's id at this index; null if its ids end before, or it cannot encode the text. */
   readonly id: number | null;
-  /** The second model's. */
+  /** The second model's id at this index; null if its ids end before, or it cannot encode the text. */
   readonly otherId: number | null;
 }
 
-/** Other ids end a text. */
+/** Two models have different ids that end a text. */
 export interface EndTokensDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "endTokens";
-  /** The first model's, in ascending order. */
+  /** The first model's ids, in ascending order. */
   readonly endTokens: readonly number[];
-  /** The second model's. */
+  /** The second model's ids, in ascending order. */
   readonly otherEndTokens: readonly number[];
 }
 
-/** Another chat template. */
+/** Two models have different chat templates. */
 export interface ChatTemplateDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "chatTemplate";
-  /** Its first line that differs, counted from 1. */
+  /** First line that differs, counted from 1. */
   readonly line: number;
-  /** That line of the first model's template; null: it has no such line, or the model no template. */
+  /** This line of the first model's template; null if the template is shorter, or the model has none. */
   readonly text: string | null;
-  /** That of the second model's. */
+  /** This line of the second model's template; null if the template is shorter, or the model has none. */
   readonly otherText: string | null;
 }
 
-/** Another token for a name in the same chat template. */
+/** Two models with the same chat template have different tokens for a name in it. */
 export interface TemplateTokenDifference {
-  /** Which difference it is. */
+  /** Kind of difference. */
   readonly kind: "templateToken";
   /** The name. */
   readonly name: "bos_token" | "eos_token";
   /** The first model's token. */
   readonly token: string;
-  /** The second model's. */
+  /** The second model's token. */
   readonly otherToken: string;
 }
 
-/** The first thing in which two models take texts differently. Names with `other` are of the second model. */
+/** The first difference in how two models read texts. Fields that begin with `other` belong to the second model. */
 export type TextDifference =
   | TokenizerDifference
   | TokenDifference
@@ -106,12 +106,14 @@ export type TextDifference =
   | ChatTemplateDifference
   | TemplateTokenDifference;
 
-/** A model's tokenizer, and how it takes texts. */
+/** The parts of a model that determine how it reads texts. */
 export type TextTaker = Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate">;
 
 type Pair = readonly [TextTaker, TextTaker];
 
-/** Numbers, contractions, spaces, line ends and other scripts: rules by which a text is split treat them differently. */
+/**
+ * A text with numbers, contractions, spaces, line ends and other scripts, because tokenizers split these differently.
+ */
 const probe = "It's 2024; we'll  say 12345.\r\n\n\tif (x != 0) { é = \"日本語\" }   // 😀 DON'T\n";
 
 const hexOf = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
@@ -124,7 +126,7 @@ const textOf = (bytes: Uint8Array): string => {
   }
 };
 
-/** Token by id. null for an id without one, which files fill with `[PAD…]`. */
+/** The token of an id; null for an unused id, which files fill with `[PAD…]`. */
 const tokensOf = (tokenizer: Tokenizer): ((id: number) => ComparedToken | null) => {
   const names = new Map(tokenizer.specialTokens.map(({ id, name }) => [id, name]));
   return (id) => {
@@ -146,14 +148,14 @@ const compareTokens = ([one, other]: Pair): TextDifference | null => {
   return null;
 };
 
-/** The place where two lists differ first; undefined where they are the same. */
+/** First index at which two lists differ; undefined if they are equal. */
 const firstOther = <Item>(items: ArrayLike<Item>, others: ArrayLike<Item>): number | undefined => {
   const length = Math.max(items.length, others.length);
   for (let i = 0; i < length; i++) if (items[i] !== others[i]) return i;
   return undefined;
 };
 
-/** The rules of byte-level BPE in their order; undefined for another kind. */
+/** The merge rules of byte-level BPE, in order; undefined for tokenizers of another kind. */
 const mergesOf = (tokenizer: Tokenizer): readonly string[] | undefined => {
   const json = tokenizer.kind === "bpe" ? tokenizer.toJSON() : undefined;
   if (!isByteLevelBpeJson(json)) return undefined;
@@ -169,7 +171,7 @@ const compareMerges = ([one, other]: Pair): TextDifference | null => {
   return { kind: "merge", index, merge: merges[index] ?? null, otherMerge: others[index] ?? null };
 };
 
-/** The ids of a text; null where it has a character that the vocabulary lacks, or there is no tokenizer. */
+/** The ids of a text; null if the vocabulary lacks a character of it, or there is no tokenizer. */
 export const idsOrNull = ({ tokenizer }: TextTaker, text: string): Int32Array | null => {
   try {
     return tokenizer.encode(text);
@@ -187,7 +189,7 @@ const compareIds = ([one, other]: Pair, text: string): TextDifference | null => 
   return { kind: "ids", text, index, id: ids?.[index] ?? null, otherId: others?.[index] ?? null };
 };
 
-/** Prompts as texts. Rows after the last token have none. */
+/** Prompts as texts. Ids above the tokenizer's vocabulary are left out, because they have no text. */
 const textsOf = ({ tokenizer }: TextTaker, prompts: readonly (string | readonly number[])[]): readonly string[] =>
   prompts.map((prompt) =>
     typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize)),
@@ -195,7 +197,10 @@ const textsOf = ({ tokenizer }: TextTaker, prompts: readonly (string | readonly 
 
 const sortedEnds = ({ endTokens }: TextTaker): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
 
-/** Ids that end a text, but for the token `<|endoftext|>`: a directory ends texts there too, a GGUF file only where it names the id. */
+/**
+ * Ids that end a text, without the id of `<|endoftext|>`: a directory always ends texts there, a GGUF file only if it
+ * names the id.
+ */
 const ownEnds = (lm: TextTaker): readonly number[] => {
   const named = lm.tokenizer.specialTokens.find(({ name }) => name === endOfTextName)?.id;
   return sortedEnds(lm).filter((id) => id !== named);
@@ -211,7 +216,10 @@ const compareEnds = ([one, other]: Pair): TextDifference | null => {
 
 const linesOf = (template: ChatTemplate | null): readonly string[] => template?.template.split("\n") ?? [];
 
-/** @param template of the first model. @param other of the second. */
+/**
+ * @param template template of the first model.
+ * @param other template of the second model.
+ */
 const compareTemplates = (template: ChatTemplate | null, other: ChatTemplate | null): TextDifference | null => {
   const [lines, others] = [linesOf(template), linesOf(other)];
   const index = firstOther(lines, others);
@@ -245,8 +253,8 @@ const compareTokenizers = (pair: Pair, prompts: readonly (string | readonly numb
 };
 
 /**
- * The first thing in which two models take texts differently; null: nothing.
- * @param prompts texts, or lists of ids below both vocabularies, whose texts are encoded with both.
+ * Finds the first difference in how two models read texts; null if there is none.
+ * @param prompts texts, or lists of ids within both vocabularies; the text of each list is encoded with both.
  */
 export const compareText = (pair: Pair, prompts: readonly (string | readonly number[])[]): TextDifference | null =>
   compareTokenizers(pair, prompts) ?? compareEnds(pair) ?? compareTemplates(pair[0].chatTemplate, pair[1].chatTemplate);

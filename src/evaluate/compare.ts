@@ -5,7 +5,7 @@ import { show } from "../core/text/show.ts";
 import type { Evaluation, WindowLoss } from "./evaluate.ts";
 import { halfWidthOfMean } from "./half-width.ts";
 
-/** Half the width of an interval, in the units of a loss. */
+/** Half the width of a confidence interval, in the units of a loss. */
 export interface HalfWidth {
   /** Nats per token. */
   readonly natsPerToken: number;
@@ -13,35 +13,42 @@ export interface HalfWidth {
   readonly natsPerCharacter: number;
 }
 
-/** A difference of two losses on the same windows, and how far it may be another on more of such a text. */
+/** Difference between two losses on the same windows, and its uncertainty for more text of this kind. */
 export interface LossDifference {
-  /** The first loss minus the second, nats per token: below 0, the first model predicts better. */
+  /** The first loss minus the second, in nats per token. Below 0: the first model predicts better. */
   readonly natsPerToken: number;
-  /** The same per character. */
+  /** The same difference in nats per character. */
   readonly natsPerCharacter: number;
   /**
-   * The difference ± this is its 95% interval: meant to contain the difference on the whole of a text of which these windows are a
-   * part, for 95 of 100 such parts. Counted: 89% to 99.9%, by the text (`node bench/intervals.mjs`). `null`: the text is too short, fewer
-   * than 8 blocks.
+   * Half the width of the 95% confidence interval around the difference. Take a long text and measure on parts of it:
+   * for 95 of 100 parts, the interval should contain the difference on the whole text. Measured: 89% to 99.9%,
+   * depending on the text (`node bench/intervals.mjs`). `null`: the text is too short, with fewer than 8 blocks.
    */
   readonly halfWidth95: HalfWidth | null;
-  /** Blocks of consecutive windows, about equally many in each, from which the interval follows: 16, or as many as there are windows. */
+  /**
+   * Number of blocks of consecutive windows from which the interval is computed: 16, or the number of windows if that
+   * is smaller. Blocks have about equally many windows.
+   */
   readonly blocks: number;
   /** Number of windows. */
   readonly windows: number;
 }
 
 /**
- * Enough to tell how alike blocks are. More of them are shorter, and the noise of short blocks hides that long ones are alike:
- * `bench/intervals.mjs` then finds narrower intervals for prose, and of code too few that are right.
+ * Maximum number of blocks. It is enough to estimate how similar blocks are. More blocks would be shorter, and the
+ * noise of short blocks hides that long blocks are similar: `bench/intervals.mjs` then finds narrower intervals for
+ * prose, and for code intervals that are too often wrong.
  */
 export const mostBlocks = 16;
-/** Fewer blocks say too little of how alike they are. */
+/** Minimum number of blocks: fewer say too little about how similar blocks are. */
 export const fewestBlocks = 8;
 
 export const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 
-/** Sums over `count` parts of `rests`, about equally many in each, in units of a part's `tokens`. */
+/**
+ * Splits `rests` into `count` parts of about equal length, sums each part, and divides by `tokens`, the tokens of a
+ * part.
+ */
 export const blocksOf = (rests: readonly number[], count: number, tokens: number): readonly number[] => {
   const beginOf = (block: number): number => Math.round((block * rests.length) / count);
   return Array.from({ length: count }, (_, i) => sumOf(rests.slice(beginOf(i), beginOf(i + 1))) / tokens);
@@ -63,20 +70,21 @@ export const windowsOf = (where: string, evaluation: Evaluation): readonly Windo
 };
 
 /**
- * The difference of two models' losses on the same windows of a text, with its 95% interval. Windows are paired, so what makes
- * a window hard for both models cancels:
+ * The difference between two models' losses on the same windows of a text, with its 95% confidence interval. Windows
+ * are paired, so what makes a window hard for both models cancels:
  *
- *   d = Σ dᵢ / Σ tᵢ
+ *     d = Σ dᵢ / Σ tᵢ
  *
- * with dᵢ the difference of window i in nats and tᵢ its tokens (the ratio estimator; Cochran 1977, "Sampling Techniques", 6.4). The
- * interval follows from the rests dᵢ − d·tᵢ, summed over blocks of consecutive windows. Blocks are taken as fractional Gaussian noise with
- * an unknown exponent, since parts of a text are alike at every distance (Tyralis and Koutsoyiannis 2014). Documents are windows, too, in
- * their order.
- * The interval says how far the difference would be another on more of such a text; not how it depends on the seed of a training.
- * `node bench/intervals.mjs` counts how often it is right.
- * @param one of `evaluate` with `windows: true`.
- * @param other the same, of another model with the same tokenizer on the same text.
- * @throws ConfigError for evaluations without windows, or of other windows.
+ * with dᵢ the difference of window i in nats and tᵢ its tokens (the ratio estimator; Cochran 1977, "Sampling
+ * Techniques", 6.4). The interval is computed from the residuals dᵢ − d·tᵢ, summed over blocks of consecutive windows.
+ * Blocks are modelled as fractional Gaussian noise with an unknown exponent, because parts of a text are correlated at
+ * every distance (Tyralis and Koutsoyiannis 2014). Documents count as windows, in their order.
+ *
+ * The interval describes how much the difference could change on more text of this kind. It does not describe how the
+ * difference depends on the training seed. `node bench/intervals.mjs` counts how often the interval is right.
+ * @param one result of `evaluate` with `windows: true`.
+ * @param other result for another model with the same tokenizer, on the same text.
+ * @throws ConfigError for evaluations without windows, or with different windows.
  */
 export const compareEvaluations = (one: Evaluation, other: Evaluation): LossDifference => {
   const first = windowsOf("compareEvaluations: one", one);
@@ -84,7 +92,7 @@ export const compareEvaluations = (one: Evaluation, other: Evaluation): LossDiff
   if (first.length !== second.length || first.some(({ tokens }, i) => tokens !== second[i]?.tokens)) {
     throw new ConfigError({
       where: "compareEvaluations",
-      must: "both evaluations must be of the same windows",
+      must: "both evaluations must have the same windows",
       got: `${first.length} windows of ${one.tokens} tokens, and ${second.length} of ${other.tokens}`,
       hint: "the same text, contextLength and tokenizer",
     });
@@ -96,7 +104,7 @@ export const compareEvaluations = (one: Evaluation, other: Evaluation): LossDiff
   const windows = first.length;
   const blocks = Math.min(mostBlocks, windows);
   const halfWidth = blocks < fewestBlocks ? null : halfWidthOfMean(blocksOf(rests, blocks, tokens / blocks));
-  // As many characters in both.
+  // Both evaluations have the same number of characters.
   const tokensPerCharacter = one.natsPerCharacter / one.natsPerToken;
   return {
     natsPerToken: difference,

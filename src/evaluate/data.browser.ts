@@ -1,4 +1,4 @@
-/** Given data to measure on: a text or documents, where there are no files. */
+/** Given data for an evaluation, where there are no files: a text or documents. */
 import { writeHere } from "../chat/write-here.ts";
 import { checkTextOptions } from "../config/options.ts";
 import { checkKeys, checkOptions } from "../core/checks/check-arguments.ts";
@@ -10,15 +10,15 @@ import type { MeasuredCorpus, MeasuredText, Measuring } from "./evaluate-corpus.
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends Omit<MeasuredText, "text"> {
-  /** The text to measure on, all of it: at least two tokens. Or `documents`. */
+  /** The text to evaluate on, with at least two tokens; all of it is used. Give either `text` or `documents`. */
   readonly text?: string | undefined;
-  /** Documents instead of a text, as `train` takes them: their answers are measured. */
+  /** Documents instead of a text, in the form for `train`. In conversations the loss counts only the answers. */
   readonly documents?: readonly GivenDocument[] | undefined;
 }
 
 /**
- * The arguments of an evaluation of given data.
- * @param lm the model that documents are encoded for.
+ * The arguments of an evaluation on given data.
+ * @param lm the model for which documents are encoded.
  */
 export const dataToMeasure = async (
   lm: DocumentReader,

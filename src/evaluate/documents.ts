@@ -1,4 +1,4 @@
-/** Documents to measure on: a part of them, encoded for a model. */
+/** Encodes a part of documents for a model, to evaluate on it. */
 import { encodeDocuments, type WriteConversations } from "../chat/learn.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { DocumentsSplit } from "../data/documents.ts";
@@ -6,13 +6,13 @@ import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import type { UnknownChoice } from "../tokenizer/unknown.ts";
 import type { MeasuredDocuments, SplitName } from "./evaluate-corpus.ts";
 
-/** The part of a model that documents are encoded for. */
+/** The parts of a model that encoding needs. */
 export type DocumentReader = Pick<LanguageModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
 /**
  * Encodes a part of documents.
- * @throws ConfigError for conversations without a chat template, or characters to skip; CheckpointError for a conversation
- *   that the template cannot write; DataError for a character that the tokenizer lacks.
+ * @throws ConfigError for conversations without a chat template, or for characters to skip; CheckpointError for a
+ * conversation that the template cannot write; DataError for a character that the tokenizer lacks.
  */
 export const measuredDocuments = async (
   { tokenizer, chatTemplate, endTokens }: DocumentReader,
@@ -24,7 +24,7 @@ export const measuredDocuments = async (
   if (unknown === "skip") {
     throw new ConfigError({
       where: "unknown",
-      must: "must be error for documents, which are measured as they are",
+      must: "must be error for documents: no character of a document can be skipped",
       got: "skip",
       hint: "documents without those characters",
     });

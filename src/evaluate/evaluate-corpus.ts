@@ -22,26 +22,33 @@ export const splitNames = ["val", "train", "all"] as const;
 export type SplitName = (typeof splitNames)[number];
 
 export interface Measuring {
-  /** Which part to measure on. Default "val"; of documents that are named or given, "all". */
+  /** Which part to evaluate on. Default "val"; for documents, "all". */
   readonly split?: SplitName | undefined;
   /**
-   * Characters that the tokenizer lacks: "error" (the default) refuses the text, "skip" measures on the text without
-   * them. Then the result says what was left out, and its figures count only the characters and bytes that were read.
+   * What to do with characters that the tokenizer lacks. "error" (default) refuses the text. "skip" evaluates on the
+   * text without them: the result then says what was skipped, and its numbers count only the characters and bytes that
+   * were read.
    */
   readonly unknown?: UnknownChoice | undefined;
-  /** Tokens of a window: a whole number from 1, at most the model's context length, which is the default. */
+  /**
+   * Number of tokens of a window: a whole number from 1 to the model's context length. Default: the model's context
+   * length.
+   */
   readonly contextLength?: number | undefined;
-  /** Whether the result has the loss of each window, as `compareEvaluations` needs it. Default false. */
+  /** Whether the result has the loss of each window, which `compareEvaluations` needs. Default false. */
   readonly windows?: boolean | undefined;
-  /** Abort to end with the signal's reason. Default: none. */
+  /** Abort it to stop with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Called after each batch with the number of predicted tokens and of all tokens. A promise is waited for. */
+  /**
+   * Called after each batch with the number of predicted tokens and the number of all tokens. The evaluation waits for
+   * a returned promise.
+   */
   readonly onProgress?: ((predicted: number, tokens: number) => void) | undefined;
 }
 
 /**
  * Checks the options of an evaluation before anything is loaded.
- * @throws ConfigError for an unknown split, or a held-out share where all of the text is measured.
+ * @throws ConfigError for an unknown split, or for a held-out fraction when the whole text is used.
  */
 export const checkSplit = (split: string = "val", valFraction?: number): void => {
   if (!splitNames.some((name) => name === split)) {
@@ -55,34 +62,34 @@ export const checkSplit = (split: string = "val", valFraction?: number): void =>
   if (split === "all" && valFraction !== undefined) {
     throw new ConfigError({
       where: "valFraction",
-      must: "must not be given where all of the text is measured",
+      must: "must not be given when the whole text is used",
       got: String(valFraction),
       hint: "split val or train, or no valFraction",
     });
   }
 };
 
-/** The text to measure on. */
+/** A text to evaluate on. */
 export type MeasuredSplit = Pick<Corpus, "name" | "train" | "val" | "parts">;
 
-/** Documents to measure on, encoded for the model: all of them. */
+/** Documents to evaluate on, encoded for the model. */
 export interface MeasuredDocuments {
-  /** Their name, for errors. */
+  /** Name of the documents, for errors. */
   readonly name: string;
-  /** The loss is the mean over their tokens that count. */
+  /** Encoded documents; the loss is the mean over the tokens that count. */
   readonly documents: Documents;
 }
 
-/** What is measured on. */
+/** Data to evaluate on. */
 export type MeasuredCorpus = MeasuredSplit | MeasuredDocuments;
 
-/** A text to measure from end to end, with the options of an evaluation. */
+/** A whole text to evaluate on, with the options of an evaluation. */
 export interface MeasuredText extends Omit<Measuring, "split"> {
-  /** The text to measure on, all of it: at least two tokens. */
+  /** The text to evaluate on, with at least two tokens; all of it is used. */
   readonly text: string;
 }
 
-/** `error` with the file and the line of the first character that the tokenizer lacks. */
+/** Adds file and line of the first character that the tokenizer lacks to `error`. */
 const locatedError = (
   tokenizer: LanguageModel["tokenizer"],
   passages: readonly Passage[],
@@ -106,7 +113,9 @@ const locatedError = (
 
 const howToSkip = 'unknown: "skip"';
 
-/** A split as the model reads it. @throws DataError for a character that the tokenizer lacks, with its place in its file. */
+/**
+ * Encodes a part of the text. @throws DataError for a character that the tokenizer lacks, with its place in its file.
+ */
 const readSplit = (
   tokenizer: LanguageModel["tokenizer"],
   { name, train, val, parts }: MeasuredSplit,
@@ -124,7 +133,7 @@ const readSplit = (
   }
 };
 
-/** @throws ConfigError for a window that the model cannot have. */
+/** @throws ConfigError for a window length that the model cannot have. */
 export const checkWindow = (contextLength: number, most: number): void => {
   if (Number.isInteger(contextLength) && contextLength >= 1 && contextLength <= most) return;
   throw new ConfigError({
@@ -140,7 +149,7 @@ const splitTitles: Readonly<Record<SplitName, string>> = {
   all: "text",
 };
 
-/** The tokens to measure, and what was left out of a text. @throws DataError if there is none to predict */
+/** The tokens to evaluate on, and what was skipped of a text. @throws DataError if there is no token to predict. */
 export const readCorpus = (
   tokenizer: LanguageModel["tokenizer"],
   corpus: MeasuredCorpus,
@@ -150,7 +159,7 @@ export const readCorpus = (
   if ("documents" in corpus) {
     const measured = measureDocuments(corpus.documents, tokenizer);
     if (predictedTokens(measured) > 0) return { measured };
-    const must = "the documents must have a token to predict that counts";
+    const must = "the documents must have at least one token that the loss counts";
     throw new DataError({ where: corpus.name, must, got: "none" });
   }
   const { ids, skipped } = readSplit(tokenizer, corpus, split, unknown);
@@ -159,14 +168,14 @@ export const readCorpus = (
   return { measured: measureTokens(ids, tokenizer), skipped };
 };
 
-/** @throws ConfigError for a loss that is no number. */
+/** @throws ConfigError for a loss that is not finite. */
 export const checkFinite = ({ perplexity, natsPerToken }: Evaluation): void => {
   if (Number.isFinite(perplexity)) return;
   throw new ConfigError({
     where: "evaluation",
     must: "the loss and its perplexity must be finite",
     got: `${natsPerToken} nats per token`,
-    hint: "a model whose training went well",
+    hint: "another checkpoint: this one is damaged, or its training diverged",
   });
 };
 

@@ -1,21 +1,21 @@
-/** The loss of a model of which nothing but logits is known, such as a graph of another program. */
+/** Computes the loss of a model that is known only by its logits, such as a graph of another program. */
 import type { Corpus } from "../data/corpus.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { softmaxSum } from "../pretrained/model/likeliest.ts";
 import { type Evaluation, evaluateBy, predictedTokens } from "./evaluate.ts";
 import { checkFinite, checkWindow, type Measuring, readCorpus } from "./evaluate-corpus.ts";
 
-/** A model that gives logits piece by piece. */
+/** A model that returns logits in pieces. */
 export interface LogitsSource extends Pick<LanguageModel, "tokenizer"> {
-  /** Tokens of its vocabulary. */
+  /** Number of tokens in the vocabulary. */
   readonly vocabSize: number;
-  /** Most tokens of a text. */
+  /** Maximum number of tokens of a text. */
   readonly contextLength: number;
-  /** The logits [count · V] of tokens from `from` on, the next ones after those before. */
+  /** The logits [count · V] of tokens from index `from`. Called for successive pieces. */
   readonly pieces: (ids: ArrayLike<number>) => AsyncIterable<{ readonly from: number; readonly logits: Float32Array }>;
 }
 
-/** −ln p of each target after its token, summed in double precision. */
+/** Sum of −ln p of each target, in double precision. */
 const natsOf = async ({ pieces, vocabSize }: LogitsSource, x: Int32Array, y: Int32Array): Promise<number> => {
   let nats = 0;
   for await (const { from, logits } of pieces(x)) {
@@ -28,7 +28,10 @@ const natsOf = async ({ pieces, vocabSize }: LogitsSource, x: Int32Array, y: Int
   return nats;
 };
 
-/** `evaluateCorpus` on the held-out end of a text: the same windows, each by itself. @throws as it */
+/**
+ * Like `evaluateCorpus` on the held-out end of a text, with the same windows, one window at a time. @throws what
+ * `evaluateCorpus` throws.
+ */
 export const evaluateForm = async (
   form: LogitsSource,
   text: Corpus,

@@ -16,19 +16,25 @@ import { checkSplit, evaluateCorpus, type Measuring, type SplitName } from "./ev
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends Measuring {
-  /** Name of a corpus, a UTF-8 text file, or a folder of them; or documents (`.jsonl`). Default: as for `train`. */
+  /**
+   * What to evaluate on: name of a corpus, a UTF-8 text file, a folder of text files, or documents (`.jsonl`). Default:
+   * as for `train`.
+   */
   readonly data?: string | undefined;
-  /** The text itself, instead of `data`: all of it is measured. */
+  /** The text itself, instead of `data`; all of it is used. */
   readonly text?: string | undefined;
-  /** Documents instead of `data`, as `train` takes them: all of them are measured. */
+  /** Documents instead of `data`, in the form for `train`; all of them are used. */
   readonly documents?: readonly GivenDocument[] | undefined;
-  /** Share of the text, at its end, that is `val`: in (0, 1). Default 0.1. */
+  /** Fraction of the text, at its end, that is the `val` split; in (0, 1). Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Gets one line for the user, such as that another text is used. A promise is waited for. */
+  /**
+   * Gets a notice of one line for the user, for example that another text is used. The evaluation waits for a returned
+   * promise.
+   */
   readonly onNotice?: (line: string) => void;
 }
 
-/** @throws ConfigError for an option that does not go with a text which is measured from end to end. */
+/** @throws ConfigError for an option that cannot be used with a text that is used whole. */
 const checkGivenText = ({ data, text, documents, valFraction, split }: EvaluateOptions): void => {
   const name = text === undefined ? "documents" : "text";
   const others = { data, ...(text === undefined ? {} : { documents }), valFraction, split };
@@ -40,14 +46,14 @@ const checkGivenText = ({ data, text, documents, valFraction, split }: EvaluateO
     where: `${name} and ${other[0]}`,
     must:
       text === undefined
-        ? "documents that are given are all measured"
-        : "a text that is given is measured from end to end",
+        ? "only one of them may be given: all given documents are used"
+        : "only one of them may be given: all of a given text is used",
     got: "both",
     hint: "one of them",
   });
 };
 
-/** The documents at a path. All of them are measured if no part is named: then one is enough. */
+/** Loads the documents at a path. Without a split, all documents are used; then one document is enough. */
 export const documentsToMeasure = async (
   data: string,
   split: SplitName | undefined,
@@ -60,12 +66,12 @@ export const documentsToMeasure = async (
 };
 
 /**
- * A model's cross-entropy on a text: every token after the first is predicted once, in non-overlapping windows.
- * Of documents: on the tokens of their answers, and of plain texts, each document by itself.
+ * Computes a model's cross-entropy on a text: every token after the first is predicted once, in windows that do not
+ * overlap. For documents, the loss counts the tokens of answers and of plain texts, and each document is read alone.
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options text and split.
- * @throws ConfigError for options that do not fit or a loss that is not finite, DataError for text that cannot be
- *   used or a character that the tokenizer lacks, unless `unknown` is "skip".
+ * @throws ConfigError for options that do not fit or a loss that is not finite; DataError for text that cannot be used,
+ * or for a character that the tokenizer lacks, unless `unknown` is "skip".
  * @example
  * ```ts
  * import { evaluate, loadPretrained } from "foretoken";

@@ -14,53 +14,53 @@ import type { SkippedText } from "../tokenizer/unknown.ts";
 
 /** The loss of a window of a text. */
 export interface WindowLoss {
-  /** Sum over its predictions, in nats. */
+  /** Sum over the window's predictions, in nats. */
   readonly nats: number;
   /** Tokens predicted. */
   readonly tokens: number;
 }
 
-/** A model's cross-entropy on a text. Only the last two fields compare across tokenizers. */
+/** A model's cross-entropy on a text. Only `natsPerCharacter` and `bitsPerByte` are comparable across tokenizers. */
 export interface Evaluation {
   /** The loss: nats per token. */
   readonly natsPerToken: number;
-  /** Nats per character (code point): it compares across tokenizers. */
+  /** Nats per character (code point). Comparable across tokenizers. */
   readonly natsPerCharacter: number;
-  /** Bits per byte of UTF-8: it compares across tokenizers. */
+  /** Bits per byte of UTF-8. Comparable across tokenizers. */
   readonly bitsPerByte: number;
   /** e^natsPerToken */
   readonly perplexity: number;
   /**
-   * Tokens predicted: all but the first, or all where the tokenizer has a token that texts begin with; of documents those that
-   * the loss counts.
+   * Number of predicted tokens: all except the first, or all if the tokenizer adds a token at the beginning of texts.
+   * For documents: the tokens that the loss counts.
    */
   readonly tokens: number;
   /**
-   * What was left out of the text, with `unknown: "skip"` and only if there was any: characters that the tokenizer
-   * lacks. The figures above count the rest of the text alone, so they compare only with figures of the same rest.
+   * The characters that were skipped because the tokenizer lacks them; only with `unknown: "skip"`, and only if there
+   * were any. All numbers here count only the rest of the text, so compare them only with numbers for the same rest.
    */
   readonly skipped?: SkippedText;
-  /** Each window's part of the loss, in the text's order; only where `windows` was set. */
+  /** Loss of each window, in the order of the text; only if `windows` was set. */
   readonly windows?: readonly WindowLoss[];
 }
 
-/** Tokens of a split, with the size of their text; measured once per run. */
+/** Tokens of a split, with the size of their text. Made once per run. */
 export interface MeasuredTokens {
   readonly ids: Int32Array;
   /**
-   * Characters (code points) of the text that the predicted tokens cover: a character counts if its first byte is in
-   * one.
+   * Number of characters (code points) that the predicted tokens cover. A character counts if its first byte is in one
+   * of the tokens.
    */
   readonly characters: number;
-  /** UTF-8 bytes of the text that the predicted tokens cover. */
+  /** Number of UTF-8 bytes that the predicted tokens cover. */
   readonly bytes: number;
-  /** The documents that the tokens are; absent: they are one text. */
+  /** The documents that the tokens belong to; absent if the tokens are one text. */
   readonly documents?: Documents | undefined;
-  /** A token that each window of a text begins with, and that is no target; absent: none. */
+  /** A token with which each window of a text begins, and which is not a target. Absent: none. */
   readonly begin?: number | undefined;
 }
 
-/** Tokens that an evaluation predicts and counts. */
+/** Number of tokens that an evaluation predicts and counts. */
 export const predictedTokens = ({
   ids,
   documents,
@@ -69,10 +69,10 @@ export const predictedTokens = ({
   documents === undefined ? ids.length - (begin === undefined ? 1 : 0) : countedTokens(documents);
 
 /**
- * Counts the characters and bytes of the text that predictions of `ids` (all but the first, or all after a token that texts begin
- * with) cover. A token covers a
- * span of the text's bytes, which may begin or end within a character: a character counts at its first byte. So the
- * count of each token is enough; no text is put together, and no token is decoded by itself.
+ * Counts the characters and bytes that the predicted tokens of `ids` cover: all tokens except the first, or all if
+ * texts begin with a special token. A token covers a span of the text's bytes, which may begin or end inside a
+ * character. A character counts where its first byte is. So it is enough to count how often each token occurs; no text
+ * is decoded.
  * @throws DataError for an id that the tokenizer lacks.
  */
 export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
@@ -82,7 +82,7 @@ export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTo
   return { ids, ...sizeOfText(counts, tokenizer), begin };
 };
 
-/** `measureTokens` of documents: the text of the tokens that the loss counts. */
+/** Like `measureTokens`, for documents: counts the text of the tokens that the loss counts. */
 export const measureDocuments = (documents: Documents, tokenizer: Tokenizer): MeasuredTokens => {
   const { ids, counted } = documents;
   const counts = new Float64Array(tokenizer.vocabSize);
@@ -96,7 +96,7 @@ const count = (counts: Float64Array, id: number, tokenizer: Tokenizer): void => 
   counts[id] = (counts[id] as number) + 1;
 };
 
-/** Characters and bytes of tokens that come so often. */
+/** Characters and bytes of all tokens, from how often each token occurs. */
 const sizeOfText = (counts: Float64Array, tokenizer: Tokenizer): Pick<MeasuredTokens, "characters" | "bytes"> => {
   let characters = 0;
   let bytes = 0;
@@ -110,33 +110,35 @@ const sizeOfText = (counts: Float64Array, tokenizer: Tokenizer): Pick<MeasuredTo
   return { characters, bytes };
 };
 
-/** Rows per forward pass: about as many tokens as a training batch of the reference task. */
+/** Number of rows per forward pass: about as many tokens as a training batch of the reference task has. */
 export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
 
-/** How an evaluation goes through its tokens. */
+/** How an evaluation divides its tokens. */
 export interface EvaluationPlan {
-  /** Tokens of a window. Default: the model's context length. */
+  /** Number of tokens of a window. Default: the model's context length. */
   readonly contextLength?: number | undefined;
   /**
-   * Whether the result has the loss of each window, which is then a pass of its own; of documents each document, or each
-   * piece of a long one. Default false.
+   * Whether the result has the loss of each window; then each window is a pass of its own. For documents, a window is a
+   * document, or a piece of a long one. Default false.
    */
   readonly windows?: boolean | undefined;
 }
 
-/** The passes of an evaluation, in the order in which their losses are added; each is made when it is its turn. */
+/**
+ * The passes of an evaluation, in the order in which their losses are added. Each pass is made only when it is needed.
+ */
 export const evaluationPasses = (
   { ids, documents, begin }: MeasuredTokens,
   { contextLength, windows }: { readonly contextLength: number; readonly windows: boolean },
 ): Iterable<MakeBatch> => {
   const batchSize = windows ? 1 : rowsPerBatch(contextLength);
   if (documents === undefined) return windowsToMake(ids, { contextLength, batchSize }, begin);
-  // No two pieces fit into one token.
+  // With a limit of one token, each piece is a pass of its own.
   const tokens = windows ? 1 : batchSize * contextLength;
   return piecesToMake(documents, piecesOf(documents, contextLength), tokens);
 };
 
-/** The loss of a pass: nats, summed over the targets that count. @throws ConfigError when the model is closed. */
+/** The loss of a pass in nats, summed over the targets that count. @throws ConfigError if the model is closed. */
 export const lossOfPass = (model: Model, { x, y, rows, time, segments }: Batch): Promise<number> =>
   whileOpen("evaluate", model, () =>
     withContext(inferenceContext(model.backend), (context) =>
@@ -162,13 +164,13 @@ export const evaluationOf = (measured: MeasuredTokens, nats: number): Evaluation
   };
 };
 
-/** Tokens of a batch that its loss counts. */
+/** Number of tokens of a batch that the loss counts. */
 const countedOf = ({ y, segments }: Batch): number =>
   segments === undefined ? y.length : y.reduce((sum, id) => sum + (id < 0 ? 0 : 1), 0);
 
 /**
- * `evaluate` by any way to the loss of a pass.
- * @param lossOf the loss of a pass: nats, summed over the targets that count.
+ * Like `evaluate`, with any function for the loss of a pass.
+ * @param lossOf gives the loss of a pass in nats, summed over the targets that count.
  */
 export const evaluateBy = async (
   lossOf: (batch: Batch) => Promise<number>,
@@ -195,13 +197,15 @@ export const evaluateBy = async (
 };
 
 /**
- * The mean loss over every token after the first, each predicted once within non-overlapping windows of
- * `contextLength`, by default the model's. If the tokenizer has a token that texts begin with, each window begins with it, and the
- * first token counts, too. Of documents: over the tokens that count, each document by itself, those longer
- * than `contextLength` cut. There is no sampling, so no noise. A batch's float32 losses are summed in double precision and the sum
- * is rounded to float32 once; the sums of all batches are added in double precision.
- * @param onProgress is called after each batch with the number of predicted tokens, and waited for.
- * @throws DOMException AbortError when `signal` aborts, ConfigError when the model is closed.
+ * Computes the mean loss over every token after the first. Each token is predicted once, in windows of `contextLength`
+ * tokens that do not overlap. If the tokenizer adds a token at the beginning of texts, each window begins with that
+ * token, and the first token counts too. For documents: the mean over the tokens that count; each document is read
+ * alone, and documents longer than `contextLength` are cut. Nothing is sampled, so the result has no noise.
+ *
+ * Numerics: the float32 losses of a batch are summed in double precision, and the sum is rounded to float32 once; the
+ * sums of all batches are added in double precision.
+ * @param onProgress called after each batch with the number of predicted tokens, and awaited.
+ * @throws DOMException AbortError when `signal` aborts; ConfigError when the model is closed.
  */
 export const evaluate = (
   model: Model,

@@ -1,9 +1,9 @@
-/** The error of a mean over a text, whose parts are alike at every distance. */
+/** The error of a mean over a text whose parts are correlated at every distance. */
 
-/** Share of intervals that contain what they are of. */
+/** Probability that an interval contains the true value. */
 const coverage = 0.95;
 
-/** Exponents H to weigh: the middles of so many equal parts of (½, 1). */
+/** Exponents H to try: the middles of 20 equal parts of (½, 1). */
 const exponents = Array.from({ length: 20 }, (_, i) => 0.5 + (i + 0.5) / 40);
 
 /** Covariances of fractional Gaussian noise of variance 1 at distances 0 … n − 1 (Mandelbrot and Van Ness 1968). */
@@ -12,7 +12,10 @@ const fractionalNoise = (n: number, exponent: number): readonly number[] => {
   return Array.from({ length: n }, (_, k) => (power(k + 1) - 2 * power(k) + power(k - 1)) / 2);
 };
 
-/** The lower triangle L of L·Lᵀ = Γ, with Γ of `covariances` by distance. */
+/**
+ * Cholesky factor: the lower triangle L of L·Lᵀ = Γ. `covariances` gives the elements of Γ by their distance from the
+ * diagonal.
+ */
 const cholesky = (covariances: readonly number[]): readonly (readonly number[])[] => {
   const rows: number[][] = [];
   for (let i = 0; i < covariances.length; i++) {
@@ -27,7 +30,7 @@ const cholesky = (covariances: readonly number[]): readonly (readonly number[])[
   return rows;
 };
 
-/** x of L·x = b. */
+/** Solves L·x = b. */
 const solve = (lower: readonly (readonly number[])[], b: readonly number[]): readonly number[] => {
   const x: number[] = [];
   for (const [i, row] of lower.entries()) {
@@ -40,7 +43,9 @@ const solve = (lower: readonly (readonly number[])[], b: readonly number[]): rea
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
 
-/** The probability that |t| of Student's distribution is at most `t` ≥ 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4). */
+/**
+ * The probability that |t| ≤ `t` for Student's t distribution; `t` ≥ 0 (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
+ */
 export const studentWithin = (t: number, degrees: number): number => {
   const angle = Math.atan(t / Math.sqrt(degrees));
   const [sine, cosine] = [Math.sin(angle), Math.cos(angle)];
@@ -54,37 +59,40 @@ export const studentWithin = (t: number, degrees: number): number => {
   return isOdd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum;
 };
 
-/** A Student's t distribution around 0, as a part of a mixture. */
+/** A Student's t distribution centred at 0, as a part of a mixture. */
 export interface StudentPart {
-  /** Its share of the mixture. */
+  /** Weight in the mixture. */
   readonly weight: number;
-  /** What t is multiplied by. */
+  /** Factor by which t is multiplied. */
   readonly scale: number;
   /** Degrees of freedom. */
   readonly degrees: number;
 }
 
 /**
- * The error of the mean of `blocks`, for the mean that more of such blocks would have, as a mixture of Student's t distributions.
+ * The error of the mean of `blocks` as an estimate of the mean of more such blocks. The result is a mixture of
+ * Student's t distributions.
  *
- * Neighbouring parts of a text are alike, and so are parts far from each other, only less: the correlation falls as a power of the
- * distance (Ebeling and Pöschel 1994, "Entropy and long-range correlations in literary English"). So no block is long
- * enough to be independent of the next one. Instead blocks are taken as fractional Gaussian noise, which has the same correlations
- * whatever the length of a block, and of which a mean of n has the standard deviation σ·n^(H − 1): H = ½ for independent blocks; near
- * H = 1, more text helps little. Neither σ nor H is known. Each H between ½ and 1 gets the weight of its likelihood, the mean and σ
- * integrated out, and gives a Student's t distribution with n − 1 degrees of freedom:
+ * Neighbouring parts of a text are correlated, and distant parts are too, only less: the correlation falls as a power
+ * of the distance (Ebeling and Pöschel 1994, "Entropy and long-range correlations in literary English"). So no block is
+ * long enough to be independent of the next one. The model for blocks is fractional Gaussian noise: its correlations do
+ * not depend on the length of a block, and a mean of n blocks has the standard deviation σ·n^(H − 1). H = ½ means
+ * independent blocks; near H = 1, more text helps little. σ and H are unknown. Each H between ½ and 1 is weighted by
+ * its likelihood, with the mean and σ integrated out, and gives a Student's t distribution with n − 1 degrees of
+ * freedom:
  *
- *   w(H) ∝ |Γ|^−½ · (1ᵀΓ⁻¹1)^−½ · S^−(n−1)/2     S = bᵀΓ⁻¹b − (1ᵀΓ⁻¹b)² / 1ᵀΓ⁻¹1     scale(H) = √(S / (n − 1)) · n^(H − 1)
+ *     w(H) ∝ |Γ|^−½ · (1ᵀΓ⁻¹1)^−½ · S^−(n−1)/2     S = bᵀΓ⁻¹b − (1ᵀΓ⁻¹b)² / 1ᵀΓ⁻¹1     scale(H) = √(S / (n − 1)) · n^(H − 1)
  *
- * with Γ the blocks' correlations for H (Tyralis and Koutsoyiannis 2014, "A Bayesian statistical model for deriving the predictive
- * distribution of hydroclimatic variables", section 2; there the mean is weighted by Γ⁻¹, which is less noisy by a few percent).
- * @param blocks means of parts of equal length, in the text's order; at least two.
+ * with Γ the correlations of the blocks for H (Tyralis and Koutsoyiannis 2014, "A Bayesian statistical model for
+ * deriving the predictive distribution of hydroclimatic variables", section 2; their mean is weighted by Γ⁻¹, which
+ * reduces the noise by a few percent).
+ * @param blocks means of parts of equal length, in the order of the text; at least two.
  * @returns empty if all blocks are equal.
  */
 export const errorOfMean = (blocks: readonly number[]): readonly StudentPart[] => {
   const n = blocks.length;
   const ones = blocks.map(() => 1);
-  // Of no weight for the result, and sums lose no digits.
+  // Subtracting the mean does not change the result, and sums lose no digits.
   const mean = dot(blocks, ones) / n;
   const rests = blocks.map((value) => value - mean);
   const models = exponents.map((exponent) => {
@@ -106,9 +114,9 @@ export const errorOfMean = (blocks: readonly number[]): readonly StudentPart[] =
 };
 
 /**
- * Half the width of the 95% interval of an error, found to the digits of a float32.
- * @param within the probability that the error is at most so far from 0.
- * @param start a width to begin with, above 0.
+ * Half the width of the 95% interval of an error, to the precision of a float32.
+ * @param within gives the probability that the error's absolute value is at most its argument.
+ * @param start first width to try, above 0.
  */
 export const halfWidthOf = (within: (width: number) => number, start: number): number => {
   let [low, high] = [0, start];
@@ -121,7 +129,7 @@ export const halfWidthOf = (within: (width: number) => number, start: number): n
   return high;
 };
 
-/** Half the width of a 95% interval around the mean of `blocks`: 95% of the mixture of `errorOfMean`. */
+/** Half the width of the 95% interval around the mean of `blocks`, from the mixture of `errorOfMean`. */
 export const halfWidthOfMean = (blocks: readonly number[]): number => {
   const parts = errorOfMean(blocks);
   if (parts.length === 0) return 0;

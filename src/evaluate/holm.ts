@@ -1,8 +1,8 @@
 /**
- * p-values for several comparisons at once, corrected so that the probability of even one false difference stays below the level at
- * which they are read (Holm 1979, "A simple sequentially rejective multiple test procedure"): the smallest of m is multiplied by m,
- * the next one by m − 1, and so on; none is below one before it.
- * @param pValues null: a comparison without one, which is not counted.
+ * Corrects the p-values of several comparisons, so that the probability of even one false difference stays below the
+ * significance level (Holm 1979, "A simple sequentially rejective multiple test procedure"). The smallest of m p-values
+ * is multiplied by m, the next one by m − 1, and so on. No result is smaller than the one before it.
+ * @param pValues null: a comparison without a p-value, which does not count.
  */
 export const holm = (pValues: readonly (number | null)[]): readonly (number | null)[] => {
   const known = pValues.flatMap((value, place) => (value === null ? [] : [{ value, place }]));

@@ -1,23 +1,24 @@
 import type { StudentPart } from "./half-width.ts";
 import { withinSum } from "./sum-of-errors.ts";
 
-/** More than anybody trains. */
+/** Maximum number of seeds; nobody trains more. */
 const mostSeeds = 100;
 
-/** Of the normal distribution: 80% lie below it. */
+/** The 80% quantile of the normal distribution. */
 const power80 = 0.8416;
 
 /**
- * The number of seeds of each setting with which a difference is told from 0 in 80 of 100 comparisons: the smallest with
+ * The number of seeds per setting at which 80 of 100 comparisons detect a difference. It is the smallest number with
  *
- *   difference ≥ half width of the 95% interval + 0.84 · standard error of the seeds
+ *     difference ≥ half width of the 95% interval + 0.84 · standard error of the seeds
  *
- * the usual approximation of the power of a t test (Cohen 1988, "Statistical power analysis", 12.7), with the text's error as it is.
+ * This is the usual approximation of the power of a t test (Cohen 1988, "Statistical power analysis", 12.7). The error
+ * from the text stays unchanged.
  * @param difference above 0.
- * @param deviation standard deviation between seeds, of pairs' differences or of runs.
- * @param perSeed means whose errors are added up: 1 of pairs, 2 of runs that are not paired.
- * @param text the text's error.
- * @returns null: more than 100 seeds, or the text is too short for any number.
+ * @param deviation standard deviation between seeds, of paired differences or of runs.
+ * @param perSeed number of means whose errors add up: 1 for paired runs, 2 for unpaired runs.
+ * @param text the error from the text.
+ * @returns null: more than 100 seeds, or the text is too short for any number of seeds.
  */
 export const seedsToSettle = (
   difference: number,

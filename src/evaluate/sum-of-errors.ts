@@ -1,7 +1,7 @@
-/** The sum of two independent errors, each a mixture of Student's t distributions around 0. */
+/** The sum of two independent errors; each error is a mixture of Student's t distributions centred at 0. */
 import { type StudentPart, studentWithin } from "./half-width.ts";
 
-/** Γ((n + 1) / 2) / Γ(n / 2), by its recurrence. */
+/** Γ((n + 1) / 2) / Γ(n / 2), by recurrence. */
 const gammaRatio = (n: number): number => {
   let ratio = 1 / Math.sqrt(Math.PI);
   for (let i = 1; i < n; i++) ratio = i / 2 / ratio;
@@ -23,11 +23,11 @@ const densityOf = (parts: readonly StudentPart[]): ((x: number) => number) => {
 const withinOne = (parts: readonly StudentPart[], width: number): number =>
   parts.reduce((sum, { weight, scale, degrees }) => sum + weight * studentWithin(width / scale, degrees), 0);
 
-/** Places at which a density is taken, and how far they reach, in units of asinh(x / scale). */
+/** Number of points at which a density is evaluated, and their range in units of asinh(x / scale). */
 const places = 400;
 const reach = 8;
 
-/** A distribution in small pieces. */
+/** A distribution, divided into small pieces. */
 interface Pieces {
   readonly scale: number;
   /** The middle of each piece, and its probability. */
@@ -46,7 +46,7 @@ const piecesOf = (parts: readonly StudentPart[]): Pieces => {
   return { scale, pieces: masses.map(({ at, mass }) => ({ at, mass: mass / all })) };
 };
 
-/** The probability of less than x, between the ends of pieces by a straight line. */
+/** The cumulative distribution function, interpolated linearly between the ends of pieces. */
 const belowPieces = ({ scale, pieces }: Pieces): ((x: number) => number) => {
   const ends = [0];
   for (const { mass } of pieces) ends.push((ends.at(-1) ?? 0) + mass);
@@ -58,16 +58,16 @@ const belowPieces = ({ scale, pieces }: Pieces): ((x: number) => number) => {
 };
 
 /**
- * The probability that the sum of two errors is at most `width` from 0, as a function of the width.
+ * Gives the probability that the absolute value of the sum of two errors is at most `width`, as a function of `width`.
  *
- * For two t distributions this is the distribution of Behrens and Fisher (Fisher 1935, "The fiducial argument in statistical
- * inference"; the same follows from Bayes' rule with a flat prior: Jeffreys 1961, "Theory of probability", 5.42). It is integrated
- * over the narrower one, whose pieces are then small beside the other:
+ * For two t distributions this is the Behrens–Fisher distribution (Fisher 1935, "The fiducial argument in statistical
+ * inference"; Bayes' rule with a flat prior gives the same: Jeffreys 1961, "Theory of probability", 5.42). The integral
+ * runs over the narrower distribution, because its pieces are small compared with the wider one:
  *
- *   P(|x + y| ≤ w) = ∫ f(y) · (F(w − y) − F(−w − y)) dy     y = scale · sinh(u), u at equal distances
+ *     P(|x + y| ≤ w) = ∫ f(y) · (F(w − y) − F(−w − y)) dy     y = scale · sinh(u), u at equal distances
  *
- * @param one parts whose weights add up to 1; none: no error.
- * @param other the same, of the other error.
+ * @param one mixture whose weights add up to 1; empty: no error.
+ * @param other mixture of the other error.
  */
 export const withinSum = (one: readonly StudentPart[], other: readonly StudentPart[]): ((width: number) => number) => {
   if (one.length === 0 || other.length === 0) {

@@ -1,4 +1,4 @@
-/** A run's description, read from its folder and written there. */
+/** Reads and writes a run's description in its folder. */
 import { readdir, stat, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { RunConfig } from "../config/config.ts";
@@ -16,15 +16,15 @@ import { folderNames } from "./folder-names.ts";
 import { descriptionSchema, keptNames } from "./run-schemas.ts";
 import { isSame } from "./same-config.ts";
 
-/** A larger file is no description. */
+/** A larger file is not a description. */
 export const maxDescriptionBytes = 2 ** 20;
 
-const ownFolder = "the folder that train named in its first lines";
+const ownFolder = "the run's folder, which train printed in its first lines";
 
-/** Most entries of a folder that are looked at. */
+/** Maximum number of a folder's entries that are checked. */
 const mostEntries = 1000;
 
-/** Names of the runs in `folder`, the latest first. */
+/** Names of the runs in `folder`, the most recent first. */
 const runsIn = async (folder: string): Promise<readonly string[]> => {
   const names = await readdir(folder).catch(() => []);
   const found = await Promise.all(
@@ -42,11 +42,11 @@ const runsIn = async (folder: string): Promise<readonly string[]> => {
     .map(({ name }) => name);
 };
 
-/** What to try with a folder that has no description. */
+/** A hint for a folder without a description. */
 const wayWithout = async (path: string): Promise<string> => {
   for (const name of [folderNames.checkpoint, folderNames.best]) {
     const saved = join(path, name);
-    if (await holdsAllFiles(saved)) return `restoring it; or a new run with initFrom ${quoteWord(saved)}`;
+    if (await holdsAllFiles(saved)) return `restoring it, or a new run with initFrom ${quoteWord(saved)}`;
   }
   const above = dirname(path);
   if (await isRegularFile(join(resolve(above), folderNames.description))) return `resume ${quoteWord(above)}`;
@@ -84,7 +84,7 @@ const readDescription = async (path: string, where: string): Promise<Uint8Array>
   }
 };
 
-/** @throws CheckpointError if `path` is no run's folder or its description is damaged. */
+/** @throws CheckpointError if `path` is not a run's folder, or its description is damaged. */
 export const readRunDescription = async (path: string): Promise<RunDescription> => {
   if (!(await findsFolder(path))) {
     throw new CheckpointError({
@@ -99,29 +99,29 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
   if (bytes.every((byte) => byte === 0)) {
     throw new CheckpointError({
       where,
-      must: "the file must say what the run is",
-      got: "an empty one, left by a process that was ended before the run began",
-      hint: `a new run, for which ${path} is free if nothing else is in it`,
+      must: "the file must describe the run",
+      got: "an empty file, left by a process that ended before the run began",
+      hint: `a new run; it can use ${path} if nothing else is in it`,
     });
   }
   const described = checkVersioned(descriptionSchema, completeDescription(parseJson(bytes, where)), where);
   const { data } = described;
   if (data.kept !== true) return described;
-  // By their own names: a forged description may name any file.
+  // Uses the fixed file names: a forged description could name any file.
   const names = keptNames(data.documents === true);
   const valData = data.valData === null ? null : join(path, names.valData);
   return { ...described, data: { ...data, data: join(path, names.data), valData } };
 };
 
-/** Writes the description of a run that was extended, in place of the one before. */
+/** Replaces the description of a run that was extended. */
 export const redescribe = async (root: string, described: RunDescription, config: RunConfig): Promise<void> => {
   if (isSame(config, described.config)) return;
   const path = join(root, folderNames.description);
-  // An action for this process alone is not the run's.
+  // `onNonfinite` may be set for this process only, so the description keeps the run's own value.
   const { onNonfinite } = described.config.train;
   const train = { ...config.train, onNonfinite };
   const { atime, mtime } = await stat(path);
   await replaceFile(path, descriptionText({ ...described, config: { ...config, train } }));
-  // The time of the file tells when the run was begun.
+  // Keeps the file's time: it records when the run was started.
   await utimes(path, atime, mtime).catch(() => undefined);
 };

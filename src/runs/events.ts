@@ -3,7 +3,7 @@ import type { RunConfig } from "../config/config.ts";
 import type { ProductDType } from "../core/tensors/dtype.ts";
 import type { MemoryEstimate } from "./memory-estimate.ts";
 
-/** Version of the events' format: raised when a field changes its meaning, not for a new field or a new type. */
+/** Version of the events' format. It changes when a field changes its meaning, not when a field or a type is added. */
 export const eventVersion = 1;
 
 interface Versioned {
@@ -14,63 +14,79 @@ interface Versioned {
 /** First event of a run. */
 export interface StartEvent extends Versioned {
   readonly type: "start";
-  /** The whole configuration: preset, changes and defaults, with the dtype that `auto` took. */
+  /** The whole configuration: preset, changes and defaults, with the dtype that `auto` chose. */
   readonly config: RunConfig;
-  /** Fields of it that follow from the size of the text, as "train.steps"; none with a preset and in a resumed run. */
+  /**
+   * Fields of the configuration that follow from the size of the text, such as "train.steps". Empty with a preset, and
+   * in a resumed run.
+   */
   readonly derived: readonly string[];
-  /** Numbers in the model, which are trained unless it has adapters. */
+  /** Number of the model's parameters. All are trained, unless the run trains adapters. */
   readonly parameters: number;
-  /** Numbers in its adapters (LoRA), which are trained in their place; absent without adapters. */
+  /** Number of the adapters' parameters (LoRA). Only they are trained. Absent without adapters. */
   readonly adapterParameters?: number;
   /** Name of the backend. */
   readonly backend: string;
-  /** The instruction set in use, as `avx512` or `simd128`. */
+  /** The instruction set in use, such as `avx512` or `simd128`. */
   readonly instructionSet: string;
-  /** Threads that compute, of each rank. */
+  /** Number of threads that compute, per rank. */
   readonly threads: number;
-  /** Processes that train the model together, connected by MPI; absent: one. Memory is that of each. */
+  /**
+   * Number of processes that train the model together, connected by MPI. Absent: one. Memory values are per process.
+   */
   readonly ranks?: number;
-  /** Element type of the operands of products. */
+  /** Number format of matrix products. */
   readonly dtype: ProductDType;
   /** Name of the text. */
   readonly corpus: string;
-  /** Tokens to train on. */
+  /** Number of training tokens. */
   readonly trainTokens: number;
-  /** Tokens that are held out. */
+  /** Number of validation tokens. */
   readonly valTokens: number;
-  /** The documents that the tokens are; absent in a run on a text. */
+  /** The documents that the tokens belong to; absent in a run on a text. */
   readonly documents?: StartDocuments | undefined;
   /** Number of different tokens. */
   readonly vocabSize: number;
-  /** The run's folder; "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints, null if nothing is saved. */
+  /**
+   * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints; null if nothing is
+   * saved.
+   */
   readonly out: string | null;
-  /** The checkpoint whose weights the run began with, or that serves in its place; null if it drew its own. */
+  /**
+   * The checkpoint whose weights the run started from, or another place where the same weights were found; null if the
+   * weights were drawn at random.
+   */
   readonly initFrom: string | null;
-  /** Updates done before: 0 unless resumed. */
+  /** Number of updates done before: 0 for a new run. */
   readonly step: number;
   /** Memory that the run will need, in bytes. */
   readonly memory: MemoryEstimate;
-  /** Bytes that the process can hold, including those it holds already; null if unknown, as in a browser. */
+  /**
+   * Number of bytes that the process can hold in total, including the bytes it holds already; null if unknown, as in a
+   * browser.
+   */
   readonly availableMemory: number | null;
 }
 
 /** The documents of a run. */
 export interface StartDocuments {
-  /** Documents to train on. */
+  /** Number of training documents. */
   readonly train: number;
-  /** Documents that are held out. */
+  /** Number of validation documents. */
   readonly val: number;
-  /** Tokens to train on that the loss counts: those of answers and of plain texts. */
+  /** Number of training tokens that the loss counts: tokens of answers and of plain texts. */
   readonly trainTargets: number;
-  /** Tokens that are held out and count. */
+  /** Number of validation tokens that the loss counts. */
   readonly valTargets: number;
-  /** Rows of a pass over all documents to train on. */
+  /** Number of rows in one epoch, a pass over all training documents. */
   readonly rowsPerPass: number;
-  /** Whether there are conversations among them: then a sample is the answer to its prompt. */
+  /** Whether some documents are conversations: then a sample is the answer to its prompt. */
   readonly chat: boolean;
 }
 
-/** How long the run will take: sent once, after its first steps were timed. Not kept in the run's folder. */
+/**
+ * Estimate of how long the run will take. Sent once, after the first steps were timed. Not kept in the run's folder.
+ */
 export interface EstimateEvent extends Versioned {
   readonly type: "estimate";
   /** Updates done. */
@@ -79,26 +95,26 @@ export interface EstimateEvent extends Versioned {
   readonly timedSteps: number;
   /** Median time of the timed steps. */
   readonly stepSeconds: number;
-  /** Time to the end, evaluations and samples included. */
+  /** Seconds to the end, including evaluations and samples. */
   readonly secondsLeft: number;
 }
 
 /** One optimizer update. */
 export interface StepEvent extends Versioned {
   readonly type: "step";
-  /** Updates done, this one included. */
+  /** Number of updates done, including this one. */
   readonly step: number;
-  /** Mean over the step's tokens that count before the update, nats per token. */
+  /** Mean loss before the update, over the step's tokens that the loss counts, in nats per token. */
   readonly loss: number;
   /** Learning rate of this update. */
   readonly learningRate: number;
-  /** Global norm before clipping. */
+  /** Global norm of the gradient before clipping. */
   readonly gradNorm: number;
-  /** Rate of this step alone, of all tokens that went through the model. */
+  /** Speed of this step: all tokens that went through the model, per second. */
   readonly tokensPerSecond: number;
 }
 
-/** The whole validation split was measured. */
+/** An evaluation on the whole validation split. */
 export interface EvalEvent extends Versioned {
   readonly type: "eval";
   /** Updates done. */
@@ -107,53 +123,53 @@ export interface EvalEvent extends Versioned {
   readonly trainLoss: number | null;
   /** Nats per token. */
   readonly valLoss: number;
-  /** Nats per character (code point): it compares across tokenizers. */
+  /** Nats per character (code point). Comparable across tokenizers. */
   readonly natsPerCharacter: number;
-  /** Bits per byte of UTF-8: it compares across tokenizers. */
+  /** Bits per byte of UTF-8. Comparable across tokenizers. */
   readonly bitsPerByte: number;
   /** e^valLoss */
   readonly perplexity: number;
   /** Tokens predicted. */
   readonly tokens: number;
-  /** `begin`: before the first step of a run that begins with weights (`initFrom`). */
+  /** `begin`: before the first step of a run with initial weights (`initFrom`). */
   readonly reason: "begin" | "interval" | "end";
-  /** Whether this is the lowest validation loss so far: `best/` has these weights. */
+  /** Whether this is the lowest validation loss so far; then `best/` has these weights. */
   readonly best: boolean;
 }
 
 /**
  * The validation loss has begun to rise while the training loss still falls. Sent once, after the `eval` that shows it.
- * A smaller model, dropout or an earlier end (`patience`) would suit this text better; `best/` keeps the best weights.
+ * A smaller model, dropout or an earlier end (`patience`) would suit this text better. `best/` keeps the best weights.
  */
 export interface OverfittingEvent extends Versioned {
   readonly type: "overfitting";
   /** Updates done. */
   readonly step: number;
-  /** At this step, nats per token. */
+  /** Validation loss at this step, in nats per token. */
   readonly valLoss: number;
-  /** The lowest so far. */
+  /** Lowest validation loss so far. */
   readonly bestValLoss: number;
   /** The step of `bestValLoss`. */
   readonly bestStep: number;
 }
 
-/** A step was left out, because its loss or a gradient was not finite, or exploded. */
+/** A step was skipped because its loss or a gradient was not finite, or exploded. */
 export interface NonfiniteEvent extends Versioned {
   readonly type: "nonfinite";
-  /** The number that the update would have had, counted as in `step`. */
+  /** Number that the update would have had, counted as in `step`. */
   readonly step: number;
-  /** Mean over the step's tokens, nats per token; null where it was not finite. */
+  /** Mean over the step's tokens, in nats per token; null if it was not finite. */
   readonly loss: number | null;
-  /** Global norm before clipping; null where it was not finite. */
+  /** Global norm before clipping; null if it was not finite. */
   readonly gradNorm: number | null;
   /** The first tensor that was not finite. */
   readonly tensor: string;
   /**
-   * The run continues with the next step in either case. `skip`: with the current weights; `rollback`: with weights and
-   * moments of the last planned checkpoint, or of the run's beginning.
+   * How the run continues with the next step. `skip`: with the current weights. `rollback`: with weights and moments of
+   * the last planned checkpoint, or of the run's beginning.
    */
   readonly action: "skip" | "rollback";
-  /** The record of the step, for `foretoken replay`; null if nothing is saved. */
+  /** Path of the step's record, for `foretoken replay`; null if nothing is saved. */
   readonly file: string | null;
 }
 
@@ -164,7 +180,7 @@ export interface SampleEvent extends Versioned {
   readonly step: number;
   /** The text that the model continued. */
   readonly prompt: string;
-  /** After the prompt. */
+  /** Text that follows the prompt. */
   readonly text: string;
 }
 
@@ -173,42 +189,45 @@ export interface CheckpointEvent extends Versioned {
   readonly type: "checkpoint";
   /** Updates done. */
   readonly step: number;
-  /** The directory that the other commands take. */
+  /** The checkpoint's directory; other commands accept it. */
   readonly path: string;
 }
 
-/** Time per kernel, of a run with `profile`: sent before `done`. Not kept in the run's folder. */
+/** Time per kernel, for a run with `profile`. Sent before `done`. Not kept in the run's folder. */
 export interface ProfileEvent extends Versioned {
   readonly type: "profile";
   /** Updates done. */
   readonly step: number;
-  /** Updates that were timed: those of this process. */
+  /** Number of timed updates: the updates of this process. */
   readonly timedSteps: number;
-  /** Time of the whole run in this process, evaluations, samples and checkpoints included. */
+  /** Seconds of the whole run in this process, including evaluations, samples and checkpoints. */
   readonly seconds: number;
-  /** The longest first. The rest of `seconds` was spent outside of kernels. */
+  /** Kernels with their times, the longest first. The rest of `seconds` was spent outside kernels. */
   readonly kernels: readonly KernelProfile[];
 }
 
 /** Last event of a run. */
 export interface DoneEvent extends Versioned {
   readonly type: "done";
-  /** The `done` of `generate` has `"generate"`. */
+  /** The `done` event of `generate` has `"generate"` here. */
   readonly task: "train";
   /** Updates done. */
   readonly step: number;
   /**
-   * `patience`: no better loss for too long; `interrupted`: stopped by `signal` or `stopAt`. A stopped run is saved and not
-   * measured, which could take minutes: `evaluate` measures it.
+   * `patience`: too many evaluations without a lower loss. `interrupted`: stopped by `signal` or `stopAt`. A stopped
+   * run is saved but not evaluated, which could take minutes; the command `evaluate` does that.
    */
   readonly reason: "finished" | "patience" | "interrupted";
-  /** At this step, nats per token; null if it was not measured, in a stopped run. */
+  /** Validation loss at this step, in nats per token; null if it was not measured because the run was stopped. */
   readonly valLoss: number | null;
-  /** The lowest of all evaluations; null if a stopped run had none yet. */
+  /** Lowest loss of all evaluations; null if the run was stopped before its first evaluation. */
   readonly bestValLoss: number | null;
   /** The step of `bestValLoss`. */
   readonly bestStep: number | null;
-  /** The run's folder; "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints, null if nothing is saved. */
+  /**
+   * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints; null if nothing is
+   * saved.
+   */
   readonly out: string | null;
 }
 

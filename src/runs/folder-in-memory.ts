@@ -1,4 +1,4 @@
-/** A run's folder in memory: for a page, which has no folders, to hand it to Node or to take it from there. */
+/** A run's folder in memory. A page has no folders; it uses this to pass a run to Node, or to take one from Node. */
 
 import { checkTextOptions } from "../config/options.ts";
 import { isRecord } from "../core/checks/is-record.ts";
@@ -15,45 +15,48 @@ import { checkGivenRun, isFiles } from "./resume/given-run.ts";
 import { descriptionSchema, keptPlaces, type RunData } from "./run-schemas.ts";
 
 /**
- * A run as a page has it: its text or its documents, and the files that `onCheckpoint` got.
+ * A run in a page: its text or documents, and the files that `onCheckpoint` got.
  * @experimental
  */
 export interface RunFiles {
-  /** The text that it learns. A folder whose text lies elsewhere has none. */
+  /** The training text. Absent if the folder does not contain the run's text. */
   readonly text?: string | undefined;
-  /** The text to validate on, if the run began with one. */
+  /** The validation text, if the run was started with one. */
   readonly valText?: string | undefined;
-  /** The documents that it learns, instead of a text. */
+  /** The training documents, instead of a text. */
   readonly documents?: readonly GivenDocument[] | undefined;
-  /** The documents to validate on, if the run began with some. */
+  /** The validation documents, if the run was started with some. */
   readonly valDocuments?: readonly GivenDocument[] | undefined;
   /** The last checkpoint, for `resume` of `train`. */
   readonly last: CheckpointFiles;
-  /** The weights of the lowest validation loss. */
+  /** The weights with the lowest validation loss. */
   readonly best?: CheckpointFiles | undefined;
 }
 
 /**
- * The files of a folder: their bytes by their paths in it, as "checkpoint/config.json".
+ * The files of a folder: bytes by paths in the folder, such as "checkpoint/config.json".
  * @experimental
  */
 export type FolderFiles = Readonly<Record<string, Uint8Array>>;
 
-/** Files that lie beside the checkpoint in a run's folder. */
+/** Files in a run's folder that are next to the checkpoint, not in it. */
 const besideCheckpoint: readonly string[] = [folderNames.description, folderNames.metrics];
 
-/** A name of one file, on any system: a checkpoint has no folders. */
+/** A valid file name on every system. It has no folders, because a checkpoint has none. */
 const isFileName = (name: string): boolean => name !== "" && !/[/\\\0]|^\.\.?$/u.test(name);
 
-/** The text of a file, as it was given. @throws DataError where it is not UTF-8: characters in its place would be another text. */
+/**
+ * Decodes the text of a file exactly. @throws DataError for bytes that are not UTF-8: replacement characters would
+ * change the text.
+ */
 const textIn = (bytes: Uint8Array, name: string): string => {
   try {
     return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
   } catch (cause) {
     throw new DataError({
       where: `runFromFolder: ${name}`,
-      must: "the run's text must be UTF-8, as it was written",
-      got: "bytes that are not",
+      must: "the run's text must be UTF-8",
+      got: "bytes that are not UTF-8",
       hint: "another copy of the folder",
       cause,
     });
@@ -68,7 +71,7 @@ const linesOf = (documents: readonly GivenDocument[], name: string): Uint8Array 
       .join(""),
   );
 
-/** The files of the texts or the documents. */
+/** The files of the texts or documents. */
 const dataFiles = ({ text, valText, documents, valDocuments }: RunFiles): FolderFiles => ({
   ...(text === undefined ? {} : { [folderNames.text]: encode(text) }),
   ...(valText === undefined ? {} : { [folderNames.valText]: encode(valText) }),
@@ -76,7 +79,7 @@ const dataFiles = ({ text, valText, documents, valDocuments }: RunFiles): Folder
   ...(valDocuments === undefined ? {} : { [folderNames.valDocuments]: linesOf(valDocuments, "valDocuments") }),
 });
 
-/** @throws ConfigError unless the fields of a run are of their types. */
+/** @throws ConfigError if a field of the run has a wrong type. */
 const checkRun = (run: RunFiles): void => {
   const where = "runToFolder: run";
   if (!isRecord(run)) throw new ConfigError({ where, must: "must be an object", got: show(run) });
@@ -87,17 +90,17 @@ const checkRun = (run: RunFiles): void => {
     throw new ConfigError({ where: `${where}.${name}`, must: "must be a text", got: show(value) });
   }
   if (text === undefined && documents === undefined) {
-    throw new ConfigError({ where, must: "must have the run's text, or its documents", got: "neither" });
+    throw new ConfigError({ where, must: "must have the run's text or documents", got: "neither" });
   }
   checkGivenRun(last, `${where}.last`);
   if (best !== undefined && !isFiles(best)) {
-    throw new ConfigError({ where: `${where}.best`, must: "must have files as Uint8Arrays", got: show(best) });
+    throw new ConfigError({ where: `${where}.best`, must: "must have its files as Uint8Arrays", got: show(best) });
   }
   const bad = [...Object.keys(last), ...Object.keys(best ?? {})].find((name) => !isFileName(name));
-  if (bad !== undefined) throw new ConfigError({ where, must: "must have files, and no folders", got: show(bad) });
+  if (bad !== undefined) throw new ConfigError({ where, must: "must have only files, no folders", got: show(bad) });
 };
 
-/** @throws ConfigError unless the given data are of the kind that the run learns: Node would look for other files. */
+/** @throws ConfigError if the data is not of the kind that the run trains on: Node would look for other files. */
 const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData): void => {
   const isDocuments = data.documents === true;
   const kind = isDocuments ? "documents" : "text";
@@ -105,31 +108,32 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
   if (isDocuments !== (documents !== undefined)) {
     throw new ConfigError({
       where,
-      must: `must have the ${kind} that the run learns`,
+      must: `must have the ${kind} that the run trains on`,
       got: isDocuments ? "a text" : "documents",
     });
   }
   if (data.valData === null || (valText ?? valDocuments) !== undefined) return;
   throw new ConfigError({
     where,
-    must: `must have the ${kind} to validate on, since the run began with ${isDocuments ? "some" : "one"}`,
+    must: `must have the ${kind} to validate on, because the run began with ${isDocuments ? "some" : "one"}`,
     got: "none",
     hint: isDocuments ? "valDocuments as well" : "valText as well",
   });
 };
 
 /**
- * The files of the folder that Node's `train({ resume })` and `foretoken train --resume` take.
+ * Makes the files of a folder that Node's `train({ resume })` and `foretoken train --resume` accept.
  * @experimental
- * @param run its text or its documents, and the files that `onCheckpoint` got.
- * @returns their bytes by their paths in the folder; those of the checkpoints are the given ones, not copies.
- * @throws ConfigError unless `run` has a text or documents, as the run learns, and all files of a last checkpoint.
+ * @param run its text or documents, and the files that `onCheckpoint` got.
+ * @returns bytes by paths in the folder. The checkpoints' bytes are the given arrays, not copies.
+ * @throws ConfigError if `run` lacks the text or the documents that it trains on, or a file of its last checkpoint.
  * @example
  * ```ts
  * import { type CheckpointFiles, runToFolder, zipFolder } from "foretoken/browser";
  *
  * declare const text: string;
  * declare const last: CheckpointFiles;
+ *
  * const link = document.createElement("a");
  * link.href = URL.createObjectURL(zipFolder(runToFolder({ text, last }), "my-run"));
  * link.download = "my-run.zip";
@@ -161,22 +165,22 @@ export const runToFolder = (run: RunFiles): FolderFiles => {
 const isIterable = (value: unknown): value is Iterable<unknown> =>
   typeof value === "object" && value !== null && typeof Reflect.get(value, Symbol.iterator) === "function";
 
-/** A file that is read when it is needed. */
+/** A file that is read only when it is needed. */
 type Source = () => Promise<Uint8Array>;
 
-/** @throws ConfigError unless it is a list of a page's files, or a map of bytes. */
+/** @throws ConfigError if the value is neither a list of a page's files nor an object of bytes. */
 const checkFolder = (folder: unknown): void => {
   const isMap = isRecord(folder) && isFiles(folder);
   const isList = isIterable(folder) && Array.from(folder).every((file) => file instanceof Blob);
   if (isMap || isList) return;
   throw new ConfigError({
     where: "runFromFolder: folder",
-    must: "must be an object with the files' bytes by their paths, or a list of files",
+    must: "must be an object of bytes by paths, or a list of files",
     got: show(folder),
   });
 };
 
-/** The files by their paths, of a list of a page's files or of a map. */
+/** The files by their paths, from a list of a page's files or from an object. */
 const sourcesOf = (folder: FolderFiles | Iterable<File>): ReadonlyMap<string, Source> => {
   const entries = isIterable(folder)
     ? Array.from(folder as Iterable<File>, (file): [string, Source] => [
@@ -190,7 +194,7 @@ const sourcesOf = (folder: FolderFiles | Iterable<File>): ReadonlyMap<string, So
 const depthOf = (root: string): number => root.split("/").length;
 
 /**
- * The folder of the run among the paths, with a "/" at its end: the one with `run.json` that lies least deep.
+ * Finds the run's folder among the paths, with "/" at its end: the folder with the least deeply nested `run.json`.
  * @throws ConfigError if there are several.
  */
 const rootOf = (paths: readonly string[]): string | undefined => {
@@ -223,16 +227,20 @@ const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[]
 };
 
 /**
- * A run from the files of its folder, as `runToFolder` or Node wrote it. Checkpoints other than the last one are not read.
+ * Reads a run from the files of its folder, written by `runToFolder` or by Node. Only the last checkpoint and the best
+ * weights are read.
  * @experimental
  * @param folder bytes by paths; or the files of `<input type="file" webkitdirectory>`.
- * @returns text and files for `train({ text, resume: last })`. A run of Node whose text lies elsewhere has no `text` here.
- * @throws ConfigError if they are no run's folder or that of several, or it has no checkpoint; what is damaged is found by `train`.
+ * @returns text and files for `train({ text, resume: last })`. `text` is absent if the run was trained in Node on a
+ * text outside its folder.
+ * @throws ConfigError if the files are not the folder of exactly one run, or the run has no checkpoint. Damaged files
+ * are found later, by `train`.
  * @example
  * ```ts
  * import { runFromFolder, train } from "foretoken/browser";
  *
  * declare const input: HTMLInputElement;
+ *
  * const { text, last } = await runFromFolder(input.files ?? []);
  * for await (const event of train({ text, resume: last })) console.log(event.type);
  * ```
@@ -261,7 +269,7 @@ export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promi
       where: "runFromFolder: folder",
       must: `must be the folder of a run, with ${folderNames.description} and a checkpoint`,
       got: root === undefined ? `no ${folderNames.description}` : `no ${folderNames.checkpoint}/`,
-      hint: "the folder that train named, or a download of a page",
+      hint: "the run's folder, or a folder downloaded from a page",
     });
   }
   const best = await readAll(under(folderNames.best));

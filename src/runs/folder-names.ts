@@ -1,21 +1,21 @@
 /**
- * A run's folder:
+ * Names in a run's folder:
  *
  *     run.json             the configuration and the text (path and hash)
- *     README.md            about the run, for people: written anew at every checkpoint
- *     text.txt             the text, if `train` was given it as a string; val-text.txt: the one to validate on
- *     documents.jsonl      the documents, if `train` was given a list; val-documents.jsonl: those to validate on
+ *     README.md            describes the run for people; rewritten at every checkpoint
+ *     text.txt             the training text, if `train` got it as a string; val-text.txt: the validation text
+ *     documents.jsonl      the training documents, if `train` got a list; val-documents.jsonl: the validation documents
  *     metrics.jsonl        the events, one per line
- *     samples.txt          the model's text at each evaluation, for people
+ *     samples.txt          the samples at each evaluation, for people
  *     checkpoint/          the last checkpoint: a Hugging Face directory, trainer_state.json, optimizer.safetensors
- *     checkpoint-<step>/   earlier checkpoints, if more than the last are kept
- *     checkpoint-set-aside/    the last checkpoint before an earlier one was resumed
- *     checkpoint-<step>-set-aside/   a kept checkpoint, before the run took another way from an earlier one
+ *     checkpoint-<step>/   earlier checkpoints, if more than one is kept
+ *     checkpoint-set-aside/    the former last checkpoint, after the run went back to an earlier one
+ *     checkpoint-<step>-set-aside/   a kept checkpoint of a plan that the run has left
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
- *     best-set-aside-<step>/   best weights from after the point that a run goes on from, until it has them again
- *     base/                of a run that trains an adapter: the model that the adapter is for, its weights as links
- *     base-set-aside/      what was in its place, and was another model
- *     rollback/            with onNonfinite "rollback": the state to go back to
+ *     best-set-aside-<step>/   best weights of a later step than the resumed one, until the run reaches them again
+ *     base/                in a run with adapters: the base model, its weights as links
+ *     base-set-aside/      another model that was in the place of base/
+ *     rollback/            with onNonfinite "rollback": the state for a rollback
  *     nonfinite-step-N.safetensors   the record of a step that was not finite, or exploded
  *     .lock                names the process that works in the folder, while there is one
  */
@@ -34,13 +34,13 @@ export const folderNames = {
   lock: ".lock",
 } as const;
 
-/** The folder in which `train` makes runs, where none is named. */
+/** The folder in which `train` creates runs by default. */
 export const runsFolder = "runs";
 
-/** The name of a checkpoint that is kept beside the last one. */
+/** The folder name of a checkpoint that is kept in addition to the last one. */
 export const keptName = (step: number): string => `${folderNames.checkpoint}-${step}`;
 
-/** The step of a checkpoint that is kept beside the last one, by its folder's name; undefined for other names. */
+/** The step of a kept checkpoint, from the name of its folder; undefined for other names. */
 export const keptStep = (name: string): number | undefined => {
   const step = /^checkpoint-(\d{1,15})$/u.exec(name)?.[1];
   return step === undefined ? undefined : Number(step);

@@ -1,38 +1,42 @@
-/** A run that a page keeps in the browser, to go on with it after a reload. */
+/** A run that a page keeps in the browser, so that it can resume the run after a reload. */
 import { CheckpointError, ForetokenError } from "../core/errors/errors.ts";
 import { openFileStore } from "../io/file-store.browser.ts";
 import { type RunFiles, runFromFolder, runToFolder } from "./folder-in-memory.ts";
 
 /**
- * A place for one run in the browser's private file system: it outlasts the page, and belongs to its origin.
+ * A place for one run in the browser's private file system. It outlives the page, and belongs to the page's origin.
  * @experimental
  */
 export interface BrowserRunStore {
-  /** The kept run; null if there is none. @throws CheckpointError for a damaged one, or other files of `openFileStore`. */
+  /**
+   * Reads the stored run; null if there is none. @throws CheckpointError if the run is damaged, or the place holds
+   * other files of `openFileStore`.
+   */
   read(): Promise<RunFiles | null>;
   /**
-   * Keeps a run in place of the one before. If the tab ends meanwhile, the store has the old run or the new one, whole. Files
-   * with the same bytes as before are not written again.
-   * @throws CheckpointError if the browser has no room: the run before stays.
+   * Replaces the stored run. If the tab ends meanwhile, the store has either the old run or the new one, complete.
+   * Files whose bytes did not change are not written again.
+   * @throws CheckpointError if the browser has no room; the old run stays.
    */
   write(run: RunFiles): Promise<void>;
-  /** Removes the kept run. */
+  /** Removes the stored run. */
   clear(): Promise<void>;
-  /** Lets another tab open the store; a tab that ends does so too. */
+  /** Closes the store, so that another tab can open it. The end of the tab closes it too. */
   close(): Promise<void>;
 }
 
 /**
- * Opens a place for one run in the browser's private file system. One tab at a time has it.
+ * Opens a place for one run in the browser's private file system. Only one tab at a time can open it.
  * @experimental
- * @param name of the place, up to 100 characters; a page may have several.
- * @throws ConfigError if another tab has it, or the page has no such file system: it must be served over HTTPS or from
- *   localhost.
+ * @param name name of the place, up to 100 characters. A page may have several places.
+ * @throws ConfigError if another tab has opened it, or the page has no such file system: the page must be served over
+ * HTTPS or from localhost.
  * @example
  * ```ts
  * import { type CheckpointFiles, ConfigError, openRunStore, train } from "foretoken/browser";
  *
  * declare const notes: string;
+ *
  * const store = await openRunStore("notes");
  * const kept = await store.read();
  * const text = kept?.text ?? notes;
@@ -45,7 +49,7 @@ export interface BrowserRunStore {
  *   for await (const event of train({ text, resume: kept?.last, onCheckpoint })) console.log(event.type);
  * } catch (error) {
  *   if (kept === null || !(error instanceof ConfigError)) throw error;
- *   console.log(error.message); // Most often: it has ended.
+ *   console.log(error.message); // Usually: the run has ended.
  * } finally {
  *   await store.close();
  * }
@@ -62,7 +66,7 @@ export const openRunStore = async (name: string): Promise<BrowserRunStore> => {
         if (!(cause instanceof ForetokenError)) throw cause;
         throw new CheckpointError({
           where: `store "${name}"`,
-          must: "the files must be those of one run",
+          must: "the files must belong to one run",
           got: cause.details.got ?? "others",
           hint: "another name, or openFileStore for other files",
           cause,

@@ -1,4 +1,4 @@
-/** A run whose last checkpoint is not in its place: whether it ever was, and what there is instead. */
+/** Handles a run without its last checkpoint: finds out whether there ever was one, and what is left instead. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
@@ -8,7 +8,7 @@ import { readJsonLines } from "../io/jsonl.node.ts";
 import { folderNames, isResumable, keptName } from "./folder-names.ts";
 import { keptSteps } from "./write/kept-checkpoints.node.ts";
 
-/** The newest checkpoint beside the last one in the run's folder `path`, or one that was set aside. */
+/** The newest kept checkpoint in the run's folder `path`, or a checkpoint that was set aside. */
 const keptBeside = async (path: string): Promise<string | undefined> => {
   const [step] = await keptSteps(path);
   if (step !== undefined) return join(path, keptName(step));
@@ -17,7 +17,7 @@ const keptBeside = async (path: string): Promise<string | undefined> => {
   return aside === undefined ? undefined : join(path, aside.name);
 };
 
-/** Whether the run's notes tell of a checkpoint. */
+/** Whether the run's event log has a checkpoint. */
 const hasSaved = async (path: string): Promise<boolean> => {
   for await (const line of readJsonLines(join(path, folderNames.metrics))) {
     if (isRecord(line) && line.type === "checkpoint") return true;
@@ -25,27 +25,27 @@ const hasSaved = async (path: string): Promise<boolean> => {
   return false;
 };
 
-/** A run's checkpoint that is lost. */
+/** A run whose last checkpoint is lost. */
 export interface Lost {
-  /** A checkpoint that is there; null: none is. */
+  /** Another checkpoint that is still there; null if there is none. */
   readonly kept: string | null;
 }
 
-/** What is lost of the run in `path`, whose last checkpoint is not in its place; null: it had none yet. */
+/** Describes what is lost of the run in `path`, which has no last checkpoint; null if it never had one. */
 export const lostOf = async (path: string): Promise<Lost | null> => {
   const kept = await keptBeside(path);
   if (kept !== undefined) return { kept };
   return (await hasSaved(path)) ? { kept: null } : null;
 };
 
-/** A run without any weights, in words of an error. */
-export const noneLeft = { got: "none any more: the run has no weights left", hint: "a new run, or restoring them" };
+/** The end of an error for a run that has no weights left. */
+export const noneLeft = { got: "none: the run has no weights left", hint: "a new run, or restoring them" };
 
 /**
- * Error for a run in whose folder is neither `best/` nor `checkpoint/`.
- * @param where the run, as it was named.
- * @param asModel how a kept checkpoint is named in its place.
- * @param resume how the run is resumed.
+ * Error for a run whose folder has neither `best/` nor `checkpoint/`.
+ * @param where the run, as the user named it.
+ * @param asModel gives the hint to use a kept checkpoint instead.
+ * @param resume the hint to resume the run.
  */
 export const noWeights = async (
   where: string,
@@ -57,5 +57,5 @@ export const noWeights = async (
   const lost = await lostOf(path);
   if (lost === null) return new CheckpointError({ where, must, got: "none yet", hint: resume });
   if (lost.kept === null) return new CheckpointError({ where, must, ...noneLeft });
-  return new CheckpointError({ where, must, got: "earlier ones alone", hint: await asModel(lost.kept) });
+  return new CheckpointError({ where, must, got: "only earlier ones", hint: await asModel(lost.kept) });
 };

@@ -1,31 +1,34 @@
 /** Memory of a run, in bytes. */
 export interface MemoryEstimate {
-  /** The model's weights, and those of its adapters. */
+  /** The model's weights, including the weights of its adapters. */
   readonly weights: number;
-  /** An array of all gradients and, if a step has several passes, the arrays for partial sums. */
+  /** One array of all gradients. If a step has several passes, also the arrays for partial sums. */
   readonly gradients: number;
   /**
-   * The optimizer's moments, and other lasting memory: its scratch, tables of positions, weights rounded to bfloat16.
+   * The optimizer's moments, and other lasting memory: its scratch memory, position tables, weights rounded to
+   * bfloat16.
    */
   readonly moments: number;
   /**
-   * The most that steps, evaluations and samples hold besides: activations and their gradients, freed memory that the
+   * Maximum temporary memory of steps, evaluations and samples: activations and their gradients, freed memory that the
    * backend keeps for the next step, and scratch memory of kernels.
    */
   readonly temporaries: number;
-  /** Tensors on their way to a checkpoint, and the rollback state with onNonfinite "rollback"; 0 without both. */
+  /**
+   * Tensors while they are written to a checkpoint, and the rollback state with onNonfinite "rollback". 0 without both.
+   */
   readonly saving: number;
-  /** A checkpoint's arrays, and the weights that adapters are beside, until the backend has them; 0 for another new run. */
+  /** A checkpoint's arrays, and the weights of a base model, until they are in the backend. 0 for other new runs. */
   readonly loading: number;
   /** Tokens of the text. */
   readonly text: number;
-  /** Memory for reading the text, besides its tokens: its bytes and its characters. */
+  /** Memory for reading the text, without its tokens: its bytes and its characters. */
   readonly reading: number;
-  /** The program: Node with this library, its compiled code and its heap. 0 if unknown, as in a browser. */
+  /** The program: Node with this library, compiled code and heap. 0 if unknown, as in a browser. */
   readonly program: number;
   /**
-   * The most at one time: the program and the tokens, and with them either reading, or loading, or training with all
-   * the rest.
+   * Maximum at one time: the program, the tokens, and the largest of three: reading, loading, or training with
+   * everything else.
    */
   readonly total: number;
 }

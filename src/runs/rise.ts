@@ -1,12 +1,18 @@
-/** Whether a validation loss has clearly begun to rise. Nothing is imported here: the studio's page bundles this file. */
+/**
+ * Decides whether a validation loss has clearly begun to rise. This file must not import anything: the studio's page
+ * bundles it.
+ */
 
-/** A rise that is more than noise: at once, or at the second evaluation after the best one. */
+/**
+ * Minimum ratio to the best loss that is more than noise: at the first evaluation after the best one, and from the
+ * second one on.
+ */
 const atOnce = 1.05;
 const later = 1.01;
 
 /**
- * @param valLoss the loss now, and `best` the lowest one so far.
- * @param evalsSinceBest evaluations since then, this one included.
+ * @param valLoss the current loss; `best` is the lowest loss so far.
+ * @param evalsSinceBest number of evaluations since the best one, including this one.
  */
 export const hasRisen = (valLoss: number, best: number, evalsSinceBest: number): boolean =>
   valLoss > atOnce * best || (evalsSinceBest >= 2 && valLoss > later * best);

@@ -5,17 +5,20 @@ import type { GivenText } from "../data/given-text.ts";
 import { folderNames } from "./folder-names.ts";
 import { progressSchema } from "./progress.ts";
 
-/** The weights that a run began with: their directory, and the hash of their file. */
+/** The weights that a run started from: their directory, and the hash of their file. */
 const initialSchema = z.strictObject({
   path: z.string(),
   sha256: z.string(),
-  /** Of adapters: whether matrices of their model stay in the blocks of 4 to 8 bits that its file has. Absent: they are widened. */
+  /**
+   * For adapters: whether the base model's matrices stay in their file's blocks of 4 to 8 bits. Absent: they are
+   * widened.
+   */
   blocks: z.literal(true).optional(),
 });
 
-/** The text of a run, and the hash by which a resumption recognises it; and its first weights. */
+/** The text of a run with its hash, by which a resumed run recognises it; and the initial weights. */
 const dataSchema = z.strictObject({
-  /** Whether `data` and `valData` name files in the run's folder, which have the texts that `train` was given. */
+  /** Whether `data` and `valData` name files in the run's folder, which keep the texts that `train` got as strings. */
   kept: z.literal(true).optional(),
   data: z.string(),
   valData: z.string().nullable(),
@@ -24,24 +27,24 @@ const dataSchema = z.strictObject({
   sha256: z.string(),
   prompt: z.string(),
   finalSampleTokens: z.int().min(0),
-  // Absent in a run that drew its weights.
+  // Absent if the weights were drawn at random.
   initFrom: initialSchema.optional(),
   // Absent in a run on a text.
   documents: z.literal(true).optional(),
-  /** A chat template that was given, instead of the model's own. */
+  /** A given chat template that replaces the model's own. */
   chatTemplate: z.string().optional(),
 });
 
-/** Data that a program hands over, instead of a file. */
+/** Data that a program passes as values instead of files. */
 export type GivenData = GivenText | GivenDocuments;
 
-/** The names of the files in which a run's folder keeps given data. */
+/** Names of the files in which a run's folder keeps given data. */
 export const keptNames = (isDocuments: boolean) =>
   isDocuments
     ? { data: folderNames.documents, valData: folderNames.valDocuments }
     : { data: folderNames.text, valData: folderNames.valText };
 
-/** The data of a run that keeps it in its folder. */
+/** Description of data that is kept in the run's folder. */
 export const keptPlaces = (given: GivenData) => {
   const isDocuments = "documents" in given;
   const { data, valData } = keptNames(isDocuments);

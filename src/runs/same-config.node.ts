@@ -1,16 +1,16 @@
-/** Hashes of configurations: by them a checkpoint's manifest names its run. */
+/** Hashes configurations: a checkpoint's manifest identifies its run by this hash. */
 import { createHash } from "node:crypto";
 import type { RunConfig } from "../config/config.ts";
 import { earlierConfigs } from "../config/extend.ts";
 import type { Binding } from "../io/manifest.ts";
 import { fixedConfig } from "./same-config.ts";
 
-/** SHA-256 of a configuration: a checkpoint's manifest identifies its run by it. */
+/** SHA-256 of a configuration; manifests of checkpoints contain it. */
 export const configHash = (config: unknown): string => createHash("sha256").update(fixedConfig(config)).digest("hex");
 
 /**
- * Whether files are of `step` of the run that has `config`, as it has come there: a run that went back and was given another
- * number of steps has come to each later step in two ways.
+ * Whether files belong to `step` of the run with `config`. The configuration matters in addition to the step: a run
+ * that went back and got another number of steps can have two different checkpoints of the same step.
  */
 export const isOfPlan = (run: Binding | null, step: number, config: RunConfig): boolean => {
   const configs = [config, ...earlierConfigs(config).flatMap((one) => (step <= one.until ? [one.config] : []))];

@@ -1,4 +1,4 @@
-/** When two configurations are those of one run. */
+/** Decides whether two configurations belong to the same run. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { hashInMemory } from "../io/manifest-in-memory.ts";
@@ -6,8 +6,8 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import { folderNames } from "./folder-names.ts";
 
 /**
- * A configuration as JSON without the one field that a resumption may change, and without the default tokenizer, which
- * a configuration may leave out.
+ * A configuration as JSON, without the one field that may change when a run is resumed, and without the default
+ * tokenizer, which a configuration may leave out.
  */
 export const fixedConfig = (config: unknown): string => {
   if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
@@ -20,20 +20,20 @@ export const fixedConfig = (config: unknown): string => {
   });
 };
 
-/** Whether two configurations are those of one run. */
+/** Whether two configurations belong to the same run. */
 export const isSame = (one: unknown, other: unknown): boolean => fixedConfig(one) === fixedConfig(other);
 
-/** @throws CheckpointError for a configuration other than the description's. */
+/** @throws CheckpointError if the configuration differs from the run's description. */
 export const checkSame = (where: string, one: unknown, description: unknown): void => {
   if (isSame(one, description)) return;
   throw new CheckpointError({
     where,
-    must: `the checkpoint's config must be that of ${folderNames.description}`,
+    must: `the checkpoint's config must equal the config in ${folderNames.description}`,
     got: "another one",
     hint: "undoing the change",
   });
 };
 
-/** SHA-256 of a configuration, by Web Crypto; null where hashes cannot be computed. */
+/** SHA-256 of a configuration, by Web Crypto; null where it is not available. */
 export const configHashInMemory = (config: unknown): Promise<string | null> =>
   hashInMemory(new TextEncoder().encode(fixedConfig(config)));

@@ -1,4 +1,4 @@
-/** Store of a run: what training hands it, and what it gives back to a resumed run. */
+/** The interface between training and the place where a run is saved. */
 import type { CheckpointError } from "../core/errors/errors.ts";
 import type { ReadValues } from "../models/arena.ts";
 import type { BlockRows } from "../models/block-arena.ts";
@@ -13,72 +13,83 @@ export interface RollbackPoint {
   readonly arrays: StateArrays;
 }
 
-/** Saves a point, in place of the one before. */
+/** Saves a rollback point; it replaces the previous one. */
 export interface RollbackStore {
   saveRollback?(point: RollbackPoint): Promise<void>;
-  /** null if there is none. */
+  /** Reads the rollback point; null if there is none. */
   readRollback?(): Promise<RollbackPoint | null>;
 }
 
-/** The place for records of steps. */
+/** A place for records of faulty steps. */
 export interface RecordStore {
-  /** Writes a file with this plain name, atomically; returns its path. */
+  /** Writes a file with this name (no folders), atomically; returns its path. */
   saveRecord?(name: string, chunks: readonly Uint8Array[]): Promise<string>;
 }
 
-/** A run at one step: a resumed run starts from it. */
+/** A saved run at one step, from which it is resumed. */
 export interface ResumedState {
   readonly progress: Progress;
-  /** Gives the trainer's state, once: its arrays are as large as those in the backend. */
+  /**
+   * Returns the trainer's state. It works only once, because the arrays are as large as those in the backend and are
+   * then released.
+   */
   take(): StateArrays;
 }
 
-/** The weights that adapters are beside. */
+/** The frozen weights under adapters. */
 export type BaseWeights =
   | {
-      /** On the host, in the layout of the model. */
+      /** Weights in host memory, in the layout of the model. */
       readonly kind: "values";
-      /** Gives them, once: they are as large as those in the backend. */
+      /**
+       * Returns the weights. It works only once, because they are as large as the weights in the backend and are then
+       * released.
+       */
       take(): Float32Array;
     }
   | {
-      /** In a file that has matrices in blocks of 4 to 8 bits, which stay so. */
+      /** Weights in a file that has matrices in blocks of 4 to 8 bits; they stay in blocks. */
       readonly kind: "blocks";
       /** The rows in blocks, with their places in the layout of the model. */
       readonly rows: readonly BlockRows[];
-      /** Reads them into the memory of a model that has room for these rows, once; then the file is closed. */
+      /** Reads the weights into a model with memory for these rows. It works only once; then the file is closed. */
       readInto(base: Model): Promise<void>;
     };
 
-/** A run at one step while it is saved: the trainer's state is read from the backend piece by piece. */
+/** A run at one step while it is saved. The trainer's state is read from the backend in pieces. */
 export interface SavedState extends TrainerSnapshot {
   readonly progress: Progress;
 }
 
 /** Store of a run. */
 export interface RunStore extends RecordStore, RollbackStore {
-  /** Its path, as events show it. */
+  /** Path of the store, as events show it. */
   readonly path: string;
-  /** Notes an event; the order is kept. */
+  /** Logs an event; events keep their order. */
   record(event: TrainEvent): Promise<void>;
-  /** All notes so far, as `metrics.jsonl` has them. */
+  /** The event log so far, in the form of `metrics.jsonl`. */
   notes?(): AsyncIterable<Uint8Array>;
   /** Replaces the checkpoint, atomically; returns its directory. */
   saveCheckpoint(state: SavedState): Promise<string>;
-  /** Saves the state before the first step of a run that cannot draw it again, as its first checkpoint. */
+  /**
+   * Saves the state before the first step as the first checkpoint, for a run whose initial weights cannot be drawn
+   * again.
+   */
   saveStart?(state: SavedState): Promise<void>;
-  /** Replaces the weights of the lowest validation loss, after `step` updates. */
+  /** Replaces the best weights by the weights after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
   /**
-   * Saves a run that ends with an error of the store, where it can.
-   * @returns the error to end the run with instead, which says where it is saved; null if it is saved in its place.
+   * Saves a run that ends with an error of the store, if possible.
+   * @returns the error to throw instead, which says where the run is saved; null if it is saved in its usual place.
    */
   saveInNeed?(state: SavedState): Promise<CheckpointError | null>;
 }
 
-/** Work that a stopped run had begun and not ended, besides an evaluation, which its progress has. */
+/**
+ * Work that a stopped run began but did not finish. An unfinished evaluation is not here: the run's progress shows it.
+ */
 export interface BrokenOff {
-  /** The sample after the evaluation of its step, or the last one. */
+  /** Whether a sample was interrupted: the sample after the step's evaluation, or the last one. */
   readonly sample: boolean;
   /** Loss of the run's last evaluation, if all steps are done. */
   readonly lastLoss: number | undefined;

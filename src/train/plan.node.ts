@@ -1,4 +1,4 @@
-/** What a new run would be, found without beginning it: nothing is written or trained. */
+/** Plans a new run: finds its configuration, sizes and memory without writing or training anything. */
 
 import { openBackend } from "../backend/select.node.ts";
 import type { RunConfig } from "../config/config.ts";
@@ -19,10 +19,10 @@ import { checkTexts, preflight, type Surroundings, surroundings } from "./prepar
 import { planConfig, withDType } from "./prepare/prepare.ts";
 import type { NewRun } from "./train.node.ts";
 
-/** A run as it would be. */
+/** A planned run. */
 export interface PlannedRun {
   readonly config: RunConfig;
-  /** Fields of it that follow from the text, as "train.steps". */
+  /** Fields of the configuration that follow from the text, such as "train.steps". */
   readonly derived: readonly string[];
   readonly parameters: number;
   readonly trainTokens: number;
@@ -32,18 +32,18 @@ export interface PlannedRun {
   readonly availableMemory: number;
 }
 
-/** The options of a new run that can be sent to a thread. */
+/** Options of a new run that can be sent to another thread. */
 export type PlanOptions = Omit<NewRun, "backend" | "signal" | "onNotice" | "onCheckpoint" | "onAdapter"> & {
   readonly backend?: "auto" | "native" | "wasm" | "reference" | undefined;
 };
 
 /**
- * The configuration, the sizes and the memory of the run that `train` would begin with the same options.
- * @throws as `train` does before its first event, except for a run that needs more memory than is free.
+ * Finds the configuration, the sizes and the memory of the run that `train` would start with the same options.
+ * @throws what `train` throws before its first event, but not for a run that needs more memory than is free.
  */
 export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
   checkTrainOptions(options);
-  // Before weights are read, which are in memory then.
+  // Measured before weights are read, because they take memory too.
   const around = surroundings(options.availableMemory, false);
   const initial = await initialOf(options);
   try {
@@ -65,7 +65,7 @@ const planFrom = async (
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
   architectureOf(plan.expected.model);
-  // A text that cannot fit is not read.
+  // A text that is too large for memory is refused before it is read.
   await checkTexts(surroundings(options.availableMemory, true), [options.data, options.valData]);
   const before = {
     tokenizer: initial?.tokenizer ?? null,

@@ -26,85 +26,97 @@ import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";
 
 /** Options of `train`. */
 export interface TrainOptions {
-  /** The text to train on; or `documents`. */
+  /** The text to train on. Give either `text` or `documents`. */
   readonly text?: string | undefined;
-  /** A text to validate on; else the last `valFraction` of `text`. */
+  /** A text to validate on. Default: the last `valFraction` of `text`. */
   readonly valText?: string | undefined;
   /**
-   * Documents to learn from, instead of a text: conversations, of which the loss counts the answers, and plain texts. They
-   * do not see each other. A chat template runs on the thread of the training, without bounds of time and memory.
+   * Documents to train on, instead of a text: plain texts, and conversations, in which the loss counts only the
+   * answers. Documents do not see each other. A chat template runs on the training thread, without limits of time and
+   * memory.
    */
   readonly documents?: readonly GivenDocument[] | undefined;
-  /** Documents to validate on, instead of `valFraction`; with `documents` only. */
+  /** Documents to validate on, instead of `valFraction`. Only with `documents`. */
   readonly valDocuments?: readonly GivenDocument[] | undefined;
-  /** A chat template in Jinja for conversations, instead of the model's own, of which its checkpoints keep it. */
+  /** A Jinja chat template for conversations. It replaces the model's own template, and the checkpoints keep it. */
   readonly chatTemplate?: string | undefined;
-  /** Gets one line for the user, such as that documents were cut. A promise is waited for. */
+  /**
+   * Gets a notice of one line for the user, for example that documents were cut. Training waits for a returned promise.
+   */
   readonly onNotice?: ((line: string) => void) | undefined;
-  /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
+  /** Fraction of the data to validate on, in (0, 1): the end of a text, or documents drawn at random. Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Default: a configuration that follows from the text's size. Without a text, the commands train `defaultPreset`. */
+  /**
+   * Default: a configuration that follows from the size of the text. The commands use `defaultPreset` if no text is
+   * given.
+   */
   readonly preset?: PresetName | undefined;
   /**
-   * Weights to begin with: a checkpoint's files, or the address of the directory that serves them, or of a file that ends in `.gguf`.
-   * Model and tokenizer are theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
-   * `position.scaling`. The text may have no other characters than the tokenizer.
+   * Weights to start from: the files of a checkpoint, the address of a checkpoint's directory, or the address of a
+   * `.gguf` file. They determine the model and the tokenizer. Only `dropout` may differ in the model and, with rotary
+   * position embeddings, `contextLength` and `position.scaling`. The text may only have characters that the tokenizer
+   * knows.
    */
   readonly initFrom?: CheckpointSource | undefined;
   /**
-   * With adapters (`config.lora`) for a GGUF file whose matrices are in blocks of 4 to 8 bits: whether these stay so. Then nothing of
-   * the model is kept in another form; each product of a training step widens the matrix that it multiplies, and evaluations
-   * and samples compute as those of the loaded model do, with activations of 8 bits. false: they are widened once. Default true.
+   * Whether the matrices of a GGUF file stay in blocks of 4 to 8 bits while adapters (`config.lora`) train on it. true:
+   * no other copy of the model is kept. Each product of a training step widens the matrix that it multiplies.
+   * Evaluations and samples compute as the loaded model does, with 8-bit activations. false: all matrices are widened
+   * once. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
-  /** Fields to change in the preset, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
+  /** Changes to fields of the preset, for example `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
-  /** Prompt of the samples; default: the text's first word. */
+  /** Prompt of the samples. Default: the text's first word. */
   readonly prompt?: string | undefined;
-  /** Tokens to write at the end; 0: none. Default 400. */
+  /** Number of tokens of the sample at the end; 0: no sample. Default 400. */
   readonly finalSampleTokens?: number | undefined;
-  /** An opened backend (yours to close), or the name of one. Default "wasm". */
+  /** An opened backend, which the caller closes, or the name of a backend. Default "wasm". */
   readonly backend?: Backend | BackendChoice | undefined;
-  /** Threads of a backend opened here; default: all cores. */
+  /** Number of threads, if the backend is given by name. Default: all cores. */
   readonly threads?: number | undefined;
-  /** End after this many updates; the schedule stays the whole run's. */
+  /** Stops after this many updates. The learning-rate schedule is not shortened. */
   readonly stopAt?: number | undefined;
-  /** Time the kernels, for a `profile` event before `done`. */
+  /** Times the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
   /**
-   * The files that `onCheckpoint` got with "last", of a run in a page or in Node, or those of a run's folder
-   * (`runFromFolder`): the run goes on from there to its planned end, with the bits of an uninterrupted one. Its text, or
-   * its documents, must be given with it; only the options below that say so may change the run, or how it runs.
+   * A run to resume: the files that `onCheckpoint` got with "last", in a page or in Node, or the files of a run's
+   * folder (`runFromFolder`). The run continues to its planned end, with the same bits as an uninterrupted run. Its
+   * text or documents must be given again. Only the options below that say so may change the run.
    */
   readonly resume?: CheckpointFiles | undefined;
-  /** With `resume`: a new number of all steps, those done included. It becomes the run's plan. Default: as planned. */
+  /**
+   * With `resume`: the new total number of steps, including the steps already done. The run's plan keeps it. Default:
+   * as planned.
+   */
   readonly steps?: number | undefined;
   /**
-   * With `steps`: the learning rate from here on. "stretch", the default: that of a run of so many steps from its beginning.
-   * "restart": that of a new run of the added steps. "constant": the last one.
+   * With `steps`: the learning rate from here on. "stretch" (default): the schedule of a run with the new total number
+   * of steps. "restart": the schedule of a new run with the added steps. "constant": the last learning rate.
    */
   readonly extend?: ExtendKind | undefined;
-  /** With `resume`: action at a step that is not finite or explodes, from here on. Default: as the run began. */
+  /** With `resume`: what to do at later steps that are not finite or explode. Default: as the run began. */
   readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
-  /** Abort to stop after the current step, with a last checkpoint. */
+  /** Abort it to stop after the current step, with a last checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
-   * lowest so far ("best"), in the form for `loadPretrained`. The files of "last" are also those for `resume`: they have the
-   * optimizer's state and the run's notes, and three times the bytes. Training waits for the promise.
+   * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
+   * form for `loadPretrained`. Files of "last" also work for `resume`: they add the optimizer's state and the run's
+   * events, and are three times as large. Training waits for a returned promise.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**
-   * The same for a run with adapters (`config.lora`): gets their files, in the form for `loadPretrained(model, { adapter })`.
+   * Like `onCheckpoint`, for a run with adapters (`config.lora`): gets the adapter's files, in the form for
+   * `loadPretrained(model, { adapter })`.
    */
   readonly onAdapter?: OnAdapter | undefined;
 }
 
-/** Options of new and of resumed runs. */
+/** Options for both new and resumed runs. */
 const running = {
   text: z.string().optional(),
   valText: z.string().optional(),
-  // Checked by TypeScript, and where they are used.
+  // TypeScript checks these types, and the code that uses the values checks them again.
   documents: z.unknown().optional(),
   valDocuments: z.unknown().optional(),
   onNotice: z.unknown().optional(),
@@ -124,7 +136,7 @@ const newRunSchema = z.strictObject({
   preset: z.string().optional(),
   prompt: z.string().min(1).optional(),
   finalSampleTokens: z.int().min(0).default(400),
-  // Checked after it is merged with the preset.
+  // This value is checked after it is merged with the preset.
   config: z.unknown().optional(),
   initFrom: z.unknown().optional(),
   keepBlocks: z.boolean().optional(),
@@ -161,7 +173,10 @@ const checkResumed = (given: Readonly<Record<string, unknown>>): void => {
   checkGivenRun(given.resume, "train: resume");
 };
 
-/** The options of `train`, checked, except the preset and the config. @throws ConfigError naming the first bad one. */
+/**
+ * Checks the options of `train`, except the preset and the configuration. @throws ConfigError that names the first bad
+ * option.
+ */
 export const checkedOptions = (options: TrainOptions) => {
   checkOptions("train: options", options);
   const given = withoutUndefined(options) as Readonly<Record<string, unknown>>;

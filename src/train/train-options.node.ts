@@ -8,129 +8,139 @@ import type { GivenDocument } from "../data/parse-document.ts";
 import type { ExtendKind } from "../optim/config.ts";
 import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";
 
-/** Options of new and of resumed runs. Those of a computation change no result. */
+/** Options for both new and resumed runs. Options of the computation do not change results. */
 export interface Running {
-  // Declared once for both: an editor shows no text for an option that has two.
+  // Declared once for both kinds of run: an editor shows no docstring for an option that is declared twice.
   /**
-   * Name of a corpus, a UTF-8 text file, or a folder of them; or documents: a file that ends in `.jsonl`, or a folder of such
-   * files alone. Default: Tiny Shakespeare, offline Moby-Dick. Of a resumed run: the new place of its text, if it was moved,
-   * which must be the same text; default: as the run began.
+   * What to train on: the name of a corpus, a UTF-8 text file, a folder of text files, a `.jsonl` file of documents, or
+   * a folder with only such files. Default: Tiny Shakespeare; offline: Moby-Dick. For a resumed run: the new place of
+   * its text, if the text was moved; its content must be unchanged. Default: the place at which the run began.
    */
   readonly data?: string | undefined;
   /**
-   * Name or path of a text, or documents, to validate on; else the last `valFraction` of the text. Of a resumed run: the new
-   * place of its validation text.
+   * What to validate on: name or path of a text, or of documents. Default: the last `valFraction` of the text. For a
+   * resumed run: the new place of its validation text.
    */
   readonly valData?: string | undefined;
-  /** An opened backend (yours to close), or the name of one. Default "auto". */
+  /** An opened backend, which the caller closes, or the name of a backend. Default "auto". */
   readonly backend?: Backend | BackendChoice;
-  /** Threads of a backend opened here; default: all cores. */
+  /** Number of threads, if the backend is given by name. Default: all cores. */
   readonly threads?: number | undefined;
-  /** Stop after this many updates, as an abort of `signal` would; the schedule stays the whole run's. */
+  /** Stops after this many updates, as an abort of `signal` would. The learning-rate schedule is not shortened. */
   readonly stopAt?: number | undefined;
-  /** Checkpoints to keep, including the last one; at least 1. Default 1, or as the resumed run began. */
+  /** Number of checkpoints to keep, including the last one; at least 1. Default 1; for a resumed run: as it began. */
   readonly keepLast?: number | undefined;
-  /** Time the kernels, for a `profile` event before `done`. */
+  /** Times the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
   /**
-   * Bytes that this process can hold, including those it holds already: a run that needs more is refused before
-   * anything is allocated or written. Default: the free memory, within the limit of the container.
+   * Number of bytes that this process can hold in total, including the bytes it holds already. A run that needs more is
+   * refused before anything is allocated or written. Default: the free memory, within the container's limit.
    */
   readonly availableMemory?: number | undefined;
-  /** false: a run that needs more than is available runs anyway. Default true. */
+  /** Whether to refuse a run that needs more memory than is available. Default true. */
   readonly memoryCheck?: boolean | undefined;
-  /** Abort to save and stop. */
+  /** Abort it to save and stop. */
   readonly signal?: AbortSignal;
   /**
-   * true: this process is one of the ranks that `mpirun` has started, each with the same options, and they train one model:
-   * rank 0 alone writes and hands out checkpoints. Needs the MPI addon. Default: false, but the command `train` finds out.
+   * Whether this process is one of several ranks that `mpirun` started, all with equal options. The ranks train one
+   * model; only rank 0 writes files and calls the callbacks. Needs the MPI addon. Default false; the command `train`
+   * detects it.
    */
   readonly mpi?: boolean | undefined;
   /**
-   * Gets one line for the user, such as that another text is used, or how to get native kernels that are missing. A promise is
-   * waited for.
+   * Gets a notice of one line for the user, for example that another text is used, or how to get missing native
+   * kernels. Training waits for a returned promise.
    */
   readonly onNotice?: (line: string) => void;
   /**
-   * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the
-   * lowest so far ("best"), in the form for `loadPretrained`. The files of "last" are also those for `resume` in a page: they
-   * have the optimizer's state and the run's notes, and three times the bytes. Training waits for the promise. A run with a
-   * folder has written it there before.
+   * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
+   * form for `loadPretrained`. Files of "last" also work for `resume` in a page: they add the optimizer's state and the
+   * run's events, and are three times as large. Training waits for a returned promise. If the run has a folder, the
+   * checkpoint is already written there.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**
-   * The same for a run with adapters (`config.lora`): gets their files, in the form for `loadPretrained(model, { adapter })`.
+   * Like `onCheckpoint`, for a run with adapters (`config.lora`): gets the adapter's files, in the form for
+   * `loadPretrained(model, { adapter })`.
    */
   readonly onAdapter?: OnAdapter | undefined;
 }
 
-/** A new run. */
+/** Options of a new run. */
 export interface NewRun extends Running {
-  /** Left out: it is what tells a resumed run from a new one. */
+  /** Must be left out: this option distinguishes a resumed run from a new one. */
   readonly resume?: undefined;
-  /** The text itself, instead of `data`. A run with a folder keeps it there, as `text.txt`. */
+  /** The text itself, instead of `data`. A run's folder keeps it as `text.txt`. */
   readonly text?: string | undefined;
-  /** A text to validate on itself, instead of `valData`; with `text` only. */
+  /** The text to validate on, as a string, instead of `valData`. Only with `text`. */
   readonly valText?: string | undefined;
   /**
-   * Documents to learn from, instead of `data`: conversations, of which the loss counts the answers, and plain texts. They
-   * do not see each other. A run with a folder keeps them there, as `documents.jsonl`.
+   * Documents to train on, instead of `data`: plain texts, and conversations, in which the loss counts only the
+   * answers. Documents do not see each other. A run's folder keeps them as `documents.jsonl`.
    */
   readonly documents?: readonly GivenDocument[] | undefined;
-  /** Documents to validate on, instead of `valFraction`; with `documents` only. */
+  /** Documents to validate on, instead of `valFraction`. Only with `documents`. */
   readonly valDocuments?: readonly GivenDocument[] | undefined;
-  /** What `text` or `documents` are called in events, lists and pages. Default: "text" or "documents". */
+  /** Name of `text` or `documents` in events, lists and pages. Default: "text" or "documents". */
   readonly dataName?: string | undefined;
-  /** A chat template in Jinja for conversations, instead of the model's own, of which its checkpoints keep it. */
+  /** A Jinja chat template for conversations. It replaces the model's own template, and the checkpoints keep it. */
   readonly chatTemplate?: string | undefined;
-  /** In (0, 1); default 0.1. Of documents so many are drawn; of a text it is the end. */
+  /** Fraction of the data to validate on, in (0, 1): the end of a text, or documents drawn at random. Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Default: with a text of your own, or `initFrom`, a configuration that follows from its size, else `defaultPreset`. */
+  /**
+   * Default: with a text of your own or `initFrom`, a configuration that follows from the size of the text; else
+   * `defaultPreset`.
+   */
   readonly preset?: PresetName | undefined;
   /**
-   * Weights to begin with: a run's folder, for its best ones, or a checkpoint's directory. Model and tokenizer are
-   * theirs; of the model's fields only `dropout` may differ and, with rotary positions, `contextLength` and
-   * `position.scaling`. The text may have no other characters than the tokenizer.
+   * Weights to start from: a run's folder (its best weights are used), or a checkpoint's directory. They determine the
+   * model and the tokenizer. Only `dropout` may differ in the model and, with rotary position embeddings,
+   * `contextLength` and `position.scaling`. The text may only have characters that the tokenizer knows.
    */
   readonly initFrom?: string | undefined;
   /**
-   * With adapters (`config.lora`) for a GGUF file whose matrices are in blocks of 4 to 8 bits: whether these stay so. Then nothing of
-   * the model is kept in another form; each product of a training step widens the matrix that it multiplies, and evaluations
-   * and samples compute as those of the loaded model do, with activations of 8 bits. false: they are widened once, to the dtype.
-   * Default true.
+   * Whether the matrices of a GGUF file stay in blocks of 4 to 8 bits while adapters (`config.lora`) train on it. true:
+   * no other copy of the model is kept. Each product of a training step widens the matrix that it multiplies.
+   * Evaluations and samples compute as the loaded model does, with 8-bit activations. false: all matrices are widened
+   * once, to the dtype. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
-  /** Fields to change in the preset, or in what a text of your own decides, as `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
+  /**
+   * Changes to fields of the preset, or of the configuration that follows from your own text, for example `{ model: {
+   * nLayer: 6 }, train: { steps: 500 } }`.
+   */
   readonly config?: PartialConfig<RunConfig>;
   /**
-   * Folder of the run: new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page; else
-   * `runs/<time>-<name of the text>`, with `-<preset>` for another than the default one, and a number if it is taken.
+   * Folder of the run, new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page.
+   * Else `runs/<time>-<name of the text>`, with `-<preset>` if the preset is not the default, and with a number if the
+   * name is taken.
    */
   readonly out?: string | null | undefined;
-  /** Prompt of the samples; default: one that fits the text. */
+  /** Prompt of the samples. Default: a prompt that fits the text. */
   readonly prompt?: string | undefined;
-  /** Tokens to write at the end; 0: none. Default 400. */
+  /** Number of tokens of the sample at the end; 0: no sample. Default 400. */
   readonly finalSampleTokens?: number;
 }
 
-/** A run that continues from a checkpoint. */
+/** Options of a run that resumes from a checkpoint. */
 export interface ResumedRunOptions extends Running {
   /**
-   * A run's folder: the run continues in place, from its last checkpoint to its planned end. Or one of the checkpoints
-   * in it, as `checkpoint-400`: then the run goes back to that one, and the last one is set aside.
+   * A run's folder: the run continues in place, from its last checkpoint to its planned end. Or a checkpoint in that
+   * folder, such as `checkpoint-400`: the run then goes back to this checkpoint, and its last checkpoint is set aside.
    */
   readonly resume: string;
   /**
-   * A new number of all steps, those done included: the run goes on to it, also if it has ended. It becomes the run's
-   * plan, which a later resumption follows.
+   * The new total number of steps, including the steps already done. The run continues to it, even if the run has
+   * ended. The run's plan keeps it, also when the run is resumed later.
    */
   readonly steps?: number | undefined;
   /**
-   * The learning rate with new `steps`. "stretch", the default: that of a run of so many steps from its beginning.
-   * "restart": that of a new run of the added steps. Both are reached over `train.warmupSteps`. "constant": the last one.
+   * The learning rate with new `steps`. "stretch" (default): the schedule of a run with the new total number of steps.
+   * "restart": the schedule of a new run with the added steps. Both are reached over `train.warmupSteps`. "constant":
+   * the last learning rate.
    */
   readonly extend?: ExtendKind | undefined;
-  /** Action at a step that is not finite or explodes, from here on. Default: as the run began. */
+  /** What to do at later steps that are not finite or explode. Default: as the run began. */
   readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Training and evaluation on a string: in a page, or wherever there are no files. */
+/** Trains and evaluates on a string: in a page, or wherever there are no files. */
 
 import type { Backend } from "../backend/backend.ts";
 import { openBackend } from "../backend/select.browser.ts";
@@ -49,9 +49,9 @@ const toldTo =
 /** A run that is ready to compute. */
 interface ReadyRun extends PreparedGiven {
   readonly first: FirstState;
-  /** null: where its text has no hash, nobody can go on with it. */
+  /** null: the text has no hash, so the run cannot be resumed. */
   readonly data: RunData | null;
-  /** Of a description: action for steps that are not finite. */
+  /** What to do at steps that are not finite, as the run's description says. */
   readonly onNonfinite: RunConfig["train"]["onNonfinite"];
   readonly finalSampleTokens: number;
   readonly initFrom: { readonly path: string; readonly sha256: string | null } | null;
@@ -118,7 +118,7 @@ async function* compute(options: Checked, ready: ReadyRun): Events {
   }
 }
 
-/** The weights to begin with. Those of a GGUF file that adapters are put on stay in their blocks. */
+/** Opens the initial weights. For adapters on a GGUF file, the weights stay in their blocks. */
 const readInitial = async (initFrom: CheckpointSource, { config, keepBlocks = true }: Checked) => {
   const opened = await openCheckpoint(initFrom);
   return { ...(await initialWeightsOf(opened, keepBlocks && asksForLora(config))), sha256: await opened.sha256() };
@@ -148,7 +148,7 @@ async function* startRun(options: Checked): Events {
   });
   const { prepared, prompt } = ready;
   prepared.tokenizer.encode(prompt, "prompt");
-  // A model that is given out must have a class of `transformers`.
+  // A model that a callback gets must fit a class of `transformers`.
   if (isHandedOut) architectureOf(prepared.config.model);
   const from = initial === null ? null : { path: initial.where, sha256: initial.sha256 };
   const inBlocks = initial?.weights.kind === "blocks" ? { blocks: true as const } : {};
@@ -169,21 +169,21 @@ async function* startRun(options: Checked): Events {
   yield* compute(options, { ...ready, first, data, onNonfinite, finalSampleTokens, initFrom: from });
 }
 
-/** @throws CheckpointError for another text than the run began with. */
+/** @throws CheckpointError if the text is not the text that the run began with. */
 const checkData = (sha256: string | null, data: RunData): void => {
   if (sha256 === data.sha256) return;
   const isDocuments = data.documents === true;
   throw new CheckpointError({
     where: isDocuments ? "documents" : "text",
     must: isDocuments
-      ? "the documents must be those that the run began with"
+      ? "the documents must be the ones that the run began with"
       : "the text must be the one that the run began with",
     got: isDocuments ? "others (their SHA-256 differs)" : "another one (its SHA-256 differs)",
     hint: isDocuments ? "the same documents, or a new run with initFrom" : "the same text, or a new run with initFrom",
   });
 };
 
-/** A page that is not served securely has no Web Crypto, by which the text is recognised. */
+/** A page without a secure connection has no Web Crypto, which is needed to recognise the text. */
 const checkCanDigest = (): void => {
   if (canDigest()) return;
   throw new ConfigError({
@@ -205,7 +205,7 @@ async function* resumeRun(options: Checked, files: NonNullable<TrainOptions["res
   let broken = await brokenOff(notes, progress, config.train);
   if (end !== null) {
     const missing = await missingEnd(notes, progress, end, "");
-    // Its last checkpoint is written after its last sample, but where the run was stopped during that.
+    // The last checkpoint is written after the last sample, unless the run was stopped during that sample.
     if (missing === undefined || missing.sampled || data.finalSampleTokens === 0) {
       throw hasEnded("train: resume", config.train, end);
     }
@@ -229,14 +229,14 @@ async function* resumeRun(options: Checked, files: NonNullable<TrainOptions["res
 
 /**
  * Trains a model on a text and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
- * `done`. Same options and backend: same bits, with any number of threads, and the same as on Node's `wasm` backend.
- * It computes on the calling thread.
+ * `done`. The same options and backend give the same bits, with any number of threads, in a page and with Node's `wasm`
+ * backend. It computes on the calling thread.
  *
- * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last call of
- * `onCheckpoint` are lost. To keep them, abort `signal` and take the events to the end.
+ * If the caller leaves the loop, by `break` or by an error of its own, the run ends without saving: the steps since the
+ * last call of `onCheckpoint` are lost. To keep them, abort `signal` and read the events to the end.
  *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, UnsupportedKernelError for
- *   a backend that the page lacks.
+ * a backend that the page lacks.
  */
 export async function* train(options: TrainOptions): Events {
   const checked = checkedOptions(options);
@@ -245,11 +245,12 @@ export async function* train(options: TrainOptions): Events {
 }
 
 /**
- * A model's cross-entropy on a text: every token after the first is predicted once, in non-overlapping windows.
+ * Computes a model's cross-entropy on a text: every token after the first is predicted once, in windows that do not
+ * overlap.
  * @param lm a model of `loadPretrained` or `languageModel`.
- * @param options the text, or documents, of which the loss counts the answers.
- * @throws ConfigError for a loss that is not finite, DataError for a text of fewer than two tokens or a character that
- *   the tokenizer lacks, unless `unknown` is "skip".
+ * @param options the text; or documents, in which the loss counts only the answers.
+ * @throws ConfigError for a loss that is not finite; DataError for a text of fewer than two tokens, or for a character
+ * that the tokenizer lacks, unless `unknown` is "skip".
  * @example
  * ```ts
  * import { evaluate, loadPretrained } from "foretoken/browser";

@@ -50,7 +50,7 @@ import type { NewRun, ResumedRunOptions, Running, TrainOptions } from "./train-o
 
 export type { NewRun, ResumedRunOptions, TrainOptions } from "./train-options.node.ts";
 
-/** The name of a known text as it is; a path absolute, since a resumed run may start in another folder. */
+/** Keeps the name of a corpus, and makes a path absolute, since a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
 /** The run's ranks; null: this process trains alone. */
@@ -79,19 +79,19 @@ async function* withBackend(
   }
 }
 
-/** A model's place, from anywhere. */
+/** A model's place, valid in any working directory. */
 const placeOfModel = (where: string): string => (isHubName(where) ? where : resolve(where));
 
-/** The weights that a run began with, as its description has them. */
+/** The initial weights in the form of the run's description. */
 const keptOrigin = ({ where, sha256, weights }: FoundWeights): NonNullable<RunData["initFrom"]> => ({
   ...{ path: placeOfModel(where), sha256 },
   ...(weights.kind === "blocks" ? { blocks: true as const } : {}),
 });
 
-/** Whether this process writes: rank 0 does, for all. */
+/** Whether this process writes files. Of several ranks, only rank 0 does. */
 const writes = (ranks: Ranks): boolean => ranks === null || ranks.rank === 0;
 
-/** Waits until all ranks are ready to train the same. @throws ConfigError naming the first difference. */
+/** Waits until all ranks are ready to train the same run. @throws ConfigError that names the first difference. */
 const meet = async (
   ranks: Ranks,
   { name, capabilities: { instructionSet, dtype } }: Backend,
@@ -115,7 +115,10 @@ const meet = async (
   checkDivides(passesPerStep(config, documents === true ? "documents" : "windows"), config.train, ranks.size);
 };
 
-/** Keeps the base of a run's adapters in the run's folder. Nothing else of the base stays in memory for it. */
+/**
+ * Copies the base model of a run's adapters to the run's folder. Nothing more of the base model stays in memory for
+ * this.
+ */
 const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNotice }: Running) => {
   const files = lora === undefined ? undefined : initial?.files;
   return async (run: { readonly root: string; readonly shown: string }): Promise<void> => {
@@ -125,7 +128,7 @@ const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNoti
 
 const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
-  // Before weights are read, which takes longer.
+  // Checked before weights are read, because reading takes longer.
   if (writes(ranks) && typeof options.out === "string" && options.initFrom !== undefined) await checkFree(options.out);
   const initial = await initialOf(options);
   try {
@@ -151,11 +154,11 @@ const startFrom = async function* (
   checkLora(plan.expected, initial !== null, options);
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
-  // A model that is saved must have a class of `transformers`.
+  // A model that is saved must fit a class of `transformers`.
   if (saved) architectureOf(plan.expected.model);
   if (asked !== null) await checkFree(asked);
   await checkTexts(around, [options.data, valData]);
-  // The data is kept in no variable, which would hold it.
+  // No variable keeps the data, because a reference would keep it in memory.
   const { prepared, facts, reading, about } = await prepareData(
     plan,
     loadData(given, options),
@@ -171,12 +174,12 @@ const startFrom = async function* (
   const { config, tokenizer } = prepared;
   const { prompt = about.prompt } = options;
   tokenizer.encode(prompt, "prompt");
-  // Only the text that was read has a name: the default may be either of two.
+  // The name is known only after reading: the default text may be either of two.
   const out = isNamedLater ? join(runsFolder, defaultRunName(about.name, options.preset)) : asked;
   const data: RunData = {
     ...(given === undefined
       ? {
-          // The default may be either text.
+          // The default may be either of two texts, so the text that was read is recorded.
           data: options.data === undefined || options.data === "default" ? about.name : placeOf(options.data),
           valData: valData === undefined ? null : placeOf(valData),
         }
@@ -190,7 +193,7 @@ const startFrom = async function* (
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
-    // An abort that came while the text was read is noticed.
+    // Lets an abort arrive that came while the text was read.
     await yieldToHost();
     options.signal?.throwIfAborted();
     const planned = {
@@ -198,7 +201,7 @@ const startFrom = async function* (
       sampleTokens: finalSampleTokens,
       saved,
       resumed: initial !== null && settled.lora === undefined,
-      // Given data was in memory before.
+      // Given data was in memory before, so reading it took no memory.
       reading: given === undefined ? reading : 0,
       ranks: ranks?.size ?? 1,
       baseRows: baseRowsOf(initial),
@@ -253,7 +256,7 @@ async function* runPrepared(
   }
 }
 
-/** Notes the end of a run whose process was killed before it could. */
+/** Records the end of a run whose process was killed before it could record the end. */
 async function* noteEnd(store: RunFolder, done: TrainEvent & { readonly type: "done" }): AsyncGenerator<TrainEvent> {
   try {
     await store.record({ v, type: "checkpoint", step: done.step, path: join(store.path, "checkpoint") });
@@ -274,7 +277,7 @@ const resumeRun = async function* (
   const { data } = described;
   checkHandOut(described.config, options);
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
-  // Before anything is read that another process might change.
+  // Locked before anything is read that another process might change.
   const lock = writes(ranks) ? await lockRun(path) : null;
   let opened: FoundWeights | null = null;
   try {
@@ -291,14 +294,14 @@ const resumeRun = async function* (
     if (saved !== null && end !== null) {
       const missing = await missingEnd(notes(), progress, end, path);
       if (missing === undefined) {
-        // Of another checkpoint they are not in their place, since the run is not there.
+        // Only for the last checkpoint: the run is not at any other checkpoint, so the best weights may differ there.
         if (lock !== null && named.checkpoint === folderNames.checkpoint) await read.mendBest();
         throw hasEnded(`resume ${options.resume}`, config.train, end);
       }
       if (missing.sampled || data.finalSampleTokens === 0) {
         await ranks?.wait();
         if (lock === null) return;
-        await options.onNotice?.(`${path}: the run had ended; what it could not note any more has been noted`);
+        await options.onNotice?.(`${path}: the run had ended, but its end was not recorded; it is recorded now`);
         const { tokenizer, facts } = saved;
         yield* noteEnd(await open({ tokenizer, facts, broken }, lock), missing.done);
         return;
@@ -316,13 +319,13 @@ const resumeRun = async function* (
       facts: initial === null ? (saved?.facts ?? null) : keptFacts(initial),
       chatTemplate: data.chatTemplate,
     };
-    // Of adapters' model, the place that serves.
+    // For adapters: the place from which the base model was actually read.
     const initFrom = initial?.where ?? data.initFrom?.path ?? null;
     await checkTexts(around, [options.data ?? data.data, options.valData ?? data.valData]);
     const loading = loadRunCorpus(data, options);
     const ready = await prepareData(settledPlan(config), loading, before, data.prompt, options.onNotice);
     const { prepared, facts, reading } = ready;
-    if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; beginning again at step 0`);
+    if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; starting again at step 0`);
     yield* withBackend(options, ranks, config, async function* (backend) {
       await yieldToHost();
       options.signal?.throwIfAborted();
@@ -339,7 +342,8 @@ const resumeRun = async function* (
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, facts, progress, options.stopAt);
       const store = lock === null ? null : await open({ tokenizer: prepared.tokenizer, facts, broken }, lock);
-      // Again, if the copy is gone or damaged: the base may be trained further after this.
+      // Copies the base model again if its copy is missing or damaged, because the base model may be trained further
+      // later.
       if (store !== null) await keep({ root: resolve(path), shown: path });
       const complete = { ...prepared, ...fitting, facts, initFrom };
       yield* runPrepared(options, ranks, backend, complete, data, store, state, broken);
@@ -351,15 +355,15 @@ const resumeRun = async function* (
 };
 
 /**
- * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
- * Same options, backend and instruction set: same bits, with any number of threads, stopped and resumed or not.
- * All input is checked before anything is written.
+ * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`. The same
+ * options, backend and instruction set give the same bits, with any number of threads, and whether or not the run is
+ * stopped and resumed. All input is checked before anything is written.
  *
- * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last checkpoint
- * are lost. To keep them, abort `signal` and take the events to the end.
+ * If the caller leaves the loop, by `break` or by an error of its own, the run ends without saving: the steps since the
+ * last checkpoint are lost. To keep them, abort `signal` and read the events to the end.
  *
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
- *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
+ * that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
  */
 export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEvent, void, undefined> {
   checkTrainOptions(options);
@@ -374,7 +378,7 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
     ranks?.fail(error);
     throw error;
   } finally {
-    // Who leaves the loop early leaves the other ranks, too: they must do the same.
+    // A rank that leaves the loop early also leaves the other ranks, so they must leave too.
     if (how !== "failed") await ranks?.leave(how === "left");
   }
 }

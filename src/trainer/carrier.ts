@@ -1,27 +1,27 @@
 /**
- * Carrying arrays between machines: a bucket of a backend's array is handed to the team as it lies in memory, or as a copy. Work
- * goes on meanwhile.
+ * Passes buckets of a backend's arrays to the team, either directly in the backend's memory or as copies. Computation
+ * continues meanwhile.
  */
 import type { Backend, Storage } from "../backend/backend.ts";
 import type { Bucket } from "./owners.ts";
 import type { OwnedRange, Team } from "./team.ts";
 
-/** Carries buckets; several may be under way. */
+/** Passes buckets to the team. Several transfers may be in progress. */
 export interface Carrier {
   /**
-   * Shares a bucket of `storage`: its memory itself where the backend shows it, at once, while kernels write elsewhere; else a
-   * copy.
-   * @param taken whose elements come from others.
+   * Shares a bucket of `storage`. If the backend gives access to its memory, the transfer starts at once and uses that
+   * memory, while kernels write elsewhere. Otherwise it uses a copy.
+   * @param taken whether the elements of a range come from other machines.
    */
   carry(storage: Storage, bucket: Bucket, how: Team["allGather"], taken: (range: OwnedRange) => boolean): Promise<void>;
-  /** Waits until nothing is under way, after an error too. */
+  /** Waits until no transfer is in progress, also after an error. */
   settled(): Promise<void>;
 }
 
-/** Buckets that are copied at a time, where the backend does not show its memory. */
+/** Maximum number of copied buckets at a time, where the backend does not give access to its memory. */
 const mostCopies = 4;
 
-/** Begins pieces of work one after the other, so in the same order on all machines, when fewer than `most` are under way. */
+/** Starts tasks one after another, so in the same order on all machines, with at most `most` in progress. */
 const inOrder = (most: number): ((begin: () => Promise<{ readonly ended: Promise<void> }>) => Promise<void>) => {
   let last: Promise<unknown> = Promise.resolve();
   const underWay: Promise<void>[] = [];
@@ -38,7 +38,10 @@ const inOrder = (most: number): ((begin: () => Promise<{ readonly ended: Promise
 };
 
 export const createCarrier = (backend: Backend): Carrier => {
-  /** The memory of the arrays that are shared: made once, since the engine counts each view as so many bytes taken. */
+  /**
+   * Views of the shared arrays. Each view is made only once, because the JavaScript engine counts every view's bytes as
+   * used memory.
+   */
   const shown = new Map<Storage, Float32Array | null>();
   const memoryOf = (storage: Storage): Float32Array | null => {
     const known = shown.get(storage);
@@ -51,7 +54,7 @@ export const createCarrier = (backend: Backend): Carrier => {
 
   const beginCopy = inOrder(mostCopies);
 
-  /** What is under way. An error is thrown where it is waited for. */
+  /** Transfers in progress. An error is thrown where the transfer is awaited. */
   const underWay = new Set<Promise<void>>();
   const noted = (work: Promise<void>): Promise<void> => {
     underWay.add(work);

@@ -1,8 +1,8 @@
 /**
- * The gradients of a step's passes, added in a fixed order: along a binary tree over their numbers. Passes [from, to)
- * are the sum of two halves, of which the first has the odd one. So the bits of a step depend neither on how its passes
- * are grouped into micro-batches nor on how many machines share them, as long as each has a whole branch of the tree:
- * 2ᵏ machines have its 2ᵏ branches of depth k.
+ * Adds the gradients of a step's passes in a fixed order: along a binary tree over the numbers of the passes. The sum
+ * of passes [from, to) is the sum of two halves; with an odd number of passes, the first half has one more. So the bits
+ * of a step do not depend on how its passes are grouped into micro-batches, nor on how many machines share them, if
+ * each machine has a whole branch of the tree: 2ᵏ machines have its 2ᵏ branches of depth k.
  */
 import type { Storage } from "../backend/backend.ts";
 import { closeOnError } from "../core/errors/close-on-error.ts";
@@ -10,15 +10,17 @@ import { createGradients, type Gradients } from "../models/gradients.ts";
 import { type Model, trainedPart } from "../models/model.ts";
 import type { Range } from "../models/pieces.ts";
 
-/** The pass that the second half of [from, to) begins with. */
+/** The first pass in the second half of [from, to). */
 export const middleOf = (from: number, to: number): number => from + Math.ceil((to - from) / 2);
 
 /** Number of gradient arrays for a sum of `count` passes: ⌊log₂ count⌋ + 1. */
 export const arraysOfSum = (count: number): number => 32 - Math.clz32(count);
 
 /**
- * Computes the gradient of pass `number` into `gradients`; returns its part of the loss. Passes come in order.
- * @param onComplete for the last pass: may be called for elements of `gradients` that are complete before the pass has ended.
+ * Computes the gradient of pass `number` into `gradients`; returns the pass's part of the loss. It is called in the
+ * order of the passes.
+ * @param onComplete for the last pass: may be called with elements of `gradients` that are complete before the pass has
+ * ended.
  */
 export type GradientOfPass = (
   number: number,
@@ -28,20 +30,20 @@ export type GradientOfPass = (
 
 /** Sum of the passes' gradients. */
 export interface GradientSum {
-  /** The sum, when it is complete. */
+  /** The complete sum. */
   readonly total: Gradients;
   /** All arrays that gradients are written to. */
   readonly storages: readonly Storage[];
   /**
-   * Computes the sum over passes [from, to); returns the sum of their parts of the loss, added along the same tree.
-   * @param onComplete called for elements of `total` that are complete while the last pass still computes others; never twice
-   *   for one.
+   * Computes the sum over passes [from, to). Returns the sum of their parts of the loss, added along the same tree.
+   * @param onComplete called with elements of `total` that are complete while the last pass still computes other
+   * elements; at most once per element.
    */
   add(from: number, to: number, gradientOf: GradientOfPass, onComplete?: (range: Range) => void): Promise<number>;
   close(): void;
 }
 
-/** Memory for the sum of `count` passes' gradients. If it fails, nothing stays allocated. */
+/** Allocates memory for the sum of `count` passes' gradients. If it fails, nothing stays allocated. */
 export const createGradientSum = (model: Model, count: number): GradientSum => {
   const { backend } = model;
   const { layout } = trainedPart(model);
@@ -59,15 +61,16 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
   };
   const storages = arrays.map(({ arena }) => arena.storage);
 
-  /** Adds elements of `other`, array `depth` + 1, to array `depth`. */
+  /** Adds elements of `other`, which is array `depth` + 1, to array `depth`. */
   const addUp = (depth: number, other: Storage, { from, to }: Range): void => {
     const y = { storage: arrayAt(depth).arena.storage, offset: from };
     backend.run("add", { a: y, b: { storage: other, offset: from }, y, n: to - from });
   };
 
   /**
-   * Sums [from, to) in array `depth`: the first half is made there too, so only second halves take one more array.
-   * @param ofLast given for the branch with the last pass, whose elements may be added up before others.
+   * Sums passes [from, to) in array `depth`. The first half is computed in that array too, so only a second half needs
+   * one more array.
+   * @param ofLast given for the branch with the last pass, whose complete elements may be added early.
    */
   const addBranch = async (
     from: number,
@@ -85,12 +88,12 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
     return first + second;
   };
 
-  /** Elements of the last pass on their way up, to the sum of all passes. */
+  /** Adds complete elements of the last pass up the tree, into the sum of all passes. */
   const lastPass = (tell: (range: Range) => void): LastPass => {
     const told: Range[] = [];
     return {
       onComplete: (depth) => (range) => {
-        // Of the array under way as it is: what `arena` would fill with zeros is still to be computed.
+        // Uses the storage, not `arena`: `arena` would fill elements with zeros that are still to be computed.
         for (let up = depth - 1; up >= 0; up--) addUp(up, storages[up + 1] as Storage, range);
         told.push(range);
         tell(range);
@@ -109,13 +112,13 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
 };
 
 interface LastPass {
-  /** Takes elements that are complete in array `depth`. */
+  /** Returns a function that adds elements that are complete in array `depth`. */
   onComplete(depth: number): (range: Range) => void;
-  /** The elements that have not been taken. */
+  /** The elements that have not been added yet. */
   left(): readonly Range[];
 }
 
-/** What of [0, length) is in none of the ranges, which do not overlap. */
+/** The parts of [0, length) that no range covers. Ranges do not overlap. */
 const gapsBetween = (ranges: readonly Range[], length: number): readonly Range[] => {
   const gaps: Range[] = [];
   let at = 0;

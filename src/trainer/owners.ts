@@ -1,11 +1,17 @@
-/** Which machine of a team owns which piece of the weights: it sums their gradients, has their moments, and updates them. */
+/**
+ * Assigns each piece of the weights to a machine of a team. The owner sums the piece's gradients, holds its moments,
+ * and updates it.
+ */
 import type { ArenaLayout } from "../models/arena.ts";
 import { type Piece, piecesOfLayout, type Range } from "../models/pieces.ts";
 import type { OptimizerConfig } from "../optim/config.ts";
 import { orthogonalWholes } from "../optim/stretches.ts";
 import type { OwnedRange } from "./team.ts";
 
-/** The owner of each piece of `piecesOfLayout`, in order. Matrices that Muon updates have one owner each; all own about as much. */
+/**
+ * The owner of each piece of `piecesOfLayout`, in order. A matrix that Muon updates has a single owner. All machines
+ * own about equally many elements.
+ */
 export const ownersOf = (
   layout: ArenaLayout,
   config: Pick<OptimizerConfig, "kind">,
@@ -20,7 +26,7 @@ export const ownersOf = (
   }
   const lengthOf = (numbers: readonly number[]): number =>
     numbers.reduce((sum, number) => sum + widthOf(pieces[number] as Piece), 0);
-  // The largest first, each to whoever has least: a rule that fills all about evenly.
+  // Takes the largest unit first and gives it to the machine with the smallest load, which balances the loads.
   const bySize = [...units.values()].map((numbers) => ({ numbers, length: lengthOf(numbers) }));
   bySize.sort((one, other) => other.length - one.length);
   const loads = new Float64Array(size);
@@ -35,17 +41,20 @@ export const ownersOf = (
 
 const widthOf = ({ from, to }: Range): number => to - from;
 
-/** Elements of a bucket: few messages, but many buckets, so that most go while others are still computed. */
+/**
+ * Maximum number of elements of a bucket. Larger buckets need fewer messages; smaller ones let more transfers run while
+ * other gradients are still computed.
+ */
 const bucketLength = 2 ** 20;
 
-/** Pieces whose gradients are summed together. */
+/** Neighbouring pieces whose gradients are summed together. */
 export interface Bucket extends Range {
   readonly ranges: readonly OwnedRange[];
 }
 
 /**
- * The pieces in buckets, in the order in which a backward pass completes them: matrices from the last to the first, then the
- * vectors, of which the first block's are among the last.
+ * Groups the pieces into buckets, in the order in which a backward pass completes them: matrices from the last to the
+ * first, then the vectors. (The vectors of the first block are among the last to be complete.)
  */
 export const bucketsOf = (layout: ArenaLayout, owners: readonly number[]): readonly Bucket[] => {
   const matrices: Bucket[] = [];

@@ -15,18 +15,19 @@ import { dropoutPlaces } from "../models/transformer.ts";
 /** A pass of a step. */
 export interface NumberedPass {
   readonly step: number;
-  /** Its number in the step. */
+  /** Number of the pass in the step. */
   readonly number: number;
   readonly batch: Batch;
-  /** Targets of the whole step, whose loss is their mean. */
+  /** Number of targets of the whole step; the step's loss is the mean over them. */
   readonly targets: number;
 }
 
 /**
- * Computes the gradient of a pass into `gradients`; returns its part of the step's loss.
- * @param enter called when the forward part and the backward part begin.
- * @param onComplete called for elements of `gradients` that are complete while others are still computed.
- * @param on what it is computed on: `backend`, or what stands for it. All kernels are called before the first wait.
+ * Computes the gradient of a pass into `gradients`; returns the pass's part of the step's loss.
+ * @param enter called when the forward phase and the backward phase begin.
+ * @param onComplete called with elements of `gradients` that are complete while other elements are still computed.
+ * @param on backend that computes: the trainer's, or one that replaces it. All kernels are called before the first
+ * wait.
  */
 export type PassGradient = (
   pass: NumberedPass,
@@ -36,7 +37,7 @@ export type PassGradient = (
   on?: Backend,
 ) => Promise<number>;
 
-/** The gradient of passes through `model`. */
+/** Creates the function that computes the gradient of a pass through `model`. */
 export const passGradientOf = (backend: Backend, model: Model, config: TrainerConfig): PassGradient => {
   const { lora } = config;
   const { seed, recomputeActivations } = config.train;
@@ -46,7 +47,7 @@ export const passGradientOf = (backend: Backend, model: Model, config: TrainerCo
     const { x, y, rows, time, segments } = batch;
     gradients.clear();
     if (x.length === 0) return 0;
-    // Each pass drops at its own places, which follow from its number.
+    // The pass's number determines its dropout masks, so each pass has masks of its own.
     const source = drops ? dropoutSource(randomKey(seed, "dropout", step), number * places) : null;
     const summed = await gradients.record(
       async (context) => {

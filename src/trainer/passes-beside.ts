@@ -1,7 +1,8 @@
 /**
- * The passes of a step beside each other: threads take branches of the tree along which gradients are added (gradient-sum.ts),
- * each from the first kernel of its first pass to the last sum. So a thread waits for no other after each kernel, what a
- * kernel leaves in a core's caches is there for the next one, and JavaScript has no part in a step.
+ * Runs the passes of a step in parallel: each group of threads takes a branch of the tree along which gradients are
+ * added (gradient-sum.ts), from the first kernel of its first pass to the last sum. So no thread waits for other groups
+ * after each kernel, a kernel finds the previous kernel's output in its core's caches, and no JavaScript runs during a
+ * step.
  */
 import { readScalar } from "../autograd/tensor.ts";
 import type { Backend, RecordedBranches, RecordedCalls, Storage } from "../backend/backend.ts";
@@ -14,20 +15,21 @@ import type { PassGradient } from "./pass-gradient.ts";
 import type { PassSource } from "./passes.ts";
 import { type Change, type RecordedPass, recordPass } from "./recorded-pass.ts";
 
-/** How many branches of a step run at a time, and on how many threads each. */
+/** Number of branches of a step that run at a time, and number of threads of each branch. */
 export interface Division {
   readonly branches: number;
   readonly threads: number;
 }
 
-/** A division that leaves more of the threads idle than this is not worth it. */
+/** Minimum fraction of the threads that a division must keep busy. */
 const leastUse = 0.9;
 
-/** Memory, beside that of one pass at a time, that branches may take. */
+/** Maximum number of bytes that branches may need in addition to the memory of one pass at a time. */
 const mostBytes = 2 ** 29;
 
 /**
- * Branches for `passes` passes on `threads` threads: as many as keep the threads busy; undefined if no two do.
+ * Divides `passes` passes between `threads` threads: the largest number of branches that keeps the threads busy.
+ * Undefined if not even two branches do.
  */
 export const divisionOf = (passes: number, threads: number): Division | undefined => {
   for (let branches = 2 ** Math.floor(Math.log2(Math.min(passes, threads))); branches >= 2; branches /= 2) {
@@ -39,13 +41,13 @@ export const divisionOf = (passes: number, threads: number): Division | undefine
   return undefined;
 };
 
-/** The divisions on a backend: none for passes that differ in shape from step to step. */
+/** The division for a backend; undefined for passes whose shapes differ from step to step. */
 export const divisionFor =
   ({ capabilities, replayBeside }: Backend, { kind }: Pick<PassSource, "kind">) =>
   (passes: number): Division | undefined =>
     replayBeside === undefined || kind !== "windows" ? undefined : divisionOf(passes, capabilities.threads);
 
-/** Passes [from, to) of a step, in halves of the tree: as many as there are branches. */
+/** Splits passes [from, to) of a step into `branches` ranges, by halving along the tree. */
 const dividedRange = (from: number, to: number, branches: number): { readonly from: number; readonly to: number }[] => {
   if (branches <= 1) return [{ from, to }];
   const middle = middleOf(from, to);
@@ -54,15 +56,15 @@ const dividedRange = (from: number, to: number, branches: number): { readonly fr
 
 export interface PassesBeside {
   /**
-   * The gradients of all passes, as two halves of their sum: one in the total of the sum, and `addend`. They are added where their
-   * norm is computed, so both are read once. Returns the step's loss too.
-   * @param batches the passes, each of the shape that it had when they were recorded.
+   * Computes the gradients of all passes as two halves of their sum: the total of the sum, and `addend`. The two halves
+   * are added where their norm is computed, so each is read only once. Also returns the step's loss.
+   * @param batches the passes, with the shapes that they had when they were recorded.
    */
   add(step: number, batches: readonly Batch[]): Promise<{ readonly loss: number; readonly addend: Storage }>;
   close(): void;
 }
 
-/** What a trainer gives. */
+/** Inputs from a trainer. */
 export interface BesideOptions {
   readonly backend: Backend;
   readonly model: Model;
@@ -73,10 +75,10 @@ export interface BesideOptions {
   readonly firstPass: number;
 }
 
-/** A pass in its place. */
+/** A recorded pass, with memory of its own. */
 interface PlacedPass {
   readonly calls: RecordedCalls;
-  /** Its number in the step. */
+  /** Number of the pass in the step. */
   readonly number: number;
   readonly changes: readonly Change[];
   readonly x: Storage;
@@ -84,10 +86,10 @@ interface PlacedPass {
   readonly loss: Storage;
 }
 
-/** Calls one after the other: of passes, and of sums. */
+/** Calls that run one after another: passes and sums. */
 type Branch = readonly (PlacedPass | { readonly calls: RecordedCalls; readonly number?: undefined })[];
 
-/** The calls of all branches in one array, and where in it the numbers are that change. */
+/** Joins the calls of all branches in one array, and finds the position of each pass in it. */
 const joined = (branches: readonly Branch[], { threads }: Division) => {
   const passes: { readonly pass: PlacedPass; readonly at: number }[] = [];
   const ends: number[] = [];
@@ -112,11 +114,11 @@ const joined = (branches: readonly Branch[], { threads }: Division) => {
 };
 
 const called = <T>(value: T | undefined): T => {
-  if (value === undefined) throw new Error("the backend must record calls and run them beside each other");
+  if (value === undefined) throw new Error("the backend must record calls and run them in parallel");
   return value;
 };
 
-/** The branches of a step, each in memory of its own. */
+/** Gives each branch of a step memory of its own. */
 const placeBranches = (
   { backend, model, sum, division, firstPass }: BesideOptions,
   recorded: readonly RecordedPass[],
@@ -129,7 +131,7 @@ const placeBranches = (
     backend.run("add", { a: y, b: { storage: from, offset: 0 }, y, n: length });
   };
 
-  /** With zeros: nothing is written to the gaps between tensors, and sums and norms read them. */
+  /** Filled with zeros: kernels never write the gaps between tensors, but sums and norms read them. */
   const newArray = (): Storage => {
     const storage = alloc("float32", length);
     backend.run("fill", { y: { storage, offset: 0 }, n: length, value: 0 });
@@ -139,7 +141,7 @@ const placeBranches = (
   const placeBranch = (first: number, end: number, isFirst: boolean) => {
     const arrays = Array.from({ length: arraysOfSum(end - first) }, () => spareArrays.shift() ?? newArray());
     const arrayAt = (depth: number): Storage => arrays[depth] as Storage;
-    // The memory of the first branch is what was recorded in.
+    // The first branch uses the memory in which the pass was recorded.
     const places = new Map<RecordedPass, ReadonlyMap<Storage, Storage>>();
     const placeOf = (pass: RecordedPass): ReadonlyMap<Storage, Storage> => {
       const known = places.get(pass);
@@ -175,7 +177,7 @@ const placeBranches = (
       branches.map(({ calls }) => calls),
       division,
     ),
-    /** Adds the sums of the branches up to two halves: that of the first one, and the one that is returned. */
+    /** Adds the branches' sums into two halves: the first branch's array, and the array that is returned. */
     addUp(): Storage {
       const half = branches.length / 2;
       for (let apart = 1; apart < half; apart *= 2)
@@ -185,7 +187,7 @@ const placeBranches = (
   };
 };
 
-/** The sum of the passes' parts of the loss, along the same tree as their gradients. */
+/** Sums the passes' parts of the loss, along the same tree as their gradients. */
 const summedLoss = (losses: readonly number[], from = 0, to = losses.length): number => {
   if (to - from === 1) return losses[from] as number;
   const middle = middleOf(from, to);
@@ -193,9 +195,9 @@ const summedLoss = (losses: readonly number[], from = 0, to = losses.length): nu
 };
 
 /**
- * Records the passes of a step and places each in its branch. Undefined if that takes too much memory.
- * @param batches those of some step.
- * @param targets those of every step.
+ * Records the passes of a step and places each pass in its branch. Undefined if that needs too much memory.
+ * @param batches batches of any step; all steps have batches of the same shapes.
+ * @param targets number of targets of a step; equal in every step.
  */
 export const createPassesBeside = async (
   options: BesideOptions,

@@ -1,4 +1,7 @@
-/** The passes of a step: the rows of its micro-batches as they go through the model, numbered over all of them. */
+/**
+ * The passes of a step: groups of rows of its micro-batches that go through the model together, numbered across the
+ * micro-batches.
+ */
 
 import { defaultRows, defaultWindows, type TrainerConfig } from "../config/config.ts";
 import { type Batch, type PassRange, passCount, trainingPasses } from "../data/batches.ts";
@@ -7,19 +10,19 @@ import { type BatchSize, documentRows, passesOfRows, sizeOfRows } from "../data/
 import { passesOfWindows, shuffledWindows } from "../data/shuffled-windows.ts";
 
 /**
- * A batch goes through the model in passes of about this many tokens, enough to keep every kernel busy: the activations
- * of one pass are all that is in memory, however large the batch is.
+ * Approximate number of tokens of a pass: enough to keep every kernel busy. Only the activations of one pass are in
+ * memory, for any batch size.
  */
 export const tokensPerPass = 4096;
 
-/** Up to this many weights in its blocks a model is small: gradients of a second pass cost it little. */
+/** Maximum number of weights in the blocks of a "small" model, for which the gradients of a second pass cost little. */
 const fewWeights = 2 ** 23;
-/** Fewer tokens are not worth a pass of their own. */
+/** Minimum number of tokens for a pass of its own. */
 const fewTokens = 256;
 
 /**
- * About how many tokens a pass of windows has. A step of a small model that would be one pass is two, so that two threads, or
- * two machines, can take one each.
+ * Approximate number of tokens in a pass of windows. For a small model, a step that would be one pass is split into
+ * two, so that two threads or two machines can share it.
  */
 export const tokensOfPass = ({ model, train }: Pick<TrainerConfig, "model" | "train">): number => {
   const tokens = train.batchSize * model.contextLength;
@@ -28,28 +31,28 @@ export const tokensOfPass = ({ model, train }: Pick<TrainerConfig, "model" | "tr
   return isOnePass && weights <= fewWeights && tokens >= 2 * fewTokens ? tokens / 2 : tokensPerPass;
 };
 
-/** What a step's passes are made of. */
+/** Kind of data in a step's passes. */
 export type PassKind = "windows" | "documents";
 
 /** Source of a step's passes. */
 export interface PassSource {
   /**
    * The passes of micro-batch `microStep` of a step, in order.
-   * @param range those of them that are made; default: all.
+   * @param range range of passes to make. Default: all.
    */
   passes(step: number, microStep: number, range?: PassRange): Iterable<Batch>;
-  /** Passes of windows have the same shapes in every step. */
+  /** Passes of windows have the same shapes in every step; passes of documents differ. */
   readonly kind: PassKind;
-  /** Passes of a micro-batch. */
+  /** Number of passes of a micro-batch. */
   readonly perMicroBatch: number;
-  /** Tokens of a whole step, on all machines: its loss is the mean over its targets. */
+  /** Number of tokens and targets of a whole step, on all machines. The step's loss is the mean over its targets. */
   sizeOf(step: number): BatchSize;
 }
 
 /**
- * Passes of windows that are drawn from a text.
- * @param ofPass tokens of a pass, about.
- * @param begin a token that each window begins with; default: none.
+ * Passes of windows drawn from a text.
+ * @param ofPass approximate number of tokens of a pass.
+ * @param begin a token with which each window begins. Default: none.
  */
 export const passesOfText = (
   config: TrainerConfig,
@@ -81,7 +84,7 @@ export const passesOfText = (
   };
 };
 
-/** Passes of documents, which are taken in rows. */
+/** Passes of documents, arranged in rows. */
 export const passesOfDocuments = (config: TrainerConfig, documents: Documents): PassSource => {
   const { batchSize, seed, gradAccumSteps, rows: kind = defaultRows } = config.train;
   const { contextLength } = config.model;
@@ -99,14 +102,14 @@ export const passesOfDocuments = (config: TrainerConfig, documents: Documents): 
   };
 };
 
-/** How many passes a step has, on all machines. */
+/** Number of passes of a step, on all machines. */
 export const passesPerStep = (config: TrainerConfig, kind: PassKind): number => {
   const { batchSize, gradAccumSteps } = config.train;
   const tokens = kind === "windows" ? tokensOfPass(config) : tokensPerPass;
   return gradAccumSteps * passCount(batchSize, config.model.contextLength, tokens);
 };
 
-/** Passes [from, to) of a step. No other pass is made. */
+/** Makes passes [from, to) of a step, and no others. */
 export function* passesBetween(
   source: PassSource,
   step: number,

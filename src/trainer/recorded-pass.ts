@@ -1,4 +1,4 @@
-/** A pass whose kernel calls are recorded: they can be run again on other tokens, in other memory, and for another step. */
+/** Records the kernel calls of a pass. They can run again on other tokens, in other memory, and for another step. */
 import type { Backend, RecordedCalls, Storage } from "../backend/backend.ts";
 import type { HostData } from "../core/tensors/dtype.ts";
 import { bytesPerElement } from "../core/tensors/dtype.ts";
@@ -6,7 +6,7 @@ import type { Batch } from "../data/batches.ts";
 import type { Gradients } from "../models/gradients.ts";
 import type { PassGradient } from "./pass-gradient.ts";
 
-/** What was written before the calls, which read it. */
+/** Data that was written before the calls and that the calls read. */
 interface Written {
   readonly storage: Storage;
   readonly data: HostData;
@@ -15,15 +15,15 @@ interface Written {
 export interface RecordedPass {
   /** The calls of pass 0 of step 0. */
   readonly calls: RecordedCalls;
-  /** Numbers that differ in other passes and steps: those of dropout. */
+  /** Numbers in the calls that differ between passes and steps: the positions of dropout's random numbers. */
   readonly changes: readonly Change[];
-  /** All memory that the calls use but the model's and the gradients', which were there before. */
+  /** All memory that the calls use, except the model's and the gradients', which existed before. */
   readonly storages: readonly Storage[];
-  /** Those of `storages` that are written before the calls, but for `x` and `y`. */
+  /** The members of `storages` that are written before the calls, except `x` and `y`. */
   readonly constants: readonly Written[];
   readonly x: Storage;
   readonly y: Storage;
-  /** Where the calls leave the summed cross-entropy, [1]. */
+  /** The calls write the summed cross-entropy here, [1]. */
   readonly loss: Storage;
   /** Of `storages`. */
   readonly bytes: number;
@@ -31,7 +31,7 @@ export interface RecordedPass {
   close(): void;
 }
 
-/** A number at `index` that is `start` + step · `ofStep` + number of the pass · `ofPass`. */
+/** The number at `index` has the value `start` + step · `ofStep` + number of the pass · `ofPass`. */
 export interface Change {
   readonly index: number;
   readonly start: number;
@@ -39,17 +39,20 @@ export interface Change {
   readonly ofPass: number;
 }
 
-/** From this length on freed memory is used again: ids and single numbers, which are written before the calls, are shorter. */
+/**
+ * Minimum length of arrays whose freed memory is reused. Shorter arrays hold ids and single numbers, which are written
+ * before the calls.
+ */
 const reusedFrom = 64;
 
 /**
- * `inner` with memory that is for the calls of one pass alone: what is freed serves the next that asks for as much. It
- * allocates in the same order each time after `again`.
+ * Wraps `inner` with memory for the calls of one pass only: a freed array is given to the next request of the same
+ * length. After each `again`, requests get the same arrays in the same order.
  */
 const ownMemory = (inner: Backend) => {
   const storages: Storage[] = [];
   const written: Written[] = [];
-  /** What each request was given, in order. */
+  /** The array that each request got, in order. */
   const given: Storage[] = [];
   let spare = new Map<string, Storage[]>();
   let requests = 0;
@@ -73,7 +76,8 @@ const ownMemory = (inner: Backend) => {
       spare.set(key, [...(spare.get(key) ?? []), storage]);
     },
     write(storage, data, offset = 0) {
-      if (isReused(storage) || offset !== 0) throw new Error("a pass writes short arrays and ids alone, and whole");
+      if (isReused(storage) || offset !== 0)
+        throw new Error("a pass must write only short arrays and ids, and each as a whole");
       if (!written.some((one) => one.storage === storage)) written.push({ storage, data });
       inner.write(storage, data);
     },
@@ -97,7 +101,10 @@ const ownMemory = (inner: Backend) => {
   };
 };
 
-/** The numbers that step and pass change, from the calls of pass 0 of step 0, of step 1, and of pass 1. */
+/**
+ * Finds the numbers that depend on step and pass, from three recordings: pass 0 of step 0, pass 0 of step 1, and pass 1
+ * of step 0.
+ */
 const changesOf = ([first, ofStep, ofPass]: readonly [Float64Array, Float64Array, Float64Array]): Change[] => {
   const changes: Change[] = [];
   first.forEach((start, index) => {
@@ -109,8 +116,8 @@ const changesOf = ([first, ofStep, ofPass]: readonly [Float64Array, Float64Array
 };
 
 /**
- * Records a pass over batches of this one's shape, into `gradients`.
- * @param targets of the whole step.
+ * Records a pass over a batch of this shape, into `gradients`.
+ * @param targets number of targets of the whole step.
  */
 export const recordPass = async (
   backend: Backend,
@@ -125,13 +132,13 @@ export const recordPass = async (
     let pass: Promise<number> | undefined;
     const calls = backend.record?.(() => {
       pass = passGradient({ step, number, batch, targets }, gradients, () => {}, undefined, own.backend);
-      // It is waited for below, unless what follows fails.
+      // Awaited below, unless the lines between fail; then its error must not count as unhandled.
       pass.catch(() => {});
-      // Zeros where no op has written.
+      // Also records the kernel that writes zeros where no op has written.
       void gradients.arena;
     });
     await pass;
-    if (calls === undefined) throw new Error("a backend must record calls to run them beside each other");
+    if (calls === undefined) throw new Error("a backend must record calls to run them in parallel");
     return calls;
   };
   try {
@@ -140,7 +147,7 @@ export const recordPass = async (
     const [x, y] = own.written.filter(({ storage }) => storage.dtype === "int32").map(({ storage }) => storage);
     const loss = own.lastRead();
     if (x === undefined || y === undefined || loss === undefined)
-      throw new Error("a pass reads ids and targets, and tells a loss");
+      throw new Error("a pass must read ids and targets, and return a loss");
     const storages = [...own.storages];
     return {
       calls,

@@ -1,4 +1,7 @@
-/** From the passes that are computed here to the whole step: nothing on one machine; in a team, sums over all machines. */
+/**
+ * Combines the gradients of the passes computed here into the gradients of the whole step. One machine has nothing to
+ * combine; a team sums over all machines.
+ */
 import type { Backend, Storage } from "../backend/backend.ts";
 import type { ReadValues } from "../models/arena.ts";
 import { arenaReader } from "../models/arena.ts";
@@ -11,31 +14,36 @@ import { type Stretch, stretchesOf } from "../optim/stretches.ts";
 import { createSharing } from "./sharing.ts";
 import type { Team } from "./team.ts";
 
-/** What a trainer does between the backward pass and the update, and after the update. */
+/** A trainer's steps between the backward pass and the update, and after the update. */
 export interface Reduction {
-  /** The weights that are updated here. */
+  /** The weights that this machine updates. */
   readonly stretches: readonly Stretch[];
-  /** Whether an update here writes all weights. */
+  /** Whether this machine updates all weights. */
   readonly updatesAll: boolean;
-  /** Called with gradients that will not change any more, while others are still computed; absent: nobody needs to know. */
+  /**
+   * Called with gradients that are final, while other gradients are still computed. Undefined if no machine needs this.
+   */
   readonly complete: ((range: Range) => void) | undefined;
   /**
-   * The loss of the step, from the loss of the passes that were computed here. Afterwards `gradients` are the step's, but for the
-   * addend.
-   * @param addend a part of the passes' gradients that has not been added to the others; default: none.
+   * The loss of the step, from the loss of the passes computed here. Afterwards `gradients` are the gradients of the
+   * step, without the addend on one machine.
+   * @param addend a part of the passes' gradients that is not added to the rest yet. Default: none.
    */
   reduce(loss: number, addend?: Storage): Promise<number>;
-  /** Length of the step's gradient. Afterwards `gradients` are the step's, with the addend, which is the one of `reduce`. */
+  /**
+   * L2 norm of the step's gradient. Afterwards `gradients` are the gradients of the step, with the addend. Pass the
+   * same addend as to `reduce`.
+   */
   norm(addend?: Storage): Promise<number>;
-  /** Completes the gradients that an observer sees. */
+  /** Fetches the gradients that other machines own, for an observer. */
   completeGradients(): Promise<void>;
-  /** Completes the weights after an update. */
+  /** Fetches the weights that other machines updated. */
   completeWeights(): Promise<void>;
-  /** The sum of a number over all machines. */
+  /** Sums a number over all machines. */
   total(value: number): Promise<number>;
   /** Reads an array of the optimizer's state. */
   reader(part: PartOfState): ReadValues;
-  /** Does work in which the functions above are called: where it fails, nobody writes to the trainer's arrays any more. */
+  /** Runs work that calls the functions above. If it fails, no transfer writes to the trainer's arrays afterwards. */
   during<T>(work: Promise<T>): Promise<T>;
 }
 
@@ -63,7 +71,7 @@ const onSeveral = (
 ): Reduction => {
   const { layout, arena } = trainedPart(model);
   const sharing = createSharing(team, backend, layout, config, gradients.arena.storage);
-  /** With the weights that no op has touched filled with zeros. */
+  /** The gradients; weights that no op has used have gradient 0. */
   const touched = (): Storage => gradients.arena.storage;
   return {
     stretches: sharing.stretches,
@@ -75,7 +83,7 @@ const onSeveral = (
       await sharing.summed();
       return team.total(loss);
     },
-    // The addend has been added before others got the sum.
+    // `reduce` has added the addend already.
     norm: () => sharing.norm(),
     completeGradients: () => sharing.gather(touched()),
     completeWeights: () => sharing.gather(arena.storage),
@@ -85,7 +93,7 @@ const onSeveral = (
       try {
         return await work;
       } catch (error) {
-        // Arrays may be under way: they must not be freed before that has ended.
+        // Transfers may be in progress. Arrays must not be freed before the transfers end.
         await sharing.giveUp();
         throw error;
       }

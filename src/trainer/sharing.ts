@@ -1,7 +1,8 @@
 /**
- * How a team shares a trainer's arrays. Gradients are summed where they are owned, while the backward pass still computes others
- * (reduce-scatter); each machine keeps the moments of what it owns alone, and updates that (ZeRO-1: Rajbhandari et al. 2020, "ZeRO:
- * Memory Optimizations Toward Training Trillion Parameter Models"); then all get the new weights (all-gather).
+ * Shares a trainer's arrays in a team. Each machine sums the gradients of the weights that it owns, while the backward
+ * pass still computes other gradients (reduce-scatter). It holds the moments of its own weights only, and updates only
+ * its own weights (ZeRO-1: Rajbhandari et al. 2020, "ZeRO: Memory Optimizations Toward Training Trillion Parameter
+ * Models"). Then all machines get the new weights (all-gather).
  */
 import type { Backend, Storage } from "../backend/backend.ts";
 import type { ArenaLayout, ReadValues } from "../models/arena.ts";
@@ -16,28 +17,30 @@ import type { OwnedRange, Team } from "./team.ts";
 
 /** A trainer's arrays in a team. */
 export interface Sharing {
-  /** What this machine updates. */
+  /** The weights that this machine updates. */
   readonly stretches: readonly Stretch[];
-  /** Elements of this machine's sum of gradients that will not change any more: their sum over the team may begin. */
+  /** Marks elements of this machine's gradient sum as final: their sum over the team may begin. */
   complete(range: Range): void;
-  /** Waits for the sums over the team. All elements are complete by then. */
+  /** Waits for the sums over the team. Call it when all elements are final. */
   summed(): Promise<void>;
-  /** The length of the gradient, as of `Gradients`: same bits. */
+  /** L2 norm of the gradient, with the same bits as the norm of `Gradients`. */
   norm(): Promise<number>;
-  /** Fills the weights, or the gradients, that others own with theirs. */
+  /** Fills the weights or gradients that other machines own with their values. */
   gather(storage: Storage): Promise<void>;
-  /** To be called when this machine has failed, before the arrays are freed: nobody writes to them then. */
+  /** Ends all transfers after a failure of this machine. Call it before the arrays are freed. */
   giveUp(): Promise<void>;
   /** Reads an array of the optimizer's state on all machines at once. */
   reader(part: PartOfState): ReadValues;
 }
 
-/** Elements of the state that are read at a time: a message of MPI has a limit, and so has memory. */
+/**
+ * Maximum number of elements of the state that are read at a time: it limits the size of an MPI message, and memory.
+ */
 const readAtATime = 2 ** 22;
 
 const widthOf = ({ from, to }: Range): number => to - from;
 
-/** @param gradients this machine's sums. */
+/** @param gradients this machine's gradient sums. */
 export const createSharing = (
   team: Team,
   backend: Backend,
@@ -59,7 +62,7 @@ export const createSharing = (
   const sum = (bucket: Bucket, urgent: boolean): Promise<void> =>
     carrier.carry(gradients, bucket, (array, ranges) => team.reduceScatter(array, ranges, urgent), isOwn);
 
-  /** Elements of each bucket that are not complete yet, gaps between parameters aside. */
+  /** Number of elements of each bucket that are not final yet, without the gaps between parameters. */
   const parameters = layout.parameters.map(({ offset, size }) => ({ from: offset, to: offset + size }));
   const overlapOf = (one: Range, other: Range): number =>
     Math.max(0, Math.min(one.to, other.to) - Math.max(one.from, other.from));
@@ -67,14 +70,14 @@ export const createSharing = (
   let left = [...whole];
   let begun: Promise<void>[] = [];
 
-  /** Begins the sums of the buckets that are complete, in their order: the same on all machines. */
+  /** Begins the sums of complete buckets, in the order of the buckets, which is the same on all machines. */
   const beginSums = (urgent: boolean, isComplete: (bucket: number) => boolean): void => {
     while (begun.length < buckets.length && isComplete(begun.length)) {
       begun.push(sum(buckets[begun.length] as Bucket, urgent));
     }
   };
 
-  /** Reads elements of an array of the state into `values`. */
+  /** Reads elements of an array of the optimizer's state into `values`. */
   const readShared = async (
     { name, storage, held }: PartOfState,
     asked: Range,

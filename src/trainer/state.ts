@@ -1,6 +1,6 @@
 /**
- * A trainer's state, all that its next step depends on besides its number: weights and the optimizer's running means. With
- * adapters the weights are theirs: those of the base do not change.
+ * A trainer's state: together with the step number, it determines the next step. It has the weights and the optimizer's
+ * running means. With adapters, the weights are the adapters' weights; the base model does not change.
  */
 
 import type { TrainerConfig } from "../config/config.ts";
@@ -9,50 +9,50 @@ import { loraLayout } from "../models/lora/layout.ts";
 import { modelLayout } from "../models/model.ts";
 import { optimizerLayouts } from "../optim/state.ts";
 
-/** One array of the state, and where each parameter lies in it. */
+/** One array of the state, and the place of each parameter in it. */
 export interface StateLayout {
-  /** `values` for the weights that are trained; else the optimizer's name. */
+  /** `values` for the trained weights; for other arrays, the optimizer's name of the array. */
   readonly name: string;
   readonly layout: ArenaLayout;
 }
 
 export const weightsName = "values";
 
-/** The weights that a trainer changes: the model's, or those of its adapters. */
+/** Layout of the weights that a trainer changes: the model's weights, or the adapters'. */
 export const trainedLayout = (
   { model, lora }: Pick<TrainerConfig, "model" | "lora">,
   vocabSize: number,
 ): ArenaLayout => (lora === undefined ? modelLayout(model, vocabSize) : loraLayout(model, lora));
 
-/** The arrays of a trainer's state, without a trainer: the weights that it changes, then the optimizer's. */
+/** The arrays of a trainer's state: first the trained weights, then the optimizer's arrays. Needs no trainer. */
 export const stateLayouts = (config: TrainerConfig, vocabSize: number): readonly StateLayout[] => {
   const { train } = config;
   const layout = trainedLayout(config, vocabSize);
   return [{ name: weightsName, layout }, ...optimizerLayouts(layout, train.optimizer)];
 };
 
-/** Elements of all arrays. */
+/** Number of elements in all arrays. */
 export const stateLength = (layouts: readonly StateLayout[]): number =>
   layouts.reduce((sum, { layout }) => sum + layout.length, 0);
 
-/** An array of the state in a backend's memory: read piece by piece, as it is at that time. */
+/** An array of the state in a backend's memory. `read` returns the values at the time of the call. */
 export interface StatePart extends StateLayout {
   readonly read: ReadValues;
 }
 
-/** A trainer's state, to be read before the trainer's next step. */
+/** Access to a trainer's state. Read it before the trainer's next step. */
 export interface TrainerSnapshot {
   readonly weights: StatePart;
   readonly optimizer: readonly StatePart[];
 }
 
-/** The state on the host: each array whole, by its name. */
+/** The state in host memory: each whole array by its name. */
 export type StateArrays = ReadonlyMap<string, Float32Array>;
 
-/** All elements of an array of the state. */
+/** Reads all elements of an array of the state. */
 export const readPart = ({ layout, read }: StatePart): Promise<Float32Array> => read(0, layout.length);
 
-/** Copies a state to the host. */
+/** Copies a state to host memory. */
 export const readSnapshot = async ({ weights, optimizer }: TrainerSnapshot): Promise<StateArrays> => {
   const arrays = new Map<string, Float32Array>();
   for (const part of [weights, ...optimizer]) arrays.set(part.name, await readPart(part));

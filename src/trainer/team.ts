@@ -3,15 +3,15 @@ import { ConfigError } from "../core/errors/errors.ts";
 import type { Range } from "../models/pieces.ts";
 import { middleOf } from "./gradient-sum.ts";
 
-/** Elements [from, to) of an array, which belong to one machine. */
+/** Elements [from, to) of an array that one machine owns. */
 export interface OwnedRange extends Range {
-  /** The machine's number. */
+  /** Number of the owning machine. */
   readonly owner: number;
 }
 
 /**
- * This machine's place in the team, and what the machines do together: all call the same functions in the same order, and may
- * call one before another has ended.
+ * This machine's number in the team, and the operations that all machines do together. All machines call the same
+ * functions in the same order. A call may begin before an earlier call has ended.
  */
 export interface Team {
   /** This machine's number, from 0. */
@@ -19,38 +19,45 @@ export interface Team {
   /** Number of machines: a power of two. */
   readonly size: number;
   /**
-   * Replaces the elements of this machine's ranges by their sums over all machines, added along the tree of `gradient-sum.ts`:
-   * first machines 2i and 2i + 1, then pairs, and so on. The elements of other ranges are sums over some machines then.
-   * @param ranges the same on all machines.
-   * @param urgent whether this machine waits for it; else it computes meanwhile.
+   * Replaces the elements of this machine's ranges by their sums over all machines, added along the tree of
+   * `gradient-sum.ts`: first machines 2i and 2i + 1, then pairs, and so on. Ranges of other machines then hold partial
+   * sums.
+   * @param ranges equal on all machines.
+   * @param urgent whether this machine waits for the result; if not, it computes meanwhile.
    */
   reduceScatter(array: Float32Array, ranges: readonly OwnedRange[], urgent: boolean): Promise<void>;
-  /** Fills each range with its owner's elements. @param ranges the same on all machines. */
+  /** Fills each range with the elements of its owner. @param ranges equal on all machines. */
   allGather(array: Float32Array, ranges: readonly OwnedRange[]): Promise<void>;
-  /** The sum of a number over all machines, added along the same tree. */
+  /** Sums a number over all machines, along the same tree. */
   total(value: number): Promise<number>;
-  /** This machine has failed: what it has begun with arrays ends, with an error if need be, so that they can be freed. */
+  /**
+   * Reports that this machine failed: its array transfers end, if necessary with an error, so that the arrays can be
+   * freed.
+   */
   giveUp(): void;
 }
 
-/** A team as a run needs it: what depends on a clock or a disk is decided by rank 0, for all. */
+/** A team with what a run needs: rank 0 decides for all machines what depends on a clock or a disk. */
 export interface RunTeam extends Team {
-  /** Computes on rank 0 alone, and returns its result on every machine. Called at the same point of the run on all. */
+  /**
+   * Computes on rank 0 only, and returns its result on every machine. All machines call it at the same point of the
+   * run.
+   */
   fromFirst<T>(compute: () => Promise<T>): Promise<T>;
   /**
-   * The numbers of every machine, in the order of ranks; each gives as many. Called at the same point of the run on all.
-   * A machine that was asked to stop tells the others: then `agreed` is aborted.
+   * Gathers the numbers of every machine, in the order of ranks; all arrays have equal length. All machines call it at
+   * the same point of the run. A machine that was asked to stop tells the other machines: then `agreed` is aborted.
    */
   gather(values: Float64Array): Promise<readonly Float64Array[]>;
-  /** Every machine's value, in the order of ranks. Called at the same point of the run on all. */
+  /** Gathers a value of every machine, in the order of ranks. All machines call it at the same point of the run. */
   collect<T>(value: T): Promise<readonly T[]>;
-  /** Asks this machine to stop: what it computes alone may be broken off at once. */
+  /** Asks this machine to stop: it may interrupt at once what it computes alone. */
   readonly asked: AbortSignal | undefined;
-  /** Aborted on every machine at the same point of the run, after one of them was asked to stop. */
+  /** Aborted on every machine at the same point of the run, after one machine was asked to stop. */
   readonly agreed: AbortSignal | undefined;
 }
 
-/** One machine: its sums are the step's. */
+/** A team of one machine. */
 export const alone: Team = {
   rank: 0,
   size: 1,
@@ -71,22 +78,22 @@ export const runAlone = (signal: AbortSignal | undefined): RunTeam => ({
 });
 
 /**
- * This machine's share of a step: passes [from, to), a branch of the tree of its passes.
- * @param count passes of a step.
- * @throws ConfigError if there are fewer passes than machines, or if the number of machines is no power of two.
+ * This machine's share of a step: passes [from, to), a branch of the tree of passes.
+ * @param count number of passes of a step.
+ * @throws ConfigError if there are fewer passes than machines, or if the number of machines is not a power of two.
  */
 export const shareOf = (count: number, { rank, size }: Pick<Team, "rank" | "size">): Range => {
   if (!Number.isInteger(Math.log2(size)) || !(Number.isInteger(rank) && rank >= 0 && rank < size)) {
     throw new ConfigError({
       where: "team",
-      must: "the number of machines must be a power of two, and ranks go from 0 to below it",
+      must: "the number of machines must be a power of two, and each rank at least 0 and below that number",
       got: `rank ${rank} of ${size}`,
     });
   }
   if (count < size) {
     throw new ConfigError({
       where: "train.gradAccumSteps",
-      must: `a step must have a pass for each of ${size} machines`,
+      must: `a step must have at least one pass for each of ${size} machines`,
       got: String(count),
       hint: `train.gradAccumSteps ${size} with a smaller train.batchSize`,
     });

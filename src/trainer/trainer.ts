@@ -30,7 +30,7 @@ import { reductionOf } from "./reduction.ts";
 import { type StateArrays, type TrainerSnapshot, weightsName } from "./state.ts";
 import { alone, shareOf, type Team } from "./team.ts";
 
-/** Loss and gradient norm of a step, before it changes a weight. */
+/** Loss and gradient norm of a step, before the step changes a weight. */
 export interface StepMeasure {
   /** Nats per token. */
   readonly loss: number;
@@ -42,65 +42,66 @@ export interface StepResult extends StepMeasure {
   readonly learningRate: number;
 }
 
-/** Part of a step: forward, backward, or the gradient's norm. */
+/** Phase of a step: forward, backward, or the gradient's norm. */
 export type StepPhase = "forward" | "backward" | "norm";
 
 /** Watches a step while it is measured. */
 export interface StepObserver {
   readonly kernel: Observer;
-  /** Called when a part of the step begins. */
+  /** Called when a phase of the step begins. */
   readonly phase: (phase: StepPhase) => void;
 }
 
-/** A model, its optimizer and the arithmetic of one step. Knows nothing of events, files or time. */
+/** A model, its optimizer and the computation of one step. It does not know events, files or time. */
 export interface Trainer {
   readonly model: Model;
   /**
-   * With adapters the model that they are beside, whose weights are the caller's to write before the first step: they are not
-   * part of the state. null: all weights are trained.
+   * The base model under adapters. The caller writes its weights before the first step; they are not part of the state.
+   * null: all weights are trained.
    */
   readonly base: Model | null;
-  /** Gradients of the step that was measured last, over all passes; in a team, only of the weights that are updated here. */
+  /** Gradients of the last measured step, over all passes. In a team: only of the weights that this machine updates. */
   readonly gradients: Gradients;
   /** All arrays that a step writes gradients to, including `gradients`. */
   readonly gradientStorages: readonly Storage[];
-  /** The passes of a step, in order: rows of token ids and of their targets. */
+  /** The passes of a step, in order: rows of token ids and their targets. */
   passes(step: number): Iterable<Batch>;
-  /** Tokens of a step, and those that its loss is the mean of. */
+  /** Number of tokens of a step, and number of targets; the loss is the mean over the targets. */
   sizeOf(step: number): BatchSize;
   /**
-   * Loss and gradient of update number `step` (0-based), on batches that are a function of (seed, step). No weight and
-   * no moment changes, and a repetition gives the same bits. Weights that others have changed take effect at the first
-   * step, and at a step that does not follow the step before.
+   * Computes loss and gradient of update number `step` (0-based). Its batches depend only on the seed and the step.
+   * Weights and moments do not change, and a repeated call gives the same bits. If other code changes the weights, the
+   * change takes effect at the first step, or at a step that does not follow the previous one.
    */
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
-  /** Updates the weights by the gradient of the last `measure`; returns the learning rate. */
+  /** Updates the weights with the gradient of the last `measure`; returns the learning rate. */
   update(step: number, measured: StepMeasure): Promise<number>;
-  /** Whether every weight and every moment that an update has written is finite. */
+  /** Whether every weight and moment that an update has written is finite. */
   isFinite(): Promise<boolean>;
   /**
-   * The current state, for a checkpoint or a rollback. Read it before the next update; in a team, all read the same, in the
-   * same order.
+   * The current state, for a checkpoint or a rollback. Read it before the next update. In a team, all machines read the
+   * same parts in the same order.
    */
   snapshot(): TrainerSnapshot;
   /**
-   * Restores a state, of this trainer or of another with the same configuration. The next step uses it.
-   * @param arrays all arrays of `stateLayouts`, which stay the caller's; null: the state before the first step, with
-   *   weights drawn from the seed.
+   * Restores a state of this trainer, or of another trainer with the same configuration. The next step uses it.
+   * @param arrays all arrays of `stateLayouts`; the caller keeps them. null: the state before the first step, with
+   * weights drawn from the seed.
    */
   restore(arrays: StateArrays | null): void;
   /**
-   * `measure` and `update` in one.
-   * @throws ConfigError if the loss or the gradient is not finite; the weights then stay as before the step.
+   * Does `measure` and `update`.
+   * @throws ConfigError if the loss or the gradient is not finite; the weights then stay unchanged.
    */
   step(step: number): Promise<StepResult>;
   close(): void;
 }
 
 /**
- * A trainer in the state before the first step; a resumed run then restores its own.
- * @param baseRows with adapters: rows of their model that a file has in blocks of 4 to 8 bits, and that stay so.
- * @param begin a token that each window of a text begins with; default: none.
+ * A trainer in the state before the first step. A resumed run then restores its own state.
+ * @param baseRows with adapters: rows of the base model that a file has in blocks of 4 to 8 bits, and that stay in
+ * blocks.
+ * @param begin a token with which each window of a text begins. Default: none.
  */
 export const createTrainer = (
   backend: Backend,
@@ -116,7 +117,9 @@ export const createTrainer = (
   return trainer;
 };
 
-/** A trainer with all weights zero, those of a base not written. If it fails, nothing stays allocated. */
+/**
+ * A trainer with all weights zero; the weights of a base model are not written. If it fails, nothing stays allocated.
+ */
 export const undrawnTrainer = (
   backend: Backend,
   config: TrainerConfig,
@@ -131,7 +134,7 @@ export const undrawnTrainer = (
   return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows);
 };
 
-/** Allocates one thing after the other; `close` frees them, the last one first. */
+/** Allocates resources one after another; `close` frees them in reverse order. */
 const allocator = () => {
   const opened: { close(): void }[] = [];
   const close = (): void => {
@@ -165,7 +168,10 @@ const checkFinite = (step: number, { loss, gradNorm }: StepMeasure): void => {
   });
 };
 
-/** A model that is trained, or that adapters are put on: the matrices of this one are as small as they may be. */
+/**
+ * Creates the model that is trained, or the base model under adapters. The base model's matrices use the smallest
+ * possible format.
+ */
 const wholeModel = (
   backend: Backend,
   { model, lora }: TrainerConfig,
@@ -177,7 +183,7 @@ const wholeModel = (
   return (canFreeze(backend) ? createFrozenModel : createModel)(backend, model, vocabSize);
 };
 
-/** The memory of a trainer. If it fails, nothing stays allocated. */
+/** Allocates the memory of a trainer. If it fails, nothing stays allocated. */
 const allocate = (
   backend: Backend,
   config: TrainerConfig,
@@ -194,14 +200,15 @@ const allocate = (
   const { optimizer: rule } = config.train;
   const reduction = closeOnError(close, () => reductionOf(team, backend, model, rule, sum.total));
   const optimizer = open(() => createPartOptimizer(backend, trainedPart(model).layout, rule, reduction.stretches));
-  // Allocated now: lasting memory comes before the memory of steps.
+  // Allocated here, so that lasting memory comes before the temporary memory of steps.
   closeOnError(close, () => model.rounded());
   return { model, base: model === whole ? null : whole, sum, reduction, optimizer, close };
 };
 
 /**
- * A trainer on passes from any source.
- * @param divide how many branches of passes run at a time; undefined: all threads compute one pass after the other.
+ * A trainer with passes from any source.
+ * @param divide gives the number of branches that run in parallel; undefined: all threads compute one pass after
+ * another.
  * @param baseRows as in `createTrainer`.
  */
 export const trainerOn = (
@@ -221,13 +228,13 @@ export const trainerOn = (
   const { model, base, sum, reduction, optimizer, close } = allocated;
   const { layout, arena } = trainedPart(model);
   const passGradient = passGradientOf(backend, model, config);
-  /** The step whose weights are known here: the weights of another may have been changed from outside. */
+  /** The step whose weights this trainer wrote. At any other step, other code may have changed the weights. */
   let knownFor = -1;
 
   let beside: PassesBeside | null | undefined;
-  /** The passes of a step beside each other, if this backend can and has several threads for it. */
+  /** Parallel passes of a step; undefined if the backend cannot run them, or has too few threads. */
   const passesBeside = async (step: number, targets: number): Promise<PassesBeside | undefined> => {
-    // What is recorded reads the copies; it does not make them.
+    // Makes the rounded copies first: the recorded calls read the copies, but do not make them.
     model.rounded();
     if (beside === undefined) {
       const division = divide(here.to - here.from);
@@ -284,7 +291,7 @@ export const trainerOn = (
     async update(step, { gradNorm }) {
       const learningRate = learningRateAt(train, step);
       const gradScale = clipFactor(gradNorm, train.maxGradNorm);
-      // The copies of an adapter follow at their next use, as those of weights that are not updated here.
+      // Rounded copies of adapters, and of weights that other machines update, are made at their next use.
       const rounded = lora === undefined && reduction.updatesAll ? model.rounded() : null;
       const update = { step: step + 1, learningRate, gradScale, rounded };
       optimizer.update({ values: arena, gradients: sum.total.arena, ...update });
@@ -328,9 +335,9 @@ export const trainerOn = (
   return trainer;
 };
 
-/** Hints for a step that is not finite, or explodes; the likeliest first. */
+/** Hints for a step that is not finite, or explodes; the most likely remedy first. */
 export const calmer = (step: number): readonly [string, ...string[]] =>
   step === 0
-    ? // No update has been made yet: the learning rate had no part in it.
+    ? // No update has been made yet, so the learning rate is not the cause.
       ["a smaller model.initStd"]
     : ["a lower train.learningRate", "train.warmupSteps", "train.maxGradNorm 1"];

@@ -1,4 +1,4 @@
-/** Methods of a thread with models: engines that a caller opens, each with sizes of its own. */
+/** Methods of a model thread for engines that the caller opens, each with its own sizes. */
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import type { EngineCounts } from "../engine/engine.ts";
@@ -11,17 +11,20 @@ import {
 } from "../generate/text-engine.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
-/** Events that a text may be ahead of its reader, so that several texts stay in step. */
+/** Maximum number of events that a text may be ahead of its reader, so that several texts stay in step. */
 export const mostAhead = 8;
 
 /** Engines by their keys. */
 export interface OpenedEngines {
-  /** @param of the key of its model. @returns the engine's key. */
+  /**
+   * @param of key of the engine's model.
+   * @returns the engine's key.
+   */
   open(lm: LanguageModel, of: number, sizes: typeof engineDefaults): number;
-  /** @throws ConfigError for an engine that is closed. */
+  /** @throws ConfigError for a closed engine. */
   find(method: string, engine: number): TextEngine;
   close(engine: number): Promise<void>;
-  /** Closes those of a model. */
+  /** Closes all engines of a model. */
   closeOf(model: number): Promise<void>;
 }
 
@@ -52,7 +55,7 @@ export const openedEngines = (): OpenedEngines => {
 
 /**
  * @param modelOf finds a model by its key.
- * @param withDraft puts the model that guesses into a text's options.
+ * @param withDraft adds the draft model to a text's options.
  */
 export const engineMethods = (
   opened: OpenedEngines,

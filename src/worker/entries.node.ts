@@ -1,4 +1,4 @@
-/** The modules of worker threads, by their task. */
+/** Modules of worker threads, by task. */
 export const workerEntries = {
   model: new URL("./model-entry.node.js", import.meta.url),
   plan: new URL("./plan-entry.node.js", import.meta.url),

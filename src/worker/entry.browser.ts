@@ -1,4 +1,4 @@
-/** The module of a page's workers: it trains, or holds models, generates with them and evaluates them. */
+/** The module of a page's workers. A worker trains, or holds models, generates with them and evaluates them. */
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
@@ -12,30 +12,33 @@ import { type TrainOptions, train } from "../train/train.browser.ts";
 import { modelMethods } from "./model-methods.ts";
 import { handOutOf } from "./train.ts";
 
-/** A model to load, in the form of `loadPretrained`'s arguments. */
+/** A model to load, with the arguments of `loadPretrained`. */
 export interface LoadRequest {
-  /** A complete address: a worker may have another base than its page. */
+  /** A complete address, because a worker may have another base address than its page. */
   readonly checkpoint: string | CheckpointFiles;
   /** The name of a backend. Default "wasm". */
   readonly backend?: BackendChoice | undefined;
-  /** Threads of the backend, 1 to 256; default: all cores. */
+  /** Number of threads of the backend, 1 to 256. Default: all cores. */
   readonly threads?: number | undefined;
-  /** A LoRA adapter for the model, which is then in use as "default": the address of its folder, or its files. Default: none. */
+  /**
+   * A LoRA adapter for the model: the address of its folder, or its files. The adapter is in use as "default". Default:
+   * none.
+   */
   readonly adapter?: AdapterSource | undefined;
-  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  /** Several adapters by name. The first is in use; `useAdapter` changes to another. Default: none. */
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
-  /** Whether an adapter is only put on the weights that it was trained on, by their SHA-256. Default true. */
+  /** Whether to refuse an adapter on other weights than it was trained on, by their SHA-256. Default true. */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: less memory, and faster; products then round activations to
-   * 8 bits. Default true.
+   * Whether matrices stay in a GGUF file's blocks of 4 to 8 bits. This needs less memory and is faster; products then
+   * round activations to 8 bits. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
 }
 
-/** A run, in the form of `train`'s options. */
+/** A run, with the options of `train`. */
 export interface TrainRequest extends Omit<TrainOptions, "signal" | "onNotice" | keyof HandOut> {
-  /** The callback with which the caller takes its checkpoints. */
+  /** The callback that gets checkpoints; null: none. */
   readonly handedTo: keyof HandOut | null;
 }
 

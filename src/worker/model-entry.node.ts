@@ -9,44 +9,44 @@ import { loadOpened } from "../pretrained/load.node.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { modelMethods } from "./model-methods.ts";
 
-/** A model to load, in the form of `loadPretrained`'s arguments. */
+/** A model to load, with the arguments of `loadPretrained`. */
 export interface LoadRequest {
   readonly checkpoint: string | CheckpointFiles;
   /** The name of a backend. Default "auto". */
   readonly backend?: BackendChoice | undefined;
-  /** Threads of the backend, 1 to 256; default: all cores. */
+  /** Number of threads of the backend, 1 to 256. Default: all cores. */
   readonly threads?: number | undefined;
-  /** Dtype of the backend: float32, the default, for logits to the last digit; auto for speed. */
+  /** Dtype of the backend: "float32" (default) for the most exact logits; "auto" for speed. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes as it does in training. In the run's dtype, and in the windows of its training
-   * (`contextLength` of `evaluate`), losses are then to the bit those of its run, and it can be trained and saved. Weights
-   * stay in float32 beside the bfloat16 that products take, which is three times the memory; and products of float32 go by
-   * tiles where the CPU has them, which is faster for many rows and slower for one. Adapters train in bfloat16 beside
-   * matrices that are bfloat16 alone: false gives the losses of such a run. Default false.
+   * Whether the model computes as in training. With the run's dtype and its training windows (`contextLength` of
+   * `evaluate`), losses then have the same bits as in the run, and the model can be trained and saved. The weights are
+   * kept in float32, with a bfloat16 copy for products in that dtype: three times the memory. Float32 products use
+   * tiles where the CPU has them, which is faster for many rows and slower for one row. Adapters train in bfloat16 on
+   * matrices that are only in bfloat16: for such a run, false gives the run's losses. Default false.
    */
   readonly asInTraining?: boolean | undefined;
   /**
-   * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: less memory, and faster; products then round activations to
-   * 8 bits. Default true, but false for a model that is loaded `asInTraining`.
+   * Whether matrices stay in a GGUF file's blocks of 4 to 8 bits. This needs less memory and is faster; products then
+   * round activations to 8 bits. Default true, but false with `asInTraining`.
    */
   readonly keepBlocks?: boolean | undefined;
-  /** A LoRA adapter for the model, which is then in use as "default": a folder, or its files. Default: none. */
+  /** A LoRA adapter for the model: a folder, or its files. The adapter is in use as "default". Default: none. */
   readonly adapter?: string | AdapterFiles | undefined;
-  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  /** Several adapters by name. The first is in use; `useAdapter` changes to another. Default: none. */
   readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
-  /** The model, where the checkpoint is an adapter's folder. Default: the one that the adapter names. */
+  /** The base model, if the checkpoint is an adapter's folder. Default: the model that the adapter names. */
   readonly base?: string | undefined;
-  /** Whether an adapter is only put on the weights that it was trained on, by their SHA-256. Default true. */
+  /** Whether to refuse an adapter on other weights than it was trained on, by their SHA-256. Default true. */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Another model with the same tokenizer, smaller than this one, that guesses for texts with `speculate: "draft"`: its directory or its
-   * files. Default: none.
+   * A smaller draft model with the same tokenizer, for texts with `speculate: "draft"`: its directory or its files.
+   * Default: none.
    */
   readonly draft?: string | CheckpointFiles | undefined;
 }
 
-/** The model that guesses, in the memory of the model that writes: threads of two backends would wait for each other. */
+/** Loads the draft model on the main model's backend: with two backends, their threads would wait for each other. */
 const loadDraft = async (lm: LanguageModel, draft: string | CheckpointFiles): Promise<LanguageModel> => {
   const loaded = await loadOpened(draft, { backend: lm.model.backend }, () => {}, true);
   try {
@@ -69,7 +69,7 @@ serveThread(
         throw error;
       }
     },
-    // Loaded when needed: generation begins sooner without.
+    // Imported only when needed, so that generation starts sooner.
     async () => {
       const { evaluateCorpus } = await import("../evaluate/evaluate-corpus.ts");
       const { evaluateChoices } = await import("../evaluate/choices.ts");

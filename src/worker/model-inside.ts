@@ -10,25 +10,25 @@ import { type NeighbourOptions, type Neighbours, neighboursOf } from "../inside/
 import { type Patched, type PatchOptions, patched } from "../inside/patch.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
-/** The members of a model in its own thread that look inside it. */
+/** Methods of a model in its own thread that look inside it. */
 export interface ThreadInside {
-  /** Like the library's `attentionOf`: same numbers, same errors. */
+  /** Like the library's `attentionOf`, with equal numbers and errors. */
   attentionOf(text: string | ArrayLike<number>, options?: AttentionOfOptions): Promise<AttentionMaps>;
-  /** Like the library's `lensOf`: same numbers, same errors. */
+  /** Like the library's `lensOf`, with equal numbers and errors. */
   lensOf(text: string | ArrayLike<number>, options?: LensOptions): Promise<readonly LensPosition[]>;
-  /** Like the library's `neighboursOf`: same numbers, same errors. */
+  /** Like the library's `neighboursOf`, with equal numbers and errors. */
   neighboursOf(token: number | string, options?: NeighbourOptions): Promise<Neighbours>;
-  /** Like the library's `patched`: same numbers, same errors. */
+  /** Like the library's `patched`, with equal numbers and errors. */
   patched(options: PatchOptions): Promise<Patched>;
   /**
-   * Switches heads off in all that is computed from now on, as `withoutHeads` does; all others are on, so an empty list
-   * switches all on again. Work that was begun before goes on as it began.
-   * @throws ConfigError for a head that the model lacks: heads are then as before.
+   * Switches off exactly these heads for all later work, as `withoutHeads` does; an empty list switches all heads on.
+   * Work that has already begun does not change.
+   * @throws ConfigError for a head that the model lacks; nothing changes then.
    */
   switchOff(heads: readonly HeadPlace[]): Promise<void>;
 }
 
-/** One call, in the form of the function's arguments. */
+/** One call, with the arguments of the function. */
 export type InsideRequest =
   | {
       readonly method: "attentionOf";
@@ -39,7 +39,7 @@ export type InsideRequest =
   | { readonly method: "neighboursOf"; readonly token: number | string; readonly options: NeighbourOptions }
   | { readonly method: "patched"; readonly options: PatchOptions };
 
-/** In the model's thread. */
+/** Answers the calls in the model's thread. */
 export const answerInside = (lm: LanguageModel, request: InsideRequest, { signal }: CallContext): Promise<unknown> => {
   switch (request.method) {
     case "attentionOf":
@@ -62,17 +62,17 @@ const sentText = (where: string, text: string | ArrayLike<number>): string | Arr
   return Float64Array.from(text);
 };
 
-/** @throws ConfigError for what no thread can be sent, such as a function. */
+/** @throws ConfigError for a value that cannot be sent to a thread, such as a function. */
 const checkCloneable = (where: string, value: unknown): void => {
   try {
     structuredClone(value);
   } catch (cause) {
-    const must = "must hold numbers, texts, lists and objects alone";
+    const must = "must hold only numbers, texts, lists and objects";
     throw new ConfigError({ where, must, got: String(cause), cause });
   }
 };
 
-/** In the calling thread. @param call makes a call of the model's thread and gives its result. */
+/** The methods for the calling thread. @param call calls the model's thread and returns the result. */
 export const callsInside = (
   call: (method: string, args: object, options?: CallOptions) => Promise<unknown>,
 ): ThreadInside => {

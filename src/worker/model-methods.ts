@@ -21,16 +21,16 @@ import type { UnknownChoice } from "../tokenizer/unknown.ts";
 import { engineMethods, mostAhead, type OpenedEngines, openedEngines } from "./engine-methods.ts";
 import { answerInside, type InsideRequest } from "./model-inside.ts";
 
-/** Facts about a loaded model, for the calling thread. */
+/** Facts about a loaded model, sent to the calling thread. */
 export interface LoadedModel {
   readonly key: number;
   readonly config: ModelConfig;
   readonly parameters: number;
-  /** Number of its token ids. */
+  /** Number of token ids. */
   readonly vocabSize: number;
   readonly chatTemplate: ChatTemplate | null;
   readonly endTokens: readonly number[];
-  /** Names of its adapters, and the one in use. */
+  /** Names of the model's adapters, and the adapter in use. */
   readonly adapters: readonly string[];
   readonly adapter: string | null;
   readonly backend: BackendName;
@@ -41,42 +41,45 @@ export interface LoadedModel {
 const isOptions = (prompt: ManyPrompt): prompt is EngineGenerateOptions =>
   typeof prompt === "object" && prompt !== null && !Array.isArray(prompt) && !(prompt instanceof Int32Array);
 
-/** Milliseconds between two messages about the progress of loading. */
+/** Minimum milliseconds between two progress messages during loading. */
 const progressEvery = 100;
 
-/** A text to score, in the form of `score`'s arguments. */
+/** A text to score, with the arguments of `score`. */
 export interface ScoreRequest {
   readonly text: string | ArrayLike<number>;
   readonly options: Omit<ScoreOptions, "signal">;
 }
 
-/** Prompts of many texts, in the form of `generateMany`'s arguments. */
+/** Prompts of many texts, with the arguments of `generateMany`. */
 export interface ManyRequest {
   readonly prompts: readonly ManyPrompt[];
   readonly options: Omit<GenerateManyOptions, "signal">;
 }
 
-/** What is told while a model is loaded. */
+/** Callbacks during loading. */
 interface LoadingHooks {
   readonly onNotice: (line: string) => Promise<void>;
   readonly onProgress: (bytes: number, all: number) => void;
   readonly onOpened: (facts: Pick<LanguageModel, "tokenizer">) => void;
 }
 
-/** A model that was loaded, and the one that guesses for it. */
+/** A loaded model, and its draft model. */
 export interface LoadedHere {
   readonly lm: LanguageModel;
   readonly draft: LanguageModel | null;
 }
 
-/** The models of a thread, by their keys. */
+/** The models of a thread, by key. */
 const modelShelf = (opened: OpenedEngines) => {
   const models = new Map<number, LanguageModel>();
-  /** Models that guess for others. */
+  /** Draft models of other models. */
   const drafts = new Map<number, LanguageModel>();
-  /** Heads that are switched off in a model. */
+  /** Heads that are switched off, by model. */
   const headsOff = new Map<number, readonly HeadPlace[]>();
-  /** Engines of models that have written: what a text begins with is still there for the next one, as in a conversation. */
+  /**
+   * Engines of models that have generated text. An engine keeps the beginning of a text for the next text, as in a
+   * conversation.
+   */
   const engines = new Map<number, TextEngine>();
   let loaded = 0;
   const wholeModelOf = (method: string, key: number): LanguageModel => {
@@ -85,21 +88,21 @@ const modelShelf = (opened: OpenedEngines) => {
     return lm;
   };
   return {
-    /** Returns the model's key. */
+    /** Stores a model and returns its key. */
     add({ lm, draft }: LoadedHere): number {
       const key = ++loaded;
       models.set(key, lm);
       if (draft !== null) drafts.set(key, draft);
       return key;
     },
-    /** Options of a text with the model that guesses for it, if they ask for that. */
+    /** Adds the draft model to a text's options, if they ask for it. */
     withDraft<Options extends { readonly speculate?: Speculate | undefined }>(key: number, options: Options): Options {
       const draft = options.speculate === "draft" ? drafts.get(key) : undefined;
       return draft === undefined ? options : { ...options, speculate: draft };
     },
-    /** @throws ConfigError for a model that is closed. */
+    /** @throws ConfigError for a closed model. */
     wholeModelOf,
-    /** With the adapter that is in use now, and without the heads that are off now. */
+    /** The model with its current adapter and without its switched-off heads. */
     modelOf(method: string, key: number): LanguageModel {
       const lm = wholeModelOf(method, key);
       const off = headsOff.get(key);
@@ -113,7 +116,7 @@ const modelShelf = (opened: OpenedEngines) => {
       return engine;
     },
     switchOff(key: number, heads: readonly HeadPlace[]): void {
-      // Checked before anything changes.
+      // Checks the heads before anything changes.
       withoutHeads(wholeModelOf("withoutHeads", key), heads);
       if (heads.length === 0) headsOff.delete(key);
       else headsOff.set(key, heads);
@@ -126,7 +129,7 @@ const modelShelf = (opened: OpenedEngines) => {
       headsOff.delete(key);
       const engine = engines.get(key);
       engines.delete(key);
-      // Texts under way fail as those of a closed model.
+      // The model is closed first, so that texts in progress fail with the error of a closed model.
       const closingDraft = draft?.close();
       const closing = lm?.close();
       await engine?.close();
@@ -137,7 +140,7 @@ const modelShelf = (opened: OpenedEngines) => {
   };
 };
 
-/** Tells the calling thread how far a model is loaded. */
+/** Reports the progress of loading to the calling thread. */
 const tellLoading = (ask: CallContext["ask"]): LoadingHooks => {
   let told = performance.now();
   return {
@@ -147,7 +150,7 @@ const tellLoading = (ask: CallContext["ask"]): LoadingHooks => {
       told = performance.now();
       void ask("onProgress", bytes, all).catch(() => {});
     },
-    // The calling thread makes its tokenizer while this one reads the weights.
+    // The calling thread makes its tokenizer while this thread reads the weights.
     onOpened({ tokenizer }) {
       if (tokenizer.kind !== "none") void ask("onTokenizer", tokenizer.toJSON()).catch(() => {});
     },
@@ -157,7 +160,7 @@ const tellLoading = (ask: CallContext["ask"]): LoadingHooks => {
 /**
  * The methods of a thread with models.
  * @param loadModel loads a model.
- * @param loadEvaluate called for an evaluation.
+ * @param loadEvaluate imports the evaluation code when it is needed.
  */
 export const modelMethods = <Request>(
   loadModel: (request: Request, hooks: LoadingHooks) => Promise<LoadedHere>,

@@ -10,39 +10,39 @@ import type { LoadRequest } from "./entry.browser.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";
 
-/** A model in its own worker: while it computes, the page goes on drawing and answering. */
+/** A model in its own worker: the page stays responsive while the model computes. */
 export interface WorkerModel extends ThreadModel {
-  /** Cross-entropy on a text, as `evaluate` measures it. */
+  /** Computes the cross-entropy on a text, like `evaluate`. */
   evaluate(options: EvaluateOptions): Promise<Evaluation>;
 }
 
 /** Options of `loadInWorker`. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
-  /** Gets the bytes of the weights read so far, and in all, some times a second. Default: none. */
+  /** Called a few times per second with two numbers: bytes of the weights read so far, and all bytes. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** The address as the calling thread would fetch it. */
+/** The complete address, as the calling thread would fetch it. */
 const completeAddress = (address: string): string => {
   const base = typeof document === "undefined" ? globalThis.location?.href : document.baseURI;
   return URL.canParse(address, base) ? new URL(address, base).href : address;
 };
 
-/** A checkpoint in a form that can be sent to a worker: files are copied there, an address is completed. */
+/** A checkpoint in a form that can be sent to a worker: files are copied, an address is completed. */
 export const sentCheckpoint = (checkpoint: CheckpointSource): string | CheckpointFiles =>
   typeof checkpoint === "string" || checkpoint instanceof URL
     ? completeAddress(String(checkpoint))
     : neededFiles(checkpoint);
 
-/** The same for an adapter. */
+/** An adapter in a form that can be sent to a worker. */
 const sentAdapter = (adapter: AdapterSource): string | AdapterFiles =>
   typeof adapter === "string" || adapter instanceof URL ? completeAddress(String(adapter)) : adapter;
 
 /**
- * Loads a language model in its own worker: same results as with `loadPretrained`, to the bit.
- * @param checkpoint its files, which are copied, or the address of the directory that serves them, or of a file that ends in `.gguf`.
+ * Loads a language model in its own worker, with the same results, bit for bit, as `loadPretrained`.
+ * @param checkpoint its files, which are copied; or the address of its directory, or of a `.gguf` file.
  * @param options the name of a backend, threads, adapters.
- * @throws ConfigError if the page cannot start a worker, and as `loadPretrained`
+ * @throws ConfigError if the page cannot start a worker; also what `loadPretrained` throws.
  * @example
  * ```ts
  * import { loadInWorker } from "foretoken/browser";

@@ -18,30 +18,33 @@ import { workerEntries } from "./entries.node.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
-/** A model in its own thread: while it computes, the calling thread does other things. */
+/** A model in its own thread: the calling thread stays free while the model computes. */
 export interface WorkerModel extends ThreadModel {
   /**
-   * Cross-entropy on a text, as `evaluate` measures it.
-   * @param measured a text as `{ text }`, or documents as `{ documents }`, with `signal` and `onProgress` if you like; or a
-   *   text as `loadCorpus` gives it.
-   * @param options for what `loadCorpus` gives.
+   * Computes the cross-entropy on a text, like `evaluate`.
+   * @param measured a text as `{ text }` or documents as `{ documents }`, optionally with `signal` and `onProgress`; or
+   * a corpus of `loadCorpus`.
+   * @param options options for a corpus of `loadCorpus`.
    */
   evaluate(measured: MeasuredCorpus | MeasuredText | GivenToMeasure, options?: Measuring): Promise<Evaluation>;
 }
 
 /** Options of `loadInWorker`. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
-  /** Gets one line for the user, such as that the files are unchecked, or native kernels missing. A promise is waited for. */
+  /**
+   * Gets a notice of one line for the user, for example that the files cannot be checked, or that native kernels are
+   * missing. Loading waits for a returned promise.
+   */
   readonly onNotice?: ((line: string) => void) | undefined;
-  /** Gets the bytes of the weights read so far, and in all, some times a second. Default: none. */
+  /** Called a few times per second with two numbers: bytes of the weights read so far, and all bytes. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
 const isText = (value: unknown): value is MeasuredText => isRecord(value) && value.text !== undefined;
 
-/** Documents to measure, all of them, with the options of an evaluation. */
+/** Documents to evaluate on, with the options of an evaluation; all documents are used. */
 export interface GivenToMeasure extends Omit<Measuring, "split"> {
-  /** As `train` takes them: the loss counts the answers of conversations, and all of a plain text. */
+  /** Documents in the form for `train`. The loss counts the answers of conversations, and all of a plain text. */
   readonly documents: readonly GivenDocument[];
 }
 
@@ -59,17 +62,17 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
   if (typeof train === "string" && typeof val === "string" && Array.isArray(parts)) return;
   throw new ConfigError({
     where,
-    must: "must be a text, as loadCorpus gives it",
+    must: "must be a text from loadCorpus",
     got: show(value),
     hint: "await loadCorpus(path)",
   });
 };
 
 /**
- * Loads a language model in its own thread: same results as with `loadPretrained`, to the bit.
- * @param checkpoint its directory, or its files, which are copied.
+ * Loads a language model in its own thread, with the same results, bit for bit, as `loadPretrained`.
+ * @param checkpoint its directory; or its files, which are copied.
  * @param options the name of a backend, threads, dtype, adapters.
- * @throws as `loadPretrained`
+ * @throws what `loadPretrained` throws.
  * @example
  * ```ts
  * import { loadInWorker } from "foretoken";
@@ -113,7 +116,7 @@ export const loadInWorker = async (
         checkKeys("evaluate", corpus, ["documents", "unknown", "contextLength", "signal", "onProgress"]);
         const { documents, unknown, ...rest } = corpus;
         const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
-        // Only here: a model that writes needs nothing of it.
+        // Imported only here, because a model that only generates text does not need it.
         const { measuredDocuments } = await import("../evaluate/documents.ts");
         return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
       }

@@ -1,4 +1,4 @@
-/** A model in its own thread: the code that Node and browsers share. */
+/** A model in its own thread: the code for both Node and browsers. */
 import type { Capabilities } from "../backend/backend.ts";
 import {
   checkBoolean,
@@ -35,79 +35,89 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { callsInside, type ThreadInside } from "./model-inside.ts";
 import type { LoadedModel, ManyRequest, ScoreRequest } from "./model-methods.ts";
 
-/** The members of a model in its own thread, in Node and in a page. */
+/** Members of a model in its own thread, in Node and in a page. */
 export interface ThreadModel extends ThreadInside {
   /** Its shape. */
   readonly config: ModelConfig;
-  /** Trainable numbers in the model. */
+  /** Number of trainable parameters. */
   readonly parameters: number;
-  /** Text to token ids and back, on the calling thread. */
+  /** Converts text to token ids and back, on the calling thread. */
   readonly tokenizer: Tokenizer;
-  /** How a conversation is written out; null: the model is not made for one. */
+  /** The chat template that writes conversations as text; null: the model was not trained for conversations. */
   readonly chatTemplate: ChatTemplate | null;
-  /** Tokens that end a text, and generation. */
+  /** Ids of tokens that end a text; generation stops at them. */
   readonly endTokens: readonly number[];
-  /** Names of the LoRA adapters that it may use. */
+  /** Names of the model's LoRA adapters. */
   readonly adapters: readonly string[];
-  /** The adapter in use; null: it computes with its own weights alone. */
+  /** The adapter in use; null: only the model's own weights are used. */
   readonly adapter: string | null;
   /**
-   * Takes another of its adapters into use, or none. Work that was begun before goes on as it began.
+   * Changes to another adapter, or to none. Work that has already begun does not change.
    * @param name one of `adapters`, or null.
    * @throws ConfigError for another name.
    */
   useAdapter(name: string | null): Promise<void>;
-  /** The backend of its thread. */
+  /** The backend of the thread. */
   readonly backend: {
     /** Its kind. */
     readonly name: string;
-    /** What it can do. */
+    /** Properties of the backend. */
     readonly capabilities: Capabilities;
   };
-  /** Like the library's `generate`: same events, same errors. Texts that are under way at the same time share its passes, and what they begin with is kept for the next one. The model is a few tokens ahead of its reader. */
+  /**
+   * Like the library's `generate`, with equal events and errors. Texts in progress at the same time share passes, and a
+   * text's beginning is kept for the next text. The model may be a few tokens ahead of its reader.
+   */
   generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
-  /** Like the library's `openEngine`, in the thread: same texts, same errors. It is closed with the model, if not before. */
+  /**
+   * Like the library's `openEngine`, with equal texts and errors; the engine is in the thread. Closing the model closes
+   * it too.
+   */
   openEngine(options?: EngineOptions): Promise<ThreadEngine>;
   /**
-   * Like the library's `generateMany`, with its prompts in a list: same texts, same errors. An engine in the thread writes many of
-   * them at a time.
+   * Like the library's `generateMany`, with equal texts and errors. The prompts must be a list. An engine in the thread
+   * writes many texts at a time.
    */
   generateMany(
     prompts: readonly ManyPrompt[],
     options?: GenerateManyOptions,
   ): AsyncGenerator<ManyText, void, undefined>;
-  /** Like the library's `beamSearch`: same texts, same errors. */
+  /** Like the library's `beamSearch`, with equal texts and errors. */
   beamSearch(options?: BeamSearchOptions): Promise<readonly BeamText[]>;
-  /** Like the library's `evaluateChoices`: same figures, same errors. */
+  /** Like the library's `evaluateChoices`, with equal numbers and errors. */
   evaluateChoices(questions: readonly ChoiceQuestion[], options?: ChoicesOptions): Promise<ChoicesEvaluation>;
-  /** Like `score` of a model from `loadPretrained`: same numbers, same errors. */
+  /** Like `score` of a model from `loadPretrained`, with equal numbers and errors. */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
-  /** Frees the model. Work on it that is under way fails. A second call does nothing. */
+  /** Frees the model. Work in progress fails. A second call does nothing. */
   close(): Promise<void>;
 }
 
 /** An engine of a model in its own thread. See `openEngine`. */
 export interface ThreadEngine {
-  /** As `generate` of an engine of the library. */
+  /** Like `generate` of the library's engine. */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** The same events, each time all that have come since: fewer messages between the threads for one who reads many texts. */
+  /**
+   * The events of `generate` in batches: each batch has all events since the previous one. A reader of many texts needs
+   * fewer messages between threads.
+   */
   generateBatches(options?: EngineGenerateOptions): AsyncGenerator<readonly EngineEvent[], void, undefined>;
-  /** Counts since it was opened, and what it holds now. */
+  /** Counters since the engine was opened, and what it holds at present. */
   counts(): Promise<EngineCounts>;
-  /** Frees the cache; texts that are under way fail. A second call does nothing. */
+  /** Frees the cache; texts in progress fail. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** A model and its evaluation. */
+/** A model, and the function that evaluates it. */
 export interface LoadedInThread {
   readonly model: ThreadModel;
   evaluate(corpus: MeasuredCorpus, measuring: Measuring): Promise<Evaluation>;
 }
 
 /**
- * Checks the form of the options of `loadInWorker`, and the backend: its name alone can be sent to a thread.
- * @param names of all backends.
- * @throws ConfigError
+ * Checks the form of the options of `loadInWorker`, and that the backend is a name: only a name can be sent to a
+ * thread.
+ * @param names names of all backends.
+ * @throws ConfigError for invalid options.
  */
 export const checkLoadInWorker = (options: unknown, names: readonly string[]): void => {
   const quoted = (name: unknown): string | undefined => names.find((one) => one === name);
@@ -125,7 +135,7 @@ export const checkLoadInWorker = (options: unknown, names: readonly string[]): v
   refuse("backend", must, got, quoted(Reflect.get(backend as object, "name")));
 };
 
-/** @throws ConfigError for options that no thread can be sent, such as a function. */
+/** @throws ConfigError for options that cannot be sent to a thread, such as a function. */
 const checkCloneable = (where: string, options: object): void => {
   try {
     structuredClone(options);
@@ -134,39 +144,39 @@ const checkCloneable = (where: string, options: object): void => {
       const [must, got] = ['must be false, "ngram" or "draft" in a worker', "a model, which stays on its thread"];
       throw new ConfigError({ where: "generate: speculate", must, got, hint: "loadInWorker(path, { draft })" });
     }
-    // It names the option.
+    // This check throws an error that names the option.
     if (where === "generate: options") parseGenerateOptions(options);
     throw new ConfigError({
       where,
-      must: "must hold numbers, texts, lists and objects alone",
+      must: "must hold only numbers, texts, lists and objects",
       got: String(cause),
       cause,
     });
   }
 };
 
-/** What a thread needs of a corpus. */
+/** The parts of a corpus that a thread needs. */
 const sentCorpus = (given: MeasuredCorpus): MeasuredCorpus => {
   if ("documents" in given) return { name: given.name, documents: given.documents };
   const { name, train, val, parts } = given;
   return { name, train, val, parts };
 };
 
-/** The event of a call with only one. */
+/** The last event of a call, which has only one. */
 const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
   let result: unknown;
   for await (const event of events) result = event;
   return result as T;
 };
 
-/** Events one by one. */
+/** Yields the events of batches one by one. */
 async function* flat<Event>(batches: AsyncGenerator<readonly Event[]>): AsyncGenerator<Event, void, undefined> {
   for await (const events of batches) for (const event of events) yield event;
 }
 
 type Call = (method: string, args: object, options?: CallOptions) => AsyncGenerator<unknown, void, undefined>;
 
-/** The engine of a number in a model's thread. */
+/** An engine in a model's thread, by its key. */
 const engineIn = (engine: number, call: Call): ThreadEngine => {
   const generateBatches: ThreadEngine["generateBatches"] = (given = {}) => {
     checkKeys("generate", given, engineOptionNames);
@@ -184,7 +194,7 @@ const engineIn = (engine: number, call: Call): ThreadEngine => {
 };
 
 /**
- * Loads a model in `thread`, which is released when the model is closed or could not be loaded.
+ * Loads a model in `thread`. The thread is released when the model is closed, or cannot be loaded.
  * @param where the checkpoint's name in errors.
  */
 export const loadIn = async (
@@ -195,11 +205,11 @@ export const loadIn = async (
 ): Promise<LoadedInThread> => {
   let model: LoadedModel;
   let tokenizer: Tokenizer;
-  /** Absent: the model has none. */
+  /** Undefined if the model has no tokenizer. */
   let making: Promise<Tokenizer> | undefined;
   const onTokenizer = (json: unknown): void => {
     making = loadTokenizer(json, `${where}/tokenizer.json`);
-    // Waited for below; until then its failure has no handler.
+    // Awaited below; until then an error must not count as unhandled.
     making.catch(() => {});
   };
   try {
@@ -220,7 +230,7 @@ export const loadIn = async (
     try {
       yield* thread.call(method, { key, ...args }, options);
     } catch (error) {
-      // The thread may be ended once the model is closed.
+      // The thread may already have ended when the model is closed.
       throw closing === undefined || thread.isAlive() ? error : closedError(method, error);
     }
   }
@@ -237,7 +247,7 @@ export const loadIn = async (
       },
       useAdapter: async (name) => {
         checkAdapterName("useAdapter", name, adapters);
-        // Calls arrive in their order: what is begun from now on is computed with it.
+        // Calls arrive in order, so all later work uses this adapter.
         adapter = name;
         await one<void>(call("useAdapter", { name }));
       },
@@ -288,7 +298,7 @@ export const loadIn = async (
       },
       ...callsInside(async (method, args, options) => one<unknown>(call(method, args, options))),
       close: () => {
-        // Without the thread the model is gone, too.
+        // If the thread has ended, the model is gone too, so errors do not matter.
         closing ??= one<void>(thread.call("close", { key }))
           .catch(() => {})
           .finally(() => thread.release());

@@ -1,4 +1,4 @@
-/** The module of a worker thread that plans runs: reading a long text takes seconds. */
+/** The module of a worker thread that plans runs, because reading a long text takes seconds. */
 import { serveThread } from "../core/remote/worker.node.ts";
 import { type PlannedRun, type PlanOptions, planRun } from "../train/plan.node.ts";
 

@@ -2,7 +2,7 @@ import { takeThread } from "../core/remote/worker.node.ts";
 import type { PlannedRun, PlanOptions } from "../train/plan.node.ts";
 import { workerEntries } from "./entries.node.ts";
 
-/** `planRun` in a thread of its own. @throws as `planRun` */
+/** Runs `planRun` in its own thread. @throws what `planRun` throws. */
 export const planInWorker = async (options: PlanOptions): Promise<PlannedRun> => {
   const thread = takeThread(workerEntries.plan);
   try {

@@ -2,7 +2,7 @@ import { createPool } from "../core/remote/pool.ts";
 import { startWorker } from "../core/remote/worker.browser.ts";
 
 /**
- * Workers that train and hold models. The bundle contains their module, under a blob: address
+ * Pool of workers that train and hold models. The bundle contains their module as a blob: address
  * (scripts/build/browser.mjs).
  */
 export const workers = createPool(() =>

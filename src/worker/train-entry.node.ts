@@ -6,10 +6,10 @@ import type { HandOut } from "../train/run/callbacks.ts";
 import { type TrainOptions, train } from "../train/train.node.ts";
 import { handOutOf } from "./train.ts";
 
-/** A run, in the form of `train`'s options. */
+/** A run, with the options of `train`. */
 interface TrainRequest {
   readonly options: TrainOptions;
-  /** The callback with which the caller takes its checkpoints. */
+  /** The callback that gets checkpoints; null: none. */
   readonly handedTo: keyof HandOut | null;
 }
 

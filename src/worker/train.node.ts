@@ -14,31 +14,33 @@ import { workerEntries } from "./entries.node.ts";
 import { canSend, handOutCallbacks, splitWorker, trainIn } from "./train.ts";
 
 interface Threading {
-  /** false: a backend by name is opened on the calling thread. Default true: in its own thread. */
+  /**
+   * Whether a backend that is given by name is opened in its own thread. false: on the calling thread. Default true.
+   */
   readonly worker?: boolean | undefined;
 }
-/** A new run. */
+/** Options of a new run. */
 export interface NewRun extends NewRunHere, Threading {}
-/** A run that continues from a checkpoint. */
+/** Options of a run that resumes from a checkpoint. */
 export interface ResumedRunOptions extends ResumedRunHere, Threading {}
 
-/** Options of `train`, to begin or to continue a run. */
+/** Options of `train`, to start or to resume a run. */
 export type TrainOptions = NewRun | ResumedRunOptions;
 
 /**
- * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`.
- * Same options, backend and instruction set: same bits, with any number of threads, stopped and resumed or not.
- * All input is checked before anything is written.
+ * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`. The same
+ * options, backend and instruction set give the same bits, with any number of threads, and whether or not the run is
+ * stopped and resumed. All input is checked before anything is written.
  *
- * With a backend by name, the run has its own thread: timers, signals and input are handled while a step takes seconds.
- * It is at most one event ahead of its reader. An opened backend stays on its thread.
+ * If the backend is given by name, the run has its own thread, so that timers, signals and input are handled while a
+ * step takes seconds. The run is at most one event ahead of its reader. An opened backend stays on its thread.
  *
- * Leaving the loop, by `break` or an error of its own, ends the run without saving: the steps since the last checkpoint
- * are lost. To keep them, abort `signal` and take the events to the end.
+ * If the caller leaves the loop, by `break` or by an error of its own, the run ends without saving: the steps since the
+ * last checkpoint are lost. To keep them, abort `signal` and read the events to the end.
  *
  * @param options text, preset and changes to it, folder, backend; or a run to resume.
  * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
- *   that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
+ * that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
  * @example
  * ```ts
  * import { train } from "foretoken";
@@ -60,7 +62,8 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
   }
   const callbacks = { ...handOutCallbacks(rest), onNotice: (line: string) => onNotice?.(line) };
   const request = { options: args, handedTo: handedTo(rest) };
-  // A rank that is left would leave the others waiting; and a run that goes on has its folder's lock while its text is read.
+  // Waits for the run: a rank that leaves at once would let the others wait, and a resumed run holds its folder's lock
+  // while its text is read.
   const leaves = rest.mpi !== true && rest.resume === undefined;
   yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks }, leaves);
 }

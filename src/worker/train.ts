@@ -1,4 +1,4 @@
-/** Training in its own thread: the code that Node and browsers share. */
+/** Training in its own thread: the code for both Node and browsers. */
 import { checkOptions } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
@@ -11,7 +11,7 @@ import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
-  // A text would be copied, and may be long; files may be large.
+  // Not tried with `structuredClone`: a text or files would be copied, and may be large.
   if (typeof value === "string" || isFiles(value)) return true;
   try {
     structuredClone(value);
@@ -21,7 +21,7 @@ export const isCloneable = (value: unknown): boolean => {
   }
 };
 
-/** @throws ConfigError if `options` is no object, or `worker` is not true or false. */
+/** @throws ConfigError if `options` is not an object, or `worker` is not true or false. */
 export const splitWorker = <Options extends object>(
   options: Options,
   byDefault: boolean,
@@ -34,7 +34,9 @@ export const splitWorker = <Options extends object>(
   return { worker, rest: rest as unknown as Options };
 };
 
-/** Whether all options can be sent. The checks on this thread name one that cannot, such as a function. */
+/**
+ * Whether all options can be sent. If not, the checks on this thread name the option that cannot, such as a function.
+ */
 export const canSend = (args: Readonly<Record<string, unknown>>): boolean =>
   typeof (args.backend ?? "") === "string" && Object.values(args).every(isCloneable);
 
@@ -44,7 +46,7 @@ export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
   onAdapter: (...given: Parameters<OnAdapter>) => onAdapter?.(...given),
 });
 
-/** In the thread: the callback that its caller has, or none. */
+/** The callback for the thread, if its caller has one. */
 export const handOutOf = (name: keyof HandOut | null, ask: CallContext["ask"]): HandOut =>
   name === null ? {} : { [name]: (files: unknown, which: string): Promise<void> => ask(name, files, which) };
 
@@ -62,8 +64,8 @@ const isAbortedBefore = (work: Promise<unknown>, signal: AbortSignal | undefined
 
 /**
  * Trains in `thread`, which is released at the end.
- * @param leaves whether a run that is stopped before its first event is left at once. Nothing is saved by then, and a large text
- *   takes many seconds to read: the thread ends that by itself.
+ * @param leaves whether to leave at once if the run is stopped before its first event. Nothing is saved by then, and
+ * reading a large text takes many seconds; the thread then ends by itself.
  */
 export async function* trainIn(
   thread: WorkerThread,

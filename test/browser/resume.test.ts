@@ -114,7 +114,7 @@ describe("a run in a page that goes on", () => {
     const rest = await handed(trainInPage, { text: undefined, documents: kept, resume: again });
     expect(comparable(rest.last)).toEqual(comparable(expected.last));
     const others = handed(trainInPage, { text: undefined, documents: documents.slice(1), resume: last });
-    expect(await messageOf(others)).toMatch(/^documents: the documents must be those that the run began with/u);
+    expect(await messageOf(others)).toMatch(/^documents: the documents must be the ones that the run began with/u);
   });
 
   it("refuses another text, files that are not whole, and options that would change it", async () => {
@@ -124,7 +124,7 @@ describe("a run in a page that goes on", () => {
       "text: the text must be the one that the run began with; got another one (its SHA-256 differs); try the same text, or a new run with initFrom",
     );
     expect(await refusal({ resume: whole.best })).toMatch(
-      /^train: resume: must have all files of a run's last checkpoint; got none of the name optimizer\.safetensors, trainer_state\.json or run\.json; try/u,
+      /^train: resume: must have all files of a run's last checkpoint; got no file named optimizer\.safetensors, trainer_state\.json or run\.json; try/u,
     );
     expect(await refusal({ resume: "run" })).toMatch(/^train: resume: must be an object with the files/u);
     const damaged = Uint8Array.from(last["optimizer.safetensors"] as Uint8Array, (byte, i) =>
@@ -192,10 +192,10 @@ describe("the folder of a run from a page", () => {
     const withVal = await handed(trainInPage, { ...plan, valText, stopAt: 1 });
     const refusal = (run: RunFiles): Promise<string> => messageOf(Promise.resolve().then(() => runToFolder(run)));
     expect(await refusal({ text, last })).toBe(
-      "runToFolder: run: must have the documents that the run learns; got a text",
+      "runToFolder: run: must have the documents that the run trains on; got a text",
     );
     expect(await refusal({ documents, last: whole.last })).toBe(
-      "runToFolder: run: must have the text that the run learns; got documents",
+      "runToFolder: run: must have the text that the run trains on; got documents",
     );
     expect(await refusal({ documents, last })).toMatch(
       /documents to validate on.* got none; try valDocuments as well$/u,
@@ -219,13 +219,13 @@ describe("the folder of a run from a page", () => {
     );
     const damaged = { ...folder, "text.txt": Uint8Array.of(0x61, 0xff, 0x62) };
     expect(await messageOf(runFromFolder(damaged))).toBe(
-      "runFromFolder: text.txt: the run's text must be UTF-8, as it was written; got bytes that are not; try another copy of the folder",
+      "runFromFolder: text.txt: the run's text must be UTF-8; got bytes that are not UTF-8; try another copy of the folder",
     );
     expect(await messageOf(runFromFolder({ "run.json": folder["run.json"] as Uint8Array }))).toMatch(
       /got no checkpoint\//u,
     );
     expect(await messageOf(Promise.resolve().then(() => runToFolder({ last: whole.last })))).toMatch(
-      /^runToFolder: run: must have the run's text, or its documents; got neither/u,
+      /^runToFolder: run: must have the run's text or documents; got neither/u,
     );
   });
 });

@@ -250,7 +250,7 @@ describe("a run that a page keeps", () => {
     const error = await store.read().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CheckpointError);
     expect((error as Error).message).toBe(
-      'store "files": the files must be those of one run; got no run.json; try another name, or openFileStore for other files',
+      'store "files": the files must belong to one run; got no run.json; try another name, or openFileStore for other files',
     );
     await store.close();
     expect(await asTexts(await openFileStore("files"))).toEqual(texts(old));

@@ -92,7 +92,7 @@ test("--widen turns them into the dtype, and goes with adapters alone", async ()
   const whole = await train("whole", "--widen");
   expect({ status: whole.status, stdout: whole.stdout }).toEqual({ status: 2, stdout: "" });
   expect(whole.stderr).toMatch(
-    /^foretoken: --widen: must go with adapters: weights that are trained are numbers in any case; got a run that trains all weights; try leaving it out$/mu,
+    /^foretoken: --widen: must go with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out$/mu,
   );
   const alone = await cli(["train", ...small, ...on, "--widen"], { cwd });
   expect(alone.stderr).toMatch(/^foretoken: --widen: must go with adapters/mu);

@@ -58,7 +58,7 @@ test.each([
   ],
   [
     ["--data", "chat.jsonl", "--val-data", "text.txt", ...short],
-    /^foretoken: text\.txt: held-out documents must be \.jsonl too/u,
+    /^foretoken: text\.txt: validation documents must be \.jsonl files/u,
   ],
 ])(
   "a mistake is one line: %s",

@@ -195,7 +195,7 @@ describe("what is said of a stopped run", () => {
     const [listed] = jsonLines((await cli(["runs", "told", "--json"], { cwd })).stdout);
     expect(listed).toMatchObject({ best: { step: 4, valLoss: done.bestValLoss } });
     const page = readFileSync(join(cwd, "told", "README.md"), "utf8");
-    expect(page).toContain(`| best | ${done.bestValLoss.toFixed(4)} nats/token on what was held out, at step 4 |`);
+    expect(page).toContain(`| best | ${done.bestValLoss.toFixed(4)} nats/token on held-out data, at step 4 |`);
     expect(page).not.toMatch(/^\| 7 \| \d/mu);
   });
 
@@ -205,7 +205,7 @@ describe("what is said of a stopped run", () => {
     expect(done).toMatchObject({ type: "done", step: 1, valLoss: null, bestValLoss: null, bestStep: null });
     const [listed] = jsonLines((await cli(["runs", "early", "--json"], { cwd })).stdout);
     expect(listed).toMatchObject({ best: null });
-    expect(readFileSync(join(cwd, "early", "README.md"), "utf8")).toContain("None has been measured yet.");
+    expect(readFileSync(join(cwd, "early", "README.md"), "utf8")).toContain("No loss has been measured yet.");
   });
 });
 

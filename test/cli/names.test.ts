@@ -34,7 +34,7 @@ test.skipIf(onWindows)(`no name of a file or a folder steers the terminal${noNam
   const trained = await cli(["train", ...tinyWith("--data", `texts${name}`), "--out", name], { cwd });
   expect(trained.status).toBe(0);
   expect(trained.stdout).toMatch(/^step 6 {3}checkpoint ev␛\[2Jil\ufffd2J␇\ufffd␊\ufffdx\/checkpoint$/mu);
-  expect(trained.stderr).toMatch(/^textsev\\u001b[^\n]*: skipped 1 binary file, as ev\\u001b[^\n]*\.bin\n$/u);
+  expect(trained.stderr).toMatch(/^textsev\\u001b[^\n]*: skipped 1 binary file, ev\\u001b[^\n]*\.bin\n$/u);
   const others = await Promise.all([
     cli(["runs", "."], { cwd }),
     cli(["runs", ".", "--json"], { cwd }),

@@ -28,13 +28,13 @@ describe("training on a folder that its runs lie in", () => {
     expect(first, first.stderr).toMatchObject({ status: 0, stderr: "" });
     const resumed = await cli(["train", "--resume", "runs/x", "--backend", "reference"], { cwd: notes });
     expect(resumed, resumed.stderr).toMatchObject({ status: 0 });
-    expect(resumed.stderr).toContain("skipped 1 run, as runs/x");
+    expect(resumed.stderr).toContain("skipped 1 run, runs/x");
     const measured = await cli(["evaluate", "runs/x", "--backend", "reference", "--json"], { cwd: notes });
     expect(measured, measured.stderr).toMatchObject({ status: 0 });
     expect(jsonLines(measured.stdout)).toHaveLength(1);
     const second = await cli([...onFolder, "--out", "runs/y"], { cwd: notes });
     expect(second, second.stderr).toMatchObject({ status: 0 });
-    expect(second.stderr).toContain("skipped 1 run, as runs/x");
+    expect(second.stderr).toContain("skipped 1 run, runs/x");
     expect(hashOf(join(notes, "runs/y"))).toBe(hashOf(join(notes, "runs/x")));
 
     // A run is not text, and the error says so if it is named as one.

@@ -194,5 +194,5 @@ test("a file in place of the folder, or above it, is refused in one line", async
   expect(await told("text.txt")).toBe(
     "foretoken: sweep: text.txt: the folder must be new, empty or that of this sweep; got a file; try another folder\n",
   );
-  expect(await told("text.txt/sweep")).toMatch(/^foretoken: out text\.txt\/sweep: .*; got a file above it.*\n$/u);
+  expect(await told("text.txt/sweep")).toMatch(/^foretoken: out text\.txt\/sweep: .*; got a file in its path.*\n$/u);
 });

@@ -85,12 +85,12 @@ describe("a file", () => {
     [
       "word.docx",
       Buffer.from("PK\x03\x04\x14\0\x08\0", "latin1"),
-      "must be text; got a zip file, as Word's .docx are; try to save it as plain text (UTF-8)",
+      "must be text; got a zip file, such as Word's .docx; try to save it as plain text (UTF-8)",
     ],
     [
       "old.doc",
       Buffer.from("d0cf11e0a1b11ae10000", "hex"),
-      "must be text; got a file of an old Office program, as Word's .doc are; try to save it as plain text",
+      "must be text; got a file of an old Office program, such as Word's .doc; try to save it as plain text",
     ],
     [
       "book.pdf",
@@ -102,7 +102,7 @@ describe("a file", () => {
     [
       "utf16.txt",
       Buffer.from("\ufeffhi", "utf16le"),
-      "got 0xFF at byte 0 (line 1); try saving it as UTF-8: it begins like UTF-16",
+      "got 0xFF at byte 0 (line 1); try saving it as UTF-8: it looks like UTF-16",
     ],
   ];
   it.each(bad)("%s is refused, saying where", async (name, contents, expected) => {
@@ -125,9 +125,7 @@ describe("a file", () => {
     const below = join(await put("plain.txt", "x"), "below.txt");
     expect(await messageOf(loadCorpus(below))).toContain(`${below}: the file must exist`);
     await symlink("loop", join(folder, "loop"));
-    expect(await messageOf(loadCorpus(join(folder, "loop")))).toContain(
-      "must be readable; got an error of the system (ELOOP)",
-    );
+    expect(await messageOf(loadCorpus(join(folder, "loop")))).toContain("must be readable; got a system error (ELOOP)");
     expect(await messageOf(loadCorpus(""))).toContain("a name or a path must be given");
   });
 
@@ -170,7 +168,7 @@ describe("a folder", () => {
         { where: join(tree, "b.txt"), start: 9 },
         { where: join(tree, "c.txt"), start: 12 },
       ],
-      notice: `${tree}: skipped 1 binary file, as image.png`,
+      notice: `${tree}: skipped 1 binary file, image.png`,
     });
     expect((await loadCorpus(tree)).name).toBe("tree");
   });
@@ -182,7 +180,7 @@ describe("a folder", () => {
       "none: the folder must hold at least one text file; got none",
     );
     await put("images/a.png", Uint8Array.of(0));
-    expect(await messageOf(readText(join(folder, "images")))).toContain("got only binary ones, as a.png");
+    expect(await messageOf(readText(join(folder, "images")))).toContain("got only binary files, such as a.png");
   });
 
   it("with a file that is not UTF-8 is refused by that file's name", async () => {
@@ -231,7 +229,7 @@ describe("known names", () => {
     [
       "another text",
       (): Promise<Response> => Promise.resolve(new Response("forged")),
-      /got another text than the known one/,
+      /got a text that is not Tiny Shakespeare/,
     ],
   ])("tiny-shakespeare answered with %s is refused and not kept", async (_, fetch, expected) => {
     const env = await nowhere("cache-c");

@@ -80,7 +80,7 @@ describe("a line of documents", () => {
     ["[1]", /^chat\.jsonl:2: each line must be an object; got /u],
     ["{}", /^chat\.jsonl:2: each line must have messages, conversations, prompt and completion, or text; got no keys/u],
     ['{"instruction":"a","output":"b"}', /got the keys instruction, output; try \{"messages"/u],
-    ['{"text":""}', /^chat\.jsonl:2: text must have a character; got ""$/u],
+    ['{"text":""}', /^chat\.jsonl:2: text must not be empty; got ""$/u],
     ['{"text":["a"]}', /^chat\.jsonl:2: text must be a text; got /u],
     ['{"messages":[]}', /^chat\.jsonl:2: messages must be a list of 1 to 10000 messages; got a list of 0$/u],
     [
@@ -101,7 +101,7 @@ describe("a line of documents", () => {
   });
 
   it("must be there", () => {
-    expect(refused("\n\n")).toBe("chat.jsonl: the file must hold a document, as JSON in a line; got none");
+    expect(refused("\n\n")).toBe("chat.jsonl: the file must have at least one document, as a line of JSON; got none");
   });
 
   it("that was damaged is refused in one line, or says something", () => {
@@ -169,7 +169,7 @@ describe("documents", () => {
     expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
     expect(splitDocuments(located(2), "d", 0.9).train).toHaveLength(1);
     expect(() => splitDocuments(located(1), "d")).toThrow("d: there must be at least 2 documents");
-    expect(() => splitDocuments(located(3), "d", 1)).toThrow("valFraction: the held-out share");
+    expect(() => splitDocuments(located(3), "d", 1)).toThrow("valFraction: the held-out fraction");
   });
 
   it("count no token that nothing predicts", () => {
@@ -232,7 +232,7 @@ describe("documents on disk", () => {
     expect(one.prompt).toBe("p");
     const wrong = loadDocuments(join(folder, "all", "a.jsonl"), { valData: join(folder, "mixed", "c.txt") });
     await expect(wrong).rejects.toThrow(
-      /c\.txt: held-out documents must be \.jsonl too, as those to train on; got a text/u,
+      /c\.txt: validation documents must be \.jsonl files, like the training documents; got a text/u,
     );
   });
 });

@@ -45,7 +45,7 @@ describe("runs and checkpoints in a folder of texts", () => {
     cpSync(join(aRun, "best"), inside("notes/models/mine"), { recursive: true });
     expect(await readText(inside("notes"))).toMatchObject({
       text: "a\n\nb",
-      notice: `${inside("notes")}: skipped 1 binary file, as image.png; 2 runs, as deep/er/two; 1 checkpoint, as models/mine`,
+      notice: `${inside("notes")}: skipped 1 binary file, image.png; 2 runs, such as deep/er/two; 1 checkpoint, models/mine`,
     });
   });
 
@@ -72,11 +72,11 @@ describe("runs and checkpoints in a folder of texts", () => {
     put(`${at}/text.txt`, "text");
     for (const [file, contents] of Object.entries(files)) put(`${at}/sub/${file}`, contents);
     const { text, notice } = await readText(inside(at));
-    expect(notice).toBe(kind === null ? undefined : `${inside(at)}: skipped 1 ${kind}, as sub`);
+    expect(notice).toBe(kind === null ? undefined : `${inside(at)}: skipped 1 ${kind}, sub`);
     expect(text === "text").toBe(kind !== null);
     if (kind === null) return;
     expect(await messageOf(readText(inside(`${at}/sub`)))).toContain(
-      `sub: the folder must hold texts; got a ${kind} of foretoken; try the text that its model learned from`,
+      `sub: the folder must hold texts; got a ${kind} of foretoken; try the text on which its model was trained`,
     );
   });
 
@@ -88,7 +88,7 @@ describe("runs and checkpoints in a folder of texts", () => {
     put("site/.cache/e.txt", "e");
     expect(await readText(inside("site"))).toMatchObject({
       text: "a\n\nd",
-      notice: `${inside("site")}: skipped 2 folders, as docs/node_modules, of installed packages`,
+      notice: `${inside("site")}: skipped 2 folders of installed packages, such as docs/node_modules`,
     });
     expect((await readText(inside("site/node_modules/left"))).text).toBe("b");
   });
@@ -99,12 +99,14 @@ describe("runs and checkpoints in a folder of texts", () => {
     cpSync(aRun, inside("hashed/runs/x"), { recursive: true });
     const after = await loadCorpus(inside("hashed"));
     expect(after.sha256).toBe(before.sha256);
-    expect(after.notice).toMatch(/skipped 1 run, as runs\/x$/u);
+    expect(after.notice).toMatch(/skipped 1 run, runs\/x$/u);
   });
 
   it("are told of where there is nothing else", async () => {
     cpSync(aRun, inside("only/x"), { recursive: true });
-    expect(await messageOf(readText(inside("only")))).toContain("got only what foretoken wrote, as the run x");
+    expect(await messageOf(readText(inside("only")))).toContain(
+      "got only files that foretoken wrote, such as the run x",
+    );
   });
 });
 
@@ -123,7 +125,7 @@ describe.skipIf(onWindows)("a folder with more than files in it", () => {
     try {
       expect(await readText(inside("odd"))).toMatchObject({
         text: "a\n\na",
-        notice: `${inside("odd")}: skipped 6 paths, as b-pipe, where there is no file`,
+        notice: `${inside("odd")}: skipped 6 paths without a file, such as b-pipe`,
       });
     } finally {
       server.close();
@@ -189,7 +191,7 @@ describe.skipIf(!existsSync("/dev/zero"))("tiny-shakespeare in FORETOKEN_CORPORA
       );
     const env = { XDG_CACHE_HOME: inside("no-cache") };
     const load = loadCorpus("tiny-shakespeare", { surroundings: { env, fetch: endless } });
-    expect(await messageOf(load)).toMatch(/got another text than the known one/u);
+    expect(await messageOf(load)).toMatch(/got a text that is not Tiny Shakespeare/u);
     expect(pieces).toBeLessThan(100);
   });
 });

@@ -197,7 +197,7 @@ describe("folder for runs", () => {
     writeFileSync(join(folder, "file"), "");
     expect(await verdictOf(() => runsFolderVerdict(join(folder, "file/runs")))).toEqual({
       status: "failed",
-      fact: expect.stringMatching(/file\/runs: no file can be written: a file above it$/u),
+      fact: expect.stringMatching(/file\/runs: no file can be written: a file in its path$/u),
       advice: "another folder (train --out)",
     });
   });
@@ -241,7 +241,7 @@ describe("folder for runs", () => {
           },
           {
             status: "failed",
-            fact: expect.stringMatching(/reading: no file can be written: a disk that cannot be written to$/u),
+            fact: expect.stringMatching(/reading: no file can be written: a read-only disk$/u),
             advice: "another folder (train --out)",
           },
         ];

@@ -135,7 +135,7 @@ describe("evaluate", () => {
       'split: must be val, train or all; got "vla"; try val',
     );
     const both = evaluate(lm, { data, split: "all", valFraction: 0.3 });
-    await expect(both).rejects.toThrow("valFraction: must not be given where all of the text is measured; got 0.3");
+    await expect(both).rejects.toThrow("valFraction: must not be given when the whole text is used; got 0.3");
     const short = await writeText("t");
     await expect(evaluate(lm, { data: short, split: "all" })).rejects.toThrow(
       "text: the text must have at least 2 tokens",

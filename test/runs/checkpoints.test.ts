@@ -111,7 +111,7 @@ describe("a checkpoint", () => {
     const metrics = await readFile(join(out, "metrics.jsonl"), "utf8");
     await rm(join(out, "checkpoint"), { recursive: true });
     expect((await failure(resume(out))).message).toMatch(
-      /checkpoint: the run's checkpoint must be there, since one was/u,
+      /checkpoint: the run's checkpoint must be in its place, because one was/u,
     );
     expect(await readFile(join(out, "metrics.jsonl"), "utf8")).toBe(metrics);
   });
@@ -126,10 +126,10 @@ describe("a checkpoint", () => {
     };
     const kept = join(out, "checkpoint-8");
     const must = "the run must have a checkpoint; got";
-    const model = `${out}: ${must} earlier ones alone; try ${kept}`;
+    const model = `${out}: ${must} only earlier ones; try ${kept}`;
     expect(await asked()).toEqual([
-      ...[model, model, `initFrom ${out}: ${must} earlier ones alone; try initFrom ${kept}`],
-      `${join(out, "checkpoint")}: the run's checkpoint must be there, since one was saved; got no such folder; try resume ${kept}`,
+      ...[model, model, `initFrom ${out}: ${must} only earlier ones; try initFrom ${kept}`],
+      `${join(out, "checkpoint")}: the run's checkpoint must be in its place, because one was saved; got no such folder; try resume ${kept}`,
     ]);
     await readInitial(kept);
     const aside = join(out, "checkpoint-set-aside");
@@ -137,7 +137,7 @@ describe("a checkpoint", () => {
     for (const message of await asked()) expect(message.endsWith(aside)).toBe(true);
     await rm(aside, { recursive: true });
     for (const message of await asked()) {
-      expect(message).toMatch(/; got none any more: the run has no weights left; try a new run, or restoring them$/u);
+      expect(message).toMatch(/; got none: the run has no weights left; try a new run, or restoring them$/u);
     }
   });
 

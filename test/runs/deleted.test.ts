@@ -74,7 +74,7 @@ describe("a run's folder that is deleted while it trains", () => {
       });
       const error = await failure(training);
       expect(error).toBeInstanceOf(CheckpointError);
-      const got = "got no such folder any more";
+      const got = "got a deleted or moved folder";
       expect(error.message).toContain(`${got}; saved in ${out}-rescued instead; try resume ${out}-rescued`);
       if (way === "replaced") expect(await readdir(out)).toEqual([]);
       await expectComplete(`${out}-rescued`);
@@ -132,9 +132,7 @@ describe("best weights that are deleted between two parts of a run", () => {
     await rm(join(out, "best"), { recursive: true });
     const notices: string[] = [];
     await resume(out, { onNotice: (line: string) => notices.push(line) });
-    expect(notices).toEqual([
-      `${join(out, "best")}: the best weights are gone; those of the next evaluation take their place`,
-    ]);
+    expect(notices).toEqual([`${join(out, "best")}: the best weights are gone; the next evaluation replaces them`]);
     const names = ["best/model.safetensors", "checkpoint/model.safetensors"];
     const [found, expected] = [await checkpointHashes(out), await checkpointHashes(run.whole)];
     for (const name of names) expect(found[name], name).toBe(expected[name]);
@@ -167,7 +165,7 @@ describe("a run's folder that cannot be written to any more", () => {
         await resume(out);
       }),
     );
-    expect(error.message).toContain("got a checkpoint of step 12 that this one has not written; saved in");
+    expect(error.message).toContain("got a checkpoint of step 12 from another process; saved in");
     await expectWhole(out);
     await expectRescued(out);
   });
@@ -182,9 +180,7 @@ describe("a run's folder that cannot be written to any more", () => {
         await resume(out);
       }
     })();
-    expect((await failure(training)).message).toContain(
-      "a checkpoint of step 12 that this one has not written; saved in",
-    );
+    expect((await failure(training)).message).toContain("a checkpoint of step 12 from another process; saved in");
     await expectWhole(out);
     await expectRescued(out);
   });

@@ -34,9 +34,10 @@ beforeAll(async () => {
 });
 
 const said: Readonly<Record<string, RegExp>> = {
-  ENOSPC: /got a full disk \((no room for another file|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try more room there/u,
-  EDQUOT: /got a full quota of the disk(, at [\w./-]+)?; try more room there/u,
-  EROFS: /got a disk that cannot be written to(, at [\w./-]+)?; try another folder$/u,
+  ENOSPC:
+    /got a full disk \((no room for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space there/u,
+  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space there/u,
+  EROFS: /got a read-only disk(, at [\w./-]+)?; try another folder$/u,
   EACCES: /got no permission(, at [\w./-]+)?; try another folder$/u,
   EIO: /got EIO: the disk fails(, at [\w./-]+)?; try another folder$/u,
 };
@@ -45,7 +46,7 @@ const said: Readonly<Record<string, RegExp>> = {
 const checkRefusal = async (error: unknown, code: string, out: string): Promise<string | undefined> => {
   expect(error, String((error as Error).stack)).toBeInstanceOf(ConfigError);
   const { message } = error as Error;
-  expect(message).toContain(`out ${out}: the folder must be one that can be made and written to; got `);
+  expect(message).toContain(`out ${out}: it must be possible to create the folder and write to it; got `);
   expect(message).toMatch(said[code] ?? /^$/u);
   return /, at ([\w./-]+);/u.exec(message)?.[1];
 };

@@ -29,7 +29,9 @@ describe("a run's best weights from after the point that it goes on from", () =>
     const { notices } = await resumeNoting(out, { stopAt: 3 });
     const aside = join(out, "best-set-aside-5");
     expect(notices).toHaveLength(2);
-    expect(notices).toContain(`${aside}: the best weights so far, from after this point; until the run has them again`);
+    expect(notices).toContain(
+      `${aside}: the best weights so far, from a later step; kept until the run reaches them again`,
+    );
     expect(await stepOf(aside)).toBe(5);
     const page = await readFile(join(out, "README.md"), "utf8");
     expect(page).toContain("| `best-set-aside-5/` | ");
@@ -186,9 +188,7 @@ describe("the best weights of the point that a run goes on from", () => {
     await collect(train({ ...options(out), stopAt: 7 }));
     await damage(join(out, "best", "model.safetensors"));
     const { events, notices } = await resumeNoting(out);
-    expect(notices).toEqual([
-      `${join(out, "best")}: the best weights are damaged; those of the next evaluation take their place`,
-    ]);
+    expect(notices).toEqual([`${join(out, "best")}: the best weights are damaged; the next evaluation replaces them`]);
     expect(ofType(events, "eval")[0]).toMatchObject({ step: 10, best: true });
   });
 
@@ -217,9 +217,7 @@ describe("the best weights of the point that a run goes on from", () => {
     await rm(join(out, "best"), { recursive: true });
     await damage(join(out, "checkpoint-4", "model.safetensors"));
     const { notices } = await resumeNoting(join(out, "checkpoint-6"), { stopAt: 7, keepLast: 9 });
-    expect(notices).toContain(
-      `${join(out, "best")}: the best weights are gone; those of the next evaluation take their place`,
-    );
+    expect(notices).toContain(`${join(out, "best")}: the best weights are gone; the next evaluation replaces them`);
     expect(await readdir(out)).not.toContain("best");
   });
 
@@ -244,7 +242,7 @@ describe("the best weights of the point that a run goes on from", () => {
 describe("a run that goes back to before better weights, with a plan that does not come to them again", () => {
   /** Best at 2, worse at 4, better from 5 on; in a plan of 6 steps from 4 on, 5 and 6 are worse than 2. */
   const wild = { evalInterval: 1, checkpointInterval: 4, learningRate: 0.15, warmupSteps: 0, maxLossRatio: 0 };
-  const gone = /: the best weights are (?:gone|those of step 12); those of the next evaluation take their place$/u;
+  const gone = /: the best weights are (?:gone|weights of step 12); the next evaluation replaces them$/u;
 
   const checkBest = async (out: string, events: readonly TrainEvent[]): Promise<void> => {
     const [done] = ofType(events, "done");
@@ -252,7 +250,7 @@ describe("a run that goes back to before better weights, with a plan that does n
     expect(await stepOf(join(out, "best"))).toBe(6);
     // The same everywhere: the loss of the weights that the run has.
     expect((await listRuns(out)).runs).toMatchObject([{ best: { step: 6, valLoss: done?.bestValLoss } }]);
-    expect(await readFile(join(out, "README.md"), "utf8")).toContain("on what was held out, at step 6 |");
+    expect(await readFile(join(out, "README.md"), "utf8")).toContain("on held-out data, at step 6 |");
   };
 
   it("has best weights at its end: those of before are gone, so the next evaluation's take their place", async () => {
@@ -261,7 +259,7 @@ describe("a run that goes back to before better weights, with a plan that does n
     expect(await stepOf(join(out, "best"))).toBe(12);
     const { events, notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 6 });
     expect(notices).toContainEqual(expect.stringMatching(gone));
-    expect(notices).toContain(`${join(out, "best-set-aside-12")}: best weights of the plan that the run leaves`);
+    expect(notices).toContain(`${join(out, "best-set-aside-12")}: best weights of the plan that the run has left`);
     expect(await stepOf(join(out, "best-set-aside-12"))).toBe(12);
     await checkBest(out, events);
   });
@@ -290,7 +288,7 @@ describe("checkpoints that are kept", () => {
     const former = await Promise.all(names.map((name) => hashesOf(out, name)));
     const { notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 11 });
     expect(notices).toContain(
-      `${join(out, "checkpoint-6-set-aside")} and so on: kept checkpoints of the plan that the run leaves (steps 6 to 10, 3 of them)`,
+      `${join(out, "checkpoint-6-set-aside")} and so on: kept checkpoints of the plan that the run has left (steps 6 to 10, 3 of them)`,
     );
     for (const [i, name] of names.entries()) {
       expect(await hashesOf(out, `${name}-set-aside`)).toEqual(former[i]);
@@ -365,6 +363,6 @@ it("a run whose notes were cut says that they are missing", async () => {
   await writeFile(notes, `${begin}\n`);
   const { notices } = await resumeNoting(out);
   expect(notices).toEqual([
-    `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
+    `${notes}: events are missing, the best evaluation among them, so the list of runs does not show it`,
   ]);
 });

@@ -108,7 +108,7 @@ describe("a text that was moved", () => {
     await collect(train({ ...options(out), data: text, stopAt: 6 }));
     const moved = newPath();
     await rename(text, moved);
-    expect((await failure(resume(out))).message).toContain("try --data with the path that it has now");
+    expect((await failure(resume(out))).message).toContain("try --data with its new path");
     const other = await writeText(wordsText("another", 300));
     expect((await failure(resume(out, { data: other }))).message).toContain("must be the one that the run began with");
     await resume(out, { data: moved });

@@ -127,7 +127,7 @@ describe("a place without room for all of a run", () => {
       checkpoint: () => ({ "../train/model": bytes }),
     });
     vi.unstubAllEnvs();
-    expect(error.message).toContain("and no other place to save in");
+    expect(error.message).toContain("and the run could not be saved elsewhere");
     for (const path of [parent, ...places]) expect(existsSync(path)).toBe(false);
   });
 

@@ -120,7 +120,7 @@ describe("the list of runs", () => {
       "no-metrics": [0, "unfinished"],
     });
     expect(Object.fromEntries(skipped.map(({ path, reason }) => [path.slice(folder.length + 1), reason]))).toEqual({
-      foreign: "no run: it has no run.json",
+      foreign: "not a run: it has no run.json",
       "folder-for-a-file": expect.stringMatching(/run\.json/u),
       "not-json": expect.stringMatching(/run\.json: the file must be JSON/u),
       newer: expect.stringMatching(/the format version must be 1 or less; got 99/u),
@@ -159,7 +159,7 @@ describe("a run's own page", () => {
     expect(half).toContain("| state | stopped after 7 of 12 steps |");
     expect(half).toContain("npx foretoken train --resume . ");
     expect(killed).toContain("| state | not finished: 0 of 12 steps when this page was written |");
-    expect(killed).toContain("None has been measured yet.");
+    expect(killed).toContain("No loss has been measured yet.");
     expect(killed).not.toContain("foretoken generate");
     for (const page of [whole, half]) {
       expect(page).toContain('npx foretoken generate . --prompt "');
@@ -174,14 +174,14 @@ describe("a run's own page", () => {
     for await (const event of train(start(out))) if (event.type === "step" && event.step === 7) break;
     const [listed] = (await listRuns(out)).runs;
     expect(listed?.best?.step).toBe(5);
-    const best = `| best | ${listed?.best?.valLoss.toFixed(4)} nats/token on what was held out, at step 5 |`;
+    const best = `| best | ${listed?.best?.valLoss.toFixed(4)} nats/token on held-out data, at step 5 |`;
     expect(await read(out, "README.md")).toContain(best);
     expect(await read(out, "README.md")).toContain(
       "| state | not finished: 5 of 12 steps when this page was written |",
     );
     for (const name of ["whole", "half"]) {
       const { best: told } = (await listRuns(join(runs, name))).runs[0] ?? expect.fail("no run");
-      const row = `| best | ${told?.valLoss.toFixed(4)} nats/token on what was held out, at step ${told?.step} |`;
+      const row = `| best | ${told?.valLoss.toFixed(4)} nats/token on held-out data, at step ${told?.step} |`;
       expect(await read(runs, name, "README.md")).toContain(row);
     }
   });

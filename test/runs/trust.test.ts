@@ -121,9 +121,7 @@ describe("a run's folder", () => {
       const out = newPath();
       await mkdir(out);
       await writeFile(join(out, "run.json"), left);
-      expect((await failure(resume(out))).message).toMatch(
-        /run\.json: the file must say what the run is; got an empty/u,
-      );
+      expect((await failure(resume(out))).message).toMatch(/run\.json: the file must describe the run; got an empty/u);
       await collect(train(options(out)));
       expect(await checkpointHashes(out)).toEqual(await checkpointHashes(run.whole));
     }

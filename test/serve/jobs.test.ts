@@ -79,5 +79,7 @@ test("a run whose folder cannot be made says so in the words of the library", as
   await writeFile(page.path("runs"), "a file in the place of the folder of runs");
   const { status, body } = await page.post("runs", smallRun("first", 2));
   expect(status).toBe(400);
-  expect(body.error).toMatch(/: the folder must be one that can be made and written to; got a file above it; try /u);
+  expect(body.error).toMatch(
+    /: it must be possible to create the folder and write to it; got a file in its path; try /u,
+  );
 });

@@ -109,7 +109,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         "checkpoint/optimizer.safetensors: the file must be the one that was saved",
       ],
       [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must be the one"],
-      [without(whole, inCheckpoint("model.safetensors")), "got none of the name model.safetensors"],
+      [without(whole, inCheckpoint("model.safetensors")), "got no file named model.safetensors"],
       [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not say which step"],
       [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not say which step"],
       [

@@ -92,7 +92,7 @@ describe("a failure in the words of the form", () => {
       "name: must be at hand; try a network or a folder",
     );
     expect(wrong("name: must be at hand; try --data", "text")).toBe("name: must be at hand");
-    const adapter = "initFrom runs/a/best: must name a whole model; got an adapter alone";
+    const adapter = "initFrom runs/a/best: must name a whole model; got an adapter without its base model";
     expect(
       failureText({ error: `${adapter}; try npx foretoken merge runs/a/best --out NEW, then initFrom NEW` }),
     ).not.toMatch(/then|Try/u);
@@ -124,7 +124,8 @@ describe("a failure in the words of the form", () => {
   });
 
   it("says of a text that could not be downloaded why, and names the one that is included", () => {
-    const must = "tiny-shakespeare: the text must be at hand or to be had from https://example.com/input.txt";
+    const must =
+      "tiny-shakespeare: the text must be on this machine or downloadable from https://example.com/input.txt";
     const failure = (got: string) => ({
       error: `${must}; got ${got}; try a network, a folder with tiny-shake…`,
       field: "text",

@@ -188,7 +188,7 @@ describe("a text in a run's folder", () => {
     const resumed = (data?: string) => collect(train({ resume: out, backend: "reference", data }));
     await expect(resumed()).rejects.toThrow(DataError);
     await expect(resumed()).rejects.toThrow(
-      `${join(out, "text.txt")}: the run's text must be there, as a readable file; got nothing there; try --data with a copy of it`,
+      `${join(out, "text.txt")}: the run's text must be a readable file; got nothing there; try --data with a copy of it`,
     );
     await expect(resumed(await writeText(`${text}!`))).rejects.toThrow(
       "the text must be the one that the run began with",
@@ -235,7 +235,7 @@ describe("options for the text", () => {
       );
     const [first, ...rest] = Array.from({ length: 20 }, () => ({ text: "a word" }));
     for (const [given, hint] of [
-      [{ documents: [first] }, /; try more documents, or valDocuments with others$/u],
+      [{ documents: [first] }, /; try more documents, or valDocuments with other documents$/u],
       [{ documents: rest, valDocuments: [{ text: "a" }] }, /; try .*, or other valDocuments$/u],
       [{ text, valText: "a" }, /; try .*, or another valText$/u],
     ] as const) {
@@ -246,7 +246,7 @@ describe("options for the text", () => {
     await mkdir(dirname(data));
     await writeFile(data, JSON.stringify(first));
     const onDisk = { ...small, data, out: null, worker: false };
-    expect(await refusal(train(onDisk))).toMatch(/; try more documents, or valData with others$/u);
+    expect(await refusal(train(onDisk))).toMatch(/; try more documents, or valData with other documents$/u);
     const valData = await writeText("a");
     expect(await refusal(train({ ...onDisk, data: await writeText(text), valData }))).toMatch(/, or another valData$/u);
   });
@@ -269,7 +269,7 @@ describe("options for the text", () => {
     const lm = await loadPretrained(files[0] as CheckpointFiles, { backend: await openReference() });
     for (const other of [{ data: "a.txt" }, { valFraction: 0.1 }, { split: "val" as const }]) {
       await expect(evaluate(lm, { text, ...other })).rejects.toThrow(
-        `text and ${Object.keys(other)[0]}: a text that is given is measured from end to end; got both`,
+        `text and ${Object.keys(other)[0]}: only one of them may be given: all of a given text is used; got both`,
       );
     }
     const whole = await evaluate(lm, { text });

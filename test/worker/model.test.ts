@@ -103,7 +103,7 @@ describe("a model in a thread of its own", () => {
       expect(() => lm.generate(given as never)).toThrow(ConfigError);
     }
     for (const given of ["text.txt", { txt: "the" }, undefined]) {
-      await expect(lm.evaluate(given as never)).rejects.toThrow(/corpus: must be a text, as loadCorpus gives it; got/u);
+      await expect(lm.evaluate(given as never)).rejects.toThrow(/corpus: must be a text from loadCorpus; got/u);
     }
     await expect(lm.evaluate(await loadCorpus(data), { splitt: "all" } as never)).rejects.toThrow(ConfigError);
     await expect(lm.generate({ prompt: "" }).next()).rejects.toThrow(ConfigError);
@@ -166,7 +166,7 @@ describe("a model in a thread of its own", () => {
     }
     await local.close();
     expect(await told(() => lm.evaluate({ data } as never))).toBe(
-      "evaluate: corpus: must be a text, as loadCorpus gives it; got an object; try await loadCorpus(path)",
+      "evaluate: corpus: must be a text from loadCorpus; got an object; try await loadCorpus(path)",
     );
     const late = new RangeError("later");
     await expect(

@@ -19,7 +19,7 @@ const noNetwork = /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|
 
 /** Message for a text that could not be downloaded. Undefined for all other errors. */
 export const downloadFailure = (error: string): string | undefined => {
-  const [, got] = /^tiny-shakespeare: the text must be at hand .*?; got (.+?)(?:; try .*)?$/u.exec(error) ?? [];
+  const [, got] = /^tiny-shakespeare: the text must be on this machine .*?; got (.+?)(?:; try .*)?$/u.exec(error) ?? [];
   if (got === undefined) return undefined;
   return `The text could not be downloaded: ${noNetwork.test(got) ? "no network" : got}. Choose Moby-Dick.`;
 };

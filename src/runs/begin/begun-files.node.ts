@@ -1,4 +1,4 @@
-/** The first files of a run that could not begin. */
+/** Removes the first files of a run that could not start. */
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";
@@ -8,7 +8,7 @@ import { temporaryOf } from "../../io/temporary-names.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { readmeMark } from "../write/run-readme.ts";
 
-/** Larger files are not those of a run that has not begun. */
+/** Larger files do not belong to a run that has not started. */
 const maxBytes = 2 ** 20;
 
 const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
@@ -17,21 +17,21 @@ const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolea
     () => false,
   );
 
-/** Whether the run has made the entry `name`. Somebody may have put a file of that name there meanwhile. */
+/** Whether the run itself made the entry `name`. Another program may have put a file of that name there meanwhile. */
 const isOfRun = async (folder: string, name: string, written: readonly string[]): Promise<boolean> => {
   const path = join(folder, name);
   const { metrics, readme } = folderNames;
   if (written.includes(name)) return true;
   if (name === readme) return isText(path, (text) => text.includes(readmeMark));
-  // The first event, or the part of it that found room.
+  // The first event, or the part of it that fitted on the disk.
   const begin = '{"v":';
   return name === metrics && isText(path, (text) => text.slice(0, begin.length) === begin.slice(0, text.length));
 };
 
 /**
- * Removes the files of a run that has not begun. Others stay.
- * @param folder it was empty when the run took it.
- * @param written names of files that the run has put there.
+ * Removes the files of a run that has not started. Other files stay.
+ * @param folder was empty when the run took it.
+ * @param written names of files that the run wrote there.
  */
 export const removeBegun = async (folder: string, written: readonly string[]): Promise<void> => {
   const { checkpoint, best, rollback, ...files } = folderNames;

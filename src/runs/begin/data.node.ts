@@ -1,4 +1,4 @@
-/** The data of a run: what options name it, and reading it. */
+/** Reads the data of a run that options name or contain. */
 import { givenCorpus, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import type { HeldOutOption } from "../../data/corpus.ts";
 import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } from "../../data/documents.node.ts";
@@ -6,13 +6,13 @@ import type { GivenDocuments } from "../../data/given-documents.ts";
 import type { GivenText } from "../../data/given-text.ts";
 import type { GivenData } from "../run-schemas.ts";
 
-/** A run's text, or its documents; and the option that says what is held out of data of that kind. */
+/** A run's text or documents, and the name of the option that sets the validation part. */
 export type RunCorpus = { readonly heldOut: HeldOutOption } & (
   | { readonly kind: "text"; readonly corpus: LoadedCorpus }
   | { readonly kind: "documents"; readonly corpus: DocumentsCorpus }
 );
 
-/** The options that name data, or hand it over. */
+/** The options that name data on disk, or contain the data. */
 export interface DataOptions {
   readonly text?: GivenText["text"] | undefined;
   readonly valText?: GivenText["valText"];
@@ -23,13 +23,13 @@ export interface DataOptions {
   readonly valFraction?: number | undefined;
 }
 
-/** The data that a program hands over; undefined: it is on disk. */
+/** The data that a program passes as values; undefined if the data is on disk. */
 export const givenData = ({ text, valText, documents, valDocuments }: DataOptions): GivenData | undefined => {
   if (documents !== undefined) return { documents, valDocuments };
   return text === undefined ? undefined : { text, valText };
 };
 
-/** @param given as of `givenData`. */
+/** @param given the result of `givenData`. */
 export const loadData = async (
   given: GivenData | undefined,
   { data, valData, valFraction }: DataOptions,

@@ -1,9 +1,9 @@
-/** Names of run folders where none is given. */
+/** Default names of run folders. */
 import { parse, resolve } from "node:path";
 import { defaultPreset } from "../../config/presets.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 
-/** Options of a new run that say what it is trained on. */
+/** Options of a new run that say what it trains on. */
 interface DataNames {
   readonly data?: string | undefined;
   readonly text?: string | undefined;
@@ -11,14 +11,14 @@ interface DataNames {
   readonly initFrom?: string | undefined;
 }
 
-/** Whether the defaults follow from the text, or from the model that is given: neither comes with the program. */
+/** Whether the run has a text or a model of the user's own, so that its default configuration follows from them. */
 export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boolean =>
   text !== undefined ||
   documents !== undefined ||
   initFrom !== undefined ||
   (data !== undefined && !isCorpusName(data));
 
-/** A text's name as a part of a folder's: letters with their marks, as vowels of Hindi, digits and hyphens. */
+/** A text's name in a form for folder names: letters with their marks (such as Hindi vowels), digits and hyphens. */
 const nameOfText = (data: string): string => {
   const { name } = parse(resolve(data));
   const words = name.normalize("NFC").match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}]*/gu) ?? [];
@@ -26,9 +26,9 @@ const nameOfText = (data: string): string => {
 };
 
 /**
- * `<time>-<text>`, with the time of day in UTC to the second, and `-<preset>` after it for another preset than the default
- * one, whose name would pass for that of a text.
- * @param text the name of the text, or its path.
+ * Makes the name `<time>-<text>`, with the UTC time to the second. A preset other than the default one adds
+ * `-<preset>`. (The name of the default preset would look like the name of a text.)
+ * @param text name or path of the text.
  */
 export const defaultRunName = (text: string, preset?: string): string => {
   const time = new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");

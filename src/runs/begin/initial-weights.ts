@@ -1,31 +1,31 @@
-/** Weights that a new run begins with. They are as large as those in the backend, so nobody keeps them beside it. */
+/** Initial weights of a new run. They are as large as the weights in the backend, so no second copy stays in memory. */
 import type { BlockRows } from "../../models/block-arena.ts";
 import { type Model, modelLayout } from "../../models/model.ts";
 import { type CollectedPretrained, collectWeights, readInto } from "../../pretrained/files/weights.ts";
 import type { Pretrained, WeightSource } from "../../pretrained/pretrained.ts";
 import type { BaseWeights } from "../store.ts";
 
-/** Weights to begin with, and their place, as errors name it. */
+/** Initial weights, and their place for errors. */
 export interface InitialWeights
   extends Pick<CollectedPretrained, "where" | "config" | "tokenizer" | "chatTemplate" | "endTokens" | "fused"> {
-  /** Those in a file's blocks are for a model that adapters are put on. */
+  /** Weights that stay in a file's blocks can only be a base model under adapters. */
   readonly weights: BaseWeights;
-  /** Closes a file that is still open, since nobody has read the weights. */
+  /** Closes the file, if it is still open because the weights were not read. */
   close(): Promise<void>;
 }
 
-/** Gives `value` once, and keeps it no longer. */
+/** A function that returns `value` once and then releases it. */
 export const once = <T>(value: T): (() => T) => {
   let kept: T | undefined = value;
   return () => {
-    if (kept === undefined) throw new Error("the weights are given once");
+    if (kept === undefined) throw new Error("the weights can be taken only once");
     const given = kept;
     kept = undefined;
     return given;
   };
 };
 
-/** Reads all weights for their faults: a run tells of them before it writes anything. The file stays open, but after a fault. */
+/** Reads all weights to find damage before a run writes anything. The file stays open, except after an error. */
 const checkAll = async ({ config, tokenizer, weights }: Omit<Pretrained, "sha256">): Promise<void> => {
   const blocks = { isBlocks: () => true, writeBlocks: () => {} };
   const target = { place: () => {}, placeWords: () => {}, blocks };
@@ -35,7 +35,7 @@ const checkAll = async ({ config, tokenizer, weights }: Omit<Pretrained, "sha256
   });
 };
 
-/** Weights in blocks, to be read once; nobody holds their file afterwards, which may be in memory. */
+/** Weights in blocks that can be read once. Afterwards nothing refers to their file, which may be in memory. */
 const readLater = (weights: WeightSource, rows: readonly BlockRows[]): Pick<InitialWeights, "weights" | "close"> => {
   let left: WeightSource | undefined = weights;
   const close = async (): Promise<void> => {
@@ -44,7 +44,7 @@ const readLater = (weights: WeightSource, rows: readonly BlockRows[]): Pick<Init
     await closing?.close();
   };
   const read = async (base: Model): Promise<void> => {
-    if (left === undefined) throw new Error("the weights are given once");
+    if (left === undefined) throw new Error("the weights can be taken only once");
     await readInto(base, left);
     await close();
   };
@@ -52,9 +52,10 @@ const readLater = (weights: WeightSource, rows: readonly BlockRows[]): Pick<Init
 };
 
 /**
- * The weights of an open model, for a run to begin with: read now, or when there is memory for them.
- * @param keepBlocks whether matrices in blocks of 4 to 8 bits stay so.
- * @throws CheckpointError for weights that are damaged; they are closed then.
+ * Initial weights of a run from an opened model. Plain weights are read at once; weights in blocks are read later, when
+ * memory is allocated for them.
+ * @param keepBlocks whether matrices in blocks of 4 to 8 bits stay in blocks.
+ * @throws CheckpointError for damaged weights; the model is closed then.
  */
 export const initialWeightsOf = async (
   opened: Omit<Pretrained, "sha256">,

@@ -1,4 +1,4 @@
-/** The weights that a new run begins with, from another run's folder or a checkpoint's directory. */
+/** Reads the initial weights of a new run, from another run's folder or a checkpoint's directory. */
 
 import { join } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -15,32 +15,32 @@ import { folderNames } from "../folder-names.ts";
 import { noWeights } from "../lost-weights.node.ts";
 import { type InitialWeights, initialWeightsOf } from "./initial-weights.ts";
 
-/** Weights from a disk. */
+/** Weights read from disk. */
 export interface FoundWeights extends InitialWeights {
   /** As `Pretrained.sha256`. */
   readonly sha256: string;
-  /** Their files, which a run of adapters keeps. */
+  /** Files of the weights; a run with adapters keeps them. */
   readonly files: BaseFiles;
 }
 
-/** How weights are read. */
+/** Options of reading weights. */
 export interface InitialOptions {
-  /** Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: for a model that adapters are put on. Default false. */
+  /** Whether matrices stay in a GGUF file's blocks of 4 to 8 bits, for a base model under adapters. Default false. */
   readonly keepBlocks?: boolean;
-  /** Gets a line if there is no manifest to compare the files with. */
+  /** Gets a notice if there is no manifest to compare the files with. */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
-/** The way from an adapter, whose model and weights are together a model to begin with. */
+/** A hint for an adapter: merged with its base model, it gives a model to start from. */
 const mergeFirst = (adapter: string): string =>
   `npx foretoken merge ${quotePath(adapter)} --out NEW, then initFrom NEW`;
 
 const wayFrom = async (kept: string): Promise<string> =>
   (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
 
-/** The checkpoint that `named` stands for: of a run, the best weights, or the last ones if there are no best yet. */
+/** The checkpoint that `named` means: for a run, its best weights, or its last ones if there are no best weights. */
 export const checkpointOf = async (named: string): Promise<string> => {
   if (!(await isRun(named))) return named;
   for (const name of [folderNames.best, folderNames.checkpoint]) {
@@ -82,8 +82,8 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
     throw new CheckpointError({
       where: `initFrom ${named}`,
       must: "must name a whole model",
-      got: "an adapter alone",
-      // As `named`: of a run it takes the best weights, as this does.
+      got: "an adapter without its base model",
+      // `named`, not the directory: for a run, `merge` also uses the best weights.
       hint: mergeFirst(named),
     });
   }
@@ -95,7 +95,10 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
   });
 };
 
-/** The same weights in another place, whole: kept by the run, or in another checkpoint of the run that made them. */
+/**
+ * Finds the same complete weights in another place: in the run's own copy, or in another checkpoint of the run that
+ * trained them.
+ */
 const readElsewhere = async (
   run: string,
   { path, sha256 }: NonNullable<RunDescription["data"]["initFrom"]>,
@@ -110,17 +113,18 @@ const readElsewhere = async (
       await found?.close();
       continue;
     }
-    await options.onNotice?.(`${path}: no longer the model that ${run} began with; ${place} serves instead`);
+    await options.onNotice?.(`${path}: no longer the model that ${run} began with; ${place} is used instead`);
     return found;
   }
   return null;
 };
 
 /**
- * The weights that a run begins with, once more: those that its adapters are beside, which it never saves; or its process
- * was killed after it had described the run, and before it had saved them. The caller closes them.
- * @param onNotice gets a line where they are in another place than they were.
- * @throws CheckpointError if they are gone by now, or others.
+ * Reads the initial weights of a run again. A run with adapters needs this because it never saves its base model. Other
+ * runs need it if their process was killed between writing the description and saving the weights. The caller closes
+ * the weights.
+ * @param onNotice gets a notice if the weights are found in another place.
+ * @throws CheckpointError if the weights are missing or have changed.
  */
 export const readStart = async (
   path: string,
@@ -142,10 +146,10 @@ export const readStart = async (
     where: `resume ${path}`,
     must:
       config.lora === undefined
-        ? `the weights that the run begins with must be in ${from.path}, since it has not saved them yet`
-        : `the model that its adapters are for must be in ${from.path}, as it was when the run began`,
-    got: found instanceof Error ? "none that can be read" : "others (their SHA-256 differs)",
-    hint: config.lora === undefined ? "a new run in another folder" : "putting it back",
+        ? `the initial weights of the run must be in ${from.path}, because the run has not saved them yet`
+        : `the base model of the adapters must be in ${from.path}, unchanged since the run began`,
+    got: found instanceof Error ? "no readable weights" : "other weights (their SHA-256 differs)",
+    hint: config.lora === undefined ? "a new run in another folder" : "restoring it",
     cause: found,
   });
 };

@@ -21,14 +21,17 @@ import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import { removeBegun } from "./begun-files.node.ts";
 import { unwritable } from "./unwritable.node.ts";
 
-/** Whether a run's description is empty: its process was killed, or the power failed, before it was on the disk. */
+/**
+ * Whether a run's description is empty: the process was killed, or the power failed, before the description was on
+ * disk.
+ */
 const isBlank = async (path: string): Promise<boolean> =>
   readRegularFile(path, { maxBytes: 2 ** 20 }).then(
     (bytes) => bytes.every((byte) => byte === 0),
     () => false,
   );
 
-/** Files that a process may leave that was killed while it made a run's folder, and no others. */
+/** Whether the entry is a file that a killed process left while it made a run's folder. */
 const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
   const { description, lock } = folderNames;
   const name = temporaryOf(entry) ?? entry;
@@ -37,8 +40,8 @@ const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
 };
 
 /**
- * Fails unless `path` can become a run's folder: it is unused, or an empty folder.
- * @param out as the user gave it.
+ * Checks that `path` can become a run's folder: it does not exist, or is an empty folder.
+ * @param out the path as the user gave it.
  */
 const checkEmpty = async (path: string, out: string): Promise<void> => {
   const found = await stat(path).catch((error: unknown) => {
@@ -60,26 +63,26 @@ const checkEmpty = async (path: string, out: string): Promise<void> => {
 };
 
 /**
- * Fails unless `out` can become a run's folder: it is unused, or an empty folder.
- * @throws ConfigError when something is there or it cannot be read. Nothing is changed.
+ * Checks that `out` can become a run's folder: it does not exist, or is an empty folder. Changes nothing.
+ * @throws ConfigError if something is there, or it cannot be read.
  */
 export const checkFree = (out: string): Promise<void> =>
   checkEmpty(resolve(out), out).catch(async (error: unknown) => {
     throw error instanceof ForetokenError ? error : await unwritable(out, resolve(out), error);
   });
 
-/** A folder of this process alone, with its lock. */
+/** A folder that this process has locked for its run. */
 interface Reserved {
-  /** As the user gave it, or with a number at its end. */
+  /** The path as the user gave it, or with a number at its end. */
   readonly out: string;
   readonly path: string;
   readonly lock: Lock;
-  /** Folders that were made for it. */
+  /** Folders that were created for it. */
   readonly made: readonly string[];
 }
 
 const reserveAt = async (given: string): Promise<Reserved> => {
-  // Resolved once: `new/..` is another folder before and after `new` exists.
+  // Resolved only once: `new/..` means another folder after `new` exists.
   const path = resolve(given);
   const out = normalize(given);
   const made = await makeFolders(path);
@@ -98,7 +101,7 @@ const reserveAt = async (given: string): Promise<Reserved> => {
   }
 };
 
-/** @param isOwnChoice whether another name will do: `out` with a number, if it is taken. */
+/** @param isOwnChoice whether the program chose the name: if it is taken, a number is added to `out`. */
 const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => {
   for (let i = 1; ; i++) {
     const name = i === 1 ? out : `${out}-${i}`;
@@ -112,20 +115,20 @@ const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => 
   }
 };
 
-/** A string's UTF-8, piece by piece. */
+/** Encodes a string as UTF-8, in pieces. */
 function* bytesOf(text: string): Generator<Uint8Array, void, undefined> {
   const encoder = new TextEncoder();
   for (const piece of textPieces(text)) yield encoder.encode(piece);
 }
 
-/** Documents in JSON, a line each. */
+/** Encodes documents as JSON, one per line. */
 function* linesOf(documents: readonly unknown[]): Generator<Uint8Array, void, undefined> {
   const encoder = new TextEncoder();
   for (const { source } of locatedDocuments(documents, "documents"))
     yield encoder.encode(`${lineOfDocument(source)}\n`);
 }
 
-/** The data that a run was given, by the names of the files that keep it: the texts byte by byte, or the documents. */
+/** The files that keep given data, as names and contents: exact bytes of the texts, or the documents. */
 function* keptData(given: GivenData): Generator<readonly [name: string, contents: Contents], void, undefined> {
   const isDocuments = "documents" in given;
   const names = keptNames(isDocuments);
@@ -134,7 +137,7 @@ function* keptData(given: GivenData): Generator<readonly [name: string, contents
   if (!isDocuments && given.valText !== undefined) yield [names.valData, bytesOf(given.valText)];
 }
 
-/** Removes what a process may have left that was killed here before. */
+/** Removes files that a killed process left here. */
 const removeLeftovers = async (folder: string): Promise<void> => {
   for (const entry of await readdir(folder)) {
     const isLock = entry === folderNames.lock;
@@ -143,14 +146,15 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 };
 
 /**
- * A new run's folder. The folder and its lock are made at once: two runs never share one, and a folder that cannot be
- * written to is an error before anything is computed. Its files are written once there is more to keep than the first
- * event: a run that fails before its first step is done, say without enough memory, leaves nothing behind. Neither does a
- * run whose first files cannot be written, say on a full disk.
- * @param out its path; a name of the program's own choice may get a number at its end.
- * @param given the data, if it lies in no file.
- * @param keepMore writes what else is to be kept in the folder.
- * @throws ConfigError when something is there by now, or the folder or its first files cannot be made.
+ * Creates a new run's folder. The folder and its lock are made at once, so two runs never share a folder, and a folder
+ * that cannot be written is an error before anything is computed. The other files are written when there is more to
+ * keep than the first event. So a run that fails before its first step is done (for example without enough memory)
+ * leaves nothing behind, and a run whose first files cannot be written (for example on a full disk) leaves nothing
+ * either.
+ * @param out path of the folder. If the program chose the name, it may get a number at its end.
+ * @param given the data, if it is not in a file.
+ * @param keepMore writes further files into the folder.
+ * @throws ConfigError if something has appeared there, or if the folder or its first files cannot be made.
  */
 export const createRunFolder = async (
   out: string,
@@ -165,7 +169,9 @@ export const createRunFolder = async (
   const written: string[] = [];
   let opened: Promise<RunFolder> | undefined;
   let first: TrainEvent | undefined;
-  /** Whether the run has begun, with all its files in their places: from then on they stay, whatever happens. */
+  /**
+   * Whether the run has started and all its first files are written. From then on the files stay, even after an error.
+   */
   let hasBegun = false;
   let hasFailed = false;
 
@@ -176,7 +182,7 @@ export const createRunFolder = async (
       ...(given ? keptData(given) : []),
     ]) {
       const file = join(path, name);
-      // Before it is written: an error may come after the file is in its place.
+      // Noted before the file is written: an error may come after the file is in its place.
       if ((await occupantOf(file)) === "nothing") written.push(name);
       await replaceFile(file, contents);
     }
@@ -191,7 +197,7 @@ export const createRunFolder = async (
       },
     );
   };
-  /** Does `work` in the folder, which has its files from the first call on. */
+  /** Does `work` in the folder. The first call writes the folder's files. */
   const within = async <T>(work: (run: RunFolder) => Promise<T>): Promise<T> => {
     try {
       opened ??= open();
@@ -202,13 +208,13 @@ export const createRunFolder = async (
       throw await unwritable(reserved.out, path, error);
     }
   };
-  /** As `within`, for what is worth keeping: a checkpoint, or the events of steps. */
+  /** Like `within`, for work that must be kept: a checkpoint, or the events of steps. */
   const keep = <T>(work: (run: RunFolder) => Promise<T>): Promise<T> =>
     within((run) => {
       hasBegun = true;
       return work(run);
     });
-  /** Whether nobody else has taken the folder's name, or its lock. */
+  /** Whether the folder and its lock still belong to this process. */
   const isOurs = async (): Promise<boolean> =>
     identity !== undefined && (await identityOf(path)) === identity && !(await lock.isTaken());
 
@@ -228,12 +234,12 @@ export const createRunFolder = async (
     saveRecord: (name, chunks) => within((run) => run.saveRecord(name, chunks)),
     saveRollback: (point) => within((run) => run.saveRollback(point)),
     readRollback: () => within((run) => run.readRollback()),
-    // A folder without its files tells of no run.
+    // Without its files, the folder does not describe a run, so the error is not recorded.
     noteFailure: async (error) => {
       if (!hasFailed) await (await opened?.catch(() => undefined))?.noteFailure(error);
     },
     close: async () => {
-      // Whoever asked for the folder has got its error.
+      // The error of opening was already thrown to the caller who needed the folder.
       const run = await opened?.catch(() => undefined);
       try {
         await run?.close();

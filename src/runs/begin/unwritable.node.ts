@@ -7,29 +7,32 @@ import { formatBytes } from "../../core/text/format-bytes.ts";
 import { temporaryOf } from "../../io/temporary-names.node.ts";
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOTDIR: "a file above it",
+  ENOTDIR: "a file in its path",
   EEXIST: "a file",
   EACCES: "no permission",
   EPERM: "no permission",
-  EROFS: "a disk that cannot be written to",
+  EROFS: "a read-only disk",
   ENOSPC: "a full disk",
-  EDQUOT: "a full quota of the disk",
+  EDQUOT: "a full disk quota",
 };
 
-/** Whether a call that found no room was to make a name: disks also run out of those. */
+/** Whether the call that failed for lack of space was creating a name: a disk can also run out of room for names. */
 const makesName = (error: unknown): boolean =>
   error instanceof Error && "syscall" in error && ["open", "mkdir", "link", "rename"].includes(String(error.syscall));
 
-/** The room on the disk of `path`, or of the nearest folder above it; "" if the system does not tell. */
+/**
+ * Describes the free space on the disk of `path`, or of the nearest folder above it; "" if the system does not report
+ * it.
+ */
 const roomAt = async (path: string, isForName: boolean): Promise<string> => {
   const found = await statfs(path).catch(() => undefined);
   if (found === undefined) return dirname(path) === path ? "" : roomAt(dirname(path), isForName);
   const { bavail, blocks, bsize } = found;
-  if (isForName && bavail > 0) return " (no room for another file)";
+  if (isForName && bavail > 0) return " (no room for another file name)";
   return blocks === 0 ? "" : ` (${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free)`;
 };
 
-/** The name, in the folder `path`, of the file that an error is about; "" if it names none. */
+/** The name of the file that an error is about, relative to the folder `path`; "" if the error names no file. */
 const fileOf = (error: unknown, path: string): string => {
   const cause = error instanceof CheckpointError ? error.cause : error;
   const named = cause instanceof Error && "path" in cause ? cause.path : undefined;
@@ -43,23 +46,24 @@ const fileOf = (error: unknown, path: string): string => {
 };
 
 /**
- * The error to end a run with that cannot begin, where the system refuses to make its folder or its first files.
- * @param out the folder as the user named it, at `path`.
- * @returns `error` itself, if it is no error of the system.
+ * The error for a run that cannot start because the system refuses to make its folder or its first files.
+ * @param out the folder `path`, as the user gave it.
+ * @returns `error` itself, if it is not a system error.
  */
 export const unwritable = async (out: string, path: string, error: unknown): Promise<unknown> => {
   const cause = error instanceof CheckpointError ? error.cause : error;
   const code = systemErrorCode(cause);
   if (code === undefined) return error;
-  // Of the system's own words the call and the path are left out.
+  // Removes the call and the path from the system's message.
   const reason = reasons[code] ?? (cause as Error).message.replace(/, \w+(?: '.*)?$/su, "");
   const room = code === "ENOSPC" ? await roomAt(path, makesName(cause)) : "";
   const file = fileOf(error, path);
   return new ConfigError({
     where: `out ${out}`,
-    must: "the folder must be one that can be made and written to",
+    must: "it must be possible to create the folder and write to it",
     got: `${reason}${room}${file === "" ? "" : `, at ${file}`}`,
-    hint: code === "ENOSPC" || code === "EDQUOT" ? "more room there, or a folder on another disk" : "another folder",
+    hint:
+      code === "ENOSPC" || code === "EDQUOT" ? "freeing space there, or a folder on another disk" : "another folder",
     cause: error,
   });
 };

@@ -25,7 +25,10 @@ import {
   parseNoted,
 } from "../noted-events.ts";
 
-/** How a run ended. `failed`: with an error. `unfinished`: under way, or killed; the folder cannot tell which. */
+/**
+ * How a run ended. `failed`: with an error. `unfinished`: still running, or its process was killed; the folder does not
+ * show which.
+ */
 export type RunState = DoneEvent["reason"] | "failed" | "unfinished";
 
 /** A validation loss and its step. */
@@ -40,41 +43,41 @@ export interface RunLoss {
   readonly bitsPerByte: number;
 }
 
-/** A run, as its folder describes it. */
+/** A run, as described by its folder. */
 export interface ListedRun {
-  /** The folder's name. */
+  /** Name of the folder. */
   readonly name: string;
-  /** The folder's path. */
+  /** Path of the folder. */
   readonly path: string;
-  /** How it ended. */
+  /** How the run ended. */
   readonly state: RunState;
-  /** The error that ended a run whose state is `failed`, in one line; else null. */
+  /** The error that ended a `failed` run, in one line; else null. */
   readonly failure: string | null;
-  /** When the folder was made, in ISO 8601: the time of a file in it. */
+  /** Time when the folder was made, in ISO 8601: the time of a file in it. */
   readonly startedAt: string;
-  /** When the last note was written, in ISO 8601. */
+  /** Time of the last logged event, in ISO 8601. */
   readonly updatedAt: string;
-  /** The preset, with any steps, seed and intervals; null if other fields were changed. */
+  /** The preset, ignoring changes of steps, seed and intervals; null if other fields were changed. */
   readonly preset: PresetName | null;
-  /** null if nothing has been noted yet. */
+  /** null if no event is logged yet. */
   readonly parameters: number | null;
   /** Name of the text. */
   readonly corpus: string;
-  /** SHA-256 of the text, with the place of its split: losses compare between runs with the same one. */
+  /** SHA-256 of the text and of the place where it is split. Losses are comparable between runs with equal hashes. */
   readonly corpusSha256: string;
-  /** Number of tokens that the model knows; null if nothing has been noted yet. */
+  /** Number of tokens that the model knows; null if no event is logged yet. */
   readonly vocabSize: number | null;
   /** Updates done. */
   readonly step: number;
   /** Updates planned. */
   readonly steps: number;
-  /** The best evaluation: the lowest validation loss, as far as its weights were kept; null before the first. */
+  /** The best evaluation: the lowest validation loss whose weights were kept; null before the first evaluation. */
   readonly best: RunLoss | null;
-  /** Whether the validation loss was rising at the last evaluation: more steps would not help. */
+  /** Whether the validation loss was rising at the last evaluation; then more steps would not help. */
   readonly rising: boolean;
-  /** The directory for the other commands; null if nothing is saved yet. */
+  /** The directory to pass to other commands; null if nothing is saved yet. */
   readonly checkpoint: string | null;
-  /** The checkpoint whose weights it began with; null if it drew its own. */
+  /** The checkpoint whose weights the run started from; null if the weights were drawn at random. */
   readonly initFrom: string | null;
   /** Its configuration. */
   readonly config: RunConfig;
@@ -84,7 +87,7 @@ export interface ListedRun {
 export interface SkippedFolder {
   /** Its path. */
   readonly path: string;
-  /** Why it is no run, in one line. */
+  /** Why the folder is not a run, in one line. */
   readonly reason: string;
 }
 
@@ -92,26 +95,26 @@ export interface SkippedFolder {
 export interface RunList {
   /** Newest first. */
   readonly runs: readonly ListedRun[];
-  /** Folders that are no runs. */
+  /** Folders that are not runs. */
   readonly skipped: readonly SkippedFolder[];
 }
 
 interface Noted {
-  /** All steps of the plan. */
+  /** Planned number of steps. */
   readonly steps: number;
-  /** Bytes that were read, up to the end of a line. */
+  /** Number of bytes read so far, up to the end of a line. */
   end: number;
   start: NotedStart | undefined;
   step: number;
   readonly evals: NotedEval[];
-  /** How it ended; a run that was saved after its last evaluation has ended, even without a note. */
+  /** How the run ended. A run that was saved after its last evaluation counts as ended, even without a `done` event. */
   ended: NotedDone["reason"] | "failed" | undefined;
-  /** Of a run that has failed. */
+  /** The error of a failed run. */
   failure: string | null;
 }
 
 const take = (noted: Noted, event: NotedEvent): void => {
-  // Events after `done` are from a resumed run.
+  // Events after `done` come from a resumed run.
   if (event.type !== "start") noted.ended = undefined;
   switch (event.type) {
     case "start":
@@ -124,7 +127,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
       noted.ended = event.reason;
       break;
     case "checkpoint":
-      // Not a former end of a run that was extended.
+      // An earlier end of a run that was extended later does not count: its step is below `steps`.
       if (noted.evals.at(-1)?.reason === "end" && event.step >= noted.steps) noted.ended = "finished";
       break;
     case "step":
@@ -134,15 +137,16 @@ const take = (noted: Noted, event: NotedEvent): void => {
   noted.step = Math.max(noted.step, event.step);
 };
 
-/** Most characters of an error that are shown. */
+/** Maximum number of characters of an error that are shown. */
 const mostOfError = 280;
 
-/** Beginning of a line for a step: nearly all lines are, and only the last one matters. */
+/** Beginning of a line with a `step` event. Nearly all lines are such lines, and only the last one matters. */
 const stepLine = '{"v":1,"type":"step",';
 
 /**
- * Damaged lines are skipped, and half a line at the end is left for later: it is being written, or its process was killed.
- * @param before of the same notes when they were shorter.
+ * Reads an event log. Damaged lines are skipped. An incomplete line at the end is left for later: it is still being
+ * written, or its process was killed.
+ * @param before the result of an earlier call, when the log was shorter.
  */
 const readNoted = async (path: string, steps: number, before?: Noted): Promise<Noted> => {
   const noted: Noted = before ?? {
@@ -168,7 +172,7 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
   for await (const { lines, end } of readWholeLines(path, noted.end)) {
     for (const line of lines) {
       if (line.startsWith(stepLine)) {
-        // The line before it may be the last complete one.
+        // The previous line may be the last complete one.
         if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
         lastStep = line;
         noted.ended = undefined;
@@ -184,7 +188,10 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
   return noted;
 };
 
-/** Facts of a file by which a change of it is noticed: the public types name none of Node's. */
+/**
+ * Facts about a file that show whether it has changed. Not Node's own type, because public types must not use Node's
+ * types.
+ */
 interface FileFacts {
   readonly dev: number;
   readonly ino: number;
@@ -195,7 +202,7 @@ interface FileFacts {
 
 const statsOf = async (path: string): Promise<FileFacts | undefined> => stat(path).catch(() => undefined);
 
-/** The files that a run's line in the list is made of. */
+/** The files from which a run's entry in the list is made. */
 interface RunFiles {
   readonly description: FileFacts | undefined;
   readonly metrics: FileFacts | undefined;
@@ -217,32 +224,32 @@ const isSameFile = (a: FileFacts | undefined, b: FileFacts | undefined): boolean
 const isUnchanged = (a: FileFacts | undefined, b: FileFacts | undefined): boolean =>
   isSameFile(a, b) && a?.size === b?.size && a?.mtimeMs === b?.mtimeMs;
 
-/** A run as it was read before. */
+/** A run as read by an earlier call. */
 interface KnownRun {
   readonly files: RunFiles;
   readonly listed: ListedRun;
   readonly noted: Noted;
 }
 
-/** Runs that were read before, by their paths: files that have not changed since are not read again. */
+/** Runs from earlier calls, by path. Files that have not changed are not read again. */
 export type KnownRuns = Map<string, KnownRun>;
 
-/** Milliseconds from 1970 that a date can be away from it. */
+/** Maximum distance of a JavaScript date from 1970, in milliseconds. */
 const furthest = 8.64e15;
 
-/** A file's time, which may be one that no date has. */
+/** A file's time as text. A file may have a time that no JavaScript date can hold. */
 const isoTime = (time: Date): string =>
   new Date(Number.isNaN(time.getTime()) ? furthest : time.getTime()).toISOString();
 
 const readListed = async (path: string, known: KnownRuns | undefined): Promise<ListedRun> => {
-  // Before the files are read: what is written meanwhile is a change.
+  // Taken before the files are read, so that a write during reading counts as a change.
   const files = await filesOf(path);
   const before = known?.get(path);
   const isSameRun = before !== undefined && isUnchanged(before.files.description, files.description);
   if (isSameRun && isUnchanged(before.files.metrics, files.metrics) && before.files.saved === files.saved) {
     return before.listed;
   }
-  // A resumed run replaces its notes by shorter ones; else they grow.
+  // A resumed run replaces its log by a shorter one; otherwise a log only grows.
   const isLonger = isSameRun && isSameFile(before.files.metrics, files.metrics);
   const grows = isLonger && (files.metrics?.size ?? 0) >= before.noted.end;
   known?.delete(path);
@@ -284,12 +291,15 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
   return listed;
 };
 
-/** A run, or why it is skipped: one damaged folder must not hide the others. Undefined if it is not a folder. */
+/**
+ * Reads a run, or the reason why it is skipped: one damaged folder must not hide the others. Undefined if it is not a
+ * folder.
+ */
 const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | SkippedFolder | undefined> => {
   try {
     if (!(await findsFolder(path))) return undefined;
     if (!known?.has(path) && !(await readdir(path)).includes(folderNames.description)) {
-      return { path, reason: `no run: it has no ${folderNames.description}` };
+      return { path, reason: `not a run: it has no ${folderNames.description}` };
     }
     return await readListed(path, known);
   } catch (error) {
@@ -299,10 +309,10 @@ const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | Ski
   }
 };
 
-/** So many folders are read at a time: while one waits for the disk, others are decoded. */
+/** Number of folders that are read at a time: while one waits for the disk, others are decoded. */
 const atOnce = 8;
 
-/** The paths in `folder` that may be runs: all but files and folders whose names begin with a dot, or the folder itself. */
+/** Paths in `folder` that may be runs: all entries whose names do not begin with a dot, or the folder itself. */
 const candidatesIn = async (folder: string): Promise<readonly string[]> => {
   const entries = await readdir(folder);
   if (entries.includes(folderNames.description)) return [folder];
@@ -310,8 +320,8 @@ const candidatesIn = async (folder: string): Promise<readonly string[]> => {
 };
 
 /**
- * As `listRuns`, for a program that asks again and again.
- * @param known is kept from one call to the next, and brought up to date: calls with the same one must not overlap.
+ * Like `listRuns`, for a program that asks repeatedly.
+ * @param known kept by the caller between calls, and updated here. Calls with the same object must not overlap.
  */
 export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunList> => {
   const paths = await candidatesIn(folder);
@@ -335,9 +345,9 @@ export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunLi
 };
 
 /**
- * The runs in `folder`, which may also be a run's folder itself. Files and folders whose names begin with a dot are
- * ignored; other folders that are not runs, or damaged, are among the skipped. Nothing on disk is changed.
- * @throws CheckpointError if there is no such folder.
+ * Lists the runs in `folder`, which may also be one run's own folder. Entries whose names begin with a dot are ignored.
+ * Other folders that are damaged, or are not runs, are listed in `skipped`. Nothing on disk is changed.
+ * @throws CheckpointError if the folder does not exist.
  * @example
  * ```ts
  * import { listRuns } from "foretoken";

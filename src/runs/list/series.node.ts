@@ -1,4 +1,4 @@
-/** A run's numbers in columns, from its notes: for curves. */
+/** Reads a run's numbers from its event log as columns, for curves. */
 import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { isEvalAtStop } from "../../io/first-form.node.ts";
@@ -7,11 +7,11 @@ import { readWholeLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { type StepColumns, thinSteps } from "./thin-steps.ts";
 
-/** A run's numbers, in columns of equal length: place i of each column of `steps` is of one step. */
+/** A run's numbers. The columns of `steps` have equal length; place i of each column belongs to the same step. */
 export interface RunColumns {
-  /** Bytes of the notes that were read, up to the end of the last whole line. */
+  /** Number of bytes of the log that were read, up to the end of the last complete line. */
   readonly offset: number;
-  /** The updates, in the order of their steps. Losses are in nats per token. */
+  /** The updates, in ascending order of steps. Losses are in nats per token. */
   readonly steps: {
     step: number[];
     loss: number[];
@@ -19,7 +19,7 @@ export interface RunColumns {
     gradNorm: number[];
     tokensPerSecond: number[];
   };
-  /** The evaluations, in the order of their steps. */
+  /** The evaluations, in ascending order of steps. */
   readonly evals: {
     step: number[];
     valLoss: number[];
@@ -27,20 +27,19 @@ export interface RunColumns {
     natsPerCharacter: number[];
     bitsPerByte: number[];
   };
-  /** Texts of the model, in the order of their steps. */
+  /** The samples, in ascending order of steps. */
   readonly samples: { step: number; prompt: string; text: string }[];
-  /** Steps that were left out, since they were not finite or exploded. */
+  /** Steps that were skipped because they were not finite or exploded. */
   readonly leftOut: number[];
-  /** Tokens that are held out; null if that is not noted. */
+  /** Number of validation tokens; null if it is not logged. */
   readonly valTokens: number | null;
   /**
-   * Set where steps are missing, since there were more than asked for: the sum of 1 / `tokensPerSecond` of all steps up to each
-   * one that is there.
+   * Set if the steps were thinned: for each remaining step, the sum of 1 / `tokensPerSecond` over all steps up to it.
    */
   readonly thinned: { readonly time: number[] } | null;
 }
 
-/** As they are read. */
+/** The series while it is read. */
 interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens"> {
   readonly steps: StepColumns;
   valTokens: number | null;
@@ -48,11 +47,12 @@ interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "val
 
 type Line = Readonly<Record<string, unknown>>;
 
-// A schema for each line would take longer than all else: a run may have millions.
+// No schema here: checking each line with a schema would take longer than everything else, and a run may have millions
+// of lines.
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isStep = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-/** How many of `steps`, in ascending order, are before `step`. */
+/** Number of elements of `steps` (ascending) that are less than `step`. */
 const countBefore = (steps: readonly number[], step: number): number => {
   let count = steps.length;
   while (count > 0 && (steps[count - 1] as number) >= step) count--;
@@ -63,7 +63,10 @@ const cut = (columns: Reading["steps"] | Reading["evals"], count: number): void 
   for (const column of Object.values(columns) as unknown[][]) column.length = count;
 };
 
-/** Tokens per second. Less was measured nowhere: such a step counts as one without a time, or no later time would be finite. */
+/**
+ * Minimum plausible tokens per second. A step with less counts as a step without a time; otherwise no later time would
+ * be finite.
+ */
 const slowest = 1e-9;
 
 const takeStep = ({ steps }: Reading, { step, loss, learningRate, gradNorm, tokensPerSecond }: Line): void => {
@@ -91,7 +94,7 @@ const takeEval = ({ evals }: Reading, event: Line): void => {
   evals.bitsPerByte.push(bitsPerByte);
 };
 
-/** Removes `step` and all later ones: a resumed run repeats them. */
+/** Removes `step` and all later steps: a resumed run repeats them. */
 const dropFrom = ({ steps, evals, samples, leftOut }: Reading, step: number): void => {
   cut(steps, countBefore(steps.step, step));
   cut(evals, countBefore(evals.step, step));
@@ -132,13 +135,13 @@ const take = (columns: Reading, event: unknown): void => {
 };
 
 /**
- * Reads the notes of a run, which may be under way. Damaged lines are skipped. Steps that a resumed run repeated are there
- * once, as they were repeated. A run without notes has empty columns.
+ * Reads the event log of a run, which may still be running. Damaged lines are skipped. A step that a resumed run
+ * repeated appears once, with its repeated values. A run without a log has empty columns.
  * @param runFolder the run's folder.
- * @param mostSteps of a longer run the steps are thinned to so many; no more than twice as many are in memory. Default: all are
- *   there.
- * @param signal ends the reading.
- * @throws CheckpointError if the notes cannot be read, or the signal's reason.
+ * @param mostSteps maximum number of steps: a longer run is thinned to it, and at most twice as many steps are in
+ * memory. Default: all steps.
+ * @param signal stops the reading.
+ * @throws CheckpointError if the log cannot be read; the signal's reason if it is aborted.
  */
 export const readColumns = async (
   runFolder: string,

@@ -1,32 +1,33 @@
-/** Columns of steps made fewer: no extreme is lost, and every row that is kept is a step as it was noted. */
+/** Thins columns of steps: all extremes stay, and every remaining row is a logged step, unchanged. */
 
-/** Columns of one length: place i of each is of one step; `step` rises. */
+/** Columns of equal length. Place i of each column belongs to the same step; `step` ascends. */
 export interface StepColumns {
   readonly step: number[];
   readonly loss: number[];
   readonly learningRate: number[];
   readonly gradNorm: number[];
   readonly tokensPerSecond: number[];
-  /** Sum of 1 / `tokensPerSecond` up to each step: the time axis of columns from which steps are missing. */
+  /** Sum of 1 / `tokensPerSecond` over all steps up to this one. It is the time axis of columns that were thinned. */
   readonly time: number[];
 }
 
-/** Columns whose lowest and highest values are kept. */
+/** Columns whose lowest and highest values stay. */
 const drawn = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 
-/** The last steps are all kept: they tell a run's speed. */
+/** Maximum number of last steps that are never thinned: they show a run's current speed. */
 const wholeSteps = 1000;
 
 /**
- * Keeps at most `most` rows: the last ones, and the lowest and the highest of each column among equally many steps. Ranges of steps
- * begin at multiples of a power of two, so what was thinned before is thinned again as if it was whole.
+ * Keeps at most `most` rows: the last rows and, in each range of steps before them, the lowest and the highest row of
+ * each column. Ranges begin at multiples of a power of two, so a list that was thinned before is thinned as the
+ * complete list would be.
  */
 export const thinSteps = (columns: StepColumns, most: number): void => {
   const { step } = columns;
   const whole = Math.min(wholeSteps, most >> 2);
   const thinned = step.length - whole;
   if (step.length <= most || thinned <= 0) return;
-  // One range more than that begins before the first step's multiple.
+  // Minus one: the first range may begin before the first step, which adds a range.
   const ranges = Math.max(1, Math.floor((most - whole) / (2 * drawn.length)) - 1);
   const [first, last] = [step[0] as number, step[thinned - 1] as number];
   const width = 2 ** Math.ceil(Math.log2((last - first + 1) / ranges));
@@ -50,7 +51,7 @@ export const thinSteps = (columns: StepColumns, most: number): void => {
   }
   for (let i = thinned; i < step.length; i++) kept.push(i);
   for (const values of Object.values(columns) as number[][]) {
-    // In place: each row moves towards the beginning.
+    // Works in place, because rows only move towards the beginning.
     for (const [to, from] of kept.entries()) values[to] = values[from] as number;
     values.length = kept.length;
   }

@@ -1,7 +1,8 @@
 /**
- * The file that records a faulty step: safetensors with the weights before the step under this project's names,
- * the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32: exact below 2^24), and the rest as
- * metadata. A batch of documents is one row, with their passes and lengths as `batch.segments`, [documents, 2].
+ * The file that records a faulty step. It is a safetensors file with the weights before the step (under this project's
+ * names) and the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32, which is exact below 2^24).
+ * The rest is in the metadata. A batch of documents is one row; `batch.segments`, [documents, 2], has the pass and the
+ * length of each document.
  */
 import { z } from "zod";
 import { type RunConfig, runConfigSchema } from "../../config/config.ts";
@@ -13,56 +14,56 @@ import { passesPerStep } from "../../trainer/passes.ts";
 import { trainedLayout } from "../../trainer/state.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
 
-/** The faults of a step: not finite, or the loss or the gradient exploded. */
+/** Faults of a step: not finite, or the loss or the gradient exploded. */
 export const faultKinds = ["nonfinite", "loss", "gradient"] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 /** A document, or a piece of one, in a recorded batch. */
 export interface RecordedSegment {
-  /** Number of its pass in the step. */
+  /** Number of the document's pass in the step. */
   readonly pass: number;
   readonly length: number;
 }
 
-/** Token ids of a step, inputs and targets, row after row. */
+/** Token ids of a step, inputs and targets, row by row. */
 export interface RecordedBatch {
   readonly x: ArrayLike<number>;
   readonly y: ArrayLike<number>;
   readonly rows: number;
   readonly time: number;
-  /** The documents that its one row is divided into; absent: windows of a text. */
+  /** The documents that its one row is divided into; absent for windows of a text. */
   readonly segments?: readonly RecordedSegment[];
 }
 
-/** A step before it changed a weight, and its fault. */
+/** A faulty step, before it changed a weight. */
 export interface FlightRecord extends StepMeasure {
   readonly config: RunConfig;
   readonly vocabSize: number;
   /** Number of the update, from 1, as in events. */
   readonly step: number;
   readonly reason: FaultKind;
-  /** The first bad tensor, in the words of `findBad`. */
+  /** Description of the first bad tensor, as `findBad` gives it. */
   readonly tensor: string;
   readonly backend: string;
   readonly instructionSet: string;
   readonly dtype: string;
-  /** The weights that are trained, in the layout of `trainedLayout`. */
+  /** The trained weights, in the layout of `trainedLayout`. */
   readonly values: Float32Array;
   readonly batch: RecordedBatch;
 }
 
-/** Mark in the metadata of every record: a file that has it may be overwritten. */
+/** Mark in the metadata of every record. A file with this mark may be overwritten. */
 export const recordMark = "foretoken flight record";
 
 const segmentsName = "batch.segments";
 
-/** Ids below this are exact in float32. */
+/** Token ids below this number are exact in float32. */
 const mostIds = 2 ** 24;
 
-/** The file's name in a run's folder. */
+/** Name of the record's file in a run's folder. */
 export const recordName = (step: number): string => `nonfinite-step-${step}.safetensors`;
 
-/** The file, in pieces; views of the weights are among them. */
+/** The file in pieces. Some pieces are views of the weights. */
 export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
   const { config, vocabSize, step, loss, gradNorm, reason, tensor, backend, instructionSet, dtype, values } = record;
   const { x, y, rows, time, segments } = record.batch;
@@ -85,7 +86,7 @@ export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
     backend,
     config: JSON.stringify(config),
     dtype,
-    // Sorted to the front of the header, and short: the first bytes of the file are enough to find it.
+    // The mark is short and is sorted to the front of the header, so the first bytes of the file are enough to find it.
     format: recordMark,
     formatVersion: String(formatVersion),
     gradNorm: String(gradNorm),
@@ -108,7 +109,7 @@ const number = z
 const wholeNumber = z.string().regex(/^\d{1,16}$/u, { error: "must be a whole number as text" });
 const word = z.string().regex(/^[\w-]+$/u, { error: "must be a word" });
 
-/** Most characters of a config, and of any other entry of the metadata. */
+/** Maximum number of characters of a configuration, and of any other entry of the metadata. */
 const mostConfig = 2 ** 14;
 const mostText = 200;
 
@@ -128,7 +129,7 @@ const metadataSchema = z.strictObject({
   vocabSize: wholeNumber,
 });
 
-/** Most nested objects in a config, with room to spare. */
+/** Maximum nesting of objects in a configuration, with room to spare. */
 const deepest = 16;
 
 const parseConfigText = (text: string, where: string): RunConfig => {
@@ -149,7 +150,9 @@ const parseConfigText = (text: string, where: string): RunConfig => {
   return checkJson(runConfigSchema, json, where);
 };
 
-/** The documents of a recorded batch: passes in order, each of a length that the configuration allows. */
+/**
+ * Reads the documents of a recorded batch: passes in ascending order, each with a length that the configuration allows.
+ */
 const readSegments = (
   tensor: { readonly shape: readonly number[]; readonly data: Float32Array } | undefined,
   config: RunConfig,
@@ -183,15 +186,15 @@ const readSegments = (
 };
 
 /**
- * Reads a record back. It may be forged: every value is checked.
+ * Reads a record. It may be forged, so every value is checked.
  * @param bytes the whole file.
- * @param where the file, for errors.
- * @throws CheckpointError naming the damage.
+ * @param where name of the file, for errors.
+ * @throws CheckpointError that names the damage.
  */
 export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   const { tensors, metadata } = readSafetensors(bytes, where);
   const fail = (must: string, got: string): never => {
-    throw new CheckpointError({ where, must, got, hint: "a file that train left of a step" });
+    throw new CheckpointError({ where, must, got, hint: "a file that train wrote for a faulty step" });
   };
   if (metadata.format !== recordMark) fail("the file must be the record of a step", "another safetensors file");
   for (const [key, value] of Object.entries(metadata)) {
@@ -206,8 +209,8 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   const { model, train } = config;
   const step = Number(told.step);
   if (step < 1 || step > train.steps) fail(`step must be from 1 to ${train.steps}`, told.step);
-  if (Number(told.seed) !== train.seed) fail(`the seed must be that of the config, ${train.seed}`, told.seed);
-  if (train.dtype !== told.dtype) fail(`dtype must be that of the config, ${train.dtype}`, told.dtype);
+  if (Number(told.seed) !== train.seed) fail(`the seed must equal the config's seed, ${train.seed}`, told.seed);
+  if (train.dtype !== told.dtype) fail(`dtype must equal the config's dtype, ${train.dtype}`, told.dtype);
   const vocabSize = Number(told.vocabSize);
   if (vocabSize < 1 || vocabSize > mostIds) fail(`vocabSize must be from 1 to ${mostIds}`, told.vocabSize);
 
@@ -218,7 +221,8 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
       return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
     return tensor.data;
   };
-  // Before the layout is made, which a forged config could make long: two tensors of the batch, one for each parameter.
+  // Checked before the layout is made, because a forged configuration could make the layout huge. The number is two
+  // tensors of the batch, and one per parameter.
   if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
   const layout = trainedLayout(config, vocabSize);
   const segments = readSegments(tensors.get(segmentsName), config, fail);
@@ -232,7 +236,7 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
     ["batch.x", x],
     ["batch.y", y],
   ] as const) {
-    // A target of a document that does not count.
+    // -1 marks a document's target that the loss does not count.
     const least = segments !== undefined && ids === y ? -1 : 0;
     const bad = ids.findIndex((id) => !(Number.isInteger(id) && id >= least && id < vocabSize));
     if (bad >= 0) fail(`${name} must hold whole numbers in [${least}, ${vocabSize})`, `${ids[bad]} at position ${bad}`);

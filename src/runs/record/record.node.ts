@@ -5,10 +5,10 @@ import { openRegularFile, readRegularFile, UnreadableFileError } from "../../cor
 import { replaceFile } from "../../io/files.node.ts";
 import { type FlightRecord, parseRecord, recordMark } from "./flight-record.ts";
 
-/** More elements than the weights of any model here: a larger file is no record. */
+/** Maximum size of a record in bytes. It allows more elements than any model here has. */
 const maxBytes = 2 ** 33;
 
-/** The mark of a record lies within so many bytes of the file's beginning, since the metadata come first. */
+/** The mark of a record is within this many bytes of the file's beginning, because the metadata come first. */
 const markWithin = 2 ** 16;
 
 /** Whether `path` may be replaced: it does not exist, or is the record of a step. */
@@ -30,16 +30,16 @@ const isOurs = async (path: string): Promise<boolean> => {
 
 /**
  * Writes the record of a step into a run's folder, atomically, and returns its path.
- * @throws CheckpointError if another file has the name.
+ * @throws CheckpointError if a file that is not a record has this name.
  */
 export const writeRecord = async (folder: string, name: string, chunks: readonly Uint8Array[]): Promise<string> => {
   const path = join(folder, name);
   if (!(await isOurs(path))) {
     throw new CheckpointError({
       where: path,
-      must: "the record of a step must have this name for itself",
+      must: "this file name must be free for the record of a step",
       got: "another file",
-      hint: "another name for that file",
+      hint: "renaming that file",
     });
   }
   await replaceFile(path, chunks);
@@ -48,10 +48,10 @@ export const writeRecord = async (folder: string, name: string, chunks: readonly
 
 /**
  * Reads the record of a step, which may be forged.
- * @throws CheckpointError naming the damage.
+ * @throws CheckpointError that names the damage.
  */
 export const readRecord = async (path: string): Promise<FlightRecord> => {
-  // The user has named the file, so a link is followed.
+  // The user named the file, so a link is followed.
   const bytes = await readRegularFile(path, { maxBytes, followLinks: true }).catch((cause: unknown) => {
     const code = systemErrorCode(cause);
     const refused = cause instanceof UnreadableFileError ? cause : undefined;

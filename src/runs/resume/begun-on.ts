@@ -1,10 +1,13 @@
-/** Where a run was begun: the promise of the same bits holds for one backend and instruction set. */
+/**
+ * Compares the backend on which a run began with the current one: bits are only guaranteed to be equal on one backend
+ * and instruction set.
+ */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
 import { parseNoted } from "../noted-events.ts";
 import type { NotedLines } from "./ended-run.ts";
 
-/** A backend, and its instruction set. */
+/** A backend and its instruction set. */
 export interface ComputingPlace {
   readonly name: string;
   readonly instructionSet: string;
@@ -13,16 +16,19 @@ export interface ComputingPlace {
 const placeText = ({ name, instructionSet }: ComputingPlace): string =>
   oneLine(shorten(`${name} (${instructionSet})`, 80));
 
-/** A line for the user of a run that goes on elsewhere than it was begun; undefined: it does not, or its notes do not say. */
+/**
+ * A notice for a run that is resumed on another backend than it began on; undefined if the backend is the same or is
+ * not logged.
+ */
 export const elsewhereNotice = async (notes: NotedLines, here: ComputingPlace): Promise<string | undefined> => {
   for await (const line of notes) {
-    // The first note of every run.
+    // The first event in every log.
     if (!isRecord(line) || line.type !== "start") continue;
     const start = parseNoted(line);
     if (start?.type !== "start") return undefined;
     const begun = { name: start.backend, instructionSet: start.instructionSet };
     if (begun.name === here.name && begun.instructionSet === here.instructionSet) return undefined;
-    return `the run was begun on ${placeText(begun)} and goes on on ${placeText(here)}: from here on its last bits may differ`;
+    return `the run began on ${placeText(begun)} and continues on ${placeText(here)}: from here on its last bits may differ`;
   }
   return undefined;
 };

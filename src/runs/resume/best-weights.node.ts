@@ -1,4 +1,4 @@
-/** The best weights of a run that goes on: where they are, and what is done if they are not in their place. */
+/** Finds the best weights of a resumed run, and restores them if they are not in `best/`. */
 
 import { createHash } from "node:crypto";
 import { rename } from "node:fs/promises";
@@ -19,14 +19,14 @@ import { stateFiles } from "../write/state-files.ts";
 
 type OnNotice = (line: string) => void | Promise<void>;
 
-/** The point that a run goes on from. */
+/** The point from which a run is resumed. */
 export interface ResumedPoint {
   readonly progress: Progress;
-  /** Name of its checkpoint in the run's folder. */
+  /** Folder name of the checkpoint. */
   readonly checkpoint: string;
-  /** The run's configuration until now. */
+  /** The run's configuration so far. */
   readonly config: RunConfig;
-  /** The configuration that it goes on with: another, if it was given another number of steps. */
+  /** The configuration with which the run continues. It differs if the run got a new number of steps. */
   readonly next: RunConfig;
 }
 
@@ -39,11 +39,11 @@ async function* bytesAt(path: string): AsyncGenerator<Uint8Array, void, undefine
   }
 }
 
-/** Names of the files of a checkpoint's weights. */
+/** Names of the weight files of a checkpoint. */
 const weightNames = ({ files }: Manifest): readonly string[] =>
   Object.keys(files).filter((name) => !stateFiles.includes(name));
 
-/** Whether the weights' files have the hashes of the manifest. */
+/** Whether the weight files have the hashes of the manifest. */
 const isUndamaged = async (folder: string, manifest: Manifest): Promise<boolean> => {
   for (const name of weightNames(manifest)) {
     const hash = createHash("sha256");
@@ -57,10 +57,10 @@ const isUndamaged = async (folder: string, manifest: Manifest): Promise<boolean>
   return true;
 };
 
-/** Where best weights are that are not in their place: set aside, or those of a checkpoint. */
+/** Another place of the best weights: a folder that was set aside, or a checkpoint. */
 interface Source {
   readonly kind: "aside" | "checkpoint";
-  /** Name of the folder in the run's. */
+  /** Name of the folder, in the run's folder. */
   readonly name: string;
 }
 
@@ -73,7 +73,7 @@ const sourceOf = async (
     if (isOfPlan(manifest.run, best.step, config) && (await isUndamaged(path, manifest)))
       return { kind: "aside", name };
   }
-  // Its files were compared with their hashes when they were read.
+  // This checkpoint's files were compared with their hashes when they were read.
   if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
     return { kind: "checkpoint", name: checkpoint };
   }
@@ -85,28 +85,34 @@ const sourceOf = async (
   return undefined;
 };
 
-/** Whether a run that goes on from `point` comes to these weights, which are of a later step. */
+/** Whether a run that resumes from `point` will reach these weights at a later step. */
 const isAhead = ({ run }: Manifest, { progress: { step }, next }: ResumedPoint): boolean =>
   run !== null && run.step > step && isOfPlan(run, run.step, next);
 
-/** What is wrong with the best weights of a state; undefined: nothing, or better ones come again. */
+/**
+ * Describes what is wrong with a state's best weights. Undefined if nothing is wrong, or if the run will reach better
+ * weights again.
+ */
 const faultOf = async (folder: string, point: ResumedPoint): Promise<string | undefined> => {
   const { best } = point.progress;
   if (best === null || (await sourceOf(folder, point)) !== undefined) return undefined;
   const path = join(folder, folderNames.best);
-  // They were replaced by better ones, which come again when the run is as far again.
+  // Better weights had replaced them. The run reaches the better weights again at a later step.
   if ((await asidesIn(folder)).some(({ manifest }) => isAhead(manifest, point))) return undefined;
   if (!(await hasCheckpoint(path))) return "gone";
   const manifest = await readManifest(path);
-  // Without a manifest nothing is known of its files.
+  // Without a manifest the files cannot be checked.
   if (manifest === null) return undefined;
   if (!(await holdsAllFiles(path))) return "not whole";
   if (manifest.run === null || isAhead(manifest, point)) return undefined;
-  if (manifest.run.step !== best.step) return `those of step ${manifest.run.step}`;
+  if (manifest.run.step !== best.step) return `weights of step ${manifest.run.step}`;
   return (await isUndamaged(path, manifest)) ? undefined : "damaged";
 };
 
-/** A run's state, in which no evaluation is the best if the weights of that one are gone: so the next one's are kept. */
+/**
+ * Returns a run's state. If its best weights are lost, the state has no best evaluation, so the weights of the next
+ * evaluation are kept.
+ */
 export const withoutLostBest = async (
   folder: string,
   state: ResumedState,
@@ -117,11 +123,11 @@ export const withoutLostBest = async (
   const fault = await faultOf(folder, { ...from, progress });
   if (fault === undefined) return state;
   const best = join(folder, folderNames.best);
-  await onNotice(`${best}: the best weights are ${fault}; those of the next evaluation take their place`);
+  await onNotice(`${best}: the best weights are ${fault}; the next evaluation replaces them`);
   return { ...state, progress: { ...progress, best: null, evalsSinceBest: 0 } };
 };
 
-/** Writes the weights of the checkpoint `from` as the best ones. */
+/** Writes the weights of the checkpoint `from` to `best`. */
 const writeFrom = async (from: string, best: string): Promise<void> => {
   const manifest = await readManifest(from);
   if (manifest === null) return;
@@ -129,7 +135,10 @@ const writeFrom = async (from: string, best: string): Promise<void> => {
   await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
 };
 
-/** Puts the weights of `source` into the best ones' place, if it is free. Resolves to the checkpoint that they were written from. */
+/**
+ * Puts the weights of `source` into `best/`, if it is free. Resolves to the name of the checkpoint whose weights were
+ * written.
+ */
 const fill = async (folder: string, source: Source | undefined, isDamaged: boolean): Promise<string | undefined> => {
   if (source === undefined) return undefined;
   const place = join(folder, folderNames.best);
@@ -146,8 +155,8 @@ const fill = async (folder: string, source: Source | undefined, isDamaged: boole
 };
 
 /**
- * Puts the best weights of the point that a run goes on from into their place: those in it are set aside if they are of later.
- * @param shown the folder's path, as it is shown.
+ * Puts the best weights of a resumed point into `best/`. Weights of a later step in `best/` are set aside.
+ * @param shown the folder's path for messages.
  */
 export const arrangeBest = async (
   folder: string,

@@ -1,4 +1,4 @@
-/** How a run has ended, and the notes of one whose process was stopped or killed before it wrote all of them. */
+/** Finds out how a run ended, and completes the log of a run that was stopped or killed before it logged its end. */
 
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { type DoneEvent, eventVersion as v } from "../events.ts";
@@ -6,16 +6,16 @@ import { parseNoted } from "../noted-events.ts";
 import { isEvaluationDue, isOutOfPatience, type Progress } from "../progress.ts";
 import type { BrokenOff } from "../store.ts";
 
-/** A run's notes about the step that it continues from. */
+/** What a run's log contains about the step of its checkpoint. */
 interface NotesAt {
   /** Validation loss at that step. */
   readonly valLoss: number | undefined;
   readonly sampled: boolean;
-  /** Whether the run's end is the last note. */
+  /** Whether the last event is the run's end. */
   readonly ended: boolean;
 }
 
-/** A run's notes, a value for each line of `metrics.jsonl`. */
+/** A run's event log, one value per line of `metrics.jsonl`. */
 export type NotedLines = AsyncIterable<unknown> | Iterable<unknown>;
 
 const notesAt = async (notes: NotedLines, step: number): Promise<NotesAt> => {
@@ -33,20 +33,20 @@ const notesAt = async (notes: NotedLines, step: number): Promise<NotesAt> => {
   return { valLoss, sampled, ended };
 };
 
-/** How a run has ended by itself; null if there are steps left. */
+/** How a run ended by itself; null if it has steps left. */
 export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
   if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
   return isOutOfPatience(progress, train) ? "patience" : null;
 };
 
-/** What an ended run still has to write: its last notes, or its last sample as well. */
+/** What an ended run still has to write: its last events, and possibly its last sample. */
 export interface MissingEnd {
   readonly done: DoneEvent & { readonly valLoss: number };
-  /** Whether the last sample is there. */
+  /** Whether the last sample is logged. */
   readonly sampled: boolean;
 }
 
-/** The last event of an ended run, if it was not noted; undefined if it was, or can no longer be made. */
+/** The last event of an ended run, if it was not logged. Undefined if it was logged, or cannot be made. */
 export const missingEnd = async (
   notes: NotedLines,
   { step, best }: Progress,
@@ -70,7 +70,10 @@ export const missingEnd = async (
   return { done, sampled };
 };
 
-/** Whether the sample after a step's evaluation was interrupted: a stopped run does not wait for it. */
+/**
+ * Finds out whether the sample after a step's evaluation was interrupted: a run that is stopped does not finish its
+ * sample.
+ */
 export const brokenOff = async (
   notes: NotedLines,
   { step, lossCount, leftOut }: Progress,

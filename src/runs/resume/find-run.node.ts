@@ -1,4 +1,4 @@
-/** The run, and the checkpoint of it, that a path names. */
+/** Finds the run and the checkpoint that a path names. */
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
@@ -7,15 +7,15 @@ import { maxDescriptionBytes } from "../description.node.ts";
 import { findsFolder } from "../finds-folder.node.ts";
 import { folderNames, isResumable } from "../folder-names.ts";
 
-/** A run and one of its checkpoints, as the user named them. */
+/** A run and one of its checkpoints. */
 export interface NamedRun {
-  /** The run's folder. */
+  /** The run's folder, as the user named it. */
   readonly path: string;
-  /** Name of the checkpoint in it. */
+  /** Name of the checkpoint in the run's folder. */
   readonly checkpoint: string;
 }
 
-/** Resolves `named`: a run's folder, for its last checkpoint, or one of the checkpoints in it. */
+/** Resolves `named`: a run's folder, which means its last checkpoint, or one of the checkpoints in it. */
 export const findRun = async (named: string): Promise<NamedRun> => {
   const name = basename(resolve(named));
   if (isResumable(name) && (await findsFolder(named))) {
@@ -31,8 +31,8 @@ export const findRun = async (named: string): Promise<NamedRun> => {
 };
 
 /**
- * Takes a run's lock. @throws ConfigError if another process works in the folder, CheckpointError if no lock is
- * possible.
+ * Takes a run's lock. @throws ConfigError if another process works in the folder; CheckpointError if the lock cannot be
+ * made.
  */
 export const lockRun = async (path: string): Promise<Lock> => {
   try {

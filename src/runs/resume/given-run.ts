@@ -1,4 +1,4 @@
-/** A run whose last checkpoint is in memory: the files that `onCheckpoint` got. */
+/** Reads a run whose last checkpoint is in memory: the files that `onCheckpoint` got. */
 
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -19,21 +19,21 @@ import { optimizerName, stateFiles, stateName } from "../write/state-files.ts";
 import { type SavedRun, savedRunOf } from "./saved-state.ts";
 import { modelOf } from "./saved-weights.ts";
 
-/** A run, read from its files. */
+/** A run that was read from its files. */
 export interface GivenRun {
   readonly description: RunDescription;
   readonly saved: SavedRun;
-  /** Its notes, a value for each line. */
+  /** Its event log, one value per line. */
   readonly notes: readonly unknown[];
 }
 
-/** Its place, as errors name it. */
+/** Name of the files in errors. */
 const directory = "checkpoint";
 
-/** Files without which no run goes on. */
+/** Files that are needed to resume a run. */
 const needed = [...pretrainedNames, ...stateFiles, folderNames.description] as const;
 
-/** All files that are read, and the one by which a run with adapters is known and refused. */
+/** All files that are read, and the file that identifies a run with adapters, which is refused. */
 export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
   const ofRun = [...stateFiles, folderNames.description, folderNames.metrics, adapterConfigName];
   const found = ofRun.flatMap((name) => (files[name] === undefined ? [] : [[name, files[name]] as const]));
@@ -45,12 +45,12 @@ export const isFiles = (value: unknown): value is Readonly<Record<string, Uint8A
   isRecord(value) && Object.values(value).every((file) => file instanceof Uint8Array);
 
 const noAdapters = {
-  must: "the run must train all weights, to go on from files in memory",
+  must: "the run must train all weights, to resume from files in memory",
   got: "a run that trains an adapter",
   hint: "resuming its folder in Node",
 } as const;
 
-/** @throws ConfigError unless `files` are those of a checkpoint to go on from. */
+/** @throws ConfigError if `files` are not the files of a checkpoint that can be resumed. */
 export const checkGivenRun = (files: unknown, where: string): void => {
   if (!isFiles(files)) {
     throw new ConfigError({
@@ -65,7 +65,7 @@ export const checkGivenRun = (files: unknown, where: string): void => {
   throw new ConfigError({
     where,
     must: "must have all files of a run's last checkpoint",
-    got: `none of the name ${alternatives(missing)}`,
+    got: `no file named ${alternatives(missing)}`,
     hint: 'the files that onCheckpoint got with "last", or the folder of a run in runFromFolder',
   });
 };
@@ -73,8 +73,8 @@ export const checkGivenRun = (files: unknown, where: string): void => {
 const configHash = async (config: unknown): Promise<string> => (await configHashInMemory(config)) ?? "";
 
 /**
- * Reads a run from the files of its last checkpoint, which `checkGivenRun` accepts.
- * @throws CheckpointError for a damaged file, or one of another run or step.
+ * Reads a run from the files of its last checkpoint. Call `checkGivenRun` first.
+ * @throws CheckpointError for a damaged file, or a file of another run or step.
  */
 export const readGivenRun = async (files: CheckpointFiles): Promise<GivenRun> => {
   const fileOf = (name: string): Uint8Array => files[name] ?? new Uint8Array();

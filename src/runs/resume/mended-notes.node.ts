@@ -1,4 +1,4 @@
-/** The notes of a run's folder, before the run goes on. */
+/** Repairs the event log in a run's folder before the run is resumed. */
 
 import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -9,8 +9,8 @@ import type { BrokenOff } from "../store.ts";
 import { notesMender } from "./mended-notes.ts";
 
 /**
- * Rewrites the noted events of a run that continues at `progress`.
- * @returns whether the best evaluation is among the notes.
+ * Rewrites the event log of a run that resumes at `progress`.
+ * @returns whether the best evaluation is in the log.
  */
 export const mendNotes = async (
   path: string,

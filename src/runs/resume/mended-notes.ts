@@ -1,4 +1,4 @@
-/** The notes of a run that goes on: those of an uninterrupted one. */
+/** Repairs the event log of a resumed run, so that it equals the log of an uninterrupted run. */
 
 import type { RunConfig } from "../../config/config.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -7,16 +7,19 @@ import { isEvaluationDue, type Progress } from "../progress.ts";
 import type { BrokenOff } from "../store.ts";
 import { endOf } from "./ended-run.ts";
 
-/** Whether the checkpoint of `step` is planned, and not the run's last: that one is noted with the end. */
+/**
+ * Whether the checkpoint of `step` is planned and not the run's last one. The last one is logged with the end of the
+ * run.
+ */
 const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]): boolean =>
   step > 0 &&
   step % train.checkpointInterval === 0 &&
   !(step === progress.step && (isEvaluationDue(progress, train) || endOf(progress, train) !== null));
 
-/** Events between a step and its planned checkpoint. */
+/** Types of events that come between a step and its planned checkpoint. */
 const afterStep: readonly unknown[] = ["eval", "overfitting", "sample"];
 
-/** Which noted events a run resumed at `step` keeps: the events of an uninterrupted run. */
+/** Whether a run that resumes at `progress` keeps the event: an uninterrupted run would have logged it. */
 const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["train"]): boolean =>
   isRecord(event) &&
   typeof event.step === "number" &&
@@ -24,26 +27,27 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   event.type !== "done" &&
   event.type !== "failed" &&
   event.reason !== "interrupted" &&
-  // The saved run does not know of it: it is measured again.
+  // The saved state has no such evaluation, so the run evaluates again.
   !(event.reason === "begin" && progress.step === 0 && progress.best === null) &&
-  // They are made again, with the evaluation that is due.
+  // These events come again, with the evaluation that is still to be done.
   !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
-  // An unplanned checkpoint, or one before its step's evaluation, was written because the run was stopped.
+  // A checkpoint that is not planned, or came before its step's evaluation, was written only because the run was
+  // stopped.
   !(event.type === "checkpoint" && !isPlanned(event.step, progress, train));
 
-/** Says which notes stay, one after the other, and which come after them. */
+/** Decides, event by event, which events stay; then says which events to add. */
 export interface NotesMender {
   keep(event: unknown): boolean;
-  /** Notes to add after all others. */
+  /** Events to add at the end. */
   more(): readonly unknown[];
-  /** Whether the best evaluation was among the notes. */
+  /** Whether the best evaluation was in the log. */
   hasBest(): boolean;
 }
 
 /**
- * The notes of a run that continues at `progress`. If a process was killed between a checkpoint and its note, the note is
- * added.
- * @param checkpoint the path in that note.
+ * Repairs the event log of a run that resumes at `progress`. If a process was killed between a checkpoint and its
+ * event, the event is added.
+ * @param checkpoint path for the added event.
  */
 export const notesMender = (
   progress: Progress,
@@ -52,7 +56,7 @@ export const notesMender = (
   checkpoint: string,
 ): NotesMender => {
   const { step, best } = progress;
-  // After a repeated sample the checkpoint is written and noted again: in the order of all runs.
+  // When a sample is repeated, its checkpoint is written and logged again after it, as in every run.
   const isLater = broken?.sample === true;
   let noted = step === 0 || isLater || !isPlanned(step, progress, train);
   let kept = false;
@@ -62,7 +66,7 @@ export const notesMender = (
       if (!belongsBefore(event, progress, train)) return false;
       if (isRecord(event) && event.type === "eval" && event.step === best?.step) hasBest = true;
       if (!isRecord(event) || event.type !== "checkpoint" || event.step !== step) return true;
-      // A resumption that was stopped before its first step has written it again.
+      // The event may be there twice: a resumed run that was stopped before its first step logged it again.
       if (isLater || kept) return false;
       kept = true;
       noted = true;

@@ -1,4 +1,4 @@
-/** Going on with a run. */
+/** Resumes a run from its folder. */
 
 import { join, resolve } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -27,30 +27,33 @@ import { readSaved } from "./saved-state.node.ts";
 import type { SavedRun } from "./saved-state.ts";
 import type { BaseModel } from "./saved-weights.ts";
 
-/** A run read back from its folder, and the folder, opened to continue it. */
+/** A run read from its folder, which can be opened to continue the run. */
 export interface ResumedRun {
-  /** The checkpoint; null for a run that ended before its first: it starts again. */
+  /** The checkpoint; null for a run that ended before its first checkpoint and starts again. */
   readonly saved: SavedRun | null;
-  /** The configuration that the run goes on with. */
+  /** The configuration with which the run continues. */
   readonly config: RunConfig;
-  /** Puts the best weights of the checkpoint into their place, where a kill came while they were moved. */
+  /** Restores the checkpoint's best weights to `best/`, if the process was killed while they were moved. */
   mendBest(): Promise<void>;
   /**
-   * @param run the checkpoint's tokenizer and facts, if there is one; and work that was interrupted when the run was stopped.
-   *   If the run was given another number of steps, its description is written anew.
-   * @param lock the run's, which the caller releases at the end.
+   * Opens the folder to continue the run. If the run got a new number of steps, its description is rewritten.
+   * @param run the checkpoint's tokenizer and facts, and the work that was interrupted when the run was stopped.
+   * @param lock the run's lock; the caller releases it at the end.
    */
   open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
 }
 
-/** A run, as it goes on. */
+/** What a continued run needs in addition to its folder. */
 export interface ContinuedRun {
   readonly tokenizer: Tokenizer;
   readonly facts: KeptFacts;
   readonly broken?: BrokenOff | undefined;
 }
 
-/** Error for a checkpoint that cannot be read, with the command to continue from the one before, if there is one. */
+/**
+ * Adds a hint to the error for a checkpoint that cannot be read: the command to resume from an earlier checkpoint, if
+ * there is one.
+ */
 const withWayBack = async (
   error: unknown,
   { path, checkpoint }: NamedRun,
@@ -58,7 +61,7 @@ const withWayBack = async (
   base: BaseModel | null,
 ): Promise<unknown> => {
   const step = keptStep(checkpoint);
-  // One that was set aside is of another continuation: none was before it.
+  // A checkpoint that was set aside belongs to another continuation, so no kept checkpoint is an earlier one of it.
   if (!(error instanceof CheckpointError) || (step === undefined && checkpoint !== folderNames.checkpoint))
     return error;
   const failed = step ?? Number.POSITIVE_INFINITY;
@@ -78,7 +81,7 @@ const withWayBack = async (
   return error;
 };
 
-/** Fails for a run that has lost its checkpoint, unlike a run that had none yet. */
+/** Fails for a run that has lost its checkpoint; passes for a run that never had one. */
 const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
   const lost = await lostOf(path);
   if (lost === null) return;
@@ -86,40 +89,40 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   const hasBest = await hasCheckpoint(join(path, folderNames.best));
   throw new CheckpointError({
     where: join(path, checkpoint),
-    must: "the run's checkpoint must be there, since one was saved",
+    must: "the run's checkpoint must be in its place, because one was saved",
     ...(kept === null && !hasBest
       ? noneLeft
       : { got: "no such folder", hint: kept === null ? "restoring it" : `resume ${quoteWord(kept)}` }),
   });
 };
 
-/** Names the best weights in an error of moving them. */
+/** Adds the path of the best weights to an error of moving them. */
 const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
   work.catch((cause: unknown) => {
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: join(path, folderNames.best),
-      must: "the best weights must be ones that can be set aside, since the run goes on from before them",
+      must: "it must be possible to set the best weights aside, because the run resumes from an earlier step",
       got: cause instanceof Error ? cause.message : String(cause),
       cause,
     });
   });
 
-/** Says that kept checkpoints of `steps` were set aside. */
+/** The notice that kept checkpoints of `steps` were set aside. */
 const leftLine = (path: string, steps: readonly number[]): string => {
   const [first = 0, last = first] = [steps[0], steps.at(-1)];
   const which = steps.length === 1 ? `step ${first}` : `steps ${first} to ${last}, ${steps.length} of them`;
   const named = join(path, `${keptName(first)}-set-aside`);
-  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run leaves (${which})`;
+  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run has left (${which})`;
 };
 
-/** Says what remains to be done where the system refuses to put a run's folder in order, as on a full disk. */
+/** Adds a hint to system errors of preparing a run's folder, for example on a full disk. */
 const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
   work().catch((cause: unknown) => {
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: path,
-      must: "the run's folder must be writable, with room for its notes; no checkpoint is harmed",
+      must: "the run's folder must be writable, with room for its event log; no checkpoint is harmed",
       got: cause instanceof Error ? cause.message : String(cause),
       hint: `resume ${quoteWord(path)}, once there is room`,
       cause,
@@ -127,13 +130,13 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
   });
 
 /**
- * Reads a checkpoint of the run `named`. Nothing is changed before `open`.
- * @param described the run's description, as it is on the disk.
- * @param goOn gives the configuration that a run of this progress goes on with.
- * @param keepLast checkpoints to keep from now on.
+ * Reads a checkpoint of the run `named`. Changes nothing before `open`.
+ * @param described the run's description on disk.
+ * @param goOn gives the configuration with which a run of this progress continues.
+ * @param keepLast number of checkpoints to keep from here on.
  * @param onNotice is called if there is no manifest to compare the files with.
- * @param base the model that the run's adapters are for; null: it trains all weights.
- * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another config or step.
+ * @param base the base model of the run's adapters; null if the run trains all weights.
+ * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another configuration or step.
  */
 export const readRun = async (
   named: NamedRun,
@@ -170,7 +173,7 @@ export const readRun = async (
     throw await withWayBack(error, named, described, base);
   });
   const from = { checkpoint, config: described.config };
-  // Without its best weights a run has not lost its patience, which may decide how it goes on.
+  // Known before `goOn`: without its best weights a run has not run out of patience, which may decide how it continues.
   const known = await withoutLostBest(path, read.state, { ...from, next: described.config }, onNotice);
   const config = goOn(known.progress);
   const ahead = { ...from, next: config };
@@ -184,25 +187,24 @@ export const readRun = async (
     mendBest,
     async open({ tokenizer, facts, broken }, lock) {
       const { progress } = saved.state;
-      // First: if it cannot be done, nothing has changed.
+      // Done first: if it fails, nothing has changed.
       await mendBest();
       await inOrder(path, async () => {
         if (checkpoint !== folderNames.checkpoint) {
           const aside = await takeUp(root, checkpoint);
           if (aside !== undefined) {
-            await onNotice(
-              `${join(path, aside)}: the checkpoint that was the last one; remove it when it is not wanted any more`,
-            );
+            await onNotice(`${join(path, aside)}: the former last checkpoint; you can remove it`);
           }
         }
         const left = await setLeftAside(root, progress.step, config);
         if (left.length > 0) await onNotice(leftLine(path, left));
-        // Before the notes: a run that was killed in between is an extended one, with notes to mend.
+        // Written before the log: if the process is killed in between, the run is extended and its log can still be
+        // repaired.
         await redescribe(root, described, config);
         if (!(await mendNotes(path, root, progress, config.train, broken))) {
           const notes = join(path, folderNames.metrics);
           await onNotice(
-            `${notes}: notes are missing, the best evaluation among them: the list of runs does not know of it`,
+            `${notes}: events are missing, the best evaluation among them, so the list of runs does not show it`,
           );
         }
       });

@@ -7,23 +7,26 @@ import { maxTextBytes } from "../../data/utf8.ts";
 import type { RunCorpus } from "../begin/data.node.ts";
 import type { RunData } from "../run-schemas.ts";
 
-/** New places of a run's text, if it was moved. */
+/** New paths of a run's text, if it was moved. */
 export interface MovedText {
   readonly data?: string | undefined;
   readonly valData?: string | undefined;
 }
 
-/** Most bytes of a string's UTF-8. */
+/** Maximum number of bytes of a string in UTF-8. */
 const maxKeptBytes = 3 * maxTextBytes;
 
-/** A text that the run's folder keeps, as it was given: line ends and all. @throws DataError if it cannot be read. */
+/**
+ * Reads a text from the run's folder exactly as it was given, including its line ends. @throws DataError if it cannot
+ * be read.
+ */
 const keptText = async (path: string): Promise<string> => {
   const bytes = await readRegularFile(path, { maxBytes: maxKeptBytes }).catch((cause: unknown) => {
     const code = systemErrorCode(cause);
     const refused = cause instanceof UnreadableFileError ? cause.got : (code ?? String(cause));
     throw new DataError({
       where: path,
-      must: "the run's text must be there, as a readable file",
+      must: "the run's text must be a readable file",
       got: code === "ENOENT" ? "nothing there" : refused,
       hint: "--data with a copy of it",
       cause,
@@ -48,21 +51,21 @@ const load = async (run: RunData, moved: MovedText): Promise<RunCorpus> => {
 };
 
 /**
- * The text or the documents of the run's beginning, split in the same place.
- * @throws DataError if it cannot be read, CheckpointError if it is another text by now.
+ * Reads the text or documents with which the run began, and splits them in the same place.
+ * @throws DataError if they cannot be read; CheckpointError if they have changed.
  */
 export const loadRunCorpus = async (run: RunData, moved: MovedText = {}): Promise<RunCorpus> => {
   const { sha256, kept } = run;
   const data = moved.data ?? run.data;
   const found = await load(run, moved).catch((error: unknown) => {
     if (!(error instanceof DataError) || moved.data !== undefined || kept === true) throw error;
-    const hint = "--data with the path that it has now";
+    const hint = "--data with its new path";
     throw new DataError({ ...error.details, hint, cause: error });
   });
   if (found.corpus.sha256 !== sha256) {
     throw new CheckpointError({
       where: data,
-      must: `the ${run.documents === true ? "documents must be those" : "text must be the one"} that the run began with`,
+      must: `the ${run.documents === true ? "documents must be the ones" : "text must be the one"} that the run began with`,
       got: `${run.documents === true ? "others (their" : "another one (its"} SHA-256 differs)`,
       hint: `restoring ${run.documents === true ? "them; for others" : "it; for another text"}, a new run with initFrom`,
     });

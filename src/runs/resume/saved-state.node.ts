@@ -1,4 +1,4 @@
-/** The state of a run in one of its checkpoints on disk. */
+/** Reads the state of a run from one of its checkpoints on disk. */
 
 import { readCheckpoint } from "../../io/read-checkpoint.node.ts";
 import { adapterConfigName, adapterWeightsName } from "../../pretrained/adapter/config.ts";
@@ -10,7 +10,7 @@ import { configHash } from "../same-config.node.ts";
 import { type SavedRun, savedRunOf } from "./saved-state.ts";
 import { adaptersOf, type BaseModel, modelOf } from "./saved-weights.ts";
 
-/** @throws CheckpointError if a file is missing or damaged, or of another configuration or step. */
+/** @throws CheckpointError if a file is missing or damaged, or belongs to another configuration or step. */
 export const readSaved = async (
   directory: string,
   description: RunDescription,
@@ -19,7 +19,7 @@ export const readSaved = async (
 ): Promise<SavedRun> => {
   const { config } = description;
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
-  // Read together: a writer may replace the checkpoint meanwhile by one of another step.
+  // Read together, because a writer may replace the checkpoint by another step's checkpoint meanwhile.
   const read = async () => {
     if (base === null) {
       const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames], textFileNames);

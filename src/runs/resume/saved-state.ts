@@ -1,4 +1,4 @@
-/** The state of a run in the files of one of its checkpoints. */
+/** Reads the state of a run from the files of one of its checkpoints. */
 
 import type { RunConfig } from "../../config/config.ts";
 import { earlierConfigs } from "../../config/extend.ts";
@@ -18,27 +18,27 @@ import { momentsFrom } from "../write/optimizer-file.ts";
 import { optimizerName, stateName } from "../write/state-files.ts";
 import type { SavedWeights } from "./saved-weights.ts";
 
-/** A run, as its checkpoint has it. */
+/** A run as its checkpoint describes it. */
 export interface SavedRun {
   readonly state: ResumedState;
   readonly tokenizer: Tokenizer;
   readonly facts: KeptFacts;
 }
 
-/** A checkpoint, read; its files have been compared with the manifest. */
+/** The files of a checkpoint, compared with the manifest. */
 export interface CheckpointRead {
-  /** Its place, as errors name it. */
+  /** Place of the checkpoint, for errors. */
   readonly directory: string;
   readonly state: Uint8Array;
   readonly optimizer: Uint8Array;
-  /** null: there is none to compare with. */
+  /** null: the checkpoint has no manifest. */
   readonly manifest: Manifest | null;
   weights(): Promise<SavedWeights>;
-  /** SHA-256 of a configuration, as manifests have it. */
+  /** SHA-256 of a configuration, as in manifests. */
   configHash(config: unknown): string | Promise<string>;
 }
 
-/** Fails for files of another step, or of another configuration, than the manifest's. */
+/** Refuses files whose step or configuration differs from the manifest. */
 const checkBinding = async (
   { manifest, configHash }: Pick<CheckpointRead, "manifest" | "configHash">,
   step: number,
@@ -50,24 +50,24 @@ const checkBinding = async (
   if (run.step === step && run.config === (await configHash(config))) return;
   throw new CheckpointError({
     where,
-    must: "the step and the configuration must be those of the checkpoint's manifest",
+    must: "the step and the configuration must match the checkpoint's manifest",
     got: run.step === step ? "another configuration" : `step ${step} with a manifest of step ${run.step}`,
     hint: "a complete copy of the folder",
   });
 };
 
-/** Returned once, so that nobody keeps the arrays once they are in the backend. */
+/** Returns the arrays once and then releases them: nothing holds them after the backend has copied them. */
 const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   let kept: StateArrays | undefined = arrays;
   return () => {
     const given = kept;
-    if (given === undefined) throw new Error("a checkpoint's arrays are given once");
+    if (given === undefined) throw new Error("a checkpoint's arrays can be taken only once");
     kept = undefined;
     return given;
   };
 };
 
-/** Fails for a checkpoint of a plan that the run has left: it went back and was given other steps. */
+/** Refuses a checkpoint of a plan that the run has left: the run went back and got another number of steps. */
 const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunConfig): void => {
   if (!isRecord(saved) || !isRecord(saved.train)) return;
   const { steps, extensions: _, ...rest } = saved.train;
@@ -76,20 +76,20 @@ const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunC
   throw new CheckpointError({
     where: directory,
     must: `the checkpoint must be of the run's plan, ${planned} steps`,
-    got: `one ${steps === planned ? "extended otherwise" : `of ${steps} steps`}, which the run has left`,
+    got: `one ${steps === planned ? "extended in another way" : `of ${steps} steps`}, which the run has left`,
     hint: "a new run with initFrom",
   });
 };
 
-/** @throws CheckpointError for files of another configuration or step than the run's. */
+/** @throws CheckpointError if the files belong to another configuration or step than the run's. */
 export const savedRunOf = async (read: CheckpointRead, { config }: RunDescription): Promise<SavedRun> => {
   const { directory } = read;
   const stateWhere = `${directory}/${stateName}`;
   const stateJson = parseJson(read.state, stateWhere);
   const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
-  // Hash of the file as it is: a later version fills in fields that the file lacks.
+  // Hashes the configuration as it is in the file: the parsed one has defaults for missing fields.
   await checkBinding(read, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
-  // A checkpoint from before the run was extended has the configuration of that time.
+  // A checkpoint from before the run was extended has the run's earlier configuration.
   const earlier = earlierConfigs(config).find(({ until, config: one }) => progress.step <= until && isSame(saved, one));
   if (earlier === undefined && !isSame(saved, config)) {
     checkPlan(directory, saved, config);

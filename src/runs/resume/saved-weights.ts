@@ -1,4 +1,4 @@
-/** The weights in a run's checkpoint: a whole model, or the adapters beside one. */
+/** Reads the weights of a run's checkpoint: a whole model, or the adapters. */
 import type { RunConfig } from "../../config/config.ts";
 import { memorySource } from "../../io/byte-source.ts";
 import { adapterConfigName, adapterWeightsName, parsePeftConfig } from "../../pretrained/adapter/config.ts";
@@ -11,17 +11,17 @@ import type { Pretrained } from "../../pretrained/pretrained.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { checkSame } from "../same-config.ts";
 
-/** The model that a run's adapters are for. */
+/** The base model of a run's adapters. */
 export type BaseModel = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens">;
 
-/** The weights that are trained, with the tokenizer and other facts about their model. */
+/** The trained weights, with the tokenizer and other facts about the model. */
 export interface SavedWeights {
   readonly values: Float32Array;
   readonly tokenizer: Tokenizer;
   readonly facts: KeptFacts;
 }
 
-/** Of a run that trains all weights. */
+/** Weights of a run that trains all weights. */
 export const modelOf = async (
   files: CheckpointFiles,
   directory: string,
@@ -35,7 +35,7 @@ export const modelOf = async (
   return { tokenizer, values, facts: keptFacts(pretrained) };
 };
 
-/** Of a run that trains adapters for `base`. */
+/** Weights of a run that trains adapters for `base`. */
 export const adaptersOf = async (
   files: AdapterFiles,
   directory: string,

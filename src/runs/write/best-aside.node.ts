@@ -1,7 +1,8 @@
 /**
- * Best weights from after the point that a run goes on from: it was ended before its next checkpoint, or an earlier one is
- * resumed. They are better than what the run has there, so they are set aside. They go when the run has written the same
- * weights again, and come back if a later checkpoint is resumed to which they belong.
+ * Sets aside best weights of a later step than the resumed one. This happens when a run ended before its next
+ * checkpoint, or when an earlier checkpoint is resumed. The weights are better than the run's best weights at that
+ * point, so they are kept in another folder. They are removed when the run has written the same weights again, and
+ * restored if a later checkpoint that they belong to is resumed.
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,13 +15,13 @@ import { folderNames } from "../folder-names.ts";
 
 /** Best weights that were set aside. */
 interface Aside {
-  /** Of their folder, in the run's. */
+  /** Name of the folder, in the run's folder. */
   readonly name: string;
   readonly path: string;
   readonly manifest: Manifest;
 }
 
-/** Those in a run's folder that are whole. */
+/** The complete sets of best weights that were set aside in a run's folder. */
 export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
   const asides: Aside[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
@@ -34,17 +35,18 @@ export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
 
 /** Best weights that have just been set aside. */
 export interface SetAside {
-  /** Line for the user. */
+  /** Notice for the user. */
   readonly line: string;
-  /** Puts them back, where what should have followed cannot be done. */
+  /** Moves the weights back, if the following work fails. */
   undo(): Promise<void>;
 }
 
 /**
- * Sets the best weights of the run in `folder` aside, with all that is in their folder; the same weights once.
- * @param shown the folder's path, as it is shown.
- * @param from the step from which the run goes on. Default its beginning.
- * @param returns whether the run, as it goes on, comes to the same weights again.
+ * Sets aside the best weights of the run in `folder`, with everything in their folder. If the same weights are aside
+ * already, they are only removed from `best/`.
+ * @param shown the folder's path for messages.
+ * @param from the step from which the run is resumed. Default: its beginning.
+ * @param returns whether the resumed run will reach the same weights again.
  */
 export const setBestAside = async (
   folder: string,
@@ -72,13 +74,15 @@ export const setBestAside = async (
     if ((await occupantOf(aside).catch(() => "taken")) !== "nothing") continue;
     await rename(best, aside);
     await flushFolder(folder);
-    const what = step > from ? "the best weights so far, from after this point" : "best weights of before";
-    const line = returns ? `${what}; until the run has them again` : "best weights of the plan that the run leaves";
+    const what = step > from ? "the best weights so far, from a later step" : "former best weights";
+    const line = returns
+      ? `${what}; kept until the run reaches them again`
+      : "best weights of the plan that the run has left";
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }
 };
 
-/** Removes the weights that were set aside in `folder` and that the run has written again. */
+/** Removes weights that were set aside in `folder`, if the run has written the same weights again. */
 export const dropWrittenAgain = async (folder: string): Promise<void> => {
   const best = join(folder, folderNames.best);
   const manifest = await readManifest(best);

@@ -11,20 +11,22 @@ import type { RunDescription } from "../description.ts";
 import type { SavedState } from "../store.ts";
 import { stateContents } from "./state-files.ts";
 
-/** The run that a folder keeps. */
+/** The run that a folder belongs to. */
 export interface RunSubject extends RunDescription {
   readonly tokenizer: Tokenizer;
-  /** Facts that its checkpoints keep, such as its chat template and the tokens that end a text. */
+  /** Facts that its checkpoints keep, such as the chat template and the tokens that end a text. */
   readonly facts: KeptFacts;
-  /** Whether the run kept more than one before: then the others in the folder are its own. */
+  /** Whether the run kept more than one checkpoint before; then the other checkpoints in the folder are its own. */
   readonly keptMore?: boolean;
 }
 
-/** The model that a run's adapters are for. */
+/** The base model of a run's adapters. */
 export const baseOf = ({ initFrom }: Pick<RunDescription["data"], "initFrom">, { fused }: KeptFacts): AdapterBase =>
   adapterBase(initFrom?.path ?? null, { fused, sha256: initFrom?.sha256 });
 
-/** The files of a model; of one with adapters those of the adapters alone, in PEFT's form, and of the conversations. */
+/**
+ * The files of a model. For a run with adapters: the adapter's files in PEFT's form, and the files for conversations.
+ */
 export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read: ReadValues) =>
   config.lora === undefined
     ? pretrainedFiles(config.model, tokenizer, read, facts)
@@ -33,7 +35,7 @@ export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read
         ...(data.documents === true ? adapterTextFiles(facts) : {}),
       };
 
-/** The files of a checkpoint to resume from. */
+/** The files of a checkpoint that can be resumed. */
 export const checkpointFiles = (subject: RunSubject, state: SavedState) => ({
   ...weightFiles(subject, state.weights.read),
   ...stateContents(subject.config, state),

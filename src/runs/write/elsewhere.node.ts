@@ -1,4 +1,4 @@
-/** Saving a run in a new folder, where its own cannot be written any more. */
+/** Saves a run in a new folder, when its own folder can no longer be written. */
 import type { CheckpointError } from "../../core/errors/errors.ts";
 import type { Binding } from "../../io/manifest.ts";
 import { descriptionText } from "../description.ts";
@@ -10,10 +10,10 @@ import type { HeldCheckpoint, HeldFiles } from "./held-files.node.ts";
 import type { Notes } from "./notes.node.ts";
 import { type RescuedRun, rescued } from "./rescue.node.ts";
 
-/** What a checkpoint's manifest says of the run. */
+/** Identifies the run and the step in a checkpoint's manifest. */
 export const bindingAt = (step: number, config: unknown): Binding => ({ step, config: configHash(config) });
 
-/** What is left of a run's folder: files that are held open, and its notes. */
+/** What is left of a run's folder: open files, and its event log. */
 interface Remains {
   readonly path: string;
   readonly notes: Notes;
@@ -22,7 +22,7 @@ interface Remains {
   readonly rollback: HeldCheckpoint;
 }
 
-/** The best weights and the point to go back to, as far as they can be had: they are those of the state, or held open. */
+/** The best weights and the rollback point, if they are available: from the state, or from open files. */
 const furtherOf = async (
   subject: RunSubject,
   { best, rollback }: Remains,
@@ -42,14 +42,14 @@ const furtherOf = async (
   };
 };
 
-/** Saves a run in a new folder, once; resolves to the error that says where it is, and why. */
+/** Saves a run in a new folder, at most once. Resolves to the error that says where the run is saved, and why. */
 export const savingElsewhere = (subject: RunSubject, remains: Remains) => {
   const { config } = subject;
   const { path, notes, texts } = remains;
   const save = async (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
     const { progress } = state;
     const further = await furtherOf(subject, remains, state);
-    // Without the best weights, the next evaluation begins anew.
+    // Without the best weights, the comparison starts again at the next evaluation.
     const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
     return rescued(path, fault, {
       step: progress.step,

@@ -1,6 +1,6 @@
 /**
- * Files that can be read after somebody has deleted them, since they are open. Not on Windows, where nobody can delete an
- * open file, nor move the folder that it is in.
+ * Files that stay readable after another program deletes them, because they are open. It does nothing on Windows, where
+ * an open file cannot be deleted and its folder cannot be moved.
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,12 +11,12 @@ import { readManifest } from "../../io/owned-folder.node.ts";
 
 /** Open files of a folder. */
 export interface HeldFiles {
-  /** The contents of those that were there, by name. */
+  /** Contents of the files that existed, by name. */
   contents(): Readonly<Record<string, AsyncIterable<Uint8Array>>>;
   close(): Promise<void>;
 }
 
-/** Opens those of the files `names` that are in `folder`. */
+/** Opens the files `names` in `folder`; missing files are skipped. */
 const openFiles = async (folder: string, names: readonly string[]): Promise<ReadonlyMap<string, FileHandle>> => {
   const held = new Map<string, FileHandle>();
   for (const name of process.platform === "win32" ? [] : names) {
@@ -36,15 +36,15 @@ const heldFiles = (held: ReadonlyMap<string, FileHandle>): HeldFiles => ({
 export const holdFiles = async (folder: string, names: readonly string[]): Promise<HeldFiles> =>
   heldFiles(await openFiles(folder, names));
 
-/** A checkpoint that is held open. It is replaced now and then. */
+/** An open checkpoint. The run replaces it from time to time. */
 export interface HeldCheckpoint extends HeldFiles {
-  /** What the manifest of the open files says; null: there are none, or they are not whole. */
+  /** Run and step from the manifest of the open files; null if there are none, or they are not complete. */
   run(): Promise<Binding | null>;
-  /** Opens the files of the checkpoint that has taken the place of the one before. */
+  /** Opens the files of the new checkpoint, which replaced the previous one. */
   renew(): Promise<void>;
 }
 
-/** Whether the open files have the lengths that the manifest says: somebody may have cut them short. */
+/** Whether the open files have the lengths in the manifest. Another program may have shortened them. */
 const areWhole = async (held: ReadonlyMap<string, FileHandle>, manifest: Manifest): Promise<boolean> => {
   for (const [name, { bytes }] of Object.entries(manifest.files)) {
     if ((await held.get(name)?.stat())?.size !== bytes) return false;
@@ -52,7 +52,7 @@ const areWhole = async (held: ReadonlyMap<string, FileHandle>, manifest: Manifes
   return true;
 };
 
-/** Holds the files of the checkpoint `folder` open. */
+/** Opens the files of the checkpoint `folder` and keeps them open. */
 export const holdCheckpoint = async (folder: string): Promise<HeldCheckpoint> => {
   const open = async () => {
     const manifest = await readManifest(folder);

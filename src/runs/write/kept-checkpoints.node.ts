@@ -1,7 +1,7 @@
 /**
- * Checkpoints that are kept beside the last one, each in a folder with its step in the name. A run that goes on from an earlier
- * one writes the later ones again, to the bit; if it comes to others (another number of steps, another backend), the former
- * ones are set aside.
+ * Checkpoints that are kept in addition to the last one, each in a folder with its step in the name. A run that resumes
+ * from an earlier checkpoint writes the later ones again, with equal bits. If it reaches different ones (another number
+ * of steps, another backend), the former checkpoints are set aside.
  */
 import { readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -13,20 +13,23 @@ import { freeName, isOursAlone, occupantOf, readManifest, removeOwned } from "..
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
 import { isOfPlan } from "../same-config.node.ts";
 
-/** Steps of the checkpoints that are kept beside the last one in a run's folder, the newest first. */
+/** Steps of the kept checkpoints in a run's folder, the newest first. The last checkpoint is not one of them. */
 export const keptSteps = async (folder: string): Promise<readonly number[]> => {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.flatMap((entry) => (entry.isDirectory() ? (keptStep(entry.name) ?? []) : [])).sort((a, b) => b - a);
 };
 
-/** Sets the kept checkpoint `path` aside. Returns its new name. */
+/** Sets the kept checkpoint `path` aside. Returns its new folder name. */
 const setKeptAside = async (path: string): Promise<string> => {
   const aside = await freeName(`${path}-set-aside`);
   await rename(path, aside);
   return basename(aside);
 };
 
-/** Frees the place of a kept checkpoint for `written`, if it is ours: the same one goes, another one is set aside. */
+/**
+ * Frees the place of a kept checkpoint for `written`, if this program wrote what is there: an equal checkpoint is
+ * removed, a different one is set aside.
+ */
 const makeRoom = async (place: string, written: Manifest): Promise<void> => {
   if ((await occupantOf(place)) !== "ours") return;
   const found = await readManifest(place);
@@ -36,8 +39,8 @@ const makeRoom = async (place: string, written: Manifest): Promise<void> => {
 };
 
 /**
- * Makes room for a new last checkpoint of `step`: the old one is kept if more than one are kept, and removed if it is
- * not from before.
+ * Decides what happens to the old last checkpoint when `step` replaces it: it is kept if several are kept and it is of
+ * an earlier step, else removed.
  */
 export const keepBefore =
   (folder: string, step: number, keepLast: number): Keep =>
@@ -50,11 +53,11 @@ export const keepBefore =
     return (await occupantOf(target)) === "nothing" ? target : undefined;
   };
 
-/** Whether the kept checkpoint `path` of `step` is one to which the run comes, or came, by `config`. */
+/** Whether a run with `config` reaches (or reached) the kept checkpoint `path` of `step`. */
 const isOnTheWay = async (path: string, step: number, config: RunConfig): Promise<boolean> =>
   isOfPlan((await readManifest(path))?.run ?? null, step, config);
 
-/** Removes the run's oldest checkpoints before `step`, so that `keepLast` remain with the last one. */
+/** Removes the run's oldest checkpoints before `step`, so that `keepLast` remain, including the last one. */
 export const prune = async (folder: string, step: number, keepLast: number, config: RunConfig): Promise<void> => {
   let left = keepLast - 1;
   for (const kept of await keptSteps(folder)) {
@@ -66,8 +69,8 @@ export const prune = async (folder: string, step: number, keepLast: number, conf
 };
 
 /**
- * Sets kept checkpoints from after `step` aside to which a run that goes on with `config` does not come: they are of a plan that
- * it leaves. Returns their former steps, in ascending order.
+ * Sets aside kept checkpoints after `step` that a run with `config` does not reach, because they belong to a plan that
+ * the run leaves. Returns their steps in ascending order.
  */
 export const setLeftAside = async (folder: string, step: number, config: RunConfig): Promise<readonly number[]> => {
   const left: number[] = [];
@@ -81,7 +84,7 @@ export const setLeftAside = async (folder: string, step: number, config: RunConf
   return left;
 };
 
-/** Name of the last checkpoint while another one takes its place. */
+/** Temporary name of the last checkpoint while another one takes its place. */
 const onItsWay = `.aside-${folderNames.checkpoint}`;
 
 const setAside = async (folder: string): Promise<string> => {
@@ -90,7 +93,7 @@ const setAside = async (folder: string): Promise<string> => {
   return basename(aside);
 };
 
-/** Completes or undoes what a killed `takeUp` has begun. */
+/** Completes or undoes a `takeUp` that was killed. */
 export const recoverTakeUp = async (folder: string): Promise<void> => {
   if ((await occupantOf(join(folder, onItsWay))) !== "ours") return;
   const last = join(folder, folderNames.checkpoint);
@@ -100,9 +103,10 @@ export const recoverTakeUp = async (folder: string): Promise<void> => {
 };
 
 /**
- * Makes the checkpoint `name` the last one of the run in `folder`. The former last one is set aside under a name that says
- * so, and never removed. After a kill between the renames, `recoverTakeUp` puts the former one back, or completes the work.
- * @returns the name of the one that was set aside; undefined if there was no last one.
+ * Makes the checkpoint `name` the last one of the run in `folder`. The former last checkpoint is set aside under a new
+ * name, and never removed. If the process is killed between the renames, `recoverTakeUp` restores the former one or
+ * completes the work.
+ * @returns the new name of the former last checkpoint; undefined if there was none.
  */
 export const takeUp = async (folder: string, name: string): Promise<string | undefined> => {
   const last = join(folder, folderNames.checkpoint);

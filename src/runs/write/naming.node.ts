@@ -2,7 +2,7 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
 
-/** Names the file `where` in an error of `work`: for an open file the system does not. */
+/** Adds the file name `where` to an error of `work`: the system does not name an open file. */
 export const naming = async (where: string, work: Promise<void>): Promise<void> => {
   try {
     await work;
@@ -13,9 +13,9 @@ export const naming = async (where: string, work: Promise<void>): Promise<void> 
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where,
-      must: "the run's notes must be writable while it trains",
+      must: "the run's event log must be writable while it trains",
       got: cause instanceof Error ? cause.message : String(cause),
-      hint: "more room on the disk",
+      hint: "freeing space on the disk",
       cause,
     });
   }

@@ -1,9 +1,9 @@
 import { isRegularFile, replaceFile } from "../../io/files.node.ts";
 import { type JsonLines, openJsonLines } from "../../io/jsonl.node.ts";
 
-/** A run's notes, `metrics.jsonl`, while it trains. */
+/** The event log of a run, `metrics.jsonl`, while the run trains. */
 export interface Notes extends JsonLines {
-  /** Makes the file again if somebody has deleted it, with all that it had. */
+  /** Writes the file again with all its content, if it was deleted. */
   makeAgain(): Promise<void>;
 }
 

@@ -3,7 +3,10 @@ import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import type { readSafetensors } from "../../io/safetensors.ts";
 import type { StateLayout, StatePart } from "../../trainer/state.ts";
 
-/** A running mean of the optimizer as the tensors of `optimizer.safetensors`: its name, a dot, the parameter's name. */
+/**
+ * A running mean of the optimizer as tensors of `optimizer.safetensors`. A tensor's name is the mean's name, a dot, and
+ * the parameter's name.
+ */
 export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTensor[] =>
   layout.parameters.map(({ name, shape, offset, size }) => ({
     name: `${kind}.${name}`,
@@ -11,7 +14,7 @@ export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTens
     read: () => read(offset, size),
   }));
 
-/** Index of the first number that no moment can be, or -1: a mean of squares cannot be negative either. */
+/** Index of the first value that is not a valid moment, or -1. A mean of squares must not be negative. */
 const findBad = (data: Float32Array, lowest: number): number => {
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
@@ -21,9 +24,9 @@ const findBad = (data: Float32Array, lowest: number): number => {
 };
 
 /**
- * Reads a running mean of the optimizer. The file may have more tensors than needed.
- * @param where the file, for errors.
- * @throws CheckpointError for a missing tensor, one of another shape, or a number that no moment can be.
+ * Reads a running mean of the optimizer. The file may have further tensors.
+ * @param where name of the file, for errors.
+ * @throws CheckpointError for a missing tensor, a wrong shape, or a value that is not a valid moment.
  */
 export const momentsFrom = (
   { name: kind, layout }: StateLayout,

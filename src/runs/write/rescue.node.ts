@@ -1,4 +1,7 @@
-/** Saving a run whose folder cannot take it any more: it is deleted or replaced while the run trains, or its disk is full. */
+/**
+ * Saves a run in another place when its folder cannot be used: it was deleted or replaced while the run trains, or its
+ * disk is full.
+ */
 import { unlink } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -12,8 +15,8 @@ import { removeOwned } from "../../io/owned-folder.node.ts";
 import { folderNames } from "../folder-names.ts";
 
 /**
- * Whether an error of writing comes from a deletion: a file is not there any more that was, or the rest of a checkpoint is
- * not known as one, since its manifest went first.
+ * Whether a write error comes from a deletion: a file is missing that existed, or a checkpoint is not recognised
+ * because its manifest was deleted first.
  */
 export const isOfDeletion = (error: unknown): boolean => {
   const isWrapped = error instanceof CheckpointError;
@@ -21,26 +24,29 @@ export const isOfDeletion = (error: unknown): boolean => {
   return systemErrorCode(isWrapped ? error.cause : error) === "ENOENT";
 };
 
-/** The files of a checkpoint, asked for again for each place that is tried. */
+/** Makes the files of a checkpoint; called again for each place that is tried. */
 type Files = () => Readonly<Record<string, Contents>>;
 
-/** A run, to be saved. */
+/** A run to save. */
 export interface RescuedRun {
   readonly step: number;
-  /** Of the whole run. */
+  /** Planned number of steps. */
   readonly steps: number;
   /** Text of `run.json`. */
   readonly description: string;
   readonly run: Binding;
   /** Files of the last checkpoint. */
   readonly checkpoint: Files;
-  /** Further checkpoints by their folders' names, such as the best weights. */
+  /** Further checkpoints by folder name, such as the best weights. */
   readonly further: Readonly<Record<string, { readonly run: Binding; readonly files: Files }>>;
-  /** Other files, such as notes. */
+  /** Other files, such as the event log. */
   readonly others: Files;
 }
 
-/** Makes a new folder. Resolves to it and the folders above that it made; undefined: the name is taken. */
+/**
+ * Makes a new folder. Resolves to all folders that it made: the folder itself and those above it. Undefined: the name
+ * is taken.
+ */
 const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
   makeFolders(path).then(
     (made) => (made.includes(path) ? made : undefined),
@@ -51,9 +57,9 @@ const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
   );
 
 /**
- * Writes the run into the folder `refuge`, which is new.
- * @param whole whether it fails if anything cannot be written; else all but the checkpoint may be missing.
- * @returns the names of what is missing.
+ * Writes the run into the new folder `refuge`.
+ * @param whole whether it fails if any file cannot be written; if not, all files except the checkpoint may be missing.
+ * @returns the names of the missing files.
  */
 const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Promise<readonly string[]> => {
   const missing: string[] = [];
@@ -76,7 +82,7 @@ const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Pro
   return missing;
 };
 
-/** Removes what `writeTo` had written, and the folders that were made for it. */
+/** Removes what `writeTo` wrote, and the folders that were made for it. */
 const removeBegun = async (refuge: string, { further, others }: RescuedRun, made: readonly string[]): Promise<void> => {
   for (const name of [folderNames.checkpoint, ...Object.keys(further)]) {
     await removeOwned(join(refuge, name)).catch(() => undefined);
@@ -87,10 +93,10 @@ const removeBegun = async (refuge: string, { further, others }: RescuedRun, made
   await removeEmptyFolders(made);
 };
 
-/** Most bytes of a folder's name, on most systems. */
+/** Maximum number of bytes of a folder's name, on most systems. */
 const maxNameBytes = 255;
 
-/** `name` with `ending`; shortened where that would be too long for a name. */
+/** Joins `name` and `ending`; `name` is shortened if the result would be too long. */
 const withEnding = (name: string, ending: string): string => {
   let begin = "";
   let bytes = Buffer.byteLength(ending);
@@ -102,7 +108,7 @@ const withEnding = (name: string, ending: string): string => {
   return begin + ending;
 };
 
-/** Folders to try, in order. */
+/** Folders to try, in this order. */
 function* refugesOf(path: string): Generator<Generator<string>> {
   const name = basename(path);
   for (const place of [dirname(path), tmpdir(), homedir()]) {
@@ -121,7 +127,7 @@ const saveIn = async (
   for (const refuge of refuges) {
     let made: readonly string[] | undefined;
     try {
-      // Only a folder that it has made itself.
+      // Removes only a folder that it made itself.
       made = await makeNew(refuge);
       if (made !== undefined) return { refuge, missing: await writeTo(refuge, subject, whole) };
     } catch {
@@ -133,11 +139,11 @@ const saveIn = async (
 };
 
 /**
- * Saves a run in a new folder: beside its own, among the system's temporary ones, or in the user's home; with all of its
- * files where there is such a place.
- * @param path of its own folder.
- * @param fault that keeps it from being saved there.
- * @returns the error to end the run with: the fault, and where it is saved.
+ * Saves a run in a new folder: next to its own folder, in the system's temporary folder, or in the user's home. It
+ * prefers a place where all files can be written.
+ * @param path the run's own folder.
+ * @param fault why the run cannot be saved in its own folder.
+ * @returns the error to end the run with: the fault, and where the run is saved.
  */
 export const rescued = async (path: string, fault: CheckpointError, subject: RescuedRun): Promise<CheckpointError> => {
   const { step, steps } = subject;
@@ -152,5 +158,5 @@ export const rescued = async (path: string, fault: CheckpointError, subject: Res
       return new CheckpointError({ ...fault.details, got: `${got}; saved in ${refuge} instead${without}`, hint });
     }
   }
-  return new CheckpointError({ ...fault.details, got: `${got}, and no other place to save in` });
+  return new CheckpointError({ ...fault.details, got: `${got}, and the run could not be saved elsewhere` });
 };

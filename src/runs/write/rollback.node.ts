@@ -1,4 +1,4 @@
-/** `rollback/` in a run's folder: the state to go back to, of a run with onNonfinite "rollback". */
+/** `rollback/` in a run's folder: the rollback state of a run with onNonfinite "rollback". */
 
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { firstNotFinite } from "../../core/tensors/finite.ts";
@@ -13,8 +13,8 @@ import type { RollbackPoint } from "../store.ts";
 const file = "state.safetensors";
 
 /**
- * Replaces the point in `directory`, atomically.
- * @param layouts of the state's arrays.
+ * Replaces the rollback point in `directory`, atomically.
+ * @param layouts layouts of the state's arrays.
  */
 export const writeRollback = (
   directory: string,
@@ -41,9 +41,9 @@ export const writeRollback = (
 };
 
 /**
- * @param layouts of the state's arrays; the file may hold more.
- * @param configs hashes of the run's configuration, and of earlier ones if it was extended.
- * @throws CheckpointError for a point that is damaged, unchecked, or of another run.
+ * @param layouts layouts of the state's arrays; the file may hold more arrays.
+ * @param configs hashes of the run's configuration, and of its earlier configurations if the run was extended.
+ * @throws CheckpointError for a point that is damaged, has no manifest, or belongs to another run.
  */
 export const readRollback = async (
   directory: string,
@@ -81,7 +81,7 @@ export const readRollback = async (
   if (run === null || !configs.includes(run.config) || run.step !== Number(step)) {
     throw new CheckpointError({
       where: directory,
-      must: "the weights to go back to must be those of this run, by their manifest",
+      must: "the rollback weights must belong to this run, by their manifest",
       got: manifest === null ? "no manifest" : "another run's",
     });
   }

@@ -27,11 +27,11 @@ import { readRollback, writeRollback } from "./rollback.node.ts";
 import { openSaving } from "./saving.node.ts";
 import { openStory } from "./story.node.ts";
 
-/** A run's folder opened for writing. */
+/** A run's folder, opened for writing. */
 export interface RunFolder extends Required<RunStore> {
-  /** Notes the error that ends the run, where that can be written. */
+  /** Logs the error that ends the run, if possible. */
   noteFailure(error: unknown): Promise<void>;
-  /** Closes its files. Its lock is the caller's. */
+  /** Closes the folder's files. The caller releases the lock. */
   close(): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ async function* notedEvents(path: string): AsyncGenerator<NotedEvent, void, unde
   }
 }
 
-/** Removes the temporary files of a killed process. */
+/** Removes temporary files of a killed process. */
 const removeLeftovers = async (folder: string): Promise<void> => {
   const ours: readonly string[] = Object.values(folderNames);
   for (const entry of await readdir(folder, { withFileTypes: true })) {
@@ -51,13 +51,13 @@ const removeLeftovers = async (folder: string): Promise<void> => {
   }
 };
 
-/** Puts a run's folder in order, and opens what is written to at every step. */
+/** Cleans up a run's folder, and opens the files that are written at every step. */
 const openFiles = async (path: string, subject: RunSubject) => {
   const { checkpoint, best, rollback, metrics } = folderNames;
   await removeLeftovers(path);
   for (const name of [checkpoint, best, rollback]) {
     const folder = join(path, name);
-    // Now, and not only when there is something to save.
+    // Checked at once, not only when there is something to save.
     await checkReplaceable(folder);
     const step = (await readManifest(folder))?.run?.step ?? 0;
     await recoverCheckpoint(folder, name === checkpoint ? keepBefore(path, step, subject.keepLast) : undefined);
@@ -67,15 +67,15 @@ const openFiles = async (path: string, subject: RunSubject) => {
   return { story, notes: await openNotes(noted) };
 };
 
-/** Whether the files for people tell of such an event. */
+/** Whether the files for people show such an event. */
 const isTold = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
 
 /**
  * Opens an existing run's folder to continue writing to it.
- * @param shown its path, as events show it.
- * @param lock the folder's, which the caller releases after `close`.
- * @param first whether the run has no notes yet.
- * @param path resolved when the lock was taken, since the program may have changed its working directory.
+ * @param shown the folder's path, as events show it.
+ * @param lock the folder's lock; the caller releases it after `close`.
+ * @param first whether the run's event log is still empty.
+ * @param path the absolute path, resolved when the lock was taken; the working directory may have changed since then.
  */
 export const openRunFolder = async (
   shown: string,
@@ -87,17 +87,17 @@ export const openRunFolder = async (
   const { config, tokenizer } = subject;
   const rollback = join(path, folderNames.rollback);
   const layouts = stateLayouts(config, tokenizer.vocabSize);
-  // The weights to go back to may be from before the run was extended.
+  // The rollback point may be older than the extension of the run.
   const hashes = [config, ...earlierConfigs(config).map((earlier) => earlier.config)].map(configHash);
   const identity = await identityOf(path);
-  // It may be deleted, or its disk unmounted, while a run goes on. If that is unknown, the folder counts as there: writing
-  // to it then gives the error.
+  // The folder may be deleted, or its disk unmounted, while the run trains. If the system does not say, the folder
+  // counts as present: the next write then gives the error.
   const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
   const { story, notes } = await openFiles(path, subject).catch(async (error: unknown) => {
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
       where: shown,
-      must: "the run's folder must be writable, its notes regular files",
+      must: "the run's folder must be writable, and its log a regular file",
       got: error instanceof Error ? error.message : String(error),
       cause: error,
     });
@@ -108,13 +108,13 @@ export const openRunFolder = async (
     throw error;
   });
 
-  /** Tries once more where a deletion went on meanwhile. */
+  /** Tries once more, in case a deletion was still in progress. */
   const twice = (work: () => Promise<void>): Promise<void> =>
     work().catch((error: unknown) => {
       if (!isOfDeletion(error)) throw error;
       return work();
     });
-  /** Writes nothing into a folder that has replaced the run's: the next checkpoint finds the change. */
+  /** Writes nothing into a folder that has replaced the run's folder. The next checkpoint detects the change. */
   const unlessGone = async (work: () => Promise<void>): Promise<void> => {
     if (!(await isHere())) return;
     try {
@@ -124,13 +124,13 @@ export const openRunFolder = async (
     }
   };
 
-  /** Of the last event. */
+  /** Step of the last event. */
   let step = 0;
   return {
     path: shown,
     record: async (event) => {
       if ("step" in event) step = event.step;
-      // Without the `start` of a resumed run, its metrics equal those of an uninterrupted one.
+      // The `start` event of a resumed run is not logged, so the log equals the log of an uninterrupted run.
       if (event.type !== "start" || first) await naming(join(shown, folderNames.metrics), notes.append(event));
       const told = isTold(event) ? unlessGone(() => story.tell(event)) : story.tell(event);
       await naming(join(shown, event.type === "sample" ? folderNames.samples : folderNames.readme), told);
@@ -159,7 +159,7 @@ export const openRunFolder = async (
         step,
         error: String(error instanceof Error ? error.message : error),
       };
-      // The run ends with its own error, whether it can be noted or not.
+      // The run ends with its own error, even if the error cannot be logged.
       await notes.append(line).catch(() => undefined);
     },
     async close() {

@@ -15,7 +15,7 @@ import {
   type NotedStart,
 } from "../noted-events.ts";
 
-/** The events of a run so far, as far as its page shows them. */
+/** The events of a run so far, reduced to what the page shows. */
 export interface RunStory {
   start: NotedStart | undefined;
   step: number;
@@ -35,7 +35,7 @@ export const newStory = (saved: boolean): RunStory => ({
   done: undefined,
 });
 
-/** Adds an event. */
+/** Adds an event to the story. */
 export const goOn = (story: RunStory, event: NotedEvent): void => {
   if (event.type !== "start") story.step = event.step;
   switch (event.type) {
@@ -60,22 +60,25 @@ export const goOn = (story: RunStory, event: NotedEvent): void => {
   }
 };
 
-/** The facts on a page besides the events. */
+/** Facts on the page that are not from events. */
 export interface ReadmeSubject {
   readonly config: RunConfig;
   /** Name of the text. */
   readonly corpus: string;
   /** Prompt of the samples. */
   readonly prompt: string;
-  /** Directory of the weights that it began with; undefined if it drew its own. */
+  /** Directory of the initial weights; undefined if the weights were drawn at random. */
   readonly initFrom?: string | undefined;
-  /** Number of checkpoints to keep, the last one included. */
+  /** Number of checkpoints to keep, including the last one. */
   readonly keepLast: number;
-  /** Whether the folder has the text. Default false. */
+  /** Whether the folder keeps the text. Default false. */
   readonly keptText?: boolean;
-  /** Step of the weights in `best/`; null: there are none. Default that of the best evaluation, if one has kept any. */
+  /**
+   * Step of the weights in `best/`; null if there are none. Default: the step of the best evaluation, if it kept its
+   * weights.
+   */
   readonly bestStep?: number | null | undefined;
-  /** Names of the folders of best weights that were set aside. Default none. */
+  /** Names of folders with best weights that were set aside. Default: none. */
   readonly asides?: readonly string[];
 }
 
@@ -85,7 +88,7 @@ const loss = (value: number): string => value.toFixed(4);
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 
-/** Most rows of the table of losses: a long run's rows are thinned out evenly. */
+/** Maximum number of rows in the table of losses; a longer list is thinned evenly. */
 const mostRows = 20;
 
 const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
@@ -96,7 +99,7 @@ const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): r
 };
 
 const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
-  if (evals.length === 0) return ["None has been measured yet."];
+  if (evals.length === 0) return ["No loss has been measured yet."];
   const best = bestEval(evals);
   return [
     row(["step", "validation", "training", "bits/byte", ""]),
@@ -111,7 +114,7 @@ const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
   ];
 };
 
-/** How the run ended. The page is not written between a run's last evaluation and the checkpoint after it. */
+/** How the run ended. (The page is never written between a run's last evaluation and the checkpoint after it.) */
 const reasonOf = ({ evals, done }: RunStory, { steps }: TrainConfig): NotedDone["reason"] | undefined => {
   const last = evals.at(-1);
   return done?.reason ?? (last?.reason === "end" && last.step >= steps ? "finished" : undefined);
@@ -132,15 +135,17 @@ const state = (story: RunStory, train: TrainConfig): string => {
   }
 };
 
-/** @param isWhole whether all weights are trained; else the model's context may be longer than the windows of training. */
+/**
+ * @param isWhole whether all weights are trained; if not, the model's context may be longer than the training windows.
+ */
 const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, isWhole: boolean): string => {
   const heads =
-    nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} of keys and values)`;
+    nKvHead === undefined ? plural(nHead, "head") : `${plural(nHead, "head")} (${nKvHead} for keys and values)`;
   const read = isWhole ? `context ${count(contextLength)}` : `trained in windows of ${plural(contextLength, "token")}`;
   return `${plural(nLayer, "layer")}, ${heads}, ${plural(nEmbd, "channel")}, ${read}`;
 };
 
-/** How many documents a row has. */
+/** Describes how many documents a row has. */
 export const rowsInWords: Readonly<Record<RowKind, string>> = {
   packed: "as many documents in a row as fit",
   one: "one document in a row",
@@ -155,33 +160,33 @@ const plan = ({ model, train }: RunConfig): string => {
       ? `${plural(steps, "step")} of ${tokens}`
       : `${plural(steps, "step")} of at most ${tokens}, ${rowsInWords[rows]}`,
     `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
-    ...(train.windows === "shuffled" ? ["each token once in a pass over the text"] : []),
+    ...(train.windows === "shuffled" ? ["each token once per epoch"] : []),
     `seed ${seed}`,
   ].join("; ");
 };
 
-/** A word of a command, quoted for every shell. Line ends and tabs are written as the command reads them. */
+/** Quotes a word of a command, for every shell. Line ends and tabs are written as the command reads them. */
 const quoted = (prompt: string): string => {
   const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
-/** The last two names of a path: the rest of it may be nobody else's business. */
+/** The last two names of a path. The rest is not shown because it may be private. */
 const endOf = (path: string): string => path.split(/[\\/]/u).slice(-2).join("/");
 
-/** The weights that the run began with, and whether they are trained. */
+/** Describes the initial weights, and whether they are trained. */
 const origin = (
   { model, lora }: RunConfig,
   initFrom: string | undefined,
 ): readonly (readonly [what: string, fact: string])[] => {
   if (initFrom === undefined) return [];
-  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their place and hash`;
-  if (lora === undefined) return [["begun with", weights]];
+  const weights = `weights of ${inOneLine(endOf(initFrom))}; \`run.json\` has their path and hash`;
+  if (lora === undefined) return [["started from", weights]];
   const size = plural(loraLayout(model, lora).count, "parameter");
-  return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, beside the ${weights}`]];
+  return [["trained", `adapters (LoRA) of rank ${lora.rank}, ${size}, on the ${weights}`]];
 };
 
-/** The text, or the documents, with their sizes. */
+/** Describes the text or documents, with their sizes. */
 const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: RunConfig): string => {
   if (start === undefined) return corpus;
   const { trainTokens, valTokens, vocabSize, documents } = start;
@@ -190,7 +195,7 @@ const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: 
     return `${corpus}: ${plural(trainTokens, "token")} to learn from, ${count(valTokens)} held out, ${distinct}`;
   }
   const part = (many: number, tokens: number, targets: number): string =>
-    `${count(many)} of ${count(tokens)} tokens, of which the loss counts ${count(targets)}`;
+    `${count(many)} of ${count(tokens)} tokens; the loss counts ${count(targets)}`;
   const { train, val, trainTargets, valTargets } = documents;
   return `${corpus}: to learn from ${part(train, trainTokens, trainTargets)}; held out ${part(val, valTokens, valTargets)}; ${distinct}`;
 };
@@ -214,22 +219,22 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
     ...(start === undefined
       ? []
       : ([
-          ["begun on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
+          ["started on", `backend ${start.backend} (${start.instructionSet}), ${config.train.dtype}`],
           ...(initFrom === undefined
             ? ([["untrained", `${loss(Math.log(start.vocabSize))} nats/token (ln ${start.vocabSize})`]] as const)
             : []),
         ] as const)),
     ...(best === undefined
       ? []
-      : ([["best", `${loss(best.valLoss)} nats/token on what was held out, at step ${count(best.step)}`]] as const)),
+      : ([["best", `${loss(best.valLoss)} nats/token on held-out data, at step ${count(best.step)}`]] as const)),
   ];
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
 
-/** Whether there are weights of the lowest loss. */
+/** Whether there are best weights. */
 const hasBest = ({ evals }: RunStory, { bestStep }: ReadmeSubject): boolean => bestStep !== null && evals.length > 0;
 
-/** Whether there are weights to write with. */
+/** Whether there are weights that can generate text. */
 const hasWeights = (story: RunStory, subject: ReadmeSubject): boolean => story.saved || hasBest(story, subject);
 
 const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
@@ -240,7 +245,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
   const longer = `npx foretoken train --resume . --steps ${longerSteps(config.train, config.train.steps)}`;
   const inVain = stepsInVain(config.train, config.train.steps, bestEval(story.evals)?.step) > 0;
   const isOver = reason === "finished" || reason === "patience";
-  const going = saved ? "go on to the planned end" : "begin again at step 0: no checkpoint is saved yet";
+  const going = saved ? "continue to the planned end" : "start again at step 0: no checkpoint is saved yet";
   return [
     ...(isOver ? [] : [`npx foretoken train --resume .                 # ${going}`]),
     ...(hasWeights(story, subject)
@@ -255,22 +260,22 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
         ]
       : []),
     ...(reason === "finished" && !isRising(story.evals) && !inVain
-      ? [`${longer.padEnd(46)} # train longer: so many steps in all`]
+      ? [`${longer.padEnd(46)} # train longer, to this total number of steps`]
       : []),
-    // Without this flag the commands take the weights with the lowest validation loss.
+    // Without this flag the commands use the best weights.
     ...(saved && hasBest(story, subject)
       ? [
-          `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # those of the last step, not the best`,
+          `npx foretoken ${chats ? "chat ." : `generate . --prompt ${quoted(prompt)}`} --weights last  # the last weights, not the best`,
         ]
       : []),
   ];
 };
 
-/** What a checkpoint is. */
+/** The format of a checkpoint. */
 const formOf = ({ lora }: RunConfig): string =>
   lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
 
-/** What `best/` has: other weights than those of the best evaluation where somebody has deleted these. */
+/** Describes the weights in `best/`. They are not from the best evaluation if those weights were deleted. */
 const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
   typeof bestStep !== "number" || bestStep === bestEval(evals)?.step
     ? "the weights with the lowest validation loss"
@@ -279,43 +284,41 @@ const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =
 const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
   const { config, keepLast, keptText = false, asides = [] } = subject;
   return [
-    row(["file", "what it is"]),
+    row(["file", "contents"]),
     "|---|---|",
-    row(["`run.json`", "what was asked for: the configuration, and the text with its hash"]),
+    row(["`run.json`", "the configuration, and the text with its hash"]),
     ...(keptText
       ? [
           config.train.rows === undefined
-            ? row(["`text.txt`", "the text, which was given as a string"])
-            : row(["`documents.jsonl`", "the documents, which were given as a list"]),
+            ? row(["`text.txt`", "the text, which was passed as a string"])
+            : row(["`documents.jsonl`", "the documents, which were passed as a list"]),
         ]
       : []),
-    row(["`metrics.jsonl`", "everything that happened, one JSON object a line"]),
+    row(["`metrics.jsonl`", "all events of the run, one JSON object per line"]),
     ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
     ...(story.saved
       ? [
-          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what going on needs:`]),
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what is needed to resume:`]),
           row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
           row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
           row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
-          ...(keepLast > 1
-            ? [row(["`checkpoint-STEP/`", "the checkpoints before it: resume one of them to go back"])]
-            : []),
+          ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints: resume one of them to go back"])] : []),
         ]
       : []),
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
     ...(config.lora === undefined
       ? []
-      : [row(["`base/`", "the model that the adapters are for, where it could be kept: it may be trained further"])]),
+      : [row(["`base/`", "a copy of the base model of the adapters, if one could be made"])]),
     ...asides.map((name) =>
-      row([`\`${name}/\``, "the best weights of a continuation that the run has left; until it has the same again"]),
+      row([`\`${name}/\``, "best weights from a later step or another plan; kept until the run reaches them again"]),
     ),
     ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
-      ? [row(["`rollback/`", "what the run goes back to after a step that is not finite, or explodes"])]
+      ? [row(["`rollback/`", "the state to which the run rolls back after a step that is not finite, or explodes"])]
       : []),
   ];
 };
 
-/** Loads the weights that the commands take. */
+/** Python code that loads the weights that the commands use. */
 const python = (story: RunStory, subject: ReadmeSubject): string => {
   const { lora } = subject.config;
   const folder = hasBest(story, subject) ? folderNames.best : folderNames.checkpoint;
@@ -331,10 +334,10 @@ tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
 /** Mark of a page that may be overwritten. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
-/** A file's name may have line ends and terminal codes. */
+/** Removes line ends and terminal codes from a file's name. */
 const inOneLine = (name: string): string => name.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
 
-/** The page that explains a run's folder, in Markdown: a function of the configuration and the events. */
+/** Makes the Markdown page that explains a run's folder, from the configuration and the events only. */
 export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
   const subject = { ...given, corpus: inOneLine(given.corpus) };
   const sh = commands(story, subject);
@@ -347,13 +350,13 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     subject.config.train.rows === undefined
       ? "Foretoken trained it, or is training it, to predict the next token of this text."
-      : "Foretoken trained it, or is training it, to predict the next token of these documents; of conversations, of the answers.",
+      : "Foretoken trained it, or is training it, to predict the next token of these documents. In conversations, only the answers count.",
     "",
     ...facts(story, subject),
     "",
     "## Losses",
     "",
-    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps before.`,
+    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps since the previous evaluation.`,
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),

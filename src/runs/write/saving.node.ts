@@ -1,4 +1,4 @@
-/** Saving a run: in its folder, or elsewhere if that cannot be. */
+/** Saves a run in its folder, or in another place if that is not possible. */
 
 import { join } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -21,31 +21,34 @@ import { naming } from "./naming.node.ts";
 import type { Notes } from "./notes.node.ts";
 import { isOfDeletion } from "./rescue.node.ts";
 
-/** A run's folder, to save in. */
+/** The folder in which a run is saved. */
 export interface SavingPlace {
-  /** Its path, as events show it. */
+  /** Path of the folder, as events show it. */
   readonly shown: string;
-  /** Its absolute path. */
+  /** Absolute path of the folder. */
   readonly path: string;
   readonly notes: Notes;
-  /** Whether the folder is still the opened one. */
+  /** Whether the path still leads to the folder that was opened. */
   isHere(): Promise<boolean>;
-  /** Whether another process has the folder's lock by now. */
+  /** Whether another process now has the folder's lock. */
   isTaken(): Promise<boolean>;
 }
 
 /** Saves a run. */
 export interface Saving {
-  /** Returns the checkpoint's directory. @throws CheckpointError that says where the run is saved instead. */
+  /** Saves a checkpoint; returns its directory. @throws CheckpointError that says where the run is saved instead. */
   save(state: SavedState): Promise<string>;
-  /** As `save`, but nothing is trained yet that another place could keep. */
+  /** Like `save`, but never saves in another place, because nothing is trained yet. */
   saveStart(state: SavedState): Promise<void>;
-  /** Saves a run that ends with an error. Resolves to the error that says where it is saved instead; null: it is saved here. */
+  /**
+   * Saves a run that ends with an error. Resolves to null if it is saved in its folder, else to the error that says
+   * where it is saved.
+   */
   saveInNeed(state: SavedState): Promise<CheckpointError | null>;
   saveBest(values: ReadValues, step: number): Promise<void>;
-  /** Replaces the point to go back to. `write` writes it into a folder. */
+  /** Replaces the rollback point. `write` writes it into a folder. */
   saveRollback(write: (folder: string) => Promise<void>): Promise<void>;
-  /** Makes the point to go back to again, if it was deleted. */
+  /** Writes the rollback point again, if it was deleted. */
   makeRollbackAgain(): Promise<void>;
   close(): Promise<void>;
 }
@@ -56,7 +59,7 @@ const ignoreSystemError = (error: unknown): void => {
 
 /**
  * @param known the last checkpoint that this process has found or written.
- * @throws CheckpointError if another process has saved in the folder: its work is not replaced.
+ * @throws CheckpointError if another process has saved in the folder: its work must not be replaced.
  */
 const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | null): Promise<void> => {
   const must = "no other process may save in the run's folder while it trains";
@@ -68,11 +71,11 @@ const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | 
   throw new CheckpointError({
     where: join(shown, folderNames.checkpoint),
     must,
-    got: `a checkpoint of step ${found.step} that this one has not written`,
+    got: `a checkpoint of step ${found.step} from another process`,
   });
 };
 
-/** Makes a checkpoint again of which files were deleted, if nobody else has the name. */
+/** Writes a checkpoint again if some of its files were deleted, and no other program uses its name. */
 const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promise<void> => {
   const run = await held.run();
   if (run === null || (await holdsAllFiles(folder))) return;
@@ -81,7 +84,7 @@ const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promis
   await held.renew();
 };
 
-/** Prepares for saving. Files that nobody could write again are held open from now on. */
+/** Prepares for saving. From here on it keeps files open that could not be written again. */
 export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
   const { config, keepLast, keptMore = false } = subject;
   const { shown, path, notes, isHere } = place;
@@ -90,7 +93,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const best = join(path, folderNames.best);
   const rollback = join(path, folderNames.rollback);
   const description = join(path, folderNames.description);
-  /** Of texts that were given, this may be the only copy. */
+  /** These may be the only copies of texts that a program passed. */
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
   const heldBest = await holdCheckpoint(best);
   const heldRollback = await holdCheckpoint(rollback);
@@ -98,7 +101,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   /** The last checkpoint that this process has found or written. */
   let known = (await readManifest(checkpoint))?.run ?? null;
 
-  /** Makes files again that somebody has deleted: the description, the notes, the weights that are not written at every save. */
+  /** Writes deleted files again: the description, the event log, and weights that are not written at every save. */
   const makeAgain = async (): Promise<void> => {
     if (!(await isRegularFile(description))) {
       await naming(join(shown, folderNames.description), replaceFile(description, descriptionText(subject)));
@@ -110,11 +113,14 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
 
   const faulty = (got: string): CheckpointError =>
     new CheckpointError({ where: path, must: "the run's folder must stay in its place while it trains", got });
-  /** Saves in the run's folder. Resolves to what hinders it, such as that somebody deletes it meanwhile. */
+  /**
+   * Saves in the run's folder. Resolves to the error if that fails, for example because another program deletes the
+   * folder meanwhile.
+   */
   const faultOfSaving = async (state: SavedState): Promise<CheckpointError | undefined> => {
     const { step } = state.progress;
     const run = bindingAt(step, config);
-    const gone = faulty("no such folder any more");
+    const gone = faulty("a deleted or moved folder");
     if (!(await isHere())) return gone;
     try {
       await checkOwn(place, known);
@@ -123,7 +129,8 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       const keep = keepBefore(path, step, keepLast);
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
       known = run;
-      // If only one is kept, others beside it are the user's own copies. Those that cannot be removed wait for the next time.
+      // If only one is kept, further checkpoints are the user's own copies. Checkpoints that cannot be removed are
+      // tried again at the next save.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast, config).catch(ignoreSystemError);
     } catch (error) {
       if (!(await isHere())) return gone;
@@ -135,12 +142,12 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     }
     if (!(await isHere())) return gone;
     const isWhole = (await isRegularFile(description)) && (await holdsAllFiles(checkpoint));
-    return isWhole ? undefined : faulty("files that are deleted while they are written");
+    return isWhole ? undefined : faulty("files that were deleted while the run wrote them");
   };
 
   const saveInNeed = async (state: SavedState): Promise<CheckpointError | null> => {
     const first = await faultOfSaving(state);
-    // A deletion that went on meanwhile may be over.
+    // If a deletion was in progress, it may be over by now.
     const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
     return fault === undefined ? null : elsewhere(state, fault);
   };
@@ -157,7 +164,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     },
     saveInNeed,
     async saveBest(values, step) {
-      if (!(await isHere())) throw faulty("no such folder any more");
+      if (!(await isHere())) throw faulty("a deleted or moved folder");
       await checkOwn(place, known);
       const run = bindingAt(step, config);
       await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });

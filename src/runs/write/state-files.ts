@@ -1,4 +1,4 @@
-/** The files that a checkpoint to resume from has besides the weights. */
+/** The files of a resumable checkpoint, in addition to the weights. */
 import type { RunConfig } from "../../config/config.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
 import { formatVersion, jsonText } from "../../pretrained/files/checkpoint-json.ts";
@@ -10,7 +10,7 @@ export const stateName = "trainer_state.json";
 
 export const stateFiles: readonly string[] = [optimizerName, stateName];
 
-/** Their contents: the optimizer's running means, and the run's configuration and position. */
+/** Contents of these files: the optimizer's running means, and the run's configuration and position. */
 export const stateContents = (
   config: RunConfig,
   { optimizer, progress }: Pick<SavedState, "optimizer" | "progress">,

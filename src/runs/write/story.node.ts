@@ -1,4 +1,4 @@
-/** Files for people in a run's folder: README.md and samples.txt, both made of the events. */
+/** The files for people in a run's folder: README.md and samples.txt, both made from the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -14,7 +14,7 @@ import type { RunData } from "../run-schemas.ts";
 import { asidesIn } from "./best-aside.node.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 
-/** The run that the files are about. */
+/** The run that the files describe. */
 export interface StorySubject {
   readonly config: RunConfig;
   readonly data: Pick<RunData, "name" | "prompt" | "initFrom" | "kept">;
@@ -24,7 +24,7 @@ export interface StorySubject {
 const sampleMark = "--- step ";
 const sampleText = ({ step, prompt, text }: NotedSample): string => `${sampleMark}${step} ---\n${prompt}${text}\n\n`;
 
-/** The first bytes of a file are enough to recognise it. */
+/** Number of bytes at the start of a file that are read to recognise it. */
 const maxPageBytes = 2 ** 24;
 
 /** Whether `path` may be overwritten: it does not exist, `isOurs` recognises it, or a power failure has emptied it. */
@@ -46,7 +46,7 @@ const append = async (path: string, text: string): Promise<void> => {
   }
 };
 
-/** Writes the events down for people. */
+/** Writes the events in a form for people. */
 export interface Story {
   tell(event: TrainEvent): Promise<void>;
 }
@@ -91,7 +91,8 @@ export const openStory = async (
       if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
-      // A kill after a better evaluation must not leave a page that tells of another best loss than the notes.
+      // Written at once: if the process is killed after a better evaluation, the page must not show another best loss
+      // than the event log.
       const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);

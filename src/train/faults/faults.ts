@@ -1,4 +1,4 @@
-/** Decides which steps are left out: steps whose loss or gradient is not finite, or explodes. */
+/** Decides which steps are skipped: steps whose loss or gradient is not finite, or explodes. */
 import type { TrainConfig } from "../../config/config.ts";
 import type { Progress } from "../../runs/progress.ts";
 import type { FaultKind } from "../../runs/record/flight-record.ts";
@@ -6,22 +6,22 @@ import type { StepMeasure } from "../../trainer/trainer.ts";
 
 /** The fault of a step. */
 export interface Fault {
-  /** Not finite, or the loss or the gradient exploded. */
+  /** `nonfinite`: loss or gradient is infinite or NaN. The other kinds: loss or gradient is far too large. */
   readonly kind: FaultKind;
-  /** The condition that was broken. */
+  /** The condition that the step broke. */
   readonly must: string;
 }
 
-/** Share that a running mean keeps of itself at each step. */
+/** Weight of the old value in a running mean; each step adds the new value with weight 1 − this. */
 const decay = 0.99;
 
-/** Steps that must count before a gradient can explode: a new model's first gradients differ much. */
+/** Number of good steps before a gradient can count as exploded: the first gradients of a new model vary a lot. */
 const settledSteps = 20;
 
-/** Most steps in a row that may be left out. */
+/** Maximum number of skipped steps in a row. */
 export const mostInARow = 10;
 
-/** The fault of the step after `progress`; undefined if there is none. */
+/** Finds the fault of the step after `progress`; undefined for a good step. */
 export const faultOf = (
   { loss, gradNorm }: StepMeasure,
   { means }: Progress,
@@ -32,7 +32,7 @@ export const faultOf = (
     return { kind: "nonfinite", must: "loss and gradient must stay finite" };
   }
   const usualLoss = Math.max(Math.log(vocabSize), means.loss);
-  // The first loss may be anything: a model with wide initial weights does worse than chance.
+  // The first loss has no limit: a model with wide initial weights does worse than chance.
   if (maxLossRatio > 0 && means.count > 0 && loss > maxLossRatio * usualLoss) {
     return {
       kind: "loss",
@@ -48,7 +48,7 @@ export const faultOf = (
   return undefined;
 };
 
-/** The progress after a step that counts. */
+/** Progress after a good step. */
 export const withStep = (progress: Progress, { loss, gradNorm }: StepMeasure): Progress => {
   const { means } = progress;
   const mean = (before: number, now: number): number => (means.count === 0 ? now : decay * before + (1 - decay) * now);
@@ -62,7 +62,7 @@ export const withStep = (progress: Progress, { loss, gradNorm }: StepMeasure): P
   };
 };
 
-/** The progress after a step that was left out. */
+/** Progress after a skipped step. */
 export const withoutStep = (progress: Progress): Progress => ({
   ...progress,
   step: progress.step + 1,

@@ -1,4 +1,4 @@
-/** Finds the first tensor of a step that is not finite: repeats the step and looks at every output of every kernel. */
+/** Finds the first tensor of a step that is not finite: repeats the step and checks every output of every kernel. */
 import { readTensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage, View } from "../../backend/backend.ts";
 import { kernelPlans } from "../../backend/calls/check.ts";
@@ -8,19 +8,19 @@ import type { ArenaLayout } from "../../models/arena.ts";
 import { trainedPart } from "../../models/model.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../../trainer/trainer.ts";
 
-/** Beginning of a finding if every tensor is finite. */
+/** Prefix of the finding when every tensor is finite. */
 export const allFinite = "no tensor: ";
 
 /** Result of the recorder. */
 export interface Finding {
   readonly measured: StepMeasure;
   /**
-   * The first tensor that is not finite, in words: a weight before the step, or an output of a kernel with its number
-   * of elements, its direction and the parameter of the call. If all are finite, the parameter with the largest
-   * gradient.
+   * Describes the first tensor that is not finite: a weight before the step, or a kernel's output with its number of
+   * elements, the phase of the step and the parameter of the call. If all tensors are finite: the parameter with the
+   * largest gradient.
    */
   readonly tensor: string;
-  /** Whether it is of this machine's passes: not finite there, and not only in the sum over all machines. */
+  /** Whether this machine's own passes gave the value; false if only the sum over all machines is not finite. */
   readonly isOwn: boolean;
 }
 
@@ -49,7 +49,7 @@ interface Output {
   readonly buffer: string;
   readonly elements: number;
   readonly phase: StepPhase;
-  /** Parameter of the call, or if it has none, of the last call before with one. */
+  /** Parameter of the call. A call without a parameter gets the parameter of the last call that had one. */
   readonly parameter: string | undefined;
   readonly isOwn: boolean;
 }
@@ -59,18 +59,19 @@ const inWords = ({ kernel, buffer, elements, phase, parameter, isOwn }: Output):
   return `${kernel}.${buffer} [${elements}], ${phase}${where}`;
 };
 
-/** Elements that one call checks. */
+/** Number of elements that one kernel call checks. */
 const chunk = 2 ** 18;
-/** Flags in one storage. */
+/** Number of flags in one storage. */
 const flagsPerStorage = 1024;
 
-/** Checks each output of each kernel, and keeps a flag per output in the backend's memory. */
+/** Checks each output of each kernel, and keeps one flag per output in the backend's memory. */
 const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => {
   const scratch = backend.alloc("float32", chunk);
   const flags: Storage[] = [];
   const outputs: Output[] = [];
   const { layout, arena } = trainedPart(model);
-  // Adapters are told by their gradients and themselves: products read copies of other layouts.
+  // The rounded copy of a model with adapters has another layout, so its offsets do not identify an adapter's
+  // parameters.
   const rounded = model.adapter === null ? model.rounded()?.storage : undefined;
   const parameterStorages = [arena.storage, ...gradientStorages, rounded];
   let phase: StepPhase = "forward";
@@ -91,7 +92,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
       ? layout.parameters.find((one) => offset >= one.offset && offset < one.offset + one.size)?.name
       : undefined;
 
-  /** Sets the flag if an element is not finite: 0 · x is 0 for all others. */
+  /** Sets the flag if an element is not finite: 0 · x is 0 for every finite x. */
   const look = ({ storage, offset }: View, elements: number, unreal: View): void => {
     const y = { storage: scratch, offset: 0 };
     for (let done = 0; done < elements; done += chunk) {
@@ -112,7 +113,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
     kernel(kernel, args) {
       const { buffers, lengths } = kernelPlans[kernel];
       const given = args as Readonly<Record<string, unknown>>;
-      // Rows with gaps between them: the content of the gaps is undefined. No step copies such rows.
+      // Skips rows with gaps between them: the content of a gap is undefined. No training step copies such rows.
       if (kernel === "copyRows" && given.rows !== 1 && given.yStride !== given.width) return;
       const sizes = lengths(given as Readonly<Record<string, number>>);
       const views = buffers.flatMap(([name, spec]) => {
@@ -139,7 +140,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
 
   return {
     observer,
-    /** The first output that was not finite. */
+    /** Reads the flags and describes the first output that was not finite. */
     async firstBad(): Promise<Output | undefined> {
       for (const [i, storage] of flags.entries()) {
         const found = (await backend.read(storage)).findIndex((flag) => flag !== 0);
@@ -155,8 +156,8 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
 };
 
 /**
- * Repeats the measuring part of a step: no weight and no moment changes.
- * @param backend the trainer's backend, as it was given.
+ * Repeats the forward and backward passes of a step. Weights and moments do not change.
+ * @param backend the backend that was passed to the trainer.
  * @param values the weights that are trained.
  */
 export const findBad = async (

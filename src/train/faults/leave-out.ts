@@ -1,4 +1,4 @@
-/** What a run does with a step that is not finite, or explodes. Such a step never changes a weight. */
+/** Handles a step that is not finite, or explodes. Such a step never changes a weight. */
 import type { Backend } from "../../backend/backend.ts";
 import type { RunConfig } from "../../config/config.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -15,7 +15,7 @@ import { type Fault, mostInARow } from "./faults.ts";
 import { allFinite, type Finding, findBad, firstBadParameter } from "./flight-recorder.ts";
 
 interface Flight {
-  /** The backend that the trainer was given. */
+  /** The backend that was passed to the trainer. */
   readonly backend: Backend;
   readonly trainer: Trainer;
   readonly config: RunConfig;
@@ -46,7 +46,7 @@ const finiteOrNull = (value: number): number | null => (Number.isFinite(value) ?
 
 const short = (value: number): string => String(Number(value.toPrecision(6)));
 
-/** Path of the record, or why it could not be written. */
+/** Path of the record, or the reason why it could not be written. */
 type Kept = { readonly file: string | null } | { readonly refused: string };
 
 /** The recorder's finding, as a part of a sentence. */
@@ -54,13 +54,13 @@ const inWords = (tensor: string): string =>
   tensor.startsWith(allFinite) ? tensor.slice(allFinite.length) : `first in ${tensor}`;
 
 /**
- * The finding of the first machine whose own passes have it: one machine would have found it there, too.
- * @returns also the machine's rank, if others are well.
+ * The finding of the first machine whose own passes have the fault. One machine alone would have found the same.
+ * @returns also names the rank, if another rank has no fault.
  */
 const firstOf = (findings: readonly Finding[]): { readonly finding: Finding; readonly on: string } => {
   const rank = findings.findIndex(({ isOwn }) => isOwn);
   const finding = findings[Math.max(rank, 0)];
-  if (finding === undefined) throw new Error("a team has machines");
+  if (finding === undefined) throw new Error("a team must have machines");
   const othersAreWell = rank >= 0 && findings.some(({ isOwn }) => !isOwn);
   return { finding, on: othersAreWell ? ` on rank ${rank} of ${findings.length}` : "" };
 };
@@ -84,7 +84,7 @@ const stopped = (
     where: `step ${step + 1}`,
     must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
     got: bad.join("; "),
-    // One hint only: a message has a limit, and the file must be in it.
+    // Only one hint: the length of a message is limited, and the path of the record must fit.
     hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; npx foretoken replay ${quotePath(file)}`,
   });
 };
@@ -103,7 +103,7 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
   const { measured, tensor } = finding;
   const { instructionSet, dtype } = backend.capabilities;
   const keep = async (): Promise<string | null> => {
-    // Adapters alone would not be enough to repeat the step.
+    // The adapters alone are not enough to repeat the step.
     if (store?.saveRecord === undefined || config.lora !== undefined) return null;
     const chunks = recordChunks({
       ...measured,
@@ -120,7 +120,7 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
     });
     return store.saveRecord(recordName(step), chunks);
   };
-  // A full disk must not hide the fault of the step, nor end a run that leaves the step out.
+  // A failed write, such as on a full disk, must not hide the step's fault, nor end a run that skips the step.
   const kept = await keep().then(
     (file): Kept => ({ file }),
     (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),
@@ -134,8 +134,8 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
 };
 
 /**
- * Call it before anything is saved.
- * @param step updates done.
+ * Checks that weights and moments are finite. Call it before anything is saved.
+ * @param step number of updates done.
  * @throws ConfigError if an update has made a weight or a moment infinite or NaN.
  */
 export const checkHealth = async (trainer: Trainer, step: number): Promise<void> => {

@@ -8,13 +8,16 @@ import { type Finding, findBad } from "./flight-recorder.ts";
 
 /** Result of a repeated step. */
 export interface Replay extends Finding {
-  /** Whether it agrees with the record: to the bit on the same backend and instruction set, else nearly. */
+  /**
+   * Whether the repeated step agrees with the record: bit for bit on the same backend and instruction set, else
+   * approximately.
+   */
   readonly reproduced: boolean;
   /** Whether backend, instruction set and dtype are the same as in the record. */
   readonly isSame: boolean;
 }
 
-/** The passes of a recorded batch of windows, as in the run. */
+/** The passes of a recorded batch of windows, divided as in the run. */
 const passesOfWindows = ({ config, batch }: FlightRecord): PassSource => {
   const { batchSize } = config.train;
   const { time } = batch;
@@ -70,14 +73,14 @@ const recordedPasses = (record: FlightRecord): PassSource => {
   return segments === undefined ? passesOfWindows(record) : passesOfSegments(record, segments);
 };
 
-/** Instruction sets round sums at different places. */
+/** Instruction sets add in different orders, so their sums are rounded differently. */
 const nearly = (one: number, other: number): boolean =>
   Object.is(one, other) ||
   (Number.isFinite(one) ? Math.abs(one - other) <= 0.01 * Math.abs(one) : !Number.isFinite(other));
 
 /**
- * Repeats a recorded step, without changing a weight. Frees its memory on the backend.
- * @throws ConfigError for a record of a run with adapters: it has no weights of the model that they are for.
+ * Repeats a recorded step without changing a weight. Frees its memory on the backend.
+ * @throws ConfigError for a record of a run with adapters: it lacks the weights of the base model.
  */
 export const replay = async (backend: Backend, record: FlightRecord): Promise<Replay> => {
   const { config, vocabSize, step, loss, gradNorm, tensor, values } = record;
@@ -85,7 +88,7 @@ export const replay = async (backend: Backend, record: FlightRecord): Promise<Re
     throw new ConfigError({
       where: "replay",
       must: "the record must have all weights of its model",
-      got: "those of adapters (LoRA) alone",
+      got: "only the weights of adapters (LoRA)",
     });
   }
   const trainer = trainerOn(backend, config, vocabSize, recordedPasses(record));

@@ -1,4 +1,4 @@
-/** The data of a run: encoded and described. When these functions return, nobody holds its text any more. */
+/** Encodes and describes the data of a run. The functions keep no reference to the text when they return. */
 
 import { writeConversations } from "../../chat/template.node.ts";
 import { textOfDocuments } from "../../data/documents.ts";
@@ -14,25 +14,25 @@ import { checkAlphabet } from "./initial.ts";
 import { readingBytes } from "./preflight.node.ts";
 import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
 
-/** Tokens of the data, and the facts about it that are kept. */
+/** Tokens of the data, and facts about the data that the run keeps. */
 export interface PreparedData {
   readonly prepared: Prepared;
-  /** Of the model, for its checkpoints. */
+  /** Facts about the model that its checkpoints keep. */
   readonly facts: KeptFacts;
-  /** Bytes that reading took. */
+  /** Number of bytes that reading took. */
   readonly reading: number;
   readonly about: Pick<RunData, "name" | "sha256" | "prompt" | "documents">;
 }
 
 type OnNotice = ((line: string) => void | Promise<void>) | undefined;
 
-/** Says that a text was too short for the vocabulary that was asked for. */
+/** Reports that the text is too short for the requested vocabulary size. */
 const tellSmaller = async (asked: TokenizerConfig, { vocabSize }: Tokenizer, onNotice: OnNotice): Promise<void> => {
   if (asked.kind !== "bpe" || vocabSize >= asked.vocabSize) return;
   await onNotice?.(`the text has no more pairs that come twice: ${vocabSize} tokens instead of ${asked.vocabSize}`);
 };
 
-/** The tokenizer that is given, else one that is trained on the text. */
+/** Returns the given tokenizer; without one, trains a tokenizer on the text. */
 const tokenizerFor = async (
   plan: ConfigPlan,
   given: Tokenizer | null,
@@ -80,7 +80,7 @@ const prepareCorpusOfDocuments = async (
   return {
     prepared,
     facts: withTurnEnds(before, prepared.documents?.turnEnds),
-    // The lines as bytes and as characters, and the messages that were made of them.
+    // Memory of the lines as bytes and as characters, and of the messages made from them.
     reading: 3 * (text.train.length + text.val.length),
     about: { name, sha256, prompt: corpus.prompt, documents: true },
   };
@@ -88,7 +88,7 @@ const prepareCorpusOfDocuments = async (
 
 /**
  * Encodes a run's data.
- * @param prompt of the samples; undefined: one that fits the data.
+ * @param prompt prompt of the samples; undefined: a prompt that fits the data.
  * @throws DataError for data that cannot be encoded, or is too short.
  */
 export const prepareData = async (

@@ -11,7 +11,7 @@ import { measureDocuments } from "../../evaluate/evaluate.ts";
 import type { ConfigPlan, Prepared } from "./prepare.ts";
 
 /**
- * The configuration with the fields that say how documents are taken.
+ * Adds the configuration fields that say how documents are used.
  * @throws ConfigError for a field that says how windows of a text are drawn.
  */
 const withRows = (config: RunConfig): RunConfig => {
@@ -19,7 +19,7 @@ const withRows = (config: RunConfig): RunConfig => {
   if (windows !== undefined) {
     throw new ConfigError({
       where: "config.train.windows",
-      must: "must go with a text: documents are taken whole, each once before any comes again",
+      must: "must go with a text: documents are used whole, each once per epoch",
       got: `${show(windows)} with documents`,
       hint: "leaving it out",
     });
@@ -29,7 +29,7 @@ const withRows = (config: RunConfig): RunConfig => {
 
 const checkCounted = (part: string, { documents }: LearnedDocuments, hint: string): void => {
   if (countedTokens(documents) > 0) return;
-  const must = "its documents must have a token to predict that the loss counts";
+  const must = "its documents must have at least one token that the loss counts";
   throw new DataError({ where: part, must, got: "none", hint });
 };
 
@@ -53,7 +53,7 @@ const checkLengths = (
 const plural = (count: number, noun: string): string =>
   `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 
-/** What happened to documents that the template or the context could not take as they are, in sentences. */
+/** Notices about documents that were changed to fit the template or the context, as sentences. */
 const noticesOf = (
   name: string,
   part: string,
@@ -64,18 +64,18 @@ const noticesOf = (
   ...(divided === 0
     ? []
     : [
-        `${name}: of ${plural(divided, "conversation")} ${part} each answer is a document of its own, since the chat template writes earlier answers in another form`,
+        `${name}: in ${plural(divided, "conversation")} ${part}, each answer becomes its own document, because the chat template writes earlier answers in another form`,
       ]),
   ...(cut === 0
     ? []
     : [
-        `${name}: ${cut.toLocaleString("en-US")} of ${plural(documentCount(documents), "document")} ${part} ${cut === 1 ? "is" : "are"} longer than the context of ${contextLength} tokens: cut into ${plural(piecesOfCut, "piece")}${leftOut === 0 ? "" : `, of which ${leftOut.toLocaleString("en-US")} without an answer ${leftOut === 1 ? "is" : "are"} left out`}`,
+        `${name}: ${cut.toLocaleString("en-US")} of ${plural(documentCount(documents), "document")} ${part} ${cut === 1 ? "is" : "are"} longer than the context of ${contextLength} tokens: cut into ${plural(piecesOfCut, "piece")}${leftOut === 0 ? "" : `; ${leftOut.toLocaleString("en-US")} without an answer ${leftOut === 1 ? "is" : "are"} left out`}`,
       ]),
 ];
 
 /**
- * The question that a sample answers, as the model reads it: halved as often as it takes to leave room for an answer.
- * Undefined if the template cannot write it.
+ * The prompt of a sample as the model reads it: a question, halved until it leaves room for an answer. Undefined if the
+ * template cannot write it.
  */
 const promptIdsOf = async (
   learner: Learner,
@@ -105,24 +105,24 @@ const promptIdsOf = async (
   return undefined;
 };
 
-/** Documents to learn from, and how they are prepared. */
+/** Documents to train on, and how to prepare them. */
 export interface DocumentsToPrepare {
-  /** Their name, for errors and notices. */
+  /** Name of the documents, for errors and notices. */
   readonly name: string;
   readonly split: DocumentsSplit;
-  /** Prompt of the samples: a question, where there are conversations. */
+  /** Prompt of the samples; it is a question if there are conversations. */
   readonly prompt: string;
   readonly learner: Learner;
   readonly write: WriteConversations;
   readonly onNotice: (line: string) => void | Promise<void>;
-  /** The option that says what is held out, for hints. */
+  /** Name of the option that sets the validation part, for hints. */
   readonly heldOut: HeldOutOption;
 }
 
 /**
- * Encodes both parts.
- * @throws DataError for documents that cannot be encoded, without a token that counts, or longer than the context where
- *   those are refused; ConfigError and CheckpointError as `encodeDocuments`.
+ * Encodes the training and the validation documents.
+ * @throws DataError for documents that cannot be encoded, that have no token the loss counts, or that are longer than
+ * the context where long documents are refused; ConfigError and CheckpointError as `encodeDocuments`.
  */
 export const prepareDocuments = async (
   plan: ConfigPlan,

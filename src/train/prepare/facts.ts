@@ -1,25 +1,25 @@
-/** What the checkpoints of a run say of its model besides its shape. */
+/** Facts about a model that a run's checkpoints keep, in addition to its shape. */
 import { replacedTemplate } from "../../pretrained/adapter/text.ts";
 import type { KeptFacts } from "../../pretrained/files/pretrained-files.ts";
 import type { InitialWeights } from "../../runs/begin/initial-weights.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
-/** A model as it is before its data is read. */
+/** What is known about the model before its data is read. */
 export interface ModelBefore {
-  /** null: it is trained on the data. */
+  /** null: the tokenizer will be trained on the data. */
   readonly tokenizer: Tokenizer | null;
-  /** The weights that the run begins with; null: others. */
+  /** The weights that a new run starts from; null: random weights, or the weights of a checkpoint. */
   readonly initial: InitialWeights | null;
-  /** The chat template and end tokens of those weights, or of the last checkpoint; null: there is neither. */
+  /** Chat template and end tokens, from the initial weights or from the last checkpoint; null: there are none. */
   readonly facts: KeptFacts | null;
-  /** A chat template to take instead of the model's own. */
+  /** A chat template that replaces the model's own. */
   readonly chatTemplate?: string | undefined;
 }
 
 /**
  * The facts before the data is read.
- * @param first of the weights that the run began with, or of its last checkpoint; null: it has drawn its weights.
- * @param template a chat template to take instead of theirs.
+ * @param first facts of the initial weights, or of the last checkpoint; null: the weights were drawn at random.
+ * @param template a chat template that replaces the one in `first`.
  */
 export const factsOf = (tokenizer: Tokenizer, first: KeptFacts | null, template?: string): KeptFacts => {
   const { endOfText } = tokenizer;
@@ -28,7 +28,7 @@ export const factsOf = (tokenizer: Tokenizer, first: KeptFacts | null, template?
   return { ...first, chatTemplate: replacedTemplate(tokenizer, chatTemplate, template), endTokens };
 };
 
-/** The same with the tokens that end an answer, where answers were learned. */
+/** Adds the tokens that end an answer, for a run that learns answers. */
 export const withTurnEnds = (facts: KeptFacts, turnEnds: readonly number[] = []): KeptFacts => ({
   ...facts,
   endTokens: [...new Set([...facts.endTokens, ...turnEnds])],

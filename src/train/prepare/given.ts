@@ -1,4 +1,4 @@
-/** Data that a program hands over, where there are no files: encoded, with a prompt that fits it. */
+/** Encodes data that a program passes as values instead of files, and finds a prompt that fits it. */
 
 import { writeHere } from "../../chat/write-here.ts";
 import { firstWord, splitText, type TextSplit } from "../../data/corpus.ts";
@@ -17,14 +17,17 @@ import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
 /** Options of the data. */
 export interface GivenOptions {
   readonly valFraction: number | undefined;
-  /** Of samples; undefined: one that fits the data. */
+  /** Prompt of the samples; undefined: a prompt that fits the data. */
   readonly prompt: string | undefined;
   readonly onNotice: (line: string) => Promise<void>;
-  /** Gets the hash by which a resumed run recognises the data, before it is encoded. Default: it is not computed. */
+  /**
+   * Gets the data's hash before the data is encoded; a resumed run recognises its data by this hash. Default: no hash
+   * is computed.
+   */
   readonly onHash?: ((sha256: string | null) => void) | undefined;
 }
 
-/** Tokens of given data, the facts about its model, and the prompt of its samples. */
+/** Tokens of the data, facts about its model, and the prompt of its samples. */
 export interface PreparedGiven {
   readonly prepared: Prepared;
   readonly facts: KeptFacts;
@@ -33,10 +36,10 @@ export interface PreparedGiven {
 
 const hashOf = (text: string): Promise<string | null> => hashInMemory(new TextEncoder().encode(text));
 
-/** The hash of `loadCorpus`; null where none can be computed. */
+/** The hash that `loadCorpus` gives; null where the platform cannot compute one. */
 const hashOfText = ({ train, val }: TextSplit): Promise<string | null> => hashOf(`${train}\0${val}`);
 
-/** The hash of documents in Node. */
+/** The hash that Node gives for documents. */
 const hashOfDocuments = ({ train, val }: DocumentsSplit): Promise<string | null> => {
   const [learned, held] = [train, val].map((part) => part.map(({ source }) => `${lineOfDocument(source)}\n`).join(""));
   return hashOf(`documents\n${learned}\0${held}`);

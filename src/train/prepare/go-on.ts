@@ -1,4 +1,4 @@
-/** The plan of a run that goes on. */
+/** Plans a run that is resumed. */
 import type { RunConfig } from "../../config/config.ts";
 import { extendConfig } from "../../config/extend.ts";
 import { longerSteps } from "../../config/longer-steps.ts";
@@ -14,7 +14,7 @@ export interface ChangedPlan {
   readonly onNonfinite?: RunConfig["train"]["onNonfinite"] | undefined;
 }
 
-/** A run that has nothing left to do. */
+/** The error for a run that has no steps left. */
 export const hasEnded = (where: string, train: RunConfig["train"], end: "finished" | "patience"): ConfigError => {
   const { steps, patience } = train;
   return new ConfigError({
@@ -26,14 +26,14 @@ export const hasEnded = (where: string, train: RunConfig["train"], end: "finishe
           hint: `steps ${longerSteps(train, steps)} to train longer`,
         }
       : {
-          must: "the run must not have ended of itself",
+          must: "the run must not have stopped by itself",
           got: `${patience} evaluations without a better loss (patience)`,
-          hint: `steps ${steps} to go on all the same`,
+          hint: `steps ${steps} to continue anyway`,
         }),
   });
 };
 
-/** The configuration that a run goes on with after `progress`. */
+/** The configuration with which a run continues after `progress`. */
 export const configToGoOn = (
   described: RunConfig,
   progress: Progress,
@@ -41,7 +41,7 @@ export const configToGoOn = (
 ): RunConfig => {
   const config = { ...described, train: { ...described.train, onNonfinite } };
   if (steps === undefined) return config;
-  // As planned: there is nothing to change, unless the run has lost its patience.
+  // The plan has this number of steps already. Nothing changes, unless the run stopped early (patience).
   if (steps === config.train.steps && extend === undefined && endOf(progress, config.train) === null) return config;
   return extendConfig(config, progress.step, { steps, extend });
 };

@@ -1,11 +1,11 @@
-/** The weights that a new run begins with, from a disk. */
+/** Reads the initial weights of a new run from disk. */
 import { type FoundWeights, readInitial } from "../../runs/begin/initial.node.ts";
 import type { NewRun } from "../train-options.node.ts";
 import { asksForLora } from "./lora.ts";
 
 /**
- * Reads them; the caller closes them. Those of a GGUF file that adapters are put on stay in their blocks, and in the file until there
- * is memory for them.
+ * Opens the weights; the caller closes them. For adapters on a GGUF file, the weights stay in their blocks, and stay in
+ * the file until memory is allocated for them.
  * @throws CheckpointError if a file is missing or damaged.
  */
 export const initialOf = async ({

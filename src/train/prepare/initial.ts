@@ -1,4 +1,4 @@
-/** A new run that begins with the weights of another model: its configuration, its text and its first state. */
+/** A new run that starts from the weights of another model: its configuration, its text and its first state. */
 
 import type { RunConfig } from "../../config/config.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -17,20 +17,20 @@ import { describeCharacter } from "../../tokenizer/unknown.ts";
 import { type StateArrays, stateLayouts, weightsName } from "../../trainer/state.ts";
 import type { RunInput } from "../run/run-input.ts";
 
-/** The part of a run's configuration that follows from its weights: the rest is the preset's. */
+/** The configuration fields that the weights determine; the preset determines the other fields. */
 export const configOfWeights = ({ config, tokenizer }: InitialWeights) => ({
   model: config,
   tokenizer: tokenizerConfigOf(tokenizer),
 });
 
-/** A first field that differs. */
+/** The first field that differs. */
 interface Difference {
   readonly path: string;
   readonly has: unknown;
   readonly asked: unknown;
 }
 
-/** The first difference between two plain values; a kind goes before the fields that depend on it. */
+/** Finds the first difference between two plain values. `kind` is compared first, because other fields depend on it. */
 const findDifference = (has: unknown, asked: unknown, path: string): Difference | undefined => {
   if (!isRecord(has) || !isRecord(asked)) {
     return JSON.stringify(has) === JSON.stringify(asked) ? undefined : { path, has, asked };
@@ -44,8 +44,8 @@ const findDifference = (has: unknown, asked: unknown, path: string): Difference 
 };
 
 /**
- * A model without the fields that may differ from those of the weights: dropout and, with rotary positions, which have
- * no weights, the context and its scaling.
+ * Removes the fields that may differ between a run and its initial weights: dropout and, with rotary position
+ * embeddings (which have no weights), the context length and its scaling.
  */
 const fixedPart = ({ dropout, contextLength, position, ...model }: ModelConfig): unknown => {
   if (position.kind !== "rope") return { ...model, position, contextLength };
@@ -53,7 +53,7 @@ const fixedPart = ({ dropout, contextLength, position, ...model }: ModelConfig):
   return { ...model, position: rest };
 };
 
-/** @throws ConfigError for a configuration that the weights do not fit. */
+/** @throws ConfigError for a configuration that does not fit the weights. */
 export const checkFits = ({ config, tokenizer, where }: InitialWeights, asked: RunConfig): void => {
   const found =
     findDifference(fixedPart(config), fixedPart(asked.model), "model") ??
@@ -61,33 +61,36 @@ export const checkFits = ({ config, tokenizer, where }: InitialWeights, asked: R
   if (found === undefined) return;
   throw new ConfigError({
     where: `config.${found.path}`,
-    must: `must be that of the weights in ${where}${found.has === undefined ? "" : `, ${show(found.has)}`}`,
+    must: `must match the weights in ${where}${found.has === undefined ? "" : `, ${show(found.has)}`}`,
     got: found.asked === undefined ? "none" : show(found.asked),
     hint: "leaving it out, or a new run without initFrom",
   });
 };
 
-/** Most characters that an error names. */
+/** Maximum number of characters that an error lists. */
 const mostNamed = 5;
 
 const isCharTokenizer = (tokenizer: Tokenizer): tokenizer is CharTokenizer => tokenizer.kind === "char";
 
-/** A way to a text without `characters`; with a command, if they are few and a shell takes them as they are. */
+/**
+ * A hint how to get a text without `characters`. It has a command if the characters are few and need no escapes in a
+ * shell.
+ */
 const withoutThem = (characters: readonly string[]): string => {
   const plain = characters.every((character) => /^[^\p{C}\p{M}\p{Z}'!%]$/u.test(character));
-  if (!plain || characters.length > mostNamed) return "a text without them";
-  // Each alone: in a set, sed would take the bytes of a character one by one where the locale is not UTF-8.
+  if (!plain || characters.length > mostNamed) return "a text without these characters";
+  // One `s` command per character: in a set, sed would match single bytes of a character where the locale is not UTF-8.
   const commands = characters.map((one) => `s/${one.replace(/[.*[\]^$\\/]/gu, "\\$&")}//g`).join("; ");
-  return `a text without them (sed '${commands}' FILE > NEW)`;
+  return `a text without these characters (sed '${commands}' FILE > NEW)`;
 };
 
 /**
- * Fails for a text with characters that the model does not know, naming the most frequent ones.
- * @param name the text's.
- * @throws DataError
+ * Refuses a text with characters that the model does not know.
+ * @param name name of the text.
+ * @throws DataError that lists the most frequent unknown characters.
  */
 export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string, { train, val }: TextSplit): void => {
-  // Other kinds encode every text, or name the place where they cannot.
+  // Tokenizers of other kinds encode every text, or their error names the position that they cannot encode.
   if (!isCharTokenizer(tokenizer)) return;
   const known = new Set(tokenizer.characters);
   const unknown = new Map<string, number>();
@@ -112,11 +115,11 @@ export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string
   });
 };
 
-/** The state before the first step: the weights, and moments of zero. */
+/** The state before the first step: the given weights, and moments of zero. */
 const initialState = ({ weights, tokenizer }: InitialWeights, config: RunConfig): ResumedState => ({
   progress: freshProgress,
   take: (): StateArrays => {
-    if (weights.kind !== "values") throw new Error("weights that are trained are read as numbers");
+    if (weights.kind !== "values") throw new Error("trained weights must be plain numbers");
     const arrays = new Map([[weightsName, weights.take()]]);
     for (const { name, layout } of stateLayouts(config, tokenizer.vocabSize)) {
       if (name !== weightsName) arrays.set(name, new Float32Array(layout.length));
@@ -125,18 +128,18 @@ const initialState = ({ weights, tokenizer }: InitialWeights, config: RunConfig)
   },
 });
 
-/** Rows of the model under adapters that stay in blocks. */
+/** Rows of the base model that stay in blocks under adapters. */
 export const baseRowsOf = (initial: InitialWeights | null): readonly BlockRows[] =>
   initial?.weights.kind === "blocks" ? initial.weights.rows : [];
 
-/** What a run begins with. */
+/** First state of a run. */
 export type FirstState = Pick<RunInput, "resume" | "base">;
 
-/** The first state of a run with these weights: they are trained, or adapters beside them. */
+/** The first state of a run with given weights. The run trains the weights, or adapters on top of them. */
 export const firstState = (initial: InitialWeights, config: RunConfig): FirstState =>
   config.lora === undefined
     ? { resume: initialState(initial, config), base: null }
     : { resume: null, base: initial.weights };
 
-/** The first state of a run that draws its weights. */
+/** The first state of a run that draws its weights at random. */
 export const drawnState: FirstState = { resume: null, base: null };

@@ -1,4 +1,4 @@
-/** What a run with adapters (LoRA) has besides others. */
+/** Settings and checks of a run with adapters (LoRA). */
 
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import type { PartialConfig } from "../../config/merge.ts";
@@ -8,8 +8,8 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import type { HandOut } from "../run/callbacks.ts";
 
 /**
- * How adapters are trained, in place of a preset's or a text's values: a rate and a rule that suit matrices which begin as
- * nothing beside weights that know a language already (PEFT's examples have these).
+ * Training settings of adapters; they replace the settings of the preset or of the text. Learning rate and optimizer
+ * suit matrices that start at zero on top of trained weights (values of PEFT's examples).
  */
 const adapterTraining: PartialConfig<TrainConfig> = {
   learningRate: 2e-4,
@@ -17,16 +17,16 @@ const adapterTraining: PartialConfig<TrainConfig> = {
   optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
 };
 
-/** Whether changes ask for adapters. */
+/** Whether the changes ask for adapters. */
 export const asksForLora = (changes: unknown): boolean => isRecord(changes) && changes.lora !== undefined;
 
-/** A default configuration for `changes`, which are not merged: that of adapters if they ask for them. */
+/** Adds the default training settings of adapters, if `changes` ask for adapters. `changes` are not merged here. */
 export const withLoraDefaults = (config: unknown, changes: unknown): unknown =>
   asksForLora(changes) ? merge(config, { train: adapterTraining }) : config;
 
 /**
- * @throws ConfigError unless the callback that gets checkpoints is the one for them: those of a run with adapters are no
- *   models.
+ * @throws ConfigError for the wrong callback: checkpoints of a run with adapters go to `onAdapter`, checkpoints of a
+ * whole model to `onCheckpoint`.
  */
 export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: HandOut): void => {
   const refuse = (name: string, must: string, got: string, hint: string): never => {
@@ -34,12 +34,7 @@ export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: H
   };
   if (lora === undefined) {
     if (onAdapter === undefined) return;
-    refuse(
-      "onAdapter",
-      "must go with config.lora, which makes adapters",
-      "a run that trains all weights",
-      "onCheckpoint",
-    );
+    refuse("onAdapter", "must go with config.lora, which makes adapters", "a run without adapters", "onCheckpoint");
   }
   if (onCheckpoint === undefined) return;
   refuse("onCheckpoint", "must not be given with config.lora, whose checkpoints are adapters", "both", "onAdapter");
@@ -47,29 +42,29 @@ export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: H
 
 /**
  * @param keepBlocks the option.
- * @throws ConfigError if it is given without adapters: weights that are trained are numbers.
+ * @throws ConfigError if the option is given without adapters: trained weights are plain numbers, never blocks.
  */
 export const checkKeptBlocks = ({ lora }: RunConfig, keepBlocks: boolean | undefined): void => {
   if (keepBlocks === undefined || lora !== undefined) return;
   throw new ConfigError({
     where: "keepBlocks",
-    must: "must go with adapters: weights that are trained are numbers in any case",
-    got: "a run that trains all weights",
+    must: "must go with adapters: a run that trains all weights never keeps blocks",
+    got: "a run without adapters",
     hint: "leaving it out",
   });
 };
 
 /**
- * @param isGiven whether the run begins with the weights of a model.
- * @throws ConfigError for adapters without a model that they are beside, or with the callback of others.
+ * @param isGiven whether the run starts from the weights of a model.
+ * @throws ConfigError for adapters without a base model, or with the wrong callback.
  */
 export const checkLora = (config: RunConfig, isGiven: boolean, callbacks: HandOut): void => {
   checkHandOut(config, callbacks);
   if (config.lora === undefined || isGiven) return;
   throw new ConfigError({
     where: "config.lora",
-    must: "adapters must go with the model whose weights stay as they are",
-    got: "a model that begins without weights",
+    must: "adapters must go with a base model, whose weights stay frozen",
+    got: "a model with random weights",
     hint: "initFrom MODEL",
   });
 };

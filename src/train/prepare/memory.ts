@@ -16,16 +16,16 @@ import { type StateLayout, stateLayouts, stateLength } from "../../trainer/state
 import { alone } from "../../trainer/team.ts";
 import { trainerOn } from "../../trainer/trainer.ts";
 
-/** What a run's memory depends on, besides its configuration. */
+/** Facts other than the configuration that determine a run's memory. */
 export interface MemoryNeeds {
   readonly vocabSize: number;
-  /** Tokens of an evaluation. */
+  /** Number of tokens of an evaluation. */
   readonly valTokens: number;
-  /** Longest sample, in tokens; 0: none. */
+  /** Length of the longest sample, in tokens; 0: no sample. */
   readonly sampleTokens: number;
-  /** Whether checkpoints are written. */
+  /** Whether the run writes checkpoints. */
   readonly saved: boolean;
-  /** Whether the run goes on from a checkpoint. */
+  /** Whether the run resumes from a checkpoint. */
   readonly resumed: boolean;
   /** Bytes, as in `MemoryEstimate`. */
   readonly text: number;
@@ -33,39 +33,39 @@ export interface MemoryNeeds {
   readonly reading: number;
   /** Bytes, as in `MemoryEstimate`. */
   readonly program: number;
-  /** Of documents, whose passes differ in length: tokens of the longest row. Absent: the tokens are a text. */
+  /** For documents, whose passes differ in length: number of tokens of the longest row. Absent for a text. */
   readonly longestRow?: number | undefined;
-  /** Properties of the run's backend: float32 without tiles by default. */
+  /** Properties of the run's backend. Default: float32 without tiles. */
   readonly kind?: MemoryKind;
-  /** Machines that train it, of which the memory is one's; default 1. */
+  /** Number of machines that train together; the estimate is for one of them. Default 1. */
   readonly ranks?: number | undefined;
-  /** Rows of the model under adapters that stay in blocks of 4 to 8 bits; default: none. */
+  /** Rows of the base model that stay in blocks of 4 to 8 bits under adapters. Default: none. */
   readonly baseRows?: readonly BlockRows[] | undefined;
 }
 
-/** Tokens of a prompt: about as many as `firstWord` gives. */
+/** Assumed number of tokens of a prompt: about the length of what `firstWord` returns. */
 const promptTokens = 8;
 
-/** The sizes of a batch's passes of about `tokens` tokens, at most two. */
+/** The different sizes (at most two) of a batch's passes of about `tokens` tokens. */
 const sizesOfPasses = (rows: number, contextLength: number, tokens: number): string => {
   const sizes = new Set<number>();
   let seen = 0;
   for (const size of passRows(rows, contextLength, tokens)) {
     sizes.add(size);
-    // The sizes alternate: a second size that comes this late is of one pass in thousands.
+    // The sizes alternate. A second size that appears this late belongs to one pass in thousands, so it is ignored.
     if (sizes.size === 2 || ++seen > tokens) break;
   }
   return [...sizes].sort((a, b) => a - b).join();
 };
 
-/** The fewest rows whose passes have the same sizes as those of `batchSize` rows. */
+/** The smallest number of rows whose passes have the same sizes as the passes of `batchSize` rows. */
 const rowsOfSamePasses = (batchSize: number, contextLength: number, tokens: number): number => {
   const wanted = sizesOfPasses(batchSize, contextLength, tokens);
   for (let rows = 1; rows < batchSize; rows++) if (sizesOfPasses(rows, contextLength, tokens) === wanted) return rows;
   return batchSize;
 };
 
-/** The fewest tokens whose evaluation batches have the same sizes as those of `valTokens`. */
+/** The smallest number of tokens whose evaluation batches have the same sizes as the batches of `valTokens` tokens. */
 const tokensOfSameBatches = (valTokens: number, contextLength: number): number => {
   const rows = rowsPerBatch(contextLength);
   const predictions = Math.max(0, valTokens - 1);
@@ -75,8 +75,8 @@ const tokensOfSameBatches = (valTokens: number, contextLength: number): number =
 };
 
 /**
- * Host memory for writing a checkpoint. Tensors are written one after the other, each with at most one copy in another
- * layout; written tensors wait for the garbage collector.
+ * Host memory for writing a checkpoint. Tensors are written one by one, and each may have one copy in another layout.
+ * Written tensors stay until the garbage collector runs.
  */
 const writingBytes = (layouts: readonly StateLayout[]): number => {
   const largest = Math.max(0, ...layouts.flatMap(({ layout }) => layout.parameters.map(({ size }) => size)));
@@ -85,8 +85,8 @@ const writingBytes = (layouts: readonly StateLayout[]): number => {
 };
 
 /**
- * Host memory for saving a run's state: a checkpoint, and the rollback state with onNonfinite "rollback". Without a
- * store for it that state stays in memory, and the next one is beside it for a moment.
+ * Host memory for saving a run's state: a checkpoint and, with onNonfinite "rollback", the rollback state. Without a
+ * store the rollback state stays in memory, and for a moment the old and the new one are both there.
  */
 export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfig, saved: boolean): number => {
   const state = stateLength(layouts) * bytesPerElement.float32;
@@ -94,7 +94,7 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
   return Math.max(rollback, saved ? writingBytes(layouts) : 0);
 };
 
-/** Bytes of a model's weights: matrices in blocks, or of bfloat16 alone where they are frozen. */
+/** Bytes of a model's weights. Matrices may be in blocks; frozen matrices may be stored in bfloat16 only. */
 const weightBytes = ({ arena, frozen, layout: { length, decayed } }: Model): number => {
   const tensors = [...arena.tensors.values()];
   if (tensors.every(({ blocks }) => blocks === undefined))
@@ -102,7 +102,9 @@ const weightBytes = ({ arena, frozen, layout: { length, decayed } }: Model): num
   return tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);
 };
 
-/** Bytes of moments that others of a team have, less those of the messages between them. */
+/**
+ * Bytes that this machine saves because other machines hold their share of the moments, minus the bytes of messages.
+ */
 const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number, kind: MemoryKind | undefined): number => {
   if (ranks === 1) return 0;
   const [{ layout }, ...moments] = layouts as readonly [StateLayout, ...StateLayout[]];
@@ -111,23 +113,23 @@ const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number, kind: Me
   return Math.floor(stateLength(moments) * bytesPerElement.float32 * (1 - 1 / ranks)) - messages;
 };
 
-/** Elements in messages that are under way, sent and received: four sums of 2²⁰. */
+/** Number of elements in messages that are in transit, sent and received: four sums of 2²⁰ elements each way. */
 const messagesAtATime = 8 * 2 ** 20;
 
-/** Elements that are copied for them, where the backend does not show its memory. */
+/** Number of elements copied for messages, where the backend does not give access to its memory. */
 const copiedAtATime = 4 * 2 ** 20;
 
-/** Lengths of passes in steps one after the other, as shares of the longest: packed rows are nearly full. */
+/** Lengths of the passes of successive steps, as fractions of the longest pass. Packed rows are nearly full. */
 const sharesOfPasses = { packed: [1, 0.94, 1, 0.97], one: [1, 0.7, 0.85, 0.55] } as const;
 
-/** Passes of documents of the most tokens that a run's passes have, and of fewer. */
+/** Passes of documents: first of the maximum length of the run's passes, then shorter ones. */
 const documentPasses = ({ model, train }: TrainerConfig, longestRow: number): PassSource => {
   const shares = sharesOfPasses[train.rows ?? defaultRows];
   return {
     *passes(step, _microStep, range) {
       const share = shares[step % shares.length] ?? 1;
       for (const rows of passRows(train.batchSize, model.contextLength, tokensPerPass, range)) {
-        // Short rows share a pass.
+        // Several short rows share one pass.
         const most = Math.min(rows * model.contextLength, train.batchSize * longestRow);
         const time = Math.max(1, Math.round(share * most));
         const segments = Array.from({ length: Math.ceil(time / longestRow) }, (_, i) =>
@@ -142,23 +144,23 @@ const documentPasses = ({ model, train }: TrainerConfig, longestRow: number): Pa
   };
 };
 
-/** The same tokens as documents of a full window each. */
+/** The same tokens, as documents that each fill one window. */
 const fullDocuments = (ids: Int32Array, contextLength: number): Documents => {
   const count = Math.max(1, Math.floor(ids.length / (contextLength + 1)));
   const starts = Int32Array.from({ length: count + 1 }, (_, i) => Math.min(ids.length, i * (contextLength + 1)));
   return { ids, counted: new Uint8Array(ids.length).fill(1), starts };
 };
 
-/** The division of passes on a backend of this kind. */
+/** How a backend of this kind divides the passes between threads. */
 const divisionLike = (kind: MemoryKind | undefined, passes: number): Division | undefined =>
   kind === undefined || kind.name === "reference" ? undefined : divisionOf(passes, kind.threads ?? 1);
 
 /**
- * The memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of the
- * reference backend wait for the garbage collector, so their peak is unknown.)
- *
- * It runs steps, an evaluation and a sample on a backend that only counts: so it holds for every model and every
- * optimizer. Its time and memory grow with the model's layers and with a pass of 4,096 tokens, not with the batch.
+ * Estimates the memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of
+ * the reference backend wait for the garbage collector, so their peak is unknown.)
+ * The estimate runs steps, an evaluation and a sample on a backend that only counts allocations, so it works for every
+ * model and every optimizer. Its own time and memory grow with the number of layers and with a pass of 4,096 tokens,
+ * not with the batch.
  */
 export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Promise<MemoryEstimate> => {
   const {
@@ -182,7 +184,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const passes = Math.ceil(passesPerStep(config, documents ? "documents" : "windows") / ranks);
   const division = documents ? undefined : divisionLike(kind, passes);
   const batchSize = rowsOfSamePasses(config.train.batchSize, contextLength, ofPass);
-  // Passes of a branch run one after the other: more of them need no more memory, except arrays for their gradients.
+  // A branch runs its passes one by one, so more passes need no more memory, except for gradient arrays.
   const gradAccumSteps = Math.ceil((division?.branches ?? 1) / passCount(batchSize, contextLength, ofPass));
   const few = { ...config, train: { ...config.train, batchSize, gradAccumSteps } };
   const source = documents
@@ -207,13 +209,13 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
       const prompt = Array<number>(Math.min(length, contextLength + 1)).fill(0);
       return engine.write({ model, prompt, maxNewTokens, choose: () => 0 }).ended;
     };
-    // Its first two tokens; then all of its pages, or a window that is computed again.
+    // First a sample of two tokens; then a full-length one, which fills all pages or recomputes its window.
     await write(promptTokens, Math.min(2, sampleTokens));
     await write(promptTokens + sampleTokens - 1, 1);
     await engine.close();
   };
-  // Each reuses the memory that the one before freed, in blocks of other sizes: so the order matters, and all run
-  // twice.
+  // Each part reuses the memory that the part before it freed, in blocks of other sizes. So the order matters, and all
+  // parts run twice.
   for (let round = 0; round < 2; round++) {
     for (let step = 0; step < Math.min(2, config.train.evalInterval); step++) await trainer.step(2 * round + step);
     await evaluate(model, {
@@ -228,11 +230,11 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
 
   const temporaries = backend.peakTouched() - held + backend.scratchBytes();
   const saving = savingBytes(layouts, config, saved);
-  // Weights in blocks are read piece by piece.
+  // Weights in blocks are read in small pieces, so they need no extra memory.
   const collected = base === null || baseRows.length > 0 ? 0 : base.layout.length;
   const loaded = (resumed ? stateLength(layouts) : 0) + collected;
   const loading = loaded * bytesPerElement.float32;
-  // While a checkpoint is read, its bytes are in memory beside the arrays made of them.
+  // While a checkpoint is read, memory holds its bytes and the arrays made from them.
   const inTurn = [reading + loading, 2 * loading - text, lasting + Math.max(temporaries + saving, loading)];
   return {
     weights,

@@ -1,8 +1,11 @@
-/** A plan in which nothing is learned. */
+/** Detects a plan whose learning rate is 0. */
 import type { TrainConfig } from "../../config/config.ts";
 import { learningRateAt } from "../../optim/schedule.ts";
 
-/** A line for the user of a run whose learning rate is 0 in all steps after `done`; undefined: it is not. */
+/**
+ * A notice for a run whose learning rate is 0 in every step after `done`; undefined if a later step has a positive
+ * rate.
+ */
 export const noRateNotice = (train: TrainConfig, done: number): string | undefined => {
   if (done >= train.steps) return undefined;
   for (let step = done; step < train.steps; step++) if (learningRateAt(train, step) > 0) return undefined;

@@ -1,4 +1,4 @@
-/** Memory limits of the system for a run, and the error for a run that does not fit. */
+/** Memory limits of the system, and the error for a run that exceeds them. */
 
 import { stat } from "node:fs/promises";
 import type { Backend } from "../../backend/backend.ts";
@@ -13,8 +13,8 @@ import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts
 import { bytesOfTokens, type Prepared } from "./prepare.ts";
 
 /**
- * Growth of Node's heap and compiled code during a run; for WebAssembly, also the compiler's code, and an engine for
- * each worker thread.
+ * Growth of Node's heap and compiled code during a run. WebAssembly adds its compiler's code and one engine per worker
+ * thread.
  */
 const growth = 36 * 2 ** 20;
 const wasmGrowth = 11 * 2 ** 20;
@@ -23,18 +23,18 @@ const workerBytes = 10 * 2 ** 20;
 const growthOf = ({ name, capabilities }: Backend): number =>
   growth + (name === "wasm" ? wasmGrowth + workerBytes * (capabilities.threads - 1) : 0);
 
-/** State of memory when `train` was called. */
+/** State of memory at the time when `train` was called. */
 export interface Surroundings {
   readonly available: AvailableMemory;
   /** Whether a run that does not fit is refused. */
   readonly refuses: boolean;
-  /** Bytes that the process held. */
+  /** Number of bytes that the process held. */
   readonly program: number;
 }
 
 /**
  * @param given the option `availableMemory`.
- * @param processes of this machine that share its free memory.
+ * @param processes number of processes on this machine that share its free memory.
  */
 export const surroundings = (given: number | undefined, refuses: boolean, processes = 1): Surroundings => {
   const program = process.memoryUsage.rss();
@@ -44,8 +44,8 @@ export const surroundings = (given: number | undefined, refuses: boolean, proces
 };
 
 /**
- * Fails for a file that is too large to be read, before reading it.
- * @param data names and paths of texts; other than files are skipped.
+ * Refuses a file that is too large for memory, before reading it.
+ * @param data names and paths of texts; paths that are not files are skipped.
  */
 export const checkTexts = async (
   { available, refuses }: Surroundings,
@@ -59,11 +59,14 @@ export const checkTexts = async (
   }
 };
 
-/** Bytes of a text in UTF-8 and of its characters in the engine: both are in memory while it is encoded. */
+/**
+ * Bytes of a text as UTF-8 plus bytes of its characters in the JavaScript engine: both are in memory during encoding.
+ */
 export const readingBytes = ({ train, val }: TextSplit): number => {
   const units = train.length + val.length;
   const bytes = Buffer.byteLength(train) + Buffer.byteLength(val);
-  // The engine takes one byte per unit if all are below 256. With more bytes than units it may be either: two.
+  // The engine stores one byte per code unit if all units are below 256, else two. If the UTF-8 is longer than the
+  // number of units, either may be true, so two is assumed.
   return bytes + (bytes === units ? 1 : 2) * units;
 };
 
@@ -75,15 +78,15 @@ export interface Planned {
   readonly resumed: boolean;
   /** Of `readingBytes`. */
   readonly reading: number;
-  /** Machines that train it. */
+  /** Number of machines that train the run. */
   readonly ranks: number;
-  /** Rows of the model under adapters that stay in blocks. */
+  /** Rows of the base model that stay in blocks under adapters. */
   readonly baseRows: readonly BlockRows[];
 }
 
 /**
- * The memory of a run on `backend`.
- * @throws ConfigError if it does not fit, unless it is to run anyway.
+ * Estimates the memory of a run on `backend`.
+ * @throws ConfigError if the run does not fit and the check is on.
  */
 export const preflight = async (
   { available, refuses, program }: Surroundings,

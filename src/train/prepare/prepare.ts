@@ -1,4 +1,4 @@
-/** Checks and settings before a run begins, for texts from anywhere. */
+/** Checks and settings before a run begins, for texts from files or from memory. */
 import type { Backend } from "../../backend/backend.ts";
 import { type RunConfig, runConfigSchema } from "../../config/config.ts";
 import { configOfFineTuning, derivedOfFineTuning, type FineTuningFacts, isLarge } from "../../config/from-model.ts";
@@ -20,9 +20,9 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { asksForLora, withLoraDefaults } from "./lora.ts";
 
 /**
- * The configuration, whose learning rate falls: the floor of a preset would make a rate rise that was given below it.
- * @param changes that were made: who gives the floor may let the rate rise.
- * @throws ConfigError for a floor of the preset above the learning rate.
+ * Checks that the learning rate falls: with a rate below the preset's `minLearningRate`, the schedule would raise it.
+ * @param changes the caller's changes. A caller who sets `minLearningRate` may let the rate rise.
+ * @throws ConfigError if the preset's `minLearningRate` is above the learning rate.
  */
 const withFallingRate = (config: RunConfig, changes: unknown, where: string | FieldNamer): RunConfig => {
   const { learningRate, schedule } = config.train;
@@ -33,16 +33,16 @@ const withFallingRate = (config: RunConfig, changes: unknown, where: string | Fi
   throw new ConfigError({
     where: typeof where === "string" ? [where, ...path].join(".") : where(path),
     must: `must be at most the learning rate, ${learningRate}`,
-    got: `${schedule.minLearningRate}, which is the preset's`,
+    got: `${schedule.minLearningRate}, from the preset`,
     hint: typeof where === "string" ? `minLearningRate: ${lower}` : `--${path.join(".")} ${lower}`,
   });
 };
 
 /**
- * The whole configuration: a preset with changes, later changes over earlier ones.
- * @param where the name of the fields in errors.
- * @param parts to take in place of the preset's, such as another model.
- * @throws ConfigError naming the first bad field.
+ * The whole configuration: a preset with changes; later changes replace earlier ones.
+ * @param where name of the fields in errors.
+ * @param parts parts that replace parts of the preset, such as another model.
+ * @throws ConfigError that names the first bad field.
  */
 export const resolveConfig = (
   preset: string,
@@ -65,30 +65,30 @@ export const resolveConfig = (
   return withFallingRate(parseConfig(runConfigSchema, mergeConfig(base, all), where), all, where);
 };
 
-/** The configuration of a run, as far as it is known before its text is read. */
+/** What is known of a run's configuration before its text is read. */
 export interface ConfigPlan {
-  /** For a long text: the fields that follow from the text may become others. */
+  /** The configuration for a long text. A shorter text may change the fields that follow from the text. */
   readonly expected: RunConfig;
-  /** @throws ConfigError naming the first field that does not fit the defaults of the text. */
+  /** @throws ConfigError that names the first field that does not fit the defaults of the text. */
   readonly settle: (facts: FineTuningFacts) => RunConfig;
-  /** Fields that follow from the text, as "train.steps"; none with a preset. */
+  /** Fields that follow from the text, such as "train.steps"; empty with a preset. */
   readonly derived: readonly string[];
 }
 
-/** Plan of a run that has its configuration already. */
+/** Plan of a run whose configuration is known already. */
 export const settledPlan = (config: RunConfig): ConfigPlan => ({ expected: config, settle: () => config, derived: [] });
 
 const longText: FineTuningFacts = { tokens: 100_000_000, valTokens: 10_000_000, vocabSize: 100 };
 
-/** The parts of a configuration that follow from weights to begin with. */
+/** The parts of a configuration that follow from the initial weights. */
 export type PartsOfWeights = Pick<RunConfig, "model" | "tokenizer">;
 
 /**
- * The plan of a new run: a preset, or the defaults of its text and its weights, with changes.
+ * The plan of a new run: a preset, or defaults that follow from its text and its weights, with changes.
  * @param preset undefined: the defaults.
- * @param where the name of the fields in errors.
- * @param parts of the weights that the run begins with, in place of the preset's; default: none.
- * @throws ConfigError naming the first bad field.
+ * @param where name of the fields in errors.
+ * @param parts parts of the initial weights, which replace the preset's parts. Default: none.
+ * @throws ConfigError that names the first bad field.
  */
 export const planConfig = (
   preset: string | undefined,
@@ -113,16 +113,16 @@ export const planConfig = (
 };
 
 /**
- * The configuration with the dtype that `backend` computes in. The run keeps it, so a resumed run continues in the same
- * dtype on another machine.
- * @throws ConfigError if the configuration asks for another.
+ * Writes the dtype of `backend` into the configuration. The run keeps it, so that a resumed run uses the same dtype on
+ * another machine.
+ * @throws ConfigError if the configuration asks for another dtype.
  */
 export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backend): RunConfig => {
   const { train } = config;
   if (train.dtype !== "auto" && train.dtype !== dtype) {
     throw new ConfigError({
       where: "train.dtype",
-      must: "must be that of the backend which was opened, or auto",
+      must: "must be the dtype of the opened backend, or auto",
       got: `${train.dtype} with a backend of ${dtype}`,
       hint: `openBackend(name, { dtype: "${train.dtype}" })`,
     });
@@ -133,16 +133,16 @@ export const withDType = (config: RunConfig, { capabilities: { dtype } }: Backen
 /** A tokenized text. */
 export interface Prepared {
   readonly config: RunConfig;
-  /** Fields of it that follow from the text, as "train.steps". */
+  /** Fields of the configuration that follow from the text, such as "train.steps". */
   readonly derived: readonly string[];
   readonly tokenizer: Tokenizer;
   readonly trainTokens: Int32Array;
   readonly val: MeasuredTokens;
-  /** The documents that the tokens are; absent: they are one text. */
+  /** The documents that the tokens belong to; absent if the tokens are one text. */
   readonly documents?: PreparedDocuments | undefined;
 }
 
-/** Bytes of a run's tokens; of documents, with a byte for each that says whether it counts. */
+/** Bytes of a run's tokens. Documents have one more byte per token: whether the loss counts it. */
 export const bytesOfTokens = ({
   trainTokens,
   val,
@@ -152,20 +152,20 @@ export const bytesOfTokens = ({
   return tokens * (Int32Array.BYTES_PER_ELEMENT + (documents === undefined ? 0 : 1));
 };
 
-/** Documents to learn from. */
+/** Documents to train on. */
 export interface PreparedDocuments {
   readonly train: Documents;
-  /** Rows of a pass over all of them. */
+  /** Number of rows in one epoch, a pass over all documents. */
   readonly rowsPerPass: number;
-  /** Tokens of the longest row. */
+  /** Number of tokens of the longest row. */
   readonly longestRow: number;
-  /** Prompt of the samples, where it is a question that the chat template writes. */
+  /** Prompt of the samples, if the chat template writes it as a question. */
   readonly promptIds: Int32Array | undefined;
   /** Special tokens that end an answer. */
   readonly turnEnds: readonly number[];
 }
 
-/** @throws ConfigError for a text with a field that says how documents are taken. */
+/** @throws ConfigError if the data is a text and a field says how documents are used. */
 const checkNoRows = ({ train }: RunConfig): void => {
   const field = (["rows", "longDocuments"] as const).find((name) => train[name] !== undefined);
   if (field === undefined) return;
@@ -178,9 +178,9 @@ const checkNoRows = ({ train }: RunConfig): void => {
 };
 
 /**
- * Encodes both splits.
- * @param heldOut the option that says what is held out, for hints.
- * @throws DataError if one is too short for the model, or has unknown characters.
+ * Encodes the training and the validation text.
+ * @param heldOut name of the option that sets the validation part, for hints.
+ * @throws DataError if a part is too short for the model, or has unknown characters.
  */
 export const prepare = (
   plan: ConfigPlan,
@@ -197,7 +197,7 @@ export const prepare = (
   return { config, derived: plan.derived, tokenizer, trainTokens, val: measureTokens(valTokens, tokenizer) };
 };
 
-/** @throws ConfigError unless a run that has done `done` steps can stop at `stopAt`. */
+/** @throws ConfigError if a run that has done `done` steps cannot stop at `stopAt`. */
 export const checkStopAt = (stopAt: number | undefined, done: number): void => {
   if (stopAt === undefined) return;
   if (stopAt <= done) {

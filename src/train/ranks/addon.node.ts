@@ -1,21 +1,21 @@
-/** The addon that connects ranks by MPI (native/mpi.cc), where it was built. */
+/** The native addon that connects ranks by MPI (native/mpi.cc). It exists only where it was built. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UnsupportedKernelError } from "../../core/errors/errors.ts";
 
-/** This rank, as MPI knows it. */
+/** This rank's place among all ranks, as MPI reports it. */
 export interface Joined {
   readonly rank: number;
   readonly size: number;
-  /** Ranks of this machine. */
+  /** Number of ranks on this machine. */
   readonly localSize: number;
-  /** Cores of this machine for this rank: those that several ranks may use are shared out. */
+  /** Number of this machine's cores for this rank. Cores that several ranks may use are divided among them. */
   readonly cores: number;
 }
 
-/** An array that MPI reads or writes. It must not be touched before the promise is settled. */
+/** An array that MPI reads or writes. Do not touch it before the promise is settled. */
 export type Bytes = Uint8Array | Float32Array | Float64Array;
 
 export interface Sent {
@@ -24,51 +24,55 @@ export interface Sent {
 }
 
 /**
- * Exports of native/mpi.cc. All ranks call the same commands in the same order; several are under way at a time.
- * Each message arrives $FORETOKEN_MPI_DELAY microseconds later, if that is set.
+ * Exports of native/mpi.cc. All ranks call the same commands in the same order; several commands may be in progress at
+ * a time. If $FORETOKEN_MPI_DELAY is set, each message arrives that many microseconds later.
  */
 export interface MpiAddon {
-  /** What the MPI library says of itself and its version. */
+  /** Name and version of the MPI library, in its own words. */
   library(): string;
-  /** Initialises MPI, once in a process. */
+  /** Initialises MPI. Call it once per process. */
   start(): Promise<Joined>;
   /** Sends to a rank and receives from it. */
   exchange(rank: number, sent: Bytes, received: Bytes): Promise<void>;
-  /** Fills the array on every rank with that of `root`. */
+  /** Copies the array of `root` into the array of every rank. */
   broadcast(root: number, array: Bytes): Promise<void>;
   /**
-   * Replaces the elements of the rank's own ranges by their sums over all ranks; those of other ranges are sums
-   * over some ranks then.
-   * @param ranges `from`, `to` and the owning rank of each range, one after the other: the same on all ranks.
-   * @param urgent whether it is waited for: else it takes less from the core that computes meanwhile.
+   * Replaces the elements in the rank's own ranges by their sums over all ranks. Ranges of other ranks then hold
+   * partial sums.
+   * @param ranges `from`, `to` and the owning rank of each range, one after another; equal on all ranks.
+   * @param urgent whether the caller waits for the result; if not, the call takes less time from the core that computes
+   * meanwhile.
    */
   reduceScatter(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
-  /** Fills each range with its owner's elements. Parameters as for `reduceScatter`. */
+  /** Fills each range with the elements of its owner. Parameters as for `reduceScatter`. */
   allGather(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
-  /** Replaces the floats by their sums over all ranks, in an order that MPI chooses: for comparison. */
+  /** Replaces the floats by their sums over all ranks, in an order that MPI chooses. Used for comparison only. */
   allReduce(array: Float32Array): Promise<void>;
-  /** What this rank has sent so far: in sums and exchanges, and in broadcasts that it is the root of. */
+  /**
+   * Bytes and messages that this rank has sent so far: in sums, in exchanges, and in broadcasts with this rank as root.
+   */
   sent(): Sent;
   /** Waits for all ranks. */
   barrier(): Promise<void>;
   /**
    * Waits for all ranks and ends MPI.
-   * @param patience seconds after which all ranks end with an error, since some have not come; 0: never.
+   * @param patience seconds to wait for the other ranks; after that all ranks end with an error. 0: no limit.
    */
   finalise(patience: number): Promise<void>;
-  /** Ends sums that are under way with an error, and those that come: their arrays may then be freed. */
+  /** Ends current and later sums with an error; after that their arrays may be freed. */
   dropSharings(): void;
-  /** The status with which all ranks end if this thread ends before `finalise`. */
+  /** Sets the exit status of all ranks if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
   /**
-   * Ends this process at once, and with it all ranks: inside MPI_Init and MPI_Finalize nothing else does.
-   * @param line for standard error, after "foretoken: ".
+   * Ends this process at once, and all other ranks with it. Nothing else can end it inside MPI_Init and MPI_Finalize.
+   * @param line text for standard error, after "foretoken: ".
    */
   endProcess(line: string): void;
   /**
-   * Numbers that JavaScript and the thread of MPI share (native/mpi/life.h). JavaScript writes ticks, whether they are watched
-   * (0, 1: to learn how long a silence may be, 2), and after how many seconds of silence all ranks end (0: never). The thread
-   * writes whether it is inside MPI_Init (1) or MPI_Finalize (2), where no heartbeats go.
+   * Numbers that JavaScript and the MPI thread share (native/mpi/life.h). JavaScript writes three numbers: a tick
+   * counter; the watch mode (0: off, 1: learn the longest silence, 2: watched); the seconds of silence after which all
+   * ranks end (0: never). The MPI thread writes whether it is inside MPI_Init (1) or MPI_Finalize (2), where no
+   * heartbeats are sent.
    */
   signs(): Int32Array;
 }
@@ -79,16 +83,17 @@ const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.
 export const hasMpi = (): boolean => existsSync(file);
 
 /**
- * Settings of UCX, by which MPICH and others send; a user's own win. When it is loaded, it moves the end of the heap and back,
- * and patches the C library, as if there were no other threads: a page of theirs was lost. And its handler of a crash can
- * wait for ever. It reads them from the process's environment, which the main thread alone can change.
+ * Sets defaults for UCX, the transport of MPICH and other libraries; the user's own values win. When UCX is loaded, it
+ * moves the end of the heap and back, and patches the C library, without regard for other threads: one of them lost a
+ * page of memory this way. UCX's crash handler can also wait for ever. UCX reads the process's environment, which only
+ * the main thread can change.
  */
 export const setUcx = (): void => {
   process.env.UCX_MEM_EVENTS ??= "n";
   process.env.UCX_HANDLE_ERRORS ??= "none";
 };
 
-/** The command that builds the addon, in a clone and beside an installed package. */
+/** The command that builds the addon, in a clone or for an installed package. */
 export const buildMpiCommand = (): string =>
   `node ${relative(process.cwd(), fileURLToPath(new URL("../../../scripts/build/mpi.mjs", import.meta.url)))}`;
 
@@ -110,7 +115,7 @@ export const loadMpi = (): MpiAddon => {
 
 /** Name and version of the addon's MPI library. @throws UnsupportedKernelError if the addon cannot be loaded. */
 export const mpiLibrary = (): string => {
-  // "Open MPI v4.1.4, package: …", or "MPICH Version:\t4.0.2" and more lines.
+  // Examples of the text: "Open MPI v4.1.4, package: …", or "MPICH Version:\t4.0.2" and more lines.
   const [name = ""] = loadMpi().library().split(/[,\n]/u);
   return name.replace(/\s*Version:\s*/u, " ").trim();
 };

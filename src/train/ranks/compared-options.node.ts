@@ -1,10 +1,13 @@
-/** Options of a run that rank 0 alone follows, in a form in which ranks compare them. */
+/** Options that only rank 0 uses, in a form that ranks can compare. */
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import type { TrainOptions } from "../train-options.node.ts";
 import type { RankOptions } from "./meeting.ts";
 import { packageVersion } from "./mpi-team.node.ts";
 
-/** A folder's path in one form, of `runs/a`, `./runs/a` and its whole path: from the working directory where it lies below it. */
+/**
+ * One form for each spelling of a folder's path (`runs/a`, `./runs/a`, absolute): relative if it is inside the working
+ * directory, else absolute.
+ */
 const folderOf = (path: string | null | undefined): string | null => {
   if (path === null || path === undefined) return null;
   const whole = resolve(path);
@@ -12,7 +15,7 @@ const folderOf = (path: string | null | undefined): string | null => {
   return below === ".." || below.startsWith(`..${sep}`) || isAbsolute(below) ? whole : below;
 };
 
-/** A rank's options, whose folders compare. */
+/** A rank's options, with folders in comparable form. */
 export const comparedOptions = (options: TrainOptions): RankOptions => ({
   version: packageVersion(),
   resume: folderOf(options.resume),

@@ -1,15 +1,15 @@
-/** Numbers that are folded over all ranks, pairs of ranks first, then pairs of pairs: in the order of their passes. */
+/** Combines numbers of all ranks: first pairs of ranks, then pairs of pairs, in the order of their passes. */
 
-/** This rank's exchange with another: both call it, with arrays of the same lengths. */
+/** Exchanges numbers with another rank: both ranks call it, with arrays of equal length. */
 export type Exchange = (partner: number, sent: Float64Array, received: Float64Array) => Promise<void>;
 
-/** A rank among `size`, a power of two. */
+/** A rank's number and the number of ranks, `size`, a power of two. */
 export interface Rank {
   readonly rank: number;
   readonly size: number;
 }
 
-/** Combines numbers of all ranks; `combine` gets the lower rank's first, and as many of both. */
+/** Combines the numbers of all ranks. `combine` gets the lower rank's numbers first, and two arrays of equal length. */
 export const foldOverRanks = async (
   { rank, size }: Rank,
   exchange: Exchange,
@@ -26,7 +26,7 @@ export const foldOverRanks = async (
   return folded;
 };
 
-/** The numbers of every rank, in the order of ranks; each gives as many. */
+/** The numbers of every rank, in the order of ranks. All ranks pass arrays of equal length. */
 export const gatherOverRanks = async (
   rank: Rank,
   exchange: Exchange,

@@ -1,4 +1,7 @@
-/** What the ranks of a run must have in common: else they would train different models, or wait for each other for ever. */
+/**
+ * Checks what all ranks of a run must have in common. Otherwise they would train different models, or wait for each
+ * other for ever.
+ */
 
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -6,47 +9,50 @@ import { oneLine } from "../../core/text/one-line.ts";
 import { showWord } from "../../core/text/show.ts";
 
 /**
- * A rank's options, in the order in which differences are told: those that rank 0 alone follows, for all. Compared before
- * anything is read. null: not given.
+ * A rank's options that only rank 0 uses. They are compared before anything is read; differences are reported in this
+ * order. null: not given.
  */
 export interface RankOptions {
-  /** Of the package. */
+  /** Version of the package. */
   readonly version: string;
-  /** The run to go on with. */
+  /** The run to resume. */
   readonly resume: string | null;
   /** The run's folder. */
   readonly out: string | null;
-  /** Of the samples. */
+  /** Prompt of the samples. */
   readonly prompt: string | null;
-  /** Checkpoints to keep. */
+  /** Number of checkpoints to keep. */
   readonly keepLast: number | null;
 }
 
-/** A rank's facts, in the order in which differences are told. */
+/** Facts about a rank's run; differences are reported in this order. */
 export interface RankFacts {
-  /** Of the package. */
+  /** Version of the package. */
   readonly version: string;
   readonly backend: string;
   readonly instructionSet: string;
   readonly dtype: string;
-  /** The text's, or the documents', with the weights' that the run begins with. */
+  /** Hashes of the text or documents, and of the initial weights. */
   readonly hashes: { readonly text: string; readonly weights: string };
-  /** null: the model has none. */
+  /** null: the model has no chat template. */
   readonly chatTemplate: unknown;
   /** Updates done. */
   readonly step: number;
-  /** Sums and means of the checkpoint that the run goes on from: those of no other training are the same to the bit. */
+  /**
+   * Progress of the checkpoint that the run resumes from. Its sums and means identify a training run: no other run has
+   * equal bits.
+   */
   readonly progress: unknown;
-  /** The update to stop at; null: the last one. */
+  /** The update to stop after; null: the last one. */
   readonly stopAt: number | null;
-  /** Tokens of the sample at the end. */
+  /** Number of tokens of the sample at the end. */
   readonly finalSampleTokens: number;
   readonly config: unknown;
 }
 
 const labels: Readonly<Record<keyof RankOptions | keyof RankFacts, string>> = {
   version: "version",
-  resume: "run to go on with (resume)",
+  resume: "run to resume (resume)",
   out: "run's folder (out)",
   prompt: "prompt of the samples",
   keepLast: "number of checkpoints to keep (keepLast)",
@@ -80,13 +86,16 @@ const differenceOf = (
   return { path, values: [one, other] };
 };
 
-/** Of a hash the beginning; a path or a text is told from another by its end, too. */
+/**
+ * A value for an error: the first digits of a hash; a path or a text keeps its end too, because it may differ only
+ * there.
+ */
 const shown = (value: unknown): string => {
   if (typeof value === "string") return showWord(/^[0-9a-f]{64}$/u.test(value) ? value.slice(0, 16) : oneLine(value));
   return value === null ? "none" : String(value);
 };
 
-/** @throws ConfigError naming the first rank that differs from rank 0, and in what. */
+/** @throws ConfigError that names the first rank that differs from rank 0, and the difference. */
 export const checkSameFacts = (all: readonly (RankOptions | RankFacts)[]): void => {
   const [first] = all;
   for (const [rank, facts] of all.entries()) {
@@ -102,7 +111,7 @@ export const checkSameFacts = (all: readonly (RankOptions | RankFacts)[]): void 
   }
 };
 
-/** @throws ConfigError unless each rank gets as many passes of a step. */
+/** @throws ConfigError if the passes of a step cannot be divided equally between the ranks. */
 export const checkDivides = (
   passes: number,
   { gradAccumSteps, batchSize }: { readonly gradAccumSteps: number; readonly batchSize: number },
@@ -110,12 +119,14 @@ export const checkDivides = (
 ): void => {
   if (passes % size === 0) return;
   const divided = Math.ceil(gradAccumSteps / size) * size;
-  // With as many rows a step as before, where they can be divided so.
+  // Keeps the number of rows per step, if it can be divided that way.
   const rows = (batchSize * gradAccumSteps) / divided;
   throw new ConfigError({
     where: "train.gradAccumSteps",
     must: `must be divisible by the number of ranks, ${size}: it counts the micro-batches of all ranks`,
     got: String(gradAccumSteps),
-    hint: Number.isInteger(rows) ? `${divided} with train.batchSize ${rows}: as many tokens a step` : String(divided),
+    hint: Number.isInteger(rows)
+      ? `${divided} with train.batchSize ${rows}: the same number of tokens per step`
+      : String(divided),
   });
 };

@@ -1,4 +1,4 @@
-/** The ranks of an MPI launcher as a team that trains one model. */
+/** A team made of the ranks of an MPI launcher; together they train one model. */
 import { readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { deserialize, serialize } from "node:v8";
@@ -13,34 +13,35 @@ import { createSigns } from "./signs.node.ts";
 
 /** A team of ranks, from the beginning of a run to its end. */
 export interface MpiTeam extends RunTeam {
-  /** Ranks of this machine. */
+  /** Number of ranks on this machine. */
   readonly localSize: number;
   /** Default number of threads. */
   readonly threads: number;
-  /** Tells every rank the others' options. @throws ConfigError naming the first that differs. */
+  /** Compares the options of all ranks. @throws ConfigError that names the first difference. */
   compare(options: RankOptions): Promise<void>;
-  /** Tells every rank the others' facts, and waits for all. @throws ConfigError naming the first that differs. */
+  /** Compares the facts of all ranks, and so waits for all. @throws ConfigError that names the first difference. */
   meet(facts: RankFacts): Promise<void>;
   /** Waits for all ranks. */
   wait(): Promise<void>;
-  /** The backend of this rank's run: its calls show that the rank goes on. */
+  /** Wraps the backend of this rank's run: each call counts as a sign that the rank is alive. */
   counted(backend: Backend): Backend;
   /**
-   * All ranks have ended well.
-   * @param early whether this one left before the run's end: if the others do not, all end with an error.
+   * Leaves MPI when all ranks have ended well.
+   * @param early whether this rank leaves before the run's end: then all ranks end with an error, unless the others
+   * leave too.
    */
   leave(early: boolean): Promise<void>;
-  /** This rank has failed: all end with this thread. */
+  /** Reports that this rank failed: all ranks end when this thread ends. */
   fail(error: unknown): void;
 }
 
-/** Seconds that the others have to leave a run, too, that one rank left early. */
+/** Seconds that the other ranks have to leave, after one rank left early. */
 const earlyPatience = 5;
 
-/** Bytes of one message. */
+/** Maximum number of bytes of one message. */
 const bytesAtATime = 2 ** 24;
 
-/** A value of `root`, on every rank. */
+/** Sends a value of rank `root` to every rank. */
 const broadcastValue = async (mpi: MpiAddon, { rank }: Joined, root: number, value: unknown): Promise<unknown> => {
   const ours = rank === root ? new Uint8Array(serialize(value)) : new Uint8Array(0);
   const length = Float64Array.of(ours.length);
@@ -52,17 +53,17 @@ const broadcastValue = async (mpi: MpiAddon, { rank }: Joined, root: number, val
   return deserialize(bytes) as unknown;
 };
 
-/** Ranges as the addon takes them. */
+/** Converts ranges to the addon's form. */
 const numbersOf = (ranges: readonly OwnedRange[]): Float64Array =>
   Float64Array.from(ranges.flatMap(({ from, to, owner }) => [from, to, owner]));
 
 const checkSize = ({ size }: Joined): void => {
   const launched = launchedRank();
-  // A library that does not know the launcher takes each process for a run of one rank.
+  // An MPI library that does not know the launcher treats each process as a run of one rank.
   if (launched !== null && launched.size !== size) {
     throw new ConfigError({
       where: "mpirun",
-      must: `the addon's MPI must be the launcher's, which started ${launched.size} ranks`,
+      must: `the addon's MPI must be the launcher's MPI, which started ${launched.size} ranks`,
       got: `${size} in ${mpiLibrary()}`,
       hint: `${buildMpiCommand()} with the launcher's mpicxx, or under Slurm --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)`,
     });
@@ -76,16 +77,16 @@ const checkSize = ({ size }: Joined): void => {
   });
 };
 
-/** Version of the package: ranks of two versions may compute differently. */
+/** Version of the package: ranks with different versions may compute different results. */
 export const packageVersion = (): string =>
   (JSON.parse(readFileSync(new URL("../../../package.json", import.meta.url), "utf8")) as { readonly version: string })
     .version;
 
 /**
  * Initialises MPI and joins the other ranks.
- * @param signal asks this rank to stop; then all stop after the same step.
- * @throws UnsupportedKernelError if the addon is missing, ConfigError for a number of ranks that is no power of two, and for a
- *   FORETOKEN_RANK_TIMEOUT that is no number.
+ * @param signal asks this rank to stop; then all ranks stop after the same step.
+ * @throws UnsupportedKernelError if the addon is missing; ConfigError if the number of ranks is not a power of two, or
+ * FORETOKEN_RANK_TIMEOUT is not a valid number.
  */
 export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam> => {
   const mpi = loadMpi();
@@ -93,9 +94,9 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
   const joined = await mpi.start().catch((cause: unknown) => {
     throw new ConfigError({
       where: "mpi",
-      must: "ranks must be joined, once in a process",
+      must: "MPI must start, once per process",
       got: cause instanceof Error ? cause.message : String(cause),
-      hint: "a process for each run",
+      hint: "one process per run",
       cause,
     });
   });
@@ -116,7 +117,7 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     for (let root = 0; root < size; root++) all.push((await broadcastValue(mpi, joined, root, value)) as T);
     return all;
   };
-  // The second call tells that the first step is done.
+  // The second call means that the first step is done.
   let hasTotalled = false;
   return {
     rank,
@@ -166,7 +167,8 @@ export const joinTeam = async (signal: AbortSignal | undefined): Promise<MpiTeam
     async leave(early) {
       const left = mpi.finalise(early ? earlyPatience : 0).then(signs.end);
       if (!early) return left;
-      // If the others stay, all end with an error; until then this program goes on, and can tell why it left.
+      // If the other ranks stay, all ranks end with an error. Until then this program continues, and can print why it
+      // left.
       await Promise.race([left.catch(() => {}), setTimeout(1000, undefined, { ref: false })]);
     },
     fail(error) {

@@ -1,9 +1,9 @@
 /**
- * Signs that this rank's JavaScript goes on. It counts its kernel calls and the turns of its event loop; if the count stands
- * still, the thread of MPI ends all ranks, with a line that names this one (native/mpi/life.h). A rank that waits for another
- * rank, a disk or a reader still turns its event loop, so it counts as alive.
+ * Signs of life of this rank's JavaScript. It counts its kernel calls and the turns of its event loop. If the count
+ * stops, the MPI thread ends all ranks and prints a line that names this rank (native/mpi/life.h). A rank that waits
+ * for another rank, a disk or a reader still turns its event loop, so it counts as alive.
  *
- * While MPI begins and ends, its thread is blocked. Then the event loop looks whether the other ranks go on
+ * While MPI starts and ends, the MPI thread is blocked. Then the event loop checks the other ranks instead
  * (without-heartbeats.node.ts).
  */
 import { url } from "node:inspector";
@@ -14,22 +14,22 @@ import type { MpiAddon } from "./addon.node.ts";
 import { localRanks } from "./stopped.node.ts";
 import { mpiPhase, watchWithoutHeartbeats } from "./without-heartbeats.node.ts";
 
-/** Environment variable: after so many seconds without a sign of life, all ranks end. 0: never. */
+/** Environment variable: number of seconds without a sign of life after which all ranks end. 0: never. */
 const variable = "FORETOKEN_RANK_TIMEOUT";
 
-/** Seconds without a sign of life that a healthy rank does not reach. */
+/** Default limit in seconds; a healthy rank is never silent for so long. */
 const defaultTimeout = 8;
 
-/** A healthy rank gives a sign once a second, on a busy machine a little later. */
+/** Minimum limit in seconds. A healthy rank gives a sign once a second, or slightly later on a busy machine. */
 const leastTimeout = 3;
 
-/** Milliseconds between two turns of the event loop that count. */
+/** Milliseconds between two counted turns of the event loop. */
 const turnInterval = 500;
 
-/** Whether ticks are watched, as native/mpi/life.h numbers it. */
+/** Watch modes, numbered as in native/mpi/life.h. */
 const watching = { learning: 1, watched: 2 } as const;
 
-/** @throws ConfigError for a value that is no number of seconds, or too few. */
+/** @throws ConfigError for a value that is not a number of seconds, or is too small. */
 export const rankTimeout = (env: NodeJS.ProcessEnv): number => {
   const given = env[variable];
   if (given === undefined || given === "") return defaultTimeout;
@@ -37,31 +37,32 @@ export const rankTimeout = (env: NodeJS.ProcessEnv): number => {
   if (seconds === 0 || seconds >= leastTimeout) return seconds;
   throw new ConfigError({
     where: variable,
-    must: `must be a number of seconds from ${leastTimeout} on, or 0 for no end`,
+    must: `must be a number of seconds, at least ${leastTimeout}, or 0 for no limit`,
     got: given,
     hint: String(defaultTimeout),
   });
 };
 
-/** Whether a debugger may stop JavaScript. In a worker thread only the flag tells. */
+/** Whether a debugger may stop JavaScript. A worker thread can only check the command-line flag. */
 const isDebugged = (): boolean =>
   url() !== undefined || [...process.execArgv, process.env.NODE_OPTIONS ?? ""].some((one) => one.includes("--inspect"));
 
 /** Signs of one rank, from the beginning of a run to its end. */
 export interface Signs {
-  /** From here on the longest silence is learned: the ranks have met, and the first step begins. */
+  /** Starts to learn the longest silence: all ranks have joined, and the first step begins. */
   learn(): void;
-  /** From here on a silence ends all ranks, unless a debugger may be its cause. */
+  /** Starts the watch: a long silence ends all ranks, unless a debugger may be the cause. */
   watch(): void;
-  /** The backend, whose calls count from now on. Closing either closes both. */
+  /** Wraps the backend so that its calls count. Closing the wrapper closes the backend. */
   counted(backend: Backend): Backend;
-  /** No more signs. */
+  /** Stops the signs. */
   end(): void;
 }
 
 /**
- * @param mpi not started yet. Its process ends if another rank stands still while MPI begins or ends.
- * @throws ConfigError for an environment variable that is wrong.
+ * Starts the signs of this rank.
+ * @param mpi not started yet. This process ends if another rank is stopped while MPI starts or ends.
+ * @throws ConfigError for an invalid environment variable.
  */
 export const createSigns = (
   mpi: Pick<MpiAddon, "signs" | "endProcess">,
@@ -72,7 +73,7 @@ export const createSigns = (
   const shared = mpi.signs();
   shared[2] = seconds;
   const tick = (): void => {
-    // It wraps around: any other number is a sign.
+    // The counter wraps around. That is fine: only a changed number matters.
     shared[0] = (shared[0] ?? 0) + 1;
   };
   const own = launchedRank(env);
@@ -91,7 +92,8 @@ export const createSigns = (
     watch() {
       if (shared[1] === watching.learning && !isDebugged()) shared[1] = watching.watched;
     },
-    // Passes beside each other are one long call, without a sign: ranks compute one pass after the other.
+    // Without `replayBeside`: it runs several passes in one long call that gives no sign. Ranks run their passes one by
+    // one.
     counted: ({ moved: _moved, replayBeside: _replayBeside, ...inner }) => ({
       ...inner,
       run(kernel, args) {

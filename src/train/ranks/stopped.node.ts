@@ -1,9 +1,10 @@
 /**
- * Ranks of this machine whose processes are stopped, as the system tells (/proc, on Linux). It needs no channel between ranks, so
- * it sees a process from its first moment, before that has run a line of ours and while MPI carries no message.
+ * Finds ranks of this machine whose processes are stopped, from the system's /proc (Linux only). It needs no connection
+ * between ranks, so it sees a process before the process has run any code of this program, and while MPI carries no
+ * messages.
  *
- * A rank may have several processes, as with `mpirun -n 2 bash run.sh`. All descend from the launcher, and have in their
- * environment the rank's number.
+ * A rank may have several processes, for example with `mpirun -n 2 bash run.sh`. All of them descend from the launcher
+ * and have the rank's number in their environment.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,7 +13,7 @@ import { type Launched, launchedRank } from "../../core/system/launched-rank.nod
 /** A rank of this machine. */
 export interface LocalRank {
   readonly rank: number;
-  /** The process of it that is stopped, if one is. */
+  /** The id of a stopped process of this rank; undefined if none is stopped. */
   readonly stopped: number | undefined;
 }
 
@@ -21,7 +22,7 @@ interface Process {
   readonly state: string;
 }
 
-/** Text of a file of /proc; "" once its process is gone, or where it is another user's. */
+/** Text of a file in /proc; "" if its process has ended or belongs to another user. */
 const readText = (path: string): string => {
   try {
     return readFileSync(path, "utf8");
@@ -31,7 +32,7 @@ const readText = (path: string): string => {
 };
 
 const processAt = (proc: string, pid: number): Process | undefined => {
-  // "7 (name, which may have any character) S 1 …".
+  // Form of the file: "7 (name, with any characters) S 1 …".
   const [, state, parent] = /\) (\S) (\d+) [^)]*$/u.exec(readText(join(proc, String(pid), "stat"))) ?? [];
   return state === undefined ? undefined : { state, parent: Number(parent) };
 };
@@ -49,7 +50,7 @@ const processesIn = (proc: string): ReadonlyMap<number, Process> => {
       if (one !== undefined) found.set(Number(name), one);
     }
   } catch {
-    // Another system than Linux: nothing is known.
+    // No /proc: the system is not Linux.
   }
   return found;
 };
@@ -57,7 +58,7 @@ const processesIn = (proc: string): ReadonlyMap<number, Process> => {
 const isSameRank = (one: Launched | null, other: Launched): boolean =>
   one?.rank === other.rank && one.size === other.size;
 
-/** The nearest ancestor that is not of this rank; 0: another namespace's. */
+/** The nearest ancestor that does not belong to this rank; 0 if it is in another process namespace. */
 const launcherOf = (proc: string, pid: number, own: Launched, all: ReadonlyMap<number, Process>): number => {
   let at = all.get(pid)?.parent ?? 0;
   while (at > 0 && isSameRank(rankAt(proc, at), own)) at = all.get(at)?.parent ?? 0;
@@ -71,10 +72,10 @@ const descends = (pid: number, ancestor: number, all: ReadonlyMap<number, Proces
 };
 
 /**
- * The ranks of this machine, this one included, in their order. None where the system does not tell.
+ * The ranks of this machine in ascending order, this rank included. Empty where the system has no such information.
  * @param own this rank.
- * @param pid its process.
- * @param proc the folder in which the system describes its processes.
+ * @param pid process id of this rank.
+ * @param proc folder in which the system describes its processes.
  */
 export const localRanks = (own: Launched, pid: number = process.pid, proc = "/proc"): readonly LocalRank[] => {
   const all = processesIn(proc);
@@ -85,7 +86,7 @@ export const localRanks = (own: Launched, pid: number = process.pid, proc = "/pr
     if (!descends(one, launcher, all)) continue;
     const found = rankAt(proc, one);
     if (found === null || found.size !== own.size) continue;
-    // Not "t", which a debugger does.
+    // State "t" does not count: a debugger causes it.
     const stopped = state === "T" ? one : ranks.get(found.rank)?.stopped;
     ranks.set(found.rank, { rank: found.rank, stopped });
   }

@@ -1,8 +1,11 @@
-/** The store of a run that several ranks train: rank 0 writes, the others go on as if they had. */
+/**
+ * The store of a run that several ranks train: rank 0 writes, and the other ranks take part in its reads without
+ * writing.
+ */
 import type { RunStore, SavedState } from "../../runs/store.ts";
 import type { RunTeam } from "../../trainer/team.ts";
 
-/** What rank 0's store can do: all ranks choose by it, as where a state to go back to is kept. */
+/** What rank 0's store can do. All ranks need this, for example to know where a rollback state is kept. */
 interface StoreAbilities {
   readonly path: string;
   readonly savesStart: boolean;
@@ -24,13 +27,13 @@ interface Asked {
   readonly size: number;
 }
 
-/** What rank 0's store reads of the optimizer's state, all ranks read: each has a share of it. */
+/** Makes all ranks read what rank 0's store reads of the optimizer's state, since each rank holds a share of it. */
 const askingAll = (team: RunTeam, state: SavedState): SavedState => {
   let before: Promise<unknown> = Promise.resolve();
   const optimizer = state.optimizer.map((one, part) => ({
     ...one,
     read: (offset: number, size: number): Promise<Float32Array> => {
-      // One after the other, in the order in which the others are told.
+      // Reads run one after another, in the order in which the other ranks hear of them.
       const values = before.then(async () => {
         await team.fromFirst(async (): Promise<Asked | null> => ({ part, offset, size }));
         return one.read(offset, size);
@@ -42,11 +45,11 @@ const askingAll = (team: RunTeam, state: SavedState): SavedState => {
   return { ...state, optimizer };
 };
 
-/** Reads what rank 0 asks for, until it has written all. */
+/** Reads what rank 0 asks for, until rank 0 has written everything. */
 const serve = async (team: RunTeam, { optimizer }: SavedState): Promise<void> => {
   const next = (): Promise<Asked | null> =>
     team.fromFirst(async () => {
-      throw new Error("rank 0 does not serve itself");
+      throw new Error("rank 0 cannot serve itself");
     });
   for (let asked = await next(); asked !== null; asked = await next()) {
     await optimizer[asked.part]?.read(asked.offset, asked.size);
@@ -67,7 +70,7 @@ const following = (team: RunTeam, { path, savesStart, savesRecords, savesRollbac
   ...(savesRollbacks ? { saveRollback: async () => {} } : {}),
 });
 
-/** Rank 0's store, for a state that the others have shares of. */
+/** Rank 0's store. The other ranks take part when it reads the state, because they hold shares of it. */
 const leading = (team: RunTeam, store: RunStore): RunStore => {
   const together = async <T>(state: SavedState, save: (state: SavedState) => Promise<T>): Promise<T> => {
     const result = await save(askingAll(team, state));
@@ -83,8 +86,8 @@ const leading = (team: RunTeam, store: RunStore): RunStore => {
 };
 
 /**
- * The store for this rank. A state to go back to is read by rank 0 and sent to the others.
- * @param store rank 0's; null on the others, or if the run is not kept.
+ * The store for this rank. Rank 0 reads a rollback state and sends it to the other ranks.
+ * @param store rank 0's store; null on the other ranks, or if the run is not saved.
  */
 export const storeOfRanks = async (team: RunTeam, store: RunStore | null): Promise<RunStore | null> => {
   const abilities = await team.fromFirst(async () => (store === null ? null : abilitiesOf(store)));

@@ -1,26 +1,33 @@
 /**
- * The watch of a rank while MPI begins and ends: MPI_Init and MPI_Finalize wait for all ranks, and carry no heartbeats
- * (native/mpi/life.h). A rank that is frozen then would leave the others waiting for ever.
+ * Watches the other ranks while MPI starts and ends: MPI_Init and MPI_Finalize wait for all ranks, and carry no
+ * heartbeats (native/mpi/life.h). Without this watch, ranks would wait for ever for a rank that is stopped.
  *
- * On one machine the system tells which process is stopped. Of a rank on another machine nothing is known, nor of one that is
- * not stopped and never comes. So there is a limit for the whole, long enough for machines that start at different speeds.
+ * For ranks of this machine, the system reports which process is stopped. Nothing is known about ranks on other
+ * machines, or about a rank that is not stopped and never arrives. So the whole phase has a time limit, long enough for
+ * machines that start at different speeds.
  */
 import type { Launched } from "../../core/system/launched-rank.node.ts";
 import type { LocalRank } from "./stopped.node.ts";
 
-/** What MPI's thread is in, as native/mpi/life.h numbers it. */
+/** Phases of the MPI thread, numbered as in native/mpi/life.h. */
 export const mpiPhase = { carrying: 0, beginning: 1, ending: 2 } as const;
 
-/** Seconds that all ranks have to begin or to end MPI. */
+/** Maximum seconds for all ranks to start or to end MPI. */
 const longestPhase = 60;
 
-/** Milliseconds between two looks from which on this process was stopped itself, and knows nothing of the others. */
+/**
+ * Milliseconds between two checks. After a longer gap this process itself was stopped, so its view of the others is
+ * old.
+ */
 const wasStopped = 2000;
 
-/** Seconds that a heartbeat may be old when its rank is frozen: as much earlier a stopped process is silent for too long. */
+/**
+ * Maximum age in seconds of the last heartbeat when a rank is stopped. So the limit for a stopped process is this much
+ * shorter.
+ */
 const beatInterval = 1;
 
-/** Seconds that the first rank of a machine has to say it before the others do: they are ended with it. */
+/** Seconds that the other ranks of a machine wait, so that only the first rank prints the error. */
 const timeToSpeak = 2;
 
 const saidOfPhase = {
@@ -28,19 +35,19 @@ const saidOfPhase = {
   [mpiPhase.ending]: "must leave MPI together with all other ranks",
 } as const;
 
-/** The line with which this rank must end; undefined: it goes on. Called about twice a second. */
+/** Returns the line with which this rank must end; undefined: continue. Called about twice a second. */
 export type Look = (phase: number, now: number) => string | undefined;
 
 /**
  * @param own this rank.
- * @param seconds for which a process may be stopped. 0: for ever.
- * @param ranksHere all ranks of this machine.
+ * @param seconds maximum time for which a process may be stopped. 0: no limit.
+ * @param ranksHere returns all ranks of this machine.
  */
 export const watchWithoutHeartbeats = (own: Launched, seconds: number, ranksHere: () => readonly LocalRank[]): Look => {
   let lookedAt = 0;
   let phaseBegan = 0;
   let watched: number = mpiPhase.carrying;
-  /** By rank, since when its process is seen to be stopped. */
+  /** For each rank: the time since which its process is known to be stopped. */
   let stoppedSince = new Map<number, number>();
 
   return (phase, now) => {
@@ -65,7 +72,7 @@ export const watchWithoutHeartbeats = (own: Launched, seconds: number, ranksHere
     const waited = (now - phaseBegan) / 1000;
     const longest = Math.max(longestPhase, seconds);
     if (waited < longest + patience) return undefined;
-    const got = `got no answer of at least one for ${Math.floor(waited)} s`;
+    const got = `got no answer from at least one for ${Math.floor(waited)} s`;
     return `rank ${own.rank} of ${own.size}: ${saidOfPhase[phase]}; ${got}; try FORETOKEN_RANK_TIMEOUT=0 to wait for ever`;
   };
 };

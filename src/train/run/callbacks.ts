@@ -1,27 +1,27 @@
-/** The caller's callbacks that get checkpoints. */
+/** The caller's callbacks that receive checkpoints. */
 import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
 import type { CheckpointFiles } from "../../pretrained/files/checkpoint-files.ts";
 
-/** The last weights, or those of the lowest validation loss. */
+/** Last weights, or weights with the lowest validation loss. */
 export type WhichWeights = "last" | "best";
 
 /**
- * Gets the model at each checkpoint, at the end at the latest ("last"), and whenever its validation loss is the lowest
- * so far ("best"), in the form for `loadPretrained`. Those of "last" have the optimizer's state too, the run's description and its notes, for
+ * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
+ * form for `loadPretrained`. Files of "last" also have the optimizer's state, the run's description and its events, for
  * `resume`. Training waits for the promise.
  */
 export type OnCheckpoint = (files: CheckpointFiles, which: WhichWeights) => void | Promise<void>;
 
-/** Gets the adapter of a run that trains one (`config.lora`), when `onCheckpoint` would get the model. */
+/** Gets the adapter of a run with `config.lora`, at the times at which `onCheckpoint` would get the model. */
 export type OnAdapter = (files: AdapterFiles, which: WhichWeights) => void | Promise<void>;
 
-/** The callbacks of a run: at most one of them. */
+/** The callbacks of a run. At most one of them may be given. */
 export interface HandOut {
   readonly onCheckpoint?: OnCheckpoint | undefined;
   readonly onAdapter?: OnAdapter | undefined;
 }
 
-/** The callback's name: events of a run without a folder have it for a path. */
+/** Name of the given callback. Events of a run without a folder use it as the path. */
 export const handedTo = ({ onCheckpoint, onAdapter }: HandOut): "onCheckpoint" | "onAdapter" | null => {
   if (onCheckpoint !== undefined) return "onCheckpoint";
   return onAdapter === undefined ? null : "onAdapter";

@@ -1,27 +1,27 @@
 import type { RunConfig } from "../../config/config.ts";
 import { evaluationsLeft, forwardSeconds } from "../../runs/time-left.ts";
 
-/** The rest of a run. */
+/** The remaining part of a run. */
 export interface Remaining {
   /** Updates done. */
   readonly step: number;
-  /** The last update: the plan's, or an earlier one. */
+  /** The last update: the plan's last one, or an earlier stop. */
   readonly lastStep: number;
-  /** Tokens of an evaluation. */
+  /** Number of tokens of an evaluation. */
   readonly valTokens: number;
-  /** Tokens of the prompt, and of the sample at the end. */
+  /** Numbers of tokens: of the prompt, and of the sample at the end. */
   readonly promptTokens: number;
   readonly finalSampleTokens: number;
-  /** Tokens of a step. Default: those of full rows. */
+  /** Number of tokens of a step. Default: all rows are full. */
   readonly stepTokens?: number | undefined;
-  /** Machines that share steps and evaluations, while samples are written by one of them. Default 1. */
+  /** Number of machines that share steps and evaluations; one machine writes the samples. Default 1. */
   readonly machines?: number | undefined;
 }
 
 /**
- * Seconds that a run still takes, estimated from the time of a step: its steps, its evaluations, and its samples past
- * the context length, where each token costs a pass over the whole context. It ignores that running out of patience
- * would end the run sooner.
+ * Estimates the remaining seconds of a run from the time of a step: its steps, its evaluations, and its samples past
+ * the context length, where each token needs a pass over the whole context. It ignores that the run may stop early
+ * (patience).
  */
 export const estimateSeconds = (config: RunConfig, stepSeconds: number, remaining: Remaining): number => {
   const { step, lastStep, valTokens, promptTokens, finalSampleTokens, stepTokens, machines = 1 } = remaining;

@@ -9,14 +9,17 @@ import {
 import type { Model } from "../../models/model.ts";
 import type { RunTeam } from "../../trainer/team.ts";
 
-/** Passes that a machine computes before all gather: a machine that was asked to stop waits no longer for the others. */
+/**
+ * Number of passes that a machine computes between two exchanges. After a request to stop, the machines wait at most
+ * this long.
+ */
 const passesAtATime = 8;
 
 /**
- * `evaluate` by all machines of a team, which have the same weights: each computes the losses of its share of the passes.
- * They are added in the order of the passes, so the result has the bits of one machine's.
- * A machine that is asked to stop breaks it off.
- * @returns the same on every machine; undefined if it was broken off, and then `agreed` is aborted.
+ * Evaluates a model on all machines of a team, which have equal weights: each machine computes the losses of its share
+ * of the passes. The losses are added in the order of the passes, so the result has the same bits as on one machine.
+ * A machine that is asked to stop interrupts the evaluation.
+ * @returns the same result on every machine; undefined if the evaluation was interrupted (then `agreed` is aborted).
  */
 export const evaluateTogether = async (
   { rank, size, asked, agreed, gather }: Pick<RunTeam, "rank" | "size" | "gather" | "asked" | "agreed">,
@@ -29,7 +32,7 @@ export const evaluateTogether = async (
   for (let first = 0; first < passes.length; first += size * passesAtATime) {
     if (agreed?.aborted === true) return undefined;
     const count = Math.min(size * passesAtATime, passes.length - first);
-    // The number of losses, and the losses.
+    // First the number of losses, then the losses.
     const ours = new Float64Array(1 + Math.ceil(count / size));
     let done = 0;
     for (let i = rank; i < count && asked?.aborted !== true; i += size) {

@@ -1,4 +1,6 @@
-/** Checkpoints for the caller's `onCheckpoint` or `onAdapter`, besides a run's folder or instead of one. */
+/**
+ * Passes checkpoints to the caller's `onCheckpoint` or `onAdapter`, in addition to a run's folder or instead of one.
+ */
 
 import type { RunConfig } from "../../config/config.ts";
 import type { Binding } from "../../io/manifest.ts";
@@ -18,13 +20,14 @@ import { stateContents } from "../../runs/write/state-files.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type HandOut, handedTo, type WhichWeights } from "./callbacks.ts";
 
-/** A store that keeps the notes alone, in memory. @param past the notes before. */
+/** A store in memory that keeps only the events. @param past earlier events of the run. */
 const keepNotes = (path: string, past: readonly unknown[]): RunStore => {
   const lines = past.map((note) => JSON.stringify(note));
   return {
     path,
     async record(event) {
-      // As in a run's folder: the notes of a resumed run are those of an uninterrupted one.
+      // A resumed run keeps its first `start` event only, as in a run's folder: its events equal the events of an
+      // uninterrupted run.
       if (event.type !== "start" || lines.length === 0) lines.push(JSON.stringify(event));
     },
     async *notes() {
@@ -35,21 +38,24 @@ const keepNotes = (path: string, past: readonly unknown[]): RunStore => {
   };
 };
 
-/** The run whose checkpoints are handed out. */
+/** The run whose checkpoints the callback gets. */
 export interface HandedOutRun {
   readonly config: RunConfig;
   readonly tokenizer: Tokenizer;
-  /** Of the model that the run began with. */
+  /** Facts about the model that the run started from. */
   readonly facts?: KeptFacts | undefined;
-  /** The documents that it learns; absent: it learns a text. */
+  /** The documents that the run trains on; absent if it trains on a text. */
   readonly documents?: unknown;
-  /** Its description, for `run.json`; null: where its text has no hash, nobody can go on with it. */
+  /** The run's description, for `run.json`; null if its text has no hash, so that the run cannot be resumed. */
   readonly description: RunDescription | null;
-  /** Notes of a run that goes on and has no folder. */
+  /** Earlier events of a resumed run that has no folder. */
   readonly past?: readonly unknown[];
 }
 
-/** A description for files that lie elsewhere: given data has the names that a run's folder would have. */
+/**
+ * A description for files outside the run's folder: given data gets the file names that it would have in a run's
+ * folder.
+ */
 const portable = ({ data, ...description }: RunDescription): RunDescription => {
   if (data.kept !== true) return { ...description, data };
   const names = keptNames(data.documents === true);
@@ -57,7 +63,7 @@ const portable = ({ data, ...description }: RunDescription): RunDescription => {
   return { ...description, data: kept };
 };
 
-/** Gives checkpoints to a callback. */
+/** Passes checkpoints to one of the callbacks. */
 interface Giving {
   last(state: SavedState): Promise<void>;
   best(values: ReadValues, step: number): Promise<void>;
@@ -77,7 +83,7 @@ const givingModels = (
     async last(state) {
       const contents = { ...weights(state.weights.read), ...stateContents(config, state) };
       const files = (await filesInMemory(contents, await bindingAt(state.progress.step))) as CheckpointFiles;
-      // Beside the manifest, as in a run's folder.
+      // Not in the manifest, as in a run's folder.
       const ofRun =
         description === null
           ? {}
@@ -109,9 +115,9 @@ const givingAdapters = (
 };
 
 /**
- * The store of a run whose checkpoints a callback gets.
- * @param store keeps each of them first; null: they are kept nowhere else.
- * @param base the model that adapters are for.
+ * A store that passes each checkpoint to a callback.
+ * @param store saves each checkpoint first; null: checkpoints are saved nowhere else.
+ * @param base the base model of adapters.
  */
 export const handingOut = (
   store: RunStore | null,

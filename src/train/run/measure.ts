@@ -1,4 +1,4 @@
-/** Evaluations and samples of a run. */
+/** Evaluates a run's model and writes samples. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
 import { type Evaluation, evaluate } from "../../evaluate/evaluate.ts";
@@ -9,18 +9,18 @@ import { checkHealth } from "../faults/leave-out.ts";
 import { evaluateTogether } from "./evaluate-together.ts";
 import { note, type Running } from "./running.ts";
 
-/** Fails if the loss cannot be computed. */
+/** Refuses a loss whose perplexity is not finite. */
 const checkFinite = (step: number, valLoss: number, perplexity: number): void => {
   if (Number.isFinite(perplexity)) return;
   throw new ConfigError({
     where: `evaluation after step ${step}`,
     must: "the perplexity of the held-out text must stay finite",
-    got: `that of ${valLoss} nats per token`,
+    got: `the perplexity of ${valLoss} nats per token`,
     hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
   });
 };
 
-/** Evaluates, alone or with the team; undefined if it was broken off, since the run is to stop. */
+/** Evaluates on this machine or with the team; undefined if a request to stop interrupted the evaluation. */
 const evaluation = async ({ trainer: { model }, input: { team, val } }: Running): Promise<Evaluation | undefined> => {
   if (team.size > 1) return evaluateTogether(team, model, val);
   const signal = team.asked;
@@ -31,8 +31,8 @@ const evaluation = async ({ trainer: { model }, input: { team, val } }: Running)
 };
 
 /**
- * Measures the whole validation split.
- * @returns undefined if the evaluation was broken off, since the run is to stop: then nothing has changed.
+ * Evaluates on the whole validation split.
+ * @returns undefined if a request to stop interrupted the evaluation; then nothing has changed.
  */
 export const measure = async (run: Running, reason: EvalEvent["reason"]): Promise<EvalEvent | undefined> => {
   const { input, trainer, position } = run;
@@ -49,12 +49,13 @@ export const measure = async (run: Running, reason: EvalEvent["reason"]): Promis
   position.measuredNow(valLoss);
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
   const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
-  // Only now: a run that is saved since its weights or its notes cannot be kept here makes up for the evaluation.
+  // Counts as evaluated only here, after events and weights are stored: if storing fails, the saved run repeats the
+  // evaluation when it is resumed.
   position.evaluated(isBest);
   return event;
 };
 
-/** Once per run, at the evaluation that shows it. */
+/** Sent once per run, at the first evaluation that shows overfitting. */
 export async function* tellOverfitting(
   { input, position }: Running,
   valLoss: number,
@@ -74,7 +75,7 @@ export async function* tellOverfitting(
 
 /**
  * Writes a sample.
- * @returns whether the sample is complete. An interrupted sample is not shown; a resumed run makes up for it.
+ * @returns whether the sample is complete. An interrupted sample is not shown; a resumed run writes it again.
  */
 export async function* writeSample(
   run: Running,

@@ -1,4 +1,4 @@
-/** Where a run is. Every change of it is a function here. */
+/** The state of a run: its progress and what was measured and saved. All changes of it are functions in this file. */
 import type { TrainConfig } from "../../config/config.ts";
 import { beforeStep, freshProgress, isOutOfPatience, type Progress } from "../../runs/progress.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
@@ -12,31 +12,39 @@ export interface Measured {
   readonly valLoss: number;
 }
 
-/** Where a run is, and how it came there. */
+/** Where a run is, with the functions that move it. */
 export interface Position {
-  /** Everything of it that is saved. */
+  /** The part that is saved. */
   readonly progress: Progress;
-  /** The last evaluation, of this process or, if all steps are done, of the one before; null if there is none yet. */
+  /**
+   * The last evaluation of this process. If all steps are done, a resumed run starts with the last evaluation before
+   * it. null: no evaluation yet.
+   */
   readonly measured: Measured | null;
-  /** Whether there have been too many evaluations without a better loss. */
+  /** Whether too many evaluations in a row brought no lower loss. */
   readonly outOfPatience: boolean;
-  /** Step of the checkpoint that this process wrote last; -1 if none. */
+  /** Step of the last checkpoint of this process; -1 if there is none. */
   readonly savedAt: number;
-  /** Seconds of this process's steps, those that were left out too, without the first, which also warms up. */
+  /**
+   * Seconds of each step of this process, skipped steps included. The first step is left out, because it also warms up.
+   */
   readonly stepSeconds: readonly number[];
-  /** The next step begins: a run that is extended there has its patience anew. */
+  /** Begins the next step. If the run was extended from here, its count for `patience` starts again at 0. */
   beginStep(): void;
-  /** The weights were updated. */
+  /** Records that the weights were updated. */
   stepped(measured: StepMeasure, seconds: number): void;
-  /** The step was left out. */
+  /** Records that the step was skipped. */
   leftOut(seconds: number): void;
-  /** An evaluation was made. It counts only with `evaluated`: until then, a run that is saved makes up for it. */
+  /**
+   * Records an evaluation. It counts only after `evaluated`: a run that is saved before repeats the evaluation when it
+   * is resumed.
+   */
   measuredNow(valLoss: number): void;
-  /** The last evaluation is noted, and its weights are kept if they are the best. */
+  /** Counts the last evaluation, after its event is stored and its weights are kept if they are the best. */
   evaluated(isBest: boolean): void;
-  /** The `overfitting` event is sent. */
+  /** Records that the `overfitting` event was sent. */
   toldOverfitting(): void;
-  /** The checkpoint of this step is written. */
+  /** Records that the checkpoint of this step was written. */
   saved(): void;
 }
 
@@ -50,7 +58,7 @@ const afterEvaluation = (progress: Progress, { step, valLoss }: Measured, isBest
   evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
 });
 
-/** The position that a run begins at, or goes on from. */
+/** The position at which a run starts or resumes. */
 export const firstPosition = (
   { resume, broken }: Pick<RunInput, "resume" | "broken">,
   train: Pick<TrainConfig, "steps" | "extensions" | "patience">,

@@ -13,38 +13,40 @@ import type { PreparedDocuments } from "../prepare/prepare.ts";
 export interface RunInput {
   readonly backend: Backend;
   readonly config: RunConfig;
-  /** Fields of it that follow from the text, as "train.steps". */
+  /** Fields of the configuration that follow from the text, such as "train.steps". */
   readonly derived: readonly string[];
   readonly corpus: string;
   readonly tokenizer: Tokenizer;
   readonly trainTokens: Int32Array;
   readonly val: MeasuredTokens;
-  /** The documents that the tokens are; absent: they are one text. */
+  /** The documents that the tokens belong to; absent if the tokens are one text. */
   readonly documents?: PreparedDocuments | undefined;
-  /** What checkpoints say of the model besides its shape: its chat template, and tokens that end a text. */
+  /**
+   * Facts about the model that checkpoints keep in addition to its shape: chat template, and tokens that end a text.
+   */
   readonly facts?: KeptFacts | undefined;
   /** Prompt of the samples. */
   readonly prompt: string;
-  /** Tokens of the sample at the end; 0: none. */
+  /** Number of tokens of the sample at the end; 0: no sample. */
   readonly finalSampleTokens: number;
-  /** null: the run is not kept. */
+  /** null: the run is not saved. */
   readonly store: RunStore | null;
   /** null: the run starts from the beginning. */
   readonly resume: ResumedState | null;
-  /** The weights that stay as they are, of a run with adapters; else null. */
+  /** The frozen weights of the base model in a run with adapters; else null. */
   readonly base: BaseWeights | null;
-  /** The checkpoint whose weights the run began with; null if it drew its own. */
+  /** The checkpoint whose weights the run started from; null if the weights were drawn at random. */
   readonly initFrom: string | null;
-  /** The run's memory, for its first event. */
+  /** Estimate of the run's memory, for its `start` event. */
   readonly memory: MemoryEstimate;
-  /** Bytes that the process can hold; null if unknown. */
+  /** Number of bytes that the process can hold; null if unknown. */
   readonly availableMemory: number | null;
-  /** Interrupted work of a resumed run, which it does first. */
+  /** Interrupted work that a resumed run does first. */
   readonly broken?: BrokenOff | undefined;
-  /** Stop after this many updates, as an interruption would. */
+  /** Stops after this many updates, as an abort would. */
   readonly stopAt?: number | undefined;
-  /** The machines that train the run: this one alone, or several, of which rank 0 writes. */
+  /** The machines that train the run: this machine alone, or several; only rank 0 writes. */
   readonly team: RunTeam;
-  /** Whether the kernels are timed, for a `profile` event. */
+  /** Whether to time the kernels, for a `profile` event. */
   readonly profile?: boolean | undefined;
 }

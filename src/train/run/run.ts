@@ -13,22 +13,22 @@ import { takeStep } from "./step.ts";
 type Events = AsyncGenerator<TrainEvent, void, undefined>;
 
 /**
- * Trains to the end of the plan, an interruption or the end of patience, and yields events. A run ends with a checkpoint
- * and `done`, and with an evaluation before them unless it is interrupted. Aborting `signal` is an interruption: the current
- * step is finished, a current evaluation is broken off (a resumed run makes up for it), and the run is saved. It is not
- * measured then: that takes minutes on a large text, and who stops a process waits for seconds.
+ * Trains to the end of the plan, an interruption or the end of patience, and yields events. A run ends with a
+ * checkpoint and `done`; before them comes an evaluation, unless the run is interrupted. Aborting `signal` interrupts
+ * the run: it finishes the current step, stops a current evaluation (a resumed run repeats it), and saves. It does not
+ * evaluate then, because that takes minutes on a large text and a user who stops a process waits only seconds.
  *
- * The state at a step is a function of the config and the text alone. So an interrupted run saves the state that an
- * uninterrupted one has at that step.
+ * The state at a step depends only on the configuration and the text. So an interrupted run saves the state that an
+ * uninterrupted run has at that step.
  *
  * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or
  * continues without it, as `train.onNonfinite` says.
  *
- * @throws ConfigError for such a step if the run is to stop, and if an update has made a weight or a moment infinite or
- *   NaN: the last checkpoint is then from before.
+ * @throws ConfigError for such a step if the run must stop; also if an update has made a weight or a moment infinite or
+ * NaN (then the last checkpoint is older than that update).
  */
 export async function* run(input: RunInput): Events {
-  // Before memory is allocated: the reader of the event sees how much it will be.
+  // Sent before memory is allocated, so that the event's reader knows how much will be used.
   yield await note(input, started(input));
   const run = await setUp(input);
   try {
@@ -84,16 +84,19 @@ const startDocuments = ({ documents, val }: Pick<RunInput, "documents" | "val">)
         },
       };
 
-/** Does the work that a resumed run had begun and not ended when it was stopped; keeps weights that it cannot draw. */
+/**
+ * Finishes what a resumed run left incomplete when it was stopped; saves initial weights that cannot be drawn again.
+ */
 async function* makeUp(run: Running): Events {
   const { input, rollback, firstStep, position } = run;
   const { train } = input.config;
   if (firstStep === 0 && input.initFrom !== null) {
-    // The weights that it begins with may stay the best.
+    // The initial weights may remain the best weights.
     const before = position.progress.best === null ? await measure(run, "begin") : undefined;
     if (before !== undefined) yield before;
     if (isDrawn(input)) return;
-    // Not noted: a kill after this resumes the same run, as in a run that draws its weights.
+    // This is not an event: if the process is killed after this, the same run is resumed, as for a run with random
+    // weights.
     await input.store?.saveStart?.({ progress: position.progress, ...run.trainer.snapshot() });
     await rollback?.keep(0);
   } else if (isEvaluationDue(position.progress, train)) yield* afterStep(run);
@@ -101,11 +104,11 @@ async function* makeUp(run: Running): Events {
     yield* writeSample(run, train.sampleTokens);
     yield* savePlanned(run);
   }
-  // A kill may have come between the planned checkpoint and its rollback copy.
+  // The process may have been killed after a planned checkpoint and before its rollback copy.
   else if (firstStep > 0 && firstStep % train.checkpointInterval === 0) await rollback?.keep(firstStep);
 }
 
-/** Planned events after a step: an evaluation with a sample, a checkpoint. */
+/** Does what is planned after a step: an evaluation with a sample, a checkpoint. */
 async function* afterStep(run: Running): Events {
   const { config } = run.input;
   const { steps, sampleTokens } = config.train;
@@ -121,26 +124,26 @@ async function* afterStep(run: Running): Events {
   yield* savePlanned(run);
 }
 
-/** Whether the run has reached its end without being stopped: only then the last sample is written. */
+/** Whether the run reached its end without being stopped. Only then is the last sample written. */
 const isOver = ({ input, position: { progress, outOfPatience } }: Running): boolean => {
   const { train } = input.config;
   if (outOfPatience || input.broken?.lastLoss !== undefined) return true;
   return progress.step >= train.steps && !isEvaluationDue(progress, train);
 };
 
-/** The last sample, the last checkpoint and the last event. */
+/** Writes the last sample and the last checkpoint, and sends the last event. */
 async function* end(run: Running): Events {
   const { input, profile } = run;
   let interrupted = !isOver(run);
   if (!interrupted && input.finalSampleTokens > 0) {
     const whole = yield* writeSample(run, input.finalSampleTokens);
-    // A resumed run makes up for an interrupted sample, too.
+    // A resumed run also repeats an interrupted sample.
     interrupted = isAborted(input) && !whole;
   }
   yield* save(run);
   const { step } = run.position.progress;
   if (profile !== null) {
-    // Not noted: it depends on the clock and on this process alone.
+    // This event is not stored: it depends on the clock and on this process only.
     const seconds = (performance.now() - run.begun) / 1000;
     yield { v, type: "profile", step, timedSteps: step - run.firstStep, seconds, kernels: profile.profile() };
   }

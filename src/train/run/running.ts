@@ -1,4 +1,4 @@
-/** A run under way. */
+/** A run in progress. */
 
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
@@ -12,37 +12,40 @@ import { createRollback, type Rollback } from "../faults/rollback.ts";
 import { firstPosition, type Position } from "./position.ts";
 import type { RunInput } from "./run-input.ts";
 
-/** A run under way: its parts, which stay, and where it is. */
+/** A run in progress: its fixed parts and its position. */
 export interface Running {
   readonly input: RunInput;
-  /** The run's backend, with a clock if it is profiled. */
+  /** The run's backend; with `profile`, it also times the kernels. */
   readonly backend: Backend;
   readonly profile: ProfiledBackend | null;
   readonly trainer: Trainer;
   readonly lm: LanguageModel;
   readonly rollback: Rollback | null;
-  /** Update that it began after, and its last update: the plan's, or an earlier one. */
+  /** Number of updates before this process, and its last update: the plan's last one or an earlier stop. */
   readonly firstStep: number;
   readonly lastStep: number;
-  /** Milliseconds, by `performance.now()`. */
+  /** Start time in milliseconds, from `performance.now()`. */
   readonly begun: number;
   readonly position: Position;
 }
 
-/** Whether the run's first state follows from its seed: of adapters always, of other weights if no checkpoint gave them. */
+/**
+ * Whether the run's first state follows from its seed: always for adapters; for other runs if the weights were drawn at
+ * random.
+ */
 export const isDrawn = ({ config, initFrom }: Pick<RunInput, "config" | "initFrom">): boolean =>
   config.lora !== undefined || initFrom === null;
 
 const factsOf = ({ facts }: RunInput): LanguageModelFacts =>
   facts === undefined ? {} : { chatTemplate: facts.chatTemplate, endTokens: facts.endTokens };
 
-/** Fills the weights that adapters are beside. Arrays are passed on: nobody keeps them afterwards. */
+/** Fills the frozen weights under adapters. The arrays are handed over, so nothing else holds them afterwards. */
 const fillBase = async (base: Model, weights: BaseWeights): Promise<void> => {
   if (weights.kind === "blocks") await weights.readInto(base);
   else base.writeWeights(weights.take(), 0);
 };
 
-/** Creates a run's parts, in its first or its resumed state. `trainer.close` frees the memory. */
+/** Creates a run's parts, in its first or its resumed state. `trainer.close` frees their memory. */
 export const setUp = async (input: RunInput): Promise<Running> => {
   const { config, tokenizer, store, resume } = input;
   const { train } = config;
@@ -80,11 +83,11 @@ export const setUp = async (input: RunInput): Promise<Running> => {
   };
 };
 
-/** Notes an event in the store, and returns it. */
+/** Records an event in the store, and returns it. */
 export const note = async <E extends TrainEvent>({ store }: Pick<RunInput, "store">, event: E): Promise<E> => {
   await store?.record(event);
   return event;
 };
 
-/** Whether the run was told to stop: the same on all machines. */
+/** Whether the run was asked to stop; equal on all machines. */
 export const isAborted = ({ team }: RunInput): boolean => team.agreed?.aborted === true;

@@ -6,7 +6,8 @@ import { checkHealth } from "../faults/leave-out.ts";
 import { note, type Running } from "./running.ts";
 
 /**
- * Writes a checkpoint of the current state, once per step. @throws ConfigError if a weight or a moment is not finite.
+ * Writes a checkpoint of the current state, at most once per step. @throws ConfigError if a weight or a moment is not
+ * finite.
  */
 export async function* save(run: Running): AsyncGenerator<CheckpointEvent, void, undefined> {
   const { input, trainer, position } = run;
@@ -19,7 +20,7 @@ export async function* save(run: Running): AsyncGenerator<CheckpointEvent, void,
   yield await note(input, { v, type: "checkpoint", step, path });
 }
 
-/** Writes the planned checkpoint and the rollback point, if they are due at this step. */
+/** Writes the planned checkpoint and the rollback point if they are due at this step. */
 export async function* savePlanned(run: Running): AsyncGenerator<CheckpointEvent, void, undefined> {
   const { steps, checkpointInterval } = run.input.config.train;
   const { step } = run.position.progress;
@@ -29,8 +30,8 @@ export async function* savePlanned(run: Running): AsyncGenerator<CheckpointEvent
 }
 
 /**
- * The error to end a run with. If its store fails, what was trained is saved, in another place if need be; not of a team,
- * whose state its first machine cannot read alone.
+ * The error with which a run ends. If the store failed, the trained weights are saved first, in another place if
+ * necessary. A team cannot do that: its first machine cannot read the whole state alone.
  */
 export const savedInNeed = async (
   { input, trainer, position, firstStep }: Running,

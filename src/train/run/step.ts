@@ -1,4 +1,4 @@
-/** One step of a run: an update, or a step that is left out. */
+/** Takes one step of a run: an update, or a skipped step. */
 
 import { yieldToHost } from "../../core/system/yield.ts";
 import {
@@ -15,7 +15,7 @@ import { recordFault } from "../faults/leave-out.ts";
 import { estimateSeconds } from "./duration.ts";
 import { isAborted, note, type Running } from "./running.ts";
 
-/** Steps for the estimate of a run's time: enough for a median, few enough to come early. */
+/** Number of steps used to estimate a run's time: enough for a median, and few enough to report early. */
 const timedSteps = 5;
 
 const secondsSince = (began: number): number => (performance.now() - began) / 1000;
@@ -39,8 +39,8 @@ const update = async (
 
 /**
  * Records a step that is not finite, or explodes, and continues without it.
- * @param seconds that the step took until its fault was found.
- * @throws ConfigError if the run is to stop.
+ * @param seconds time that the step took until its fault was found.
+ * @throws ConfigError if the run must stop.
  */
 const leaveOut = async (
   { backend, trainer, rollback, input, position }: Running,
@@ -56,7 +56,7 @@ const leaveOut = async (
   return note(input, event);
 };
 
-/** How long the run still takes. Not noted: it depends on the clock and on this process alone. */
+/** Estimates the remaining time. The event is not stored: it depends on the clock and on this process only. */
 const estimate = ({ input, trainer, position, lastStep }: Running): EstimateEvent => {
   const { step } = position.progress;
   const prompt = input.documents?.promptIds ?? input.tokenizer.encode(input.prompt);

@@ -34,7 +34,11 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("missing", ["--data", "nowhere.txt"], "nowhere.txt", "must exist"),
     training("empty", ["--data", "empty.txt"], "empty.txt", "empty"),
     training("binary", ["--data", "binary.txt"], "binary.txt", "an image (PNG)"),
-    training("a Word file", ["--data", "letter.docx"], "a zip file, as Word's .docx are; try to save it as plain text"),
+    training(
+      "a Word file",
+      ["--data", "letter.docx"],
+      "a zip file, such as Word's .docx; try to save it as plain text",
+    ),
     training(
       "not UTF-8",
       ["--data", "latin1.txt"],
@@ -49,7 +53,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training("empty to validate on", ["--val-data", "empty.txt"], "empty.txt", "empty"),
     training("binary to validate on", ["--val-data", "binary.txt"], "binary.txt", "an image (PNG)"),
     training("not UTF-8 to validate on", ["--val-data", "late-bytes.txt"], "late-bytes.txt", "0xFF", "line 2"),
-    training("a folder of binary files", ["--data", "images"], "images", "only binary ones, as a.png"),
+    training("a folder of binary files", ["--data", "images"], "images", "only binary files, such as a.png"),
     generating("unknown character in the prompt", ["run", "--prompt", "The q"], "--prompt", '"q"', "column 5"),
     evaluating("unknown character", ["run", "--data", "other.txt", "--split", "all"], "other.txt", '"q"', "line"),
     evaluating("unknown character in the part held out", ["run", "--data", "late.txt"], "late.txt", '"q"', "line 193"),
@@ -106,7 +110,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training(
       "another model",
       ["--init-from", "run", "--model.nHead", "4"],
-      "--model.nHead: must be that of the weights in run/best, 2; got 4",
+      "--model.nHead: must match the weights in run/best, 2; got 4",
       "or a new run without --init-from\n",
     ),
     training(
@@ -151,12 +155,12 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       "a folder of other files",
       "full",
       "full: a run's folder must have run.json",
-      "the folder that train named",
+      "which train printed in its first lines",
     ),
     resuming(
       "a run without its description",
       "no-description",
-      "must have run.json; got no such file; try restoring it; or a new run with --init-from no-description/checkpoint\n",
+      "must have run.json; got no such file; try restoring it, or a new run with --init-from no-description/checkpoint\n",
     ),
     resuming(
       "a folder for a lock",
@@ -198,7 +202,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       name: "a learning rate that would rise",
       args: ["train", "--data", "text.txt", "--preset", "gpt2", "--learning-rate", "0.00001"],
       says: [
-        "train.schedule.minLearningRate: must be at most the learning rate, 0.00001; got 0.00006, which is the preset's;",
+        "train.schedule.minLearningRate: must be at most the learning rate, 0.00001; got 0.00006, from the preset;",
         "try --train.schedule.minLearningRate 0.000001\n",
       ],
     },
@@ -271,7 +275,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     training(
       "memory",
       ["--model.nEmbd", "65536"],
-      "memory: the run must fit into what is free; got ",
+      "memory: the run must fit into free memory; got ",
       "GiB needed",
       "--model.nEmbd",
     ),

@@ -206,8 +206,8 @@ describe("a forged record", async () => {
     ["a step past the end", { metadata: { step: "9999" } }, /step must be from 1 to 12; got 9999/u],
     ["a step that is no number", { metadata: { step: "1e9" } }, /record\.step: must be a whole number as text/u],
     ["a loss that is no number", { metadata: { loss: "high" } }, /record\.loss: must be a number as text/u],
-    ["another seed", { metadata: { seed: "77" } }, /the seed must be that of the config, 1; got 77/u],
-    ["another dtype", { metadata: { dtype: "bfloat16" } }, /dtype must be that of the config/u],
+    ["another seed", { metadata: { seed: "77" } }, /the seed must equal the config's seed, 1; got 77/u],
+    ["another dtype", { metadata: { dtype: "bfloat16" } }, /dtype must equal the config's dtype/u],
     [
       "a backend of another world",
       { metadata: { backend: "gpu" } },

@@ -259,7 +259,7 @@ describe("a run that is to roll back", () => {
     await collect(train({ ...options(out, shaky("rollback")), stopAt: bad - 1 }));
     await rm(join(out, "rollback"), { recursive: true });
     await expect(collect(train({ resume: out, ...anyBackend }))).rejects.toThrow(
-      /weights and moments of step \d+ must be there to go back to; got none/u,
+      /weights and moments of step \d+ must be stored, to roll back to them; got none/u,
     );
   });
 });
@@ -312,7 +312,7 @@ describe("a run that is to stop", () => {
     const file = join(out, "nonfinite-step-4.safetensors");
     await writeFile(file, "mine");
     expect(await messageOf(resume())).toMatch(
-      /^step 4: the loss must not exceed 0\.001 × [\d.]+ \(train\.maxLossRatio\); got loss .* name for itself; got another file; try another name for that file/u,
+      /^step 4: the loss must not exceed 0\.001 × [\d.]+ \(train\.maxLossRatio\); got loss .* record of a step; got another file; try renaming that file/u,
     );
     expect(await readFile(file, "utf8")).toBe("mine");
   });

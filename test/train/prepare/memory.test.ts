@@ -198,7 +198,7 @@ describe("a run that does not fit", () => {
     const available = await totalOf(withBatch(100));
     const message = await refusal(withBatch(200), available, 4 * 2 ** 30);
     expect(message).toMatch(
-      /^memory: the run must fit into what is free; got [\d.]+ MiB needed, [\d.]+ MiB free of the container's 4\.0 GiB; try train\.batchSize \d+$/u,
+      /^memory: the run must fit into free memory; got [\d.]+ MiB needed, [\d.]+ MiB free of the container's 4\.0 GiB; try train\.batchSize \d+$/u,
     );
     const batch = Number(/\d+$/u.exec(message)?.[0]);
     expect(batch).toBeGreaterThanOrEqual(100);
@@ -234,7 +234,7 @@ describe("a run that does not fit", () => {
     const memory = { ...(await estimateMemory(withBatch(1), needs)), total: 3 * 2 ** 30 };
     expect(memoryWarning(memory, 3 * 2 ** 30)).toBeUndefined();
     expect(memoryWarning(memory, null)).toBeUndefined();
-    expect(memoryWarning(memory, 2 ** 29)).toMatch(/needs about 3\.0 GiB of memory and 512\.0 MiB are free/u);
+    expect(memoryWarning(memory, 2 ** 29)).toMatch(/needs about 3\.0 GiB of memory, but only 512\.0 MiB are free/u);
   });
 
   it("leaves nothing behind, and runs where it is told to", async () => {
@@ -248,7 +248,7 @@ describe("a run that does not fit", () => {
       backend: "reference",
       availableMemory: 2 ** 20,
     } as const;
-    await expect(collect(train(options))).rejects.toThrow(/^memory: the run must fit into what is free; got /u);
+    await expect(collect(train(options))).rejects.toThrow(/^memory: the run must fit into free memory; got /u);
     expect(await readdir(dirname(out))).not.toContain(out.slice(dirname(out).length + 1));
     const plan = { ...smallRun, train: { ...smallRun.train, steps: 1 } };
     const events = await collect(train({ ...options, config: plan, memoryCheck: false }));
@@ -261,7 +261,7 @@ describe("a run that does not fit", () => {
     const data = await writeText("\0".repeat(2 ** 20));
     const error = train({ data, out: null, availableMemory: 2 ** 20 }).next();
     await expect(error).rejects.toThrow(
-      /text must fit into what is free; got 1\.0 MiB, which take 3\.0 MiB or more, 1\.0 MiB free; try a part of it$/u,
+      /text must fit into free memory; got 1\.0 MiB, which take 3\.0 MiB or more, 1\.0 MiB free; try a part of it$/u,
     );
     expect(() => checkTextSize("notes.txt", 100, { bytes: 300, container: null })).not.toThrow();
     expect(() => checkTextSize("notes.txt", 101, { bytes: 300, container: null })).toThrow(ConfigError);

@@ -49,7 +49,11 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that cannot train toge
     [4, ["--train.gradAccumSteps", "6"], /gradAccumSteps: must be divisible by the number of ranks, 4/],
     [3, [], /mpirun: the number of ranks must be a power of two; got 3; try -n 2$/],
     [2, ["--steps", "none"], /--steps/],
-    [2, ["--out", "/proc/none/run"], /--out \/proc\/none\/run: the folder must be one that can be made and written to/],
+    [
+      2,
+      ["--out", "/proc/none/run"],
+      /--out \/proc\/none\/run: it must be possible to create the folder and write to it/,
+    ],
   ])("%i ranks are refused in one line with %j", async (ranks, args, message) => {
     const { status, stderr } = await mpirun(trainOn(ranks, flags("refused", ...args)), place.cwd);
     expect(status).not.toBe(0);

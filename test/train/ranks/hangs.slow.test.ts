@@ -210,7 +210,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("FORETOKEN_RANK_TIMEOUT"), ()
     const { status, stderr } = await started.outcome;
     expect(status).not.toBe(0);
     expect(ours(stderr)).toEqual([
-      "foretoken: FORETOKEN_RANK_TIMEOUT: must be a number of seconds from 3 on, or 0 for no end; got soon; try 8",
+      "foretoken: FORETOKEN_RANK_TIMEOUT: must be a number of seconds, at least 3, or 0 for no limit; got soon; try 8",
     ]);
   });
 });

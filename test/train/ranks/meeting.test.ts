@@ -56,7 +56,7 @@ it.each([
     /the run's folder \(out\) of rank 0; got runs\/a-long-name-2 and runs\/a-long-name-1$/,
   ],
   [{ out: null }, /the run's folder \(out\) of rank 0; got none and runs\/a-long-name-1$/],
-  [{ resume: "runs/b" }, /the run to go on with \(resume\) of rank 0; got runs\/b and none$/],
+  [{ resume: "runs/b" }, /the run to resume \(resume\) of rank 0; got runs\/b and none$/],
   [{ prompt: "A\nB" }, /the prompt of the samples of rank 0; got A\\nB and none$/],
   [{ keepLast: 3 }, /the number of checkpoints to keep \(keepLast\) of rank 0; got 3 and none$/],
 ])("names an option that rank 0 alone would follow: %j", (change, message) => {
@@ -84,5 +84,5 @@ it("refuses micro-batches that cannot be shared out alike", () => {
   const refused = (gradAccumSteps: number, batchSize: number) => () =>
     checkDivides(gradAccumSteps, { gradAccumSteps, batchSize }, 4);
   expect(refused(6, 3)).toThrow(/^train\.gradAccumSteps: must be divisible .*, 4: .*; got 6; try 8$/);
-  expect(refused(1, 16)).toThrow(/; got 1; try 4 with train\.batchSize 4: as many tokens a step$/);
+  expect(refused(1, 16)).toThrow(/; got 1; try 4 with train\.batchSize 4: the same number of tokens per step$/);
 });

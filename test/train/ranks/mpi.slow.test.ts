@@ -104,7 +104,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks of mpirun"), () => {
     const { status, stderr } = await cliProcess(["train", ...flags("adamw", "alone")], { cwd: place.cwd, env });
     expect(status).not.toBe(0);
     expect(stderr).toMatch(
-      /^foretoken: mpirun: the addon's MPI must be the launcher's, .* 2 ranks; got 1 in Open MPI v/m,
+      /^foretoken: mpirun: the addon's MPI must be the launcher's MPI, .* 2 ranks; got 1 in Open MPI v/m,
     );
     expect(existsSync(join(place.cwd, "alone"))).toBe(false);
   });

@@ -64,7 +64,7 @@ describe("a rank of which nothing is known, and that does not come", () => {
   it("ends the others after a minute, or after what is set if that is longer", () => {
     const alone = (seconds: number): Look => watchWithoutHeartbeats({ rank: 2, size: 4 }, seconds, () => []);
     const line = (what: string, seconds: number): string =>
-      `rank 2 of 4: ${what}; got no answer of at least one for ${seconds} s; try FORETOKEN_RANK_TIMEOUT=0 to wait for ever`;
+      `rank 2 of 4: ${what}; got no answer from at least one for ${seconds} s; try FORETOKEN_RANK_TIMEOUT=0 to wait for ever`;
     expect(firstLine(alone(8), beginning)).toEqual([60, line("must be joined by all other ranks", 60)]);
     expect(firstLine(alone(90), ending)).toEqual([90, line("must leave MPI together with all other ranks", 90)]);
     expect(firstLine(alone(0), beginning, 1000)).toBeUndefined();

@@ -194,7 +194,7 @@ describe("the end of a run", () => {
     expect(evals.slice(-3).map(({ best }) => best)).toEqual([false, false, false]);
     expect(evals.at(-4)).toMatchObject({ best: true, step: done?.bestStep, valLoss: done?.bestValLoss });
     expect(ofType(events, "checkpoint").at(-1)?.step).toBe(done?.step);
-    await expect(collect(train({ resume: out }))).rejects.toThrow(/must not have ended of itself; got 3 evaluations/);
+    await expect(collect(train({ resume: out }))).rejects.toThrow(/must not have stopped by itself; got 3 evaluations/);
   });
 
   it("counts patience across an interruption", async () => {
@@ -336,7 +336,7 @@ describe("a run that breaks off", () => {
     const notices: string[] = [];
     const resumed = train({ resume: out, ...anyBackend, onNotice: (line) => notices.push(line) });
     expect(ofType(await collect(resumed), "start")[0]?.step).toBe(0);
-    expect(notices).toEqual([`${out}: no checkpoint yet; beginning again at step 0`]);
+    expect(notices).toEqual([`${out}: no checkpoint yet; starting again at step 0`]);
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
     expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
   });

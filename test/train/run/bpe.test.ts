@@ -81,7 +81,7 @@ describe("a run with byte-level BPE", () => {
       const out = newPath();
       const asked = { train: tinyRun.train, tokenizer } as const;
       const begun = collect(train({ preset: "book", initFrom: source, data, out, config: asked, ...on }));
-      await expect(begun).rejects.toThrow(`config.tokenizer.${field}: must be that of the weights in`);
+      await expect(begun).rejects.toThrow(`config.tokenizer.${field}: must match the weights in`);
     }
   });
 

@@ -121,7 +121,7 @@ describe("a run on conversations", () => {
     await collect(train({ resume: out, ...anyBackend, stopAt: 3 }));
     await writeFile(moved, text.replace("who?", "why?"));
     await expect(collect(train({ resume: out, ...anyBackend }))).rejects.toThrow(
-      /the documents must be those that the run began with; got others \(their SHA-256 differs\)/u,
+      /the documents must be the ones that the run began with; got others \(their SHA-256 differs\)/u,
     );
   });
 
@@ -186,7 +186,7 @@ describe("a run on conversations", () => {
     );
     await expect(collect(begin({ documents: [] }))).rejects.toThrow("data and documents: only one of them may say");
     await expect(collect(begin({ data: undefined, documents: [] }))).rejects.toThrow(
-      "documents: there must be a document",
+      "documents: there must be at least one document",
     );
   });
 });

@@ -262,7 +262,7 @@ describe("a run that ended for want of patience", () => {
     const wild = { learningRate: 3, maxLossRatio: 0, steps: 50, evalInterval: 1, patience: 3, checkpointInterval: 50 };
     const out = await finishedWith(wild);
     const ended = (await timelessMetrics(out)).at(-1) as { step: number; bestStep: number; bestValLoss: number };
-    expect(await messageOf(collect(goOn(out)))).toMatch(/got 3 evaluations .*; try steps 50 to go on all the same$/u);
+    expect(await messageOf(collect(goOn(out)))).toMatch(/got 3 evaluations .*; try steps 50 to continue anyway$/u);
     const events = await collect(goOn(out, { steps: 50, stopAt: ended.step + 2 }));
     expect(events.at(-1)).toMatchObject({ reason: "interrupted", step: ended.step + 2 });
     const { bestStep, bestValLoss } = ofType(events, "done")[0] ?? expect.fail("no end");

@@ -68,7 +68,7 @@ describe("a run that begins with weights", () => {
     const tokenizer = "checkpoint/tokenizer.json";
     expect((await checkpointHashes(out))[tokenizer]).toBe((await checkpointHashes(source))[tokenizer]);
     expect((await listRuns(out)).runs).toMatchObject([{ initFrom: join(source, "best") }]);
-    expect(await readFile(join(out, "README.md"), "utf8")).toMatch(/\| begun with \| weights of \d+\/best; /u);
+    expect(await readFile(join(out, "README.md"), "utf8")).toMatch(/\| started from \| weights of \d+\/best; /u);
   });
 
   it("is measured before its first step, and keeps the weights that it began with where training makes them worse", async () => {
@@ -166,13 +166,13 @@ describe("a run that begins with weights", () => {
     // Here the last weights are the best ones: they would serve.
     for (const name of ["best", "checkpoint"]) await rm(join(moved, name), { recursive: true });
     expect(await again(second)).toMatch(
-      /^resume \S+: the weights that the run begins with must be in \S+best, .*; got none that can be read; try a new run/u,
+      /^resume \S+: the initial weights of the run must be in \S+best, .*; got no readable weights; try a new run/u,
     );
     await cp(join(source, "checkpoint"), join(moved, "best"), { recursive: true });
     // The last weights, in the place of the best ones.
     const files = await checkpointHashes(source);
     const isSame = files["checkpoint/model.safetensors"] === files["best/model.safetensors"];
-    if (!isSame) expect(await again(third)).toMatch(/got others \(their SHA-256 differs\)/u);
+    if (!isSame) expect(await again(third)).toMatch(/got other weights \(their SHA-256 differs\)/u);
   });
 
   it("goes back to them after a step that explodes before its first checkpoint", async () => {
@@ -235,18 +235,18 @@ describe("weights to begin with are refused", () => {
     [
       "with another width",
       { nEmbd: 32 },
-      /^config\.model\.nEmbd: must be that of the weights in \S+best, 16; got 32; try leaving it out, or a new run without initFrom$/u,
+      /^config\.model\.nEmbd: must match the weights in \S+best, 16; got 32; try leaving it out, or a new run without initFrom$/u,
     ],
-    ["with other heads", { nHead: 4 }, /^config\.model\.nHead: must be that of the weights in \S+, 2; got 4; /u],
+    ["with other heads", { nHead: 4 }, /^config\.model\.nHead: must match the weights in \S+, 2; got 4; /u],
     [
       "with a longer table of positions",
       { contextLength: 32 },
-      /^config\.model\.contextLength: must be that of the weights in \S+, 16; got 32; /u,
+      /^config\.model\.contextLength: must match the weights in \S+, 16; got 32; /u,
     ],
     [
       "with other positions",
       { position: { kind: "rope" } },
-      /^config\.model\.position\.kind: must be that of the weights in \S+, "learned"; got "rope"; /u,
+      /^config\.model\.position\.kind: must match the weights in \S+, "learned"; got "rope"; /u,
     ],
     ["with wrong fields", { nLayers: 2 }, /^config\.model: every key must be a known one; got "nLayers"/u],
   ])("%s", async (_, model, message) => {
@@ -259,15 +259,15 @@ describe("weights to begin with are refused", () => {
   it("for a text with other characters, of which the line names some", async () => {
     const few = await writeText(`${wordsText("other", 200)}éé\u00fc`);
     expect(await messageOf(collect(train(options(newPath(), { data: few }))))).toMatch(
-      /^\d+\.txt: every character must be one of the \d+ that the model in \S+best knows; got 2 others: "é" \(U\+00E9\), "ü" \(U\+00FC\); try a text without them \(sed 's\/é\/\/g; s\/ü\/\/g' FILE > NEW\), or a new run without initFrom$/u,
+      /^\d+\.txt: every character must be one of the \d+ that the model in \S+best knows; got 2 others: "é" \(U\+00E9\), "ü" \(U\+00FC\); try a text without these characters \(sed 's\/é\/\/g; s\/ü\/\/g' FILE > NEW\), or a new run without initFrom$/u,
     );
     const many = await writeText(`${wordsText("other", 200)}ABCDEFGAAB`);
     expect(await messageOf(collect(train(options(newPath(), { data: many }))))).toMatch(
-      /got 7 others, as "A" \(U\+0041\), "B" \(U\+0042\), "C" \(U\+0043\), "D" \(U\+0044\), "E" \(U\+0045\); try a text without them, or a new run/u,
+      /got 7 others, as "A" \(U\+0041\), "B" \(U\+0042\), "C" \(U\+0043\), "D" \(U\+0044\), "E" \(U\+0045\); try a text without these characters, or a new run/u,
     );
     const quoted = await writeText(`${wordsText("other", 200)}'é`);
     expect(await messageOf(collect(train(options(newPath(), { data: quoted }))))).toContain(
-      "; try a text without them, or",
+      "; try a text without these characters, or",
     );
   });
 

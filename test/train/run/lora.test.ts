@@ -168,7 +168,7 @@ describe("a run of adapters", () => {
     expect((await listRuns(out)).runs).toMatchObject([{ initFrom: join(bases.llama, "checkpoint") }]);
     const page = await readFile(join(out, "README.md"), "utf8");
     expect(page).toMatch(
-      /\| trained \| adapters \(LoRA\) of rank 3, [\d,]+ parameters, beside the weights of \d+\/checkpoint/u,
+      /\| trained \| adapters \(LoRA\) of rank 3, [\d,]+ parameters, on the weights of \d+\/checkpoint/u,
     );
   });
 
@@ -209,7 +209,7 @@ describe("a run of adapters", () => {
   it("is refused in one line without a base, or with layers that it lacks", async () => {
     const { initFrom, ...without } = options("llama", newPath(), on);
     expect(await messageOf(collect(train(without)))).toBe(
-      "config.lora: adapters must go with the model whose weights stay as they are; got a model that begins without weights; try initFrom MODEL",
+      "config.lora: adapters must go with a base model, whose weights stay frozen; got a model with random weights; try initFrom MODEL",
     );
     const config = { lora: { targets: ["gate"] } } as const;
     expect(await messageOf(collect(train(options("book", newPath(), { ...on, config }))))).toMatch(
@@ -230,10 +230,10 @@ describe("a run of adapters", () => {
     await appendFile(join(moved, "model.safetensors"), "x");
     await rm(join(moved, "manifest.json"));
     expect(await again()).toContain(
-      `the model that its adapters are for must be in ${moved}, as it was when the run began`,
+      `the base model of the adapters must be in ${moved}, unchanged since the run began`,
     );
     await rm(moved, { recursive: true });
-    expect(await again()).toMatch(/as it was when the run began; got none that can be read; try putting it back$/u);
+    expect(await again()).toMatch(/unchanged since the run began; got no readable weights; try restoring it$/u);
     expect(await checkpointHashes(out).catch(() => ({}))).toEqual(before);
     await cp(join(bases.llama, "checkpoint"), moved, { recursive: true });
     await collect(train({ resume: out, ...on }));

@@ -118,7 +118,7 @@ describe("a base that is damaged", () => {
     await expect(loadPretrained(adapter, on)).rejects.toThrow(`${fault}; try base MODEL, or a complete copy`);
     await expect(loadNamed(adapter, {}, on)).rejects.toThrow(`${fault}; try --base MODEL, or a complete copy`);
     expect(await facts()).toEqual({ path: weights, isBase: false });
-    await expect(collect(train({ resume: adapters, steps: 8, ...on }))).rejects.toThrow("got none that can be read");
+    await expect(collect(train({ resume: adapters, steps: 8, ...on }))).rejects.toThrow("got no readable weights");
 
     const other = join(base, "checkpoint-4");
     await rename(spare, other);
@@ -133,14 +133,14 @@ describe("an adapter alone", () => {
   it("begins no run: the way is to merge it as it was named", async () => {
     for (const named of [runs.begun.adapters, join(runs.begun.adapters, "checkpoint")]) {
       await expect(tune(named)).rejects.toThrow(
-        `initFrom ${named}: must name a whole model; got an adapter alone; try npx foretoken merge ${named} --out NEW, then initFrom NEW`,
+        `initFrom ${named}: must name a whole model; got an adapter without its base model; try npx foretoken merge ${named} --out NEW, then initFrom NEW`,
       );
     }
     const { adapters } = await copyOf(runs.begun);
     const kept = join(adapters, "checkpoint-4");
     await rename(join(adapters, "best"), kept);
     await rm(join(adapters, "checkpoint"), { recursive: true });
-    await expect(tune(adapters)).rejects.toThrow(`got earlier ones alone; try npx foretoken merge ${kept} --out NEW`);
+    await expect(tune(adapters)).rejects.toThrow(`got only earlier ones; try npx foretoken merge ${kept} --out NEW`);
   });
 });
 
@@ -215,6 +215,6 @@ describe("a model from elsewhere whose other files change, and its weights stay"
     const notices: string[] = [];
     const onNotice = (line: string) => notices.push(line);
     await collect(train({ resume: run, steps: 5, ...on, onNotice }));
-    expect(notices).toContain(`${model}: no longer the model that ${run} began with; ${kept} serves instead`);
+    expect(notices).toContain(`${model}: no longer the model that ${run} began with; ${kept} is used instead`);
   });
 });
