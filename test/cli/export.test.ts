@@ -148,16 +148,16 @@ describe("export", () => {
       /^foretoken: mine\.gguf: the name must be free; got a file of that name; try another name, or --overwrite$/u,
     );
     expect(await refused("base", "--format", "hf", "--out", "mine", "--overwrite")).toMatch(
-      /^foretoken: mine: the folder must be new, empty or an earlier checkpoint and nothing else; got a folder with "letter\.txt"/u,
+      /^foretoken: mine: the folder must be new, empty or contain only an earlier checkpoint; got a folder with "letter\.txt"/u,
     );
     expect(await refused("runs/notes", "--format", "hf", "--out", "runs/notes/best", "--overwrite")).toMatch(
-      /got a checkpoint of a run, which goes on from it/u,
+      /got a checkpoint that a run resumes from/u,
     );
     expect(await refused("base", "--format", "gguf", "--adapter-only")).toMatch(
-      /^foretoken: --adapter-only: must go with a LoRA adapter; got base, a whole model;/u,
+      /^foretoken: --adapter-only: must be used with a LoRA adapter; got base, a whole model;/u,
     );
     expect(await refused("base", "--format", "gguf", "--base", "base")).toMatch(
-      /^foretoken: --base: must go with an adapter's folder, whose model it is; got base, which is none$/u,
+      /^foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter$/u,
     );
     expect(await refused("base", "--format", "gguf", "--weights", "last")).toMatch(
       /^foretoken: --weights: must go with a run's folder/u,

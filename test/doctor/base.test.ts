@@ -63,7 +63,7 @@ describe("a run of adapters", () => {
     await rm(at("run", "base"), { recursive: true });
     const gone = wrong(
       expect.stringMatching(
-        /best\/adapter_config\.json: base_model_name_or_path: the model of the adapter must be on this disk; got "/u,
+        /best\/adapter_config\.json: base_model_name_or_path: the adapter's base model must be on this disk; got "/u,
       ),
     );
     const { base, ...more } = await checked(at("run"));

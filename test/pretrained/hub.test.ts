@@ -71,7 +71,7 @@ describe("a model of the hub", () => {
     await stop();
     const notices: string[] = [];
     expect(await logitsOf("hf:some/model", { onNotice: (line: string) => notices.push(line) })).toEqual(expected);
-    expect(notices).toEqual(["hf:some/model: the hub does not answer; the copy that was fetched before serves"]);
+    expect(notices).toEqual(["hf:some/model: the hub does not answer; using the copy that was downloaded before"]);
     expect(await failure("hf:other/model")).toMatch(/^hf:other\/model: the hub must answer; got .*; try again later/u);
   });
 
@@ -111,7 +111,7 @@ describe("a model of the hub", () => {
     ["hf:", /must be named by its organisation and its name; got nothing; try hf:org\/name/u],
     ["hf:../../etc", /must be named by/u],
     ["hf:a/b/c", /must be named by/u],
-    ["hf:some/none", /the hub must have this model, open to everybody; got status 404/u],
+    ["hf:some/none", /the hub must have this model, and it must be public; got status 404/u],
     ["hf:some/model@none", /got status 404/u],
   ])("named %s is refused in one line", async (name, message) => {
     expect(await failure(name)).toMatch(message);

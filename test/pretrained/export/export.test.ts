@@ -118,7 +118,7 @@ describe("exportModel", () => {
     [
       "no adapter to write alone",
       { format: "gguf", adapterOnly: true },
-      /adapterOnly: must go with a LoRA adapter; got .*, a whole model/u,
+      /adapterOnly: must be used with a LoRA adapter; got .*, a whole model/u,
     ],
     [
       "a base without an adapter",
@@ -154,7 +154,7 @@ describe("exportModel", () => {
     await exportModel(place, model, { format: "hf" });
     const before = await readFile(join(place, "model.safetensors"));
     await expect(exportModel(place, model, { format: "hf", dtype: "bf16" })).rejects.toThrow(
-      /the name must be free; got a model of that name; try another name, or replace: true$/u,
+      /the name must be free; got a model with this name; try another name, or replace: true$/u,
     );
     expect(await readFile(join(place, "model.safetensors"))).toEqual(before);
     await exportModel(place, model, { format: "hf", dtype: "bf16", replace: true });

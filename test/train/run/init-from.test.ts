@@ -96,7 +96,7 @@ describe("a run that begins with weights", () => {
     const best = join(source, "best");
     const before = await checkpointHashes(source);
     const lm = await loadPretrained(best, anyBackend);
-    expect(await messageOf(savePretrained(best, lm))).toMatch(/got a checkpoint of a run, which goes on from it/u);
+    expect(await messageOf(savePretrained(best, lm))).toMatch(/got a checkpoint that a run resumes from/u);
     await lm.close();
     expect(await checkpointHashes(source)).toEqual(before);
   });

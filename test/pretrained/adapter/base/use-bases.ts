@@ -111,4 +111,4 @@ export const scoreOf = async (path: string, options: LoadOptions = {}) => {
 };
 
 export const others =
-  "the weights must be those that the adapter was trained on; got others: their SHA-256 is not the one in ";
+  "the weights must be those that the adapter was trained on; got other weights: their SHA-256 differs from the one in ";
