@@ -177,7 +177,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     // Three, the rest of their message, one message on its way, and `done`.
     expect(abort.tokens).toBeLessThanOrEqual(2 * mostAhead + 1);
     expect(abort.milliseconds).toBeLessThan(100);
-    expect(afterwards.message).toBe("generate: the model must be open; got one that was closed");
+    expect(afterwards.message).toBe("generate: the model must be open; got a closed model");
   });
 
   it("fails with the errors of the library, and the caller's own", () => {

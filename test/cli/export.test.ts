@@ -85,7 +85,7 @@ describe("export", () => {
     const merged = await run("adapter", "--format", "gguf");
     const coarse = await run("adapter", "--format", "gguf", "--dtype", "q4_0", "--out", "coarse.gguf");
     expect(coarse.stderr).toContain(
-      "merged into weights of q4_0, an adapter loses much of what it learned: q8_0 keeps it (export --dtype q8_0, quantize --to q8_0), and so do",
+      "merged into q4_0 weights loses much of what it learned; to keep it, use q8_0 (export --dtype q8_0, quantize --to q8_0), or",
     );
     const fine = await run("adapter", "--format", "gguf", "--dtype", "q8_0", "--out", "fine.gguf");
     expect(fine.status, fine.stderr).toBe(0);

@@ -128,7 +128,7 @@ describe("a model with several adapters", () => {
     expect(backend.bytesInUse()).toBeGreaterThan(0);
     await lm.close();
     expect(backend.bytesInUse()).toBe(0);
-    await expect(lm.logits(ids)).rejects.toThrow("the model must be open; got one that was closed");
+    await expect(lm.logits(ids)).rejects.toThrow("the model must be open; got a closed model");
     await backend.close();
   });
 
@@ -149,7 +149,7 @@ describe("a model with several adapters", () => {
     expect(new Set(totals).size).toBe(3);
     await expect(lm.useAdapter("third")).rejects.toThrow('useAdapter: must be "one", "other" or null');
     await lm.close();
-    await expect(lm.useAdapter("one")).rejects.toThrow("the model must be open; got one that was closed");
+    await expect(lm.useAdapter("one")).rejects.toThrow("the model must be open; got a closed model");
     await here.close();
     const byAdapter = await loadInWorker(one.directory, { ...reference, base: talking });
     expect((await byAdapter.score(ids)).total).toBe(totals.at(-1));

@@ -102,7 +102,7 @@ describe("exportModel", () => {
     await saveGguf(other, model, { name: "model" });
     expect(await readFile(one)).toEqual(await readFile(other));
     await expect(saveGguf(`${newPath()}.gguf`, lm, { base: model })).rejects.toThrow(
-      /must go with the place of a model/u,
+      /must be used only if the model is a path or a name/u,
     );
     await lm.close();
     await expect(saveGguf(`${newPath()}.gguf`, lm)).rejects.toThrow(/closed/u);
@@ -139,7 +139,7 @@ describe("exportModel", () => {
     const folder = newPath();
     // No tokenizer, of which a GGUF file must have one.
     await expect(exportModel(join(folder, "a.gguf"), baseModel("llama3"), { format: "gguf" })).rejects.toThrow(
-      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters; got a model without a tokenizer/u,
+      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or a character tokenizer; got a model without a tokenizer/u,
     );
     await expect(readdir(folder)).rejects.toThrow(/ENOENT/u);
   });
