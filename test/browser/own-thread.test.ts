@@ -192,7 +192,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     expect(files.message).toMatch(/^loadInWorker: checkpoint: must be an address, or an object with the files/u);
     expect(missing).toMatchObject({
       ...{ name: "CheckpointError", isOwnClass: true },
-      message: expect.stringMatching(/^http:.*\/nowhere\/[\w.]+: the file must be served there; got status 404$/u),
+      message: expect.stringMatching(/^http:.*\/nowhere\/[\w.]+: the server must have the file; got status 404$/u),
     });
   });
 });

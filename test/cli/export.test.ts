@@ -56,7 +56,7 @@ describe("export", () => {
     const files = tree(join(cwd, "runs/notes-onnx"));
     expect(files.filter((path) => path.endsWith(".onnx"))).toEqual([join("onnx", "model_quantized.onnx")]);
     const { stderr } = await cli(["generate", "runs/notes-onnx", "--prompt", "The"], { cwd });
-    expect(stderr).toContain("try the model that it was exported from: verify alone reads graphs of ONNX");
+    expect(stderr).toContain("try the model that it was exported from: only verify reads ONNX graphs");
     const replaced = await run("runs/notes", "--format", "onnx", "--out", "runs/notes-onnx", "--overwrite");
     expect(replaced.stdout).toMatch(/ in f32, /u);
   });
@@ -71,7 +71,9 @@ describe("export", () => {
     const { status, stderr } = await run("base", "--format", format, "--out", place, "--overwrite");
     expect({ status, stderr }).toEqual({
       status: 2,
-      stderr: expect.stringMatching(/: must not lie in a model's folder, whose manifest names its files; got .*notes/u),
+      stderr: expect.stringMatching(
+        /: must not be inside a model's folder: the folder's manifest would not list the new file; got .*notes/u,
+      ),
     });
     expect(tree(cwd)).toEqual(before);
   });
@@ -135,7 +137,7 @@ describe("export", () => {
     ] as const) {
       const line = await refused("base", "--format", format, "--out", out);
       expect(line).toMatch(
-        /^foretoken: text\.txt\S+: must lie in a folder; got text\.txt, which is a file; try another name$/u,
+        /^foretoken: text\.txt\S+: must be in a folder; got text\.txt, which is a file; try another name$/u,
       );
     }
     for (const format of ["hf", "onnx"]) {
@@ -145,7 +147,7 @@ describe("export", () => {
       );
     }
     expect(await refused("base", "--format", "gguf", "--out", "mine.gguf")).toMatch(
-      /^foretoken: mine\.gguf: the name must be free; got a file of that name; try another name, or --overwrite$/u,
+      /^foretoken: mine\.gguf: the name must be free; got a file with this name; try another name, or --overwrite$/u,
     );
     expect(await refused("base", "--format", "hf", "--out", "mine", "--overwrite")).toMatch(
       /^foretoken: mine: the folder must be new, empty or contain only an earlier checkpoint; got a folder with "letter\.txt"/u,

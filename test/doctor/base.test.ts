@@ -90,9 +90,7 @@ describe("a run of adapters", () => {
     expect((await checked(at("run"))).base).toEqual(right(at("run", "base")));
     await rm(at("run", "base"), { recursive: true });
     expect((await checked(at("run"))).base).toEqual(
-      wrong(
-        expect.stringMatching(/model\.safetensors: the file must be the one that was saved, .*; got other contents$/u),
-      ),
+      wrong(expect.stringMatching(/model\.safetensors: the file must match its SHA-256 .*; got other contents$/u)),
     );
   });
 

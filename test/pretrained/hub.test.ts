@@ -141,6 +141,6 @@ describe("a directory behind an address", () => {
     served.spoil = (name, bytes) => (name.startsWith("model-00002") ? bytes.subarray(0, 5000) : bytes);
     await expect(loadInPage(address, reference)).rejects.toThrow(/model-00002.*data_offsets must lie within/u);
     served.files.delete("model-00002-of-00002.safetensors");
-    await expect(loadInPage(address, reference)).rejects.toThrow(/must be served there; got status 404/u);
+    await expect(loadInPage(address, reference)).rejects.toThrow(/the server must have the file; got status 404/u);
   });
 });

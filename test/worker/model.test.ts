@@ -187,9 +187,7 @@ describe("a model in a thread of its own", () => {
     await closed.close();
     await closed.close();
     await expect(closed.score("the cat")).rejects.toThrow("score: the model must be open; got a closed model");
-    expect(() => closed.generate({ prompt: "the " })).toThrow(
-      "generate: the model must be open; got a closed model",
-    );
+    expect(() => closed.generate({ prompt: "the " })).toThrow("generate: the model must be open; got a closed model");
   });
 
   it("says that it was closed where that comes in the middle of work, its thread ended or not", async () => {

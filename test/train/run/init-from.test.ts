@@ -285,7 +285,7 @@ describe("weights to begin with are refused", () => {
     await cp(source, damaged, { recursive: true });
     await truncate(join(damaged, "best", "model.safetensors"), 900);
     expect(await from(damaged)).toMatch(
-      /best\/model\.safetensors: the file must be the one that was saved, .*; got 900 bytes; try initFrom \S+\/checkpoint$/u,
+      /best\/model\.safetensors: the file must match its SHA-256 .*; got 900 bytes; try initFrom \S+\/checkpoint$/u,
     );
     const last = await collect(train(options(null, { initFrom: join(damaged, "checkpoint") })));
     expect(last.at(-1)).toMatchObject({ reason: "finished" });

@@ -101,7 +101,7 @@ describe("a base that is damaged", () => {
     await cp(weights, spare, { recursive: true });
     await rm(join(base, "best"), { recursive: true });
     await damage(join(weights, "model.safetensors"));
-    const fault = `${join(weights, "model.safetensors")}: the file must be the one that was saved, by its SHA-256 in manifest.json; got other contents`;
+    const fault = `${join(weights, "model.safetensors")}: the file must match its SHA-256 in manifest.json; got other contents`;
     expect(await scoreOf(adapter)).toEqual({ mean, lines: [`${fault}; using ${kept} instead`] });
     const { lm, notices } = await loadNamed(adapters, {}, on);
     await lm.close();
