@@ -161,7 +161,7 @@ export const makeFolders = async (path: string): Promise<readonly string[]> => {
   });
 };
 
-/** Removes those of `folders` that are empty, last first; for the folders that `makeFolders` created. */
+/** Removes the empty folders among `folders`, last first. Used for the folders that `makeFolders` created. */
 export const removeEmptyFolders = async (folders: readonly string[]): Promise<void> => {
   for (const folder of [...folders].reverse()) await rmdir(folder).catch(() => undefined);
 };

@@ -1,6 +1,6 @@
 /**
  * The token that a model's texts begin with (BOS). One rule for every model whose tokenizer adds BOS: each prompt
- * begins with it exactly once, and so do the windows of training and evaluation. BOS is never a target.
+ * and each window of training and evaluation begins with it, exactly once. BOS is never a target.
  */
 import { isRecord } from "../core/checks/is-record.ts";
 import { joinIds } from "./special.ts";

@@ -40,8 +40,8 @@ export const tokenizerConfigSchema = kinds
 /** A token for each distinct character (Unicode code point) of the run's text. */
 export interface CharTokenizerConfig {
   /**
-   * What a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text;
-   * sentencepiece and hugging-face, as the weights to begin with have it. `char`, `bpe`, `sentencepiece` or
+   * Kind of tokens: char, one token per character; bpe, frequent byte sequences, learned from the text; sentencepiece
+   * and hugging-face, the tokenizer of the weights that training starts from. `char`, `bpe`, `sentencepiece` or
    * `hugging-face`.
    */
   readonly kind: "char";

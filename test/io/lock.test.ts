@@ -113,7 +113,7 @@ describe("a lock", () => {
     expect(await readdir(folder)).toEqual([".lock"]);
     const text = await readFile(path, "utf8");
     const lock = await takeLock(path, "run");
-    expect(await refusal()).toContain("this one");
+    expect(await refusal()).toContain("this process");
     await lock.release();
     // Also if a thread was ended while it took over.
     await writeFile(path, text);

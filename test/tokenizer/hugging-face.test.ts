@@ -46,7 +46,7 @@ test("a configuration stands for a tokenizer, and cannot train one of another pr
     specialTokens: ["<|im_end|>"],
   });
   for (const kind of ["sentencepiece", "hugging-face"] as const) {
-    expect(() => trainTokenizer({ kind }, "text")).toThrow("comes with the weights");
+    expect(() => trainTokenizer({ kind }, "text")).toThrow("must come with the weights");
   }
 });
 

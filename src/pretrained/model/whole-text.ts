@@ -1,7 +1,7 @@
 import { checkKeys, checkText } from "../../core/checks/check-arguments.ts";
 import type { Corpus } from "../../data/corpus.ts";
 
-/** A corpus of one text, all of which is evaluated, and the other options. */
+/** A corpus of one text that is evaluated as a whole, and the other options. */
 type WholeText<Options> = readonly [
   corpus: Pick<Corpus, "name" | "train" | "val" | "parts">,
   measuring: Omit<Options, "text"> & { readonly split: "all" },

@@ -147,9 +147,17 @@ describe("openGgufFile", () => {
     ["a tensor of no size", plain({ w: tensor([0, 4]) }), /tensor "w": sizes must be 1 or more/],
     ["a tensor of five axes", plain({ w: tensor([1, 1, 1, 1, 1]) }), /must have 1 to 4 axes; got 5/],
     ["a tensor of no axes", plain({ w: tensor([]) }), /must have 1 to 4 axes; got 0/],
-    ["an encoding that is not read", plain({ w: tensor([32], { type: 10 }) }), /must be in F32, .* or BF16; got Q2_K/],
+    [
+      "an encoding that is not read",
+      plain({ w: tensor([32], { type: 10 }) }),
+      /must have the encoding F32, .* or BF16; got Q2_K/,
+    ],
     ["an unknown encoding", plain({ w: tensor([32], { type: 99 }) }), /got type 99/],
-    ["a part of a block", plain({ w: tensor([48], { type: 2 }) }), /must be a multiple of 32, a block of Q4_0; got 48/],
+    [
+      "a part of a block",
+      plain({ w: tensor([48], { type: 2 }) }),
+      /must be a multiple of 32, the block length of Q4_0; got 48/,
+    ],
     ["a place between two", plain({ w: tensor([1], { offset: 4 }) }), /its offset must be a multiple of 32; got 4/],
     ["a place after the end", plain({ w: tensor([1], { offset: 2 ** 40 }) }), /tensor "w": must end within the file/],
     [

@@ -65,7 +65,7 @@ describe("a file of ONNX that is read", () => {
     ["a number past 2^53", [...tensor([2 ** 60], 2, ...raw(1))], "numbers must be below 2^53"],
     ["a name that is no text", partsField(1, partsField(4, [Uint8Array.of(255)])), "field 4 must hold UTF-8"],
     ["a field that ends early", [Uint8Array.of(0x0a, 0x05, 0x01)], "must end within its message"],
-    ["a type of no message", [Uint8Array.of(0x0b)], "must have a type of Protocol Buffers; got type 3"],
+    ["a type of no message", [Uint8Array.of(0x0b)], "must have a supported Protocol Buffers type; got type 3"],
   ])("is refused in one line: %s", async (_, graph, message) => {
     const refused = read(await model(...graph));
     await expect(refused).rejects.toThrow(/^model\.onnx: /u);

@@ -149,11 +149,7 @@ describe("a damaged vocabulary is refused in one line", () => {
       { tokens: changed(tokens, aByte, "zero") },
       /byte tokens must have names such as <0x0A>; got "zero"$/u,
     ],
-    [
-      "no tokens for texts",
-      { token_type: new Int32Array(count).fill(3) },
-      /must have tokens that texts are made of; got none$/u,
-    ],
+    ["no tokens for texts", { token_type: new Int32Array(count).fill(3) }, /must have ordinary tokens; got none$/u],
     [
       "a table of characters that is cut off",
       { precompiled_charsmap: Uint8Array.of(8, 0, 0, 0, 1) },
