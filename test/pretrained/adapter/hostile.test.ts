@@ -99,7 +99,7 @@ describe("an adapter of another kind is refused", () => {
       `${weightsName}: every tensor must be a LoRA matrix, such as base_model.model.NAME.lora_A.weight; got "base_model.model.model.embed_tokens.lora_embedding_A"`,
     );
     expect(await of(`base_model.model.model.layers.0.mlp.up_proj.lora_magnitude_vector`)).toMatch(
-      /must be a matrix of LoRA/u,
+      /must be a LoRA matrix/u,
     );
   });
 });

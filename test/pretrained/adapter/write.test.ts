@@ -156,7 +156,7 @@ describe("an adapter on the disk", () => {
     const adapter = lora({ rank: 2 });
     const path = await write(config, adapter, hashedAdapter(config, adapter));
     await expect(readBack(path, config, lora({ rank: 2, alpha: 3 }))).rejects.toThrow(
-      /: the adapter must have rank 2, alpha 3, down, gate, .*; got rank 2, alpha 16, down, gate, /u,
+      /: the adapter must have the configuration rank 2, alpha 3, down, gate, .*; got rank 2, alpha 16, down, gate, /u,
     );
   });
 

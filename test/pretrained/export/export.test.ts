@@ -123,7 +123,7 @@ describe("exportModel", () => {
     [
       "a base without an adapter",
       { format: "gguf", base: "x" },
-      /exportModel: base: must go with an adapter's folder/u,
+      /exportModel: base: must be used only to load an adapter/u,
     ],
   ];
   it.each(refusals)("refuses %s, and writes nothing", async (_, options, says) => {
@@ -139,7 +139,7 @@ describe("exportModel", () => {
     const folder = newPath();
     // No tokenizer, of which a GGUF file must have one.
     await expect(exportModel(join(folder, "a.gguf"), baseModel("llama3"), { format: "gguf" })).rejects.toThrow(
-      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or a character tokenizer; got a model without a tokenizer/u,
+      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or a character tokenizer; got a model without a supported tokenizer/u,
     );
     await expect(readdir(folder)).rejects.toThrow(/ENOENT/u);
   });
@@ -160,7 +160,7 @@ describe("exportModel", () => {
     await exportModel(place, model, { format: "hf", dtype: "bf16", replace: true });
     expect((await readFile(join(place, "model.safetensors"))).length).toBeLessThan(before.length);
     await expect(exportModel(place, place, { format: "hf", replace: true })).rejects.toThrow(
-      /must not be the model's own/u,
+      /must not be the source's own folder/u,
     );
   });
 

@@ -128,7 +128,7 @@ describe("a file that is no adapter for the model", () => {
     [
       "another architecture",
       { ...lora, "general.architecture": text("gpt2") },
-      /of the architecture llama, as this one; got gpt2/u,
+      /must have the model's architecture, llama; got gpt2/u,
     ],
     ["a negative alpha", { ...lora, "adapter.lora.alpha": f32(-1) }, /alpha: must be 0 or above; got -1/u],
     ["no matrices", lora, /must hold the matrices of at least one layer; got no matrices/u],

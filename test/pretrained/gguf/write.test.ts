@@ -388,7 +388,7 @@ describe("saveGguf", () => {
     );
     expect(other?.values).toEqual(one?.values);
     await expect(saveGguf(path, directory)).rejects.toThrow(/small\.gguf: the name must be free/u);
-    await expect(saveGguf(path, path, { replace: true })).rejects.toThrow(/must not be the model's own/u);
+    await expect(saveGguf(path, path, { replace: true })).rejects.toThrow(/must not be the source model's own file/u);
     expect(await readdir(folder)).toEqual(["small.gguf"]);
   });
 

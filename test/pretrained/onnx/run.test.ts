@@ -182,9 +182,15 @@ describe("a node that does not run here", () => {
       "MatMul",
       [matrix, matrix],
       {},
-      /multiply matrices that fit together; got \[2, 3\] and \[2, 3\]/u,
+      /multiply matrices with matching sizes; got \[2, 3\] and \[2, 3\]/u,
     ],
-    ["shapes that do not broadcast", "Add", [matrix, of([2], [1, 2])], {}, /broadcast to one; got \[2, 3\] and \[2\]/u],
+    [
+      "shapes that do not broadcast",
+      "Add",
+      [matrix, of([2], [1, 2])],
+      {},
+      /whose shapes broadcast; got \[2, 3\] and \[2\]/u,
+    ],
     ["another type", "Sqrt", [whole(4)], {}, /must read tensors of float32; got int64/u],
     ["two types", "Add", [matrix, whole(4)], {}, /must read tensors of float32; got int64/u],
     ["an index outside", "Gather", [matrix, whole(2)], {}, /must have indices from -2 to 1; got 2/u],
@@ -192,7 +198,7 @@ describe("a node that does not run here", () => {
     ["parts of other sizes", "Concat", [matrix, of([1, 1], [1])], { axis: 1 }, /must join tensors/u],
     ["an attribute that is missing", "Concat", [matrix], {}, /axis must be a number; got nothing/u],
     ["an attribute of another kind", "Transpose", [matrix], { perm: 1 }, /perm must be a list of numbers; got 1/u],
-    ["an order that is none", "Transpose", [matrix], { perm: [0, 0] }, /perm must be an order of the axes/u],
+    ["an order that is none", "Transpose", [matrix], { perm: [0, 0] }, /perm must be a permutation of the axes/u],
     [
       "an attribute that is not read",
       "Softmax",
@@ -244,7 +250,9 @@ describe("a node that does not run here", () => {
       "node a (Abs) must be an operator that export writes; got Abs of com.microsoft",
     );
     const versions = (version: number) => [{ domain: "", version }];
-    expect(check({ operatorSets: versions(18) })).toThrow("must be those of ONNX, version 13 to 17; got version 18");
+    expect(check({ operatorSets: versions(18) })).toThrow(
+      "must use ONNX's default operators, version 13 to 17; got version 18",
+    );
     expect(check({ nodes: [nodeOf("Abs", ["z"])] })).toThrow('must read only tensors that exist already; got "z"');
     expect(check({ nodes: [...model.nodes, ...model.nodes] })).toThrow('must give each output a new name; got "y"');
     expect(check({ outputs: [{ name: "z", type: "float32", shape: [] }] })).toThrow(

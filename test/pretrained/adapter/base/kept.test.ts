@@ -66,7 +66,7 @@ describe("the base that a run of adapters keeps", () => {
     };
     await refuse();
     // Its files are others than the base's.
-    await expect(saveAdapter(kept, tuned)).rejects.toThrow("earlier checkpoint and nothing else; got");
+    await expect(saveAdapter(kept, tuned)).rejects.toThrow("contain only an earlier checkpoint; got");
     expect(await readManifest(kept)).toEqual(before);
     await rm(kept, { recursive: true });
     await refuse();

@@ -49,7 +49,7 @@ describe("a base that was trained further", () => {
   it("is refused in the words of the command line, and told about by info", async () => {
     const { kept, adapters, adapter, weights } = await copyOf(runs.gone);
     await expect(loadNamed(adapter, { base: weights }, on)).rejects.toThrow(
-      `; try --base ${kept}, or --no-base-check to take these`,
+      `; try --base ${kept}, or --no-base-check to use these weights`,
     );
     const facts = async (parts: object) => {
       const { path, adapter: told } = await readModelFacts(adapters, parts, () => {});
@@ -67,7 +67,7 @@ describe("a base that was trained further", () => {
     const { adapters } = await copyOf(runs.gone);
     const lines: string[] = [];
     await collect(train({ resume: adapters, steps: 6, ...on, onNotice: (line) => lines.push(line) }));
-    expect(lines.filter((line) => line.includes("; using "))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes("serves instead"))).toHaveLength(1);
     const whole = await copyOf(runs.begun);
     await collect(train({ resume: whole.adapters, steps: 6, ...on }));
     const weightsOf = async (run: string) => (await checkpointHashes(run))["checkpoint/optimizer.safetensors"];
