@@ -25,7 +25,7 @@ export const notBase = (model: string, { where }: Pick<OpenedAdapter, "where">, 
   new CheckpointError({
     where: model,
     must: "the weights must be those that the adapter was trained on",
-    got: `other weights: their SHA-256 differs from the one in ${where}`,
+    got: `a different SHA-256 than in ${where}`,
     hint: `${way}, or baseCheck: false to use these weights`,
   });
 

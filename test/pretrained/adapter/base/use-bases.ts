@@ -110,5 +110,4 @@ export const scoreOf = async (path: string, options: LoadOptions = {}) => {
   return { mean, lines: lines.filter((line) => !line.includes("unchecked")) };
 };
 
-export const others =
-  "the weights must be those that the adapter was trained on; got other weights: their SHA-256 differs from the one in ";
+export const others = "the weights must be those that the adapter was trained on; got a different SHA-256 than in ";
