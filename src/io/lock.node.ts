@@ -148,7 +148,7 @@ const besides = (path: string): string => join(dirname(path), temporaryName(base
 
 /** A file that identifies this process, open in this thread. */
 interface HeldFile {
-  /** Its content. */
+  /** Content of the file. */
   readonly text: string;
   /** Closes the file. Call it only once: later the descriptor may belong to another file. */
   close(): void;

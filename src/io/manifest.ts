@@ -15,13 +15,13 @@ export interface FileDigest {
 
 /** The run that a checkpoint belongs to. */
 export interface Binding {
-  /** Updates done. */
+  /** Number of completed updates. */
   readonly step: number;
   /** SHA-256 of the run's configuration as JSON, hexadecimal. */
   readonly config: string;
 }
 
-/** `manifest.json` */
+/** Contents of `manifest.json`. */
 export interface Manifest {
   readonly files: Readonly<Record<string, FileDigest>>;
   /** null: the weights do not belong to a run. */

@@ -44,7 +44,7 @@ const encoded = (path: string): Uint8Array<ArrayBuffer> => new TextEncoder().enc
 const isInside = (path: string): boolean =>
   !/[\\:\0]/u.test(path) && path.split("/").every((part) => !/^[. ]*$/u.test(part));
 
-/** A path that another one has as a folder. */
+/** A path that is also a folder of another path. */
 const folderAmong = (paths: readonly string[]): string | undefined => {
   // In this order, files in a folder come directly after the folder.
   const folders = paths.map((path) => `${path}/`).sort();

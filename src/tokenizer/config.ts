@@ -46,25 +46,25 @@ export interface CharTokenizerConfig {
    */
   readonly kind: "char";
 }
-/** Byte-level BPE, learned from the text that the run learns from. */
+/** Byte-level BPE, learned from the run's training text. */
 export interface BpeTokenizerConfig {
-  /** What a token is. `bpe`. */
+  /** Kind of tokens. `bpe`. */
   readonly kind: "bpe";
-  /** Number of tokens. */
+  /** Vocabulary size, including special tokens. */
   readonly vocabSize: number;
-  /** How a text is split. */
+  /** Rules that split a text into pieces. */
   readonly pattern: SplitPattern;
   /** Names of special tokens. */
   readonly specialTokens: readonly string[];
 }
-/** The tokenizer of the weights that the run begins with: SentencePiece's BPE or Unigram. */
+/** The tokenizer of the weights that training starts from: SentencePiece's BPE or Unigram. */
 export interface SentencePieceTokenizerConfig {
-  /** What a token is. `sentencepiece`. */
+  /** Kind of tokens. `sentencepiece`. */
   readonly kind: "sentencepiece";
 }
-/** The tokenizer of the weights that the run begins with, of another kind that is not trained here. */
+/** The tokenizer of the weights that training starts from, of a kind that Foretoken cannot train. */
 export interface HuggingFaceTokenizerConfig {
-  /** What a token is. `hugging-face`. */
+  /** Kind of tokens. `hugging-face`. */
   readonly kind: "hugging-face";
 }
 /** A run's tokenizer. */

@@ -14,7 +14,7 @@ import { type GgufHeader, type GgufMetadata, readGgufHeader, type TensorInfo } f
 
 /** A tensor of a GGUF file, with its encoding. */
 export interface GgufTensor extends StoredTensor {
-  /** As `Q4_K`. */
+  /** Name of the encoding, for example `Q4_K`. */
   readonly encoding: string;
   /** Reads `count` encoded rows from row `first`. */
   readonly readBytes: (first: number, count: number) => Promise<Uint8Array>;

@@ -19,7 +19,7 @@ import { parseTensorName, tensorName } from "./tensor-names.ts";
 /** An adapter's configuration and values in host memory. */
 export interface AdapterValues {
   readonly lora: LoraConfig;
-  /** In the layout of `loraLayout`. */
+  /** Values in the layout of `loraLayout`. */
   readonly values: Float32Array;
 }
 

@@ -52,11 +52,11 @@ export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
 
-/** What was written. */
+/** Facts about the written files. */
 export interface Exported {
   /** The resolved path of the file or folder. */
   readonly path: string;
-  /** The format that was asked for. */
+  /** The requested format. */
   readonly format: ExportFormatName;
   /** Number format of the matrices. */
   readonly dtype: ExportDType;

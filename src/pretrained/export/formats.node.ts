@@ -37,7 +37,7 @@ export interface Writing<DType extends ExportDType = ExportDType> {
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
 
-/** What was written. */
+/** Facts about the written files. */
 export interface Written {
   /** Size of the file, or of all files of a folder except the manifest. */
   readonly bytes: number;

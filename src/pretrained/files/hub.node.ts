@@ -25,7 +25,7 @@ export const isHubName = (path: string): boolean => path.startsWith(scheme);
 /** A model of the hub. */
 export interface HubName {
   readonly repository: string;
-  /** A branch, a tag or a commit. */
+  /** Branch, tag or commit. */
   readonly revision: string;
 }
 

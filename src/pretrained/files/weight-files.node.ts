@@ -6,7 +6,7 @@ import type { ByteSource } from "../../io/byte-source.ts";
 export interface WeightFileFacts {
   readonly name: string;
   readonly path: string;
-  /** In bytes. */
+  /** Size in bytes. */
   readonly bytes: number;
   /** SHA-256 of the file, hexadecimal: from the manifest or, without a manifest, computed at the first call. */
   readonly sha256: () => Promise<string>;

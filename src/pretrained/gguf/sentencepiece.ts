@@ -67,7 +67,7 @@ const charsmapIn = (fields: Fields, metadata: GgufMetadata, where: string) => {
 /** Tokens of a file, with its BOS and EOS ids. */
 export interface SentencePieceFacts {
   readonly tokens: readonly string[];
-  /** SentencePiece's kinds. */
+  /** Kinds of the tokens, as SentencePiece numbers them. */
   readonly types: ArrayLike<number>;
   readonly endOfText: number | null;
   readonly beginOfText: number | null;

@@ -160,7 +160,7 @@ const scoredTokens = (
   });
 };
 
-/** `LanguageModel.score`. */
+/** Implements `LanguageModel.score`. */
 export const score = async (
   model: Model,
   tokenizer: Tokenizer,

@@ -86,7 +86,7 @@ export const writeQ4One = aboveMinimum(15, tries.one, { low: 4 });
 export const writeQ5Zero = aboutZero(16, tries.zero, { high: 2, low: 6 });
 export const writeQ5One = aboveMinimum(31, tries.one, { high: 4, low: 8 });
 
-/** Eight bits a number, d·q. */
+/** Eight bits per number: d·q. */
 export const writeQ8Zero: WriteBlock = (x, from, bytes, at) => {
   const d = writeHalf(bytes, at, fitScale(x, from, length, 128, 255, tries.eight));
   const inverse = inverseOf(d);

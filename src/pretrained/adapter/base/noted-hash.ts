@@ -3,7 +3,7 @@ import type { Arena } from "../../../models/arena.ts";
 
 const hashes = new WeakMap<Arena, string>();
 
-/** @param hash as `OpenedAdapter.baseHash`. */
+/** Remembers the base hash of an adapter. @param hash as `OpenedAdapter.baseHash`. */
 export const noteBaseHash = (adapter: Arena, hash: string | null): void => {
   if (hash !== null) hashes.set(adapter, hash);
 };

@@ -31,7 +31,7 @@ const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
 
 /** Encodings chosen by the user. */
 export interface EncodingChoice {
-  /** Of matrices. */
+  /** Encoding of matrices. */
   readonly encoding: GgufEncoding;
   /** Encoding of the token embedding and the head. Default: `headEncoding` for the head. */
   readonly embedding?: GgufEncoding | undefined;

@@ -68,7 +68,7 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
 export interface SavedGguf {
   /** Resolved path of the file. */
   readonly path: string;
-  /** Its length. */
+  /** Size of the file. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;

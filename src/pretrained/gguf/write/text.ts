@@ -160,7 +160,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
 
 /** A tokenizer as written in a file. */
 export interface WrittenText {
-  /** By id. */
+  /** Tokens by id. */
   readonly tokens: readonly string[];
   readonly fields: Readonly<Record<string, TypedValue>>;
 }

@@ -12,7 +12,7 @@ interface Step {
   readonly node: ReadNode;
   readonly operator: RunnableOperator;
   readonly refuse: Refuse;
-  /** Tensors that nobody reads after it. */
+  /** Names of tensors that no later node reads, so that they can be freed. */
   readonly done: readonly string[];
 }
 

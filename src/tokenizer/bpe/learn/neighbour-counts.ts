@@ -2,7 +2,7 @@
 import { doubled } from "../pair-table.ts";
 
 export interface NeighbourCounts {
-  /** The pair stands beside `symbol`; their new pair is at `place`, in a piece that comes `count` times. */
+  /** Records that the merged pair is next to `symbol`. Their new pair is at `place`, in a piece that occurs `count` times. */
   note(symbol: number, place: number, count: number): void;
   /**
    * Calls `give` for each recorded symbol with its count and places, then clears all records. `places` is valid only
