@@ -189,7 +189,9 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     });
     expect(uncloneable).toMatchObject({ name: "ConfigError", message: expect.stringContaining("config.model.nEmbd") });
     expect(reason.message).toBe("not today");
-    expect(files.message).toMatch(/^loadInWorker: checkpoint: must be an address, or an object with the files/u);
+    expect(files.message).toMatch(
+      /^loadInWorker: checkpoint: must be an address, or an object with a checkpoint's files/u,
+    );
     expect(missing).toMatchObject({
       ...{ name: "CheckpointError", isOwnClass: true },
       message: expect.stringMatching(/^http:.*\/nowhere\/[\w.]+: the server must have the file; got status 404$/u),

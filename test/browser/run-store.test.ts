@@ -139,7 +139,7 @@ describe("a store of files", () => {
 
   it.each([".", "..", "", "\ud800", "a".repeat(101)])("has no name such as %j", async (name) => {
     stubPrivateFiles();
-    expect(await messageOf(openFileStore(name))).toMatch(/^store: name: must be a text of 1 to 100 whole characters/u);
+    expect(await messageOf(openFileStore(name))).toMatch(/^store: name: must be a string of 1 to 100 characters/u);
   });
 
   it("takes files alone", async () => {
@@ -257,7 +257,7 @@ describe("a run that a page keeps", () => {
   });
 
   it("is refused without a name, and where there is no private file system", async () => {
-    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a text of 1 to 100 whole characters/u);
+    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a string of 1 to 100 characters/u);
     expect(await messageOf(openRunStore("a"))).toMatch(/^store "a": the browser must have a private file system/u);
   });
 });

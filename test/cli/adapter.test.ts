@@ -113,7 +113,7 @@ describe("merge", () => {
       return stderr.trim().split("\n").at(-1) ?? "";
     };
     expect(await refused("adapter", "--out", "other")).toMatch(
-      /^foretoken: other: the folder must be new, empty or contain only an earlier checkpoint; got a folder with "/u,
+      /^foretoken: other: the folder must be new, empty or contain only an earlier checkpoint; got a folder that contains "/u,
     );
     expect(await refused("adapter", "--base", "adapter-merged", "--out", "adapter-merged")).toMatch(
       /^foretoken: \S+adapter-merged: the folder must not be the source's own folder; got \S+, the adapter's base model;/u,
