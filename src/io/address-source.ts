@@ -1,11 +1,11 @@
-/** Files behind addresses as sources of bytes. */
+/** Byte sources for files at web addresses. */
 import { CheckpointError } from "../core/errors/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { memorySource } from "./byte-source.ts";
 
 const notServed = (where: string, got: string, cause?: unknown): CheckpointError =>
   new CheckpointError({
-    ...{ where, must: "the file must be served there", got },
+    ...{ where, must: "the server must have the file", got },
     ...(cause === undefined ? {} : { cause }),
   });
 
@@ -20,8 +20,9 @@ const get = async (where: string, headers: Record<string, string> = {}): Promise
 const isPage = (response: Response): boolean => response.headers.get("Content-Type")?.startsWith("text/html") === true;
 
 /**
- * The contents of a small file; undefined if the server has none. Some servers answer with a page of their own then.
- * @throws CheckpointError for a server that does not answer.
+ * Contents of a small file; undefined if the server does not have it. An HTML page counts as "does not have it": some
+ * servers answer with a page instead of an error.
+ * @throws CheckpointError if the server does not answer.
  */
 export const fetchIfThere = async (where: string): Promise<Uint8Array | undefined> => {
   const response = await get(where);
@@ -30,16 +31,16 @@ export const fetchIfThere = async (where: string): Promise<Uint8Array | undefine
   return undefined;
 };
 
-/** The contents of a file. @throws CheckpointError if it is not served. */
+/** Contents of a file. @throws CheckpointError if the server does not have it. */
 export const fetchWhole = async (where: string): Promise<Uint8Array> => {
   const response = await get(where);
   if (response.ok) return new Uint8Array(await response.arrayBuffer());
   throw notServed(where, `status ${response.status}`);
 };
 
-/** A body that is read from its begin to its end. */
+/** A response body that is read from beginning to end. */
 interface Stream {
-  /** The next bytes; the stream holds no more than the server has sent. */
+  /** Reads the next bytes. Holds only bytes that the server has already sent. */
   take(length: number): Promise<Uint8Array>;
   cancel(): Promise<void>;
   readonly at: number;
@@ -58,9 +59,9 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
       for (let done = 0; done < length; ) {
         if (rest.length === 0) {
           const { value, done: ended } = await reader.read().catch((cause: unknown) => {
-            throw notServed(where, `an answer that broke off after ${at} bytes`, cause);
+            throw notServed(where, `an answer that stopped after ${at} bytes`, cause);
           });
-          if (ended) throw notServed(where, `its end after ${at} bytes`);
+          if (ended) throw notServed(where, `the end of the file after ${at} bytes`);
           rest = value as Uint8Array<ArrayBuffer>;
         }
         const part = rest.subarray(0, length - done);
@@ -75,13 +76,13 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
   };
 };
 
-/** Bytes that are passed over at a time. */
+/** Number of bytes that are skipped at once. */
 const skipBytes = 2 ** 20;
 
 /**
- * A file behind an address, read while it arrives: forwards, in one request. It is asked for anew, from a place on, after a
- * pause or a step back. A file whose length the server does not tell is read whole.
- * @throws CheckpointError if it is not served.
+ * A file at a web address, read forwards while it arrives, in one request. After a pause, or to read an earlier offset,
+ * a new request with a range is sent. A file of unknown length is read whole.
+ * @throws CheckpointError if the server does not have it.
  */
 export const addressSource = async (where: string): Promise<ByteSource> => {
   const response = await get(where);

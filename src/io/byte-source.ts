@@ -1,25 +1,25 @@
-/** The bytes of a file, which are read piece by piece. */
+/** The bytes of a file, read piece by piece. */
 export interface ByteSource {
-  /** Length of the file. */
+  /** Size of the file in bytes. */
   readonly size: number;
   /**
-   * `length` bytes from `offset` on, which lie within the file. Some sources read forwards only.
-   * @param into memory that the source may put them into, if it is long enough: the result is then a part of it.
-   * @throws CheckpointError for a file that ends early.
+   * Reads `length` bytes at `offset`; they must be within the file. Some sources are fast only when read forwards.
+   * @param into memory for the bytes. If it is long enough, the source may use it, and the result is then a view of it.
+   * @throws CheckpointError if the file ends early.
    */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /**
-   * To be called when all that is needed has been read.
-   * @throws CheckpointError for a file that has changed meanwhile, or is not the one that was saved.
+   * Call this after everything needed has been read.
+   * @throws CheckpointError if the file has changed since it was opened, or differs from the saved file.
    */
   end(): Promise<void>;
-  /** Nothing is read for a while: a source may give a connection back until then. */
+  /** Call this when nothing is read for a while, so that the source can close a connection. */
   pause?(): Promise<void>;
-  /** Releases the file. A second call does nothing. */
+  /** Closes the file. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** A file in memory; its pieces are views. */
+/** A file in memory. Pieces are views, not copies. */
 export const memorySource = (bytes: Uint8Array): ByteSource => ({
   size: bytes.length,
   read: async (offset, length) => bytes.subarray(offset, offset + length),

@@ -10,28 +10,29 @@ import { type SharedFile, shareFile } from "./shared-file.node.ts";
 import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.node.ts";
 
 /**
- * A checkpoint is a folder of files that are written together and read together, with a manifest of their hashes. To
- * replace NAME:
+ * A checkpoint is a folder of files that are written and read together, with a manifest of their hashes. NAME is
+ * replaced in four steps:
  *
- *     1. the files go into `.tmp-<random>-NAME` beside it, and are flushed to the disk
- *     2. NAME is renamed to `.old-NAME`          (if there is a NAME)
- *     3. `.tmp-<random>-NAME` is renamed to NAME
- *     4. `.old-NAME` is removed, file by file, or kept under another name
+ *     1. write the files into `.tmp-<random>-NAME` next to it, and flush them to disk
+ *     2. rename NAME to `.old-NAME`              (if NAME exists)
+ *     3. rename `.tmp-<random>-NAME` to NAME
+ *     4. remove `.old-NAME` file by file, or keep it under another name
  *
- * After a kill at any moment, the folder under its name is complete: the old one until 2, the new one from 3 on. Between
- * 2 and 3 there is only `.old-NAME`: readers then read it, and the next writer (or `recoverCheckpoint`) renames it back.
- * The next writer removes a `.tmp-…` that was not renamed, unless its process runs, and an `.old-NAME` beside a NAME. One process
- * at a time may replace a checkpoint; several may make a new one, and the first to end does. Any number may read it meanwhile.
- *
- * Only what this program wrote is removed: see owned-folder.node.ts.
+ * After a kill at any moment, a complete checkpoint exists: the old one before step 2, the new one after step 3.
+ * Between steps 2 and 3 only `.old-NAME` exists; readers then read it, and the next writer (or `recoverCheckpoint`)
+ * renames it back. The next writer also removes a leftover `.tmp-…` whose process no longer runs, and an `.old-NAME`
+ * next to a NAME.
+ * Only one process at a time may replace a checkpoint. Several may create a new one; the first to finish wins. Any
+ * number of processes may read it at the same time.
+ * Only files that Foretoken wrote are removed: see owned-folder.node.ts.
  */
 
-/** Names of a checkpoint and of what stands beside it. */
+/** Paths of a checkpoint and of the folders next to it. */
 export interface Place {
   readonly path: string;
   readonly parent: string;
   readonly name: string;
-  /** The former checkpoint, while it is being replaced. */
+  /** The previous checkpoint, while it is being replaced. */
   readonly old: string;
 }
 
@@ -42,7 +43,7 @@ export const placeOf = (folder: string): Place => {
   return { path, parent, name, old: join(parent, `.old-${name}`) };
 };
 
-/** A folder's identity, which changes when another takes its name; undefined if there is none. */
+/** Identity of a folder, which changes when another folder takes its name; undefined if there is no folder. */
 export const identityOf = async (path: string): Promise<string | undefined> => {
   try {
     const found = await stat(path, { bigint: true });
@@ -56,10 +57,10 @@ export const identityOf = async (path: string): Promise<string | undefined> => {
 
 export const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
 
-/** The new place of the replaced checkpoint `old`; undefined: it is removed. */
+/** Returns a new path for the replaced checkpoint `old`; undefined: it is removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
 
-/** Removes or keeps the checkpoint `old`, which `path` has replaced. @param own as in `recoverCheckpoint`. */
+/** Removes or keeps the replaced checkpoint `old`. @param own as in `recoverCheckpoint`. */
 const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readonly string[]): Promise<void> => {
   const kept = await keep?.(old);
   if (kept === undefined) await removeOwned(old, path, own);
@@ -67,10 +68,10 @@ const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readon
 };
 
 /**
- * Completes or undoes a killed writer's work on the checkpoint `folder`, so that it is under its own name. Not for use
- * while another process writes it.
+ * Completes or undoes the unfinished write of a killed process, so that the checkpoint `folder` has its own name again.
+ * Do not call it while another process writes the checkpoint.
  * @param keep as in `writeCheckpoint`.
- * @param own names of files, besides a checkpoint's usual ones, that a killed writer may have left, damaged or not.
+ * @param own names of further files that a killed writer may have left, complete or not.
  */
 export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readonly string[] = []): Promise<void> => {
   const place = placeOf(folder);
@@ -84,9 +85,9 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
     else {
       throw new CheckpointError({
         where: old,
-        must: "the name must be free while the checkpoint beside it is replaced",
+        must: "the name must be free while the checkpoint next to it is replaced",
         got: occupant,
-        hint: "another name for it",
+        hint: "renaming it",
       });
     }
   }
@@ -119,16 +120,16 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
     ? error
     : new CheckpointError({
         where: folder,
-        must: "the checkpoint must be writable; what was there before is unharmed",
+        must: "the checkpoint must be writable; the previous contents are unchanged",
         got: messageOf(error),
-        hint: "another folder, or more room on the disk",
+        hint: "another folder, or more disk space",
         cause: error,
       });
 
 /**
- * Fails unless `folder` can be replaced by a checkpoint: it is unused, empty, or a checkpoint that this program wrote.
+ * Checks that a checkpoint may replace `folder`: it must be unused, empty, or a checkpoint that Foretoken wrote.
  * @param shown the folder as the user named it.
- * @throws CheckpointError also if it cannot be listed.
+ * @throws CheckpointError if it may not, or cannot be listed.
  */
 export const checkReplaceable = async (folder: string, shown = folder): Promise<void> => {
   const occupant = await occupantOf(placeOf(folder).path);
@@ -157,22 +158,23 @@ const replace = async (
     throw error;
   }
   await flushFolder(parent);
-  // The new one is in its place: the next writer removes the rest.
+  // The new checkpoint is in place. If this cleanup fails, the next writer repeats it.
   if (replaced) await putAway(place, keep, own).catch(() => undefined);
 };
 
-/** Errors of systems for a folder that is to have the name of another one with files. */
+/** Whether a rename failed because a folder with files already has the name. */
 const isTaken = (error: unknown): boolean => ["ENOTEMPTY", "EEXIST", "EPERM"].includes(systemErrorCode(error) ?? "");
 
-/** Gives a folder its name; one that was there meanwhile is not replaced, unless it is empty. */
+/** Gives a new folder its name. A folder that was created there in the meantime is replaced only if it is empty. */
 const nameNew = async ({ path, parent }: Place, temporary: string, folder: string): Promise<void> => {
   try {
-    // Not everywhere a folder can take the name of an empty one. One with files stays.
+    // On some systems, a rename cannot replace an empty folder, so it is removed first. A folder with files is not
+    // removed.
     await rmdir(path).catch(() => undefined);
     await rename(temporary, path);
   } catch (cause) {
     if (!isTaken(cause) || !(await exists(path))) throw cause;
-    const got = "a folder that another program wrote there meanwhile";
+    const got = "a folder that another program created in the meantime";
     const hint = "another name, or replace: true";
     throw new CheckpointError({ where: folder, must: "the name must be free", got, hint, cause });
   }
@@ -193,32 +195,36 @@ const writeOne = async (path: string, contents: Contents | SharedFile): Promise<
   return { bytes, sha256: hash.digest("hex") };
 };
 
-/** The folders in a checkpoint that files of these names lie in. */
+/** Inner folders of a checkpoint that contain files with these names. */
 const foldersOf = (names: readonly string[]): readonly string[] => [
   ...new Set(names.flatMap((name) => (name.includes("/") ? [dirname(name)] : []))),
 ];
 
-/** Options of `writeCheckpoint`, besides the files. */
+/** Options of `writeCheckpoint`. */
 export interface WriteOptions {
-  /** The run of the files. */
+  /** The run that the files belong to. */
   readonly run?: Binding;
-  /** New place of the replaced checkpoint; without, it is removed. */
+  /** Returns a new path for the replaced checkpoint. Default: the replaced checkpoint is removed. */
   readonly keep?: Keep;
-  /** false: the folder's parent must exist. Default true. */
+  /** Whether missing parent folders are created. Default: true. */
   readonly makeParents?: boolean;
-  /** Whether another process may have made the folder meanwhile, which is an error then. Default: it is replaced. */
+  /**
+   * Whether the folder must be new, so that it is an error if another process has created it in the meantime. Default:
+   * false, it is replaced.
+   */
   readonly isNew?: boolean;
   /** The folder as the user named it, for errors. Default: `folder`. */
   readonly shown?: string;
-  /** Looks at the files as they were written; its error leaves the folder as it was. */
+  /** Checks the digests of the written files. If it throws, the folder is left as it was. */
   readonly check?: (digests: Readonly<Record<string, FileDigest>>) => void | Promise<void>;
 }
 
 /**
- * Writes the checkpoint `folder` with exactly these files and a manifest, in place of the existing one; a kill or an
- * error leaves the old one or the new one, never half. Returns when it is on the disk itself.
- * @param files contents by plain file name, or by "folder/name"; pieces are asked for one after the other.
- * @throws CheckpointError if the system refuses, or the name belongs to another program's files.
+ * Writes the checkpoint `folder` with exactly these files and a manifest, and replaces an existing checkpoint
+ * atomically: after a kill or an error, either the old or the new checkpoint is there, complete. Returns after
+ * everything is flushed to disk.
+ * @param files contents by plain file name or "folder/name". Pieces are requested one at a time.
+ * @throws CheckpointError if the operating system refuses to write, or the folder contains files of another program.
  */
 export const writeCheckpoint = async (
   folder: string,

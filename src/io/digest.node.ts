@@ -1,10 +1,10 @@
-/** A file's digest, of its bytes as they are now; it is read piece by piece, whatever its size. */
+/** Digest of a file's current bytes. A file of any size is read piece by piece. */
 import { createHash } from "node:crypto";
 import { openRegularFile } from "../core/system/regular-file.node.ts";
 import { bytesOfFile } from "./files.node.ts";
 import type { FileDigest } from "./manifest.ts";
 
-/** @throws UnreadableFileError for other than a regular file; the system's own error if it refuses. */
+/** @throws UnreadableFileError if it is not a regular file; the operating system's own error if it cannot be read. */
 export const digestOf = async (path: string): Promise<FileDigest> => {
   const file = await openRegularFile(path);
   try {
@@ -20,7 +20,7 @@ export const digestOf = async (path: string): Promise<FileDigest> => {
   }
 };
 
-/** Whether a file is there with this digest. One of another size is not read. */
+/** Whether a file exists and has this digest. A file of another size is not read. */
 export const hasDigest = async (path: string, { bytes, sha256 }: FileDigest): Promise<boolean> => {
   try {
     const file = await openRegularFile(path);

@@ -1,19 +1,19 @@
-/** Files on the disk as sources of bytes. */
+/** Byte sources for files on disk. */
 import { createHash } from "node:crypto";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { openRegularFile } from "../core/system/regular-file.node.ts";
 import type { ByteSource } from "./byte-source.ts";
 
-/** Most bytes that one call reads: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call reads: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
-const mustStay = "the file must stay as it is while it is read";
+const mustStay = "the file must not change while it is read";
 
 /**
- * Opens a regular file, whose bytes stay those of now, also if another file takes its name.
- * @param where the file's name in errors of reading.
- * @param followLinks whether a link is followed, as one that the user named. Default false.
- * @throws UnreadableFileError for other than a regular file; the system's own error if it refuses.
+ * Opens a regular file. The source keeps reading this file, even if another file takes its name.
+ * @param where the file's name in errors.
+ * @param followLinks whether a link is followed, for example a link that the user named. Default: false.
+ * @throws UnreadableFileError if it is not a regular file; the operating system's own error if it cannot be opened.
  */
 export const openFileSource = async (path: string, where: string, followLinks = false): Promise<ByteSource> => {
   const file = await openRegularFile(path, followLinks);
@@ -32,14 +32,14 @@ export const openFileSource = async (path: string, where: string, followLinks = 
             const got = cause instanceof Error ? cause.message : String(cause);
             throw new CheckpointError({ where, must: "the file must be readable", got, cause });
           });
-        if (bytesRead === 0) throw fail(`its end after ${offset + done} of ${size} bytes`);
+        if (bytesRead === 0) throw fail(`the end of the file after ${offset + done} of ${size} bytes`);
         done += bytesRead;
       }
       return bytes;
     },
     async end() {
       const now = await file.stat();
-      if (now.size !== size || now.mtimeMs !== mtimeMs) throw fail("a file that was written to");
+      if (now.size !== size || now.mtimeMs !== mtimeMs) throw fail("a file that was changed");
     },
     close() {
       closing ??= file.close();
@@ -48,14 +48,14 @@ export const openFileSource = async (path: string, where: string, followLinks = 
   };
 };
 
-/** Bytes that are hashed at a time where nobody else has read them. */
+/** Number of bytes that are read at once only for hashing. */
 const pieceBytes = 2 ** 22;
 
 /**
- * A source that compares its bytes with a SHA-256 while they are read. They are hashed in the order of the file: what was
- * passed over is read for the hash alone.
- * @param sha256 hexadecimal.
- * @param differs makes the error that `end` throws for other bytes.
+ * A source that compares its bytes with a SHA-256 while they are read. Bytes are hashed in the order of the file, so
+ * skipped bytes are read for the hash only.
+ * @param sha256 expected hash, hexadecimal.
+ * @param differs makes the error that `end` throws if the bytes differ.
  */
 export const hashedSource = (source: ByteSource, sha256: string, differs: () => Error): ByteSource => {
   const hash = createHash("sha256");
@@ -73,7 +73,7 @@ export const hashedSource = (source: ByteSource, sha256: string, differs: () => 
     async read(offset, length, into) {
       await hashTo(offset);
       const bytes = await source.read(offset, length, into);
-      // A part that was read before has been hashed.
+      // Bytes that were read before are already hashed.
       if (offset + length > hashed) {
         hash.update(bytes.subarray(hashed - offset));
         hashed = offset + length;

@@ -1,4 +1,4 @@
-/** Files that a page keeps in the browser's private file system (OPFS), written together. */
+/** Files that a page keeps in the browser's private file system (OPFS), replaced together. */
 
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
@@ -7,38 +7,40 @@ import { type FileDigest, manifestJson, parseManifest } from "./manifest.ts";
 import { hashInMemory } from "./manifest-in-memory.ts";
 
 /**
- * Files that a page keeps, written together: after the end of the tab at any moment, they are the old or the new ones.
+ * Files that a page keeps. They are replaced together: if the tab ends at any moment, either all old or all new files
+ * are there.
  * @experimental
  */
 export interface FileStore {
   /**
-   * The files by their paths; null: none are kept.
-   * @throws CheckpointError for a file that is gone or damaged, or if the list of files is: nothing tells their paths then.
+   * Reads the files, by path; null: none are stored.
+   * @throws CheckpointError if a file is missing or damaged, or if the index of files is damaged.
    */
   read(): Promise<Readonly<Record<string, Uint8Array>> | null>;
   /**
-   * Keeps files in place of those before. A damaged list of those is set aside, as `index-set-aside.json`, and its files stay
-   * until `clear`. @throws CheckpointError if there is no room: those before stay.
+   * Stores files and replaces the previous files. If the previous index is damaged, it is renamed to
+   * `index-set-aside.json`, and its files stay until `clear`.
+   * @throws CheckpointError if there is no space; the previous files stay.
    */
   write(files: Readonly<Record<string, Uint8Array>>): Promise<void>;
   /** Removes all files. */
   clear(): Promise<void>;
-  /** Lets another tab open the store. */
+  /** Closes the store, so that another tab can open it. */
   close(): Promise<void>;
 }
 
 /**
- * The files of a store lie in one folder under their SHA-256, and `index.json` names them: the form of a checkpoint's
- * manifest. Writing goes in this order:
+ * The files of a store are in one folder, named by their SHA-256. `index.json` maps paths to hashes, in the format of a
+ * checkpoint's manifest. Files are replaced in this order:
  *
- *     1. files that the index does not name yet are written
- *     2. the index is replaced: the browser does that at once, when the file is closed
- *     3. files that the new index does not name are removed
+ *     1. write files that the index does not list yet
+ *     2. replace the index; the browser does this atomically when the file is closed
+ *     3. remove files that the new index does not list
  */
 type Index = Readonly<Record<string, FileDigest>>;
 
 const indexName = "index.json";
-/** A damaged index. While it is there, no file is removed that a later index has not named. */
+/** Name of a damaged index. While it exists, a file is removed only if a later index has listed it. */
 const asideName = "index-set-aside.json";
 const folderName = "foretoken";
 
@@ -55,7 +57,7 @@ const bytesAt = async (folder: FileSystemDirectoryHandle, name: string): Promise
 const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array): Promise<void> => {
   const stream = await (await folder.getFileHandle(name, { create: true })).createWritable();
   try {
-    // A copy if it is a view of shared memory, which a stream does not take.
+    // Copied if it is a view of shared memory, which a stream does not accept.
     await stream.write(
       bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes),
     );
@@ -66,10 +68,10 @@ const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: U
   }
 };
 
-/** null: there is none yet. A damaged one is given as its bytes. */
+/** Reads the index; null: there is none yet. A damaged index is returned as its bytes. */
 const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | Uint8Array | null> => {
   const bytes = await bytesAt(folder, indexName);
-  // Empty: the tab ended before the first index was written.
+  // An empty file means that the tab ended before the first index was written.
   if (bytes === undefined || bytes.length === 0) return null;
   try {
     return parseManifest(JSON.parse(new TextDecoder().decode(bytes)))?.files ?? bytes;
@@ -78,7 +80,7 @@ const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | Uin
   }
 };
 
-/** The index to write after; a damaged one is set aside. */
+/** The index, for writing. A damaged index is renamed. */
 const readyIndex = async (folder: FileSystemDirectoryHandle): Promise<Index> => {
   const found = await readIndex(folder);
   if (!(found instanceof Uint8Array)) return found ?? {};
@@ -86,19 +88,19 @@ const readyIndex = async (folder: FileSystemDirectoryHandle): Promise<Index> => 
   return {};
 };
 
-/** The index to read. @throws CheckpointError for a damaged one. */
+/** The index, for reading. @throws CheckpointError if it is damaged. */
 const wholeIndex = async (folder: FileSystemDirectoryHandle, where: string): Promise<Index> => {
   const found = await readIndex(folder);
   if (!(found instanceof Uint8Array)) return found ?? {};
   throw new CheckpointError({
     where: `${where}: ${indexName}`,
-    must: "the list of the kept files must be whole",
+    must: "the index of the stored files must not be damaged",
     got: `${found.length} damaged bytes`,
-    hint: `a new run: it sets the list aside as ${asideName}`,
+    hint: `a new run: it renames the index to ${asideName}`,
   });
 };
 
-/** Whether a file of that many bytes is there. */
+/** Whether the file exists with the right size. */
 const isThere = async (folder: FileSystemDirectoryHandle, { sha256, bytes }: FileDigest): Promise<boolean> => {
   try {
     return (await (await folder.getFileHandle(sha256)).getFile()).size === bytes;
@@ -110,7 +112,9 @@ const isThere = async (folder: FileSystemDirectoryHandle, { sha256, bytes }: Fil
 
 const namesIn = (index: Index): readonly string[] => Object.values(index).map(({ sha256 }) => sha256);
 
-/** Removes files that the index does not name; beside an index that was set aside, of these only those in `written`. */
+/**
+ * Removes files that the index does not list. If a damaged index was renamed, removes only those that are in `written`.
+ */
 const removeOthers = async (
   folder: FileSystemDirectoryHandle,
   index: Index,
@@ -118,17 +122,17 @@ const removeOthers = async (
 ): Promise<void> => {
   const kept = new Set([indexName, asideName, ...namesIn(index)]);
   const isAside = (await bytesAt(folder, asideName)) !== undefined;
-  // TypeScript's types of pages lack the iterators of a folder.
+  // TypeScript's types for pages lack a folder's iterators.
   const names = (folder as unknown as { keys(): AsyncIterable<string> }).keys();
   const others: string[] = [];
   for await (const name of names) if (!kept.has(name) && (!isAside || written.includes(name))) others.push(name);
   for (const name of others) await folder.removeEntry(name);
 };
 
-/** Milliseconds in which a page that is reloaded has ended, with its workers. */
+/** Milliseconds to wait for a lock: within this time, the old page and its workers end after a reload. */
 const untilEnded = 1000;
 
-/** Takes the lock of a name until the returned function is called; undefined: another tab has it. */
+/** Takes a lock by name until the returned function is called; undefined: another tab holds it. */
 const takeLock = (name: string): Promise<(() => void) | undefined> =>
   new Promise((resolve, reject) => {
     const hold = (): Promise<void> => new Promise((release) => resolve(release));
@@ -139,14 +143,14 @@ const takeLock = (name: string): Promise<(() => void) | undefined> =>
     });
   });
 
-/** The error of a browser that could not write. */
+/** Error for a failed write in the browser. */
 const writeError = (where: string, error: unknown): CheckpointError => {
   const isFull = error instanceof DOMException && error.name === "QuotaExceededError";
   return new CheckpointError({
     where,
     must: isFull
-      ? "the browser must have room for the new files beside the old ones, which are unharmed"
-      : "the browser must be able to write the files; the old ones are unharmed",
+      ? "the browser must have space for the new files in addition to the old ones, which are unchanged"
+      : "the browser must be able to write the files; the old ones are unchanged",
     got: isFull ? "its quota for this page is full" : error instanceof Error ? error.message : String(error),
     ...(isFull ? { hint: "a smaller model, or removing other data of this site" } : {}),
     cause: error,
@@ -154,16 +158,16 @@ const writeError = (where: string, error: unknown): CheckpointError => {
 };
 
 /**
- * Opens a place for files in the browser's private file system, by its name; one tab at a time has it. `openRunStore` keeps
- * a run in such a place.
+ * Opens a named store for files in the browser's private file system. Only one tab at a time can open it.
+ * `openRunStore` keeps a run in such a store.
  * @experimental
- * @param name up to 100 characters; a page may have several.
- * @throws ConfigError if another tab has it, or the page has no such file system: it must be served over HTTPS or from
- *   localhost.
+ * @param name 1 to 100 characters; a page may have several stores.
+ * @throws ConfigError if another tab has opened the store, or the page has no private file system: the page must be
+ * served over HTTPS or from localhost.
  */
 export const openFileStore = async (name: string): Promise<FileStore> => {
   if (typeof name !== "string" || name === "" || name.length > 100 || /^\.\.?$|\p{Surrogate}/u.test(name)) {
-    const must = 'must be a text of 1 to 100 whole characters, other than "." and ".."';
+    const must = 'must be a string of 1 to 100 characters, other than "." and ".."';
     throw new ConfigError({ where: "store: name", must, got: show(name) });
   }
   const where = `store "${name}"`;
@@ -171,7 +175,7 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
     throw new ConfigError({
       where,
       must: "the browser must have a private file system, and the page must be served over HTTPS or from localhost",
-      got: "a page without one",
+      got: "a page without a private file system",
     });
   }
   const Handle = globalThis.FileSystemFileHandle;
@@ -179,16 +183,16 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
     throw new ConfigError({
       where,
       must: "the browser must be able to write to its private file system from a page (createWritable)",
-      got: "one that cannot",
-      hint: "a newer version of it, or another browser",
+      got: "a browser without createWritable",
+      hint: "a newer version of the browser, or another browser",
     });
   }
   const release = await takeLock(`foretoken ${name}`);
   if (release === undefined) {
     throw new ConfigError({
       where,
-      must: "one tab at a time may keep its run here",
-      got: "another tab that does",
+      must: "only one tab at a time may use the store",
+      got: "another tab that uses it",
       hint: "closing that tab",
     });
   }
@@ -207,10 +211,10 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
     });
     const there = new Set<string>();
     const written: string[] = [];
-    // A map: a file may have any name, such as "__proto__".
+    // A map, because a file may have any name, even "__proto__".
     const named = new Map<string, FileDigest>();
     try {
-      // What the browser has lost, or cut, is written again.
+      // Files that the browser has lost or truncated are written again.
       for (const digest of Object.values(known)) {
         if (await isThere(folder, digest)) there.add(digest.sha256);
       }
@@ -229,15 +233,15 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
       await removeOthers(folder, known, written).catch(() => undefined);
       throw writeError(where, error);
     }
-    // What cannot be removed now is removed the next time.
+    // Files that cannot be removed now are removed by the next write.
     await removeOthers(folder, Object.fromEntries(named), namesIn(known)).catch(() => undefined);
   };
-  // One after the other.
+  // Operations run one at a time, in order.
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     if (isClosed) {
-      // Another tab may have it by now.
+      // Another tab may have opened the store since.
       const error = { where, must: "the store must be open", got: "a closed one", hint: "opening it again" };
       return Promise.reject(new ConfigError(error));
     }
@@ -257,8 +261,8 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
           if (bytes === undefined || (await hashInMemory(bytes)) !== sha256) {
             throw new CheckpointError({
               where: `${where}: ${path}`,
-              must: "the file must be the one that was kept, by its SHA-256",
-              got: bytes === undefined ? "none" : `${bytes.length} other bytes`,
+              must: "the file must match its SHA-256 in the index",
+              got: bytes === undefined ? "no file" : `a different file of ${bytes.length} bytes`,
               hint: "a new run",
             });
           }

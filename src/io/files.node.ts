@@ -5,13 +5,13 @@ import { systemErrorCode } from "../core/errors/system-error.ts";
 import { UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** A file's contents; each of several pieces is written before the next is asked for. */
+/** Contents of a file. Each piece is written before the next one is requested. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Bytes that one call reads. */
+/** Number of bytes that one call reads. */
 const pieceBytes = 2 ** 20;
 
-/** Most bytes that one call writes: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call writes: some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
 const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint8Array> => {
@@ -19,21 +19,21 @@ const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint
   return contents instanceof Uint8Array ? [contents] : contents;
 };
 
-/** Whether a regular file is at `path`, and no link to one. */
+/** Whether `path` is a regular file, not a link. */
 export const isRegularFile = async (path: string): Promise<boolean> =>
   lstat(path).then(
     (found) => found.isFile(),
     () => false,
   );
 
-/** Whether a regular file, or a link to one, is at `path`. */
+/** Whether `path` is a regular file or a link to one. */
 export const isFile = async (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isFile(),
     () => false,
   );
 
-/** Writes all of `bytes` at the file's end; a system may take only a part of them per call. */
+/** Appends all `bytes` to the file. One system call may write only part of them. */
 export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
   for (let offset = 0; offset < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, maxBytesPerCall));
@@ -41,16 +41,16 @@ export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<voi
   }
 };
 
-/** A system's error with the file's name: for an open file the system does not name it. */
+/** Adds the file's name to a system error: for an open file, the system's message does not name it. */
 const naming = (path: string, error: unknown): unknown => {
   if (!(error instanceof Error) || systemErrorCode(error) === undefined || error.message.includes(path)) return error;
   return Object.assign(error, { message: `${error.message} '${path}'`, path });
 };
 
 /**
- * Writes a new file and returns when it is on the disk itself.
+ * Writes a new file. Returns after it is flushed to disk.
  * @param onPiece gets each piece while it is being written.
- * @throws if there is a file or a link of that name.
+ * @throws if a file or link with this name exists.
  */
 export const writeFlushed = async (
   path: string,
@@ -72,7 +72,7 @@ export const writeFlushed = async (
   }
 };
 
-/** Puts a folder's entries (new names, renames) on the disk itself. Windows neither can nor needs to. */
+/** Flushes a folder's entries (new names, renames) to disk. On Windows this is neither possible nor needed. */
 export const flushFolder = async (path: string): Promise<void> => {
   if (process.platform === "win32") return;
   const folder = await open(path, "r");
@@ -86,8 +86,8 @@ export const flushFolder = async (path: string): Promise<void> => {
 };
 
 /**
- * Puts a file in its place, complete and flushed: a kill or an error leaves the old one or the new one. A link of that
- * name is replaced itself; its target stays.
+ * Replaces a file atomically and flushes it: after a kill or an error, either the old or the new file is there. If
+ * `path` is a link, the link itself is replaced; its target stays.
  */
 export const replaceFile = async (path: string, contents: Contents): Promise<void> => {
   const temporary = join(dirname(path), temporaryName(basename(path)));
@@ -101,7 +101,7 @@ export const replaceFile = async (path: string, contents: Contents): Promise<voi
   await flushFolder(dirname(path));
 };
 
-/** The bytes of an open file from its beginning, wherever it is read or written meanwhile. */
+/** Yields the bytes of an open file from its beginning. Does not depend on the file's current position. */
 export async function* bytesOfFile(file: FileHandle): AsyncGenerator<Uint8Array, void, undefined> {
   const buffer = new Uint8Array(pieceBytes);
   for (let position = 0; ; ) {
@@ -113,12 +113,12 @@ export async function* bytesOfFile(file: FileHandle): AsyncGenerator<Uint8Array,
 }
 
 /**
- * Opens a regular file to append to it, and to read it; creates it if it is missing.
- * @throws UnreadableFileError for a link, a pipe or a device of that name.
+ * Opens a regular file for appending and reading; creates it if it is missing.
+ * @throws UnreadableFileError if `path` is a link, a pipe or a device.
  */
 export const openToAppend = async (path: string): Promise<FileHandle> => {
   const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
-  const must = "the path must be a regular file, to be added to";
+  const must = "the path must be a regular file that can be appended to";
   const file = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK).catch((error: unknown) => {
     const code = systemErrorCode(error);
     if (code === "ELOOP") throw new UnreadableFileError(must, "a link");
@@ -135,10 +135,10 @@ export const openToAppend = async (path: string): Promise<FileHandle> => {
 };
 
 /**
- * Makes a folder and the missing folders above it. Not Node's own `recursive`: that tries for ever if the system answers
- * "no such folder" although the one above is there, as /proc does.
- * @returns the folders that it made, the outermost first.
- * @throws the system's error; the folders that it made by then are removed again.
+ * Creates a folder and its missing parents. Node's own `recursive` is not used: it never returns if the system says "no
+ * such folder" although the parent exists, as in /proc.
+ * @returns the created folders, the outermost first.
+ * @throws the operating system's error, after removing the folders that were created.
  */
 export const makeFolders = async (path: string): Promise<readonly string[]> => {
   const make = (): Promise<readonly string[]> =>
@@ -161,7 +161,7 @@ export const makeFolders = async (path: string): Promise<readonly string[]> => {
   });
 };
 
-/** Removes the empty ones of `folders`, the last first: the folders of `makeFolders`. */
+/** Removes the empty folders among `folders`, last first. Used for the folders that `makeFolders` created. */
 export const removeEmptyFolders = async (folders: readonly string[]): Promise<void> => {
   for (const folder of [...folders].reverse()) await rmdir(folder).catch(() => undefined);
 };

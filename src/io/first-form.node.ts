@@ -1,20 +1,25 @@
 /**
- * Runs in their first form, before checkpoints had manifests; test/fixtures/run-a9ede5f is one. They are read and go on. Here is
- * all that is done for them alone.
+ * Support for old runs, whose checkpoints have no manifest. test/fixtures/run-a9ede5f is an example. They can be read
+ * and resumed. This file has all code that only they need.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { manifestName } from "./manifest.ts";
 
-/** `run.json`, with the field that the first form lacks: it kept the last checkpoint alone. */
+/** Adds a missing field to `run.json`: old runs kept only the last checkpoint. */
 export const completeDescription = (json: unknown): unknown =>
   isRecord(json) && json.keepLast === undefined ? { ...json, keepLast: 1 } : json;
 
-/** Whether an evaluation was made where the run was stopped. It counts nowhere: now runs are not measured there. */
+/**
+ * Whether an evaluation was made because the run was stopped. Only old runs have such evaluations; they are ignored.
+ */
 export const isEvalAtStop = (reason: unknown): boolean => reason === "interrupted";
 
-/** Whether a `config.json` has the section that no other program writes: what is beside it is ours, without a manifest. */
+/**
+ * Whether a `config.json` has the section that only Foretoken writes. Then the other files in the folder are
+ * Foretoken's, even without a manifest.
+ */
 export const isOwnConfig = (text: string): boolean => {
   try {
     const json: unknown = JSON.parse(text);
@@ -24,6 +29,6 @@ export const isOwnConfig = (text: string): boolean => {
   }
 };
 
-/** Whether a checkpoint's folder is there without a manifest. */
+/** Whether a checkpoint's folder exists and has no manifest. */
 export const hasNoManifest = (checkpoint: string): boolean =>
   existsSync(checkpoint) && !existsSync(join(checkpoint, manifestName));

@@ -1,11 +1,14 @@
-/** Lines of JSON, as a run's notes have them. */
+/** Parses lines of JSON, such as a run's events. */
 
-/** Most brackets of a line: an event has some dozens, and a forged line with more could be too deep to write again. */
+/**
+ * Maximum number of opening brackets in a line. An event has a few dozen; a forged line with more could be nested too
+ * deeply to be written again.
+ */
 const mostBrackets = 1000;
 
-/** A line's value, or undefined if it is no JSON, such as a line that a killed process left unfinished. */
+/** Value of a line; undefined if it is not JSON, for example a line that a killed process left unfinished. */
 export const parseLine = (line: string): unknown => {
-  // A damaged file may have millions of empty lines, and an exception for each takes long.
+  // Checked first, because a damaged file may have millions of empty lines, and an exception for each is slow.
   if (line.length < 2) return undefined;
   if (line.length > mostBrackets && line.replace(/[^[{]+/gu, "").length > mostBrackets) return undefined;
   try {

@@ -7,23 +7,23 @@ import { bytesOfFile, flushFolder, openToAppend, writeAll, writeFlushed } from "
 import { parseLine } from "./json-line.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** A file of JSON lines that grows at its end. */
+/** A file of JSON lines to append to. */
 export interface JsonLines {
-  /** Adds one line, complete; awaiting is needed only to see an error. */
+  /** Appends one complete line. Await it only to see an error. */
   append(value: unknown): Promise<void>;
-  /** Returns when all lines so far are on the disk itself: call it before a checkpoint that depends on them. */
+  /** Returns after all lines so far are flushed to disk. Call it before writing a checkpoint that depends on them. */
   flush(): Promise<void>;
-  /** All that was written, from the file's beginning; also after somebody has deleted the file. */
+  /** Yields the file's contents from its beginning, even if the file has been deleted. */
   contents(): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }
 
 const lineOf = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
 
-/** Opens `path` for appending and creates it if it is missing. */
+/** Opens `path` for appending; creates it if it is missing. */
 export const openJsonLines = async (path: string): Promise<JsonLines> => {
   const file: FileHandle = await openToAppend(path);
-  // Writes of one handle must not overlap, or lines could come out of order.
+  // Writes of one handle must not overlap: lines could get out of order.
   let last: Promise<unknown> = Promise.resolve();
   const after = (work: () => Promise<unknown>): Promise<void> => {
     const done = last.then(work).then(() => undefined);
@@ -38,7 +38,7 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
   };
 };
 
-/** Longer lines are no events: they are left out, and never in memory. */
+/** Maximum length of a line in bytes. Longer lines are not events; they are skipped without being held in memory. */
 const maxLineBytes = 2 ** 24;
 const pieceBytes = 2 ** 18;
 
@@ -52,7 +52,7 @@ const unreadable = (path: string, cause: unknown): CheckpointError => {
   });
 };
 
-/** Undefined if there is no such file. */
+/** Opens a file for reading; undefined if it does not exist. */
 const openLines = async (path: string): Promise<FileHandle | undefined> =>
   openRegularFile(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
@@ -60,8 +60,9 @@ const openLines = async (path: string): Promise<FileHandle | undefined> =>
   });
 
 /**
- * The lines of a file of any size, without their ends; a missing file has none. A line over `maxLineBytes` is empty.
- * @throws CheckpointError for a link, a pipe or a folder of that name, and if the system refuses.
+ * Yields the lines of a file of any size, without line ends. A missing file has no lines. A line longer than
+ * `maxLineBytes` is yielded as an empty line.
+ * @throws CheckpointError if `path` is a link, a pipe or a folder, or cannot be read.
  */
 export async function* readLines(path: string): AsyncGenerator<string, void, undefined> {
   const file = await openLines(path);
@@ -104,16 +105,16 @@ export async function* readLines(path: string): AsyncGenerator<string, void, und
 
 /** Lines that were read together. */
 export interface LinePiece {
-  /** Without their ends. */
+  /** Lines without line ends. */
   readonly lines: readonly string[];
-  /** Bytes of the file up to the end of the last of them. */
+  /** Offset in the file of the end of the last line. */
   readonly end: number;
 }
 
 /**
- * The lines of a file as `readLines`, many at a time, and only those that end: half a line is not read. For files with many
- * short lines, where waiting for each takes longer than reading it. Lines over `maxLineBytes` are left out.
- * @param from bytes to pass over: the end of a line.
+ * Yields the lines of a file like `readLines`, but many at a time, and only complete lines. For files with many short
+ * lines, where awaiting each line takes longer than reading it. Lines longer than `maxLineBytes` are skipped.
+ * @param from offset to start at; must be the end of a line.
  */
 export async function* readWholeLines(path: string, from = 0): AsyncGenerator<LinePiece, void, undefined> {
   const file = await openLines(path);
@@ -150,7 +151,10 @@ export async function* readWholeLines(path: string, from = 0): AsyncGenerator<Li
   }
 }
 
-/** The values of a file of JSON lines, in order. Lines that are no JSON are left out; a missing file has no lines. */
+/**
+ * Yields the values of a file of JSON lines, in order. Lines that are not JSON are skipped. A missing file has no
+ * lines.
+ */
 export async function* readJsonLines(path: string): AsyncGenerator<unknown, void, undefined> {
   for await (const line of readLines(path)) {
     const value = parseLine(line);
@@ -167,7 +171,7 @@ async function* keptLines(
   for (const value of more()) yield lineOf(value);
 }
 
-/** Many lines in one piece, so that not each costs a system call. */
+/** Joins many lines into one piece, so that there are fewer system calls. */
 async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let held: Uint8Array[] = [];
   let bytes = 0;
@@ -183,9 +187,9 @@ async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
- * Rewrites `path` with the lines that `keep` accepts, through a temporary file beside it: a kill leaves the old file or
- * the new one. A resumed run drops the lines past its checkpoint with it, since it will write them again.
- * @param more lines to add at the end, asked for after all others.
+ * Rewrites `path` with only the lines that `keep` accepts. Atomic: after a kill, either the old or the new file is
+ * there. A resumed run uses it to drop the lines after its checkpoint, because it will write them again.
+ * @param more returns lines to add at the end; called after all other lines are written.
  */
 export const filterJsonLines = async (
   path: string,

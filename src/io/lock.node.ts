@@ -1,9 +1,9 @@
 /**
- * A lock for a folder: a file that names the process that works there, its start and the boot of its machine. It needs no
- * heartbeat, and a lock that a crash left is taken over.
+ * A lock for a folder: a file that identifies the process that uses the folder, by its number, its start time and the
+ * boot of its machine. It needs no heartbeat, and a lock that a crashed process left is taken over.
  *
- * The thread that has the lock keeps its file open, and the lock names that open file. When a thread ends, its files are
- * closed, so the rest of its process sees that nobody has the lock any more.
+ * The thread that holds the lock keeps the lock file open, and the lock records this open file. When a thread ends, its
+ * files are closed, so other threads of the process see that nobody holds the lock any more.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { link, unlink } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** An open file of a process, distinct from later files with its number. */
+/** An open file of a process, distinguished from later files with the same descriptor. */
 interface OpenFile {
   readonly fd: number;
   readonly device: string;
@@ -24,7 +24,7 @@ interface OpenFile {
 
 /** The holder of a lock. */
 interface Holder extends Process {
-  /** The lock's own file, open in the thread that has the lock. Absent if its part of the lock is damaged. */
+  /** The lock file, open in the thread that holds the lock. Absent if this part of the file is damaged. */
   readonly file?: OpenFile;
 }
 
@@ -33,7 +33,10 @@ const identify = (fd: number): OpenFile => {
   return { fd, device: String(dev), inode: String(ino) };
 };
 
-/** Whether this process has `file` open to write, in any of its threads, by what Linux tells. Elsewhere: it may have. */
+/**
+ * Whether any thread of this process has `file` open for writing, according to Linux. Other systems do not tell; then
+ * the answer is true.
+ */
 const isOpenInProcess = ({ fd, device, inode }: OpenFile): boolean => {
   if (process.platform !== "linux") return true;
   try {
@@ -46,15 +49,16 @@ const isOpenInProcess = ({ fd, device, inode }: OpenFile): boolean => {
   }
 };
 
-/** Whether `file`, opened by a thread of this process to write, is still open. */
+/** Whether `file`, which a thread of this process opened for writing, is still open. */
 const isOpen = (file: OpenFile): boolean => {
-  // Deno lets a thread use its own files alone.
+  // In Deno, a thread can use only its own files.
   if (process.versions.deno !== undefined) return isOpenInProcess(file);
   const { fd, device, inode } = file;
   try {
     const now = identify(fd);
     if (now.device !== device || now.inode !== inode) return false;
-    // Threads that read the lock have it open too, perhaps by the same number, but not to write. This writes nothing.
+    // A thread that reads the lock also has the file open, perhaps with the same descriptor, but not for writing. So
+    // test whether a write succeeds; this one writes no bytes.
     writeSync(fd, new Uint8Array(0));
     return true;
   } catch (error) {
@@ -95,19 +99,19 @@ const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.
 
 const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minuteOf(a) - minuteOf(b)) <= 2;
 
-/** `gone`: it has ended. `elsewhere`: it is not visible from here. */
+/** State of the holder. `gone`: it has ended. `elsewhere`: it cannot be seen from here. */
 const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere" => {
   if (isSameBoot(holder.boot, self.boot)) {
     const started = startOf(holder.pid);
     if (started === unseen) return "running";
     if (started !== holder.started) return "gone";
-    // Files of other processes cannot be inspected everywhere.
+    // Only files of this process can be inspected on every system.
     const isThreadGone = holder.pid === self.pid && holder.file !== undefined && !isOpen(holder.file);
     return isThreadGone ? "gone" : "running";
   }
   const [bootId] = holder.boot.split(" ");
   const [ownBootId] = self.boot.split(" ");
-  // Another machine, or another container of this one.
+  // The holder is on another machine, or in another container on this machine.
   if (holder.host !== self.host || bootId === ownBootId) return "elsewhere";
   return "gone";
 };
@@ -115,12 +119,12 @@ const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere
 const inUse = (where: string, path: string, holder: Holder, state: "running" | "elsewhere"): ConfigError =>
   new ConfigError({
     where,
-    must: "no other process may be working in the folder",
+    must: "no other process may use the folder",
     got:
       state === "running"
-        ? `process ${holder.pid}${holder.pid === process.pid ? ", this one" : ""}`
-        : `process ${holder.pid} of ${holder.host}, which cannot be looked at from here`,
-    hint: state === "running" ? "waiting for it, or ending it" : `removing ${path} if that has ended`,
+        ? `process ${holder.pid}${holder.pid === process.pid ? ", this process" : ""}`
+        : `process ${holder.pid} of ${holder.host}, which cannot be seen from here`,
+    hint: state === "running" ? "waiting for it, or ending it" : `removing ${path} if that process has ended`,
   });
 
 const readIfThere = (path: string): Promise<string | undefined> =>
@@ -132,26 +136,26 @@ const readIfThere = (path: string): Promise<string | undefined> =>
     },
   );
 
-/** A lock that is held. */
+/** A held lock. */
 export interface Lock {
-  /** Whether another process has it by now, since somebody has removed it. */
+  /** Whether another process has taken the lock, because somebody removed the file. */
   isTaken(): Promise<boolean>;
-  /** Releases it. A second call does nothing. */
+  /** Releases the lock. A second call does nothing. */
   release(): Promise<void>;
 }
 
 const besides = (path: string): string => join(dirname(path), temporaryName(basename(path)));
 
-/** A file that names this process, open in this thread. */
+/** A file that identifies this process, open in this thread. */
 interface HeldFile {
-  /** Its content. */
+  /** Content of the file. */
   readonly text: string;
-  /** Call it once: later the number is another file's. */
+  /** Closes the file. Call it only once: later the descriptor may belong to another file. */
   close(): void;
 }
 
 const openNew = (path: string, self: Process): HeldFile => {
-  // Not a FileHandle, which is closed when nobody refers to it any more.
+  // A plain descriptor, because a FileHandle is closed when it is garbage-collected.
   const fd = openSync(path, "wx");
   try {
     const text = `${JSON.stringify({ ...self, file: identify(fd) } satisfies Holder)}\n`;
@@ -163,7 +167,7 @@ const openNew = (path: string, self: Process): HeldFile => {
   }
 };
 
-/** Creates the file with all of its content at once. @returns undefined if it exists. */
+/** Creates the file atomically with its content. @returns undefined if it already exists. */
 const createWhole = async (path: string, self: Process): Promise<HeldFile | undefined> => {
   const temporary = besides(path);
   let made: HeldFile | undefined;
@@ -176,9 +180,9 @@ const createWhole = async (path: string, self: Process): Promise<HeldFile | unde
   } catch (error) {
     if (made === undefined) throw error;
     const code = systemErrorCode(error);
-    // The holder of the lock has removed it as a killed process's file.
+    // ENOENT: the holder of the lock has removed the temporary file, as if a killed process had left it.
     if (code === "EEXIST" || code === "ENOENT") return undefined;
-    // Some file systems have no links.
+    // Some file systems do not support links.
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code ?? "")) throw error;
     try {
       return openNew(path, self);
@@ -203,8 +207,8 @@ const isGone = (text: string, self: Process): boolean => {
 };
 
 /**
- * Removes the lock that was `found` to have no holder. One process at a time removes: a late second one would remove the
- * lock that the first has taken by then.
+ * Removes the lock file with content `found`, whose holder is gone. Only one process at a time may remove it: otherwise
+ * a slow second process could remove a lock that the first has taken since.
  */
 const removeStale = async (path: string, found: string, self: Process): Promise<void> => {
   const guard = `${path}-taking`;
@@ -215,7 +219,8 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
     return;
   }
   try {
-    // Checked again: another thread of this process may have taken it with the same text, and a file of the same number.
+    // Checked again, because another thread of this process may have taken the lock with the same content and
+    // descriptor.
     if ((await readIfThere(path)) === found && isGone(found, self)) await unlink(path);
   } finally {
     await unlink(guard).catch(() => undefined);
@@ -223,14 +228,14 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
   }
 };
 
-/** Whether a file was a lock before it was truncated, or emptied by a power failure. */
+/** Whether the file was a lock that has been truncated, or emptied by a power failure. */
 const isBroken = (text: string): boolean => /^\0*$/u.test(text) || text.startsWith('{"pid"'.slice(0, text.length));
 
 const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
-    // Not before: others remove a lock whose file is closed.
+    // Closed last: other processes may remove a lock whose file is closed.
     close();
   };
   return {
@@ -248,13 +253,13 @@ const lockOf = (path: string, { text, close }: HeldFile): Lock => {
 /** Who holds a lock. */
 export interface LockHolder {
   readonly pid: number;
-  /** Whether it is this process: another thread of it, perhaps. */
+  /** Whether the holder is this process (perhaps another thread of it). */
   readonly isOwn: boolean;
-  /** Whether the process can be seen from here: it is of this machine and this container. */
+  /** Whether the process can be seen from here, because it is on the same machine and in the same container. */
   readonly isNear: boolean;
 }
 
-/** Who holds the lock `path`; null: nobody. Nothing is changed, and a lock that is not readable counts as none. */
+/** Who holds the lock `path`; null: nobody, or the lock cannot be read. Changes nothing. */
 export const lockHolder = async (path: string): Promise<LockHolder | null> => {
   const holder = parseHolder((await readIfThere(path).catch(() => undefined)) ?? "");
   if (holder === undefined) return null;
@@ -265,14 +270,14 @@ export const lockHolder = async (path: string): Promise<LockHolder | null> => {
   return { pid: holder.pid, isOwn: isNear && holder.pid === self.pid, isNear };
 };
 
-/** Number of attempts to read a lock that is not complete. */
+/** Maximum number of attempts to read an incomplete lock. */
 const looks = 3;
-/** Number of attempts while others take it over. */
+/** Maximum number of attempts while other processes take over the lock. */
 const attempts = 100;
 
 /**
  * Takes the lock `path`.
- * @param where the locked thing, for the error.
+ * @param where the locked folder, for the error.
  * @throws ConfigError if another process holds it, or may hold it on another machine.
  */
 export const takeLock = async (path: string, where: string): Promise<Lock> => {
@@ -289,9 +294,9 @@ export const takeLock = async (path: string, where: string): Promise<Lock> => {
     } else if (!isBroken(found)) {
       throw new ConfigError({
         where,
-        must: `${basename(path)} must be a lock of foretoken`,
+        must: `${basename(path)} must be a lock file of foretoken`,
         got: "another file",
-        hint: "another name for it",
+        hint: "renaming that file",
       });
     } else if (attempt < looks) {
       await pause();
@@ -301,8 +306,8 @@ export const takeLock = async (path: string, where: string): Promise<Lock> => {
   }
   throw new ConfigError({
     where,
-    must: "no other process may be working in the folder",
-    got: "others that are about to",
+    must: "no other process may use the folder",
+    got: "other processes that are taking the lock",
     hint: "waiting for them",
   });
 };

@@ -1,4 +1,4 @@
-/** Manifests of files in memory, by Web Crypto: Node has it, and pages over HTTPS or from localhost. */
+/** Manifests of files in memory, with Web Crypto. It is available in Node and in pages over HTTPS or from localhost. */
 import { CheckpointError } from "../core/errors/errors.ts";
 import {
   type Binding,
@@ -13,21 +13,24 @@ import {
 type Files = Readonly<Record<string, Uint8Array>>;
 
 const digestOf = async (bytes: Uint8Array): Promise<FileDigest> => {
-  // A copy if it is a view of shared memory, which Web Crypto does not take.
+  // Copied if it is a view of shared memory, which Web Crypto does not accept.
   const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", own));
   const sha256 = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
   return { bytes: bytes.length, sha256 };
 };
 
-/** Whether hashes can be computed. */
+/** Whether Web Crypto is available. */
 export const canDigest = (): boolean => globalThis.crypto?.subtle !== undefined;
 
-/** SHA-256 of a file in memory, hexadecimal; null where hashes cannot be computed. */
+/** SHA-256 of a file in memory, hexadecimal; null without Web Crypto. */
 export const hashInMemory = async (bytes: Uint8Array): Promise<string | null> =>
   canDigest() ? (await digestOf(bytes)).sha256 : null;
 
-/** The files with a `manifest.json` of their hashes, if hashes can be computed. @param run that the files are of. */
+/**
+ * The files and a `manifest.json` with their hashes. Without Web Crypto, no manifest is added. @param run the run that
+ * the files belong to.
+ */
 export const withManifest = async (files: Files, run: Binding | null = null): Promise<Files> => {
   if (!canDigest()) return files;
   const digests: Record<string, FileDigest> = {};
@@ -35,9 +38,7 @@ export const withManifest = async (files: Files, run: Binding | null = null): Pr
   return { ...files, [manifestName]: new TextEncoder().encode(manifestJson({ run, files: digests })) };
 };
 
-/**
- * What the contents of a `manifest.json` are: undefined if another program's, with files if ours, with none if it is damaged.
- */
+/** Parses a `manifest.json`. Undefined if another program wrote it; a manifest without files if it is damaged. */
 export const manifestIn = (bytes: Uint8Array): Manifest | undefined => {
   let json: unknown;
   try {
@@ -45,14 +46,14 @@ export const manifestIn = (bytes: Uint8Array): Manifest | undefined => {
   } catch {
     json = undefined;
   }
-  // Another program's manifest has nothing of this; a file that is no JSON is a damaged one.
+  // JSON without Foretoken's marks is another program's manifest. A file that is not JSON counts as damaged.
   if (json !== undefined && !isManifest(json)) return undefined;
   return parseManifest(json) ?? { files: {}, run: null };
 };
 
 /**
- * Compares files with the `manifest.json` among them; without one of ours they are unchecked.
- * @param names the needed files.
+ * Compares files with the `manifest.json` among them. Without a manifest of Foretoken, nothing is checked.
+ * @param names names of the needed files.
  * @param where the folder's name in errors.
  * @throws CheckpointError for a file that differs from the manifest.
  */
@@ -67,7 +68,7 @@ export const checkManifest = async (files: Files, names: readonly string[], wher
       throw new CheckpointError({
         where: `${where}/${name}`,
         must: `${manifestName} must list the file`,
-        got: "no file of that name",
+        got: "no file with this name",
         hint: "a complete copy of the files",
       });
     }
@@ -75,8 +76,8 @@ export const checkManifest = async (files: Files, names: readonly string[], wher
     if (expected?.bytes === found.bytes && expected.sha256 === found.sha256) continue;
     throw new CheckpointError({
       where: `${where}/${name}`,
-      must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
-      got: `${found.bytes} other bytes`,
+      must: `the file must match its SHA-256 in ${manifestName}`,
+      got: `a different file of ${found.bytes} bytes`,
       hint: "a complete copy of the files",
     });
   }

@@ -1,34 +1,34 @@
 import { isRecord } from "../core/checks/is-record.ts";
 
-/** The file with the hashes of a checkpoint's other files. */
+/** Name of the file with the hashes of a checkpoint's other files. */
 export const manifestName = "manifest.json";
 
-/** The mark of a folder as a checkpoint that may be replaced. */
+/** Key that marks a folder as a checkpoint, so that it may be replaced. */
 const mark = "foretoken checkpoint";
 
-/** A file as it was when it was written. */
+/** Size and hash of a file when it was written. */
 export interface FileDigest {
   readonly bytes: number;
   /** SHA-256, hexadecimal. */
   readonly sha256: string;
 }
 
-/** The run of a checkpoint's files. */
+/** The run that a checkpoint belongs to. */
 export interface Binding {
-  /** Updates done. */
+  /** Number of completed updates. */
   readonly step: number;
   /** SHA-256 of the run's configuration as JSON, hexadecimal. */
   readonly config: string;
 }
 
-/** `manifest.json` */
+/** Contents of `manifest.json`. */
 export interface Manifest {
   readonly files: Readonly<Record<string, FileDigest>>;
-  /** null for weights that belong to no run. */
+  /** null: the weights do not belong to a run. */
   readonly run: Binding | null;
 }
 
-/** Whether two checkpoints have the same files, to the bit. */
+/** Whether two checkpoints have identical files. */
 export const haveSameFiles = ({ files }: Manifest, other: Manifest): boolean => {
   const names = Object.keys(files);
   return (
@@ -37,14 +37,14 @@ export const haveSameFiles = ({ files }: Manifest, other: Manifest): boolean => 
   );
 };
 
-/** The contents of `manifest.json`. */
+/** Text of `manifest.json`. */
 export const manifestJson = ({ files, run }: Manifest): string =>
   `${JSON.stringify({ [mark]: 1, run, files }, null, 2)}\n`;
 
-/** Whether the text of a `manifest.json` claims to be ours, even if the rest is damaged. */
+/** Whether the text of a `manifest.json` has Foretoken's mark, even if the rest is damaged. */
 export const isMarked = (text: string): boolean => text.includes(mark);
 
-/** Whether JSON is a manifest of ours, or was one before it was damaged. */
+/** Whether JSON is a manifest of Foretoken, even a damaged one. */
 export const isManifest = (json: unknown): boolean =>
   isRecord(json) && (Object.hasOwn(json, mark) || (isRecord(json.files) && Object.hasOwn(json, "run")));
 
@@ -60,7 +60,7 @@ const bindingOf = (value: unknown): Binding | null | undefined => {
 
 /**
  * The manifest in parsed JSON; undefined if it is damaged.
- * @param json of a text that `isMarked` accepts.
+ * @param json parsed from a text that `isMarked` accepts.
  */
 export const parseManifest = (json: unknown): Manifest | undefined => {
   if (!isRecord(json) || json[mark] !== 1 || !isRecord(json.files)) return undefined;

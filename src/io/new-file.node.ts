@@ -1,4 +1,4 @@
-/** Writes single files of the user's: whole or not at all, and never over another one unasked. */
+/** Writes single files for the user: atomically, and never over an existing file without permission. */
 import { link, lstat, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -23,7 +23,8 @@ const taken = (path: string, got: string): CheckpointError =>
   });
 
 /**
- * Fails for a place within the folder of a model or a run's checkpoint, which would no longer be what its manifest says.
+ * Checks that `path` is not inside the folder of a model or a run's checkpoint: a new file there would not match the
+ * manifest.
  * @throws CheckpointError
  */
 export const checkApart = async (path: string): Promise<void> => {
@@ -31,13 +32,13 @@ export const checkApart = async (path: string): Promise<void> => {
   if (around === undefined) return;
   throw new CheckpointError({
     where: path,
-    must: "must not lie in a model's folder, whose manifest names its files",
+    must: "must not be inside a model's folder: the folder's manifest would not list the new file",
     got: around,
     hint: "another folder",
   });
 };
 
-/** @throws CheckpointError for a place below a file, where no folder can be made. */
+/** @throws CheckpointError if a parent of `path` is a file, so that no folder can be created there. */
 export const checkBelowFolders = async (path: string): Promise<void> => {
   for (let above = dirname(path); ; above = dirname(above)) {
     const found = await stat(above).catch(() => undefined);
@@ -45,7 +46,7 @@ export const checkBelowFolders = async (path: string): Promise<void> => {
     if (found === undefined || found.isDirectory()) return;
     throw new CheckpointError({
       where: path,
-      must: "must lie in a folder",
+      must: "must be in a folder",
       got: `${above}, which is a file`,
       hint: "another name",
     });
@@ -53,8 +54,8 @@ export const checkBelowFolders = async (path: string): Promise<void> => {
 };
 
 /**
- * Fails unless a new file can have this name.
- * @param replace whether a file of that name may be replaced; a folder never is.
+ * Checks that a new file can have this name.
+ * @param replace whether an existing file may be replaced; a folder is never replaced.
  * @throws CheckpointError
  */
 export const checkFree = async (path: string, replace: boolean): Promise<void> => {
@@ -67,21 +68,21 @@ export const checkFree = async (path: string, replace: boolean): Promise<void> =
     throw new CheckpointError({ where: path, must: "the file must be writable", got, cause: error });
   });
   if (found === undefined || (replace && found.isFile())) return;
-  if (found.isFile()) throw taken(path, "a file of that name");
-  const got = found.isDirectory() ? "a folder of that name" : "something else of that name";
+  if (found.isFile()) throw taken(path, "a file with this name");
+  const got = found.isDirectory() ? "a folder with this name" : "something else with this name";
   throw new CheckpointError({ where: path, must: "the name must be free", got, hint: "another name" });
 };
 
-/** Errors of systems and disks that know no second name of a file. */
+/** Error codes of systems and disks that do not support hard links. */
 const withoutLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
-/** Gives a file its name; one that was there meanwhile is not replaced. */
+/** Gives a new file its name. A file that was created there in the meantime is not replaced. */
 const nameNew = async (temporary: string, path: string): Promise<void> => {
   try {
     await link(temporary, path);
   } catch (error) {
     const code = systemErrorCode(error) ?? "";
-    if (code === "EEXIST") throw taken(path, "a file of that name");
+    if (code === "EEXIST") throw taken(path, "a file with this name");
     if (!withoutLinks.includes(code)) throw error;
     await checkFree(path, false);
     await rename(temporary, path);
@@ -90,24 +91,26 @@ const nameNew = async (temporary: string, path: string): Promise<void> => {
   await unlink(temporary);
 };
 
-/** Removes what a killed writer of the same file has left beside it. */
+/** Removes temporary files that a killed writer of the same file has left. */
 const removeUnfinished = async (path: string): Promise<void> => {
   const folder = dirname(path);
   for (const entry of await readdir(folder)) {
     const left = join(folder, entry);
     if (temporaryOf(entry) !== basename(path) || isBeingWritten(entry) || !(await isRegularFile(left))) continue;
     await unlink(left).catch((error: unknown) => {
-      // Another writer of the same name may have removed it.
+      // Another writer of the same file may have removed it.
       if (systemErrorCode(error) !== "ENOENT") throw error;
     });
   }
 };
 
 /**
- * Writes a file, and its missing folders. A kill or an error leaves it whole or not there; a file that it replaces stays until
- * then. Of several processes that write it, the last to end has its contents there, or, where none may be replaced, the first.
- * @param replace whether a file of that name may be replaced.
- * @throws CheckpointError if the name is taken, or the system refuses; and what `contents` throws.
+ * Writes a file and creates its missing folders. After a kill or an error, the file is either complete or not there; a
+ * replaced file stays until the new one is complete. If several processes write it, the last to finish wins, or the
+ * first if replacing is not allowed.
+ * @param replace whether an existing file may be replaced.
+ * @throws CheckpointError if the name is taken or the operating system refuses to write; also any error that `contents`
+ * throws.
  */
 export const writeNewFile = async (path: string, contents: Contents, replace: boolean): Promise<void> => {
   const folder = dirname(path);
@@ -126,7 +129,7 @@ export const writeNewFile = async (path: string, contents: Contents, replace: bo
     await removeEmptyFolders(made);
     if (systemErrorCode(error) === undefined) throw error;
     const got = error instanceof Error ? error.message : String(error);
-    const hint = "another folder, or more room on the disk";
+    const hint = "another folder, or more disk space";
     throw new CheckpointError({ where: path, must: "the file must be writable", got, hint, cause: error });
   }
 };

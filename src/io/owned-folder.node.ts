@@ -1,6 +1,6 @@
 /**
- * Folders that this program may replace, and how it removes their contents: file by file, only files that it wrote.
- * Other files are moved on or stay.
+ * Folders that Foretoken may replace. Their contents are removed file by file, and only files that Foretoken wrote.
+ * Other files are moved or stay.
  */
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -10,7 +10,7 @@ import { hasDigest } from "./digest.node.ts";
 import { isOwnConfig } from "./first-form.node.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
-/** The files of a checkpoint: ours in a marked folder, edited or not. */
+/** Names of a checkpoint's files. In a marked folder, these files belong to Foretoken even if they were edited. */
 export const checkpointNames: readonly string[] = [
   "config.json",
   "generation_config.json",
@@ -33,7 +33,7 @@ const readMark = async (path: string): Promise<string> =>
     () => "",
   );
 
-/** The text of the folder's `manifest.json`, and its value; null if it is not complete. */
+/** The folder's manifest; null if there is none or it is not complete. */
 export const readManifest = async (folder: string): Promise<Manifest | null> => {
   const text = await readMark(join(folder, manifestName));
   if (!isMarked(text)) return null;
@@ -44,14 +44,14 @@ export const readManifest = async (folder: string): Promise<Manifest | null> => 
   }
 };
 
-/** Whether this program wrote a folder: by its manifest, or by its `config.json`. */
+/** Whether Foretoken wrote a folder, according to its manifest or its `config.json`. */
 const isOurs = async (folder: string): Promise<boolean> =>
   isMarked(await readMark(join(folder, manifestName))) || isOwnConfig(await readMark(join(folder, "config.json")));
 
-/** A thing with a path. */
+/** What is at a path. */
 export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";
 
-/** @throws the system's error for a folder that cannot be listed, or a path that cannot be read. */
+/** @throws the operating system's error if a folder cannot be listed or a path cannot be read. */
 export const occupantOf = async (path: string): Promise<Occupant> => {
   const found = await lstat(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
@@ -64,11 +64,13 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
   return (await isOurs(path)) ? "ours" : "a folder of somebody else";
 };
 
-/** How far above a new file a checkpoint's folder is looked for: its files lie at most one folder deep. */
+/**
+ * How many parent folders of a new file are searched for a checkpoint's folder. Its files are at most one folder deep.
+ */
 const mostAbove = 3;
 
 /**
- * The checkpoint's folder that `path` would lie in: its manifest names all of its files. undefined: none.
+ * The checkpoint's folder that `path` would be inside; undefined: none. A checkpoint's manifest lists all of its files.
  */
 export const checkpointAround = async (path: string): Promise<string | undefined> => {
   let folder = resolve(path);
@@ -79,7 +81,7 @@ export const checkpointAround = async (path: string): Promise<string | undefined
   return undefined;
 };
 
-/** `path`, or with -2, -3, … at its end: the first that is not taken. */
+/** The first free name among `path`, `path-2`, `path-3`, … */
 export const freeName = async (path: string): Promise<string> => {
   for (let i = 1; ; i++) {
     const name = i === 1 ? path : `${path}-${i}`;
@@ -87,7 +89,10 @@ export const freeName = async (path: string): Promise<string> => {
   }
 };
 
-/** @param name of an entry, or the path of one in an inner folder. */
+/**
+ * Whether a file has the hash that the manifest lists. @param name name of the file, or "folder/name" in an inner
+ * folder.
+ */
 const isUnchanged = async (path: string, name: string, manifest: Manifest | null): Promise<boolean> => {
   if (manifest === null || !Object.hasOwn(manifest.files, name)) return false;
   const digest = manifest.files[name];
@@ -95,8 +100,8 @@ const isUnchanged = async (path: string, name: string, manifest: Manifest | null
 };
 
 /**
- * The paths in an inner folder, if each is a file of ours: one of `own`, as "folder/name", or one as the manifest has it.
- * Else undefined.
+ * Paths of the files in an inner folder, if all of them are Foretoken's: listed in `own` as "folder/name", or unchanged
+ * since the manifest. Otherwise undefined.
  */
 const ownInside = async (
   folder: string,
@@ -116,8 +121,8 @@ const ownInside = async (
 };
 
 /**
- * The entries of a checkpoint's folder that this program did not write.
- * @param own more names that are ours there; "folder/name" for a file of an inner folder.
+ * Entries of a checkpoint's folder that Foretoken did not write.
+ * @param own names of further files that are Foretoken's; "folder/name" for a file in an inner folder.
  */
 export const foreignEntries = async (folder: string, own: readonly string[] = []): Promise<readonly string[]> => {
   const manifest = await readManifest(folder);
@@ -132,13 +137,13 @@ export const foreignEntries = async (folder: string, own: readonly string[] = []
   return foreign;
 };
 
-/** Whether nobody has put a file of his own into a checkpoint's folder. */
+/** Whether a checkpoint's folder has only Foretoken's files. */
 export const isOursAlone = async (folder: string): Promise<boolean> => (await foreignEntries(folder)).length === 0;
 
 /**
- * Removes a checkpoint's folder. Other files in it move to `heir`, if the name is unused there; else they and the folder
- * stay.
- * @param own more names that are ours there.
+ * Removes a checkpoint's folder. Other files in it are moved to `heir` if their names are free there. Otherwise they
+ * and the folder stay.
+ * @param own names of further files that are Foretoken's.
  */
 export const removeOwned = async (folder: string, heir?: string, own: readonly string[] = []): Promise<void> => {
   const foreign = await foreignEntries(folder, own);
@@ -146,7 +151,7 @@ export const removeOwned = async (folder: string, heir?: string, own: readonly s
     const taken = await readdir(heir);
     for (const name of foreign) if (!taken.includes(name)) await rename(join(folder, name), join(heir, name));
   }
-  // The manifest last: after a kill here, the folder is still marked.
+  // The manifest is removed last, so that the folder stays marked after a kill.
   const manifest = await readManifest(folder);
   const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !foreign.includes(name));
   for (const entry of entries) {

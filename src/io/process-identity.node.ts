@@ -1,15 +1,18 @@
-/** Processes of this machine, distinct from later ones with their numbers: by their start, and the boot of the machine. */
+/**
+ * Identifies processes of this machine by their start time and the machine's boot, so that a later process with the
+ * same number is distinguished.
+ */
 import { spawnSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname, uptime } from "node:os";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 
-/** A process, distinct from all others with its number. */
+/** A process, distinguished from all others with the same number. */
 export interface Process {
   readonly pid: number;
-  /** When it started, as the system counts. */
+  /** Start time, in the operating system's format. */
   readonly started: string;
-  /** Boot of the machine, and namespace of process numbers. */
+  /** Identifies the machine's boot and the namespace of process numbers. */
   readonly boot: string;
   readonly host: string;
 }
@@ -22,7 +25,7 @@ const readLine = (path: string): string | undefined => {
   }
 };
 
-/** Start of a process that runs and cannot be inspected. */
+/** Start time of a running process that cannot be inspected. */
 export const unseen = "unseen";
 
 const isThere = (pid: number): boolean => {
@@ -34,18 +37,19 @@ const isThere = (pid: number): boolean => {
   }
 };
 
-/** The largest number of a process: the system would take a larger one for a negative one, which stands for many processes. */
+/** Largest process number. The system would read a larger number as negative, which means a group of processes. */
 const largestPid = 2 ** 31 - 1;
 
-/** Start of process `pid`; undefined if there is none. */
+/** Start time of process `pid`; undefined if it does not exist. */
 export const startOf = (pid: number): string | undefined => {
   if (!Number.isInteger(pid) || pid < 1 || pid > largestPid) return undefined;
   if (process.platform === "linux") {
     const stat = readLine(`/proc/${pid}/stat`);
-    // The name in parentheses may have any character; field 22 counts from the process number. A zombie has ended.
+    // The name in parentheses may contain any characters, so parse after it. The start time is field 22. A zombie (Z)
+    // has ended.
     const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (fields !== undefined) return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-    // Some systems show nothing of another user's process.
+    // Some systems hide other users' processes.
     return isThere(pid) ? unseen : undefined;
   }
   if (!isThere(pid)) return undefined;
@@ -54,10 +58,13 @@ export const startOf = (pid: number): string | undefined => {
   return status === 0 ? stdout.trim() : "unknown";
 };
 
-/** The namespace of process numbers of this process: a container has its own. */
+/**
+ * Identifies the boot of the machine and, on Linux, the namespace of process numbers; a container has its own
+ * namespace.
+ */
 const bootOf = (): string => {
   const boot = readLine("/proc/sys/kernel/random/boot_id");
-  // Elsewhere the minute of the boot; uptime and clock mostly disagree by less.
+  // On other systems, the minute of the boot. Uptime and clock usually agree more closely than that.
   if (boot === undefined) return `minute ${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
   try {
     return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
@@ -66,7 +73,7 @@ const bootOf = (): string => {
   }
 };
 
-/** The process that runs this. */
+/** This process. */
 export const thisProcess = (): Process => ({
   pid: process.pid,
   started: startOf(process.pid) ?? "unknown",

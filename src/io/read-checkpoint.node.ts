@@ -1,4 +1,4 @@
-/** Reading checkpoints, which checkpoint.node.ts writes, and the directories of other programs. */
+/** Reads checkpoints that checkpoint.node.ts wrote, and directories of other programs. */
 import { createHash } from "node:crypto";
 import { readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -15,13 +15,16 @@ import { type FileDigest, isManifest, type Manifest, manifestName, parseManifest
 import { readManifest } from "./owned-folder.node.ts";
 import { isRunFolder } from "./run-places.node.ts";
 
-/** Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or a killed writer's. */
+/**
+ * Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or under `.old-NAME`, which a killed
+ * writer left.
+ */
 export const hasCheckpoint = async (folder: string): Promise<boolean> => {
   const { path, old } = placeOf(folder);
   return (await exists(path)) || (await exists(old));
 };
 
-/** Whether each file of the manifest is there, with its number of bytes. */
+/** Whether all files of the manifest exist with the right sizes. */
 export const holdsAllFiles = async (folder: string): Promise<boolean> => {
   const manifest = await readManifest(folder);
   const files = Object.entries(manifest?.files ?? {});
@@ -38,10 +41,10 @@ const checkpointHint =
 
 const completeCopy = "a complete copy of the folder";
 
-/** A folder of graphs for ONNX Runtime has all that a model has but its weights. */
-const exportedHint = "the model that it was exported from: verify alone reads graphs of ONNX";
+/** Hint for a folder of ONNX graphs, which has everything of a model except safetensors weights. */
+const exportedHint = "the model that it was exported from: only verify reads ONNX graphs";
 
-/** Larger files are refused before memory is allocated for them. */
+/** Maximum size of a file. A larger file is refused before memory is allocated. */
 const maxBytesOf = (name: string): number =>
   name === "tokenizer.json"
     ? jsonLimits.tokenizer.maxBytes
@@ -49,10 +52,10 @@ const maxBytesOf = (name: string): number =>
       ? jsonLimits.config.maxBytes
       : 2 ** 40;
 
-/** Most entries of a folder that are checked. */
+/** Maximum number of entries of a folder that are examined. */
 const mostEntries = 1000;
 
-/** Endings of texts to learn from, which people name in place of a model. */
+/** Whether a file name looks like a training text, which users sometimes name instead of a model. */
 const isTextName = (path: string): boolean => /\.(txt|text|md|jsonl)$/iu.test(path);
 
 const missing = async (path: string): Promise<CheckpointError> => {
@@ -61,12 +64,12 @@ const missing = async (path: string): Promise<CheckpointError> => {
   return new CheckpointError({
     where: path,
     must: "the path must name a model",
-    got: isText ? "a text" : isThere ? "a file that is none" : "no such file or folder",
+    got: isText ? "a text" : isThere ? "a file that is not a model" : "no such file or folder",
     hint: isText ? `npx foretoken train --data ${quotePath(path)}, or the folder of a run` : checkpointHint,
   });
 };
 
-/** Checkpoints of ours with a file `name`, in `folder` or one folder deeper. */
+/** Checkpoints of Foretoken with a file `name`, at most two folders below `folder`. */
 const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<readonly string[]> => {
   if (depth === 0) return [];
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
@@ -80,10 +83,10 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
   return found;
 };
 
-/** Names of the checkpoints in a run's folder. */
+/** Matches names of checkpoints in a run's folder. */
 const ofRun = /^(best|checkpoint(-\d+)?)$/u;
 
-/** The checkpoint that a run's folder stands for; undefined: it is none, or has none. */
+/** The checkpoint to suggest for a run's folder; undefined if it is not a run's folder or has no checkpoint. */
 const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
   if (!(await isRunFolder(folder))) return undefined;
   for (const name of ["best", "checkpoint"]) if (await hasCheckpoint(join(folder, name))) return join(folder, name);
@@ -92,12 +95,13 @@ const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
 
 /** Hint for `folder`, which has no file `name`. */
 const missingHint = async (folder: string, name: string): Promise<string> => {
-  // Not by the file alone: a run that trains an adapter has it in base/, the model as it was before.
+  // Look for a run first: if a run trains an adapter, only base/ has such a file, and that is the model before
+  // training.
   const own = await checkpointOfRun(folder);
   if (own !== undefined) return quotePath(own);
   const found = [...(await checkpointsIn(folder, name))].sort();
   const [first] = found;
-  // Of several runs or models, none is more likely to be meant.
+  // If there are several runs or models, do not guess which one is meant.
   const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
   if (first !== undefined && (found.length === 1 || sameRun)) return quotePath(first);
   if (found.length > 0) return "one of the checkpoints in it";
@@ -122,8 +126,8 @@ const readError = async (folder: string, name: string, error: unknown): Promise<
 };
 
 /**
- * The file's place: where a folder of Hugging Face's cache links to a file of its own store, that file. Other links are not
- * followed, since a folder from elsewhere could link to any file of the user's.
+ * Path of the file. A link is followed only in Hugging Face's cache, where files are links to the cache's own store.
+ * Other links are not followed, because a downloaded folder could link to any file of the user.
  */
 const fileIn = async (path: string, name: string): Promise<string> => {
   const file = join(path, name);
@@ -144,7 +148,7 @@ const readFile = async (
     },
   );
 
-/** null if the folder has none of ours. */
+/** Reads the folder's manifest; null if it has no manifest of Foretoken. */
 const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
   const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
     async (error: unknown) => {
@@ -159,14 +163,15 @@ const manifestOf = async (folder: string, path: string): Promise<Manifest | null
   } catch {
     json = undefined;
   }
-  // Another program's manifest, as for a page, has nothing of this. If only the mark is damaged, the rest shows it.
+  // Another program's manifest, for example of a web page, has no fields of Foretoken's. If only the mark is damaged,
+  // other fields still identify the file.
   if (json !== undefined && !isManifest(json)) return null;
   const manifest = parseManifest(json);
   if (manifest !== undefined) return manifest;
   throw new CheckpointError({
     where: join(folder, manifestName),
     must: "the file must list the checkpoint's files with their SHA-256",
-    got: "a damaged one",
+    got: "a damaged file",
     hint: completeCopy,
   });
 };
@@ -174,7 +179,7 @@ const manifestOf = async (folder: string, path: string): Promise<Manifest | null
 const changed = (where: string, got: string): CheckpointError =>
   new CheckpointError({
     where,
-    must: `the file must be the one that was saved, by its SHA-256 in ${manifestName}`,
+    must: `the file must match its SHA-256 in ${manifestName}`,
     got,
     hint: completeCopy,
   });
@@ -183,8 +188,8 @@ const notListed = (where: string): CheckpointError =>
   new CheckpointError({
     where,
     must: `the folder's ${manifestName} must list the file`,
-    got: "no file of that name",
-    hint: `${completeCopy}, or a folder without ${manifestName}: its files are read unchecked`,
+    got: "no file with this name",
+    hint: `${completeCopy}, or deleting ${manifestName}: then the files are read unchecked`,
   });
 
 const listed = (manifest: Manifest, name: string): FileDigest | undefined =>
@@ -216,24 +221,25 @@ const readChecked = async (
 export interface ReadCheckpoint<Name extends string, Optional extends string = never> {
   /** Contents by name, each in its own buffer. */
   readonly files: Record<Name, Uint8Array> & Partial<Record<Optional, Uint8Array>>;
-  /** The manifest that the files were compared with; null if there is none, and they are unchecked. */
+  /** The manifest that the files were compared with; null: no manifest, the files were not checked. */
   readonly manifest: Manifest | null;
 }
 
-/** `identityOf`, with a reader's errors. */
+/** `identityOf`, with errors for a reader. */
 const look = (folder: string, path: string): Promise<string | undefined> =>
   identityOf(path).catch((cause: unknown) => {
     const must = "the folder must be readable";
     throw new CheckpointError({ where: folder, must, got: messageOf(cause), cause });
   });
 
-/** Number of attempts of a reader, if a writer replaces the folder meanwhile. */
+/** Maximum number of attempts of a reader while writers keep replacing the folder. */
 const attempts = 100;
 
 /**
- * Reads a checkpoint `folder` by `read`, again if a writer replaces it meanwhile: so all that was read is from the same write.
+ * Reads a checkpoint `folder` with `read`. If a writer replaces the folder in the meantime, reads again, so that all
+ * files are from the same write.
  * @param read gets the path to read from and the manifest there.
- * @param release gives back what `read` gave, if it is not from the same write.
+ * @param release releases a result of `read` that is discarded.
  */
 const readSameWrite = async <T>(
   folder: string,
@@ -242,7 +248,7 @@ const readSameWrite = async <T>(
 ): Promise<T> => {
   const { path, old } = placeOf(folder);
   for (let attempt = 1; ; attempt++) {
-    // A NAME that appears while `.old-NAME` is searched has changed the identity: the next attempt finds it.
+    // If NAME appears while `.old-NAME` is searched, the identity has changed, and the next attempt finds NAME.
     const identity = await look(folder, path);
     const from = identity === undefined && (await look(folder, old)) !== undefined ? old : path;
     const isLast = async (): Promise<boolean> => (await look(folder, path)) === identity || attempt === attempts;
@@ -259,10 +265,10 @@ const readSameWrite = async <T>(
 };
 
 /**
- * The named files of the checkpoint `folder`, all from the same write, compared with its manifest.
- * @param optional files that are read if they are there; a manifest that lists one demands it.
- * @throws CheckpointError if the folder or one of the files is missing, unreadable, no regular file, or differs from
- *   the manifest.
+ * Reads the named files of the checkpoint `folder`, all from the same write, and compares them with the manifest.
+ * @param optional files that are read if they exist. A file that the manifest lists must exist.
+ * @throws CheckpointError if the folder or a file is missing, unreadable or not a regular file, or differs from the
+ * manifest.
  */
 export const readCheckpoint = <Name extends string, Optional extends string = never>(
   folder: string,
@@ -278,31 +284,31 @@ export const readCheckpoint = <Name extends string, Optional extends string = ne
     async () => {},
   );
 
-/** A large file of a checkpoint, open. */
+/** An open large file of a checkpoint. */
 export interface OpenedFile {
   readonly name: string;
-  /** Its place on the disk. */
+  /** Path on disk. */
   readonly path: string;
   readonly source: ByteSource;
 }
 
 /** Result of `openCheckpoint`. */
 export interface OpenedCheckpoint {
-  /** Contents of the small files that are there. */
+  /** Contents of the small files that exist. */
   readonly files: Readonly<Record<string, Uint8Array>>;
-  /** Its large files, to be closed by the caller. They are compared with the manifest once they have been read. */
+  /** The large files. The caller closes them. They are compared with the manifest after they have been read. */
   readonly large: readonly OpenedFile[];
-  /** null if there is none, and the files are unchecked. */
+  /** null: no manifest, the files are not checked. */
   readonly manifest: Manifest | null;
 }
 
 /** Which files of a folder to open. */
 export interface WantedFiles {
   readonly required: readonly string[];
-  /** Read if they are there; a manifest that lists one demands it. */
+  /** Files that are read if they exist. A file that the manifest lists must exist. */
   readonly optional: readonly string[];
   /**
-   * Names of the large files, which follow from the contents of the small ones.
+   * Names of the large files, determined from the contents of the small files.
    * @param has whether the folder has a file.
    */
   large(
@@ -332,7 +338,7 @@ const openLarge = async (
   throw expected === undefined ? notListed(where) : changed(where, `${source.size} bytes`);
 };
 
-/** The small files of a folder: the required ones, and the optional ones that are there. */
+/** Reads the small files of a folder: the required ones, and the optional ones that exist. */
 const readSmall = async (
   folder: string,
   path: string,
@@ -350,9 +356,10 @@ const readSmall = async (
 };
 
 /**
- * Opens the checkpoint `folder`: its small files are read, its large ones are left to be read piece by piece. All are from
- * the same write, also if a writer replaces the folder before they have been read.
- * @throws CheckpointError as `readCheckpoint`; for a large file that differs from the manifest, when it has been read.
+ * Opens the checkpoint `folder`: reads its small files, and opens its large files to be read piece by piece. All files
+ * are from the same write, even if a writer replaces the folder before they have been read.
+ * @throws CheckpointError as `readCheckpoint`. If a large file differs from the manifest, the error comes after it has
+ * been read.
  */
 export const openCheckpoint = (folder: string, wanted: WantedFiles): Promise<OpenedCheckpoint> => {
   const closeAll = async (large: readonly OpenedFile[]): Promise<void> => {

@@ -1,22 +1,28 @@
-/** A run's folder, as those know it who read and write checkpoints; `folder-names.ts` of `train` has all that is in it. */
+/**
+ * Names in a run's folder that code for reading and writing checkpoints needs. `folder-names.ts` of `train` has all
+ * names.
+ */
 import { basename, dirname, join, resolve } from "node:path";
 import { isFile } from "./files.node.ts";
 
-/** The file with a run's configuration: it makes a folder a run's. */
+/** Name of the file with a run's configuration. A folder with this file is a run's folder. */
 export const descriptionName = "run.json";
 
-/** The folder in an adapter's run that keeps the model that the adapter is for. */
+/** Name of the folder in an adapter's run that keeps the adapter's base model. */
 export const keptBaseName = "base";
 
-/** Names of a run's folders with weights: now, of an earlier step, or set aside. */
+/** Matches names of a run's folders with weights: current, of an earlier step, or set aside. */
 const names = /^(?:best|checkpoint|rollback|base)(?:-(?:\d+|set-aside))*$/u;
 
 export const isRunFolder = (folder: string): Promise<boolean> => isFile(join(folder, descriptionName));
 
-/** Whether a folder of this name in a run's folder has weights. */
+/** Whether a folder with this name in a run's folder has weights. */
 export const isPlaceName = (name: string): boolean => names.test(name);
 
-/** Whether `folder` is one of those that a run keeps weights in, by its name: whoever writes there takes them from the run. */
+/**
+ * Whether `folder` is one of a run's own folders for weights, by its name. Writing there would destroy the run's
+ * weights.
+ */
 export const isPlaceOfRun = async (folder: string): Promise<boolean> => {
   const path = resolve(folder);
   return isPlaceName(basename(path)) && (await isRunFolder(dirname(path)));

@@ -9,16 +9,16 @@ import type { ByteSource } from "./byte-source.ts";
 import { float32FromBfloat16, float32FromHalf, wordsOf } from "./half.ts";
 
 /**
- * The safetensors format (https://github.com/huggingface/safetensors): eight bytes, the header's length as a
- * little-endian integer; the header, a JSON object with each tensor's dtype, shape and place; the data, tensors end to
- * end with no gap. Little-endian throughout, like every machine that this runs on.
+ * The safetensors format (https://github.com/huggingface/safetensors): eight bytes with the header's length as a
+ * little-endian integer; the header, a JSON object with each tensor's dtype, shape and offsets; the data, tensors end
+ * to end without gaps. Everything is little-endian, as on every machine that Foretoken supports.
  */
 
 export type Metadata = Readonly<Record<string, string>>;
 
 /** Contents of a file. */
 export interface SafetensorsFile {
-  /** By name, in the order of the data. F16 and BF16 have been widened to float32. */
+  /** Tensors by name, in the order of their data. F16 and BF16 are converted to float32. */
   readonly tensors: ReadonlyMap<string, NamedTensor>;
   readonly metadata: Metadata;
 }
@@ -30,7 +30,7 @@ const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : a > b ? 1 : 0;
 
-/** The length of the header, and the header. Tensors lie in the order of `sorted`. */
+/** The header's length and the header, for tensors in the order of `sorted`. */
 const headerOf = (
   sorted: readonly Pick<NamedTensor, "name" | "shape">[],
   metadata: Metadata,
@@ -47,11 +47,11 @@ const headerOf = (
   for (const { name, shape } of sorted) {
     if (names.has(name)) {
       const where = `tensor ${JSON.stringify(name)}`;
-      throw new ShapeError({ where, must: "every tensor of a file must have a name of its own" });
+      throw new ShapeError({ where, must: "every tensor of a file must have its own name" });
     }
     names.add(name);
     const end = offset + sizeOf(shape) * bytesPerValue[dtype];
-    // Written by hand: an object would put names like "0" first.
+    // Written by hand, because a JavaScript object would put keys like "0" first.
     fields.push(
       `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
     );
@@ -80,25 +80,25 @@ const bytesOf = ({ name, shape, data }: NamedTensor): Uint8Array => {
 };
 
 /**
- * The bytes of a file, in pieces: a header and a view of each tensor's data (not a copy: do not change the data before
- * the pieces are written). Names are sorted and the header is padded with spaces to a multiple of 8 bytes, so the
- * same tensors give the same bytes in whatever order they come.
- * @throws ShapeError for a name used twice or data that does not fill its shape.
+ * The bytes of a file, in pieces: a header and a view of each tensor's data. Do not change the data before the pieces
+ * are written. Tensors are sorted by name, and the header is padded with spaces to a multiple of 8 bytes, so the bytes
+ * do not depend on the order of `tensors`.
+ * @throws ShapeError for a duplicate name, or data that does not fit its shape.
  */
 export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array[] => {
   const sorted = sortedByName(tensors);
   return [headerOf(sorted, metadata), ...sorted.map(bytesOf)];
 };
 
-/** Values as the nearest bfloat16, ties to even. Little-endian, like every machine that this runs on. */
+/** Rounds values to bfloat16, to nearest, ties to even. Little-endian, as on every machine that Foretoken supports. */
 const narrowBytes = (bytes: Uint8Array): Uint8Array => {
   const narrow = toBfloat16(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
   return new Uint8Array(narrow.buffer, narrow.byteOffset, narrow.byteLength);
 };
 
 /**
- * `safetensorsChunks` for tensors that are read one after the other.
- * @param dtype BF16: values are rounded to nearest, ties to even.
+ * `safetensorsChunks` for tensors that are read one at a time.
+ * @param dtype with BF16, values are rounded to nearest, ties to even.
  */
 export async function* safetensorsPieces(
   tensors: Iterable<LazyTensor>,
@@ -113,7 +113,7 @@ export async function* safetensorsPieces(
   }
 }
 
-/** The pieces of a file as one new array. */
+/** Joins the pieces of a file into one new array. */
 export const joinChunks = (chunks: readonly Uint8Array[]): Uint8Array => {
   const bytes = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
   let offset = 0;
@@ -128,7 +128,7 @@ export const joinChunks = (chunks: readonly Uint8Array[]): Uint8Array => {
 export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array =>
   joinChunks(safetensorsChunks(tensors, metadata));
 
-/** An entry of the header, checked. */
+/** A checked entry of the header. */
 interface Entry {
   readonly dtype: StoredDType;
   readonly shape: readonly number[];
@@ -136,12 +136,12 @@ interface Entry {
   readonly end: number;
 }
 
-/** More axes than any tensor has. */
+/** Maximum number of axes; no real tensor has more. */
 const maxAxes = 64;
 
-/** Element types that are read. */
+/** Number formats that can be read. */
 export type StoredDType = keyof typeof bytesPerValue;
-/** Element types that are written. */
+/** Number formats that can be written. */
 export type WrittenDType = "F32" | "BF16";
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -152,8 +152,8 @@ const isStoredDType = (value: unknown): value is StoredDType =>
 const completeCopy = "a complete copy of the file";
 
 /**
- * The offset of the data, from the file's first bytes.
- * @param size of the file.
+ * Offset of the data, from the first bytes of the file.
+ * @param size size of the file.
  */
 const dataStartOf = (first: Uint8Array, size: number, where: string): number => {
   const fail = (must: string, got: string): never => {
@@ -198,8 +198,8 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): Entry => {
   const [begin, end] = offsets as [number, number];
   if (begin > end) fail("data_offsets must not run backwards", offsets);
   if (end > dataBytes)
-    fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file cut off?)`, offsets);
-  // Only an extent of 0 can bring a partial product past 2^53 back into range, and then the true size is 0.
+    fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file truncated?)`, offsets);
+  // A partial product beyond 2^53 is too large unless a size is 0, and then the whole product is 0.
   const size = shape.includes(0) ? 0 : sizeOf(shape);
   if (size * bytesPerValue[dtype] !== end - begin) {
     fail(
@@ -221,7 +221,7 @@ const readData = (dtype: StoredDType, bytes: Uint8Array): Float32Array => {
   switch (dtype) {
     case "F32": {
       if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-      // Not slice(): a Node Buffer's shares memory.
+      // Not slice(): for a Node Buffer, slice() shares memory.
       return new Float32Array(new Uint8Array(bytes).buffer);
     }
     case "F16":
@@ -231,13 +231,13 @@ const readData = (dtype: StoredDType, bytes: Uint8Array): Float32Array => {
   }
 };
 
-/** Facts about a file: its tensors in the order of their data, end to end. */
+/** The header's contents. Tensors are in the order of their data, end to end. */
 interface Table {
   readonly tensors: readonly (readonly [name: string, entry: Entry])[];
   readonly metadata: Metadata;
 }
 
-/** Checks the header of a file with `dataBytes` bytes after it, before anything is allocated for a tensor. */
+/** Checks the header of a file with `dataBytes` bytes of data, before memory is allocated for a tensor. */
 const readTable = (header: Uint8Array, dataBytes: number, where: string): Table => {
   let metadata: Metadata = {};
   const tensors: [string, Entry][] = [];
@@ -252,7 +252,7 @@ const readTable = (header: Uint8Array, dataBytes: number, where: string): Table 
       throw new CheckpointError({
         where: `${where}: tensor ${show(name)}`,
         must: "tensors must lie end to end, without gap or overlap",
-        got: `a start at ${begin} where ${expected} is next`,
+        got: `a start at ${begin} instead of ${expected}`,
       });
     }
     expected = end;
@@ -269,11 +269,11 @@ const readTable = (header: Uint8Array, dataBytes: number, where: string): Table 
 };
 
 /**
- * The tensors of a safetensors file. Every value in the header is checked before anything is allocated for it.
- * @param bytes the whole file. Float32 data is a view of it if alignment allows, so keep it unchanged.
+ * Reads the tensors of a safetensors file. Every value in the header is checked before memory is allocated.
+ * @param bytes the whole file. Float32 data is a view of it if it is aligned, so do not change it.
  * @param where the file, for errors.
- * @throws CheckpointError naming the file and the tensor: a header or data cut off or forged, overlaps, gaps, bytes
- * left over, a dtype other than F32, F16 and BF16.
+ * @throws CheckpointError naming the file and the tensor: a truncated or forged header or data, overlaps, gaps, bytes
+ * after the last tensor, or a dtype other than F32, F16 and BF16.
  */
 export const readSafetensors = (bytes: Uint8Array, where: string): SafetensorsFile => {
   const dataStart = dataStartOf(bytes, bytes.length, where);
@@ -286,7 +286,7 @@ export const readSafetensors = (bytes: Uint8Array, where: string): SafetensorsFi
   return { tensors, metadata: table.metadata };
 };
 
-/** A tensor of a safetensors file, with its dtype there. */
+/** A tensor of a safetensors file, with its dtype in the file. */
 export interface SafetensorsTensor extends StoredTensor {
   readonly dtype: StoredDType;
 }
@@ -301,7 +301,7 @@ const openTable = async (source: ByteSource, where: string): Promise<Table & { r
 };
 
 /**
- * The metadata of an open safetensors file.
+ * Reads the metadata of an open safetensors file.
  * @param where the file, for errors.
  * @throws CheckpointError for a damaged header, as `readSafetensors`.
  */
@@ -309,8 +309,8 @@ export const openMetadata = async (source: ByteSource, where: string): Promise<M
   (await openTable(source, where)).metadata;
 
 /**
- * Reads the header of a safetensors file; the tensors are read when they are needed. They come in the order of their data:
- * taken one after the other, their rows from the first to the last, the file is read from its begin to its end.
+ * Reads the header of a safetensors file; the tensors are read when needed. Tensors are in the order of their data, so
+ * reading them and their rows in order reads the file forwards.
  * @param where the file, for errors.
  * @throws CheckpointError as `readSafetensors`.
  */

@@ -1,15 +1,18 @@
-/** A file that is to be in two folders: by a link where that is possible, which takes no room. */
+/** Puts one file into two folders: by a link where possible, which takes no disk space. */
 import { constants } from "node:fs";
 import { copyFile, link, open, realpath, stat } from "node:fs/promises";
 import { digestOf } from "./digest.node.ts";
 import type { FileDigest } from "./manifest.ts";
 
-/** The contents of a file that stays where it is, too. */
+/** Contents shared with a file that also stays in its own place. */
 export interface SharedFile {
   readonly kind: "shared";
-  /** Its place. A link in it is followed. */
+  /** Path of the existing file. Links are followed. */
   readonly path: string;
-  /** Most bytes that are copied, where the system can make no link: to another disk, or a file of somebody else. */
+  /**
+   * Maximum size in bytes of a file that is copied where no link is possible: to another disk, or of a file that
+   * another user owns.
+   */
   readonly mostCopied: number;
 }
 
@@ -25,10 +28,10 @@ const copy = async (from: string, to: string, mostCopied: number, cause: unknown
 };
 
 /**
- * Makes a new file `to` with the contents of another: blocks that both share until one is written to, where the file system
- * has that; else a hard link, so a program that writes into the other file changes this one, too.
- * @returns its digest, of its bytes as they are now.
- * @throws the system's error.
+ * Makes a new file `to` with the contents of another file. If the file system supports it, both share blocks until one
+ * is written to. Otherwise a hard link is made; then a program that writes into the other file changes this one too.
+ * @returns the digest of the file's current bytes.
+ * @throws the operating system's error.
  */
 export const shareFile = async ({ path, mostCopied }: SharedFile, to: string): Promise<FileDigest> => {
   const from = await realpath(path);

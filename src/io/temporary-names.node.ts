@@ -1,15 +1,18 @@
-/** Names of unfinished files and folders. They tell which process writes them, so that nobody removes those of one that runs. */
+/**
+ * Names of unfinished files and folders. They identify the writing process, so that nobody removes files of a running
+ * process.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
 
-/** Digits that tell a process from others with its number, also of other machines. */
+/** Digits that distinguish a process from others with the same number, even on other machines. */
 const markOf = ({ started, boot, host }: Omit<Process, "pid">): string => {
-  // A boot that is known by its minute alone may be another minute for the next process.
+  // If the boot is known only by its minute, the next process may see a different minute, so use the host name instead.
   const known = boot.startsWith("minute ") ? host : boot;
   return createHash("sha256").update(`${host} ${known} ${started}`).digest("hex").slice(0, 4);
 };
 
-/** This process; found once. */
+/** This process; determined once. */
 let self: Process | undefined;
 const own = (): Process => {
   self ??= thisProcess();
@@ -18,11 +21,11 @@ const own = (): Process => {
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0").slice(-digits);
 
-/** This thread. A thread that ends may leave files, while its process runs. */
+/** Identifies this thread. A thread that ends may leave files while its process still runs. */
 const thread = randomBytes(2).toString("hex");
 let count = 0;
 
-/** A unique name beside NAME: it marks an unfinished file, and may be deleted after a kill. */
+/** A unique temporary name for NAME. It marks an unfinished file, which may be deleted after its process was killed. */
 export const temporaryName = (name: string): string => {
   count++;
   return `.tmp-${hex(own().pid, 8)}${markOf(own())}${thread}${hex(count, 4)}-${name}`;
@@ -34,7 +37,7 @@ const pattern =
 /** The NAME of a temporary file `entry`; undefined for any other entry. */
 export const temporaryOf = (entry: string): string | undefined => pattern.exec(entry)?.groups?.name;
 
-/** Whether a process that runs on this machine is writing the temporary file `entry`. */
+/** Whether a running process on this machine is writing the temporary file `entry`. */
 export const isBeingWritten = (entry: string): boolean => {
   const { pid: digits, mark, thread: writer } = pattern.exec(entry)?.groups ?? {};
   if (digits === undefined) return false;

@@ -1,4 +1,4 @@
-/** ZIP archives without compression: weights do not compress. (APPNOTE 6.3, without ZIP64.) */
+/** Writes ZIP archives without compression, because weights do not compress. (APPNOTE 6.3, without ZIP64.) */
 import { checkText } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
@@ -18,7 +18,7 @@ const crcOf = (bytes: Uint8Array): number => {
   return ~crc >>> 0;
 };
 
-/** Numbers of two or four bytes, the lowest first. */
+/** Encodes integers of two or four bytes, little-endian. */
 const fieldsOf = (...fields: readonly (readonly [bytes: 2 | 4, value: number])[]): Uint8Array<ArrayBuffer> => {
   const view = new DataView(new ArrayBuffer(fields.reduce((sum, [bytes]) => sum + bytes, 0)));
   let at = 0;
@@ -32,26 +32,26 @@ const fieldsOf = (...fields: readonly (readonly [bytes: 2 | 4, value: number])[]
 
 /** Names are UTF-8. */
 const flags = 0x0800;
-/** 1 January 1980: the same files give the same archive. */
+/** 1 January 1980, always the same, so that the same files give the same archive. */
 const date = 0x0021;
 
 const encoded = (path: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(path);
 
 /**
- * Whether a path leads below the folder that it is unpacked in, on any system. Windows has drives, as "C:", and drops dots and
- * spaces at the end of a name.
+ * Whether a path stays below the folder that it is unpacked in, on every system. Windows has drives such as "C:", and
+ * drops dots and spaces at the end of a name.
  */
 const isInside = (path: string): boolean =>
   !/[\\:\0]/u.test(path) && path.split("/").every((part) => !/^[. ]*$/u.test(part));
 
-/** A path that another one has as a folder. */
+/** A path that is also a folder of another path. */
 const folderAmong = (paths: readonly string[]): string | undefined => {
-  // In this order, what lies in a folder comes directly after it.
+  // In this order, files in a folder come directly after the folder.
   const folders = paths.map((path) => `${path}/`).sort();
   return folders.find((folder, i) => folders[i + 1]?.startsWith(folder))?.slice(0, -1);
 };
 
-/** @throws ConfigError unless an archive can have these names, and lead out of no folder. */
+/** @throws ConfigError if an archive cannot have these names, or a path leads out of the folder. */
 const checkNames = (paths: readonly string[], name: string): void => {
   checkText("zipFolder: name", name);
   const wrong = (where: string, must: string, got: string): ConfigError => new ConfigError({ where, must, got });
@@ -61,17 +61,18 @@ const checkNames = (paths: readonly string[], name: string): void => {
   if (bad !== undefined)
     throw wrong("zipFolder: files", 'must have paths below the folder, with "/" between names', show(bad));
   const both = folderAmong(paths);
-  if (both !== undefined) throw wrong("zipFolder: files", "must have no file with the path of a folder", show(both));
+  if (both !== undefined)
+    throw wrong("zipFolder: files", "must not have a file whose path is also a folder", show(both));
   if (paths.length > 65_534) throw wrong("zipFolder: files", "must be at most 65534 files", String(paths.length));
 };
 
 /**
- * A ZIP archive of a folder, for a download; its files are stored as they are.
+ * Makes a ZIP archive of a folder, for a download. Files are stored without compression.
  * @experimental
- * @param files their bytes by their paths in the folder, as `runToFolder` gives them.
- * @param name of the folder in the archive.
- * @throws ConfigError for paths that lead out of the folder on some system, as "../a" or "C:a", a file with the path of a
- *   folder, 4 GiB or more, or more than 65,534 files.
+ * @param files bytes of the files by their paths in the folder, as `runToFolder` returns them.
+ * @param name name of the folder in the archive.
+ * @throws ConfigError for a path that leads out of the folder on some system, such as "../a" or "C:a"; a file whose
+ * path is also a folder; 4 GiB or more; or more than 65,534 files.
  */
 export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: string): Blob => {
   if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {
@@ -108,12 +109,12 @@ export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: str
       [4, at],
     ] as const;
     directory.push(fieldsOf([4, 0x02014b50], [2, 20], ...common, ...central), entry);
-    // A copy if it is a view of shared memory, which a Blob does not take.
+    // Copied if it is a view of shared memory, which a Blob does not accept.
     const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
     parts.push(local, entry, own);
     at += local.length + entry.length + bytes.length;
     if (at >= 2 ** 32) {
-      throw new ConfigError({ where: "zipFolder: files", must: "must have less than 4 GiB in all", got: "more" });
+      throw new ConfigError({ where: "zipFolder: files", must: "must have less than 4 GiB in total", got: "more" });
     }
   }
   const size = directory.reduce((sum, { length }) => sum + length, 0);

@@ -15,7 +15,7 @@ const names = [...namesInBrowser, "dtype", "asInTraining", "base", "onNotice"];
 
 /**
  * Checks the arguments of `loadPretrained`, before anything is read.
- * @param inBrowser whether a text is an address; else it is a directory's path.
+ * @param inBrowser whether a string is an address; otherwise it is a directory's path.
  * @param where the called function, for the error.
  * @throws ConfigError naming the argument.
  */
@@ -24,7 +24,7 @@ export const checkLoad = (checkpoint: unknown, options: unknown, inBrowser = fal
   if (!isPlace && !isFiles(checkpoint)) {
     throw new ConfigError({
       where: `${where}: checkpoint`,
-      must: `must be ${inBrowser ? "an address" : "a path"}, or an object with the files of a checkpoint as Uint8Arrays`,
+      must: `must be ${inBrowser ? "an address" : "a path"}, or an object with a checkpoint's files as Uint8Arrays`,
       got: show(checkpoint),
     });
   }

@@ -1,4 +1,4 @@
-/** `config.json`, of ours or of another program. */
+/** Reads `config.json`, written by Foretoken or another program. */
 import { z } from "zod";
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -17,7 +17,7 @@ const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretok
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The model that fields say, as a text to compare; null: no model has them. */
+/** The model that the fields describe, as text to be compared; null if the fields are not a valid model. */
 const modelText = (fields: Fields, where: string): string | null => {
   try {
     return JSON.stringify(readHuggingFaceConfig(fields, where).config);
@@ -27,10 +27,10 @@ const modelText = (fields: Fields, where: string): string | null => {
   }
 };
 
-/** Most fields that are looked at: a file may have thousands. */
+/** Maximum number of fields that are compared: a hostile file may have thousands. */
 const mostFields = 200;
 
-/** The first field whose value in the file makes another model, in the place of our own value. */
+/** Name of the first field in the file that describes a different model than the block `foretoken`. */
 const otherField = (ours: Fields, theirs: Fields, same: string, where: string): string | undefined => {
   const isChanged = (field: string): boolean => JSON.stringify(theirs[field]) !== JSON.stringify(ours[field]);
   const [own, others] = [Object.keys(ours), Object.keys(theirs)];
@@ -42,27 +42,28 @@ const otherField = (ours: Fields, theirs: Fields, same: string, where: string): 
 };
 
 /**
- * Fails where the block `foretoken` and the fields beside it are of two models: another program changes the fields alone, and keeps
- * the block. Fields may be written otherwise, such as rotary positions in another spelling, as long as they are read as the same model.
+ * Throws if the block `foretoken` and the other fields describe different models. This happens when another program
+ * edits the fields and leaves the block unchanged. Different spellings of the same model, for example of its rotary
+ * position embeddings, are accepted.
  */
 const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: string): void => {
   const { foretoken: _, ...theirs } = json;
   if (!Object.hasOwn(theirs, "model_type")) return;
   const written: Fields = architectureOf(config, `${where}: foretoken.model`).huggingFace.configJson(config, vocabSize);
-  // As a file has it: without fields that are undefined.
+  // Converted to JSON and back, to drop undefined fields.
   const ours: Fields = JSON.parse(JSON.stringify(written));
   const same = modelText(ours, where);
   if (same === null || modelText(theirs, where) === same) return;
   const field = otherField(ours, theirs, same, where);
   throw new CheckpointError({
     where,
-    must: `the block foretoken and the ${field === undefined ? "fields beside it" : `field ${field}`} must say the same`,
+    must: `the block foretoken and the ${field === undefined ? "other fields" : `field ${field}`} must describe the same model`,
     got: field === undefined ? "two models" : `${show(ours[field])} and ${show(theirs[field])}`,
-    hint: "deleting the block, if the fields are right",
+    hint: "deleting the block foretoken, if the fields are right",
   });
 };
 
-/** The configuration, of ours or of another program. @throws CheckpointError naming the field. */
+/** Reads the configuration, written by Foretoken or another program. @throws CheckpointError naming the field. */
 export const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {
   const raw = parseJson(bytes, where);
   if (!isRecord(raw)) throw new CheckpointError({ where, must: "must be an object", got: show(raw) });

@@ -1,4 +1,4 @@
-/** Whether a model has a chat template, from its small files alone. */
+/** Finds out from a model's small files whether it has a chat template. */
 import { join } from "node:path";
 import { openFileSource } from "../io/file-source.node.ts";
 import { readGgufHeader } from "../io/gguf/header.ts";
@@ -20,7 +20,7 @@ const inGguf = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Of a whole model. */
+/** Whether a whole model has a chat template. */
 const inModel = async (path: string): Promise<boolean | null> => {
   const folder = isHubName(path) ? await keptFolder(path) : path;
   if (folder === undefined) return null;
@@ -29,7 +29,7 @@ const inModel = async (path: string): Promise<boolean | null> => {
   return readTemplate(files, (name) => join(folder, name)) !== null;
 };
 
-/** Of an adapter, which has a template of its own or its model's. */
+/** Whether an adapter has a chat template: its own or its base model's. */
 const inAdapter = async (folder: string): Promise<boolean | null> => {
   const { files } = await readCheckpoint(folder, [adapterConfigName], adapterTextNames);
   if (parseAdapterText(files, folder).template !== undefined) return true;
@@ -38,9 +38,9 @@ const inAdapter = async (folder: string): Promise<boolean | null> => {
 };
 
 /**
- * Whether a model can be talked with. Its weights are not read, and nothing is fetched.
+ * Whether a model has a chat template. Reads no weights and downloads nothing.
  * @param path as in `openPretrained`, or an adapter's folder.
- * @returns null where the files do not tell: they are not here, or damaged; whoever loads the model learns why.
+ * @returns null if it cannot be found out, because files are missing or damaged. Loading the model reports the error.
  */
 export const hasChatTemplate = async (path: string): Promise<boolean | null> => {
   try {

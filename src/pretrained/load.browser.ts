@@ -35,39 +35,41 @@ import type { Pretrained } from "./pretrained.ts";
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
-  /** An opened backend (yours to close), or the name of one (closed with the model). Default "wasm". */
+  /** An opened backend (you close it), or the name of a backend (closed with the model). Default: "wasm". */
   readonly backend?: Backend | BackendChoice | undefined;
-  /** Threads of a backend opened here; default: all cores. */
+  /** Number of threads of a backend that is opened here. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * A LoRA adapter for the model, which is then in use as "default": the address of a folder that PEFT or a run wrote, or its
-   * files. Default: none.
+   * A LoRA adapter for the model: its files, or the address of a folder that PEFT or a run wrote. It is in use after
+   * loading, with the name "default". Default: none.
    */
   readonly adapter?: AdapterSource | undefined;
-  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  /**
+   * Several adapters, by names that you choose. The first is in use; `useAdapter` switches to another. Default: none.
+   */
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
   /**
-   * Whether an adapter is only put on the weights that it was trained on: adapters of this version have their SHA-256, and a
-   * checkpoint with a manifest that has other weights is refused. Default true.
+   * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
+   * of these weights; a checkpoint with a manifest and other weights is refused. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: a fraction of the memory, and faster for it. Products then
-   * round the activations that they multiply to 8 bits. false: they are widened to float32. Default true; on a backend of yours they
-   * are widened in any case.
+   * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
+   * memory and is faster, but matrix products round activations to 8 bits. false: the matrices are converted to
+   * float32. Default: true. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
-  /** Gets the bytes of the weights read so far, and in all. Default: none. */
+  /** Gets the number of bytes of weights read so far and the total. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** The small files of a directory that are served. */
+/** Fetches the small files of a directory on a server. */
 const fetchSmall = async (directory: string): Promise<Record<string, Uint8Array>> => {
   const [config, manifest] = await Promise.all([
     fetchWhole(`${directory}/${configName}`),
     fetchIfThere(`${directory}/${manifestName}`),
   ]);
-  // A manifest of ours tells which files there are.
+  // A manifest that Foretoken wrote lists the files that exist.
   const listed = manifest === undefined ? undefined : manifestIn(manifest)?.files;
   const wanted = optionalNames.filter((name) => listed === undefined || Object.hasOwn(listed, name));
   const found = await Promise.all(
@@ -87,7 +89,7 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
   const small = await fetchSmall(directory);
   const manifest = small[manifestName];
   if (manifest !== undefined && canDigest() && manifestIn(manifest) !== undefined) {
-    // Web Crypto hashes whole files only.
+    // Web Crypto can only hash a whole file at once.
     const weights = await fetchWhole(`${directory}/${weightsFileName}`);
     return parseFiles({ ...small, [weightsFileName]: weights } as CheckpointFiles, directory);
   }
@@ -100,7 +102,7 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
       const where = `${directory}/${name}`;
       const source = await addressSource(where);
       files.push({ where, source });
-      // A browser has few connections to a server.
+      // A browser opens only few connections to a server.
       if (names.length > 1) await source.pause?.();
     }
   } catch (error) {
@@ -108,32 +110,33 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
     throw error;
   }
   const where = `${directory}/${names.length === 1 ? names[0] : indexName}`;
-  // Without a manifest: they arrive once, and pages hash whole files only.
+  // Without a manifest the hash stays unknown: the weights arrive as a stream, and Web Crypto can only hash a whole
+  // file.
   return { ...facts, checked: false, weights: await openWeights(files, facts, where), sha256: async () => null };
 };
 
 /** Whether an address names a GGUF file. */
 const isGguf = (address: string): boolean => /\.gguf(?:[?#]|$)/iu.test(address);
 
-/** A GGUF file, whole: its hash is that of all of its bytes. */
+/** Opens a GGUF file, read as a whole. Its hash covers all bytes. */
 const openGguf = async (address: string): Promise<Pretrained> => {
   const bytes = await fetchWhole(address);
   const hash = hashInMemory(bytes);
-  // Waited for below; until then its failure has no handler.
+  // `hash` is awaited below. This handler avoids an unhandled rejection until then.
   hash.catch(() => {});
   const { dtypes: _, ...opened } = await pretrainedOfGguf(memorySource(bytes), address);
   await hash;
   return { ...opened, sha256: () => hash };
 };
 
-/** A checkpoint, in a form that `loadPretrained` takes. */
+/** A checkpoint that `loadPretrained` reads: its address or its files. */
 export type CheckpointSource = string | URL | CheckpointFiles;
 
 const trimmed = (address: string | URL): string => String(address).replace(/\/+$/, "");
 
 /**
- * Finds and checks a model, all but its weights, which are read later. Files are compared with the SHA-256 in `manifest.json` if that is
- * among them and the page has Web Crypto.
+ * Opens and checks a model, except its weights, which are read later. If the files include `manifest.json` and the page
+ * has Web Crypto, the files are compared with the SHA-256 in it.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openCheckpoint = (checkpoint: CheckpointSource): Promise<Pretrained> => {
@@ -168,7 +171,7 @@ const openAdapter = async (source: AdapterSource, name: string): Promise<OpenedA
 };
 
 /**
- * `loadPretrained`, whose arguments are checked.
+ * `loadPretrained` without the argument checks.
  * @param onOpened gets the model's facts before its weights are read.
  */
 export const loadOpened = async (
@@ -208,13 +211,13 @@ export const loadOpened = async (
 };
 
 /**
- * A language model from a checkpoint, trained here or in Node, or from a Hugging Face directory with a model of GPT-2, Llama,
- * Mistral, Qwen2, Qwen3 or Phi-3; or from a GGUF file. Files of a checkpoint are compared with the SHA-256 in `manifest.json` if that is
- * among them and the page has Web Crypto; the weights of other directories are read while they arrive.
- * @param checkpoint its files, or the address of the directory that serves them, or of a file that ends in `.gguf`.
+ * Loads a language model from a checkpoint of Foretoken, a Hugging Face directory (GPT-2, Llama, Mistral, Qwen2, Qwen3
+ * or Phi-3), or a GGUF file. If a checkpoint has `manifest.json` and the page has Web Crypto, its files are compared
+ * with the SHA-256 in the manifest. The weights of other directories are read while they arrive.
+ * @param checkpoint its files, the address of its directory, or the address of a file that ends in `.gguf`.
  * @param options backend, threads, adapters.
- * @throws CheckpointError for a missing or damaged model, or one that would give other results here;
- *   UnsupportedKernelError for a missing backend.
+ * @throws CheckpointError for a missing or damaged model, or a model that would compute different results here.
+ * @throws UnsupportedKernelError for a missing backend.
  * @example
  * ```ts
  * import { loadPretrained } from "foretoken/browser";

@@ -26,7 +26,7 @@ import type { PretrainedFacts } from "./parse.ts";
 import type { Pretrained } from "./pretrained.ts";
 
 /**
- * Reads a whole model and compares its files with its manifest, without opening a backend.
+ * Reads a whole model into memory and compares its files with its manifest. Opens no backend.
  * @throws CheckpointError naming the file and its fault.
  */
 export const readPretrained = async (path: string): Promise<CollectedPretrained> =>
@@ -34,59 +34,63 @@ export const readPretrained = async (path: string): Promise<CollectedPretrained>
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
-  /** An opened backend (yours to close), or the name of one (closed with the model). Default "auto". */
+  /** An opened backend (you close it), or the name of a backend (closed with the model). Default: "auto". */
   readonly backend?: Backend | BackendChoice | undefined;
-  /** Threads of a backend opened here; default: all cores. */
+  /** Number of threads of a backend that is opened here. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * Dtype of a backend opened here: float32, the default, for logits to the last digit; auto for speed. Where products
-   * multiply bfloat16, such a model has bfloat16 matrices alone, unless it is loaded `asInTraining`: half the memory, but it
-   * cannot be trained or saved. On a backend of yours weights are float32.
+   * Number format of a backend that is opened here. float32, the default, gives exact logits; auto chooses a fast
+   * format. If the backend's products use bfloat16, the model keeps its matrices in bfloat16 only: this halves the
+   * memory, but the model cannot be trained or saved (see `asInTraining`). On a backend that you pass, weights are
+   * float32.
    */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes as it does in training. In the run's dtype, and in the windows of its training
-   * (`contextLength` of `evaluate`), losses are then to the bit those of its run, and it can be trained and saved. Weights
-   * stay in float32 beside the bfloat16 that products take, which is three times the memory; and products of float32 go by
-   * tiles where the CPU has them, which is faster for many rows and slower for one. Adapters train in bfloat16 beside
-   * matrices that are bfloat16 alone: false gives the losses of such a run. Default false. For a backend opened here: on
-   * one of yours weights are float32 in any case.
+   * Whether the model computes exactly as in training. With the run's dtype and window length (`contextLength` of
+   * `evaluate`), losses then equal the run's losses bit for bit, and the model can be trained and saved. In bfloat16
+   * the weights are also kept in float32, which takes three times the memory. In float32, products use AMX tiles if the
+   * CPU has them, which is faster for many rows and slower for a single row. Adapters train over matrices that are
+   * bfloat16 only; to get the losses of such a run, use false. Default: false. Applies to a backend that is opened
+   * here; on a backend that you pass, weights are always float32.
    */
   readonly asInTraining?: boolean | undefined;
   /**
-   * Whether matrices stay in the blocks of 4 to 8 bits that a GGUF file has: a fraction of the memory, and faster for it. Products then
-   * round the activations that they multiply to 8 bits. false: they are widened to the dtype. Default true, but false for a model that
-   * is loaded `asInTraining`; on a backend of yours they are widened in any case.
+   * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
+   * memory and is faster, but matrix products round activations to 8 bits. false: the matrices are converted to the
+   * dtype. Default: true, but false with `asInTraining`. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
   /**
-   * A LoRA adapter for the model, which is then in use as "default": a folder that PEFT or a run wrote, or its files. Default:
-   * none.
+   * A LoRA adapter for the model: its files, or a folder that PEFT or a run wrote. It is in use after loading, with the
+   * name "default". Default: none.
    */
   readonly adapter?: string | AdapterFiles | undefined;
-  /** Several adapters by names of yours; the first is in use, and `useAdapter` takes another. Default: none. */
+  /**
+   * Several adapters, by names that you choose. The first is in use; `useAdapter` switches to another. Default: none.
+   */
   readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
-  /** The model, where the checkpoint is an adapter's folder. Default: the one that the adapter names. */
+  /** The base model, if the checkpoint is an adapter's folder. Default: the model that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Whether an adapter is only put on the weights that it was trained on: adapters of this version have their SHA-256, and
-   * other weights are refused. false takes any that fit, such as the same model quantized. Default true.
+   * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
+   * of these weights; other weights are refused. false accepts any weights of the right shapes, for example a quantized
+   * version of the model. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Gets one line for the user: that a directory has no manifest, so that damage would not be noticed; or where the weights of an
-   * adapter's model were found, if not in the place that it names; or, once in each thread, how to get native kernels that are
-   * missing. A promise is waited for.
+   * Gets one line for the user. Examples: a directory has no manifest, so damage would not be noticed; an adapter's
+   * base model was found in another place than the adapter names; native kernels are missing (once per thread). If it
+   * returns a promise, the promise is awaited.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the bytes of the weights read so far, and in all; of a model of the hub that is fetched, first those of its files.
-   * Default: none.
+   * Gets the number of bytes of weights read so far and the total. For a model of the hub, first gets the bytes
+   * downloaded. Default: none.
    */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** A model's place, or its files. */
+/** Opens a model by its place or from its files. */
 const openModel = async (
   checkpoint: string | CheckpointFiles,
   { onNotice, onProgress }: LoadOptions,
@@ -101,7 +105,7 @@ const openModel = async (
   return opened;
 };
 
-/** A model that adapters are put on. */
+/** Opens a model and checks that the adapters were trained on it. */
 const openUnder = async (
   adapters: OpenedAdapters,
   checkpoint: string | CheckpointFiles,
@@ -117,7 +121,7 @@ const openUnder = async (
   }
 };
 
-/** The model, and its adapters. */
+/** Opens the model and its adapters. */
 const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOptions) => {
   const own = await namesAdapter(checkpoint, options);
   const asked = own ? [[defaultAdapter, checkpoint as string] as const] : askedAdapters(options);
@@ -138,7 +142,7 @@ const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOption
 };
 
 /**
- * `loadPretrained`, whose arguments are checked.
+ * `loadPretrained` without the argument checks.
  * @param onOpened gets the model's facts before its weights are read.
  */
 export const loadOpened = async (
@@ -173,15 +177,16 @@ export const loadOpened = async (
 };
 
 /**
- * A language model from a directory: a checkpoint's, or one of Hugging Face's with a model of GPT-2, Llama, Mistral, Qwen2,
- * Qwen3 or Phi-3; from the hub; or from its files as `onCheckpoint` gets them. Weights are read piece by piece into the
- * backend's memory and compared with the SHA-256 in `manifest.json` meanwhile; a model without one, such as another
- * program's, loads unchecked, and `onNotice` says so.
- * The folder of a LoRA adapter stands for its model with the adapter in use.
+ * Loads a language model from a checkpoint's directory, from a Hugging Face directory (GPT-2, Llama, Mistral, Qwen2,
+ * Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. The folder of a LoRA adapter loads its
+ * base model with the adapter in use.
+ * Weights are read into the backend's memory piece by piece. They are compared with the SHA-256 in `manifest.json` at
+ * the same time. A model without a manifest, for example from another program, is loaded unchecked, and `onNotice` gets
+ * a line.
  * @param checkpoint its directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
  * @param options backend, threads, dtype, adapters.
- * @throws CheckpointError for a missing or damaged model, or one that would give other results here;
- *   UnsupportedKernelError for a missing backend.
+ * @throws CheckpointError for a missing or damaged model, or a model that would compute different results here.
+ * @throws UnsupportedKernelError for a missing backend.
  * @example
  * ```ts
  * import { loadPretrained } from "foretoken";

@@ -1,4 +1,7 @@
-/** Finding the model that a path names: the one place that knows the kinds of places. */
+/**
+ * Opens the model that a path names. This is the only module that distinguishes directories, GGUF files and names of
+ * the hub.
+ */
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
@@ -8,15 +11,15 @@ import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts"
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
 
-/** Notice for a model whose files are compared with no hashes, since it has no manifest. */
+/** Notice for a model without a manifest: its files cannot be checked. */
 export const uncheckedNotice = (path: string): string =>
-  `${path}: unchecked, since it has no ${manifestName}: damage to its files would not be noticed`;
+  `${path}: unchecked, because it has no ${manifestName}: damage to its files would not be noticed`;
 
 const isFolder = async (path: string): Promise<boolean> => {
   try {
     return (await stat(path)).isDirectory();
   } catch {
-    // Whoever opens it says why it cannot be.
+    // Opening the path later reports the error.
     return false;
   }
 };
@@ -24,9 +27,10 @@ const isFolder = async (path: string): Promise<boolean> => {
 const isGgufFile = async (path: string): Promise<boolean> => isGgufName(path) && !(await isFolder(path));
 
 /**
- * Says so if a model should have a manifest, and has none: damage to it would not be noticed. Files of the hub were compared
- * when they were fetched. A GGUF file never has hashes, which its user cannot change: `info` alone tells that.
- * @throws what `onNotice` throws, once the model is closed.
+ * Reports that a model has no manifest, so damage would not be noticed. Files of the hub get no notice: they were
+ * checked when they were downloaded. A GGUF file gets none either: it never has hashes, so its user could not change
+ * anything; `info` shows that.
+ * @throws any error that `onNotice` throws, after closing the model.
  */
 export const noticeUnchecked = async (
   { checked, where, weights }: Pick<OpenedPretrained, "checked" | "where" | "weights">,
@@ -42,7 +46,7 @@ export const noticeUnchecked = async (
   }
 };
 
-/** The same of an adapter: its GGUF file has no hashes either. */
+/** Reports that an adapter has no manifest. A GGUF file gets no notice. */
 export const noticeUncheckedAdapter = async (
   { checked, where }: { readonly checked: boolean; readonly where: string },
   onNotice: HubOptions["onNotice"],
@@ -51,8 +55,8 @@ export const noticeUncheckedAdapter = async (
 };
 
 /**
- * Finds and checks the model that `path` names: a directory, ours or another program's, a GGUF file, or `hf:org/name` on
- * the Hugging Face hub. Its weights are read later, and its files stay open until then.
+ * Opens and checks the model that `path` names: a directory of Foretoken or another program, a GGUF file, or
+ * `hf:org/name` on the Hugging Face hub. Its weights are read later; its files stay open until then.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {

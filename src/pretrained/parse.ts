@@ -1,4 +1,4 @@
-/** The small files of a checkpoint: all that is to be known of a model but for its weights. */
+/** Reads the small files of a checkpoint: everything about a model except its weights. */
 import { z } from "zod";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -12,19 +12,19 @@ import { checkJson, parseJson } from "./files/checkpoint-json.ts";
 import type { ChatTemplate } from "./model/language-model.ts";
 import type { Pretrained } from "./pretrained.ts";
 
-/** Names of files. */
+/** File names. */
 export const configName = "config.json";
 export const tokenizerName = "tokenizer.json";
 export const weightsFileName = "model.safetensors";
 export const indexName = "model.safetensors.index.json";
 
-/** Files about text besides the tokenizer: chat template, and tokens that begin and end a text. */
+/** Text files in addition to the tokenizer: chat template, BOS and end tokens. */
 export const textFileNames = ["tokenizer_config.json", "chat_template.jinja", "generation_config.json"] as const;
 
-/** Files that are read if they are there. */
+/** Files that are read if they exist. */
 export const optionalNames = [tokenizerName, ...textFileNames, indexName] as const;
 
-/** Files by their names. */
+/** Contents of files by name. */
 export type SmallFiles = Readonly<Record<string, Uint8Array>>;
 
 /** A model without its weights. */
@@ -32,7 +32,8 @@ export type PretrainedFacts = Omit<Pretrained, "weights" | "checked" | "sha256">
 
 const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number): Promise<Tokenizer> => {
   const tokenizer = await loadTokenizer(parseJson(bytes, where, jsonLimits.tokenizer), where);
-  // An embedding may have more rows than there are tokens, to a round number; of a character model none has.
+  // An embedding may have more rows than there are tokens, padded to a round number. With a character tokenizer it is
+  // never padded.
   const isPadded = tokenizer.vocabSize < vocabSize && tokenizer.kind !== "char";
   if (tokenizer.vocabSize === vocabSize || isPadded) return tokenizer;
   throw new CheckpointError({
@@ -45,20 +46,20 @@ const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number
 const id = z.int().min(0);
 const endJson = z.object({ eos_token_id: z.union([id, z.array(id)]).nullish() });
 
-/** Tokens that end generation, of which a file may name one or several; undefined if it names none. */
+/** Tokens that end generation; a file may name one or several. Undefined if the file names none. */
 export const endsOf = (bytes: Uint8Array | undefined, where: string): readonly number[] | undefined => {
   if (bytes === undefined) return undefined;
   const { eos_token_id: end } = checkJson(endJson, parseJson(bytes, where), where);
   return end === null || end === undefined ? undefined : [end].flat();
 };
 
-/** A token's name, alone or with its matching. */
+/** A token's name: a string, or an object with matching rules. */
 const tokenName = z.union([z.string(), z.object({ content: z.string() })]).nullish();
 
 const templateJson = z.object({
   chat_template: z
     .union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))], {
-      error: "must be a text, or a list of texts with names",
+      error: "must be a string, or a list of named strings",
     })
     .nullish(),
   bos_token: tokenName,
@@ -70,7 +71,7 @@ const beginJson = z.object({ add_bos_token: z.boolean().nullish(), bos_token: to
 const nameOf = (token: z.output<typeof tokenName>): string =>
   typeof token === "string" ? token : (token?.content ?? "");
 
-/** The tokenizer, with the token that texts begin with as `tokenizer_config.json` says, if it does. */
+/** The tokenizer, with the BOS token that `tokenizer_config.json` selects, if it selects one. */
 const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where: string): Tokenizer => {
   if (bytes === undefined) return tokenizer;
   const { add_bos_token: adds, bos_token: bos } = checkJson(beginJson, parseJson(bytes, where), where);
@@ -82,7 +83,7 @@ const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where
 /** Names of the files that may have the chat template. */
 export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
 
-/** The chat template; a file of its own goes before the field. */
+/** The chat template. `chat_template.jinja` has priority over the field of `tokenizer_config.json`. */
 export const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {
   const own = files["chat_template.jinja"];
   const bytes = files["tokenizer_config.json"];
@@ -98,15 +99,15 @@ export const readTemplate = (files: SmallFiles, at: (name: string) => string): C
 };
 
 /**
- * A model from the small files of its directory, ours or another program's.
- * @param where the directory, which errors name.
+ * Reads a model's facts from the small files of its directory, written by Foretoken or another program.
+ * @param where the directory, for errors.
  * @throws CheckpointError naming the file and its fault.
  */
 export const parseFacts = async (where: string, files: SmallFiles): Promise<PretrainedFacts> => {
   const at = (name: string): string => `${where}/${name}`;
   const configFile = files[configName];
   if (configFile === undefined) {
-    throw new CheckpointError({ where: at(configName), must: "the file must be there", got: "no such file" });
+    throw new CheckpointError({ where: at(configName), must: "the file must exist", got: "no such file" });
   }
   const { config, vocabSize } = readConfig(configFile, at(configName));
   const tokenizerFile = files[tokenizerName];
@@ -127,22 +128,22 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
     vocabSize,
     tokenizer,
     chatTemplate: readTemplate(files, at),
-    // A small model may have kept the ids of a larger vocabulary.
+    // A model with a reduced vocabulary may still have the ids of the larger one.
     endTokens: [...new Set(ends)].filter((end) => end < vocabSize),
   };
 };
 
 const indexJson = z.object({ weight_map: z.record(z.string(), z.string()) });
 
-/** A plain file's name: nothing that leads out of the folder. */
+/** Whether `name` is a plain file name that cannot lead out of the folder. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/u.test(name);
 
-/** Most files that a model is divided into. */
+/** Maximum number of files that a model is divided into. */
 const mostShards = 1000;
 
 /**
- * Names of the files with the weights, from the parsed `model.safetensors.index.json`.
- * @throws CheckpointError for a name that is no plain file's in the same folder.
+ * Names of the weight files, from `model.safetensors.index.json`.
+ * @throws CheckpointError for a name that is not a plain file name in the same folder.
  */
 export const shardNames = (bytes: Uint8Array, where: string): readonly string[] => {
   const raw = parseJson(bytes, where, jsonLimits.safetensorsHeader);

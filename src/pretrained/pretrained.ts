@@ -5,43 +5,51 @@ import type { WeightTarget } from "../models/hugging-face/place-tensors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { ChatTemplate } from "./model/language-model.ts";
 
-/** Weights that are read when a model is placed, one part after the other. */
+/** Weights that are read, part by part, when a model is placed in memory. */
 export interface WeightSource {
-  /** Bytes that will be read, for progress. */
+  /** Number of bytes that will be read, for progress. */
   readonly bytes: number;
-  /** Whether the files have queries, keys and values as one layer, and gate and up: an adapter's then has, too. */
+  /**
+   * Whether the files have queries, keys and values as one layer, and gate and up as one layer. An adapter for this
+   * model is then fused too.
+   */
   readonly fused: boolean;
-  /** Rows that the files have in blocks of few bits, with their places in a layout. Absent: there are none. */
+  /** Rows that the files have quantized, with their places in a layout. Absent: none. */
   readonly blockRows?: ((layout: ArenaLayout) => readonly BlockRows[]) | undefined;
   /**
-   * Hands out all weights once, in any order, each for its place in the layout of the model. The next part is handed out when
-   * `target` has taken one, so the host holds only some megabytes.
-   * @param onProgress gets the bytes read so far.
-   * @throws CheckpointError for a file that ends early, changed, or holds a number that is not finite.
+   * Gives each weight to `target` once, in any order, with its place in the model's layout. The next part is read only
+   * after `target` has accepted the previous one, so the host holds only a few megabytes.
+   * @param onProgress gets the number of bytes read so far.
+   * @throws CheckpointError if a file ends early, has changed, or contains a number that is not finite.
    */
   read(layout: ArenaLayout, target: WeightTarget, onProgress?: (bytes: number) => void): Promise<void>;
-  /** Closes the files. After `read`, or instead of it. */
+  /** Closes the files. Call it after `read` or instead of `read`. */
   close(): Promise<void>;
 }
 
-/** A model that was found and checked, but for its weights. */
+/** An opened and checked model whose weights are not yet read. */
 export interface Pretrained {
   /** The directory or file, for errors. */
   readonly where: string;
   readonly config: ModelConfig;
-  /** Rows of the embedding: at least the tokenizer's tokens. */
+  /** Rows of the embedding; at least the tokenizer's vocabulary size. */
   readonly vocabSize: number;
-  /** `noTokenizer` where there is none. */
+  /** The tokenizer; `noTokenizer` if the model has none. */
   readonly tokenizer: Tokenizer;
-  /** Whether its files are compared with a manifest. */
+  /** Whether the files are compared with a manifest. */
   readonly checked: boolean;
-  /** Of `tokenizer_config.json`, `chat_template.jinja` or GGUF's `tokenizer.chat_template`, with bos and eos. */
+  /**
+   * Chat template with BOS and EOS token, from `tokenizer_config.json`, `chat_template.jinja` or GGUF's
+   * `tokenizer.chat_template`.
+   */
   readonly chatTemplate: ChatTemplate | null;
-  /** Tokens that end generation, of `generation_config.json` or GGUF; the tokenizer's end of text is one. */
+  /**
+   * All tokens that end generation, from `generation_config.json` or GGUF, including the tokenizer's end-of-text token.
+   */
   readonly endTokens: readonly number[];
   /**
-   * SHA-256 of the weights' file, hexadecimal; of several files, that of their hashes one after the other. Adapters name the
-   * weights that they were trained on by it. null: unknown here.
+   * SHA-256 of the weights file, hexadecimal; for several files, the SHA-256 of their concatenated hashes. Adapters use
+   * it to name the weights that they were trained on. null: unknown.
    */
   readonly sha256: () => Promise<string | null>;
   readonly weights: WeightSource;

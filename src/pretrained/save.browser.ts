@@ -4,9 +4,10 @@ import type { LanguageModel } from "./model/language-model.ts";
 import { filesToSave, modelToSave } from "./save.ts";
 
 /**
- * A model and its tokenizer as the files of a Hugging Face directory, which `loadPretrained` reads, here and in Node.
- * @param lm a model of `loadPretrained` or `languageModel`.
- * @throws ConfigError for a model without a class of `transformers`, such as one without a mask.
+ * Returns a model and its tokenizer as the files of a Hugging Face directory. `loadPretrained` reads them, in pages and
+ * in Node.
+ * @param lm a model from `loadPretrained` or `languageModel`.
+ * @throws ConfigError if `transformers` has no class for the model, for example a model without a causal mask.
  * @example
  * ```ts
  * import { loadPretrained, savePretrained } from "foretoken/browser";

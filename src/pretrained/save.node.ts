@@ -6,13 +6,13 @@ import type { LanguageModel } from "./model/language-model.ts";
 import { filesToSave, modelToSave } from "./save.ts";
 
 /**
- * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes, which
- * `loadPretrained` reads and checks. It replaces a checkpoint that is already there; a kill or an error leaves the old
- * one or the new one, never half.
+ * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes. `loadPretrained`
+ * reads and checks it. A checkpoint that is already there is replaced atomically: after a kill or an error, either the
+ * old or the new checkpoint is there, complete.
  * @param directory created with its parents if it is missing.
- * @param lm a model of `loadPretrained` or `languageModel`.
- * @throws CheckpointError if the system refuses, the folder cannot be listed, or it has other files (an optimizer's
- *   moments beside a model, or a letter). Nothing is changed then.
+ * @param lm a model from `loadPretrained` or `languageModel`.
+ * @throws CheckpointError if the operating system refuses to write, the folder cannot be listed, or it contains other
+ * files (for example an optimizer's moments, or a letter). Nothing is changed then.
  * @example
  * ```ts
  * import { loadPretrained, savePretrained } from "foretoken";

@@ -1,4 +1,4 @@
-/** A loaded model as it is written: the checks, and the facts that its files hold. */
+/** Checks a loaded model before it is saved, and collects the facts that its files contain. */
 import { checkChatTemplate, checkLanguageModel } from "../core/checks/check-arguments.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
 import { checkAllHeads, checkTrainable } from "../models/model.ts";
@@ -8,10 +8,10 @@ import { pretrainedFiles } from "./files/pretrained-files.ts";
 import type { LanguageModel } from "./model/language-model.ts";
 import type { Pretrained } from "./pretrained.ts";
 
-/** A loaded model that is written. */
+/** A loaded model to be saved. */
 export interface ModelToSave {
   readonly facts: Omit<Pretrained, "weights" | "sha256" | "checked">;
-  /** In the layout of `modelLayout`. */
+  /** Reads weights in the layout of `modelLayout`. */
   readonly readWeights: ReadValues;
 }
 
@@ -34,7 +34,7 @@ export const modelToSave = (where: string, lm: LanguageModel): ModelToSave => {
   };
 };
 
-/** The files of a Hugging Face directory. @throws ConfigError for a model without a class of `transformers`. */
+/** The files of a Hugging Face directory. @throws ConfigError if `transformers` has no class for the model. */
 export const filesToSave = ({ facts, readWeights }: ModelToSave): FileContents => {
   const { config, tokenizer, vocabSize, endTokens, chatTemplate } = facts;
   return pretrainedFiles(config, tokenizer, readWeights, { vocabSize, endTokens, chatTemplate });

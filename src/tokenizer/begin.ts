@@ -1,19 +1,19 @@
 /**
- * The token that a model's texts begin with (BOS). One rule, for every model whose tokenizer adds one: a prompt begins with
- * it, once; so does each window of an evaluation and of training, in which it is never a target.
+ * The token that a model's texts begin with (BOS). One rule for every model whose tokenizer adds BOS: each prompt
+ * and each window of training and evaluation begins with it, exactly once. BOS is never a target.
  */
 import { isRecord } from "../core/checks/is-record.ts";
 import { joinIds } from "./special.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 
-/** The processors of a `tokenizer.json`, those of a sequence in their order. */
+/** The processors of a `tokenizer.json`; sequences are flattened. */
 const processorsOf = (processor: unknown): readonly Record<string, unknown>[] => {
   if (!isRecord(processor)) return [];
   if (processor.type !== "Sequence") return [processor];
   return Array.isArray(processor.processors) ? processor.processors.flatMap(processorsOf) : [];
 };
 
-/** The name of the token that a processor puts before every text. */
+/** Name of the token that a processor puts before every text. */
 const firstOf = (processor: Record<string, unknown>): string | undefined => {
   if (processor.type !== "TemplateProcessing" || !Array.isArray(processor.single)) return undefined;
   const [first] = processor.single as readonly unknown[];
@@ -21,14 +21,14 @@ const firstOf = (processor: Record<string, unknown>): string | undefined => {
   return isRecord(special) && typeof special.id === "string" ? special.id : undefined;
 };
 
-/** The id of the special token that a `tokenizer.json` puts before every text; null: none. */
+/** Id of the special token that a `tokenizer.json` puts before every text; null: none. */
 export const beginOfJson = (json: unknown, specialTokens: readonly SpecialToken[]): number | null => {
   const processors = isRecord(json) ? processorsOf(json.post_processor) : [];
   const name = processors.map(firstOf).find((found) => found !== undefined);
   return specialTokens.find((special) => special.name === name)?.id ?? null;
 };
 
-/** The `post_processor` of a `tokenizer.json` that puts a token before every text; null for none. */
+/** The `post_processor` of a `tokenizer.json` that puts a token before every text; null for no token. */
 export const beginJson = (begin: SpecialToken | undefined): unknown => {
   if (begin === undefined) return null;
   const { id, name } = begin;
@@ -42,7 +42,7 @@ export const beginJson = (begin: SpecialToken | undefined): unknown => {
   };
 };
 
-/** A tokenizer whose texts begin with another token, or with none. */
+/** The tokenizer with another BOS token, or with none. */
 export const beginningWith = <Kind extends Tokenizer>(tokenizer: Kind, begin: number | null): Kind => {
   if ((tokenizer.beginOfText ?? null) === begin) return tokenizer;
   const special = tokenizer.specialTokens.find(({ id }) => id === begin);
@@ -51,11 +51,11 @@ export const beginningWith = <Kind extends Tokenizer>(tokenizer: Kind, begin: nu
   return { ...tokenizer, beginOfText: begin, toJSON };
 };
 
-/** The token that each window of a text begins with; undefined: there is none. */
+/** The token that each window of a text begins with; undefined: none. */
 export const beginOf = ({ beginOfText }: Pick<Tokenizer, "beginOfText">): number | undefined =>
   beginOfText ?? undefined;
 
-/** Ids of a prompt: those of its text after the token that texts begin with, unless they begin with it. */
+/** Ids of a prompt: BOS is added unless the text already begins with it. */
 export const withBegin = (tokenizer: Pick<Tokenizer, "beginOfText">, ids: Int32Array): Int32Array => {
   const begin = beginOf(tokenizer);
   return begin === undefined || ids[0] === begin ? ids : joinIds([Int32Array.of(begin), ids]);

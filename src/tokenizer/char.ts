@@ -7,29 +7,32 @@ import { charTokenizerToJson, endOfTextName } from "./tokenizer-json.ts";
 import { describeCharacter, describeCharacters } from "./unknown.ts";
 import { checkWellFormed, position } from "./well-formed.ts";
 
-/** One token per Unicode code point (not per UTF-16 unit: an emoji is one token; a combining mark is its own). */
+/**
+ * Tokenizer with one token per Unicode code point: an emoji is one token, although it has two UTF-16 units; a combining
+ * mark is a token of its own.
+ */
 export interface CharTokenizer extends Tokenizer {
   readonly kind: "char";
-  /** The characters in the order of their ids; special tokens follow. */
+  /** Characters in the order of their ids; special tokens follow. */
   readonly characters: readonly string[];
 }
 
-const withoutThem = "text without it, or a model trained on a text that has it";
+const withoutThem = "text without it, or a model whose training text contains it";
 
-/** Characters that keyboards and typesetters take for one another. */
+/** Groups of characters that keyboards and typesetters use for one another. */
 const alikes = ["'\u2019\u2018\u02bc`", '"\u201c\u201d\u201e', "-\u2010\u2011\u2013\u2014\u2212", " \u00a0\u202f"];
 
 /** Whether two different characters look alike. */
 const looksLike = (one: string, other: string): boolean =>
   one !== other && alikes.some((group) => group.includes(one) && group.includes(other));
 
-/** More than Unicode has assigned, and as many as fit into a readable `tokenizer.json`. */
+/** Maximum number of characters: more than Unicode has assigned, and still a readable `tokenizer.json`. */
 const maxCharacters = 500_000;
 
 /**
- * The tokenizer whose ids are the positions in `characters`, followed by special tokens.
+ * Makes the tokenizer whose ids are the positions in `characters`, followed by special tokens.
  * @param characters distinct single code points; id i is `characters[i]`.
- * @param specialNames names of special tokens, each once. One named `<|endoftext|>` is the end of a text.
+ * @param specialNames distinct names of special tokens. `<|endoftext|>` is the end-of-text token.
  */
 export const charTokenizer = (characters: readonly string[], specialNames: readonly string[] = []): CharTokenizer => {
   const ids = new Map<number, number>();
@@ -40,10 +43,10 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   const specialTokens = specialNames.map((name, i): SpecialToken => ({ id: characters.length + i, name }));
   const noBytes = new Uint8Array();
   const encoder = new TextEncoder();
-  /** Made when they are needed. */
+  /** Bytes of tokens, computed when first needed. */
   const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
-  /** The unknown characters of `text`, each once, in its order. */
+  /** Distinct unknown characters of `text`, in its order. */
   const unknownIn = (text: string): readonly string[] => {
     const found = new Set<number>();
     for (let index = 0; index < text.length; ) {
@@ -79,12 +82,12 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
       out[length++] = id;
       index += codePoint > 0xffff ? 2 : 1;
     }
-    // A copy only if characters of two UTF-16 units left room.
+    // Copy only if characters with two UTF-16 units made the array too long.
     return length === out.length ? out : out.slice(0, length);
   };
 
   const token = (id: number): string => {
-    // A list has other keys than ids.
+    // Without this check, `id` could be any property name of the array.
     const text = typeof id === "number" ? (characters[id] ?? specialNames[id - characters.length]) : undefined;
     if (text === undefined) {
       throw new DataError({
@@ -97,7 +100,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   };
 
   const bytes = (id: number): Uint8Array => {
-    // Only for a number: another kind of key could be anything.
+    // Without this check, `id` could be any property name of the array.
     const known = typeof id === "number" ? bytesById[id] : undefined;
     if (known !== undefined) return known;
     const text = token(id);
@@ -121,9 +124,9 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
 };
 
 /**
- * The tokenizer of the distinct characters of `texts` (say, a corpus's train and validation parts), sorted by code
- * point: the same characters give the same ids in whatever order they come.
- * @throws DataError when there is no character, or half of a surrogate pair, which no UTF-8 file can hold.
+ * Makes the tokenizer of all distinct characters in `texts`, for example of a corpus's training and validation parts.
+ * Ids follow the code points, so they do not depend on the order of characters in the texts.
+ * @throws DataError if there is no character, or for half of a surrogate pair, which UTF-8 cannot represent.
  */
 export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer => {
   const codePoints = new Set<number>();
@@ -144,7 +147,7 @@ export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer =
       where: "tokenizer",
       must: `the text must have at most ${maxCharacters} distinct characters`,
       got: String(codePoints.size),
-      hint: "a text in a language",
+      hint: "a text in a natural language",
     });
   }
   const sorted = Int32Array.from(codePoints).sort();

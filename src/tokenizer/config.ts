@@ -10,16 +10,16 @@ const bpeSchema = z.strictObject({
     .min(256)
     .max(2 ** 20)
     .default(2048)
-    .describe("number of tokens, special ones included; a short text gives fewer"),
+    .describe("vocabulary size, including special tokens; a short text gives fewer tokens"),
   pattern: z
     .enum(splitPatterns)
     .default("gpt2")
-    .describe("how a text is split into pieces, which tokens never cross; gpt4 is cl100k"),
+    .describe("rules that split a text into pieces; no token spans two pieces; gpt4 is cl100k"),
   specialTokens: z
     .array(z.string().min(1).max(200))
     .max(1000)
     .default(() => [])
-    .describe("names of special tokens, such as <|endoftext|>; no text is encoded to them"),
+    .describe("names of special tokens, such as <|endoftext|>; encoding a text never gives them"),
 });
 
 const sentencePieceSchema = z.strictObject({ kind: z.literal("sentencepiece") });
@@ -28,43 +28,43 @@ const huggingFaceSchema = z.strictObject({ kind: z.literal("hugging-face") });
 
 const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, sentencePieceSchema, huggingFaceSchema]);
 
-/** The tokenizer of a run whose configuration names none. */
+/** Tokenizer of a run whose configuration does not name one. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 
-/** A token for each character; tokens that are learned from the text; or the tokenizer that came with the weights. */
+/** Configuration of a run's tokenizer. */
 export const tokenizerConfigSchema = kinds
   .default(() => defaultTokenizer)
   .describe(
-    "what a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text; sentencepiece and hugging-face, as the weights to begin with have it",
+    "kind of tokens: char, one token per character; bpe, frequent byte sequences, learned from the text; sentencepiece and hugging-face, the tokenizer of the weights that training starts from",
   );
 /** A token for each distinct character (Unicode code point) of the run's text. */
 export interface CharTokenizerConfig {
   /**
-   * What a token is: char, one character of the text; bpe, frequent sequences of bytes, learned from the text;
-   * sentencepiece and hugging-face, as the weights to begin with have it. `char`, `bpe`, `sentencepiece` or
+   * Kind of tokens: char, one token per character; bpe, frequent byte sequences, learned from the text; sentencepiece
+   * and hugging-face, the tokenizer of the weights that training starts from. `char`, `bpe`, `sentencepiece` or
    * `hugging-face`.
    */
   readonly kind: "char";
 }
-/** Byte-level BPE, learned from the text that the run learns from. */
+/** Byte-level BPE, learned from the run's training text. */
 export interface BpeTokenizerConfig {
-  /** What a token is. `bpe`. */
+  /** Kind of tokens. `bpe`. */
   readonly kind: "bpe";
-  /** Number of tokens. */
+  /** Vocabulary size, including special tokens. */
   readonly vocabSize: number;
-  /** How a text is split. */
+  /** Rules that split a text into pieces. */
   readonly pattern: SplitPattern;
   /** Names of special tokens. */
   readonly specialTokens: readonly string[];
 }
-/** The tokenizer of the weights that the run begins with: SentencePiece's BPE or Unigram. */
+/** The tokenizer of the weights that training starts from: SentencePiece's BPE or Unigram. */
 export interface SentencePieceTokenizerConfig {
-  /** What a token is. `sentencepiece`. */
+  /** Kind of tokens. `sentencepiece`. */
   readonly kind: "sentencepiece";
 }
-/** The tokenizer of the weights that the run begins with, of another kind that is not trained here. */
+/** The tokenizer of the weights that training starts from, of a kind that Foretoken cannot train. */
 export interface HuggingFaceTokenizerConfig {
-  /** What a token is. `hugging-face`. */
+  /** Kind of tokens. `hugging-face`. */
   readonly kind: "hugging-face";
 }
 /** A run's tokenizer. */

@@ -1,6 +1,6 @@
 /**
- * Tokenizers of other kinds (WordPiece, other split patterns and normalizers), by
- * `@huggingface/tokenizers`. It is loaded when a file needs it.
+ * Other kinds of tokenizers (WordPiece, other split patterns and normalizers), run by `@huggingface/tokenizers`. The
+ * library is loaded only when a file needs it.
  */
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
 import { checkText } from "../core/checks/check-arguments.ts";
@@ -28,7 +28,7 @@ const specialTokensOf = (json: Record<string, unknown>): readonly SpecialToken[]
   return special.sort((a, b) => a.id - b.id);
 };
 
-/** Names of special tokens are ordinary text to `encode`: so the library does not learn of them. */
+/** The file without special tokens: `encode` treats their names as ordinary text, so the library must not know them. */
 const withoutSpecial = (json: Record<string, unknown>): Record<string, unknown> => ({
   ...json,
   added_tokens: Array.isArray(json.added_tokens)
@@ -36,7 +36,10 @@ const withoutSpecial = (json: Record<string, unknown>): Record<string, unknown> 
     : [],
 });
 
-/** Ids in a file's vocabulary and added tokens: the library would allocate and walk a list as long as the largest one. */
+/**
+ * All ids in a file's vocabulary and added tokens. They are checked because the library allocates a list as long as the
+ * largest id.
+ */
 const idsIn = (json: Record<string, unknown>): readonly unknown[] => {
   const vocab = isRecord(json.model) ? json.model.vocab : undefined;
   const added = Array.isArray(json.added_tokens) ? json.added_tokens : [];
@@ -46,14 +49,14 @@ const idsIn = (json: Record<string, unknown>): readonly unknown[] => {
   ];
 };
 
-/** @throws CheckpointError for an id that is no place in a list of all tokens, give or take some. */
+/** @throws CheckpointError for an id that is negative, not an integer, or far above the number of tokens. */
 const checkIds = (json: Record<string, unknown>, where: string): void => {
   const ids = idsIn(json);
   const vocab = isRecord(json.model) && Array.isArray(json.model.vocab) ? json.model.vocab.length : 0;
   const most = Math.min(mostTokens, 2 * (ids.length + vocab));
   const wrong = ids.findIndex((id) => typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= most);
   if (wrong === -1) return;
-  const must = "ids must be whole numbers from 0 to about the number of tokens";
+  const must = "ids must be whole numbers from 0 to at most twice the number of tokens";
   throw new CheckpointError({ where, must, got: show(ids[wrong]) });
 };
 
@@ -62,7 +65,7 @@ interface Vocabulary {
   readonly library: Library;
 }
 
-/** @throws CheckpointError for a file that the library does not read. */
+/** @throws CheckpointError for a file that the library cannot read. */
 const openLibrary = async (
   json: Record<string, unknown>,
   special: readonly SpecialToken[],
@@ -76,14 +79,14 @@ const openLibrary = async (
     vocab = library.get_vocab(true);
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
-    const must = "the tokenizer must be one that @huggingface/tokenizers reads";
+    const must = "@huggingface/tokenizers must be able to read the tokenizer";
     throw new CheckpointError({ where, must, got, cause });
   }
   const tokens: string[] = [];
   const most = 2 * (vocab.size + special.length);
   for (const [token, id] of [...vocab, ...special.map(({ name, id }) => [name, id] as const)]) {
     if (!Number.isInteger(id) || id < 0 || id >= mostTokens || id >= most) {
-      const must = "ids must be whole numbers from 0 to about the number of tokens";
+      const must = "ids must be whole numbers from 0 to at most twice the number of tokens";
       throw new CheckpointError({ where, must, got: `${show(token)}: ${show(id)}` });
     }
     tokens[id] = token;
@@ -92,7 +95,7 @@ const openLibrary = async (
   return { tokens, library };
 };
 
-/** The ids of a text. @throws DataError for a text that the library cannot encode. */
+/** Ids of a text. @throws DataError for a text that the library cannot encode. */
 const encodeBy = ({ library, tokens }: Vocabulary, text: string, where: string): Int32Array => {
   let ids: readonly unknown[];
   try {
@@ -103,12 +106,12 @@ const encodeBy = ({ library, tokens }: Vocabulary, text: string, where: string):
   }
   const wrong = ids.find((id) => typeof id !== "number" || tokens[id] === undefined);
   if (wrong !== undefined || ids.includes(undefined)) {
-    throw new DataError({ where, must: "every part of the text must have a token", got: "a part without one" });
+    throw new DataError({ where, must: "every part of the text must have a token", got: "a part without a token" });
   }
   return Int32Array.from(ids as readonly number[]);
 };
 
-/** @throws CheckpointError for a file that the library does not read. */
+/** @throws CheckpointError for a file that the library cannot read. */
 export const huggingFaceTokenizer = async (json: unknown, where: string): Promise<Tokenizer> => {
   if (!isRecord(json) || !isRecord(json.model)) {
     throw new CheckpointError({ where, must: "the tokenizer must have a model", got: show(json) });
@@ -148,7 +151,7 @@ export const huggingFaceTokenizer = async (json: unknown, where: string): Promis
     },
     decode: (ids, options) => {
       const text = decodeTokens({ bytes, specialTokens }, ids, options);
-      // The space that such tokenizers put before a text.
+      // Remove the space that such tokenizers add before a text.
       return rule.dropsFirstSpace && text.startsWith(" ") ? text.slice(1) : text;
     },
     bytes,

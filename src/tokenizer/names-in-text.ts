@@ -1,13 +1,13 @@
-/** Finds the names of tokens in a text: at each place the longest one that begins there. */
+/** Finds token names in a text: at each position, the longest name that begins there. */
 
-/** A stretch of a text: ordinary text, or the name of a token. */
+/** A part of a text: ordinary text, or the name of a token. */
 export interface Stretch {
   readonly text: string;
-  /** The token with this name; undefined for ordinary text. */
+  /** Id of the token with this name; undefined for ordinary text. */
   readonly id: number | undefined;
 }
 
-/** Divides texts into stretches, none of them empty. */
+/** Divides a text into parts that are not empty. */
 export type NameFinder = (text: string) => Iterable<Stretch>;
 
 const escaped = (name: string): string => name.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&");

@@ -1,4 +1,4 @@
-/** Makes all tokenizers: trains one from a configuration, or reads one from its file. */
+/** Makes all tokenizers: trains one from a configuration, or reads one from a file. */
 import { checkText } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { beginOfJson } from "./begin.ts";
@@ -14,28 +14,28 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { charVocabularyFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
 interface Kind<K extends TokenizerConfig["kind"]> {
-  /** @param val the held-out part. */
+  /** @param val the validation part. */
   train(config: Extract<TokenizerConfig, { readonly kind: K }>, train: string, val: string): Tokenizer;
-  /** Whether `json` is of this kind; `read` then checks the rest. */
+  /** Whether `json` is of this kind. `read` checks the rest. */
   claims(json: unknown): boolean;
-  /** @throws CheckpointError naming the field that is damaged. */
+  /** @throws CheckpointError naming the damaged field. */
   read(json: unknown, where: string): Tokenizer | Promise<Tokenizer>;
-  /** The configuration of a tokenizer of this kind. */
+  /** Configuration of a tokenizer of this kind. */
   configOf(tokenizer: Tokenizer): Extract<TokenizerConfig, { readonly kind: K }>;
 }
 
-/** @throws ConfigError: tokenizers of this kind are not trained here. */
+/** @throws ConfigError, because this kind of tokenizer cannot be trained here. */
 const notTrained = (kind: string): never => {
-  const must = `a tokenizer of kind ${kind} comes with the weights that a run begins with`;
+  const must = `a tokenizer of kind ${kind} must come with the weights that training starts from`;
   throw new ConfigError({ where: "config.tokenizer", must, got: "no weights", hint: "initFrom, or kind bpe" });
 };
 
 const isBpe = (tokenizer: Tokenizer): tokenizer is BpeTokenizer => tokenizer.kind === "bpe";
 
-/** A file is of the first kind that claims it. */
+/** All kinds. A file belongs to the first kind that claims it. */
 const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
   char: {
-    // Every character gets a token.
+    // Uses both parts, so that every character gets a token.
     train: (_, train, val) => trainCharTokenizer(train, val),
     claims: isCharTokenizerJson,
     read: (json, where) => {
@@ -45,12 +45,12 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
     configOf: () => ({ kind: "char" }),
   },
   bpe: {
-    // Every text has tokens, so nothing is learned from the held-out part.
+    // Does not use the validation part: the byte tokens can represent any text.
     train: (config, train) => trainBpeTokenizer(config, train),
     claims: isByteLevelBpeJson,
     read: (json, where) => {
       const tokenizer = bpeTokenizer(bpePartsOf(json, where), where);
-      // Unchanged, with the parts that have no use here.
+      // `toJSON` returns the file unchanged, including parts that Foretoken does not use.
       return { ...tokenizer, beginOfText: beginOfJson(json, tokenizer.specialTokens), toJSON: () => json };
     },
     configOf: (tokenizer) => ({
@@ -75,9 +75,9 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
 };
 
 /**
- * The tokenizer of a run's configuration, trained on its text.
- * @param train the part that a model learns from.
- * @param val the held-out part: for kinds that need a token for each character of it.
+ * Trains the tokenizer of a run's configuration on the run's text.
+ * @param train the training part.
+ * @param val the validation part, for kinds that need a token for each of its characters.
  * @throws DataError for a text that this kind cannot represent.
  */
 export const trainTokenizer = <K extends TokenizerConfig["kind"]>(
@@ -89,15 +89,15 @@ export const trainTokenizer = <K extends TokenizerConfig["kind"]>(
   return kind.train(config, train, val);
 };
 
-/** The part of a run's configuration that a tokenizer stands for. */
+/** The configuration that describes a tokenizer. */
 export const tokenizerConfigOf = (tokenizer: Tokenizer): TokenizerConfig => {
   const kind = Object.entries(kinds).find(([name]) => name === tokenizer.kind)?.[1] ?? kinds["hugging-face"];
   return kind.configOf(tokenizer);
 };
 
 /**
- * The tokenizer of a parsed `tokenizer.json`, of any kind that Hugging Face's libraries have. `endOfText` is the special
- * token `<|endoftext|>` if there is one: the file does not say more.
+ * Makes the tokenizer of a parsed `tokenizer.json`, of any kind that Hugging Face's libraries support. `endOfText` is
+ * the special token `<|endoftext|>`, if there is one; the file contains no other information about it.
  * @param where the file, for errors.
  * @throws CheckpointError if the contents are damaged.
  */

@@ -12,7 +12,7 @@ const finderOf = ({ specialTokens }: Tokenizer): NameFinder => {
   return made;
 };
 
-/** One array of the ids of several. */
+/** Concatenates arrays of ids. */
 export const joinIds = (parts: readonly Int32Array[]): Int32Array => {
   const joined = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -24,10 +24,10 @@ export const joinIds = (parts: readonly Int32Array[]): Int32Array => {
 };
 
 /**
- * The ids of a text in which names of special tokens stand for those tokens, as a chat template writes it:
- * `<|im_start|>user`. `Tokenizer.encode` takes such a name for ordinary text. Do not use it on text from others, who
- * could then end a turn or speak for the system.
- * @param ordinary changes the text between special tokens before it is encoded. Default: none.
+ * Encodes a text in which names of special tokens mean these tokens, for example `<|im_start|>user` in a chat template.
+ * `Tokenizer.encode` treats such names as ordinary text. Do not use this function on untrusted text: it could end a
+ * turn or speak for the system.
+ * @param ordinary changes the text between special tokens before it is encoded. Default: no change.
  * @throws DataError as `encode`.
  */
 export const encodeWithSpecials = (
@@ -41,7 +41,7 @@ export const encodeWithSpecials = (
   return encodePart(tokenizer, text, 0, text.length, ordinary);
 };
 
-/** `encodeWithSpecials` of a part of a text, from `from` to `to`, encoded by itself. */
+/** `encodeWithSpecials` for the part of a text from `from` to `to`. */
 export const encodePart = (
   tokenizer: Tokenizer,
   text: string,
@@ -52,7 +52,7 @@ export const encodePart = (
   const parts: Int32Array[] = [];
   let at = from;
   for (const stretch of finderOf(tokenizer)(text.slice(from, to))) {
-    // The text before: some tokenizers put a space before the beginning of a text.
+    // Pass the preceding text: some tokenizers add a space, but only at the beginning of a text.
     const encode = (part: string): Int32Array => tokenizer.encode(part, "text", text.slice(0, at));
     parts.push(stretch.id === undefined ? encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
     at += stretch.text.length;
@@ -60,5 +60,5 @@ export const encodePart = (
   return joinIds(parts);
 };
 
-/** The ids of a text that follows other text, such as a prompt. @throws DataError as `encode`. */
+/** Ids of a text that continues other text, such as a prompt. @throws DataError as `encode`. */
 export const encodeInside = (tokenizer: Tokenizer, text: string): Int32Array => tokenizer.encode(text, "text", " ");

@@ -3,21 +3,21 @@ import { DataError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 
-/** Turns tokens into text as they come: the text from `push` is final and can be printed at once. */
+/** Converts tokens to text as they arrive. Text from `push` is final and can be printed at once. */
 export interface TextStream {
   /**
-   * The text that `id` completes; empty while a character lacks bytes.
+   * Returns the text that `id` completes; empty while a character is incomplete.
    * @throws DataError for an id outside the vocabulary.
    */
   push(id: number): string;
-  /** The rest when no token follows: U+FFFD if a character still lacks bytes. */
+  /** Returns the rest after the last token: U+FFFD if a character is still incomplete. */
   end(): string;
 }
 
-/** The part of a tokenizer that turns tokens into text. */
+/** The part of a tokenizer that converts tokens to text. */
 export type TokenBytes = Pick<Tokenizer, "bytes" | "specialTokens">;
 
-/** The bytes of a token, shown by `options`. */
+/** Function that returns the bytes of a token as `options` show it. */
 const shownBytes = (
   { bytes, specialTokens }: TokenBytes,
   { showSpecialTokens = false }: DecodeOptions = {},
@@ -28,20 +28,19 @@ const shownBytes = (
   return (id) => names.get(id) ?? bytes(id);
 };
 
-/** A byte order mark in a text is text. */
+/** Keeps a byte order mark, because it is part of the text. */
 const createDecoder = (): TextDecoder => new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** @throws ConfigError for options of decoding that are none. */
+/** @throws ConfigError for invalid decoding options. */
 export const checkDecodeOptions = (where: string, options: DecodeOptions): void => {
   checkKeys(where, options, ["showSpecialTokens"]);
   checkBoolean(`${where}: showSpecialTokens`, options.showSpecialTokens);
 };
 
 /**
- * Turns tokens into text one by one, as generation does: the pushed pieces, joined with `end`, are `decode` of all the
- * ids.
- * @param tokenizer of the tokens.
- * @param options as of `decode`.
+ * Converts tokens to text one at a time, as in generation. The pushed texts plus `end` equal `decode` of all ids.
+ * @param tokenizer tokenizer of the tokens.
+ * @param options as for `decode`.
  */
 export const textStream = (tokenizer: TokenBytes, options: DecodeOptions = {}): TextStream => {
   checkTokenBytes("textStream: tokenizer", tokenizer);
@@ -54,7 +53,9 @@ export const textStream = (tokenizer: TokenBytes, options: DecodeOptions = {}): 
   };
 };
 
-/** Bytes that are decoded at a time: a list of single characters would take many times the memory of the text. */
+/**
+ * Number of bytes that are decoded at once: a list of single characters would take many times the memory of the text.
+ */
 const blockBytes = 2 ** 16;
 
 const checkIds = (ids: unknown): void => {
@@ -62,7 +63,7 @@ const checkIds = (ids: unknown): void => {
   throw new DataError({ where: "decode", must: "the argument must be a list of token ids", got: show(ids) });
 };
 
-/** `Tokenizer.decode`, made of the tokens' bytes. */
+/** Implements `Tokenizer.decode` with the tokens' bytes. */
 export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, options: DecodeOptions = {}): string => {
   checkIds(ids);
   checkDecodeOptions("decode", options);
@@ -86,17 +87,20 @@ export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, optio
   return text + decoder.decode(block.subarray(0, filled));
 };
 
-/** Whether a byte of UTF-8 begins a character: the others are 10xxxxxx. */
+/** Whether a UTF-8 byte begins a character; continuation bytes are 10xxxxxx. */
 const beginsCharacter = (byte: number): boolean => (byte & 0xc0) !== 0x80;
 
-/** Number of characters (code points) that begin within these bytes of a text's UTF-8. */
+/** Number of characters (code points) that begin within these UTF-8 bytes. */
 export const charactersBegun = (bytes: Uint8Array): number => {
   let count = 0;
   for (const byte of bytes) if (beginsCharacter(byte)) count++;
   return count;
 };
 
-/** `ids` from the first token that begins a character: the end of a text, cut between characters. */
+/**
+ * Drops tokens at the start of `ids` until one begins a character, so that the rest of a text starts with a whole
+ * character.
+ */
 export const fromWholeCharacter = ({ bytes }: TokenBytes, ids: Int32Array): Int32Array => {
   const first = ids.findIndex((id) => beginsCharacter(bytes(id)[0] ?? 0));
   return ids.subarray(first === -1 ? ids.length : first);

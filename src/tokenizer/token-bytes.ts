@@ -1,16 +1,16 @@
-/** The bytes of a token, by the decoder of its `tokenizer.json`. */
+/** Bytes of a token, by the decoder of its `tokenizer.json`. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { fromAlphabet } from "./bpe/byte-alphabet.ts";
 
 export interface TokenBytesRule {
   bytesOf(token: string): Uint8Array;
-  /** Whether a text's first space is not part of it: the tokenizer put it there. */
+  /** Whether decoding removes a text's first space, because the tokenizer added it. */
   readonly dropsFirstSpace: boolean;
 }
 
 type Decoder = Readonly<Record<string, unknown>>;
 
-/** A decoder's steps, those of sequences in their order. */
+/** Steps of a decoder; sequences are flattened. */
 const stepsOf = (decoder: unknown): readonly Decoder[] => {
   if (!isRecord(decoder)) return [];
   if (decoder.type !== "Sequence") return [decoder];
@@ -20,7 +20,7 @@ const stepsOf = (decoder: unknown): readonly Decoder[] => {
 const textOr = (value: unknown, otherwise: string): string =>
   typeof value === "string" && value !== "" ? value : otherwise;
 
-/** A token's text after one step of the decoder. */
+/** Text of a token after one step of the decoder. */
 const decodeText = (text: string, step: Decoder): string => {
   switch (step.type) {
     case "Metaspace":
@@ -47,7 +47,7 @@ const addsFirstSpace = (step: Decoder): boolean =>
   (step.type === "Metaspace" && step.prepend_scheme !== "never" && step.add_prefix_space !== false) ||
   step.type === "WordPiece";
 
-/** @param decoder as in a `tokenizer.json`. */
+/** @param decoder decoder of a `tokenizer.json`. */
 export const tokenBytesRule = (decoder: unknown): TokenBytesRule => {
   const steps = stepsOf(decoder);
   const has = (type: string): boolean => steps.some((step) => step.type === type);

@@ -1,6 +1,6 @@
 const incomplete = "\ufffd";
 
-/** Whether bytes are whole characters. */
+/** Whether the bytes are complete characters. */
 const isWhole = (bytes: Uint8Array): boolean => {
   try {
     new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -11,12 +11,12 @@ const isWhole = (bytes: Uint8Array): boolean => {
 };
 
 /**
- * A token as it can be shown alone: its text, or the bytes of one with a part of a character, as `<e2><80>`.
- * @param text as `Tokenizer.token` gives it.
- * @param bytes its own: none of a special token.
+ * Displays a single token: its text, or bytes such as `<e2><80>` for part of a character.
+ * @param text result of `Tokenizer.token`.
+ * @param bytes the token's bytes; empty for a special token.
  */
 export const textAlone = (text: string, bytes: Uint8Array): string =>
-  // U+FFFD may be the token's own text, or in the name of a special one.
+  // U+FFFD may also be the token's own text, or part of a special token's name.
   text.includes(incomplete) && !isWhole(bytes)
     ? Array.from(bytes, (byte) => `<${byte.toString(16).padStart(2, "0")}>`).join("")
     : text;

@@ -5,14 +5,14 @@ import { shorten, show } from "../core/text/show.ts";
 import { isSurrogate } from "../core/text/surrogate.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 
-/** The special token with this name is the end of a text: `tokenizer.json` has no other way to say it. GPT-2's name. */
+/** Name of the special token that ends a text, as in GPT-2. `tokenizer.json` has no other way to mark it. */
 export const endOfTextName = "<|endoftext|>";
 
 /**
- * A character-level tokenizer in the format of Hugging Face's `tokenizers`: the text is split into its code points,
- * each is looked up whole, and decoding joins them. Special tokens are `added_tokens`, with ids after those of the
- * characters. `unk_token` is required by the format; the empty string is no token of the vocabulary, so an unknown
- * character is an error there too and never a wrong id. Source: the `tokenizers` library's serialised form, checked by
+ * A character tokenizer in the format of Hugging Face's `tokenizers`. The text is split into code points, each is
+ * looked up as a whole, and decoding joins them. Special tokens are `added_tokens`, with ids after the characters. The
+ * format requires `unk_token`; the empty string is not in the vocabulary, so an unknown character is an error in
+ * `tokenizers` too, never a wrong id. Source: the serialized form of the `tokenizers` library, checked by
  * `scripts/checks/check-formats.py`.
  */
 const charPipeline = {
@@ -22,7 +22,7 @@ const charPipeline = {
   decoder: { type: "Fuse" },
 } as const;
 
-/** The matching of a special token in a text, in the form of `tokenizers`. */
+/** How `tokenizers` matches a special token in a text. */
 const specialMatching = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true } as const;
 
 const addedToken = z.strictObject({
@@ -48,7 +48,7 @@ const charJson = z.object({
   decoder: z.object({ type: z.literal("Fuse") }),
   model: z.object({
     type: z.literal("WordLevel"),
-    // Checked entry by entry below, in a tenth of the time.
+    // Entries are checked below, which takes a tenth of the time that zod takes.
     vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
     unk_token: z.literal(""),
   }),
@@ -56,10 +56,10 @@ const charJson = z.object({
 
 const wordLevel = z.object({ model: z.object({ type: z.literal("WordLevel") }) });
 
-/** Whether `json` claims to be a character-level tokenizer; `charVocabularyFromJson` then checks the rest. */
+/** Whether `json` looks like a character tokenizer. `charVocabularyFromJson` checks the rest. */
 export const isCharTokenizerJson = (json: unknown): boolean => wordLevel.safeParse(json, { jitless: true }).success;
 
-/** The contents of `tokenizer.json` for the vocabulary `characters`, and special tokens with the ids after them. */
+/** Contents of `tokenizer.json` for the vocabulary `characters` and special tokens with the next ids. */
 export const charTokenizerToJson = (
   characters: readonly string[],
   specialTokens: readonly SpecialToken[] = [],
@@ -82,15 +82,15 @@ export const charTokenizerToJson = (
   };
 };
 
-/** The contents that `charTokenizerToJson` wrote. */
+/** Contents that `charTokenizerToJson` wrote. */
 export interface CharVocabulary {
-  /** In the order of their ids, from 0. */
+  /** Characters in the order of their ids, from 0. */
   readonly characters: readonly string[];
-  /** Names of special tokens, in the order of their ids, which follow the characters'. */
+  /** Names of special tokens in the order of their ids, which follow the characters' ids. */
   readonly specialNames: readonly string[];
 }
 
-/** The characters of a vocabulary in the order of their ids. @throws CheckpointError */
+/** Characters of a vocabulary in the order of their ids. @throws CheckpointError */
 const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): readonly string[] => {
   const entries = Object.entries(vocab);
   const characters = new Array<string | undefined>(entries.length).fill(undefined);
@@ -107,17 +107,18 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
       bad("every token of model.vocab must be one character");
     }
     if (id >= entries.length) bad(`ids in model.vocab must be 0 to ${entries.length - 1}, one each`);
-    if (characters[id] !== undefined) bad(`ids in model.vocab must be distinct; ${show(characters[id])} too`);
+    if (characters[id] !== undefined)
+      bad(`ids in model.vocab must be distinct; ${show(characters[id])} has this id too`);
     characters[id] = character;
   }
   if (entries.length === 0) throw new CheckpointError({ where, must: "model.vocab must not be empty" });
-  // As many ids as places, all below their number and distinct: so every place is set.
+  // All ids are distinct and below the number of entries, so every element is set.
   return characters as string[];
 };
 
 /**
- * Reads the contents that `charTokenizerToJson` wrote. Anything that would make other software encode the same text
- * differently (a normalizer, a token that is not special, another pre-tokenizer) is refused, never ignored.
+ * Reads contents that `charTokenizerToJson` wrote. Anything that would make other software encode a text differently (a
+ * normalizer, another pre-tokenizer, an added token that is not special) is refused, never ignored.
  * @throws CheckpointError naming the field.
  */
 export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {
@@ -126,8 +127,8 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
     const issue = parsed.error.issues[0];
     throw new CheckpointError({
       where,
-      // A key of a forged vocabulary may have any length.
-      must: `${shorten(issue?.path.join(".") ?? "the tokenizer")} must be as foretoken writes it for a character-level tokenizer`,
+      // A key of a forged vocabulary may be very long.
+      must: `${shorten(issue?.path.join(".") ?? "the tokenizer")} must be as foretoken writes it for a character tokenizer`,
       ...(issue === undefined ? {} : { got: shorten(issue.message) }),
     });
   }
@@ -137,9 +138,9 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
   for (const [i, { id, content }] of added.entries()) {
     const must =
       id !== characters.length + i
-        ? `the ids of added_tokens must follow those of model.vocab, from ${characters.length} on`
+        ? `the ids of added_tokens must follow the ids of model.vocab, from ${characters.length}`
         : names.has(content) || Object.hasOwn(model.vocab, content)
-          ? "every token must have a name of its own"
+          ? "every token must have its own name"
           : undefined;
     if (must !== undefined) throw new CheckpointError({ where, must, got: `${show(content)}: ${id}` });
     names.add(content);
@@ -148,7 +149,7 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
 };
 
 /**
- * The contents of `tokenizer_config.json`: without it `transformers` would take the tokenizer class of the
+ * Contents of `tokenizer_config.json`. Without this file, `transformers` would use the tokenizer class of the
  * architecture in `config.json`, which expects a byte-level BPE and special tokens.
  */
 export const tokenizerConfigJson = (

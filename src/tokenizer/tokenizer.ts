@@ -1,62 +1,63 @@
-/** A token without text: a sign for the model, such as the end of a text. */
+/** A token without text, which marks something for the model, for example the end of a text. */
 export interface SpecialToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
-  /** Its name, shown on request: `<|endoftext|>`. */
+  /** Name for display, for example `<|endoftext|>`. */
   readonly name: string;
 }
 
 /** Options of `decode` and `textStream`. */
 export interface DecodeOptions {
-  /** Show special tokens by their names. Default false: they are left out. */
+  /** Whether to show special tokens by their names. Default: false, they are left out. */
   readonly showSpecialTokens?: boolean | undefined;
 }
 
 /**
- * Text to ids and back, without loss for known text. A token stands for bytes of UTF-8, perhaps a part of a character:
- * then only tokens together have a text, so decode many at once, or one after the other with `textStream`.
+ * Converts text to ids and back, without loss for known text. A token stands for UTF-8 bytes and may be only part of a
+ * character. So decode many tokens at once, or one at a time with `textStream`.
  */
 export interface Tokenizer {
-  /** Its kind, as in a configuration's `tokenizer.kind`. */
+  /** Kind, as in `tokenizer.kind` of a configuration. */
   readonly kind: string;
   /** Number of ids; every id is an integer in [0, vocabSize). */
   readonly vocabSize: number;
-  /** In the order of their ids, which are below vocabSize; no text is encoded to them. */
+  /** Special tokens in the order of their ids. `encode` never returns them. */
   readonly specialTokens: readonly SpecialToken[];
-  /** The id of the special token that ends a text, and generation; null if there is none. */
+  /** Id of the special token that ends a text and generation; null: none. */
   readonly endOfText: number | null;
   /**
-   * The id of the special token that the model's texts begin with (BOS). `encode` does not add it: `generate` begins its
-   * prompts with it, and `evaluate` its windows. null, or left out: there is none.
+   * Id of the special token that the model's texts begin with (BOS). `encode` does not add it; `generate` adds it to
+   * prompts, and `evaluate` to windows. null or undefined: none.
    */
   readonly beginOfText?: number | null | undefined;
   /**
-   * The ids of `text`; the caller owns the array. No begin or end token is added, and the name of a special token in the
-   * text is ordinary text.
-   * @param where the name of `text` (a file, an option) in the error.
-   * @param before the text before `text` in there, so that the error counts lines from the beginning. A tokenizer that puts a space
-   *   before a text puts none before `text` then, unless the text before ends with a special token.
-   * @throws DataError for text that the vocabulary lacks, or half of a surrogate pair, which no text has; its
-   *   `details.characters` has every such character once.
+   * Encodes `text`; the caller owns the returned array. No begin or end token is added, and the name of a special token
+   * in the text is ordinary text.
+   * @param where name of `text` (a file, an option) in errors.
+   * @param before text that precedes `text`, so that errors count lines from the beginning. It also matters for a
+   * tokenizer that adds a space at the beginning of a text: after `before`, it adds none, unless `before` ends with a
+   * special token.
+   * @throws DataError for characters that the vocabulary lacks, or half of a surrogate pair, which is not valid text.
+   * `details.characters` has the distinct characters.
    */
   encode(text: string, where?: string, before?: string): Int32Array;
   /**
-   * The text of `ids`: `decode(encode(text)) === text`. Bytes that form no character are shown as U+FFFD.
+   * Decodes `ids`: `decode(encode(text)) === text`. Bytes that are not a character are shown as U+FFFD.
    * @throws DataError for an id outside [0, vocabSize), or if `ids` is not a list.
    */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /**
-   * The UTF-8 bytes of one token: the bytes of several tokens, joined, are the bytes of their text. None for a special
-   * token. Do not change them.
+   * UTF-8 bytes of one token; empty for a special token. The concatenated bytes of several tokens are the bytes of
+   * their text. Do not change them.
    * @throws DataError for an id outside [0, vocabSize).
    */
   bytes(id: number): Uint8Array;
   /**
-   * One token for people: its text, U+FFFD if its bytes are part of a character, or a special token's name. The texts of
-   * tokens do not add up to the text of all of them: use `decode` for that.
+   * One token for display: its text, U+FFFD if its bytes are only part of a character, or a special token's name. Do
+   * not concatenate these texts to get a text; use `decode`.
    * @throws DataError for an id outside [0, vocabSize).
    */
   token(id: number): string;
-  /** The contents of `tokenizer.json`, as Hugging Face's `tokenizers` library reads it. */
+  /** Contents of `tokenizer.json`, as Hugging Face's `tokenizers` library reads it. */
   toJSON(): unknown;
 }

@@ -1,48 +1,49 @@
-/** Characters of a text that a tokenizer lacks: the model never saw them. */
+/** Characters of a text that a tokenizer lacks, because the model never saw them in training. */
 import { z } from "zod";
 import { DataError } from "../core/errors/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export const unknownChoices = ["error", "skip"] as const;
-/** A text with unknown characters is refused, or is read without them. */
+/** Whether a text with unknown characters is refused, or read without them. */
 export type UnknownChoice = (typeof unknownChoices)[number];
 
 export const unknownSchema = z
   .enum(unknownChoices)
   .describe("a character that the model never saw: error refuses the text, skip leaves it out");
 
-/** The part of a text that was left out. */
+/** The characters of a text that were left out. */
 export interface SkippedText {
-  /** Left-out characters (code points), repetitions included. */
+  /** Number of left-out characters (code points), including repetitions. */
   readonly count: number;
-  /** Each of them once, in the order of the text. */
+  /** Distinct left-out characters, in the order of the text. */
   readonly characters: readonly string[];
 }
 
-/** A character in a line for people: `"é" (U+00E9)`, `"\n" (U+000A)`. */
+/** A character for display: `"é" (U+00E9)`, `"\n" (U+000A)`. */
 export const describeCharacter = (codePoint: number): string => {
   const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
-  // Marks, formats and separators have no shape of their own, or change their neighbours'.
+  // Marks, format characters and separators have no shape of their own, or change their neighbours, so only their code
+  // is shown.
   const character = String.fromCodePoint(codePoint);
   const shown = /^[\p{L}\p{N}\p{P}\p{S} ]$/u.test(character) || codePoint < 0x20;
   return shown ? `${JSON.stringify(character)} (U+${hex})` : `U+${hex}`;
 };
 
-/** Most characters that a line lists. */
+/** Maximum number of characters that a line lists. */
 const mostListed = 4;
 
-/** A character in a list: those of ASCII that can be seen need no code. */
+/** A character in a list. Visible ASCII characters are shown without their code. */
 const listedCharacter = (character: string): string =>
   /^[!-~]$/u.test(character) ? JSON.stringify(character) : describeCharacter(character.codePointAt(0) ?? 0);
 
-/** Characters in a line for people; of many the first ones, and how many more there are. */
+/** Characters for display: the first few, and the number of others. */
 export const describeCharacters = (characters: readonly string[]): string => {
   const listed = characters.slice(0, mostListed).map(listedCharacter);
   const more = characters.length - listed.length;
   return listed.join(", ") + (more === 0 ? "" : ` and ${more} more`);
 };
 
-/** As `2 characters that the model never saw: "é" (U+00E9), "ü" (U+00FC)`. */
+/** For example: `2 characters that the model never saw: "é" (U+00E9), "ü" (U+00FC)`. */
 export const describeSkipped = ({ count, characters }: SkippedText): string =>
   `${count.toLocaleString("en-US")} character${count === 1 ? "" : "s"} that the model never saw: ${describeCharacters(characters)}`;
 
@@ -50,13 +51,13 @@ export const describeSkipped = ({ count, characters }: SkippedText): string =>
 export interface ReadText {
   readonly text: string;
   readonly ids: Int32Array;
-  /** Undefined where all of it was read. */
+  /** Undefined if nothing was left out. */
   readonly skipped: SkippedText | undefined;
 }
 
-/** `text` without some characters, and the number that was left out. */
+/** `text` without some characters, and the number of removed characters. */
 const without = (text: string, characters: ReadonlySet<string>): { readonly known: string; readonly count: number } => {
-  // Whole stretches: a list of single characters would take many times the memory of the text.
+  // Collects whole parts: a list of single characters would take many times the memory of the text.
   const stretches: string[] = [];
   let from = 0;
   let count = 0;
@@ -74,10 +75,10 @@ const without = (text: string, characters: ReadonlySet<string>): { readonly know
 };
 
 /**
- * Encodes `text`, with `skip` without the characters that the tokenizer lacks.
- * @param where the name of `text` in errors.
- * @param hint names the way to skip, for the error.
- * @throws DataError for unknown characters that are not to be skipped.
+ * Encodes `text`. With `skip`, characters that the tokenizer lacks are left out.
+ * @param where name of `text` in errors.
+ * @param hint names the option to skip characters, for the error.
+ * @throws DataError for unknown characters, without `skip`.
  */
 export const readText = (
   tokenizer: Pick<Tokenizer, "encode">,
@@ -93,7 +94,7 @@ export const readText = (
     const { characters = [] } = error.details;
     if (characters.length === 0) throw error;
     if (unknown !== "skip") {
-      throw new DataError({ ...error.details, hint: `${hint}, or a model trained on a text that has it` });
+      throw new DataError({ ...error.details, hint: `${hint}, or a model whose training text contains it` });
     }
     const { known, count } = without(text, new Set(characters));
     return { text: known, ids: tokenizer.encode(known, where), skipped: { count, characters } };

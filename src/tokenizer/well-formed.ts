@@ -1,9 +1,11 @@
-/** Texts that are no Unicode: half of a surrogate pair would become another character in UTF-8, without a word. */
+/**
+ * Refuses texts that are not valid Unicode: half of a surrogate pair would silently become another character in UTF-8.
+ */
 import { DataError } from "../core/errors/errors.ts";
 import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
 import { describeCharacter } from "./unknown.ts";
 
-/** Line, column and number of the character (all from 1, in code points) at UTF-16 index `index`. */
+/** Line, column and number (each from 1, in code points) of the character at UTF-16 index `index`. */
 export const position = (text: string, index: number): string => {
   let line = 1;
   let column = 1;
@@ -19,9 +21,9 @@ export const position = (text: string, index: number): string => {
 };
 
 /**
- * @param where the name of `text`.
- * @param before the text before `text` in there.
- * @throws DataError for half of a surrogate pair; its `characters` has every one once, so that it can be skipped.
+ * @param where name of `text` in the error.
+ * @param before text that precedes `text`.
+ * @throws DataError for half of a surrogate pair. `characters` has the distinct halves, so that they can be skipped.
  */
 export const checkWellFormed = (where: string, text: string, before = ""): void => {
   const index = loneSurrogateAt(text);

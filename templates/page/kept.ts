@@ -13,7 +13,7 @@ let store: BrowserRunStore | undefined;
 
 /** Whether another tab has the place of the run. */
 export const isTaken = (error: unknown): boolean =>
-  error instanceof ForetokenError && error.details.got === "another tab that does";
+  error instanceof ForetokenError && error.details.got === "another tab that uses it";
 
 /**
  * After a reload, the page before may still have the place for a moment: milliseconds in which it is tried again, and after which

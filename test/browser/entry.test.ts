@@ -111,9 +111,7 @@ describe("training on a string", () => {
       const middle = changed.length >> 1;
       changed[middle] = (changed[middle] ?? 0) ^ 1;
       await expect(loadPretrained({ ...good, [name]: changed }, { backend: "reference" }), name).rejects.toThrow(
-        name === "manifest.json"
-          ? /manifest\.json/u
-          : /must be the one that was saved, by its SHA-256 in manifest\.json/u,
+        name === "manifest.json" ? /manifest\.json/u : /must match its SHA-256 in manifest\.json/u,
       );
     }
     const { "manifest.json": _, ...unchecked } = good;
@@ -199,7 +197,7 @@ describe("a checkpoint that is served", () => {
   it("is named where it is not there", async () => {
     await expect(loadPretrained("data:text/plain,x#/", { backend: "reference" })).rejects.toThrow(/config\.json/);
     await expect(loadPretrained("http://127.0.0.1:1/model/")).rejects.toThrow(
-      "http://127.0.0.1:1/model/config.json: the file must be served there; got no answer",
+      "http://127.0.0.1:1/model/config.json: the server must have the file; got no answer",
     );
   });
 });

@@ -177,7 +177,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     // Three, the rest of their message, one message on its way, and `done`.
     expect(abort.tokens).toBeLessThanOrEqual(2 * mostAhead + 1);
     expect(abort.milliseconds).toBeLessThan(100);
-    expect(afterwards.message).toBe("generate: the model must be open; got one that was closed");
+    expect(afterwards.message).toBe("generate: the model must be open; got a closed model");
   });
 
   it("fails with the errors of the library, and the caller's own", () => {
@@ -189,10 +189,12 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     });
     expect(uncloneable).toMatchObject({ name: "ConfigError", message: expect.stringContaining("config.model.nEmbd") });
     expect(reason.message).toBe("not today");
-    expect(files.message).toMatch(/^loadInWorker: checkpoint: must be an address, or an object with the files/u);
+    expect(files.message).toMatch(
+      /^loadInWorker: checkpoint: must be an address, or an object with a checkpoint's files/u,
+    );
     expect(missing).toMatchObject({
       ...{ name: "CheckpointError", isOwnClass: true },
-      message: expect.stringMatching(/^http:.*\/nowhere\/[\w.]+: the file must be served there; got status 404$/u),
+      message: expect.stringMatching(/^http:.*\/nowhere\/[\w.]+: the server must have the file; got status 404$/u),
     });
   });
 });

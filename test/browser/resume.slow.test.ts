@@ -123,7 +123,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page"), () => {
       await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });
       const line = await page.evaluate("goOn(80).then(() => 'no error', ({ message }) => message)");
       expect(line).toMatch(
-        /^store "the run": the browser must have room for the new files beside the old ones, which are unharmed; got its quota for this page is full; try [^\n]+$/u,
+        /^store "the run": the browser must have space for the new files in addition to the old ones, which are unchanged; got its quota for this page is full; try [^\n]+$/u,
       );
       await session.send("Storage.overrideQuotaForOrigin", { origin });
       await page.reload();
@@ -138,7 +138,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page"), () => {
       const first = await open();
       const second = await open();
       expect((await reportOf(second)).error).toBe(
-        'store "the run": one tab at a time may keep its run here; got another tab that does; try closing that tab',
+        'store "the run": only one tab at a time may use the store; got another tab that uses it; try closing that tab',
       );
       await first.evaluate("goOn(60)");
       await first.close();

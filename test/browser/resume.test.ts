@@ -131,7 +131,7 @@ describe("a run in a page that goes on", () => {
       i === 900 ? ~byte : byte,
     );
     expect(await refusal({ resume: { ...last, "optimizer.safetensors": damaged } })).toMatch(
-      /^checkpoint\/optimizer\.safetensors: the file must be the one that was saved/u,
+      /^checkpoint\/optimizer\.safetensors: the file must match its SHA-256/u,
     );
     const mixed = { ...last, "run.json": whole.last["run.json"] };
     expect(await refusal({ resume: mixed })).toBe("no error");

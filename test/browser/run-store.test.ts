@@ -61,7 +61,7 @@ describe("a store of files", () => {
     const names = browser.names();
     browser.setRoom(500);
     expect(await messageOf(store.write({ ...next, large: new Uint8Array(400) }))).toBe(
-      'store "store": the browser must have room for the new files beside the old ones, which are unharmed; got its quota for this page is full; try a smaller model, or removing other data of this site',
+      'store "store": the browser must have space for the new files in addition to the old ones, which are unchanged; got its quota for this page is full; try a smaller model, or removing other data of this site',
     );
     expect(await asTexts(store)).toEqual(texts(old));
     expect([...browser.names()].sort()).toEqual([...names].sort());
@@ -77,7 +77,7 @@ describe("a store of files", () => {
     expect(browser.changes()).toBe(before + 1);
     const [name = ""] = browser.names().filter((one) => one !== "index.json");
     browser.damage(name);
-    expect(await messageOf(store.read())).toMatch(/^store "store": one: the file must be the one that was kept/u);
+    expect(await messageOf(store.read())).toMatch(/^store "store": one: the file must match its SHA-256 in the index/u);
     await store.clear();
     expect(await store.read()).toBe(null);
     expect(browser.names()).toEqual(["index.json"]);
@@ -90,7 +90,7 @@ describe("a store of files", () => {
     const kept = browser.names().filter((name) => name !== "index.json");
     browser.damage("index.json");
     expect(await messageOf(store.read())).toMatch(
-      /^store "store": index\.json: the list of the kept files must be whole; got \d+ damaged bytes; try a new run/u,
+      /^store "store": index\.json: the index of the stored files must not be damaged; got \d+ damaged bytes; try a new run/u,
     );
     await store.write(next);
     expect(await asTexts(store)).toEqual(texts(next));
@@ -139,7 +139,7 @@ describe("a store of files", () => {
 
   it.each([".", "..", "", "\ud800", "a".repeat(101)])("has no name such as %j", async (name) => {
     stubPrivateFiles();
-    expect(await messageOf(openFileStore(name))).toMatch(/^store: name: must be a text of 1 to 100 whole characters/u);
+    expect(await messageOf(openFileStore(name))).toMatch(/^store: name: must be a string of 1 to 100 characters/u);
   });
 
   it("takes files alone", async () => {
@@ -164,7 +164,7 @@ describe("a store of files", () => {
     const store = await openFileStore("store");
     await (await openFileStore("other")).close();
     const line =
-      'store "store": one tab at a time may keep its run here; got another tab that does; try closing that tab';
+      'store "store": only one tab at a time may use the store; got another tab that uses it; try closing that tab';
     expect(await messageOf(openFileStore("store"))).toBe(line);
     await store.close();
     await openFileStore("store");
@@ -257,7 +257,7 @@ describe("a run that a page keeps", () => {
   });
 
   it("is refused without a name, and where there is no private file system", async () => {
-    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a text of 1 to 100 whole characters/u);
+    expect(await messageOf(openRunStore(""))).toMatch(/^store: name: must be a string of 1 to 100 characters/u);
     expect(await messageOf(openRunStore("a"))).toMatch(/^store "a": the browser must have a private file system/u);
   });
 });

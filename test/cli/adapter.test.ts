@@ -113,10 +113,10 @@ describe("merge", () => {
       return stderr.trim().split("\n").at(-1) ?? "";
     };
     expect(await refused("adapter", "--out", "other")).toMatch(
-      /^foretoken: other: the folder must be new, empty or an earlier checkpoint and nothing else; got a folder with "/u,
+      /^foretoken: other: the folder must be new, empty or contain only an earlier checkpoint; got a folder that contains "/u,
     );
     expect(await refused("adapter", "--base", "adapter-merged", "--out", "adapter-merged")).toMatch(
-      /^foretoken: \S+adapter-merged: the folder must not be the model's own; got \S+, which the adapter is for;/u,
+      /^foretoken: \S+adapter-merged: the folder must not be the source's own folder; got \S+, the adapter's base model;/u,
     );
     expect(await refused("base", "--out", "new")).toMatch(
       /adapter_config\.json: a checkpoint must have adapter_config\.json/u,
@@ -125,7 +125,7 @@ describe("merge", () => {
       /^foretoken: adapter: the path must name a whole model; got an adapter alone; try npx foretoken merge adapter$/u,
     );
     expect(await refused("adapter", "--out", "new", "--base", baseModel("gpt2"))).toMatch(
-      /adapters must be on linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got /u,
+      /adapters must belong to linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got /u,
     );
     expect(await refused("adapter", "--out", ".")).toMatch(/must not be the working directory/u);
   });
@@ -256,7 +256,7 @@ describe("an adapter whose model is not here", () => {
     const lost = await copyAdapter("llama", join(cwd, "lost"));
     await nameBase(lost, "org/name");
     const line =
-      /^foretoken: lost\/adapter_config\.json: base_model_name_or_path: the model of the adapter must be on this disk; got "org\/name"; try --base hf:org\/name$/mu;
+      /^foretoken: lost\/adapter_config\.json: base_model_name_or_path: the adapter's base model must be on this disk; got "org\/name"; try --base hf:org\/name$/mu;
     for (const args of [
       ["generate", "lost", "--prompt", "0"],
       ["info", "lost"],
@@ -272,10 +272,10 @@ describe("an adapter whose model is not here", () => {
     const { directory } = peftAdapter("llama");
     const refused = async (...args: readonly string[]): Promise<string> => (await cli(args, { cwd })).stderr;
     expect(await refused("info", "base", "--base", "base")).toBe(
-      "foretoken: --base: must go with an adapter's folder, whose model it is; got base, which is none\n",
+      "foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter\n",
     );
     expect(await refused("generate", "adapter", "--adapter", directory, "--prompt", "0")).toMatch(
-      /^foretoken: --adapter: must go with a whole model; got adapter, which is an adapter itself; try the adapter's model$/mu,
+      /^foretoken: --adapter: must be used only to load a whole model; got adapter, which is an adapter itself; try the adapter's model$/mu,
     );
     expect(await refused("info", "--adapter", "adapter")).toBe(
       "foretoken: --adapter: must go with a model; got no model; try info MODEL\n",

@@ -63,7 +63,7 @@ describe("files of a run", () => {
       expect((await checked("run"))["files: best"]).toEqual({
         status: "failed",
         fact: expect.stringMatching(
-          /best\/model\.safetensors: the file must be the one that was saved, .* got other contents$/u,
+          /best\/model\.safetensors: the file must match its SHA-256 .* got other contents$/u,
         ),
         advice: "a complete copy of the folder",
       });
@@ -112,7 +112,7 @@ describe("files of a run", () => {
       async () => {
         expect((await checked("run"))["files: best"]).toMatchObject({
           status: "failed",
-          fact: expect.stringMatching(/must list the checkpoint's files with their SHA-256; got a damaged one$/u),
+          fact: expect.stringMatching(/must list the checkpoint's files with their SHA-256; got a damaged file$/u),
         });
       },
     );

@@ -56,7 +56,7 @@ describe("export", () => {
     const files = tree(join(cwd, "runs/notes-onnx"));
     expect(files.filter((path) => path.endsWith(".onnx"))).toEqual([join("onnx", "model_quantized.onnx")]);
     const { stderr } = await cli(["generate", "runs/notes-onnx", "--prompt", "The"], { cwd });
-    expect(stderr).toContain("try the model that it was exported from: verify alone reads graphs of ONNX");
+    expect(stderr).toContain("try the model that it was exported from: only verify reads ONNX graphs");
     const replaced = await run("runs/notes", "--format", "onnx", "--out", "runs/notes-onnx", "--overwrite");
     expect(replaced.stdout).toMatch(/ in f32, /u);
   });
@@ -71,7 +71,9 @@ describe("export", () => {
     const { status, stderr } = await run("base", "--format", format, "--out", place, "--overwrite");
     expect({ status, stderr }).toEqual({
       status: 2,
-      stderr: expect.stringMatching(/: must not lie in a model's folder, whose manifest names its files; got .*notes/u),
+      stderr: expect.stringMatching(
+        /: must not be inside a model's folder: the folder's manifest would not list the new file; got .*notes/u,
+      ),
     });
     expect(tree(cwd)).toEqual(before);
   });
@@ -85,7 +87,7 @@ describe("export", () => {
     const merged = await run("adapter", "--format", "gguf");
     const coarse = await run("adapter", "--format", "gguf", "--dtype", "q4_0", "--out", "coarse.gguf");
     expect(coarse.stderr).toContain(
-      "merged into weights of q4_0, an adapter loses much of what it learned: q8_0 keeps it (export --dtype q8_0, quantize --to q8_0), and so do",
+      "merged into q4_0 weights loses much of what it learned; to keep it, use q8_0 (export --dtype q8_0, quantize --to q8_0), or",
     );
     const fine = await run("adapter", "--format", "gguf", "--dtype", "q8_0", "--out", "fine.gguf");
     expect(fine.status, fine.stderr).toBe(0);
@@ -135,29 +137,29 @@ describe("export", () => {
     ] as const) {
       const line = await refused("base", "--format", format, "--out", out);
       expect(line).toMatch(
-        /^foretoken: text\.txt\S+: must lie in a folder; got text\.txt, which is a file; try another name$/u,
+        /^foretoken: text\.txt\S+: must be in a folder; got text\.txt, which is a file; try another name$/u,
       );
     }
     for (const format of ["hf", "onnx"]) {
       const line = await refused("base", "--format", format, "--out", "text.txt");
       expect(line).toMatch(
-        /^foretoken: text\.txt: the folder must be new, empty or an earlier checkpoint .*; got a file;/u,
+        /^foretoken: text\.txt: the folder must be new, empty or contain only an earlier checkpoint; got a file;/u,
       );
     }
     expect(await refused("base", "--format", "gguf", "--out", "mine.gguf")).toMatch(
-      /^foretoken: mine\.gguf: the name must be free; got a file of that name; try another name, or --overwrite$/u,
+      /^foretoken: mine\.gguf: the name must be free; got a file with this name; try another name, or --overwrite$/u,
     );
     expect(await refused("base", "--format", "hf", "--out", "mine", "--overwrite")).toMatch(
-      /^foretoken: mine: the folder must be new, empty or an earlier checkpoint and nothing else; got a folder with "letter\.txt"/u,
+      /^foretoken: mine: the folder must be new, empty or contain only an earlier checkpoint; got a folder with "letter\.txt"/u,
     );
     expect(await refused("runs/notes", "--format", "hf", "--out", "runs/notes/best", "--overwrite")).toMatch(
-      /got a checkpoint of a run, which goes on from it/u,
+      /got a checkpoint that a run resumes from/u,
     );
     expect(await refused("base", "--format", "gguf", "--adapter-only")).toMatch(
-      /^foretoken: --adapter-only: must go with a LoRA adapter; got base, a whole model;/u,
+      /^foretoken: --adapter-only: must be used with a LoRA adapter; got base, a whole model;/u,
     );
     expect(await refused("base", "--format", "gguf", "--base", "base")).toMatch(
-      /^foretoken: --base: must go with an adapter's folder, whose model it is; got base, which is none$/u,
+      /^foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter$/u,
     );
     expect(await refused("base", "--format", "gguf", "--weights", "last")).toMatch(
       /^foretoken: --weights: must go with a run's folder/u,

@@ -55,7 +55,7 @@ test("a command that needs text says that a model has no tokenizer", async () =>
   const { directory } = foreignModel("gpt2");
   const { status, stderr } = await cli(["generate", directory, "--prompt", "a", "--backend", "reference"], { cwd });
   expect(status).toBe(2);
-  expect(stderr).toMatch(/text needs a tokenizer; got a model that came without one/u);
+  expect(stderr).toMatch(/text needs a tokenizer; got a model without a tokenizer/u);
 });
 
 test("a place without a model is refused in one line", async () => {

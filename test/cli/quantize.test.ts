@@ -70,10 +70,10 @@ describe("quantize", () => {
       /^foretoken: --to: must be f32, f16, .* or q4_k; got "q3_k"; try q/u,
     );
     expect(await refused("base", "--to", "q8_0", "--out", "mine.gguf")).toMatch(
-      /^foretoken: mine\.gguf: the name must be free; got a file of that name; try another name, or --overwrite$/u,
+      /^foretoken: mine\.gguf: the name must be free; got a file with this name; try another name, or --overwrite$/u,
     );
     expect(await refused("base", "--to", "q8_0", "--out", "folder.gguf", "--overwrite")).toMatch(
-      /got a folder of that name/u,
+      /got a folder with this name/u,
     );
     expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
     expect(await refused("base", "--threads", "1", ...out)).toBe(

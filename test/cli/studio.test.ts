@@ -213,7 +213,7 @@ test.each([
   ],
   [["studio", "--model", "text.txt"], /text\.txt: .*; got /u],
   [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model of the hub/u],
-  [["studio", "--model", "hf:../x"], /hf:\.\.\/x: a model of the hub must be named by its organisation/u],
+  [["studio", "--model", "hf:../x"], /hf:\.\.\/x: a model of the hub must have the form hf:organisation/u],
   [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
   [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],
   [["studio", "--host", "a b"], /--host: must be a name or an address/u],

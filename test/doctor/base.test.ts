@@ -63,7 +63,7 @@ describe("a run of adapters", () => {
     await rm(at("run", "base"), { recursive: true });
     const gone = wrong(
       expect.stringMatching(
-        /best\/adapter_config\.json: base_model_name_or_path: the model of the adapter must be on this disk; got "/u,
+        /best\/adapter_config\.json: base_model_name_or_path: the adapter's base model must be on this disk; got "/u,
       ),
     );
     const { base, ...more } = await checked(at("run"));
@@ -90,9 +90,7 @@ describe("a run of adapters", () => {
     expect((await checked(at("run"))).base).toEqual(right(at("run", "base")));
     await rm(at("run", "base"), { recursive: true });
     expect((await checked(at("run"))).base).toEqual(
-      wrong(
-        expect.stringMatching(/model\.safetensors: the file must be the one that was saved, .*; got other contents$/u),
-      ),
+      wrong(expect.stringMatching(/model\.safetensors: the file must match its SHA-256 .*; got other contents$/u)),
     );
   });
 

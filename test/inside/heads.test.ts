@@ -138,7 +138,7 @@ forEachBackend("heads switched off", ({ open }) => {
     await expect(savePretrained(without)).rejects.toThrow("the model must have all of its heads");
     await expect(savePretrained(withoutHeads(lm, []))).resolves.toBeDefined();
     await lm.close();
-    await expect(without.score(text)).rejects.toThrow("score: the model must be open; got one that was closed");
+    await expect(without.score(text)).rejects.toThrow("score: the model must be open; got a closed model");
     await without.close();
   });
 });

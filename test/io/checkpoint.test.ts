@@ -53,7 +53,7 @@ describe("a checkpoint", () => {
     );
     await writeCheckpoint(checkpoint, { "config.json": "{}" });
     expect(await messageOf(readCheckpoint(join(checkpoint, "config.json"), ["config.json"]))).toContain(
-      "the path must name a model; got a file that is none",
+      "the path must name a model; got a file that is not a model",
     );
     expect(await messageOf(readCheckpoint(checkpoint, ["config.json", "model.safetensors"]))).toBe(
       `${join(checkpoint, "model.safetensors")}: a checkpoint must have model.safetensors; got no such file; try a complete copy of the folder`,
@@ -79,7 +79,7 @@ describe("a checkpoint", () => {
     const path = join(checkpoint, "model.safetensors");
     await truncate(path, model.length - 1);
     expect(await messageOf(readCheckpoint(checkpoint, ["model.safetensors"]))).toMatch(
-      /model\.safetensors: the file must be the one that was saved, by its SHA-256 in manifest\.json; got 79 bytes/,
+      /model\.safetensors: the file must match its SHA-256 in manifest\.json; got 79 bytes/,
     );
     await unlink(join(checkpoint, "manifest.json"));
     const bytes = (await readCheckpoint(checkpoint, ["model.safetensors"])).files["model.safetensors"];
@@ -227,7 +227,7 @@ describe("a manifest", () => {
       await writeCheckpoint(checkpoint, { a: "1" });
       await writeFile(join(checkpoint, "manifest.json"), left);
       expect(await messageOf(readCheckpoint(checkpoint, ["a"]))).toMatch(
-        /manifest\.json: the file must list .*; got a damaged one/u,
+        /manifest\.json: the file must list .*; got a damaged file/u,
       );
     },
   );

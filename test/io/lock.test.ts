@@ -63,7 +63,7 @@ describe("a lock", () => {
   it("is held by one, and free once it is given back, as often as that is said", async () => {
     const lock = await takeLock(path, "run");
     expect(await refusal()).toBe(
-      `resume run: no other process may be working in the folder; got process ${process.pid}, this one; try waiting for it, or ending it`,
+      `resume run: no other process may use the folder; got process ${process.pid}, this process; try waiting for it, or ending it`,
     );
     await lock.release();
     await lock.release();
@@ -88,8 +88,8 @@ describe("a lock", () => {
 
   it("of another thread is refused while that runs, in this process and in others", async () => {
     const thread = await otherThread("setInterval(() => {}, 1000);");
-    expect(await refusal()).toContain(`got process ${process.pid}, this one;`);
-    await expect(otherThread("")).rejects.toThrow(`got process ${process.pid}, this one;`);
+    expect(await refusal()).toContain(`got process ${process.pid}, this process;`);
+    await expect(otherThread("")).rejects.toThrow(`got process ${process.pid}, this process;`);
     const program = `
       const { takeLock } = await import(${JSON.stringify(import.meta.resolve("#foretoken/io/lock.node.js"))});
       await takeLock(${JSON.stringify(path)}, "run").catch(({ message }) => console.log(message));`;
@@ -113,7 +113,7 @@ describe("a lock", () => {
     expect(await readdir(folder)).toEqual([".lock"]);
     const text = await readFile(path, "utf8");
     const lock = await takeLock(path, "run");
-    expect(await refusal()).toContain("this one");
+    expect(await refusal()).toContain("this process");
     await lock.release();
     // Also if a thread was ended while it took over.
     await writeFile(path, text);
@@ -167,13 +167,15 @@ describe("a lock", () => {
     const [boot] = holder.boot.split(" ");
     for (const change of [{ boot: "0000 pid:[1]", host: "other" }, { boot: `${boot} pid:[1]` }]) {
       await writeFile(path, JSON.stringify({ ...holder, ...change }));
-      expect(await refusal()).toMatch(/which cannot be looked at from here; try removing .*\.lock if that has ended$/u);
+      expect(await refusal()).toMatch(
+        /which cannot be seen from here; try removing .*\.lock if that process has ended$/u,
+      );
     }
   });
 
   it("that is somebody's file of that name is left alone, and said to be", async () => {
     await writeFile(path, "my notes");
-    expect(await refusal()).toMatch(/\.lock must be a lock of foretoken; got another file/u);
+    expect(await refusal()).toMatch(/\.lock must be a lock file of foretoken; got another file/u);
     expect(await readFile(path, "utf8")).toBe("my notes");
   });
 

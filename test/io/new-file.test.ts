@@ -31,16 +31,16 @@ describe("writeNewFile", () => {
     const path = join(folder, "a.gguf");
     await writeFile(path, "old");
     expect(await failure(writeNewFile(path, "new", false))).toMatch(
-      /a\.gguf: the name must be free; got a file of that name/u,
+      /a\.gguf: the name must be free; got a file with this name/u,
     );
     expect(await readFile(path, "utf8")).toBe("old");
     await writeNewFile(path, "new", true);
     expect(await readFile(path, "utf8")).toBe("new");
     await mkdir(join(folder, "b.gguf"));
     await symlink(path, join(folder, "c.gguf"));
-    expect(await failure(writeNewFile(join(folder, "b.gguf"), "new", true))).toMatch(/got a folder of that name/u);
+    expect(await failure(writeNewFile(join(folder, "b.gguf"), "new", true))).toMatch(/got a folder with this name/u);
     expect(await failure(writeNewFile(join(folder, "c.gguf"), "new", true))).toMatch(
-      /got something else of that name/u,
+      /got something else with this name/u,
     );
     expect(await readdir(folder)).toEqual(["a.gguf", "b.gguf", "c.gguf"]);
   });
@@ -52,7 +52,7 @@ describe("writeNewFile", () => {
       yield bytes("ours");
       await writeFile(path, "theirs");
     };
-    expect(await failure(writeNewFile(path, late(), false))).toMatch(/got a file of that name/u);
+    expect(await failure(writeNewFile(path, late(), false))).toMatch(/got a file with this name/u);
     expect(await readFile(path, "utf8")).toBe("theirs");
     expect(await readdir(folder)).toEqual(["a.gguf"]);
   });

@@ -140,12 +140,12 @@ describe("safetensors", () => {
     [
       "an overlap",
       forge(JSON.stringify({ a: entry([2], [0, 8]), b: entry([1], [4, 8]) }), 8),
-      /"b": .*a start at 4 where 8/,
+      /"b": .*a start at 4 instead of 8/,
     ],
     [
       "a gap",
       forge(JSON.stringify({ a: entry([1], [0, 4]), b: entry([1], [8, 12]) }), 12),
-      /"b": .*a start at 8 where 4/,
+      /"b": .*a start at 8 instead of 4/,
     ],
     ["bytes left over", forge(JSON.stringify({ w: entry([1], [0, 4]) }), 5), /after 4 bytes; got 5 bytes/],
     ["a tensor twice", forge('{"w":{},"w":{}}'), /unique; got "w" twice/],

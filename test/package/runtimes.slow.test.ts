@@ -90,7 +90,7 @@ describe.skipIf(missing !== undefined)(
       const resumed = rest.find((line) => "isStopped" in line);
       expect(resumed).toMatchObject({ reason: "interrupted", isStopped: true, weights: wasm?.weights });
       expect(resumed?.others).toMatch(
-        /^ConfigError: .*no other process may be working in the folder; got process PID, this one;/u,
+        /^ConfigError: .*no other process may use the folder; got process PID, this process;/u,
       );
       expect(rest.at(-1)).toEqual({ isFreeAfterEnd: true });
     });

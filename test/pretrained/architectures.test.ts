@@ -64,19 +64,19 @@ describe("a saved model whose fields another program changed", () => {
   };
 
   it.each([
-    ["gemma3", { sliding_window: 3 }, "sliding_window must say the same; got 5 and 3"],
-    ["gemma3", { query_pre_attn_scalar: 16 }, "query_pre_attn_scalar must say the same; got 12 and 16"],
-    ["llama", { rms_norm_eps: 0.1 }, "rms_norm_eps must say the same; got 0.000001 and 0.1"],
-    ["qwen3", { num_hidden_layers: 2 }, "num_hidden_layers must say the same; got 4 and 2"],
-    ["olmo2", { rope_theta: 0 }, "rope_theta must say the same; got 500 and 0"],
-    ["llama", { rope_theta: undefined }, "rope_theta must say the same; got 500 and nothing"],
+    ["gemma3", { sliding_window: 3 }, "sliding_window must describe the same model; got 5 and 3"],
+    ["gemma3", { query_pre_attn_scalar: 16 }, "query_pre_attn_scalar must describe the same model; got 12 and 16"],
+    ["llama", { rms_norm_eps: 0.1 }, "rms_norm_eps must describe the same model; got 0.000001 and 0.1"],
+    ["qwen3", { num_hidden_layers: 2 }, "num_hidden_layers must describe the same model; got 4 and 2"],
+    ["olmo2", { rope_theta: 0 }, "rope_theta must describe the same model; got 500 and 0"],
+    ["llama", { rope_theta: undefined }, "rope_theta must describe the same model; got 500 and nothing"],
     [
       "llama",
       { rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta: 7 } },
-      "rope_parameters must say the same; got nothing and an object",
+      "rope_parameters must describe the same model; got nothing and an object",
     ],
-    ["gpt2", { n_head: 2 }, "n_head must say the same; got 4 and 2"],
-    ["llama", { model_type: "gemma3_text" }, "model_type must say the same"],
+    ["gpt2", { n_head: 2 }, "n_head must describe the same model; got 4 and 2"],
+    ["llama", { model_type: "gemma3_text" }, "model_type must describe the same model"],
   ])("is refused by the field: %s, %j", async (name, fields, message) => {
     const [, , config] = architectureConfigs.find(([one]) => one === name) ?? [];
     await expect(reopened(config as ModelConfig, (json) => ({ ...json, ...fields }))).rejects.toThrow(

@@ -71,7 +71,7 @@ describe("a model of the hub", () => {
     await stop();
     const notices: string[] = [];
     expect(await logitsOf("hf:some/model", { onNotice: (line: string) => notices.push(line) })).toEqual(expected);
-    expect(notices).toEqual(["hf:some/model: the hub does not answer; the copy that was fetched before serves"]);
+    expect(notices).toEqual(["hf:some/model: the hub does not answer; using the copy that was downloaded before"]);
     expect(await failure("hf:other/model")).toMatch(/^hf:other\/model: the hub must answer; got .*; try again later/u);
   });
 
@@ -98,7 +98,10 @@ describe("a model of the hub", () => {
   ])("with %s is refused, and fetched again the next time", async (got, spoil) => {
     served.spoil = (name, bytes) => (name === "model-00002-of-00002.safetensors" ? spoil(bytes) : bytes);
     expect(await failure("hf:some/model")).toMatch(
-      new RegExp(`model-00002-of-00002\\.safetensors: the file must be the one that the hub lists.*; got ${got}`, "u"),
+      new RegExp(
+        `model-00002-of-00002\\.safetensors: the file must have the size and hash that the hub lists; got ${got}`,
+        "u",
+      ),
     );
     delete served.spoil;
     served.asked.length = 0;
@@ -108,10 +111,10 @@ describe("a model of the hub", () => {
   });
 
   it.each([
-    ["hf:", /must be named by its organisation and its name; got nothing; try hf:org\/name/u],
-    ["hf:../../etc", /must be named by/u],
-    ["hf:a/b/c", /must be named by/u],
-    ["hf:some/none", /the hub must have this model, open to everybody; got status 404/u],
+    ["hf:", /must have the form hf:organisation\/name; got nothing; try hf:org\/name/u],
+    ["hf:../../etc", /must have the form/u],
+    ["hf:a/b/c", /must have the form/u],
+    ["hf:some/none", /the hub must have this model, and it must be public; got status 404/u],
     ["hf:some/model@none", /got status 404/u],
   ])("named %s is refused in one line", async (name, message) => {
     expect(await failure(name)).toMatch(message);
@@ -119,7 +122,7 @@ describe("a model of the hub", () => {
 
   it("without safetensors is refused in one line", async () => {
     for (const name of [...served.files.keys()]) if (name.includes("safetensors")) served.files.delete(name);
-    expect(await failure("hf:some/model")).toMatch(/must have its weights as safetensors; got no model\.safetensors/u);
+    expect(await failure("hf:some/model")).toMatch(/must have safetensors weights; got no model\.safetensors/u);
   });
 });
 
@@ -141,6 +144,6 @@ describe("a directory behind an address", () => {
     served.spoil = (name, bytes) => (name.startsWith("model-00002") ? bytes.subarray(0, 5000) : bytes);
     await expect(loadInPage(address, reference)).rejects.toThrow(/model-00002.*data_offsets must lie within/u);
     served.files.delete("model-00002-of-00002.safetensors");
-    await expect(loadInPage(address, reference)).rejects.toThrow(/must be served there; got status 404/u);
+    await expect(loadInPage(address, reference)).rejects.toThrow(/the server must have the file; got status 404/u);
   });
 });

@@ -60,7 +60,7 @@ describe("close", () => {
   });
 
   const closed = (where: string): ConfigError =>
-    new ConfigError({ where, must: "the model must be open", got: "one that was closed" });
+    new ConfigError({ where, must: "the model must be open", got: "a closed model" });
   const text = "abcabcabcabc";
   const corpus = { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] };
 

@@ -58,7 +58,9 @@ describe("a run in the first form, without a manifest", () => {
     await lm.close();
     await collect(train({ resume: out, backend: "wasm", threads: 1, onNotice }));
     expect(told).toEqual(
-      ["best", "checkpoint"].map((name) => expect.stringMatching(`${name}: unchecked, since it has no manifest.json`)),
+      ["best", "checkpoint"].map((name) =>
+        expect.stringMatching(`${name}: unchecked, because it has no manifest.json`),
+      ),
     );
     const hashes = await checkpointHashes(out);
     // An uninterrupted run of that version ended within 3e-8 of these weights: norms have been summed piece by piece since.

@@ -85,7 +85,7 @@ describe("two processes", () => {
       refused = await failure(resume(out));
       expect((await failure(collect(train(options(out))))).message).toMatch(/must be new or empty|no other process/u);
     }
-    expect(refused?.message).toMatch(/no other process may be working in the folder; got process \d+, this one/u);
+    expect(refused?.message).toMatch(/no other process may use the folder; got process \d+, this process/u);
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(run.whole));
     expect(await timelessMetrics(out)).toEqual(await timelessMetrics(run.whole));
     expect(await readdir(out)).not.toContain(".lock");

@@ -62,7 +62,7 @@ describe("a run that goes on", () => {
       text,
       resume: { ...ofText, "optimizer.safetensors": new Uint8Array(500) },
     });
-    const line = /^checkpoint\/optimizer\.safetensors: the file must be the one that was saved/u;
+    const line = /^checkpoint\/optimizer\.safetensors: the file must match its SHA-256/u;
     expect(messageOf(error, text)).toEqual({ title: "That did not work.", text: expect.stringMatching(line) });
     expect(messageOfUnopened(error)).toEqual({
       title: "The folder cannot be opened.",

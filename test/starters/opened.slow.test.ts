@@ -106,7 +106,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     const refused: readonly (readonly [FolderFiles, string])[] = [
       [
         { ...whole, [inCheckpoint("optimizer.safetensors")]: optimizer.slice(0, 500) },
-        "checkpoint/optimizer.safetensors: the file must be the one that was saved",
+        "checkpoint/optimizer.safetensors: the file must match its SHA-256",
       ],
       [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must be the one"],
       [without(whole, inCheckpoint("model.safetensors")), "got no file named model.safetensors"],

@@ -46,7 +46,7 @@ test("a configuration stands for a tokenizer, and cannot train one of another pr
     specialTokens: ["<|im_end|>"],
   });
   for (const kind of ["sentencepiece", "hugging-face"] as const) {
-    expect(() => trainTokenizer({ kind }, "text")).toThrow("comes with the weights");
+    expect(() => trainTokenizer({ kind }, "text")).toThrow("must come with the weights");
   }
 });
 
@@ -61,6 +61,6 @@ test("without a tokenizer, text is refused and says what to do", () => {
   expect(none).toMatchObject({ kind: "none", vocabSize: 10, specialTokens: [], endOfText: null });
   for (const use of [() => none.encode("a"), () => none.decode([1]), () => none.bytes(1), () => none.token(1)]) {
     expect(use).toThrow(DataError);
-    expect(use).toThrow(/^model\.gguf: text needs a tokenizer; got a model that came without one; try logits\(ids\)/);
+    expect(use).toThrow(/^model\.gguf: text needs a tokenizer; got a model without a tokenizer; try logits\(ids\)/);
   }
 });

@@ -55,7 +55,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     const other = await page.context().newPage();
     await other.goto(page.url());
     await other
-      .getByText("one tab at a time may keep its run here; got another tab that does; try closing that tab", {
+      .getByText("only one tab at a time may use the store; got another tab that uses it; try closing that tab", {
         exact: false,
       })
       .waitFor();

@@ -186,15 +186,13 @@ describe("a model in a thread of its own", () => {
     const closed = await loadInWorker(join(run, "checkpoint"), { backend: "reference" });
     await closed.close();
     await closed.close();
-    await expect(closed.score("the cat")).rejects.toThrow("score: the model must be open; got one that was closed");
-    expect(() => closed.generate({ prompt: "the " })).toThrow(
-      "generate: the model must be open; got one that was closed",
-    );
+    await expect(closed.score("the cat")).rejects.toThrow("score: the model must be open; got a closed model");
+    expect(() => closed.generate({ prompt: "the " })).toThrow("generate: the model must be open; got a closed model");
   });
 
   it("says that it was closed where that comes in the middle of work, its thread ended or not", async () => {
     const load = () => loadInWorker(join(run, "checkpoint"), { backend: "reference" });
-    const isClosed = (where: string): string => `${where}: the model must be open; got one that was closed`;
+    const isClosed = (where: string): string => `${where}: the model must be open; got a closed model`;
     const text = wordsText("closed", 3000);
     const corpus = { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] };
     const rest = async (events: AsyncIterable<GenerateEvent>): Promise<void> => {

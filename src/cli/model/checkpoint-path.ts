@@ -66,7 +66,9 @@ export const inModelFlags = (error: unknown): unknown => {
   if (option.test(where))
     return new ConfigError({ ...error.details, where: inKebab(where.replace(option, "--")), cause: error });
   if (!(error instanceof CheckpointError)) return error;
-  const flags = hint.replace(asOption, "--base ").replace(/baseCheck: false(?= to take these$)/u, "--no-base-check");
+  const flags = hint
+    .replace(asOption, "--base ")
+    .replace(/baseCheck: false(?= to use these weights$)/u, "--no-base-check");
   return flags === hint ? error : new CheckpointError({ ...error.details, hint: flags, cause: error });
 };
 

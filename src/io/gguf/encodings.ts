@@ -1,30 +1,30 @@
 /**
- * How GGUF files encode the numbers of a tensor, and their float32. Block layouts and formulas as ggml has them
- * (https://github.com/ggml-org/ggml, its block layouts and quants): a block of 32 or 256 numbers has one or
- * two scales in binary16, and few bits a number. Each number is rounded to float32 at most once, as ggml rounds it.
+ * Decodes the tensors of GGUF files to float32. Block layouts and formulas are ggml's
+ * (https://github.com/ggml-org/ggml, its block layouts and quants): a block of 32 or 256 numbers has one or two scales
+ * in binary16 and a few bits per number. Each number is rounded to float32 at most once, as in ggml.
  */
 import { float32FromBfloat16, float32FromHalf } from "../half.ts";
 
-/** An encoding of numbers in blocks. */
+/** A block encoding of numbers. */
 export interface Encoding {
   readonly name: string;
-  /** Numbers of a block. */
+  /** Numbers per block. */
   readonly blockLength: number;
-  /** Bytes of a block. */
+  /** Bytes per block. */
   readonly blockBytes: number;
-  /** The float32 numbers of whole blocks, in a new array. */
+  /** Decodes whole blocks to float32, in a new array. */
   readonly widen: (bytes: Uint8Array) => Float32Array;
 }
 
 let halves: Float32Array | undefined;
 
-/** The float32 of every binary16, made when it is first needed. */
+/** Table of float32 values for all binary16 bits, made when first needed. */
 const allHalves = (): Float32Array => {
   halves ??= float32FromHalf(new Uint8Array(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).buffer));
   return halves;
 };
 
-/** Widens one block: `at` is its first byte, `to` the place of its first number. */
+/** Decodes one block: `at` is the index of its first byte, `to` the index of its first number in `out`. */
 type WidenBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number, half: (at: number) => number) => void;
 
 const blocks = (name: string, blockLength: number, blockBytes: number, widenBlock: WidenBlock): Encoding => ({
@@ -39,7 +39,7 @@ const blocks = (name: string, blockLength: number, blockBytes: number, widenBloc
   },
 });
 
-/** Four bits a number, d·(q − 8): the low halves of 16 bytes, then the high ones. */
+/** Four bits per number: d·(q − 8). The low halves of 16 bytes come first, then the high halves. */
 const q4Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   for (let i = 0; i < 16; i++) {
@@ -49,7 +49,7 @@ const q4Zero: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Four bits a number, d·q + m. */
+/** Four bits per number: d·q + m. */
 const q4One: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   const m = half(at + 2);
@@ -67,7 +67,7 @@ const bitsAt = (bytes: Uint8Array, at: number): number =>
   ((bytes[at + 2] as number) << 16) |
   ((bytes[at + 3] as number) << 24);
 
-/** Five bits a number, d·(q − 16). */
+/** Five bits per number: d·(q − 16). */
 const q5Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   const high = bitsAt(bytes, at + 2);
@@ -78,7 +78,7 @@ const q5Zero: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Five bits a number, d·q + m. */
+/** Five bits per number: d·q + m. */
 const q5One: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   const m = half(at + 2);
@@ -92,16 +92,17 @@ const q5One: WidenBlock = (bytes, at, out, to, half) => {
 
 const signed = (byte: number): number => (byte << 24) >> 24;
 
-/** Eight bits a number, d·q. */
+/** Eight bits per number: d·q. */
 const q8Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   for (let i = 0; i < 32; i++) out[to + i] = d * signed(bytes[at + 2 + i] as number);
 };
 
 /**
- * Six bits of scale and six of minimum for each 32 numbers of a block of 256, in 12 bytes: four of them have the low bits
- * of scales 0–3, four of minima 0–3, with two bits each of scales and minima 4–7 above them; the last four have the
- * others' low four bits.
+ * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a scale and a minimum of six bits, packed
+ * into 12 bytes: bytes 0–3 have scales 0–3 in their low six bits, and bytes 4–7 minima 0–3. The top two bits of these
+ * bytes are the upper bits of scales 4–7 and minima 4–7. Bytes 8–11 have the low four bits of scales 4–7 and minima
+ * 4–7.
  */
 const scaleOf = (bytes: Uint8Array, at: number, j: number): number =>
   j < 4
@@ -112,7 +113,7 @@ const minimumOf = (bytes: Uint8Array, at: number, j: number): number =>
     ? (bytes[at + j + 4] as number) & 63
     : ((bytes[at + j + 4] as number) >> 4) | (((bytes[at + j] as number) >> 6) << 4);
 
-/** Four bits a number, d·scale·q − dmin·minimum. */
+/** Four bits per number: d·scale·q − dmin·minimum. */
 const q4K: WidenBlock = (bytes, at, out, to, half) => {
   const [d, dmin] = [half(at), half(at + 2)];
   for (let j = 0; j < 8; j++) {
@@ -125,7 +126,7 @@ const q4K: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Five bits a number, d·scale·q − dmin·minimum; bit j of 32 bytes is the fifth of the numbers of group j. */
+/** Five bits per number: d·scale·q − dmin·minimum. Bit j of 32 bytes is the fifth bit of the numbers of group j. */
 const q5K: WidenBlock = (bytes, at, out, to, half) => {
   const [d, dmin] = [half(at), half(at + 2)];
   for (let j = 0; j < 8; j++) {
@@ -141,8 +142,8 @@ const q5K: WidenBlock = (bytes, at, out, to, half) => {
 };
 
 /**
- * Six bits a number, d·scale·(q − 32), with a scale of eight bits for each 16 numbers. Of 128 numbers, 64 bytes have the
- * low four bits of 32 numbers in each half, and 32 bytes the upper two of four times 32.
+ * Six bits per number: d·scale·(q − 32), with an eight-bit scale for every 16 numbers. For each 128 numbers, 64 bytes
+ * have the low four bits of two numbers each, and 32 bytes have the upper two bits of four numbers each.
  */
 const q6K: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at + 208);
@@ -160,13 +161,13 @@ const q6K: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** A view where the bytes are aligned. */
+/** Float32 view of the bytes; a copy if they are not aligned. */
 const float32Of = (bytes: Uint8Array): Float32Array =>
   bytes.byteOffset % 4 === 0
     ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
     : new Float32Array(new Uint8Array(bytes).buffer);
 
-/** The encodings that are read, by their numbers in a file. */
+/** Supported encodings, by their type numbers in a file. */
 export const encodings: ReadonlyMap<number, Encoding> = new Map<number, Encoding>([
   [0, { name: "F32", blockLength: 1, blockBytes: 4, widen: float32Of }],
   [1, { name: "F16", blockLength: 1, blockBytes: 2, widen: float32FromHalf }],
@@ -181,7 +182,7 @@ export const encodings: ReadonlyMap<number, Encoding> = new Map<number, Encoding
   [30, { name: "BF16", blockLength: 1, blockBytes: 2, widen: float32FromBfloat16 }],
 ]);
 
-/** Encodings that are not read, for errors. */
+/** Names of unsupported encodings, for errors. */
 const others = new Map([
   [9, "Q8_1"],
   [10, "Q2_K"],
@@ -206,5 +207,5 @@ const others = new Map([
   [39, "MXFP4"],
 ]);
 
-/** Name of an encoding for people. */
+/** Display name of an encoding. */
 export const encodingName = (type: number): string => encodings.get(type)?.name ?? others.get(type) ?? `type ${type}`;

@@ -1,4 +1,7 @@
-/** GGUF files: metadata and tensors, each checked against the file's length before it is read. */
+/**
+ * Reads GGUF files: metadata and tensors. Sizes and offsets are checked against the file's size before anything is
+ * read.
+ */
 
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
@@ -9,24 +12,24 @@ import { wordsOf } from "../half.ts";
 import { type Encoding, encodingName, encodings } from "./encodings.ts";
 import { type GgufHeader, type GgufMetadata, readGgufHeader, type TensorInfo } from "./header.ts";
 
-/** A tensor of a GGUF file with its encoding there. */
+/** A tensor of a GGUF file, with its encoding. */
 export interface GgufTensor extends StoredTensor {
-  /** As `Q4_K`. */
+  /** Name of the encoding, for example `Q4_K`. */
   readonly encoding: string;
-  /** Rows as the file has them, `count` from `first` on. */
+  /** Reads `count` encoded rows from row `first`. */
   readonly readBytes: (first: number, count: number) => Promise<Uint8Array>;
 }
 
 /** An opened GGUF file. */
 export interface GgufFile {
   readonly metadata: GgufMetadata;
-  /** The same keys with their values as the file has them, for a copy. */
+  /** Encoded bytes of each key with its value, for copying. */
   readonly pairs: GgufHeader["pairs"];
-  /** In the order of their data. */
+  /** Tensors in the order of their data. */
   readonly tensors: readonly GgufTensor[];
 }
 
-/** A tensor's place in the file. */
+/** Place of a tensor in the file. */
 interface Place {
   readonly info: TensorInfo;
   readonly encoding: Encoding;
@@ -42,20 +45,23 @@ const placeOf = (info: TensorInfo, header: GgufHeader, size: number, where: stri
   const encoding = encodings.get(type);
   if (encoding === undefined) {
     const known = alternatives([...encodings.values()].map((known) => known.name));
-    return fail(`must be in ${known}`, encodingName(type));
+    return fail(`must have the encoding ${known}`, encodingName(type));
   }
   const [inner = 0] = extents;
   if (!extents.every((extent) => extent >= 1)) fail("sizes must be 1 or more", show(extents));
   if (inner % encoding.blockLength !== 0) {
-    fail(`the first size must be a multiple of ${encoding.blockLength}, a block of ${encoding.name}`, String(inner));
+    fail(
+      `the first size must be a multiple of ${encoding.blockLength}, the block length of ${encoding.name}`,
+      String(inner),
+    );
   }
-  if (offset % header.alignment !== 0) fail(`its place must be a multiple of ${header.alignment}`, String(offset));
-  // Sizes that are no exact numbers are far too large.
+  if (offset % header.alignment !== 0) fail(`its offset must be a multiple of ${header.alignment}`, String(offset));
+  // A size that overflows exact integers is far beyond the file's size, so the next check refuses it.
   const bytes = (extents.reduce((product, extent) => product * extent, 1) / encoding.blockLength) * encoding.blockBytes;
   const begin = header.dataStart + offset;
   if (begin + bytes > size) {
     const got = `${bytes} bytes at ${begin} in a file of ${size}`;
-    fail("must end within the file (is it cut off?)", got);
+    fail("must end within the file (is the file truncated?)", got);
   }
   return { info, encoding, begin, end: begin + bytes };
 };
@@ -68,18 +74,18 @@ const checkApart = (places: readonly Place[], where: string): void => {
       throw new CheckpointError({ where: `${where}: tensor ${show(info.name)}`, must });
     };
     if (begin < end) fail("must not overlap the tensor before it");
-    if (names.has(info.name)) fail("must be there once");
+    if (names.has(info.name)) fail("must occur only once");
     names.add(info.name);
     end = ownEnd;
   }
 };
 
 /**
- * Opens a GGUF file: reads its header, and says where the tensors are. They are read when they are needed.
- * @param source stays the caller's to close, and open as long as tensors are read.
+ * Opens a GGUF file: reads its header and finds the tensors, which are read when needed.
+ * @param source open file. The caller closes it; it must stay open while tensors are read.
  * @param where the file, for errors.
- * @throws CheckpointError naming the file and its fault: a header or data cut off or forged, tensors that overlap or have
- *   an encoding that is not read, a big-endian file, version 1.
+ * @throws CheckpointError naming the file and its fault: a truncated or forged header or data, overlapping tensors, an
+ * unsupported encoding, a big-endian file, or version 1.
  */
 export const openGgufFile = async (source: ByteSource, where: string): Promise<GgufFile> => {
   const header = await readGgufHeader(source, where);

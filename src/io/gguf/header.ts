@@ -1,57 +1,57 @@
 /**
- * The header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3: four letters,
- * the version, two counts; the metadata, keys with values; the tensors' names, sizes, types and places. Then the data.
- * All is little-endian.
+ * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3: magic,
+ * version, two counts; the metadata as keys with values; the tensors' names, sizes, types and offsets. The data
+ * follows. Everything is little-endian.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { type Cursor, cursorOf, type GgufValue, needMore } from "./values.ts";
 
-/** The keys of a file with their values. */
+/** Metadata keys with their values. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
 
-/** A tensor as the header names it; nothing has been checked but the count of its sizes. */
+/** A tensor's entry in the header. Only its number of axes has been checked. */
 export interface TensorInfo {
   readonly name: string;
-  /** The innermost first, as the file has them. */
+  /** Sizes as in the file, the innermost first. */
   readonly extents: readonly number[];
   readonly type: number;
-  /** From the beginning of the data. */
+  /** Offset from the beginning of the data. */
   readonly offset: number;
 }
 
 /** A header. */
 export interface GgufHeader {
   readonly metadata: GgufMetadata;
-  /** The same keys with their values as the file has them, for a copy: views of the bytes that were read. */
+  /** Encoded bytes of each key with its value, for copying; views of the bytes that were read. */
   readonly pairs: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorInfo[];
-  /** Places of tensors are multiples of it. */
+  /** Offsets of tensors are multiples of this number. */
   readonly alignment: number;
   /** Offset of the data in the file. */
   readonly dataStart: number;
 }
 
-/** The letters GGUF, as a number. */
+/** The letters GGUF as a little-endian integer. */
 const magic = 0x46554747;
 const versions: readonly number[] = [2, 3];
-/** Most axes of a tensor. */
+/** Maximum number of axes of a tensor. */
 const mostAxes = 4;
-/** Fewest bytes of a key with a value, and of a tensor's entry. */
+/** Minimum size in bytes of a key with its value, and of a tensor's entry. */
 const fewestBytes = { pair: 8 + 4 + 1, tensor: 8 + 4 + 8 + 4 + 8 };
 const defaultAlignment = 32;
 const largestAlignment = 2 ** 20;
 
-/** Bytes that are read first; vocabularies of 100,000 tokens have some megabytes. */
+/** Number of bytes that are read first. A vocabulary of 100,000 tokens takes a few megabytes. */
 const firstBytes = 2 ** 22;
-/** No vocabulary has so many, and no more is read before it is known to be a header. */
+/** Maximum size of a header. No real vocabulary is larger, and it limits what is read from a file that is not GGUF. */
 const mostBytes = 2 ** 26;
 
 const checkVersion = (version: number, fail: (must: string, got: string) => never): void => {
   if (versions.includes(version)) return;
   const must = "the file must be GGUF version 2 or 3, little-endian";
-  // A small number in the other order has its lower half empty.
+  // A small number in big-endian order has zeros in its lower half.
   if (version !== 0 && (version & 0xffff) === 0) fail(must, "a big-endian file");
   fail(must, `version ${version}`);
 };
@@ -67,7 +67,7 @@ const readMetadata = (
   for (let i = 0; i < count; i++) {
     const start = cursor.position();
     const key = cursor.name("a key");
-    if (metadata.has(key)) fail("every key must be there once", `${show(key)} twice`);
+    if (metadata.has(key)) fail("every key must occur only once", `${show(key)} twice`);
     metadata.set(key, cursor.value(cursor.u32(), key));
     pairs.set(key, bytes.subarray(start, cursor.position()));
   }
@@ -116,9 +116,9 @@ const parse = (bytes: Uint8Array, size: number, where: string): GgufHeader => {
 };
 
 /**
- * Reads the header of a GGUF file. No memory is taken for a length that the file does not have.
+ * Reads the header of a GGUF file. Memory is never allocated for a length that exceeds the file.
  * @param where the file, for errors.
- * @throws CheckpointError for a header that is cut off, forged, of another version or too long.
+ * @throws CheckpointError for a header that is truncated, forged, too long or of another version.
  */
 export const readGgufHeader = async (source: ByteSource, where: string): Promise<GgufHeader> => {
   const { size } = source;
@@ -130,7 +130,7 @@ export const readGgufHeader = async (source: ByteSource, where: string): Promise
       if (error !== needMore) throw error;
     }
     if (length >= mostBytes) {
-      const got = `a longer one in a file of ${size} bytes`;
+      const got = `a longer header in a file of ${size} bytes`;
       throw new CheckpointError({ where, must: `the header must have at most ${mostBytes} bytes`, got });
     }
   }

@@ -1,4 +1,4 @@
-/** Metadata of a GGUF file as bytes: keys with typed values, as header.ts reads them. */
+/** Encodes the metadata of a GGUF file: keys with typed values. header.ts reads them. */
 
 /** A value with its type in the file. */
 export type TypedValue =
@@ -27,7 +27,7 @@ const bytesOf = (count: number, write: (view: DataView) => void): Uint8Array => 
 export const u32Bytes = (value: number): Uint8Array => bytesOf(4, (view) => view.setUint32(0, value, true));
 export const u64Bytes = (value: number): Uint8Array => bytesOf(8, (view) => view.setBigUint64(0, BigInt(value), true));
 
-/** The parts, one after the other. */
+/** Concatenates the parts. */
 export const joinBytes = (parts: readonly Uint8Array[]): Uint8Array => {
   const joined = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
@@ -40,13 +40,13 @@ export const joinBytes = (parts: readonly Uint8Array[]): Uint8Array => {
 
 const encoder = new TextEncoder();
 
-/** A text with its length before it. */
+/** A string, preceded by its length. */
 export const textBytes = (value: string): Uint8Array => {
   const utf8 = encoder.encode(value);
   return joinBytes([u64Bytes(utf8.length), utf8]);
 };
 
-/** The format's numbers of types. */
+/** Type numbers of the format. */
 const types = { u8: 0, u32: 4, i32: 5, f32: 6, bool: 7, text: 8, array: 9 } as const;
 
 const bytesOfValue = (typed: TypedValue): readonly Uint8Array[] => {
@@ -86,6 +86,6 @@ const bytesOfValue = (typed: TypedValue): readonly Uint8Array[] => {
   }
 };
 
-/** A key with its value, as a file has them. */
+/** A key and its value, encoded as in a file. */
 export const pairBytes = (key: string, value: TypedValue): Uint8Array =>
   joinBytes([textBytes(key), ...bytesOfValue(value)]);

@@ -1,7 +1,7 @@
-/** Values of a GGUF file's metadata, read from a part of the file that is in memory. */
+/** Reads values of a GGUF file's metadata from the part of the file that is in memory. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 
-/** Numbers of one array; those of 64 bits as float64. */
+/** Numbers of an array. 64-bit integers are stored as float64. */
 export type NumberArray =
   | Uint8Array
   | Int8Array
@@ -12,30 +12,30 @@ export type NumberArray =
   | Float32Array
   | Float64Array;
 
-/** A value of the metadata. A whole number of 64 bits beyond 2^53 is a bigint; booleans of an array are 0 and 1. */
+/** A metadata value. A 64-bit integer beyond 2^53 is a bigint. Booleans in an array are 0 and 1. */
 export type GgufValue = number | bigint | boolean | string | NumberArray | readonly GgufValue[];
 
-/** Says that more of the file is needed, which has it. */
+/** Thrown when the value ends after the bytes in memory, but within the file. */
 export const needMore = Symbol("more bytes of the file");
 
-/** Reads one value after the other. */
+/** Reads values one after the other. */
 export interface Cursor {
   /** Offset of the next value, from the beginning of the file. */
   position(): number;
   u32(): number;
-  /** A count or an offset; beyond 2^53 it is rounded, and far above all that a file can have. */
+  /** Reads a count or offset. A number beyond 2^53 is rounded; it is far larger than any file anyway. */
   u64(): number;
-  /** A value of one of the format's types. */
+  /** Reads a value of one of the format's types. */
   value(type: number, where: string): GgufValue;
-  /** @throws CheckpointError unless it is UTF-8. */
+  /** Reads a string. @throws CheckpointError if it is not UTF-8. */
   name(what: string): string;
-  /** @throws CheckpointError unless the rest of the file can have `count` items of at least `bytes` each. */
+  /** @throws CheckpointError if the rest of the file is too short for `count` items of at least `bytes` bytes each. */
   checkCount(count: number, bytes: number, what: string): void;
 }
 
-/** Lists in lists in a value; no model has more than one. */
+/** Maximum depth of nested lists; no model needs more than one level. */
 const deepest = 4;
-/** Most bytes of a key or a tensor's name. */
+/** Maximum length in bytes of a key or a tensor's name. */
 const longestName = 2 ** 16 - 1;
 
 const arrayType = 9;
@@ -48,7 +48,7 @@ interface NumberType {
   readonly array: (length: number) => NumberArray;
 }
 
-/** The format's types of numbers. */
+/** Number types of the format. */
 const numberTypes = new Map<number, NumberType>([
   [0, { bytes: 1, read: (view, at) => view.getUint8(at), array: (n) => new Uint8Array(n) }],
   [1, { bytes: 1, read: (view, at) => view.getInt8(at), array: (n) => new Int8Array(n) }],
@@ -71,9 +71,9 @@ const narrowed = (value: number | bigint): number | bigint => {
 /**
  * A cursor at the beginning of a file.
  * @param bytes the first bytes of the file.
- * @param fileSize its length.
- * @throws what its methods throw: a CheckpointError for a value that would end after the file, `needMore` for one that
- *   ends after `bytes`.
+ * @param fileSize the file's size.
+ * @throws The methods throw a CheckpointError for a value that ends after the file, and `needMore` for a value that
+ * ends after `bytes`.
  */
 export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cursor => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -88,10 +88,10 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
   const checkCount = (count: number, itemBytes: number, what: string): void => {
     if (count * itemBytes <= fileSize - position) return;
     const got = `${count} in a file of ${fileSize} bytes`;
-    fail(`${what} must end within the file (is it cut off?)`, got);
+    fail(`${what} must end within the file (is the file truncated?)`, got);
   };
 
-  /** Offset of the next `length` bytes, which are passed over. */
+  /** Skips the next `length` bytes and returns their offset. */
   const take = (length: number, what: string): number => {
     checkCount(length, 1, what);
     if (position + length > bytes.length) throw needMore;
@@ -121,7 +121,7 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
   };
 
   const array = (where: string, depth: number): GgufValue => {
-    if (depth >= deepest) fail(`${where} must have lists in lists ${deepest} deep at most`, "deeper ones");
+    if (depth >= deepest) fail(`${where} must have lists nested at most ${deepest} levels deep`, "deeper lists");
     const type = u32();
     const length = u64();
     const numbers = numberTypes.get(type);
@@ -132,7 +132,7 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
       for (let i = 0; i < length; i++) out[i] = Number(numbers.read(view, start + i * numbers.bytes));
       return out;
     }
-    // A text or list has at least its length.
+    // A string or list takes at least the 8 bytes of its length.
     checkCount(length, 8, where);
     const items: GgufValue[] = [];
     for (let i = 0; i < length; i++) items.push(read(type, where, depth + 1));

@@ -1,25 +1,25 @@
 /**
- * Writes GGUF files, version 3, little-endian (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): the header with
- * metadata and the tensors' places, then the tensors, each from a multiple of 32 bytes on.
+ * Writes GGUF files, version 3, little-endian (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): a header
+ * with the metadata and the tensors' offsets, then the tensors. Offsets are multiples of 32 bytes.
  */
 import type { Shape } from "../../core/tensors/shape.ts";
 import { sizeOf } from "../../core/tensors/shape.ts";
 import type { Encoder } from "./encoders/encoders.ts";
 import { joinBytes, textBytes, u32Bytes, u64Bytes } from "./metadata.ts";
 
-/** A tensor that will be written. */
+/** A tensor to write. */
 export interface TensorToWrite {
   readonly name: string;
-  /** Row-major, the outermost size first. The last one is a multiple of the encoding's block length. */
+  /** Row-major shape, the outermost size first. The last size must be a multiple of the encoding's block length. */
   readonly shape: Shape;
   readonly encoder: Pick<Encoder, "type" | "blockLength" | "blockBytes">;
-  /** Its encoded bytes in order, some rows at a time: asked for when they are written. */
+  /** Yields the encoded bytes in order, some rows at a time. Called when the tensor is written. */
   readonly pieces: () => AsyncIterable<Uint8Array>;
 }
 
-/** What a file will have. */
+/** Contents of a file. */
 export interface GgufContents {
-  /** Keys with their values, as `pairBytes` makes them; a key once, `general.alignment` not at all. */
+  /** Keys with their values, encoded by `pairBytes`. Must not contain `general.alignment`. */
   readonly metadata: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorToWrite[];
 }
@@ -29,7 +29,7 @@ const version = 3;
 
 const aligned = (length: number): number => Math.ceil(length / alignment) * alignment;
 
-/** Bytes that a tensor takes, without the gap after it. */
+/** Size of a tensor in bytes, without padding. */
 export const bytesOfTensor = ({ shape, encoder }: Pick<TensorToWrite, "shape" | "encoder">): number =>
   (sizeOf(shape) / encoder.blockLength) * encoder.blockBytes;
 
@@ -48,13 +48,13 @@ const headerOf = ({ metadata, tensors }: GgufContents): Uint8Array => {
   ]);
 };
 
-/** Bytes of a file with these contents. */
+/** Size in bytes of a file with these contents. */
 export const ggufLength = (contents: GgufContents): number =>
   contents.tensors.reduce((sum, tensor) => sum + aligned(bytesOfTensor(tensor)), aligned(headerOf(contents).length));
 
 /**
- * The bytes of a file, piece by piece: tensors are read and encoded when they are asked for.
- * @param onWritten gets the tensors' bytes so far.
+ * Yields the bytes of a file piece by piece. Each tensor is read and encoded only when it is written.
+ * @param onWritten gets the number of tensor bytes so far.
  */
 export async function* ggufPieces(
   contents: GgufContents,
@@ -72,7 +72,7 @@ export async function* ggufPieces(
       yield piece;
       onWritten(done + written);
     }
-    if (written !== bytes) throw new Error(`${tensor.name} has ${written} bytes in place of ${bytes}`);
+    if (written !== bytes) throw new Error(`${tensor.name} has ${written} bytes instead of ${bytes}`);
     done += bytes;
     yield new Uint8Array(aligned(bytes) - bytes);
   }

@@ -1,21 +1,24 @@
-/** A graph as files: the model's own, and beside it files with the tensors of a model that one file cannot hold. */
+/** Divides a graph into files: the model file and, for a large model, external data files with its tensors. */
 import { bytesOfTensor, modelParts, type OnnxGraph, type OnnxTensor, type Outside } from "./model.ts";
 import { type LateBytes, lengthOf, piecesOf } from "./wire.ts";
 
 /** Limits of files, in bytes. */
 export interface FileLimits {
-  /** Most bytes of a model's tensors within its own file: a message of Protocol Buffers has less than 2 GiB. */
+  /** Maximum size of all tensors inside the model file: a Protocol Buffers message must be smaller than 2 GiB. */
   readonly inside: number;
-  /** Most bytes of a file of tensors, unless one tensor alone has more: pages hold less than 2 GiB in one array. */
+  /**
+   * Maximum size of an external data file, except for a single larger tensor: in a page, an array must be smaller than
+   * 2 GiB.
+   */
   readonly beside: number;
 }
 
 const usualLimits: FileLimits = { inside: 2 ** 31 - 2 ** 26, beside: 2 ** 31 - 2 ** 26 };
 
-/** Tensors stay in the model's file below this many bytes: programs read shapes before they open other files. */
+/** Tensors smaller than this stay in the model file: programs read shapes before they open other files. */
 const smallBytes = 1024;
 
-/** Tensors begin at multiples of it, so that they can be mapped into memory. */
+/** Offsets of tensors are multiples of this number, so that they can be mapped into memory. */
 const alignment = 2 ** 16;
 
 const aligned = (length: number): number => Math.ceil(length / alignment) * alignment;
@@ -27,14 +30,14 @@ const zeros = (length: number): LateBytes => ({
   },
 });
 
-/** A file of tensors, and where each is. */
+/** An external data file with its tensors. */
 interface Beside {
   readonly name: string;
   readonly parts: LateBytes[];
   length: number;
 }
 
-/** Distributes the large tensors among files. */
+/** Distributes the large tensors among external data files. */
 const distribute = (name: string, tensors: readonly OnnxTensor[], most: number) => {
   const files: Beside[] = [];
   const outside = new Map<OnnxTensor, Outside>();
@@ -56,12 +59,13 @@ const distribute = (name: string, tensors: readonly OnnxTensor[], most: number) 
   return { files, outside };
 };
 
-/** The files of a graph, by name: of each its length, and its bytes in pieces. */
+/** The files of a graph by name, each with its length and its bytes in pieces. */
 export type OnnxFiles = Readonly<Record<string, LateBytes>>;
 
 /**
- * The files of a graph: `name`, and for a large model `name_data`, `name_data_1` and so on, as transformers.js wants them.
- * @param name of the model's file, as "model.onnx".
+ * The files of a graph: `name`, and for a large model also `name_data`, `name_data_1` and so on, as transformers.js
+ * expects.
+ * @param name name of the model file, for example "model.onnx".
  */
 export const onnxFiles = (name: string, graph: OnnxGraph, limits: FileLimits = usualLimits): OnnxFiles => {
   const all = graph.tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);

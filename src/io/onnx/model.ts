@@ -1,12 +1,12 @@
 /**
- * Models in the form of ONNX (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a graph of operators, and the tensors
- * that it computes with. The numbers of fields are the schema's.
+ * Writes models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a graph of operators and
+ * its tensors. Field numbers are from the schema.
  */
 import type { Shape } from "../../core/tensors/shape.ts";
 import { sizeOf } from "../../core/tensors/shape.ts";
 import { floatField, type LateBytes, type Part, partsField, textField, wholeField } from "./wire.ts";
 
-/** Element types, with the schema's number of each and the bytes of an element. */
+/** Element types, with their numbers in the schema and their sizes in bytes. */
 const elementTypes = {
   float32: { number: 1, bytes: 4 },
   uint8: { number: 2, bytes: 1 },
@@ -14,32 +14,32 @@ const elementTypes = {
 } as const;
 export type ElementType = keyof typeof elementTypes;
 
-/** Types that the operator `Cast` makes, by the schema's numbers. */
+/** Result types of the operator `Cast`, with their numbers in the schema. */
 export const castTypes = { float32: 1, uint8: 2, bool: 9 } as const;
 
 /** A tensor of the file. */
 export interface OnnxTensor {
   readonly name: string;
   readonly type: ElementType;
-  /** Row-major; [] is a scalar. */
+  /** Row-major shape; [] is a scalar. */
   readonly shape: Shape;
-  /** Its little-endian bytes: asked for when they are written. */
+  /** Yields the little-endian bytes. Called when the tensor is written. */
   readonly pieces: () => AsyncIterable<Uint8Array>;
 }
 
-/** The place of a tensor's bytes in a file beside the model's. */
+/** Place of a tensor in an external data file. */
 export interface Outside {
   readonly file: string;
   readonly offset: number;
 }
 
-/** An operator's attribute. */
+/** Attribute of an operator. */
 export type Attribute =
   | { readonly kind: "float"; readonly value: number }
   | { readonly kind: "whole"; readonly value: number }
   | { readonly kind: "wholes"; readonly value: readonly number[] };
 
-/** An operator with the names of the tensors that it reads and makes. */
+/** An operator with the names of its input and output tensors. */
 export interface OnnxNode {
   readonly op: string;
   readonly name: string;
@@ -48,15 +48,15 @@ export interface OnnxNode {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** An input or an output of the graph. */
+/** An input or output of the graph. */
 export interface OnnxValue {
   readonly name: string;
   readonly type: ElementType;
-  /** Sizes that differ from call to call have a name. */
+  /** Sizes; a size that differs between calls is a name. */
   readonly shape: readonly (number | string)[];
 }
 
-/** A graph: its nodes in an order in which they can run. */
+/** A graph. Its nodes are in an order in which they can run. */
 export interface OnnxGraph {
   readonly name: string;
   readonly nodes: readonly OnnxNode[];
@@ -65,12 +65,12 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValue[];
 }
 
-/** Version of the default domain's operators: the first with LayerNormalization. ONNX Runtime has had it since 1.12. */
+/** Version of the default operators: the first with LayerNormalization. ONNX Runtime supports it since 1.12. */
 export const operatorSet = 17;
-/** Version of the schema that goes with it. */
+/** Version of the schema for this operator version. */
 const schemaVersion = 8;
 
-/** Bytes of a tensor's elements. */
+/** Size of a tensor in bytes. */
 export const bytesOfTensor = ({ type, shape }: Pick<OnnxTensor, "type" | "shape">): number =>
   sizeOf(shape) * elementTypes[type].bytes;
 
@@ -124,8 +124,8 @@ const valueParts = ({ name, type, shape }: OnnxValue): readonly Part[] => {
 };
 
 /**
- * The parts of a model's file.
- * @param outside places of tensors that are in other files.
+ * The parts of a model file.
+ * @param outside places of tensors that are in external data files.
  */
 export const modelParts = (
   { name, nodes, tensors, inputs, outputs }: OnnxGraph,

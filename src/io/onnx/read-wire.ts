@@ -1,34 +1,34 @@
 /**
- * Reads messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/): small ones from their bytes, and large
- * ones field by field from a file, so that a tensor's bytes are read when they are wanted.
+ * Reads Protocol Buffers messages (https://protobuf.dev/programming-guides/encoding/). Small messages are read from
+ * bytes in memory. Large ones are read from a file field by field, so that a tensor's bytes are read only when needed.
  */
 import type { CheckpointError } from "../../core/errors/errors.ts";
 import type { ByteSource } from "../byte-source.ts";
 
-/** Makes the error for a file that breaks a rule. */
+/** Makes the error for an invalid file. */
 export type Refuse = (must: string, got: string) => CheckpointError;
 
-/** A part of a file. */
+/** A range of bytes in a file. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-/** A whole number of 64 bits, or bytes. */
+/** A 64-bit integer, or bytes. */
 export type WireValue = bigint | Uint8Array;
 
-/** The values of each field, by its number in the schema. */
+/** Values of each field, by field number. */
 export type Message = ReadonlyMap<number, readonly WireValue[]>;
 
-/** Bytes of fields of fixed length, by their wire types. */
+/** Sizes in bytes of fixed-length fields, by wire type. */
 const fixedBytes: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
-/** Longest number: 64 bits in groups of seven. */
+/** Maximum length of a varint in bytes: 64 bits in groups of seven. */
 const longestNumber = 10;
 
 const mustEnd = "every field must end within its message";
 
-/** A number at a place, and the place after it. undefined: it does not end there. */
+/** Reads a varint; returns its value and the index after it. Undefined if it does not end within the bytes. */
 const numberAt = (bytes: Uint8Array, from: number): readonly [value: bigint, next: number] | undefined => {
   let value = 0n;
   for (let i = 0; i < longestNumber; i++) {
@@ -40,13 +40,13 @@ const numberAt = (bytes: Uint8Array, from: number): readonly [value: bigint, nex
   return undefined;
 };
 
-/** The beginning of a field: its number, and its value or the length of it. */
+/** The start of a field: its number, and its value or the value's length. */
 interface Head {
   readonly field: number;
   /** null: a value of `length` bytes follows. */
   readonly value: bigint | null;
   readonly length: number;
-  /** Bytes of the beginning itself. */
+  /** Length in bytes of the start itself. */
   readonly size: number;
 }
 
@@ -56,7 +56,7 @@ const headAt = (bytes: Uint8Array, from: number, refuse: Refuse): Head => {
   if (field === 0) throw refuse(mustEnd, "a field without a number");
   const fixed = fixedBytes[wire];
   if (fixed !== undefined) return { field, value: null, length: fixed, size: afterTag - from };
-  if (wire !== 0 && wire !== 2) throw refuse("every field must have a type of Protocol Buffers", `type ${wire}`);
+  if (wire !== 0 && wire !== 2) throw refuse("every field must have a supported Protocol Buffers type", `type ${wire}`);
   const found = numberAt(bytes, afterTag);
   if (found === undefined) throw refuse(mustEnd, `field ${field} without an end`);
   const [value, next] = found;
@@ -64,7 +64,7 @@ const headAt = (bytes: Uint8Array, from: number, refuse: Refuse): Head => {
   return { field, value: null, length: Number(value), size: next - from };
 };
 
-/** @throws what `refuse` makes, for bytes that are no message. */
+/** Parses a message. @throws the error that `refuse` makes, if the bytes are not a message. */
 export const parseMessage = (bytes: Uint8Array, refuse: Refuse): Message => {
   const fields = new Map<number, WireValue[]>();
   let at = 0;
@@ -80,19 +80,19 @@ export const parseMessage = (bytes: Uint8Array, refuse: Refuse): Message => {
   return fields;
 };
 
-/** A field of a large message: a number, or the place of its bytes. */
+/** A field of a large message: an integer, or the range of its bytes. */
 export interface Field {
   readonly field: number;
   readonly value: bigint | Span;
 }
 
-/** Bytes that are read at a time. */
+/** Number of bytes that are read at once. */
 const readAtATime = 2 ** 16;
 
-/** The fields of a message in a file, in their order. */
+/** Yields the fields of a message in a file, in order. */
 export type Walk = (message: Span) => AsyncGenerator<Field, void, undefined>;
 
-/** @param source stays open while the fields are read. */
+/** @param source must stay open while fields are read. */
 export const walker = (source: ByteSource, refuse: Refuse): Walk => {
   let [held, from]: [Uint8Array, number] = [new Uint8Array(), 0];
   const around = async (at: number, end: number): Promise<Uint8Array> => {

@@ -1,13 +1,13 @@
 /**
- * Reads models in the form of ONNX (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): nodes and sizes are read at once, the
- * numbers of a tensor when they are wanted. The numbers of fields are the schema's.
+ * Reads models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Nodes and sizes are read at
+ * once, tensor data only when needed. Field numbers are from the schema.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
 import type { ByteSource } from "../byte-source.ts";
 import { type Message, parseMessage, type Refuse, type Span, type Walk, walker } from "./read-wire.ts";
 
-/** Element types, with the schema's number of each. */
+/** Element types, by their numbers in the schema. */
 const types = new Map([
   [1, "float32"],
   [2, "uint8"],
@@ -18,28 +18,28 @@ const types = new Map([
 /** Element type of a tensor. */
 export type TensorType = typeof types extends Map<number, infer T> ? T : never;
 
-/** Types of tensors in a file, with the bytes of an element. */
+/** Element types of stored tensors, with their sizes in bytes. */
 const storedBytes: Readonly<Partial<Record<TensorType, number>>> = { float32: 4, uint8: 1, int64: 8 };
 
-/** The type with this number. undefined: none that is read here. */
+/** Element type with this number; undefined if it is not supported. */
 export const typeOfNumber = (number: number): TensorType | undefined =>
   [...types].find(([known]) => known === number)?.[1];
 
-/** A tensor whose numbers are in a file. */
+/** A tensor whose data is in a file. */
 export interface StoredTensor {
   readonly type: TensorType;
   readonly shape: Shape;
-  /** Its little-endian bytes. */
+  /** Reads the little-endian bytes. */
   readonly read: () => Promise<Uint8Array>;
 }
 
-/** An attribute: a number, numbers, or of a kind that is not read. */
+/** An attribute: a number or a list of numbers; "other" for unsupported kinds. */
 export type ReadAttribute = number | readonly number[] | "other";
 
-/** An operator with the names of the tensors that it reads and makes. */
+/** An operator with the names of its input and output tensors. */
 export interface ReadNode {
   readonly op: string;
-  /** "": ONNX' own operators. */
+  /** "" for ONNX's default operators. */
   readonly domain: string;
   readonly name: string;
   readonly inputs: readonly string[];
@@ -47,15 +47,15 @@ export interface ReadNode {
   readonly attributes: ReadonlyMap<string, ReadAttribute>;
 }
 
-/** An input or an output of the graph. */
+/** An input or output of the graph. */
 export interface ReadValue {
   readonly name: string;
   readonly type: TensorType;
-  /** Sizes that differ from call to call have a name. */
+  /** Sizes; a size that differs between calls is a name. */
   readonly shape: readonly (number | string)[];
 }
 
-/** A model of a file. */
+/** The model in a file. */
 export interface ReadModel {
   readonly schemaVersion: number;
   readonly operatorSets: readonly { readonly domain: string; readonly version: number }[];
@@ -65,7 +65,7 @@ export interface ReadModel {
   readonly outputs: readonly ReadValue[];
 }
 
-/** The bytes of a field that holds messages, texts or bytes. */
+/** Bytes of a field that holds messages, strings or bytes. */
 const bytesAt = (message: Message, field: number, refuse: Refuse): readonly Uint8Array[] =>
   (message.get(field) ?? []).map((value) => {
     if (value instanceof Uint8Array) return value;
@@ -78,7 +78,7 @@ const wholeOf = (value: bigint, refuse: Refuse): number => {
   throw refuse("numbers must be below 2^53", String(value));
 };
 
-/** Whole numbers: each a field, or all in one. */
+/** Integers of a repeated field: one per field, or packed into one field. */
 const wholesAt = (message: Message, field: number, refuse: Refuse): readonly number[] =>
   (message.get(field) ?? []).flatMap((value) => {
     if (typeof value === "bigint") return [wholeOf(value, refuse)];
@@ -108,7 +108,7 @@ const messagesAt = (message: Message, field: number, refuse: Refuse): readonly M
 const only = <T>(values: readonly T[], what: string, refuse: Refuse): T => {
   const [value] = values;
   if (value !== undefined && values.length === 1) return value;
-  throw refuse(`${what} must be there once`, values.length === 0 ? "nothing" : `${values.length} of it`);
+  throw refuse(`${what} must occur exactly once`, values.length === 0 ? "nothing" : `${values.length} times`);
 };
 
 const typeOf = (number: number, name: string, refuse: Refuse): TensorType => {
@@ -137,7 +137,7 @@ const attributeOf = (message: Message, refuse: Refuse): readonly [string, ReadAt
   }
 };
 
-/** The value of a field that may be left out. */
+/** Value of a field that may be missing. */
 const optional = <T>(values: readonly T[], otherwise: T, what: string, refuse: Refuse): T =>
   values.length === 0 ? otherwise : only(values, what, refuse);
 
@@ -164,10 +164,10 @@ const graphValueOf = (message: Message, refuse: Refuse): ReadValue => {
   };
 };
 
-/** Fields of a tensor. Its bytes are passed over. */
+/** Number of the field with a tensor's bytes, which are skipped. */
 const bytesField = 9;
 
-/** The file of a tensor that is not in the model's own, and the place in it. */
+/** The external data file of a tensor, and the range in it. */
 const outsideOf = (
   message: Message,
   name: string,
@@ -182,7 +182,7 @@ const outsideOf = (
   );
   const location = entries.get("location") ?? "";
   const source = beside.get(location);
-  if (source === undefined) throw refuse(`${name} must be in a file beside the model`, JSON.stringify(location));
+  if (source === undefined) throw refuse(`${name} must be in a file next to the model`, JSON.stringify(location));
   const [start, length] = ["offset", "length"].map((key) => {
     const text = entries.get(key) ?? (key === "offset" ? "0" : "");
     if (/^\d{1,15}$/u.test(text)) return Number(text);
@@ -230,7 +230,7 @@ const tensorOf = async (
   return [name, { type, shape, read: () => from.read(start, length) }];
 };
 
-/** Parts of a graph that other graphs have, and those of this form have not. */
+/** Parts of a graph that are not supported, by field number. */
 const otherParts: Readonly<Record<number, string>> = { 15: "sparse tensors" };
 
 const graphOf = async (span: Span, place: Place) => {
@@ -240,11 +240,11 @@ const graphOf = async (span: Span, place: Place) => {
   const [inputs, outputs]: [ReadValue[], ReadValue[]] = [[], []];
   for await (const { field, value } of walk(span)) {
     const other = otherParts[field];
-    if (other !== undefined) throw refuse("a graph must have nodes and dense tensors alone", other);
+    if (other !== undefined) throw refuse("a graph must have only nodes and dense tensors", other);
     if (typeof value === "bigint") continue;
     if (field === 5) {
       const [name, tensor] = await tensorOf(value, place);
-      if (tensors.has(name)) throw refuse("every tensor must have a name of its own", `${name} twice`);
+      if (tensors.has(name)) throw refuse("every tensor must have its own name", `${name} twice`);
       tensors.set(name, tensor);
     } else if (field === 1 || field === 11 || field === 12) {
       const message = parseMessage(await source.read(value.start, value.end - value.start), refuse);
@@ -256,10 +256,10 @@ const graphOf = async (span: Span, place: Place) => {
 };
 
 /**
- * Reads a model but for the numbers of its tensors.
- * @param source the model's file, which stays open while tensors are read. @param where its name, for errors.
- * @param beside files with tensors, by their names.
- * @throws CheckpointError for a file that is no model, or damaged.
+ * Reads a model, except the data of its tensors.
+ * @param source the model file; must stay open while tensors are read. @param where the file's name, for errors.
+ * @param beside external data files, by name.
+ * @throws CheckpointError for a file that is damaged or is not an ONNX model.
  */
 export const readOnnx = async (
   source: ByteSource,
@@ -271,7 +271,7 @@ export const readOnnx = async (
   const small = new Map<number, (bigint | Uint8Array)[]>();
   const graphs: Span[] = [];
   for await (const { field, value } of walk({ start: 0, end: source.size })) {
-    if (field === 25) throw refuse("a model must have nodes of known operators alone", "functions of its own");
+    if (field === 25) throw refuse("a model must have only nodes with known operators", "functions of its own");
     if (field === 7 && typeof value !== "bigint") graphs.push(value);
     else if (field === 1 || field === 8) {
       const read = typeof value === "bigint" ? value : await source.read(value.start, value.end - value.start);

@@ -1,6 +1,6 @@
 /**
- * Writes messages of Protocol Buffers (https://protobuf.dev/programming-guides/encoding/). A message is a list of parts, so
- * that the bytes of large tensors are read when they are written, and never lie in memory together.
+ * Writes Protocol Buffers messages (https://protobuf.dev/programming-guides/encoding/). A message is a list of parts.
+ * The bytes of a large tensor are read only when its part is written, so large tensors are never in memory together.
  */
 
 /** Bytes of known length that are made when they are written. */
@@ -16,7 +16,10 @@ const wireTypes = { varint: 0, lengthDelimited: 2, fixed32: 5 } as const;
 
 const encoder = new TextEncoder();
 
-/** A whole number in groups of seven bits, the lowest first. A negative one has 64 bits, as the format wants it. */
+/**
+ * Encodes an integer in groups of seven bits, lowest first. A negative integer is encoded as 64 bits, as the format
+ * requires.
+ */
 const varint = (value: number): number[] => {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));
@@ -27,7 +30,7 @@ const varint = (value: number): number[] => {
 
 const tag = (field: number, type: keyof typeof wireTypes): number[] => varint(field * 8 + wireTypes[type]);
 
-/** Bytes of all parts. */
+/** Total length of all parts. */
 export const lengthOf = (parts: readonly Part[]): number => parts.reduce((sum, { length }) => sum + length, 0);
 
 export const wholeField = (field: number, value: number): Uint8Array =>
@@ -38,7 +41,7 @@ export const floatField = (field: number, value: number): Uint8Array => {
   return Uint8Array.from([...tag(field, "fixed32"), ...bytes]);
 };
 
-/** A field whose value is the parts, one after the other: bytes, or a message. */
+/** A field whose value is the concatenation of `parts`: bytes or a message. */
 export const partsField = (field: number, parts: readonly Part[]): readonly Part[] => [
   Uint8Array.from([...tag(field, "lengthDelimited"), ...varint(lengthOf(parts))]),
   ...parts,
@@ -46,10 +49,10 @@ export const partsField = (field: number, parts: readonly Part[]): readonly Part
 
 export const textField = (field: number, value: string): readonly Part[] => partsField(field, [encoder.encode(value)]);
 
-/** Bytes that are joined before they are written. */
+/** Small parts are joined until they reach this number of bytes. */
 const joinedAtATime = 2 ** 16;
 
-/** The bytes of a message, piece by piece: small parts are joined. */
+/** Yields the bytes of a message piece by piece. Small parts are joined. */
 export async function* piecesOf(parts: readonly Part[]): AsyncGenerator<Uint8Array, void, undefined> {
   let small: Uint8Array[] = [];
   let length = 0;
@@ -76,7 +79,7 @@ export async function* piecesOf(parts: readonly Part[]): AsyncGenerator<Uint8Arr
       written += piece.length;
       yield piece;
     }
-    if (written !== part.length) throw new Error(`a part has ${written} bytes in place of ${part.length}`);
+    if (written !== part.length) throw new Error(`a part has ${written} bytes instead of ${part.length}`);
   }
   if (length > 0) yield joined();
 }

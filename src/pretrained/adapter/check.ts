@@ -1,4 +1,4 @@
-/** Checks of arguments about adapters. */
+/** Checks of arguments that concern adapters. */
 
 import { checkBoolean, checkModel, checkOptions } from "../../core/checks/check-arguments.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -9,19 +9,19 @@ import { show } from "../../core/text/show.ts";
 import type { Model } from "../../models/model.ts";
 import { adapterConfigName, adapterWeightsName } from "./config.ts";
 
-/** @throws ConfigError for a name that is not one of the adapters'. */
+/** @throws ConfigError if `name` is neither null nor one of `names`. */
 export const checkAdapterName = (where: string, name: unknown, names: readonly string[]): void => {
   if (name === null || names.some((known) => known === name)) return;
   const hint = typeof name === "string" ? nearest(name, names) : undefined;
   throw new ConfigError({
     where,
-    must: `must be ${alternatives([...names.map((known) => show(known)), "null"])}, an adapter that was loaded or none`,
+    must: `must be ${alternatives([...names.map((known) => show(known)), "null"])}, a loaded adapter or no adapter`,
     got: show(name),
     ...(hint === undefined ? {} : { hint }),
   });
 };
 
-/** @throws ConfigError for what is no record of models over `base`. */
+/** @throws ConfigError if `adapters` is not a record of models with an adapter over `base`. */
 export const checkAdaptedModels = (adapters: unknown, base: Model): void => {
   const where = "languageModel: adapters";
   checkOptions(where, adapters);
@@ -31,13 +31,13 @@ export const checkAdaptedModels = (adapters: unknown, base: Model): void => {
     if (adapter !== null && arena === base.arena) continue;
     throw new ConfigError({
       where: `${where}.${name}`,
-      must: "must be a model of loraModel over the same model",
-      got: adapter === null ? "one without an adapter" : "one over another model",
+      must: "must be a model from loraModel over the same base model",
+      got: adapter === null ? "a model without an adapter" : "an adapter over another model",
     });
   }
 };
 
-/** @throws ConfigError for a model with an adapter in use, which its own weights lack. */
+/** @throws ConfigError if the model has an adapter in use: the adapter is not part of the weights that are saved. */
 export const checkNoAdapter = (
   where: string,
   { model, adapter }: { readonly model: Model; readonly adapter: string | null },
@@ -45,9 +45,9 @@ export const checkNoAdapter = (
   if (model.adapter === null) return;
   throw new ConfigError({
     where,
-    must: "the model must have no adapter in use: its weights alone would be saved",
-    got: adapter === null ? "one with an adapter" : `one with ${show(adapter)}`,
-    hint: "useAdapter(null), after mergeAdapter(lm.model) if it is to be a part of the weights",
+    must: "the model must have no adapter in use: the adapter would not be saved",
+    got: adapter === null ? "a model with an adapter" : `a model with ${show(adapter)}`,
+    hint: "useAdapter(null); first mergeAdapter(lm.model) to make the adapter part of the weights",
   });
 };
 
@@ -57,8 +57,8 @@ const isSource = (value: unknown, inBrowser: boolean): boolean =>
   (isRecord(value) && [adapterConfigName, adapterWeightsName].every((name) => value[name] instanceof Uint8Array));
 
 /**
- * Checks the adapters that `loadPretrained` is asked for.
- * @param inBrowser whether a text is an address; else it is a folder's path.
+ * Checks the adapter options of `loadPretrained`.
+ * @param inBrowser whether a string is an address; otherwise it is the path of a folder.
  * @throws ConfigError naming the option.
  */
 export const checkAdapterOptions = (options: object, inBrowser: boolean, where: string): void => {
@@ -71,7 +71,7 @@ export const checkAdapterOptions = (options: object, inBrowser: boolean, where: 
     const place = inBrowser ? "an address" : "a path";
     throw new ConfigError({
       where: `${where}: ${name}`,
-      must: `must be ${place}, or an object with the files of an adapter as Uint8Arrays`,
+      must: `must be ${place}, or an object with an adapter's files as Uint8Arrays`,
       got: show(value),
     });
   };
@@ -80,6 +80,6 @@ export const checkAdapterOptions = (options: object, inBrowser: boolean, where: 
   checkOptions(`${where}: adapters`, adapters);
   for (const [name, value] of Object.entries(adapters as object)) check(`adapters.${name}`, value);
   if (adapter === undefined) return;
-  const must = "must not be given with adapter, which is one of them";
+  const must = "must not be combined with adapter";
   throw new ConfigError({ where: `${where}: adapters`, must, got: "both" });
 };

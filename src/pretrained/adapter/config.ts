@@ -1,4 +1,6 @@
-/** `adapter_config.json` of PEFT, Hugging Face's library of adapters: what it says of a LoRA adapter. */
+/**
+ * Reads and writes `adapter_config.json` of PEFT, Hugging Face's library of adapters. Only LoRA adapters are supported.
+ */
 import { z } from "zod";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -13,42 +15,48 @@ export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
 /**
- * The hash of the weights that an adapter was trained on, in the metadata of its own weights' file: copies keep it, and other
- * programs pass over it.
+ * Metadata key in an adapter's weights file for the hash of the base weights. The key survives copying the file, and
+ * other programs ignore it.
  */
 export const baseHashKey = "base_model_sha256";
 
-/** A LoRA adapter's configuration. Modules are named as in the class of `transformers`. */
+/** Configuration of a LoRA adapter. Modules have the names that the class of `transformers` gives them. */
 export interface PeftConfig {
-  /** The model that it was trained for: a path, or a name on the hub; null if it does not say. */
+  /** The base model: a path, or a name on the hub; null if the file does not name it. */
   readonly base: string | null;
-  /** Its branch, tag or commit on the hub; null: the default one. */
+  /** Branch, tag or commit of the base model on the hub; null: the default branch. */
   readonly revision: string | null;
   readonly dropout: number;
-  /** The rank of most modules. */
+  /** Rank of modules that `rank_pattern` does not match. */
   readonly rank: number;
-  /** Rows of A of a module. */
+  /** Rank of a module: number of rows of its A. */
   readonly rankOf: (module: string) => number;
-  /** Factor of a module's B·A. */
+  /** Factor that multiplies a module's B·A. */
   readonly scaleOf: (module: string) => number;
-  /** Whether a module has an adapter; "unknown" where a regular expression says it, which is not evaluated here. */
+  /**
+   * Whether a module has an adapter. "unknown" if a regular expression decides it: regular expressions are not
+   * evaluated here.
+   */
   readonly targets: (module: string) => boolean | "unknown";
 }
 
-/** Fields that change no result here, or are read below. */
+/** Fields that are read below or do not change a result. */
 const known = new Set([
   ...["peft_type", "task_type", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"],
   ...["r", "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights"],
   ...["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"],
-  // Weights of GPT-2 are transposed, A and B are not; the others are about the start of training, or its devices.
+  // `fan_in_fan_out` concerns GPT-2's transposed weights; A and B are not transposed. The other fields concern
+  // initialization or devices.
   ...["fan_in_fan_out", "inference_mode", "eva_config", "megatron_core", "runtime_config", "qalora_group_size"],
   "ensure_weight_tying",
 ]);
 
-/** Starts that leave the model's own weights as they are. The others, such as PiSSA, take a part out of them. */
+/**
+ * Initializations that leave the base weights unchanged. Others, such as PiSSA, subtract the initial adapter from them.
+ */
 const starts = [true, false, "gaussian", "eva", "orthogonal"] as const;
 
-/** Fields that tell kinds of adapters apart, with the values that are read. */
+/** Fields that distinguish kinds of adapters, with the values that are supported. */
 const kinds: Readonly<Record<string, readonly unknown[]>> = {
   peft_type: ["LORA"],
   task_type: [undefined, null, "CAUSAL_LM"],
@@ -63,25 +71,25 @@ const isEmpty = (value: unknown): boolean =>
   (Array.isArray(value) && value.length === 0) ||
   (isRecord(value) && Object.keys(value).length === 0);
 
-/** Fails for fields that make another kind of adapter, of this version of PEFT or a later one. */
+/** Throws if a field selects an unsupported kind of adapter, including kinds of later versions of PEFT. */
 const checkFields = (json: object, where: string): void => {
   for (const [field, values] of Object.entries(kinds)) {
     const value: unknown = Reflect.get(json, field);
     if (values.includes(value)) continue;
     const named = values.filter((one) => one !== undefined && one !== null).map(String);
-    const must = `must be ${alternatives(named)}: other adapters are not supported`;
+    const must = `must be ${alternatives(named)}: other kinds of adapters are not supported`;
     throw new CheckpointError({ where: `${where}: ${field}`, must, got: show(value) });
   }
   for (const [field, value] of Object.entries(json)) {
     if (known.has(field) || isEmpty(value)) continue;
-    const must = "must be absent, since such adapters are not supported";
+    const must = "must be absent: this kind of adapter is not supported";
     throw new CheckpointError({ where: `${where}: ${field}`, must, got: show(value) });
   }
 };
 
 const positive = z.number().positive();
-const names = z.union([z.array(z.string()), z.string()], { error: "must be a text or a list of texts" });
-const numbers = z.union([z.int(), z.array(z.int())], { error: "must be a whole number or a list of them" });
+const names = z.union([z.array(z.string()), z.string()], { error: "must be a string or a list of strings" });
+const numbers = z.union([z.int(), z.array(z.int())], { error: "must be an integer or a list of integers" });
 
 const peftJson = z.object({
   base_model_name_or_path: z.string().nullish(),
@@ -97,32 +105,32 @@ const peftJson = z.object({
   layers_to_transform: numbers.nullish(),
 });
 
-/** Whether a name is `end`, or ends with it after a dot. */
+/** Whether `name` equals `end` or ends with a dot and `end`. */
 const endsWith = (name: string, end: string): boolean => name === end || name.endsWith(`.${end}`);
 
 /**
- * A pattern of PEFT, for which names are regular expressions: plain names are compared, with or without `^` and `$`. No
- * expression of a stranger's file is evaluated: some take for ever.
+ * Matcher for a PEFT pattern. PEFT reads patterns as regular expressions. Here only plain names are accepted, with or
+ * without `^` and `$`: an expression from an untrusted file could run for ever.
  */
 const plainPattern = (pattern: string, where: string): ((name: string) => boolean) => {
   const [, fromStart, plain] = /^(\^?)((?:[A-Za-z0-9_.-]|\\\.)+)\$?$/u.exec(pattern) ?? [];
   if (plain === undefined) {
-    throw new CheckpointError({ where, must: "patterns must be plain names of modules", got: show(pattern) });
+    throw new CheckpointError({ where, must: "patterns must be plain module names", got: show(pattern) });
   }
   const wanted = plain.replaceAll("\\.", ".");
   return (name) => (fromStart === "^" ? name === wanted : endsWith(name, wanted));
 };
 
-/** The value of the first pattern that matches. */
+/** Function that returns the value of the first pattern that matches a name, or `rest`. */
 const patternValues = (patterns: Readonly<Record<string, number>>, rest: number, where: string) => {
   const list = Object.entries(patterns).map(([pattern, value]) => ({ matches: plainPattern(pattern, where), value }));
   return (name: string): number => list.find(({ matches }) => matches(name))?.value ?? rest;
 };
 
 /**
- * An adapter's configuration.
+ * Reads an adapter's configuration.
  * @param where the file, for errors.
- * @throws CheckpointError naming the field, for an adapter that is no plain LoRA.
+ * @throws CheckpointError naming the field if the adapter is not a plain LoRA adapter.
  */
 export const parsePeftConfig = (bytes: Uint8Array, where: string): PeftConfig => {
   const raw = parseJson(bytes, where);
@@ -139,7 +147,7 @@ export const parsePeftConfig = (bytes: Uint8Array, where: string): PeftConfig =>
     dropout: json.lora_dropout ?? 0,
     rank: json.r,
     rankOf,
-    // Rank-stabilised LoRA divides by the root.
+    // Rank-stabilised LoRA divides alpha by the square root of the rank.
     scaleOf: (name) => alphaOf(name) / (json.use_rslora === true ? Math.sqrt(rankOf(name)) : rankOf(name)),
     targets: (name) => {
       if (!Array.isArray(list)) return "unknown";
@@ -149,19 +157,22 @@ export const parsePeftConfig = (bytes: Uint8Array, where: string): PeftConfig =>
   };
 };
 
-/** The model that an adapter was trained for, as its configuration names it. */
+/** Base model of an adapter, as `adapter_config.json` names it. */
 export interface AdapterBase {
   /** A path, or a name on the hub without `hf:`; null: unknown. */
   readonly name: string | null;
-  /** A branch, a tag or a commit on the hub. */
+  /** Branch, tag or commit on the hub. */
   readonly revision?: string | undefined;
-  /** Whether its files have Q, K and V as one layer, and gate and up, as `Pretrained.fused`. Default: as its class has them. */
+  /**
+   * Whether the base model's files have Q, K and V as one layer, and gate and up as one layer; see `Pretrained.fused`.
+   * Default: the form of the model's class.
+   */
   readonly fused?: boolean | undefined;
-  /** The hash of its weights, as `Pretrained.sha256`; null or undefined: unknown. */
+  /** Hash of the base weights; see `Pretrained.sha256`. Null or undefined: unknown. */
   readonly sha256?: string | null | undefined;
 }
 
-/** The contents of `adapter_config.json` for an adapter on `config`. */
+/** Text of `adapter_config.json` for an adapter over a model with configuration `config`. */
 export const peftConfigText = (config: ModelConfig, lora: LoraConfig, base: AdapterBase): string => {
   const { rank, alpha, dropout, targets } = lora;
   const { all, transposed, shortName } = adapterModules(config, base.fused);
@@ -174,7 +185,8 @@ export const peftConfigText = (config: ModelConfig, lora: LoraConfig, base: Adap
     const name = shortName(module);
     target.add(name);
     if (count === 1) continue;
-    // Several adapters side by side are one of several times the rank: see tensors.ts.
+    // A fused module has one adapter that combines the adapters of `count` targets; its rank is `count` times the rank.
+    // See write.ts.
     ranks[name] = count * rank;
     alphas[name] = count * alpha;
   }

@@ -1,4 +1,4 @@
-/** Adapters from their files into a model's backend. */
+/** Loads adapters from their files into a model's backend. */
 import { type ByteSource, memorySource } from "../../io/byte-source.ts";
 import { manifestName } from "../../io/manifest.ts";
 import { checkManifest } from "../../io/manifest-in-memory.ts";
@@ -12,42 +12,44 @@ import { adapterConfigName, adapterWeightsName, baseHashKey, type PeftConfig, pa
 import { type AdapterValues, readAdapterValues } from "./read.ts";
 import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts";
 
-/** An adapter's files by name, as PEFT names them. */
+/** An adapter's files, by PEFT's file names. */
 export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof adapterWeightsName, Uint8Array>> &
   Readonly<Record<string, Uint8Array>>;
 
-/** An adapter that was found, but for its weights. */
+/** An adapter whose files are open but whose weights are not yet read. */
 export interface OpenedAdapter {
-  /** Its folder or its GGUF file, for errors. */
+  /** The adapter's folder or GGUF file, for errors. */
   readonly where: string;
-  /** The model that it is for, as it names it. */
+  /** The base model, as the adapter names it. */
   readonly peft: Pick<PeftConfig, "base" | "revision">;
   readonly text: AdapterText;
-  /** The file with its matrices, to be closed. */
+  /** The file with the adapter's matrices. The caller closes it. */
   readonly source: ByteSource;
   /**
-   * Reads its matrices for a model; the file stays open.
-   * @param expected its configuration, where that is known: another one is an error.
-   * @throws CheckpointError for damaged matrices, or those of another model.
+   * Reads the adapter's matrices for a model. Leaves the file open.
+   * @param expected the adapter's configuration, if it is known; a different configuration is an error.
+   * @throws CheckpointError for damaged matrices or an adapter of another model.
    */
   readonly read: (config: ModelConfig, expected?: LoraConfig) => Promise<AdapterValues>;
-  /** Whether its files are compared with a manifest. */
+  /** Whether the files are compared with a manifest. */
   readonly checked: boolean;
-  /** The hash of the weights that it was trained on, as `Pretrained.sha256`; null: unknown. */
+  /** Hash of the base weights, as `Pretrained.sha256`; null: unknown. */
   readonly baseHash: string | null;
 }
 
-/** The hash of its base in an adapter's weights' file; null: it names none, as PEFT's. */
+/**
+ * Hash of the base weights, from the metadata of an adapter's weights file; null if it is missing, as in PEFT's files.
+ */
 export const baseHashIn = async (source: ByteSource, where: string): Promise<string | null> =>
   (await openMetadata(source, `${where}/${adapterWeightsName}`))[baseHashKey] ?? null;
 
-/** Opened adapters by their names. */
+/** Opened adapters by name. */
 export type OpenedAdapters = ReadonlyMap<string, OpenedAdapter>;
 
-/** The name of the only adapter, which nobody has named: PEFT's. */
+/** Name of a single adapter without a name of its own; PEFT uses the same name. */
 export const defaultAdapter = "default";
 
-/** The adapters that options ask for, by name. */
+/** The adapters that the options name, as pairs of name and source. */
 export const askedAdapters = <Source>({
   adapter,
   adapters = {},
@@ -58,8 +60,8 @@ export const askedAdapters = <Source>({
   adapter === undefined ? Object.entries(adapters) : [[defaultAdapter, adapter]];
 
 /**
- * Opens an adapter's files in memory, and compares them with the manifest among them, if there is one.
- * @param where its name in errors.
+ * Opens an adapter's files in memory. Compares them with the manifest, if the files include one.
+ * @param where the adapter's name in errors.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openAdapterFiles = async (files: AdapterFiles, where: string): Promise<OpenedAdapter> => {
@@ -78,7 +80,7 @@ export const closeAdapters = async (adapters: OpenedAdapters): Promise<void> => 
   await Promise.all([...adapters.values()].map(({ source }) => source.close()));
 };
 
-/** Opens adapters, all or none. */
+/** Opens all adapters. If one fails, closes the others. */
 export const openAll = async <Source>(
   asked: readonly (readonly [name: string, source: Source])[],
   open: (source: Source, name: string) => Promise<OpenedAdapter>,
@@ -93,12 +95,12 @@ export const openAll = async <Source>(
   }
 };
 
-/** An adapter that was read, with the hash of its base. */
+/** An adapter's values, with the hash of its base weights. */
 export interface ReadAdapter extends AdapterValues, Pick<OpenedAdapter, "baseHash"> {}
 
 /**
- * Reads adapters for a model, and closes them.
- * @throws CheckpointError for a damaged adapter, or one of another model.
+ * Reads the matrices of adapters for a model, and closes the adapters' files.
+ * @throws CheckpointError for a damaged adapter or an adapter of another model.
  */
 export const readAdapters = async (
   config: ModelConfig,
@@ -115,7 +117,9 @@ export const readAdapters = async (
   }
 };
 
-/** Models with the adapters over the weights of `base`, by name. A failure leaves no memory taken. */
+/**
+ * Makes a model with each adapter over the weights of `base`, by name. An error frees all memory that was allocated.
+ */
 export const placeAdapters = (
   base: Model,
   adapters: ReadonlyMap<string, ReadAdapter>,

@@ -1,4 +1,4 @@
-/** A model and its adapter as one model, on the disk. */
+/** Merges a model and its adapter into one model on disk. */
 import { checkCallback, checkChoice, checkKeys, checkName, checkPath } from "../../core/checks/check-arguments.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { writeDirectory } from "../export/directory.node.ts";
@@ -6,38 +6,42 @@ import { checkSource, type MergeBase, openAdapted } from "../export/source.node.
 
 /** Options of `saveMerged`. */
 export interface MergeOptions extends MergeBase {
-  /** The model. Default: the one that the adapter names. */
+  /** The base model. Default: the model that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Element type of the weights' file: float32, the default, or bfloat16, half of it, rounded to nearest: that removes a part of
-   * what the adapter learned.
+   * Number format of the weights file. Default: float32. bfloat16 halves the file, but rounding to bfloat16 loses part
+   * of what the adapter learned.
    */
   readonly dtype?: ProductDType | undefined;
-  /** Gets one line for the user, such as that files are unchecked. A promise is waited for. */
+  /**
+   * Gets one line for the user, for example that files are not checked. If it returns a promise, the promise is
+   * awaited.
+   */
   readonly onNotice?: ((line: string) => void) | undefined;
-  /** Gets the bytes of the model's weights read so far, and in all. Default: none. */
+  /** Gets the number of bytes of the model's weights read so far and the total. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
 /** The model that was written. */
 export interface Merged {
-  /** The place of the model that the adapter was merged into. */
+  /** Place of the base model. */
   readonly base: string;
-  /** Number of its weights. */
+  /** Number of weights of the merged model. */
   readonly parameters: number;
 }
 
 /**
- * Merges a LoRA adapter into its model and writes the result: a Hugging Face directory like those of `savePretrained`, which
- * needs no adapter any more. Sums are in double precision, rounded once. The tokenizer, the chat template and the tokens that
- * end a text are the model's, where it is a directory its own files; but an adapter that learned conversations may have
- * another template, and more such tokens. The weights are in memory as a whole.
- * Loaded in bfloat16 the result loses a part of what the adapter learned: its changes are small beside the weights, so rounding their
- * sum removes some. Loaded in float32 it does not, and the adapter beside its model loses nothing in either.
- * @param directory created with its parents if it is missing; an earlier checkpoint there is replaced as a whole.
+ * Merges a LoRA adapter into its base model and writes the result. The result is a Hugging Face directory like those
+ * that `savePretrained` writes; it needs no adapter. Sums are computed in double precision and rounded once. The whole
+ * model is held in memory.
+ * The tokenizer, the chat template and the end tokens come from the base model. If the base model is a directory, its
+ * files are copied. An adapter that learned conversations may replace the chat template and add end tokens.
+ * An adapter's changes are small compared with the weights. If the result is stored or loaded in bfloat16, rounding
+ * removes part of these changes. Nothing is lost in float32, or when the adapter is loaded next to its model.
+ * @param directory created with its parents if it is missing; an earlier checkpoint there is replaced.
  * @param adapter a folder that PEFT or a run wrote.
- * @throws CheckpointError for an adapter that is damaged, has another model, or names none that is here; or a folder with
- *   other files. Nothing is changed then.
+ * @throws CheckpointError if the adapter is damaged, belongs to another model or names no model on this disk, or if the
+ * directory contains other files. Then nothing is changed.
  * @example
  * ```ts
  * import { saveMerged } from "foretoken";

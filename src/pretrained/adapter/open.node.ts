@@ -1,4 +1,7 @@
-/** Adapters on this disk: a folder that PEFT or this program wrote, or a GGUF file, and the model that it is for. */
+/**
+ * Opens adapters on this disk and finds their base models. An adapter is a folder that PEFT or Foretoken wrote, or a
+ * GGUF file.
+ */
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -21,7 +24,7 @@ const isFolder = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Whether a folder holds an adapter and no whole model. */
+/** Whether a folder contains an adapter but not a whole model. */
 export const isAdapterFolder = async (folder: string): Promise<boolean> => {
   const { path, old } = placeOf(folder);
   for (const place of [path, old]) {
@@ -31,7 +34,7 @@ export const isAdapterFolder = async (folder: string): Promise<boolean> => {
   return false;
 };
 
-/** Whether a path is a GGUF file of an adapter, as far as its first keys tell. */
+/** Whether `path` is a GGUF file of an adapter, according to its first keys. */
 const isGgufAdapter = async (path: string): Promise<boolean> => {
   if (!isGgufName(path) || !(await isFile(path))) return false;
   const source = await openGgufSource(path);
@@ -42,14 +45,14 @@ const isGgufAdapter = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Whether a path holds an adapter and no whole model: a folder, or a GGUF file. */
+/** Whether `path` is an adapter, not a whole model: a folder or a GGUF file. */
 export const isAdapterPlace = async (path: string): Promise<boolean> =>
   (await isAdapterFolder(path)) || (await isGgufAdapter(path));
 
 /**
- * Whether a checkpoint that is to be loaded is an adapter itself.
+ * Whether the checkpoint to be loaded is itself an adapter.
  * @param where the called function, for errors.
- * @throws ConfigError for options that do not go with it.
+ * @throws ConfigError for options that do not fit the kind of checkpoint.
  */
 export const namesAdapter = async (
   checkpoint: string | object,
@@ -60,22 +63,22 @@ export const namesAdapter = async (
     if (options.base === undefined) return false;
     throw new ConfigError({
       where: `${where}: base`,
-      must: "must go with an adapter's folder, whose model it is",
-      got: typeof checkpoint === "string" ? `${checkpoint}, which is none` : "a model's files",
+      must: "must be used only to load an adapter: base is the adapter's model",
+      got: typeof checkpoint === "string" ? `${checkpoint}, which is not an adapter` : "a model's files",
     });
   }
   const name = options.adapter !== undefined ? "adapter" : options.adapters !== undefined ? "adapters" : undefined;
   if (name === undefined) return true;
   throw new ConfigError({
     where: `${where}: ${name}`,
-    must: "must go with a whole model",
+    must: "must be used only to load a whole model",
     got: `${checkpoint}, which is an adapter itself`,
     hint: "the adapter's model",
   });
 };
 
 /**
- * Opens an adapter's folder or its GGUF file; its weights are read later.
+ * Opens an adapter's folder or GGUF file. The weights are read later.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
@@ -105,8 +108,8 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
 };
 
 /**
- * How an adapter names the model at `path`.
- * @param facts of its weights.
+ * The fields with which an adapter names the base model at `path`.
+ * @param facts facts about its weights.
  */
 export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused" | "sha256"> = {}): AdapterBase => {
   if (path === null || !isHubName(path)) return { name: path, ...facts };
@@ -114,13 +117,13 @@ export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused
   return { name: repository, revision, ...facts };
 };
 
-/** A model's name on the hub, in the form of its organisation and its name. */
+/** Whether `name` has the form of a model's name on the hub: `organization/name`. */
 const isOnHub = (name: string): boolean => /^[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*$/u.test(name);
 
 /**
- * The place of the model that an adapter is for: a path as its configuration has it, from its own folder or the working
- * directory; or a model of the hub that was fetched before.
- * @throws CheckpointError if it names none, or one that is not on this disk.
+ * Place of the base model that an adapter names. A path is tried relative to the adapter's folder, then to the working
+ * directory. A name on the hub works if the model was downloaded before.
+ * @throws CheckpointError if the adapter names no base model, or a model that is not on this disk.
  */
 export const basePath = async ({
   where,
@@ -134,13 +137,13 @@ export const basePath = async ({
       hint,
     });
   };
-  if (base === null || base === "") return fail("the adapter must name the model that it is for", "base MODEL");
+  if (base === null || base === "") return fail("the adapter must name its base model", "base MODEL");
   if (isHubName(base)) return base;
   for (const path of [resolve(where, base), base]) {
     if ((await isFolder(path)) || (isGgufName(path) && (await isFile(path)))) return path;
   }
-  if (!isOnHub(base)) return fail("the model of the adapter must be on this disk", "base MODEL");
+  if (!isOnHub(base)) return fail("the adapter's base model must be on this disk", "base MODEL");
   const onHub = `hf:${base}${revision === null || !/^\w[\w.-]*$/u.test(revision) ? "" : `@${revision}`}`;
   if (await isKept(onHub)) return onHub;
-  return fail("the model of the adapter must be on this disk", `base ${onHub}`);
+  return fail("the adapter's base model must be on this disk", `base ${onHub}`);
 };

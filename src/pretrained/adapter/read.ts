@@ -1,4 +1,4 @@
-/** A LoRA adapter from a file, in this program's form: one rank and one factor for all layers. */
+/** Reads the matrices of a LoRA adapter into Foretoken's layout, where all layers have one rank and one factor. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { firstNotFinite } from "../../core/tensors/finite.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
@@ -16,14 +16,14 @@ import { checkJson } from "../files/checkpoint-json.ts";
 import type { PeftConfig } from "./config.ts";
 import { parseTensorName, tensorName } from "./tensor-names.ts";
 
-/** An adapter's values on the host. */
+/** An adapter's configuration and values in host memory. */
 export interface AdapterValues {
   readonly lora: LoraConfig;
-  /** In the layout of `loraLayout`. */
+  /** Values in the layout of `loraLayout`. */
   readonly values: Float32Array;
 }
 
-/** A module of a file with its matrices. */
+/** A module with its matrices in the file. */
 interface FoundModule {
   readonly module: AdapterModule;
   readonly rank: number;
@@ -40,27 +40,27 @@ interface PartValues extends ModulePart {
   readonly b: Float32Array;
 }
 
-/** The matrices in a file, and how the file names them. */
+/** The matrices in a file, and the file's naming scheme. */
 export interface AdapterTensors {
   readonly tensors: readonly StoredTensor[];
-  /** The model's linear layers, as the file names them. */
+  /** The model's linear layers, by the names that the file uses. */
   readonly modules: readonly AdapterModule[];
-  /** The module and the matrix of a tensor; undefined for a name of another kind. */
+  /** Splits a tensor's name into module and matrix; undefined if the name has another form. */
   readonly parse: (name: string) => { readonly module: string; readonly matrix: "A" | "B" } | undefined;
-  /** The name of a module's matrix. */
+  /** Tensor name of a module's matrix. */
   readonly nameOf: (module: string, matrix: "A" | "B") => string;
 }
 
-/** What a configuration says of ranks, factors and targets. */
+/** Ranks, factors and targets, from the adapter's configuration. */
 export type AdapterShape = Pick<PeftConfig, "dropout" | "rank" | "rankOf" | "scaleOf" | "targets">;
 
-/** The tensors by their modules. @throws CheckpointError for a name of another kind. */
+/** Tensors grouped by module. @throws CheckpointError for a tensor whose name has another form. */
 const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => {
   const found = new Map<string, Partial<Record<"A" | "B", StoredTensor>>>();
   for (const tensor of tensors) {
     const parsed = parse(tensor.name);
     if (parsed === undefined) {
-      const must = `every tensor must be a matrix of LoRA, such as ${nameOf("NAME", "A")}`;
+      const must = `every tensor must be a LoRA matrix, such as ${nameOf("NAME", "A")}`;
       throw new CheckpointError({ where, must, got: show(tensor.name) });
     }
     found.set(parsed.module, { ...found.get(parsed.module), [parsed.matrix]: tensor });
@@ -68,7 +68,7 @@ const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => 
   return found;
 };
 
-/** Compares the tensors' names and shapes with the model and the configuration, before anything is read. */
+/** Compares the tensors' names and shapes with the model and the configuration, before any values are read. */
 const findModules = (shape: AdapterShape, file: AdapterTensors, where: string): readonly FoundModule[] => {
   const fail = (must: string, got: string): never => {
     throw new CheckpointError({ where, must, got, hint: "the model that the adapter was trained for" });
@@ -79,13 +79,13 @@ const findModules = (shape: AdapterShape, file: AdapterTensors, where: string): 
   const modules = new Map(all.map((module) => [module.name, module]));
   const other = names.find((name) => !modules.has(name));
   if (other !== undefined) {
-    fail(`adapters must be on linear layers of the model's blocks, such as ${all[0]?.name}`, show(other));
+    fail(`adapters must belong to linear layers of the model's blocks, such as ${all[0]?.name}`, show(other));
   }
-  const untold = names.find((name) => shape.targets(name) === false);
-  if (untold !== undefined) fail("target_modules must name every module with an adapter", `none for ${untold}`);
+  const unlisted = names.find((name) => shape.targets(name) === false);
+  if (unlisted !== undefined) fail("target_modules must name every module with an adapter", `no entry for ${unlisted}`);
   const lost = all.find(({ name }) => shape.targets(name) === true && !found.has(name));
   if (lost !== undefined) fail(`the file must hold ${nameOf(lost.name, "A")}`, "no such tensor");
-  if (names.length === 0) fail("the file must hold the matrices of at least one layer", "none");
+  if (names.length === 0) fail("the file must hold the matrices of at least one layer", "no matrices");
   return names.map((name) => {
     const module = modules.get(name) as AdapterModule;
     const rank = shape.rankOf(name);
@@ -106,7 +106,7 @@ const readAll = async ({ name, shape, readRows }: StoredTensor, where: string): 
   throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: `${values[bad]} at ${bad}` });
 };
 
-/** `columns` columns from `column` on, of `rows` rows from `row` on, of a matrix `width` wide. */
+/** Copies a block of a matrix that is `width` columns wide: `rows` rows from `row`, `columns` columns from `column`. */
 const cut = (
   values: Float32Array,
   width: number,
@@ -120,7 +120,10 @@ const cut = (
   return out;
 };
 
-/** Whether B [outputs, rank] is zero outside the blocks of `parts`, which share its columns evenly. */
+/**
+ * Whether B [outputs, rank] is block-diagonal: each part has an equal share of the columns, and values outside its rows
+ * are zero.
+ */
 const isBlocks = (b: Float32Array, rank: number, parts: readonly ModulePart[]): boolean => {
   const columns = rank / parts.length;
   return b.every((value, index) => {
@@ -131,15 +134,15 @@ const isBlocks = (b: Float32Array, rank: number, parts: readonly ModulePart[]): 
   });
 };
 
-/** All choices of `count` items, in their order. */
+/** All combinations of `count` items, in the items' order. */
 const choices = <T>(items: readonly T[], count: number): readonly (readonly T[])[] => {
   if (count === 0) return [[]];
   return items.flatMap((item, i) => choices(items.slice(i + 1), count - 1).map((rest) => [item, ...rest]));
 };
 
 /**
- * The targets whose adapters lie side by side in a module, as write.ts puts them; undefined for an adapter of the whole
- * module.
+ * Targets whose adapters were combined into a module's adapter, as write.ts combines them; undefined if the module's
+ * adapter is for the whole module.
  */
 const sideBySide = (
   { module: { parts }, rank }: FoundModule,
@@ -149,7 +152,7 @@ const sideBySide = (
 ): readonly ModulePart[] | undefined => {
   const count = rank / usualRank;
   if (parts.length === 1 || !Number.isInteger(count) || count > parts.length) return undefined;
-  // Nothing has been learned yet, and nobody says for which targets.
+  // B is all zeros, so the adapter is untrained and the targets cannot be known from it.
   if (count === 1 && targets === undefined && b.every((value) => value === 0)) return undefined;
   const wanted = parts.filter(({ target }) => targets?.includes(target) ?? true);
   return choices(wanted, count).find((chosen) => isBlocks(b, rank, chosen));
@@ -166,7 +169,7 @@ const partsOf = async (
   const scale = shape.scaleOf(module.name);
   const [a, b] = [await readAll(found.a, where), await readAll(found.b, where)];
   const blocks = sideBySide(found, b, shape.rank, targets);
-  // B·A of a layer with several targets: each has its rows of B, and the same A.
+  // A whole-module adapter is split among the targets: each target gets its rows of B and a copy of A.
   const columns = blocks === undefined ? rank : rank / blocks.length;
   return (blocks ?? parts).map((part, i) => {
     const column = blocks === undefined ? 0 : i * columns;
@@ -178,12 +181,15 @@ const partsOf = async (
   });
 };
 
-/** Most memory that an adapter takes here, in its files' sizes: the highest rank is taken for all layers. */
+/**
+ * Maximum size of an adapter in memory, as a multiple of its file's size. All layers get the highest rank, so a file
+ * with very different ranks grows.
+ */
 const mostGrowth = 16;
-/** Memory that any adapter may take. */
+/** Size in bytes that an adapter may always have in memory. */
 const smallBytes = 2 ** 28;
 
-/** Puts the adapters of all targets into one layout, with zeros where a rank is below the highest. */
+/** Puts the adapters of all targets into one layout. A rank below the highest is padded with zeros. */
 const place = (
   config: ModelConfig,
   lora: LoraConfig,
@@ -194,7 +200,7 @@ const place = (
   const layout = loraLayout(config, lora);
   const bytes = 4 * layout.length;
   if (bytes > Math.max(smallBytes, mostGrowth * fileBytes)) {
-    const must = "ranks must not differ so much: the highest one is taken for all layers";
+    const must = "ranks must not differ so much: all layers get the highest rank";
     throw new CheckpointError({ where, must, got: `${formatBytes(bytes)} instead of ${formatBytes(fileBytes)}` });
   }
   const values = new Float32Array(layout.length);
@@ -216,22 +222,26 @@ const place = (
   return values;
 };
 
-/** @throws CheckpointError for an adapter of another shape than the expected one. */
+/** @throws CheckpointError if the adapter's configuration is not the expected one. */
 const checkExpected = (config: ModelConfig, expected: LoraConfig, lora: LoraConfig, where: string): void => {
   const all = baseLayers(config).flatMap(({ parts }) => parts.map(({ target }) => target));
   const shown = ({ rank, alpha, targets = all }: LoraConfig): string =>
     `rank ${rank}, alpha ${alpha}, ${[...targets].sort().join(", ")}`;
   if (shown(expected) === shown(lora)) return;
-  throw new CheckpointError({ where, must: `the adapter must have ${shown(expected)}`, got: shown(lora) });
+  throw new CheckpointError({
+    where,
+    must: `the adapter must have the configuration ${shown(expected)}`,
+    got: shown(lora),
+  });
 };
 
 /**
- * Reads the matrices of an adapter. They are the file's to the bit where all modules have one rank and one factor; else they
- * are filled up with zeros to the highest rank, and B is multiplied by what its factor differs.
- * @param config of the model that it is put on.
- * @param bytes length of the file.
+ * Reads the matrices of an adapter. If all modules have one rank and one factor, the values are exactly those in the
+ * file. Otherwise matrices are padded with zeros to the highest rank, and B is scaled to a common factor.
+ * @param config configuration of the base model.
+ * @param bytes size of the file.
  * @param where the file, for errors.
- * @param expected the adapter's configuration, where it is known: another one is an error.
+ * @param expected the adapter's configuration, if it is known; a different configuration is an error.
  * @throws CheckpointError for a damaged file, or an adapter of another model.
  */
 export const readMatrices = async (
@@ -252,7 +262,8 @@ export const readMatrices = async (
     loraConfigSchema,
     {
       rank,
-      // As it was given: scale is a quotient, whose last digits are rounding.
+      // Rounded to 12 digits: `scale` is a quotient with rounding errors in its last digits, and this restores the
+      // original alpha.
       alpha: Number((scale * rank).toPrecision(12)),
       dropout: shape.dropout,
       targets: loraTargets.filter((target) => present.has(target)),
@@ -264,9 +275,9 @@ export const readMatrices = async (
 };
 
 /**
- * Reads an adapter of PEFT.
- * @param source `adapter_model.safetensors`, open; not closed here.
- * @throws as `readMatrices`, and for an adapter of a kind that is not supported.
+ * Reads an adapter in PEFT's format.
+ * @param source `adapter_model.safetensors`, open; the caller closes it.
+ * @throws as `readMatrices`, and for an unsupported kind of adapter.
  */
 export const readAdapterValues = async (
   config: ModelConfig,

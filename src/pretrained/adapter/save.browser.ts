@@ -5,10 +5,11 @@ import type { AdapterFiles } from "./load.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 
 /**
- * The LoRA adapter that a model has in use, as the files of PEFT, which `loadPretrained` reads, here and in Node.
- * @param lm a model of `loadPretrained` or `languageModel`.
- * @param options the name of the model that the adapter is for.
- * @throws ConfigError for a model without an adapter in use.
+ * Returns the LoRA adapter that a model has in use, as files in PEFT's format. `loadPretrained` reads them, in pages
+ * and in Node.
+ * @param lm a model from `loadPretrained` or `languageModel`.
+ * @param options the name of the base model.
+ * @throws ConfigError if the model has no adapter in use.
  * @example
  * ```ts
  * import { loadPretrained, saveAdapter } from "foretoken/browser";

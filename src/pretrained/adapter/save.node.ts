@@ -8,14 +8,14 @@ import { adapterBase } from "./open.node.ts";
 import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 
 /**
- * Writes the LoRA adapter that a model has in use, in PEFT's form with a manifest of the files' hashes: `loadPretrained` and
- * `peft.PeftModel.from_pretrained` read it. It replaces an adapter that is already there; a kill or an error leaves the old
- * one or the new one, never half.
+ * Writes the LoRA adapter that a model has in use, in PEFT's format, with a manifest of the files' hashes.
+ * `loadPretrained` and `peft.PeftModel.from_pretrained` read it. An adapter that is already in the directory is
+ * replaced atomically: after a kill or an error, either the old or the new adapter is there, complete.
  * @param directory created with its parents if it is missing.
- * @param lm a model of `loadPretrained` or `languageModel`.
- * @param options the name of the model that the adapter is for.
- * @throws CheckpointError if the system refuses, or the folder has other files; ConfigError for a model without an adapter in
- *   use.
+ * @param lm a model from `loadPretrained` or `languageModel`.
+ * @param options the name of the base model.
+ * @throws CheckpointError if the operating system refuses to write, or the folder has other files.
+ * @throws ConfigError if the model has no adapter in use.
  * @example
  * ```ts
  * import { loadPretrained, saveAdapter } from "foretoken";

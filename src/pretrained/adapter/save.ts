@@ -1,4 +1,4 @@
-/** The adapter that a model has in use, as the files of PEFT. */
+/** Turns the adapter that a model has in use into files in PEFT's format. */
 import { checkKeys, checkLanguageModel, checkName } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { arenaReader } from "../../models/arena.ts";
@@ -10,16 +10,17 @@ import { adapterFiles } from "./write.ts";
 /** Options of `saveAdapter`. */
 export interface SaveAdapterOptions {
   /**
-   * The model that the adapter is for, as others find it: a path from anywhere or from the adapter's folder, or a name on the
-   * hub. Default: none, and whoever loads the adapter names the model.
+   * Name of the base model in the adapter's files: an absolute path, a path relative to the adapter's folder, or a name
+   * on the hub. Default: no name; whoever loads the adapter must name the base model.
    */
   readonly base?: string | undefined;
 }
 
 /**
- * The files of the adapter in use, to be written together. One that was loaded names the weights that it was trained on.
- * @param name of the base, for the files.
- * @throws ConfigError for a model without an adapter in use.
+ * The files of the adapter in use, to be written together. A loaded adapter keeps the hash of the weights that it was
+ * trained on.
+ * @param name turns `options.base` into the fields that the files have about the base model.
+ * @throws ConfigError if the model has no adapter in use.
  */
 export const usedAdapterFiles = async (
   lm: LanguageModel,

@@ -1,4 +1,4 @@
-/** How a model with an adapter reads and ends conversations, where the adapter learned others than its model has. */
+/** Chat template and end tokens of an adapter that learned another form of conversation than its base model has. */
 import { jsonText } from "../files/checkpoint-json.ts";
 import type { KeptFacts } from "../files/pretrained-files.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
@@ -7,18 +7,18 @@ import type { Pretrained } from "../pretrained.ts";
 
 const [templateName, generationName] = ["chat_template.jinja", "generation_config.json"] as const;
 
-/** Files of an adapter's folder that are read if they are there. */
+/** Optional files of an adapter's folder. */
 export const adapterTextNames = [templateName, generationName] as const;
 
-/** What these files say. */
+/** Contents of these optional files. */
 export interface AdapterText {
-  /** A chat template in Jinja; undefined: the model's own. */
+  /** Chat template in Jinja; undefined: the base model's own. */
   readonly template: string | undefined;
-  /** Tokens that end a text, besides the model's. */
+  /** Tokens that end a text, in addition to the base model's end tokens. */
   readonly endTokens: readonly number[];
 }
 
-/** The files of an adapter that learned conversations. */
+/** The text files of an adapter that learned conversations. */
 export const adapterTextFiles = ({ chatTemplate, endTokens }: KeptFacts): Readonly<Record<string, string>> =>
   chatTemplate === null
     ? {}
@@ -36,7 +36,7 @@ export const parseAdapterText = (
   };
 };
 
-/** A template with the tokens that begin and end a text where `before` was the model's. */
+/** `template` as a chat template, with the BOS and EOS tokens of the model's own template `before`. */
 export const replacedTemplate = (
   { endOfText, specialTokens }: Pretrained["tokenizer"],
   before: ChatTemplate | null,
@@ -47,10 +47,10 @@ export const replacedTemplate = (
   return { template, bosToken, eosToken };
 };
 
-/** The part of a model that these files change. */
+/** Fields of a model that these files may change. */
 type Speaker = Pick<Pretrained, "tokenizer" | "vocabSize" | "chatTemplate" | "endTokens">;
 
-/** A model with an adapter in use. */
+/** The model with the text files of the adapter in use applied. */
 export const withAdapterText = <Model extends Speaker>(model: Model, text: AdapterText | undefined): Model => {
   if (text === undefined) return model;
   const { tokenizer, vocabSize, chatTemplate } = model;
@@ -63,7 +63,7 @@ export const withAdapterText = <Model extends Speaker>(model: Model, text: Adapt
   };
 };
 
-/** The text files of a merged model: the base's own, but for what the adapter's change. */
+/** Text files of a merged model: the base model's files, except where the adapter changes them. */
 export const mergedTextFiles = (
   base: Pick<Pretrained, "chatTemplate" | "endTokens"> & { readonly textFiles: Readonly<Record<string, Uint8Array>> },
   merged: Pick<Pretrained, "chatTemplate" | "endTokens">,
@@ -75,7 +75,7 @@ export const mergedTextFiles = (
   return {
     ...others,
     ...(isSameTemplate ? {} : { [templateName]: template }),
-    // Where they differ, the file that is written anew says it.
+    // If the end tokens differ, the generation config is left out and a new one is written.
     ...(generation !== undefined && isSameEnd ? { [generationName]: generation } : {}),
   };
 };

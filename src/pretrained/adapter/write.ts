@@ -1,4 +1,4 @@
-/** A LoRA adapter as the files of PEFT: `peft.PeftModel.from_pretrained` loads them. */
+/** Writes a LoRA adapter as files in PEFT's format, for `peft.PeftModel.from_pretrained`. */
 import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import { safetensorsPieces } from "../../io/safetensors.ts";
 import type { Placed, ReadValues } from "../../models/arena.ts";
@@ -10,7 +10,7 @@ import { loraLayout } from "../../models/lora/layout.ts";
 import { type AdapterBase, adapterConfigName, adapterWeightsName, baseHashKey, peftConfigText } from "./config.ts";
 import { tensorName } from "./tensor-names.ts";
 
-/** Puts a part's B [outputs, rank] into the module's [all outputs, all ranks], from `row` and `column` on. */
+/** Copies a part's B [outputs, rank] into the module's B [all outputs, all ranks], starting at `row` and `column`. */
 const putBlock = (
   out: Float32Array,
   width: number,
@@ -24,13 +24,13 @@ const putBlock = (
   }
 };
 
-/** A matrix of an adapter, read when it is written. */
+/** A matrix that is read only when it is written. */
 type LazyMatrix = Omit<LazyTensor, "name">;
 
 /** The adapter of a module. */
 export interface ModuleMatrices {
   readonly module: AdapterModule;
-  /** Adapters side by side in it. */
+  /** Number of targets whose adapters are combined in it. */
   readonly count: number;
   /** [rank · count, inputs] */
   readonly a: LazyMatrix;
@@ -39,8 +39,9 @@ export interface ModuleMatrices {
 }
 
 /**
- * The matrices of a module. Where several targets are one layer of the form, their adapters side by side are one of several
- * times the rank: their A one above the other, and their B as blocks, zeros beside them. Its B·A is each target's own.
+ * The matrices of a module. If the module fuses several targets, their adapters are combined into one adapter with
+ * `count` times the rank: the A are stacked, and the B are the blocks of a block-diagonal matrix. The combined B·A
+ * equals each target's own B·A.
  */
 const matricesOf = (
   module: AdapterModule,
@@ -80,9 +81,9 @@ const matricesOf = (
 };
 
 /**
- * The matrices of an adapter by the layers of a form of files.
- * @param modules the form's linear layers; those without an adapter are left out.
- * @param readValues the adapter's values in the layout of `loraLayout`.
+ * The matrices of an adapter, grouped by the linear layers of a file format.
+ * @param modules linear layers of the format; layers without an adapter are left out.
+ * @param readValues reads the adapter's values in the layout of `loraLayout`.
  */
 export const adapterMatrices = (
   config: ModelConfig,
@@ -95,12 +96,12 @@ export const adapterMatrices = (
 };
 
 /**
- * The files of an adapter's folder: `adapter_config.json` and `adapter_model.safetensors`, to be written together, as by
- * `writeCheckpoint`.
- * @param config of the model that the adapter is for.
- * @param readValues the adapter's values in the layout of `loraLayout`; read one matrix after the other.
- * @param base the model, as the files name it.
- * @throws ConfigError for a model without a class of `transformers`, before anything is read.
+ * The files of an adapter's folder, `adapter_config.json` and `adapter_model.safetensors`. Write them together, for
+ * example with `writeCheckpoint`.
+ * @param config configuration of the base model.
+ * @param readValues reads the adapter's values in the layout of `loraLayout`, one matrix at a time.
+ * @param base the base model, as the files name it.
+ * @throws ConfigError if `transformers` has no class for the model, before anything is read.
  */
 export const adapterFiles = (
   config: ModelConfig,

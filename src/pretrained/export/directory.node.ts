@@ -1,4 +1,4 @@
-/** A model as a Hugging Face directory, and an adapter as PEFT's folder. */
+/** Writes a model as a Hugging Face directory, and an adapter as a PEFT folder. */
 import { realpath } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -19,13 +19,13 @@ import { pretrainedFiles } from "../files/pretrained-files.ts";
 import { replaceable } from "../files/replaceable.node.ts";
 import type { ModelSource, OnRead, SourceAdapter } from "./source.node.ts";
 
-/** How a directory is written. */
+/** Options for writing a directory. */
 export interface WritingDirectory {
   /** The called function, for errors. */
   readonly where: string;
-  /** Element type of the weights. Default float32. */
+  /** Number format of the weights. Default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** Whether an earlier model of that name may be replaced. */
+  /** Whether an existing model with this name may be replaced. */
   readonly replace: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onRead?: OnRead | undefined;
@@ -33,33 +33,37 @@ export interface WritingDirectory {
 
 /** A directory that was written. */
 export interface WrittenDirectory {
-  /** Of all files, but for the manifest. */
+  /** Size of all files except the manifest. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
 }
 
 /**
- * @throws CheckpointError for a folder that is the model's own: its weights would be gone, and an adapter be added twice.
+ * @throws CheckpointError if the folder is the source model's or the adapter's own folder: writing would delete the
+ * weights, or merge the adapter twice.
  */
 const checkOther = async (directory: string, { base, adapter }: ModelSource): Promise<void> => {
   const placeOf = (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
   const place = await placeOf(directory);
   for (const [path, what] of [
-    [base.where, adapter === null ? "the model that is written" : "which the adapter is for"],
+    [base.where, adapter === null ? "the exported model" : "the adapter's base model"],
     [adapter?.where, "the adapter"],
   ] as const) {
     if (path === undefined || place === undefined || place !== (await placeOf(path))) continue;
     throw new CheckpointError({
       where: directory,
-      must: "the folder must not be the model's own",
+      must: "the folder must not be the source's own folder",
       got: `${path}, ${what}`,
       hint: "another folder",
     });
   }
 };
 
-/** @throws CheckpointError for a place in a model's folder, or a name that is taken: by other than an empty folder, or an earlier checkpoint if `replace` is set. */
+/**
+ * @throws CheckpointError if the directory is inside a model's folder, or if its name is taken. An empty folder does
+ * not count as taken; with `replace`, an earlier checkpoint does not either.
+ */
 export const checkFreeFolder = async (directory: string, replace: boolean): Promise<void> => {
   await checkApart(directory);
   await checkBelowFolders(directory);
@@ -68,12 +72,12 @@ export const checkFreeFolder = async (directory: string, replace: boolean): Prom
   throw new CheckpointError({
     where: directory,
     must: "the name must be free",
-    got: "a model of that name",
+    got: "a model with this name",
     hint: "another name, or replace: true",
   });
 };
 
-/** Ends the writing of a file where a signal asks for it. */
+/** The contents, which stop with an error when `signal` is aborted. */
 const stoppable = (contents: Contents, signal: AbortSignal | undefined): Contents => {
   if (signal === undefined || typeof contents === "string" || contents instanceof Uint8Array) return contents;
   return (async function* () {
@@ -84,7 +88,7 @@ const stoppable = (contents: Contents, signal: AbortSignal | undefined): Content
   })();
 };
 
-/** Writes files whole, or none of them. @param shown the folder as the user named it. @returns their bytes. */
+/** Writes all files or none. @param shown the folder as the user named it. @returns total size in bytes. */
 const writeFiles = async (
   path: string,
   shown: string,
@@ -101,7 +105,7 @@ const writeFiles = async (
       },
     });
   } catch (error) {
-    // Its own reason, not that of a disk that refuses.
+    // Throw the signal's own reason, not the write error that it caused.
     signal?.throwIfAborted();
     throw error;
   }
@@ -109,8 +113,9 @@ const writeFiles = async (
 };
 
 /**
- * Writes a model as a Hugging Face directory, with the adapter in its weights. Files about text are the model's own where it is
- * a directory; but an adapter that learned conversations may have another template, and more tokens that end a text.
+ * Writes a model as a Hugging Face directory, with the adapter merged into its weights. If the model is a directory,
+ * its text files (tokenizer, chat template) are copied. An adapter that learned conversations may replace the chat
+ * template and add end tokens.
  * @throws CheckpointError for a folder with other files, before weights are read; nothing is changed then.
  */
 export const writeDirectory = async (
@@ -125,7 +130,7 @@ export const writeDirectory = async (
     ...pretrainedFiles(config, tokenizer, (offset, size) => weights(offset, size), facts),
     ...source.textFiles,
   };
-  // Before the weights are read, which takes longer.
+  // Checked before the weights are read, because reading takes long.
   const path = await replaceable(where, directory, Object.keys(files));
   await checkOther(path, source);
   weights = await source.readWeights(signal, onRead);
@@ -133,7 +138,7 @@ export const writeDirectory = async (
   return { bytes, parameters: modelLayout(config, vocabSize).count };
 };
 
-/** How the files of an adapter in `directory` name its model. */
+/** How the files of an adapter in `directory` name its base model. */
 const namedBase = (directory: string, { base }: ModelSource, { baseHash }: SourceAdapter): AdapterBase => {
   const place = base.servedFrom();
   const named = isHubName(place) ? place : relative(directory, place);
@@ -141,7 +146,7 @@ const namedBase = (directory: string, { base }: ModelSource, { baseHash }: Sourc
 };
 
 /**
- * Writes an adapter alone as a folder of PEFT's form, which names its model by the way from there.
+ * Writes an adapter alone as a PEFT folder. The folder names the base model by a relative path.
  * @throws CheckpointError for a folder with other files; nothing is changed then.
  */
 export const writeAdapterDirectory = async (

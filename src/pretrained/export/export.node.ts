@@ -1,4 +1,4 @@
-/** A model as other programs read it. */
+/** Exports a model in a format that other programs read. */
 import { resolve } from "node:path";
 import {
   checkBoolean,
@@ -25,49 +25,55 @@ import { checkSource, openSource, type SourceOptions, sourceOptionNames } from "
 /** Options of `exportModel`. */
 export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
   /**
-   * hf: a directory of Hugging Face's form, for transformers and PEFT. gguf: a file for llama.cpp, Ollama and LM Studio. onnx: a folder
-   * for transformers.js and ONNX Runtime, as `saveOnnx` writes it.
+   * hf: a Hugging Face directory, for transformers and PEFT. gguf: a file for llama.cpp, Ollama and LM Studio. onnx: a
+   * folder for transformers.js and ONNX Runtime, as `saveOnnx` writes it.
    */
   readonly format: ExportFormatName;
   /**
-   * Element type of the matrices: f32, the default, or bf16; of gguf also f16, q8_0, q6_k, q5_1, q5_0, q5_k, q4_1, q4_0 and q4_k; of
-   * onnx f32 or int8. Of an adapter alone: f32, and of gguf also f16 and bf16.
+   * Number format of the matrices. Default: f32. For hf: f32 or bf16. For gguf: f32, bf16, f16, q8_0, q6_k, q5_1, q5_0,
+   * q5_k, q4_1, q4_0 or q4_k. For onnx: f32 or int8. For an adapter alone: f32, and for gguf also f16 and bf16.
    */
   readonly dtype?: ExportDType | undefined;
   /**
-   * Whether an adapter is written alone, for programs that put it on its model themselves. Default false: it becomes a part of
-   * the model's weights.
+   * Whether to write the adapter alone, for programs that apply it to its base model themselves. Default: false, which
+   * merges the adapter into the model's weights.
    */
   readonly adapterOnly?: boolean | undefined;
-  /** Whether an earlier file, or an earlier model's folder, of that name may be replaced. Default false. */
+  /** Whether an existing file or model folder with this name may be replaced. Default: false. */
   readonly replace?: boolean | undefined;
-  /** Name of the model in a GGUF file, for people. Default: the last part of its path. */
+  /** Display name of the model in a GGUF file. Default: the last part of its path. */
   readonly name?: string | undefined;
-  /** Ends the work, with nothing written. Default: none. */
+  /** Cancels the export; nothing is written then. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets the bytes of the model that were read, then those of the file that were written, and all of them. Default: none. */
+  /**
+   * Gets the number of bytes done so far and the total: first while the model is read, then while the file is written.
+   * Default: none.
+   */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
 
-/** What was written. */
+/** Facts about the written files. */
 export interface Exported {
-  /** The file or the folder, resolved. */
+  /** The resolved path of the file or folder. */
   readonly path: string;
-  /** The format that was asked for. */
+  /** The requested format. */
   readonly format: ExportFormatName;
-  /** Element type of the matrices. */
+  /** Number format of the matrices. */
   readonly dtype: ExportDType;
-  /** Length of the file, or of all files of the folder but for the manifest. */
+  /** Size of the file, or of all files of the folder except the manifest. */
   readonly bytes: number;
-  /** Number of weights; of an adapter alone, of its own. */
+  /** Number of weights. For an adapter alone: number of the adapter's weights. */
   readonly parameters: number;
-  /** The place of the model: where an adapter was named, of the model that it is for. */
+  /** Place of the model; with an adapter, place of its base model. */
   readonly base: string;
-  /** What became of the adapter; null: the model has none. */
+  /** How the adapter was written; null: no adapter. */
   readonly adapter: "merged" | "alone" | null;
-  /** Element types of the matrices that were read. */
+  /** Number formats of the source's matrices. */
   readonly from: readonly string[];
-  /** Matrices whose rows do not divide into the blocks of the element type, with the one that they have instead. */
+  /**
+   * Matrices that were written in another number format, because their row length is not a multiple of the chosen
+   * format's block size.
+   */
   readonly fallbacks: readonly GgufFallback[];
 }
 
@@ -91,15 +97,15 @@ const checkOptions = (options: ExportOptions): void => {
 };
 
 /**
- * Writes a model for other programs: as a directory of Hugging Face's form, a GGUF file, or an ONNX folder. A LoRA adapter becomes a part of
- * the weights (sums in double precision, rounded once), or is written alone: as PEFT's folder, or as a GGUF file that
- * llama.cpp takes with `--lora`.
- * @param place the new file or folder; missing folders above it are made. It is whole under its name, or not there, also
- *   after a kill. A folder with other files is never touched.
- * @param model a model's directory, a GGUF file, `hf:org/name`, or an adapter's folder or GGUF file. A run's weights are in its
- *   folders `best` and `checkpoint`.
- * @throws CheckpointError for a model that is missing or damaged, or a name that is taken; ConfigError for a model or a tokenizer
- *   that the format has no form of, by name. Nothing is written then.
+ * Writes a model for other programs: as a Hugging Face directory, a GGUF file or an ONNX folder. A LoRA adapter is
+ * merged into the weights (sums in double precision, rounded once) or written alone. An adapter alone is a PEFT folder,
+ * or a GGUF file for llama.cpp's `--lora`.
+ * @param place the new file or folder. Missing parent folders are created. Writing is atomic: even after a kill, the
+ * result is either complete or not there. A folder with other files is never changed.
+ * @param model a model's directory, a GGUF file, `hf:org/name`, or an adapter's folder or GGUF file. A run's weights
+ * are in its folders `best` and `checkpoint`.
+ * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Nothing is written then.
+ * @throws ConfigError if the format cannot represent the model or its tokenizer. Nothing is written then.
  * @example
  * ```ts
  * import { exportModel } from "foretoken";
@@ -115,7 +121,7 @@ export const exportModel = async (place: string, model: string, options: ExportO
   checkOptions(options);
   const { format, replace = false, adapterOnly = false, name, signal, onNotice, onProgress } = options;
   const { dtype, write } = chooseForm(format, options.dtype, adapterOnly, where);
-  // Before a model is fetched or read.
+  // Checked before a model is downloaded or read.
   await formats[format].check(place, replace);
   const source = await openSource(model, options, where);
   try {

@@ -1,4 +1,4 @@
-/** The formats that a model is written in for other programs: a table with an entry for each. */
+/** The export formats, one table entry each. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -14,57 +14,57 @@ import { checkFreeFolder, writeAdapterDirectory, writeDirectory } from "./direct
 import { loadedModel } from "./loaded.ts";
 import type { ModelSource, SourceAdapter } from "./source.node.ts";
 
-/** Element types of a directory's weights, by their short names. */
+/** Number formats of a directory's weights, by their short names. */
 const directoryDtypes = { f32: "float32", bf16: "bfloat16" } as const satisfies Record<string, ProductDType>;
 
-/** Element types of an ONNX folder's graph, by their short names. */
+/** Number formats of an ONNX graph, by their short names. */
 const onnxDtypes = { f32: "float32", int8: "int8" } as const satisfies Record<string, OnnxDType>;
 
-/** Element type of a model's matrices in one of the formats. */
+/** Number format of a model's matrices, for all export formats. */
 export type ExportDType = keyof typeof directoryDtypes | GgufEncoding | keyof typeof onnxDtypes;
 
-/** How a model is written. */
+/** Options for writing a model. */
 export interface Writing<DType extends ExportDType = ExportDType> {
   /** The called function, for errors. */
   readonly where: string;
   readonly dtype: DType;
-  /** Whether an earlier export of that name may be replaced. */
+  /** Whether an earlier export with this name may be replaced. */
   readonly replace: boolean;
-  /** Name of the model in the file, for people. */
+  /** Display name of the model in the file. */
   readonly name?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onNotice?: ((line: string) => void) | undefined;
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
 
-/** What was written. */
+/** Facts about the written files. */
 export interface Written {
-  /** Length of the file, or of all files of a folder but for the manifest. */
+  /** Size of the file, or of all files of a folder except the manifest. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
-  /** Matrices in another element type than the chosen one. */
+  /** Matrices in another number format than the chosen one. */
   readonly fallbacks: readonly GgufFallback[];
 }
 
-/** How a format holds an adapter that is written alone. */
+/** How a format writes an adapter alone. */
 export interface AdapterForm<DType extends ExportDType = ExportDType> {
-  /** Element types of its matrices. The first one is the default. */
+  /** Supported number formats of the adapter's matrices. The first is the default. */
   readonly dtypes: readonly DType[];
   write(place: string, source: ModelSource, adapter: SourceAdapter, writing: Writing<DType>): Promise<Written>;
 }
 
 /** A format. */
 export interface ExportFormat<DType extends ExportDType = ExportDType, AdapterDType extends ExportDType = ExportDType> {
-  /** End of the names of its files; "" for a folder. */
+  /** File name extension; "" for a folder. */
   readonly ending: string;
-  /** Element types of matrices. The first one is the default. */
+  /** Supported number formats of matrices. The first is the default. */
   readonly dtypes: readonly DType[];
-  /** Fails for a place that cannot be written, before a model is opened. @throws CheckpointError or ConfigError */
+  /** Checks that `place` can be written, before a model is opened. @throws CheckpointError or ConfigError */
   check(place: string, replace: boolean): Promise<void>;
-  /** Writes the model, an adapter in its weights; whole or not there. */
+  /** Writes the model with its adapter merged, atomically. */
   write(place: string, source: ModelSource, writing: Writing<DType>): Promise<Written>;
-  /** null: it has no form of an adapter alone. */
+  /** null: the format cannot hold an adapter alone. */
   readonly adapter: AdapterForm<AdapterDType> | null;
 }
 
@@ -118,7 +118,7 @@ const onnx: ExportFormat<keyof typeof onnxDtypes, never> = {
   adapter: null,
 };
 
-/** A format whose element types are checked where they are chosen: in `chooseForm`. */
+/** Removes the number format from the type; `chooseForm` checks it at run time. */
 const checked = <DType extends ExportDType, AdapterDType extends ExportDType>(
   one: ExportFormat<DType, AdapterDType>,
 ): ExportFormat => one as ExportFormat;
@@ -131,18 +131,17 @@ export type ExportFormatName = keyof typeof table;
 /** All formats by name. */
 export const formats: Readonly<Record<ExportFormatName, ExportFormat>> = table;
 
-/** Names of all formats. */
 export const formatNames = Object.keys(formats) as readonly ExportFormatName[];
 
-/** All element types of all formats, each once. */
+/** All number formats of all export formats, without duplicates. */
 export const exportDtypes: readonly ExportDType[] = [
   ...new Set(formatNames.flatMap((name): readonly ExportDType[] => formats[name].dtypes)),
 ];
 
-/** How a model is written in a format. */
+/** The chosen number format and the function that writes the model. */
 export interface ChosenForm {
   readonly dtype: ExportDType;
-  /** @throws ConfigError where an adapter is to be written alone, and the model has none. */
+  /** @throws ConfigError if an adapter is to be written alone but the model has no adapter. */
   readonly write: (place: string, source: ModelSource, writing: Omit<Writing, "dtype">) => Promise<Written>;
 }
 
@@ -151,17 +150,18 @@ const adapterOf = ({ adapter, base }: ModelSource, where: string): SourceAdapter
   if (adapter !== null) return adapter;
   throw new ConfigError({
     where: `${where}: adapterOnly`,
-    must: "must go with a LoRA adapter",
+    must: "must be used with a LoRA adapter",
     got: `${base.where}, a whole model`,
     hint: "the folder of an adapter, or of a run that trained one",
   });
 };
 
 /**
- * The form of an export.
+ * Chooses the number format and the writer of an export.
  * @param adapterOnly whether an adapter is written alone.
  * @param where the called function, for errors.
- * @throws ConfigError for an element type that the format does not have, or a format without a form of adapters.
+ * @throws ConfigError for a number format that the export format does not support, or if it cannot hold an adapter
+ * alone.
  */
 export const chooseForm = (
   name: ExportFormatName,
@@ -171,7 +171,7 @@ export const chooseForm = (
 ): ChosenForm => {
   const { dtypes, write, adapter } = formats[name];
   if (adapterOnly && adapter === null) {
-    const must = "must go with a format that has a form of adapters alone";
+    const must = "must be used with a format that can hold an adapter alone";
     throw new ConfigError({
       where: `${where}: adapterOnly`,
       must,

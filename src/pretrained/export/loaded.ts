@@ -1,16 +1,17 @@
-/** A model that is written, loaded with its adapter in the weights: for formats that are made from a model in memory. */
+/** Loads a model with its adapter merged, for export formats that are made from a model in memory. */
 import { openReference } from "../../backend/implementations/reference/reference.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import { createModel } from "../../models/model.ts";
 import type { ModelFacts } from "../gguf/write/contents.ts";
 import { type LanguageModel, languageModel } from "../model/language-model.ts";
 
-/** Weights that are copied at a time. */
+/** Number of weights that are copied at once. */
 const pieceLength = 2 ** 22;
 
 /**
- * A model on the reference backend, in float32: its weights are read, and nothing is computed. The backend is closed with it.
- * @param readWeights in the layout of `modelLayout`, as `ModelSource.readWeights` gives it.
+ * Creates a float32 model on the reference backend. The export only reads its weights and computes nothing with it.
+ * Closing the model closes the backend.
+ * @param readWeights reads weights in the layout of `modelLayout`, as returned by `ModelSource.readWeights`.
  */
 export const loadedModel = async (
   { config, vocabSize, tokenizer, chatTemplate, endTokens }: ModelFacts,

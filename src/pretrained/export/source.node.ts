@@ -1,4 +1,4 @@
-/** A model that is written in another form: as it is, or with a LoRA adapter. */
+/** The model to be exported, alone or with a LoRA adapter. */
 import { checkBoolean, checkName } from "../../core/checks/check-arguments.ts";
 import { fromBfloat16 } from "../../core/tensors/dtype.ts";
 import { arrayReader, type ReadValues } from "../../models/arena.ts";
@@ -12,28 +12,34 @@ import { type AdapterText, mergedTextFiles, withAdapterText } from "../adapter/t
 import type { ModelFacts } from "../gguf/write/contents.ts";
 import { noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open.node.ts";
 
-/** Gets the bytes of the weights that were read so far, and in all. */
+/** Gets the number of bytes of weights read so far and the total. */
 export type OnRead = (bytes: number, all: number) => void;
 
-/** Which model an adapter that is written is merged into. */
+/** Which base model an adapter is merged into. */
 export interface MergeBase {
-  /** The model, where an adapter is named in its place. Default: the one that the adapter names. */
+  /** The base model, if the model argument names an adapter. Default: the model that the adapter names. */
   readonly base?: string | undefined;
-  /** Whether its weights must be those that the adapter was trained on, by their SHA-256. Default true. */
+  /**
+   * Whether the base model's weights must be the weights that the adapter was trained on, compared by SHA-256. Default:
+   * true.
+   */
   readonly baseCheck?: boolean | undefined;
 }
 
-/** Which model is written. */
+/** Which model is exported. */
 export interface SourceOptions extends MergeBase {
   /** A LoRA adapter for the model. Default: none. */
   readonly adapter?: string | undefined;
-  /** Gets one line for the user, such as that files are unchecked. A promise is waited for. */
+  /**
+   * Gets one line for the user, for example that files are not checked. If it returns a promise, the promise is
+   * awaited.
+   */
   readonly onNotice?: ((line: string) => void) | undefined;
-  /** Gets the bytes of a model of the hub that were fetched, and all of them. Default: none. */
+  /** Gets the number of bytes downloaded from the hub so far and the total. Default: none. */
   readonly onFetch?: OnRead | undefined;
 }
 
-/** Names of the options that `checkSource` checks. */
+/** Option names that `checkSource` checks. */
 export const sourceOptionNames = ["adapter", "base", "baseCheck"] as const;
 
 /** @param where the called function. @throws ConfigError naming the option. */
@@ -43,24 +49,27 @@ export const checkSource = (where: string, { adapter, base, baseCheck }: SourceO
   if (baseCheck !== undefined) checkBoolean(`${where}: baseCheck`, baseCheck);
 };
 
-/** An adapter of a model that is written. */
+/** The adapter of a model that is exported. */
 export interface SourceAdapter extends ReadAdapter {
-  /** Its folder or file. */
+  /** The adapter's folder or file. */
   readonly where: string;
   readonly text: AdapterText;
 }
 
-/** A model to write. Its weights are read when they are asked for. */
+/** A model to export. Its weights are read only when `readWeights` is called. */
 export interface ModelSource {
-  /** What is written: with an adapter, model and adapter as one model. */
+  /** Facts of the exported model, including the adapter's changes. */
   readonly facts: ModelFacts;
-  /** Files about text as the model's directory has them; none of a GGUF file. */
+  /** Text files of the model's directory (tokenizer, chat template). Empty for a GGUF file. */
   readonly textFiles: Readonly<Record<string, Uint8Array | string>>;
-  /** The model without the adapter, open. */
+  /** The opened model, without the adapter. */
   readonly base: OpenedBase;
-  /** null: the model has none. */
+  /** null: no adapter. */
   readonly adapter: SourceAdapter | null;
-  /** Reads all weights into memory, and adds the adapter. Words of bfloat16 where the files have those alone. */
+  /**
+   * Reads all weights into memory and adds the adapter. Without an adapter, weights that are all bfloat16 stay bfloat16
+   * in memory.
+   */
   readonly readWeights: (signal?: AbortSignal, onRead?: OnRead) => Promise<ReadValues>;
   /** Closes the files. A second call does nothing. */
   readonly close: () => Promise<void>;
@@ -84,7 +93,7 @@ const sourceOf = (base: OpenedBase, adapter: SourceAdapter | null): ModelSource 
         const words = new Uint16Array(layout.length);
         const place = (part: Float32Array | Uint16Array, offset: number): void => {
           signal?.throwIfAborted();
-          // Words: all weights of the files are.
+          // `part` has bfloat16 words, because all weights of the files are bfloat16.
           words.set(part, offset);
         };
         await weights.read(layout, { place, placeWords: place }, tell);
@@ -108,9 +117,9 @@ const sourceOf = (base: OpenedBase, adapter: SourceAdapter | null): ModelSource 
 };
 
 /**
- * Opens an adapter with its model.
+ * Opens an adapter with its base model.
  * @param place the adapter's folder or GGUF file.
- * @throws CheckpointError for an adapter that is damaged, has another model, or names none that is here.
+ * @throws CheckpointError if the adapter is damaged, belongs to another model, or names no model on this disk.
  */
 export const openAdapted = async (place: string, options: Omit<SourceOptions, "adapter">): Promise<ModelSource> => {
   const opened = new Map([[defaultAdapter, await openAdapter(place)]] as const);
@@ -134,10 +143,11 @@ export const openAdapted = async (place: string, options: Omit<SourceOptions, "a
 };
 
 /**
- * Opens a model that is to be written, with its adapter.
+ * Opens a model to be exported, with its adapter.
  * @param place a directory, a GGUF file, `hf:org/name`, or an adapter's folder or file.
  * @param where the called function, for errors.
- * @throws CheckpointError naming the file and its fault; ConfigError for options that do not go together.
+ * @throws CheckpointError naming the file and its fault.
+ * @throws ConfigError for options that cannot be combined.
  */
 export const openSource = async (place: string, options: SourceOptions, where: string): Promise<ModelSource> => {
   const isAdapter = await namesAdapter(place, options, where);

@@ -1,4 +1,4 @@
-/** A checkpoint as its files in memory: where there is no folder, as in a page. */
+/** A checkpoint as files in memory, for places without folders, such as a page. */
 
 import { memorySource } from "../../io/byte-source.ts";
 import { type Binding, manifestName } from "../../io/manifest.ts";
@@ -12,23 +12,22 @@ import type { Pretrained } from "../pretrained.ts";
 import { pretrainedFiles, type SavedFacts } from "./pretrained-files.ts";
 import { openWeights } from "./weights.ts";
 
-/** The files that every checkpoint of ours has. */
+/** Names of the files that every checkpoint of Foretoken has. */
 export const pretrainedNames = [configName, weightsFileName, tokenizerName] as const;
 
-/** A checkpoint's files by name: all files of `onCheckpoint`, or the ones that loading needs. */
+/** A checkpoint's files by name: all files that `onCheckpoint` gets, or only the files that loading needs. */
 export type CheckpointFiles = Readonly<Record<(typeof pretrainedNames)[number], Uint8Array>> &
   Readonly<Record<string, Uint8Array>>;
 
-/** The files that loading reads. */
+/** Keeps only the files that loading reads. */
 export const neededFiles = (files: CheckpointFiles): CheckpointFiles => {
   const names = [...pretrainedNames, ...optionalNames, manifestName].filter((name) => files[name] !== undefined);
   return Object.fromEntries(names.map((name) => [name, files[name]])) as CheckpointFiles;
 };
 
-/** Contents of files: texts, or pieces that are read one after the other. */
+/** Contents of files: strings, or byte pieces that are read in order. */
 export type FileContents = Readonly<Record<string, string | AsyncIterable<Uint8Array>>>;
 
-/** The bytes of a file. */
 export const bytesOf = async (content: FileContents[string]): Promise<Uint8Array> => {
   if (typeof content === "string") return new TextEncoder().encode(content);
   const pieces: Uint8Array[] = [];
@@ -36,7 +35,7 @@ export const bytesOf = async (content: FileContents[string]): Promise<Uint8Array
   return joinChunks(pieces);
 };
 
-/** Files in memory with their manifest. @param run that they are of; null: of none. */
+/** Files in memory with a manifest. @param run the run that the files belong to; null: no run. */
 export const filesInMemory = async (
   contents: FileContents,
   run: Binding | null = null,
@@ -46,7 +45,10 @@ export const filesInMemory = async (
   return withManifest(files, run);
 };
 
-/** The files of a Hugging Face directory with their manifest; weights in the layout of `modelLayout`. */
+/**
+ * The files of a Hugging Face directory with a manifest.
+ * @param values reads weights in the layout of `modelLayout`.
+ */
 export const checkpointFiles = async (
   config: ModelConfig,
   tokenizer: Tokenizer,
@@ -56,9 +58,9 @@ export const checkpointFiles = async (
   (await filesInMemory(pretrainedFiles(config, tokenizer, values, facts))) as CheckpointFiles;
 
 /**
- * Reads a checkpoint's files, which have been compared with their manifest.
+ * Reads a checkpoint's files. The caller has compared them with their manifest.
  * @param where the checkpoint's name in errors.
- * @param checked whether there was one.
+ * @param checked whether there was a manifest.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openFiles = async (files: CheckpointFiles, where: string, checked: boolean): Promise<Pretrained> => {
@@ -69,7 +71,7 @@ export const openFiles = async (files: CheckpointFiles, where: string, checked: 
 };
 
 /**
- * Reads a checkpoint, and compares its files with the manifest among them, if there is one.
+ * Reads a checkpoint's files. Compares them with the manifest, if the files include one.
  * @param where the checkpoint's name in errors.
  * @throws CheckpointError naming the file and its fault.
  */

@@ -3,21 +3,21 @@ import { parseConfig } from "../../core/checks/config.ts";
 import { type JsonLimits, jsonLimits, parseJson as parse } from "../../core/checks/json.ts";
 import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 
-/** Version of the section "foretoken" in `config.json`; a newer one is refused. */
+/** Version of the section "foretoken" in `config.json`. A newer version is refused. */
 export const formatVersion = 1;
 
-/** JSON as a checkpoint has it: indented, with a newline at the end. */
+/** JSON text of a checkpoint file: indented, with a newline at the end. */
 export const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
 /**
  * Parses a JSON file of a checkpoint or a run.
- * @param limits of its kind.
- * @throws CheckpointError for a file that is too large, no JSON, or nested too deep.
+ * @param limits maximum size and nesting depth for this kind of file.
+ * @throws CheckpointError for a file that is too large, nested too deeply or not JSON.
  */
 export const parseJson = (bytes: Uint8Array, where: string, limits: JsonLimits = jsonLimits.config): unknown =>
   parse(bytes, limits, (fault) => new CheckpointError({ where, ...fault }));
 
-/** Checks JSON of a checkpoint against a schema. @throws CheckpointError naming the field. */
+/** Checks a checkpoint's JSON against a schema. @throws CheckpointError naming the field. */
 export const checkJson = <Schema extends z.ZodType>(
   schema: Schema,
   value: unknown,
@@ -30,14 +30,14 @@ export const checkJson = <Schema extends z.ZodType>(
   }
 };
 
-/** Fails for a checkpoint of a later Foretoken. */
+/** @throws CheckpointError for a checkpoint of a newer version of Foretoken. */
 export const checkFormatVersion = (version: number, where: string): void => {
   if (version > formatVersion) {
     throw new CheckpointError({
       where,
       must: `the format version must be ${formatVersion} or less`,
       got: String(version),
-      hint: "a newer foretoken",
+      hint: "a newer version of foretoken",
     });
   }
 };

@@ -1,4 +1,4 @@
-/** Opening a Hugging Face directory, of ours or another program. */
+/** Opens a Hugging Face directory, written by Foretoken or another program. */
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import {
   configName,
@@ -14,35 +14,35 @@ import type { Pretrained } from "../pretrained.ts";
 import { hashOfWeights, type WeightFileFacts, weightFile } from "./weight-files.node.ts";
 import { openWeights } from "./weights.ts";
 
-/** A model that was found on this disk. */
+/** An opened model on this disk. */
 export interface OpenedPretrained extends Pretrained {
-  /** Its weights' hash: without a manifest their files are read for it, at the first call and while they are open. */
+  /** Hash of the weights. Without a manifest, the first call reads the weight files; they must still be open then. */
   readonly sha256: () => Promise<string>;
   /**
-   * Compares the bytes of its weights with the manifest, if there is one; so it reads what nobody has read yet.
+   * Compares the bytes of the weights with the manifest, if there is one. Reads the parts that have not been read yet.
    * @throws CheckpointError for a damaged file.
    */
   readonly check: () => Promise<void>;
-  /** The files with the weights. */
+  /** The weight files. */
   readonly weightFiles: readonly WeightFileFacts[];
-  /** The other files that loading read, as they are. */
+  /** Original bytes of the other files that loading read. */
   readonly smallFiles: Readonly<Record<string, Uint8Array>>;
-  /** Element types of the weights in the files, such as "BF16". */
+  /** Number formats of the weights in the files, such as "BF16". */
   readonly dtypes: readonly string[];
-  /** The files about text as they are: the tokenizer, its chat template, the tokens that end a text. None of a GGUF file. */
+  /** Original bytes of the text files: tokenizer, chat template, end tokens. Empty for a GGUF file. */
   readonly textFiles: Readonly<Record<string, Uint8Array>>;
 }
 
 /**
- * Opens a model's directory and checks all of it but the weights' values.
- * @param where the directory's name in errors, if it is another.
+ * Opens a model's directory and checks everything except the values of the weights.
+ * @param where the directory's name in errors. Default: its path.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openDirectory = async (directory: string, where = directory): Promise<OpenedPretrained> => {
   const { files, large, manifest } = await openCheckpoint(directory, {
     required: [configName],
     optional: optionalNames,
-    // Where both are there, the single file goes first, as in transformers.
+    // If a single weight file and an index are both there, the single file is used, as in transformers.
     large: async (small, has) => {
       const index = small[indexName];
       if (index === undefined || (await has(weightsFileName))) return [weightsFileName];

@@ -1,4 +1,4 @@
-/** Models of the Hugging Face hub, kept in a folder of their own. */
+/** Downloads models from the Hugging Face hub and keeps them in a cache folder. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -11,9 +11,9 @@ import { type OpenedPretrained, openDirectory } from "./directory.node.ts";
 
 /** Options of `openHub`. */
 export interface HubOptions {
-  /** Gets one line for the user. A promise is waited for. */
+  /** Gets one line for the user. If it returns a promise, the promise is awaited. */
   readonly onNotice?: ((line: string) => void | Promise<void>) | undefined;
-  /** Gets the bytes fetched so far, and in all. */
+  /** Gets the number of bytes downloaded so far and the total. */
   readonly onDownload?: ((bytes: number, all: number) => void) | undefined;
 }
 
@@ -25,11 +25,11 @@ export const isHubName = (path: string): boolean => path.startsWith(scheme);
 /** A model of the hub. */
 export interface HubName {
   readonly repository: string;
-  /** A branch, a tag or a commit. */
+  /** Branch, tag or commit. */
   readonly revision: string;
 }
 
-/** @throws CheckpointError for a name that is none */
+/** @throws CheckpointError if `path` does not have the form `hf:org/name` or `hf:org/name@revision` */
 export const parseName = (path: string): HubName => {
   const word = "[A-Za-z0-9_][A-Za-z0-9._-]*";
   const found = new RegExp(`^${scheme}(${word}/${word})(?:@(${word}))?$`, "u").exec(path);
@@ -37,19 +37,19 @@ export const parseName = (path: string): HubName => {
   if (repository !== undefined) return { repository, revision };
   throw new CheckpointError({
     where: path,
-    must: "a model of the hub must be named by its organisation and its name",
+    must: "a model of the hub must have the form hf:organisation/name",
     got: path.slice(scheme.length) || "nothing",
     hint: "hf:org/name or hf:org/name@revision",
   });
 };
 
-/** The folder of models that were fetched; `FORETOKEN_CACHE` names another one for all that is fetched. */
+/** Cache folder of a downloaded model. `FORETOKEN_CACHE` names another cache folder for all downloads. */
 const hubFolder = ({ repository }: HubName): string => {
   const cache = process.env.FORETOKEN_CACHE || join(homedir(), ".cache", "foretoken");
   return join(cache, "hub", repository.replace("/", "--"));
 };
 
-/** Whether a model was fetched before: it can be opened without the hub. */
+/** Whether a model was downloaded before, so that it can be opened offline. */
 export const isKept = async (path: string): Promise<boolean> => {
   const name = parseName(path);
   return stat(join(hubFolder(name), `${name.revision}.ref`)).then(
@@ -58,7 +58,7 @@ export const isKept = async (path: string): Promise<boolean> => {
   );
 };
 
-/** The folder of a model that was fetched before; undefined: it was not. */
+/** Folder of a model that was downloaded before; undefined if it was not. */
 export const keptFolder = async (path: string): Promise<string | undefined> => {
   const name = parseName(path);
   const folder = hubFolder(name);
@@ -66,7 +66,7 @@ export const keptFolder = async (path: string): Promise<string | undefined> => {
   return /^[0-9a-f]{40}$/u.test(commit) ? join(folder, commit) : undefined;
 };
 
-/** The hub's own variables, as in its Python client. */
+/** The environment variables `HF_ENDPOINT` and `HF_TOKEN`, as in the hub's Python client. */
 const hubAccess = () => {
   const { HF_ENDPOINT: endpoint, HF_TOKEN: token } = process.env;
   return {
@@ -82,16 +82,20 @@ const failed = (path: string, error: unknown): ForetokenError => {
   const [must, got, hint] =
     status === 401 || status === 403 || status === 404
       ? [
-          "the hub must have this model, open to everybody",
+          "the hub must have this model, and it must be public",
           `status ${status}`,
-          "another spelling, or HF_TOKEN for a model with limited access",
+          "another spelling, or set HF_TOKEN for a model with restricted access",
         ]
       : systemErrorCode(inner) === "ENOSPC"
-        ? ["the disk must have room for the model", "no space left", "FORETOKEN_CACHE in a folder with more room"]
+        ? [
+            "the disk must have space for the model",
+            "no space left",
+            "setting FORETOKEN_CACHE to a folder with more space",
+          ]
         : [
             "the hub must answer",
             status === undefined ? (inner instanceof Error ? inner.message : String(inner)) : `status ${status}`,
-            "again later, or the path of a directory",
+            "again later, or use the path of a directory",
           ];
   return new CheckpointError({ where: path, must, got, hint, cause: error });
 };
@@ -105,7 +109,7 @@ interface HubFile {
   readonly lfs?: { readonly oid: string } | undefined;
 }
 
-/** Whether bytes have the hash that the hub lists: SHA-256 of a large file, git's of a small one. */
+/** Compares bytes with the hash that the hub lists: SHA-256 for a large file, git's hash for a small file. */
 const checker = ({ size, oid, lfs }: HubFile) => {
   const sha256 = lfs?.oid.replace(/^sha256:/u, "");
   const expected = sha256 ?? oid;
@@ -116,7 +120,6 @@ const checker = ({ size, oid, lfs }: HubFile) => {
 
 type Client = typeof import("@huggingface/hub");
 
-/** What a download needs. */
 interface Download {
   readonly client: Client;
   readonly name: HubName;
@@ -125,7 +128,7 @@ interface Download {
   readonly shown: string;
 }
 
-/** Fetches a file beside its place, compares it with its hash, and puts it there. */
+/** Downloads a file under a temporary name, compares it with its hash, and renames it. */
 const fetchFile = async (
   { client, name, commit, folder, shown }: Download,
   file: HubFile,
@@ -142,7 +145,7 @@ const fetchFile = async (
     ...{ repo: name.repository, revision: commit, path: file.path, xet: false },
     ...hubAccess(),
   });
-  if (blob === null) throw new CheckpointError({ where, must: "the file must be there", got: "no such file" });
+  if (blob === null) throw new CheckpointError({ where, must: "the file must exist", got: "no such file" });
   const temporary = `${place}.${randomBytes(6).toString("hex")}.part`;
   const { update, isSame } = checker(file);
   let bytes = 0;
@@ -163,7 +166,7 @@ const fetchFile = async (
     if (bytes !== file.size || !isSame()) {
       throw new CheckpointError({
         where,
-        must: "the file must be the one that the hub lists, by its hash",
+        must: "the file must have the size and hash that the hub lists",
         got: bytes === file.size ? "other contents" : `${bytes} bytes instead of ${file.size}`,
         hint: "the same command again",
       });
@@ -175,7 +178,7 @@ const fetchFile = async (
   }
 };
 
-/** Fetches the files that loading needs, into a folder that gets its name when it is complete. */
+/** Downloads the files that loading needs into a temporary folder, and renames the folder when it is complete. */
 const download = async (
   plan: Omit<Download, "folder">,
   folder: string,
@@ -195,7 +198,7 @@ const download = async (
     const files = names.map((path) => {
       const file = listed.get(path);
       if (file !== undefined) return file;
-      const must = "a model of the hub must have its weights as safetensors";
+      const must = "a model of the hub must have safetensors weights";
       throw new CheckpointError({ where: shown, must, got: `no ${path}`, hint: "another model or revision" });
     });
     all += files.reduce((sum, { size }) => sum + size, 0);
@@ -211,24 +214,25 @@ const download = async (
   await fetchAll([configName, ...small.filter((path) => path !== configName)]);
   const index = isSingle ? undefined : await readFile(join(partial, indexName));
   await fetchAll(index === undefined ? [weightsFileName] : shardNames(index, `${shown}/${indexName}`));
-  // Another process may have been faster.
+  // Another process may have finished the same download first.
   await rename(partial, folder).catch(async (error: unknown) => {
     if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw error;
   });
 };
 
 /**
- * A model of the hub: its files are fetched once and kept, each compared with the hash that the hub lists.
+ * Opens a model of the hub. Its files are downloaded once and kept. Each file is compared with the hash that the hub
+ * lists.
  * @param path `hf:org/name` or `hf:org/name@revision`.
- * @throws CheckpointError for a name that is none, a model that the hub does not have, or a hub that does not answer while the
- *   model is not kept here.
+ * @throws CheckpointError for a malformed name, a model that the hub does not have, or if the hub does not answer and
+ * the model was not downloaded before.
  */
 export const openHub = async (path: string, { onNotice, onDownload }: HubOptions = {}): Promise<OpenedPretrained> => {
   const name = parseName(path);
   const root = hubFolder(name);
   const reference = join(root, `${name.revision}.ref`);
   try {
-    // Loaded when needed: nothing else pays for it.
+    // Imported here so that other callers do not pay for loading it.
     const client = await import("@huggingface/hub");
     const found = await client.modelInfo({
       ...{ name: name.repository, revision: name.revision, additionalFields: ["sha"] },
@@ -246,7 +250,7 @@ export const openHub = async (path: string, { onNotice, onDownload }: HubOptions
     const commit = await readFile(reference, "utf8").catch(() => "");
     const isAnswer = error instanceof ForetokenError || (isRecord(error) && typeof error.statusCode === "number");
     if (isAnswer || !/^[0-9a-f]{40}$/u.test(commit)) throw failed(path, error);
-    await onNotice?.(`${path}: the hub does not answer; the copy that was fetched before serves`);
+    await onNotice?.(`${path}: the hub does not answer; using the copy that was downloaded before`);
     return openDirectory(join(root, commit), path);
   }
 };

@@ -1,21 +1,21 @@
-/** A model that was found, with its adapters, in a backend's memory. */
+/** Puts an opened model and its adapters into a backend's memory. */
 import type { Backend } from "../../backend/backend.ts";
 import { type OpenedAdapters, placeAdapters, readAdapters } from "../adapter/load.ts";
 import { type LanguageModel, languageModel } from "../model/language-model.ts";
 import type { Pretrained } from "../pretrained.ts";
 import { type Keeping, placeModel } from "./weights.ts";
 
-/** How a model is placed. */
+/** Options for placing a model. */
 interface Placing extends Keeping {
-  /** Runs once, after the weights are freed. */
+  /** Called once, after the weights are freed. */
   readonly onClose?: (() => Promise<void>) | undefined;
-  /** Gets the bytes read so far. */
+  /** Gets the number of bytes read so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 /**
- * Puts a model and its adapters into a backend's memory; their files are closed.
- * @throws CheckpointError for weights or an adapter that are damaged or do not fit; the memory is freed then.
+ * Puts a model and its adapters into a backend's memory and closes their files.
+ * @throws CheckpointError for damaged or unsuitable weights or adapters; the memory is freed then.
  */
 export const placeLanguageModel = async (
   backend: Backend,
@@ -24,7 +24,7 @@ export const placeLanguageModel = async (
   { freeze, keepBlocks, onClose, onProgress }: Placing,
 ): Promise<LanguageModel> => {
   const { config, tokenizer, chatTemplate, endTokens, weights } = pretrained;
-  // First, since they are small: one that does not fit is an error before the weights are read.
+  // Adapters are read first because they are small: an unsuitable adapter then fails before the weights are read.
   const read = await readAdapters(config, opened).catch(async (error: unknown) => {
     await weights.close();
     throw error;

@@ -12,29 +12,35 @@ import type { ChatTemplate } from "../model/language-model.ts";
 import type { Pretrained, WeightSource } from "../pretrained.ts";
 import { formatVersion, jsonText } from "./checkpoint-json.ts";
 
-/** Facts about a model besides its configuration and tokenizer. */
+/** Facts about a model, in addition to its configuration and tokenizer. */
 export interface SavedFacts {
-  /** Rows of the embedding. Default: the tokenizer's tokens. */
+  /** Rows of the embedding. Default: the tokenizer's vocabulary size. */
   readonly vocabSize?: number;
-  /** Tokens that end generation, the tokenizer's end of text among them. Default: that one, if there is one. */
+  /**
+   * All tokens that end generation, including the tokenizer's end-of-text token. Default: the end-of-text token, if the
+   * tokenizer has one.
+   */
   readonly endTokens?: readonly number[];
-  /** How a conversation is written out. Default: none. */
+  /** Chat template. Default: none. */
   readonly chatTemplate?: ChatTemplate | null;
-  /** Element type of the weights' file. Default float32. */
+  /** Number format of the weights file. Default: float32. */
   readonly dtype?: ProductDType;
-  /** Whether the files of the model that it began with have fused layers: its adapters then have, too. Default false. */
+  /**
+   * Whether the files of the model that training started from have fused layers; the run's adapters are then fused too.
+   * Default: false.
+   */
   readonly fused?: boolean;
 }
 
-/** Facts that a run's checkpoints keep, since its model began with another, or reads conversations. */
+/** Facts that a run's checkpoints keep, because training started from another model or on conversations. */
 export interface KeptFacts extends SavedFacts {
   readonly endTokens: readonly number[];
   readonly chatTemplate: ChatTemplate | null;
 }
 
 /**
- * Facts of a model that a model trained from it keeps. Its embedding has no more rows than there are tokens, so ids beyond
- * them end nothing any more.
+ * Facts that a trained model takes over from the model that training started from. The trained model's embedding has
+ * exactly one row per token, so end tokens with higher ids are dropped.
  */
 export const keptFacts = ({
   tokenizer,
@@ -47,7 +53,7 @@ export const keptFacts = ({
   endTokens: endTokens.filter((id) => id < tokenizer.vocabSize),
 });
 
-/** The fields of `tokenizer_config.json` that a chat template takes. */
+/** The fields of `tokenizer_config.json` for a chat template. */
 const templateJson = (chat: ChatTemplate | null): object => {
   if (chat === null) return {};
   const { template, bosToken, eosToken } = chat;
@@ -60,8 +66,8 @@ const templateJson = (chat: ChatTemplate | null): object => {
 
 /**
  * The files of a Hugging Face directory, for `loadPretrained` and `transformers`.
- * @param readValues the weights in the layout of `modelLayout`; read one tensor after the other.
- * @param facts of a model from elsewhere.
+ * @param readValues reads weights in the layout of `modelLayout`, one tensor at a time.
+ * @param facts further facts of a model that training started from or that was loaded.
  */
 export const pretrainedFiles = (
   config: ModelConfig,
@@ -72,7 +78,7 @@ export const pretrainedFiles = (
   const { endOfText, beginOfText, specialTokens } = tokenizer;
   const { vocabSize = tokenizer.vocabSize, endTokens = endOfText === null ? [] : [endOfText], chatTemplate } = facts;
   const { dtype = "float32" } = facts;
-  // `transformers` ends a text there too.
+  // `transformers` reads these fields and ends a text at these tokens too.
   const end = endTokens.length === 0 ? {} : { eos_token_id: endTokens.length === 1 ? endTokens[0] : endTokens };
   const tensors = toHuggingFace(config, modelLayout(config, vocabSize), readValues);
   const { temperature, topK, maxNewTokens } = generationDefaults;

@@ -1,4 +1,4 @@
-/** Folders that a saved model may replace. */
+/** Checks that a folder may be replaced by a saved model. */
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, resolve } from "node:path";
@@ -10,24 +10,29 @@ import { isPlaceOfRun } from "../../io/run-places.node.ts";
 const refused = (where: string, must: string, got: string): CheckpointError =>
   new CheckpointError({ where, must, got, hint: "another folder" });
 
-/** Whether `folder` is `path` or above it. */
+/** Whether `folder` is `path` itself or one of its parents. */
 const holds = (folder: string, path: string): boolean =>
   folder === path || (dirname(path) !== path && holds(folder, dirname(path)));
 
 /**
- * A checkpoint is replaced whole, so nothing else may be in its folder. One of a run is its run's, and so is the base that a
- * run of adapters keeps, whose manifest names no run: so a run's places are known by their names, too, also while empty.
+ * Checks that a checkpoint may replace the folder `directory`. The whole folder is replaced, so it must not contain
+ * other files. A run's own folders are never replaced, not even empty ones. They are recognized by the run in their
+ * manifest and by their names, because the base model that a run keeps has no run in its manifest.
  * @param where the called function, for an error about the name.
- * @param names of the new files.
- * @returns the folder's path, resolved once.
+ * @param names names of the new files.
+ * @returns the folder's resolved path.
  */
 export const replaceable = async (where: string, directory: string, names: readonly string[]): Promise<string> => {
-  const must = "the folder must be new, empty or an earlier checkpoint and nothing else";
+  const must = "the folder must be new, empty or contain only an earlier checkpoint";
   if (directory === "") throw refused(where, "the folder must have a name", '""');
   const path = resolve(directory);
   for (const place of [process.cwd(), homedir()]) {
     if (holds(path, place)) {
-      throw refused(directory, "the folder must not be the working directory or one above it", path);
+      throw refused(
+        directory,
+        "the folder must not be the working directory, the home directory or a parent of either",
+        path,
+      );
     }
   }
   let occupant: Awaited<ReturnType<typeof occupantOf>>;
@@ -40,11 +45,12 @@ export const replaceable = async (where: string, directory: string, names: reado
     throw new CheckpointError({ where: directory, must: "the folder must be readable", got, cause });
   }
   const other = entries.find((entry) => !names.includes(entry) && entry !== manifestName);
-  if (other !== undefined) throw refused(directory, must, `a folder with ${JSON.stringify(other)} in it`);
+  if (other !== undefined) throw refused(directory, must, `a folder that contains ${JSON.stringify(other)}`);
   if (occupant === "ours" && (await readManifest(path))?.run != null) {
-    throw refused(directory, must, "a checkpoint of a run, which goes on from it");
+    throw refused(directory, must, "a checkpoint that a run resumes from");
   }
-  if (await isPlaceOfRun(path)) throw refused(directory, must, `a folder of the run in ${dirname(directory)}`);
+  if (await isPlaceOfRun(path))
+    throw refused(directory, must, `a folder that belongs to the run in ${dirname(directory)}`);
   if (occupant === "nothing" || occupant === "an empty folder" || occupant === "ours") return path;
   throw refused(directory, must, occupant);
 };

@@ -1,15 +1,14 @@
-/** The files of a model's weights on this disk, and the hash that tells them from others. */
+/** A model's weight files on this disk, and the hash that identifies the weights. */
 import { createHash } from "node:crypto";
 import type { ByteSource } from "../../io/byte-source.ts";
 
-/** A file with weights. */
+/** A weight file. */
 export interface WeightFileFacts {
   readonly name: string;
-  /** Its path on this disk. */
   readonly path: string;
-  /** In bytes. */
+  /** Size in bytes. */
   readonly bytes: number;
-  /** Its SHA-256, hexadecimal: the one that its bytes are compared with or, without a manifest, computed at the first call. */
+  /** SHA-256 of the file, hexadecimal: from the manifest or, without a manifest, computed at the first call. */
   readonly sha256: () => Promise<string>;
 }
 
@@ -24,8 +23,8 @@ const hashOf = async (source: ByteSource): Promise<string> => {
 };
 
 /**
- * @param source open until the hash is known.
- * @param known its SHA-256 in a manifest; undefined: there is none.
+ * @param source the file's bytes; must stay open until the hash is known.
+ * @param known SHA-256 from a manifest; undefined: there is no manifest.
  */
 export const weightFile = (name: string, path: string, source: ByteSource, known?: string): WeightFileFacts => {
   let hash: Promise<string> | undefined;
@@ -38,7 +37,10 @@ export const weightFile = (name: string, path: string, source: ByteSource, known
   };
 };
 
-/** SHA-256 of the weights' file, hexadecimal; of several files, that of their hashes one after the other. */
+/**
+ * Hash of a model's weights, hexadecimal: the SHA-256 of a single file; for several files, the SHA-256 of their
+ * concatenated hashes.
+ */
 export const hashOfWeights = async (files: readonly WeightFileFacts[]): Promise<string> => {
   const hashes: string[] = [];
   for (const { sha256 } of files) hashes.push(await sha256());

@@ -1,4 +1,4 @@
-/** Weights of safetensors files, read when a model is placed. */
+/** Reads weights of safetensors files into a model. */
 import type { Backend } from "../../backend/backend.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
@@ -19,24 +19,24 @@ import {
 import type { PretrainedFacts } from "../parse.ts";
 import type { Pretrained, WeightSource } from "../pretrained.ts";
 
-/** An open file of weights. */
+/** An open weight file. */
 export interface WeightFile {
-  /** Its name in errors. */
+  /** The file's name in errors. */
   readonly where: string;
   readonly source: ByteSource;
 }
 
 /** Weights of safetensors files. */
 export interface SafetensorsWeights extends WeightSource {
-  /** Element types of the tensors in the files, such as "BF16". */
+  /** Number formats of the tensors in the files, such as "BF16". */
   readonly dtypes: readonly string[];
 }
 
 /**
- * The weights in safetensors files, one or several. Their headers are read and compared with the configuration.
- * @param files open; they are closed if this fails, and with the weights.
- * @param where the name of all of them in errors.
- * @throws CheckpointError for a damaged header, or tensors other than the configuration's.
+ * Opens the weights in one or several safetensors files. Reads the headers and compares them with the configuration.
+ * @param files open files. They are closed with the weights, or if this function fails.
+ * @param where name of all files together, for errors.
+ * @throws CheckpointError for a damaged header, or if the tensors do not match the configuration.
  */
 export const openWeights = async (
   files: readonly WeightFile[],
@@ -90,18 +90,18 @@ export const openWeights = async (
   };
 };
 
-/** What a model may keep its weights as. */
+/** Compact forms in which a model may keep its weights. */
 export interface Keeping {
-  /** Matrices as bfloat16 alone, where the backend's products multiply that. */
+  /** Whether matrices are kept as bfloat16 only, if the backend's products can multiply bfloat16. */
   readonly freeze: boolean;
-  /** Matrices in the blocks of few bits that the files have: then the others are frozen too. */
+  /** Whether quantized matrices are kept as the blocks that the files have. All other matrices are then frozen too. */
   readonly keepBlocks: boolean;
 }
 
 /**
  * Reads weights into a model's memory piece by piece, each matrix in the form in which the model keeps it.
- * @param onProgress gets the bytes read so far.
- * @throws CheckpointError for weights that are damaged.
+ * @param onProgress gets the number of bytes read so far.
+ * @throws CheckpointError for damaged weights.
  */
 export const readInto = async (
   model: Model | BlockModel,
@@ -126,9 +126,9 @@ const emptyModel = (
 };
 
 /**
- * Puts a model into a backend's memory; its weights are closed.
- * @param onProgress gets the bytes read so far.
- * @throws CheckpointError for weights that are damaged; the model's memory is freed then.
+ * Puts a model into a backend's memory and closes its weights.
+ * @param onProgress gets the number of bytes read so far.
+ * @throws CheckpointError for damaged weights; the model's memory is freed then.
  */
 export const placeModel = async (
   backend: Backend,
@@ -151,15 +151,15 @@ export const placeModel = async (
   }
 };
 
-/** A model with its weights on the host, in the layout of `modelLayout` for its tokenizer's tokens. */
+/** A model with its weights in host memory, in the layout of `modelLayout` for the tokenizer's vocabulary size. */
 export interface CollectedPretrained extends Omit<Pretrained, "weights" | "sha256">, Pick<WeightSource, "fused"> {
   readonly values: Float32Array;
 }
 
 /**
- * Reads all weights into one array, for training: rows of the embedding beyond the tokenizer's tokens are left out. The
- * weights are closed.
- * @throws CheckpointError for weights that are damaged.
+ * Reads all weights into one array, for training, and closes the weights. Embedding rows beyond the tokenizer's
+ * vocabulary size are left out.
+ * @throws CheckpointError for damaged weights.
  */
 export const collectWeights = async ({
   weights,

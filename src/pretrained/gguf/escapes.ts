@@ -1,16 +1,18 @@
 /**
- * Tokens as files with `tokenizer.ggml.model` rwkv have them: UTF-8 in which a backslash begins `\n`, `\r`, `\t`, a byte
- * as `\x1b`, or stands before the character that it makes an ordinary one.
+ * Escapes of tokens in files with `tokenizer.ggml.model` = rwkv. Tokens are UTF-8 with the escapes `\n`, `\r`, `\t` and
+ * `\x1b` (any byte); a backslash before another character means that character.
  */
 
 const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", "\0": "\\x00" };
 const meant: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
 
-/** A token's text with escapes. */
+/** A token's text, escaped. */
 export const escapeToken = (text: string): string =>
   Array.from(text, (character) => named[character] ?? character).join("");
 
-/** The text of a token with escapes; undefined for one with a byte that is no character of its own. */
+/**
+ * Removes the escapes of a token; undefined if it has an escaped byte from 0x80 on, which is only part of a character.
+ */
 export const unescapeToken = (token: string): string | undefined => {
   let isText = true;
   const text = token.replace(

@@ -1,4 +1,4 @@
-/** Fields of a GGUF file's metadata, each with the checks of its kind. */
+/** Reads fields of a GGUF file's metadata, with type checks. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
@@ -6,14 +6,17 @@ import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 
 const isList = (value: unknown): value is ArrayLike<unknown> => Array.isArray(value) || ArrayBuffer.isView(value);
 
-/** The value that all items of a list have; the list itself if they differ. */
+/**
+ * The common value of a list whose items are all equal; otherwise the list. A value that is not a list is returned
+ * unchanged.
+ */
 const sameOf = (value: unknown): unknown => {
   if (!isList(value)) return value;
   const items = Array.from(value);
   return items.length > 0 && items.every((item) => item === items[0]) ? items[0] : items;
 };
 
-/** The fields of a file's metadata. @param where the file, for errors. */
+/** Readers for the fields of a file's metadata. @param where the file, for errors. */
 export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
   const fail = (key: string, must: string, got: unknown): never => {
     throw new CheckpointError({ where: `${where}: ${key}`, must, got: show(got) });
@@ -21,7 +24,7 @@ export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
   const whole = (key: string, value: unknown, least: number): number | undefined => {
     if (value === undefined) return undefined;
     if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
-    return fail(key, `must be a whole number from ${least}${isList(value) ? ", the same in all layers" : ""}`, value);
+    return fail(key, `must be a whole number from ${least}${isList(value) ? ", equal in all layers" : ""}`, value);
   };
   return {
     fail,
@@ -34,7 +37,7 @@ export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
     },
     text: (key) => {
       const value = metadata.get(key);
-      return value === undefined || typeof value === "string" ? value : fail(key, "must be a text", value);
+      return value === undefined || typeof value === "string" ? value : fail(key, "must be a string", value);
     },
     flags: (key) => {
       const value = metadata.get(key);

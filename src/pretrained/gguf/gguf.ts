@@ -1,4 +1,4 @@
-/** A model from a GGUF file: llama.cpp's format, with weights, configuration and tokenizer in one file. */
+/** Reads a model from a GGUF file: llama.cpp's format, with weights, configuration and tokenizer in one file. */
 import type { ByteSource } from "../../io/byte-source.ts";
 import { type GgufFile, openGgufFile } from "../../io/gguf/gguf.ts";
 import type { ModelConfig } from "../../models/config.ts";
@@ -8,13 +8,13 @@ import { inHalves } from "./interleaved.ts";
 import { type GgufModel, readGgufModel } from "./read-model.ts";
 import { readGgufText } from "./tokenizer.ts";
 
-/** A model of a GGUF file. */
+/** The model in a GGUF file. */
 export interface GgufPretrained extends Omit<Pretrained, "sha256"> {
   /** Encodings of the tensors in the file, such as "Q4_K". */
   readonly dtypes: readonly string[];
 }
 
-/** Names of queries and keys. */
+/** Matches tensor names of queries and keys. */
 export const isRotated = /\.attn_[qk]\.(weight|bias)$/u;
 
 const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): number => headDim;
@@ -29,7 +29,7 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   return {
     bytes,
-    // As the class of transformers has them: there are no adapters of GGUF's own names.
+    // No fused layers: an adapter for this model uses the layers of the class of `transformers`, not GGUF's layers.
     fused: false,
     blockRows: (layout) => blockRowsOf(plan, layout, tensors),
     close: () => source.close(),
@@ -45,8 +45,8 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
 };
 
 /**
- * Finds and checks the model in a GGUF file, all but its weights, which are read later.
- * @param source open; closed if this fails, else with the weights.
+ * Opens and checks the model in a GGUF file, except its weights, which are read later.
+ * @param source open file; closed if this fails, otherwise together with the weights.
  * @param where the file's name in errors.
  * @throws CheckpointError naming the file and the field or tensor that is damaged or not supported.
  */

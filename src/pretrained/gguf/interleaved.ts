@@ -1,21 +1,25 @@
 /**
- * Orders of the channels of queries and keys. llama.cpp rotates neighbouring channels of a head, 2i and 2i + 1, where
- * `LlamaForCausalLM` and this program rotate i and R/2 + i; so its files have the rows of a head in another order.
+ * Reorders the channels of queries and keys for rotary position embeddings. llama.cpp rotates the neighbouring channels
+ * 2i and 2i + 1 of a head. `LlamaForCausalLM` and Foretoken rotate the channels i and R/2 + i. So llama.cpp's files
+ * have the rows of each head in a different order.
  */
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 
 /**
- * A tensor with the channels of each head in another order.
+ * A tensor with the channels of each head reordered.
  * @param tensor [H·D, C], or a bias [H·D].
- * @param headDim D, channels of a head.
- * @param placeOf place in a head of `tensor` of each channel.
+ * @param headDim D, channels per head.
+ * @param placeOf maps a channel of the result to the channel of `tensor` in the same head.
  */
 const inOrder = (tensor: StoredTensor, headDim: number, placeOf: (channel: number) => number): StoredTensor => {
   const { shape, readRows, readWords, blocks } = tensor;
   const isVector = shape.length < 2;
-  /** Numbers of a channel. */
+  /** Numbers per channel. */
   const width = isVector ? 1 : (shape[1] ?? 1);
-  /** Fills `out` with channels from `first` on; the file's values begin with the channel `start`, the first of a head. */
+  /**
+   * Fills `out` with reordered channels, beginning at channel `first`. `values` begins at channel `start`, the first
+   * channel of a head.
+   */
   const reorder = <A extends Float32Array | Uint16Array | Uint8Array>(
     values: A,
     start: number,
@@ -60,10 +64,10 @@ const inOrder = (tensor: StoredTensor, headDim: number, placeOf: (channel: numbe
 };
 
 /**
- * Queries or keys of a file for llama.cpp in the order of this program.
+ * Converts queries or keys from llama.cpp's channel order to Foretoken's.
  * @param tensor [H·D, C], or a bias [H·D].
- * @param headDim D, channels of a head.
- * @param rotated R, how many of them are rotated, from the first on.
+ * @param headDim D, channels per head.
+ * @param rotated R, number of rotated channels per head, which come first.
  */
 export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor => {
   const half = rotated / 2;
@@ -72,7 +76,7 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
   );
 };
 
-/** The way back: queries or keys of this program in the order of files for llama.cpp. */
+/** Converts queries or keys from Foretoken's channel order to llama.cpp's; the inverse of `inHalves`. */
 export const inPairs = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor =>
   inOrder(tensor, headDim, (channel) =>
     channel >= rotated ? channel : (channel % 2) * (rotated / 2) + Math.floor(channel / 2),

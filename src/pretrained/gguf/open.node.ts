@@ -11,7 +11,7 @@ import { hashOfWeights, weightFile } from "../files/weight-files.node.ts";
 import { pretrainedOfGguf } from "./gguf.ts";
 import { readGgufText } from "./tokenizer.ts";
 
-/** Opens a GGUF file that a user named. @throws CheckpointError for one that is not there, or cannot be read. */
+/** Opens a GGUF file that a user named. @throws CheckpointError if the file is missing or unreadable. */
 export const openGgufSource = async (path: string): Promise<ByteSource> => {
   try {
     return await openFileSource(path, path, true);
@@ -27,11 +27,11 @@ export const openGgufSource = async (path: string): Promise<ByteSource> => {
   }
 };
 
-/** Whether a path names a GGUF file. */
+/** Whether a path ends in `.gguf`. */
 export const isGgufName = (path: string): boolean => /\.gguf$/iu.test(path);
 
 /**
- * Finds and checks the model in a GGUF file. Its weights are read later, and the file stays open until then.
+ * Opens and checks the model in a GGUF file. The file stays open, and its weights are read later.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openGguf = async (path: string): Promise<OpenedPretrained> => {
@@ -39,12 +39,12 @@ export const openGguf = async (path: string): Promise<OpenedPretrained> => {
   const found = await pretrainedOfGguf(source, path);
   const weightFiles = [weightFile(basename(path), path, source)];
   const facts = { ...found, textFiles: {}, smallFiles: {}, weightFiles };
-  // It has no hashes of its own to be compared with.
+  // A GGUF file has no manifest, so `check` has nothing to compare.
   return { ...facts, sha256: () => hashOfWeights(weightFiles), check: async () => {} };
 };
 
 /**
- * The tokenizer of a GGUF file alone, also of a model that is not read.
+ * Reads only the tokenizer of a GGUF file. Works even if the file's model is not supported.
  * @throws CheckpointError naming the file and its fault.
  */
 export const openGgufTokenizer = async (path: string): Promise<Tokenizer> => {

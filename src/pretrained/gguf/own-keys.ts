@@ -1,5 +1,8 @@
-/** Keys of a GGUF file's metadata about text that this program alone writes and reads: llama.cpp passes over them. */
+/** Metadata keys that only Foretoken writes and reads. llama.cpp ignores them. */
 export const ownKeys = {
-  /** The id that `tokenizer.ggml.eos_token_id` names where the model has no end of text: llama.cpp would suppose one. */
+  /**
+   * Id that `tokenizer.ggml.eos_token_id` has only as a placeholder, because the model has no end-of-text token.
+   * Without the placeholder, llama.cpp would assume some other token.
+   */
   endStandIn: "foretoken.eos_stand_in_token_id",
 } as const;

@@ -1,10 +1,12 @@
-/** Kinds of pre-tokenizers that are known here, by llama.cpp's names. */
+/** Supported kinds of pre-tokenizers, by llama.cpp's names. */
 import type { BpeParts } from "../../tokenizer/bpe/parts.ts";
 
-/** The rules of byte-level BPE that a name stands for. */
+/** Rules of byte-level BPE that a pre-tokenizer's name selects. */
 export type PreTokenizer = Pick<BpeParts, "pattern" | "ignoreMerges" | "normalizer">;
 
-/** Models of Databricks and Stability AI have the patterns of GPT-4 and Qwen 2 without anything else. */
+/**
+ * dbrx (Databricks) and stablelm2 (Stability AI) are exactly the patterns of GPT-4 and Qwen 2, without a normalizer.
+ */
 export const preTokenizers: ReadonlyMap<string, PreTokenizer> = new Map([
   ["gpt-2", { pattern: "gpt2" }],
   ["llama-bpe", { pattern: "llama3", ignoreMerges: true }],
@@ -14,9 +16,9 @@ export const preTokenizers: ReadonlyMap<string, PreTokenizer> = new Map([
   ["stablelm2", { pattern: "qwen2" }],
 ]);
 
-/** The name for these rules; undefined where llama.cpp has none. */
+/** llama.cpp's name for these rules; undefined if it has none. */
 export const preTokenizerNamed = ({ pattern, ignoreMerges = false, normalizer }: PreTokenizer): string | undefined => {
-  // Where whole tokens go before merges, the same pattern has the other name.
+  // llama3 without `ignoreMerges` is the same pattern as gpt4.
   const sought = pattern === "llama3" && !ignoreMerges ? "gpt4" : pattern;
   for (const [name, rules] of preTokenizers) {
     const same = rules.pattern === sought && (rules.ignoreMerges ?? false) === ignoreMerges;

@@ -1,4 +1,4 @@
-/** The model that a GGUF file describes: its architecture, configuration, and each tensor's place. */
+/** Reads the model that a GGUF file describes: its architecture, its configuration, and the place of each tensor. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -12,18 +12,21 @@ import { type ModelConfig, modelConfigSchema, rotaryDimOf } from "../../models/c
 import { checkJson } from "../files/checkpoint-json.ts";
 import { fieldsOf } from "./fields.ts";
 
-/** A model as a file describes it. */
+/** A model as described by a file. */
 export interface GgufModel {
   readonly config: ModelConfig;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** Each tensor of the file by its name; null for one that is no weight. */
+  /** Mapping of each tensor in the file, by name; null for a tensor that is not a weight. */
   readonly mappings: ReadonlyMap<string, TensorMapping | null>;
-  /** Channels of a head of which llama.cpp rotates neighbours; 0 where it rotates halves, as here. */
+  /**
+   * Number of channels per head for which llama.cpp rotates neighbouring channels; 0 if it rotates halves, as Foretoken
+   * does.
+   */
   readonly interleaved: number;
 }
 
-/** Keys after the architecture's name that are read for every architecture, or that change no result. */
+/** Keys, without the architecture prefix, that are read for every architecture or do not change a result. */
 const commonKeys = [
   ...["vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length"],
   ...["attention.head_count", "attention.head_count_kv", "attention.key_length", "attention.value_length"],
@@ -33,13 +36,13 @@ const commonKeys = [
   ...["rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned"],
 ];
 
-/** Fails for settings that would give other results than those of this model's parts. */
+/** Throws for settings that Foretoken does not support and that would change results. */
 const checkSettings = (metadata: GgufMetadata, fields: Fields, { name, keys }: GgufForm): void => {
   const prefix = `${name}.`;
   const known = new Set([...commonKeys, ...keys]);
   for (const [key, value] of metadata) {
     if (key.startsWith(prefix) && !known.has(key.slice(prefix.length))) {
-      fields.fail(key, "must be absent, since it may change results and is not supported", value);
+      fields.fail(key, "must be absent: it is not supported and may change results", value);
     }
   }
   if (!(fields.flag(`${name}.attention.causal`) ?? true))
@@ -51,7 +54,7 @@ const checkSettings = (metadata: GgufMetadata, fields: Fields, { name, keys }: G
   if (experts !== 0) fields.fail(`${name}.expert_count`, "must be 0: mixtures of experts are not supported", experts);
 };
 
-/** @throws CheckpointError for a missing or superfluous tensor. */
+/** @throws CheckpointError if a tensor is missing or unexpected. */
 const checkNames = (
   mappings: ReadonlyMap<string, TensorMapping>,
   tensors: ReadonlyMap<string, StoredTensor>,
@@ -81,14 +84,14 @@ const formOf = (metadata: GgufMetadata, fields: Fields): GgufForm => {
   return forms.find((form) => form.name === name) ?? fields.fail("general.architecture", `must be ${names}`, name);
 };
 
-/** Channels of a head of which llama.cpp rotates neighbours; 0 where it rotates halves. */
+/** Number of channels per head for which llama.cpp rotates neighbouring channels; 0 if it rotates halves. */
 export const interleavedOf = ({ interleaved }: GgufForm, config: ModelConfig): number =>
   interleaved && config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
 
 /**
- * The model of a GGUF file.
- * @param list its tensors; Llama 3's frequency factors are read, no weights.
- * @throws CheckpointError naming the field or tensor that is missing, wrong, or not supported.
+ * Reads the model of a GGUF file from its metadata.
+ * @param list the file's tensors. Only Llama 3's frequency factors are read; weights are not.
+ * @throws CheckpointError naming the field or tensor that is missing, wrong or not supported.
  */
 export const readGgufModel = async (
   metadata: GgufMetadata,
@@ -103,7 +106,7 @@ export const readGgufModel = async (
   const [vocabSize = 0] = tensors.get("token_embd.weight")?.shape ?? [];
   const declared = fields.count(at("vocab_size")) ?? vocabSize;
   if (declared !== vocabSize) {
-    fields.fail(at("vocab_size"), `must be the rows of token_embd.weight, ${vocabSize}`, declared);
+    fields.fail(at("vocab_size"), `must be the number of rows of token_embd.weight, ${vocabSize}`, declared);
   }
   const raw = await form.read({ fields, at, tensors, where });
   const config: ModelConfig = checkJson(modelConfigSchema, raw, where);

@@ -1,4 +1,7 @@
-/** SentencePiece tokenizers of GGUF files: `tokenizer.ggml.model` is llama for byte-pair encoding, and t5 for Unigram. */
+/**
+ * Reads SentencePiece tokenizers from GGUF files. `tokenizer.ggml.model` is llama for byte-pair encoding and t5 for
+ * Unigram.
+ */
 import type { GgufMetadata } from "../../io/gguf/header.ts";
 import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 import { charsmapOf } from "../../tokenizer/sentencepiece/charsmap.ts";
@@ -6,7 +9,7 @@ import { kinds } from "../../tokenizer/sentencepiece/parts.ts";
 import { type SentencePieceTokenizer, sentencePieceTokenizer } from "../../tokenizer/sentencepiece/sentencepiece.ts";
 import { stepsOf } from "../../tokenizer/sentencepiece/steps.ts";
 
-/** What llama.cpp supposes where a file does not name it (`llama_vocab`). */
+/** llama.cpp's defaults for fields that a file does not have (`llama_vocab`). */
 const defaults = {
   llama: { division: "bpe", addSpacePrefix: true, unknown: 0 },
   t5: { division: "unigram", addSpacePrefix: false, unknown: 2 },
@@ -19,8 +22,8 @@ export const isSentencePieceModel = (model: string | undefined): model is Senten
   model !== undefined && Object.hasOwn(defaults, model);
 
 /**
- * Names that llama.cpp takes for special tokens, whatever a file calls them: in a text they are ordinary characters. Gemma 3 has
- * `</s>` as the end of an element of HTML.
+ * llama.cpp treats tokens with these names as special, regardless of their type in the file. In a text they must be
+ * ordinary characters: in Gemma 3, for example, `</s>` is the closing tag of an HTML element.
  */
 const endNames = [
   "</s>",
@@ -33,7 +36,7 @@ const endNames = [
   "<EOT>",
 ];
 
-/** Kinds of tokens with the corrections of llama.cpp. @param unknown the id for unknown characters. */
+/** Token kinds, with llama.cpp's corrections. @param unknown id of the unknown token. */
 const kindsOf = (tokens: readonly string[], types: ArrayLike<number>, unknown: number): Uint8Array => {
   const kindOf = Uint8Array.from(types);
   for (const name of endNames) {
@@ -61,16 +64,16 @@ const charsmapIn = (fields: Fields, metadata: GgufMetadata, where: string) => {
   return charsmapOf(new Uint8Array(value.buffer, value.byteOffset, value.byteLength), `${where}: ${key}`);
 };
 
-/** Tokens of a file, with the ids that begin and end a text. */
+/** Tokens of a file, with its BOS and EOS ids. */
 export interface SentencePieceFacts {
   readonly tokens: readonly string[];
-  /** SentencePiece's kinds. */
+  /** Kinds of the tokens, as SentencePiece numbers them. */
   readonly types: ArrayLike<number>;
   readonly endOfText: number | null;
   readonly beginOfText: number | null;
 }
 
-/** @throws CheckpointError naming the field that is damaged. */
+/** @throws CheckpointError naming the damaged field. */
 export const readSentencePiece = (
   model: SentencePieceModel,
   metadata: GgufMetadata,

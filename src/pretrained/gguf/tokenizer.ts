@@ -1,4 +1,4 @@
-/** The tokenizer of a GGUF file, whose metadata has its tokens and merges. */
+/** Reads the tokenizer of a GGUF file from the tokens and merges in its metadata. */
 import { alternatives } from "../../core/text/alternatives.ts";
 import { show } from "../../core/text/show.ts";
 import type { GgufMetadata } from "../../io/gguf/header.ts";
@@ -15,14 +15,14 @@ import { ownKeys } from "./own-keys.ts";
 import { type PreTokenizer, preTokenizers } from "./pre-tokenizers.ts";
 import { isSentencePieceModel, readSentencePiece } from "./sentencepiece.ts";
 
-/** What the metadata says of text. */
+/** Tokenizer, chat template and end tokens from the metadata. */
 export interface GgufText {
   readonly tokenizer: Tokenizer;
   readonly chatTemplate: ChatTemplate | null;
   readonly endTokens: readonly number[];
 }
 
-/** Kinds of tokens. */
+/** Token types in the file. */
 const normal = 1;
 const control = 3;
 const userDefined = 4;
@@ -30,7 +30,7 @@ const userDefined = 4;
 const textsOf = (fields: Fields, metadata: GgufMetadata, key: string): readonly string[] => {
   const value = metadata.get(key) ?? [];
   const isTexts = Array.isArray(value) && value.every((item) => typeof item === "string");
-  return isTexts ? (value as readonly string[]) : fields.fail(key, "must be a list of texts", value);
+  return isTexts ? (value as readonly string[]) : fields.fail(key, "must be a list of strings", value);
 };
 
 const typesOf = (fields: Fields, metadata: GgufMetadata, count: number): ArrayLike<number> => {
@@ -43,22 +43,25 @@ const typesOf = (fields: Fields, metadata: GgufMetadata, count: number): ArrayLi
     : fields.fail(key, `must have a type for each of the ${count} tokens`, value.length);
 };
 
-/** Ids in fields such as `eos_token_id`. */
+/** Id from a field such as `eos_token_id`; null if the field is missing. */
 const idOf = (fields: Fields, name: string, count: number): number | null => {
   const key = `tokenizer.ggml.${name}_token_id`;
   const id = fields.id(key) ?? null;
   return id === null || id < count ? id : fields.fail(key, `must be below ${count}, the number of tokens`, id);
 };
 
-/** The id that texts begin with; null: none. @param model the kind of the tokenizer. @param pre its rules' name. */
+/** BOS id; null: texts have no BOS token. @param model kind of the tokenizer. @param pre name of its pre-tokenizer. */
 const beginOf = (fields: Fields, count: number, model: string, pre: string | undefined): number | null => {
-  // What llama.cpp supposes where a file does not say it.
+  // llama.cpp's default if the file does not have the field.
   const supposed = model === "llama" || (model === "gpt2" && pre === "llama-bpe");
   if (!(fields.flag("tokenizer.ggml.add_bos_token") ?? supposed)) return null;
   return idOf(fields, "bos", count) ?? (model === "llama" && count > 1 ? 1 : null);
 };
 
-/** The metadata without ids that only stand in for an end of text that the model does not have. */
+/**
+ * The metadata without BOS and EOS ids that are placeholders: Foretoken writes placeholders for a model without an
+ * end-of-text token.
+ */
 const withoutStandIn = (metadata: GgufMetadata, where: string): GgufMetadata => {
   const standIn = fieldsOf(metadata, where).id(ownKeys.endStandIn);
   if (standIn === undefined) return metadata;
@@ -66,7 +69,7 @@ const withoutStandIn = (metadata: GgufMetadata, where: string): GgufMetadata => 
   return new Map([...metadata].filter(([key, value]) => !(names.includes(key) && value === standIn)));
 };
 
-/** The chat template, with the names of the tokens that begin and end a text. */
+/** The chat template, with the names of the BOS and EOS tokens. */
 const readTemplate = (metadata: GgufMetadata, fields: Fields, count: number): ChatTemplate | null => {
   const template = fields.text("tokenizer.chat_template");
   if (template === undefined) return null;
@@ -104,8 +107,8 @@ const isCharacter = (text: string | undefined): text is string =>
   text !== undefined && text === String.fromCodePoint(text.codePointAt(0) ?? 0);
 
 /**
- * A tokenizer of RWKV's kind whose tokens are single characters, with special tokens after them: a file of this program.
- * undefined for another.
+ * Character tokenizer from a file that Foretoken wrote with kind rwkv: single-character tokens, followed by special
+ * tokens. Undefined for other rwkv tokenizers.
  */
 const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | undefined => {
   const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
@@ -124,9 +127,10 @@ const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | und
 };
 
 /**
- * The tokenizer of a file, or one that says why there is none.
+ * Reads the text fields of a file. An unsupported tokenizer is replaced by one that throws with the reason when it is
+ * used.
  * @param vocabSize rows of the embedding.
- * @throws CheckpointError for a tokenizer of a known kind that is damaged, or has more tokens than the embedding.
+ * @throws CheckpointError if a supported tokenizer is damaged, or has more tokens than the embedding has rows.
  */
 export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string): GgufText => {
   const metadata = withoutStandIn(all, where);
@@ -142,7 +146,7 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
   });
   const text = (tokenizer: Tokenizer): GgufText => {
     if (tokenizer.vocabSize > vocabSize) {
-      const must = `must be at most the rows of token_embd.weight, ${vocabSize}`;
+      const must = `must have at most as many tokens as token_embd.weight has rows, ${vocabSize}`;
       fields.fail("tokenizer.ggml.tokens", must, tokenizer.vocabSize);
     }
     return { tokenizer, chatTemplate, endTokens };
@@ -150,7 +154,8 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
   if (model === undefined) return without("a GGUF file without a tokenizer");
   if (model === "rwkv") {
     const tokenizer = readCharacters(metadata, fields);
-    if (tokenizer === undefined) return without("one of the kind rwkv, of which only single characters are read");
+    if (tokenizer === undefined)
+      return without("a tokenizer of kind rwkv; only single-character tokens of this kind are supported");
     return text(tokenizer);
   }
   const beginOfText = beginOf(fields, vocabSize, model, pre);
@@ -160,14 +165,14 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
     return text(readSentencePiece(model, metadata, fields, facts, where));
   }
   if (model !== "gpt2") {
-    const known = "only gpt2's, byte-level BPE, and llama's and t5's, SentencePiece, are read";
-    return without(`one of the kind ${show(model)}, and ${known}`);
+    const known = "supported kinds are gpt2 (byte-level BPE), llama and t5 (SentencePiece)";
+    return without(`a tokenizer of kind ${show(model)}; ${known}`);
   }
   const rules = preTokenizers.get(pre ?? "");
   if (rules === undefined) {
     const known = alternatives([...preTokenizers.keys()]);
     return without(
-      `the pre-tokenizer ${pre === undefined ? "of a file that names none" : show(pre)}, which is not ${known}`,
+      `${pre === undefined ? "a file that names no pre-tokenizer" : `the pre-tokenizer ${show(pre)}`}; supported pre-tokenizers are ${known}`,
     );
   }
   return text(beginningWith(readBpe(metadata, fields, rules, ids[0] ?? null, where), beginOfText));

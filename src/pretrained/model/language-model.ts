@@ -16,17 +16,17 @@ import { checkAdaptedModels, checkAdapterName } from "../adapter/check.ts";
 import { markClosed, whileOpen } from "./closed.ts";
 import { type Score, type ScoreOptions, score } from "./score.ts";
 
-/** Logits of every position: `data[t · V + v]`, the unnormalised log-probability of token v after position t. */
+/** Logits of every position. `data[t · V + v]` is the unnormalised log-probability of token v after position t. */
 export interface Logits {
-  /** [T · V], row after row. */
+  /** [T · V], row by row. */
   readonly data: Float32Array;
   /** [T, V] */
   readonly shape: readonly [time: number, vocabSize: number];
 }
 
-/** How a model wants a conversation to be written out. */
+/** Text form of conversations that a model was trained on. */
 export interface ChatTemplate {
-  /** A program in Jinja, as `tokenizer_config.json` and GGUF files have it. */
+  /** A Jinja template, as in `tokenizer_config.json` and GGUF files. */
   readonly template: string;
   /** Name of the token that begins a text; "" if there is none. */
   readonly bosToken: string;
@@ -36,70 +36,73 @@ export interface ChatTemplate {
 
 /** A model with its tokenizer: text in, text out. */
 export interface LanguageModel {
-  /** The transformer with its weights, and the adapter in use. */
+  /** The transformer with its weights and the adapter in use. */
   readonly model: Model;
-  /** Text to token ids and back. */
+  /** Converts text to token ids and back. */
   readonly tokenizer: Tokenizer;
-  /** How a conversation is written out; null: the model is not made for one. */
+  /** Chat template; null: the model was not trained on conversations. */
   readonly chatTemplate: ChatTemplate | null;
-  /** Tokens that end a text, and generation: the tokenizer's end of text, and others that the checkpoint names. */
+  /**
+   * All tokens that end a text and generation: the tokenizer's end-of-text token, and further tokens that the
+   * checkpoint names.
+   */
   readonly endTokens: readonly number[];
-  /** Names of the LoRA adapters that it may use. */
+  /** Names of the loaded LoRA adapters. */
   readonly adapters: readonly string[];
-  /** The adapter in use; null: it computes with its own weights alone. */
+  /** Name of the adapter in use; null: the model computes without an adapter. */
   readonly adapter: string | null;
   /**
-   * Takes another of its adapters into use, or none. Work that is under way goes on as it began.
-   * @param name one of `adapters`, or null.
+   * Switches to another loaded adapter, or to none. Work that has already started keeps its adapter.
+   * @param name one of `adapters`, or null for none.
    * @throws ConfigError for another name.
    */
   useAdapter(name: string | null): void;
   /**
-   * The model with one of its adapters, or with none, whichever is in use.
+   * The model with the given adapter, or without one. Does not depend on which adapter is in use.
    * @experimental
-   * @param name one of `adapters`, or null.
+   * @param name one of `adapters`, or null for none.
    */
   adapted(name: string | null): Model;
   /**
-   * One forward pass over `ids` [T], T from 1 to the context length. Position t sees ids[0..t] only.
-   * @throws ShapeError for an id that is no whole number or outside the vocabulary, or too many of them; ConfigError
-   *   after `close`.
+   * Runs one forward pass over `ids` [T]; T is 1 to the context length. Position t sees only ids[0..t].
+   * @throws ShapeError for too many ids, or an id that is not an integer or is outside the vocabulary.
+   * @throws ConfigError after `close`.
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
   /**
-   * The log-probability of each token of a text after the first, in nats, computed from `logits` in double precision: of
-   * windows that do not overlap, as `evaluate` takes them, or that begin `stride` tokens apart. Its mean is minus the loss
-   * of `evaluate`, which rounds its sums to float32.
-   * @param text a text, or its token ids: at least two tokens, of any number.
-   * @throws DataError for a character that the tokenizer lacks or fewer than two tokens, ShapeError for an id outside the
-   *   vocabulary, ConfigError for options that are none, log-probabilities that are not finite, or after `close`.
+   * Computes the log-probability, in nats, of each token of a text after the first. Probabilities are computed from the
+   * logits in double precision. The windows do not overlap, as in `evaluate`, or begin `stride` tokens apart. The mean
+   * is minus the loss of `evaluate`, except that `evaluate` rounds its sums to float32.
+   * @param text a text or token ids, at least two tokens; may be longer than the context.
+   * @throws DataError for a character that the tokenizer lacks, or fewer than two tokens.
+   * @throws ShapeError for an id outside the vocabulary.
+   * @throws ConfigError for invalid options, log-probabilities that are not finite, or after `close`.
    */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /**
-   * Frees the model, and its backend if `loadPretrained` opened it. Work on it that is under way fails. A second call does
+   * Frees the model, and its backend if `loadPretrained` opened it. Running work on the model fails. A second call does
    * nothing.
    */
   close(): Promise<void>;
 }
 
 /**
- * What a checkpoint says of a model besides its shape and its tokenizer.
+ * Facts about a model, in addition to its configuration and tokenizer.
  * @experimental
  */
 export interface LanguageModelFacts {
-  /** How a conversation is written out. Default null. */
+  /** Chat template. Default: null. */
   readonly chatTemplate?: ChatTemplate | null | undefined;
-  /** Tokens that end a text besides the tokenizer's end of text. Default: none. */
+  /** Tokens that end a text, in addition to the tokenizer's end-of-text token. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** Models of `loraModel` over the model, by the names of their adapters. The first is in use. Default: none. */
+  /** Models from `loraModel` over this model, by adapter name. The first is in use. Default: none. */
   readonly adapters?: Readonly<Record<string, Model>> | undefined;
 }
 
 /**
- * Combines a model and its tokenizer; `onClose` runs once, after the weights are freed.
+ * Combines a model and its tokenizer. `onClose` is called once, after the weights are freed.
  * @experimental
- * @param facts the template of a conversation, tokens that end a text, and adapters, where there are any. The adapters are
- *   closed with the model.
+ * @param facts chat template, end tokens and adapters, if any. The adapters are closed with the model.
  */
 export const languageModel = (
   model: Model,

@@ -18,65 +18,65 @@ import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "./likel
 /** Options of `score`. */
 export interface ScoreOptions {
   /**
-   * Tokens from the beginning of one window to that of the next: a whole number from 1 to the context length T. Default
-   * T: the windows of `evaluate`, which do not overlap. With a smaller one each token after the first window sees at
-   * least T − stride tokens before it, for T / stride times the work.
+   * Number of tokens from the start of one window to the start of the next: an integer from 1 to the context length T.
+   * Default: T, so windows do not overlap, as in `evaluate`. With a smaller stride, each token after the first window
+   * sees at least T − stride tokens before it, for T / stride times the work.
    */
   readonly stride?: number | undefined;
-  /** The most probable tokens to name at each place. Whole number from 0 to 50. Default 0: none. */
+  /** Number of most probable tokens to return at each position: an integer from 0 to 50. Default: 0. */
   readonly candidates?: number | undefined;
-  /** Abort to end with the signal's reason. Default: none. */
+  /** Cancels the work with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A token with the model's log-probability of it. */
+/** A token with its log-probability. */
 export interface ScoredToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * The text that this token completes: empty while a character lacks bytes, the name of a special token. The texts of all
-   * tokens add up to the whole text.
+   * The text that this token completes: empty while a character is incomplete; the name of a special token.
+   * Concatenated, the texts of all tokens are the whole text.
    */
   readonly text: string;
   /**
-   * ln p(token | tokens before it in its window), in nats, at most 0; null for the first token, which nothing predicts unless the
-   * tokenizer has a token that texts begin with.
+   * ln p(token | previous tokens in its window), in nats, at most 0. null for the first token, because nothing predicts
+   * it; but if the tokenizer has a BOS token, BOS predicts the first token.
    */
   readonly logProb: number | null;
   /**
-   * The most probable tokens at its place, the most probable first, equal ones by their ids: only where the option
-   * `candidates` asks for some, and not for the first token.
+   * The most probable tokens at this position, in descending order of probability, equal ones in the order of their
+   * ids. Present only with the option `candidates`, and never for the first token.
    */
   readonly candidates?: readonly Candidate[];
 }
 
 /** Log-probabilities of a text's tokens. */
 export interface Score {
-  /** In the text's order. */
+  /** Tokens in the text's order. */
   readonly tokens: readonly ScoredToken[];
   /** Sum of the log-probabilities, in nats. */
   readonly total: number;
-  /** `total` per predicted token. −mean is the loss, as `natsPerToken` of `evaluate`. */
+  /** `total` divided by the number of predicted tokens. −mean is the loss, `natsPerToken` of `evaluate`. */
   readonly mean: number;
 }
 
-/** Most logits of one forward pass, 64 MiB of them: they are read as a whole. */
+/** Maximum number of logits of one forward pass (64 MiB), because they are read as a whole. */
 const mostLogits = 2 ** 24;
-/** Most tokens of one forward pass. */
+/** Maximum number of tokens of one forward pass. */
 const mostTokens = 4096;
 
-/** Rows of windows that begin `stride` tokens apart: the last `counted` targets of each are predicted in no row before. */
+/** Rows of windows that begin `stride` tokens apart. Only the last `counted` targets of each row are new. */
 interface Rows {
-  /** Place of the first row's first token. */
+  /** Index of the first row's first token. */
   readonly from: number;
   readonly rows: number;
   readonly time: number;
   readonly counted: number;
 }
 
-/** The windows over `predictions` targets, several of one size at a time: each is counted once. */
+/** Windows over `predictions` targets, grouped into batches of rows with equal size. Each target is counted once. */
 function* windowsOf(predictions: number, contextLength: number, stride: number, most: number): Generator<Rows, void> {
-  // The first window counts all of its targets, and so does each one of non-overlapping windows.
+  // The first window counts all its targets; with non-overlapping windows, every window does.
   let from = 0;
   let done = 0;
   while (done < predictions) {
@@ -90,7 +90,7 @@ function* windowsOf(predictions: number, contextLength: number, stride: number, 
   }
 }
 
-/** @throws ShapeError for the first id that is no token */
+/** @throws ShapeError for the first invalid id */
 const idsOf = (given: ArrayLike<number>, vocabSize: number): Int32Array => {
   checkIdList("score: ids", given);
   const position = Array.prototype.findIndex.call(
@@ -124,7 +124,7 @@ const checkCandidates = (candidates: unknown): void => {
   });
 };
 
-/** Checks the form of the options of `score`. @throws ConfigError */
+/** Checks the options of `score`. @throws ConfigError */
 export const checkScoreOptions = (options: unknown): void => {
   checkKeys("score", options, ["stride", "candidates", "signal"]);
   const { stride, candidates, signal } = options as ScoreOptions;
@@ -133,16 +133,16 @@ export const checkScoreOptions = (options: unknown): void => {
   checkSignal("score: signal", signal);
 };
 
-/** What is known of tokens. */
+/** Results for the tokens. */
 interface Found {
-  /** Tokens before the first that is predicted. */
+  /** Number of tokens before the first predicted one: 0 or 1. */
   readonly unpredicted: number;
   readonly logProbs: Float64Array;
-  /** Empty where none are asked for. */
+  /** Empty if no candidates are requested. */
   readonly candidates: readonly (readonly Candidate[])[];
 }
 
-/** The tokens with their texts. */
+/** Tokens with their texts. */
 const scoredTokens = (
   ids: Int32Array,
   { unpredicted, logProbs, candidates }: Found,
@@ -160,7 +160,7 @@ const scoredTokens = (
   });
 };
 
-/** `LanguageModel.score`. */
+/** Implements `LanguageModel.score`. */
 export const score = async (
   model: Model,
   tokenizer: Tokenizer,
@@ -174,7 +174,7 @@ export const score = async (
   const stride = strideOf(options.stride, contextLength);
   const ids = typeof given === "string" ? tokenizer.encode(given, "text") : idsOf(given, vocabSize);
   const begin = beginOf(tokenizer);
-  /** Tokens that nothing predicts: the first one, unless it stands after the token that texts begin with. */
+  /** 1 if nothing predicts the first token; 0 if a BOS token that the text does not contain itself predicts it. */
   const unpredicted = begin === undefined || ids[0] === begin ? 1 : 0;
   const targets = ids.subarray(unpredicted);
   checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text: nothing predicts the first token");
@@ -199,7 +199,7 @@ export const score = async (
         const at = (row * time + t) * vocabSize;
         const sum = softmaxSum(logits, at, vocabSize);
         logProbs[place] = (logits[at + (ids[place] as number)] as number) - sum.highest - Math.log(sum.sum);
-        // The logits are given back after this pass: only what was asked for is kept.
+        // The logits' memory is reused after this pass, so only the requested candidates are kept.
         if (likeliest !== undefined) candidates[place] = likeliest(logits, at, sum);
       }
     }
@@ -211,7 +211,7 @@ export const score = async (
       where: "score",
       must: "log-probabilities must be finite",
       got: String(total),
-      hint: "a model whose training went well",
+      hint: "another checkpoint: this one is damaged, or its training diverged",
     });
   }
   return {

@@ -1,15 +1,16 @@
 import { checkKeys, checkText } from "../../core/checks/check-arguments.ts";
 import type { Corpus } from "../../data/corpus.ts";
 
-/** A corpus of one text, all of which is measured, and the other options. */
+/** A corpus of one text that is evaluated as a whole, and the other options. */
 type WholeText<Options> = readonly [
   corpus: Pick<Corpus, "name" | "train" | "val" | "parts">,
   measuring: Omit<Options, "text"> & { readonly split: "all" },
 ];
 
 /**
- * The arguments of an evaluation of a given text. Not in train/: a model in a worker needs it and nothing of training.
- * @throws ConfigError or DataError for options that are none.
+ * Arguments for evaluating a given text. This is not in train/, because a model in a worker needs it without any code
+ * of training.
+ * @throws ConfigError or DataError for invalid options.
  */
 export const wholeText = <Options extends { readonly text: string }>(given: Options): WholeText<Options> => {
   checkKeys("evaluate", given, ["text", "unknown", "contextLength", "windows", "signal", "onProgress"]);

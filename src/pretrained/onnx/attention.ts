@@ -1,4 +1,4 @@
-/** Causal self-attention with a cache of keys and values, as operators of ONNX. */
+/** Causal self-attention with a cache of keys and values, as ONNX operators. */
 import type { ModelConfig } from "../../models/config.ts";
 import { rotaryDimOf } from "../../models/config.ts";
 import { layerOf } from "../../models/layers.ts";
@@ -9,7 +9,7 @@ import type { Products } from "./linear.ts";
 import { rmsNorm } from "./pieces.ts";
 import { floatTensor, type NamedWeights } from "./weights.ts";
 
-/** Cosines and sines of each token's angles, [B, 1, T, R/2]. */
+/** Cosines and sines of each token's rotary angles, [B, 1, T, R/2]. */
 export interface Angles {
   readonly cos: Name;
   readonly sin: Name;
@@ -17,17 +17,17 @@ export interface Angles {
 
 /** Parts of the graph that all blocks share. */
 export interface Shared {
-  /** The sizes B and T. */
+  /** Tensor with the sizes B and T. */
   readonly batchTime: Name;
-  /** Added to a layer's scores, [B, 1, T, S]. */
+  /** Mask that is added to a layer's scores, [B, 1, T, S]. */
   readonly bias: (spec: LayerSpec) => Name;
-  /** Of a layer; null: it is not rotated. */
+  /** Angles of a layer; null: the layer has no rotary position embeddings. */
   readonly angles: (spec: LayerSpec) => Angles | null;
   readonly weights: NamedWeights;
   readonly by: Products;
 }
 
-/** Rotates the first R of the channels, x [B, H, T, D]; see ops/rotary.ts. */
+/** Applies rotary position embeddings to the first R channels of x [B, H, T, D]; see ops/rotary.ts. */
 const rotated = (builder: GraphBuilder, x: Name, { cos, sin }: Angles, half: number, headDim: number): Name => {
   const { node } = builder;
   const rest = headDim - 2 * half;
@@ -39,7 +39,7 @@ const rotated = (builder: GraphBuilder, x: Name, { cos, sin }: Angles, half: num
   return node("Concat", [...turned, ...others], { axis: whole(-1) });
 };
 
-/** Attention of x [N, C] → [N, C], without the residual. @param i number of the block. */
+/** Attention of x [N, C] → [N, C], without the residual. @param i index of the block. */
 export const attention = (builder: GraphBuilder, config: ModelConfig, i: number, x: Name, shared: Shared): Name => {
   const { node } = builder;
   const { batchTime, weights, by } = shared;
@@ -55,7 +55,7 @@ export const attention = (builder: GraphBuilder, config: ModelConfig, i: number,
 
   const normed = (of: Name, norm: string): Name =>
     rmsNorm(builder, of, builder.tensor(floatTensor(weights, `${layer}.${norm}.weight`)), config.norm.eps);
-  /** [N, n·D] → [B, n, T, D], after the norm of heads. */
+  /** [N, n·D] → [B, n, T, D], after the norm of queries or keys, if there is one. */
   const byHeads = (of: Name, count: number, norm: string | null): Name => {
     const shape = node("Concat", [batchTime, builder.wholes(count, headDim)], { axis: whole(0) });
     const rows = norm !== null && qkNorm === "all" ? normed(of, norm) : of; // [N, n·D]
@@ -70,8 +70,8 @@ export const attention = (builder: GraphBuilder, config: ModelConfig, i: number,
   const keys = withPast("key", turn(byHeads(k, keyHeads, "keyNorm"))); // [B, Hk, S, D]
   const values = withPast("value", byHeads(v, keyHeads, null)); // [B, Hk, S, D]
 
-  // Queries that share a head of keys and values lie one after the other, as more queries of it: [B, Hk, G·T, D].
-  // A size 0 of a shape stands for the size of the same axis before.
+  // Grouped-query attention: the G query heads that share a key head become more rows of it, [B, Hk, G·T, D]. In a
+  // shape for Reshape, 0 means that an axis keeps its size.
   const grouped = (of: Name): Name =>
     heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, keyHeads, -1, 0)]);
   const apart = (of: Name): Name => (heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, heads, -1, 0)]));

@@ -1,21 +1,21 @@
-/** Builds a graph of ONNX, operator after operator. */
+/** Builds an ONNX graph, one operator at a time. */
 import type { Shape } from "../../core/tensors/shape.ts";
 import type { Attribute, ElementType, OnnxGraph, OnnxNode, OnnxTensor, OnnxValue } from "../../io/onnx/model.ts";
 
-/** The operators that models are made of, all of the default domain. */
+/** Operators that exported models use, all in the default domain. */
 export const operators = [
   ...(["Abs", "Add", "And", "Cast", "Concat", "Div", "Erf", "Gather", "Gemm", "LayerNormalization"] as const),
   ...(["LessOrEqual", "MatMul", "MatMulInteger", "Max", "Mul", "Pow", "Range", "ReduceMax", "ReduceMean"] as const),
   ...(["Reshape", "Round", "Shape", "Sigmoid", "Softmax", "Split", "Sqrt", "Sub", "Tanh"] as const),
   ...(["Transpose", "Unsqueeze", "Where"] as const),
 ] as const;
-/** One of them. */
+/** One of these operators. */
 export type Operator = (typeof operators)[number];
 
-/** The name of a tensor in the graph. */
+/** Name of a tensor in the graph. */
 export type Name = string;
 
-/** Attributes of an operator by their names. */
+/** Attributes of an operator, by name. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 export const whole = (value: number): Attribute => ({ kind: "whole", value });
@@ -24,23 +24,23 @@ export const float = (value: number): Attribute => ({ kind: "float", value });
 
 /** A graph that is being built. */
 export interface GraphBuilder {
-  /** Adds an operator with one output. @param output its name, where it must have a certain one. */
+  /** Adds an operator with one output. @param output name of the output. Default: a new name. */
   readonly node: (op: Operator, inputs: readonly Name[], attributes?: Attributes, output?: Name) => Name;
-  /** Cuts a tensor along an axis into parts of these sizes. */
+  /** Splits a tensor along an axis into parts of the given sizes. */
   readonly split: (input: Name, axis: number, sizes: readonly number[]) => readonly Name[];
-  /** Cuts a tensor along an axis into two parts of the same size. */
+  /** Splits a tensor along an axis into two parts of equal size. */
   readonly halves: (input: Name, axis: number) => readonly [Name, Name];
-  /** A vector of whole numbers, once for all that use the same. */
+  /** A constant vector of integers; equal vectors are stored once. */
   readonly wholes: (...values: readonly number[]) => Name;
-  /** A single number, once for all that use the same. */
+  /** A constant number; equal numbers are stored once. */
   readonly scalar: (value: number, type?: ElementType) => Name;
-  /** Adds a tensor of the file. */
+  /** Adds a tensor to the file. */
   readonly tensor: (tensor: OnnxTensor) => Name;
-  /** Keeps a name for an input or an output. */
+  /** Reserves a name for an input or output. */
   readonly reserve: (name: Name) => void;
-  /** Begins the names of what is added while `build` runs. */
+  /** Prefixes the names of everything that is added while `build` runs with `place`. */
   readonly within: <T>(place: string, build: () => T) => T;
-  /** The graph with all that was added. */
+  /** Returns the finished graph. */
   readonly finish: (name: string, inputs: readonly OnnxValue[], outputs: readonly OnnxValue[]) => OnnxGraph;
 }
 
@@ -57,7 +57,7 @@ const bytesOf = (values: readonly number[], type: ElementType): Uint8Array => {
   }
 };
 
-/** A tensor of a few numbers. */
+/** A tensor with a few constant numbers. */
 const constant = (name: string, type: ElementType, shape: Shape, values: readonly number[]): OnnxTensor => ({
   ...{ name, type, shape },
   async *pieces() {
@@ -65,7 +65,7 @@ const constant = (name: string, type: ElementType, shape: Shape, values: readonl
   },
 });
 
-/** A graph with nothing in it. */
+/** Creates an empty graph. */
 export const graphBuilder = (): GraphBuilder => {
   const nodes: OnnxNode[] = [];
   const tensors: OnnxTensor[] = [];

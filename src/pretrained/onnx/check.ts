@@ -13,20 +13,23 @@ import { type OnnxDType, onnxDTypes } from "./transformer.ts";
 /** Options of `saveOnnx`. */
 export interface SaveOnnxOptions {
   /**
-   * Element type of the matrices: `float32` is `model.onnx`, which programs in Node take, and `int8` is
-   * `model_quantized.onnx`, a quarter as large, which pages take. Default: a file of each.
+   * Number format of the matrices. `float32` writes `model.onnx`, the default of transformers.js in Node. `int8` writes
+   * `model_quantized.onnx`, the default in pages, which is a quarter of the size. Default: both files.
    */
   readonly dtype?: OnnxDType | undefined;
-  /** Ends the work, with nothing written. Default: none. */
+  /** Cancels the work; nothing is written then. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets the bytes written so far, and in all. Default: none. */
+  /** Gets the number of bytes written so far and the total. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** The function that the user called, for errors. */
+/** The public function, for errors. */
 export const where = "saveOnnx";
 
-/** @throws ConfigError for arguments that are none, or a model whose weights are not float32 or not its own alone. */
+/**
+ * @throws ConfigError for invalid arguments, or a model with an adapter in use, with heads switched off, or without
+ * float32 weights.
+ */
 export const checkArguments = (lm: LanguageModel, options: SaveOnnxOptions): void => {
   checkLanguageModel(`${where}: model`, lm, "a model from loadPretrained");
   checkKeys(where, options, ["dtype", "signal", "onProgress"]);

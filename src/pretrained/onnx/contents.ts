@@ -1,4 +1,4 @@
-/** The files of a folder that transformers.js opens. */
+/** Makes the files of a folder for transformers.js. */
 import { type FileLimits, onnxFiles } from "../../io/onnx/files.ts";
 import type { LateBytes } from "../../io/onnx/wire.ts";
 import { arenaReader, type ReadValues } from "../../models/arena.ts";
@@ -11,13 +11,13 @@ import { configText, forms, generationText, tokenizerText } from "./texts.ts";
 import { modelGraph, onnxDTypes } from "./transformer.ts";
 import { namedWeights } from "./weights.ts";
 
-/** The folder of the graphs, in the model's. */
+/** Name of the folder for graphs in the model's folder. */
 export const graphFolder = "onnx";
 
-/** Whether a file of the graphs' folder has a name that is given here. */
+/** Whether `name` is a file name that Foretoken writes in the folder for graphs. */
 export const isGraphName = (name: string): boolean => /^model(_quantized)?\.onnx(_data(_\d+)?)?$/u.test(name);
 
-/** A folder's files by their paths in it. */
+/** A folder's files, by their paths in the folder. */
 export type OnnxFolder = Readonly<Record<string, LateBytes>>;
 
 const textBytes = (text: string): LateBytes => {
@@ -30,7 +30,7 @@ const textBytes = (text: string): LateBytes => {
   };
 };
 
-/** The files as they are written, with progress, until `signal`. */
+/** The files, with progress reports and cancellation by `signal` while they are read. */
 const watched = (files: OnnxFolder, { signal, onProgress }: SaveOnnxOptions): OnnxFolder => {
   const all = Object.values(files).reduce((sum, { length }) => sum + length, 0);
   let done = 0;
@@ -48,16 +48,16 @@ const watched = (files: OnnxFolder, { signal, onProgress }: SaveOnnxOptions): On
   return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, watch(file)]));
 };
 
-/** A model that is written. */
+/** A model to be written. */
 export interface OnnxSource extends Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate"> {
   readonly config: ModelConfig;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** The weights in the layout of `modelLayout`, from when the files are written. */
+  /** Reads weights in the layout of `modelLayout`; called while the files are written. */
   readonly read: ReadValues;
 }
 
-/** A loaded model with its own weights. */
+/** Source for a loaded model, without an adapter. */
 export const sourceOf = ({ model, tokenizer, endTokens, chatTemplate }: LanguageModel): OnnxSource => {
   const { config, vocabSize, backend, arena } = model;
   return { config, vocabSize, tokenizer, endTokens, chatTemplate, read: arenaReader(backend, arena) };
@@ -66,7 +66,7 @@ export const sourceOf = ({ model, tokenizer, endTokens, chatTemplate }: Language
 /**
  * The files of a model for transformers.js and ONNX Runtime.
  * @param where the called function, for errors.
- * @throws ConfigError for a model without a class of `transformers`, by which transformers.js knows it.
+ * @throws ConfigError if `transformers` has no class for the model: transformers.js uses the class's name.
  */
 export const onnxFolder = (
   { config, vocabSize, tokenizer, endTokens, chatTemplate, read }: OnnxSource,
@@ -78,7 +78,7 @@ export const onnxFolder = (
   for (const [name, content] of Object.entries(
     pretrainedFiles(config, tokenizer, read, { vocabSize, endTokens, chatTemplate }),
   )) {
-    // The weights are pieces, and are in the graphs here.
+    // Contents that are not text are the weights, which are in the graphs here.
     if (typeof content === "string") texts[name] = content;
   }
   const dtypes = options.dtype === undefined ? onnxDTypes : [options.dtype];

@@ -1,33 +1,35 @@
 /**
- * Products with a model's weights, in float32 or with weights of eight bits.
+ * Matrix products with a model's weights, in float32 or int8.
  *
- * float32: `Gemm` reads a weight [out, in] as it is, so nothing is transposed, and an embedding that is the head too is in the
- * file once.
+ * float32: `Gemm` reads a weight [out, in] without transposing it. So an embedding that is also the head is stored
+ * once.
  *
- * int8: each row of a weight, of all that one output reads, has a scale: w ≈ s·(u − 128) with u from 1 to 255. Each row of
- * activations has a scale from its largest magnitude, too, so a row of the result does not depend on the rows beside it.
- * They are two whole numbers of eight bits each, x ≈ s·(high + low/254): with one, SmolLM2-135M loses 0.04 nats per token.
- * The low parts are rows below the high ones, so one product reads the weight once. `MatMulInteger` adds up products of
- * whole numbers, exactly. Both of its inputs are unsigned: where one is signed, ONNX Runtime adds pairs of products in 16
- * bits on some CPUs, and they overflow.
+ * int8: each row of a weight (one output) has its own scale: w ≈ s·(u − 128), with u from 1 to 255. Each row of
+ * activations also has its own scale, from its largest magnitude, so a row of the result does not depend on other rows.
+ * Activations are rounded to two 8-bit integers: x ≈ s·(high + low/254). With only one integer, SmolLM2-135M loses 0.04
+ * nats per token. The low parts are appended as further rows below the high parts, so one product reads the weight only
+ * once. `MatMulInteger` adds integer products exactly. Both of its inputs are unsigned: with a signed input, ONNX
+ * Runtime adds pairs of products in 16 bits on some CPUs, which overflows.
  */
 import { castTypes, type OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed } from "../../models/arena.ts";
 import { type GraphBuilder, type Name, whole, wholes } from "./builder.ts";
 import { bytesOfFloats, floatTensor, type NamedWeights, weightOf, widthOf } from "./weights.ts";
 
-/** Products with a model's weights. */
+/** Matrix products with a model's weights. */
 export interface Products {
-  /** x [N, in] → x·wᵀ + b [N, out], of the linear layer with this name; tokens' weights are a layer without a bias. */
+  /**
+   * x [N, in] → x·wᵀ + b [N, out], for the linear layer with this name. The token embedding is a layer without bias.
+   */
   readonly linear: (layer: string, x: Name) => Name;
-  /** Ids [N] → their rows [N, C] of the tokens' weights. */
+  /** Ids [N] → rows of the token embedding [N, C]. */
   readonly tokens: (ids: Name) => Name;
 }
 
-/** The name of the tokens' weights as a layer. */
+/** Layer name of the token embedding. */
 export const tokenLayer = "tokens";
 
-/** Adds each tensor at its first use. */
+/** Adds each tensor when it is first used. */
 const once = (builder: GraphBuilder): ((tensor: OnnxTensor) => Name) => {
   const added = new Set<string>();
   return (tensor) => {
@@ -54,7 +56,7 @@ export const floatProducts = (builder: GraphBuilder, weights: NamedWeights): Pro
   };
 };
 
-/** The value of u that stands for 0. */
+/** Value of u that means 0. */
 const zeroPoint = 128;
 const levels = 127;
 
@@ -65,7 +67,7 @@ const largestOf = (row: Float32Array): number => {
   return largest;
 };
 
-/** Each row of a weight, with its number. */
+/** Yields each row of a weight with its index. */
 async function* rowsOf(
   weights: NamedWeights,
   weight: Placed,
@@ -77,7 +79,7 @@ async function* rowsOf(
   }
 }
 
-/** The scale of each output of a weight [out, in]. */
+/** Scale of each output of a weight [out, in]. */
 const scalesTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => ({
   ...{ name: `${weight.name}.scales`, type: "float32", shape: [weight.size / widthOf(weight)] },
   async *pieces() {
@@ -87,7 +89,7 @@ const scalesTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => ({
   },
 });
 
-/** A weight [out, in] as u [in, out], as `MatMulInteger` reads it. It is made as a whole. */
+/** A weight [out, in] as u [in, out], the order that `MatMulInteger` reads. Held in memory as a whole. */
 const roundedTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => {
   const width = widthOf(weight);
   const outputs = weight.size / width;
@@ -115,10 +117,10 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
   };
   const { node, scalar } = builder;
   const zero = (): Name => scalar(zeroPoint, "uint8");
-  /** Rows x [N, in] as u8 [2N, in], high parts and then low ones, with their scales [N, 1]. */
+  /** Rounds rows x [N, in] to u8 [2N, in], high parts above low parts, with scales [N, 1]. */
   const rounded = (x: Name): { readonly u8: Name; readonly scales: Name } => {
     const largest = node("ReduceMax", [node("Abs", [x])], { axes: wholes(-1), keepdims: whole(1) });
-    // A row of zeros is divided by something, too.
+    // The minimum avoids division by zero for a row of zeros.
     const scales = node("Mul", [node("Max", [largest, scalar(2 ** -100)]), scalar(1 / levels)]);
     const all = node("Div", [x, scales]);
     const high = node("Round", [all]);
@@ -140,7 +142,7 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
     },
     tokens(ids) {
       const { u8, scales } = weight(tokenLayer);
-      // The weights are [C, V], for the head: the tokens' columns become rows.
+      // The weight is stored as [C, V], for the head, so the tokens' columns become rows.
       const columns = toFloat(node("Gather", [u8, ids], { axis: whole(1) })); // [C, N]
       const centred = node("Sub", [columns, scalar(zeroPoint)]);
       const scaled = node("Mul", [centred, node("Gather", [scales, ids], { axis: whole(0) })]);

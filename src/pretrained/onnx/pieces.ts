@@ -1,10 +1,10 @@
-/** Norms and the functions of hidden layers, as operators of ONNX. */
+/** Norms and activation functions, as ONNX operators. */
 import type { NormConfig } from "../../nn/norm.ts";
 import type { GeluApproximation } from "../../ops/gelu.ts";
 import { float, type GraphBuilder, type Name, whole, wholes } from "./builder.ts";
 import { floatTensor, type NamedWeights } from "./weights.ts";
 
-/** x / √(mean(x²) + ε) · γ over the last axis; ONNX Runtime knows these operators together as one. */
+/** x / √(mean(x²) + ε) · γ over the last axis. ONNX Runtime fuses this sequence of operators. */
 export const rmsNorm = (builder: GraphBuilder, x: Name, gamma: Name, eps: number): Name => {
   const { node, scalar } = builder;
   const mean = node("ReduceMean", [node("Pow", [x, scalar(2)])], { axes: wholes(-1), keepdims: whole(1) });
@@ -12,7 +12,7 @@ export const rmsNorm = (builder: GraphBuilder, x: Name, gamma: Name, eps: number
   return node("Mul", [node("Div", [x, root]), gamma]);
 };
 
-/** The norm with this name in the model. */
+/** The model's norm with this name. */
 export const normalise = (
   builder: GraphBuilder,
   { kind, eps }: NormConfig,

@@ -5,10 +5,11 @@ import { checkArguments, type SaveOnnxOptions, where } from "./check.ts";
 import { onnxFolder, sourceOf } from "./contents.ts";
 
 /**
- * A model as the files that transformers.js and ONNX Runtime read, by their paths in its folder: `config.json`,
- * `generation_config.json`, the tokenizer's, and the graphs in `onnx/`. The page serves them, or stores them.
- * @param lm a model of `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.
- * @throws ConfigError for a model without a class of `transformers`, such as one without a mask.
+ * Returns a model as the files that transformers.js and ONNX Runtime read, by their paths in the model's folder:
+ * `config.json`, `generation_config.json`, the tokenizer's files, and the graphs in `onnx/`. The page can serve or
+ * store them.
+ * @param lm a model from `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.
+ * @throws ConfigError if `transformers` has no class for the model, for example a model without a causal mask.
  * @example
  * ```ts
  * import { loadPretrained, saveOnnx, zipFolder } from "foretoken/browser";

@@ -12,13 +12,13 @@ import { graphFolder, isGraphName, type OnnxSource, onnxFolder, sourceOf } from 
 
 /** The folder that `saveOnnx` wrote. */
 export interface SavedOnnx {
-  /** Its path, resolved. */
+  /** The folder's resolved path. */
   readonly path: string;
-  /** Its files by their paths in it, with their lengths in bytes. */
+  /** Sizes in bytes of the folder's files, by their paths in the folder. */
   readonly files: Readonly<Record<string, number>>;
 }
 
-/** @throws CheckpointError if an earlier folder of graphs has files of somebody else. */
+/** @throws CheckpointError if an existing folder of graphs contains other files. */
 const checkGraphs = async (path: string, directory: string): Promise<void> => {
   const entries = await readdir(join(path, graphFolder)).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return [];
@@ -28,15 +28,16 @@ const checkGraphs = async (path: string, directory: string): Promise<void> => {
   if (other === undefined) return;
   throw new CheckpointError({
     where: directory,
-    must: "the folder must be new, empty or an earlier model of ONNX and nothing else",
-    got: `a folder with ${JSON.stringify(`${graphFolder}/${other}`)} in it`,
+    must: "the folder must be new, empty or contain only an earlier ONNX model",
+    got: `a folder that contains ${JSON.stringify(`${graphFolder}/${other}`)}`,
     hint: "another folder",
   });
 };
 
 /**
- * Writes the folder of a model. The weights are read when all that can be refused was looked at.
- * @param caller the called function, for errors. @param replace whether an earlier model of that name may be replaced.
+ * Writes a model's folder. Weights are read only after all checks.
+ * @param caller the called function, for errors. @param replace whether an existing model with this name may be
+ * replaced.
  * @throws as `saveOnnx`.
  */
 export const writeOnnx = async (
@@ -54,7 +55,7 @@ export const writeOnnx = async (
   try {
     await writeCheckpoint(path, Object.fromEntries(contents), { isNew: !replace, shown: directory });
   } catch (error) {
-    // Its own reason, not that of a disk that refuses.
+    // Throw the signal's own reason, not the write error that it caused.
     options.signal?.throwIfAborted();
     throw error;
   }
@@ -63,14 +64,17 @@ export const writeOnnx = async (
 
 /**
  * Writes a model as a folder that transformers.js and ONNX Runtime read: `config.json`, `generation_config.json`, the
- * tokenizer's files, and graphs in `onnx/`. They take a text and, for each layer, the keys and values of the text before it,
- * and have operators of ONNX' default domain alone (version 17). In `model.onnx` all numbers are float32. In
- * `model_quantized.onnx` each row of a matrix, and each row of activations, is rounded to eight bits with a scale of its own.
- * It replaces such a folder that is already there; a kill or an error leaves the old one or the new one, never half.
+ * tokenizer's files, and graphs in `onnx/`. A graph gets a text and, for each layer, the keys and values of the text
+ * before it. Graphs use only ONNX's default operators (version 17). In `model.onnx` all numbers are float32. In
+ * `model_quantized.onnx` each row of a matrix and each row of activations is rounded to eight bits with its own scale.
+ * An existing folder of this kind is replaced atomically: after a kill or an error, either the old or the new folder is
+ * there, complete.
  * @param directory created with its parents if it is missing.
- * @param lm a model of `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.
- * @throws ConfigError for a model without a class of `transformers`, such as one without a mask; CheckpointError if the system
- *   refuses, or the folder has other files. Nothing is changed then.
+ * @param lm a model from `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.
+ * @throws ConfigError if `transformers` has no class for the model, for example a model without a causal mask. Nothing
+ * is changed then.
+ * @throws CheckpointError if the operating system refuses to write, or the folder has other files. Nothing is changed
+ * then.
  * @example
  * ```ts
  * import { loadPretrained, saveOnnx } from "foretoken";

@@ -1,16 +1,19 @@
-/** The JSON files of a checkpoint, as transformers.js needs them. */
+/** Adapts the JSON files of a checkpoint to transformers.js. */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { jsonText } from "../files/checkpoint-json.ts";
 import { generationDefaults } from "../model/generation-config.ts";
 import type { OnnxDType } from "./transformer.ts";
 
-/** Of each element type its file, and transformers.js' name of it. */
+/** File name of each number format, and transformers.js's name for the format. */
 export const forms = {
   float32: { file: "model.onnx", name: "fp32" },
   int8: { file: "model_quantized.onnx", name: "q8" },
 } as const satisfies Record<OnnxDType, { readonly file: string; readonly name: string }>;
 
-/** `config.json` with what transformers.js reads besides: the form that is there, and how many files of tensors each has. */
+/**
+ * `config.json` with fields for transformers.js: the available number format, and the number of external data files of
+ * each graph.
+ */
 export const configText = (
   json: string,
   dtypes: readonly OnnxDType[],
@@ -18,7 +21,7 @@ export const configText = (
 ): string => {
   const [only] = dtypes;
   const own = {
-    // Pages take q8 and Node takes fp32 where nothing is said; one form alone is for both.
+    // By default, pages load q8 and Node loads fp32. If there is only one format, both must use it.
     ...(dtypes.length === 1 && only !== undefined && { dtype: forms[only].name }),
     ...(Object.keys(beside).length > 0 && { use_external_data_format: beside }),
   };
@@ -26,17 +29,23 @@ export const configText = (
   return jsonText({ ...(JSON.parse(json) as object), "transformers.js_config": own });
 };
 
-/** `generation_config.json`. A graph has no positions behind the context, so a text ends there where the context is short. */
+/**
+ * `generation_config.json`. A graph cannot continue beyond the context length, so a model with a short context gets it
+ * as `max_length`.
+ */
 export const generationText = (json: string, contextLength: number): string => {
   if (contextLength >= 2 * generationDefaults.maxNewTokens) return json;
   const { max_new_tokens: _, ...others } = JSON.parse(json) as Record<string, unknown>;
   return jsonText({ ...others, max_length: contextLength });
 };
 
-/** Each number of a text by itself: for transformers.js `Digits` are those of ASCII alone, for `tokenizers` all numbers. */
+/**
+ * Splits off each numeric character. It replaces `Digits`, which means only ASCII digits in transformers.js but all
+ * numeric characters in `tokenizers`.
+ */
 const eachNumber = { type: "Split", pattern: { Regex: "\\p{N}" }, behavior: "Isolated", invert: false };
 
-/** `tokenizer.json`, written so that transformers.js and `tokenizers` mean the same by it. */
+/** `tokenizer.json`, rewritten so that transformers.js and `tokenizers` tokenize alike. */
 export const tokenizerText = (json: string): string => {
   const tokenizer = JSON.parse(json) as Record<string, unknown>;
   const { pre_tokenizer: pieces } = tokenizer;

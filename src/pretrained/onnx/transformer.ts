@@ -1,11 +1,11 @@
 /**
- * A model as a graph of ONNX, with the inputs and outputs that transformers.js and Optimum give their names to:
+ * A model as an ONNX graph. Inputs and outputs have the names that transformers.js and Optimum use:
  *
- *   input_ids [B, T]   attention_mask [B, S]   position_ids [B, T]   past_key_values.i.key, .value [B, Hk, P, D]
- *   →   logits [B, T, V]   present.i.key, .value [B, Hk, S, D]
+ *   input_ids [B, T] attention_mask [B, S] position_ids [B, T] past_key_values.i.key, .value [B, Hk, P, D]
+ *   → logits [B, T, V] present.i.key, .value [B, Hk, S, D]
  *
- * with S = P + T. A token sees those before it, and itself, unless the mask has 0 for them. Between blocks the tokens of all
- * rows lie one after the other: [N, C] with N = B·T.
+ * S = P + T. A token sees itself and previous tokens, except tokens for which the mask is 0. Between blocks, the tokens
+ * of all rows are concatenated: [N, C] with N = B·T.
  */
 import { castTypes, type OnnxGraph, type OnnxTensor, type OnnxValue } from "../../io/onnx/model.ts";
 import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../models/config.ts";
@@ -19,9 +19,9 @@ import { floatProducts, type Products, roundedProducts, tokenLayer } from "./lin
 import { gelu, normalise, squaredRelu, swish } from "./pieces.ts";
 import { bytesOfFloats, floatTensor, type NamedWeights } from "./weights.ts";
 
-/** Element types of a graph's weights. */
+/** Number formats of a graph's weights. */
 export const onnxDTypes = ["float32", "int8"] as const;
-/** Element type of the matrices of an ONNX file: float32, or eight bits with a scale for each output. */
+/** Number format of the matrices of an ONNX file: float32, or int8 with a scale for each output. */
 export type OnnxDType = (typeof onnxDTypes)[number];
 
 const products = { float32: floatProducts, int8: roundedProducts } as const satisfies Record<
@@ -29,15 +29,15 @@ const products = { float32: floatProducts, int8: roundedProducts } as const sati
   (builder: GraphBuilder, weights: NamedWeights) => Products
 >;
 
-/** Numbers of a table that are made at a time. */
+/** Number of table values that are computed at once. */
 const madeAtATime = 2 ** 16;
 
-/** Wavelengths of a table, and what its tensors are called. */
+/** Wavelengths of a table of angles, and the name prefix of its tensors. */
 interface Wavelengths extends Pick<RopeConfig, "theta" | "scaling"> {
   readonly name: string;
 }
 
-/** The cosines or sines of all positions, [contextLength, R/2]. */
+/** Cosines or sines of all positions, [contextLength, R/2]. */
 const angleTable = (config: ModelConfig, { name, theta, scaling }: Wavelengths, which: "cos" | "sin"): OnnxTensor => {
   const { contextLength, position } = config;
   if (position.kind !== "rope") throw new Error("learned positions have no angles");
@@ -55,7 +55,7 @@ const angleTable = (config: ModelConfig, { name, theta, scaling }: Wavelengths, 
   };
 };
 
-/** Cosines and sines of each token's angles, [B, 1, T, R/2], the same for all heads. */
+/** Cosines and sines of each token's angles, [B, 1, T, R/2], shared by all heads. */
 const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavelengths, places: Name): Angles => {
   const { node } = builder;
   const rows = (which: "cos" | "sin"): Name => {
@@ -65,10 +65,10 @@ const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavel
   return { cos: rows("cos"), sin: rows("sin") };
 };
 
-/** Added to a score that is masked. Its exponential is 0; and a row whose tokens all are masked has no NaN. */
+/** Added to masked scores; its exponential is 0. It is finite, so a row whose tokens are all masked gives no NaN. */
 const masked = -1e30;
 
-/** Angles of each layer. Those of layers with a window may be other ones. */
+/** Angles of each layer. Layers with a window may have other wavelengths. */
 const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name): Shared["angles"] => {
   const { position, window, nLayer } = config;
   if (position.kind !== "rope") return () => null;
@@ -84,7 +84,10 @@ const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name)
   return ({ angles }) => (angles === "none" ? null : tables[angles]);
 };
 
-/** Numbers to add to scores, [B, 1, T, S]: 0 where a token sees another. @param window null: a token sees all before it. */
+/**
+ * Mask to add to scores, [B, 1, T, S]; 0 where a query sees a key. @param window number of tokens a query sees; null:
+ * all previous tokens.
+ */
 const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | null): Name => {
   const { node, scalar } = builder;
   const sizeOf = (of: Name): Name => node("Gather", [node("Shape", [of]), scalar(1, "int64")], { axis: whole(0) });
@@ -101,7 +104,7 @@ const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | n
   return node("Unsqueeze", [node("Where", [sees, scalar(0), scalar(masked)]), builder.wholes(1)]);
 };
 
-/** What the hidden layer is put through; with a gate, the gate. */
+/** Applies the activation function to the hidden layer, or to the gate if there is one. */
 const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   switch (config.kind) {
     case "gelu":
@@ -116,7 +119,7 @@ const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   }
 };
 
-/** What each layer adds to scores: a mask for each window. */
+/** Masks of the layers: one mask for each window size. */
 const masksByLayer = (builder: GraphBuilder, config: ModelConfig, ids: Name, mask: Name): Shared["bias"] => {
   const windows = new Set(Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window));
   const masks = new Map(
@@ -143,7 +146,7 @@ const mlp = (
   return by.linear(`${layer}.down`, up === undefined ? hidden : builder.node("Mul", [hidden, up]));
 };
 
-/** Inputs and outputs of the graph. */
+/** Declares the graph's inputs and outputs. */
 const valuesOf = (config: ModelConfig, vocabSize: number) => {
   const { keyHeads, headDim } = headsOf(config);
   const [batch, time, past, all] = ["batch_size", "sequence_length", "past_sequence_length", "total_sequence_length"];
@@ -167,7 +170,7 @@ const valuesOf = (config: ModelConfig, vocabSize: number) => {
 
 /**
  * The graph of a model.
- * @param weights of the layout of the configuration.
+ * @param weights weights of the configuration's layout.
  */
 export const modelGraph = (
   config: ModelConfig,
@@ -193,7 +196,7 @@ export const modelGraph = (
   const angles = anglesByLayer(builder, config, places);
   const bias = masksByLayer(builder, config, ids, mask);
   const shared = { batchTime, bias, angles, weights, by };
-  /** x + f(x), with its norms. */
+  /** x + f(x), with the norms before or after f. */
   const branch = (name: string, input: Name, f: (of: Name) => Name): Name => {
     const norm = (end: string, of: Name): Name => normalise(builder, config.norm, weights, `${name}${end}`, of);
     const result = within(name, () => {

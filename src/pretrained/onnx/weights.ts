@@ -1,21 +1,21 @@
-/** A model's weights as tensors of an ONNX file, read when they are written. */
+/** A model's weights as tensors of an ONNX file. They are read while the file is written. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed, ReadValues } from "../../models/arena.ts";
 import { findUnreal } from "../../models/hugging-face/find-unreal.ts";
 
-/** Numbers that are read at a time. */
+/** Number of weights that are read at once. */
 const readAtATime = 2 ** 20;
 
-/** A model's weights by their names. */
+/** A model's weights by name. */
 export interface NamedWeights {
-  /** @returns undefined where the model has none of that name. */
+  /** @returns undefined if the model has no weight with this name. */
   readonly find: (name: string) => Placed | undefined;
-  /** The rows of a weight in order, some at a time. @throws CheckpointError for a number that is not finite. */
+  /** Yields the rows of a weight in order, some at a time. @throws CheckpointError for a number that is not finite. */
   readonly rows: (weight: Placed) => AsyncIterable<Float32Array>;
 }
 
-/** Numbers of a row: of a vector, all. */
+/** Length of a row; of a vector, its whole length. */
 export const widthOf = ({ shape, size }: Placed): number => (shape.length < 2 ? size : (shape.at(-1) ?? 1));
 
 /** @param where the model, for errors. */
@@ -39,7 +39,7 @@ export const namedWeights = (parameters: readonly Placed[], read: ReadValues, wh
   };
 };
 
-/** The weight of this name. */
+/** The weight with this name. */
 export const weightOf = (weights: NamedWeights, name: string): Placed => {
   const weight = weights.find(name);
   if (weight === undefined) throw new Error(`${name} was not laid out`);
@@ -49,7 +49,7 @@ export const weightOf = (weights: NamedWeights, name: string): Placed => {
 export const bytesOfFloats = (values: Float32Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
-/** A weight as it is. */
+/** A weight in float32. */
 export const floatTensor = (weights: NamedWeights, name: string): OnnxTensor => {
   const weight = weightOf(weights, name);
   return {

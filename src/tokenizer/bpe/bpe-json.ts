@@ -1,4 +1,4 @@
-/** The `tokenizer.json` of a byte-level BPE, in the form of Hugging Face's `tokenizers` library. */
+/** Writes the `tokenizer.json` of a byte-level BPE, in the format of Hugging Face's `tokenizers` library. */
 import type { SpecialToken } from "../tokenizer.ts";
 import type { BpeParts } from "./parts.ts";
 import { preTokenizerJson } from "./split/patterns.ts";
@@ -9,7 +9,7 @@ const addedJson =
   (special: boolean) =>
   ({ id, name }: SpecialToken) => ({ id, content: name, ...matching, special });
 
-/** The contents of `tokenizer.json`. Special tokens after the vocabulary are in `added_tokens` alone. */
+/** Contents of `tokenizer.json`. Special tokens with ids after the vocabulary are listed only in `added_tokens`. */
 export const bpeToJson = ({
   tokens,
   merges,

@@ -1,7 +1,7 @@
 /**
- * Byte-level byte-pair encoding: a text's UTF-8 is split into pieces, and in each piece pairs of tokens merge in a
+ * Byte-level byte-pair encoding. A text's UTF-8 is split into pieces; in each piece, pairs of tokens are merged in a
  * fixed order. Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units"; over bytes, as in
- * GPT-2. Every text has tokens, where every byte has one, and they give it back.
+ * GPT-2. If every byte has a token, every text can be encoded and decoded without loss.
  */
 import { checkText } from "../../core/checks/check-arguments.ts";
 import { CheckpointError, DataError } from "../../core/errors/errors.ts";
@@ -24,7 +24,7 @@ import { idsOf, idsOfBytes, mergesOf, mostTokens } from "./vocabulary.ts";
 /** A byte-level BPE tokenizer. */
 export interface BpeTokenizer extends Tokenizer {
   readonly kind: "bpe";
-  /** Rules by which a text is split into pieces. */
+  /** Rules that split a text into pieces. */
   readonly pattern: SplitPattern;
   /** Number of merges. */
   readonly mergeCount: number;
@@ -32,7 +32,7 @@ export interface BpeTokenizer extends Tokenizer {
 
 const byId = (a: SpecialToken, b: SpecialToken): number => a.id - b.id;
 
-/** @throws CheckpointError for an id that is taken, or far from those of the others. */
+/** @throws CheckpointError for an id that is taken, or far above the number of tokens. */
 const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], where: string): void => {
   const names = new Map<number, string>();
   for (const { id, name } of named) {
@@ -40,10 +40,10 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
       throw new CheckpointError({ where, must, got: `${show(name)}: ${show(id)}` });
     };
     if (!Number.isInteger(id) || id < 0 || id >= 2 * (tokens.length + named.length)) {
-      bad("ids of special and added tokens must be whole numbers that follow those of the vocabulary");
+      bad("ids of special and added tokens must be whole numbers that follow the vocabulary's ids");
     }
     if (typeof name !== "string" || name === "") bad("special and added tokens must have names");
-    if (names.has(id)) bad(`every token must have an id of its own; ${show(names.get(id))} has this one`);
+    if (names.has(id)) bad(`every token must have its own id; ${show(names.get(id))} has this id too`);
     if (id < tokens.length && tokens[id] !== name && tokens[id] !== "")
       bad(`token ${id} of the vocabulary is ${show(tokens[id])}`);
     names.set(id, name);
@@ -56,7 +56,9 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
 
 const noBytes = new Uint8Array();
 
-/** The tokens that are one piece of text each. @param bytes of a token; none: it is not found in a text. */
+/**
+ * Table of the tokens' bytes, to look up a whole piece. @param bytes bytes of a token; empty: the token is left out.
+ */
 const wholeTokens = (count: number, bytes: (id: number) => Uint8Array) => {
   const pieces = pieceTable();
   const ids: number[] = [];
@@ -69,9 +71,10 @@ const wholeTokens = (count: number, bytes: (id: number) => Uint8Array) => {
 };
 
 /**
- * The tokenizer of a vocabulary and its merges.
- * @param where the file that they are from, for errors.
- * @throws ConfigError for parts of another form; CheckpointError for a vocabulary without bytes, a merge of unknown tokens, or an id that is taken.
+ * Makes a tokenizer from a vocabulary and its merges.
+ * @param where the source file, for errors.
+ * @throws ConfigError for parts of the wrong type.
+ * @throws CheckpointError for a vocabulary without byte tokens, a merge of unknown tokens, or an id that is taken.
  */
 export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer => {
   checkText("bpeTokenizer: where", where);
@@ -120,7 +123,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     return nameById.get(id) ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes(id));
   };
 
-  /** Made when a text is first encoded. */
+  /** Created when a text is first encoded. */
   let encodeBytes: EncodeBytes | undefined;
   const encodeText = (text: string, out: IdList): void => {
     encodeBytes ??= bytesEncoder({
@@ -139,7 +142,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     checkText(name, text);
     checkWellFormed(name, text, before);
     checkBytes?.(normalized(text), name);
-    // A token has three or four bytes in most texts.
+    // In most texts, a token has three or four bytes.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
     for (const stretch of findNames(text)) {
       if (stretch.id === undefined) encodeText(stretch.text, out);

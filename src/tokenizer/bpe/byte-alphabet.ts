@@ -1,6 +1,6 @@
 /**
- * GPT-2's alphabet: a printable character for each byte, so that a token of any bytes is a text. Visible characters of
- * Latin-1 stand for themselves; the other 68 bytes take the code points from 256 on. Source: GPT-2's `bytes_to_unicode`.
+ * GPT-2's byte alphabet: a printable character for each byte, so that any bytes can be written as text. Visible Latin-1
+ * characters represent themselves; the other 68 bytes get code points from 256. Source: GPT-2's `bytes_to_unicode`.
  */
 const isVisible = (byte: number): boolean =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
@@ -10,26 +10,26 @@ const makeAlphabet = (): readonly string[] => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isVisible(byte) ? byte : next++));
 };
 
-/** The character of each byte. */
+/** Character of each byte. */
 export const characterOfByte: readonly string[] = makeAlphabet();
 
 const byteOfCodePoint: ReadonlyMap<number, number> = new Map(
   characterOfByte.map((character, byte) => [character.charCodeAt(0), byte]),
 );
 
-/** All bytes, in the order of their characters: the order of ids in GPT-2's vocabulary, and in ours. */
+/** All bytes, sorted by their characters. GPT-2's vocabulary and Foretoken's number the byte tokens in this order. */
 export const bytesInOrder: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte).sort(
   (a, b) => (characterOfByte[a]?.charCodeAt(0) ?? 0) - (characterOfByte[b]?.charCodeAt(0) ?? 0),
 );
 
-/** Bytes in the alphabet. */
+/** Writes bytes in the alphabet. */
 export const toAlphabet = (bytes: Uint8Array): string => {
   let text = "";
   for (const byte of bytes) text += characterOfByte[byte];
   return text;
 };
 
-/** The bytes of a text in the alphabet; undefined for a text with another character. */
+/** Bytes of a text in the alphabet; undefined if the text has another character. */
 export const fromAlphabet = (text: string): Uint8Array | undefined => {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {

@@ -1,32 +1,32 @@
-/** Encodes bytes: pieces by the split pattern, each merged once and then remembered. */
+/** Encodes bytes: splits them into pieces, merges each piece, and caches the result. */
 import { type Merges, mergeBy } from "./merge.ts";
 import { doubled } from "./pair-table.ts";
 import { type PieceTable, pieceTable } from "./piece-table.ts";
 import type { NextPiece } from "./split/split.ts";
 
-/** Pieces that are remembered at most, and their bytes; then the memory begins anew. */
+/** Maximum number of cached pieces, and of their bytes. A full cache is cleared. */
 const mostPieces = 2 ** 18;
 const mostBytes = 2 ** 23;
-/** Longer pieces hardly come twice. */
+/** Maximum length of a cached piece: longer pieces rarely repeat. */
 const longestRemembered = 64;
 
 /** The parts of a vocabulary that encoding needs. */
 export interface EncoderParts {
   readonly nextPiece: NextPiece;
   readonly merges: Merges;
-  /** The token of each byte. */
+  /** Token of each byte. */
   readonly idOfByte: Int32Array;
-  /** Whole tokens, which a piece becomes without merges; undefined: merges alone make tokens. */
+  /** Tokens that replace a whole piece without merging; undefined: only merges make tokens. */
   readonly whole: { readonly pieces: PieceTable; readonly ids: Int32Array } | undefined;
 }
 
-/** A list of ids that grows. */
+/** A growable list of ids. */
 export interface IdList {
   ids: Int32Array;
   length: number;
 }
 
-/** Makes room for `count` more ids. */
+/** Ensures capacity for `count` more ids. */
 const reserve = (list: IdList, count: number): void => {
   while (list.ids.length < list.length + count) list.ids = doubled(list.ids);
 };
@@ -38,16 +38,16 @@ export const appendId = (list: IdList, id: number): void => {
 
 export type EncodeBytes = (bytes: Uint8Array, from: number, to: number, out: IdList) => void;
 
-/** A function that appends the ids of a part of a text's UTF-8 to a list. */
+/** Makes a function that appends the ids of `bytes[from..to)` (UTF-8) to a list. */
 export const bytesEncoder = ({ nextPiece, merges, idOfByte, whole }: EncoderParts): EncodeBytes => {
   const merge = mergeBy(merges);
   const remembered = pieceTable();
-  /** Ids of piece i: `known[starts[i]..starts[i + 1])`. */
+  /** Ids of cached piece i: `known[starts[i]..starts[i + 1])`. */
   let known = new Int32Array(2 ** 12);
   let starts = new Int32Array(2 ** 12);
   let symbols = new Int32Array(longestRemembered);
 
-  /** Writes the ids of a piece into `symbols`, and returns their number. */
+  /** Writes the ids of a piece into `symbols` and returns their number. */
   const encodePiece = (bytes: Uint8Array, from: number, to: number): number => {
     const length = to - from;
     if (whole !== undefined) {

@@ -1,22 +1,22 @@
-/** Merges the symbols of a piece: the pair with the lowest rank first, from the left where ranks are equal. */
+/** Merges the symbols of a piece. The pair with the lowest rank is merged first; among equal ranks, the leftmost. */
 import { minHeap } from "./min-heap.ts";
 import type { PairTable } from "./pair-table.ts";
 
-/** The merges of a vocabulary. */
+/** Merges of a vocabulary. */
 export interface Merges {
-  /** The rank of each pair. */
+  /** Rank of each pair. */
   readonly ranks: PairTable;
-  /** The id of the merged pair, by rank. */
+  /** Id of the merged token, by rank. */
   readonly merged: Int32Array;
 }
 
-/** Up to here, looking through all pairs for each merge is faster than a heap. */
+/** Up to this length, scanning all pairs for each merge is faster than a heap. */
 const longestScan = 48;
 
-/** A rank above all others: this pair is not merged. */
+/** Rank above all others: the pair is not merged. */
 const unmerged = 2 ** 31 - 1;
 
-/** Merges `symbols` in place, which are at most `longestScan`; returns the number that is left. */
+/** Merges at most `longestScan` symbols in place. Returns the number of remaining symbols. */
 const mergeShort = (symbols: Int32Array, length: number, { ranks, merged }: Merges, pairRanks: Int32Array): number => {
   const rankAt = (i: number): number => {
     const rank = ranks.find(symbols[i] as number, symbols[i + 1] as number);
@@ -45,14 +45,14 @@ const mergeShort = (symbols: Int32Array, length: number, { ranks, merged }: Merg
   }
 };
 
-/** Heap entries are rank × 2³¹ + place: exact in a double for ranks below 2²². */
+/** Heap entries are rank × 2³¹ + place; exact in a double for ranks below 2²². */
 const placeRange = 2 ** 31;
 
-/** The same for a piece of any length, in O(n log n). */
+/** Merges a piece of any length in place, in O(n log n). Returns the number of remaining symbols. */
 const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merges): number => {
   const next = Int32Array.from({ length }, (_, i) => i + 1);
   const previous = Int32Array.from({ length }, (_, i) => i - 1);
-  /** The rank of the pair that begins at a place; `unmerged` also for a place that was merged into another. */
+  /** Rank of the pair that begins at a place; also `unmerged` if the place was merged into another. */
   const pairRanks = new Int32Array(length).fill(unmerged);
   const heap = minHeap(length);
   const enter = (i: number): void => {
@@ -65,7 +65,7 @@ const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merge
   for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) {
     const rank = Math.floor(entry / placeRange);
     const at = entry - rank * placeRange;
-    // An entry from before its symbols changed.
+    // Skip an outdated entry: its symbols have changed.
     if (pairRanks[at] !== rank) continue;
     const taken = next[at] as number;
     const after = next[taken] as number;
@@ -82,7 +82,7 @@ const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merge
   return left;
 };
 
-/** Merges the first `length` of `symbols` in place, and returns the number that is left. */
+/** Merges the first `length` symbols in place. Returns the number of remaining symbols. */
 export type Merge = (symbols: Int32Array, length: number) => number;
 
 export const mergeBy = (merges: Merges): Merge => {

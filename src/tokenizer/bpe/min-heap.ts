@@ -1,11 +1,11 @@
-/** A binary heap of numbers, the least first. */
+/** Binary heap of numbers; the smallest comes first. */
 export interface MinHeap {
   push(value: number): void;
-  /** Takes the least; undefined when the heap is empty. */
+  /** Removes and returns the smallest number; undefined if the heap is empty. */
   pop(): number | undefined;
 }
 
-/** @param expected number of values at a time; more are taken too. */
+/** @param expected expected number of values; the heap grows if there are more. */
 export const minHeap = (expected: number): MinHeap => {
   let values = new Float64Array(Math.max(16, expected));
   let size = 0;

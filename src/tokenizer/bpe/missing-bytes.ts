@@ -1,16 +1,17 @@
 /**
- * Bytes without a token. A byte-level vocabulary that was learned without all 256 bytes, as SmolLM2's, lacks some that no
- * text of its training had. Other programs leave such bytes out without a word.
+ * Bytes without a token. A byte-level vocabulary that was learned without all 256 bytes, such as SmolLM2's, has no
+ * token for bytes that its training text did not contain. Other programs silently drop such bytes.
  */
 import { DataError } from "../../core/errors/errors.ts";
 import { describeCharacters } from "../unknown.ts";
 
-/** In place of a token's id. */
+/** Marks a byte without a token. */
 export const noToken = -1;
 
 /**
- * A check of texts, or undefined where every byte has a token.
- * @returns a function that throws a DataError, naming all unknown characters, for a text with a byte that has no token.
+ * Makes a check of texts; undefined if every byte has a token.
+ * @returns a function that throws a DataError for a text with a byte that has no token. The error names all unknown
+ * characters.
  */
 export const missingBytesCheck = (idOfByte: Int32Array): ((text: string, where: string) => void) | undefined => {
   if (!idOfByte.includes(noToken)) return undefined;

@@ -1,16 +1,19 @@
-/** A map from pairs of ids to numbers from 0 in the order of addition, in typed arrays: open addressing, linear probing. */
+/**
+ * Hash table that numbers distinct pairs of ids from 0 in the order of insertion. Uses typed arrays, open addressing
+ * and linear probing.
+ */
 export interface PairTable {
   /** Number of pairs. */
   readonly size: number;
-  /** The number of a pair; -1 if it was not added. */
+  /** Index of a pair; -1 if it is not in the table. */
   find(left: number, right: number): number;
-  /** The number of a pair, which is added if it is new. */
+  /** Index of a pair, which is added if it is new. */
   add(left: number, right: number): number;
   left(index: number): number;
   right(index: number): number;
 }
 
-/** `array` with twice the room. */
+/** Copy of `array` with twice its length. */
 export const doubled = (array: Int32Array): Int32Array<ArrayBuffer> => {
   const larger = new Int32Array(2 * array.length);
   larger.set(array);
@@ -22,14 +25,14 @@ const hashPair = (left: number, right: number): number => {
   return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> 0;
 };
 
-/** @param expected number of pairs that are coming; more are taken too. */
+/** @param expected expected number of pairs; the table grows if there are more. */
 export const pairTable = (expected = 16): PairTable => {
   let slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * Math.max(16, expected)))).fill(-1);
   let lefts = new Int32Array(slots.length / 2);
   let rights = new Int32Array(slots.length / 2);
   let size = 0;
 
-  /** The slot of a pair, or the free one where it belongs. */
+  /** The slot of a pair, or the free slot for it. */
   const slotOf = (left: number, right: number): number => {
     const mask = slots.length - 1;
     let slot = (hashPair(left, right) >>> 4) & mask;

@@ -16,26 +16,28 @@ import { show } from "../../core/text/show.ts";
 import type { SpecialToken } from "../tokenizer.ts";
 import { type SplitPattern, splitPatterns } from "./split/patterns.ts";
 
-/** Two tokens that become one; as one text, a space is between them. */
+/** Two tokens that are merged into one. As a string, the two are separated by a space. */
 export type MergeRule = readonly [left: string, right: string] | string;
 
 /** The parts of a byte-level BPE tokenizer. */
 export interface BpeParts {
-  /** In the order of their ids, in GPT-2's alphabet of bytes. The names of special tokens may be among them. */
+  /** Tokens in the order of their ids, in GPT-2's byte alphabet. May include names of special tokens. */
   readonly tokens: readonly string[];
-  /** The first one merges first. */
+  /** Merges in the order of their priority. */
   readonly merges: readonly MergeRule[];
-  /** Rules by which a text is split into pieces. */
+  /** Rules that split a text into pieces. */
   readonly pattern: SplitPattern;
-  /** Ids of `tokens`, or ids that follow them. */
+  /** Special tokens. Their ids are in `tokens` or follow it. */
   readonly specialTokens: readonly SpecialToken[];
-  /** Tokens that `encode` finds in a text by their whole name, before it splits the rest. None where left out. */
+  /** Tokens that `encode` finds in a text by their whole name, before it splits the rest. Default: none. */
   readonly namedTokens?: readonly SpecialToken[] | undefined;
-  /** Id of the special token that ends a text. Where left out, that of `<|endoftext|>`, if there is one. */
+  /** Id of the special token that ends a text. Default: the id of `<|endoftext|>`, if there is one. */
   readonly endOfText?: number | null | undefined;
-  /** A piece that is a token becomes that token, also where merges would give another result. Default false. */
+  /**
+   * Whether a piece that equals a token becomes that token, even if merges would give another result. Default: false.
+   */
   readonly ignoreMerges?: boolean | undefined;
-  /** Unicode form into which `encode` brings a text; such a text comes back in that form. */
+  /** Unicode normalization that `encode` applies. Decoding returns the normalized text. */
   readonly normalizer?: "NFC" | undefined;
 }
 
@@ -43,10 +45,10 @@ const isMerge: Form = (value) =>
   isText(value) || (isList(value) && (value as unknown[]).length === 2 && listOf(isText)(value));
 const isPattern: Form = (value) => splitPatterns.some((pattern) => pattern === value);
 
-/** The form of each part, and its words in an error. */
+/** Check of each part, and its description for an error. */
 const forms: { readonly [Part in keyof Required<BpeParts>]: readonly [must: string, form: Form] } = {
-  tokens: ["a list of texts", listOf(isText)],
-  merges: ["a list of merges, each of them two texts, or one with a space between them", listOf(isMerge)],
+  tokens: ["a list of strings", listOf(isText)],
+  merges: ["a list of merges, each two strings, or one string with a space between the two tokens", listOf(isMerge)],
   pattern: [alternatives(splitPatterns), isPattern],
   specialTokens: ["a list of tokens, each with id and name", listOf(isObject)],
   namedTokens: ["a list of tokens, each with id and name", optional(listOf(isObject))],
@@ -55,7 +57,7 @@ const forms: { readonly [Part in keyof Required<BpeParts>]: readonly [must: stri
   normalizer: ["NFC", optional((value) => value === "NFC")],
 };
 
-/** @throws ConfigError unless each part has its form. */
+/** @throws ConfigError if a part has the wrong type. */
 export const checkParts = (where: string, parts: unknown): void => {
   checkKeys(where, parts, Object.keys(forms));
   for (const [name, [must, form]] of Object.entries(forms)) {

@@ -1,25 +1,25 @@
 /**
- * Distinct pieces of bytes, numbered from 0 in the order of addition: open addressing, linear probing. Most pieces have at
- * most eight bytes: these are two numbers, which the table compares instead of bytes.
+ * Hash table that numbers distinct byte pieces from 0 in the order of insertion. Uses open addressing and linear
+ * probing. Most pieces have at most eight bytes; these are compared as two integers instead of byte by byte.
  */
 import { doubled } from "./pair-table.ts";
 
 export interface PieceTable {
   /** Number of pieces. */
   readonly size: number;
-  /** Sum of their bytes. */
+  /** Total size of all pieces in bytes. */
   readonly byteLength: number;
-  /** The number of the piece `bytes[from..to)`; -1 if it was not added. */
+  /** Index of the piece `bytes[from..to)`; -1 if it is not in the table. */
   find(bytes: Uint8Array, from: number, to: number): number;
-  /** The number of the piece `bytes[from..to)`, which is added if it is new. */
+  /** Index of the piece `bytes[from..to)`, which is added if it is new. */
   add(bytes: Uint8Array, from: number, to: number): number;
-  /** The bytes of all pieces in their order: piece i is `offset(i)` to `offset(i + 1)`. Valid until the next `add`. */
+  /** Bytes of all pieces in order; piece i is `offset(i)` to `offset(i + 1)`. Valid until the next `add`. */
   bytes(): Uint8Array;
   offset(index: number): number;
   clear(): void;
 }
 
-/** Keeps the first bytes of a word in little-endian order. */
+/** Masks that keep the first 0 to 4 bytes of a little-endian word. */
 const masks = Int32Array.of(0, 0xff, 0xffff, 0xffffff, -1);
 
 const mix = (hash: number, word: number): number => {
@@ -28,15 +28,15 @@ const mix = (hash: number, word: number): number => {
 };
 
 const noBytes = new Uint8Array();
-/** A slot has four numbers: two that stand for the bytes, the number of bytes, and the piece's number; -1 if it is free. */
+/** A slot has four numbers: a key of two numbers, the number of bytes, and the piece's index (-1: free). */
 const slotSize = 4;
 const shortPiece = 8;
 
-/** A multiple of `slotSize`. */
+/** First slot to probe; a multiple of `slotSize`. */
 const firstSlot = (low: number, high: number): number =>
   (Math.imul(mix(low, Math.imul(high, 0x9e3779b1)), 0x85ebca6b) >>> 7) * slotSize;
 
-/** The bytes of pieces, one after the other. */
+/** The bytes of all pieces, concatenated. */
 const pieceBytes = () => {
   let offsets = new Int32Array(2 ** 10);
   let arena = new Uint8Array(2 ** 14);
@@ -82,7 +82,7 @@ export const pieceTable = (): PieceTable => {
     view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
 
-  /** At most four bytes of the source as a number. */
+  /** Up to four bytes of the source as an integer. */
   const wordAt = (at: number, to: number): number => {
     if (at + 4 <= source.length) return view.getInt32(at, true) & (masks[Math.min(4, to - at)] as number);
     let word = 0;
@@ -90,13 +90,13 @@ export const pieceTable = (): PieceTable => {
     return word;
   };
 
-  /** The two numbers of the piece that was looked up last. */
+  /** The key of the most recently read piece. */
   let low = 0;
   let high = 0;
   const readKey = (from: number, to: number): void => {
     low = wordAt(from, to);
     high = to - from > 4 ? wordAt(from + 4, to) : 0;
-    // Hashes of the whole then.
+    // For a longer piece, the two numbers are hashes of all its bytes.
     for (let at = from + shortPiece; at < to; at += 4) {
       const word = wordAt(at, to);
       low = mix(low, word);
@@ -104,7 +104,7 @@ export const pieceTable = (): PieceTable => {
     }
   };
 
-  /** The slot of the piece of `readKey`, or the free one where it belongs. */
+  /** The slot of the piece from `readKey`, or the free slot for it. */
   const slotOf = (from: number, length: number): number => {
     const mask = slots.length - 1;
     let slot = firstSlot(low, high) & mask;
@@ -153,7 +153,7 @@ export const pieceTable = (): PieceTable => {
       slots[slot + 3] = size;
       kept.append(source, from, to);
       size++;
-      // Half of the slots are free.
+      // Keep at least half of the slots free.
       if (2 * slotSize * (size + 1) >= slots.length) grow();
       return size - 1;
     },

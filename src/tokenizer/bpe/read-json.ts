@@ -1,4 +1,4 @@
-/** Reads the `tokenizer.json` of a byte-level BPE that the encoder here knows. */
+/** Reads the `tokenizer.json` of a byte-level BPE, if Foretoken's own encoder supports it. */
 
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -9,29 +9,29 @@ import type { BpeParts, MergeRule } from "./parts.ts";
 import { patternOfJson } from "./split/patterns.ts";
 import { mostTokens } from "./vocabulary.ts";
 
-/** Fields of a BPE model that the encoder here does not have. */
+/** Fields of a BPE model that Foretoken's encoder does not support. */
 const foreignFields = ["continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"];
 
-/** Every text has tokens then, and an unknown token, which some files name, is never met. */
+/** Whether every byte has a token. Then the unknown token, which some files name, never occurs. */
 const hasEveryByte = (vocab: unknown): boolean =>
   isRecord(vocab) && characterOfByte.every((character) => Object.hasOwn(vocab, character));
 
 const isPlainModel = (model: unknown): model is Record<string, unknown> =>
   isRecord(model) &&
-  // Early files name no type.
+  // Old files have no type.
   (model.type ?? "BPE") === "BPE" &&
   "merges" in model &&
   foreignFields.every((field) => !model[field]) &&
   (!model.unk_token || hasEveryByte(model.vocab));
 
-/** Names that a text's stretches are matched with exactly. */
+/** Whether the name of an added token is matched exactly. */
 export const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
   !added.single_word && !added.lstrip && !added.rstrip && !(hasNormalizer && added.normalized);
 
 const isKnownNormalizer = (normalizer: unknown): boolean =>
   normalizer === null || normalizer === undefined || (isRecord(normalizer) && normalizer.type === "NFC");
 
-/** Whether the encoder here gives the same ids as the file's own software would. */
+/** Whether Foretoken's encoder gives the same ids as the `tokenizers` library. */
 export const isByteLevelBpeJson = (json: unknown): boolean => {
   if (!isRecord(json) || !isPlainModel(json.model) || !isKnownNormalizer(json.normalizer)) return false;
   if (!isRecord(json.decoder) || json.decoder.type !== "ByteLevel") return false;
@@ -47,21 +47,25 @@ const fail = (where: string, must: string, got: unknown): never => {
   throw new CheckpointError({ where, must, got: show(got) });
 };
 
-/** Tokens in the order of their ids; "" where an id has none. @throws CheckpointError */
+/** Tokens in the order of their ids; "" for an id without a token. @throws CheckpointError */
 export const tokensOf = (vocab: unknown, where: string): readonly string[] => {
   if (!isRecord(vocab)) return fail(where, "model.vocab must be an object", vocab);
   const entries = Object.entries(vocab);
   let size = 0;
   for (const [token, id] of entries) {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= mostTokens || id >= 2 * entries.length) {
-      return fail(where, `model.vocab.${shorten(token)} must be an id from 0 to about the number of tokens`, id);
+      return fail(
+        where,
+        `model.vocab.${shorten(token)} must be an id from 0 to at most twice the number of tokens`,
+        id,
+      );
     }
     size = Math.max(size, id + 1);
   }
   const tokens = new Array<string>(size).fill("");
   for (const [token, id] of entries) {
     const at = id as number;
-    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has it too`, id);
+    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has this id too`, id);
     tokens[at] = token;
   }
   return tokens;
@@ -78,7 +82,7 @@ export const checkMerges = (merges: unknown, where: string): readonly MergeRule[
   return merges as readonly MergeRule[];
 };
 
-/** Tokens of `added_tokens`, special ones and others. @throws CheckpointError */
+/** Special and other tokens of `added_tokens`. @throws CheckpointError */
 export const addedOf = (
   json: unknown,
   where: string,
@@ -88,14 +92,14 @@ export const addedOf = (
   for (const [i, added] of (Array.isArray(json) ? json : []).entries()) {
     if (!isRecord(added)) return fail(where, `added_tokens.${i} must be an object`, added);
     const { id, content: name, special } = added;
-    if (typeof name !== "string" || name === "") return fail(where, `added_tokens.${i}.content must be a text`, name);
-    if (typeof id !== "number") return fail(where, `added_tokens.${i}.id must be an id`, id);
+    if (typeof name !== "string" || name === "") return fail(where, `added_tokens.${i}.content must be a string`, name);
+    if (typeof id !== "number") return fail(where, `added_tokens.${i}.id must be a number`, id);
     (special === true ? specialTokens : namedTokens).push({ id, name });
   }
   return { specialTokens, namedTokens };
 };
 
-/** The parts of a tokenizer for which `isByteLevelBpeJson` holds. @throws CheckpointError naming the damaged field. */
+/** Parts of a tokenizer that `isByteLevelBpeJson` accepts. @throws CheckpointError naming the damaged field. */
 export const bpePartsOf = (json: unknown, where: string): BpeParts => {
   const file = json as Record<string, unknown>;
   const model = file.model as Record<string, unknown>;
@@ -104,7 +108,7 @@ export const bpePartsOf = (json: unknown, where: string): BpeParts => {
   return {
     tokens: tokensOf(model.vocab, where),
     merges: checkMerges(model.merges, where),
-    // Both have the same rules; only Llama's takes whole tokens first.
+    // gpt4 and llama3 have the same regular expression; only llama3 ignores merges for whole tokens.
     pattern: pattern === "gpt4" && ignoreMerges ? "llama3" : pattern,
     ...addedOf(file.added_tokens, where),
     ignoreMerges,

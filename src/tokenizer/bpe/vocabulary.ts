@@ -1,4 +1,4 @@
-/** Checks the tokens and merges of a byte-level BPE, and makes the tables that encoding needs. */
+/** Checks the tokens and merges of a byte-level BPE, and makes the tables for encoding. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import { characterOfByte } from "./byte-alphabet.ts";
@@ -7,10 +7,12 @@ import { noToken } from "./missing-bytes.ts";
 import { pairTable } from "./pair-table.ts";
 import type { MergeRule } from "./parts.ts";
 
-/** Number of tokens at most: merges count on it, and no forged id may ask for more memory. */
+/** Maximum number of tokens. Heap entries of merges rely on it, and it limits the memory that a forged id can claim. */
 export const mostTokens = 2 ** 22;
 
-/** The ids of tokens by their texts; of two with the same text the first. "" stands for an id without a token. */
+/**
+ * Ids of tokens by their texts. If two tokens have the same text, the first one counts. "" is an id without a token.
+ */
 export const idsOf = (tokens: readonly string[]): ReadonlyMap<string, number> => {
   const ids = new Map<string, number>();
   for (const [id, token] of tokens.entries()) if (token !== "" && !ids.has(token)) ids.set(token, id);
@@ -23,19 +25,19 @@ const partsOf = (rule: MergeRule): readonly [string, string] => {
   return [rule.slice(0, Math.max(0, blank)), rule.slice(blank + 1)];
 };
 
-/** @throws CheckpointError for a merge of unknown tokens, or into an unknown token. */
+/** @throws CheckpointError if a merge reads or makes an unknown token. */
 export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, number>, where: string): Merges => {
   const idOf = (token: string, rule: MergeRule): number => {
     const id = ids.get(token);
     if (id !== undefined) return id;
     throw new CheckpointError({
       where,
-      must: `every merge must join two tokens of the vocabulary into a third; ${show(token)} is none`,
+      must: `every merge must join two tokens of the vocabulary into a third; ${show(token)} is not in the vocabulary`,
       got: show(rule),
     });
   };
   const found = pairTable(rules.length);
-  /** For each distinct pair, its last rule: that one counts. */
+  /** Index of the last rule of each distinct pair; the last rule counts. */
   const lastRule: number[] = [];
   const mergedOfRule = new Int32Array(rules.length);
   for (const [i, rule] of rules.entries()) {
@@ -51,8 +53,8 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
 };
 
 /**
- * The token of each byte, or `noToken`: some vocabularies lack bytes.
- * @throws CheckpointError if no byte has one: then the tokens are not in the alphabet of bytes.
+ * Token of each byte, or `noToken`: some vocabularies lack bytes.
+ * @throws CheckpointError if no byte has a token; then the tokens are not in the byte alphabet.
  */
 export const idsOfBytes = (ids: ReadonlyMap<string, number>, where: string): Int32Array => {
   const found = Int32Array.from(characterOfByte, (character) => ids.get(character) ?? noToken);
@@ -60,6 +62,6 @@ export const idsOfBytes = (ids: ReadonlyMap<string, number>, where: string): Int
   throw new CheckpointError({
     where,
     must: "the vocabulary must have tokens for single bytes",
-    got: "none of the 256",
+    got: "a token for none of the 256 bytes",
   });
 };

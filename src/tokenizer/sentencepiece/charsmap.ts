@@ -1,48 +1,51 @@
 /**
- * SentencePiece's table of characters (`precompiled_charsmap`): which sequences of UTF-8 are replaced, and by which. A
- * little-endian number has the size of a trie in bytes; then come the trie, a double array as Darts-clone writes it, and the
- * replacements, each ended by a zero byte. Source: the format of `normalizer_spec.precompiled_charsmap` in SentencePiece.
+ * SentencePiece's normalization table (`precompiled_charsmap`): which UTF-8 sequences are replaced, and by what.
+ * Format: the size of a trie in bytes as a 32-bit little-endian integer; the trie, a double array as Darts-clone writes
+ * it; the replacements, each ended by a zero byte. Source: `normalizer_spec.precompiled_charsmap` in SentencePiece.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 
 export interface Charsmap {
-  /** As the file has it. */
+  /** The original bytes. */
   readonly bytes: Uint8Array;
   readonly trie: Uint32Array;
   readonly replacements: Uint8Array;
 }
 
-/** @throws CheckpointError for a table that is cut off. */
+/** @throws CheckpointError for a truncated table. */
 export const charsmapOf = (bytes: Uint8Array, where: string): Charsmap | undefined => {
   if (bytes.length === 0) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const size = bytes.length < 4 ? 0 : view.getUint32(0, true);
   if (size === 0 || size % 4 !== 0 || 4 + size >= bytes.length || bytes.at(-1) !== 0) {
-    const must = "the table of characters (precompiled_charsmap) must have a trie and replacements";
+    const must = "the normalization table (precompiled_charsmap) must have a trie and replacements";
     throw new CheckpointError({ where, must, got: `${bytes.length} bytes, with a trie of ${size}` });
   }
   const trie = Uint32Array.from({ length: size / 4 }, (_, i) => view.getUint32(4 + 4 * i, true));
   return { bytes, trie, replacements: bytes.subarray(4 + size) };
 };
 
-/** Distance from a unit to its children. */
+/** Offset from a unit to its children. */
 const offsetOf = (unit: number): number => (unit >>> 10) << ((unit & 0x200) >>> 6);
-/** The byte that leads to a unit, and a bit that only values have. */
+/** The byte that leads to a unit, plus a bit that is set only for values. */
 const labelOf = (unit: number): number => unit & 0x800000ff;
 const hasValue = (unit: number): boolean => ((unit >>> 8) & 1) === 1;
 const placeIn = (unit: number): number => unit & 0x7fffffff;
 
-/** Number of bytes of the character that begins with this one. */
+/** Length in bytes of the character that begins with this byte. */
 const widthOf = (byte: number): number => (byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4);
 
-/** The longest sequence at a place that is replaced: where it ends, and the place of its replacement; `end` 0: there is none. */
+/**
+ * The longest sequence at `from` that has a replacement: its end, and the offset of the replacement. `end` is 0 if
+ * there is none.
+ */
 const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number) => {
   let place = offsetOf(trie[0] as number);
   let [end, value] = [0, 0];
   for (let at = from; at < utf8.length; at++) {
     const byte = utf8[at] as number;
     place ^= byte;
-    // A damaged table leads out of itself: nothing is found then.
+    // A damaged table may lead outside itself; then nothing is found.
     const unit = trie[place];
     if (unit === undefined || labelOf(unit) !== byte) break;
     place ^= offsetOf(unit);
@@ -53,7 +56,7 @@ const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number)
   return { end, value };
 };
 
-/** A text with its characters replaced: at each place the longest sequence that has a replacement. */
+/** Replaces characters of a text: at each position, the longest sequence that has a replacement. */
 export const mapCharacters = (charsmap: Charsmap, text: string): string => {
   const utf8 = new TextEncoder().encode(text);
   const { replacements } = charsmap;

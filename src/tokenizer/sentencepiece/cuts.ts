@@ -1,21 +1,21 @@
-/** Places where a text can be cut before tokens are looked for: no token of the vocabulary reaches over them. */
+/** Finds places where a text can be cut before encoding, because no token of the vocabulary spans them. */
 
-/** Bits of the filter. A pair that shares a bit with another only makes a cut less. */
+/** log2 of the filter's size in bits. A collision only prevents a cut. */
 const filterBits = 22;
 
 const bitOf = (left: number, right: number): number =>
   Math.imul(Math.imul(left, 0x9e3779b1) ^ right, 0x85ebca6b) >>> (32 - filterBits);
 
-/** Whether a UTF-16 unit is the second half of a character. */
+/** Whether a UTF-16 unit is a low surrogate, the second half of a character. */
 const isSecondHalf = (unit: number): boolean => (unit & 0xfc00) === 0xdc00;
 
 /**
- * A function that gives the end of the stretch that begins at `from`, which is below the text's length.
- * @param tokens all that a text may be divided into.
- * @param before a character that every stretch ends before; undefined: there is none.
+ * Makes a function that returns the end of the part that begins at `from`, which must be below the text's length.
+ * @param tokens all tokens that a text may be divided into.
+ * @param before a character before which the text is always cut; undefined: none.
  */
 export const nextCutOf = (tokens: Iterable<string>, before?: string): ((text: string, from: number) => number) => {
-  /** A bit for each pair of neighbours within a token. */
+  /** Bloom filter of all pairs of neighbouring characters within a token. */
   const inside = new Int32Array(2 ** (filterBits - 5));
   for (const token of tokens) {
     for (let i = 1; i < token.length; i++) {

@@ -1,4 +1,7 @@
-/** Encodes a prepared text: stretches that no token reaches over, each divided once and then remembered. */
+/**
+ * Encodes a normalized text. Cuts it into parts that no token spans, divides each part into tokens, and caches the
+ * result.
+ */
 import { appendId, type IdList } from "../bpe/encoder.ts";
 import { doubled } from "../bpe/pair-table.ts";
 import { nextCutOf } from "./cuts.ts";
@@ -7,19 +10,19 @@ import { kinds, type SentencePieceParts, type Vocabulary } from "./parts.ts";
 import { spaceSign } from "./space-sign.ts";
 import { type DivideText, divideByScores } from "./viterbi.ts";
 
-/** Stretches that are remembered at most; then the memory begins anew. */
+/** Maximum number of cached parts. A full cache is cleared. */
 const mostRemembered = 2 ** 16;
-/** Longer ones hardly come twice. */
+/** Maximum length of a cached part: longer parts rarely repeat. */
 const longestRemembered = 48;
 
-/** Appends the ids of a stretch of a text to a list. @throws DataError for a character that the vocabulary lacks. */
+/** Appends the ids of a text part to a list. */
 export type EncodeStretch = (text: string, out: IdList) => void;
 
-/** A character without a token, in place of an id. */
+/** Represents a character without a token by a negative number instead of an id. */
 const unknownOf = (point: number): number => -1 - point;
 const pointOf = (unknown: number): number => -1 - unknown;
 
-/** Byte-pair encoding: characters first, then pairs. */
+/** Byte-pair encoding: looks up characters, then merges pairs. */
 const divideByPairs = (rules: PairRules, ids: ReadonlyMap<string, number>): DivideText => {
   const merge = mergePairs(rules);
   const characters = new Map<number, number>();
@@ -57,20 +60,20 @@ const dividerOf = (parts: SentencePieceParts, vocabulary: Vocabulary, rules: Pai
     return divideByPairs({ find, order, token }, ids);
   }
   const { scores } = division;
-  // Those of a user are found by their names before; SentencePiece prefers them anywhere.
+  // User-defined tokens score 0. They are normally found by name earlier; SentencePiece prefers them everywhere.
   const scoreOf = (id: number): number => (kindOf[id] === kinds.userDefined ? 0 : (scores[id] as number));
   const found = new Map([...ids].filter(([, id]) => kindOf[id] !== kinds.unused && tokens[id] !== ""));
   return divideByScores(found, scoreOf, lowestScore(parts, scores));
 };
 
-/** The pairs that merge. @throws CheckpointError for a list of merges with other tokens. */
+/** The pairs that merge. @throws CheckpointError for a list of merges with unknown tokens. */
 export const rulesOf = ({ division, tokens }: SentencePieceParts, { ids }: Vocabulary, where: string): PairRules => {
   if (division.kind === "merges") return rulesInOrder(division.merges, ids, tokens, where);
   const textOf = (id: number): string => (id < 0 ? String.fromCodePoint(pointOf(id)) : (tokens[id] as string));
   return rulesByScore(division.kind === "bpe" ? division.scores : [], tokens.length, ids, textOf);
 };
 
-/** @param rules of a list of merges that was checked. */
+/** @param rules already checked rules of a list of merges. */
 export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary, rules?: PairRules): EncodeStretch => {
   const divide = dividerOf(parts, vocabulary, rules);
   const { bytes, unknown } = vocabulary;
@@ -78,7 +81,7 @@ export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary
   const encoder = new TextEncoder();
   let remembered = new Map<string, Int32Array>();
 
-  /** Appends a character without a token: its bytes, or the token for unknown characters. */
+  /** Appends a character without a token: its byte tokens, or the unknown token. */
   const appendUnknown = (point: number, out: IdList, begin: number): void => {
     if (bytes !== undefined) {
       for (const byte of encoder.encode(String.fromCodePoint(point))) appendId(out, bytes[byte] as number);

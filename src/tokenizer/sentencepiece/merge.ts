@@ -1,24 +1,24 @@
-/** Merges the tokens of a text: the best pair first, from the left where pairs are as good. */
+/** Merges the tokens of a text. The best pair is merged first; among equally good pairs, the leftmost. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import { minHeap } from "../bpe/min-heap.ts";
 import { pairTable } from "../bpe/pair-table.ts";
 import type { MergeRule } from "../bpe/parts.ts";
 
-/** The pairs that merge. */
+/** Rules for merging pairs. */
 export interface PairRules {
-  /** The rule of a pair; -1: it does not merge. */
+  /** Rule of a pair; -1: the pair does not merge. */
   find(left: number, right: number): number;
-  /** The place of each rule in the order in which pairs merge; several rules may have the same. */
+  /** Priority of each rule: lower numbers merge first. Several rules may have the same priority. */
   readonly order: Int32Array;
-  /** The token that each rule makes. */
+  /** Token that each rule makes. */
   readonly token: Int32Array;
 }
 
-/** Pairs that are remembered at most; then the memory begins anew. */
+/** Maximum number of cached pairs. A full cache is cleared. */
 const mostPairs = 2 ** 20;
 
-/** The ids from the highest score to the lowest, as the place of each: tokens with the same score have the same place. */
+/** Rank of each id, from the highest score to the lowest. Equal scores have equal ranks. */
 const placesOf = (scores: ArrayLike<number>, count: number): Int32Array => {
   const sorted = new Float64Array(count);
   for (let id = 0; id < count; id++) sorted[id] = -(scores[id] as number);
@@ -39,9 +39,9 @@ const placesOf = (scores: ArrayLike<number>, count: number): Int32Array => {
 };
 
 /**
- * SentencePiece's rule: two tokens merge if their texts together are a token, and the one with the highest score comes
- * first. Pairs are looked up when they are met: a large vocabulary has millions of them, and a text few.
- * @param textOf the text of an id: of a token, or of a character without one.
+ * SentencePiece's rule: two tokens merge if their joined texts are a token, and the pair with the highest score is
+ * merged first. Pairs are looked up when they occur: a large vocabulary has millions of pairs, but a text has few.
+ * @param textOf text of an id, or of a character without a token.
  */
 export const rulesByScore = (
   scores: ArrayLike<number>,
@@ -78,9 +78,9 @@ const partsOf = (rule: MergeRule): readonly [string, string] => {
 };
 
 /**
- * The rules of a list of merges. Neighbours in the list that make the same token have one place, as they have one score in
- * the SentencePiece model that such a list is made from; of a pair that comes twice the last rule counts.
- * @throws CheckpointError for a merge of unknown tokens, or into one.
+ * Rules of a list of merges. Consecutive merges that make the same token get the same priority, because they have the
+ * same score in the SentencePiece model that the list comes from. If a pair occurs twice, its last rule counts.
+ * @throws CheckpointError if a merge reads or makes an unknown token.
  */
 export const rulesInOrder = (
   rules: readonly MergeRule[],
@@ -91,14 +91,14 @@ export const rulesInOrder = (
   const pairs = pairTable(rules.length);
   const order = new Int32Array(rules.length);
   const token = new Int32Array(rules.length);
-  /** Special tokens and those of bytes, which no text is merged to. */
+  /** Special tokens and byte tokens: merges that involve them are ignored. */
   let others: ReadonlySet<string> | undefined;
   const idOf = (text: string, rule: MergeRule): number => {
     const id = ids.get(text);
     if (id !== undefined) return id;
     others ??= new Set(tokens);
     if (text !== "" && others.has(text)) return -1;
-    const must = `every merge must join two tokens of the vocabulary into a third; ${show(text)} is none`;
+    const must = `every merge must join two tokens of the vocabulary into a third; ${show(text)} is not in the vocabulary`;
     throw new CheckpointError({ where, must, got: show(rule) });
   };
   let place = -1;
@@ -121,16 +121,16 @@ export const rulesInOrder = (
   return { find: pairs.find, order, token };
 };
 
-/** Heap entries are order × 2³¹ + place: exact in a double for an order below 2²². */
+/** Heap entries are order × 2³¹ + place; exact in a double for orders below 2²². */
 const placeRange = 2 ** 31;
 
-/** Merges the first `length` of `symbols` in place, in O(n log n), and returns the number that is left. */
+/** Merges the first `length` symbols in place, in O(n log n). Returns the number of remaining symbols. */
 export type MergePairs = (symbols: Int32Array, length: number) => number;
 
 export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
   let next = new Int32Array(64);
   let previous = new Int32Array(64);
-  /** The rule of the pair that begins at a place; -1 also for a place that was merged into another. */
+  /** Rule of the pair that begins at a place; also -1 if the place was merged into another. */
   let rules = new Int32Array(64);
   const heap = minHeap(64);
   return (symbols, length) => {
@@ -154,7 +154,7 @@ export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
       const place = Math.floor(entry / placeRange);
       const at = entry - place * placeRange;
       const rule = rules[at] as number;
-      // An entry from before its symbols changed.
+      // Skip an outdated entry: its symbols have changed.
       if (rule === -1 || order[rule] !== place) continue;
       const gone = next[at] as number;
       const after = next[gone] as number;

@@ -1,59 +1,68 @@
-/** The parts of a SentencePiece tokenizer, from whichever file they are read. */
+/** The parts of a SentencePiece tokenizer, independent of the file format. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import type { MergeRule } from "../bpe/parts.ts";
 import type { TextStep } from "./steps.ts";
 
-/** Kinds of tokens, by SentencePiece's numbers, which GGUF files have too. */
+/** Token kinds by SentencePiece's numbers, which GGUF files also use. */
 export const kinds = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** The ids that a text may be divided into by scores or merges: SentencePiece looks up no others. */
+/** Whether a text can be divided into tokens of this kind. SentencePiece does not look up tokens of other kinds. */
 export const isFound = (kind: number | undefined): boolean =>
   kind === kinds.normal || kind === kinds.userDefined || kind === kinds.unused;
 
-/** How tokens are found in a text. */
+/** How a text is divided into tokens. */
 export type Division =
-  /** The pair whose token has the best score merges first, from the left where scores are equal. */
+  /**
+   * Byte-pair encoding by scores: the pair whose merged token has the highest score merges first; among equal scores,
+   * the leftmost.
+   */
   | { readonly kind: "bpe"; readonly scores: ArrayLike<number> }
-  /** The first rule merges first. */
+  /** Byte-pair encoding by a list of merges in the order of priority. */
   | { readonly kind: "merges"; readonly merges: readonly MergeRule[] }
-  /** The division with the highest sum of scores, which are log-probabilities. */
+  /** Unigram: the division with the highest sum of scores, which are log-probabilities. */
   | { readonly kind: "unigram"; readonly scores: ArrayLike<number> };
 
-/** A SentencePiece tokenizer in parts. */
+/** The parts of a SentencePiece tokenizer. */
 export interface SentencePieceParts {
   readonly division: Division;
-  /** In the order of their ids, with `▁` for spaces; "" for an id without a token. */
+  /** Tokens in the order of their ids, with `▁` for spaces; "" for an id without a token. */
   readonly tokens: readonly string[];
-  /** The kind of each token. */
+  /** Kind of each token. */
   readonly kinds: ArrayLike<number>;
-  /** What is done to a text first. */
+  /** Normalization steps. */
   readonly steps: readonly TextStep[];
-  /** Whether no token reaches over the beginning of a word, also where the vocabulary has such a token. */
+  /**
+   * Whether text is split into words, so that no token spans the beginning of a word even if the vocabulary has such a
+   * token.
+   */
   readonly splitsWords: boolean;
-  /** Whether adjacent characters without a token are one unknown token, where they have no bytes. */
+  /** Whether adjacent characters without a token become a single unknown token, if there are no byte tokens. */
   readonly joinsUnknown: boolean;
-  /** Whether a text's first space is not part of it. */
+  /** Whether decoding removes the first space of a text. */
   readonly dropsFirstSpace: boolean;
-  /** The id of the special token that ends a text; null: there is none. */
+  /** Id of the end-of-text token; null: none. */
   readonly endOfText: number | null;
-  /** The id that a model's texts begin with; null: there is none. */
+  /** Id of the BOS token; null: none. */
   readonly beginOfText: number | null;
 }
 
-/** What follows from the kinds of tokens. */
+/** Lookup tables that follow from the kinds of tokens. */
 export interface Vocabulary {
-  /** Ids of the tokens that a text is divided into, by their texts; of two with the same text the first. */
+  /**
+   * Ids of the tokens that a text can be divided into, by their texts. If two tokens have the same text, the first one
+   * counts.
+   */
   readonly ids: ReadonlyMap<string, number>;
-  /** Ids of the 256 bytes; undefined: there are none. */
+  /** Ids of the 256 byte tokens; undefined: none. */
   readonly bytes: Int32Array | undefined;
-  /** Id of the token for unknown characters; undefined: there is none. */
+  /** Id of the unknown token; undefined: none. */
   readonly unknown: number | undefined;
 }
 
 const byteNames = /^<0x([0-9A-Fa-f]{2})>$/u;
 
-/** The byte that a token of the kind byte stands for; undefined for another name. */
+/** Byte of a byte token; undefined if the name has another form. */
 export const byteOf = (token: string): number | undefined => {
   const hex = byteNames.exec(token)?.[1];
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
@@ -61,7 +70,7 @@ export const byteOf = (token: string): number | undefined => {
 
 export const byteName = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 
-/** @throws CheckpointError for a byte without a token where others have one, or a token of a byte with another name. */
+/** @throws CheckpointError if only some bytes have a token, or a byte token's name has another form. */
 const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: string): Int32Array | undefined => {
   const found = new Int32Array(256).fill(-1);
   let count = 0;
@@ -70,7 +79,7 @@ const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: st
     const token = tokens[id] as string;
     const byte = byteOf(token);
     if (byte === undefined) {
-      throw new CheckpointError({ where, must: "tokens of bytes must have names such as <0x0A>", got: show(token) });
+      throw new CheckpointError({ where, must: "byte tokens must have names such as <0x0A>", got: show(token) });
     }
     if (found[byte] === -1) found[byte] = id;
     count++;
@@ -78,14 +87,14 @@ const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: st
   if (count === 0) return undefined;
   const missing = found.indexOf(-1);
   if (missing === -1) return found;
-  const must = "the vocabulary must have a token for each of the 256 bytes, or for none";
-  throw new CheckpointError({ where, must, got: `none for ${byteName(missing)}` });
+  const must = "the vocabulary must have a token for each of the 256 bytes, or for no byte";
+  throw new CheckpointError({ where, must, got: `no token for ${byteName(missing)}` });
 };
 
 /**
- * The vocabulary of these parts.
+ * The lookup tables of these parts.
  * @param where the file, for errors.
- * @throws CheckpointError for tokens of bytes that are not all there, or a vocabulary without tokens for texts.
+ * @throws CheckpointError for missing byte tokens, or a vocabulary without tokens for text.
  */
 export const vocabularyOf = ({ tokens, kinds: kindOf }: SentencePieceParts, where: string): Vocabulary => {
   const ids = new Map<string, number>();
@@ -97,7 +106,7 @@ export const vocabularyOf = ({ tokens, kinds: kindOf }: SentencePieceParts, wher
   }
   const bytes = bytesOf(tokens, kindOf, where);
   if (ids.size === 0) {
-    throw new CheckpointError({ where, must: "the vocabulary must have tokens that texts are made of", got: "none" });
+    throw new CheckpointError({ where, must: "the vocabulary must have ordinary tokens", got: "none" });
   }
   return { ids, bytes, unknown };
 };

@@ -1,4 +1,4 @@
-/** Reads the `tokenizer.json` of a SentencePiece tokenizer that the encoder here knows. */
+/** Reads the `tokenizer.json` of a SentencePiece tokenizer, if Foretoken's own encoder supports it. */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
@@ -14,7 +14,7 @@ import type { TextStep } from "./steps.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Items of a sequence, or the one that there is. */
+/** Items of a sequence, or the single item. */
 const itemsOf = (json: unknown, name: string): readonly unknown[] => {
   if (json === null || json === undefined) return [];
   if (!isRecord(json) || json.type !== "Sequence") return [json];
@@ -38,7 +38,7 @@ const replaceStep = ({ pattern, content }: Json): TextStep | undefined => {
   return pattern.Regex === " {2,}" ? { kind: "collapse", to: content } : undefined;
 };
 
-/** The step that a normalizer is; undefined for one that is not known here. */
+/** Converts a normalizer to a step; undefined if it is not supported. */
 const stepOf = (normalizer: unknown, where: string): TextStep | undefined => {
   if (!isRecord(normalizer)) return undefined;
   const { type } = normalizer;
@@ -65,7 +65,7 @@ const stepOf = (normalizer: unknown, where: string): TextStep | undefined => {
   }
 };
 
-/** How a text is cut before tokens are looked for. */
+/** How a text is cut before encoding. */
 interface PreTokenizer {
   readonly steps: readonly TextStep[];
   readonly splitsWords: boolean;
@@ -74,20 +74,20 @@ interface PreTokenizer {
 const prefixOf = ({ prepend_scheme: scheme, add_prefix_space: legacy }: Json): "always" | "first" | "never" =>
   scheme === "first" || scheme === "never" ? scheme : scheme === undefined && legacy === false ? "never" : "always";
 
-/** @param steps of the normalizer. @returns undefined for one that is not known here. */
+/** @param steps steps of the normalizer. @returns undefined if the pre-tokenizer is not supported. */
 const preTokenizerOf = (json: unknown, steps: readonly TextStep[]): PreTokenizer | undefined => {
   if (json === null || json === undefined) return { steps: [], splitsWords: false };
   if (!isRecord(json)) return undefined;
   if (json.type === "Metaspace" && json.replacement === spaceSign) {
     return { steps: [{ kind: "metaspace", prefix: prefixOf(json) }], splitsWords: json.split !== false };
   }
-  // Gemma's: it splits at spaces, of which the normalizer leaves none.
+  // Gemma's pre-tokenizer splits at spaces, but its normalizer has already replaced all spaces.
   const hasNoSpaces = steps.some((step) => step.kind === "replace" && step.from === " " && !step.to.includes(" "));
   const atSpaces = json.type === "Split" && isRecord(json.pattern) && json.pattern.String === " ";
   return atSpaces && hasNoSpaces && json.invert !== true ? { steps: [], splitsWords: false } : undefined;
 };
 
-/** Whether a decoder makes spaces of `▁`, and nothing else that is not known here. */
+/** Whether a decoder converts `▁` to spaces and has only supported steps. */
 const isKnownDecoder = (json: unknown): boolean => {
   const steps = itemsOf(json, "decoders");
   const known = steps.every((step) => {
@@ -111,7 +111,7 @@ interface Reading {
   readonly splitsWords: boolean;
 }
 
-/** What is done to a text; undefined where some of it is not known here. */
+/** The normalization steps of a file; undefined if one is not supported. */
 const readingOf = (json: Json, where: string): Reading | undefined => {
   const steps = itemsOf(json.normalizer, "normalizers").map((one) => stepOf(one, where));
   if (steps.some((step) => step === undefined)) return undefined;
@@ -120,13 +120,13 @@ const readingOf = (json: Json, where: string): Reading | undefined => {
   return cut === undefined ? undefined : { steps: [...known, ...cut.steps], splitsWords: cut.splitsWords };
 };
 
-/** Whether the encoder here gives the same ids as the file's own software would. */
+/** Whether Foretoken's encoder gives the same ids as the `tokenizers` library. */
 export const isSentencePieceJson = (json: unknown): boolean => {
   if (!isRecord(json) || !isKnownModel(json.model) || !isKnownDecoder(json.decoder)) return false;
   const added = json.added_tokens ?? [];
   if (!Array.isArray(added)) return false;
   if (!added.every((one) => !isRecord(one) || one.special === true || isExact(one, true))) return false;
-  // A damaged table of characters is an error when the file is read.
+  // A damaged `Precompiled` table is reported later, when the file is read.
   return itemsOf(json.normalizer, "normalizers").every(isKnownNormalizer) && hasKnownCut(json);
 };
 
@@ -149,7 +149,7 @@ const fail = (where: string, must: string, got: unknown): never => {
   throw new CheckpointError({ where, must, got: show(got) });
 };
 
-/** Tokens and scores of Unigram. @throws CheckpointError for an entry that is no pair of a text and a number. */
+/** Tokens and scores of Unigram. @throws CheckpointError for an entry that is not a pair of a string and a number. */
 const unigramOf = (vocab: readonly unknown[], where: string) => {
   const tokens: string[] = [];
   const scores = new Float64Array(vocab.length);
@@ -164,7 +164,7 @@ const unigramOf = (vocab: readonly unknown[], where: string) => {
   return { tokens, scores };
 };
 
-/** Tokens with those that were added, and the kind of each. @throws CheckpointError for an added token with a taken id. */
+/** All tokens including added ones, with their kinds. @throws CheckpointError for an added token whose id is taken. */
 const withAdded = (
   vocabulary: readonly string[],
   added: { readonly specialTokens: readonly SpecialToken[]; readonly namedTokens: readonly SpecialToken[] },
@@ -176,7 +176,7 @@ const withAdded = (
   const special = [...added.specialTokens, ...added.namedTokens];
   for (const { id, name } of special) {
     if (!Number.isInteger(id) || id < 0 || id >= 2 * (vocabulary.length + special.length)) {
-      fail(where, `added_tokens: the id of ${show(name)} must follow those of the vocabulary`, id);
+      fail(where, `added_tokens: the id of ${show(name)} must follow the vocabulary's ids`, id);
     }
     while (tokens.length <= id) tokens.push("");
     if (tokens[id] !== "" && tokens[id] !== name) fail(where, `token ${id} must be ${show(tokens[id])}`, name);
@@ -192,19 +192,19 @@ const withAdded = (
   return { tokens, kinds: kindOf };
 };
 
-/** Scores of tokens that were added: 0. */
+/** Pads scores with 0 for added tokens. */
 const padded = (scores: Float64Array, count: number): Float64Array => {
   const all = new Float64Array(count);
   all.set(scores);
   return all;
 };
 
-/** The parts of a tokenizer for which `isSentencePieceJson` holds. @throws CheckpointError naming the damaged field. */
+/** Parts of a tokenizer that `isSentencePieceJson` accepts. @throws CheckpointError naming the damaged field. */
 export const sentencePiecePartsOf = (json: unknown, where: string): SentencePieceParts => {
   const file = json as Json;
   const model = file.model as Json;
   const reading = readingOf(file, where);
-  if (reading === undefined) return fail(where, "normalizer must have a table of characters", file.normalizer);
+  if (reading === undefined) return fail(where, "normalizer must have a precompiled_charsmap", file.normalizer);
   const added = addedOf(file.added_tokens, where);
   const hasBytes = model.byte_fallback === true;
   const read = (vocabulary: readonly string[], unknown: unknown) =>

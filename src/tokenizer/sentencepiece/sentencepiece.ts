@@ -1,7 +1,7 @@
 /**
- * SentencePiece tokenizers: byte-pair encoding by the scores of tokens, and Unigram. A text is taken whole, with ▁ for its
- * spaces; a character without a token becomes the tokens of its bytes. Kudo and Richardson 2018, "SentencePiece: A simple and
- * language independent subword tokenizer and detokenizer for Neural Text Processing".
+ * SentencePiece tokenizers: byte-pair encoding by scores or merges, and Unigram. Spaces are replaced by ▁, and a text
+ * need not be split into words. A character without a token becomes byte tokens. Kudo and Richardson 2018,
+ * "SentencePiece: A simple and language independent subword tokenizer and detokenizer for Neural Text Processing".
  */
 import { checkText } from "../../core/checks/check-arguments.ts";
 import { CheckpointError, DataError } from "../../core/errors/errors.ts";
@@ -22,14 +22,14 @@ import { sentencePieceToJson } from "./to-json.ts";
 /** A SentencePiece tokenizer. */
 export interface SentencePieceTokenizer extends Tokenizer {
   readonly kind: "sentencepiece";
-  /** What it is made of. */
+  /** The parts that it was made from. */
   readonly parts: SentencePieceParts;
 }
 
 export const isSentencePiece = (tokenizer: Tokenizer): tokenizer is SentencePieceTokenizer =>
   tokenizer.kind === "sentencepiece";
 
-/** @throws CheckpointError for lists of other lengths, or a score that is no number. */
+/** @throws CheckpointError for lists of the wrong length, or a score that is not a finite number. */
 const checkParts = ({ division, tokens, kinds: kindOf }: SentencePieceParts, where: string): void => {
   const count = tokens.length;
   const fail = (must: string, got: unknown): never => {
@@ -51,7 +51,7 @@ const checkParts = ({ division, tokens, kinds: kindOf }: SentencePieceParts, whe
   }
 };
 
-/** Names of tokens of some kinds. */
+/** Tokens of one or two kinds, with their names. */
 const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, one: number, other = one): readonly SpecialToken[] => {
   const found: SpecialToken[] = [];
   for (let id = 0; id < tokens.length; id++) {
@@ -61,7 +61,7 @@ const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, one: number, oth
   return found;
 };
 
-/** Fails for characters that nothing stands for. */
+/** Check for characters without a token; undefined if byte tokens or an unknown token can represent them. */
 const unknownCheck = ({ bytes, unknown, ids }: Vocabulary) => {
   if (bytes !== undefined || unknown !== undefined) return undefined;
   const known = new Set([...ids.keys()].filter((text) => text.length <= 2));
@@ -75,7 +75,7 @@ const unknownCheck = ({ bytes, unknown, ids }: Vocabulary) => {
 
 const noBytes = new Uint8Array();
 
-/** Gives the bytes of tokens. */
+/** Function that returns the bytes of a token. */
 const bytesOfTokens = ({ tokens, kinds: kindOf }: SentencePieceParts): ((id: number) => Uint8Array) => {
   const made = new Array<Uint8Array | undefined>(tokens.length).fill(undefined);
   const encoder = new TextEncoder();
@@ -97,10 +97,10 @@ const bytesOfTokens = ({ tokens, kinds: kindOf }: SentencePieceParts): ((id: num
 };
 
 /**
- * The tokenizer of these parts.
- * @param where the file that they are from, for errors.
- * @param json the `tokenizer.json` that they are from; undefined: it is made when it is asked for.
- * @throws CheckpointError for scores or types that are damaged, or tokens of bytes that are not all there.
+ * Makes a tokenizer from its parts.
+ * @param where the source file, for errors.
+ * @param json the `tokenizer.json` that the parts come from; undefined: `toJSON` generates it.
+ * @throws CheckpointError for damaged scores or types, or missing byte tokens.
  */
 export const sentencePieceTokenizer = (
   parts: SentencePieceParts,
@@ -120,7 +120,7 @@ export const sentencePieceTokenizer = (
     if (before === "") return "first";
     return specialTokens.some(({ name }) => before.endsWith(name)) ? "afterToken" : "inside";
   };
-  /** Made when a text is first encoded. */
+  /** Created when a text is first encoded. */
   let encodeStretch: EncodeStretch | undefined;
 
   const encode = (text: string, name = "text", before = ""): Int32Array => {
@@ -129,7 +129,7 @@ export const sentencePieceTokenizer = (
     checkText(name, text);
     checkWellFormed(name, text, before);
     encodeStretch ??= stretchEncoder(parts, vocabulary, rules);
-    // A token has three or four characters in most texts.
+    // In most texts, a token has three or four characters.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
     let place = placeAfter(before);
     for (const stretch of findNames(text)) {
@@ -153,7 +153,7 @@ export const sentencePieceTokenizer = (
     encode,
     decode: (ids, options) => {
       const text = decodeTokens({ bytes, specialTokens }, ids, options);
-      // The space that such tokenizers put before a text.
+      // Remove the space that such tokenizers add before a text.
       return dropsFirstSpace && text.startsWith(" ") ? text.slice(1) : text;
     },
     bytes,

@@ -1,2 +1,2 @@
-/** The sign that stands for a space in SentencePiece's tokens: U+2581. */
+/** The character that replaces a space in SentencePiece's tokens: U+2581. */
 export const spaceSign = "▁";

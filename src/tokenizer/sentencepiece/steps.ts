@@ -1,20 +1,23 @@
-/** What a SentencePiece tokenizer does to a text before it looks for tokens, step by step. */
+/** Normalization steps that a SentencePiece tokenizer applies to a text before it looks up tokens. */
 import { type Charsmap, mapCharacters } from "./charsmap.ts";
 import { spaceSign } from "./space-sign.ts";
 
-/** A step. Steps are named as in a `tokenizer.json`. */
+/** A normalization step, named as in a `tokenizer.json`. */
 export type TextStep =
-  /** Characters by SentencePiece's own table, such as NFKC's. */
+  /** Replaces characters by SentencePiece's own table, for example NFKC's. */
   | { readonly kind: "precompiled"; readonly charsmap: Charsmap }
   | { readonly kind: "unicode"; readonly form: "NFC" | "NFD" | "NFKC" | "NFKD" }
   | { readonly kind: "replace"; readonly from: string; readonly to: string }
-  /** Two or more spaces become `to`. */
+  /** Replaces two or more spaces by `to`. */
   | { readonly kind: "collapse"; readonly to: string }
-  /** White space at the ends is left out. */
+  /** Removes white space at the left or right end. */
   | { readonly kind: "strip"; readonly left: boolean; readonly right: boolean }
-  /** `text` comes before the stretch of a text, unless that is empty. */
+  /** Puts `text` before a part of a text, unless the part is empty. */
   | { readonly kind: "prepend"; readonly text: string }
-  /** Spaces become `▁`, and one comes before the text unless it has one: before each stretch, or the first alone. */
+  /**
+   * Replaces spaces by `▁`, and puts one `▁` before the text unless it begins with `▁`. `prefix` says where: before
+   * each part of the text, before the first part only, or never.
+   */
   | { readonly kind: "metaspace"; readonly prefix: "always" | "first" | "never" };
 
 const stripped = (text: string, left: boolean, right: boolean): string => {
@@ -22,7 +25,10 @@ const stripped = (text: string, left: boolean, right: boolean): string => {
   return right ? begun.replace(/\p{White_Space}+$/u, "") : begun;
 };
 
-/** Where a stretch of a text stands: at its beginning, after a token that was found by its name, or after other text. */
+/**
+ * Where a part of a text is: at the beginning of the text, after a token that was found by its name, or after other
+ * text.
+ */
 export type StretchPlace = "first" | "afterToken" | "inside";
 
 const taken = (text: string, step: TextStep, place: StretchPlace): string => {
@@ -49,11 +55,11 @@ const taken = (text: string, step: TextStep, place: StretchPlace): string => {
   }
 };
 
-/** A stretch of a text as tokens are looked for in it. */
+/** Applies all steps to a part of a text. */
 export const prepared = (steps: readonly TextStep[], text: string, place: StretchPlace): string =>
   steps.reduce((so, step) => taken(so, step, place), text);
 
-/** The steps of SentencePiece's own switches. @param charsmap of its normalization rule; undefined: there is none. */
+/** Steps for SentencePiece's own options. @param charsmap table of its normalization rule; undefined: none. */
 export const stepsOf = (
   addSpacePrefix: boolean,
   removeExtraWhitespaces: boolean,

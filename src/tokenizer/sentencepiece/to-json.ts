@@ -1,4 +1,4 @@
-/** A SentencePiece tokenizer as a `tokenizer.json`, in the form of Hugging Face's `tokenizers` library. */
+/** Writes a SentencePiece tokenizer as a `tokenizer.json`, in the format of Hugging Face's `tokenizers` library. */
 import { beginJson } from "../begin.ts";
 import type { MergeRule } from "../bpe/parts.ts";
 import { isFound, kinds, type SentencePieceParts } from "./parts.ts";
@@ -7,7 +7,7 @@ import type { TextStep } from "./steps.ts";
 
 const matching = { single_word: false, lstrip: false, rstrip: false, normalized: false } as const;
 
-/** Bytes in base 64. */
+/** Encodes bytes in base 64. */
 const base64 = (bytes: Uint8Array): string => {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
@@ -36,8 +36,8 @@ const normalizerOf = (step: TextStep): readonly unknown[] => {
 };
 
 /**
- * The list of merges that stands for scores: for each token all pairs of tokens that make it, the token with the best score
- * first. `transformers` makes the same list of a SentencePiece model.
+ * Converts scores to a list of merges: for each token, in descending order of scores, all pairs of tokens that form it.
+ * `transformers` makes the same list from a SentencePiece model.
  */
 export const mergesOfScores = (
   { tokens, kinds: kindOf }: Pick<SentencePieceParts, "tokens" | "kinds">,
@@ -84,7 +84,7 @@ const modelOf = ({ division, tokens, kinds: kindOf, joinsUnknown }: SentencePiec
   };
 };
 
-/** The contents of `tokenizer.json`. */
+/** Contents of `tokenizer.json`. */
 export const sentencePieceToJson = (parts: SentencePieceParts): unknown => {
   const { tokens, kinds: kindOf, steps, splitsWords, dropsFirstSpace, beginOfText } = parts;
   const added = tokens.flatMap((content, id) => {

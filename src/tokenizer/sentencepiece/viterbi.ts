@@ -1,26 +1,27 @@
 /**
- * The division of a text with the highest sum of its tokens' log-probabilities, by Viterbi's algorithm over a trie of the
- * tokens. Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword Candidates".
+ * Finds the division of a text with the highest sum of log-probabilities, by Viterbi's algorithm over a trie of the
+ * tokens. Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword
+ * Candidates".
  */
 import { pairTable } from "../bpe/pair-table.ts";
 
-/** The score of an unknown character is so much below the lowest of a token: SentencePiece's constant. */
+/** An unknown character scores this much below the lowest token; SentencePiece's constant. */
 const unknownPenalty = 10;
 
-/** Appends the ids of a stretch of text; a character without a token is −1 − its code point. */
+/** Appends the ids of a text part; for a character without a token, appends −1 − its code point. */
 export type DivideText = (text: string, append: (id: number) => void) => void;
 
 /**
- * @param ids of the tokens by their texts.
- * @param scoreOf the score of a token.
- * @param lowest the lowest score.
+ * @param ids ids of the tokens by their texts.
+ * @param scoreOf returns the score of a token.
+ * @param lowest the lowest score of a token.
  */
 export const divideByScores = (
   ids: ReadonlyMap<string, number>,
   scoreOf: (id: number) => number,
   lowest: number,
 ): DivideText => {
-  /** Nodes of the trie are numbered from 0, the root; pairs of a node and a UTF-16 unit lead to the others. */
+  /** Edges of the trie. Node 0 is the root; a pair of a node and a UTF-16 unit leads to another node. */
   const edges = pairTable(ids.size);
   let tokenAt = new Int32Array(2 ** 10).fill(-1);
   for (const [text, id] of ids) {
@@ -72,7 +73,7 @@ export const divideByScores = (
       at += width;
     }
     let count = 0;
-    // The path, backwards, into places that are not needed any more.
+    // Write the path backwards into `best`, whose values are no longer needed.
     for (let to = length; to > 0; to = from[to] as number) best[count++] = chosen[to] as number;
     while (count > 0) append(best[--count] as number);
   };

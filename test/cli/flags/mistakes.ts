@@ -68,7 +68,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     generating("missing", ["nowhere"], "nowhere"),
     generating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
     evaluating("a text", ["text.txt"], "text.txt: ", "got a text; try npx foretoken train --data text.txt, or"),
-    generating("a file", ["broken.json"], "broken.json: ", "got a file that is none; try a run's folder"),
+    generating("a file", ["broken.json"], "broken.json: ", "got a file that is not a model; try a run's folder"),
     generating("none left", ["no-checkpoint"], "no-checkpoint: the run must have a checkpoint", "try a new run"),
     generating("of a newer format", ["newer-config"], "config.json", "format version must be 1 or less; got 99"),
     generating("a folder of runs", ["runs"], "config.json; got no such file; try one of the checkpoints in it\n"),

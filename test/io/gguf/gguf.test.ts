@@ -56,7 +56,7 @@ describe("a file of PyPI's gguf", () => {
   });
 
   it.each([0, 3, 7, 11, 23, 24, 100, 500, 1000, 15_000])("is refused if it ends after %i bytes", async (length) => {
-    expect(await failure(fixture("encodings.gguf").slice(0, length))).toMatch(/GGUF|cut off/);
+    expect(await failure(fixture("encodings.gguf").slice(0, length))).toMatch(/GGUF|truncated/);
   });
 });
 
@@ -131,7 +131,7 @@ describe("openGgufFile", () => {
         u32Bytes(9),
         ...Array.from({ length: 9 }, () => join([u32Bytes(9), u64Bytes(1)])),
       ),
-      /lists in lists 4 deep at most/,
+      /lists nested at most 4 levels deep/,
     ],
     [
       "an alignment that is no power of two",
@@ -147,10 +147,18 @@ describe("openGgufFile", () => {
     ["a tensor of no size", plain({ w: tensor([0, 4]) }), /tensor "w": sizes must be 1 or more/],
     ["a tensor of five axes", plain({ w: tensor([1, 1, 1, 1, 1]) }), /must have 1 to 4 axes; got 5/],
     ["a tensor of no axes", plain({ w: tensor([]) }), /must have 1 to 4 axes; got 0/],
-    ["an encoding that is not read", plain({ w: tensor([32], { type: 10 }) }), /must be in F32, .* or BF16; got Q2_K/],
+    [
+      "an encoding that is not read",
+      plain({ w: tensor([32], { type: 10 }) }),
+      /must have the encoding F32, .* or BF16; got Q2_K/,
+    ],
     ["an unknown encoding", plain({ w: tensor([32], { type: 99 }) }), /got type 99/],
-    ["a part of a block", plain({ w: tensor([48], { type: 2 }) }), /must be a multiple of 32, a block of Q4_0; got 48/],
-    ["a place between two", plain({ w: tensor([1], { offset: 4 }) }), /its place must be a multiple of 32; got 4/],
+    [
+      "a part of a block",
+      plain({ w: tensor([48], { type: 2 }) }),
+      /must be a multiple of 32, the block length of Q4_0; got 48/,
+    ],
+    ["a place between two", plain({ w: tensor([1], { offset: 4 }) }), /its offset must be a multiple of 32; got 4/],
     ["a place after the end", plain({ w: tensor([1], { offset: 2 ** 40 }) }), /tensor "w": must end within the file/],
     [
       "a size that no file has",
@@ -178,11 +186,11 @@ describe("openGgufFile", () => {
       u64Bytes(2),
       ...[0, 1].map(() => join([textBytes("k"), u32Bytes(4), u32Bytes(1)])),
     );
-    expect(await failure(twice)).toMatch(/every key must be there once; got "k" twice/);
+    expect(await failure(twice)).toMatch(/every key must occur only once; got "k" twice/);
     const info = (offset: number): Uint8Array =>
       join([textBytes("w"), u32Bytes(1), u64Bytes(1), u32Bytes(0), u64Bytes(offset)]);
     expect(await failure(start(3, u64Bytes(2), u64Bytes(0), info(0), info(32), new Uint8Array(128)))).toMatch(
-      /tensor "w": must be there once/,
+      /tensor "w": must occur only once/,
     );
   });
 

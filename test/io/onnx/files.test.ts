@@ -96,6 +96,6 @@ describe("a file of ONNX", () => {
   it("is not written whole if a tensor gives fewer bytes than it has", async () => {
     const short: OnnxTensor = { ...floats("short", 4), shape: [5] };
     const file = onnxFiles("model.onnx", graphOf([short]))["model.onnx"] as LateBytes;
-    await expect(bytesOf(file)).rejects.toThrow("16 bytes in place of 20");
+    await expect(bytesOf(file)).rejects.toThrow("16 bytes instead of 20");
   });
 });

@@ -43,9 +43,9 @@ describe("a file of ONNX that is read", () => {
     ["a negative size", tensor([-2], 1, ...raw(8)), "tensor w must have the bytes of [-2] float32; got 8"],
     ["a type of nobody", tensor([2], 10, ...raw(4)), "w must have the element type float32, uint8"],
     ["a type without a tensor", tensor([2], 9, ...raw(2)), "tensor w must be of float32, uint8 or int64; got bool"],
-    ["no bytes", tensor([2], 1), "the bytes of w must be there once; got nothing"],
-    ["one name twice", [...tensor([1], 2, ...raw(1)), ...tensor([1], 2, ...raw(1))], "a name of its own; got w twice"],
-    ["a file that is not there", tensor([2], 1, ...place({ location: "../x" })), 'beside the model; got "../x"'],
+    ["no bytes", tensor([2], 1), "the bytes of w must occur exactly once; got nothing"],
+    ["one name twice", [...tensor([1], 2, ...raw(1)), ...tensor([1], 2, ...raw(1))], "its own name; got w twice"],
+    ["a file that is not there", tensor([2], 1, ...place({ location: "../x" })), 'next to the model; got "../x"'],
     [
       "a place without a length",
       tensor([2], 1, ...place({ location: "model.onnx_data", offset: "0" })),
@@ -56,16 +56,16 @@ describe("a file of ONNX that is read", () => {
       tensor([2], 1, ...place({ location: "model.onnx_data", offset: "12", length: "8" })),
       "tensor w must end within its file; got an end at 20 of 16 bytes",
     ],
-    ["sparse tensors", partsField(15, []), "a graph must have nodes and dense tensors alone; got sparse tensors"],
+    ["sparse tensors", partsField(15, []), "a graph must have only nodes and dense tensors; got sparse tensors"],
     [
       "a node without an operator",
       partsField(1, textField(3, "a")),
-      "a node's operator must be there once; got nothing",
+      "a node's operator must occur exactly once; got nothing",
     ],
     ["a number past 2^53", [...tensor([2 ** 60], 2, ...raw(1))], "numbers must be below 2^53"],
     ["a name that is no text", partsField(1, partsField(4, [Uint8Array.of(255)])), "field 4 must hold UTF-8"],
     ["a field that ends early", [Uint8Array.of(0x0a, 0x05, 0x01)], "must end within its message"],
-    ["a type of no message", [Uint8Array.of(0x0b)], "must have a type of Protocol Buffers; got type 3"],
+    ["a type of no message", [Uint8Array.of(0x0b)], "must have a supported Protocol Buffers type; got type 3"],
   ])("is refused in one line: %s", async (_, graph, message) => {
     const refused = read(await model(...graph));
     await expect(refused).rejects.toThrow(/^model\.onnx: /u);

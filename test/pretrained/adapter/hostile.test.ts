@@ -61,8 +61,8 @@ const nameOf = (module: string, matrix: "A" | "B"): string =>
   `base_model.model.model.layers.${module}.lora_${matrix}.weight`;
 
 describe("an adapter of another kind is refused", () => {
-  const others = "other adapters are not supported; got";
-  const absent = "must be absent, since such adapters are not supported; got";
+  const others = "other kinds of adapters are not supported; got";
+  const absent = "must be absent: this kind of adapter is not supported; got";
   it.each<readonly [Readonly<Record<string, unknown>>, string]>([
     [{ peft_type: "IA3" }, `${configName}: peft_type: must be LORA: ${others} "IA3"`],
     [{ use_dora: true }, `${configName}: use_dora: ${absent} true`],
@@ -80,10 +80,10 @@ describe("an adapter of another kind is refused", () => {
     [{ task_type: "SEQ_CLS" }, `${configName}: task_type: must be CAUSAL_LM: ${others} "SEQ_CLS"`],
     [{ r: 0 }, `${configName}.r: must be above 0; got 0`],
     [{ lora_alpha: -8 }, `${configName}.lora_alpha: must be above 0; got -8`],
-    [{ target_modules: 3 }, `${configName}.target_modules: must be a text or a list of texts; got 3`],
+    [{ target_modules: 3 }, `${configName}.target_modules: must be a string or a list of strings; got 3`],
     [
       { rank_pattern: { "(a+)+$": 4 } },
-      `${configName}: rank_pattern: patterns must be plain names of modules; got "(a+)+$"`,
+      `${configName}: rank_pattern: patterns must be plain module names; got "(a+)+$"`,
     ],
   ])("by its configuration %j", async (changes, line) => {
     expect(await withConfig(changes)).toBe(line);
@@ -93,13 +93,13 @@ describe("an adapter of another kind is refused", () => {
     const of = (name: string): Promise<string> =>
       withTensors((tensors) => tensors.set(name, { shape: [4, 24], data: new Float32Array(96) }));
     expect(await of("base_model.model.lm_head.lora_A.weight")).toBe(
-      `${weightsName}: adapters must be on linear layers of the model's blocks, such as model.layers.0.self_attn.q_proj; got "lm_head"; try the model that the adapter was trained for`,
+      `${weightsName}: adapters must belong to linear layers of the model's blocks, such as model.layers.0.self_attn.q_proj; got "lm_head"; try the model that the adapter was trained for`,
     );
     expect(await of("base_model.model.model.embed_tokens.lora_embedding_A")).toBe(
-      `${weightsName}: every tensor must be a matrix of LoRA, such as base_model.model.NAME.lora_A.weight; got "base_model.model.model.embed_tokens.lora_embedding_A"`,
+      `${weightsName}: every tensor must be a LoRA matrix, such as base_model.model.NAME.lora_A.weight; got "base_model.model.model.embed_tokens.lora_embedding_A"`,
     );
     expect(await of(`base_model.model.model.layers.0.mlp.up_proj.lora_magnitude_vector`)).toMatch(
-      /must be a matrix of LoRA/u,
+      /must be a LoRA matrix/u,
     );
   });
 });
@@ -120,7 +120,7 @@ describe("an adapter whose files do not go together is refused", () => {
 
   it("where a module is not in target_modules", async () => {
     expect(await withConfig({ target_modules: ["q_proj"] })).toMatch(
-      `${weightsName}: target_modules must name every module with an adapter; got none for model.layers.0.mlp.down_proj`,
+      `${weightsName}: target_modules must name every module with an adapter; got no entry for model.layers.0.mlp.down_proj`,
     );
   });
 
@@ -150,7 +150,7 @@ describe("an adapter whose files do not go together is refused", () => {
     const json = { peft_type: "LORA", r: 4096, lora_alpha: 1, target_modules: "expression" };
     const peft = parsePeftConfig(new TextEncoder().encode(JSON.stringify(json)), "config");
     await expect(readAdapterValues(config, peft, source, "adapter")).rejects.toThrow(
-      "adapter: ranks must not differ so much: the highest one is taken for all layers; got 450.0 MiB instead of 2.3 MiB",
+      "adapter: ranks must not differ so much: all layers get the highest rank; got 450.0 MiB instead of 2.3 MiB",
     );
   });
 
@@ -159,7 +159,7 @@ describe("an adapter whose files do not go together is refused", () => {
     const weights = join(directory, weightsName);
     const bytes = await readFile(weights);
     await writeFile(weights, bytes.subarray(0, 3000));
-    expect(await failure("llama", directory)).toMatch(/is the file cut off\?|a complete copy of the file/u);
+    expect(await failure("llama", directory)).toMatch(/is the file truncated\?|a complete copy of the file/u);
     await rm(weights);
     await writeFile(join(directory, "adapter_model.bin"), "pickle");
     expect(await failure("llama", directory)).toMatch(
@@ -174,7 +174,7 @@ describe("an adapter whose files do not go together is refused", () => {
     changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
     await writeFile(join(saved, weightsName), changed);
     expect(await failure("llama", saved)).toMatch(
-      /: the file must be the one that was saved, by its SHA-256 in manifest\.json; got other contents/u,
+      /: the file must match its SHA-256 in manifest\.json; got other contents/u,
     );
   });
 });

@@ -111,13 +111,13 @@ describe("a model with several adapters", () => {
   it("takes none that was not loaded into use", async () => {
     const lm = await loadPretrained(base, { ...reference, adapters: { one: one.directory } });
     expect(() => lm.useAdapter("on")).toThrow(
-      'useAdapter: must be "one" or null, an adapter that was loaded or none; got "on"; try one',
+      'useAdapter: must be "one" or null, a loaded adapter or no adapter; got "on"; try one',
     );
     expect(lm.adapter).toBe("one");
     await lm.close();
     const plain = await loadPretrained(base, reference);
     expect(() => plain.useAdapter("one")).toThrow(
-      'useAdapter: must be null, an adapter that was loaded or none; got "one"',
+      'useAdapter: must be null, a loaded adapter or no adapter; got "one"',
     );
     await plain.close();
   });
@@ -128,7 +128,7 @@ describe("a model with several adapters", () => {
     expect(backend.bytesInUse()).toBeGreaterThan(0);
     await lm.close();
     expect(backend.bytesInUse()).toBe(0);
-    await expect(lm.logits(ids)).rejects.toThrow("the model must be open; got one that was closed");
+    await expect(lm.logits(ids)).rejects.toThrow("the model must be open; got a closed model");
     await backend.close();
   });
 
@@ -149,7 +149,7 @@ describe("a model with several adapters", () => {
     expect(new Set(totals).size).toBe(3);
     await expect(lm.useAdapter("third")).rejects.toThrow('useAdapter: must be "one", "other" or null');
     await lm.close();
-    await expect(lm.useAdapter("one")).rejects.toThrow("the model must be open; got one that was closed");
+    await expect(lm.useAdapter("one")).rejects.toThrow("the model must be open; got a closed model");
     await here.close();
     const byAdapter = await loadInWorker(one.directory, { ...reference, base: talking });
     expect((await byAdapter.score(ids)).total).toBe(totals.at(-1));
@@ -183,10 +183,10 @@ describe("the model of an adapter", () => {
   it("can be given, and must be where the adapter names none that is here", async () => {
     const adapter = await withBase("somebody/llama");
     expect(await failure(loadPretrained(adapter, reference))).toBe(
-      `${adapter}/adapter_config.json: base_model_name_or_path: the model of the adapter must be on this disk; got "somebody/llama"; try base hf:somebody/llama`,
+      `${adapter}/adapter_config.json: base_model_name_or_path: the adapter's base model must be on this disk; got "somebody/llama"; try base hf:somebody/llama`,
     );
     expect(await failure(loadPretrained(await withBase(null), reference))).toMatch(
-      /: the adapter must name the model that it is for; got nothing; try base MODEL$/u,
+      /: the adapter must name its base model; got nothing; try base MODEL$/u,
     );
     const lm = await loadPretrained(adapter, { ...reference, base: baseModel("llama3") });
     expect(lm.adapter).toBe("default");
@@ -197,7 +197,7 @@ describe("the model of an adapter", () => {
     const { directory } = peftAdapter("llama");
     const message = (base: string): Promise<string> => failure(loadPretrained(directory, { ...reference, base }));
     expect(await message(baseModel("gpt2"))).toMatch(
-      /adapter_model\.safetensors: adapters must be on linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got "model\.layers\.0\.mlp\.down_proj"; try the model that the adapter was trained for$/u,
+      /adapter_model\.safetensors: adapters must belong to linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got "model\.layers\.0\.mlp\.down_proj"; try the model that the adapter was trained for$/u,
     );
     expect(await message(baseModel("mistral"))).toMatch(
       /must have shape \[\d+, \d+\]; got \[\d+, \d+\]; try the model that/u,
@@ -210,17 +210,17 @@ describe("the model of an adapter", () => {
   it("goes with no other adapters, and a base with none but an adapter", async () => {
     const { directory, base } = peftAdapter("llama");
     expect(await failure(loadPretrained(directory, { ...reference, adapter: directory }))).toMatch(
-      /^loadPretrained: adapter: must go with a whole model; got .*, which is an adapter itself; try the adapter's model$/u,
+      /^loadPretrained: adapter: must be used only to load a whole model; got .*, which is an adapter itself; try the adapter's model$/u,
     );
     expect(await failure(loadPretrained(base, { ...reference, base }))).toMatch(
-      /^loadPretrained: base: must go with an adapter's folder, whose model it is; got /u,
+      /^loadPretrained: base: must be used only to load an adapter: base is the adapter's model; got /u,
     );
     const both = { ...reference, adapter: directory, adapters: { one: directory } };
     expect(await failure(loadPretrained(base, both))).toBe(
-      "loadPretrained: adapters: must not be given with adapter, which is one of them; got both",
+      "loadPretrained: adapters: must not be combined with adapter; got both",
     );
     expect(await failure(loadPretrained(base, { ...reference, adapters: { one: 3 as never } }))).toBe(
-      "loadPretrained: adapters.one: must be a path, or an object with the files of an adapter as Uint8Arrays; got 3",
+      "loadPretrained: adapters.one: must be a path, or an object with an adapter's files as Uint8Arrays; got 3",
     );
   });
 });

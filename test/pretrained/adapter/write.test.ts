@@ -156,7 +156,7 @@ describe("an adapter on the disk", () => {
     const adapter = lora({ rank: 2 });
     const path = await write(config, adapter, hashedAdapter(config, adapter));
     await expect(readBack(path, config, lora({ rank: 2, alpha: 3 }))).rejects.toThrow(
-      /: the adapter must have rank 2, alpha 3, down, gate, .*; got rank 2, alpha 16, down, gate, /u,
+      /: the adapter must have the configuration rank 2, alpha 3, down, gate, .*; got rank 2, alpha 16, down, gate, /u,
     );
   });
 
@@ -183,7 +183,7 @@ describe("the adapter that a model has in use", () => {
     const fromFiles = await loadPretrained(base, { ...reference, adapter: inPage });
     expect((await fromFiles.logits(ids)).data).toEqual(data);
     await expect(savePretrained(newPath(), lm)).rejects.toThrow(
-      'savePretrained: model: the model must have no adapter in use: its weights alone would be saved; got one with "one"',
+      'savePretrained: model: the model must have no adapter in use: the adapter would not be saved; got a model with "one"',
     );
     lm.useAdapter(null);
     await expect(saveAdapter(path, lm)).rejects.toThrow(
@@ -205,10 +205,10 @@ describe("the adapter that a model has in use", () => {
     expect(await jsonOf(path)).toMatchObject({ base_model_name_or_path: "org/name", revision: "v1" });
     const stranger = freshModel(backend, config, 5, 1);
     expect(() => languageModel(stranger, lm.tokenizer, undefined, { adapters: { drawn } })).toThrow(
-      "languageModel: adapters.drawn: must be a model of loraModel over the same model; got one over another model",
+      "languageModel: adapters.drawn: must be a model from loraModel over the same base model; got an adapter over another model",
     );
     expect(() => languageModel(stranger, lm.tokenizer, undefined, { adapters: { base } })).toThrow(
-      /got one without an adapter/u,
+      /got a model without an adapter/u,
     );
     stranger.close();
     await lm.close();

@@ -102,7 +102,7 @@ describe("exportModel", () => {
     await saveGguf(other, model, { name: "model" });
     expect(await readFile(one)).toEqual(await readFile(other));
     await expect(saveGguf(`${newPath()}.gguf`, lm, { base: model })).rejects.toThrow(
-      /must go with the place of a model/u,
+      /must be used only if the model is a path or a name/u,
     );
     await lm.close();
     await expect(saveGguf(`${newPath()}.gguf`, lm)).rejects.toThrow(/closed/u);
@@ -118,12 +118,12 @@ describe("exportModel", () => {
     [
       "no adapter to write alone",
       { format: "gguf", adapterOnly: true },
-      /adapterOnly: must go with a LoRA adapter; got .*, a whole model/u,
+      /adapterOnly: must be used with a LoRA adapter; got .*, a whole model/u,
     ],
     [
       "a base without an adapter",
       { format: "gguf", base: "x" },
-      /exportModel: base: must go with an adapter's folder/u,
+      /exportModel: base: must be used only to load an adapter/u,
     ],
   ];
   it.each(refusals)("refuses %s, and writes nothing", async (_, options, says) => {
@@ -139,7 +139,7 @@ describe("exportModel", () => {
     const folder = newPath();
     // No tokenizer, of which a GGUF file must have one.
     await expect(exportModel(join(folder, "a.gguf"), baseModel("llama3"), { format: "gguf" })).rejects.toThrow(
-      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters; got a model without a tokenizer/u,
+      /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or a character tokenizer; got a model without a supported tokenizer/u,
     );
     await expect(readdir(folder)).rejects.toThrow(/ENOENT/u);
   });
@@ -154,13 +154,13 @@ describe("exportModel", () => {
     await exportModel(place, model, { format: "hf" });
     const before = await readFile(join(place, "model.safetensors"));
     await expect(exportModel(place, model, { format: "hf", dtype: "bf16" })).rejects.toThrow(
-      /the name must be free; got a model of that name; try another name, or replace: true$/u,
+      /the name must be free; got a model with this name; try another name, or replace: true$/u,
     );
     expect(await readFile(join(place, "model.safetensors"))).toEqual(before);
     await exportModel(place, model, { format: "hf", dtype: "bf16", replace: true });
     expect((await readFile(join(place, "model.safetensors"))).length).toBeLessThan(before.length);
     await expect(exportModel(place, place, { format: "hf", replace: true })).rejects.toThrow(
-      /must not be the model's own/u,
+      /must not be the source's own folder/u,
     );
   });
 

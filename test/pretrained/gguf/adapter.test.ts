@@ -128,10 +128,10 @@ describe("a file that is no adapter for the model", () => {
     [
       "another architecture",
       { ...lora, "general.architecture": text("gpt2") },
-      /of the architecture llama, as this one; got gpt2/u,
+      /must have the model's architecture, llama; got gpt2/u,
     ],
     ["a negative alpha", { ...lora, "adapter.lora.alpha": f32(-1) }, /alpha: must be 0 or above; got -1/u],
-    ["no matrices", lora, /must hold the matrices of at least one layer; got none/u],
+    ["no matrices", lora, /must hold the matrices of at least one layer; got no matrices/u],
   ])("%s", async (_, metadata, says) => {
     const path = `${newPath()}.gguf`;
     await writeFile(path, writeGguf({ metadata, tensors: {} }));
@@ -152,7 +152,7 @@ describe("a file that is no adapter for the model", () => {
       /lora_a must have shape \[2, \d+\]/u,
     );
     expect(await refused({ "blk.0.attn_q.weight": numbers(2, 3) })).toMatch(
-      /every tensor must be a matrix of LoRA, such as NAME\.weight\.lora_a; got "blk\.0\.attn_q\.weight"/u,
+      /every tensor must be a LoRA matrix, such as NAME\.weight\.lora_a; got "blk\.0\.attn_q\.weight"/u,
     );
     expect(await refused({ "blk.9.attn_q.weight.lora_a": numbers(2, 3) })).toMatch(/such as blk\.0\.attn_q; got/u);
   });
@@ -160,7 +160,7 @@ describe("a file that is no adapter for the model", () => {
   it("an adapter alone is no model, and a model no adapter", async () => {
     const { path } = await writeAdapter(llama);
     await expect(loadPretrained(path, { backend: "reference" })).rejects.toThrow(
-      /the adapter must name the model that it is for; got nothing; try base MODEL/u,
+      /the adapter must name its base model; got nothing; try base MODEL/u,
     );
     const notices: string[] = [];
     const onNotice = (line: string): void => {

@@ -67,7 +67,7 @@ describe("a GGUF file", () => {
     [
       "a window of Mistral",
       { ...llama, window: { size: 4 } },
-      /: window: must be left out for a GGUF file: llama\.cpp computes no window for mistral; got one of 4$/u,
+      /: window: must be absent to write a GGUF file: llama\.cpp does not support windows for mistral; got a window of 4$/u,
     ],
     [
       "other layers of SmolLM3",

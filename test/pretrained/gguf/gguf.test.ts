@@ -114,13 +114,13 @@ describe("a model of a GGUF file", () => {
 
   it.each([
     ["no tokenizer", { "tokenizer.ggml.model": undefined }, /a GGUF file without a tokenizer/],
-    ["WordPiece", { "tokenizer.ggml.model": text("bert") }, /one of the kind "bert"/],
+    ["WordPiece", { "tokenizer.ggml.model": text("bert") }, /a tokenizer of kind "bert"/],
     [
       "another pre-tokenizer",
       { "tokenizer.ggml.pre": text("tekken") },
-      /the pre-tokenizer "tekken", which is not gpt-2, llama-bpe, qwen2, smollm, dbrx or stablelm2/,
+      /the pre-tokenizer "tekken"; supported pre-tokenizers are gpt-2, llama-bpe, qwen2, smollm, dbrx or stablelm2/,
     ],
-    ["no pre-tokenizer", { "tokenizer.ggml.pre": undefined }, /a file that names none/],
+    ["no pre-tokenizer", { "tokenizer.ggml.pre": undefined }, /a file that names no pre-tokenizer/],
   ])("loads with %s, and says so where text is needed", async (_, fields, reason) => {
     const { tokenizer, weights } = await open(changed("llama", fields));
     expect(tokenizer.vocabSize).toBe(ggufVocabSize);
@@ -223,7 +223,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       { "llama.feed_forward_length": i32s([64, 32]) },
       {},
-      /must be a whole number from 1, the same in all layers/,
+      /must be a whole number from 1, equal in all layers/,
     ],
     ["no epsilon", "llama", { "llama.attention.layer_norm_rms_epsilon": undefined }, {}, /rms_epsilon: must be there/],
     ["no context", "gpt2", { "gpt2.context_length": undefined }, {}, /gpt2.context_length: must be there/],
@@ -268,7 +268,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       { "llama.vocab_size": u32(300) },
       {},
-      /vocab_size: must be the rows of token_embd.weight, 263; got 300/,
+      /vocab_size: must be the number of rows of token_embd.weight, 263; got 300/,
     ],
     [
       "a layer too many",
@@ -412,6 +412,6 @@ describe("a path to a GGUF file", () => {
     await writeFile(path, bytes);
     const found = await openPretrained(path);
     await writeFile(path, bytes.subarray(0, bytes.length - 20_000));
-    await expect(collectWeights(found)).rejects.toThrow(/must stay as it is while it is read/);
+    await expect(collectWeights(found)).rejects.toThrow(/must not change while it is read/);
   });
 });

@@ -311,13 +311,13 @@ describe("a tokenizer in a GGUF file", () => {
   });
 
   it.each([
-    ["a normalizer", { normalizer: { type: "NFKC" } }, /a name for; got the normalizer unicode$/u],
+    ["a normalizer", { normalizer: { type: "NFKC" } }, /llama\.cpp supports; got the normalizer unicode$/u],
     [
       "merges of some pairs",
       (json: { model: { merges: readonly unknown[] } }) => ({
         model: { ...json.model, merges: json.model.merges.filter((_, i) => i % 7 > 0) },
       }),
-      /a name for; got merges that scores of tokens cannot stand for$/u,
+      /llama\.cpp supports; got merges that token scores cannot reproduce$/u,
     ],
   ])("of SentencePiece with %s is refused", async (_, change, says) => {
     const json = pieceTokenizer("gemma").toJSON() as never;
@@ -340,7 +340,7 @@ describe("a tokenizer in a GGUF file", () => {
         },
         decoder: null,
       },
-      /byte-level BPE, SentencePiece or of characters; got a tokenizer of the kind Unigram$/u,
+      /byte-level BPE, SentencePiece or a character tokenizer; got a tokenizer of kind Unigram$/u,
     ],
   ])("of the kind %s is refused by name", async (_, json, says) => {
     const tokenizer = await loadTokenizer({
@@ -357,9 +357,7 @@ describe("a tokenizer in a GGUF file", () => {
   it("with rules that llama.cpp has no name for is refused", async () => {
     const parts = { tokens: characterOfByte, merges: [], specialTokens: [], pattern: "gpt2" } as const;
     const tokenizer = bpeTokenizer({ ...parts, normalizer: "NFC" });
-    await expect(written({ tokenizer })).rejects.toThrow(
-      /rules that llama\.cpp has a name for; got pattern gpt2, NFC$/u,
-    );
+    await expect(written({ tokenizer })).rejects.toThrow(/rules that llama\.cpp supports; got pattern gpt2, NFC$/u);
   });
 });
 
@@ -390,7 +388,7 @@ describe("saveGguf", () => {
     );
     expect(other?.values).toEqual(one?.values);
     await expect(saveGguf(path, directory)).rejects.toThrow(/small\.gguf: the name must be free/u);
-    await expect(saveGguf(path, path, { replace: true })).rejects.toThrow(/must not be the model's own/u);
+    await expect(saveGguf(path, path, { replace: true })).rejects.toThrow(/must not be the source model's own file/u);
     expect(await readdir(folder)).toEqual(["small.gguf"]);
   });
 

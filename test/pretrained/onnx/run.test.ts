@@ -133,7 +133,7 @@ describe("an operator", () => {
     await parts(["x0", "x1"], [of([2, 1], [1, 4]), of([2, 2], [-2, 3, 5, -6])]);
     await parts(["x0"], [of([2, 1], [1, 4]), of([2, 1], [-2, 5]), of([2, 1], [3, -6])]);
     await expect(parts(["x0"], [of([2, 1], [1, 4]), of([2, 2], [0, 0, 0, 0])])).rejects.toThrow(
-      "must cut 3 into 2 parts",
+      "must split 3 into 2 parts",
     );
   });
 
@@ -182,9 +182,15 @@ describe("a node that does not run here", () => {
       "MatMul",
       [matrix, matrix],
       {},
-      /multiply matrices that fit together; got \[2, 3\] and \[2, 3\]/u,
+      /multiply matrices with matching sizes; got \[2, 3\] and \[2, 3\]/u,
     ],
-    ["shapes that do not broadcast", "Add", [matrix, of([2], [1, 2])], {}, /broadcast to one; got \[2, 3\] and \[2\]/u],
+    [
+      "shapes that do not broadcast",
+      "Add",
+      [matrix, of([2], [1, 2])],
+      {},
+      /whose shapes broadcast; got \[2, 3\] and \[2\]/u,
+    ],
     ["another type", "Sqrt", [whole(4)], {}, /must read tensors of float32; got int64/u],
     ["two types", "Add", [matrix, whole(4)], {}, /must read tensors of float32; got int64/u],
     ["an index outside", "Gather", [matrix, whole(2)], {}, /must have indices from -2 to 1; got 2/u],
@@ -192,18 +198,24 @@ describe("a node that does not run here", () => {
     ["parts of other sizes", "Concat", [matrix, of([1, 1], [1])], { axis: 1 }, /must join tensors/u],
     ["an attribute that is missing", "Concat", [matrix], {}, /axis must be a number; got nothing/u],
     ["an attribute of another kind", "Transpose", [matrix], { perm: 1 }, /perm must be a list of numbers; got 1/u],
-    ["an order that is none", "Transpose", [matrix], { perm: [0, 0] }, /perm must be an order of the axes/u],
+    ["an order that is none", "Transpose", [matrix], { perm: [0, 0] }, /perm must be a permutation of the axes/u],
     [
       "an attribute that is not read",
       "Softmax",
       [matrix],
       { mode: 1 },
-      /must have attributes of Softmax that are read here; got mode/u,
+      /must have only supported attributes of Softmax; got mode/u,
     ],
-    ["another axis", "Softmax", [matrix], { axis: 0 }, /must be of the last axis; got axis 0/u],
+    ["another axis", "Softmax", [matrix], { axis: 0 }, /must use the last axis; got axis 0/u],
     ["a product of another form", "Gemm", [matrix, matrix], {}, /transB must be 1; got 0/u],
-    ["a shape of more numbers", "Reshape", [matrix, whole(4, -1)], {}, /a shape of as many numbers; got \[4, -1\]/u],
-    ["two open sizes", "Reshape", [matrix, whole(-1, -1)], {}, /a shape of as many numbers/u],
+    [
+      "a shape of more numbers",
+      "Reshape",
+      [matrix, whole(4, -1)],
+      {},
+      /a shape with the same number of elements; got \[4, -1\]/u,
+    ],
+    ["two open sizes", "Reshape", [matrix, whole(-1, -1)], {}, /a shape with the same number of elements/u],
     ["a number that is no byte", "Cast", [of([1], [256])], { to: 2 }, /must cast numbers from 0 to 255; got 256/u],
     ["a range without an end", "Range", [number(0), number(2 ** 52), number(1)], {}, /must make at most/u],
     ["a range with a step of 0", "Range", [number(0), number(1), number(0)], {}, /must make at most/u],
@@ -219,7 +231,7 @@ describe("a node that does not run here", () => {
       "RotaryEmbedding",
       [matrix],
       {},
-      /must be one of the operators that export writes; got RotaryEmbedding/u,
+      /must be an operator that export writes; got RotaryEmbedding/u,
     ],
     ["too few inputs", "Add", [matrix], {}, /must have 2 inputs; got 1/u],
   ])("is refused by name: %s", async (_, op, given, attributes, message) => {
@@ -235,16 +247,16 @@ describe("a node that does not run here", () => {
     expect(check({})).not.toThrow();
     const other = { ...nodeOf("Abs", ["x0"]), domain: "com.microsoft" };
     expect(check({ nodes: [other] })).toThrow(
-      "node a (Abs) must be one of the operators that export writes; got Abs of com.microsoft",
+      "node a (Abs) must be an operator that export writes; got Abs of com.microsoft",
     );
     const versions = (version: number) => [{ domain: "", version }];
-    expect(check({ operatorSets: versions(18) })).toThrow("must be those of ONNX, version 13 to 17; got version 18");
-    expect(check({ nodes: [nodeOf("Abs", ["z"])] })).toThrow('must read tensors that were made before; got "z"');
-    expect(check({ nodes: [...model.nodes, ...model.nodes] })).toThrow(
-      'must make a tensor with a name of its own; got "y"',
+    expect(check({ operatorSets: versions(18) })).toThrow(
+      "must use ONNX's default operators, version 13 to 17; got version 18",
     );
+    expect(check({ nodes: [nodeOf("Abs", ["z"])] })).toThrow('must read only tensors that exist already; got "z"');
+    expect(check({ nodes: [...model.nodes, ...model.nodes] })).toThrow('must give each output a new name; got "y"');
     expect(check({ outputs: [{ name: "z", type: "float32", shape: [] }] })).toThrow(
-      'a node must make every output of the graph; got "z"',
+      'a node must compute every output of the graph; got "z"',
     );
   });
 });

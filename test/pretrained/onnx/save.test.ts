@@ -207,7 +207,7 @@ describe("a folder that is there", () => {
     await writeFile(join(directory, name), "Dear");
     const before = await filesIn(directory);
     await expect(saveOnnx(directory, modelOf())).rejects.toThrow(CheckpointError);
-    await expect(saveOnnx(directory, modelOf())).rejects.toThrow(`a folder with "${name}" in it`);
+    await expect(saveOnnx(directory, modelOf())).rejects.toThrow(`a folder that contains "${name}"`);
     expect(await filesIn(directory)).toEqual(before);
   });
 

@@ -142,18 +142,14 @@ describe("a damaged vocabulary is refused in one line", () => {
     [
       "a byte without a token",
       { token_type: Int32Array.from(changed(types, aByte, 1)) },
-      /a token for each of the 256 bytes, or for none; got none for <0x00>$/u,
+      /a token for each of the 256 bytes, or for no byte; got no token for <0x00>$/u,
     ],
     [
       "a byte with another name",
       { tokens: changed(tokens, aByte, "zero") },
-      /tokens of bytes must have names such as <0x0A>; got "zero"$/u,
+      /byte tokens must have names such as <0x0A>; got "zero"$/u,
     ],
-    [
-      "no tokens for texts",
-      { token_type: new Int32Array(count).fill(3) },
-      /must have tokens that texts are made of; got none$/u,
-    ],
+    ["no tokens for texts", { token_type: new Int32Array(count).fill(3) }, /must have ordinary tokens; got none$/u],
     [
       "a table of characters that is cut off",
       { precompiled_charsmap: Uint8Array.of(8, 0, 0, 0, 1) },

@@ -252,7 +252,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     expect(status).not.toBe(0);
     expect(ours(stderr)).toEqual([
       expect.stringMatching(
-        /^foretoken: \S+full\/checkpoint: the checkpoint must be writable; what was there before is unharmed; got EFBIG: .*; try another folder, or more room on the disk$/,
+        /^foretoken: \S+full\/checkpoint: the checkpoint must be writable; the previous contents are unchanged; got EFBIG: .*; try another folder, or more disk space$/,
       ),
     ]);
     expect(tree(join(place.cwd, "full"))).toEqual(["README.md", "metrics.jsonl", "run.json"]);

@@ -96,7 +96,7 @@ describe("a run that begins with weights", () => {
     const best = join(source, "best");
     const before = await checkpointHashes(source);
     const lm = await loadPretrained(best, anyBackend);
-    expect(await messageOf(savePretrained(best, lm))).toMatch(/got a checkpoint of a run, which goes on from it/u);
+    expect(await messageOf(savePretrained(best, lm))).toMatch(/got a checkpoint that a run resumes from/u);
     await lm.close();
     expect(await checkpointHashes(source)).toEqual(before);
   });
@@ -285,7 +285,7 @@ describe("weights to begin with are refused", () => {
     await cp(source, damaged, { recursive: true });
     await truncate(join(damaged, "best", "model.safetensors"), 900);
     expect(await from(damaged)).toMatch(
-      /best\/model\.safetensors: the file must be the one that was saved, .*; got 900 bytes; try initFrom \S+\/checkpoint$/u,
+      /best\/model\.safetensors: the file must match its SHA-256 .*; got 900 bytes; try initFrom \S+\/checkpoint$/u,
     );
     const last = await collect(train(options(null, { initFrom: join(damaged, "checkpoint") })));
     expect(last.at(-1)).toMatchObject({ reason: "finished" });

@@ -1,8 +1,8 @@
 /**
- * Writes blocks of 256 numbers, the K types; encodings.ts reads them. Groups of 16 or 32 numbers have scales of few bits, in
- * units of one or two binary16 numbers of the block. Each group's scales are fitted alone first. Then the units follow
- * from the largest of them, each group takes the best of the neighbouring whole scales, and the units are fitted to all
- * that by least squares; twice.
+ * Encodes blocks of 256 numbers, the K types; encodings.ts decodes them. A block is divided into groups of 16 or 32
+ * numbers. A group's scale is a small integer, in units of one or two binary16 numbers of the block. First, each
+ * group's ideal scale is fitted separately, and the unit follows from the largest of them. Then, twice: each group
+ * takes the best integer scale near its ideal scale, and the units are refitted to all groups by least squares.
  */
 import { halfBits, halfValue } from "../../half.ts";
 import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
@@ -13,15 +13,15 @@ const groups = 8;
 const width = 32;
 const mostScale = 63;
 
-/** Scales that are tried for each group alone. */
+/** Number of scales that are tried for each group. */
 const tries = 5;
 
-/** Rounds of units and whole scales. */
+/** Rounds of choosing integer scales and refitting units. */
 const rounds = 2;
 
 const asHalf = (value: number): number => halfValue(halfBits(Math.min(65504, value)));
 
-/** The squared error of a group's numbers with a scale and a minimum. */
+/** Squared error of a group with scale d and minimum m. */
 const errorOf = (x: Float32Array, from: number, count: number, d: number, m: number, last: number): number => {
   const inverse = d === 0 ? 0 : 1 / d;
   const offset = 0.5 - m * inverse;
@@ -36,7 +36,7 @@ const errorOf = (x: Float32Array, from: number, count: number, d: number, m: num
   return error;
 };
 
-/** Scales and minima of a block's groups. */
+/** Integer scales and minima of a block's groups, their units d and dmin, and the squared error. */
 interface Groups {
   readonly scales: Int32Array;
   readonly minima: Int32Array;
@@ -60,7 +60,7 @@ const copyGroups = (from: Groups, to: Groups): void => {
 
 const clamp = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
 
-/** For the units of `found`, each group's best scales among the neighbours of those that it wants. */
+/** With the units of `found`, chooses each group's best integer scale and minimum near the ideal values. */
 const chooseScales = (
   x: Float32Array,
   from: number,
@@ -83,7 +83,8 @@ const chooseScales = (
       bestScale = s;
       bestMinimum = t;
     };
-    // One after the other: all pairs of them take twice as long, and gain a hundredth.
+    // Scale and minimum are searched one after the other. Searching all pairs takes twice as long and reduces the error
+    // by only a hundredth.
     for (let s = clamp(scale - 1, 0, mostScale); s <= clamp(scale + 1, 0, mostScale); s++) attempt(s, minimum);
     if (minimum > 0) attempt(bestScale, minimum - 1);
     if (minimum < mostScale) attempt(bestScale, minimum + 1);
@@ -93,7 +94,10 @@ const chooseScales = (
   }
 };
 
-/** Units that fit best to the whole scales and q of `found`; unchanged where they would not be above zero. */
+/**
+ * Refits the units of `found` to its integer scales and levels q. Leaves them unchanged if a unit would not be
+ * positive.
+ */
 const refitUnits = (x: Float32Array, from: number, last: number, found: Groups): void => {
   const { d, dmin, scales, minima } = found;
   // x ≈ d·a − dmin·b, with a = scale·q and b = minimum.
@@ -129,7 +133,7 @@ const current = newGroups(groups);
 const best = newGroups(groups);
 const fitted = { d: 0, m: 0 };
 
-/** Finds the scales of a block with q from 0 to last; they are in `best`. */
+/** Finds the scales of a block for levels q from 0 to last. The result is in `best`. */
 const fitGroups = (x: Float32Array, from: number, last: number): void => {
   let [mostWanted, mostMinimum] = [0, 0];
   for (let j = 0; j < groups; j++) {
@@ -151,7 +155,7 @@ const fitGroups = (x: Float32Array, from: number, last: number): void => {
   }
 };
 
-/** Six bits of scale and minimum for each group, in 12 bytes. */
+/** Writes six bits of scale and six bits of minimum for each group, in 12 bytes. */
 const writeScales = ({ scales, minima }: Groups, bytes: Uint8Array, at: number): void => {
   for (let j = 0; j < 4; j++) {
     const [scale, minimum] = [scales[j + 4] as number, minima[j + 4] as number];
@@ -161,7 +165,7 @@ const writeScales = ({ scales, minima }: Groups, bytes: Uint8Array, at: number):
   }
 };
 
-/** Four or five bits a number, d·scale·q − dmin·minimum. */
+/** Four or five bits per number: d·scale·q − dmin·minimum. */
 const writeWithMinima =
   (last: 15 | 31): WriteBlock =>
   (x, from, bytes, at) => {
@@ -194,7 +198,7 @@ const sixWanted = new Float64Array(sixGroups);
 const sixScales = new Int32Array(sixGroups);
 const sixBest = new Int32Array(sixGroups);
 
-/** For a unit, each group's best scale; returns the squared error. */
+/** Chooses each group's best integer scale for the unit d. Returns the squared error. */
 const chooseSixScales = (x: Float32Array, from: number, d: number): number => {
   let all = 0;
   for (let j = 0; j < sixGroups; j++) {
@@ -228,7 +232,7 @@ const refitSixUnit = (x: Float32Array, from: number, d: number): number => {
   return aa === 0 ? d : halfValue(halfBits(clamp(xa / aa, -65504, 65504)));
 };
 
-/** Six bits a number, d·scale·(q − 32), with a scale for each 16 numbers. */
+/** Six bits per number: d·scale·(q − 32), with a scale for every 16 numbers. */
 export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
   let extreme = 0;
   for (let j = 0; j < sixGroups; j++) {
@@ -253,7 +257,8 @@ export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
     const scale = unit * (sixBest[i >> 4] as number);
     const inverse = scale === 0 ? 0 : 1 / scale;
     const q = nearestLevel(x[from + i] as number, inverse, -sixZero * scale, sixLast);
-    // Of 128 numbers, the second and the fourth 32 have their low bits in the second 32 bytes.
+    // Each 128 numbers are four quarters of 32. The low bits of quarters 1 and 3 (counted from 0) are in the second 32
+    // bytes.
     const [hundred, quarter, place] = [i >> 7, (i >> 5) & 3, i & 31];
     const low = at + 64 * hundred + 32 * (quarter & 1) + place;
     const high = at + 128 + 32 * hundred + place;

@@ -1,18 +1,20 @@
-/** Writes blocks of 32 numbers, of four, five or eight bits each; encodings.ts reads them. */
+/** Encodes blocks of 32 numbers with four, five or eight bits each; encodings.ts decodes them. */
 import { halfBits, halfValue } from "../../half.ts";
 import { fitScale, fitScaleAndMinimum } from "./fit.ts";
 
-/** Writes the block of 32 numbers from x[from] on to the bytes from `at` on, which are zero. */
+/** Writes a block of 32 numbers from index `from` of `x` to `bytes` at `at`. These bytes must be zero. */
 export type WriteBlock = (x: Float32Array, from: number, bytes: Uint8Array, at: number) => void;
 
 const length = 32;
 
-/** Scales that are tried: twice as many take twice as long, and the squared error falls by a hundredth. */
+/**
+ * Number of scales that are tried. Twice as many take twice as long and reduce the squared error by only a hundredth.
+ */
 const tries = { zero: 5, one: 6, eight: 4 };
 
 const largestHalf = 65504;
 
-/** Writes a scale, as near as binary16 has it, and returns the written one. */
+/** Writes a scale as the nearest binary16 number. Returns the written number. */
 export const writeHalf = (bytes: Uint8Array, at: number, value: number): number => {
   const bits = halfBits(Math.max(-largestHalf, Math.min(largestHalf, value)));
   bytes[at] = bits & 0xff;
@@ -20,7 +22,7 @@ export const writeHalf = (bytes: Uint8Array, at: number, value: number): number 
   return halfValue(bits);
 };
 
-/** The whole number q from 0 to last for which d·q + m is nearest to x. */
+/** The level q from 0 to `last` for which d·q + m is nearest to x. `inverse` is 1 / d. */
 export const nearestLevel = (x: number, inverse: number, m: number, last: number): number => {
   const q = Math.floor((x - m) * inverse + 0.5);
   return q < 0 ? 0 : Math.min(q, last);
@@ -28,13 +30,16 @@ export const nearestLevel = (x: number, inverse: number, m: number, last: number
 
 export const inverseOf = (d: number): number => (d === 0 ? 0 : 1 / d);
 
-/** Where the parts of a block lie, from its first byte on; `high` has the fifth bits. */
+/** Offsets of a block's parts; `high` is the offset of the fifth bits. */
 interface Parts {
   readonly high?: number;
   readonly low: number;
 }
 
-/** Writes q of 32 numbers: low halves of 16 bytes and high ones, and the fifth bits in four bytes. */
+/**
+ * Writes the levels q of 32 numbers: 16 bytes with the lower four bits, first in the low, then in the high halves; and
+ * four bytes with the fifth bits.
+ */
 const writeLevels = (
   x: Float32Array,
   from: number,
@@ -81,7 +86,7 @@ export const writeQ4One = aboveMinimum(15, tries.one, { low: 4 });
 export const writeQ5Zero = aboutZero(16, tries.zero, { high: 2, low: 6 });
 export const writeQ5One = aboveMinimum(31, tries.one, { high: 4, low: 8 });
 
-/** Eight bits a number, d·q. */
+/** Eight bits per number: d·q. */
 export const writeQ8Zero: WriteBlock = (x, from, bytes, at) => {
   const d = writeHalf(bytes, at, fitScale(x, from, length, 128, 255, tries.eight));
   const inverse = inverseOf(d);

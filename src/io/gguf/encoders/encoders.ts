@@ -7,13 +7,13 @@ import { writeQ4K, writeQ5K, writeQ6K } from "./blocks-of-256.ts";
 /** An encoding that can be written. */
 export interface Encoder {
   readonly name: EncoderName;
-  /** Its number in a file. */
+  /** Type number in a file. */
   readonly type: number;
-  /** Numbers of a block. */
+  /** Numbers per block. */
   readonly blockLength: number;
-  /** Bytes of a block. */
+  /** Bytes per block. */
   readonly blockBytes: number;
-  /** The bytes of finite numbers, whole blocks of them, in a new array. */
+  /** Encodes whole blocks of finite numbers into a new array. */
   readonly encode: (values: Float32Array) => Uint8Array;
 }
 
@@ -56,7 +56,7 @@ const inBlocks = (
   },
 });
 
-/** The encodings that can be written, by name. */
+/** Encodings that can be written, by name. */
 export const encoders: { readonly [Name in EncoderName]: Encoder } = {
   F32: plain("F32", 0, 4, (values) => new Uint8Array(values.slice().buffer)),
   F16: plain("F16", 1, 2, halfFromFloat32),

@@ -1,32 +1,34 @@
 /**
- * Scales of blocks. A block's numbers x are stored as d·q, or as d·q + m, with few bits for each q. The scales are chosen
- * so that the sum of squared errors is small: some scales are tried around the one that covers the block's range; for the
- * best of them, q and the scales are fitted to each other in turn, by rounding and by least squares.
+ * Fits the scales of blocks. A block's numbers x are stored as d·q or d·q + m, with a few bits for each level q. The
+ * scales minimize the sum of squared errors: several scales are tried near the scale that covers the block's range.
+ * Then, for the best of them, levels and scales are refined in turn, by rounding and by least squares.
  */
 
-/** A block that is being fitted, of at most 32 numbers. */
+/** Result of fitting a block of at most 32 numbers. */
 export interface Fitted {
   d: number;
   m: number;
 }
 
-/** Rounds as the search does: q in [0, last] of (x − m) / d. */
+/** Level of x during the search: x·inverse + offset, truncated and limited to [0, last]. */
 const level = (x: number, inverse: number, offset: number, last: number): number => {
   const q = (x * inverse + offset) | 0;
   return q < 0 ? 0 : Math.min(q, last);
 };
 
-/** Parts of one step that a tried range is wider or narrower by. */
+/** By how many steps the tried ranges are narrower or wider than the block's range. */
 const rangeSteps = { from: -1.6, to: 0.8 };
 
-/** Turns of rounding and least squares after the search. */
+/** Maximum number of refinements after the search. */
 const turns = 4;
 
 /**
- * The scale d of x ≈ d·q, with errors of large numbers weighted up to a few times: so the loss on text is smaller; for whole q from −zero to last − zero.
- * @param x has the block's numbers from `at` on, `count` of them.
- * @param tries number of scales that are tried of each sign.
- * @returns 0 for a block of zeros. It may be negative: there is one more level below zero than above.
+ * Fits the scale d of x ≈ d·q, for integers q from −zero to last − zero. Errors of large numbers have up to a few times
+ * the weight, which gives a smaller loss on text.
+ * @param x the block is `count` numbers of `x`, from index `at`.
+ * @param tries number of scales to try for each sign.
+ * @returns the scale; 0 for a block of zeros. It may be negative, because there is one more level below zero than
+ * above.
  */
 export const fitScale = (
   x: Float32Array,
@@ -55,7 +57,7 @@ export const fitScale = (
       xq += weight * value * q;
       qq += weight * q * q;
     }
-    // The weighted error is Σwx² less this, at the scale Σwxq / Σwq².
+    // At the scale Σwxq / Σwq², the weighted error is Σwx² minus (Σwxq)² / Σwq².
     if (qq === 0 || xq * xq <= gain * qq) return;
     gain = (xq * xq) / qq;
     best = xq / qq;
@@ -74,8 +76,8 @@ export const fitScale = (
 };
 
 /**
- * The scale d ≥ 0 and the minimum m of x ≈ d·q + m for whole q from 0 to last.
- * @param below whether m must be 0 or less, as K types have it.
+ * Fits the scale d ≥ 0 and the minimum m of x ≈ d·q + m, for integers q from 0 to last.
+ * @param below whether m must be at most 0, as in K types.
  * @param out gets the result.
  */
 export const fitScaleAndMinimum = (
@@ -131,7 +133,7 @@ export const fitScaleAndMinimum = (
   const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
   for (let i = 0; i < tries; i++) {
     const inverse = (last + rangeSteps.from + i * step) / (most - least);
-    // A narrower range leaves out one end of the block, either one.
+    // A narrower range cuts off one end of the block; try either end.
     attempt(inverse, least);
     attempt(inverse, most - last / inverse);
   }

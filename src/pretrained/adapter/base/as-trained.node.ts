@@ -1,6 +1,7 @@
 /**
- * Whether a model with the right weights also has the configuration and the tokenizer with which its adapter was trained: a file of
- * a model from elsewhere may be corrected, and the weights stay. The base that the run keeps tells.
+ * Compares the configuration and tokenizer of a model with those that its adapter was trained with. Someone may correct
+ * these files of a downloaded model without changing its weights. The base model that the run keeps has the original
+ * files.
  */
 import { isGgufName } from "../../gguf/open.node.ts";
 import { openPretrained } from "../../open.node.ts";
@@ -10,14 +11,14 @@ import { keptBaseOf } from "./places.node.ts";
 
 type Reading = Pick<Pretrained, "config" | "tokenizer">;
 
-/** What decides how a text goes through weights. */
+/** The configuration and the tokenizer as text, to be compared. */
 const readingOf = ({ config, tokenizer }: Reading): string =>
   JSON.stringify([config, tokenizer.kind === "none" ? null : tokenizer.toJSON()]);
 
 /**
- * Whether the base that `run` keeps has another configuration or tokenizer than `model`. Without one nothing is known. A GGUF file has
- * both in it, so its hash compares them.
- * @param hash of the weights that the run's adapters were trained on.
+ * Whether `model` differs in configuration or tokenizer from the base model that `run` keeps. False if the run keeps no
+ * base model. False for a GGUF file: it contains both, so its hash already covers them.
+ * @param hash SHA-256 of the weights that the run's adapters were trained on.
  */
 export const differsFromKept = async (model: Reading, run: string, hash: string): Promise<boolean> => {
   const place = await keptBaseOf(run);
@@ -25,7 +26,7 @@ export const differsFromKept = async (model: Reading, run: string, hash: string)
   const kept = await openPretrained(place).catch(unlessDamaged);
   if (kept === undefined) return false;
   try {
-    // One without a manifest tells nothing: it may have been changed itself.
+    // A kept base model without a manifest is not compared: its own files may have been changed.
     return kept.checked && (await kept.sha256()) === hash && readingOf(kept) !== readingOf(model);
   } finally {
     await kept.weights.close();

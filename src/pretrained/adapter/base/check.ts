@@ -1,36 +1,36 @@
-/** Whether a model has the weights that an adapter was trained on. */
+/** Checks that a model has the weights that an adapter was trained on. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import type { OpenedAdapter, OpenedAdapters } from "../load.ts";
 
-/** Whether `model` has the weights of an adapter's base; true also where one of the two hashes is unknown. */
+/** Whether `model` has the weights of an adapter's base model. Also true if one of the two hashes is unknown. */
 export const isBase = async (
   { sha256 }: Pick<Pretrained, "sha256">,
   { baseHash }: Pick<OpenedAdapter, "baseHash">,
 ): Promise<boolean> => {
-  // Asked for only where it is compared: without a manifest it costs a pass over the weights.
+  // The model's hash is computed only if it is needed: without a manifest, that reads all weights.
   const found = baseHash === null ? null : await sha256();
   return found === null || found === baseHash;
 };
 
-/** A way to an adapter's base whose place is unknown. */
+/** Hint for an adapter whose base model was not found. */
 export const trainedOn = "the model that it was trained on";
 
 /**
- * Error for a model that is not an adapter's base.
- * @param model its place.
- * @param way to the right one.
+ * Error for a model that is not an adapter's base model.
+ * @param model path or name of the model.
+ * @param way hint that names the right model.
  */
 export const notBase = (model: string, { where }: Pick<OpenedAdapter, "where">, way: string): CheckpointError =>
   new CheckpointError({
     where: model,
     must: "the weights must be those that the adapter was trained on",
-    got: `others: their SHA-256 is not the one in ${where}`,
-    hint: `${way}, or baseCheck: false to take these`,
+    got: `a different SHA-256 than in ${where}`,
+    hint: `${way}, or baseCheck: false to use these weights`,
   });
 
 /**
- * @param wayTo says where an adapter's base is.
+ * @param wayTo returns a hint that names an adapter's base model.
  * @throws CheckpointError for the first adapter that was trained on other weights.
  */
 export const checkBase = async (

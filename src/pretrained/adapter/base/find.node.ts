@@ -1,4 +1,4 @@
-/** Finding the weights that an adapter was trained on, by their hash. */
+/** Finds the weights that an adapter was trained on, by their hash. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { OpenedPretrained } from "../../files/directory.node.ts";
@@ -9,19 +9,19 @@ import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
 import { keptBaseOf, otherCheckpoints } from "./places.node.ts";
 
-/** Passes over a model that cannot be opened, or is damaged. */
+/** Handler for `catch`: turns a `CheckpointError` into undefined and throws any other error again. */
 export const unlessDamaged = (error: unknown): undefined => {
   if (!(error instanceof CheckpointError)) throw error;
 };
 
-/** Whether all bytes of a model's weights are those of its manifest. They are read for it. */
+/** Whether all bytes of a model's weights match its manifest. Reads all weights. */
 export const isWhole = async ({ check }: Pick<OpenedPretrained, "check">): Promise<boolean> =>
   check().then(
     () => true,
     (error: unknown) => unlessDamaged(error) ?? false,
   );
 
-/** The hash of the weights at `path`, by their manifest; null for a model that cannot be opened. */
+/** Hash of the weights at `path`, from their manifest; null if the model cannot be opened. */
 const hashAt = async (path: string): Promise<string | null> => {
   try {
     const { sha256, weights } = await openPretrained(path);
@@ -36,7 +36,10 @@ const hashAt = async (path: string): Promise<string | null> => {
   }
 };
 
-/** The hash of the model that an adapter in `folder` will name; null for a model of the hub, or none on this disk. */
+/**
+ * Hash of the base model that an adapter in `folder` will name; null for a model of the hub or a model that is not on
+ * this disk.
+ */
 export const hashOfBase = async (folder: string, { name, revision }: AdapterBase): Promise<string | null> => {
   const peft = { base: name, revision: revision ?? null };
   const place = await basePath({ where: folder, peft }).catch(() => null);
@@ -44,10 +47,10 @@ export const hashOfBase = async (folder: string, { name, revision }: AdapterBase
 };
 
 /**
- * Where on this disk weights with this hash are, by their manifests: kept in the run that was trained on them, or another
- * checkpoint of the run that made them.
- * @param run its folder.
- * @param named the place where they were.
+ * Yields the places on this disk that have weights with this hash, according to their manifests: the base model that
+ * the run keeps, and other checkpoints of the run that trained the base model.
+ * @param run folder of the run that trained the adapter.
+ * @param named place where the adapter expects the weights.
  */
 export async function* findWeights(
   hash: string,
@@ -60,7 +63,10 @@ export async function* findWeights(
   return undefined;
 }
 
-/** The places of the weights that an adapter was trained on; none if it does not say which. @param tried as in `placeOfBase`. */
+/**
+ * Yields the places of the weights that an adapter was trained on. Yields nothing if the adapter has no hash of them.
+ * @param tried as in `placeOfBase`.
+ */
 export async function* placesOfBase(
   adapter: OpenedAdapter,
   tried?: string,
@@ -73,7 +79,8 @@ export async function* placesOfBase(
 }
 
 /**
- * Opens the weights that an adapter was trained on, of which each byte has been compared; undefined if they are nowhere.
+ * Opens the weights that an adapter was trained on, after comparing every byte with their manifest. Undefined if they
+ * are not found.
  * @param tried as in `placeOfBase`.
  */
 export const openWhole = async (
@@ -90,8 +97,9 @@ export const openWhole = async (
 };
 
 /**
- * The place of the weights that an adapter was trained on; undefined if they are nowhere, or it does not say which.
- * @param tried a place where they are not.
+ * Place of the weights that an adapter was trained on; undefined if they are not found or the adapter has no hash of
+ * them.
+ * @param tried a place that was already searched without success; it is skipped.
  */
 export const placeOfBase = async (adapter: OpenedAdapter, tried?: string): Promise<string | undefined> => {
   const found = await openWhole(adapter, tried);

@@ -1,4 +1,7 @@
-/** A run that trains an adapter keeps its base: the adapter computes with no other weights, and the base may be trained further. */
+/**
+ * A run that trains an adapter keeps a copy of its base model: the adapter works only with these weights, and the
+ * original may be trained further.
+ */
 import { rename } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
@@ -14,12 +17,12 @@ import type { OpenedPretrained } from "../../files/directory.node.ts";
 import { isGgufName } from "../../gguf/open.node.ts";
 import { keptGgufName } from "./places.node.ts";
 
-/** The files of a base. */
+/** The files of a base model. */
 export type BaseFiles = Pick<OpenedPretrained, "where" | "smallFiles"> & {
   readonly weightFiles: readonly { readonly name: string; readonly path: string; readonly sha256: string }[];
 };
 
-/** The files of a model, whose weights are open. */
+/** The files of an opened model. */
 export const baseFilesOf = async ({ where, smallFiles, weightFiles }: OpenedPretrained): Promise<BaseFiles> => {
   const files: { name: string; path: string; sha256: string }[] = [];
   for (const { name, path, sha256 } of weightFiles) {
@@ -28,13 +31,13 @@ export const baseFilesOf = async ({ where, smallFiles, weightFiles }: OpenedPret
   return { where, smallFiles, weightFiles: files };
 };
 
-/** Most bytes of a file that are copied where no link can be made. */
+/** Maximum size in bytes of a file that is copied where links are not possible. */
 const mostCopied = 2 ** 28;
 
-/** What is under the name of a run's base. */
+/** What the folder of the run's kept base model contains. */
 type Found = "nothing" | "the base" | "the base, damaged" | "another";
 
-/** Compares what is at `place` with the base, by the bytes of its files. */
+/** Compares the files at `place` with the base model's files, by their hashes. */
 const lookAt = async (place: string, { weightFiles }: BaseFiles): Promise<Found> => {
   const occupant = await occupantOf(place);
   if (occupant === "nothing" || occupant === "an empty folder") return "nothing";
@@ -50,15 +53,17 @@ const lookAt = async (place: string, { weightFiles }: BaseFiles): Promise<Found>
     const found = await digestOf(join(place, name)).catch(() => undefined);
     if (found?.sha256 !== sha256) return "another";
   }
-  // A copy that somebody made serves, too; with a manifest of other files it cannot be opened.
+  // A copy without a manifest, for example one made by hand, is fine. A copy whose manifest lists other files cannot be
+  // opened.
   return (await isFile(join(place, manifestName))) ? "the base, damaged" : "the base";
 };
 
 /**
- * Keeps the base of a run's adapters in the run's folder. Its weights are links: they take no room until the base itself is
- * removed. One that is kept already is compared: a damaged one is written anew, another model under its name is set aside, and
- * a line says so. A run goes on without, and a line says so.
- * @param root of the run; shown: as lines name it.
+ * Keeps the base model of a run's adapters in the run's folder. The weights are hard links, which take no disk space
+ * until the original is deleted. If the folder already has a kept model, the two are compared: a damaged copy is
+ * written again, and a different model is renamed. `onNotice` gets a line in both cases. If the base model cannot be
+ * kept, `onNotice` gets a line and the run continues.
+ * @param root folder of the run; shown: its name in notices.
  */
 export const keepBase = async (
   { root, shown }: { readonly root: string; readonly shown: string },
@@ -67,7 +72,7 @@ export const keepBase = async (
 ): Promise<void> => {
   const { where, smallFiles, weightFiles } = base;
   const place = join(root, keptBaseName);
-  // These weights were read from it, and compared.
+  // The weights were read from the kept copy itself.
   if (weightFiles.every(({ path }) => dirname(resolve(path)) === resolve(place))) return;
   const shared = weightFiles.map(({ name, path }): [string, SharedFile] => [
     name,
@@ -80,7 +85,7 @@ export const keepBase = async (
       const aside = await freeName(`${place}-set-aside`);
       await rename(place, aside);
       await onNotice(
-        `${join(shown, basename(aside))}: was ${keptBaseName}/, and is not the model that the adapter is for; remove it when it is not wanted any more`,
+        `${join(shown, basename(aside))}: was ${keptBaseName}/, but is not the adapter's base model; delete it when you no longer need it`,
       );
     }
     await writeCheckpoint(
@@ -93,17 +98,19 @@ export const keepBase = async (
           if (other === undefined) return;
           throw new CheckpointError({
             where: other.path,
-            must: "the file must stay as it is",
-            got: "another one by now",
+            must: "the file must not change during the copy",
+            got: "a changed file",
           });
         },
       },
     );
     if (found === "the base, damaged")
-      await onNotice(`${join(shown, keptBaseName)}: was damaged; written anew from ${where}`);
+      await onNotice(`${join(shown, keptBaseName)}: was damaged; copied again from ${where}`);
   } catch (error) {
     const got = error instanceof CheckpointError ? (error.details.got ?? error.message) : messageOf(error);
     if (!(error instanceof CheckpointError) && systemErrorCode(error) === undefined) throw error;
-    await onNotice(`${join(shown, keptBaseName)}: no copy of ${where} is kept (${got}); the adapter needs it as it is`);
+    await onNotice(
+      `${join(shown, keptBaseName)}: no copy of ${where} is kept (${got}); keep the original unchanged: the adapter needs it`,
+    );
   }
 };

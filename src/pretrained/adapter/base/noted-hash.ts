@@ -1,12 +1,12 @@
-/** The bases of adapters that were loaded: an adapter that is saved again names the same weights. */
+/** Remembers the base hash of each loaded adapter, so that an adapter that is saved again names the same weights. */
 import type { Arena } from "../../../models/arena.ts";
 
 const hashes = new WeakMap<Arena, string>();
 
-/** @param hash as `OpenedAdapter.baseHash`. */
+/** Remembers the base hash of an adapter. @param hash as `OpenedAdapter.baseHash`. */
 export const noteBaseHash = (adapter: Arena, hash: string | null): void => {
   if (hash !== null) hashes.set(adapter, hash);
 };
 
-/** The hash of an adapter's base; null: unknown, or the adapter was made here. */
+/** Hash of an adapter's base weights; null if it is unknown or the adapter was created in this process. */
 export const notedBaseHash = (adapter: Arena): string | null => hashes.get(adapter) ?? null;

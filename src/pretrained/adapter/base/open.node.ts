@@ -1,4 +1,4 @@
-/** Opening the model that an adapter is for, and no other. */
+/** Opens the base model of an adapter and checks that it is the right one. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
@@ -10,28 +10,31 @@ import { differsFromKept } from "./as-trained.node.ts";
 import { isBase, notBase, trainedOn } from "./check.ts";
 import { placeOfBase, placesOfBase, unlessDamaged } from "./find.node.ts";
 
-/** Which model an adapter is put on. */
+/** Which base model an adapter is applied to. */
 export interface BaseOptions {
-  /** The model. Default: the one that the adapter names. */
+  /** The base model. Default: the model that the adapter names. */
   readonly base?: string | undefined;
-  /** Whether its weights must be those that the adapter was trained on. Default true. */
+  /** Whether the base model's weights must be the weights that the adapter was trained on. Default: true. */
   readonly baseCheck?: boolean | undefined;
-  /** Gets one line for the user. A promise is waited for. */
+  /** Gets one line for the user. If it returns a promise, the promise is awaited. */
   readonly onNotice?: ((line: string) => void | Promise<void>) | undefined;
-  /** Gets the bytes fetched so far, and in all. */
+  /** Gets the number of bytes fetched so far and the total. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** The place of an adapter's base as a word of a command; `otherwise` where it is unknown. @param tried as in `placeOfBase`. */
+/**
+ * Place of an adapter's base model, quoted for a command line; `otherwise` if it is unknown. @param tried as in
+ * `placeOfBase`.
+ */
 const wordFor = async (adapter: OpenedAdapter, otherwise: string, tried?: string): Promise<string> => {
   const found = await placeOfBase(adapter, tried);
   return found === undefined ? otherwise : quotePath(found);
 };
 
-/** Says where the base of an adapter is that is put on another model. */
+/** Hint that names the base model of an adapter, for an adapter that is applied to a different model. */
 export const wayToBase = (adapter: OpenedAdapter): Promise<string> => wordFor(adapter, trainedOn);
 
-/** Opens a model that must be the adapter's base. @param way to the base, for the error. */
+/** Opens a model that must be the adapter's base model. @param way returns the hint of the error. */
 const openChecked = async (
   adapter: OpenedAdapter,
   path: string,
@@ -50,24 +53,27 @@ const openChecked = async (
   }
 };
 
-/** Closes a model and throws, if the base that the adapter's run keeps has another configuration or tokenizer. */
+/**
+ * Closes the model and throws if its configuration or tokenizer differs from the base model that the adapter's run
+ * keeps.
+ */
 const checkAsTrained = async ({ where, baseHash }: OpenedAdapter, opened: OpenedPretrained): Promise<void> => {
   if (baseHash === null || !(await differsFromKept(opened, join(where, ".."), baseHash))) return;
   await opened.weights.close();
   throw new CheckpointError({
     where: opened.where,
-    must: "the model must be as it was when the adapter was trained",
-    got: "another configuration or tokenizer",
+    must: "the model must have the configuration and tokenizer that the adapter was trained with",
+    got: "a different configuration or tokenizer",
   });
 };
 
-/** The model of an adapter, open. */
+/** The opened base model of an adapter. */
 export interface OpenedBase extends OpenedPretrained {
-  /** The place that its weights were read from. */
+  /** Place that the weights are read from. */
   readonly servedFrom: () => string;
 }
 
-/** An error about a base that nobody named for this call, with the way to name one. */
+/** Adds the hint `base MODEL` to an error about a base model that the caller did not name. */
 const withBaseHint = (error: CheckpointError): CheckpointError => {
   const { hint } = error.details;
   if (hint?.startsWith("base ")) return error;
@@ -78,7 +84,10 @@ const withBaseHint = (error: CheckpointError): CheckpointError => {
   });
 };
 
-/** Opens the next place that serves, and says why; undefined: there is none. @param fault of the one before. */
+/**
+ * Opens the next place that can be opened and reports why; undefined if there is none. @param fault the error at the
+ * previous place.
+ */
 const openNext = async (
   places: AsyncIterator<string>,
   fault: CheckpointError,
@@ -90,12 +99,15 @@ const openNext = async (
     const opened = await openPretrained(place).catch(unlessDamaged);
     if (opened === undefined) continue;
     const { hint: _, ...details } = fault.details;
-    await onNotice?.(`${new CheckpointError(details).message}; ${place} serves instead`);
+    await onNotice?.(`${new CheckpointError(details).message}; using ${place} instead`);
     return opened;
   }
 };
 
-/** A base whose weights are the next place's, where they turn out to be damaged: a manifest does not tell before they are read. */
+/**
+ * A base model that switches to the next place when reading finds damaged weights. Damage shows only when the weights
+ * are read: the manifest is compared then.
+ */
 const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { onNotice }: BaseOptions): OpenedBase => {
   let serving = first;
   return {
@@ -122,10 +134,10 @@ const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { on
 };
 
 /**
- * Opens the model of an adapter. Where the one that the adapter names is gone, damaged or has other weights by now, the
- * weights that the adapter was trained on serve from another place, and a line says so; a model that the caller names is
- * never replaced.
- * @throws CheckpointError for a model with other weights, or none that can be opened.
+ * Opens the base model of an adapter. The model that the adapter names may be missing, damaged or changed. Then the
+ * right weights are searched for in other places on this disk, and `onNotice` gets a line. A base model that the caller
+ * names is never replaced.
+ * @throws CheckpointError for a model with other weights, or if no model can be opened.
  */
 export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedBase> => {
   const { base, baseCheck = true, onNotice } = options;

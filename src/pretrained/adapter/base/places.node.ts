@@ -1,4 +1,4 @@
-/** Places that may have the weights of an adapter's base, besides the one that the adapter names. */
+/** Other places that may have the weights of an adapter's base model, in addition to the one that the adapter names. */
 import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { isFile } from "../../../io/files.node.ts";
@@ -7,20 +7,20 @@ import { isRunFolder, keptBaseName } from "../../../io/run-places.node.ts";
 import { isHubName } from "../../files/hub.node.ts";
 import { weightsFileName } from "../../parse.ts";
 
-/** The name of a base that is one file, in that folder. */
+/** File name of a kept base model that is a single GGUF file. */
 export const keptGgufName = "model.gguf";
 
-/** Most entries of a folder that are looked at. */
+/** Maximum number of entries of a folder that are examined. */
 const mostEntries = 1000;
 
-/** The base that a run keeps, if it keeps one. */
+/** Place of the base model that a run keeps. It may not exist. */
 export const keptBaseOf = async (run: string): Promise<string> => {
   const folder = join(run, keptBaseName);
   const file = join(folder, keptGgufName);
   return (await isFile(file)) ? file : folder;
 };
 
-/** The other checkpoints of the run that `model` is a checkpoint of, with weights of this hash, by their manifests. */
+/** Other checkpoints of the run that `model` belongs to, if their manifests list weights with this hash. */
 export const otherCheckpoints = async (model: string, hash: string): Promise<readonly string[]> => {
   const path = resolve(model);
   const run = dirname(path);

@@ -1,20 +1,23 @@
-/** Names in the GGUF file of a LoRA adapter, as llama.cpp has them (convert_lora_to_gguf.py, src/llama-adapter.cpp). */
+/** Names in the GGUF file of a LoRA adapter, as in llama.cpp (convert_lora_to_gguf.py, src/llama-adapter.cpp). */
 
-/** Keys of the metadata. */
+/** Metadata keys. */
 export const adapterKeys = { kind: "adapter.type", alpha: "adapter.lora.alpha" } as const;
 
-/** Keys that change no number here: the use that an adapter is meant for, in words. */
+/** Keys that do not change results: they describe what the adapter is meant for. */
 export const idleKeys: readonly string[] = ["adapter.lora.task_name", "adapter.lora.prompt_prefix"];
 
-/** The name of a layer's matrix: as "blk.0.attn_q.weight.lora_a". */
+/** Tensor name of a layer's matrix, for example "blk.0.attn_q.weight.lora_a". */
 export const matrixName = (module: string, matrix: "A" | "B"): string =>
   `${module}.weight.lora_${matrix.toLowerCase()}`;
 
-/** The layer and the matrix of a name; undefined for a name of another kind. */
+/** Splits a tensor name into layer and matrix; undefined if the name has another form. */
 export const parseMatrixName = (name: string): { readonly module: string; readonly matrix: "A" | "B" } | undefined => {
   const [, module, matrix] = /^(.+)\.weight\.lora_([ab])$/u.exec(name) ?? [];
   return module === undefined ? undefined : { module, matrix: matrix === "a" ? "A" : "B" };
 };
 
-/** Whether llama.cpp rotates neighbouring channels of the layer's outputs in a model of Llama's architecture. */
+/**
+ * Whether the layer computes queries or keys. For Llama models, llama.cpp applies rotary position embeddings to
+ * neighbouring channels of them.
+ */
 export const isRotatedModule = (module: string): boolean => /\.attn_[qk]$/u.test(module);

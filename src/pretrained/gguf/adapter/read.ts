@@ -1,4 +1,4 @@
-/** LoRA adapters of GGUF files: what llama.cpp takes with `--lora`. */
+/** Reads LoRA adapters from GGUF files, the format of llama.cpp's `--lora`. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import type { ByteSource } from "../../../io/byte-source.ts";
@@ -19,18 +19,18 @@ import { interleavedOf } from "../read-model.ts";
 import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, idleKeys, isRotatedModule, matrixName, parseMatrixName } from "./names.ts";
 
-/** Bytes of a file among which its kind is looked for. */
+/** Number of bytes at the start of a file that are searched for its kind. */
 const firstBytes = 2 ** 12;
 
 /**
- * Whether the first keys of a file say that it is an adapter. The whole header of a model takes longer to read: its
- * vocabulary is in it, behind the key that tells.
+ * Whether the first keys of a file say that it is an adapter. Reads only the start of the file: a model's whole header
+ * is large, because it contains the vocabulary.
  */
 export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
   const bytes = await source.read(0, Math.min(source.size, firstBytes));
   const cursor = cursorOf(bytes, source.size, "");
   try {
-    // Letters and version, then two counts.
+    // Magic and version (8 bytes), then the number of tensors.
     cursor.u64();
     cursor.u64();
     const keys = cursor.u64();
@@ -40,12 +40,13 @@ export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
       if (key === "general.type") return value === "adapter";
     }
   } catch {
-    // Damaged, or more than the first bytes: whoever opens it says why it cannot be, or finds a model.
+    // The file is damaged, or the key is not within the first bytes. Opening the file later reports the error or finds
+    // a model.
   }
   return false;
 };
 
-/** Fails for what is no LoRA adapter, or one with settings that are not supported. */
+/** Throws if the file is not a LoRA adapter, or has unsupported settings. */
 const checkKind = (metadata: GgufMetadata, fields: Fields): void => {
   const type = fields.text("general.type");
   if (type !== "adapter") fields.fail("general.type", "must be adapter", type ?? "model");
@@ -54,17 +55,17 @@ const checkKind = (metadata: GgufMetadata, fields: Fields): void => {
   const known: readonly string[] = [...Object.values(adapterKeys), ...idleKeys];
   for (const [key, value] of metadata) {
     if (!key.startsWith("adapter.") || known.includes(key)) continue;
-    fields.fail(key, "must be absent, since such adapters are not supported", value);
+    fields.fail(key, "must be absent: this kind of adapter is not supported", value);
   }
 };
 
-/** What it says of texts: a template that it learned conversations in, and tokens that end a text. */
+/** Chat template and end tokens from the metadata. */
 const textOf = (fields: Fields): AdapterText => {
   const ids = ["eos", "eot", "eom"].map((name) => fields.id(`tokenizer.ggml.${name}_token_id`));
   return { template: fields.text("tokenizer.chat_template"), endTokens: ids.filter((id) => id !== undefined) };
 };
 
-/** Ranks as its matrices have them; llama.cpp divides the one alpha by the rank of each. */
+/** Ranks come from the matrices' shapes. The file has one alpha, which llama.cpp divides by each matrix's rank. */
 const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
   const ranks = new Map<string, number>();
   for (const { name, shape } of tensors) {
@@ -76,13 +77,13 @@ const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
     dropout: 0,
     rank: Math.max(1, Math.min(...ranks.values())),
     rankOf,
-    // Without an alpha, llama.cpp multiplies by 1.
+    // If alpha is 0, llama.cpp multiplies by 1.
     scaleOf: (module) => (alpha === 0 ? 1 : alpha / rankOf(module)),
     targets: () => "unknown",
   };
 };
 
-/** The matrices for a model, with the outputs of queries and keys in this program's order. */
+/** The matrices for a model. Outputs of queries and keys are put into Foretoken's channel order. */
 const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): AdapterTensors => {
   const form = ggufFormOf(config, where);
   const { headDim } = headsOf(config);
@@ -102,9 +103,9 @@ const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): 
 };
 
 /**
- * Opens the adapter in a GGUF file; its matrices are read later. It names no model that it is for, and has no hash of its
- * weights.
- * @param source open; closed if this fails, else by the caller.
+ * Opens the adapter in a GGUF file. The matrices are read later. The file does not name the base model, and has no hash
+ * of its weights.
+ * @param source open file; closed if this fails, otherwise by the caller.
  * @param where the file's name in errors.
  * @throws CheckpointError naming the file and the field that is damaged or not supported.
  */
@@ -120,7 +121,7 @@ export const openGgufAdapter = async (source: ByteSource, where: string): Promis
     const read = async (config: ModelConfig, expected?: LoraConfig): Promise<AdapterValues> => {
       const { name } = ggufFormOf(config, where);
       if (architecture !== name) {
-        const must = `the adapter must be for a model of the architecture ${name}, as this one`;
+        const must = `the adapter must have the model's architecture, ${name}`;
         throw new CheckpointError({ where, must, got: architecture ?? "none" });
       }
       const tensors = tensorsFor(config, file, where);

@@ -1,4 +1,4 @@
-/** A LoRA adapter as a GGUF file, for `--lora` of llama.cpp and what stands on it. */
+/** Writes a LoRA adapter as a GGUF file, for `--lora` of llama.cpp and programs based on it. */
 import type { LazyTensor, StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import { sizeOf } from "../../../core/tensors/shape.ts";
 import { f32, pairBytes, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
@@ -17,26 +17,29 @@ import { encoderOf, fileTypes, type GgufEncoding } from "../write/encodings.ts";
 import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, isRotatedModule, matrixName } from "./names.ts";
 
-/** Encodings of an adapter's matrices: a row of B is as short as the rank, and no block of few bits fits. */
+/**
+ * Encodings of an adapter's matrices. Quantized encodings do not fit: a row of B is only as long as the rank, shorter
+ * than a block.
+ */
 export const adapterEncodings = ["f32", "f16", "bf16"] as const satisfies readonly GgufEncoding[];
 /** An encoding of an adapter's matrices. */
 export type AdapterEncoding = (typeof adapterEncodings)[number];
 
-/** An adapter to be written. */
+/** An adapter to write. */
 export interface AdapterToWrite {
-  /** Of the model that it is for. */
+  /** Configuration of the base model. */
   readonly config: ModelConfig;
   readonly lora: LoraConfig;
-  /** Its values in the layout of `loraLayout`. */
+  /** Reads the adapter's values in the layout of `loraLayout`. */
   readonly readValues: ReadValues;
   readonly text: AdapterText;
-  /** Its name, for people. */
+  /** Display name of the adapter. */
   readonly name: string;
-  /** Its place, for errors. */
+  /** Place of the adapter, for errors. */
   readonly where: string;
 }
 
-/** A matrix as a tensor that is read by rows. */
+/** A matrix as a tensor that is read by rows, multiplied by `factor`. */
 const stored = (name: string, { shape, read }: Omit<LazyTensor, "name">, factor = 1): StoredTensor => ({
   ...{ name, shape, bytes: 4 * sizeOf(shape) },
   readRows: async (first, count) => {
@@ -58,9 +61,9 @@ const endFields = ({ template, endTokens }: AdapterText): Readonly<Record<string
 };
 
 /**
- * The contents of an adapter's file. Where llama.cpp has several targets as one layer, their adapters side by side are one of
- * several times the rank, and B is multiplied by that number, since llama.cpp divides alpha by the rank.
- * @throws ConfigError for a model that llama.cpp has no architecture for.
+ * Contents of an adapter's file. If llama.cpp fuses several targets into one layer, their adapters become one adapter
+ * with `count` times the rank. llama.cpp divides alpha by the rank, so B is multiplied by `count` to compensate.
+ * @throws ConfigError if llama.cpp has no architecture for the model.
  */
 export const adapterContents = (
   { config, lora, readValues, text: ofText, name, where }: AdapterToWrite,

@@ -1,4 +1,4 @@
-/** A model, or a GGUF file's, as the contents of a new GGUF file. */
+/** Makes the contents of a new GGUF file from a model or from another GGUF file. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import { sizeOf } from "../../../core/tensors/shape.ts";
@@ -19,30 +19,33 @@ import { chooseEncoding, type EncodingChoice, encoderOf, fileTypes, type GgufEnc
 import { ggufFormOf, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
 
-/** A tensor that is in another encoding than its matrices should have, since its rows do not divide into blocks. */
+/**
+ * A matrix that was written in another encoding, because its row length is not a multiple of the wanted encoding's
+ * block size.
+ */
 export interface GgufFallback {
-  /** Its name in the file. */
+  /** Name of the tensor in the file. */
   readonly tensor: string;
-  /** Numbers of a row. */
+  /** Row length. */
   readonly width: number;
-  /** The encoding that it should have. */
+  /** The chosen encoding. */
   readonly wanted: GgufEncoding;
-  /** The encoding that it has. */
+  /** The encoding that was used instead. */
   readonly encoding: GgufEncoding;
 }
 
-/** The contents of a file, and what is told of them. */
+/** Contents of a file, with facts for the caller. */
 export interface PlannedFile {
   readonly contents: GgufContents;
   readonly fallbacks: readonly GgufFallback[];
-  /** Weights of the model. */
+  /** Number of the model's weights. */
   readonly parameters: number;
 }
 
-/** A tensor to encode, or to copy where a file has it in the wanted encoding. */
+/** A tensor to encode. It is copied if the source file has it in the wanted encoding. */
 type Source = StoredTensor & Partial<Pick<GgufTensor, "encoding" | "readBytes">>;
 
-/** Numbers that are encoded at a time. */
+/** Maximum number of values that are encoded at once. */
 const pieceLength = 2 ** 20;
 
 const largestHalf = 65504;
@@ -55,11 +58,11 @@ const checkValues = (values: Float32Array, name: string, encoding: GgufEncoding,
   if (encoding !== "f16") return;
   const large = values.find((value) => Math.abs(value) > largestHalf);
   if (large === undefined) return;
-  const must = `${name} must hold numbers of at most ${largestHalf} for f16`;
+  const must = `${name} must hold numbers of at most ${largestHalf} in magnitude for f16`;
   throw new CheckpointError({ where, must, got: String(large), hint: "bf16 or f32" });
 };
 
-/** A tensor's bytes in an encoding, some rows at a time. */
+/** Yields a tensor's bytes in an encoding, some rows at a time. */
 export async function* encodedPieces(
   { name, shape, readRows, readBytes, ...stored }: Source,
   encoding: GgufEncoding,
@@ -72,7 +75,7 @@ export async function* encodedPieces(
     const count = Math.min(step, rows - row);
     const values = await readRows(row, count);
     checkValues(values, name, encoding, where);
-    // Copied where it is the same: encoding again could change it.
+    // Bytes that already have the encoding are copied: encoding them again could change values.
     yield readBytes !== undefined && stored.encoding === encoderName ? await readBytes(row, count) : encode(values);
   }
 }
@@ -89,7 +92,7 @@ const plan = (sources: readonly Source[], choice: EncodingChoice, where: string)
   return { tensors, fallbacks };
 };
 
-/** Keys that the encoding changes, or the form of the file. */
+/** Metadata fields that depend on the chosen encoding. */
 const formFields = ({ encoding }: EncodingChoice) => ({
   "general.file_type": u32(fileTypes[encoding]),
   "general.quantization_version": u32(2),
@@ -99,8 +102,8 @@ const isOfForm = (key: string): boolean =>
   key === "general.alignment" || key.startsWith("split.") || Object.hasOwn(formFields({ encoding: "f32" }), key);
 
 /**
- * A GGUF file's model in another encoding; all else stays as it is. Matrices of the wanted encoding are copied.
- * @param file one whose model is known; open as long as the contents are read.
+ * A GGUF file's model in another encoding. Other metadata is kept. Matrices that already have the encoding are copied.
+ * @param file a file with a supported model; must stay open while the contents are read.
  */
 export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: string): PlannedFile => {
   const { tensors, fallbacks } = plan(file.tensors, choice, where);
@@ -110,14 +113,14 @@ export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: strin
   return { contents: { metadata, tensors }, fallbacks, parameters };
 };
 
-/** Facts of a model that is written: all but its weights. */
+/** Everything about a model except its weights. */
 export type ModelFacts = Omit<Pretrained, "weights" | "sha256" | "checked">;
 
 /**
  * A model as a GGUF file.
- * @param name of the model, for people.
- * @param readWeights reads the weights in the layout of `modelLayout`; asked when the contents are.
- * @throws ConfigError for a model or a tokenizer that llama.cpp has no form of.
+ * @param name display name of the model.
+ * @param readWeights reads weights in the layout of `modelLayout`; called only when the contents are read.
+ * @throws ConfigError if llama.cpp has no form for the model or its tokenizer.
  */
 export const modelFile = (
   model: ModelFacts,

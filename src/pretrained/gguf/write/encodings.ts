@@ -1,8 +1,8 @@
-/** Which encoding each tensor of a GGUF file gets. */
+/** Chooses the encoding of each tensor of a GGUF file. */
 import type { Shape } from "../../../core/tensors/shape.ts";
 import { type Encoder, type EncoderName, encoders } from "../../../io/gguf/encoders/encoders.ts";
 
-/** Encodings that a file can be written in. */
+/** Encodings that can be written. */
 export const ggufEncodings = [
   ...(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "q6_k", "q5_k", "q4_k"] as const),
 ] as const;
@@ -11,45 +11,51 @@ export type GgufEncoding = (typeof ggufEncodings)[number];
 
 export const encoderOf = (encoding: GgufEncoding): Encoder => encoders[encoding.toUpperCase() as EncoderName];
 
-/** llama.cpp's number for a file whose matrices are mostly in this encoding: `general.file_type`. */
+/** llama.cpp's number (`general.file_type`) for a file whose matrices mostly have this encoding. */
 export const fileTypes: { readonly [E in GgufEncoding]: number } = {
   ...{ f32: 0, f16: 1, q4_0: 2, q4_1: 3, q8_0: 7, q5_0: 8, q5_1: 9, q4_k: 14, q5_k: 16, q6_k: 18, bf16: 32 },
 };
 
-/** Encodings for rows that do not divide into blocks of 256, as llama.cpp takes them: a little larger, and no worse. */
+/**
+ * Substitutes for rows whose length is not a multiple of 256, as in llama.cpp: slightly larger and at least as
+ * accurate.
+ */
 const inSmallerBlocks: { readonly [E in GgufEncoding]?: GgufEncoding } = { q4_k: "q5_0", q5_k: "q5_1", q6_k: "q8_0" };
 
-/** The first encoding from `wanted` on whose blocks a row of `width` numbers divides into. */
+/** `wanted`, or the first substitute whose block size divides `width`. */
 const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
   if (width % encoderOf(wanted).blockLength === 0) return wanted;
   const smaller = inSmallerBlocks[wanted];
   return smaller === undefined ? "f16" : fitting(smaller, width);
 };
 
-/** Encodings that a user chose. */
+/** Encodings chosen by the user. */
 export interface EncodingChoice {
-  /** Of matrices. */
+  /** Encoding of matrices. */
   readonly encoding: GgufEncoding;
-  /** Of the token embedding and the head. Default: `headEncoding`. */
+  /** Encoding of the token embedding and the head. Default: `headEncoding` for the head. */
   readonly embedding?: GgufEncoding | undefined;
 }
 
 const isPlain = (encoding: GgufEncoding): boolean => encoderOf(encoding).blockLength === 1;
 
-/** Of the head, or of an embedding that is the head too: its errors go straight to the logits, so it has six bits or eight. */
+/**
+ * Default encoding of the head, or of an embedding that is also the head. Errors of the head go directly into the
+ * logits, so it gets at least six bits.
+ */
 const headEncoding = (encoding: GgufEncoding): GgufEncoding =>
   isPlain(encoding) || encoding === "q8_0" ? encoding : "q6_k";
 
-/** The encoding of a tensor, and the one that it would have if its rows divided into blocks. */
+/** The encoding of a tensor, and the encoding that was wanted. */
 export interface ChosenEncoding {
   readonly wanted: GgufEncoding;
   readonly encoding: GgufEncoding;
 }
 
 /**
- * Chooses a tensor's encoding. Vectors, and vectors for positions, stay float32: they are few, and llama.cpp adds and
- * multiplies them as such.
- * @param tied whether the embedding is the head, too.
+ * Chooses a tensor's encoding. Vectors and learned position embeddings stay float32: they are small, and llama.cpp
+ * computes with them in float32.
+ * @param tied whether the embedding is also the head.
  */
 export const chooseEncoding = (
   name: string,

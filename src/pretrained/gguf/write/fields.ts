@@ -1,4 +1,4 @@
-/** The configuration of a model as fields of a GGUF file; ../read-model.ts reads them. */
+/** Writes a model's configuration as metadata fields of a GGUF file. ../read-model.ts reads them. */
 import { ConfigError } from "../../../core/errors/errors.ts";
 import { type TypedValue, text } from "../../../io/gguf/metadata.ts";
 import type { GgufForm } from "../../../models/architectures/architecture.ts";
@@ -8,18 +8,22 @@ import { sizeValues } from "../../../models/architectures/common/gguf-sizes.ts";
 import { ownKeys } from "../../../models/architectures/common/gguf-values.ts";
 import type { ModelConfig } from "../../../models/config.ts";
 
-/** The form of the model in GGUF files. @throws ConfigError for a model that llama.cpp does not compute. */
+/** Form of the model in GGUF files. @throws ConfigError if llama.cpp does not support the model. */
 export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
   const { name, gguf } = architectureOf(config, where);
   if (gguf === null) {
     const { window } = config;
     if (window === undefined) {
-      throw new ConfigError({ where, must: "must be a model that llama.cpp computes, for a GGUF file", got: name });
+      throw new ConfigError({
+        where,
+        must: "must be an architecture that llama.cpp supports, to write a GGUF file",
+        got: name,
+      });
     }
     throw new ConfigError({
       where: `${where}: window`,
-      must: `must be left out for a GGUF file: llama.cpp computes no window for ${name}`,
-      got: `one of ${window.size}`,
+      must: `must be absent to write a GGUF file: llama.cpp does not support windows for ${name}`,
+      got: `a window of ${window.size}`,
     });
   }
   const lack = gguf.lacks(config);
@@ -30,20 +34,22 @@ export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
   return gguf;
 };
 
-/** Tokens that llama.cpp looks for where a model's name has Phi-3 in it; it does not open a file that lacks one. */
+/** Tokens that llama.cpp requires if a model's name contains Phi-3: it refuses a file without them. */
 const tokensOfPhi3 = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
 
-/** The field with a model's name, for people; none where llama.cpp would take the model for another by it. */
+/**
+ * The field with a model's display name. Left out if llama.cpp would mistake the model for Phi-3 because of the name.
+ */
 export const nameField = (name: string, tokens: readonly string[]): Readonly<Record<string, TypedValue>> =>
   /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };
 
-/** Fields that this program alone reads: others compute the same without them, or nearly. */
+/** Fields that only Foretoken reads. Other programs compute the same or nearly the same without them. */
 const ownFields = (config: ModelConfig): Readonly<Record<string, TypedValue>> => ({
   ...(config.mlp.kind === "gelu" && config.mlp.approximate === "none" ? { [ownKeys.gelu]: text("none") } : {}),
   ...ownRopeValues(config),
 });
 
-/** All fields about the model itself. @throws ConfigError for a model that llama.cpp does not compute. */
+/** All fields about the model itself. @throws ConfigError if llama.cpp does not support the model. */
 export const modelFields = (
   config: ModelConfig,
   vocabSize: number,

@@ -8,23 +8,23 @@ import { type GgufEncoding, ggufEncodings } from "./encodings.ts";
 
 /** Options of `saveGguf`. */
 export interface SaveGgufOptions {
-  /** Encoding of the matrices, by llama.cpp's name. Default f32. */
+  /** Encoding of the matrices, by llama.cpp's name. Default: f32. */
   readonly encoding?: GgufEncoding | undefined;
   /**
-   * Encoding of the token embedding and the head. Default: for f32, f16, bf16 and q8_0 the same; else q6_k for the head, and
-   * for an embedding that is the head, too.
+   * Encoding of the token embedding and the head. Default: `encoding`. If `encoding` has fewer than eight bits, the
+   * default for the head, and for an embedding that is also the head, is q6_k.
    */
   readonly embedding?: GgufEncoding | undefined;
-  /** Name of the model in the file, for people. Default "model". */
+  /** Display name of the model in the file. Default: "model". */
   readonly name?: string | undefined;
 }
 
 /**
- * A model as a GGUF file, version 3, with its tokenizer and chat template: for llama.cpp and what stands on it, and for every
- * place here that takes a model. Vectors stay float32. Matrices are read and encoded one after the other.
- * @param lm a model of `loadPretrained` or `languageModel`, without an adapter in use.
- * @returns the file, to be downloaded or kept.
- * @throws ConfigError for a model or a tokenizer that llama.cpp has no form of.
+ * Returns a model as a GGUF file, version 3, with its tokenizer and chat template. llama.cpp, programs based on it, and
+ * Foretoken read the file. Vectors stay float32. Matrices are read and encoded one at a time.
+ * @param lm a model from `loadPretrained` or `languageModel`, without an adapter in use.
+ * @returns the file, ready to be downloaded or stored.
+ * @throws ConfigError if llama.cpp has no form for the model or its tokenizer.
  * @example
  * ```ts
  * import { loadPretrained, saveGguf } from "foretoken/browser";
@@ -46,7 +46,7 @@ export const saveGguf = async (lm: LanguageModel, options: SaveGgufOptions = {})
   const { contents } = modelFile(facts, name, readWeights, { encoding, embedding });
   return whileOpen(where, lm.model, async () => {
     const parts: Blob[] = [];
-    // A blob of each: the browser may keep it outside of the page's memory.
+    // Each piece becomes a blob, which the browser may keep outside the page's memory.
     for await (const piece of ggufPieces(contents)) parts.push(new Blob([piece as Uint8Array<ArrayBuffer>]));
     return new Blob(parts, { type: "application/octet-stream" });
   });

@@ -1,4 +1,4 @@
-/** A model as a GGUF file on the disk, in an encoding of one's choice. */
+/** Writes a model as a GGUF file on disk, in a chosen encoding. */
 import { realpath } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import {
@@ -36,42 +36,54 @@ import { type TextFacts, writtenEnds } from "./text.ts";
 
 /** Options of `saveGguf`. */
 export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
-  /** Encoding of the matrices, by llama.cpp's name. Default f32. */
+  /** Encoding of the matrices, by llama.cpp's name. Default: f32. */
   readonly encoding?: GgufEncoding | undefined;
   /**
-   * Encoding of the token embedding and the head. Default: for f32, f16, bf16 and q8_0 the same; else q6_k for the head, and
-   * for an embedding that is the head, too.
+   * Encoding of the token embedding and the head. Default: `encoding`. If `encoding` has fewer than eight bits, the
+   * default for the head, and for an embedding that is also the head, is q6_k.
    */
   readonly embedding?: GgufEncoding | undefined;
-  /** Whether a file of that name may be replaced. Default false. */
+  /** Whether an existing file with this name may be replaced. Default: false. */
   readonly replace?: boolean | undefined;
-  /** Name of the model in the file, for people. Default: the last part of its path. A GGUF file's model keeps its own. */
+  /**
+   * Display name of the model in the file. Default: the last part of the model's path. A model from a GGUF file keeps
+   * its name.
+   */
   readonly name?: string | undefined;
-  /** Ends the work, with nothing written. Default: none. */
+  /** Cancels the work; nothing is written then. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets one line for the user, such as that files are unchecked. A promise is waited for. */
+  /**
+   * Gets one line for the user, for example that files are not checked. If it returns a promise, the promise is
+   * awaited.
+   */
   readonly onNotice?: ((line: string) => void) | undefined;
-  /** Gets the bytes of the model that were read, then those of the file that were written, and all of them. Default: none. */
+  /**
+   * Gets the number of bytes done so far and the total: first while the model is read, then while the file is written.
+   * Default: none.
+   */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
 
 /** The file that was written. */
 export interface SavedGguf {
-  /** Its path, resolved. */
+  /** Resolved path of the file. */
   readonly path: string;
-  /** Its length. */
+  /** Size of the file. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
   /** Encodings of the source's tensors. */
   readonly from: readonly string[];
-  /** Matrices whose rows do not divide into the blocks of their encoding, with the one that they have instead. */
+  /**
+   * Matrices that were written in another encoding, because their row length is not a multiple of the chosen encoding's
+   * block size.
+   */
   readonly fallbacks: readonly GgufFallback[];
 }
 
-/** How a file is written. */
+/** Options for writing a file. */
 export interface WritingGguf extends Omit<SaveGgufOptions, keyof SourceOptions> {
-  /** Gets one line for the user. A promise is waited for. */
+  /** Gets one line for the user. If it returns a promise, the promise is awaited. */
   readonly onNotice?: SourceOptions["onNotice"];
 }
 
@@ -88,7 +100,10 @@ const checkOptions = (where: string, options: SaveGgufOptions): void => {
   checkCallback(`${where}: onProgress`, options.onProgress);
 };
 
-/** @throws ConfigError for a name by which no command would take it for a GGUF file; CheckpointError for one that is taken. */
+/**
+ * @throws ConfigError if the name does not end with `.gguf`: no command would recognize the file.
+ * @throws CheckpointError if the name is taken.
+ */
 export const checkGgufPlace = async (file: string, replace: boolean): Promise<void> => {
   if (!isGgufName(file)) {
     throw new ConfigError({ where: file, must: "the name of a GGUF file must end with .gguf", got: basename(file) });
@@ -96,7 +111,7 @@ export const checkGgufPlace = async (file: string, replace: boolean): Promise<vo
   await checkFree(file, replace);
 };
 
-/** @throws CheckpointError for the model's own file, which is read while the new one is written. */
+/** @throws CheckpointError if `path` is a file that the model or its adapter is read from. */
 const checkOther = async (path: string, { base: { weightFiles }, adapter }: ModelSource): Promise<void> => {
   const place = await realpath(path).catch(() => undefined);
   const files = [...weightFiles.map((file) => file.path), ...(adapter === null ? [] : [adapter.where])];
@@ -104,24 +119,24 @@ const checkOther = async (path: string, { base: { weightFiles }, adapter }: Mode
   if (place === undefined || !own.includes(place)) return;
   throw new CheckpointError({
     where: path,
-    must: "the file must not be the model's own",
+    must: "the file must not be the source model's own file",
     got: path,
     hint: "another name",
   });
 };
 
-/** The last part of a model's path, without an ending: for people. */
+/** Display name: the last part of a model's path, without `.gguf`. */
 const nameOf = (path: string): string => basename(path).replace(/\.gguf$/iu, "");
 
-/** The encodings of a file's matrices. */
 const choiceOf = ({ encoding = "f32", embedding }: WritingGguf): EncodingChoice => ({ encoding, embedding });
 
-/** Bytes of all tensors. */
+/** Size of all tensors. */
 const bytesOf = ({ tensors }: GgufContents): number => tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);
 
 /**
- * Writes a file, whole or not at all.
- * @param onEnd called when all was read, before the file has its name; the file is not there if it fails.
+ * Writes a file atomically.
+ * @param onEnd called after everything was read and before the file gets its name. If it fails, the file is not
+ * created.
  */
 const writeContents = async (
   path: string,
@@ -144,7 +159,7 @@ const saved = (path: string, { contents, fallbacks, parameters }: PlannedFile, f
   ...{ path: resolve(path), bytes: ggufLength(contents), parameters, from, fallbacks },
 });
 
-/** A GGUF file in another encoding, row by row. */
+/** Writes a GGUF file's model in another encoding, some rows at a time. */
 const recode = async ({ base }: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
   const [file] = base.weightFiles;
   if (file === undefined) throw new Error("a GGUF file has weights");
@@ -160,31 +175,34 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
 };
 
 /**
- * The warning for an adapter that is merged into few bits, which round away what a short tuning has changed; undefined: they keep it.
- * Weights that were in blocks before lie on or near the levels of the new blocks, also of eight bits: so small changes are rounded back.
+ * Warning for an adapter that is merged into weights of few bits: rounding removes what a short fine-tuning changed.
+ * Undefined if the encoding keeps the changes. If the base weights were quantized before, they lie on or near the
+ * levels of the new blocks, so even eight bits round small changes away.
  */
 const mergedInFewBits = ({ base, adapter }: ModelSource, encoding: GgufEncoding): string | undefined => {
   const wasInBlocks = base.dtypes.some((dtype) => dtype.startsWith("Q"));
   if (adapter === null || !(wasInBlocks ? /^q/u : /^q[45]/u).test(encoding)) return undefined;
-  const why = wasInBlocks ? ` of a base in ${base.dtypes.filter((dtype) => dtype.startsWith("Q")).join(" and ")}` : "";
+  const why = wasInBlocks
+    ? ` of a base model in ${base.dtypes.filter((dtype) => dtype.startsWith("Q")).join(" and ")}`
+    : "";
   const keeps = wasInBlocks ? "f16" : "q8_0";
-  return `${adapter.where}: merged into weights of ${encoding}${why}, an adapter loses much of what it learned: ${keeps} keeps it (export --dtype ${keeps}, quantize --to ${keeps}), and so do the original file and the adapter alone (export --adapter-only)`;
+  return `${adapter.where}: an adapter that is merged into ${encoding} weights${why} loses much of what it learned; to keep it, use ${keeps} (export --dtype ${keeps}, quantize --to ${keeps}), or the original file with the adapter alone (export --adapter-only)`;
 };
 
-/** Tells of ends of a text that the file has no room for. */
+/** Reports end tokens that the file has no fields for. */
 const noticeEnds = async (facts: TextFacts, onNotice: WritingGguf["onNotice"]): Promise<void> => {
   const { leftOut } = writtenEnds(facts);
   if (leftOut.length === 0) return;
   await onNotice?.(
-    `${facts.where}: more than three tokens end a text, and a GGUF file has room for three: ${leftOut.join(", ")} left out`,
+    `${facts.where}: has more than three end tokens, but a GGUF file can hold only three; left out: ${leftOut.join(", ")}`,
   );
 };
 
-/** What llama.cpp does with a model of exact GELU. */
+/** Notice for a model with the exact GELU, which llama.cpp does not compute. */
 const exactGelu = (model: string): string =>
-  `${model}: has the exact GELU, and llama.cpp computes its tanh form for every model: its logits differ a little there, and not here`;
+  `${model}: uses the exact GELU, but llama.cpp always computes the tanh approximation, so logits in llama.cpp differ a little`;
 
-/** A model of a directory, or one with an adapter: its weights are read into memory first. */
+/** Writes the model of a directory, or a model with an adapter. Its weights are read into memory first. */
 const convert = async (source: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
   const { facts, base, adapter } = source;
   const { name = nameOf(adapter?.where ?? base.where), signal, onNotice, onProgress } = options;
@@ -202,7 +220,7 @@ const convert = async (source: ModelSource, path: string, options: WritingGguf):
 };
 
 /**
- * Writes a model that is open as a GGUF file, with its adapter in its weights.
+ * Writes an opened model as a GGUF file, with its adapter merged.
  * @throws as `saveGguf`
  */
 export const writeGguf = async (path: string, source: ModelSource, options: WritingGguf): Promise<SavedGguf> => {
@@ -212,7 +230,7 @@ export const writeGguf = async (path: string, source: ModelSource, options: Writ
 };
 
 /**
- * Writes an adapter alone as a GGUF file, which programs put on its model in llama.cpp's form.
+ * Writes an adapter alone as a GGUF file. llama.cpp and programs based on it apply it to the base model.
  * @throws as `saveGguf`
  */
 export const writeGgufAdapter = async (
@@ -231,7 +249,10 @@ export const writeGgufAdapter = async (
   return saved(path, { contents, fallbacks: [], parameters: loraLayout(config, lora).count }, ["F32"]);
 };
 
-/** A model in memory. @throws ConfigError for one that is closed, or options about a model's place. */
+/**
+ * Writes a model that is in memory. @throws ConfigError if the model is closed, or for options that apply only to a
+ * model's place.
+ */
 const saveLoaded = async (
   where: string,
   path: string,
@@ -243,9 +264,9 @@ const saveLoaded = async (
   if (about !== undefined) {
     throw new ConfigError({
       where: `${where}: ${about}`,
-      must: "must go with the place of a model",
+      must: "must be used only if the model is a path or a name",
       got: "a loaded model",
-      hint: "loadPretrained with an adapter, and mergeAdapter",
+      hint: "loadPretrained with an adapter, then mergeAdapter",
     });
   }
   const { name = nameOf(path) } = options;
@@ -256,15 +277,18 @@ const saveLoaded = async (
 };
 
 /**
- * Writes a model as a GGUF file, version 3, with its tokenizer and chat template: for llama.cpp and for every place here that
- * takes a model. In an encoding of few bits a number (q8_0 to q4_k) the file is a half to a seventh of float32's; scales of
- * its blocks are fitted to the numbers by their squared error. A GGUF file's model keeps all metadata, and matrices that have the encoding
- * already are copied. Vectors stay float32. Weights of a directory are in memory as a whole, those of a GGUF file some rows at a time.
- * @param file the new file, ending with .gguf; missing folders are made. It is complete under its name, or not there.
- * @param model a model's directory, a GGUF file, or `hf:org/name`; or the folder of a LoRA adapter, which is merged into its model
- *   then. A run's weights are in its folders `best` and `checkpoint`. Or a model of `loadPretrained` or `languageModel`.
- * @throws CheckpointError for a model that is missing or damaged, or a name that is taken; ConfigError for a model or a
- *   tokenizer that llama.cpp has no form of. Nothing is written then.
+ * Writes a model as a GGUF file, version 3, with its tokenizer and chat template. llama.cpp and Foretoken read the
+ * file. In a quantized encoding (q8_0 to q4_k) the file is two to seven times smaller than in float32. The scale of
+ * each block minimizes the squared error of its values. Vectors stay float32. A model from a GGUF file keeps its
+ * metadata, and matrices that already have the encoding are copied. A directory's weights are held in memory as a
+ * whole; a GGUF file's weights are read some rows at a time.
+ * @param file the new file, ending with .gguf. Missing folders are created. Writing is atomic: the file is either
+ * complete or not there.
+ * @param model a model's directory, a GGUF file, `hf:org/name`, or a model from `loadPretrained` or `languageModel`.
+ * The folder of a LoRA adapter is merged into its base model. A run's weights are in its folders `best` and
+ * `checkpoint`.
+ * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Nothing is written then.
+ * @throws ConfigError if llama.cpp has no form for the model or its tokenizer. Nothing is written then.
  * @example
  * ```ts
  * import { saveGguf } from "foretoken";
@@ -282,7 +306,7 @@ export const saveGguf = async (
   checkPath(`${where}: file`, file);
   if (typeof model === "string") checkName(`${where}: model`, model);
   checkOptions(where, options);
-  // Before a model is fetched or read.
+  // Checked before a model is downloaded or read.
   await checkGgufPlace(file, options.replace ?? false);
   if (typeof model !== "string") return saveLoaded(where, file, model, options);
   const source = await openSource(model, options, where);

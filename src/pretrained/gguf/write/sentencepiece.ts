@@ -1,4 +1,4 @@
-/** A SentencePiece tokenizer as fields of a GGUF file; ../sentencepiece.ts reads them. */
+/** Writes a SentencePiece tokenizer as metadata fields of a GGUF file. ../sentencepiece.ts reads them. */
 import { ConfigError } from "../../../core/errors/errors.ts";
 import { f32s, flag, type TypedValue, u8s, u32 } from "../../../io/gguf/metadata.ts";
 import { rulesOf } from "../../../tokenizer/sentencepiece/encoder.ts";
@@ -14,17 +14,17 @@ import type { TextStep } from "../../../tokenizer/sentencepiece/steps.ts";
 import { mergesOfScores } from "../../../tokenizer/sentencepiece/to-json.ts";
 
 const fail = (where: string, got: string): never => {
-  throw new ConfigError({ where, must: "the tokenizer must have rules that llama.cpp has a name for", got });
+  throw new ConfigError({ where, must: "the tokenizer must have rules that llama.cpp supports", got });
 };
 
-/** What a file says of a text before tokens are looked for. */
+/** Fields that say how a text is normalized before it is divided into tokens. */
 interface Switches {
   readonly addSpacePrefix: boolean;
   readonly removeExtraWhitespaces: boolean;
   readonly charsmap: Uint8Array | undefined;
 }
 
-/** SentencePiece's switches that stand for these steps. @throws ConfigError for steps that no switch stands for. */
+/** SentencePiece's normalization fields for these steps. @throws ConfigError for a step that no field can express. */
 const switchesOf = (steps: readonly TextStep[], model: string, where: string): Switches => {
   const has = (kind: TextStep["kind"]): boolean => steps.some((step) => step.kind === kind);
   const isKnown = (step: TextStep): boolean => {
@@ -35,7 +35,7 @@ const switchesOf = (steps: readonly TextStep[], model: string, where: string): S
         return step.text === spaceSign;
       case "metaspace":
         return true;
-      // llama.cpp does these for Unigram alone.
+      // llama.cpp does these steps only for Unigram.
       case "precompiled":
       case "strip":
         return model === "t5";
@@ -54,7 +54,10 @@ const switchesOf = (steps: readonly TextStep[], model: string, where: string): S
   return { addSpacePrefix: has("prepend") || prefixed, removeExtraWhitespaces: has("collapse"), charsmap };
 };
 
-/** Scores that stand for a list of merges: the place of the first merge that makes a token, negative; below them all others. */
+/**
+ * Token scores that reproduce a list of merges. A token's score is the negative place of the first merge that makes it.
+ * Tokens that no merge makes get lower scores.
+ */
 const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where: string): readonly number[] => {
   const rules = rulesOf(parts, vocabulary, where);
   const places = new Map<number, number>();
@@ -64,28 +67,29 @@ const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where
   }
   let last = rules.order.reduce((most, place) => Math.max(most, place), 0);
   const scores = parts.tokens.map((_, id) => (isFound(parts.kinds[id]) ? -(places.get(id) ?? ++last) : 0));
-  // By scores all pairs of tokens that make a token merge: the list must have them all, in this order.
+  // With scores, every pair of tokens that forms a token is merged. So the list must contain all these pairs, in the
+  // order of the scores.
   const all = mergesOfScores(parts, scores);
   const isSame = all.every(([left, right]) => {
     const rule = rules.find(vocabulary.ids.get(left as string) ?? -1, vocabulary.ids.get(right as string) ?? -1);
     return rule !== -1 && -(rules.order[rule] as number) === scores[rules.token[rule] as number];
   });
-  return isSame ? scores : fail(where, "merges that scores of tokens cannot stand for");
+  return isSame ? scores : fail(where, "merges that token scores cannot reproduce");
 };
 
-/** Tokens in a file, and the fields that are a tokenizer's own. */
+/** Tokens in a file, and the fields that only SentencePiece has. */
 export interface SentencePieceFields {
   readonly model: "llama" | "t5";
   readonly tokens: readonly string[];
-  /** The kind of each, as the file numbers them. */
+  /** Type of each token, as GGUF numbers it. */
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
-  /** A token that no text has: of a byte that UTF-8 never has. */
+  /** A token that no text contains: its byte never occurs in UTF-8. */
   readonly never?: number;
 }
 
 /**
- * @param vocabSize rows of the embedding: ids without a token are filled.
+ * @param vocabSize rows of the embedding. Ids without a token get a placeholder.
  * @throws ConfigError for rules that llama.cpp does not have.
  */
 export const sentencePieceFields = (
@@ -99,7 +103,7 @@ export const sentencePieceFields = (
   const vocabulary = vocabularyOf(parts, where);
   const reaches = (token: string): boolean => token.lastIndexOf(spaceSign) > 0;
   if (splitsWords && [...vocabulary.ids.keys()].some(reaches))
-    fail(where, "words that are cut where tokens reach over");
+    fail(where, "text that is split into words, with tokens that span several words");
   const scores = division.kind === "merges" ? scoresOfMerges(parts, vocabulary, where) : Array.from(division.scores);
   const ids = Array.from({ length: vocabSize }, (_, id) => id);
   const never = vocabulary.bytes?.[0xff];

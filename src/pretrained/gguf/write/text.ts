@@ -1,4 +1,4 @@
-/** A tokenizer and what belongs to it as fields of a GGUF file; ../tokenizer.ts reads them. */
+/** Writes a tokenizer, chat template and end tokens as metadata fields of a GGUF file. ../tokenizer.ts reads them. */
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { ConfigError } from "../../../core/errors/errors.ts";
 import { show } from "../../../core/text/show.ts";
@@ -15,19 +15,22 @@ import { ownKeys } from "../own-keys.ts";
 import { preTokenizerNamed } from "../pre-tokenizers.ts";
 import { sentencePieceFields } from "./sentencepiece.ts";
 
-/** What a file says of text. */
+/** Facts of a model that concern text. */
 export type TextFacts = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens" | "vocabSize" | "where">;
 
-/** Kinds of tokens in a file. */
+/** Token types in a file. */
 const types = { normal: 1, control: 3, named: 4, unused: 5 } as const;
 
-/** Tokens by id, with the kind of each. */
+/** Tokens by id, with their types. */
 interface Vocabulary {
   readonly model: string;
   readonly tokens: readonly string[];
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
-  /** A token that no text has, for a file that must name one where the model has no end of text. */
+  /**
+   * A token that no text contains. It is the placeholder where a file must name an end-of-text token but the model has
+   * none.
+   */
   readonly never?: number;
 }
 
@@ -35,14 +38,15 @@ const fail = (where: string, must: string, got: string, hint?: string): never =>
   throw new ConfigError({ where, must, got, ...(hint === undefined ? {} : { hint }) });
 };
 
-/** Fills ids without a token. */
+/** Fills ids without a token with placeholders. */
 const padded = (tokens: readonly string[], vocabSize: number): readonly string[] =>
   Array.from({ length: vocabSize }, (_, id) => tokens[id] || `[PAD${id}]`);
 
 /**
- * One token for each character. llama.cpp has no such kind; its tokenizer of RWKV takes the longest token that the rest of a
- * text begins with, which is the same where tokens are single characters. It is also the one for which llama.cpp supposes
- * no end of a text where a file names none: for byte-level BPE it supposes id 11, which is some character here.
+ * Vocabulary of a character tokenizer, written as kind rwkv. llama.cpp has no character tokenizer. Its RWKV tokenizer
+ * takes the longest token that matches at each position, which is the same if all tokens are single characters. RWKV is
+ * also the only kind for which llama.cpp assumes no end-of-text token: for byte-level BPE it would assume id 11, an
+ * ordinary character here.
  */
 const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string): Vocabulary => {
   const { characters, specialNames } = charVocabularyFromJson(tokenizer.toJSON(), where);
@@ -50,13 +54,14 @@ const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string):
   const known = characters.length + specialNames.length;
   return {
     ...{ model: "rwkv", tokens },
-    // llama.cpp ends its process for a character without a token, and already at the start where a line's end has none.
+    // llama.cpp aborts on a character without a token. It even aborts at startup if the newline has no token. So an
+    // unknown token is always named.
     rest: { "tokenizer.ggml.unknown_token_id": u32(Math.max(0, characters.indexOf(" "))) },
     types: tokens.map((_, id) => (id < characters.length ? types.normal : id < known ? types.control : types.unused)),
   };
 };
 
-/** Bytes that UTF-8 never has. */
+/** Bytes that never occur in UTF-8. */
 const impossibleBytes = [0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8, 0xf7, 0xf6, 0xf5, 0xc1, 0xc0];
 
 const bpeVocabulary = (parts: BpeParts, vocabSize: number, where: string): Vocabulary => {
@@ -64,7 +69,7 @@ const bpeVocabulary = (parts: BpeParts, vocabSize: number, where: string): Vocab
   if (pre === undefined) {
     const { pattern, ignoreMerges, normalizer } = parts;
     const got = [`pattern ${pattern}`, ...(ignoreMerges ? ["ignore_merges"] : []), normalizer ?? "no normalizer"];
-    return fail(where, "the tokenizer must have rules that llama.cpp has a name for", got.join(", "));
+    return fail(where, "the tokenizer must have rules that llama.cpp supports", got.join(", "));
   }
   const byId = [...parts.tokens];
   const kinds = byId.map((token) => (token === "" ? types.unused : types.normal) as number);
@@ -91,32 +96,32 @@ const bpeVocabulary = (parts: BpeParts, vocabSize: number, where: string): Vocab
   };
 };
 
-/** The kind of a tokenizer in words, for an error. */
+/** Describes a tokenizer's kind for an error. */
 const kindInWords = (tokenizer: Tokenizer): string => {
-  if (tokenizer.kind === "none") return "a model without a tokenizer that is read";
+  if (tokenizer.kind === "none") return "a model without a supported tokenizer";
   const json: unknown = tokenizer.toJSON();
   const model = isRecord(json) && isRecord(json.model) && typeof json.model.type === "string" ? json.model.type : "";
-  return `a tokenizer of the kind ${model === "" ? tokenizer.kind : model}`;
+  return `a tokenizer of kind ${model === "" ? tokenizer.kind : model}`;
 };
 
 const vocabularyOf = ({ tokenizer, vocabSize, where }: TextFacts): Vocabulary => {
   if (tokenizer.kind === "char") return charVocabulary(tokenizer, vocabSize, where);
   if (tokenizer.kind === "bpe") return bpeVocabulary(bpePartsOf(tokenizer.toJSON(), where), vocabSize, where);
   if (isSentencePiece(tokenizer)) return sentencePieceFields(tokenizer.parts, vocabSize, where);
-  const must = "the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or of characters";
+  const must = "the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or a character tokenizer";
   return fail(where, must, kindInWords(tokenizer));
 };
 
-/** Ids that end a text, of which a file has room for three: eos, eot and eom. */
+/** End token ids. A file has fields for three: eos, eot and eom. */
 export interface WrittenEnds {
   readonly kept: readonly number[];
-  /** Ids without room. */
+  /** Ids that do not fit. */
   readonly leftOut: readonly number[];
 }
 
 /**
- * The ids that end a text in a file. A chat template's eos token is the file's: it goes first. But one that does not end the
- * model's texts is none, unless the template writes it, or there is no other.
+ * Chooses the end token ids of a file. The chat template's EOS token comes first if it ends the model's texts, if the
+ * template writes it, or if there is no other end token. Otherwise it is left out.
  */
 export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
   const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];
@@ -127,7 +132,7 @@ export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: T
   return { kept: ids.slice(0, 3), leftOut: ids.slice(3) };
 };
 
-/** Ids of tokens that begin and end a text. */
+/** Fields with the BOS and end token ids. */
 const idFields = (facts: TextFacts, never: number | undefined, model: string): Readonly<Record<string, TypedValue>> => {
   const { tokenizer, chatTemplate, where } = facts;
   const idOf = (name: string | undefined): number | undefined =>
@@ -137,8 +142,8 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   const standIn = known.length === 0 ? never : undefined;
   const [eos = standIn, eot, eom] = known;
   if (eos === undefined && model !== "rwkv") {
-    const must = "the tokenizer must have an end of text, or a token for a byte that no text has";
-    return fail(where, must, "neither: llama.cpp would take an ordinary token for the end");
+    const must = "the tokenizer must have an end-of-text token, or a token for a byte that never occurs in UTF-8";
+    return fail(where, must, "neither: llama.cpp would treat an ordinary token as the end of text");
   }
   const bos = begin ?? idOf(chatTemplate?.bosToken) ?? eos;
   const fields = { bos, eos, eot, eom };
@@ -153,16 +158,16 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   };
 };
 
-/** A tokenizer in a file. */
+/** A tokenizer as written in a file. */
 export interface WrittenText {
-  /** By id. */
+  /** Tokens by id. */
   readonly tokens: readonly string[];
   readonly fields: Readonly<Record<string, TypedValue>>;
 }
 
 /**
- * The fields of a model's tokenizer.
- * @throws ConfigError for a tokenizer that llama.cpp has no form of, by its kind.
+ * The fields of a model's tokenizer, chat template and end tokens.
+ * @throws ConfigError if llama.cpp has no form for the tokenizer; the error names its kind.
  */
 export const textFields = (facts: TextFacts): WrittenText => {
   const { model, tokens, types: kinds, rest, never } = vocabularyOf(facts);
@@ -170,7 +175,7 @@ export const textFields = (facts: TextFacts): WrittenText => {
   for (const [id, token] of tokens.entries()) {
     const other = seen.get(token);
     if (other !== undefined)
-      fail(facts.where, "tokens of a GGUF file must differ", `${show(token)}: ${other} and ${id}`);
+      fail(facts.where, "tokens of a GGUF file must be unique", `${show(token)} with ids ${other} and ${id}`);
     seen.set(token, id);
   }
   const fields: Readonly<Record<string, TypedValue>> = {

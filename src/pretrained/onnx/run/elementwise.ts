@@ -1,4 +1,7 @@
-/** Operators that compute each element by itself, from tensors that broadcast to one shape, or each row of the last axis. */
+/**
+ * Operators that compute each element separately, from tensors that broadcast to one shape, and operators on rows of
+ * the last axis.
+ */
 import { erfc } from "../../../backend/implementations/reference/normal.ts";
 import type { RealArray } from "../../../core/tensors/dtype.ts";
 import { formatShape, type Shape } from "../../../core/tensors/shape.ts";
@@ -6,18 +9,18 @@ import { type TensorType, typeOfNumber } from "../../../io/onnx/read.ts";
 import { type Call, inputOf, numberOf, numbersOf, requireNumber, requireType, room } from "./call.ts";
 import { broadcastShape, eachPlace, type Tensor } from "./tensor.ts";
 
-/** An operator: one tensor of a node's inputs. */
+/** Computes an operator's only output from a node's inputs. */
 type Compute = (call: Call) => Tensor;
 
 const commonShape = (call: Call, shapes: readonly Shape[]): Shape => {
   const shape = broadcastShape(shapes);
   if (shape === undefined) {
-    throw call.refuse("must have tensors of shapes that broadcast to one", shapes.map(formatShape).join(" and "));
+    throw call.refuse("must have tensors whose shapes broadcast", shapes.map(formatShape).join(" and "));
   }
   return shape;
 };
 
-/** A function of each number. */
+/** Operator that applies a function to each number. */
 export const each =
   (compute: (value: number) => number): Compute =>
   (call) => {
@@ -28,7 +31,10 @@ export const each =
     return { ...x, data };
   };
 
-/** A function of two numbers, whose tensors are of one type. @param made the result's type, if it is another. */
+/**
+ * Operator that applies a function to pairs of numbers; both tensors have one type. @param made type of the result.
+ * Default: type of the inputs.
+ */
 export const both =
   (compute: (a: number, b: number) => number, types: readonly TensorType[] = ["float32"], made?: TensorType): Compute =>
   (call) => {
@@ -50,7 +56,7 @@ export const both =
     return { type, shape, data };
   };
 
-/** `Where`: of two tensors one's number, by a third's. */
+/** `Where`: takes each number from the second or third tensor, depending on the first. */
 export const where: Compute = (call) => {
   const [is, yes, no] = [inputOf(call, 0), inputOf(call, 1), inputOf(call, 2)];
   requireType(call, is, ["bool"]);
@@ -76,7 +82,7 @@ export const cast: Compute = (call) => {
   const data = room(call, type, x.shape);
   for (let i = 0; i < data.length; i++) {
     const value = x.data[i] as number;
-    // Runtimes make different bytes of such a number.
+    // Refused, because runtimes convert numbers outside this range differently.
     if (type === "uint8" && !(value > -1 && value < 256))
       throw call.refuse("must cast numbers from 0 to 255", `${value}`);
     data[i] = type === "bool" ? Number(value !== 0) : value;
@@ -84,26 +90,26 @@ export const cast: Compute = (call) => {
   return { type, shape: x.shape, data };
 };
 
-/** erf(x), within 1e-15. */
+/** erf(x), with an error below 1e-15. */
 export const erf = (x: number): number => (x < 0 ? erfc(-x) - 1 : 1 - erfc(x));
 
-/** Halves go to the even neighbour. */
+/** Rounds to the nearest integer; halves round to even. */
 export const roundEven = (x: number): number => {
   const below = Math.floor(x);
   if (x - below !== 0.5) return Math.round(x);
   return below % 2 === 0 ? below : below + 1;
 };
 
-/** Numbers of a row: the last axis. */
+/** Length of a row, which is the last axis. */
 const rowOf = (call: Call, { shape }: Tensor): number => {
   const row = shape.at(-1);
   if (row === undefined) throw call.refuse("must have rows", "a single number");
   return row;
 };
 
-/** @throws unless an attribute names the last axis. */
+/** @throws if `axis` is not the last axis. */
 const requireLast = (call: Call, { shape }: Tensor, axis: number): void => {
-  if (axis !== -1 && axis !== shape.length - 1) throw call.refuse("must be of the last axis", `axis ${axis}`);
+  if (axis !== -1 && axis !== shape.length - 1) throw call.refuse("must use the last axis", `axis ${axis}`);
 };
 
 const floatInput = (call: Call): Tensor => {
@@ -112,17 +118,19 @@ const floatInput = (call: Call): Tensor => {
   return x;
 };
 
-/** One number of each row. @param compute of the numbers from `from` up to `end`. */
+/**
+ * Operator that computes one number per row. @param compute gets the row as `data` from index `from` to before `end`.
+ */
 export const reduce =
   (compute: (data: RealArray, from: number, end: number) => number): Compute =>
   (call) => {
     const x = floatInput(call);
     const axes = numbersOf(call, "axes");
-    if (axes.length !== 1) throw call.refuse("axes must be one", `[${axes.join(", ")}]`);
+    if (axes.length !== 1) throw call.refuse("axes must have one element", `[${axes.join(", ")}]`);
     requireLast(call, x, axes[0] as number);
     requireNumber(call, "keepdims", 1, 1);
     const row = rowOf(call, x);
-    if (row === 0) throw call.refuse("must have rows of one number or more", formatShape(x.shape));
+    if (row === 0) throw call.refuse("must have rows of at least one number", formatShape(x.shape));
     const shape = [...x.shape.slice(0, -1), 1];
     const data = room(call, "float32", shape);
     for (let i = 0; i < data.length; i++) data[i] = compute(x.data as RealArray, i * row, (i + 1) * row);

@@ -1,4 +1,7 @@
-/** A graph with its tokenizer as a model: the graph is called as programs call it, a text in pieces with keys and values kept between. */
+/**
+ * A graph with its tokenizer as a model. Calls the graph as programs call it: the text in pieces, with keys and values
+ * kept between calls.
+ */
 
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { yieldToHost } from "../../../core/system/yield.ts";
@@ -10,33 +13,36 @@ import { runnableGraph } from "./graph.ts";
 import type { Products } from "./products.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Logits of tokens that lie one after the other. */
+/** Logits of consecutive tokens. */
 export interface LogitsPiece {
-  /** Place of the first one. */
+  /** Position of the first token. */
   readonly from: number;
   /** [count · V] */
   readonly logits: Float32Array;
 }
 
-/** A model whose logits a graph computes. */
+/** A model whose logits are computed by a graph. */
 export interface OnnxForm extends Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate"> {
   readonly vocabSize: number;
   readonly contextLength: number;
-  /** The logits of each token of a text, piece by piece. */
+  /** Yields the logits of all tokens of a text, piece by piece. */
   readonly pieces: (ids: ArrayLike<number>) => AsyncGenerator<LogitsPiece, void, undefined>;
-  /** The logits of a text, as those of a LanguageModel. */
+  /** Logits of a text, as `LanguageModel.logits` returns them. */
   readonly logits: (ids: ArrayLike<number>) => Promise<Logits>;
 }
 
-/** Most tokens of a call. */
+/** Maximum number of tokens per call. */
 const mostTokens = 256;
 
-/** Tokens of the first call, which has no keys and values of a text before: there is a second one, which has. */
+/**
+ * Number of tokens of the first call, which has no past keys and values. It is small, so that there is a second call
+ * that has them.
+ */
 const firstTokens = (all: number): number => Math.min(16, Math.ceil(all / 2));
 
 const pastName = /^past_key_values\.(\d+\.(?:key|value))$/u;
 
-/** Keys and values of what was before, by their names as inputs. */
+/** Keys and values of previous tokens, by input name. */
 export type Past = Readonly<Record<string, Tensor>>;
 
 const wholes = (shape: readonly number[], values: readonly number[]): Tensor => ({
@@ -44,7 +50,7 @@ const wholes = (shape: readonly number[], values: readonly number[]): Tensor => 
   data: Float64Array.from(values),
 });
 
-/** The inputs with keys and values, of no text: [B, Hk, 0, D]. */
+/** Inputs for keys and values when there are no previous tokens: [B, Hk, 0, D]. */
 export const emptyPast = (
   { inputs }: Pick<ReadModel, "inputs">,
   batch: number,
@@ -59,7 +65,7 @@ export const emptyPast = (
       }),
   );
 
-/** The outputs with keys and values as the inputs of the next call. */
+/** Converts the output keys and values to the inputs of the next call. */
 export const asPast = (outputs: Readonly<Record<string, Tensor>>): Past =>
   Object.fromEntries(
     Object.entries(outputs)
@@ -67,10 +73,10 @@ export const asPast = (outputs: Readonly<Record<string, Tensor>>): Past =>
       .map(([name, value]) => [name.replace(/^present/u, "past_key_values"), value]),
   );
 
-/** Inputs about tokens. */
+/** Names of the inputs that describe tokens. */
 const tokenInputs = ["input_ids", "attention_mask", "position_ids"] as const;
 
-/** The inputs of a call with these tokens of each row. */
+/** Inputs of a call with these tokens, one list per row. */
 export const tokensOf = (
   rows: readonly (readonly number[])[],
   masks: readonly (readonly number[])[],
@@ -87,7 +93,7 @@ const isCache = ({ shape, type }: ReadValue): boolean => {
   return type === "float32" && sizes && typeof batch === "string" && typeof length === "string" && others.length === 0;
 };
 
-/** @throws CheckpointError unless the graph has the inputs and outputs of a language model. */
+/** @throws CheckpointError if the graph does not have the inputs and outputs of a language model. */
 const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: string): void => {
   const refuse = (must: string, got: string): CheckpointError => new CheckpointError({ where, must, got });
   const names = inputs.map(({ name }) => name);
@@ -97,32 +103,32 @@ const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: s
     const part = pastName.exec(input.name)?.[1];
     if (part === undefined) {
       if (tokenInputs.some((name) => name === input.name)) continue;
-      throw refuse("the graph must have the inputs of a language model alone", input.name);
+      throw refuse("the graph must have only the inputs of a language model", input.name);
     }
     if (!isCache(input))
       throw refuse(`${input.name} must be float32 [batch, heads, length, width]`, `[${input.shape.join(", ")}]`);
     if (!made.includes(`present.${part}`))
-      throw refuse("the graph must make keys and values for all inputs of them", input.name);
+      throw refuse("the graph must have an output for each input of keys or values", input.name);
   }
   const kept = new Set(names.map((name) => `present.${pastName.exec(name)?.[1]}`));
   const other = made.find((name) => name !== "logits" && !kept.has(name));
   if (other !== undefined)
-    throw refuse("the graph must make logits, and keys and values that it has inputs for", other);
+    throw refuse("the graph must have only the outputs logits and the keys and values that it has inputs for", other);
   const logits = outputs.find(({ name }) => name === "logits");
-  if (logits === undefined) throw refuse("the graph must make logits", made.join(", "));
+  if (logits === undefined) throw refuse("the graph must have the output logits", made.join(", "));
   if (logits.type !== "float32" || logits.shape.length !== 3 || logits.shape[2] !== vocabSize) {
     throw refuse(
-      `logits must be float32 [batch, length, ${vocabSize}], as config.json says`,
+      `logits must be float32 [batch, length, ${vocabSize}], with the vocabulary size of config.json`,
       `[${logits.shape.join(", ")}]`,
     );
   }
 };
 
 /**
- * A graph as a model.
- * @param where its file, for errors. @param products computes its products, and is closed by the caller.
- * @param signal ends the work between two calls of the graph.
- * @throws CheckpointError for a graph that is no language model's, or that does not run here.
+ * Makes a model from a graph.
+ * @param where the graph's file, for errors. @param products computes matrix products; the caller closes it.
+ * @param signal stops the work between two calls of the graph.
+ * @throws CheckpointError if the graph is not a language model, or cannot run here.
  */
 export const onnxForm = (
   where: string,

@@ -1,4 +1,4 @@
-/** Runs a graph of ONNX, node after node. What it needs of a file's form is checked before. */
+/** Runs an ONNX graph node by node, after checking that every node is supported. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { formatShape, type Shape } from "../../../core/tensors/shape.ts";
 import type { ReadModel, ReadNode, ReadValue, StoredTensor } from "../../../io/onnx/read.ts";
@@ -7,45 +7,45 @@ import { operatorOf, type RunnableOperator } from "./operators.ts";
 import type { Products } from "./products.ts";
 import { type Numbers, roomFor, type Tensor } from "./tensor.ts";
 
-/** A node that is known to run once its inputs are there. */
+/** A checked node: it runs when its inputs are available. */
 interface Step {
   readonly node: ReadNode;
   readonly operator: RunnableOperator;
   readonly refuse: Refuse;
-  /** Tensors that nobody reads after it. */
+  /** Names of tensors that no later node reads, so that they can be freed. */
   readonly done: readonly string[];
 }
 
-/** A graph that was checked. */
+/** A checked graph. */
 export interface RunnableGraph {
-  /** The outputs by name. @param given the inputs by name, of the types and shapes that the graph names. */
+  /** Computes the outputs by name. @param given inputs by name, with the types and shapes that the graph declares. */
   readonly run: (given: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;
 }
 
-/** Versions of ONNX' own operators in which those of the table mean the same; LayerNormalization begins with the last. */
+/** Supported versions of ONNX's default operators. LayerNormalization exists only in version 17. */
 const versions = { least: 13, most: 17 } as const;
 
 const checkVersions = ({ operatorSets }: ReadModel, refuse: Refuse): void => {
   const own = operatorSets.find(({ domain }) => domain === "");
   if (own !== undefined && own.version >= versions.least && own.version <= versions.most) return;
-  const got = own === undefined ? "none of ONNX' own" : `version ${own.version}`;
-  throw refuse(`the operators must be those of ONNX, version ${versions.least} to ${versions.most}`, got);
+  const got = own === undefined ? "no default operators of ONNX" : `version ${own.version}`;
+  throw refuse(`the graph must use ONNX's default operators, version ${versions.least} to ${versions.most}`, got);
 };
 
-/** @throws CheckpointError for a node that does not run here. */
+/** @throws CheckpointError for a node that is not supported. */
 const operatorFor = ({ op, domain, inputs, outputs, attributes }: ReadNode, refuse: Refuse): RunnableOperator => {
   const operator = domain === "" || domain === "ai.onnx" ? operatorOf(op) : undefined;
   if (operator === undefined) {
-    throw refuse("must be one of the operators that export writes", domain === "" ? op : `${op} of ${domain}`);
+    throw refuse("must be an operator that export writes", domain === "" ? op : `${op} of ${domain}`);
   }
   const other = [...attributes.keys()].find((name) => !operator.attributes.includes(name));
-  if (other !== undefined) throw refuse(`must have attributes of ${op} that are read here`, other);
+  if (other !== undefined) throw refuse(`must have only supported attributes of ${op}`, other);
   const [least, most] = operator.inputs;
   if (inputs.length < least || inputs.length > most) {
     throw refuse(`must have ${least} inputs${most > least ? " or more" : ""}`, `${inputs.length}`);
   }
   if (outputs.length !== 1 && (op !== "Split" || outputs.length === 0)) {
-    throw refuse("must make one tensor", `${outputs.length}`);
+    throw refuse("must have one output", `${outputs.length}`);
   }
   return operator;
 };
@@ -55,7 +55,7 @@ const refuseFor = (where: string, node?: ReadNode): Refuse => {
   return (must, got) => new CheckpointError({ where, must: `${named}${must}`, got });
 };
 
-/** The nodes as steps: each reads what was made before, and makes what has no maker yet. */
+/** The nodes as steps. Checks that each node reads tensors that exist, and that each tensor is made only once. */
 const stepsOf = (where: string, { nodes, tensors, inputs, outputs }: ReadModel): readonly Step[] => {
   const made = new Set([...tensors.keys(), ...inputs.map(({ name }) => name)]);
   const last = new Map<string, number>();
@@ -63,11 +63,11 @@ const stepsOf = (where: string, { nodes, tensors, inputs, outputs }: ReadModel):
     const refuse = refuseFor(where, node);
     const operator = operatorFor(node, refuse);
     for (const name of node.inputs) {
-      if (!made.has(name)) throw refuse("must read tensors that were made before", JSON.stringify(name));
+      if (!made.has(name)) throw refuse("must read only tensors that exist already", JSON.stringify(name));
       last.set(name, i);
     }
     for (const name of node.outputs) {
-      if (made.has(name)) throw refuse("must make a tensor with a name of its own", JSON.stringify(name));
+      if (made.has(name)) throw refuse("must give each output a new name", JSON.stringify(name));
       made.add(name);
       last.set(name, i);
     }
@@ -76,13 +76,13 @@ const stepsOf = (where: string, { nodes, tensors, inputs, outputs }: ReadModel):
   const wanted = new Set(outputs.map(({ name }) => name));
   const missing = [...wanted].find((name) => !made.has(name));
   if (missing !== undefined)
-    throw refuseFor(where)("a node must make every output of the graph", JSON.stringify(missing));
+    throw refuseFor(where)("a node must compute every output of the graph", JSON.stringify(missing));
   const done = nodes.map((): string[] => []);
   for (const [name, i] of last) if (!wanted.has(name)) done[i]?.push(name);
   return checked.map((step, i) => ({ ...step, done: done[i] ?? [] }));
 };
 
-/** The numbers of a tensor of the file, as graphs compute with them. */
+/** Reads a tensor of the file and converts it to the number format of the computation. */
 const numbersOf = async (
   name: string,
   { type, shape, read }: StoredTensor,
@@ -104,7 +104,9 @@ const numbersOf = async (
   return numbers;
 };
 
-/** Reads tensors of the file: each once, but for those that are read late. */
+/**
+ * Reads tensors of the file. `keep` reads each only once and keeps it in memory; `load` reads it again at each call.
+ */
 const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse: Refuse) => {
   const held = new Map<string, Numbers>();
   const load = (name: string): Promise<Numbers> => {
@@ -122,7 +124,7 @@ const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse:
   };
 };
 
-/** Compares shapes with those that a graph names: sizes with a name are the same wherever it stands. */
+/** Compares tensors with the shapes that a graph declares. A named size must have one value everywhere in the graph. */
 const shapeCheck = (refuse: Refuse) => {
   const sizes = new Map<string, number>();
   return ({ name, type, shape: declared }: ReadValue, { type: own, shape }: Tensor): void => {
@@ -138,9 +140,9 @@ const shapeCheck = (refuse: Refuse) => {
 };
 
 /**
- * Checks that a graph runs.
- * @param where the file, for errors. @param products computes its products, and is closed by the caller.
- * @throws CheckpointError naming the first node that does not run here.
+ * Checks that a graph can run.
+ * @param where the file, for errors. @param products computes matrix products; the caller closes it.
+ * @throws CheckpointError naming the first node that is not supported.
  */
 export const runnableGraph = (where: string, model: ReadModel, products: Products): RunnableGraph => {
   const refuse = refuseFor(where);
@@ -175,7 +177,7 @@ export const runnableGraph = (where: string, model: ReadModel, products: Product
       const check = shapeCheck(refuse);
       for (const input of inputs) {
         const value = given[input.name];
-        if (value === undefined) throw refuse("must have inputs of a language model alone", input.name);
+        if (value === undefined) throw refuse("must have only the inputs of a language model", input.name);
         check(input, value);
         values.set(input.name, value);
       }

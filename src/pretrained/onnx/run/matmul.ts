@@ -5,7 +5,7 @@ import { type Call, inputOf, requireNumber, requireType, room } from "./call.ts"
 import type { Factor, Matrix } from "./products.ts";
 import { broadcastShape, eachPlace, type Numbers, type Tensor } from "./tensor.ts";
 
-/** Rows and columns of a matrix, or of the last two axes. */
+/** Rows and columns of the last two axes. */
 const matrixSizes = (call: Call, { shape }: Tensor): readonly [rows: number, columns: number] => {
   const [rows, columns] = shape.slice(-2);
   if (rows !== undefined && columns !== undefined) return [rows, columns];
@@ -13,9 +13,9 @@ const matrixSizes = (call: Call, { shape }: Tensor): readonly [rows: number, col
 };
 
 const misfit = (call: Call, a: Tensor, b: Tensor) =>
-  call.refuse("must multiply matrices that fit together", `${formatShape(a.shape)} and ${formatShape(b.shape)}`);
+  call.refuse("must multiply matrices with matching sizes", `${formatShape(a.shape)} and ${formatShape(b.shape)}`);
 
-/** b [k, m] from `from` on, as bᵀ [m, k]. */
+/** Transposes b [k, m], which begins at index `from`, to bᵀ [m, k]. */
 const turned = (call: Call, b: Numbers, from: number, k: number, m: number): RealArray => {
   const made = room(call, "float32", [m, k]) as RealArray;
   for (let row = 0; row < k; row++) {
@@ -24,7 +24,7 @@ const turned = (call: Call, b: Numbers, from: number, k: number, m: number): Rea
   return made;
 };
 
-/** The product with each factor, side by side in the inputs: added up. */
+/** Sums the products with each factor into `into`. The factors split the inner dimension. */
 const sumOf = async (
   call: Call,
   factors: readonly Factor[],
@@ -40,7 +40,7 @@ const sumOf = async (
   }
 };
 
-/** x [m, k] · wᵀ + c with w [n, k]: the form that linear layers have. */
+/** x [m, k] · wᵀ + c with w [n, k], as in linear layers. */
 export const gemm = async (call: Call): Promise<Tensor> => {
   const [x, w] = [inputOf(call, 0), inputOf(call, 1)];
   requireNumber(call, "transA", 0, 0);
@@ -66,7 +66,7 @@ export const gemm = async (call: Call): Promise<Tensor> => {
   return { type: "float32", shape, data };
 };
 
-/** Adds a tensor that broadcasts to the result. */
+/** Adds a tensor that broadcasts to the shape of `data`. */
 const addRows = (call: Call, data: Numbers, c: Tensor, shape: Shape): void => {
   requireType(call, c, ["float32"]);
   if (broadcastShape([c.shape, shape])?.join() !== shape.join()) {
@@ -77,7 +77,7 @@ const addRows = (call: Call, data: Numbers, c: Tensor, shape: Shape): void => {
   });
 };
 
-/** a [.., n, k] · b [.., k, m], whose first axes broadcast. */
+/** a [.., n, k] · b [.., k, m]; the leading axes broadcast. */
 export const matMul = async (call: Call): Promise<Tensor> => {
   const [a, b] = [inputOf(call, 0), inputOf(call, 1)];
   for (const one of [a, b]) requireType(call, one, ["float32"]);
@@ -99,23 +99,24 @@ export const matMul = async (call: Call): Promise<Tensor> => {
   return { type: "float32", shape, data };
 };
 
-/** The number that stands for 0 in an input of bytes. */
+/** Zero point of a byte input. */
 const zeroOf = (call: Call, place: number): number => {
   if (call.inputs.length <= place) return 0;
   const zero = inputOf(call, place);
   requireType(call, zero, ["uint8"]);
   if (zero.data.length === 1) return zero.data[0] as number;
-  throw call.refuse("must have one number for zero", formatShape(zero.shape));
+  throw call.refuse("must have one zero point", formatShape(zero.shape));
 };
 
-/** Whole numbers up to it are exact in float32, and so are sums of them, in any order. */
+/** Integers up to 2^24 are exact in float32, so sums up to 2^24 are exact in any order. */
 const mostExact = 2 ** 24;
 
-/** The largest distance of a byte from the number that stands for 0. */
+/** Largest distance of a byte from the zero point. */
 const farthest = (zero: number): number => Math.max(zero, 255 - zero);
 
 /**
- * (a − zero) [m, k] · (b − zero) [k, n] of bytes, exactly: the sum over k is cut into parts that float32 holds exactly.
+ * (a − zero) [m, k] · (b − zero) [k, n] of bytes, computed exactly: the sum over k is split into parts that are exact
+ * in float32.
  */
 export const matMulInteger = async (call: Call): Promise<Tensor> => {
   const [a, b] = [inputOf(call, 0), inputOf(call, 1)];

@@ -1,4 +1,4 @@
-/** Opens graphs of ONNX on this disk, with the configuration and the tokenizer beside them. */
+/** Opens ONNX graphs on this disk, with their configuration and tokenizer. */
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { type BackendChoice, openBackend } from "../../../backend/select.node.ts";
@@ -19,10 +19,10 @@ export interface OpenedOnnx extends OnnxForm {
 
 /** Options of `openOnnx`. */
 export interface OpenOnnxOptions {
-  /** The backend that computes products. */
+  /** Backend that computes matrix products. */
   readonly backend: BackendChoice;
   readonly threads?: number | undefined;
-  /** Ends what the graph computes. */
+  /** Stops the computation. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,8 +35,8 @@ const isFolder = (path: string): Promise<boolean> =>
   );
 
 /**
- * The graphs that a path names: a file of ONNX, or those of an exported folder. undefined: it names none, but perhaps another
- * model: a folder with weights of its own is one, whatever graphs are in it.
+ * The graphs that a path names: an ONNX file, or the graphs in an exported folder. Undefined if there are none. A
+ * folder with safetensors weights is treated as a normal model, even if it contains graphs.
  */
 export const graphsOf = async (path: string): Promise<readonly string[] | undefined> => {
   if (!(await isFolder(path))) return isOnnxName(path) ? [path] : undefined;
@@ -48,14 +48,14 @@ export const graphsOf = async (path: string): Promise<readonly string[] | undefi
   return found.length === 0 ? undefined : found;
 };
 
-/** The model's folder, and the name of a graph in it. */
+/** The model's folder and the graph's path in it. */
 const placeIn = async (path: string): Promise<readonly [folder: string, name: string]> => {
   const [folder, name] = [dirname(path), basename(path)];
   if (basename(resolve(folder)) !== graphFolder || (await isFile(join(folder, configName)))) return [folder, name];
   return [join(folder, ".."), `${graphFolder}/${name}`];
 };
 
-/** Names of the files with a graph's tensors. */
+/** Names of the external data files with a graph's tensors. */
 const besideNames = async (name: string, has: (name: string) => Promise<boolean>): Promise<readonly string[]> => {
   const names: string[] = [];
   for (let i = 0; ; i++) {
@@ -66,10 +66,10 @@ const besideNames = async (name: string, has: (name: string) => Promise<boolean>
 };
 
 /**
- * Opens a graph, with the files of its model in its folder or, of one in `onnx/`, the folder above. Where there is a manifest,
- * the files are compared with it.
- * @param path of the graph's file.
- * @throws CheckpointError for a file that is damaged, or a graph that does not run here.
+ * Opens a graph and its model's files. These are in the graph's folder or, for a graph in `onnx/`, in the parent
+ * folder. If there is a manifest, the files are compared with it.
+ * @param path path of the graph's file.
+ * @throws CheckpointError for a damaged file, or a graph that cannot run here.
  */
 export const openOnnx = async (path: string, { backend, threads, signal }: OpenOnnxOptions): Promise<OpenedOnnx> => {
   if (!(await isFile(path))) {

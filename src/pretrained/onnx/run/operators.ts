@@ -1,4 +1,4 @@
-/** The operators that exported graphs are made of, by their definitions (https://onnx.ai/onnx/operators/), versions 13 to 17. */
+/** Implements the operators of exported graphs (https://onnx.ai/onnx/operators/), versions 13 to 17. */
 import type { Operator } from "../builder.ts";
 import type { Call } from "./call.ts";
 import {
@@ -18,13 +18,13 @@ import { gemm, matMul, matMulInteger } from "./matmul.ts";
 import { concat, gather, range, reshape, shapeOf, split, transpose, unsqueeze } from "./shapes.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** An operator of a graph. */
+/** An operator that can run. */
 export interface RunnableOperator {
-  /** Fewest and most inputs. */
+  /** Minimum and maximum number of inputs. */
   readonly inputs: readonly [least: number, most: number];
-  /** Attributes that a node may have. */
+  /** Supported attributes. */
   readonly attributes: readonly string[];
-  /** The input whose numbers are read late. */
+  /** Index of the late input, whose numbers the operator reads itself with `load`. */
   readonly late?: number;
   readonly run: (call: Call) => Tensor | readonly Tensor[] | Promise<Tensor>;
 }
@@ -74,6 +74,6 @@ const table: Readonly<Record<Operator, RunnableOperator>> = {
   Where: of([3, 3], where),
 };
 
-/** The operator of this name. undefined: it is none of those that run here. */
+/** The operator with this name; undefined if it is not supported. */
 export const operatorOf = (name: string): RunnableOperator | undefined =>
   Object.hasOwn(table, name) ? table[name as Operator] : undefined;

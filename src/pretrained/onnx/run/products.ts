@@ -1,4 +1,7 @@
-/** Products of matrices by the kernel of linear layers. A weight of the file stays in the backend's memory after its first product. */
+/**
+ * Matrix products, computed by a backend's kernel for linear layers. A weight of the file stays in the backend's memory
+ * after its first product.
+ */
 import type { Backend, Storage } from "../../../backend/backend.ts";
 import type { RealArray, RealDType } from "../../../core/tensors/dtype.ts";
 
@@ -9,27 +12,27 @@ export interface Matrix {
   readonly k: number;
 }
 
-/** A matrix [n, k] in the backend's memory. */
+/** A matrix [n, k] in a backend's memory. */
 export interface Factor {
   readonly storage: Storage;
   readonly n: number;
   readonly k: number;
 }
 
-/** Products with a backend's memory. */
+/** Computes matrix products on a backend. */
 export interface Products {
   readonly real: RealDType;
-  /** x [m, k] · wᵀ [k, n] with a matrix w [n, k] that is used once. */
+  /** x [m, k] · wᵀ [k, n] with a matrix w [n, k] that is used only once. */
   readonly once: (x: RealArray, w: RealArray, m: number, n: number, k: number) => Promise<RealArray>;
-  /** The factors of this name: made at the first use, and kept. */
+  /** The factors with this name. Made at the first use, then kept. */
   readonly keep: (name: string, make: () => Promise<readonly Matrix[]>) => Promise<readonly Factor[]>;
   /** x [m, k] · wᵀ */
   readonly times: (x: RealArray, factor: Factor, m: number) => Promise<RealArray>;
-  /** Frees the factors. */
+  /** Frees the kept factors. */
   readonly close: () => void;
 }
 
-/** @param backend stays open while products are computed. */
+/** @param backend must stay open while products are computed. */
 export const productsOn = (backend: Backend): Products => {
   const real = backend.capabilities.real.includes("float32") ? "float32" : "float64";
   const kept = new Map<string, readonly Factor[]>();

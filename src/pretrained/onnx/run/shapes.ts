@@ -1,4 +1,4 @@
-/** Operators that move numbers, or make them of sizes. */
+/** Operators that move numbers or make numbers from sizes. */
 import { formatShape, sizeOf } from "../../../core/tensors/shape.ts";
 import { aroundAxis, type Call, inputOf, numberOf, numbersOf, requireType, room, wholesOf } from "./call.ts";
 import { eachStep, type Tensor } from "./tensor.ts";
@@ -12,7 +12,7 @@ export const concat = (call: Call): Tensor => {
       if (shape.every((size, axis) => axis === place || size === first.shape[axis])) continue;
     }
     const got = inputs.map((one) => `${formatShape(one.shape)} ${one.type}`).join(" and ");
-    throw refuse(`must join tensors of one type and the same sizes but for axis ${place}`, got);
+    throw refuse(`must join tensors of one type whose sizes differ only in axis ${place}`, got);
   }
   const all = inputs.reduce((sum, { shape }) => sum + (shape[place] as number), 0);
   const shape = first.shape.with(place, all);
@@ -35,7 +35,7 @@ export const split = (call: Call): readonly Tensor[] => {
   const sizes = inputs.length > 1 ? wholesOf(call, 1) : new Array<number>(outputs).fill(size / outputs);
   const all = sizes.reduce((sum, part) => sum + part, 0);
   if (sizes.length !== outputs || all !== size || sizes.some((part) => !Number.isInteger(part) || part < 0)) {
-    throw refuse(`must cut ${size} into ${outputs} parts`, `[${sizes.join(", ")}]`);
+    throw refuse(`must split ${size} into ${outputs} parts`, `[${sizes.join(", ")}]`);
   }
   let start = 0;
   return sizes.map((part) => {
@@ -75,7 +75,7 @@ export const transpose = (call: Call): Tensor => {
   const [x, order] = [inputOf(call, 0), numbersOf(call, "perm")];
   const axes = x.shape.map((_, axis) => axis);
   if (order.length !== axes.length || !axes.every((axis) => order.includes(axis))) {
-    throw call.refuse(`perm must be an order of the axes of ${formatShape(x.shape)}`, `[${order.join(", ")}]`);
+    throw call.refuse(`perm must be a permutation of the axes of ${formatShape(x.shape)}`, `[${order.join(", ")}]`);
   }
   const strides = axes.map((axis) => sizeOf(x.shape.slice(axis + 1)));
   const shape = order.map((axis) => x.shape[axis] as number);
@@ -95,7 +95,10 @@ export const reshape = (call: Call): Tensor => {
   const shape = sizes.map((size) => (size === -1 ? rest : size));
   const isShape = shape.every((size) => Number.isInteger(size) && size >= 0) && sizeOf(shape) === x.data.length;
   if (isShape && sizes.filter((size) => size === -1).length < 2) return { ...x, shape };
-  throw call.refuse(`must give ${formatShape(x.shape)} a shape of as many numbers`, `[${wanted.join(", ")}]`);
+  throw call.refuse(
+    `must give ${formatShape(x.shape)} a shape with the same number of elements`,
+    `[${wanted.join(", ")}]`,
+  );
 };
 
 export const unsqueeze = (call: Call): Tensor => {
@@ -112,7 +115,7 @@ export const shapeOf = (call: Call): Tensor => {
   return { type: "int64", shape: [shape.length], data: Float64Array.from(shape) };
 };
 
-/** Most numbers that `Range` makes: one for each token of a text. */
+/** Maximum number of values that `Range` makes; a text has one per token. */
 const longestRange = 2 ** 24;
 
 export const range = (call: Call): Tensor => {

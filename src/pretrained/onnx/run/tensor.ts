@@ -1,23 +1,25 @@
-/** Tensors of a graph that runs: row-major, in memory. */
+/** Tensors of a running graph: row-major, in host memory. */
 import type { RealArray, RealDType } from "../../../core/tensors/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../../../core/tensors/shape.ts";
 import type { TensorType } from "../../../io/onnx/read.ts";
 import type { Refuse } from "../../../io/onnx/read-wire.ts";
 
-/** Numbers of a tensor: float32 as the real type of the backend, int64 and int32 in double precision, others as bytes. */
+/**
+ * Data of a tensor: float32 in the backend's number format, int64 and int32 in double precision, other types as bytes.
+ */
 export type Numbers = RealArray | Uint8Array;
 
-/** A tensor. Nobody writes to its numbers. */
+/** A tensor. Its data is read-only. */
 export interface Tensor {
   readonly type: TensorType;
   readonly shape: Shape;
   readonly data: Numbers;
 }
 
-/** Most numbers of a tensor that is made: 2 GiB of float32. */
+/** Maximum number of elements of a tensor: 2 GiB in float32. */
 const mostNumbers = 2 ** 29;
 
-/** Room for the numbers of a tensor. @throws for a shape that is none, or too large. */
+/** Memory for the data of a tensor. @throws for a shape that is invalid or too large. */
 export const roomFor = (type: TensorType, shape: Shape, real: RealDType, refuse: Refuse): Numbers => {
   const size = sizeOf(shape);
   if (!shape.every((one) => Number.isInteger(one) && one >= 0) || !(size <= mostNumbers)) {
@@ -37,7 +39,7 @@ export const roomFor = (type: TensorType, shape: Shape, real: RealDType, refuse:
   }
 };
 
-/** The shape that all of these broadcast to. undefined: there is none. */
+/** The shape that all these shapes broadcast to; undefined if there is none. */
 export const broadcastShape = (shapes: readonly Shape[]): Shape | undefined => {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const found: number[] = [];
@@ -49,7 +51,7 @@ export const broadcastShape = (shapes: readonly Shape[]): Shape | undefined => {
   return found;
 };
 
-/** Places from one element to the next along each axis of `shape`, in a tensor that broadcasts to it: 0 where it has one alone. */
+/** Strides of a tensor of shape `from` that is broadcast to `shape`; 0 along broadcast axes. */
 const stepsOf = (from: Shape, shape: Shape): readonly number[] => {
   const steps = new Array<number>(shape.length).fill(0);
   let step = 1;
@@ -61,7 +63,10 @@ const stepsOf = (from: Shape, shape: Shape): readonly number[] => {
   return steps;
 };
 
-/** A run of elements: `count` of the result from `at` on, and of each tensor those at its place, its step apart. */
+/**
+ * Processes `count` consecutive elements of the result, starting at `at`. `places` and `steps` give each input's start
+ * index and stride.
+ */
 type Run = (at: number, count: number, places: readonly number[], steps: readonly number[]) => void;
 
 interface Axis {
@@ -69,7 +74,7 @@ interface Axis {
   readonly steps: readonly number[];
 }
 
-/** The axes from the innermost on. Those that lie one after the other in every tensor are one. */
+/** The axes, innermost first. Axes that are contiguous in every tensor are merged. */
 const joinedAxes = (shape: Shape, steps: readonly (readonly number[])[]): readonly Axis[] => {
   const axes: Axis[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {
@@ -84,7 +89,7 @@ const joinedAxes = (shape: Shape, steps: readonly (readonly number[])[]): readon
   return axes;
 };
 
-/** Goes through the elements of `shape` in order, with the places of tensors that have these steps. */
+/** Visits the elements of `shape` in order, for tensors with these strides. */
 export const eachStep = (shape: Shape, steps: readonly (readonly number[])[], run: Run): void => {
   const total = sizeOf(shape);
   if (total === 0) return;
@@ -104,7 +109,7 @@ export const eachStep = (shape: Shape, steps: readonly (readonly number[])[], ru
   }
 };
 
-/** Goes through the elements of `shape` in order, with the places of tensors that broadcast to it. */
+/** Visits the elements of `shape` in order, for tensors that broadcast to it. */
 export const eachPlace = (shape: Shape, froms: readonly Shape[], run: Run): void =>
   eachStep(
     shape,
@@ -112,7 +117,7 @@ export const eachPlace = (shape: Shape, froms: readonly Shape[], run: Run): void
     run,
   );
 
-/** Axes before `axis`, the axis, and those after it, each as one. undefined: there is no such axis. */
+/** Number of elements before, along and after `axis`; undefined if the axis does not exist. */
 export const around = (shape: Shape, axis: number) => {
   const place = axis < 0 ? axis + shape.length : axis;
   const size = shape[place];

@@ -2,7 +2,7 @@
 import { type PieceTable, pieceTable } from "../piece-table.ts";
 import type { NextPiece } from "../split/split.ts";
 
-/** Distinct pieces, and how often each one came. */
+/** Distinct pieces and their frequencies. */
 export interface PieceCounts {
   readonly pieces: PieceTable;
   readonly counts: Float64Array;

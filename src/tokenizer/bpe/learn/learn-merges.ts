@@ -1,7 +1,7 @@
 /**
- * Learns merges: again and again the most frequent pair of neighbours in all pieces becomes a new symbol. Among pairs
- * that are equally frequent the one with the lowest ids is taken, first of the left symbol, then of the right one.
- * `tokenizers` has the same rule, so the merges are the same.
+ * Learns merges: repeatedly, the most frequent pair of neighbouring symbols becomes a new symbol. Among equally
+ * frequent pairs, the pair with the lowest left id wins, then the lowest right id. `tokenizers` has the same rule, so
+ * it learns the same merges.
  */
 import { bytesInOrder } from "../byte-alphabet.ts";
 import { pairTable } from "../pair-table.ts";
@@ -11,10 +11,10 @@ import { pairLists } from "./pair-lists.ts";
 import { pairQueue } from "./pair-queue.ts";
 import { boundary, wordsOf } from "./words.ts";
 
-/** A pair that comes only once teaches nothing of other texts. */
+/** Minimum frequency of a pair: a pair that occurs once says nothing about other texts. */
 const leastCount = 2;
 
-/** Ids of the two symbols and of their union. */
+/** Ids of the two symbols and of the merged symbol. */
 export type LearnedMerge = readonly [left: number, right: number, merged: number];
 
 const symbolOfByte = (): Int32Array => {
@@ -24,9 +24,10 @@ const symbolOfByte = (): Int32Array => {
 };
 
 /**
- * At most `most` new symbols, in the order in which they are learned. Symbols 0 to 255 are the bytes in the order of
- * GPT-2's alphabet; ids of new symbols follow.
- * @returns the merges: more than new symbols where two pairs give the same text.
+ * Learns at most `most` new symbols. Symbols 0 to 255 are the bytes in the order of GPT-2's alphabet; new symbols get
+ * the next ids.
+ * @returns the merges in the order in which they are learned. There are more merges than new symbols if two pairs give
+ * the same text.
  */
 export const learnMerges = (counted: PieceCounts, most: number): readonly LearnedMerge[] => {
   const words = wordsOf(counted, symbolOfByte());
@@ -36,19 +37,19 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   const queue = pairQueue(table);
   for (let pair = 0; pair < table.size; pair++) queue.push(pair, lists.count(pair));
 
-  /** Texts of symbols, a character for each byte in the order of their ids. */
+  /** Texts of symbols, with one character per byte: the byte's id. */
   const texts = Array.from({ length: 256 }, (_, id) => String.fromCharCode(id));
-  /** Bytes of each symbol. */
+  /** Length of each symbol in bytes. */
   const lengths = new Int32Array(256 + most).fill(1, 0, 256);
   const idOfText = new Map(texts.map((text, id) => [text, id]));
   const before = neighbourCounts(256 + most);
   const after = neighbourCounts(256 + most);
   const learned: LearnedMerge[] = [];
 
-  /** Merges (left, right) at a place, and notes its neighbours. */
+  /** Merges (left, right) at a place and records its neighbours. */
   const mergeAt = (at: number, left: number, right: number, merged: number): void => {
     const middle = at + (lengths[left] as number);
-    // An earlier merge may have taken one of them.
+    // An overlapping merge may have consumed one of the two symbols.
     if (row[at] !== left || row[middle] !== right) return;
     const end = middle + (lengths[right] as number);
     const count = counts[at] as number;
@@ -87,7 +88,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
       lists.addPlaces(made, places);
       grown.push(made);
     });
-    // All its places are merged; pairs that overlapped were subtracted more than once.
+    // All places are merged, so the count is 0. Overlapping pairs were subtracted more than once.
     lists.clear(pair);
     for (const made of grown) if (lists.count(made) > 0) queue.push(made, lists.count(made));
   };
@@ -95,7 +96,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   while (texts.length < 256 + most) {
     const pair = queue.pop();
     if (pair === -1 || queue.count() < leastCount) break;
-    // Counts fall without notice to the queue; one that rises is pushed again.
+    // The queue is not told when counts fall, so its count may be too high. A pair whose count rises is pushed again.
     const count = lists.count(pair);
     if (count === queue.count()) merge(pair);
     else if (count > 0) queue.push(pair, count);

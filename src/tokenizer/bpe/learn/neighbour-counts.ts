@@ -1,17 +1,20 @@
-/** Counts of the neighbours of a pair while it is merged everywhere, and the places of the new pair with each neighbour. */
+/** While a pair is merged everywhere, counts its neighbours and collects the places of each new pair. */
 import { doubled } from "../pair-table.ts";
 
 export interface NeighbourCounts {
-  /** The pair stands beside `symbol`; their new pair is at `place`, in a piece that comes `count` times. */
+  /** Records that the merged pair is next to `symbol`. Their new pair is at `place`, in a piece that occurs `count` times. */
   note(symbol: number, place: number, count: number): void;
-  /** Gives each symbol with its count and its places, and forgets them. The list is valid during the call. */
+  /**
+   * Calls `give` for each recorded symbol with its count and places, then clears all records. `places` is valid only
+   * during the call.
+   */
   take(give: (symbol: number, count: number, places: Int32Array) => void): void;
 }
 
-/** @param symbolCount number of symbols that there may be. */
+/** @param symbolCount maximum number of symbols. */
 export const neighbourCounts = (symbolCount: number): NeighbourCounts => {
   const counts = new Float64Array(symbolCount);
-  /** Number of notes of a symbol, then the end of its list in `sorted`. */
+  /** Number of records of a symbol; then the end of its list in `sorted`. */
   const ends = new Int32Array(symbolCount);
   const met: number[] = [];
   let symbols = new Int32Array(2 ** 10);

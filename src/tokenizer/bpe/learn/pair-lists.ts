@@ -1,24 +1,27 @@
-/** For each pair of neighbours its count, and a list of the places that have it, or had it before a merge. */
+/**
+ * For each pair of neighbouring symbols, its frequency and a list of its places. The list may still contain places that
+ * an earlier merge has changed.
+ */
 import { doubled, type PairTable } from "../pair-table.ts";
 import type { Words } from "./words.ts";
 
 export interface PairLists {
   count(pair: number): number;
-  /** From left to right. Valid until the next `addPlaces`. */
+  /** Places from left to right. Valid until the next `addPlaces`. */
   places(pair: number): Int32Array;
   addCount(pair: number, count: number): void;
-  /** @param places from left to right. */
+  /** @param places places from left to right. */
   addPlaces(pair: number, places: Int32Array): void;
-  /** Count 0 and no places. */
+  /** Sets the count to 0 and removes all places. */
   clear(pair: number): void;
 }
 
-/** Symbols that stand for bytes. */
+/** Number of symbols that are single bytes. */
 const byteSymbols = 256;
 
-/** Lists of all pairs in `words`, whose symbols are bytes. The pairs are added to `table`, which is empty. */
+/** Lists of all pairs in `words`, whose symbols are single bytes. Adds the pairs to `table`, which must be empty. */
 export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words): PairLists => {
-  /** Number of places of each pair, then the end of its list. */
+  /** Number of places of each pair; then the end of its list. */
   const ends = new Int32Array(byteSymbols ** 2);
   const sums = new Float64Array(byteSymbols ** 2);
   let total = 0;
@@ -33,7 +36,7 @@ export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words
     total++;
   }
 
-  /** The list of pair i: `arena[starts[i]..starts[i] + lengths[i])`. */
+  /** List of pair i: `arena[starts[i]..starts[i] + lengths[i])`. */
   let arena = new Int32Array(Math.max(16, total));
   let starts = new Int32Array(byteSymbols ** 2);
   let lengths = new Int32Array(byteSymbols ** 2);
@@ -76,7 +79,7 @@ export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words
       const start = starts[pair] as number;
       arena.copyWithin(used, start, start + earlier);
       arena.set(places, used + earlier);
-      // Rare: a pair with a new symbol is met in one merge only, unless an earlier merge gave the same text.
+      // Rare: a pair with a new symbol gets places from one merge only, unless an earlier merge gave the same text.
       if (earlier > 0) arena.subarray(used, used + length).sort();
       starts[pair] = used;
       lengths[pair] = length;

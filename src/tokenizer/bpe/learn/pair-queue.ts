@@ -1,9 +1,12 @@
-/** Pairs by their counts: the most frequent first, among equals the one with the lowest ids. */
+/** Priority queue of pairs: highest count first; among equal counts, lowest ids first. */
 import { doubled, type PairTable } from "../pair-table.ts";
 
 export interface PairQueue {
   push(pair: number, count: number): void;
-  /** Takes the first pair; -1 when the queue is empty. `count()` is then the count that it was pushed with. */
+  /**
+   * Removes and returns the first pair; -1 if the queue is empty. `count()` then returns the count that it was pushed
+   * with.
+   */
   pop(): number;
   count(): number;
 }
@@ -21,7 +24,7 @@ export const pairQueue = (table: PairTable): PairQueue => {
     counts = larger;
   };
 
-  /** Whether a pair comes before the one at place `other` of the heap. */
+  /** Whether a pair comes before the pair at index `other` of the heap. */
   const comesFirst = (pair: number, count: number, other: number): boolean => {
     if (count !== counts[other]) return count > (counts[other] as number);
     const rival = pairs[other] as number;

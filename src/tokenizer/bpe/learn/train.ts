@@ -12,26 +12,29 @@ import { learnMerges } from "./learn-merges.ts";
 
 /** Settings of `trainBpeTokenizer`. */
 export interface BpeTraining {
-  /** Number of tokens, special ones included: from 256 and the special tokens on. A short text gives fewer. */
+  /**
+   * Vocabulary size including special tokens; at least 256 plus the number of special tokens. A short text gives fewer
+   * tokens.
+   */
   readonly vocabSize: number;
-  /** How the text is split into pieces, which tokens never cross. Default gpt2. */
+  /** Rules that split a text into pieces; no token spans two pieces. Default: gpt2. */
   readonly pattern?: SplitPattern | undefined;
-  /** Names of special tokens, such as `<|endoftext|>`; their ids are the last ones. Default none. */
+  /** Names of special tokens, such as `<|endoftext|>`. They get the last ids. Default: none. */
   readonly specialTokens?: readonly string[] | undefined;
 }
 
-/** Takes texts one by one, so that not all of them need be in memory. */
+/** Trains on texts that are added one at a time, so that they need not all be in memory. */
 export interface BpeTrainer {
   /**
-   * A text, or its well-formed UTF-8. No token crosses from one text into the next.
-   * @returns its number of bytes.
+   * Adds a text, or its well-formed UTF-8. No token spans two texts.
+   * @returns size of the text in bytes.
    */
   add(text: string | Uint8Array): number;
-  /** The tokenizer of the texts so far. @throws DataError if they are empty. */
+  /** Trains the tokenizer on the texts added so far. @throws DataError if they are empty. */
   train(): BpeTokenizer;
 }
 
-/** Tokens of single bytes. */
+/** Number of tokens for single bytes. */
 const byteTokens = 256;
 
 const checkTraining = (training: BpeTraining): void => {
@@ -40,7 +43,7 @@ const checkTraining = (training: BpeTraining): void => {
     const must = "settings must be an object with vocabSize";
     throw new ConfigError({ where, must, got: show(training), hint: "{ vocabSize: 2048 }" });
   }
-  // A run's configuration has its kind, too.
+  // A run's configuration also has the field `kind`.
   checkKeys(where, training, ["kind", "vocabSize", "pattern", "specialTokens"]);
   const { vocabSize, pattern = "gpt2", specialTokens = [] } = training;
   if (!Array.isArray(specialTokens)) {
@@ -61,16 +64,16 @@ const checkTraining = (training: BpeTraining): void => {
   if (wrong !== -1) {
     throw new ConfigError({
       where,
-      must: "special tokens must have different names, none of them empty",
+      must: "names of special tokens must be distinct and not empty",
       got: show(specialTokens[wrong]),
     });
   }
 };
 
 /**
- * Trains a byte-level BPE on texts that come one after the other. The same texts give the same tokenizer on every
- * machine.
- * @throws ConfigError for a vocabulary below 256 and the special tokens.
+ * Creates a trainer of byte-level BPE for texts that are added one at a time. The same texts give the same tokenizer on
+ * every machine.
+ * @throws ConfigError if the vocabulary is smaller than 256 plus the number of special tokens.
  */
 export const bpeTrainer = (training: BpeTraining): BpeTrainer => {
   checkTraining(training);
@@ -96,7 +99,7 @@ export const bpeTrainer = (training: BpeTraining): BpeTrainer => {
       for (const [left, right, merged] of learned) tokens[merged] = `${tokens[left]}${tokens[right]}`;
       const clash = specialTokens.find((name) => tokens.includes(name));
       if (clash !== undefined) {
-        const must = "the name of a special token must not be an ordinary token too";
+        const must = "the name of a special token must not also be an ordinary token";
         throw new ConfigError({ where: "tokenizer", must, got: show(clash), hint: show(`<|${clash}|>`) });
       }
       return bpeTokenizer({
@@ -110,10 +113,10 @@ export const bpeTrainer = (training: BpeTraining): BpeTrainer => {
 };
 
 /**
- * Trains a byte-level BPE tokenizer on texts. The pair of neighbouring tokens that is most frequent becomes a token,
- * again and again; of pairs that are equally frequent, the one with the lowest ids. A pair has to come at least twice.
- * @throws ConfigError for a vocabulary below 256 and the special tokens.
- * @throws DataError for texts without a character.
+ * Trains a byte-level BPE tokenizer on texts. Repeatedly, the most frequent pair of neighbouring tokens becomes a new
+ * token; among equally frequent pairs, the pair with the lowest ids. A pair must occur at least twice.
+ * @throws ConfigError if the vocabulary is smaller than 256 plus the number of special tokens.
+ * @throws DataError if all texts are empty.
  */
 export const trainBpeTokenizer = (training: BpeTraining, ...texts: readonly string[]): BpeTokenizer => {
   const trainer = bpeTrainer(training);

@@ -1,24 +1,25 @@
-/** The pieces of a text as one row of symbols, in which merges find the neighbours of any place at once. */
+/** All pieces of a text as one array of symbols, in which a merge finds the neighbours of any place directly. */
 import type { PieceCounts } from "./count-pieces.ts";
 
 /**
- * A symbol of n bytes takes n places: the first has the symbol, the last (of several) has −n, those between have any
- * negative number. So the next symbol is n places on, and the number before a symbol tells where the previous one begins.
+ * A symbol of n bytes takes n places. The first place has the symbol, the last place (if n > 1) has −n, and places in
+ * between have any negative number. So the next symbol begins n places later, and the number before a symbol says where
+ * the previous symbol begins.
  */
 export interface Words {
-  /** The pieces with two bytes and more, each after a `boundary`, and one at the end. */
+  /** Pieces of at least two bytes. A `boundary` is before each piece and at the end. */
   readonly row: Int32Array;
-  /** How often the piece of each place comes; 0 at boundaries. */
+  /** Frequency of the piece at each place; 0 at boundaries. */
   readonly counts: Int32Array;
 }
 
-/** Less than any −n. */
+/** Marks a boundary. Smaller than any −n. */
 export const boundary = -(2 ** 31);
 
-/** The largest count of a piece. */
+/** Maximum count of a piece; higher counts are capped. */
 const mostCounted = 2 ** 31 - 1;
 
-/** @param symbolOfByte the symbol of each byte. */
+/** @param symbolOfByte symbol of each byte. */
 export const wordsOf = ({ pieces, counts }: PieceCounts, symbolOfByte: Int32Array): Words => {
   const bytes = pieces.bytes();
   const row = new Int32Array(bytes.length + pieces.size + 1);

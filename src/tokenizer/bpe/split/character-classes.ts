@@ -1,7 +1,7 @@
 /**
- * Classes of characters, as split patterns use them: \p{L}, \p{N}, \s and the rest. Their tables are made from the
- * Unicode data of the JavaScript engine, when a character of a block is first met. \s is the property White_Space, as
- * in Rust: JavaScript's own \s has U+FEFF and lacks U+0085.
+ * Character classes of split patterns: \p{L}, \p{N}, \s and others. Tables are built from the Unicode data of the
+ * JavaScript engine, one block at a time, when a character of the block is first met. \s is the Unicode property
+ * White_Space, as in Rust; JavaScript's own \s differs: it includes U+FEFF and excludes U+0085.
  */
 export const letter = 1;
 export const number = 2;
@@ -11,7 +11,7 @@ export const space = 3;
 export const lineBreak = 4;
 export const other = 5;
 
-/** A class by code point; 0: its block was not met yet. */
+/** Class of each code point; 0: its block is not built yet. */
 const classes = new Uint8Array(0x110000);
 const blockSize = 256;
 
@@ -34,14 +34,14 @@ export const classOf = (codePoint: number): number => {
   return classes[codePoint] as number;
 };
 
-/** Classes of the characters of one byte, by that byte; 0 for bytes of longer characters. */
+/** Class of each single-byte character, by its byte; 0 for bytes of longer characters. */
 export const byteClasses: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (byte < 128 ? classOf(byte) : 0));
 
-/** Number of bytes of the character that begins with a byte. */
+/** Length in bytes of the character that begins with this byte. */
 export const lengthFrom = (first: number): number => (first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4);
 
 /**
- * Class of the character of several bytes that begins at `at`.
+ * Class of the multi-byte character that begins at `at`.
  * @param bytes well-formed UTF-8.
  */
 export const wideClassAt = (bytes: Uint8Array, at: number): number => {
@@ -51,6 +51,6 @@ export const wideClassAt = (bytes: Uint8Array, at: number): number => {
   const third = (bytes[at + 2] as number) & 0x3f;
   if (first < 0xf0) return classOf(((first & 0xf) << 12) | (second << 6) | third);
   const fourth = (bytes[at + 3] as number) & 0x3f;
-  // Damaged bytes must not leave the table.
+  // The modulo keeps malformed bytes within the table.
   return classOf((((first & 0x7) << 18) | (second << 12) | (third << 6) | fourth) % 0x110000);
 };

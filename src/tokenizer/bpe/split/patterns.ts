@@ -3,15 +3,15 @@ import { isRecord } from "../../../core/checks/is-record.ts";
 
 export const splitPatterns = ["gpt2", "gpt4", "llama3", "qwen2", "smollm"] as const;
 /**
- * How a text is split into pieces, which tokens never cross: as for GPT-2, GPT-4 (cl100k), Llama 3, Qwen 2 or SmolLM2.
- * llama.cpp names them `gpt-2`, `gpt-4`, `llama-bpe`, `qwen2` and `smollm`.
+ * Rules that split a text into pieces, as in GPT-2, GPT-4 (cl100k), Llama 3, Qwen 2 or SmolLM2. No token spans two
+ * pieces. llama.cpp's names are `gpt-2`, `gpt-4`, `llama-bpe`, `qwen2` and `smollm`.
  */
 export type SplitPattern = (typeof splitPatterns)[number];
 
 const gpt4Regex = (numbers: string): string =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
-/** The pattern of Split; GPT-2's is built into ByteLevel. */
+/** Regular expression for `Split`; GPT-2's is built into `ByteLevel`. */
 const regexes: { readonly [P in SplitPattern]: string | undefined } = {
   gpt2: undefined,
   gpt4: gpt4Regex("\\p{N}{1,3}"),
@@ -40,7 +40,7 @@ export const preTokenizerJson = (pattern: SplitPattern): object => {
   return { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, byteLevel(true)] };
 };
 
-/** `add_prefix_space` and `use_regex` are true where a file leaves them out. */
+/** Whether `value` is `ByteLevel`. `add_prefix_space` and `use_regex` default to true. */
 const isByteLevel = (value: unknown, useRegex: boolean): boolean =>
   isRecord(value) &&
   value.type === "ByteLevel" &&
@@ -58,7 +58,7 @@ const isSplit = (value: unknown): value is { readonly pattern: { readonly Regex:
 const patternOfRegex = (regex: unknown): SplitPattern | undefined =>
   regex === gpt2Regex ? "gpt2" : splitPatterns.find((name) => regexes[name] === regex);
 
-/** The pattern of a pre-tokenizer in a `tokenizer.json`; undefined for another. */
+/** Pattern of a pre-tokenizer in a `tokenizer.json`; undefined if it is not supported. */
 export const patternOfJson = (json: unknown): SplitPattern | undefined => {
   if (isByteLevel(json, true)) return "gpt2";
   const parts = isRecord(json) && json.type === "Sequence" ? json.pretokenizers : undefined;

@@ -1,11 +1,11 @@
 /**
- * Splits a text into pieces, which tokens never cross, by the rules of a split pattern. Written out by hand over the
- * bytes of UTF-8: a regular expression takes ten times as long. Each function gives the end of the piece at `at`.
+ * Splits a text into pieces by the rules of a split pattern. No token spans two pieces. Hand-written over UTF-8 bytes,
+ * because a regular expression takes ten times as long. Each function returns the end of the piece that begins at `at`.
  */
 import { byteClasses, lengthFrom, letter, lineBreak, number, other, space, wideClassAt } from "./character-classes.ts";
 import type { SplitPattern } from "./patterns.ts";
 
-/** The end of the piece that begins at `at`, in `bytes` (well-formed UTF-8) up to `end`; `at` < `end`. */
+/** Returns the end of the piece that begins at `at` in `bytes` (well-formed UTF-8), at most `end`. `at` < `end`. */
 export type NextPiece = (bytes: Uint8Array, at: number, end: number) => number;
 
 /** Class of the character at `at`. */
@@ -14,11 +14,11 @@ const classAt = (bytes: Uint8Array, at: number): number =>
 
 const afterCharacter = (bytes: Uint8Array, at: number): number => at + lengthFrom(bytes[at] as number);
 
-/** The end of the run of characters of `wanted` class from `at` on. */
+/** End of the run of characters of class `wanted` that begins at `at`. */
 const runEnd = (bytes: Uint8Array, at: number, end: number, wanted: number): number => {
   let to = at;
   for (;;) {
-    // Most characters have one byte.
+    // Fast path: most characters have one byte.
     while (to < end && byteClasses[bytes[to] as number] === wanted) to++;
     if (to >= end || (bytes[to] as number) < 0x80 || wideClassAt(bytes, to) !== wanted) return to;
     to = afterCharacter(bytes, to);
@@ -28,9 +28,9 @@ const runEnd = (bytes: Uint8Array, at: number, end: number, wanted: number): num
 const apostrophe = 0x27;
 const blank = 0x20;
 
-/** The end of an English contraction ('s 't 'm 'd 're 've 'll) whose apostrophe is at `at`; 0 if there is none. */
+/** End of an English contraction ('s 't 'm 'd 're 've 'll) whose apostrophe is at `at`; 0 if there is none. */
 const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: number): number => {
-  // The apostrophe may be the last byte, and what follows it a byte of another character: no letter then.
+  // The apostrophe may be the last byte, or be followed by a multi-byte character; neither is a contraction.
   const first = at + 1 < end ? (bytes[at + 1] as number) | caseBit : 0;
   const second = at + 2 < end ? (bytes[at + 2] as number) | caseBit : 0;
   switch (first) {
@@ -49,13 +49,13 @@ const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: num
   }
 };
 
-/** The long s, U+017F, is an s where case is ignored: its UTF-8 is C5 BF. */
+/** Whether a long s (U+017F, UTF-8 C5 BF) is at `at`: ignoring case, it equals s. */
 const isLongS = (bytes: Uint8Array, at: number, end: number): boolean =>
   at + 1 < end && bytes[at] === 0xc5 && bytes[at + 1] === 0xbf;
 
 /**
- * White space, `\s+(?!\S)|\s+`: of several characters before more text, the last one belongs to the next piece.
- * @param beforeNumbers whether the text ends before a number.
+ * White space, `\s+(?!\S)|\s+`. If text follows several white space characters, the last one belongs to the next piece.
+ * @param beforeNumbers whether a number ends the text, as in SmolLM2's rules.
  */
 const whiteSpaceEnd = (bytes: Uint8Array, at: number, end: number, beforeNumbers: boolean): number => {
   let last = at;
@@ -84,7 +84,7 @@ const gpt2: NextPiece = (bytes, at, end) => {
   return runEnd(bytes, at, end, kind);
 };
 
-/** SmolLM2's rules: every number is cut out first, then the text between numbers is split by GPT-2's rules. */
+/** SmolLM2's rules: each number character is its own piece, and the text between is split by GPT-2's rules. */
 const smollm: NextPiece = (bytes, at, end) => {
   if (classAt(bytes, at) === number) return afterCharacter(bytes, at);
   const isBlankBeforeNumber = bytes[at] === blank && at + 1 < end && classAt(bytes, at + 1) === number;
@@ -96,14 +96,14 @@ const smollm: NextPiece = (bytes, at, end) => {
   return isBlankBeforeText ? gpt2(bytes, at, end) : whiteSpaceEnd(bytes, at, end, true);
 };
 
-/** The end of the line breaks from `at` on. */
+/** End of the line breaks that begin at `at`. */
 const lineBreaksEnd = (bytes: Uint8Array, at: number, end: number): number => {
   let to = at;
   while (to < end && (bytes[to] === 10 || bytes[to] === 13)) to++;
   return to;
 };
 
-/** The end of white space up to its last line break; 0 if it has none. */
+/** End of the last line break in the white space at `at`; 0 if there is none. */
 const lastLineBreakEnd = (bytes: Uint8Array, at: number, end: number): number => {
   let last = 0;
   for (let to = at; to < end; to = afterCharacter(bytes, to)) {
@@ -114,7 +114,7 @@ const lastLineBreakEnd = (bytes: Uint8Array, at: number, end: number): number =>
   return last;
 };
 
-/** The end of at most `most` numbers. */
+/** End of a run of at most `most` number characters. */
 const numbersEnd = (bytes: Uint8Array, at: number, end: number, most: number): number => {
   let to = at;
   for (let count = 0; count < most && to < end && classAt(bytes, to) === number; count++) {
@@ -123,11 +123,11 @@ const numbersEnd = (bytes: Uint8Array, at: number, end: number, most: number): n
   return to;
 };
 
-/** The end of a run of signs with the line breaks after it. */
+/** End of a run of signs (characters of class `other`) and the line breaks after it. */
 const signsEnd = (bytes: Uint8Array, at: number, end: number): number =>
   lineBreaksEnd(bytes, runEnd(bytes, at, end, other), end);
 
-/** GPT-4's rules, with at most `mostDigits` numbers in a piece. */
+/** GPT-4's rules, with at most `mostDigits` number characters per piece. */
 const gpt4 =
   (mostDigits: number): NextPiece =>
   (bytes, at, end) => {
@@ -141,7 +141,7 @@ const gpt4 =
     }
     const after = afterCharacter(bytes, at);
     const next = kind !== lineBreak && after < end ? classAt(bytes, after) : 0;
-    // One sign or space belongs to the letters after it; one space, to the signs after it.
+    // One sign or space is joined to the letters after it; one space is joined to the signs after it.
     if (next === letter) return runEnd(bytes, after, end, letter);
     if (kind === other || (byte === blank && next === other)) return signsEnd(bytes, after, end);
     return lastLineBreakEnd(bytes, at, end) || whiteSpaceEnd(bytes, at, end, false);
@@ -155,5 +155,5 @@ const splitters: { readonly [P in SplitPattern]: NextPiece } = {
   smollm,
 };
 
-/** The rules of a pattern. */
+/** The splitting function of a pattern. */
 export const nextPieceOf = (pattern: SplitPattern): NextPiece => splitters[pattern];

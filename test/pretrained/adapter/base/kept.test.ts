@@ -25,12 +25,12 @@ describe("the base that a run of adapters keeps", () => {
     await damage(join(kept, "model.safetensors"));
     const lines: string[] = [];
     await collect(train({ resume: adapters, steps: 6, ...on, onNotice: (line) => lines.push(line) }));
-    expect(lines).toContain(`${kept}: was damaged; written anew from ${weights}`);
+    expect(lines).toContain(`${kept}: was damaged; copied again from ${weights}`);
     expect(await readFile(join(kept, "model.safetensors"))).toEqual(whole);
     expect(await keepAgain(adapters, weights)).toEqual([]);
     for (const name of ["tokenizer.json", "manifest.json"]) {
       await writeFile(join(kept, name), "{}");
-      expect(await keepAgain(adapters, weights)).toEqual([`run/base: was damaged; written anew from ${weights}`]);
+      expect(await keepAgain(adapters, weights)).toEqual([`run/base: was damaged; copied again from ${weights}`]);
     }
     const bases = async () => (await readdir(adapters)).filter((name) => name.includes("base")).sort();
     expect(await bases()).toEqual(["base"]);
@@ -42,7 +42,7 @@ describe("the base that a run of adapters keeps", () => {
     await rm(kept);
     await cp(join(runs.gone.base, "checkpoint"), kept, { recursive: true });
     const aside = (name: string): string =>
-      `run/${name}: was base/, and is not the model that the adapter is for; remove it when it is not wanted any more`;
+      `run/${name}: was base/, but is not the adapter's base model; delete it when you no longer need it`;
     expect(await keepAgain(adapters, weights)).toEqual([aside("base-set-aside")]);
     await rm(kept, { recursive: true });
     await mkdir(kept);
@@ -59,14 +59,14 @@ describe("the base that a run of adapters keeps", () => {
     const { weights, adapters, adapter, kept } = await copyOf(runs.begun);
     const before = await readManifest(kept);
     const [model, tuned] = [await loadPretrained(weights, on), await loadPretrained(adapter, on)];
-    const refused = `got a folder of the run in ${adapters}; try another folder`;
+    const refused = `got a folder that belongs to the run in ${adapters}; try another folder`;
     const refuse = async (): Promise<void> => {
       await expect(saveMerged(kept, adapter)).rejects.toThrow(refused);
       await expect(savePretrained(kept, model)).rejects.toThrow(refused);
     };
     await refuse();
     // Its files are others than the base's.
-    await expect(saveAdapter(kept, tuned)).rejects.toThrow("earlier checkpoint and nothing else; got");
+    await expect(saveAdapter(kept, tuned)).rejects.toThrow("contain only an earlier checkpoint; got");
     expect(await readManifest(kept)).toEqual(before);
     await rm(kept, { recursive: true });
     await refuse();
@@ -96,7 +96,7 @@ describe("the base that a run of adapters keeps", () => {
     await rm(base, { recursive: true });
     const found = await scoreOf(adapter);
     expect(found.mean).toBe(mean);
-    expect(found.lines.join("\n")).toMatch(/the model of the adapter must be on this disk; got .* serves instead$/u);
+    expect(found.lines.join("\n")).toMatch(/the adapter's base model must be on this disk; got .*; using .* instead$/u);
     await collect(train({ resume: adapters, steps: 6, ...on }));
   });
 
@@ -115,7 +115,7 @@ describe("the base that a run of adapters keeps", () => {
     const base = { where: weights, smallFiles: {}, weightFiles: [file] };
     await keepBase({ root: join(kept, ".."), shown: "run" }, base, (line) => void lines.push(line));
     expect(lines).toEqual([
-      `run/base: no copy of ${weights} is kept (another one by now); the adapter needs it as it is`,
+      `run/base: no copy of ${weights} is kept (a changed file); keep the original unchanged: the adapter needs it`,
     ]);
     expect((await readdir(join(kept, ".."))).filter((name) => name.includes("base"))).toEqual([]);
   });
@@ -129,11 +129,11 @@ describe("the base that a run of adapters keeps", () => {
     await damage(model);
     const found = await scoreOf(join(run, "checkpoint"));
     expect(found.mean).toBe(mean);
-    expect(found.lines.join("\n")).toContain(`${join(run, "base", "model.gguf")} serves instead`);
+    expect(found.lines.join("\n")).toContain(`using ${join(run, "base", "model.gguf")} instead`);
     const place = join(run, "base", "model.gguf");
     await damage(model);
     await damage(place);
-    expect(await keepAgain(run, model)).toEqual([`run/base: was damaged; written anew from ${model}`]);
+    expect(await keepAgain(run, model)).toEqual([`run/base: was damaged; copied again from ${model}`]);
     expect(await readFile(place)).toEqual(await readFile(model));
     expect((await readdir(run)).filter((name) => name.includes("base"))).toEqual(["base"]);
   });

@@ -21,7 +21,7 @@ describe("a base that was trained further", () => {
     const { kept, adapter, weights } = await copyOf(runs.gone);
     const found = await scoreOf(adapter);
     expect(found.mean).toBe(mean);
-    expect(found.lines).toEqual([`${weights}: ${others}${adapter}; ${kept} serves instead`]);
+    expect(found.lines).toEqual([`${weights}: ${others}${adapter}; using ${kept} instead`]);
     const merged = newPath();
     expect((await saveMerged(merged, adapter)).base).toBe(kept);
     expect((await scoreOf(merged)).mean).toBeCloseTo(mean, 4);
@@ -30,7 +30,8 @@ describe("a base that was trained further", () => {
   it("is refused by name, unless the caller wants it", async () => {
     const { kept, adapter, weights } = await copyOf(runs.gone);
     const refused = `${weights}: ${others}`;
-    const asBase = (way: string): string => `${refused}${adapter}; try base ${way}, or baseCheck: false to take these`;
+    const asBase = (way: string): string =>
+      `${refused}${adapter}; try base ${way}, or baseCheck: false to use these weights`;
     await expect(loadPretrained(adapter, { ...on, base: weights })).rejects.toThrow(refused);
     await expect(loadPretrained(weights, { ...on, adapter })).rejects.toThrow(`; try ${kept}, or baseCheck: false`);
     const out = newPath();
@@ -48,7 +49,7 @@ describe("a base that was trained further", () => {
   it("is refused in the words of the command line, and told about by info", async () => {
     const { kept, adapters, adapter, weights } = await copyOf(runs.gone);
     await expect(loadNamed(adapter, { base: weights }, on)).rejects.toThrow(
-      `; try --base ${kept}, or --no-base-check to take these`,
+      `; try --base ${kept}, or --no-base-check to use these weights`,
     );
     const facts = async (parts: object) => {
       const { path, adapter: told } = await readModelFacts(adapters, parts, () => {});
@@ -80,7 +81,7 @@ describe("a base that was trained further", () => {
     await rm(kept, { recursive: true });
     const found = await scoreOf(adapter);
     expect(found.mean).toBe(mean);
-    expect(found.lines.join("\n")).toContain(`${join(base, "checkpoint-4")} serves instead`);
+    expect(found.lines.join("\n")).toContain(`using ${join(base, "checkpoint-4")} instead`);
   });
 
   it("is not missed by an adapter that names no hash", async () => {
@@ -100,11 +101,11 @@ describe("a base that is damaged", () => {
     await cp(weights, spare, { recursive: true });
     await rm(join(base, "best"), { recursive: true });
     await damage(join(weights, "model.safetensors"));
-    const fault = `${join(weights, "model.safetensors")}: the file must be the one that was saved, by its SHA-256 in manifest.json; got other contents`;
-    expect(await scoreOf(adapter)).toEqual({ mean, lines: [`${fault}; ${kept} serves instead`] });
+    const fault = `${join(weights, "model.safetensors")}: the file must match its SHA-256 in manifest.json; got other contents`;
+    expect(await scoreOf(adapter)).toEqual({ mean, lines: [`${fault}; using ${kept} instead`] });
     const { lm, notices } = await loadNamed(adapters, {}, on);
     await lm.close();
-    expect(notices).toContain(`${fault}; ${kept} serves instead`);
+    expect(notices).toContain(`${fault}; using ${kept} instead`);
     expect((await saveMerged(newPath(), adapter)).base).toBe(kept);
     const facts = async () => {
       const { path, adapter: told } = await readModelFacts(adapters, {}, () => {});
@@ -123,7 +124,7 @@ describe("a base that is damaged", () => {
     const other = join(base, "checkpoint-4");
     await rename(spare, other);
     expect(await scoreOf(join(runs.begun.adapters, "best"))).toMatchObject({ mean, lines: [] });
-    expect((await scoreOf(adapter)).lines.at(-1)).toContain(`; ${other} serves instead`);
+    expect((await scoreOf(adapter)).lines.at(-1)).toContain(`; using ${other} instead`);
     await collect(train({ resume: adapters, steps: 8, ...on }));
     expect(await readFile(join(kept, "model.safetensors"))).toEqual(await readFile(join(other, "model.safetensors")));
   });
@@ -210,7 +211,7 @@ describe("a model from elsewhere whose other files change, and its weights stay"
     expect(found.mean).toBe(mean);
     const kept = join(run, "base");
     expect(found.lines).toContain(
-      `${model}: the model must be as it was when the adapter was trained; got another configuration or tokenizer; ${kept} serves instead`,
+      `${model}: the model must have the configuration and tokenizer that the adapter was trained with; got a different configuration or tokenizer; using ${kept} instead`,
     );
     const notices: string[] = [];
     const onNotice = (line: string) => notices.push(line);

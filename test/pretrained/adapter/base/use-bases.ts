@@ -110,5 +110,4 @@ export const scoreOf = async (path: string, options: LoadOptions = {}) => {
   return { mean, lines: lines.filter((line) => !line.includes("unchecked")) };
 };
 
-export const others =
-  "the weights must be those that the adapter was trained on; got others: their SHA-256 is not the one in ";
+export const others = "the weights must be those that the adapter was trained on; got a different SHA-256 than in ";
