@@ -151,7 +151,7 @@ describe("a run", () => {
       expect({ status, stdout, stderr }).toEqual({
         status: 2,
         stdout: "",
-        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights: it is a whole model already; try the run itself, in place of a merged model\n`,
+        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights, which is a whole model already; try the run itself instead of a merged model\n`,
       });
     }
   });
@@ -278,7 +278,7 @@ describe("an adapter whose model is not here", () => {
       /^foretoken: --adapter: must go with a whole model; got adapter, which is an adapter itself; try the adapter's model$/mu,
     );
     expect(await refused("info", "--adapter", "adapter")).toBe(
-      "foretoken: --adapter: must go with a model; got no model; try info MODEL\n",
+      "foretoken: --adapter: works only with a model; got no model; try info MODEL\n",
     );
   });
 });

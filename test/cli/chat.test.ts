@@ -123,7 +123,7 @@ describe("chat", () => {
       expect(status, stderr).toBe(0);
       return stderr;
     };
-    expect(await told("talker", ...written)).toBe("the model is made for conversations: npx foretoken chat talker\n");
+    expect(await told("talker", ...written)).toBe("this model is made for conversations: npx foretoken chat talker\n");
     expect(await told("talker", ...written, "--json")).toBe("");
     expect(await told("talker", ...about)).toBe("");
     // It has learned a text since, and kept the template.
@@ -184,10 +184,10 @@ describe("chat with a server", () => {
       /status 404: model: must be one of served; got "other"$/u,
     );
     expect(await lineOf(url, "--threads", "2")).toMatch(
-      /^2 foretoken: --threads: must go with a model of this machine/u,
+      /^2 foretoken: --threads: works only with a model on this machine/u,
     );
     expect(await lineOf("served", "--model", "served")).toMatch(
-      /^2 foretoken: --model: must go with the address of a server/u,
+      /^2 foretoken: --model: works only with the address of a server/u,
     );
     expect(await lineOf(url, "--api-key", "secret", "--temperature", "0", "--max-new-tokens", "6")).toMatch(
       /^0 the answer was cut/u,

@@ -174,7 +174,7 @@ test("warns of losses that do not compare", async () => {
   await cli(["train", ...tinyWith("--data", "more.txt"), "--out", "runs/more"], { cwd });
   const { stderr, status } = await cli(["plot", "runs/one", "runs/more", "--out", "-"], { cwd });
   expect([stderr, status]).toEqual([
-    "these runs have different texts or tokenizers: their losses per token do not compare\n",
+    "these runs have different texts or tokenizers, so their losses per token cannot be compared\n",
     0,
   ]);
   await rm(join(cwd, "runs/more"), { recursive: true });

@@ -127,8 +127,8 @@ describe("generate --prompts", () => {
   });
 
   test("does not go with flags of a single text", async () => {
-    expect((await generate("--prompt", "a")).stderr).toContain("--prompt: does not go with --prompts");
-    expect((await generate("--no-cache")).stderr).toContain("--no-cache: does not go with --prompts");
+    expect((await generate("--prompt", "a")).stderr).toContain("--prompt: cannot be used with --prompts");
+    expect((await generate("--no-cache")).stderr).toContain("--no-cache: cannot be used with --prompts");
     const { stderr } = await cli(["generate", "run", "--out", "x"], { cwd });
     expect(stderr).toContain("--out: needs --prompts");
   });

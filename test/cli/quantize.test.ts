@@ -77,7 +77,7 @@ describe("quantize", () => {
     );
     expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
     expect(await refused("base", "--threads", "1", ...out)).toBe(
-      "foretoken: --threads: must go with --data; got no --data; try --data FILE",
+      "foretoken: --threads: works only with --data; got no --data; try --data FILE",
     );
     expect(await refused("none", "--to", "q8_0", ...out)).toMatch(/^foretoken: none: the path must name a model;/u);
     expect(await refused("base", "--to", "q8_0", "--data", "chat.jsonl", ...out)).toMatch(
@@ -94,6 +94,6 @@ describe("quantize", () => {
 
   test("says that a file of few bits gets no better", async () => {
     const { stderr } = await run("base-q8_0.gguf", "--to", "f32", "--out", "again.gguf");
-    expect(stderr).toMatch(/base-q8_0\.gguf: has matrices in Q8_0 already: the result is no better than those\n$/u);
+    expect(stderr).toMatch(/base-q8_0\.gguf: has matrices in Q8_0 already; encoding them again cannot improve them\n$/u);
   });
 });

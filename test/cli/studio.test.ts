@@ -127,7 +127,7 @@ test.skipIf(onWindows)("a run that it trains is saved when it ends", async () =>
   kill("SIGINT");
   const { status, stderr } = await ended;
   expect(status).toBe(0);
-  expect(stderr).toContain("near is saved; to go on: npx foretoken train --resume runs/near, or the studio\n");
+  expect(stderr).toContain("near is saved; to resume it: npx foretoken train --resume runs/near, or the studio\n");
   const { stdout } = await cli(["runs", "--json"], { cwd });
   const runs = stdout
     .split("\n")
@@ -212,7 +212,7 @@ test.each([
     /--model nowhere\.gguf: must be a model; got no such file or folder; try a run's/u,
   ],
   [["studio", "--model", "text.txt"], /text\.txt: .*; got /u],
-  [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model of the hub/u],
+  [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model on the hub/u],
   [["studio", "--model", "hf:../x"], /hf:\.\.\/x: a model of the hub must be named by its organisation/u],
   [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
   [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],

@@ -82,7 +82,7 @@ test("stopped by a signal it saves, and goes on to the same table", async () => 
     },
   });
   expect(stopped.status).toBe(130);
-  expect(stopped.stderr).toMatch(/^saved; to go on: npx foretoken sweep stopped\.json$/mu);
+  expect(stopped.stderr).toMatch(/^saved; to resume: npx foretoken sweep stopped\.json$/mu);
   expect(tree(join(cwd, "stopped"))).not.toContain("result.json");
   expect((await cli(["sweep", "stopped.json", ...on], { cwd })).status).toBe(0);
   expect(swept("stopped")).toEqual(swept("rates"));

@@ -321,7 +321,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
       cwd,
     );
     // Not 0: a script must not take it for a run that has finished.
-    expect(stderr).toBe(`saved; to go on: npx foretoken train --resume piped${flags}\n`);
+    expect(stderr).toBe(`saved; to resume: npx foretoken train --resume piped${flags}\n`);
     expect(stdout.split("\n").slice(1)).toEqual(["141", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");
   });
