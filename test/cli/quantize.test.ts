@@ -36,7 +36,7 @@ describe("quantize", () => {
     expect(status, stderr).toBe(0);
     expect(stdout).toMatch(/^models[/\\]base-q4_k\.gguf: /u);
     expect(stdout).toMatch(
-      /\d+ matrices are in q5_0 in place of q4_k: their rows of \d+ weights do not divide into blocks of q4_k\n/u,
+      /\d+ matrices are in q5_0 instead of q4_k: their rows of \d+ weights cannot be divided into blocks of q4_k\n/u,
     );
     expect(stdout).toMatch(/\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u);
     expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%, in windows of \d+ tokens\n$/u);
@@ -94,6 +94,8 @@ describe("quantize", () => {
 
   test("says that a file of few bits gets no better", async () => {
     const { stderr } = await run("base-q8_0.gguf", "--to", "f32", "--out", "again.gguf");
-    expect(stderr).toMatch(/base-q8_0\.gguf: has matrices in Q8_0 already; encoding them again cannot improve them\n$/u);
+    expect(stderr).toMatch(
+      /base-q8_0\.gguf: has matrices in Q8_0 already; encoding them again cannot improve them\n$/u,
+    );
   });
 });

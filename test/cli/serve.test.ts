@@ -53,7 +53,10 @@ test.each([
   ["serve", "model"],
   ["serve missing", "missing"],
   ["serve notes --host 0.0.0.0", "--host 0.0.0.0: a server that other machines can reach must have keys"],
-  ["serve notes --api-keys missing.txt", "--api-keys missing.txt: must be a file with one key on each line; got ENOENT"],
+  [
+    "serve notes --api-keys missing.txt",
+    "--api-keys missing.txt: must be a file with one key on each line; got ENOENT",
+  ],
   ["serve notes --api-keys spaces.txt", "must have one key on each line, with only ASCII characters and no spaces"],
   ["serve notes --api-keys none.txt", "got none"],
   ["serve notes --adapter poems", 'must be NAME=FOLDER; got "poems"; try poems=poems'],

@@ -88,7 +88,11 @@ const flagsOfModels = [
 const hintOf = (given: (typeof flagsOfModels)[number]): { readonly hint: string } | undefined => {
   if (given === "json") return undefined;
   const isForm = constraintFlagNames.some((name) => name === given);
-  return { hint: isForm ? "response_format in the request of a program" : "the same flag in the command that starts the server" };
+  return {
+    hint: isForm
+      ? "response_format in the request of a program"
+      : "the same flag in the command that starts the server",
+  };
 };
 
 /** @throws ConfigError for a flag that has no effect with a server. */
@@ -187,7 +191,12 @@ export const declareChat = (command: Command): void => {
         "system message: instructions before the conversation (default: the one in the chat template)",
       ).argParser(parseText("--system")),
     )
-    .option("--max-new-tokens <n>", "maximum number of tokens in an answer", parseNumber("--max-new-tokens"), defaults.maxNewTokens);
+    .option(
+      "--max-new-tokens <n>",
+      "maximum number of tokens in an answer",
+      parseNumber("--max-new-tokens"),
+      defaults.maxNewTokens,
+    );
   addConstraintFlags(addToolsFlag(command), "Form: the form that each answer must have");
   addSamplingFlags(command, defaults)
     .optionsGroup("Server: for a model on a server")

@@ -246,7 +246,10 @@ export const declareCompare = (command: Command): void => {
       }),
     )
     .optionsGroup("Settings: grouping of runs, and their weights")
-    .option("--group", "group the given runs: runs with the same text and the same configuration, except for the seed, form one setting")
+    .option(
+      "--group",
+      "group the given runs: runs with the same text and the same configuration, except for the seed, form one setting",
+    )
     .addOption(weightsOption())
     .optionsGroup("Text: the text to measure on")
     .option(
@@ -269,7 +272,10 @@ export const declareCompare = (command: Command): void => {
       "tokens in each window of the text, at most the shortest context length of the models (default: that length)",
       parseInteger("--context-length", 1),
     );
-  addDTypeFlag(addRunningFlags(withText), "; auto: the run's type, or the fastest one for a model that is not from a run")
+  addDTypeFlag(
+    addRunningFlags(withText),
+    "; auto: the run's type, or the fastest one for a model that is not from a run",
+  )
     .addHelpText("after", notes(examples))
     .action(async (settings: readonly string[], flags: CompareFlags) => {
       await runCompare(settings, flags).catch((error: unknown) => {

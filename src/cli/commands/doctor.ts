@@ -70,7 +70,12 @@ export const declareDoctor = (command: Command): void => {
     .usage("[model] [flags]")
     .argument("[model]", `a model whose files are checked too: ${modelPlaces}`, parsePath("[model]"))
     .optionsGroup("Files: the folder of runs")
-    .option("--runs <folder>", "the folder of runs; doctor checks that it has room for a run", parsePath("--runs"), runsFolder);
+    .option(
+      "--runs <folder>",
+      "the folder of runs; doctor checks that it has room for a run",
+      parsePath("--runs"),
+      runsFolder,
+    );
   addComputingFlags(command, "Checks: the backend to check, and the output")
     .option("--json", "write one JSON object with all facts instead of the table")
     .addHelpText("after", notes(examples))

@@ -164,7 +164,11 @@ export const declareExport = (command: Command): void => {
       "hf: a folder for transformers; gguf: a file for llama.cpp, Ollama and LM Studio; onnx: a folder for transformers.js and ONNX Runtime (default: gguf where --out ends with .gguf)",
       parseChoice("--format", formatNames),
     )
-    .option("--dtype <name>", `element type of the weight matrices: ${exportDtypes.join(", ")} (default: f32)`, parseDtype)
+    .option(
+      "--dtype <name>",
+      `element type of the weight matrices: ${exportDtypes.join(", ")} (default: f32)`,
+      parseDtype,
+    )
     .option(
       "--out <path>",
       "for hf and onnx a new or empty folder; for gguf a new file whose name ends with .gguf, or a folder for the file (default: next to the model, with the format in its name)",

@@ -235,7 +235,12 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
 /** @throws ConfigError for a flag that excludes `--prompts`, or requires it. */
 const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFlags): void => {
   if (prompts === undefined && out !== undefined) {
-    throw new ConfigError({ where: "--out", must: "needs --prompts", got: "none", hint: "> FILE to save a single text" });
+    throw new ConfigError({
+      where: "--out",
+      must: "needs --prompts",
+      got: "none",
+      hint: "> FILE to save a single text",
+    });
   }
   const isGiven = (name: string): boolean => command.getOptionValueSource(name) === "cli";
   const drawn = [
@@ -327,7 +332,10 @@ export const declareGenerate = (command: Command): void => {
   const filterFlags = filterNames.map((name) => flagOf(name).slice(2));
   addSamplingFlags(command, generateDefaults)
     .addOption(
-      new Option("--bad-words <text>", "never write this text; \\n, \\t and \\\\ are interpreted; may be given several times")
+      new Option(
+        "--bad-words <text>",
+        "never write this text; \\n, \\t and \\\\ are interpreted; may be given several times",
+      )
         .default([], "none")
         .argParser(parseTexts("--bad-words")),
     )

@@ -88,7 +88,10 @@ const machineRows = ({
   ["auto", `${auto.name}: ${auto.why}`],
   ["mpi", mpi.available ? `${mpi.library}: mpirun -n 2 ${onRanks()}` : mpi.reason],
   ["cache", folders.cache],
-  ["corpora", folders.corpora ?? "none (the environment variable FORETOKEN_CORPORA names a folder that is searched first)"],
+  [
+    "corpora",
+    folders.corpora ?? "none (the environment variable FORETOKEN_CORPORA names a folder that is searched first)",
+  ],
 ];
 
 const rowsText = (rows: readonly Row[]): string => {

@@ -148,7 +148,12 @@ const checkFree = async (folder: string, at: Found, given: string, files: readon
     const taken = await kindAt(join(folder, name));
     if (taken === "nothing") continue;
     const got = taken === "a file" ? name : `${name}, ${taken}`;
-    throw new ConfigError({ where, must: "must not contain any of the files to be written", got, hint: "another folder" });
+    throw new ConfigError({
+      where,
+      must: "must not contain any of the files to be written",
+      got,
+      hint: "another folder",
+    });
   }
 };
 

@@ -83,7 +83,11 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
 export const declareMerge = (command: Command): void => {
   const adapter = command
     .usage("<adapter> [flags]")
-    .argument("<adapter>", "a LoRA adapter: a folder written by PEFT, a GGUF file, or a run's folder", parsePath("<adapter>"))
+    .argument(
+      "<adapter>",
+      "a LoRA adapter: a folder written by PEFT, a GGUF file, or a run's folder",
+      parsePath("<adapter>"),
+    )
     .optionsGroup("Model: the model to merge into, and the result");
   baseCheckFlag(baseFlag(adapter))
     .option(

@@ -30,7 +30,12 @@ const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backe
   if (wanted === "auto") {
     const found = (await describeBackends()).backends.find(({ name }) => name === record.backend);
     if (found?.available === true) wanted = found.name;
-    else writeNotice(oneLine(`the step was recorded on backend ${record.backend}, which cannot be used here: ${found?.reason ?? "it is unknown"}`));
+    else
+      writeNotice(
+        oneLine(
+          `the step was recorded on backend ${record.backend}, which cannot be used here: ${found?.reason ?? "it is unknown"}`,
+        ),
+      );
   }
   const { backend } = await chooseBackend({ ...flags, backend: wanted });
   const { dtype } = record.config.train;

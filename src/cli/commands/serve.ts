@@ -98,7 +98,12 @@ const parseOrigin = (text: string): string => {
   const origin = URL.canParse(word) ? new URL(word).origin : "null";
   if (origin === word) return word;
   const hint = origin === "null" ? "https://example.com" : origin;
-  throw new ConfigError({ where: flag, must: "must be an origin (scheme, host and port), or *", got: JSON.stringify(text), hint });
+  throw new ConfigError({
+    where: flag,
+    must: "must be an origin (scheme, host and port), or *",
+    got: JSON.stringify(text),
+    hint,
+  });
 };
 
 const parseAdapter = expecting(
@@ -212,7 +217,12 @@ export const declareServe = (command: Command): void => {
       parseInteger("--queue", 0, 1e6),
       serveDefaults.queue,
     )
-    .option("--per-key <n>", "maximum number of requests at a time for each key", parseInteger("--per-key", 1, 1e6), serveDefaults.perKey)
+    .option(
+      "--per-key <n>",
+      "maximum number of requests at a time for each key",
+      parseInteger("--per-key", 1, 1e6),
+      serveDefaults.perKey,
+    )
     .option(
       "--cache-mib <n>",
       "memory for keys and values of each model, in MiB; at least one full context always fits",

@@ -60,7 +60,9 @@ const report = (result: SweepResult, seeds: readonly number[], data: string, con
   const shown = { ...result, settings: result.settings.map((one) => ({ ...one, name: printableName(one.name) })) };
   writeOut(`\n${sweepTable(shown, seeds, width)}`);
   if (config !== null)
-    writeOut(`To train the best setting on the whole text: ${commandLine(["train", "--data", data, "--config", config])}\n`);
+    writeOut(
+      `To train the best setting on the whole text: ${commandLine(["train", "--data", data, "--config", config])}\n`,
+    );
 };
 
 const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
@@ -120,7 +122,9 @@ const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFile(error, file);
-    writeNotice(`saved; to resume: ${commandLine(["sweep", file, ...(flags.out === undefined ? [] : ["--out", out])])}`);
+    writeNotice(
+      `saved; to resume: ${commandLine(["sweep", file, ...(flags.out === undefined ? [] : ["--out", out])])}`,
+    );
     host.exitCode = interrupt.status();
   } finally {
     line.clear();
@@ -150,7 +154,12 @@ export const declareSweep = (command: Command): void => {
       "the sweep's folder: a new folder, or the folder of this sweep to resume it (default: the file's name without .json)",
       parsePath("--out"),
     )
-    .option("--jobs <n>", "number of runs that train at the same time; each uses --threads threads", parseInteger("--jobs", 1, 256), 1);
+    .option(
+      "--jobs <n>",
+      "number of runs that train at the same time; each uses --threads threads",
+      parseInteger("--jobs", 1, 256),
+      1,
+    );
   addRunningFlags(command)
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

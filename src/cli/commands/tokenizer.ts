@@ -115,11 +115,7 @@ export const declareTokenizer = (command: Command): void => {
       "a corpus's name, a UTF-8 file or a folder of such files; may be given several times (required for train)",
       collecting(parsePath("--data", corpusNames), corpusNames, true),
     )
-    .option(
-      "--out <folder>",
-      "a new or empty folder for the tokenizer (required for train)",
-      parsePath("--out"),
-    )
+    .option("--out <folder>", "a new or empty folder for the tokenizer (required for train)", parsePath("--out"))
     .option("--vocab-size <n>", "number of tokens, including special tokens", parseInteger("--vocab-size", 1), 2048)
     .option(
       "--pattern <name>",

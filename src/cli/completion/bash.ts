@@ -29,9 +29,9 @@ export const bashCompletion = (verbs: readonly VerbWords[]): string => {
   const argumentCases = verbs.map(
     ({ name, argument }) => `    ${name}) ${argument === undefined ? "_foretoken_nothing" : valueCall(argument)} ;;`,
   );
-  return `# Completion of foretoken for bash. To have it now:
+  return `# Completion of foretoken for bash. For the current shell:
 #   source <(npx foretoken completion bash)
-# For good: npx foretoken completion bash >> ~/.bashrc
+# Permanently: npx foretoken completion bash >> ~/.bashrc
 
 _foretoken_words() {
   COMPREPLY=($(compgen -W "$1" -- "$cur"))

@@ -29,9 +29,9 @@ export const fishCompletion = (verbs: readonly VerbWords[]): string => {
     ["help", "show the help"],
     ["version", "show the version"],
   ];
-  return `# Completion of foretoken for fish. To have it now:
+  return `# Completion of foretoken for fish. For the current shell:
 #   npx foretoken completion fish | source
-# For good: npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+# Permanently: npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
 
 complete -c foretoken -f
 complete -c foretoken -n ${first} -l help -s h -d 'show the help'

@@ -22,7 +22,7 @@ export interface VerbWords {
 
 const anything: ExpectedValue = { choices: [], paths: false, repeats: false };
 
-/** First part of a description, short enough for a list of flags. */
+/** First line of a description, for lists of flags. */
 const brief = (description: string): string => (description.split("\n")[0] ?? "").trim();
 
 const flagWord = ({ long, short, description, required, optional, parseArg }: Option): FlagWord => ({

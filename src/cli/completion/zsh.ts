@@ -40,9 +40,9 @@ export const zshCompletion = (verbs: readonly VerbWords[]): string => {
     ["version", "show the version"] as const,
   ].map(([name, summary]) => `    ${quoted(`${name}:${plain(summary)}`)}`);
   return `#compdef foretoken
-# Completion of foretoken for zsh. To have it now:
+# Completion of foretoken for zsh. For the current shell:
 #   source <(npx foretoken completion zsh)
-# For good, put this into ~/.zshrc after compinit, or save it as _foretoken in a folder of $fpath.
+# Permanently: put this into ~/.zshrc after compinit, or save it as _foretoken in a folder of $fpath.
 
 _foretoken_names_and_files() {
   _alternative "names:name:($*)" 'files:file:_files'
