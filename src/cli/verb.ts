@@ -15,7 +15,7 @@ export type Verbs = Readonly<Record<string, Verb>>;
 /** Declares a verb, with the flags that all verbs have. */
 export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {
   (await load())(command);
-  command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
+  command.option("--verbose", "show the stack trace of an error").helpOption("-h, --help", "show this help");
   // Loaded with a verb: the help of all verbs needs none of it.
   const { refuseRepeats } = await import("./flags/flags.ts");
   refuseRepeats(command);

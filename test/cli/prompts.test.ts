@@ -30,7 +30,7 @@ describe("generate --prompts", () => {
     expect({ status, stderr }).toEqual({
       status: 0,
       stderr: expect.stringMatching(
-        /^9 new tokens go past the context of 8, where each takes much longer: --max-new-tokens 4 is faster\n14 texts, [\d,]+ tokens in .*tokens\/s\n$/u,
+        /^9 new tokens do not fit into the context of 8; each token beyond it takes much longer. --max-new-tokens 4 is faster\n14 texts, [\d,]+ tokens in .*tokens\/s\n$/u,
       ),
     });
     const lines = jsonLines(await readFile(out(), "utf8"));
@@ -56,7 +56,7 @@ describe("generate --prompts", () => {
       const { status, stderr } = await generate("--out", "part.jsonl");
       expect({ bytes, status }).toEqual({ bytes, status: 0 });
       const lines = whole.slice(0, bytes).split("\n").length - 1;
-      if (lines > 0) expect(stderr).toContain(`part.jsonl has ${lines} of 14 texts: going on`);
+      if (lines > 0) expect(stderr).toContain(`part.jsonl has ${lines} of 14 texts: continuing`);
       expect(await readFile(out("part.jsonl"), "utf8")).toBe(whole);
     }
     expect(await generate("--out", "part.jsonl")).toMatchObject({
@@ -81,7 +81,7 @@ describe("generate --prompts", () => {
       const { status, stderr } = await generate("--out", "mine.jsonl");
       expect({ status, stderr }).toEqual({
         status: 2,
-        stderr: expect.stringContaining(`whose ${place} is something else`),
+        stderr: expect.stringContaining(`whose ${place} is not a text of prompt `),
       });
       expect(await readFile(out("mine.jsonl"), "utf8")).toBe(text);
     }
@@ -104,7 +104,7 @@ describe("generate --prompts", () => {
       "line 1: generate: slide: needs a context of at least 96 tokens; got 32 with a context of 8 tokens; try 0",
     ],
     ['""', "line 1: generate: the prompt must have at least one token"],
-    ["\n\n", "must be a file with a prompt in a line; got empty lines"],
+    ["\n\n", "must be a file with one prompt on each line; got empty lines"],
   ])("says which line is none: %j", async (text, message) => {
     await writeFile(join(cwd, "bad.jsonl"), text);
     const { status, stderr, stdout } = await cli(

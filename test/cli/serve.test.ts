@@ -62,7 +62,7 @@ test.each([
   ["serve notes --adapter poems", 'must be NAME=FOLDER; got "poems"; try poems=poems'],
   ["serve notes --adapter a=b --adapter a=c", "names must be different; got a twice"],
   ["serve notes notes", "models must have different names; got notes twice"],
-  ["serve notes a --name one", "--name: must go with one model; got 2 models"],
+  ["serve notes a --name one", "--name: works only with a single model; got 2 models"],
   ["serve notes --port 70000", "--port"],
   ["serve notes --parallel 0", "--parallel"],
   ["serve notes --frequency 3", "--frequency"],

@@ -69,7 +69,7 @@ describe("tokenizer train", () => {
   });
 
   test.each<[string, readonly string[], string]>([
-    ["a folder that is taken", ["--data", "text.txt", "--out", "mine"], "--out mine: must be a new or an empty folder"],
+    ["a folder that is taken", ["--data", "text.txt", "--out", "mine"], "--out mine: must be a new or empty folder"],
     ["a vocabulary without room for the bytes", ["--data", "text.txt", "--vocab-size", "99", "--out", "x"], "from 256"],
     ["no text", ["--out", "x"], "--data must be given; got none; try --data FILE"],
     ["no folder", ["--data", "text.txt"], "--out must be given; got none; try --out FOLDER"],

@@ -109,7 +109,7 @@ export const declareTokenizer = (command: Command): void => {
     .argument("<action>", "train or inspect", parseChoice("<action>", actions))
     .argument("[tokenizer]", "for inspect: a tokenizer.json, or a folder that contains one", parsePath("[tokenizer]"))
     .argument("[text]", "for inspect: the text to split; \\n, \\t and \\\\ are interpreted", parseText("[text]"))
-    .optionsGroup("tokenizer train: the texts to learn from, and the result")
+    .optionsGroup("Subcommand train: the texts to learn from, and the result")
     .option(
       "--data <text>",
       "a corpus's name, a UTF-8 file or a folder of such files; may be given several times (required for train)",
@@ -128,7 +128,7 @@ export const declareTokenizer = (command: Command): void => {
       "a special token, such as <|endoftext|>; may be given several times (default: none)",
       collecting((text) => text),
     )
-    .optionsGroup("tokenizer inspect: the text")
+    .optionsGroup("Subcommand inspect: the text to show")
     .option("--file <path>", "read the text from this file (default: none)", parsePath("--file"))
     .optionsGroup("Output: JSON, errors and help")
     .option("--json", "write only JSON to standard output")

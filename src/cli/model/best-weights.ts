@@ -42,9 +42,9 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
   // A kill came while they were moved; a kill after a better evaluation leaves later ones than the checkpoint knows of.
   if (better !== undefined && better > best && best < last) {
     const command = `npx foretoken train --resume ${quoteWord(run)}`;
-    return `weights of step ${formatCount(best)}; the best ones, of step ${formatCount(better)}, are not in their place: ${command}`;
+    return `weights of step ${formatCount(best)}; the best weights, of step ${formatCount(better)}, are not in best/ because the run was killed; to repair the run: ${command}`;
   }
-  return `weights of step ${formatCount(best)}, the best evaluation (--weights last: those of step ${formatCount(last)})`;
+  return `weights of step ${formatCount(best)}, the step with the best evaluation (--weights last: weights of step ${formatCount(last)})`;
 };
 
 /**
@@ -54,7 +54,7 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
 export const lostBestNotice = async (run: string): Promise<string | undefined> => {
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
-  return `weights of step ${formatCount(last)}, the last ones: the best, of step ${formatCount(best)}, are gone from the run's folder`;
+  return `weights of step ${formatCount(last)}, the last step: the best weights, of step ${formatCount(best)}, are no longer in the run's folder`;
 };
 
 /** The step of the best weights of `run`, as its last checkpoint knows it; undefined if there was no evaluation yet. */

@@ -11,7 +11,8 @@ import { progressLine } from "../process/progress-line.ts";
 import { bestStepOf, bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
 
 /** What a command takes for a model, in its help. */
-export const modelPlaces = "a run's folder, a model's directory, ours or Hugging Face's, a GGUF file, or hf:org/name";
+export const modelPlaces =
+  "a run's folder, a model directory (of foretoken or Hugging Face), a GGUF file, or hf:org/name";
 
 /** Which weights of a run: the ones with the lowest validation loss, or the ones of its last checkpoint. */
 export const weightsNames = ["best", "last"] as const;
@@ -105,7 +106,7 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
   const last = await load(join(run, folderNames.checkpoint), options).catch(() => {
     throw found;
   });
-  const notice = `${found.message}; the weights of the last checkpoint serve instead`;
+  const notice = `${found.message}; using the weights of the last checkpoint instead`;
   return { ...last, notices: [notice, ...last.notices] };
 };
 
@@ -113,8 +114,8 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
 const weightsOfNoRun = (path: string): ConfigError =>
   new ConfigError({
     where: "--weights",
-    must: "must go with a run's folder, which has more than one checkpoint",
-    got: `${path}, which is a checkpoint itself`,
+    must: "works only with a run's folder, which has several checkpoints",
+    got: `${path}, which is a single checkpoint`,
     hint: "the run's folder, or no --weights",
   });
 
@@ -151,17 +152,17 @@ export const loadNamed = async (
     throw new CheckpointError({
       where: path,
       ...(lost === undefined
-        ? { must: "the run must have weights of an evaluation", got: "none yet" }
+        ? { must: "the run must have been evaluated at least once", got: "none yet" }
         : {
-            must: `the best weights, of step ${formatCount(lost)}, must be in the run's folder`,
-            got: "none there: they were deleted, or replaced before the run went back to an earlier checkpoint",
+            must: `the run's folder must contain the best weights, of step ${formatCount(lost)}`,
+            got: "none: they were deleted, or replaced before the run returned to an earlier checkpoint",
           }),
       hint: "--weights last",
     });
   }
   if (!hasBest) throw await noWeights(path);
   const must = "the run must have a checkpoint";
-  throw new CheckpointError({ where: path, must, got: "its best weights alone", hint: "--weights best" });
+  throw new CheckpointError({ where: path, must, got: "only its best weights", hint: "--weights best" });
 };
 
 /**

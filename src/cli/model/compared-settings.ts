@@ -31,7 +31,7 @@ const pathsOf = async (word: string): Promise<readonly string[]> => {
   if (!empty && new Set(paths).size === paths.length) return paths;
   throw new ConfigError({
     where: "<setting...>",
-    must: "must be a run or a model, or several runs with commas between them, each once",
+    must: "must be a run, a model, or several different runs separated by commas",
     got: JSON.stringify(word),
   });
 };
@@ -46,7 +46,7 @@ const keyOf = ({ path, run }: ComparedModel): string => {
   if (run === undefined) {
     throw new ConfigError({
       where: "--group",
-      must: "must be given runs, whose folders say what their settings are",
+      must: "must have only runs, whose folders contain their settings",
       got: path,
       hint: `${basename(path)} without --group`,
     });
@@ -72,9 +72,9 @@ const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
     if (seen.has(resolve(path))) {
       throw new ConfigError({
         where: "<setting...>",
-        must: "must have each run or model once",
+        must: "must not contain a run or model twice",
         got: `${path} twice`,
-        hint: `${path} in one setting`,
+        hint: `${path} in only one setting`,
       });
     }
     seen.add(resolve(path));
@@ -100,9 +100,11 @@ export const comparedSettings = async (
   if (settings.length < 2) {
     throw new ConfigError({
       where: "<setting...>",
-      must: group ? "must be runs of at least two settings" : "must be at least two settings",
+      must: group ? "the runs must have at least two different settings" : "must be at least two settings",
       got: `${settings.length === 0 ? "none" : `one, ${settings[0]?.name}`}`,
-      hint: group ? "commas between the runs of a setting, without --group" : "npx foretoken evaluate RUN for one",
+      hint: group
+        ? "separating the runs of a setting by commas, without --group"
+        : "npx foretoken evaluate RUN for a single run",
     });
   }
   checkEachOnce(settings);

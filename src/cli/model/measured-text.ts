@@ -41,7 +41,7 @@ export const findCorpus = async (
   if (run === undefined) {
     throw new ConfigError({
       where,
-      must: "a text must be named for a model that lies in no run's folder",
+      must: "a model that is not in a run's folder needs a text",
       got: "no --data",
       hint: "--data FILE",
     });
@@ -51,9 +51,9 @@ export const findCorpus = async (
   if (run.data.valData !== null) {
     throw new ConfigError({
       where: "--val-fraction",
-      must: "must not be given for a run that had --val-data",
+      must: "cannot be used alone for a run with --val-data",
       got: String(valFraction),
-      hint: "--data as well",
+      hint: "adding --data",
     });
   }
   if (found.kind === "text") {
@@ -62,9 +62,9 @@ export const findCorpus = async (
   }
   throw new ConfigError({
     where: "--val-fraction",
-    must: "must go with --data for a run on documents",
+    must: "needs --data for a run on documents",
     got: String(valFraction),
-    hint: "--data as well",
+    hint: "adding --data",
   });
 };
 
@@ -74,7 +74,7 @@ export const windowsInWords = (kind: CorpusToMeasure["kind"], tokens: number): s
 
 const partInWords: Readonly<Record<SplitName, string>> = {
   val: "the part that was held out",
-  train: "the part to learn from",
+  train: "the training part",
   all: "all of it",
 };
 
@@ -102,7 +102,9 @@ export const measuredPart = (
   return {
     ...{ part, whole },
     inWords: `${name}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[part]}`,
-    notice: isOnlyEnd ? `${name}: only its ${lastShare} was measured; --split all measures all of it` : undefined,
+    notice: isOnlyEnd
+      ? `${name}: only its ${lastShare} was measured; to measure the whole text: --split all`
+      : undefined,
   };
 };
 

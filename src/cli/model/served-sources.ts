@@ -80,7 +80,7 @@ export const servedSources = (
   const forOne = { "--name": parts.name, "--adapter": Object.keys(parts.adapters)[0], "--base": parts.base };
   for (const [flag, value] of Object.entries(forOne)) {
     if (value === undefined || places.length === 1) continue;
-    throw new ConfigError({ where: flag, must: "must go with one model", got: `${places.length} models` });
+    throw new ConfigError({ where: flag, must: "works only with a single model", got: `${places.length} models` });
   }
   const sources = places.map((place) => sourceOf(place, parts, running, tell));
   const names = [...sources.map(({ name }) => name), ...Object.keys(parts.adapters)];

@@ -38,7 +38,7 @@ const unused = (): Standard => ({
   ended: false,
   failure: undefined,
   whenEnded: () => {},
-  wayOut: "another place for it, as a disk with more room",
+  wayOut: "another place for the output, such as a disk with more room",
   file: undefined,
   written: Promise.resolve(),
 });
@@ -78,7 +78,7 @@ const tellFailure = (): void => {
   if (failure === undefined) return;
   const error = new ConfigError({
     where: "standard output",
-    must: "must take what is written",
+    must: "must accept all output",
     got: saidBy(failure),
     hint: wayOut,
   });
@@ -115,7 +115,7 @@ const writeWhole = (descriptor: number, text: string): void => {
   const bytes = Buffer.from(text);
   for (let offset = 0; offset < bytes.length; ) {
     const written = writeSync(descriptor, bytes, offset, bytes.length - offset);
-    if (written === 0) throw new Error("nothing of it was taken");
+    if (written === 0) throw new Error("no byte was written");
     offset += written;
   }
 };

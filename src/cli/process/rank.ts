@@ -15,9 +15,9 @@ export const refusedOnRanks = (verb: string): ConfigError | undefined => {
   if (launched === null || commandsOfRanks.has(verb)) return undefined;
   return new ConfigError({
     where: verb,
-    must: "must be one process, since train alone shares out its work",
+    must: "must run as one process: only train divides its work among ranks",
     got: `${launched.size} ranks`,
-    hint: "the same without mpirun or srun",
+    hint: "the same command without mpirun or srun",
   });
 };
 

@@ -46,7 +46,7 @@ const isPrompt = (value: unknown): value is string | readonly number[] =>
 const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   const value = parseLine(text);
   if (isPrompt(value)) return { line, options: { prompt: value }, id: undefined };
-  const must = 'each line must be JSON: "a text", [1, 2, 3] or {"prompt": "a text", "seed": 2}';
+  const must = 'each line must be JSON, such as "a text", [1, 2, 3] or {"prompt": "a text", "seed": 2}';
   if (!isRecord(value) || !isPrompt(value.prompt)) {
     throw new DataError({
       where,
@@ -56,13 +56,13 @@ const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   }
   const { id, prompt, ...settings } = value;
   if (id !== undefined && typeof id !== "string" && !(typeof id === "number" && Number.isFinite(id))) {
-    throw new DataError({ where, must: "id must be a text or a number", got: oneLine(JSON.stringify(id)) });
+    throw new DataError({ where, must: "id must be a string or a number", got: oneLine(JSON.stringify(id)) });
   }
   const names: readonly string[] = ownSettings;
   const unknown = Object.keys(settings).find((name) => !names.includes(name));
   if (unknown !== undefined) {
     const hint = nearest(unknown, ["id", "prompt", ...names]);
-    const must = `a line may have prompt, id, ${ownSettings.join(", ")}`;
+    const must = `the keys of a line must be among prompt, id, ${ownSettings.join(", ")}`;
     throw new DataError({ where, must, got: oneLine(unknown), ...(hint === undefined ? {} : { hint }) });
   }
   return { line, options: { ...settings, prompt }, id };
@@ -95,8 +95,8 @@ export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> 
     prompts.push(prompt);
   }
   if (prompts.length > 0) return prompts;
-  const got = line === 0 ? "no such file, or an empty one" : "empty lines";
-  throw new ConfigError({ where: "--prompts", must: "must be a file with a prompt in a line", got });
+  const got = line === 0 ? "no such file, or an empty file" : "empty lines";
+  throw new ConfigError({ where: "--prompts", must: "must be a file with one prompt on each line", got });
 };
 
 /** @throws DataError, with the line, for a prompt or a setting that does not go with the model. */

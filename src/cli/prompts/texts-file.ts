@@ -43,8 +43,8 @@ const belongs = (line: unknown, { id, options }: FilePrompt, index: number): lin
 const foreign = (path: string, line: number): ConfigError =>
   new ConfigError({
     where: "--out",
-    must: "must be a new file, or one with texts of these prompts to go on with",
-    got: `${path}, whose line ${line} is something else`,
+    must: "must be a new file, or an unfinished file with texts of these prompts",
+    got: `${path}, whose line ${line} is not a text of prompt ${line}`,
     hint: "another name",
   });
 

@@ -45,9 +45,9 @@ const checkWritten = async (
     if (text === texts[place]) continue;
     throw new ConfigError({
       where: "--out",
-      must: "the texts in it must be of this model, with these settings",
-      got: `${out}, whose text ${place + 1} is another`,
-      hint: "the settings that it was begun with, or another name",
+      must: "the texts in this file must come from the same model with the same settings",
+      got: `${out}, whose text ${place + 1} differs`,
+      hint: "the settings that the file was begun with, or another name",
     });
   }
 };
@@ -60,7 +60,7 @@ const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["s
   const most = `--max-new-tokens ${Math.max(1, Math.floor(contextLength / 2))}`;
   const ways = position.kind === "rope" && contextLength >= 96 ? `--slide 32, or ${most}` : most;
   writeNotice(
-    `${formatCount(maxNewTokens)} new tokens go past the context of ${formatCount(contextLength)}, where each takes much longer: ${ways} is faster`,
+    `${formatCount(maxNewTokens)} new tokens do not fit into the context of ${formatCount(contextLength)}; each token beyond it takes much longer. ${ways} is faster`,
   );
 };
 
@@ -125,7 +125,7 @@ const toFile = async (
       return;
     }
     if (done > 0) {
-      writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: going on`);
+      writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: continuing`);
     }
     const lines = await openTexts(out, written);
     try {
@@ -133,7 +133,7 @@ const toFile = async (
       await lines.flush();
       if (done + count < prompts.length) {
         writeNotice(
-          `${out} has ${formatCount(done + count)} of ${formatPlural(prompts.length, "text")}; the same command goes on`,
+          `${out} has ${formatCount(done + count)} of ${formatPlural(prompts.length, "text")}; to continue, run the same command again`,
         );
       }
     } finally {
@@ -153,7 +153,7 @@ export const writeTexts = async (open: () => Promise<WorkerModel>, request: Writ
     if (!existsSync(folder)) {
       throw new ConfigError({
         where: "--out",
-        must: "must be in a folder that is there",
+        must: "must be in an existing folder",
         got: request.out,
         hint: `mkdir -p ${folder}`,
       });

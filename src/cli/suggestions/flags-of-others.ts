@@ -44,19 +44,19 @@ const everywhere: Leads = {
   ...named("device", {
     absent: noGpu,
     hint: "the command without it",
-    absentWith: { cpu: "every backend computes on the CPU, so no device is named" },
+    absentWith: { cpu: "every backend computes on the CPU, so there is no device to choose" },
   }),
   ...isNot("cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice", noGpu, "the command without it"),
   ...means("cpu usecpu nocuda", "--backend auto"),
   ...to("t nthreads numthreads threadsbatch nprocs numproc jobs j", "--threads"),
   ...isNot(
     "compile torchcompile",
-    "a run compiles nothing: the kernels are compiled when the package is built",
+    "a run compiles nothing; kernels are compiled when the package is built",
     "npx foretoken info",
   ),
   ...means("fp32 float32", "--dtype float32"),
   ...means("bf16 bfloat16", "--dtype bfloat16"),
-  ...isNot("fp16 float16 half", "there is no float16: training in it needs a scaled loss", "--dtype bfloat16"),
+  ...isNot("fp16 float16 half", "there is no float16, because training in it needs loss scaling", "--dtype bfloat16"),
   ...to("torchdtype precision", "--dtype"),
 };
 
@@ -93,7 +93,7 @@ export const deviceNames: Readonly<Record<string, string>> = {
       "auto, since there is no GPU backend (yet)",
     ]),
   ),
-  cpu: "auto, which is on the CPU",
+  cpu: "auto, which runs on the CPU",
 };
 
 const train: Leads = {
@@ -114,26 +114,26 @@ const train: Leads = {
   ...to("maxiters maxsteps iters iterations numiters niters nsteps numsteps totalsteps trainsteps", "--steps"),
   ...isNot(
     "epochs epoch numepochs nepochs numtrainepochs e",
-    "a run is counted in steps; an epoch has training tokens / (batchSize × contextLength) of them",
+    "a run is counted in steps; one epoch is training tokens / (batchSize × contextLength) steps",
     "--steps N",
   ),
   ...isNot(
     "evaliters",
-    "an evaluation covers the whole validation split, so there is no number of batches to set",
+    "an evaluation covers the whole validation split, so its number of batches cannot be set",
     "a smaller --val-fraction",
   ),
-  ...isNot("evalonly", "a model is evaluated by a command of its own", "npx foretoken evaluate DIR"),
+  ...isNot("evalonly", "a separate command evaluates a model", "npx foretoken evaluate DIR"),
   ...to("evalsteps evalfreq evalevery validationinterval valinterval", "--eval-interval"),
   ...to("savesteps saveinterval saveevery checkpointevery", "--checkpoint-interval"),
   ...to("savetotallimit", "--keep-last"),
   ...isNot(
     "loginterval logginginterval loggingsteps logevery",
-    "every step is in metrics.jsonl, and with --json on standard output",
+    "metrics.jsonl has every step; --json also writes it to standard output",
     "--json",
   ),
   ...isNot(
     "wandb wandblog wandbproject wandbrunname reportto tensorboard loggingdir mlflow",
-    "no tracking service is called: metrics.jsonl has every event, and --json writes them",
+    "no tracking service is used; metrics.jsonl has every event, and --json prints them",
     "--json",
   ),
   ...to("outdir outputdir output o rundir savedir checkpointdir loggingdirectory", "--out"),
@@ -143,7 +143,7 @@ const train: Leads = {
   ...to("valsplit validationsplit valratio testsize", "--val-fraction"),
   ...to("gradclip clip clipgrad gradientclip clipgradnorm maxnorm", "--train.maxGradNorm"),
   ...to("warmup warmupiters nwarmup", "--train.warmupSteps"),
-  ...isNot("warmupratio", "the warm-up is counted in steps", "--train.warmupSteps N"),
+  ...isNot("warmupratio", "the warm-up is given in steps", "--train.warmupSteps N"),
   ...to("minlr", "--train.schedule.minLearningRate"),
   ...to("decaylr", "--train.schedule.kind", { true: "cosine", false: "constant" }),
   ...to("lrschedule lrscheduler lrschedulertype scheduler", "--train.schedule.kind"),
@@ -151,7 +151,7 @@ const train: Leads = {
   ...to("optim opt optimizer", "--train.optimizer.kind", { adamw_torch: "adamw", adamw_torch_fused: "adamw" }),
   ...isNot(
     "bias",
-    "biases have three flags",
+    "three flags control biases",
     "--model.bias.qkv, --model.bias.projection or --model.bias.mlp with true or false",
   ),
   ...to("adambeta1", "--train.optimizer.beta1"),
@@ -172,40 +172,40 @@ const train: Leads = {
   ),
   ...isNot(
     "overwriteoutputdir force",
-    "a run's folder must be new or empty, so that nothing is lost",
+    "a run's folder must be new or empty, so that no file is lost",
     "--out another-folder",
   ),
   ...means("gradientcheckpointing activationcheckpointing", "--recompute-activations true"),
   ...isNot(
     "deepspeed fsdp ddp localrank nprocpernode worldsize distributed",
-    "processes are started by mpirun, and each keeps its part of the moments: docs/cluster.md",
+    "mpirun starts the processes, and each keeps a part of the optimizer's moments (docs/cluster.md)",
     "mpirun -n 2 node dist/cli/main.js train",
   ),
   ...to("lora lorar lorarank rank r", "--lora.rank"),
   ...to("loraalpha alpha", "--lora.alpha"),
   ...to("loradropout", "--lora.dropout"),
   ...to("loratarget loratargets loratargetmodules targetmodules", "--lora.targets"),
-  ...isNot("peft usepeft", "adapters are always in the form of PEFT", "--lora.rank 8"),
+  ...isNot("peft usepeft", "adapters are always written in PEFT's format", "--lora.rank 8"),
   ...isNot(
     "qlora loadin4bit loadin8bit",
-    "a GGUF file of 4 to 8 bits stays so beside adapters, and foretoken quantize writes one",
+    "adapters train on a GGUF file whose weights stay in 4 to 8 bits; foretoken quantize writes such a file",
     "--init-from model-q4_k.gguf --lora.rank 8",
   ),
   ...to("vocabsize nvocab", "--tokenizer.vocabSize"),
   ...isNot("labelsmoothing labelsmoothingfactor", "there is no label smoothing", "--model.dropout 0.1"),
   ...isNot(
     "pushtohub hubmodelid",
-    "nothing is uploaded: best/ in the run's folder is a Hugging Face directory",
+    "foretoken uploads nothing; best/ in the run's folder is a Hugging Face directory",
     "the command without it",
   ),
-  ...isNot("dataloadernumworkers numworkers", "batches are cut from memory, without workers", "--threads N"),
+  ...isNot("dataloadernumworkers numworkers", "batches are cut from a text in memory, without workers", "--threads N"),
 };
 
-const noSuchSampling = "only temperature, top-k, top-p and min-p shape the draw";
+const noSuchSampling = "only temperature, top-k, top-p and min-p control the sampling";
 const likeSampling = "--temperature, --top-k, --top-p or --min-p";
 
 const modelNamed: Leads = named("m model checkpoint ckpt modelpath modelnameorpath outdir rundir", {
-  argument: "the model is named without a flag",
+  argument: "the model is an argument without a flag",
 });
 
 /** Of all commands that take a model. */
@@ -224,7 +224,7 @@ const generate: Leads = {
   ...to("r reverseprompt stopsequence stopstrings", "--stop"),
   ...to("s randomseed", "--seed"),
   ...means("interactivefirst", "--interactive"),
-  ...isNot("cnv conversation chat", "a conversation has a command of its own", "npx foretoken chat MODEL"),
+  ...isNot("cnv conversation chat", "a separate command is for conversations", "npx foretoken chat MODEL"),
   ...means("greedy", "--temperature 0"),
   ...to("repeatpenalty", "--repetition-penalty"),
   ...to("typical", "--typical-p"),
@@ -240,8 +240,8 @@ const generate: Leads = {
     "the command without it",
   ),
   ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
-  ...isNot("stream streaming", "text is written as it comes", "the command without it"),
-  ...isNot("repeatlastn norepeatngramsize", `penalties are of all that was written: ${noSuchSampling}`, likeSampling),
+  ...isNot("stream streaming", "text is always written as it is generated", "the command without it"),
+  ...isNot("repeatlastn norepeatngramsize", `penalties always count all of the text: ${noSuchSampling}`, likeSampling),
   ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias", noSuchSampling, likeSampling),
 };
 
@@ -250,14 +250,18 @@ const evaluate: Leads = {
   ...adapterNamed,
   ...to("dataset file f text textfile input validationfile", "--data"),
   ...to("valsplit validationsplit testsize", "--val-fraction"),
-  ...isNot("batch batchsize bs perdeviceevalbatchsize", "an evaluation chooses its batches", "the command without it"),
+  ...isNot(
+    "batch batchsize bs perdeviceevalbatchsize",
+    "an evaluation chooses its batches by itself",
+    "the command without it",
+  ),
   ...isNot("evaliters", "an evaluation covers the whole split", "--val-fraction with --split val"),
 };
 
 const lesson: Leads = { ...to("dataset file f", "--data"), ...to("line prompt", "--text") };
 
 const plot: Leads = {
-  ...named("logdir dir run runs folder", { argument: "the runs are named without a flag" }),
+  ...named("logdir dir run runs folder", { argument: "the runs are arguments without a flag" }),
   ...to("o output file", "--out"),
   ...to("y scalar", "--metric"),
   ...means("logy logscale", "--log"),

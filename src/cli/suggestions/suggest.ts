@@ -161,7 +161,7 @@ export const unknownFlagError = (
     const hint = first.value === undefined || whole.length > longestHint ? short : whole;
     return new ConfigError({ where, must: lead.argument, got, hint });
   }
-  const must = "every flag must be a known one";
+  const must = "every flag must be a known flag";
   const own = translated(first, command);
   if (own === undefined) return new ConfigError({ where, must, got: flag, hint: partHint(first, command) });
   // Those that are not there get a line of their own, once these are mended.
@@ -185,7 +185,7 @@ export const unknownCommandError = async (
   declared: (name: string) => Promise<Command>,
 ): Promise<ConfigError> => {
   const where = "command line";
-  const must = `the command must be ${names.slice(0, namedCommands).join(", ")} or another one of --help`;
+  const must = `the command must be ${names.slice(0, namedCommands).join(", ")} or another command in --help`;
   const got = JSON.stringify(name);
   const lead = commandLeadOf(name);
   if (lead !== undefined && "absent" in lead) {

@@ -28,7 +28,7 @@ const findFile = async (path: string): Promise<string> => {
   for (const place of placesIn(path)) if ((await kindAt(place)) === "file") return place;
   throw new DataError({
     where: path,
-    must: `must be a ${fileName}, a .gguf file, or a folder with a ${fileName}: a tokenizer, a checkpoint, a run`,
+    must: `must be a ${fileName}, a .gguf file, or a folder with a ${fileName}: a tokenizer, a checkpoint or a run`,
     got: kind === undefined ? "nothing there" : `a folder without ${fileName}`,
     hint: "foretoken tokenizer train --data FILE --out FOLDER",
   });

@@ -41,8 +41,8 @@ export const inspectText = (tokenizer: Tokenizer, text: string, where: string, a
   const ids = tokenizer.encode(text, where);
   const { length: count } = ids;
   if (all && count > mostListed) {
-    const must = `must have at most ${mostListed} tokens, to list them all`;
-    throw new DataError({ where, must, got: String(count), hint: "a part of it, or no --json" });
+    const must = `must have at most ${mostListed} tokens to list all of them`;
+    throw new DataError({ where, must, got: String(count), hint: "a part of the text, or leaving out --json" });
   }
   const tokens = Array.from(ids.subarray(0, all ? count : mostShown), (id): ShownToken => {
     return { id, text: tokenizer.token(id), bytes: [...tokenizer.bytes(id)] };

@@ -54,7 +54,7 @@ const checkOut = async (out: string): Promise<void> => {
     "a folder of somebody else": "a folder with other files",
   };
   const got = named[at] ?? at;
-  throw new ConfigError({ where: `--out ${out}`, must: "must be a new or an empty folder", got, hint: "another name" });
+  throw new ConfigError({ where: `--out ${out}`, must: "must be a new or empty folder", got, hint: "another name" });
 };
 
 /** Writes both files, or none. */
@@ -78,7 +78,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
     if (systemErrorCode(error) === undefined) throw error;
     throw new ConfigError({
       where: `--out ${out}`,
-      must: "must be a folder that can be written",
+      must: "must be a writable folder",
       got: error instanceof Error ? error.message : String(error),
       hint: "another folder, or more room on the disk",
       cause: error,

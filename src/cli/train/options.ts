@@ -49,16 +49,16 @@ const checkResume = (command: Command): void => {
   if (other === undefined) return;
   throw new ConfigError({
     where: "--resume",
-    must: "nothing that would change the run may be given with it",
+    must: "cannot be combined with flags that would change the run",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with --steps, --extend, --data or a flag of how it runs, as --threads, --stop-at or --json",
+    hint: "a new run, or --resume with --steps, --extend, --data or a flag such as --threads, --stop-at or --json",
   });
 };
 
 /** @throws ConfigError for a file that is no template. */
 const readChatTemplate = async (path: string): Promise<string> => {
   const refuse = (got: string, cause?: unknown): never => {
-    const must = `must name a file with a template in Jinja, of at most ${mostTemplate} bytes`;
+    const must = `must be a file with a Jinja template, of at most ${mostTemplate} bytes`;
     throw new ConfigError({ where: `--chat-template ${path}`, must, got, ...(cause === undefined ? {} : { cause }) });
   };
   const bytes = await readRegularFile(path, { maxBytes: mostTemplate, followLinks: true }).catch((cause: unknown) =>
@@ -87,7 +87,7 @@ const ofTraining = ({ changes: { train = {}, lora } }: FlagChanges) => ({
 
 const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> => {
   if (flags.extend !== undefined) {
-    throw new ConfigError({ where: "--extend", must: "must go with --resume and --steps", got: "no --resume" });
+    throw new ConfigError({ where: "--extend", must: "works only with --resume and --steps", got: "no --resume" });
   }
   const changes = changesFromFlags(command, configFlags);
   const path = flags.config;

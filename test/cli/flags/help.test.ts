@@ -85,7 +85,7 @@ test("a default of a field is that of the preset, with the others beside it", as
   expect(entry("--model.position.scaling.factor")).toContain("(default: 8 with llama3)");
   expect(entry("--on-nonfinite")).toContain("(default: stop)");
   expect(entry("--model.position.kind")).toMatch(/\(default: rope; learned with [a-z0-9 ,]+\)/u);
-  expect(entry("--steps")).toMatch(/\(default: by the size of --data, else [\d]+; [\d]+ with book/u);
+  expect(entry("--steps")).toMatch(/\(default: derived from the size of --data, else [\d]+; [\d]+ with book/u);
 });
 
 describe("the short page of train", () => {

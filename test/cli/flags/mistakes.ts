@@ -139,7 +139,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       args: ["train", "--resume", "run", "--init-from", "run"],
       says: ["--resume", "got --init-from"],
     },
-    training("--extend without it", ["--extend", "restart"], "--extend: must go with --resume and --steps"),
+    training("--extend without it", ["--extend", "restart"], "--extend: works only with --resume and --steps"),
     {
       name: "a finished run",
       args: ["train", "--resume", "finished"],
@@ -334,7 +334,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "a run in two settings",
       args: ["compare", "run", "./run,half"],
-      says: ["<setting...>: must have each run or model once", "got ./run twice"],
+      says: ["<setting...>: must not contain a run or model twice", "got ./run twice"],
     },
     {
       name: "runs of one seed as one setting",
@@ -417,15 +417,15 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     ].map(([flag = "", value = "", hint = ""]) => ({
       name: `part of a config flag, ${flag}`,
       args: ["train", flag, ...(value === "" ? [] : [value])],
-      says: [`every flag must be a known one; got ${flag.split("=")[0]}; try ${hint}\n`],
+      says: [`every flag must be a known flag; got ${flag.split("=")[0]}; try ${hint}\n`],
     })),
     ...["--model.tieEmbeddings", "--model.dropout", "--model.norm.kind", "--backend"].map((flag) => ({
       name: `a flag for a value of ${flag}`,
       args: ["train", flag, "--model.nLayer", "1"],
-      says: [`${flag}: a value must follow; got nothing before --model.nLayer\n`],
+      says: [`${flag}: must have a value; got nothing before --model.nLayer\n`],
     })),
     { name: "unknown flag of the program", args: ["--versoin"], says: ["--versoin", "try --version"] },
-    { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "value must follow"] },
+    { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "must have a value"] },
     { name: "a flag for a value", args: ["train", "--data", "--json"], says: ["--data", '"--json"'] },
     { name: "a word too many", args: ["train", "text.txt"], says: ["train", '"text.txt"', "try --data text.txt\n"] },
     {

@@ -98,7 +98,7 @@ describe("a flag of another program leads to ours, with its value", () => {
 test.each([
   ["train --epochs 3", /counted in steps/u, "--epochs 3"],
   ["train --device cuda", /no GPU backend \(yet\).*CPU/u, "--device cuda"],
-  ["train --device cpu", /^every backend computes on the CPU, so no device is named$/u, "--device cpu"],
+  ["train --device cpu", /^every backend computes on the CPU, so there is no device to choose$/u, "--device cpu"],
   ["train --gpu", /no GPU backend \(yet\)/u, "--gpu"],
   ["train --fp16", /no float16/u, "--fp16"],
   ["train --wandb_log=True", /no tracking service/u, "--wandb_log True"],
@@ -218,7 +218,7 @@ describe("docs/from-nanogpt.md", () => {
           continue;
         }
         const { must, hint = "" } = unknownFlagError(command, flag, [command, flag, "1"], commandOf(command)).details;
-        if (here === "—") expect(must, `${flag} of ${command}`).not.toBe("every flag must be a known one");
+        if (here === "—") expect(must, `${flag} of ${command}`).not.toBe("every flag must be a known flag");
         else for (const ours of flagsIn(here)) expect(hint, `${flag} of ${command}`).toContain(ours);
       }
     }

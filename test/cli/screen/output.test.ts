@@ -255,7 +255,7 @@ test("evaluate gives its five figures and the windows, on the run's own text unl
     "contextLength",
   ]);
   expect(named.stdout).toBe(own.stdout);
-  expect(named.stderr).toContain("text.txt: only its last 10% was measured; --split all measures all of it\n");
+  expect(named.stderr).toContain("text.txt: only its last 10% was measured; to measure the whole text: --split all\n");
   expect(figures[0]).toMatchObject({ tokens: 307 });
   expect(jsonLines(all.stdout)[0]).toMatchObject({ tokens: 3071 });
   expect(lines.stdout).toMatch(/bits per byte +\d\.\d{4}\n/u);
