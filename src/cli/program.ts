@@ -108,7 +108,7 @@ Examples:
   $ npx foretoken lesson                                    how it works, part by part
   $ npx foretoken <command> --help                          all flags of a command, with examples`;
 
-/** A command with its flags, for hints. */
+/** Declares a command with its flags, for hints. */
 const declared = async (name: string): Promise<Command> => {
   const command = new Command(name);
   const verb = verbs[name];
@@ -116,15 +116,15 @@ const declared = async (name: string): Promise<Command> => {
   return command;
 };
 
-/** `help`, `help train`, `version` and no argument at all, as commander spells them. */
+/** Rewrites `help`, `help train`, `version` and an empty command line as commander's flags. */
 const spellAsFlags = (args: readonly string[]): readonly string[] => {
   const [first = "help", ...rest] = args;
-  // Words that are no verb belong to the help of all verbs.
+  // Unknown words show the general help.
   if (first === "help") return ["help", "version"].includes(rest[0] ?? "") ? ["--help"] : [...rest, "--help"];
   return first === "version" ? ["--version", ...rest] : args;
 };
 
-/** Runs the command line `args` (without node and the script); returns the exit status. */
+/** Runs the command line `args` (without node and the script) and returns the exit status. */
 export const runProgram = async (args: readonly string[]): Promise<number> => {
   const words = spellAsFlags(args);
   const program = new Command("foretoken")

@@ -1,18 +1,18 @@
-/** The settings that `compare` is given: which runs belong to each. */
+/** Groups the runs given to `compare` into settings. */
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { runOfModel } from "./checkpoint-path.ts";
 
-/** A run, or a model of no run. */
+/** A run, or a model that is not from a run. */
 export interface ComparedModel {
   readonly path: string;
-  /** undefined: it is of no run. */
+  /** undefined for a model that is not from a run. */
   readonly run: RunDescription | undefined;
 }
 
-/** Runs that differ in their seeds alone. */
+/** Runs that differ only in their seeds. */
 export interface ComparedSetting {
   readonly name: string;
   readonly models: readonly ComparedModel[];
@@ -24,7 +24,7 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The runs that a word names: `runs/a1,runs/a2`. A path with a comma in it is one. */
+/** Paths in an argument such as `runs/a1,runs/a2`. An existing path that contains a comma is one path. */
 const pathsOf = async (word: string): Promise<readonly string[]> => {
   const paths = (await exists(word)) ? [word] : word.split(",");
   const empty = paths.some((path) => path === "");
@@ -41,7 +41,7 @@ const nameOf = (models: readonly ComparedModel[]): string => {
   return others.length === 0 ? (first ?? "") : `${first} +${others.length}`;
 };
 
-/** Equal for runs that differ in their seeds alone. */
+/** A key that is equal for runs that differ only in their seeds. */
 const keyOf = ({ path, run }: ComparedModel): string => {
   if (run === undefined) {
     throw new ConfigError({
@@ -59,13 +59,13 @@ const keyOf = ({ path, run }: ComparedModel): string => {
   ]);
 };
 
-/** Whether no two of the runs have one seed. */
+/** Whether all runs have different seeds. */
 const isOneSetting = (models: readonly ComparedModel[]): boolean => {
   const seeds = models.flatMap(({ run }) => run?.config.train.seed ?? []);
   return new Set(seeds).size === seeds.length;
 };
 
-/** @throws ConfigError for a run or model that is named twice: its settings would not be independent. */
+/** @throws ConfigError for a run or model that is named twice: the settings would not be independent. */
 const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
   const seen = new Set<string>();
   for (const { path } of settings.flatMap(({ models }) => models)) {
@@ -82,9 +82,10 @@ const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
 };
 
 /**
- * The settings of the words on the command line.
- * @param group runs are put together by their configurations; else each word is a setting.
- * @throws ConfigError for fewer than two settings, a run that is named twice, or two runs of one setting with the same seed.
+ * Reads settings from the command line's arguments.
+ * @param group whether to group runs by their configurations; false: each argument is one setting.
+ * @throws ConfigError for fewer than two settings, a run that is named twice, or two runs of one setting with the same
+ * seed.
  */
 export const comparedSettings = async (
   words: readonly string[],

@@ -1,4 +1,7 @@
-/** A file of prompts: JSON lines, each a text, a list of token ids, or an object with a prompt and settings of its own. */
+/**
+ * Reads a file of prompts: each line is JSON, either a string, a list of token ids, or an object with a prompt and
+ * settings of its own.
+ */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { nearest } from "../../core/text/nearest.ts";
@@ -12,16 +15,16 @@ import { checkAdapterName } from "../../pretrained/adapter/check.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 
-/** A prompt, and what is written back beside its text. */
+/** A prompt of the file. */
 export interface FilePrompt {
-  /** Line of the file, from 1 on. */
+  /** Line number, from 1. */
   readonly line: number;
   readonly options: EngineGenerateOptions & { readonly prompt: string | readonly number[] };
-  /** Given in the line, for whoever reads the texts. */
+  /** Id from the line; copied to the output. */
   readonly id: string | number | undefined;
 }
 
-/** Settings that a line may have of its own. */
+/** Settings that a line may contain. */
 const ownSettings = [
   ...["maxNewTokens", "temperature", "topK", "topP", "minP", "typicalP", "repetitionPenalty", "presencePenalty"],
   ...[
@@ -42,7 +45,7 @@ const ownSettings = [
 const isPrompt = (value: unknown): value is string | readonly number[] =>
   typeof value === "string" || (Array.isArray(value) && value.every((id) => Number.isInteger(id)));
 
-/** What a line says. */
+/** Parses a line. */
 const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   const value = parseLine(text);
   if (isPrompt(value)) return { line, options: { prompt: value }, id: undefined };
@@ -68,7 +71,7 @@ const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   return { line, options: { ...settings, prompt }, id };
 };
 
-/** Names the line in the error of `work`. */
+/** Runs `work`; an error names the line. */
 const inLine = (where: string, work: () => unknown): void => {
   try {
     work();
@@ -79,8 +82,8 @@ const inLine = (where: string, work: () => unknown): void => {
 };
 
 /**
- * The prompts of a file, all checked: empty lines are passed over.
- * @throws DataError or ConfigError, which name the line.
+ * Reads and checks all prompts of a file; empty lines are skipped.
+ * @throws DataError or ConfigError naming the line.
  */
 export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> => {
   const prompts: FilePrompt[] = [];
@@ -99,7 +102,7 @@ export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> 
   throw new ConfigError({ where: "--prompts", must: "must be a file with one prompt on each line", got });
 };
 
-/** @throws DataError, with the line, for a prompt or a setting that does not go with the model. */
+/** @throws DataError naming the line, for a prompt or a setting that the model does not support. */
 export const checkReadable = (
   path: string,
   prompts: readonly FilePrompt[],

@@ -1,10 +1,10 @@
-/** What people may call our commands, after other programs. */
+/** Commands of other programs, and the corresponding commands of this one. */
 import { ownValue, plainName } from "./flags-of-others.ts";
 
 export type CommandLead =
-  /** Words of ours; those that were given follow. */
+  /** Words of the corresponding command; the given arguments follow. */
   | { readonly words: readonly string[] }
-  /** It is not there. */
+  /** There is no such command; says why. */
   | { readonly absent: string; readonly hint: string };
 
 type CommandLeads = Readonly<Record<string, CommandLead>>;
@@ -64,5 +64,5 @@ const leads: CommandLeads = {
   ...isNot("prepare preprocess", "a text needs no preparation", "npx foretoken train --data FILE"),
 };
 
-/** Where the command `name` of another program leads; undefined if it is not known. */
+/** The corresponding command for `name` of another program; undefined if unknown. */
 export const commandLeadOf = (name: string): CommandLead | undefined => ownValue(leads, plainName(name));

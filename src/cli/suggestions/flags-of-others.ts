@@ -1,34 +1,34 @@
 /**
- * What the flags of other programs are called here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
- * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has the same as tables.
+ * Flags of other programs and their counterparts here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
+ * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has them as tables.
  */
 
-/** Where a flag of another program leads. */
+/** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** Our flag. It gets the value that was given. */
+      /** The flag here; it gets the given value. */
       readonly flag: string;
-      /** Our values, for values with another name, in lower case. Others are taken as they are. */
+      /** Values here, by their lower-case names in other programs. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;
-      /** Our words for values that another flag is for here, in lower case; empty: nothing is needed. */
+      /** Words for values that need another flag here, by the lower-case value; empty: nothing is needed. */
       readonly instead?: Readonly<Record<string, string>>;
     }
-  /** Words of ours, for a flag that says yes or no. */
+  /** Words for a flag that has no value. */
   | { readonly words: string }
-  /** It is an argument here, which has no flag. */
+  /** Here it is an argument without a flag. */
   | { readonly argument: string }
-  /** It is not there. */
+  /** There is no such flag; says why. */
   | {
       readonly absent: string;
       readonly hint: string;
-      /** What is said in place of `absent` for some values, in lower case. */
+      /** Replaces `absent` for some values, in lower case. */
       readonly absentWith?: Readonly<Record<string, string>>;
     };
 
-/** Leads by a flag's name without dashes and underscores, in lower case. */
+/** Counterparts by the flag's name, without dashes and underscores, in lower case. */
 export type Leads = Readonly<Record<string, Lead>>;
 
-/** The value of a table's own key: `constructor` is none. */
+/** Own property of a table; inherited names such as `constructor` are ignored. */
 export const ownValue = <Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
 
@@ -60,16 +60,16 @@ const everywhere: Leads = {
   ...to("torchdtype precision", "--dtype"),
 };
 
-/** Element types that have a short name, too. */
+/** Element types that also have a short name. */
 const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16" } as const;
 
-/** Our values of --dtype, under their other names. */
+/** Values of --dtype by their other names. */
 export const dtypeNames: Readonly<Record<string, string>> = {
   ...{ bf16: "bfloat16", fp16: "bfloat16, since there is no float16", float16: "bfloat16, since there is no float16" },
   ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
-/** Values of --dtype of export, under other names, those of each format. */
+/** Values of export's --dtype by their other names, for each format. */
 export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<Record<string, string>>>> = {
   hf: { ...longNames, fp16: "bf16", float16: "bf16", half: "bf16" },
   gguf: {
@@ -79,13 +79,13 @@ export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<
   onnx: { ...longNames, ...{ q8: "int8", uint8: "int8", quantized: "int8", q8_0: "int8" } },
 };
 
-/** Our values of --metric, under other names. */
+/** Values of --metric by their other names. */
 export const metricNamesOfOthers: Readonly<Record<string, string>> = {
   ...{ lr: "learning-rate", grad: "grad-norm", norm: "grad-norm", gradnorm: "grad-norm", speed: "tokens-per-second" },
   ...{ throughput: "tokens-per-second", val: "loss", val_loss: "loss", train_loss: "loss", perplexity: "loss --log" },
 };
 
-/** Our values of --backend, under the names of devices. */
+/** Values of --backend by device names. */
 export const deviceNames: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["cuda", "gpu", "mps", "metal", "rocm", "vulkan", "webgpu"].map((name) => [
@@ -208,7 +208,7 @@ const modelNamed: Leads = named("m model checkpoint ckpt modelpath modelnameorpa
   argument: "the model is an argument without a flag",
 });
 
-/** Of all commands that take a model. */
+/** For all commands that take a model. */
 const adapterNamed: Leads = {
   ...to("lora lorapath loradir loramodules peft peftpath adapterpath adapterdir adaptername adapters", "--adapter"),
   ...to("basemodel basemodelname basemodelnameorpath", "--base"),
@@ -294,10 +294,10 @@ const leads: Readonly<Record<string, Leads>> = {
   },
 };
 
-/** The flag's name without dashes and underscores, in lower case: as people may remember it. */
+/** The flag's name without dashes and underscores, in lower case. */
 export const plainName = (flag: string): string => flag.toLowerCase().replace(/[-_]/gu, "");
 
-/** Where the flag `name` of another program leads in `command`; undefined if it is not known. */
+/** The counterpart of another program's flag in `command`; undefined if unknown. */
 export const leadOf = (command: string, name: string): Lead | undefined => {
   const plain = plainName(name);
   return ownValue(ownValue(leads, command) ?? {}, plain) ?? ownValue(everywhere, plain);

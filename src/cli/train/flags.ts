@@ -1,4 +1,4 @@
-/** The flags of `foretoken train`. */
+/** Flags of `foretoken train`. */
 import { type Command, Option } from "commander";
 import { defaultPreset, type PresetName, presetNames } from "../../config/presets.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -34,7 +34,7 @@ export interface TrainFlags extends RunningFlags {
   readonly memoryCheck: boolean;
 }
 
-/** Adds all flags; returns those of the configuration's fields. */
+/** Adds all flags; returns the flags of configuration fields. */
 export const addTrainFlags = (command: Command): ConfigFlags => {
   command
     .optionsGroup("Text: training and validation")

@@ -8,7 +8,7 @@ import type { ShortHelp } from "../help.ts";
 
 const stepsOf = (preset: PresetName): string => formatCount(presets[preset].train.steps);
 
-/** Under the page with all flags. */
+/** Examples below the page with all flags. */
 export const examples = `
 Examples:
   $ npx foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
@@ -33,7 +33,7 @@ row as fit into the context; --rows one puts one document into a row.
 --config changes the fields of the preset (or the fields derived from your text), and flags change the result.
 Ctrl-C saves and prints the command that resumes the run; a second Ctrl-C quits at once, and earlier checkpoints stay whole.`;
 
-/** The page of `--help`: at most 40 lines of 80 columns. */
+/** Short help page of `--help`: at most 40 lines of 80 columns. */
 export const shortHelp: ShortHelp = {
   groups: {
     "Run: text, plan and folder": [
