@@ -49,7 +49,7 @@ const readListed = async (folder: string, names: readonly string[]): Promise<num
   }
 };
 
-/** Whether a name is that of a checkpoint's file. */
+/** Whether a name belongs to a file of a checkpoint. */
 const isOfCheckpoint = (name: string): boolean =>
   name !== manifestName && (checkpointNames.includes(name) || name.endsWith(".safetensors"));
 

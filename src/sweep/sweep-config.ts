@@ -38,7 +38,7 @@ export const stopSchema = z.discriminatedUnion("kind", [
     kind: z
       .literal("race")
       .describe(
-        "train one seed after the other; a setting ends early if a statistical test finds that its final losses are worse than those of another setting",
+        "train one seed after the other; a setting ends early if a statistical test finds that another setting has lower final losses",
       ),
     error: z
       .number()

@@ -99,7 +99,7 @@ test("overwrites no file that it has not written", async () => {
   for (const name of ["mine.svg", "text.txt", "folder.svg"]) {
     const { status, stderr } = await cli(["plot", "runs/one", "--out", name], { cwd });
     expect(stderr).toBe(
-      `foretoken: --out: must be a new file, or one that plot wrote; got ${name}, which is another file; try another name, or - for standard output\n`,
+      `foretoken: --out: must be a new file, or a file written by plot; got ${name}, which is another file; try another name, or - for standard output\n`,
     );
     expect(status).toBe(2);
   }
@@ -125,7 +125,7 @@ test("leaves a chart that is read-only as it is", async () => {
   await chmod(join(cwd, "kept.svg"), 0o444);
   const { status, stderr } = await cli(["plot", "runs/two", "--out", "kept.svg"], { cwd });
   expect(stderr).toBe(
-    "foretoken: --out: must be a new file, or one that plot wrote; got kept.svg, which is read-only; try another name, or - for standard output\n",
+    "foretoken: --out: must be a new file, or a file written by plot; got kept.svg, which is read-only; try another name, or - for standard output\n",
   );
   expect(status).toBe(2);
   expect(await read("kept.svg")).toBe(before);
@@ -155,7 +155,7 @@ test("says in one line what cannot be drawn", async () => {
     [["other"], /other: must be a run's folder; got a folder without run\.json; try npx foretoken runs/u],
     [["runs"], /runs: must be a run's folder; got a folder with \d runs; try runs\/./u],
     [["new"], /new: a run must have steps to draw; got none yet/u],
-    [Array<string>(9).fill("runs/one"), /at most 8 runs can be told apart in one chart; got 9/u],
+    [Array<string>(9).fill("runs/one"), /a chart can show at most 8 runs; got 9/u],
     [["runs/one", "--metric", "accuracy"], /--metric: must be loss, /u],
     [["runs/one", "--x", "epochs"], /--x: must be steps, tokens or time; got "epochs"/u],
   ];

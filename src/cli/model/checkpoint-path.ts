@@ -14,7 +14,7 @@ import { bestStepOf, bestWeightsNotice, lostBestNotice } from "./best-weights.ts
 export const modelPlaces =
   "a run's folder, a model directory (of foretoken or Hugging Face), a GGUF file, or hf:org/name";
 
-/** Weights of a run: those with the lowest validation loss, or those of its last checkpoint. */
+/** Weights of a run: `best` has the lowest validation loss, `last` is from the last checkpoint. */
 export const weightsNames = ["best", "last"] as const;
 export type WeightsName = (typeof weightsNames)[number];
 

@@ -27,7 +27,7 @@ const h = 1e-5;
 /** Relative to the norm of a parameter's gradient. float32 reaches 1e-5; one wrong element in a hundred gives 1e-1. */
 const relativeTolerance = 1e-3;
 /**
- * Relative to the norm of all gradients, because some gradients, such as those of key biases, are zero except for
+ * Relative to the norm of all gradients, because some gradients (of key biases, for example) are zero except for
  * rounding.
  */
 const floor = 1e-6;
