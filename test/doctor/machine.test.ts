@@ -154,7 +154,7 @@ describe("memory", () => {
   it("is enough", async () => {
     const { status, fact } = await memoryVerdict(freeIn(4096), kind);
     expect(status).toBe("ok");
-    expect(fact).toMatch(/^4\.0 GiB free; shakespeare takes \d+\.\d MiB$/u);
+    expect(fact).toMatch(/^4\.0 GiB free; the preset shakespeare needs \d+\.\d MiB$/u);
   });
 
   it("is too little for any preset: it fails, and names the container's limit", async () => {

@@ -112,10 +112,14 @@ export const declareTokenizer = (command: Command): void => {
     .optionsGroup("Subcommand train: the texts to learn from, and the result")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files; may be given several times (required for train)",
+      "a corpus's name, a UTF-8 file or a folder of such files; may be given several times (default: none; train needs one)",
       collecting(parsePath("--data", corpusNames), corpusNames, true),
     )
-    .option("--out <folder>", "a new or empty folder for the tokenizer (required for train)", parsePath("--out"))
+    .option(
+      "--out <folder>",
+      "a new or empty folder for the tokenizer (default: none; train needs one)",
+      parsePath("--out"),
+    )
     .option("--vocab-size <n>", "number of tokens, including special tokens", parseInteger("--vocab-size", 1), 2048)
     .option(
       "--pattern <name>",
@@ -130,7 +134,7 @@ export const declareTokenizer = (command: Command): void => {
     )
     .optionsGroup("Subcommand inspect: the text to show")
     .option("--file <path>", "read the text from this file (default: none)", parsePath("--file"))
-    .optionsGroup("Output: JSON, errors and help")
+    .optionsGroup("Output: results, errors and help")
     .option("--json", "write only JSON to standard output")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

@@ -31,7 +31,7 @@ describe("where the time went", () => {
     expect(profileLines({ ...event, step: 1020 }, 200, style(true))[0]).toBe(
       "Time by kernel: 4.0 s in total, for 20 steps (1,001 to 1,020, since the run was resumed) with evaluations, samples and checkpoints:",
     );
-    expect(profileLines({ ...event, timedSteps: 0 }, 100, style(true))[0]).toContain("of 0 steps with evaluations");
+    expect(profileLines({ ...event, timedSteps: 0 }, 100, style(true))[0]).toContain("for 0 steps with evaluations");
   });
 
   test.each([34, 42, 60])("leaves out columns where %i are too few", (width) => {
@@ -83,10 +83,10 @@ test("warnings of a run are lines that say what happened and what to do", () => 
   expect(overfittingText(turned, begun("base", 0.4, 3))).toBe(`${turning} or a lower --learning-rate`);
   const bad = { v: 1, type: "nonfinite", step: 1041, loss: null, gradNorm: 1.5e9, tensor: "h.0.mlp.weight" } as const;
   expect(nonfiniteText({ ...bad, action: "skip", file: null })).toBe(
-    "step 1,041   not taken: loss is not finite, gradient norm 1.500e+9, first in h.0.mlp.weight; skipped",
+    "step 1,041   rejected: loss is not finite, gradient norm 1.500e+9, first in h.0.mlp.weight; skipped",
   );
   expect(nonfiniteText({ ...bad, loss: 2, gradNorm: null, action: "rollback", file: "runs/a/b c.json" })).toBe(
-    'step 1,041   not taken: loss 2.000, gradient norm is not finite, first in h.0.mlp.weight; back to the last checkpoint; to repeat it: npx foretoken replay "runs/a/b c.json"',
+    'step 1,041   rejected: loss 2.000, gradient norm is not finite, first in h.0.mlp.weight; back to the last checkpoint; to repeat it: npx foretoken replay "runs/a/b c.json"',
   );
 });
 

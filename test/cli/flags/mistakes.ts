@@ -328,9 +328,9 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "an empty path",
       args: ["compare", "run,", "half"],
-      says: ["<setting...>", "commas between them", '"run,"'],
+      says: ["<setting...>", "separated by commas", '"run,"'],
     },
-    { name: "a run twice", args: ["compare", "run,run", "half"], says: ["<setting...>", "each once"] },
+    { name: "a run twice", args: ["compare", "run,run", "half"], says: ["<setting...>", "several different runs"] },
     {
       name: "a run in two settings",
       args: ["compare", "run", "./run,half"],
@@ -344,12 +344,12 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "runs of one setting",
       args: ["compare", "--group", "run", "half"],
-      says: ["runs of at least two settings", "got one, run +1"],
+      says: ["at least two different settings", "got one, run +1"],
     },
     {
       name: "a model of no run in a group",
       args: ["compare", "--group", "run", "nowhere"],
-      says: ["--group: must be given runs", "nowhere"],
+      says: ["--group: must have only runs", "nowhere"],
     },
     { name: "no such model", args: ["compare", "run", "nowhere"], says: ["nowhere", "no such file"] },
     {
@@ -370,13 +370,13 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "two files",
       args: ["sweep", "broken.json", "nonsense.json"],
-      says: ["sweep: takes <file>", '"nonsense.json"'],
+      says: ["sweep: accepts only <file>", '"nonsense.json"'],
     },
     { name: "no jobs", args: ["sweep", "broken.json", "--jobs", "0"], says: ["--jobs", "from 1 to 256", "got 0"] },
   ],
   doctor: [
     { name: "no such model", args: ["doctor", "nowhere"], says: ["nowhere", "must name a model", "no such file"] },
-    { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: takes [model]", '"half"'] },
+    { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: accepts only [model]", '"half"'] },
     { name: "an unknown backend", args: ["doctor", "--backend", "cuda"], says: ["--backend", '"cuda"'] },
     {
       name: "threads of the reference",
@@ -389,7 +389,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "no folder of runs", args: ["runs", "nowhere"], says: ["nowhere", "no such folder"] },
     { name: "a file for runs", args: ["runs", "text.txt"], says: ["text.txt", "a file"] },
     { name: "an unknown order", args: ["runs", "--sort", "lss"], says: ["--sort", '"lss"', "try loss"] },
-    { name: "two folders of runs", args: ["runs", "run", "half"], says: ["runs: takes [folder]", '"half"'] },
+    { name: "two folders of runs", args: ["runs", "run", "half"], says: ["runs: accepts only [folder]", '"half"'] },
   ],
   words: [
     { name: "unknown command", args: ["trian"], says: ['"trian"', "try train"] },

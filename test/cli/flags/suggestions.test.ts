@@ -103,7 +103,7 @@ test.each([
   ["train --fp16", /no float16/u, "--fp16"],
   ["train --wandb_log=True", /no tracking service/u, "--wandb_log True"],
   ["generate runs/a -ngl 99", /no GPU backend/u, "-ngl 99"],
-  ["generate runs/a --repeat-last-n 64", /penalties are of all that was written/u, "--repeat-last-n 64"],
+  ["generate runs/a --repeat-last-n 64", /penalties always count all of the text/u, "--repeat-last-n 64"],
 ])("%s says what is not there", (line, says, got) => {
   const details = answer(line);
   expect(details.must).toMatch(says);
@@ -150,7 +150,7 @@ describe("a command of another program leads to ours, with its words", () => {
 
   test.each([
     ["import model.gguf", /a GGUF file/u],
-    ["tokenize model.gguf", /two words/u],
+    ["tokenize model.gguf", /tokenizer inspect shows/u],
     ["download", /hf:org\/name/u],
   ])("%s says what is not there", async (line, says) => {
     const details = await answerTo(line);
