@@ -22,7 +22,7 @@ import { checkAccumulation, checkDeterminism } from "./model/steps.ts";
 import { type PresetSpeed, presetSpeeds, speedVerdict } from "./speed/presets.ts";
 import { measureRates, type Rates } from "./speed/rates.ts";
 
-/** What to examine. */
+/** Arguments of `examine`. */
 export interface Examination {
   /** A run's folder, a model's directory, a GGUF file or `hf:org/name`. */
   readonly model?: string | undefined;

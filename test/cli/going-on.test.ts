@@ -36,7 +36,7 @@ describe("the proposal to train longer", () => {
     expect(command).toEqual(["train", "--resume", "longer", "--steps", "12", ...on]);
     const again = await cli(command, { cwd });
     expect(again).toMatchObject({ status: 0, stderr: "" });
-    expect(again.stdout).toContain("on from step 6");
+    expect(again.stdout).toContain("resumes at step 6");
     expect(again.stdout).toMatch(
       /^extended {3}at step 6, from 6 steps to 12 \(stretch\) . learning rate from 0 to 0\.00533 by step 8, then linear to 0$/mu,
     );
@@ -174,7 +174,9 @@ test("evaluate --against says what was left out of a text, and that the figures 
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^left out of against: \d+ characters that the model never saw: /mu);
   expect(stdout).not.toContain("left out of this");
-  expect(stdout).toMatch(/They read other texts, so no figure compares: try a text that both know\.\n$/u);
+  expect(stdout).toMatch(
+    /the two models read different texts and the figures cannot be compared; try a text whose characters both models know\.\n$/u,
+  );
 });
 
 describe("what is said of a stopped run", () => {

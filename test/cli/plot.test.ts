@@ -84,7 +84,7 @@ test("draws the same as the library's plotRuns", async () => {
   for (const [folders, said] of [
     [[], "plotRuns: folders: must be a list of paths, with one or more; got []"],
     [[cwd], "must be a run's folder"],
-    [Array.from({ length: 9 }, () => inFolder("runs/one")), "plotRuns: at most 8 runs can be told apart"],
+    [Array.from({ length: 9 }, () => inFolder("runs/one")), "plotRuns: a chart can show at most 8 runs"],
   ] as const) {
     const error = await plotRuns(folders).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ConfigError);

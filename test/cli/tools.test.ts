@@ -176,7 +176,7 @@ describe("chat --tools", () => {
     ],
     [["--tools", "array.json"], /^foretoken: --tools array\.json: 0\.parameters\.type \(x\): must be object/u],
     [["--tools", "tools.json", "--choice", "a"], /^foretoken: --tools and --choice: only one of them may set/u],
-    [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: only one/u],
+    [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: they exclude each other/u],
   ])("is refused in a line: %j", async (flags, message) => {
     const { status, stderr } = await cli(["chat", "caller", ...about, ...flags], { cwd, input: "Hi\n" });
     expect(status).toBe(2);

@@ -139,7 +139,7 @@ describe("a run's folder", () => {
   test.each(["generate", "evaluate"])("alone has a choice of weights: %s says so of a checkpoint", async (verb) => {
     const { status, stdout, stderr } = await cli([verb, "run/best", "--weights", "last"], { cwd });
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-    expect(stderr).toMatch(/^foretoken: --weights: must go with a run's folder[^\n]*; got run\/best[^\n]*\n$/u);
+    expect(stderr).toMatch(/^foretoken: --weights: works only with a run's folder[^\n]*; got run\/best[^\n]*\n$/u);
     expect((await cli([verb, "run", "--weights", "lst"], { cwd })).stderr).toContain("best or last");
   });
 });

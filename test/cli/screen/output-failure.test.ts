@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-const told = /^foretoken: standard output: must take what is written; got ENOSPC[^\n]*; try [^\n]+\n$/u;
+const told = /^foretoken: standard output: must accept all output; got ENOSPC[^\n]*; try [^\n]+\n$/u;
 // Named, so that nothing is told of a better backend that is not here.
 const backend = "--backend reference";
 const full = { output: "/dev/full" };
