@@ -63,7 +63,7 @@ describe("merge", () => {
       stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
     });
     expect(stdout).toMatch(
-      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nOpened in bfloat16, [^\n]* loses a part of what the adapter learned, by rounding: --dtype float32 keeps it, and so does adapter\/ itself, unmerged\.\n$/u,
+      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter\/ itself, unmerged\.\n$/u,
     );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
     // Text as the model has it, and no other files.
@@ -91,7 +91,7 @@ describe("merge", () => {
   test("writes bfloat16, half as large", async () => {
     const { stdout } = await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
     expect(stdout).toMatch(
-      /\nRounding to bfloat16 has removed a part of what the adapter learned: [^\n]* --dtype float32, or open adapter itself, unmerged\.\n$/u,
+      /\nRounding to bfloat16 has removed a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter itself, unmerged\.\n$/u,
     );
     const opened = await openPretrained(join(cwd, "narrow"));
     await opened.weights.close();

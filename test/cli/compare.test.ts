@@ -65,11 +65,11 @@ test("--group puts runs together that differ in their seeds alone", async () => 
 
 test("two models alone: the interval says nothing of seeds; and several settings are corrected", async () => {
   const alone = await cli(["compare", "slow1", "fast1", "--weights", "last", ...on], { cwd });
-  expect(alone.stdout).toContain("It says nothing of other seeds: name several runs of each setting.");
+  expect(alone.stdout).toContain("It does not cover the effect of seeds: for that, name several runs of each setting.");
   const many = await cli(["compare", "slow1,slow2", "fast1,fast2", "slow1/checkpoint", ...on], { cwd });
   expect(many, many.stderr).toMatchObject({ status: 0 });
   expect(many.stdout).toContain("p (Holm)");
   expect(many.stdout).toContain("paired by seed where the seeds are the same");
-  expect(many.stdout).toContain("± is of each pair alone; p is corrected for 2 comparisons.");
+  expect(many.stdout).toContain("± is for each comparison alone, but p is corrected for 2 comparisons.");
   expect(alone.stdout).not.toContain("corrected");
 });

@@ -87,12 +87,12 @@ describe("generate --prompts", () => {
     }
     await writeFile(out("mine.jsonl"), `${two}\n`);
     const { status, stderr } = await generate("--out", "mine.jsonl", "--seed", "9");
-    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringMatching(/whose text \d is another/u) });
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringMatching(/whose text \d differs/u) });
     expect(await readFile(out("mine.jsonl"), "utf8")).toBe(`${two}\n`);
   });
 
   test.each([
-    ['"The', 'line 1: each line must be JSON: "a text"'],
+    ['"The', 'line 1: each line must be JSON, such as "a text"'],
     ['"The"\n{"text": "a"}', "line 2: each line must be JSON"],
     ['{"prompt": "The", "sed": 1}', "got sed; try seed"],
     ['{"prompt": "The", "seed": -1}', "line 1: generate.seed: must be at least 0"],

@@ -81,7 +81,7 @@ describe("quantize", () => {
     );
     expect(await refused("none", "--to", "q8_0", ...out)).toMatch(/^foretoken: none: the path must name a model;/u);
     expect(await refused("base", "--to", "q8_0", "--data", "chat.jsonl", ...out)).toMatch(
-      /^foretoken: --data: must be a text; got documents; try npx foretoken evaluate/u,
+      /^foretoken: --data: must be a text; got documents; try writing the file without --data, then npx foretoken evaluate/u,
     );
     expect(await refused("base", "--to", "q8_0", "--embedding", "int4", ...out)).toMatch(
       /^foretoken: --embedding: must be f32/u,

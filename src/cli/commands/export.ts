@@ -56,7 +56,7 @@ const adapterInWords = ({ adapter, base }: Exported): string =>
     ? ""
     : adapter === "merged"
       ? `The adapter is merged into the model in ${printableName(base)}.\n`
-      : `Only the adapter was written. Programs apply it to the model in ${printableName(base)}, or a copy of that in their form.\n`;
+      : `Only the adapter was written. Programs apply it to the model in ${printableName(base)}, or to a copy of it in their own format.\n`;
 
 /** Accepts any word; `dtypeOf` checks it once the format is known. */
 const parseDtype = expecting(

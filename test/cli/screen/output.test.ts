@@ -167,7 +167,7 @@ describe("the pace of a text", () => {
 
   test("says how many guessed tokens came true", async () => {
     const { stderr } = await seen("30", "--speculate", "ngram", "--temperature", "0");
-    expect(stderr).toMatch(/ tokens\/s · \d+ of \d+ guessed tokens? came true/u);
+    expect(stderr).toMatch(/ tokens\/s · \d+ of \d+ guessed tokens? accepted/u);
   });
 
   test("is in the last event for programs", async () => {

@@ -58,7 +58,7 @@ const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }
   const facts = [formatPlural(newTokens, "token")];
   if (tokensPerSecond !== null) facts.push(`${formatCount(tokensPerSecond)} tokens/s`);
   if (guesses !== undefined)
-    facts.push(`${formatCount(guesses.accepted)} of ${formatPlural(guesses.guessed, "guessed token")} came true`);
+    facts.push(`${formatCount(guesses.accepted)} of ${formatPlural(guesses.guessed, "guessed token")} accepted`);
   stderr.write(`${colors.dim(facts.join(` ${symbols.dot} `))}\n`);
 };
 
