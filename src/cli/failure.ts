@@ -5,7 +5,8 @@ import { exitStatus } from "./process/exit-status.ts";
 import { writeNotice } from "./process/output.ts";
 
 /**
- * Commander's error in the words of all other errors; undefined if it only printed help or a version.
+ * Turns commander's error into an error with the program's usual wording; undefined if commander only printed help or
+ * the version.
  * @param words the command line.
  */
 export const commandLineError = async (
@@ -20,12 +21,12 @@ export const commandLineError = async (
   switch (error.code) {
     case "commander.unknownOption": {
       const [flag = ""] = quoted.split("=");
-      // Loaded when needed: help and every right command begin sooner without.
+      // Loaded only for this error, so that correct commands start faster.
       const { unknownFlagError } = await import("./suggestions/suggest.ts");
       return unknownFlagError(where, flag, words, command);
     }
     case "commander.optionMissingArgument":
-      return new ConfigError({ where: quoted.split(" ")[0] ?? where, must: "a value must follow", got: "nothing" });
+      return new ConfigError({ where: quoted.split(" ")[0] ?? where, must: "must have a value", got: "nothing" });
     case "commander.missingArgument":
       return new ConfigError({ where, must: `<${quoted}> must be given`, got: "nothing", hint: help });
     default:
@@ -36,11 +37,11 @@ export const commandLineError = async (
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && "syscall" in error && "code" in error;
 
-/** The engine's message when an array is larger than it or the machine can hold. */
+/** Whether it is the JavaScript engine's error for an array that is too large for the engine or the memory. */
 const isOutOfMemory = (error: unknown): error is RangeError =>
   error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
 
-/** A module of this program, or of a library that it needs, which is not there. */
+/** Whether a module of this program or of one of its dependencies is missing. */
 const isMissingModule = (error: unknown): error is Error =>
   error instanceof Error && Reflect.get(error, "code") === "ERR_MODULE_NOT_FOUND";
 
@@ -48,7 +49,7 @@ const told = (error: unknown): unknown => {
   if (isOutOfMemory(error)) {
     return new ConfigError({
       where: "memory",
-      must: "must suffice for the model and a batch",
+      must: "must be enough for the model and a batch",
       got: error.message,
       hint: "a smaller batch, context or model",
       cause: error,
@@ -60,34 +61,34 @@ const told = (error: unknown): unknown => {
     where: "installation",
     must: "every file of foretoken must be there",
     got: `no ${path}`,
-    hint: "to install it again",
+    hint: "installing foretoken again",
     cause: error,
   });
 };
 
-/** Most UTF-16 units of an error line. */
+/** Maximum number of UTF-16 units in an error line. */
 const longestLine = 300;
 
-/** `before`, the message and `after` in one line; if it is too long, the message loses its middle. */
+/** Joins `before`, the message and `after` into one line; a message that is too long is shortened in its middle. */
 const errorLine = (before: string, message: string, after: string): string => {
-  // Shortened before as well as after: escaping takes time, and makes it longer.
+  // Shortened before and after escaping: escaping a long text takes time, and makes the text longer.
   const line = oneLine(shorten(message, longestLine));
   return `${before}${shorten(line, longestLine - before.length - after.length)}${after}`;
 };
 
 /**
- * Prints the error on standard error, in one line (with `verbose` the stack after it); returns the exit status.
- * @param who begins the line, if several processes could have failed.
+ * Prints the error as one line on standard error (with `verbose`, also the stack) and returns the exit status.
+ * @param who names the failing process at the start of the line, if there are several.
  */
 export const reportFailure = (thrown: unknown, verbose: boolean, who = ""): number => {
   const error = told(thrown);
   const message = error instanceof Error ? error.message : String(error);
-  // A full disk or a missing permission is not our fault.
+  // System errors, such as a full disk or a missing permission, are not bugs of the program.
   const mistake = error instanceof ForetokenError || isSystemError(error);
   writeNotice(
     mistake
       ? errorLine(`foretoken: ${who}`, message, "")
-      : errorLine(`foretoken: ${who}a bug: `, message, "; please report it with what --verbose adds"),
+      : errorLine(`foretoken: ${who}a bug: `, message, "; please report it with the output of --verbose"),
   );
   if (verbose && error instanceof Error) for (const line of (error.stack ?? "").split("\n")) writeNotice(line);
   return mistake ? exitStatus.mistake : exitStatus.bug;

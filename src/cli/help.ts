@@ -4,14 +4,14 @@ import { columns, padRight, wrapText } from "./display/texts/width.ts";
 import { host } from "./process/host.ts";
 import { styleFor } from "./process/terminal.ts";
 
-/** A name and what is said about it: a flag, a command, a part of a lesson. */
+/** A term with its description: a flag, a command or a part of a lesson. */
 export type Entry = readonly [term: string, description: string];
 
-/** Wider lines of prose are hard to read. */
+/** Maximum width: longer lines of prose are hard to read. */
 const widest = 100;
 const narrowest = 20;
 
-/** Columns of a help page: of the terminal; in a pipe what COLUMNS says, as other programs take it, else 80. */
+/** Columns of a help page: the terminal's width; in a pipe the variable COLUMNS, as in other programs, or else 80. */
 export const helpColumns = (): number => {
   const asked = host.stdout.columns ?? Number(process.env.COLUMNS ?? "");
   return Math.max(narrowest, Math.min(widest, asked > 0 ? asked : 80));
@@ -19,16 +19,16 @@ export const helpColumns = (): number => {
 
 const margin = 2;
 const gap = 2;
-/** Of the width, for terms beside their descriptions. */
+/** Maximum share of the width for terms that are next to their descriptions. */
 const termShare = 0.4;
-/** Fewer columns beside the terms hold too few words: descriptions then go under them. */
+/** Minimum columns for descriptions next to terms; with fewer columns, descriptions go below the terms. */
 const leastBeside = 26;
 const indentUnder = 6;
 
 const indented = (lines: readonly string[], by: number): string[] =>
   lines.map((line) => (line === "" ? "" : " ".repeat(by) + line));
 
-/** Descriptions beside their terms, or under them where the page is narrow or the term is long. */
+/** Formats terms with descriptions next to them, or below them on a narrow page or for a long term. */
 export const entryLines = (entries: readonly Entry[], width: number): string[] => {
   const longest = Math.max(0, ...entries.map(([term]) => columns(term)));
   const termWidth = Math.min(longest, Math.floor(termShare * width));
@@ -47,7 +47,7 @@ export const entryLines = (entries: readonly Entry[], width: number): string[] =
 
 const exampleMark = "  $ ";
 
-/** `  $ command   remark`: the remarks beside the commands if all of them fit, else above. */
+/** Formats lines such as `  $ command   remark`: remarks are next to the commands if all of them fit, else above. */
 const exampleLines = (lines: readonly string[], width: number): string[] => {
   if (lines.every((line) => columns(line) <= width)) return [...lines];
   return lines.flatMap((line) => {
@@ -58,10 +58,10 @@ const exampleLines = (lines: readonly string[], width: number): string[] => {
   });
 };
 
-/** A line of a list: two spaces, a term, two spaces or more, a description. */
+/** Line of a list: two spaces, a term, two or more spaces, a description. */
 const listLine = /^ {2}(\S+) {2,}(\S.*)$/u;
 
-/** A line of a file's contents, as JSON. */
+/** Line of JSON. */
 const codeLine = /^ {2,}["{}[\]]/u;
 
 type Block = "example" | "entry" | "code" | "prose";
@@ -71,7 +71,7 @@ const blockOf = (line: string): Block => {
   return listLine.test(line) ? "entry" : "prose";
 };
 
-/** Lines as they are, with spaces for indentation; a line that does not fit is broken. */
+/** Keeps lines and their indentation; breaks a line only if it does not fit. */
 const codeLines = (lines: readonly string[], width: number): string[] =>
   lines.flatMap((line) => {
     if (columns(line) <= width) return [line];
@@ -80,9 +80,9 @@ const codeLines = (lines: readonly string[], width: number): string[] =>
   });
 
 /**
- * Notes under a help page in lines of at most `width` columns. In them a line is an example (`  $ command   remark`), an
- * entry of a list (`  term   description`), JSON (`  { "a": 1 }`), which keeps its lines, blank, or a part of a paragraph, as a
- * heading is.
+ * Formats the notes below a help page in lines of at most `width` columns. A line is an example (` $ command remark`),
+ * a list entry (` term description`), JSON (` { "a": 1 }`, whose line ends are kept), blank, or part of a paragraph.
+ * Headings are paragraphs, too.
  */
 export const noteLines = (text: string, width: number): string[] => {
   const out: string[] = [];
@@ -112,34 +112,34 @@ export const noteLines = (text: string, width: number): string[] => {
   return out;
 };
 
-/** Notes for commander's `addHelpText`: laid out when they are shown, as `noteLines` says. */
+/** Notes for commander's `addHelpText`, formatted by `noteLines` when they are shown. */
 export const notes = (text: string) => (): string => noteLines(text, helpColumns()).join("\n");
 
-/** The default of a flag with a value; commander's own flags and switches have none. */
+/** Default of a flag with a value; empty for switches and commander's own flags. */
 const defaultOf = ({ required, optional, defaultValue, defaultValueDescription }: Option): string => {
   if (!required && !optional) return "";
   const shown = defaultValueDescription ?? (defaultValue === undefined ? undefined : String(defaultValue));
   return shown === undefined ? "" : ` (default: ${shown})`;
 };
 
-/** Items by their group, in the order in which the groups begin. */
+/** Groups items; groups are in order of their first items. */
 const byGroup = <Item>(items: readonly Item[], groupOf: (item: Item) => string): ReadonlyMap<string, Item[]> => {
   const groups = new Map<string, Item[]>();
   for (const item of items) groups.set(groupOf(item), [...(groups.get(groupOf(item)) ?? []), item]);
   return groups;
 };
 
-/** A page with the flags that most people need, each with a few words. */
+/** A short help page with the most used flags. */
 export interface ShortHelp {
-  /** Flags by their heading. */
+  /** Flags by heading. */
   readonly groups: Readonly<Record<string, readonly Entry[]>>;
-  /** As of `notes`. */
+  /** Text below the flags, as for `notes`. */
   readonly notes: string;
 }
 
 const shortPages = new WeakMap<Command, ShortHelp>();
 
-/** Makes `--help` of a command with many flags a short page; `--help-all` shows the whole one, with `text` under it. */
+/** Makes `--help` of a command show a short page; `--help-all` shows all flags, with `text` below them. */
 export const addShortHelp = (command: Command, short: ShortHelp, text: string): void => {
   shortPages.set(command, short);
   command
@@ -151,16 +151,16 @@ export const addShortHelp = (command: Command, short: ShortHelp, text: string): 
     .addHelpText("after", () => notes(shortPages.get(command)?.notes ?? text)());
 };
 
-/** The groups of a short page. The last one gets the flag that leads to all. */
+/** Groups of a short page; `--help-all` is added to the last one. */
 const shortGroups = ({ groups }: ShortHelp, flags: number): readonly (readonly [string, readonly Entry[]])[] => {
-  const all: Entry = ["--help-all", `show all ${flags} flags, with their defaults and more examples`];
+  const all: Entry = ["--help-all", `show all ${flags} flags with their defaults, and more examples`];
   return Object.entries(groups).map(([heading, entries], i, { length }) => [
     heading,
     i === length - 1 ? [...entries, all] : entries,
   ]);
 };
 
-/** A command's help page. Groups of flags have a line that says what they are for. */
+/** Formats a command's help page; each group of flags has a heading that says what the flags are for. */
 export const helpPage = (command: Command, helper: Help): string => {
   const width = helpColumns();
   const { bold } = styleFor(host.stdout).colors;

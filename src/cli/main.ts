@@ -1,15 +1,19 @@
 #!/usr/bin/env node
 import { existsSync, readFileSync, statSync } from "node:fs";
 
-/** The whole program in a few files, which start sooner than several hundred modules: scripts/build/command.mjs makes them. */
+/**
+ * The whole program in a few files, which start faster than several hundred modules. scripts/build/command.mjs makes
+ * them.
+ */
 const bundle = new URL("../command/run.js", import.meta.url);
-/** The same in modules, which a package lacks. */
+/** The program as separate modules; a package does not have them. */
 const modules = new URL("./run.js", import.meta.url);
 
 /**
- * Whether the bundle is there, and is of the modules beside it. In a clone, the compiler writes its notes whenever it writes a
- * module, and the bundle knows the size and time of the notes that it was made after, in whole seconds, as copies of files keep
- * them. A package has no notes, and no other build.
+ * Whether to use the bundle: it exists and was made from the current modules. In a clone, the compiler updates its
+ * build info whenever it writes a module. The bundle records the size and the time of the build info that it was made
+ * from; the time is in whole seconds, because copies of files keep only whole seconds. A package has no build info and
+ * only one build.
  */
 const isBundled = (): boolean => {
   try {
@@ -18,7 +22,7 @@ const isBundled = (): boolean => {
     const known = readFileSync(new URL("../command/compiled.txt", import.meta.url), "utf8");
     return known === `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
   } catch {
-    // What cannot be looked at decides nothing: the modules are right in any case.
+    // If the files cannot be read, use the modules if they exist: they are always correct.
     return !existsSync(modules);
   }
 };

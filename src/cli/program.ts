@@ -10,7 +10,7 @@ import { version } from "./version.ts";
 
 const verbs: Verbs = {
   train: {
-    summary: "train a model on a text, or go on with a run",
+    summary: "train a model on a text, or resume a run",
     load: async () => (await import("./commands/train.ts")).declareTrain,
   },
   generate: {
@@ -18,31 +18,31 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/generate.ts")).declareGenerate,
   },
   chat: {
-    summary: "talk with a model that was trained on conversations",
+    summary: "have a conversation with a model",
     load: async () => (await import("./commands/chat.ts")).declareChat,
   },
   serve: {
-    summary: "answer programs that speak OpenAI's protocol, with models of yours",
+    summary: "serve your models to programs that use OpenAI's protocol",
     load: async () => (await import("./commands/serve.ts")).declareServe,
   },
   evaluate: {
-    summary: "measure a trained model on a text",
+    summary: "measure how well a model predicts a text",
     load: async () => (await import("./commands/evaluate.ts")).declareEvaluate,
   },
   compare: {
-    summary: "tell whether models, or settings with several seeds, differ by more than chance",
+    summary: "test whether models, or settings with several seeds, differ by more than chance",
     load: async () => (await import("./commands/compare.ts")).declareCompare,
   },
   sweep: {
-    summary: "train many settings with several seeds each, and find the best one",
+    summary: "train many settings with several seeds each, and find the best setting",
     load: async () => (await import("./commands/sweep.ts")).declareSweep,
   },
   merge: {
-    summary: "make a model and its LoRA adapter one model",
+    summary: "merge a LoRA adapter into its model",
     load: async () => (await import("./commands/merge.ts")).declareMerge,
   },
   quantize: {
-    summary: "write a model as a GGUF file with fewer bits for each weight",
+    summary: "write a model as a GGUF file with fewer bits per weight",
     load: async () => (await import("./commands/quantize.ts")).declareQuantize,
   },
   export: {
@@ -50,15 +50,15 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/export.ts")).declareExport,
   },
   verify: {
-    summary: "compare a model with other forms of it: logits, greedy tokens, bits per byte",
+    summary: "compare a model with exported files of it: logits, greedy tokens, bits per byte",
     load: async () => (await import("./commands/verify.ts")).declareVerify,
   },
   replay: {
-    summary: "make a step again that was not finite, or exploded",
+    summary: "repeat a training step that was not finite, or exploded",
     load: async () => (await import("./commands/replay.ts")).declareReplay,
   },
   lesson: {
-    summary: "show how the method works, on a text and a model, part by part",
+    summary: "learn how language models work, part by part, on a text and a small model",
     load: async () => (await import("./commands/lesson.ts")).declareLesson,
   },
   runs: {
@@ -70,7 +70,7 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/plot.ts")).declarePlot,
   },
   studio: {
-    summary: "open a page on this machine: watch, compare and start runs, write with their models",
+    summary: "open a page on this machine to watch, compare and start runs, and write with their models",
     load: async () => (await import("./commands/studio.ts")).declareStudio,
   },
   tokenizer: {
@@ -82,15 +82,15 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/init.ts")).declareInit,
   },
   info: {
-    summary: "show the machine, the backends and what would be used, or a model",
+    summary: "show facts about this machine and its backends, or about a model",
     load: async () => (await import("./commands/info.ts")).declareInfo,
   },
   doctor: {
-    summary: "check that this machine computes right, and what it lacks",
+    summary: "check that this machine computes correctly, and what it lacks",
     load: async () => (await import("./commands/doctor.ts")).declareDoctor,
   },
   completion: {
-    summary: "print a script that lets a shell complete commands and flags",
+    summary: "print a script with which your shell completes commands and flags",
     load: async () => {
       const { declareCompletion } = await import("./commands/completion.ts");
       return (command) => declareCompletion(command, verbs);
@@ -101,14 +101,14 @@ const verbs: Verbs = {
 const examples = `
 Examples:
   $ npx foretoken train                                     train a first model
-  $ npx foretoken train --data notes.txt --out runs/notes   on a text of your own
+  $ npx foretoken train --data notes.txt --out runs/notes   on your own text
   $ npx foretoken generate runs/notes --prompt "The "
   $ npx foretoken evaluate runs/notes
-  $ npx foretoken studio                                    a page for all of it
+  $ npx foretoken studio                                    a page for all of this
   $ npx foretoken lesson                                    how it works, part by part
   $ npx foretoken <command> --help                          all flags of a command, with examples`;
 
-/** A command with its flags, for hints. */
+/** Declares a command with its flags, for hints. */
 const declared = async (name: string): Promise<Command> => {
   const command = new Command(name);
   const verb = verbs[name];
@@ -116,15 +116,15 @@ const declared = async (name: string): Promise<Command> => {
   return command;
 };
 
-/** `help`, `help train`, `version` and no argument at all, as commander spells them. */
+/** Rewrites `help`, `help train`, `version` and an empty command line as commander's flags. */
 const spellAsFlags = (args: readonly string[]): readonly string[] => {
   const [first = "help", ...rest] = args;
-  // Words that are no verb belong to the help of all verbs.
+  // Unknown words show the general help.
   if (first === "help") return ["help", "version"].includes(rest[0] ?? "") ? ["--help"] : [...rest, "--help"];
   return first === "version" ? ["--version", ...rest] : args;
 };
 
-/** Runs the command line `args` (without node and the script); returns the exit status. */
+/** Runs the command line `args` (without node and the script) and returns the exit status. */
 export const runProgram = async (args: readonly string[]): Promise<number> => {
   const words = spellAsFlags(args);
   const program = new Command("foretoken")

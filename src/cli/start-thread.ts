@@ -1,5 +1,5 @@
 import { prepareThread } from "../core/remote/worker.node.ts";
 import { workerEntries } from "../worker/entries.node.ts";
 
-/** Starts the thread that a verb computes in. */
+/** Starts the worker thread of a command. */
 export const startThread = (name: keyof typeof workerEntries): void => prepareThread(workerEntries[name]);

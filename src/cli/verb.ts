@@ -1,22 +1,22 @@
 import type { Command } from "commander";
 
-/** Adds a verb's arguments, flags and action. The action sets `host.exitCode` unless it is 0. */
+/** Adds a command's arguments, flags and action. The action sets `host.exitCode` unless it is 0. */
 export type Declare = (command: Command) => void;
 
 export interface Verb {
   readonly summary: string;
-  /** Only the verb that is run is loaded, so that `--help` answers at once. */
+  /** Loads the command; only the command that runs is loaded, so that `--help` answers at once. */
   readonly load: () => Promise<Declare>;
 }
 
-/** All verbs by name, in the order of the help. */
+/** All commands by name, in the order of the help. */
 export type Verbs = Readonly<Record<string, Verb>>;
 
-/** Declares a verb, with the flags that all verbs have. */
+/** Declares a command, with the flags that all commands have. */
 export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {
   (await load())(command);
-  command.option("--verbose", "show the stack of an error").helpOption("-h, --help", "show this help");
-  // Loaded with a verb: the help of all verbs needs none of it.
+  command.option("--verbose", "show the stack trace of an error").helpOption("-h, --help", "show this help");
+  // Loaded with a command: the general help does not need it.
   const { refuseRepeats } = await import("./flags/flags.ts");
   refuseRepeats(command);
 };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The version of the package. */
+/** Version of the package. */
 export const version = (): string => {
   try {
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -8,7 +8,7 @@ export const version = (): string => {
     };
     return version;
   } catch {
-    // Every command works without it.
+    // Commands work without the version, so an unreadable package.json is ignored.
     return "unknown";
   }
 };

@@ -1,23 +1,23 @@
-/** The backends that are checked, and the ways in which each computes. */
+/** Chooses the backends to check, and the ways in which each computes. */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import type { BackendChoice, BackendOptions, BackendReport } from "../backend/select.node.ts";
 import type { Form } from "./model/forms.ts";
 
-/** Opens a backend, as `openBackend` does. */
+/** Opens a backend, like `openBackend`. */
 export type Open = (name: BackendName, options: BackendOptions) => Promise<Backend>;
 
 /** A backend to check. */
 export interface CheckedBackend {
   readonly name: BackendName;
-  /** All ways in which training and writing compute on it. */
+  /** All ways in which training and generation compute on it. */
   readonly forms: readonly Form[];
-  /** Those whose products are as exact as float32. */
+  /** The ways whose products are as exact as float32. */
   readonly exact: readonly Form[];
-  /** Numbers of threads whose bits are compared with those of one. */
+  /** Numbers of threads to compare with one thread, bit by bit. */
   readonly threads: readonly number[];
 }
 
-/** What a backend can do, found by opening it. */
+/** Opens a backend to read its capabilities. */
 const capabilitiesOf = async (open: Open, name: BackendName, options: BackendOptions) => {
   const backend = await open(name, { ...options, threads: 1 });
   await backend.close();
@@ -36,7 +36,7 @@ const describe = async (
   const manyRows = await capabilitiesOf(open, name, { manyRows: true });
   const exact = [
     form("float32", {}),
-    ...(manyRows.tiles === "float32" ? [form("float32 by tiles", { manyRows: true })] : []),
+    ...(manyRows.tiles === "float32" ? [form("float32 with tiles", { manyRows: true })] : []),
   ];
   const faster = fasterDtype === "bfloat16" ? [form("bfloat16", { dtype: "bfloat16", manyRows: true })] : [];
   const most = asked ?? Math.max(2, threads);
@@ -44,16 +44,16 @@ const describe = async (
   return { name, exact, forms: [...exact, ...faster], threads: counts };
 };
 
-/** A backend that is here and does not open. */
+/** An installed backend that cannot be opened. */
 export interface BrokenBackend {
   readonly name: BackendName;
   readonly error: unknown;
 }
 
 /**
- * The backends to check: the named one, or native and WebAssembly, as far as they are here; the reference where neither is.
- * @param threads the number that was asked for.
- * @throws UnsupportedKernelError for a named backend that is missing
+ * The backends to check: the named one; or native and WebAssembly, if installed; or the reference if neither is.
+ * @param threads number of threads that the user asked for.
+ * @throws UnsupportedKernelError for a named backend that is missing.
  */
 export const backendsToCheck = async (
   open: Open,
@@ -61,7 +61,7 @@ export const backendsToCheck = async (
   choice: BackendChoice,
   threads: number | undefined,
 ): Promise<readonly (CheckedBackend | BrokenBackend)[]> => {
-  // It says itself why it is missing.
+  // Its error says why the backend is missing.
   if (choice !== "auto") await capabilitiesOf(open, choice, {});
   const found = backends.flatMap((one) => (one.available ? [one] : []));
   const compiled = found.filter(({ name }) => name !== "reference");

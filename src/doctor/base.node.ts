@@ -1,4 +1,4 @@
-/** The model that an adapter was trained on: found and read as loading does it. */
+/** Checks an adapter's base model; it is found and read in the same way as when the adapter is loaded. */
 import { CheckpointError } from "../core/errors/errors.ts";
 import { modelLayout } from "../models/model.ts";
 import { openWhole, unlessDamaged } from "../pretrained/adapter/base/find.node.ts";
@@ -8,37 +8,39 @@ import { basePath, openAdapter } from "../pretrained/adapter/open.node.ts";
 import { isHubName, keptFolder } from "../pretrained/files/hub.node.ts";
 import { failed, ok, skipped, type Verdict } from "./check.ts";
 
-/** What to do where the base cannot be used. @param hint of the error. */
+/** Advice for a base model that cannot be used. @param hint hint of the error. */
 const wayToBase = (hint = ""): string => {
   const model = /^base (hf:\S+)/u.exec(hint)?.[1] ?? "MODEL";
-  return `put the model that the adapter was trained on in that place again, or name a copy of it where the adapter is loaded: --base ${model}`;
+  return `restore the model that the adapter was trained on at this path, or name a copy of it when you load the adapter: --base ${model}`;
 };
 
 const rightBase = (place: string): Verdict => ok(`${place}: the weights that the adapter was trained on (SHA-256)`);
 
-/** Finds the base as loading does, and reads all of it. @param base as in `BaseOptions`. */
+/** Finds the base model like loading does, and reads all of its weights. @param base as in `BaseOptions`. */
 const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict> => {
   const opened = await openBase(adapter, { base });
   const { config, vocabSize, weights } = opened;
   try {
     await weights.read(modelLayout(config, vocabSize), { place: () => {} });
     if (adapter.baseHash !== null) return rightBase(opened.servedFrom());
-    // Nothing but the shapes tells that it is the right one.
+    // The adapter has no checksum of its base model, so only the shapes can be checked.
     await adapter.read(config);
-    return skipped(`${opened.servedFrom()}: the adapter fits, and does not say which weights it was trained on`);
+    return skipped(
+      `${opened.servedFrom()}: the adapter has the right shapes, but does not say which weights it was trained on`,
+    );
   } finally {
     await weights.close();
   }
 };
 
-/** A base on the hub, which is not asked: the run's copy of it, or the one that was fetched. */
+/** Checks a base model on the hub without network access: the run's own copy, or a downloaded one. */
 const hubVerdict = async (adapter: OpenedAdapter, named: string): Promise<Verdict> => {
   const found = await openWhole(adapter, named);
   await found?.opened.weights.close();
   if (found !== undefined) return rightBase(found.place);
   const folder = await keptFolder(named);
   return folder === undefined
-    ? skipped(`${named} is not on this disk: whoever loads the adapter fetches it`)
+    ? skipped(`${named} is not on this disk; loading the adapter downloads it`)
     : readBase(adapter, folder);
 };
 
@@ -50,14 +52,14 @@ const verdictOf = async (adapter: OpenedAdapter): Promise<Verdict> => {
     if (!(error instanceof CheckpointError)) throw error;
     const { where, must, got, hint } = error.details;
     if (adapter.peft.base === null && adapter.baseHash === null)
-      return skipped(`${adapter.where} does not name the model that it is for: loading it takes --base MODEL`);
+      return skipped(`${adapter.where} does not name its base model; to load it, add --base MODEL`);
     return failed(`${where}: ${must}${got === undefined ? "" : `; got ${got}`}`, wayToBase(hint));
   }
 };
 
 /**
- * The check of the model of adapters that were trained on the same one.
- * @param places of the adapters; the first that can be opened tells.
+ * Checks the base model of adapters that were all trained on the same one.
+ * @param places paths of the adapters; the first one that can be opened is used.
  */
 export const baseVerdict = async (places: readonly string[]): Promise<Verdict> => {
   for (const place of places) {
@@ -69,5 +71,5 @@ export const baseVerdict = async (places: readonly string[]): Promise<Verdict> =
       await adapter.source.close();
     }
   }
-  return skipped("no adapter can be opened");
+  return skipped("none of the adapters can be opened");
 };

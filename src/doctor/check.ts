@@ -1,29 +1,29 @@
-/** The form of a check, and of its result. */
+/** Types of checks and their results. */
 import { ForetokenError } from "../core/errors/errors.ts";
 import { oneLine } from "../core/text/one-line.ts";
 
 /**
- * How a check ended. `warning`: something is missing or slow, and all results are right all the same; `skipped`: it cannot be
- * made here, for the reason in the fact.
+ * How a check ended. `warning`: something is missing or slow, but all results are right. `skipped`: it cannot be
+ * checked here; the fact says why.
  */
 export type CheckStatus = "ok" | "warning" | "failed" | "skipped";
 
-/** The result of a check. */
+/** Result of a check. */
 export interface Verdict {
   readonly status: CheckStatus;
-  /** The observation, in a few words. */
+  /** What was observed, in a few words. */
   readonly fact: string;
-  /** What the user can do; null where there is nothing to do. */
+  /** What the user can do; null if there is nothing to do. */
   readonly advice: string | null;
 }
 
-/** A check of one thing. */
+/** A single check. */
 export interface Check {
-  /** The thing, as "gradients". */
+  /** What is checked, such as "gradients". */
   readonly name: string;
-  /** The backend that it looks at, as "native"; null: it looks at the machine or at files. */
+  /** The backend that is checked, such as "native"; null for checks of the machine or of files. */
   readonly backend: string | null;
-  /** What to do where the check throws an error without a hint of its own. */
+  /** Advice for an error that has no hint of its own. */
   readonly advice: string;
   run(): Promise<Verdict>;
 }
@@ -40,7 +40,7 @@ export const warning = (fact: string, advice: string): Verdict => ({ status: "wa
 export const failed = (fact: string, advice: string): Verdict => ({ status: "failed", fact, advice });
 export const skipped = (fact: string): Verdict => ({ status: "skipped", fact, advice: null });
 
-/** The verdict on a check that threw. */
+/** Result for a check that threw an error. */
 const thrown = (error: unknown, advice: string): Verdict => {
   if (error instanceof ForetokenError) {
     const { where, must, got, hint } = error.details;
@@ -49,7 +49,7 @@ const thrown = (error: unknown, advice: string): Verdict => {
   return failed(oneLine(error instanceof Error ? error.message : String(error)), advice);
 };
 
-/** Makes a check; an error that it throws is a failed check. */
+/** Runs a check; an error makes it fail. */
 export const resultOf = async ({ name, backend, advice, run }: Check): Promise<CheckResult> => {
   const began = performance.now();
   const verdict = await run().catch((error: unknown) => thrown(error, advice));

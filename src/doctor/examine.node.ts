@@ -1,6 +1,6 @@
 /**
- * Checks this machine, its backends and, where one is named, a run or a model: `foretoken doctor`. The checks call
- * the code that trains and writes, never a copy of it.
+ * Checks this machine, its backends and, if one is named, a run or a model (`foretoken doctor`). The checks call the
+ * same code as training and generation.
  */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import { buildCommand } from "../backend/implementations/native/native.node.ts";
@@ -22,22 +22,22 @@ import { checkAccumulation, checkDeterminism } from "./model/steps.ts";
 import { type PresetSpeed, presetSpeeds, speedVerdict } from "./speed/presets.ts";
 import { measureRates, type Rates } from "./speed/rates.ts";
 
-/** What to examine. */
+/** Arguments of `examine`. */
 export interface Examination {
   /** A run's folder, a model's directory, a GGUF file or `hf:org/name`. */
   readonly model?: string | undefined;
-  /** The folder for runs; default `runs`. */
+  /** Folder of runs. Default: `runs`. */
   readonly runs?: string | undefined;
-  /** Default `auto`: native and WebAssembly. */
+  /** Backend to check. Default: `auto` (native and WebAssembly). */
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
-  /** Opens backends; default: as the library does. */
+  /** Opens backends. Default: `openBackend`. */
   readonly open?: Open | undefined;
-  /** Free memory; default: the system's. */
+  /** Returns the free memory. Default: asks the system. */
   readonly memory?: (() => FreeMemory) | undefined;
 }
 
-/** The rates of the backend that trains. */
+/** Measured rates of the backend that trains. */
 export interface MeasuredRates extends Rates {
   readonly backend: BackendName;
   readonly instructionSet: string;
@@ -45,37 +45,38 @@ export interface MeasuredRates extends Rates {
   readonly dtype: string;
 }
 
-/** All that was found. */
+/** Report of all checks. */
 export interface DoctorReport {
-  /** Whether no check failed; warnings do not count. */
+  /** Whether no check failed; warnings do not count as failures. */
   readonly ok: boolean;
   readonly machine: MachineFacts;
   readonly checks: readonly CheckResult[];
-  /** null where a check of the speed failed. */
+  /** null if the speed could not be measured. */
   readonly rates: MeasuredRates | null;
-  /** The speed to expect of each preset, the shortest step first. */
+  /** Expected training speed of each preset, shortest step first. */
   readonly presets: readonly PresetSpeed[];
   readonly seconds: number;
 }
 
-/** How far the examination is. */
+/** Progress of the examination. */
 export type DoctorEvent =
   | { readonly type: "begin"; readonly name: string }
   | { readonly type: "result"; readonly result: CheckResult }
   | { readonly type: "report"; readonly report: DoctorReport };
 
-/** The name of a check with its backend's. */
+/** A check's name, with its backend if it has one. */
 export const titleOf = ({ name, backend }: Pick<Check, "name" | "backend">): string =>
   backend === null ? name : `${backend}: ${name}`;
 
 const adviceFor = (name: BackendName): string => {
   if (name === "native")
-    return `FORETOKEN_NO_NATIVE=1 computes without these kernels; ${buildCommand()} builds them again`;
-  if (name === "wasm") return "--backend native or --backend reference; then another version of Node.js";
-  return "install Foretoken again; if that is no help, test this machine's memory";
+    return `to compute without these kernels, set FORETOKEN_NO_NATIVE=1; to build them again: ${buildCommand()}`;
+  if (name === "wasm")
+    return "use --backend native or --backend reference; if possible, try another version of Node.js";
+  return "install Foretoken again; if the check still fails, test this machine's memory";
 };
 
-/** Makes the checks of a backend; what is computed for all backends is computed once. */
+/** Creates the checks of a backend. Results of the reference are computed once for all backends. */
 const computingChecks = () => {
   const kernels = kernelChecker();
   const gradients = gradientChecker();
@@ -104,7 +105,7 @@ const computingChecks = () => {
   };
 };
 
-/** The one check of a backend that does not open. */
+/** The only check of a backend that cannot be opened. */
 const brokenCheck = ({ name, error }: BrokenBackend): Check => ({
   ...{ name: "opens", backend: name, advice: adviceFor(name) },
   run: () => Promise.reject(error),
@@ -119,8 +120,8 @@ const ratesText = ({ flopsPerSecond, bytesPerSecond, instructionSet, threads, dt
   `products ${gigas(flopsPerSecond)} GFLOP/s, memory ${gigas(bytesPerSecond)} GB/s (${instructionSet}, ${formatPlural(threads, "thread")}, ${dtype})`;
 
 /**
- * Makes all checks, one after the other, and tells what each finds; the report comes last.
- * @throws ConfigError, CheckpointError or UnsupportedKernelError for a mistake in what is asked for, before any check
+ * Runs all checks one after the other and yields each result; the report comes last.
+ * @throws ConfigError, CheckpointError or UnsupportedKernelError for a mistake in the arguments, before any check runs.
  */
 export async function* examine({
   model,
@@ -155,8 +156,8 @@ export async function* examine({
   });
   yield* make([
     ...softwareChecks(described),
-    check("memory", null, "end other programs", () => memoryVerdict(free, kind)),
-    check("runs folder", null, "another folder, with --runs and train --out", () => runsFolderVerdict(runs)),
+    check("memory", null, "close other programs", () => memoryVerdict(free, kind)),
+    check("runs folder", null, "use another folder: --runs here, and --out of train", () => runsFolderVerdict(runs)),
     ...ofFiles,
   ]);
   const computing = computingChecks();
@@ -189,7 +190,7 @@ export async function* examine({
       );
       isOver = speed === undefined;
       if (speed !== undefined) presets.push(speed);
-      // The last time there is no preset left, unless a step has failed.
+      // Without a speed and without an error, no preset is left.
       if (speed === undefined && result.status === "ok") continue;
       const named = speed === undefined ? result : { ...result, name: `speed: ${speed.preset}` };
       checks.push(named);

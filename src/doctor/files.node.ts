@@ -1,4 +1,7 @@
-/** The files of a run or a model: each against the manifest, and the weights against the configuration. */
+/**
+ * Checks the files of a run or a model: each file against the manifest, and the header of the weights against the
+ * configuration.
+ */
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -20,22 +23,22 @@ import { folderNames } from "../runs/folder-names.ts";
 import { baseVerdict } from "./base.node.ts";
 import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
 
-/** What to do about damage, by what was named. */
+/** Advice for damage, by kind of the named path. */
 const advices = {
-  ofRun: "take the folder from a backup, or train --resume from another checkpoint of the run",
-  folder: "a complete copy of the folder",
-  file: "a complete copy of the file",
-  hub: "another model or revision",
+  ofRun: "restore the folder from a backup, or use train --resume with another checkpoint of the run",
+  folder: "get a complete copy of the folder",
+  file: "get a complete copy of the file",
+  hub: "use another model or revision",
 } as const;
 
-/** Opens a model or an adapter without reading its weights: the header of each file must fit the configuration. */
+/** Opens a model or an adapter without reading its weights; the header of each file must match the configuration. */
 const checkHeaders = async (path: string): Promise<void> => {
   const isAdapter = !isHubName(path) && (await isAdapterPlace(path));
   const opened = isAdapter ? (await openAdapter(path)).source : (await openPretrained(path)).weights;
   await opened.close();
 };
 
-/** Reads every file that the manifest lists; returns their bytes. */
+/** Reads every file in the manifest; returns their total bytes. */
 const readListed = async (folder: string, names: readonly string[]): Promise<number> => {
   const { large } = await openCheckpoint(folder, { required: [], optional: [], large: async () => names });
   try {
@@ -46,30 +49,30 @@ const readListed = async (folder: string, names: readonly string[]): Promise<num
   }
 };
 
-/** A file of a checkpoint, by its name. */
+/** Whether a name belongs to a file of a checkpoint. */
 const isOfCheckpoint = (name: string): boolean =>
   name !== manifestName && (checkpointNames.includes(name) || name.endsWith(".safetensors"));
 
-/** The place of the model or the adapter in a folder with these entries; undefined: there is none. */
+/** Path of the model or adapter in a folder with these entries; undefined if there is none. */
 const modelIn = async (folder: string, entries: readonly string[]): Promise<string | undefined> => {
   if (entries.includes("config.json") || (await isAdapterFolder(folder))) return folder;
   const isKeptGguf = isPlaceName(basename(folder)) && entries.includes(keptGgufName);
   return isKeptGguf ? join(folder, keptGgufName) : undefined;
 };
 
-/** A folder without a model; loading knows what else may be meant. */
+/** Result for a folder without a model; the error of loading may suggest another path. */
 const noModel = async (folder: string, entries: readonly string[]): Promise<Verdict> => {
   const [gguf, ...others] = entries.filter(isGgufName);
   if (gguf !== undefined) {
     const named = others.length > 0 ? "one of the GGUF files in it" : quotePath(join(folder, gguf));
-    return failed(`${folder}: no model in it`, named);
+    return failed(`${folder}: contains no model`, `name ${named}`);
   }
   const error: unknown = await checkHeaders(folder).catch((thrown: unknown) => thrown);
   const hint = error instanceof CheckpointError ? error.details.hint : undefined;
-  return failed(`${folder}: no model in it`, hint ?? advices.folder);
+  return failed(`${folder}: contains no model`, hint ?? advices.folder);
 };
 
-/** A directory with weights. */
+/** Checks a directory with weights. */
 const folderVerdict = async (folder: string, advice: string): Promise<Verdict> => {
   const manifest = await readManifest(folder);
   const names = Object.keys(manifest?.files ?? {});
@@ -78,16 +81,16 @@ const folderVerdict = async (folder: string, advice: string): Promise<Verdict> =
   const unlisted = manifest === null ? undefined : there.find((name) => isOfCheckpoint(name) && !names.includes(name));
   if (unlisted !== undefined)
     return failed(
-      `${join(folder, unlisted)}: ${manifestName} does not list it, so damage would not be noticed`,
+      `${join(folder, unlisted)}: ${manifestName} does not list it, so damage to it would not be noticed`,
       advice,
     );
   const model = await modelIn(folder, there);
-  // A state to roll back to has a manifest, and is no model.
+  // A rollback state has a manifest but is not a model.
   if (model === undefined && manifest === null) return noModel(folder, there);
   if (model !== undefined) await checkHeaders(model);
   if (manifest === null)
-    return skipped(`no ${manifestName}: damage to the weights would not be noticed; their header is right`);
-  return ok(`${formatPlural(names.length, "file")}, ${formatBytes(bytes)}, as they were saved (SHA-256)`);
+    return skipped(`no ${manifestName}, so damaged weights would not be noticed; the header of the weights is right`);
+  return ok(`${formatPlural(names.length, "file")}, ${formatBytes(bytes)}, unchanged since they were saved (SHA-256)`);
 };
 
 const isFolder = async (path: string): Promise<boolean> =>
@@ -95,12 +98,12 @@ const isFolder = async (path: string): Promise<boolean> =>
 
 const filesVerdict = async (path: string, advice: string): Promise<Verdict> => {
   if (await isFolder(path)) return folderVerdict(path, advice);
-  // A GGUF file or a name on the hub, or nothing: whoever opens it says so.
+  // A GGUF file, a name on the hub, or a wrong path; opening a wrong path throws.
   await checkHeaders(path);
-  return skipped("no checksums of ours: damage to the weights would not be noticed; their header is right");
+  return skipped("no checksums, so damaged weights would not be noticed; the header of the weights is right");
 };
 
-/** The folders that a run's folder stands for. */
+/** Folders that loading uses for a run's folder. */
 const loadedNames: readonly string[] = [folderNames.best, folderNames.checkpoint];
 
 const isLoadedOfRun = (place: string): boolean => loadedNames.includes(basename(place));
@@ -109,7 +112,7 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   if (!(await isRunFolder(folder))) {
     const named = places.filter(isLoadedOfRun).map(quotePath).join(" or ");
     return failed(
-      `${folder}: no model in it, only in the folders of a run whose ${descriptionName} is gone`,
+      `${folder}: contains no model itself; its folders are from a run whose ${descriptionName} is missing`,
       `restore ${descriptionName} from a backup, or name a folder with weights: ${named}`,
     );
   }
@@ -119,7 +122,7 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   );
 };
 
-/** The folders with weights in a run's folder; of two, loading takes the first. */
+/** Folders with weights in a run's folder, sorted; loading uses the first of `loadedNames`. */
 const placesOf = async (run: string): Promise<readonly string[]> => {
   const entries = await readdir(run, { withFileTypes: true });
   return entries
@@ -128,9 +131,9 @@ const placesOf = async (run: string): Promise<readonly string[]> => {
     .sort();
 };
 
-/** Whether a folder is a run's whose description is gone, and no model itself. */
+/** Whether the folder is a run's folder without its description, and not a model itself. */
 const hasLostDescription = async (folder: string): Promise<boolean> => {
-  // One that cannot be listed fails the check of its files.
+  // An unreadable folder will fail the check of its files.
   const places = (await isFolder(folder)) ? await placesOf(folder).catch((): readonly string[] => []) : [];
   if (!places.some(isLoadedOfRun)) return false;
   const entries = await readdir(folder);
@@ -147,20 +150,20 @@ const check = (name: string, advice: string, run: () => Promise<Verdict>): Check
   ...{ name, backend: null, advice, run },
 });
 
-/** The check of the model that adapters in these places are for; none where there is no adapter. */
+/** Check of the adapters' base model; empty if there is no adapter. */
 const baseChecks = async (places: readonly string[]): Promise<readonly Check[]> => {
-  // A file that cannot be read has failed the check of files.
+  // Unreadable files have already failed the check of files.
   const are = await Promise.all(places.map((place) => isAdapterPlace(place).catch(unlessDamaged)));
   const adapters = places.filter((_, i) => are[i]);
   return adapters.length === 0 ? [] : [check("base", advices.folder, () => baseVerdict(adapters))];
 };
 
 /**
- * The checks of what the user named.
- * @throws CheckpointError for a path that names nothing, or a run's folder without weights
+ * Checks of the path that the user named.
+ * @throws CheckpointError for a path that does not exist, or a run's folder without weights.
  */
 export const fileChecks = async (path: string): Promise<readonly Check[]> => {
-  // The user's mistake, and not a fault of files: nothing is checked.
+  // A missing path is the user's mistake, not damage: throw before any check.
   if (!isHubName(path) && (await stat(path).catch(() => undefined)) === undefined) await checkHeaders(path);
   const isRun = await isRunFolder(path);
   if (!isRun && !(await hasLostDescription(path))) {
@@ -172,7 +175,7 @@ export const fileChecks = async (path: string): Promise<readonly Check[]> => {
   }
   const places = await placesOf(path);
   if (places.length === 0 && !(await hasCheckpoint(join(path, "best")))) {
-    const must = "the run must have weights";
+    const must = "the run must have saved weights";
     throw new CheckpointError({ where: path, must, got: "none", hint: "a run that has saved a checkpoint" });
   }
   return [

@@ -1,17 +1,23 @@
-/** The numbers of runs as a table in CSV (RFC 4180). */
+/** Writes the numbers of runs as a CSV table (RFC 4180). */
 import { type DrawnRun, secondsOf } from "./curves.ts";
 
 const columnNames = [
   ...["run", "step", "tokens", "seconds", "loss", "learning_rate", "grad_norm", "tokens_per_second", "val_loss"],
 ];
 
-/** The first line of such a table. */
+/** First line of the table. */
 export const csvHead = columnNames.join(",");
 
-/** A text in a cell. A spreadsheet takes one that begins with certain signs for a formula: an apostrophe prevents it. */
+/**
+ * A text cell. A spreadsheet treats a text that begins with certain characters as a formula; an apostrophe in front
+ * prevents this.
+ */
 const textCell = (text: string): string => `"${/^[=+\-@\t\r]/u.test(text) ? "'" : ""}${text.replaceAll('"', '""')}"`;
 
-/** The rows of a run: one for each step and for each evaluation without one, in their order. Unknown cells are empty. */
+/**
+ * Rows of a run, in order of steps: one for each step, and one for each evaluation at a step without its own row.
+ * Unknown cells are empty.
+ */
 const rowsOf = (run: DrawnRun): readonly string[] => {
   const { steps, evals } = run.numbers;
   const seconds = secondsOf(run);
@@ -27,16 +33,16 @@ const rowsOf = (run: DrawnRun): readonly string[] => {
 };
 
 const numberForm = String.raw`-?\d+(?:\.\d+)?(?:e[+-]\d+)?`;
-/** A row as `rowsOf` writes it: a name, two numbers, and a number or nothing for each other column. */
+/** Matches a row of `rowsOf`: a name, two numbers, and a number or nothing for each other column. */
 const rowForm = new RegExp(
   String.raw`"[^"]*(?:""[^"]*)*"(?:,${numberForm}){2}(?:,(?:${numberForm})?){${columnNames.length - 3}}\n`,
   "uy",
 );
-/** No row is longer: its name is a path at most. */
+/** Maximum length of a row; its name is at most as long as a path. */
 const longestRow = 2 ** 15;
 
 /**
- * Whether a file is such a table to its end: rows that somebody added are not ours.
+ * Whether a file is such a table and nothing else. A table with other rows belongs to the user.
  * @param pieces the file's text, in order.
  */
 export const isOurCsv = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {

@@ -1,15 +1,15 @@
-/** The numbers of runs as curves of a chart. */
+/** Turns the numbers of runs into curves of a chart. */
 import { drawable, type Points } from "./points.ts";
 
-/** Numbers of a run that can be drawn. */
+/** Metrics of a run that can be drawn. */
 export const metricNames = ["loss", "learning-rate", "grad-norm", "tokens-per-second"] as const;
 export type MetricName = (typeof metricNames)[number];
 
-/** What a chart's horizontal axis may count. */
+/** Possible units of the horizontal axis. */
 export const xNames = ["steps", "tokens", "time"] as const;
 export type XName = (typeof xNames)[number];
 
-/** A run's numbers, in columns of equal length. */
+/** Numbers of a run, in columns of equal length. */
 export interface RunNumbers {
   readonly steps: {
     readonly step: readonly number[];
@@ -19,22 +19,22 @@ export interface RunNumbers {
     readonly tokensPerSecond: readonly number[];
   };
   readonly evals: { readonly step: readonly number[]; readonly valLoss: readonly number[] };
-  /** Steps that were left out. */
+  /** Steps that were skipped. */
   readonly leftOut: readonly number[];
 }
 
 /** A run to draw. */
 export interface DrawnRun {
-  /** Text, from a folder's name: it may have any character. */
+  /** Name from a folder; it may contain any character. */
   readonly name: string;
   readonly numbers: RunNumbers;
-  /** Tokens that go through the model in a step. */
+  /** Tokens that each step processes. */
   readonly tokensPerStep: number;
-  /** How its configuration differs from that of the others, as "train.learningRate 0.001". */
+  /** Fields that differ from the other runs, such as "train.learningRate 0.001". */
   readonly differences: readonly string[];
 }
 
-/** What is drawn of runs. */
+/** Options of the chart. */
 export interface PlotOptions {
   readonly metric: MetricName;
   readonly x: XName;
@@ -42,7 +42,7 @@ export interface PlotOptions {
   readonly log: boolean;
 }
 
-/** The column of each metric. */
+/** Column of each metric. */
 const columnNames = {
   loss: "loss",
   "learning-rate": "learningRate",
@@ -50,7 +50,7 @@ const columnNames = {
   "tokens-per-second": "tokensPerSecond",
 } as const satisfies Readonly<Record<MetricName, keyof RunNumbers["steps"]>>;
 
-/** Seconds from the run's beginning to the end of each step, as far as steps took them. */
+/** Seconds of training from the run's beginning to the end of each step, without time between steps. */
 export const secondsOf = ({ numbers: { steps }, tokensPerStep }: DrawnRun): readonly number[] => {
   let seconds = 0;
   return steps.tokensPerSecond.map((rate) => {
@@ -59,7 +59,7 @@ export const secondsOf = ({ numbers: { steps }, tokensPerStep }: DrawnRun): read
   });
 };
 
-/** The place of the last of `steps`, in ascending order, that is at most `step`; −1 if there is none. */
+/** Index of the last of `steps` (in ascending order) that is at most `step`; −1 if there is none. */
 const placeOf = (steps: readonly number[], step: number): number => {
   let [low, high] = [0, steps.length];
   while (low < high) {
@@ -70,7 +70,7 @@ const placeOf = (steps: readonly number[], step: number): number => {
   return low - 1;
 };
 
-/** The x of a step. */
+/** Returns the function from a step to its x. */
 const xOf = (run: DrawnRun, x: XName): ((step: number) => number) => {
   switch (x) {
     case "steps":
@@ -85,17 +85,20 @@ const xOf = (run: DrawnRun, x: XName): ((step: number) => number) => {
   }
 };
 
-/** The curves of a run. */
+/** Curves of a run. */
 export interface Curves {
-  /** Of the steps. */
+  /** Points of the steps. */
   readonly steps: Points;
-  /** Of the evaluations: empty where the metric has none. */
+  /** Points of the evaluations; empty if the metric has none. */
   readonly evals: Points;
-  /** The x of each step that was left out. */
+  /** x of each skipped step. */
   readonly leftOut: readonly number[];
 }
 
-/** Numbers that are not finite are left out, and with a logarithmic axis those that are not above 0. */
+/**
+ * Makes the curves of a run; leaves out numbers that are not finite and, on a logarithmic axis, numbers that are not
+ * above 0.
+ */
 export const curvesOf = (run: DrawnRun, { metric, x, log }: PlotOptions): Curves => {
   const { steps, evals, leftOut } = run.numbers;
   const at = xOf(run, x);

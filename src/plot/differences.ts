@@ -1,7 +1,7 @@
-/** Differences of runs' configurations, in words. */
+/** Describes the differences between configurations of runs. */
 import { isRecord } from "../core/checks/is-record.ts";
 
-/** The fields of a configuration with their values as text, as "train.steps" and "500". */
+/** Fields of a configuration with their values as text, such as "train.steps" and "500". */
 const fieldsOf = (value: unknown, path = ""): readonly (readonly [path: string, value: string])[] => {
   if (value === undefined) return [];
   if (!isRecord(value)) return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
@@ -9,9 +9,9 @@ const fieldsOf = (value: unknown, path = ""): readonly (readonly [path: string, 
 };
 
 /**
- * What is not the same in all of them, for each.
- * @param configs objects of fields, numbers and texts.
- * @returns for each, in its own order: "train.learningRate 0.001".
+ * For each configuration, its fields that are not equal in all configurations.
+ * @param configs objects with numbers, texts and nested objects.
+ * @returns for each configuration, entries such as "train.learningRate 0.001" in the order of its fields.
  */
 export const differencesOf = (configs: readonly unknown[]): readonly (readonly string[])[] => {
   const all = configs.map((config) => new Map(fieldsOf(config)));

@@ -1,23 +1,23 @@
-/** Points of a curve, made fewer: a chart has so many columns, and no more are seen. No extreme is lost. */
+/** Reduces the points of a curve to what a chart's columns can show, without losing minima and maxima. */
 
-/** Points from left to right. */
+/** Points, sorted by x. */
 export interface Points {
   readonly x: readonly number[];
   readonly y: readonly number[];
 }
 
-/** Larger numbers have no place on an axis: a sum of two of them might be infinite. */
+/** Maximum number that is drawn: a sum of two larger numbers could be infinite. */
 const largest = 1e300;
 const isDrawable = (value: number | undefined): value is number => Math.abs(value ?? Number.NaN) <= largest;
 
-/** The points whose numbers are finite, and above 0 where `positive`. */
+/** Points whose numbers are finite and, if `positive`, above 0. */
 export const drawable = ({ x, y }: Points, positive: boolean): Points => {
   const keeps = y.map((value, i) => isDrawable(value) && isDrawable(x[i]) && (!positive || value > 0));
   if (keeps.every(Boolean)) return { x, y };
   return { x: x.filter((_, i) => keeps[i]), y: y.filter((_, i) => keeps[i]) };
 };
 
-/** The lowest and the highest of some numbers, which may be very many; undefined of none. */
+/** Lowest and highest number of all lists, which may be very long; undefined if they are empty. */
 export const rangeOf = (lists: readonly (readonly number[])[]): { low: number; high: number } | undefined => {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const list of lists) {
@@ -30,8 +30,8 @@ export const rangeOf = (lists: readonly (readonly number[])[]): { low: number; h
 };
 
 /**
- * The mean of each number and its neighbours: up to `reach` on either side. At the beginning, where curves are steep, as many
- * on the one side as on the other.
+ * Mean of each number and its neighbours, up to `reach` on each side. Near the beginning, where curves are steep, both
+ * sides have the same number of neighbours.
  */
 export const smoothed = (values: readonly number[], reach: number): readonly number[] => {
   if (reach === 0) return values;
@@ -46,7 +46,7 @@ export const smoothed = (values: readonly number[], reach: number): readonly num
   });
 };
 
-/** The points of one column of a chart: those from `first` to `last`, and which are lowest and highest. */
+/** Indices of the points in one column of a chart: the first, the last, the lowest and the highest. */
 export interface Column {
   readonly first: number;
   readonly last: number;
@@ -54,7 +54,7 @@ export interface Column {
   readonly highest: number;
 }
 
-/** @param columnOf the column of an x, which does not fall from left to right. */
+/** @param columnOf column of an x; must not decrease. */
 export const columnsOf = ({ x, y }: Points, columnOf: (x: number) => number): readonly Column[] => {
   const columns: Column[] = [];
   for (let first = 0; first < x.length; ) {
@@ -71,7 +71,7 @@ export const columnsOf = ({ x, y }: Points, columnOf: (x: number) => number): re
   return columns;
 };
 
-/** The points that a line needs to look the same: of each column the first, the lowest, the highest and the last. */
+/** The points that are enough for a line to look the same: the first, lowest, highest and last point of each column. */
 export const enough = (points: Points, columns: readonly Column[]): Points => {
   const places = columns.flatMap(({ first, last, lowest, highest }) =>
     [...new Set([first, lowest, highest, last])].sort((a, b) => a - b),

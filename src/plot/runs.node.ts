@@ -1,4 +1,4 @@
-/** The runs of a chart, from their folders. */
+/** Reads the runs of a chart from their folders. */
 import { basename, resolve } from "node:path";
 import { extensionParts, extensionWord } from "../config/extend.ts";
 import { checkBoolean, checkChoice, checkKeys, checkPaths } from "../core/checks/check-arguments.ts";
@@ -10,7 +10,7 @@ import { differencesOf } from "./differences.ts";
 import { mostRuns } from "./style.ts";
 import { plotSvg } from "./svg.ts";
 
-/** The run in a folder. @throws ConfigError if there is none, CheckpointError if it cannot be read. */
+/** Reads the run in a folder. @throws ConfigError if there is no run, CheckpointError if the run cannot be read. */
 const findRun = async (path: string): Promise<ListedRun> => {
   const { runs, skipped } = await listRuns(path);
   const [first] = runs;
@@ -20,20 +20,20 @@ const findRun = async (path: string): Promise<ListedRun> => {
   if (own !== undefined) throw new ConfigError({ where: path, must, got: own.reason });
   const many = runs.length.toLocaleString("en-US");
   const got = first === undefined ? "a folder without run.json" : `a folder with ${many} run${many === "1" ? "" : "s"}`;
-  // As many as one chart has room for.
+  // Maximum number of runs in one chart.
   const named = runs.slice(0, 8).map((run) => run.path);
   throw new ConfigError({ where: path, must, got, hint: named.length === 0 ? "npx foretoken runs" : named.join(" ") });
 };
 
-/** Names that tell the runs apart: those of their folders, or their paths. */
+/** Distinct names of the runs: folder names or, if two are equal, paths. */
 const namesOf = (runs: readonly ListedRun[]): readonly string[] => {
   const names = runs.map(({ path }) => basename(resolve(path)));
   return new Set(names).size === names.length ? names : runs.map(({ path }) => path);
 };
 
-/** What tells runs apart besides a name: first of all the text, and the fields that change a result. */
+/** Fields that distinguish runs: the text, and configuration fields that affect results. */
 const described = (runs: readonly ListedRun[]): readonly unknown[] => {
-  // One text may have several names.
+  // The same text may have several names.
   const isOneText = new Set(runs.map(({ corpusSha256 }) => corpusSha256)).size === 1;
   return runs.map(({ config, corpus, corpusSha256 }) => {
     const { extensions: _, checkpointInterval: __, ...train } = config.train;
@@ -65,20 +65,20 @@ const drawnRuns = async (runs: readonly ListedRun[]): Promise<readonly DrawnRun[
 /** Runs to draw. */
 interface OpenedRuns {
   readonly runs: readonly ListedRun[];
-  /** The same, with their numbers. */
+  /** The same runs, with their numbers. */
   readonly drawn: readonly DrawnRun[];
 }
 
 /**
  * Reads runs to draw them.
  * @param where the caller, for errors.
- * @throws ConfigError for too many runs, for a folder that is none, and if none of them has a step; CheckpointError for a
- *   run that cannot be read.
+ * @throws ConfigError for too many runs, a folder that is not a run, or if no run has a step; CheckpointError for a run
+ * that cannot be read.
  */
 export const openRuns = async (where: string, paths: readonly string[]): Promise<OpenedRuns> => {
   if (paths.length > mostRuns) {
-    const must = `at most ${mostRuns} runs can be told apart in one chart`;
-    throw new ConfigError({ where, must, got: String(paths.length), hint: "fewer of them" });
+    const must = `a chart can show at most ${mostRuns} runs`;
+    throw new ConfigError({ where, must, got: String(paths.length), hint: "fewer runs" });
   }
   const runs: ListedRun[] = [];
   for (const path of paths) runs.push(await findRun(path));
@@ -90,25 +90,25 @@ export const openRuns = async (where: string, paths: readonly string[]): Promise
 };
 
 /**
- * What `plotRuns` draws.
+ * Options of `plotRuns`.
  * @experimental
  */
 export interface PlotRunsOptions {
-  /** The numbers of the vertical axis. `loss` has evaluations, too, in nats per token. Default `loss`. */
+  /** Metric on the vertical axis. `loss` is in nats per token and includes evaluations. Default: `loss`. */
   readonly metric?: PlotOptions["metric"] | undefined;
-  /** What the horizontal axis counts: steps, tokens that went through the model, or the time of the steps. Default `steps`. */
+  /** Unit of the horizontal axis: steps, tokens processed, or the time of the steps. Default: `steps`. */
   readonly x?: PlotOptions["x"] | undefined;
   /** Whether the vertical axis is logarithmic. Default false. */
   readonly log?: boolean | undefined;
 }
 
 /**
- * Draws the curves of runs over each other, as `npx foretoken plot` does: smoothed losses of the steps, and the evaluations.
- * Nothing on disk is changed.
+ * Draws the curves of runs in one chart, like `npx foretoken plot`: smoothed losses of the steps, and the evaluations.
+ * Changes no files.
  * @param folders one to eight folders of runs, in the order of the legend.
- * @returns an SVG file: text without a program in it, with light and dark colours.
- * @throws ConfigError for a folder that is no run, for more than eight, and for runs without a step; CheckpointError for a
- *   run that cannot be read.
+ * @returns an SVG file as text, without scripts, with light and dark colours.
+ * @throws ConfigError for a folder that is not a run, for more than eight folders, and if no run has a step;
+ * CheckpointError for a run that cannot be read.
  * @experimental
  * @example
  * ```ts

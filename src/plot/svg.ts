@@ -1,18 +1,18 @@
-/** The curves of runs as one SVG file, which needs no other file and no program but a viewer. */
+/** Draws the curves of runs as one SVG file, which needs no other file and only a viewer. */
 import { type Curves, curvesOf, type DrawnRun, type MetricName, type PlotOptions, type XName } from "./curves.ts";
 import { type Column, columnsOf, enough, type Points, rangeOf, smoothed } from "./points.ts";
 import { style } from "./style.ts";
 import { escaped, inLines, wrapped } from "./text.ts";
 import { type Axis, linearAxis, logAxis } from "./ticks.ts";
 
-/** Comment in the files: only a file with it is overwritten. */
+/** Comment in each file; only files with this comment are overwritten. */
 const plotMark = "<!-- foretoken plot wrote this file, and may write it anew as long as this line is in it -->";
 
-/** Text of a file's beginning that tells whether it is ours. */
+/** Number of characters at the beginning of a file that are checked for the comment. */
 const beginningLength = 1024;
 
 /**
- * Whether a file is one of `plotSvg`, by its beginning: the comment there warns who changes it.
+ * Whether `plotSvg` wrote a file, by its beginning. The comment there warns users who edit the file.
  * @param pieces the file's text, in order.
  */
 export const isOurSvg = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {
@@ -24,14 +24,14 @@ export const isOurSvg = async (pieces: AsyncIterable<string> | Iterable<string>)
   return /^<svg [^\n]*\n/u.test(beginning) && beginning.split("\n")[1] === plotMark;
 };
 
-/** Places in units of the drawing. */
+/** Positions in the units of the drawing. */
 const width = 720;
 const plot = { left: 84, right: 688, top: 70, bottom: 370 };
 const columns = plot.right - plot.left;
 const rowHeight = 27;
 const legendTop = plot.bottom + 84;
 const legendLeft = 74;
-/** Columns of text in a row, where it is largest. */
+/** Characters that fit into a row at the largest text size. */
 const rowColumns = 50;
 
 const yNames: Readonly<Record<MetricName, string>> = {
@@ -41,7 +41,7 @@ const yNames: Readonly<Record<MetricName, string>> = {
   "tokens-per-second": "tokens per second",
 };
 
-/** Longer ones first: the axis of time has the largest unit that fills it. */
+/** Longest first: the time axis uses the largest unit that fits its range. */
 const timeUnits = [
   { name: "hours", seconds: 3600 },
   { name: "minutes", seconds: 60 },
@@ -51,13 +51,13 @@ const timeUnits = [
 const xNames: Readonly<Record<XName, string>> = {
   steps: "steps",
   tokens: "tokens",
-  time: "of training steps, without evaluations",
+  time: "of training, without evaluations",
 };
 
-/** A number with at most `digits` decimals. */
+/** Formats a number with at most `digits` decimals. */
 const short = (value: number, digits = 1): string => String(+value.toFixed(digits));
 
-/** A drawing's places from a curve's numbers. */
+/** Maps a curve's numbers to positions in the drawing. */
 interface Scale {
   readonly x: (value: number) => number;
   readonly y: (value: number) => number;
@@ -73,7 +73,7 @@ const pick = ({ x, y }: Points, places: readonly number[]): Points => ({
   y: places.map((i) => y[i] as number),
 });
 
-/** Shapes of marks, in the order of the runs. */
+/** Shapes of the runs' marks, in order. */
 const shapes: readonly ((x: number, y: number, r: number) => string)[] = [
   (x, y, r) => `M${short(x - r, 2)} ${short(y, 2)}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`,
   (x, y, r) => `M${short(x - r, 2)} ${short(y - r, 2)}h${2 * r}v${2 * r}h${-2 * r}z`,
@@ -84,15 +84,15 @@ const shapes: readonly ((x: number, y: number, r: number) => string)[] = [
 const markOf = (run: number, x: number, y: number, r = 3.5): string =>
   (shapes[run % shapes.length] ?? (() => ""))(x, y, r);
 
-/** Most marks of a curve: more would hide it. */
+/** Maximum number of marks on a curve; more would hide it. */
 const mostMarks = 80;
-/** Smoothing takes about so many parts of a curve apart. */
+/** Approximate number of parts of a curve that remain visible after smoothing. */
 const smoothParts = 60;
 
 const lowestOf = (values: readonly number[]): number =>
   values.reduce((best, value, i) => (value < (values[best] as number) ? i : best), 0);
 
-/** A run with its curves, and how it is drawn: numbers of its ink, its dashes and its marks. */
+/** A run with its curves and its style: indices of its colours, and the reach of smoothing in steps. */
 interface Drawn extends DrawnRun {
   readonly curves: Curves;
   readonly reach: number;
@@ -100,7 +100,10 @@ interface Drawn extends DrawnRun {
   readonly evalInk: number;
 }
 
-/** The curve of the steps: as it is, smoothed, and a band from the lowest to the highest where a column has several points. */
+/**
+ * Draws the curve of the steps: raw and smoothed or, if there are more steps than columns, smoothed with a band from
+ * the lowest to the highest step of each column.
+ */
 const stepsMarkup = ({ curves: { steps }, reach, ink }: Drawn, scale: Scale, all: readonly Column[]): string => {
   const line = { x: steps.x, y: smoothed(steps.y, reach) };
   const stroke = (name: string, points: Points): string => `<path class="${name}" d="${pathOf(points, scale)}"/>`;
@@ -122,7 +125,7 @@ const stepsMarkup = ({ curves: { steps }, reach, ink }: Drawn, scale: Scale, all
   return `<path class="band" d="${upper}${lower.replace("M", "L")}Z"/>${stroke(`line dash-${ink}`, pick(line, middles))}`;
 };
 
-/** The curve of the evaluations, with marks; the lowest one is filled. */
+/** Draws the curve of the evaluations with marks; the lowest mark is filled. */
 const evalsMarkup = ({ curves: { evals }, ink }: Drawn, run: number, scale: Scale, all: readonly Column[]): string => {
   if (evals.x.length === 0) return "";
   const best = lowestOf(evals.y);
@@ -137,7 +140,7 @@ const evalsMarkup = ({ curves: { evals }, ink }: Drawn, run: number, scale: Scal
   ].join("");
 };
 
-/** A cross for each step that was left out, at the foot of the chart: one a column. */
+/** Draws a cross for each skipped step at the bottom of the chart, at most one per column. */
 const leftOutMarkup = (places: readonly number[], scale: Scale): string => {
   const unique = [...new Set(places.map((x) => Math.round(scale.x(x))))];
   const crosses = unique.map((x) => `M${x - 3} ${plot.bottom - 9}l6 6m0-6l-6 6`);
@@ -183,7 +186,7 @@ const axesMarkup = (x: Axis, y: Axis): string => {
 const count = (value: number, noun: string): string =>
   `${value.toLocaleString("en-US")} ${noun}${value === 1 ? "" : "s"}`;
 
-/** What there is to say of a run: its lowest losses, and steps that were left out. */
+/** Facts about a run: its lowest validation loss, and its number of skipped steps. */
 const factsOf = ({ numbers, curves }: Drawn, { metric }: PlotOptions): readonly string[] => {
   const { step } = numbers.steps;
   const last = Math.max(step.at(-1) ?? 0, numbers.leftOut.at(-1) ?? 0);
@@ -195,11 +198,11 @@ const factsOf = ({ numbers, curves }: Drawn, { metric }: PlotOptions): readonly 
     metric === "loss" && lowest !== undefined && curves.evals.x.length > 0
       ? `validation ${lowest.toFixed(4)} at step ${(evals.step[best] ?? 0).toLocaleString("en-US")} of ${last.toLocaleString("en-US")}`
       : all,
-    ...(numbers.leftOut.length > 0 ? [`${count(numbers.leftOut.length, "step")} left out`] : []),
+    ...(numbers.leftOut.length > 0 ? [`${count(numbers.leftOut.length, "step")} skipped`] : []),
   ];
 };
 
-/** The legend: of each run a sample of its lines, its name and what is its own. */
+/** Draws the legend: for each run a sample of its lines, its name, facts and differences. */
 const legendOf = (runs: readonly Drawn[], options: PlotOptions): { readonly markup: string; readonly end: number } => {
   const parts: string[] = [];
   let at = legendTop;
@@ -228,27 +231,25 @@ const legendOf = (runs: readonly Drawn[], options: PlotOptions): { readonly mark
   return { markup: parts.join("\n"), end: at };
 };
 
-/** What lines and signs mean. */
+/** Explains the lines and marks. */
 const keyOf = (runs: readonly Drawn[]): readonly string[] => {
   const reaches = runs.map(({ reach }) => reach).filter((reach) => reach > 0);
   const width = Math.max(0, ...reaches) * 2 + 1;
   const some = (test: (run: Drawn) => boolean): boolean => runs.some(test);
   return [
-    ...(reaches.length > 0 ? [`Lines of training are means of up to ${count(width, "step")}.`] : []),
-    ...(some(({ curves }) => curves.steps.x.length > columns)
-      ? ["Bands reach from the lowest to the highest step."]
-      : []),
+    ...(reaches.length > 0 ? [`Training lines are means of up to ${count(width, "step")}.`] : []),
+    ...(some(({ curves }) => curves.steps.x.length > columns) ? ["Bands show the lowest and the highest step."] : []),
     ...(some(({ reach, curves }) => reach > 0 && curves.steps.x.length <= columns)
       ? ["Thin lines are single steps."]
       : []),
     ...(some(({ curves }) => curves.evals.x.length > 0)
       ? ["Marks are evaluations; the filled one is the lowest."]
       : []),
-    ...(some(({ curves }) => curves.leftOut.length > 0) ? ["Crosses are steps that were left out."] : []),
+    ...(some(({ curves }) => curves.leftOut.length > 0) ? ["Crosses are skipped steps."] : []),
   ];
 };
 
-/** The chart in words, for those who do not see it. */
+/** Describes the chart in words, for readers who cannot see it. */
 const described = (runs: readonly Drawn[], options: PlotOptions): string =>
   runs.map((run) => `${run.name}: ${[...factsOf(run, options), ...run.differences].join(", ")}.`).join(" ");
 
@@ -282,14 +283,14 @@ const axesOf = (all: readonly Curves[], { metric, x, log }: PlotOptions): { x: A
 };
 
 /**
- * Draws the numbers of runs.
- * @param runs at most `mostRuns`; their names are text, never markup.
- * @returns an SVG file.
+ * Draws runs.
+ * @param runs at most `mostRuns`; their names are text and never used as markup.
+ * @returns an SVG file as text.
  */
 export const plotSvg = (runs: readonly DrawnRun[], options: PlotOptions): string => {
   const drawn = runs.map((run, i): Drawn => {
     const curves = curvesOf(run, options);
-    // A learning rate has no noise.
+    // A learning rate has no noise, so it is not smoothed.
     const reach = options.metric === "learning-rate" ? 0 : Math.floor(curves.steps.x.length / smoothParts / 2);
     return { ...run, curves, reach, ink: i, evalInk: runs.length === 1 ? 1 : i };
   });

@@ -1,4 +1,4 @@
-/** Text in an SVG file: it is never markup, whatever a folder is called. */
+/** Text in an SVG file, which is never interpreted as markup. */
 import { oneLine } from "../core/text/one-line.ts";
 
 const entities: Readonly<Record<string, string>> = {
@@ -9,19 +9,25 @@ const entities: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Characters that XML forbids, even as numbers, besides controls: halves of surrogate pairs and two non-characters. */
+/**
+ * Characters, in addition to control characters, that XML forbids even as references: halves of surrogate pairs and two
+ * non-characters.
+ */
 const forbidden = /\p{Cs}|[\ufffe\uffff]/gu;
 
-/** Text for an element or an attribute, in one line: controls are spelt out, so none reorders what is around it. */
+/**
+ * Escapes text for an element or an attribute, in one line. Control characters are shown as escapes, so none can
+ * reorder the text around it.
+ */
 export const escaped = (text: string): string =>
   oneLine(text)
     .replace(forbidden, "\ufffd")
     .replace(/[&<>"']/gu, (sign) => entities[sign] ?? sign);
 
-/** Columns that a character takes, about: East Asian characters and emoji take two. */
+/** Approximate columns of a character: East Asian characters and emoji take two. */
 const widthOf = (character: string): number => ((character.codePointAt(0) ?? 0) >= 0x1100 ? 2 : 1);
 
-/** Text of at most `most` columns, about: the end of a longer one is an ellipsis. */
+/** Cuts text to about `most` columns; a longer text ends with an ellipsis. */
 export const fitted = (text: string, most: number): string => {
   const characters = [...oneLine(text)];
   const total = characters.reduce((sum, character) => sum + widthOf(character), 0);
@@ -35,8 +41,8 @@ export const fitted = (text: string, most: number): string => {
 };
 
 /**
- * Text in lines of at most `width` columns, about, cut anywhere: a name has no better places. What is more than `most` lines loses
- * its middle, since names differ at their ends.
+ * Breaks text into lines of about `width` columns, at any character because names have few spaces. If more than `most`
+ * lines are needed, the middle is cut, because names differ at their ends.
  */
 export const wrapped = (text: string, width: number, most: number): readonly string[] => {
   const characters = [...oneLine(text)];
@@ -52,14 +58,17 @@ export const wrapped = (text: string, width: number, most: number): readonly str
   }
   lines.push(line);
   if (lines.length <= most) return lines;
-  // A line may have a column too few for a character of two.
+  // A line may end one column early before a character of two columns.
   const half = Math.floor(((width - 1) * most) / 2);
   const wide = characters.some((character) => widthOf(character) > 1) ? 2 : 1;
   const kept = Math.floor((half - 1) / wide);
   return wrapped(`${characters.slice(0, kept).join("")}…${characters.slice(-kept).join("")}`, width, most);
 };
 
-/** Parts in lines of about `width` columns, ", " between two; at most `most` lines, of which the last says what is missing. */
+/**
+ * Joins parts with ", " into lines of about `width` columns; at most `most` lines, and the last line says how many
+ * parts are missing.
+ */
 export const inLines = (parts: readonly string[], width: number, most: number): readonly string[] => {
   const lines: string[] = [];
   for (const [i, part] of parts.entries()) {

@@ -1,19 +1,25 @@
-/** Axes: the range of their values, and round values to mark. Nothing is imported here: the studio's page bundles this file. */
+/**
+ * Axes: their ranges, and round values for their ticks. This file imports nothing, because the studio's page bundles
+ * it.
+ */
 
 /** An axis of a chart. */
 export interface Axis {
-  /** Where a value is, from 0 (the low end) to 1. */
+  /** Position of a value on the axis: 0 is the low end, 1 the high end. */
   readonly placeOf: (value: number) => number;
-  /** Round values to mark, within the axis, in ascending order. */
+  /** Round values of the ticks, within the axis, in ascending order. */
   readonly ticks: readonly number[];
-  /** A tick in words. */
+  /** Label of a tick. */
   readonly labelOf: (tick: number) => string;
 }
 
-/** Removes what floating-point arithmetic adds: 0.30000000000000004 is 0.3. */
+/** Removes rounding errors of floating-point arithmetic: 0.30000000000000004 becomes 0.3. */
 const rounded = (value: number): number => Number(value.toPrecision(12));
 
-/** The labels of one axis have one form: thousands or millions where the largest needs it, powers of ten for tiny ones. */
+/**
+ * All labels of an axis have the same format: thousands or millions if the largest tick needs it, powers of ten for
+ * tiny ticks.
+ */
 const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   const largest = Math.max(0, ...ticks.map((tick) => Math.abs(tick)));
   const inUnits = (unit: number, name: string) => (tick: number) =>
@@ -27,40 +33,40 @@ const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   return inUnits(1, "");
 };
 
-/** 1, 2 or 5 times a power of ten: the smallest of them that is at least `least`. */
+/** The smallest of 1, 2 or 5 times a power of ten that is at least `least`. */
 const roundStep = (least: number): number => {
   const power = 10 ** Math.floor(Math.log10(least));
   return rounded(([1, 2, 5].find((digit) => digit * power >= least * (1 - 1e-9)) ?? 10) * power);
 };
 
-/** Part of the range that is free beyond the lowest and the highest value. */
+/** Margin beyond the lowest and the highest value, as a share of the range. */
 const margin = 0.04;
 
-/** Numbers that differ by less than this part of them are one: ticks have 12 digits. */
+/** Numbers whose relative difference is smaller count as equal: ticks have 12 digits. */
 const leastPart = 1e-9;
-/** Smaller numbers are 0: parts of them would have no digits left. */
+/** Smaller numbers count as 0: fractions of them would lose all digits. */
 const least = 1e-290;
 
-/** About `most` round numbers from `low` to `high`, which is above it, at least `apart` from each other. */
+/** About `most` round numbers from `low` to `high` (above `low`), at least `apart` from each other. */
 export const linearTicks = (low: number, high: number, most: number, apart = 0): readonly number[] => {
   const step = Math.max(apart, roundStep((high - low) / most));
   const first = Math.ceil(low / step - 1e-9);
   const count = Math.floor(high / step + 1e-9) - first + 1;
-  // Of values that hardly differ, several ticks may be one number.
+  // If the values hardly differ, several ticks may round to the same number.
   return [...new Set(Array.from({ length: Math.max(0, count) }, (_, i) => rounded((first + i) * step)))];
 };
 
-/** How an axis is made. */
+/** Options of an axis. */
 export interface AxisOptions {
-  /** About as many ticks at most. */
+  /** Approximate maximum number of ticks. */
   readonly ticks: number;
-  /** Whether the axis begins at 0, and ends with the highest value. Default false. */
+  /** Whether the axis begins at 0 and ends at the highest value. Default: false. */
   readonly fromZero?: boolean;
-  /** Whether only whole numbers are marked. Default false. */
+  /** Whether ticks are only at whole numbers. Default: false. */
   readonly whole?: boolean;
 }
 
-/** @param low the lowest value, and `high` the highest: they may be equal. */
+/** @param low lowest value. @param high highest value; may be equal to `low`. */
 export const linearAxis = (
   low: number,
   high: number,
@@ -70,14 +76,14 @@ export const linearAxis = (
   const isPoint = high - low < Math.max(leastPart * size, least);
   const free = !isPoint ? (high - low) * margin : size < least ? 1 : size / 10;
   const from = fromZero ? Math.min(0, low) : low - free;
-  // An axis from 0 to 0 has a length, too, and one of negative values ends at 0.
+  // Gives an axis from 0 to 0 a length; an axis of negative values ends at 0.
   const top = Math.max(0, high);
   const to = !fromZero ? high + free : top - from < least ? from + 1 : top;
   const ticks = linearTicks(from, to, most, whole ? 1 : 0);
   return { placeOf: (value) => (value - from) / (to - from), ticks, labelOf: labelsFor(ticks) };
 };
 
-/** 1, 2 and 5 times powers of ten; of many decades every second power, or third. */
+/** 1, 2 and 5 times powers of ten; for many decades only every second or third power of ten. */
 const powerTicks = (low: number, high: number, most: number): readonly number[] => {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
   const decades = Array.from({ length: last - first + 1 }, (_, i) => first + i);
@@ -90,22 +96,22 @@ const powerTicks = (low: number, high: number, most: number): readonly number[] 
   return forms.find((ticks) => ticks.length <= most) ?? within([1], Math.ceil(decades.length / most));
 };
 
-/** About `most` round numbers for a logarithmic axis from `low`, above 0, to `high`, which is above it. */
+/** About `most` round numbers for a logarithmic axis from `low` (above 0) to `high` (above `low`). */
 export const logTicks = (low: number, high: number, most: number): readonly number[] => {
   const found = powerTicks(low, high, most);
-  // Less than a decade may have too few of them.
+  // Less than a decade may contain too few of these numbers.
   return found.length >= 3 ? found : linearTicks(low, high, most);
 };
 
 /**
- * @param low the lowest value, above 0.
- * @param most about as many ticks at most.
+ * @param low lowest value; above 0.
+ * @param most approximate maximum number of ticks.
  */
 export const logAxis = (low: number, high: number, most: number): Axis => {
   const [lowest, highest] = [Math.log(low), Math.log(high)];
   const free = highest - lowest < leastPart ? 0.1 : (highest - lowest) * margin;
   const [from, to] = [lowest - free, highest + free];
-  // The margin of a range of hundreds of decades would be beyond all numbers.
+  // With the margin, a range of hundreds of decades would exceed the range of numbers.
   const [first, last] = [Math.max(1e-307, Math.exp(from)), Math.min(1e307, Math.exp(to))];
   const ticks = logTicks(first, last, most);
   return { placeOf: (value) => (Math.log(value) - from) / (to - from), ticks, labelOf: labelsFor(ticks) };

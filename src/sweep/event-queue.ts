@@ -1,7 +1,7 @@
-/** Events of several workers as one list. */
+/** Merges the events of several workers into one sequence. */
 export interface EventQueue<Event> {
   readonly push: (event: Event) => void;
-  /** Ends the list after `work`; its error is thrown after all events. */
+  /** Yields events until `work` has ended; an error of `work` is thrown after all events. */
   readonly until: (work: Promise<unknown>) => AsyncGenerator<Event, void, undefined>;
 }
 
@@ -37,7 +37,10 @@ export const eventQueue = <Event>(): EventQueue<Event> => {
   };
 };
 
-/** Does `work` for each item, `jobs` at a time, in their order; after an error begins no other. @throws the first error */
+/**
+ * Runs `work` for each item in order, `jobs` at a time; after an error no further item is started. @throws the first
+ * error
+ */
 export const inJobs = async <Item>(
   jobs: number,
   items: readonly Item[],

@@ -1,4 +1,4 @@
-/** The folder of a sweep: its plan, its texts, its runs and its result. */
+/** Reads and writes a sweep's folder: its plan, texts, runs and result. */
 import { mkdir, readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
@@ -27,12 +27,12 @@ export const sweepNames = {
   lock: ".lock",
 } as const;
 
-/** Its texts, as paths. */
+/** Paths of the texts. */
 export interface SweepTexts {
   readonly train: string;
   readonly choose: string;
   readonly heldOut: string;
-  /** Name of the text that they are parts of. */
+  /** Name of the whole text. */
   readonly name: string;
   readonly notice: string | undefined;
 }
@@ -44,7 +44,7 @@ export interface SweepFolder {
   readonly lock: Lock;
 }
 
-/** A file's JSON; undefined if there is none. @throws CheckpointError for other contents. */
+/** Reads a JSON file; undefined if there is none. @throws CheckpointError if the file is not JSON. */
 export const readJsonIfThere = async (path: string): Promise<unknown> => {
   let bytes: Uint8Array;
   try {
@@ -56,7 +56,7 @@ export const readJsonIfThere = async (path: string): Promise<unknown> => {
   return parseJson(bytes, jsonLimits.config, (fault) => new CheckpointError({ where: path, ...fault }));
 };
 
-/** The JSON of a file that can be made again from the runs; undefined if there is none, or if it is damaged. */
+/** Reads a JSON file that can be made again from the runs; undefined if it is missing or damaged. */
 export const readDerived = (path: string): Promise<unknown> =>
   readJsonIfThere(path).catch((error: unknown) => {
     if (error instanceof CheckpointError) return undefined;
@@ -66,27 +66,27 @@ export const readDerived = (path: string): Promise<unknown> =>
 export const writeJson = (path: string, value: unknown): Promise<void> =>
   replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** A sweep as its folder knows it again: everything that its result depends on. */
+/** Everything that a sweep's result depends on; stored in its folder to recognise the sweep. */
 interface KnownSweep {
   readonly sweep: Omit<ParsedSweep, "$schema" | "data">;
   readonly sha256: string;
 }
 
-/** Names in a folder; of none, if it is not there. */
+/** Names in a folder; empty if the folder does not exist. */
 const namesIn = (path: string): Promise<readonly string[]> =>
   readdir(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return [];
     throw error;
   });
 
-/** Whether a sweep has trained: there is a run, or what follows from runs. */
+/** Whether the sweep has begun training: there is a run, or a file made from runs. */
 const hasTrained = async (path: string): Promise<boolean> => {
   const names = await namesIn(path);
   const derived = [sweepNames.times, sweepNames.result, sweepNames.winner];
   return derived.some((name) => names.includes(name)) || (await namesIn(join(path, sweepNames.runs))).length > 0;
 };
 
-/** @throws CheckpointError for a plan that is damaged, if there are runs that it is of. */
+/** @throws CheckpointError for a damaged plan if the folder has runs. */
 const readPlan = async (path: string): Promise<unknown> => {
   const plan = join(path, sweepNames.plan);
   try {
@@ -96,18 +96,18 @@ const readPlan = async (path: string): Promise<unknown> => {
     if (!(await hasTrained(path))) return null;
     throw new CheckpointError({
       ...error.details,
-      hint: "another folder, or a copy of this file: it says what the runs are of",
+      hint: "another folder, or restoring a copy of this file, which describes the runs",
       cause: error,
     });
   }
 };
 
-/** @throws ConfigError for a folder of another sweep that has runs, or one that holds other files. */
+/** @throws ConfigError if the folder has runs of another sweep, or other files. */
 const checkFolder = async (path: string, wanted: KnownSweep): Promise<"new" | "known"> => {
   const refuse = (got: string): ConfigError =>
     new ConfigError({
       where: `sweep: ${path}`,
-      must: "the folder must be new, empty or that of this sweep",
+      must: "the folder must be new, empty or the folder of this sweep",
       got,
       hint: "another folder",
     });
@@ -115,7 +115,7 @@ const checkFolder = async (path: string, wanted: KnownSweep): Promise<"new" | "k
   if (place?.isDirectory() === false) throw refuse("a file");
   const found = await readPlan(path);
   if (found === undefined) {
-    // What a process leaves that is killed before it has written the plan.
+    // Ignore files of a process that was killed before it wrote the plan.
     const [other] = (await namesIn(path)).filter((name) => name !== sweepNames.lock && temporaryOf(name) === undefined);
     if (other === undefined) return "new";
     throw refuse(`one with ${other}`);
@@ -132,20 +132,20 @@ const checkFolder = async (path: string, wanted: KnownSweep): Promise<"new" | "k
   );
   throw new ConfigError({
     where: `sweep: ${path}`,
-    must: "a sweep that goes on must be the one that was begun",
+    must: "the sweep to resume must be unchanged",
     got: changed === undefined ? "another text (its SHA-256 differs)" : `another value of ${changed}`,
-    hint: `another folder, or ${quoteWord(join(path, sweepNames.plan))} to see what it was`,
+    hint: `another folder, or compare with ${quoteWord(join(path, sweepNames.plan))}`,
   });
 };
 
-/** Writes a text unless it is there. */
+/** Writes a text if the file does not already contain it. */
 const keepText = async (path: string, text: string): Promise<void> => {
   const there = await readRegularFile(path, { maxBytes: Number.MAX_SAFE_INTEGER }).catch(() => undefined);
   if (there === undefined || new TextDecoder("utf-8", { ignoreBOM: true }).decode(there) !== text)
     await replaceFile(path, text);
 };
 
-/** The text of a sweep, in its parts. */
+/** The parts of a sweep's text. */
 export interface SplitTexts {
   readonly train: string;
   readonly choose: string;
@@ -155,14 +155,14 @@ export interface SplitTexts {
   readonly sha256: string;
 }
 
-/** @throws DataError for a text that cannot be used. */
+/** @throws DataError for an unusable text. */
 export const readSweepTexts = async ({ data, ...sweep }: ParsedSweep): Promise<SplitTexts> => {
   if (await hasDocuments(data)) {
     throw new DataError({
       where: data,
-      must: "a sweep's data must be a text",
+      must: "the data of a sweep must be a text",
       got: "documents (.jsonl)",
-      hint: "a run of each setting and seed, and compare --group",
+      hint: "training one run for each setting and seed, then compare --group",
     });
   }
   const { name, notice, sha256, ...corpus } = await loadCorpus(data);
@@ -171,13 +171,13 @@ export const readSweepTexts = async ({ data, ...sweep }: ParsedSweep): Promise<S
   return { train, choose, heldOut, name, notice, sha256 };
 };
 
-/** The text is known by its hash, wherever it lies. */
+/** The text is identified by its hash, so its path may change. */
 const knownSweep = ({ $schema: _, data: __, ...sweep }: ParsedSweep, { sha256 }: SplitTexts): KnownSweep => ({
   sweep,
   sha256,
 });
 
-/** `work`, with an error of the system in words about the folder. */
+/** Runs `work`; an error of the file system is reworded to name the folder. */
 const inFolder = async <Done>(path: string, work: () => Promise<Done>): Promise<Done> => {
   try {
     return await work();
@@ -187,8 +187,8 @@ const inFolder = async <Done>(path: string, work: () => Promise<Done>): Promise<
 };
 
 /**
- * Whether the folder is new to this sweep, or its own. Nothing is written.
- * @throws ConfigError for another folder.
+ * Whether the folder is new, or is already the folder of this sweep. Nothing is written.
+ * @throws ConfigError for any other folder.
  */
 export const findSweepFolder = (path: string, sweep: ParsedSweep, texts: SplitTexts): Promise<"new" | "known"> =>
   inFolder(path, () => checkFolder(path, knownSweep(sweep, texts)));
@@ -213,8 +213,8 @@ const openFolder = async (path: string, sweep: ParsedSweep, split: SplitTexts): 
 };
 
 /**
- * Opens the folder of a sweep, a new one or that of the same sweep, and takes its lock.
- * @throws ConfigError for another folder, or one in which another process works.
+ * Opens the folder of a new or existing sweep and takes its lock.
+ * @throws ConfigError for a folder of something else, or if another process has the lock.
  */
 export const openSweepFolder = (path: string, sweep: ParsedSweep, texts: SplitTexts): Promise<SweepFolder> =>
   inFolder(path, () => openFolder(path, sweep, texts));

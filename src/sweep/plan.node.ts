@@ -1,4 +1,4 @@
-/** The settings of a sweep, planned before any is trained. */
+/** Plans a sweep's settings before any setting is trained. */
 import type { RunConfig } from "../config/config.ts";
 import { merge, type PartialConfig } from "../config/merge.ts";
 import type { PresetName } from "../config/presets.ts";
@@ -9,20 +9,21 @@ import type { SweepRunning } from "./run-part.node.ts";
 import { checkPlan } from "./schedule.ts";
 import { type ParsedSweep, type SweepSetting, seedsOf, stopOf } from "./sweep-config.ts";
 
-/** A setting, with what follows from the text. */
+/** A setting, with values that are derived from the text. */
 export interface PlannedSetting extends SweepSetting {
   readonly steps: number;
   readonly evalInterval: number;
 }
 
-/** The configuration of a run. */
+/** Configuration of one run. */
 export const configOf = ({ config }: Pick<SweepSetting, "config">, seed: number): PartialConfig<RunConfig> =>
   merge({ train: { sampleTokens: 0 } }, merge(config, { train: { seed } })) as PartialConfig<RunConfig>;
 
 /**
- * Plans each setting, so that a mistake in the last one is found before the first one is trained.
- * @param texts those that train and choose, or their places.
- * @throws as `train` does for a setting that it refuses, but for its memory; ConfigError for stages or a budget that cannot work.
+ * Plans each setting, so that a mistake in any setting is found before training begins.
+ * @param texts the texts for training and choosing, or their paths.
+ * @throws like `train` for an invalid setting, but does not check memory; ConfigError for impossible stages or an
+ * impossible budget.
  */
 export const planSettings = async (
   settings: readonly SweepSetting[],

@@ -3,7 +3,7 @@ import { isRecord } from "../core/checks/is-record.ts";
 import type { Ending } from "./schedule.ts";
 import { halfWidthOfPairs, mean, noiseOf } from "./statistics.ts";
 
-/** The lowest loss of a run on the text that chooses. */
+/** Lowest loss of a run on the text that chooses. */
 export interface SweptRun {
   /** Its seed. */
   readonly seed: number;
@@ -11,35 +11,38 @@ export interface SweptRun {
   readonly natsPerCharacter: number;
 }
 
-/** How far a setting is above the winner. */
+/** Distance of a setting's loss from the winner's loss. */
 export interface AboveWinner {
-  /** Its mean minus the winner's. */
+  /** The setting's mean loss minus the winner's mean loss, nats per character. */
   readonly natsPerCharacter: number;
-  /** The difference ± this is its 95% interval over seeds; null: one seed. */
+  /** Half the width of the 95% confidence interval of the difference, over seeds; null with one seed. */
   readonly halfWidth95: number | null;
 }
 
-/** A setting as the table has it. */
+/** A setting in the result. */
 export interface SweptSetting {
-  /** Its number in the folders of its runs, from 1. */
+  /** Number of the setting, from 1; run folders use it, too. */
   readonly number: number;
-  /** Values of its varied fields. */
+  /** Name, with the values of the varied fields. */
   readonly name: string;
-  /** How it ended: `finished`, or why it ended early. */
+  /** How the setting ended: `finished`, or why it ended early. */
   readonly ending: Ending;
-  /** Steps of all its runs. */
+  /** Steps of all runs of this setting. */
   readonly steps: number;
-  /** Steps that they would have had without an early end. */
+  /** Steps that these runs would have without an early end. */
   readonly plannedSteps: number;
-  /** Lowest losses of its runs on the text that chooses, nats per character, by seed; those of stopped runs as far as they came. */
+  /**
+   * Lowest loss of each run on the text that chooses, nats per character, by seed; for stopped runs, the lowest loss so
+   * far.
+   */
   readonly losses: readonly SweptRun[];
-  /** Their mean; null: it has none. */
+  /** Mean of `losses`; null if there are none. */
   readonly natsPerCharacter: number | null;
-  /** Of a finished setting; null: it is the winner, or not finished. */
+  /** Distance from the winner; null for the winner and for settings that did not finish. */
   readonly aboveWinner: AboveWinner | null;
 }
 
-/** A run of the winner on the text that was held out. */
+/** Loss of one of the winner's runs on the held-out text. */
 export interface HeldOutRun {
   /** Its seed. */
   readonly seed: number;
@@ -49,31 +52,34 @@ export interface HeldOutRun {
   readonly bitsPerByte: number;
 }
 
-/** The winner on the text that was held out. */
+/** Loss of the winner on the held-out text. */
 export interface HeldOutLoss {
   /** Mean over the seeds. */
   readonly natsPerCharacter: number;
   /** Mean over the seeds. */
   readonly bitsPerByte: number;
-  /** Of each run. */
+  /** Loss of each run. */
   readonly runs: readonly HeldOutRun[];
 }
 
-/** Result of a sweep: the same whether it was killed and went on or not, unless its budget is in minutes. */
+/**
+ * Result of a sweep. It is the same whether or not the sweep was interrupted and resumed, unless the budget is in
+ * minutes.
+ */
 export interface SweepResult {
-  /** In the order of the file. */
+  /** Settings in the order of the file. */
   readonly settings: readonly SweptSetting[];
-  /** Number of the best setting, as in `settings`; null: none has finished. */
+  /** Number of the best setting, as in `settings`; null if no setting finished. */
   readonly winner: number | null;
-  /** Measured once, when the winner is known; null without a winner. */
+  /** Loss on the held-out text, measured only once, for the winner; null without a winner. */
   readonly heldOut: HeldOutLoss | null;
   /** Steps of all runs. */
   readonly steps: number;
-  /** Steps that all runs would have had without an early end. */
+  /** Steps that all runs would have without an early end. */
   readonly plannedSteps: number;
 }
 
-/** What is known of a setting at the end. */
+/** Final state of a setting. */
 export interface SettingOutcome {
   readonly name: string;
   readonly ending: Ending;
@@ -84,7 +90,7 @@ export interface SettingOutcome {
 
 const meanOf = ({ losses }: SettingOutcome): number => mean(losses.map(({ natsPerCharacter }) => natsPerCharacter));
 
-/** The settings with their distance from the best one that has finished. */
+/** Adds to each setting its distance from the best finished setting. */
 export const sweptSettings = (
   outcomes: readonly SettingOutcome[],
 ): { readonly settings: readonly SweptSetting[]; readonly winner: number | null } => {
@@ -143,7 +149,7 @@ const isHeldOut = (value: unknown): boolean =>
   isNumbers(value, "natsPerCharacter", "bitsPerByte") &&
   isListOf(value.runs, (one) => isNumbers(one, "seed", "natsPerCharacter", "bitsPerByte"));
 
-/** Whether a file's contents are the whole result of a sweep of so many settings. */
+/** Whether a value is a complete result of a sweep with this number of settings. */
 export const isSweepResult = (value: unknown, settings: number): value is SweepResult =>
   isNumbers(value, "steps", "plannedSteps") &&
   isListOf(value.settings, isSetting) &&

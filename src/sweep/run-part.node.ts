@@ -1,4 +1,4 @@
-/** A run of a sweep: trained to a step, and read again. */
+/** Trains a run of a sweep up to a step, and reads its notes. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.ts";
@@ -12,13 +12,13 @@ import { type TrainOptions, train } from "../worker/train.node.ts";
 import type { SweepTexts } from "./folder.node.ts";
 import type { Part } from "./schedule.ts";
 
-/** A run as its notes tell. */
+/** State of a run, from its notes. */
 export interface NotedRun {
-  /** Losses by the step of their evaluation, nats per character. */
+  /** Loss of each evaluation, nats per character, with its step. */
   readonly losses: readonly { readonly step: number; readonly loss: number }[];
-  /** Whether it is over: finished, or out of patience. */
+  /** Whether the run has ended: it finished, or stopped early for lack of progress. */
   readonly ended: boolean;
-  /** Steps done at its end, or noted so far. */
+  /** Steps done so far. */
   readonly step: number;
 }
 
@@ -28,7 +28,7 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The notes of a run; those of one that has not begun are empty. */
+/** Reads the notes of a run; empty if the run has not begun. */
 export const readNoted = async (path: string): Promise<NotedRun> => {
   const notes = join(path, folderNames.metrics);
   const losses: { step: number; loss: number }[] = [];
@@ -44,46 +44,46 @@ export const readNoted = async (path: string): Promise<NotedRun> => {
   return { losses, ended, step };
 };
 
-/** Whether a run has been trained and measured as far as a part goes. */
+/** Whether the run has been trained and evaluated up to the end of a part. */
 export const isDone = ({ losses, ended, step }: NotedRun, { until }: Pick<Part, "until">, steps: number): boolean =>
   ended ? step >= until || step < steps : until < steps && losses.some((one) => one.step >= until);
 
-/** The lowest loss until a step. */
+/** Lowest loss up to a step. */
 export const lossUntil = ({ losses }: NotedRun, until: number): number =>
   Math.min(...losses.filter(({ step }) => step <= until).map(({ loss }) => loss));
 
-/** What a run of a sweep is trained with. */
+/** Input for training a part of a run. */
 export interface PartPlan {
   /** Its folder. */
   readonly path: string;
   readonly texts: SweepTexts;
   readonly preset: PresetName | undefined;
   readonly config: PartialConfig<RunConfig>;
-  /** All of its steps. */
+  /** Total steps of the run. */
   readonly steps: number;
   readonly until: number;
 }
 
-/** How runs are computed. */
+/** Options for how runs are computed. */
 export interface SweepRunning {
   /** Name of the backend. Default "auto". */
   readonly backend?: "auto" | "native" | "wasm" | "reference" | undefined;
-  /** Threads of each run; default: all cores. */
+  /** Number of threads for each run. Default: all cores. */
   readonly threads?: number | undefined;
-  /** Abort to save the runs under way and stop. Default: none. */
+  /** When aborted, the current runs are saved and the sweep stops. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Gets one line for the user, each once. Default: none. */
+  /** Called with each notice for the user; equal notices only once. Default: none. */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 
-/** How the training of a part ended; `failed`: by a step that is not finite. */
+/** How the training of a part ended. `failed`: a step was not finite. */
 export type PartEnd =
   | { readonly kind: "done" | "interrupted"; readonly steps: number; readonly seconds: number }
   | { readonly kind: "failed"; readonly reason: string };
 
 /**
- * Trains a run to a step, from where it is.
- * @throws as `train` does, but for a step that is not finite.
+ * Trains a run from its current step up to `until`.
+ * @throws like `train`, except for a step that is not finite.
  */
 export const trainPart = async (
   { path, texts, preset, config, steps, until }: PartPlan,
@@ -109,7 +109,7 @@ export const trainPart = async (
     }
   } catch (error) {
     if (signal?.aborted === true) return { kind: "interrupted", steps: step - from, seconds: 0 };
-    // All of its input is checked before it starts: what is left is a step that is not finite.
+    // All input was checked before the start, so this error means a step that is not finite.
     if (started && error instanceof ConfigError) return { kind: "failed", reason: error.message };
     throw error;
   }

@@ -1,71 +1,74 @@
-/** Which runs of a sweep are trained when, and which settings end early: decided by losses alone, so a sweep that goes on decides the same. */
+/**
+ * Decides which runs of a sweep are trained when, and which settings end early. Decisions depend only on losses (and on
+ * recorded times for a budget in minutes), so a resumed sweep decides in the same way.
+ */
 import { ConfigError } from "../core/errors/errors.ts";
 import { mean, noiseOf, probabilityOf } from "./statistics.ts";
 import type { StopRule } from "./sweep-config.ts";
 
-/** A run, up to a step. */
+/** A part of a run: up to a step. */
 export interface Part {
-  /** Number of its setting, from 0. */
+  /** Index of the setting, from 0. */
   readonly setting: number;
-  /** Number of its seed, from 0. */
+  /** Index of the seed, from 0. */
   readonly seed: number;
-  /** Steps done at its end. */
+  /** Last step of the part. */
   readonly until: number;
 }
 
-/** Losses of parts that are done. */
+/** Measurements of finished parts. */
 export interface Measured {
-  /** The lowest loss so far on the text that chooses, nats per character. */
+  /** Lowest loss so far on the text that chooses, nats per character. */
   readonly loss: (part: Part) => number;
-  /** Steps done: fewer than planned if the run ran out of patience. */
+  /** Steps done; fewer than planned if the run stopped early for lack of progress. */
   readonly steps: (part: Part) => number;
-  /** Why a setting has failed; null: it has not. */
+  /** Reason why a setting failed; null if it did not fail. */
   readonly failure: (setting: number) => string | null;
-  /** Minutes that the sweep has taken. */
+  /** Minutes that the sweep has taken so far. */
   readonly minutes: number;
-  /** Minutes that a step of a setting takes. */
+  /** Minutes per step of a setting. */
   readonly minutesPerStep: (setting: number) => number;
 }
 
-/** All its runs were trained to their ends. */
+/** The setting finished: all its runs were trained to their ends. */
 export interface FinishedEnding {
   /** Which ending it is. */
   readonly kind: "finished";
 }
 
-/** A step of one of its runs was not finite, or exploded. */
+/** The setting failed: a step of one of its runs was not finite, or exploded. */
 export interface FailedEnding {
   /** Which ending it is. */
   readonly kind: "failed";
-  /** The error, in one line. */
+  /** The error as one line. */
   readonly reason: string;
 }
 
-/** Another setting was better by the test. */
+/** The setting was stopped because a test found another setting better. */
 export interface RaceEnding {
   /** Which ending it is. */
   readonly kind: "race";
-  /** Probability of so large a difference between settings that are alike. */
+  /** Probability of a difference this large if the settings were equally good. */
   readonly p: number;
-  /** Seeds that it had by then. */
+  /** Number of seeds trained by then. */
   readonly seeds: number;
 }
 
-/** It was not in the better half. */
+/** The setting was stopped because it was in the worse half. */
 export interface HalvingEnding {
   /** Which ending it is. */
   readonly kind: "halving";
-  /** Share of its steps by then. */
+  /** Share of its steps that were trained by then. */
   readonly share: number;
 }
 
-/** The budget had no room for it. */
+/** The setting was stopped because it did not fit into the budget. */
 export interface BudgetEnding {
   /** Which ending it is. */
   readonly kind: "budget";
 }
 
-/** How a setting has ended. */
+/** How a setting ended. */
 export type Ending = FinishedEnding | FailedEnding | RaceEnding | HalvingEnding | BudgetEnding;
 
 export interface SchedulePlan {
@@ -74,7 +77,7 @@ export interface SchedulePlan {
   readonly seeds: number;
   readonly stop: StopRule;
   readonly budget?: { readonly steps: number } | { readonly minutes: number } | undefined;
-  /** Runs at a time. */
+  /** Number of runs that train at the same time. */
   readonly jobs: number;
 }
 
@@ -83,13 +86,13 @@ export type Endings = readonly Ending[];
 
 type Phases<Result> = Generator<readonly Part[], Result, Measured>;
 
-/** The step of the evaluation at, or next after, a share of the steps. */
+/** Step of the first evaluation at or after a share of the steps. */
 const stepAt = ({ steps, evalInterval }: SchedulePlan["settings"][number], share: number): number =>
   share === 1 ? steps : Math.ceil((share * steps) / evalInterval - 1e-9) * evalInterval;
 
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 
-/** @throws ConfigError for stages without an evaluation of their own, or a budget that no setting would get through. */
+/** @throws ConfigError if a stage has no evaluation of its own, or if the budget is too small to finish any setting. */
 export const checkPlan = ({ settings, seeds, stop, budget }: Omit<SchedulePlan, "jobs">): void => {
   const shares = stop.kind === "halving" ? stop.stages : [];
   for (const [i, setting] of settings.entries()) {
@@ -98,7 +101,7 @@ export const checkPlan = ({ settings, seeds, stop, budget }: Omit<SchedulePlan, 
     const smallest = Math.min(...shares.map((share, k) => share - (shares[k - 1] ?? 0)), 1 - (shares.at(-1) ?? 0));
     throw new ConfigError({
       where: "train.evalInterval",
-      must: "must leave an evaluation for each stage of the steps",
+      must: "must be small enough for an evaluation in each stage",
       got: `${setting.evalInterval} of ${setting.steps} steps in setting ${i + 1}`,
       hint: `train.evalInterval ${Math.max(1, Math.floor(setting.steps * smallest))}`,
     });
@@ -111,13 +114,13 @@ export const checkPlan = ({ settings, seeds, stop, budget }: Omit<SchedulePlan, 
   if (least <= budget.steps) return;
   throw new ConfigError({
     where: "budget.steps",
-    must: "must be enough to begin with each setting and to end with one",
+    must: "must be enough to begin every setting and to finish one setting",
     got: String(budget.steps),
     hint: String(least),
   });
 };
 
-/** Where a sweep is: the parts that are done, and how settings have ended. */
+/** State of a sweep: the finished parts, and how settings ended. */
 const openState = (plan: SchedulePlan) => {
   const parts = new Map<string, Part>();
   const endings = new Map<number, Ending>();
@@ -131,11 +134,11 @@ const openState = (plan: SchedulePlan) => {
     Array.from({ length: plan.seeds }, (_, seed) => seed).filter((seed) => partOf(setting, seed) !== undefined);
   const meanOf = (setting: number): number => mean(seedsOf(setting).map((seed) => lossOf(setting, seed)));
   const alive = (): readonly number[] => plan.settings.map((_, i) => i).filter((i) => !endings.has(i));
-  /** The best first; of equal ones the earlier. */
+  /** Settings that have not ended, best first; equal ones in their order. */
   const ranked = (): readonly number[] => [...alive()].sort((a, b) => meanOf(a) - meanOf(b) || a - b);
   return {
     ...{ seedsOf, lossOf, meanOf, alive, ranked, endings },
-    /** Trains parts, and leaves out settings that have failed. */
+    /** Yields parts to train, then ends settings that failed. */
     *train(next: readonly Part[]): Phases<void> {
       if (next.length === 0) return;
       measured = yield next;
@@ -145,7 +148,7 @@ const openState = (plan: SchedulePlan) => {
         if (reason !== null) endings.set(setting, { kind: "failed", reason });
       }
     },
-    /** Ends settings that the budget has no room for: the best ones go on, at least one. */
+    /** Ends settings that do not fit into the budget. The best ones continue, at least one. */
     keepWithin(): void {
       const { budget, settings, seeds, jobs } = plan;
       if (budget === undefined || measured === undefined) return;
@@ -169,9 +172,9 @@ const openState = (plan: SchedulePlan) => {
 type State = ReturnType<typeof openState>;
 
 /**
- * Ends settings that are worse than another one by the test. Each setting meets each other one on the seeds that both have, with the
- * noise of all settings that have all seeds so far.
- * @param level of one test.
+ * Ends settings for which the test finds a better setting. Two settings are compared on the seeds that both have; the
+ * noise is estimated from the settings with the most seeds.
+ * @param level significance level of one test.
  */
 const endByTest = ({ alive, seedsOf, lossOf, endings }: State, level: number): void => {
   const settings = alive();
@@ -194,10 +197,12 @@ const endByTest = ({ alive, seedsOf, lossOf, endings }: State, level: number): v
 };
 
 /**
- * Seed after seed, each run to its end: losses at the end are compared, whatever the schedules of learning rates. From the second seed on
- * the better half is trained first, which tells how much losses vary; then, and after all have that seed, settings are tested
- * against each other. Each test has a level of `error` divided by the number of looks and by the number of other settings (Bonferroni), so
- * the probability that the best setting is stopped is at most `error`, if runs' losses vary normally and alike.
+ * Trains one seed after the other, each run to its end, because only final losses compare fairly between learning-rate
+ * schedules. From the second seed on, the better half is trained first; their losses show how much losses vary.
+ * Settings are tested against each other after this half, and again after all settings have this seed. The level of
+ * each test is `error` divided by the number of rounds of tests and by the number of other settings (Bonferroni). So
+ * the best setting is stopped with a probability of at most `error`, if losses are normally distributed with equal
+ * variance.
  */
 function* race(plan: SchedulePlan, state: State, error: number | null): Phases<void> {
   const { seeds, settings } = plan;
@@ -222,7 +227,10 @@ function* race(plan: SchedulePlan, state: State, error: number | null): Phases<v
   }
 }
 
-/** Successive halving (Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter optimization"). */
+/**
+ * Successive halving (Jamieson and Talwalkar 2016, "Non-stochastic best arm identification and hyperparameter
+ * optimization").
+ */
 function* halving(plan: SchedulePlan, state: State, stages: readonly number[]): Phases<void> {
   const { seeds, settings } = plan;
   for (const [stage, share] of [...stages, 1].entries()) {
@@ -242,8 +250,8 @@ function* halving(plan: SchedulePlan, state: State, stages: readonly number[]): 
 }
 
 /**
- * Yields lists of parts to train; is given their losses; returns how each setting ended.
- * @throws ConfigError for a plan that cannot work.
+ * Yields lists of parts to train, receives their losses, and returns how each setting ended.
+ * @throws ConfigError for an impossible plan.
  */
 export function* schedule(plan: SchedulePlan): Phases<Endings> {
   checkPlan(plan);

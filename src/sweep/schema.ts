@@ -1,4 +1,4 @@
-/** The JSON schema of a sweep's file: editors complete and check it. */
+/** JSON schema of a sweep's file, for completion and checks in editors. */
 import { z } from "zod";
 import { runConfigSchema } from "../config/config.ts";
 import type { ConfigField } from "../core/checks/schema-fields.ts";
@@ -9,7 +9,7 @@ type Json = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A schema in which every field may be left out. */
+/** Makes every field of a schema optional. */
 const partial = (node: unknown): unknown => {
   if (Array.isArray(node)) return node.map(partial);
   if (!isObject(node)) return node;
@@ -26,7 +26,7 @@ const variedSchema = (field: ConfigField): Json => {
   return field.type === "number" ? { description, anyOf: [list, { $ref: "#/$defs/range" }] } : { description, ...list };
 };
 
-/** The published schema, of the same rules as the check of the file. */
+/** The published schema. It has the same rules as the check of the file. */
 export const sweepJsonSchema = (): Json => {
   const own = z.toJSONSchema(sweepSchema, { io: "input" }) as Json;
   const config = partial(z.toJSONSchema(runConfigSchema, { io: "input" })) as { readonly properties: Json };

@@ -1,10 +1,10 @@
-/** Whether settings differ, by the losses of their runs with the same seeds. */
+/** Tests whether settings differ, from losses of runs with the same seeds. */
 import { studentWithin } from "../evaluate/half-width.ts";
 
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 export const mean = (numbers: readonly number[]): number => sumOf(numbers) / numbers.length;
 
-/** Noise of a run's loss, beside its setting and its seed. */
+/** Noise of a run's loss that neither its setting nor its seed explains. */
 export interface Noise {
   /** Its variance. */
   readonly variance: number;
@@ -12,8 +12,9 @@ export interface Noise {
 }
 
 /**
- * The variance of a run's loss that neither its setting nor its seed explains: the residual mean square of a table of settings
- * and seeds (analysis of variance of randomised blocks; Fisher 1935, "The design of experiments", IV). All settings count as equally noisy.
+ * Estimates the variance of a run's loss that neither its setting nor its seed explains: the residual mean square of a
+ * table of settings and seeds (analysis of variance of randomised blocks; Fisher 1935, "The design of experiments",
+ * IV). Assumes that all settings are equally noisy.
  * @param losses one row for each setting, one column for each seed.
  * @returns undefined for fewer than two settings or seeds.
  */
@@ -31,8 +32,9 @@ export const noiseOf = (losses: readonly (readonly number[])[]): Noise | undefin
 };
 
 /**
- * The probability of a mean difference at least so large, of runs with the same seeds, between settings that are alike (one-sided t test).
- * @param difference mean of the differences of pairs.
+ * Probability of a mean difference at least this large if the settings were equally good (one-sided t test of runs
+ * paired by seed).
+ * @param difference mean difference of the pairs.
  */
 export const probabilityOf = (difference: number, pairs: number, { variance, degrees }: Noise): number => {
   if (variance === 0) return difference > 0 ? 0 : 1;
@@ -40,7 +42,7 @@ export const probabilityOf = (difference: number, pairs: number, { variance, deg
   return (1 - Math.sign(t) * studentWithin(Math.abs(t), degrees)) / 2;
 };
 
-/** Half the width of the 95% interval of a mean difference of pairs. */
+/** Half the width of the 95% confidence interval of a mean difference of pairs. */
 export const halfWidthOfPairs = (pairs: number, { variance, degrees }: Noise): number => {
   let [low, high] = [0, 1];
   while (studentWithin(high, degrees) < 0.95) [low, high] = [high, 2 * high];

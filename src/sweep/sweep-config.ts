@@ -1,4 +1,4 @@
-/** What a sweep is asked: its file, and the settings that follow from it. */
+/** Reads a sweep's file and makes its settings. */
 import { z } from "zod";
 import { type RunConfig, runConfigSchema } from "../config/config.ts";
 import { merge, type PartialConfig } from "../config/merge.ts";
@@ -8,7 +8,10 @@ import { type ConfigField, configFields } from "../core/checks/schema-fields.ts"
 import { ConfigError } from "../core/errors/errors.ts";
 import { nearest } from "../core/text/nearest.ts";
 
-/** Fields of a configuration that a sweep can vary, as "train.learningRate". The seed is in `seeds`; adapters need weights. */
+/**
+ * Configuration fields that a sweep can vary, such as "train.learningRate". Not the seed, which is in `seeds`; not
+ * adapters, which need a model to start from.
+ */
 export const variedFields: readonly ConfigField[] = configFields(runConfigSchema).filter(
   ({ path }) => path[0] !== "lora" && path.join(".") !== "train.seed",
 );
@@ -20,7 +23,7 @@ export const rangeSchema = z.union([
   z.strictObject({
     from: z.number().describe("first value"),
     to: z.number().describe("last value"),
-    step: z.number().positive().describe("distance of two values"),
+    step: z.number().positive().describe("distance between two values"),
   }),
   z.strictObject({
     from: z.number().describe("first value"),
@@ -34,50 +37,55 @@ export const stopSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z
       .literal("race")
-      .describe("seed after seed; a setting ends when its losses at the end are worse than another's by a test"),
+      .describe(
+        "train one seed after the other; a setting ends early if a statistical test finds that another setting has lower final losses",
+      ),
     error: z
       .number()
       .gt(0)
       .lt(1)
       .default(0.05)
-      .describe("at most this probability, in the whole sweep, that the best setting is stopped"),
+      .describe("maximum probability, over the whole sweep, that the best setting is stopped"),
   }),
   z.strictObject({
     kind: z
       .literal("halving")
       .describe(
-        "after each stage the better half goes on: fewer steps, and no promise, since learning rates fall to the end",
+        "only the better half continues after each stage: fewer steps, but no guarantee, because losses before the end of a learning-rate schedule can mislead",
       ),
     stages: z
       .array(z.number().gt(0).lt(1))
       .min(1)
       .max(20)
       .default([0.25, 0.5])
-      .describe("shares of a run's steps at which halves end"),
+      .describe("shares of a run's steps after which the worse half ends"),
   }),
-  z.strictObject({ kind: z.literal("never").describe("every setting trains to its end") }),
+  z.strictObject({ kind: z.literal("never").describe("every setting trains to its last step") }),
 ]);
 export type StopRule = z.infer<typeof stopSchema>;
 
-/** The file of a sweep. */
+/** Schema of a sweep's file. */
 export const sweepSchema = z.strictObject({
   $schema: z.string().optional().describe("address of the schema, for editors"),
-  data: z.string().min(1).describe("name of a corpus, or path of a UTF-8 text or a folder of them, from this file"),
+  data: z
+    .string()
+    .min(1)
+    .describe("name of a corpus, or path (relative to this file) of a UTF-8 text or a folder of texts"),
   preset: z
     .enum(presetNames as [PresetName, ...PresetName[]])
     .optional()
-    .describe("preset of all settings; default: as train has it"),
+    .describe("preset of all settings; default: the default of train"),
   tokenizer: changes.optional().describe("fields of all settings"),
   model: changes.optional().describe("fields of all settings"),
   train: changes.optional().describe("fields of all settings"),
   vary: z
     .record(z.string(), z.union([z.array(scalar).min(1).max(1000), rangeSchema]))
     .optional()
-    .describe("fields with their values: all combinations are tried"),
+    .describe("fields with their values; all combinations are tried"),
   settings: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(100).optional().describe("its name in tables"),
+        name: z.string().min(1).max(100).optional().describe("name of the setting in tables"),
         tokenizer: changes.optional(),
         model: changes.optional(),
         train: changes.optional(),
@@ -86,41 +94,39 @@ export const sweepSchema = z.strictObject({
     .min(1)
     .max(1000)
     .optional()
-    .describe("settings one by one; each with all combinations of vary"),
+    .describe("list of settings; each is combined with all combinations of vary"),
   seeds: z
     .union([z.int().min(1).max(100), z.array(z.int().min(0)).min(1).max(100)])
     .default(3)
-    .describe("number of seeds, or the seeds: the same for each setting"),
-  choose: z.number().gt(0).lt(1).default(0.1).describe("share of the text that chooses weights and settings"),
-  heldOut: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .default(0.1)
-    .describe("share of the text, at its end, on which the winner is measured once"),
+    .describe("number of seeds, or a list of seeds; each setting uses the same seeds"),
+  choose: z.number().gt(0).lt(1).default(0.1).describe("share of the text for choosing weights and settings"),
+  heldOut: z.number().gt(0).lt(1).default(0.1).describe("share of the text, at its end, for measuring the winner once"),
   stop: stopSchema.optional().describe("when a setting ends early; default: race with several seeds, else never"),
   budget: z
     .union([
       z.strictObject({ steps: z.int().positive().describe("training steps of all runs together") }),
       z.strictObject({
-        minutes: z.number().positive().describe("minutes of the whole sweep; then its table depends on the machine"),
+        minutes: z
+          .number()
+          .positive()
+          .describe("minutes of the whole sweep; the result then depends on the speed of the machine"),
       }),
     ])
     .optional()
-    .describe("what the sweep may take: where it is too little, fewer of the best settings go on"),
+    .describe("limit of the whole sweep; if it is too small for all settings, only the best ones continue"),
 });
 
 export type ParsedSweep = z.output<typeof sweepSchema>;
 
-/** Settings that are compared. */
+/** A setting of the sweep. */
 export interface SweepSetting {
-  /** In tables: its own name, and the values of varied fields. */
+  /** Name in tables: the setting's own name and the values of varied fields. */
   readonly name: string;
-  /** Its fields, over the preset. */
+  /** Its fields; they replace the preset's fields. */
   readonly config: PartialConfig<RunConfig>;
 }
 
-/** More would never end. */
+/** Maximum number of settings; more would take too long. */
 const mostSettings = 1000;
 
 const round = (value: number): number => Number(value.toPrecision(6));
@@ -132,14 +138,14 @@ const valuesOf = (where: string, given: NonNullable<ParsedSweep["vary"]>[string]
     const count = Math.floor((to - from) / given.step + 1e-9) + 1;
     if (count >= 1 && count <= mostSettings)
       return Array.from({ length: count }, (_, i) => round(from + i * given.step));
-    const must = `must have from 1 to ${mostSettings} values, with to at least from`;
+    const must = `must have from 1 to ${mostSettings} values, and to must not be below from`;
     throw new ConfigError({ where, must, got: `from ${from} to ${to} in steps of ${given.step}` });
   }
   const { count, scale } = given;
   if (scale === "log" && !(from > 0 && to > 0)) {
-    throw new ConfigError({ where, must: "a range on a log scale must be above 0", got: `from ${from} to ${to}` });
+    throw new ConfigError({ where, must: "from and to must be above 0 on a log scale", got: `from ${from} to ${to}` });
   }
-  // Of a log scale three digits: 0.00215 is read more easily than 0.00215443.
+  // Three digits are enough on a log scale: 0.00215 is easier to read than 0.00215443.
   return Array.from({ length: count }, (_, i) =>
     scale === "log" && i > 0 && i < count - 1
       ? Number((from * (to / from) ** (i / (count - 1))).toPrecision(3))
@@ -147,7 +153,7 @@ const valuesOf = (where: string, given: NonNullable<ParsedSweep["vary"]>[string]
   );
 };
 
-/** Nested objects for a field. */
+/** Builds nested objects for a field. */
 const nested = (path: readonly string[], value: unknown): unknown =>
   path.reduceRight((inner, key) => ({ [key]: inner }), value);
 
@@ -159,13 +165,13 @@ const fieldOf = (where: string, name: string): ConfigField => {
     name === "train.seed" ? "seeds" : (nearest(name, names) ?? names.find((one) => one.endsWith(`.${name}`)));
   throw new ConfigError({
     where: `${where}: vary`,
-    must: "must have fields of a configuration, as train.learningRate",
+    must: "must name configuration fields, such as train.learningRate",
     got: name,
     ...(hint === undefined ? {} : { hint }),
   });
 };
 
-/** Short names of fields, as far as they tell them apart. */
+/** Shortest distinct name of each field: its last part if no other field has it. */
 const shortNames = (names: readonly string[]): ReadonlyMap<string, string> => {
   const last = (name: string): string => name.split(".").at(-1) ?? name;
   return new Map(
@@ -173,7 +179,7 @@ const shortNames = (names: readonly string[]): ReadonlyMap<string, string> => {
   );
 };
 
-/** All combinations of the varied values, the first field slowest. */
+/** All combinations of the varied values; the first field changes slowest. */
 const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): readonly SweepSetting[] => {
   const short = shortNames(Object.keys(vary));
   let all: readonly { readonly parts: readonly string[]; readonly config: unknown }[] = [{ parts: [], config: {} }];
@@ -183,7 +189,7 @@ const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): re
     if (all.length * values.length > mostSettings) {
       throw new ConfigError({
         where: `${where}: vary`,
-        must: `must make at most ${mostSettings} settings`,
+        must: `must describe at most ${mostSettings} settings`,
         got: `more, with ${name}`,
       });
     }
@@ -201,11 +207,11 @@ const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): re
 export const seedsOf = ({ seeds }: ParsedSweep): readonly number[] =>
   typeof seeds === "number" ? Array.from({ length: seeds }, (_, i) => i + 1) : seeds;
 
-/** The rule by which settings end early. */
+/** The rule for ending settings early. */
 export const stopOf = (sweep: ParsedSweep): StopRule =>
   sweep.stop ?? (seedsOf(sweep).length > 1 ? { kind: "race", error: 0.05 } : { kind: "never" });
 
-/** @throws ConfigError for fields that do not go with each other. */
+/** @throws ConfigError for fields that contradict each other. */
 const checkSweep = (where: string, sweep: ParsedSweep): void => {
   const seeds = seedsOf(sweep);
   const refuse = (field: string, must: string, got: string, hint?: string): never => {
@@ -215,20 +221,20 @@ const checkSweep = (where: string, sweep: ParsedSweep): void => {
   if (sweep.choose + sweep.heldOut >= 1)
     refuse(
       "choose and heldOut",
-      "must leave a part to learn from",
+      "must leave a part of the text for training",
       `${sweep.choose} and ${sweep.heldOut}`,
       "0.1 and 0.1",
     );
   const stop = stopOf(sweep);
   if (stop.kind === "race" && seeds.length < 2)
-    refuse("stop", "a race needs at least two seeds", `${seeds.length}`, "seeds 3, or kind halving");
+    refuse("stop", "a race needs at least two seeds", `${seeds.length}`, "seeds 3, or stop.kind halving");
   if (stop.kind === "halving" && stop.stages.some((share, i) => share <= (stop.stages[i - 1] ?? 0)))
     refuse("stop.stages", "must rise", stop.stages.join(", "), "0.25, 0.5");
 };
 
 /**
  * Checks the contents of a sweep's file.
- * @param where its name in errors.
+ * @param where name of the file in errors.
  * @throws ConfigError naming the first bad field.
  */
 export const parseSweep = (json: unknown, where: string): ParsedSweep => {
@@ -238,8 +244,8 @@ export const parseSweep = (json: unknown, where: string): ParsedSweep => {
 };
 
 /**
- * The settings of a sweep: those of `settings`, each with all combinations of `vary`.
- * @param where the file's name in errors.
+ * Makes the settings of a sweep: each entry of `settings`, combined with all combinations of `vary`.
+ * @param where name of the file in errors.
  * @throws ConfigError for an unknown field, or fewer than two settings.
  */
 export const settingsOf = (sweep: ParsedSweep, where: string): readonly SweepSetting[] => {
@@ -259,7 +265,7 @@ export const settingsOf = (sweep: ParsedSweep, where: string): readonly SweepSet
   if (settings.length >= 2 && settings.length <= mostSettings) return settings;
   throw new ConfigError({
     where,
-    must: `must make from 2 to ${mostSettings} settings, by vary or settings`,
+    must: `must describe from 2 to ${mostSettings} settings, with vary or settings`,
     got: String(settings.length),
     hint: '"vary": { "train.learningRate": [0.006, 0.012] }',
   });

@@ -1,4 +1,4 @@
-/** The form of a sweep's file, for programs: `sweepSchema` checks it. */
+/** Types of a sweep's file, for programs; `sweepSchema` checks them. */
 import type { RunConfig } from "../config/config.ts";
 import type { PartialConfig } from "../config/merge.ts";
 import type { PresetName } from "../config/presets.ts";
@@ -13,23 +13,23 @@ export interface SweepFields {
   readonly train?: PartialConfig<RunConfig["train"]> | undefined;
 }
 
-/** A setting that is named by itself. */
+/** A setting listed in `settings`. */
 export interface NamedSetting extends SweepFields {
-  /** Its name in tables. Default: its number. */
+  /** Name in tables. Default: its number. */
   readonly name?: string | undefined;
 }
 
-/** Values at equal distances. */
+/** Range of values with equal steps. */
 export interface SteppedRange {
   /** First value. */
   readonly from: number;
-  /** Last value, if a whole number of steps leads to it. */
+  /** Last value; included if a whole number of steps leads to it. */
   readonly to: number;
-  /** Distance of two values, above 0. */
+  /** Distance between two values; above 0. */
   readonly step: number;
 }
 
-/** So many values. */
+/** Range with a given number of values. */
 export interface CountedRange {
   /** First value. */
   readonly from: number;
@@ -37,66 +37,66 @@ export interface CountedRange {
   readonly to: number;
   /** Number of values, from 2. */
   readonly count: number;
-  /** `log`: equal ratios between values. Default `linear`. */
+  /** `log`: equal ratios between values. Default: `linear`. */
   readonly scale?: "linear" | "log" | undefined;
 }
 
-/** Settings end where a test finds another one better. */
+/** Rule: a setting ends early if a statistical test finds another setting better. */
 export interface RaceRule {
   /** Which rule it is. */
   readonly kind: "race";
-  /** At most this probability, in the whole sweep, that the best setting is stopped. In (0, 1). Default 0.05. */
+  /** Maximum probability, over the whole sweep, that the best setting is stopped. In (0, 1). Default: 0.05. */
   readonly error?: number | undefined;
 }
 
-/** The better half goes on after each stage. */
+/** Rule: only the better half continues after each stage. */
 export interface HalvingRule {
   /** Which rule it is. */
   readonly kind: "halving";
-  /** Shares of a run's steps at which halves end, rising, in (0, 1). Default 0.25 and 0.5. */
+  /** Shares of a run's steps after which the worse half ends; increasing, in (0, 1). Default: 0.25 and 0.5. */
   readonly stages?: readonly number[] | undefined;
 }
 
-/** Every setting trains to its end. */
+/** Rule: every setting trains to its last step. */
 export interface NeverRule {
   /** Which rule it is. */
   readonly kind: "never";
 }
 
-/** A budget of steps. */
+/** Budget of training steps. */
 export interface StepBudget {
   /** Training steps of all runs together. */
   readonly steps: number;
 }
 
-/** A budget of time. */
+/** Budget of time. */
 export interface MinuteBudget {
-  /** Minutes of the whole sweep. Its table then depends on the machine. */
+  /** Minutes of the whole sweep. The result then depends on the speed of the machine. */
   readonly minutes: number;
 }
 
-/** What a sweep tries: the contents of its file. */
+/** Settings to try: the contents of a sweep's file. */
 export interface SweepConfig extends SweepFields {
   /** Address of the JSON schema, for editors. */
   readonly $schema?: string | undefined;
-  /** Name of a corpus, or path of a UTF-8 text or of a folder of them. */
+  /** Name of a corpus, or path of a UTF-8 text or of a folder of texts. */
   readonly data: string;
-  /** Preset of all settings. Default: as for `train`. */
+  /** Preset of all settings. Default: the default of `train`. */
   readonly preset?: PresetName | undefined;
-  /** Fields, as "train.learningRate", with lists or ranges of values: all combinations are tried. */
+  /** Fields such as "train.learningRate", with lists or ranges of values; all combinations are tried. */
   readonly vary?:
     | Readonly<Record<string, readonly (number | string | boolean)[] | SteppedRange | CountedRange>>
     | undefined;
-  /** Settings one by one; each with all combinations of `vary`. */
+  /** List of settings; each is combined with all combinations of `vary`. */
   readonly settings?: readonly NamedSetting[] | undefined;
-  /** Number of seeds, or the seeds: the same for each setting. Default 3. */
+  /** Number of seeds, or a list of seeds; each setting uses the same seeds. Default: 3. */
   readonly seeds?: number | readonly number[] | undefined;
-  /** Share of the text that chooses weights and settings. In (0, 1). Default 0.1. */
+  /** Share of the text for choosing weights and settings. In (0, 1). Default: 0.1. */
   readonly choose?: number | undefined;
-  /** Share of the text, at its end, on which the winner is measured once. In (0, 1). Default 0.1. */
+  /** Share of the text, at its end, for measuring the winner once. In (0, 1). Default: 0.1. */
   readonly heldOut?: number | undefined;
-  /** When settings end early. Default: a race with several seeds, else never. */
+  /** When settings end early. Default: race with several seeds, otherwise never. */
   readonly stop?: RaceRule | HalvingRule | NeverRule | undefined;
-  /** What the sweep may take: where it is too little, fewer of the best settings go on. Default: what it takes. */
+  /** Limit of the whole sweep; if it is too small for all settings, only the best ones continue. Default: no limit. */
   readonly budget?: StepBudget | MinuteBudget | undefined;
 }

@@ -37,9 +37,9 @@ import type { SweepConfig } from "./sweep-types.ts";
 
 /** Options of `sweep`. */
 export interface SweepOptions extends SweepRunning {
-  /** The sweep's folder: new, empty, or that of the same sweep, which goes on. */
+  /** The sweep's folder: a new or empty folder, or the folder of the same sweep, which is resumed. */
   readonly out: string;
-  /** Runs that train at a time. Whole number from 1. Default 1. */
+  /** Number of runs that train at the same time. Whole number from 1. Default: 1. */
   readonly jobs?: number | undefined;
 }
 
@@ -51,35 +51,35 @@ export interface SweepStartEvent {
   readonly out: string;
   /** Names of the settings, in the order of the file. */
   readonly settings: readonly string[];
-  /** The seeds of each. */
+  /** Seeds of each setting. */
   readonly seeds: readonly number[];
-  /** Steps of all runs, if none ends early. */
+  /** Steps of all runs if no setting ends early. */
   readonly plannedSteps: number;
 }
 
-/** Some runs are trained next, at the same stage of the sweep. */
+/** Sent before a phase: some runs are trained next. */
 export interface SweepPhaseEvent {
   readonly type: "phase";
-  /** Its number, from 1. */
+  /** Number of the phase, from 1. */
   readonly phase: number;
-  /** Number of settings in it: in a race the better half comes before the others. */
+  /** Number of settings in the phase. In a race, the better half is a phase before the others. */
   readonly settings: number;
-  /** Number of runs, those that were done before included. */
+  /** Number of runs in the phase, including runs that are already done. */
   readonly runs: number;
 }
 
-/** A run has come as far as it should. */
+/** A run has reached the end of its current part. */
 export interface SweepRunEvent {
   readonly type: "run";
-  /** Number of its setting, from 1. */
+  /** Number of the run's setting, from 1. */
   readonly setting: number;
   /** Its seed. */
   readonly seed: number;
   /** Steps done. */
   readonly step: number;
-  /** The lowest loss so far on the text that chooses; null: the run has failed. */
+  /** Lowest loss so far on the text that chooses, nats per character; null if the run failed. */
   readonly natsPerCharacter: number | null;
-  /** Why it has failed; null: it has not. */
+  /** Reason why the run failed; null if it did not. */
   readonly failure: string | null;
 }
 
@@ -88,7 +88,7 @@ export interface SweepDoneEvent {
   readonly type: "done";
   /** The table. */
   readonly result: SweepResult;
-  /** File with the winner's configuration, for `train --config`; null without a winner. */
+  /** Path of the file with the winner's configuration, for `train --config`; null without a winner. */
   readonly config: string | null;
 }
 
@@ -111,7 +111,7 @@ const runName = (setting: number, seed: number): string => `${String(setting + 1
 const pathOf = ({ folder, seeds }: Sweep, { setting, seed }: Pick<Part, "setting" | "seed">): string =>
   join(folder.path, sweepNames.runs, runName(setting, seeds[seed] as number));
 
-/** Time that was taken until the end of a phase; a sweep that goes on decides by it as before. */
+/** Time until the end of a phase. It is recorded, so that a resumed sweep makes the same decisions. */
 interface Times {
   readonly minutes: number;
   /** Seconds and steps of training, by setting. */
@@ -126,7 +126,7 @@ const timesOf = (found: unknown, count: number): readonly Times[] => {
   return Array.isArray(phases) && phases.every(isTimes) ? phases : [];
 };
 
-/** Trains the parts of a phase that are not done, and reads all of them. */
+/** Trains the parts of a phase that are not done yet, and reads the notes of all of its parts. */
 async function* trainPhase(
   sweep: Sweep,
   parts: readonly Part[],
@@ -163,7 +163,7 @@ async function* trainPhase(
   yield* queue.until(work);
 }
 
-/** Trains what the schedule asks for; returns how the settings ended. */
+/** Trains the parts that the schedule yields; returns how the settings ended. */
 async function* trainAll(sweep: Sweep): AsyncGenerator<SweepEvent, Endings, undefined> {
   const { folder, settings, seeds, parsed, jobs, running } = sweep;
   const known = new Map<string, NotedRun>();
@@ -202,7 +202,7 @@ async function* trainAll(sweep: Sweep): AsyncGenerator<SweepEvent, Endings, unde
   return next.value;
 }
 
-/** All that the folder tells of a setting's runs. */
+/** Final state of a setting, from the notes of its runs. */
 const outcomeOf = async (sweep: Sweep, setting: number, ending: Ending) => {
   const { seeds, settings } = sweep;
   const runs = await Promise.all(
@@ -221,18 +221,21 @@ const outcomeOf = async (sweep: Sweep, setting: number, ending: Ending) => {
   };
 };
 
-/** What is read of a finished run; one that has lost files can be trained again. */
+/**
+ * Awaits reading from a finished run; if files are missing or damaged, the error suggests deleting the run so that it
+ * is trained again.
+ */
 const readOrDelete = async <Read>(path: string, reading: Promise<Read>): Promise<Read> => {
   try {
     return await reading;
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    const hint = `deleting ${quoteWord(path)}: the same command trains it again`;
+    const hint = `deleting ${quoteWord(path)}; the same command then trains this run again`;
     throw new CheckpointError({ ...error.details, hint, cause: error });
   }
 };
 
-/** The best weights of the winner's runs on the text that was held out. */
+/** Measures the best weights of the winner's runs on the held-out text. */
 const measureHeldOut = async (sweep: Sweep, setting: number): Promise<HeldOutLoss> => {
   const { folder, seeds, running } = sweep;
   const { heldOut, name } = folder.texts;
@@ -259,7 +262,7 @@ const measureHeldOut = async (sweep: Sweep, setting: number): Promise<HeldOutLos
   };
 };
 
-/** The winner's configuration as `train --config` takes it. */
+/** Writes the winner's configuration in the form of `train --config`; returns the file's path. */
 const writeWinner = async (sweep: Sweep, setting: number): Promise<string> => {
   const run = pathOf(sweep, { setting, seed: 0 });
   const { config } = await readOrDelete(run, readRunDescription(run));
@@ -287,7 +290,7 @@ const conclude = async (sweep: Sweep, endings: Endings): Promise<SweepDoneEvent>
 const plannedSteps = ({ settings, seeds }: Pick<Sweep, "settings" | "seeds">): number =>
   seeds.length * settings.reduce((sum, { steps }) => sum + steps, 0);
 
-/** What a sweep is asked. */
+/** Parsed arguments of `sweep`. */
 interface Asked {
   readonly out: string;
   readonly parsed: ParsedSweep;
@@ -296,7 +299,7 @@ interface Asked {
   readonly running: SweepRunning;
 }
 
-/** Opens the folder; of a new sweep all settings are planned before anything is written. */
+/** Opens the folder. For a new sweep, all settings are planned before anything is written. */
 const openFolder = async ({ out, parsed, wanted, preset, running }: Asked) => {
   const texts = await readSweepTexts(parsed);
   const isNew = (await findSweepFolder(out, parsed, texts)) === "new";
@@ -306,13 +309,14 @@ const openFolder = async ({ out, parsed, wanted, preset, running }: Asked) => {
 };
 
 /**
- * Trains settings on one text, with the same seeds each, and finds the best one. Its events tell how far it is; the last one has the
- * table. The first part of the text trains, the next one chooses weights and settings, and the last one measures the winner, once.
+ * Trains settings on one text, each with the same seeds, and finds the best one. Events report the progress; the last
+ * one contains the result. The settings train on the first part of the text; the next part chooses weights and
+ * settings; the last part measures the winner, once.
  *
- * Everything is in the folder `out`: a sweep that was stopped or killed goes on where it was, when it is called again, and gives the
- * same table. Its runs are ordinary runs, in `runs/`; `winner.json` is the winner's configuration for `train`.
- * @param config the contents of a sweep's file; `data` from the current folder.
- * @throws as `train` does; ConfigError for another sweep's folder, or a configuration that is not one.
+ * All files are in the folder `out`. If a sweep was stopped or killed, calling it again resumes it and gives the same
+ * result. Its runs are ordinary runs, in `runs/`; `winner.json` is the winner's configuration for `train`.
+ * @param config the contents of a sweep's file; `data` is relative to the current folder.
+ * @throws like `train`; ConfigError for another sweep's folder, or an invalid configuration.
  * @example
  * ```ts
  * import { sweep } from "foretoken";

@@ -168,7 +168,7 @@ describe("a chat session", () => {
 
   it("answers again, takes another system message, and refuses what it cannot do", async () => {
     const session = open();
-    expect(() => session.ask("/again", signal)).toThrow("/again: there must be an answer; got none yet; try a message");
+    expect(() => session.ask("/again", signal)).toThrow("/again: needs an earlier answer; got none yet; try a message");
     await answered(session, "Hi");
     const before = prompts.at(-1);
     await answered(session, "/again");
@@ -179,7 +179,7 @@ describe("a chat session", () => {
     await answered(session, "Hi");
     expect(prompts.at(-1)).toBe("<|say|>system I sing<|end|><|say|>user Hi<|end|><|say|>");
     expect(() => session.ask("/temperatur 1", signal)).toThrow(/try \/temperature 1/u);
-    expect(() => session.ask("/unknown skip", signal)).toThrow(/must be a known one/u);
+    expect(() => session.ask("/unknown skip", signal)).toThrow(/must be a known command/u);
     expect(await answered(session, "/help")).toContain("/system");
     expect(session.ask("/quit", signal).kind).toBe("quit");
   });

@@ -98,6 +98,6 @@ test("--widen turns them into the dtype, and goes with adapters alone", async ()
   expect(alone.stderr).toMatch(/^foretoken: --widen: must go with adapters/mu);
   const resumed = await cli(["train", "--resume", "widened", "--widen"], { cwd });
   expect(resumed.stderr).toMatch(
-    /^foretoken: --resume: nothing that would change the run may be given with it; got --widen/mu,
+    /^foretoken: --resume: cannot be combined with flags that would change the run; got --widen/mu,
   );
 });

@@ -63,7 +63,7 @@ describe("merge", () => {
       stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
     });
     expect(stdout).toMatch(
-      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nOpened in bfloat16, [^\n]* loses a part of what the adapter learned, by rounding: --dtype float32 keeps it, and so does adapter\/ itself, unmerged\.\n$/u,
+      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter\/ itself, unmerged\.\n$/u,
     );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
     // Text as the model has it, and no other files.
@@ -91,7 +91,7 @@ describe("merge", () => {
   test("writes bfloat16, half as large", async () => {
     const { stdout } = await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
     expect(stdout).toMatch(
-      /\nRounding to bfloat16 has removed a part of what the adapter learned: [^\n]* --dtype float32, or open adapter itself, unmerged\.\n$/u,
+      /\nRounding to bfloat16 has removed a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter itself, unmerged\.\n$/u,
     );
     const opened = await openPretrained(join(cwd, "narrow"));
     await opened.weights.close();
@@ -151,7 +151,7 @@ describe("a run", () => {
       expect({ status, stdout, stderr }).toEqual({
         status: 2,
         stdout: "",
-        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights: it is a whole model already; try the run itself, in place of a merged model\n`,
+        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights, which is a whole model already; try the run itself instead of a merged model\n`,
       });
     }
   });
@@ -278,7 +278,7 @@ describe("an adapter whose model is not here", () => {
       /^foretoken: --adapter: must be used only to load a whole model; got adapter, which is an adapter itself; try the adapter's model$/mu,
     );
     expect(await refused("info", "--adapter", "adapter")).toBe(
-      "foretoken: --adapter: must go with a model; got no model; try info MODEL\n",
+      "foretoken: --adapter: works only with a model; got no model; try info MODEL\n",
     );
   });
 });

@@ -19,7 +19,7 @@ const template =
   "{% for message in messages %}<|say|>{{ message.role }}: {{ message.content }}<|end|>{% endfor %}<|say|>";
 const about = ["--backend", "reference", "--max-new-tokens", "6"];
 /** An untrained model hardly ever ends its answer. */
-const cut = "the answer was cut at 6 tokens: --max-new-tokens, or /max-new-tokens here, allows more\n";
+const cut = "the answer was cut off at 6 tokens: --max-new-tokens, or /max-new-tokens here, allows more\n";
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -98,9 +98,9 @@ describe("chat", () => {
     expect(stdout).not.toBe("");
     expect(stderr.trim().split("\n")).toEqual([
       expect.stringMatching(/^foretoken: message: must leave room for an answer: at most 122 tokens/u),
-      expect.stringMatching(/^foretoken: command: must be a known one; got "\/temperatur"; try \/temperature 0/u),
+      expect.stringMatching(/^foretoken: command: must be a known command; got "\/temperatur"; try \/temperature 0/u),
       expect.stringMatching(
-        /^foretoken: command: must be a known one; got "\/nonsense"; try \/help, or \/\/ to begin/u,
+        /^foretoken: command: must be a known command; got "\/nonsense"; try \/help, or \/\/ to begin/u,
       ),
       cut.trim(),
     ]);
@@ -123,7 +123,7 @@ describe("chat", () => {
       expect(status, stderr).toBe(0);
       return stderr;
     };
-    expect(await told("talker", ...written)).toBe("the model is made for conversations: npx foretoken chat talker\n");
+    expect(await told("talker", ...written)).toBe("this model is made for conversations: npx foretoken chat talker\n");
     expect(await told("talker", ...written, "--json")).toBe("");
     expect(await told("talker", ...about)).toBe("");
     // It has learned a text since, and kept the template.
@@ -178,19 +178,19 @@ describe("chat with a server", () => {
       return `${status} ${stderr.replaceAll(url, "URL").trim()}`;
     };
     expect(await lineOf(url)).toMatch(
-      /^2 foretoken: URL\/v1\/models: the server must answer; got status 401: .*; try --api-key$/u,
+      /^2 foretoken: URL\/v1\/models: the server must accept the request; got status 401: .*; try --api-key$/u,
     );
     expect(await lineOf(url, "--api-key", "secret", "--model", "other")).toMatch(
       /status 404: model: must be one of served; got "other"$/u,
     );
     expect(await lineOf(url, "--threads", "2")).toMatch(
-      /^2 foretoken: --threads: must go with a model of this machine/u,
+      /^2 foretoken: --threads: works only with a model on this machine/u,
     );
     expect(await lineOf("served", "--model", "served")).toMatch(
-      /^2 foretoken: --model: must go with the address of a server/u,
+      /^2 foretoken: --model: works only with the address of a server/u,
     );
     expect(await lineOf(url, "--api-key", "secret", "--temperature", "0", "--max-new-tokens", "6")).toMatch(
-      /^0 the answer was cut/u,
+      /^0 the answer was cut off/u,
     );
   });
 });

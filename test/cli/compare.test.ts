@@ -51,11 +51,11 @@ test("settings of two seeds, paired, on what the first run held out; the figures
   const [measured] = jsonLines((await cli(["evaluate", "slow1", ...on, "--json"], { cwd })).stdout);
   expect(slow?.runs[0]?.natsPerToken).toBeCloseTo((measured as { natsPerToken: number }).natsPerToken, 6);
   const { stdout } = await cli(["compare", ...words, ...on], { cwd });
-  expect(stdout).toMatch(/^setting {3}runs {2}nats\/token {2}to the first +p$/mu);
+  expect(stdout).toMatch(/^setting {3}runs {2}nats\/token {2}difference +p$/mu);
   expect(stdout).toMatch(/^slow1 \+1 {5}2 {6}\d\.\d{4}$/mu);
   expect(stdout).toMatch(/^fast2 \+1 {5}2 {6}\d\.\d{4} {2}-\d\.\d{4} ± \d\.\d{4} {2}[<\d.]+ {2}\S/mu);
   expect(stdout).toContain("Measured on text.txt, the part that was held out, in windows of 8 tokens.");
-  expect(stdout).toContain("for other seeds and more of such a text. Runs are paired by their seeds.");
+  expect(stdout).toContain("over seeds and over such text. Runs are paired by seed.");
 });
 
 test("--group puts runs together that differ in their seeds alone", async () => {
@@ -65,11 +65,11 @@ test("--group puts runs together that differ in their seeds alone", async () => 
 
 test("two models alone: the interval says nothing of seeds; and several settings are corrected", async () => {
   const alone = await cli(["compare", "slow1", "fast1", "--weights", "last", ...on], { cwd });
-  expect(alone.stdout).toContain("It says nothing of other seeds: name several runs of each setting.");
+  expect(alone.stdout).toContain("It does not cover the effect of seeds: for that, name several runs of each setting.");
   const many = await cli(["compare", "slow1,slow2", "fast1,fast2", "slow1/checkpoint", ...on], { cwd });
   expect(many, many.stderr).toMatchObject({ status: 0 });
   expect(many.stdout).toContain("p (Holm)");
-  expect(many.stdout).toContain("where they have the same seeds, paired by them");
-  expect(many.stdout).toContain("± is of each pair alone; p is corrected for 2 comparisons.");
+  expect(many.stdout).toContain("paired by seed where the seeds are the same");
+  expect(many.stdout).toContain("± is for each comparison alone, but p is corrected for 2 comparisons.");
   expect(alone.stdout).not.toContain("corrected");
 });

@@ -57,7 +57,7 @@ describe("generate with a form", () => {
     [["--any-json", "--regex", "a"], /^foretoken: --any-json and --regex: only one of them/u],
     [["--regex", "("], /^foretoken: --regex: must be a regular expression/u],
     [["--grammar", "schema.json"], /^foretoken: --grammar schema\.json: line 1: /u],
-    [["--beams", "2", "--choice", "a"], /^foretoken: --choice: does not go with --beams/u],
+    [["--beams", "2", "--choice", "a"], /^foretoken: --choice: cannot be used with --beams/u],
   ])("refuses in one line: %j", async (flags, message) => {
     const { status, stdout, stderr } = await generate(...flags);
     expect([status, stdout, stderr]).toEqual([2, "", expect.stringMatching(message)]);

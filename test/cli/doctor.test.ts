@@ -40,7 +40,7 @@ const withChanged = async (file: string, change: (bytes: Buffer) => Uint8Array |
 describe("files of a run", () => {
   const right = {
     status: "ok",
-    fact: expect.stringMatching(/^\d files, .*, as they were saved \(SHA-256\)$/u),
+    fact: expect.stringMatching(/^\d files, .*, unchanged since they were saved \(SHA-256\)$/u),
     advice: null,
   };
 
@@ -101,7 +101,7 @@ describe("files of a run", () => {
       expect((await checked("run"))["files: best"]).toEqual({
         status: "failed",
         fact: expect.stringMatching(
-          /best\/model\.safetensors: manifest\.json does not list it, so damage would not be noticed$/u,
+          /best\/model\.safetensors: manifest\.json does not list it, so damage to it would not be noticed$/u,
         ),
         advice: expect.stringMatching(/backup/u),
       });
@@ -122,7 +122,7 @@ describe("files of a run", () => {
 test("files without checksums are skipped, once their headers are right", async () => {
   const { directory } = foreignModel("qwen3");
   expect(await checksOf(directory)).toEqual({
-    files: { status: "skipped", fact: expect.stringMatching(/^no manifest\.json: /u), advice: null },
+    files: { status: "skipped", fact: expect.stringMatching(/^no manifest\.json, so /u), advice: null },
   });
   await writeFile(join(cwd, "small.gguf"), writeGguf(ggufModel("llama").file));
   expect((await checked("small.gguf")).files).toMatchObject({ status: "skipped" });
@@ -140,13 +140,13 @@ test("files without checksums are skipped, once their headers are right", async 
 
 test("a folder without a model fails, and the folders of a run that has lost run.json are checked", async () => {
   const none = (folder: string, advice: unknown) => ({
-    files: { status: "failed", fact: `${join(cwd, folder)}: no model in it`, advice },
+    files: { status: "failed", fact: `${join(cwd, folder)}: contains no model`, advice },
   });
   await mkdir(join(cwd, "empty"));
   expect(await checked("empty")).toEqual(none("empty", expect.stringMatching(/^a run's folder or one of its check/u)));
   await mkdir(join(cwd, "shelf"));
   await writeFile(join(cwd, "shelf/small.gguf"), writeGguf(ggufModel("llama").file));
-  expect(await checked("shelf")).toEqual(none("shelf", join(cwd, "shelf/small.gguf")));
+  expect(await checked("shelf")).toEqual(none("shelf", `name ${join(cwd, "shelf/small.gguf")}`));
   await withChanged(
     "run/run.json",
     () => null,
@@ -155,7 +155,7 @@ test("a folder without a model fails, and the folders of a run that has lost run
       expect(await checked("run")).toEqual({
         run: {
           status: "failed",
-          fact: `${join(cwd, "run")}: no model in it, only in the folders of a run whose run.json is gone`,
+          fact: `${join(cwd, "run")}: contains no model itself; its folders are from a run whose run.json is missing`,
           advice: `restore run.json from a backup, or name a folder with weights: ${best} or ${last}`,
         },
         "files: best": expect.objectContaining({ status: "ok" }),
@@ -227,6 +227,6 @@ describe("foretoken doctor", () => {
     await rename(join(cwd, "run/best"), join(cwd, "best"));
     await rename(join(cwd, "run/checkpoint"), join(cwd, "checkpoint"));
     await rename(join(cwd, "run/checkpoint-3"), join(cwd, "checkpoint-3"));
-    expect((await cli(["doctor", "run"], { cwd })).stderr).toMatch(/run: the run must have weights; got none/u);
+    expect((await cli(["doctor", "run"], { cwd })).stderr).toMatch(/run: the run must have saved weights; got none/u);
   });
 });

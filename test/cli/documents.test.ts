@@ -54,7 +54,7 @@ test.each([
   ],
   [
     ["--data", "chat.jsonl", "--chat-template", "none.jinja", ...short],
-    /^foretoken: --chat-template none\.jinja: must name/u,
+    /^foretoken: --chat-template none\.jinja: must be a file/u,
   ],
   [
     ["--data", "chat.jsonl", "--val-data", "text.txt", ...short],
@@ -84,7 +84,9 @@ test("adapters of conversations: evaluate --against measures both models on the 
   const evaluate = ["evaluate", "tuned", "--weights", "last", "--against", "model", "--backend", "reference"];
   const shown = await cli(evaluate, { cwd });
   expect(shown.status, shown.stderr).toBe(0);
-  expect(shown.stdout).toMatch(/^The text is too short for an interval: 3 windows, and 8 are needed; more text/mu);
+  expect(shown.stdout).toMatch(
+    /^The text is too short for an interval: it has 3 windows, and 8 are needed\. Use more text/mu,
+  );
   expect(shown.stdout).not.toContain("±");
   const { stdout } = await cli([...evaluate, "--data", "chat.jsonl", "--json"], { cwd });
   const [json] = jsonLines(stdout) as unknown as readonly {

@@ -92,10 +92,10 @@ describe("export", () => {
     const fine = await run("adapter", "--format", "gguf", "--dtype", "q8_0", "--out", "fine.gguf");
     expect(fine.status, fine.stderr).toBe(0);
     expect(fine.stderr).not.toContain("loses much");
-    expect(merged.stdout).toMatch(/^adapter-f32\.gguf: .*\nWith the adapter merged into the model in \S*base\.\n$/u);
+    expect(merged.stdout).toMatch(/^adapter-f32\.gguf: .*\nThe adapter is merged into the model in \S*base\.\n$/u);
     const alone = await run("base", "--adapter", "adapter", "--format", "gguf", "--adapter-only", "--out", "lora.gguf");
     expect(alone.stdout).toMatch(
-      /^lora\.gguf: .*\nThe adapter alone: programs put it on the model in base, or a copy/u,
+      /^lora\.gguf: .*\nOnly the adapter was written\. Programs apply it to the model in base, or to a copy/u,
     );
     const expected = await textOf("adapter", "--prompt", "0123");
     expect(await textOf("adapter-f32.gguf", "--prompt", "0123")).toBe(expected);
@@ -162,7 +162,7 @@ describe("export", () => {
       /^foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter$/u,
     );
     expect(await refused("base", "--format", "gguf", "--weights", "last")).toMatch(
-      /^foretoken: --weights: must go with a run's folder/u,
+      /^foretoken: --weights: works only with a run's folder/u,
     );
     expect(await refused("none", "--format", "gguf")).toMatch(/^foretoken: none: the path must name a model;/u);
     expect(await readFile(join(cwd, "mine.gguf"), "utf8")).toBe("precious");

@@ -36,7 +36,7 @@ describe("the proposal to train longer", () => {
     expect(command).toEqual(["train", "--resume", "longer", "--steps", "12", ...on]);
     const again = await cli(command, { cwd });
     expect(again).toMatchObject({ status: 0, stderr: "" });
-    expect(again.stdout).toContain("on from step 6");
+    expect(again.stdout).toContain("resumes at step 6");
     expect(again.stdout).toMatch(
       /^extended {3}at step 6, from 6 steps to 12 \(stretch\) . learning rate from 0 to 0\.00533 by step 8, then linear to 0$/mu,
     );
@@ -56,8 +56,8 @@ describe("the proposal to train longer", () => {
     const more = ["--val-data", "reversed.txt", "--learning-rate", "0.05", "--patience", "0", "--out", "rising"];
     const { status, stdout, stderr } = await cli(["train", ...plan, ...more], { cwd });
     expect(status, stderr).toBe(0);
-    expect(stdout).toContain("validation loss has turned");
-    expect(stdout).toContain("# measure it again");
+    expect(stdout).toContain("validation loss is rising");
+    expect(stdout).toContain("# evaluate the model again");
     expect(stdout).not.toContain("train longer");
     expect(readFileSync(join(cwd, "rising", "README.md"), "utf8")).not.toContain("train longer");
   });
@@ -77,10 +77,10 @@ describe("the proposal to train longer", () => {
     expect(readFileSync(join(cwd, "patient", "README.md"), "utf8")).not.toContain("train longer");
   });
 
-  test("is to go on to the planned end where a run was stopped", async () => {
+  test("is to continue to the planned end where a run was stopped", async () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
-    expect(proposed(stopped.stdout, "go on to the planned end")).toEqual(["train", "--resume", "stopped", ...on]);
+    expect(proposed(stopped.stdout, "continue to the planned end")).toEqual(["train", "--resume", "stopped", ...on]);
     // The list proposes on a terminal alone.
     const listed = await cli(["runs", "stopped"], { cwd });
     expect(listed.stdout).toMatch(/^run .*\nstopped .* stopped\n$/u);
@@ -152,7 +152,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
     { natsPerToken: number; against: { natsPerToken: number }; difference: { natsPerToken: number; windows: number } },
   ];
   expect(told.stdout).toMatch(
-    /^± is half of the 95% interval of the difference on more of such a text, from \d+ windows in 16 blocks$/mu,
+    /^± is half the width of the 95% confidence interval of the difference on such text, estimated from \d+ windows in 16 blocks$/mu,
   );
   expect(told.stdout).toMatch(/^measured on +text\.txt, the part that was held out, in windows of 4 tokens$/mu);
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
@@ -174,7 +174,9 @@ test("evaluate --against says what was left out of a text, and that the figures 
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^left out of against: \d+ characters that the model never saw: /mu);
   expect(stdout).not.toContain("left out of this");
-  expect(stdout).toMatch(/They read other texts, so no figure compares: try a text that both know\.\n$/u);
+  expect(stdout).toMatch(
+    /the two models read different texts and the figures cannot be compared; try a text whose characters both models know\.\n$/u,
+  );
 });
 
 describe("what is said of a stopped run", () => {
@@ -185,11 +187,11 @@ describe("what is said of a stopped run", () => {
     const done = events.at(-1) as { bestValLoss: number };
     expect(done).toMatchObject({ type: "done", step: 7, valLoss: null, bestStep: 4 });
     const best = done.bestValLoss.toFixed(3);
-    expect(shown.stdout).toMatch(/^Stopped at step 7 of 20, after \S+; saved, not measured there$/mu);
+    expect(shown.stdout).toMatch(/^Stopped at step 7 of 20, after \S+; saved, but not evaluated$/mu);
     expect(shown.stdout).toMatch(
       new RegExp(`^validation {1,2}${best} nats/token . at step 4, the last evaluation`, "mu"),
     );
-    expect(shown.stdout).toMatch(/ evaluate told --weights last {2}# measure step 7$/mu);
+    expect(shown.stdout).toMatch(/ evaluate told --weights last {2}# evaluate step 7$/mu);
     expect(shown.stdout).toMatch(new RegExp(`^best {7}${best} nats/token at step 4 . kept in told/best$`, "mu"));
     expect((await cli(["runs", "told"], { cwd })).stdout).toContain(`${best} at 4`);
     const [listed] = jsonLines((await cli(["runs", "told", "--json"], { cwd })).stdout);
@@ -212,7 +214,9 @@ describe("what is said of a stopped run", () => {
 test("a profile counts the steps that it timed", async () => {
   await cli(["train", ...tiny, "--out", "profiled", "--stop-at", "2"], { cwd });
   const shown = await cli(["train", "--resume", "profiled", "--profile", "--stop-at", "5", ...on], { cwd });
-  expect(shown.stdout).toMatch(/^Where \S+ \S+ went, of 3 steps \(3 to 5, since the run went on\) with evaluations/mu);
+  expect(shown.stdout).toMatch(
+    /^Time by kernel: \S+ \S+ in total, for 3 steps \(3 to 5, since the run was resumed\) with evaluations/mu,
+  );
   const events = jsonLines(
     (await cli(["train", "--resume", "profiled", "--profile", "--json", ...on], { cwd })).stdout,
   );
@@ -257,7 +261,7 @@ test("runs says of a run without an end whether a process trains it, in the stud
   const first = lines.findIndex((line) => line.includes('"type":"step"'));
   writeFileSync(notes, `${lines.slice(0, first + 1).join("\n")}\n`);
   const listed = async (): Promise<string> => (await cli(["runs", "endless"], { cwd })).stdout;
-  expect(await listed()).toMatch(/ broken off\n$/u);
+  expect(await listed()).toMatch(/ unfinished\n$/u);
   const lock = await takeLock(join(cwd, "endless", ".lock"), "endless");
   try {
     expect(await listed()).toMatch(/ training\n$/u);

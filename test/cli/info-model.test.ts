@@ -32,7 +32,7 @@ test("info tells what a model is, for people and for programs", async () => {
     },
   ]);
   expect(shown.stdout).toMatch(/^parameters +13,152$/mu);
-  expect(shown.stdout).toMatch(/^tokenizer +none: token ids alone$/mu);
+  expect(shown.stdout).toMatch(/^tokenizer +none: only token ids$/mu);
 });
 
 test("info alone says that a GGUF file has no checksums", async () => {
@@ -45,7 +45,7 @@ test("info alone says that a GGUF file has no checksums", async () => {
     cli(["evaluate", "small.gguf", "--data", "text.txt", "--split", "all", ...about], { cwd }),
     cli(["train", "--init-from", "small.gguf", "--data", "text.txt", "--steps", "1", ...about], { cwd }),
   ]);
-  expect(shown.stdout).toMatch(/^checked +no: a GGUF file has no checksums, so damage .* would not be noticed$/mu);
+  expect(shown.stdout).toMatch(/^checked +no: a GGUF file has no checksums, so damaged .* are not noticed$/mu);
   expect(jsonLines(told.stdout)).toMatchObject([{ checked: false }]);
   for (const { status, stderr } of [shown, told, ...starts])
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

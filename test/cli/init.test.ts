@@ -137,17 +137,17 @@ describe("init writes nothing", () => {
   test("where one of its files is, or a folder of that name", async () => {
     mkdirSync(inside("taken"));
     writeFileSync(inside("taken", "style.css"), "mine");
-    await refused("taken", "must have none of the new files; got style.css");
+    await refused("taken", "must not contain any of the files to be written; got style.css");
     expect(readText("taken", "style.css")).toBe("mine");
     mkdirSync(inside("holder", "main.ts"), { recursive: true });
-    await refused("holder", "must have none of the new files; got main.ts, a folder");
+    await refused("holder", "must not contain any of the files to be written; got main.ts, a folder");
   });
 
-  test("in the place of a file", () => refused("text.txt", "must be a folder, or not be there yet; got a file"));
+  test("in the place of a file", () => refused("text.txt", "must be a folder, or not exist yet; got a file"));
 
   test.skipIf(onWindows)("below a file (a code of the system's)", async () => {
     const path = join(cwd, "text.txt", "page");
-    const refusal = `must be a folder that can be written; got ENOTDIR: not a directory, lstat '${path}'`;
+    const refusal = `must be a writable folder; got ENOTDIR: not a directory, lstat '${path}'`;
     await refused("text.txt/page", refusal);
   });
 
@@ -160,10 +160,10 @@ describe("init writes nothing", () => {
     ] as const) {
       mkdirSync(inside(name));
       symlinkSync(target, inside(name, "text.txt"));
-      await refused(name, "must have none of the new files; got text.txt, a link");
+      await refused(name, "must not contain any of the files to be written; got text.txt, a link");
     }
     symlinkSync(inside("elsewhere"), inside("way-out"));
-    await refused("way-out", "must be a folder, or not be there yet; got a link");
+    await refused("way-out", "must be a folder, or not exist yet; got a link");
     expect(readText("secret.txt")).toBe("mine");
     expect(readdirSync(inside("elsewhere"))).toEqual([]);
   });
@@ -172,7 +172,7 @@ describe("init writes nothing", () => {
     const folder = resolve(root, "..");
     const { status, stderr } = await cli(["init", "node", folder], { cwd });
     expect(status).toBe(2);
-    expect(stderr).toMatch(/must not be a folder that foretoken itself is in; got .*; try a folder beside it\n$/u);
+    expect(stderr).toMatch(/must not be a folder that contains foretoken itself; got .*; try a folder next to it\n$/u);
   });
 
   test("where it is told nothing, or a kind that there is not", async () => {

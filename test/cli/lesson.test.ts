@@ -28,7 +28,7 @@ describe("lesson in a pipe", () => {
   it("says before a model learns it that a text is short, and names the next part as a command", async () => {
     const { stdout, stderr } = await cli(["lesson", "mask", ...onText], { cwd });
     expect(stderr).toMatch(
-      /^text\.txt is short, [\d,]+ characters: the model will learn parts of it by heart; a text of 5,000 or more shows more\n$/u,
+      /^text\.txt is short, [\d,]+ characters: the model will memorise parts of it; a text of 5,000 or more shows more\n$/u,
     );
     expect(stdout).toContain(
       "\nNext:\n  # how a model writes, one character at a time\n  npx foretoken lesson generation --data text.txt\n",
@@ -53,7 +53,7 @@ describe("lesson in a pipe", () => {
     [["lesson", "pear"], 'part: must be pairs, loss, mask, generation or all; got "pear"; try pairs'],
     [["lesson", "genration"], 'got "genration"; try generation'],
     [["lesson", "writing"], 'got "writing"; try generation'],
-    [["lesson", "pairs", "loss", ...onText], 'lesson: takes [part] and flags only; got "loss"'],
+    [["lesson", "pairs", "loss", ...onText], 'lesson: accepts only [part] and flags; got "loss"'],
     [
       ["lesson", "pairs", "--text", "a café", ...onText],
       '--text: every character must be one of the 17 in text.txt; got "f" (U+0066)',
@@ -92,7 +92,7 @@ const onTerminal = (key: string, env: Readonly<Record<string, string>> = {}): Pr
     let pressed = false;
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
-      if (pressed || !stdout.includes("go on")) return;
+      if (pressed || !stdout.includes("Enter: continue")) return;
       pressed = true;
       child.stdin.write(key);
     });

@@ -84,7 +84,7 @@ test("draws the same as the library's plotRuns", async () => {
   for (const [folders, said] of [
     [[], "plotRuns: folders: must be a list of one or more paths; got []"],
     [[cwd], "must be a run's folder"],
-    [Array.from({ length: 9 }, () => inFolder("runs/one")), "plotRuns: at most 8 runs can be told apart"],
+    [Array.from({ length: 9 }, () => inFolder("runs/one")), "plotRuns: a chart can show at most 8 runs"],
   ] as const) {
     const error = await plotRuns(folders).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(ConfigError);
@@ -99,7 +99,7 @@ test("overwrites no file that it has not written", async () => {
   for (const name of ["mine.svg", "text.txt", "folder.svg"]) {
     const { status, stderr } = await cli(["plot", "runs/one", "--out", name], { cwd });
     expect(stderr).toBe(
-      `foretoken: --out: must be a new file, or one that plot wrote; got ${name}, which is another file; try another name, or - for standard output\n`,
+      `foretoken: --out: must be a new file, or a file written by plot; got ${name}, which is another file; try another name, or - for standard output\n`,
     );
     expect(status).toBe(2);
   }
@@ -125,7 +125,7 @@ test("leaves a chart that is read-only as it is", async () => {
   await chmod(join(cwd, "kept.svg"), 0o444);
   const { status, stderr } = await cli(["plot", "runs/two", "--out", "kept.svg"], { cwd });
   expect(stderr).toBe(
-    "foretoken: --out: must be a new file, or one that plot wrote; got kept.svg, which is read-only; try another name, or - for standard output\n",
+    "foretoken: --out: must be a new file, or a file written by plot; got kept.svg, which is read-only; try another name, or - for standard output\n",
   );
   expect(status).toBe(2);
   expect(await read("kept.svg")).toBe(before);
@@ -155,7 +155,7 @@ test("says in one line what cannot be drawn", async () => {
     [["other"], /other: must be a run's folder; got a folder without run\.json; try npx foretoken runs/u],
     [["runs"], /runs: must be a run's folder; got a folder with \d runs; try runs\/./u],
     [["new"], /new: a run must have steps to draw; got none yet/u],
-    [Array<string>(9).fill("runs/one"), /at most 8 runs can be told apart in one chart; got 9/u],
+    [Array<string>(9).fill("runs/one"), /a chart can show at most 8 runs; got 9/u],
     [["runs/one", "--metric", "accuracy"], /--metric: must be loss, /u],
     [["runs/one", "--x", "epochs"], /--x: must be steps, tokens or time; got "epochs"/u],
   ];
@@ -174,7 +174,7 @@ test("warns of losses that do not compare", async () => {
   await cli(["train", ...tinyWith("--data", "more.txt"), "--out", "runs/more"], { cwd });
   const { stderr, status } = await cli(["plot", "runs/one", "runs/more", "--out", "-"], { cwd });
   expect([stderr, status]).toEqual([
-    "these runs have different texts or tokenizers: their losses per token do not compare\n",
+    "these runs have different texts or tokenizers, so their losses per token cannot be compared\n",
     0,
   ]);
   await rm(join(cwd, "runs/more"), { recursive: true });

@@ -30,7 +30,7 @@ describe("generate --prompts", () => {
     expect({ status, stderr }).toEqual({
       status: 0,
       stderr: expect.stringMatching(
-        /^9 new tokens go past the context of 8, where each takes much longer: --max-new-tokens 4 is faster\n14 texts, [\d,]+ tokens in .*tokens\/s\n$/u,
+        /^9 new tokens do not fit into the context of 8; each token beyond it takes much longer. --max-new-tokens 4 is faster\n14 texts, [\d,]+ tokens in .*tokens\/s\n$/u,
       ),
     });
     const lines = jsonLines(await readFile(out(), "utf8"));
@@ -56,7 +56,7 @@ describe("generate --prompts", () => {
       const { status, stderr } = await generate("--out", "part.jsonl");
       expect({ bytes, status }).toEqual({ bytes, status: 0 });
       const lines = whole.slice(0, bytes).split("\n").length - 1;
-      if (lines > 0) expect(stderr).toContain(`part.jsonl has ${lines} of 14 texts: going on`);
+      if (lines > 0) expect(stderr).toContain(`part.jsonl has ${lines} of 14 texts: continuing`);
       expect(await readFile(out("part.jsonl"), "utf8")).toBe(whole);
     }
     expect(await generate("--out", "part.jsonl")).toMatchObject({
@@ -81,18 +81,18 @@ describe("generate --prompts", () => {
       const { status, stderr } = await generate("--out", "mine.jsonl");
       expect({ status, stderr }).toEqual({
         status: 2,
-        stderr: expect.stringContaining(`whose ${place} is something else`),
+        stderr: expect.stringContaining(`whose ${place} is not a text of prompt `),
       });
       expect(await readFile(out("mine.jsonl"), "utf8")).toBe(text);
     }
     await writeFile(out("mine.jsonl"), `${two}\n`);
     const { status, stderr } = await generate("--out", "mine.jsonl", "--seed", "9");
-    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringMatching(/whose text \d is another/u) });
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringMatching(/whose text \d differs/u) });
     expect(await readFile(out("mine.jsonl"), "utf8")).toBe(`${two}\n`);
   });
 
   test.each([
-    ['"The', 'line 1: each line must be JSON: "a text"'],
+    ['"The', 'line 1: each line must be JSON, such as "a text"'],
     ['"The"\n{"text": "a"}', "line 2: each line must be JSON"],
     ['{"prompt": "The", "sed": 1}', "got sed; try seed"],
     ['{"prompt": "The", "seed": -1}', "line 1: generate.seed: must be at least 0"],
@@ -104,7 +104,7 @@ describe("generate --prompts", () => {
       "line 1: generate: slide: needs a context of at least 96 tokens; got 32 with a context of 8 tokens; try 0",
     ],
     ['""', "line 1: generate: the prompt must have at least one token"],
-    ["\n\n", "must be a file with a prompt in a line; got empty lines"],
+    ["\n\n", "must be a file with one prompt on each line; got empty lines"],
   ])("says which line is none: %j", async (text, message) => {
     await writeFile(join(cwd, "bad.jsonl"), text);
     const { status, stderr, stdout } = await cli(
@@ -127,8 +127,8 @@ describe("generate --prompts", () => {
   });
 
   test("does not go with flags of a single text", async () => {
-    expect((await generate("--prompt", "a")).stderr).toContain("--prompt: does not go with --prompts");
-    expect((await generate("--no-cache")).stderr).toContain("--no-cache: does not go with --prompts");
+    expect((await generate("--prompt", "a")).stderr).toContain("--prompt: cannot be used with --prompts");
+    expect((await generate("--no-cache")).stderr).toContain("--no-cache: cannot be used with --prompts");
     const { stderr } = await cli(["generate", "run", "--out", "x"], { cwd });
     expect(stderr).toContain("--out: needs --prompts");
   });

@@ -36,7 +36,7 @@ describe("quantize", () => {
     expect(status, stderr).toBe(0);
     expect(stdout).toMatch(/^models[/\\]base-q4_k\.gguf: /u);
     expect(stdout).toMatch(
-      /\d+ matrices are in q5_0 in place of q4_k: their rows of \d+ weights do not divide into blocks of q4_k\n/u,
+      /\d+ matrices are in q5_0 instead of q4_k: their rows of \d+ weights cannot be divided into blocks of q4_k\n/u,
     );
     expect(stdout).toMatch(/\nnats per token +\d\.\d{4} +\d\.\d{4} +[+-]\d\.\d{4} ± \d\.\d{4}\n/u);
     expect(stdout).toMatch(/\nmeasured on +text\.txt, its last 10%, in windows of \d+ tokens\n$/u);
@@ -77,11 +77,11 @@ describe("quantize", () => {
     );
     expect(await refused("base", "--out", "mine.gguf", "--data", "text.txt")).toMatch(/the name must be free/u);
     expect(await refused("base", "--threads", "1", ...out)).toBe(
-      "foretoken: --threads: must go with --data; got no --data; try --data FILE",
+      "foretoken: --threads: works only with --data; got no --data; try --data FILE",
     );
     expect(await refused("none", "--to", "q8_0", ...out)).toMatch(/^foretoken: none: the path must name a model;/u);
     expect(await refused("base", "--to", "q8_0", "--data", "chat.jsonl", ...out)).toMatch(
-      /^foretoken: --data: must be a text; got documents; try npx foretoken evaluate/u,
+      /^foretoken: --data: must be a text; got documents; try writing the file without --data, then npx foretoken evaluate/u,
     );
     expect(await refused("base", "--to", "q8_0", "--embedding", "int4", ...out)).toMatch(
       /^foretoken: --embedding: must be f32/u,
@@ -94,6 +94,8 @@ describe("quantize", () => {
 
   test("says that a file of few bits gets no better", async () => {
     const { stderr } = await run("base-q8_0.gguf", "--to", "f32", "--out", "again.gguf");
-    expect(stderr).toMatch(/base-q8_0\.gguf: has matrices in Q8_0 already: the result is no better than those\n$/u);
+    expect(stderr).toMatch(
+      /base-q8_0\.gguf: has matrices in Q8_0 already; encoding them again cannot improve them\n$/u,
+    );
   });
 });

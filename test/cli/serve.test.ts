@@ -44,7 +44,7 @@ test("serve prints its address, answers who has a key, notes requests in a file 
   expect(status).toBe(0);
   expect(stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/v1\n$/u);
   expect(stderr).toContain("The server is at this address. Ctrl-C ends it.");
-  expect(stderr).toContain("Ending: requests under way have 30 s");
+  expect(stderr).toContain("Ending: running requests have 30 s to finish");
   const lines = jsonLines(await readFile(join(cwd, "log.jsonl"), "utf8"));
   expect(lines.map((line) => line.status)).toEqual([200, 200, 401]);
 });
@@ -53,13 +53,16 @@ test.each([
   ["serve", "model"],
   ["serve missing", "missing"],
   ["serve notes --host 0.0.0.0", "--host 0.0.0.0: a server that other machines can reach must have keys"],
-  ["serve notes --api-keys missing.txt", "--api-keys missing.txt: must be a file with a key in each line; got ENOENT"],
-  ["serve notes --api-keys spaces.txt", "must have keys of ASCII without spaces, one in each line"],
+  [
+    "serve notes --api-keys missing.txt",
+    "--api-keys missing.txt: must be a file with one key on each line; got ENOENT",
+  ],
+  ["serve notes --api-keys spaces.txt", "must have one key on each line, with only ASCII characters and no spaces"],
   ["serve notes --api-keys none.txt", "got none"],
-  ["serve notes --adapter poems", 'must be a name and a folder; got "poems"; try poems=poems'],
+  ["serve notes --adapter poems", 'must be NAME=FOLDER; got "poems"; try poems=poems'],
   ["serve notes --adapter a=b --adapter a=c", "names must be different; got a twice"],
   ["serve notes notes", "models must have different names; got notes twice"],
-  ["serve notes a --name one", "--name: must go with one model; got 2 models"],
+  ["serve notes a --name one", "--name: works only with a single model; got 2 models"],
   ["serve notes --port 70000", "--port"],
   ["serve notes --parallel 0", "--parallel"],
   ["serve notes --frequency 3", "--frequency"],

@@ -49,8 +49,8 @@ test("--speculate writes the same text, and tells programs how many guesses came
 test.each([
   [["--speculate", "missing"], "missing"],
   [["--speculate", "other"], "--speculate: the model that guesses must have the tokenizer of the model that writes"],
-  [["--speculate", "ngram", "--no-cache"], "--no-cache: does not go with --speculate"],
-  [["--speculate", "ngram", "--beams", "2"], "--speculate: does not go with --beams"],
+  [["--speculate", "ngram", "--no-cache"], "--no-cache: cannot be used with --speculate"],
+  [["--speculate", "ngram", "--beams", "2"], "--speculate: cannot be used with --beams"],
 ] as const)("generate %j is refused in one line", async (flags, says) => {
   const { status, stderr } = await cli(["generate", "model", "--backend", "wasm", ...flags], { cwd });
   expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(says) });

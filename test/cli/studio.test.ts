@@ -69,7 +69,7 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${url}\n` });
   // Beside the address, which is alone on standard output.
   expect(stderr).toMatch(
-    /^The studio is the page at this address\. Ctrl-C ends it; .* saved first\. --open opens the page/mu,
+    /^The studio is the page at this address\. Ctrl-C ends the studio; .* saves the run first\. --open opens the page/mu,
   );
   expect(stderr).toContain("Ending the studio");
 });
@@ -127,7 +127,7 @@ test.skipIf(onWindows)("a run that it trains is saved when it ends", async () =>
   kill("SIGINT");
   const { status, stderr } = await ended;
   expect(status).toBe(0);
-  expect(stderr).toContain("near is saved; to go on: npx foretoken train --resume runs/near, or the studio\n");
+  expect(stderr).toContain("near is saved; to resume it: npx foretoken train --resume runs/near, or the studio\n");
   const { stdout } = await cli(["runs", "--json"], { cwd });
   const runs = stdout
     .split("\n")
@@ -212,11 +212,11 @@ test.each([
     /--model nowhere\.gguf: must be a model; got no such file or folder; try a run's/u,
   ],
   [["studio", "--model", "text.txt"], /text\.txt: .*; got /u],
-  [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model of the hub/u],
+  [["studio", "--model", "some/model"], /; got no such file or folder; try hf:some\/model for a model on the hub/u],
   [["studio", "--model", "hf:../x"], /hf:\.\.\/x: a model of the hub must have the form hf:organisation/u],
   [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
   [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],
-  [["studio", "--host", "a b"], /--host: must be a name or an address/u],
+  [["studio", "--host", "a b"], /--host: must be a host name or an IP address/u],
   [["studio", "--host", "203.0.113.1"], /must be free, and allowed; got EADDRNOTAVAIL/u],
 ])("%j is refused in a line", async (args, says) => {
   // Without a remark on the backend, where none is built.

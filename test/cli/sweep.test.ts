@@ -82,7 +82,7 @@ test("stopped by a signal it saves, and goes on to the same table", async () => 
     },
   });
   expect(stopped.status).toBe(130);
-  expect(stopped.stderr).toMatch(/^saved; to go on: npx foretoken sweep stopped\.json$/mu);
+  expect(stopped.stderr).toMatch(/^saved; to resume: npx foretoken sweep stopped\.json$/mu);
   expect(tree(join(cwd, "stopped"))).not.toContain("result.json");
   expect((await cli(["sweep", "stopped.json", ...on], { cwd })).status).toBe(0);
   expect(swept("stopped")).toEqual(swept("rates"));
@@ -106,20 +106,20 @@ test("refuses documents, a folder of something else, and another sweep's", async
   write("talks.json", { ...rates, data: "talks.jsonl" });
   const documents = await cli(["sweep", "talks.json", ...on], { cwd });
   expect(documents.status).toBe(2);
-  expect(documents.stderr).toContain("talks.jsonl: a sweep's data must be a text; got documents (.jsonl)");
+  expect(documents.stderr).toContain("talks.jsonl: the data of a sweep must be a text; got documents (.jsonl)");
   write("other.json", { ...rates, seeds: 3 });
   const other = await cli(["sweep", "other.json", "--out", "rates", ...on], { cwd });
   expect(other.status).toBe(2);
-  expect(other.stderr).toContain(
-    "sweep: rates: a sweep that goes on must be the one that was begun; got another value of seeds;",
-  );
+  expect(other.stderr).toContain("sweep: rates: the sweep to resume must be unchanged; got another value of seeds;");
   writeFileSync(join(cwd, "text2.txt"), `${readFileSync(join(cwd, "text.txt"), "utf8")}a cat`);
   write("moved.json", { ...rates, data: "text2.txt" });
   const moved = await cli(["sweep", "moved.json", "--out", "rates", ...on], { cwd });
   expect(moved.stderr).toContain("got another text (its SHA-256 differs)");
   const full = await cli(["sweep", "rates.json", "--out", "winner", ...on], { cwd });
   expect(full.status).toBe(2);
-  expect(full.stderr).toContain("sweep: winner: the folder must be new, empty or that of this sweep; got one with ");
+  expect(full.stderr).toContain(
+    "sweep: winner: the folder must be new, empty or the folder of this sweep; got one with ",
+  );
 });
 
 test.each([
@@ -179,20 +179,22 @@ test("a damaged result is made again; a run that lost its weights is trained aga
   rmSync(place("runs/03-seed1/best"), { recursive: true });
   const lost = await cli(["sweep", "rates.json", ...on], { cwd });
   expect(lost.status).toBe(2);
-  expect(lost.stderr).toContain("try deleting rates/runs/03-seed1: the same command trains it again");
+  expect(lost.stderr).toContain("try deleting rates/runs/03-seed1; the same command then trains this run again");
   rmSync(place("runs/03-seed1"), { recursive: true });
   expect((await cli(["sweep", "rates.json", ...on], { cwd })).status).toBe(0);
   expect(readFileSync(place("result.json"), "utf8")).toBe(whole);
   writeFileSync(place("sweep.json"), '{"sweep":');
   const damaged = await cli(["sweep", "rates.json", ...on], { cwd });
   expect(damaged.status).toBe(2);
-  expect(damaged.stderr).toMatch(/^foretoken: rates\/sweep\.json: .*; try another folder, or a copy of this file/u);
+  expect(damaged.stderr).toMatch(
+    /^foretoken: rates\/sweep\.json: .*; try another folder, or restoring a copy of this file/u,
+  );
 });
 
 test("a file in place of the folder, or above it, is refused in one line", async () => {
   const told = async (out: string) => (await cli(["sweep", "rates.json", "--out", out, ...on], { cwd })).stderr;
   expect(await told("text.txt")).toBe(
-    "foretoken: sweep: text.txt: the folder must be new, empty or that of this sweep; got a file; try another folder\n",
+    "foretoken: sweep: text.txt: the folder must be new, empty or the folder of this sweep; got a file; try another folder\n",
   );
   expect(await told("text.txt/sweep")).toMatch(/^foretoken: out text\.txt\/sweep: .*; got a file in its path.*\n$/u);
 });

@@ -69,12 +69,12 @@ describe("tokenizer train", () => {
   });
 
   test.each<[string, readonly string[], string]>([
-    ["a folder that is taken", ["--data", "text.txt", "--out", "mine"], "--out mine: must be a new or an empty folder"],
+    ["a folder that is taken", ["--data", "text.txt", "--out", "mine"], "--out mine: must be a new or empty folder"],
     ["a vocabulary without room for the bytes", ["--data", "text.txt", "--vocab-size", "99", "--out", "x"], "from 256"],
     ["no text", ["--out", "x"], "--data must be given; got none; try --data FILE"],
     ["no folder", ["--data", "text.txt"], "--out must be given; got none; try --out FOLDER"],
     ["a text that is not there", ["--data", "gone.txt", "--out", "x"], "gone.txt: the file must exist"],
-    ["a text without a flag", ["text.txt"], 'takes flags only; got "text.txt"; try --data text.txt'],
+    ["a text without a flag", ["text.txt"], 'accepts only flags; got "text.txt"; try --data text.txt'],
     ["an unknown pattern", ["--data", "text.txt", "--pattern", "gpt9", "--out", "x"], 'got "gpt9"; try gpt'],
   ])("refuses %s in one line, and writes nothing", async (_, args, message) => {
     const before = tree(cwd);
@@ -141,10 +141,10 @@ describe("tokenizer inspect", () => {
   });
 
   test.each<[string, readonly string[], string]>([
-    ["no tokenizer", [], "a tokenizer must be named"],
+    ["no tokenizer", [], "must have a tokenizer"],
     ["nothing there", ["gone"], "gone: must be a tokenizer.json, a .gguf file, or a folder with a tokenizer.json"],
     ["a file that is no JSON", ["text.txt"], "text.txt: "],
-    ["two texts", ["mine", "text", "--file", "text.txt"], "a text must be given once; got a text and --file"],
+    ["two texts", ["mine", "text", "--file", "text.txt"], "must have one text; got a text and --file"],
   ])("refuses %s in one line", async (_, args, message) => {
     const { stdout, stderr, status } = await tokenizer("inspect", ...args);
     expect({ stdout, status }).toEqual({ stdout: "", status: 2 });

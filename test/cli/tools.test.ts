@@ -157,7 +157,7 @@ describe("chat --tools", () => {
     };
     const call = /^get_weather \{\s*"[\s\S]*\}$/u;
     expect(await write("Hi")).toMatch(call);
-    expect(told).toEqual(["the result of get_weather, in a line:"]);
+    expect(told).toEqual(["type the result of get_weather in one line:"]);
     expect(session.ask("", new AbortController().signal)).toEqual({ kind: "tell", lines: [] });
     expect(await write('{"rain": true}')).toMatch(call);
     expect(prompts[1]).toMatch(/\{"name": "get_weather", "parameters": \{.*<\|im_start\|>tool\n\{"rain": true\}/su);
@@ -175,8 +175,8 @@ describe("chat --tools", () => {
       /^foretoken: --tools wrong\.json: 1\.parameters \(x\): #\/properties\/a\/maxLenght: must be a keyword/u,
     ],
     [["--tools", "array.json"], /^foretoken: --tools array\.json: 0\.parameters\.type \(x\): must be object/u],
-    [["--tools", "tools.json", "--choice", "a"], /^foretoken: --tools and --choice: only one of them may say/u],
-    [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: only one/u],
+    [["--tools", "tools.json", "--choice", "a"], /^foretoken: --tools and --choice: only one of them may set/u],
+    [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: they exclude each other/u],
   ])("is refused in a line: %j", async (flags, message) => {
     const { status, stderr } = await cli(["chat", "caller", ...about, ...flags], { cwd, input: "Hi\n" });
     expect(status).toBe(2);

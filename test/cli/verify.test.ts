@@ -31,14 +31,14 @@ describe("verify", () => {
     const { stdout, stderr } = await ok("verify", "runs/notes", "whole.gguf", "small.gguf", ...small);
     expect(stderr).toBe("");
     const lines = stdout.split("\n");
-    expect(lines[0]).toMatch(/^ +largest difference +same tokens after +first other token +bits per byte$/u);
+    expect(lines[0]).toMatch(/^ +largest difference +same tokens after +first differing token +bits per byte$/u);
     expect(lines[1]).toMatch(/^runs[/\\]notes +\d\.\d{4}$/u);
     expect(lines[2]).toMatch(/^whole\.gguf +0 +3 of 3 prompts +none +\d\.\d{4}$/u);
     expect(lines[3]).toMatch(
       /^small\.gguf +(?:0\.\d+|\d\.\de-\d+) +\d of 3 prompts +(?:none|prompt \d, token \d: margin \S+) +\d\.\d{4}$/u,
     );
     expect(lines[4]).toMatch(
-      /^Measured on text\.txt, its held-out end, in windows of 8 tokens; prompts are from there\.$/u,
+      /^Measured on the held-out end of text\.txt, in windows of 8 tokens; the prompts come from this part, too\.$/u,
     );
   });
 
@@ -65,7 +65,7 @@ describe("verify", () => {
     // One sum in place of two: the last bits differ.
     expect(lines[3]).toMatch(/^merged\.gguf +(?:0|\d\.\de-[5-9]) +3 of 3 prompts +none$/u);
     expect(lines[4]).toMatch(/^base +\d+\.\d+ /u);
-    expect(lines.at(-2)).toBe("No text was measured: prompts are tokens drawn at random.");
+    expect(lines.at(-2)).toBe("No text was measured: the prompts are random tokens.");
   });
 
   test("gives a line for a damaged file, measures the others, and ends with status 2", async () => {
@@ -109,7 +109,7 @@ describe("verify", () => {
     expect(lines.slice(4)).toEqual([
       `swapped.gguf: token ${a} is "b"; in the model: "a"`,
       "talking.gguf: it has a chat template; the model has none",
-      "No text was measured: prompts are tokens drawn at random.",
+      "No text was measured: the prompts are random tokens.",
     ]);
     const listed = await cli(["verify", "base", "swapped.gguf", "base.gguf", ...drawn, "--json"], { cwd });
     expect(listed.status).toBe(1);

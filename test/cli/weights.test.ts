@@ -35,7 +35,7 @@ beforeAll(async () => {
   const state = readFileSync(inside("run", "checkpoint", "trainer_state.json"), "utf8");
   const { progress } = JSON.parse(state) as { progress: { best: { step: number } } };
   expect(progress.best.step).toBeLessThan(6);
-  notice = `weights of step ${progress.best.step}, the best evaluation (--weights last: those of step 6)\n`;
+  notice = `weights of step ${progress.best.step}, the step with the best evaluation (--weights last: weights of step 6)\n`;
 });
 
 afterAll(() => remove());
@@ -84,7 +84,7 @@ describe("a run's folder", () => {
     const manifest = inside("killed", "best", "manifest.json");
     writeFileSync(manifest, readFileSync(manifest, "utf8").replace(/"step": \d+/u, '"step": 1400'));
     expect((await evaluated("killed")).stderr).toBe(
-      "weights of step 1,400, the best evaluation (--weights last: those of step 6)\n",
+      "weights of step 1,400, the step with the best evaluation (--weights last: weights of step 6)\n",
     );
   });
 
@@ -95,7 +95,7 @@ describe("a run's folder", () => {
     const manifest = inside("moved", "best", "manifest.json");
     writeFileSync(manifest, readFileSync(manifest, "utf8").replace(/"step": \d+/u, '"step": 0'));
     expect((await evaluated("moved")).stderr).toBe(
-      `weights of step 0; the best ones, of step ${step}, are not in their place: npx foretoken train --resume moved\n`,
+      `weights of step 0; the best weights, of step ${step}, are not in best/ because the run was killed; to repair the run: npx foretoken train --resume moved\n`,
     );
   });
 
@@ -104,7 +104,9 @@ describe("a run's folder", () => {
     truncateSync(inside("damaged", "best", "model.safetensors"), 900);
     const { loss, stderr } = await evaluated("damaged");
     expect(loss).toBe((await evaluated("run/checkpoint")).loss);
-    expect(stderr).toMatch(/^damaged\/best\/model\.safetensors: [^\n]*the last checkpoint serve instead\n$/u);
+    expect(stderr).toMatch(
+      /^damaged\/best\/model\.safetensors: [^\n]*; using the weights of the last checkpoint instead\n$/u,
+    );
     const asked = await cli(["evaluate", "damaged", "--weights", "best"], { cwd });
     expect(asked).toMatchObject({ status: 2, stdout: "" });
     expect(asked.stderr).toMatch(/^foretoken: damaged\/best\/model\.safetensors: [^\n]*\n$/u);
@@ -116,7 +118,8 @@ describe("a run's folder", () => {
       rmSync(inside(`no-${folder}`, folder), { recursive: true });
     }
     const [one, other] = await Promise.all([evaluated("no-best"), evaluated("no-checkpoint")]);
-    const lost = /^weights of step 6, the last ones: the best, of step \d, are gone from the run's folder\n$/u;
+    const lost =
+      /^weights of step 6, the last step: the best weights, of step \d, are no longer in the run's folder\n$/u;
     expect(one.stderr).toMatch(lost);
     expect(other.stderr).toBe("");
     expect(Number(one.loss)).toBeGreaterThan(Number(other.loss));
@@ -126,17 +129,17 @@ describe("a run's folder", () => {
     ]);
     expect(asked.map(({ status }) => status)).toEqual([2, 2]);
     expect(asked[0]?.stderr).toMatch(
-      /^foretoken: no-best: the best weights, of step \d, must be in the run's folder; got none there: [^\n]*; try --weights last\n$/u,
+      /^foretoken: no-best: the run's folder must contain the best weights, of step \d; got none: [^\n]*; try --weights last\n$/u,
     );
     expect(asked[1]?.stderr).toMatch(
-      /^foretoken: no-checkpoint: [^\n]*; got its best weights alone; try --weights best\n$/u,
+      /^foretoken: no-checkpoint: [^\n]*; got only its best weights; try --weights best\n$/u,
     );
   });
 
   test.each(["generate", "evaluate"])("alone has a choice of weights: %s says so of a checkpoint", async (verb) => {
     const { status, stdout, stderr } = await cli([verb, "run/best", "--weights", "last"], { cwd });
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
-    expect(stderr).toMatch(/^foretoken: --weights: must go with a run's folder[^\n]*; got run\/best[^\n]*\n$/u);
+    expect(stderr).toMatch(/^foretoken: --weights: works only with a run's folder[^\n]*; got run\/best[^\n]*\n$/u);
     expect((await cli([verb, "run", "--weights", "lst"], { cwd })).stderr).toContain("best or last");
   });
 });

@@ -51,7 +51,7 @@ it("finds a wrong last element of every kernel's result, and names the first", a
 it("finds a kernel that writes behind the end of its result", async () => {
   const { status, fact } = await checkKernels(writesBehind("geluForward"));
   expect(status).toBe("failed");
-  expect(fact).toMatch(/^1 of \d+ kernels wrong: geluForward .*it wrote outside of y, at 1 of 1, in float32$/u);
+  expect(fact).toMatch(/^1 of \d+ kernels wrong: geluForward .*wrote outside y, at 1 of 1, in float32$/u);
 });
 
 interface Planted {
@@ -66,7 +66,7 @@ const planted: readonly Planted[] = [
     name: "a gradient of a wrong sign",
     fault: () => wrongSign,
     check: (fault) => gradients([faultyForm(fault)], advice),
-    says: /^\d+ of 27 parameters are wrong in GPT-2's shape: along blocks\.0\.\S+ the loss changes by \S+, and its gradient says \S+ \(float32\)$/u,
+    says: /^\d+ of 27 parameters are wrong in GPT-2's shape: along blocks\.0\.\S+ the slope of the loss is \S+, but the gradient gives \S+ \(float32\)$/u,
   },
   {
     name: "a leak through the mask",
@@ -78,19 +78,19 @@ const planted: readonly Planted[] = [
     name: "a cache that forgets a position",
     fault: forgetsOne,
     check: (fault) => checkDecoding([faultyForm(fault)], advice),
-    says: /^after \d+ tokens, \d+ of them at once, the logits are others than without the cache, in GPT-2's shape/u,
+    says: /^after \d+ tokens \(the first \d+ in one pass\), the logits differ from the logits without a cache, in GPT-2's shape/u,
   },
   {
     name: "threads that give other bits",
     fault: () => otherBits,
     check: (fault) => checkDeterminism([faultyForm(fault, 2)], [2], advice),
-    says: /^2 threads have other bits than the first run with 1 thread, after 3 steps in GPT-2's shape/u,
+    says: /^2 threads give other weights than the first run with 1 thread, after 3 steps in GPT-2's shape/u,
   },
   {
     name: "micro-batches that are not added up",
     fault: () => forgetsToAdd,
     check: (fault) => checkAccumulation([faultyForm(fault)], advice),
-    says: /^the gradient of 4 micro-batches is \S+ of its length away from the batch's, in GPT-2's shape/u,
+    says: /^the gradient of 4 micro-batches differs from the batch's gradient by \S+ of its norm, in GPT-2's shape/u,
   },
 ];
 

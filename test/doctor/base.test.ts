@@ -46,7 +46,7 @@ const right = (place: string) => ({
 const wrong = (fact: unknown, model = "MODEL") => ({
   status: "failed",
   fact,
-  advice: `put the model that the adapter was trained on in that place again, or name a copy of it where the adapter is loaded: --base ${model}`,
+  advice: `restore the model that the adapter was trained on at this path, or name a copy of it when you load the adapter: --base ${model}`,
 });
 
 describe("a run of adapters", () => {
@@ -111,7 +111,7 @@ describe("an adapter", () => {
     await withoutHash(at("run", "best"));
     expect((await checked(at("run", "best"))).base).toEqual({
       status: "skipped",
-      fact: `${at("model")}: the adapter fits, and does not say which weights it was trained on`,
+      fact: `${at("model")}: the adapter has the right shapes, but does not say which weights it was trained on`,
       advice: null,
     });
   });
@@ -121,7 +121,7 @@ describe("an adapter", () => {
     await nameBase(null);
     expect((await checked(at("run", "best"))).base).toEqual({
       status: "skipped",
-      fact: `${at("run", "best")} does not name the model that it is for: loading it takes --base MODEL`,
+      fact: `${at("run", "best")} does not name its base model; to load it, add --base MODEL`,
       advice: null,
     });
   });

@@ -31,7 +31,7 @@ test("goes on after a check that failed, and says what to do about each", async 
   expect(report?.checks.map(titleOf)).toEqual(told);
   const failed = report?.checks.filter(({ status }) => status === "failed") ?? [];
   expect(failed.map(titleOf)).toEqual(["wasm: kernels", "wasm: gradients", "wasm: determinism", "wasm: speed"]);
-  for (const { advice } of failed) expect(advice).toMatch(/^--backend native or --backend reference/u);
+  for (const { advice } of failed) expect(advice).toMatch(/^use --backend native or --backend reference/u);
   expect(failed.slice(2).map(({ fact }) => fact)).toEqual(["no update", "no product"]);
   expect(report).toMatchObject({ rates: null, presets: [] });
   expect(begun).toEqual(expect.arrayContaining(told));

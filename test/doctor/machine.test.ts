@@ -74,7 +74,7 @@ describe("compiler", () => {
       expect(software.nativeVerdict(await describeBackends())).toEqual({
         status: "warning",
         fact: expect.stringMatching(
-          /^the addon must be built for .*; got no such file\. WebAssembly computes here, several times slower$/u,
+          /^it must be built for .*; got no such file\. WebAssembly is used instead, which is several times slower$/u,
         ),
         advice: expect.stringMatching(/^node .*native\.mjs with a C\+\+ compiler on the path$/u),
       });
@@ -90,7 +90,7 @@ describe("compiler", () => {
   it("is skipped where native kernels are there", async () => {
     expect(await compilerVerdict({ PATH: folder }, true)).toEqual({
       status: "skipped",
-      fact: "no c++, g++ or clang++ on the path; not needed, since native kernels are there",
+      fact: "no c++, g++ or clang++ on the path; not needed, because native kernels are installed",
       advice: null,
     });
   });
@@ -123,7 +123,7 @@ it("warns where a better instruction set was not compiled, and not where a lower
     const { status, fact, advice } = nativeVerdict(reportOf("avx2", ["avx512bf16", "avx512"]));
     expect({ status, fact }).toEqual({
       status: "warning",
-      fact: "avx2, 2 threads; this machine has avx512bf16, for which nothing was compiled",
+      fact: "avx2, 2 threads; this machine supports avx512bf16, but the kernels were not compiled for it",
     });
     expect(advice).toMatch(/^FORETOKEN_BUILD_ISA=avx512bf16 node .*native\.mjs$/u);
   } finally {
@@ -154,22 +154,22 @@ describe("memory", () => {
   it("is enough", async () => {
     const { status, fact } = await memoryVerdict(freeIn(4096), kind);
     expect(status).toBe("ok");
-    expect(fact).toMatch(/^4\.0 GiB free; shakespeare takes \d+\.\d MiB$/u);
+    expect(fact).toMatch(/^4\.0 GiB free; the preset shakespeare needs \d+\.\d MiB$/u);
   });
 
   it("is too little for any preset: it fails, and names the container's limit", async () => {
     expect(await memoryVerdict(freeIn(4096, 60), kind)).toEqual({
       status: "failed",
-      fact: expect.stringMatching(/^50\.0 MiB free of the container's 60\.0 MiB; training takes \d+\.\d MiB or more/u),
+      fact: expect.stringMatching(/^50\.0 MiB free of the container's 60\.0 MiB; training needs at least \d+\.\d MiB/u),
       advice: "give the container more memory",
     });
-    expect(await memoryVerdict(freeIn(64), kind)).toMatchObject({ status: "failed", advice: "end other programs" });
+    expect(await memoryVerdict(freeIn(64), kind)).toMatchObject({ status: "failed", advice: "close other programs" });
   });
 
   it("is too little for the preset that trains first: a warning names a smaller one", async () => {
     const { status, advice } = await memoryVerdict(freeIn(240), kind);
     expect(status).toBe("warning");
-    expect(advice).toBe("end other programs, or train --preset quick, or with a smaller --batch-size");
+    expect(advice).toBe("close other programs, or train with --preset quick or a smaller --batch-size");
   });
 });
 
@@ -189,7 +189,7 @@ describe("folder for runs", () => {
   it("need not exist, and stays as it was", async () => {
     const { status, fact, advice } = await verdictOf(() => runsFolderVerdict(join(folder, "a/b")));
     expect({ status, advice }).toEqual({ status: "ok", advice: null });
-    expect(fact).toMatch(/ free; a run takes \d+\.\d MiB$/u);
+    expect(fact).toMatch(/ free; a run needs \d+\.\d MiB$/u);
     expect(existsSync(join(folder, "a"))).toBe(false);
   });
 
@@ -197,7 +197,7 @@ describe("folder for runs", () => {
     writeFileSync(join(folder, "file"), "");
     expect(await verdictOf(() => runsFolderVerdict(join(folder, "file/runs")))).toEqual({
       status: "failed",
-      fact: expect.stringMatching(/file\/runs: no file can be written: a file in its path$/u),
+      fact: expect.stringMatching(/file\/runs: files cannot be written here: a file in its path$/u),
       advice: "another folder (train --out)",
     });
   });
@@ -231,17 +231,17 @@ describe("folder for runs", () => {
         const wanted = [
           {
             status: "failed",
-            fact: expect.stringMatching(/full: 64\.0 KiB free; a run takes \d+\.\d MiB$/u),
-            advice: "make room there, or a folder on another disk (train --out)",
+            fact: expect.stringMatching(/full: 64\.0 KiB free; a run needs \d+\.\d MiB$/u),
+            advice: "free some space on this disk, or use a folder on another disk (train --out)",
           },
           {
             status: "failed",
-            fact: expect.stringMatching(/small: 1\.0 MiB free; a run takes/u),
-            advice: "make room there, or a folder on another disk (train --out)",
+            fact: expect.stringMatching(/small: 1\.0 MiB free; a run needs/u),
+            advice: "free some space on this disk, or use a folder on another disk (train --out)",
           },
           {
             status: "failed",
-            fact: expect.stringMatching(/reading: no file can be written: a read-only disk$/u),
+            fact: expect.stringMatching(/reading: files cannot be written here: a read-only disk$/u),
             advice: "another folder (train --out)",
           },
         ];

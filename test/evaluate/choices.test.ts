@@ -97,7 +97,7 @@ describe("evaluate --choices", () => {
     const { results, ...rest } = JSON.parse((await evaluate("--json")).stdout) as { results: unknown[] };
     expect(results).toHaveLength(2);
     expect(rest).toMatchObject({ count: 2 });
-    expect((await evaluate("--data", "text.txt")).stderr).toContain("--data: does not go with --choices");
+    expect((await evaluate("--data", "text.txt")).stderr).toContain("--data: cannot be used with --choices");
     await writeFile(join(cwd, "quiz.jsonl"), `${JSON.stringify(lines[0])}\n{"context": "a"}\n`);
     expect(await evaluate()).toMatchObject({
       status: 2,

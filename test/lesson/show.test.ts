@@ -49,11 +49,11 @@ const shownRows = (screen: string): number => screen.split("\n").length - 1;
 
 describe("on a terminal", () => {
   it("waits for a key at a pause, and shows nothing of what comes after it before", async () => {
-    const { stage, screens } = stageOf(["go on"]);
+    const { stage, screens } = stageOf(["continue"]);
     await showOnTerminal(replay([prose("first"), pause, prose("second")]), stage, uncoloured());
     expect(screens()).toHaveLength(2);
     expect(screens()[0]).toContain("first");
-    expect(screens()[0]).toMatch(/Enter: go on · q: end/u);
+    expect(screens()[0]).toMatch(/Enter: continue · q: end/u);
     expect(screens()[0]).not.toContain("second");
     expect(screens()[1]).toContain("second");
   });
@@ -77,7 +77,7 @@ describe("on a terminal", () => {
 
   it.each([8, 12, 24])("asks for a key before anything is lost at the top of %i rows", async (rows) => {
     const pieces = Array.from({ length: 40 }, (_, i) => prose(`piece ${i}`));
-    const { stage, screens } = stageOf(new Array<Wish>(40).fill("go on"), rows);
+    const { stage, screens } = stageOf(new Array<Wish>(40).fill("continue"), rows);
     await showOnTerminal(replay(pieces), stage, uncoloured());
     expect(screens().length).toBeGreaterThan(1);
     for (const screen of screens()) expect(shownRows(screen.replace(/^\r\u001b\[K\n/u, ""))).toBeLessThan(rows);
@@ -86,7 +86,7 @@ describe("on a terminal", () => {
 
   it("puts a blank line between two pieces on every screen, and none above the first", async () => {
     const pieces = Array.from({ length: 12 }, (_, i) => prose(`piece ${i}`));
-    const { stage, screens } = stageOf(new Array<Wish>(12).fill("go on"), 9);
+    const { stage, screens } = stageOf(new Array<Wish>(12).fill("continue"), 9);
     await showOnTerminal(replay(pieces), stage, uncoloured());
     const numbers = screens().map((screen) =>
       screen
@@ -103,7 +103,7 @@ describe("on a terminal", () => {
 
   it("keeps a heading with what it is the heading of", async () => {
     const pieces: Piece[] = Array.from({ length: 10 }, (_, i) => prose(`piece ${i}`));
-    const { stage, screens } = stageOf(["go on"], 24);
+    const { stage, screens } = stageOf(["continue"], 24);
     await showOnTerminal(
       replay([...pieces, { kind: "heading", text: "A heading" }, prose("below")]),
       stage,
@@ -182,7 +182,7 @@ describe("the keyboard", () => {
     const { keys, press, told } = open();
     const wish = keys.next();
     press(key);
-    expect(await wish).toBe("go on");
+    expect(await wish).toBe("continue");
     expect(told).toEqual([]);
   });
 

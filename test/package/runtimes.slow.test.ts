@@ -121,7 +121,7 @@ describe.skipIf(missing !== undefined)(
       });
       const stopped = await printedBy(child, 130);
       expect(linesOf(stopped.stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
-      expect(stopped.stderr).toContain("saved; to go on: ");
+      expect(stopped.stderr).toContain("saved; to resume: ");
       const written = await printedBy(foretoken(runtime, ["generate", out, "--prompt", "the", "--json"]));
       expect(linesOf(written.stdout).at(-1)).toMatchObject({ type: "done", newTokens: expect.any(Number) });
       const refused = await printedBy(foretoken(runtime, ["train", "--data", "none.txt", "--out", `${out}-none`]), 2);

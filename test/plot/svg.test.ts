@@ -165,7 +165,7 @@ describe("many points", () => {
 describe("few points", () => {
   test.each([
     ["no steps", { loss: [] }, "nothing to draw yet"],
-    ["no steps, one left out", { loss: [], leftOut: [1] }, "1 step left out"],
+    ["no steps, one left out", { loss: [], leftOut: [1] }, "1 step skipped"],
     ["one step", { loss: [2.5] }, 'class="dot"'],
     ["one evaluation alone", { evals: [[0, 2.5]] as const }, 'class="mark best"'],
     ["equal losses", { loss: [2, 2, 2, 2] }, 'class="line dash-0"'],
@@ -188,7 +188,7 @@ describe("few points", () => {
     const [, d = ""] = /<path class="lost" d="([^"]+)"/u.exec(svg) ?? [];
     const places = [...d.matchAll(/M([\d.]+)/gu)].map(([, x]) => chart.x(Number(x) + 3));
     expect(places.map((x) => Math.round(x))).toEqual([20, 60]);
-    expect(svg).toContain("Crosses are steps that were left out.");
+    expect(svg).toContain("Crosses are skipped steps.");
   });
 });
 
@@ -234,7 +234,7 @@ describe("text", () => {
     expect(svg).toContain('role="img"');
     expect(svg).toContain("<title>Loss of 2 runs</title>");
     expect(svg).toContain(
-      "<desc>one: validation 2.2500 at step 9 of 9, train.learningRate 0.1. a &lt;b&gt;: 6 steps, 1 step left out.</desc>",
+      "<desc>one: validation 2.2500 at step 9 of 9, train.learningRate 0.1. a &lt;b&gt;: 6 steps, 1 step skipped.</desc>",
     );
     expect(svg).toMatch(/<text [^>]*>train\.learningRate 0\.1<\/text>/u);
     expect(svg).toContain('class="line dash-1"');

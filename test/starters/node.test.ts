@@ -95,7 +95,7 @@ describe("the starter for Node.js in JavaScript", () => {
     const [saved] = jsonLines((await cli(["runs", folder, "--json"], { cwd: starter.folder })).stdout);
     const step = Number(saved?.step);
     const going = await cli(["train", "--resume", folder, "--stop-at", String(step + 1)], { cwd: starter.folder });
-    expect(going.stdout).toContain(`on from step ${step.toLocaleString("en-US")}`);
+    expect(going.stdout).toContain(`resumes at step ${step.toLocaleString("en-US")}`);
   });
 
   test("says in one line what is wrong with a text", async () => {

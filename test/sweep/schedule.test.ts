@@ -112,7 +112,7 @@ describe("halving", () => {
       stop: { kind: "halving", stages: [0.25, 0.5] },
     });
     expect(() => trained(plan, () => 1)).toThrow(
-      "train.evalInterval: must leave an evaluation for each stage of the steps; got 60 of 100 steps in setting 1; try train.evalInterval 25",
+      "train.evalInterval: must be small enough for an evaluation in each stage; got 60 of 100 steps in setting 1; try train.evalInterval 25",
     );
   });
 });
@@ -125,7 +125,7 @@ describe("a budget", () => {
     expect(kinds(found)).toEqual(["budget", "budget", "budget", "budget", "finished", "finished"]);
     expect(found.steps).toBe(1000);
     expect(() => trained(planOf(6, { budget: { steps: 799 } }), () => 1)).toThrow(
-      "budget.steps: must be enough to begin with each setting and to end with one; got 799; try 800",
+      "budget.steps: must be enough to begin every setting and to finish one setting; got 799; try 800",
     );
   });
 

@@ -50,20 +50,23 @@ describe("settings", () => {
   it.each([
     [
       { vary: { "train.learningrate": [1, 2] } },
-      "s.json: vary: must have fields of a configuration, as train.learningRate; got train.learningrate; try train.learningRate",
+      "s.json: vary: must name configuration fields, such as train.learningRate; got train.learningrate; try train.learningRate",
     ],
     [{ vary: { learningRate: [1, 2] } }, "try train.learningRate"],
     [{ vary: { "train.seed": [1, 2] } }, "got train.seed; try seeds"],
-    [{ vary: { "train.learningRate": [1] } }, "s.json: must make from 2 to 1000 settings, by vary or settings; got 1"],
+    [
+      { vary: { "train.learningRate": [1] } },
+      "s.json: must describe from 2 to 1000 settings, with vary or settings; got 1",
+    ],
     [{}, "got 1"],
     [{ vary: { "train.steps": { from: 1, to: 5000, step: 1 } } }, "vary.train.steps: must have from 1 to 1000 values"],
-    [{ vary: { "train.steps": { from: 0, to: 5, count: 3, scale: "log" } } }, "on a log scale must be above 0"],
+    [{ vary: { "train.steps": { from: 0, to: 5, count: 3, scale: "log" } } }, "must be above 0 on a log scale"],
     [
       { vary: { "train.steps": { from: 1, to: 500, step: 1 }, "train.batchSize": [1, 2, 3] } },
       "at most 1000 settings; got more, with train.batchSize",
     ],
     [{ seeds: [1, 1], vary: {} }, "seeds: must be different; got 1, 1"],
-    [{ choose: 0.6, heldOut: 0.5 }, "choose and heldOut: must leave a part to learn from"],
+    [{ choose: 0.6, heldOut: 0.5 }, "choose and heldOut: must leave a part of the text for training"],
     [{ seeds: 1, stop: { kind: "race" } }, "stop: a race needs at least two seeds; got 1"],
     [{ stop: { kind: "halving", stages: [0.5, 0.25] } }, "stop.stages: must rise"],
     [{ stop: { kind: "halvign" } }, "stop.kind"],

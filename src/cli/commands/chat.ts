@@ -51,25 +51,25 @@ interface ChatFlags
   readonly apiKey?: string;
 }
 
-/** An answer is likelier to be to the point than a text that is invented. */
+/** A lower temperature and top-p than in `generate`: answers keep to the question. */
 const defaults = { maxNewTokens: 512, temperature: 0.5, topK: 0, topP: 0.9, minP: 0, seed: 1 } as const;
 
 const examples = `
 Examples:
-  $ npx foretoken chat SmolLM2-135M-Instruct                    a conversation; /help says how
-  $ npx foretoken chat hf:HuggingFaceTB/SmolLM2-135M-Instruct   the same, from the hub
+  $ npx foretoken chat SmolLM2-135M-Instruct                    a conversation; /help lists its commands
+  $ npx foretoken chat hf:HuggingFaceTB/SmolLM2-135M-Instruct   the same model, from the hub
   $ npx foretoken chat model.gguf --system "Answer in one sentence."
-  $ npx foretoken chat http://127.0.0.1:8000                    a model of a server, as foretoken serve is one
-  $ npx foretoken chat model.gguf --tools tools.json            calls of tools, whose results you type
+  $ npx foretoken chat http://127.0.0.1:8000                    a model on a server, such as foretoken serve
+  $ npx foretoken chat model.gguf --tools tools.json            tool calls; you type their results
   $ npx foretoken chat model.gguf --json-schema person.json     each answer is JSON that fits a schema
   $ echo "Name three rivers." | npx foretoken chat model.gguf --temperature 0
 
-The model is one that was trained on conversations, and has a chat template. Each line is a
-message. Ctrl-C ends an answer; a second one, at the prompt, ends the program.`;
+The model must have been trained on conversations and have a chat template. Each line that you type is a
+message. Ctrl-C ends an answer; Ctrl-C at the prompt ends the program.`;
 
 const hint = "type a message, or /help";
 
-/** Flags that are about a model of this process. */
+/** Flags that apply only to a model in this process. */
 const flagsOfModels = [
   "weights",
   "adapter",
@@ -88,16 +88,20 @@ const flagsOfModels = [
 const hintOf = (given: (typeof flagsOfModels)[number]): { readonly hint: string } | undefined => {
   if (given === "json") return undefined;
   const isForm = constraintFlagNames.some((name) => name === given);
-  return { hint: isForm ? "response_format in a program" : "the same flag of the server's command" };
+  return {
+    hint: isForm
+      ? "response_format in the request of a program"
+      : "the same flag in the command that starts the server",
+  };
 };
 
-/** @throws ConfigError for a flag that a server does not heed. */
+/** @throws ConfigError for a flag that has no effect with a server. */
 const checkServerFlags = (command: Command): void => {
   const given = flagsOfModels.find((name) => command.getOptionValueSource(name) === "cli");
   if (given === undefined) return;
   throw new ConfigError({
     where: given === "baseCheck" ? "--no-base-check" : flagOf(given),
-    must: "must go with a model of this machine",
+    must: "works only with a model on this machine",
     got: "the address of a server",
     ...(hintOf(given) ?? {}),
   });
@@ -116,7 +120,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (flags.model !== undefined || flags.apiKey !== undefined) {
     throw new ConfigError({
       where: flags.model === undefined ? "--api-key" : "--model",
-      must: "must go with the address of a server",
+      must: "works only with the address of a server",
       got: path,
       hint: "http://127.0.0.1:8000",
     });
@@ -128,7 +132,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (tools !== undefined && json === true) {
     throw new ConfigError({
       where: "--tools and --json",
-      must: "only one of them may be there: calls are shown to people",
+      must: "they exclude each other: a person must read each tool call and type its result",
       got: "both",
       hint: "chatWithTools in a program, or foretoken serve",
     });
@@ -138,9 +142,9 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (tools !== undefined && form !== undefined) {
     throw new ConfigError({
       where: `--tools and ${flagOf(form)}`,
-      must: "only one of them may say what an answer must be",
+      must: "only one of them may set the form of an answer",
       got: "both",
-      hint: "response_format and tools of foretoken serve",
+      hint: "foretoken serve, where a request can have response_format and tools",
     });
   }
   const { backend, remark } = await chooseBackend(flags);
@@ -177,24 +181,29 @@ export const declareChat = (command: Command): void => {
     .usage("<model> [flags]")
     .argument(
       "<model>",
-      `a model with a chat template: ${modelPlaces}; or the address of a server that speaks OpenAI's protocol`,
+      `a model with a chat template: ${modelPlaces}; or the address of a server with OpenAI's protocol`,
       parsePath("<model>"),
     )
-    .optionsGroup("Text: what the model is told, and how much it may answer")
+    .optionsGroup("Text: the system message, and the length of an answer")
     .addOption(
       new Option(
         "--system <text>",
-        "what the model is told before the conversation (default: what its template says)",
+        "system message: instructions before the conversation (default: the one in the chat template)",
       ).argParser(parseText("--system")),
     )
-    .option("--max-new-tokens <n>", "most tokens of an answer", parseNumber("--max-new-tokens"), defaults.maxNewTokens);
-  addConstraintFlags(addToolsFlag(command), "Form: what each answer must be");
+    .option(
+      "--max-new-tokens <n>",
+      "maximum number of tokens in an answer",
+      parseNumber("--max-new-tokens"),
+      defaults.maxNewTokens,
+    );
+  addConstraintFlags(addToolsFlag(command), "Form: the form that each answer must have");
   addSamplingFlags(command, defaults)
-    .optionsGroup("Server: where the model is one of a server")
-    .option("--model <id>", "the model's id there (default: its only one)", parsePath("--model"))
+    .optionsGroup("Server: for a model on a server")
+    .option("--model <id>", "the model's id on the server (default: its only model)", parsePath("--model"))
     .option(
       "--api-key <key>",
-      "the key that it asks for (default: OPENAI_API_KEY in the environment)",
+      "the server's API key (default: the environment variable OPENAI_API_KEY)",
       parsePath("--api-key"),
     );
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))

@@ -45,17 +45,17 @@ interface CompareFlags extends RunningFlags, DTypeFlag {
 
 const examples = `
 Examples:
-  $ npx foretoken compare runs/a runs/b                     two models, on what the first one's run held out
+  $ npx foretoken compare runs/a runs/b                     two models, on the validation split of the first run
   $ npx foretoken compare runs/a1,runs/a2 runs/b1,runs/b2   two settings, with two seeds each
-  $ npx foretoken compare --group runs/*                    runs put together that differ in their seeds alone
+  $ npx foretoken compare --group runs/*                    groups runs that differ only in their seeds
   $ npx foretoken compare runs/a runs/b model.gguf --data other.txt --split all --json
 
-Each setting is compared with the first. Two trainings of one setting with other seeds differ, too: only several runs
-of each setting tell whether another setting, or another seed, has made the difference. The same seeds in both settings
-make pairs, in which a part of that noise cancels. p is the probability of a difference so large between settings that are alike; of
-several settings it is corrected by Holm's method. Below 0.05 a difference is called better or worse.`;
+Each setting is compared with the first setting. Two runs of one setting also differ, because of their seeds. So give several
+runs of each setting: only then can the comparison tell whether the setting or the seed made the difference. Runs with the same seed in both
+settings are paired, which removes a part of the noise. p is the probability of a difference this large if the settings were equally good;
+with more than two settings, p is corrected by Holm's method. Below 0.05 a difference is called better or worse.`;
 
-/** A measured run or model. */
+/** A run or model with its measured losses. */
 interface MeasuredModel extends ComparedModel {
   readonly evaluation: Evaluation;
 }
@@ -67,13 +67,13 @@ interface MeasuredRuns {
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
 
-/** The seeds of runs; undefined where one has none. */
+/** Seeds of the runs; undefined if any of the models is not from a run. */
 const seedsOf = (models: readonly ComparedModel[]): readonly number[] | undefined => {
   const seeds = models.flatMap(({ run }) => run?.config.train.seed ?? []);
   return seeds.length === models.length ? seeds : undefined;
 };
 
-/** @throws ConfigError for models that read the text as other tokens. */
+/** @throws ConfigError for models that split the text into different tokens. */
 const checkSameTokens = (settings: readonly MeasuredRuns[]): void => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
   const windows = first?.evaluation.windows ?? [];
@@ -85,9 +85,9 @@ const checkSameTokens = (settings: readonly MeasuredRuns[]): void => {
   if (other === undefined) return;
   throw new ConfigError({
     where: "compare",
-    must: "all models must read the text as the same tokens",
+    must: "all models must split the text into the same tokens",
     got: `${first?.evaluation.tokens} of ${first?.path}, and ${other.evaluation.tokens} of ${other.path}`,
-    hint: "npx foretoken evaluate MODEL --against OTHER, whose nats per character and bits per byte compare",
+    hint: "npx foretoken evaluate MODEL --against OTHER, which gives comparable nats per character and bits per byte",
   });
 };
 
@@ -136,7 +136,7 @@ const report = (
   });
 };
 
-/** Runs that learned another text than the first one's, or another part of it. */
+/** Prints a notice for each run that trained on another text than the first run, or on another part of it. */
 const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFlags): void => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
   if (flags.data !== undefined || first?.run === undefined) return;
@@ -144,7 +144,7 @@ const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFl
   for (const { path, run } of others) {
     if (run !== undefined && run.data.sha256 !== sha256) {
       writeNotice(
-        `${printableName(path)} learned another text than ${printableName(first.path)}, or another part: it may have learned from what is measured`,
+        `${printableName(path)} trained on another text than ${printableName(first.path)}, or on another part of it: it may have seen the measured text`,
       );
     }
   }
@@ -167,7 +167,7 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
   let reader: Parameters<typeof readerLike>[0] | undefined;
   try {
     if (remark !== undefined) writeNotice(remark);
-    // The window is one that all models can have: those of no run are opened to see theirs.
+    // All models must be able to read the window. A model that is not from a run is opened to get its context length.
     const contexts: number[] = [];
     for (const model of flags.contextLength === undefined ? all : []) {
       const known = model.run?.config.model.contextLength;
@@ -239,37 +239,43 @@ export const declareCompare = (command: Command): void => {
     .usage("<setting...> [flags]")
     .argument(
       "<setting...>",
-      "two or more: a run's folder, a model's directory, a GGUF file or hf:org/name, or several runs with commas between them",
+      "two or more settings; each is a run's folder, a model's directory, a GGUF file or hf:org/name, or several runs separated by commas",
       expecting((text: string, earlier: readonly string[] = []) => [...earlier, setting(text)], {
         paths: true,
         repeats: true,
       }),
     )
-    .optionsGroup("Settings: which runs belong together, and their weights")
-    .option("--group", "put the named runs together that have the same configuration but the seed, and the same text")
+    .optionsGroup("Settings: grouping of runs, and their weights")
+    .option(
+      "--group",
+      "group the given runs: runs with the same text and the same configuration, except for the seed, form one setting",
+    )
     .addOption(weightsOption())
-    .optionsGroup("Text: what to measure on")
+    .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules; or documents, of which the answers are measured: a .jsonl file or a folder of such (default: that of the first run)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, whose answers are measured: a .jsonl file or a folder of .jsonl files (default: the text of the first run)",
       parsePath("--data", corpusNames),
     )
     .option(
       "--val-fraction <x>",
-      "which last share of the text is val (default: the first run's, or 0.1)",
+      "share of the text, at its end, that is val (default: the share of the first run, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--split <name>",
-      "which part to measure on: val, train or all (default: val; of documents in --data, all)",
+      "part to measure on: val, train or all (default: val; all for documents in --data)",
       parseChoice("--split", splitNames),
     )
     .option(
       "--context-length <n>",
-      "tokens of the windows that the text is cut into (default: the shortest context of all models, which is the most)",
+      "tokens in each window of the text, at most the shortest context length of the models (default: that length)",
       parseInteger("--context-length", 1),
     );
-  addDTypeFlag(addRunningFlags(withText), "; auto: that of the run, or what is fastest for a model of no run")
+  addDTypeFlag(
+    addRunningFlags(withText),
+    "; auto: the run's type, or the fastest one for a model that is not from a run",
+  )
     .addHelpText("after", notes(examples))
     .action(async (settings: readonly string[], flags: CompareFlags) => {
       await runCompare(settings, flags).catch((error: unknown) => {

@@ -18,23 +18,23 @@ const shells = Object.keys(scripts) as readonly Shell[];
 
 const examples = `
 Examples:
-  $ source <(npx foretoken completion bash)      bash, now
-  $ npx foretoken completion bash >> ~/.bashrc   bash, for good
-  $ source <(npx foretoken completion zsh)       zsh, now
-  $ npx foretoken completion zsh >> ~/.zshrc     zsh, for good, after compinit
-  $ npx foretoken completion fish | source       fish, now
-  $ npx foretoken completion fish > foretoken.fish   fish, for good, in ~/.config/fish/completions
-  $ foretoken() { npx foretoken "$@"; }          bash, zsh: the command, if it is not on the path
-  $ alias foretoken "npx foretoken"              fish: the same
+  $ source <(npx foretoken completion bash)      bash, for this shell
+  $ npx foretoken completion bash >> ~/.bashrc   bash, permanently
+  $ source <(npx foretoken completion zsh)       zsh, for this shell
+  $ npx foretoken completion zsh >> ~/.zshrc     zsh, permanently (after compinit)
+  $ npx foretoken completion fish | source       fish, for this shell
+  $ npx foretoken completion fish > foretoken.fish   fish, permanently (in ~/.config/fish/completions)
+  $ foretoken() { npx foretoken "$@"; }          bash, zsh: defines the command foretoken
+  $ alias foretoken "npx foretoken"              fish: defines the command foretoken
 
-It completes the command foretoken, and nothing after npx. In a clone or a project, where npx finds it, one of the last two
-lines makes that command.`;
+Only the command foretoken is completed; nothing after npx is. Where the command is not on the path, as in a clone or
+a project, define it with one of the last two lines.`;
 
 /** `foretoken completion`. */
 export const declareCompletion = (command: Command, verbs: Verbs): void => {
   command
     .usage("<shell>")
-    .optionsGroup("Output: of errors and of help")
+    .optionsGroup("Output: errors and help")
     .argument("<shell>", `${shells.slice(0, -1).join(", ")} or ${shells.at(-1)}`, parseChoice("shell", shells))
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

@@ -19,21 +19,21 @@ interface DoctorFlags extends RunningFlags {
 
 const examples = `
 Examples:
-  $ npx foretoken doctor                        this machine: half a minute at most
-  $ npx foretoken doctor runs/notes             and the files of a run, against their manifests
+  $ npx foretoken doctor                        checks this machine, in half a minute at most
+  $ npx foretoken doctor runs/notes             also compares a run's files with their manifests
   $ npx foretoken doctor model.gguf --backend wasm
-  $ npx foretoken doctor --json > report.json   for a report of a fault
+  $ npx foretoken doctor --json > report.json   to attach to a bug report
   $ npx foretoken doctor --json | jq '.checks[] | select(.status != "ok")'
 
-Each backend is checked: kernels against the reference in float64, gradients against finite differences, micro-batches against one
-batch, the causal mask, decoding with a cache against decoding without, and whether a run has the same bits twice and with
-several threads. A failed check says what to do, and the exit status is then 1. A warning is about something that is missing
-or slow: all results are right.`;
+For each backend, doctor compares kernels with the reference in float64, gradients with finite differences, micro-batches with one
+batch, and decoding with a cache with decoding without one. It checks the causal mask, and that a run gives the same bits twice and with
+several threads. A failed check says what to do, and the exit status is 1. A warning means that something is missing
+or slow; all results are still right.`;
 
 const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise<void> => {
   const { runs, threads, json } = flags;
   const { stdout } = host;
-  // It refuses several threads where there is one.
+  // Throws for several threads if the backend has only one.
   if (flags.backend !== "auto") await chooseBackend(flags);
   const line = progressLine(json === true);
   const style = styleFor(stdout);
@@ -68,11 +68,16 @@ const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise
 export const declareDoctor = (command: Command): void => {
   command
     .usage("[model] [flags]")
-    .argument("[model]", `check its files, too: ${modelPlaces}`, parsePath("[model]"))
-    .optionsGroup("Files: where runs are kept")
-    .option("--runs <folder>", "a folder that must have room for a run", parsePath("--runs"), runsFolder);
-  addComputingFlags(command, "Checks: of which backend, and their form")
-    .option("--json", "write one JSON object instead, with all facts")
+    .argument("[model]", `a model whose files are checked too: ${modelPlaces}`, parsePath("[model]"))
+    .optionsGroup("Files: the folder of runs")
+    .option(
+      "--runs <folder>",
+      "the folder of runs; doctor checks that it has room for a run",
+      parsePath("--runs"),
+      runsFolder,
+    );
+  addComputingFlags(command, "Checks: the backend to check, and the output")
+    .option("--json", "write one JSON object with all facts instead of the table")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (model: string | undefined, flags: DoctorFlags) => {

@@ -13,8 +13,8 @@ import { progressLine } from "../process/progress-line.ts";
 import { printableName } from "../process/terminal.ts";
 
 /**
- * The questions of a file, all checked: empty lines are passed over.
- * @throws DataError, which names the line.
+ * Reads and checks all questions of a file; empty lines are skipped.
+ * @throws DataError naming the line.
  */
 const readQuestions = async (path: string): Promise<readonly ChoiceQuestion[]> => {
   const questions: ChoiceQuestion[] = [];
@@ -24,8 +24,8 @@ const readQuestions = async (path: string): Promise<readonly ChoiceQuestion[]> =
     if (text.trim() !== "") questions.push(checkQuestion(`${path}: line ${line}`, parseLine(text.trim())));
   }
   if (questions.length > 0) return questions;
-  const got = line === 0 ? "no such file, or an empty one" : "empty lines";
-  throw new DataError({ where: "--choices", must: "must be a file with a question in a line", got });
+  const got = line === 0 ? "no such file, or an empty file" : "empty lines";
+  throw new DataError({ where: "--choices", must: "must be a file with one question on each line", got });
 };
 
 const percent = (share: number): string => `${(100 * share).toFixed(2)}%`;
@@ -40,7 +40,7 @@ const resultText = (result: ChoicesEvaluation, path: string): string =>
     .map(([label = "", value = ""]) => `${padRight(label, 20)}${value}\n`)
     .join("");
 
-/** @param open loads the model, once the file is known to be in order. */
+/** @param open loads the model; called after the file has been checked. */
 export const runChoices = async (open: () => Promise<WorkerModel>, path: string, json: boolean): Promise<void> => {
   const questions = await readQuestions(path);
   const lm = await open();

@@ -49,18 +49,18 @@ interface EvaluateFlags extends RunningFlags, DTypeFlag, WeightsFlag {
 
 const examples = `
 Examples:
-  $ npx foretoken evaluate runs/notes                       on what its run held out
-  $ npx foretoken evaluate runs/notes --split train         on what it has learned from
+  $ npx foretoken evaluate runs/notes                       on the run's validation split
+  $ npx foretoken evaluate runs/notes --split train         on the run's training split
   $ npx foretoken evaluate runs/notes --weights last        the weights of its last checkpoint
   $ npx foretoken evaluate runs/notes --data other.txt --split all --json
-  $ npx foretoken evaluate runs/notes --data other.txt --unknown skip   without characters it never saw
+  $ npx foretoken evaluate runs/notes --data other.txt --unknown skip   without characters that the model does not know
   $ npx foretoken evaluate runs/chat --data chat.jsonl      on the answers of conversations
-  $ npx foretoken evaluate runs/tuned --against model.gguf  how far it is from the model that it began with
-  $ npx foretoken evaluate model.gguf --choices quiz.jsonl  how many questions it answers
+  $ npx foretoken evaluate runs/tuned --against model.gguf  compared with the model it was tuned from
+  $ npx foretoken evaluate model.gguf --choices quiz.jsonl  the share of questions answered correctly
 
-Every token after the first is predicted once, so the figures have no sampling noise. A run's own text is measured in the
-windows of its training, which gives the run's own losses. Between models with different tokenizers only nats per character
-and bits per byte compare.`;
+Every token after the first is predicted exactly once, so the figures have no sampling noise. A run's own text is cut into the
+same windows as during the run, so the losses are the same as in the run. For models with different tokenizers, compare only
+nats per character and bits per byte.`;
 
 const figuresOf = (result: Evaluation): readonly (readonly [label: string, value: string])[] => [
   ["nats per token", result.natsPerToken.toFixed(4)],
@@ -70,24 +70,23 @@ const figuresOf = (result: Evaluation): readonly (readonly [label: string, value
   ["tokens", formatCount(result.tokens)],
 ];
 
-/** What was measured, as the last row, in several lines where the terminal is narrow. */
+/** Last row of the table: the measured text, wrapped on a narrow terminal. */
 const measuredRows = (measured: string, width: number): readonly string[] =>
   wrapText(measured, width - 20).map((line, i) => padRight(i === 0 ? "measured on" : "", 20) + line);
 
-/** A number with its sign. */
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 
-/** Notices that say which model they are about. */
+/** Puts the model's name before notices that do not contain it. */
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
 
-/** What ± means, or why there is none. */
+/** Explains ±, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
-    ? `The text is too short for an interval: ${formatPlural(windows, "window")}, and 8 are needed; more text, or a smaller --context-length.`
-    : `± is half of the 95% interval of the difference on more of such a text, from ${formatPlural(windows, "window")} in ${blocks} blocks`;
+    ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
+    : `± is half the width of the 95% confidence interval of the difference on such text, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
 
-/** The figures of two models side by side; their difference where both read the same tokens. */
+/** Table with the figures of two models side by side, and their difference if both read the same tokens. */
 const comparisonText = (
   result: Evaluation,
   other: Evaluation,
@@ -108,10 +107,10 @@ const comparisonText = (
   );
   const last =
     leftOut.length > 0
-      ? "They read other texts, so no figure compares: try a text that both know."
+      ? "Different characters were left out, so the two models read different texts and the figures cannot be compared; try a text whose characters both models know."
       : difference !== null
         ? intervalText(difference)
-        : "They read other tokens: only nats per character and bits per byte compare.";
+        : "The models have different tokens: compare only nats per character and bits per byte.";
   return [
     `${padRight("", 20)}${padRight("this", 12)}${padRight("against", 12)}${difference === null ? "" : "difference"}`.trimEnd(),
     ...columns.map(([label, value], i) =>
@@ -132,7 +131,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
       ? []
       : [
           `left out: ${describeSkipped(skipped)}`,
-          "The figures count only what was read, so they compare only with figures of the same rest.",
+          "The figures are for the rest of the text; compare them only with figures for the same rest.",
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
@@ -142,7 +141,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
   ].join("\n");
 };
 
-/** The model to compare with; if it cannot be loaded, `lm` is closed. */
+/** Loads the model to compare with. If loading fails, `lm` is closed. */
 const loadOther = async (
   path: string | undefined,
   lm: WorkerModel,
@@ -157,10 +156,10 @@ const loadOther = async (
   }
 };
 
-/** As it is printed in JSON. @param contextLength tokens of a window. */
+/** The evaluation as JSON output. @param contextLength tokens per window. */
 const inJson = ({ windows: _, ...figures }: Evaluation, contextLength: number) => ({ ...figures, contextLength });
 
-/** null: the models read other tokens. */
+/** Returns null if the models split the text into different tokens. */
 const differenceOf = (one: Evaluation, other: Evaluation): LossDifference | null => {
   const [first, second] = [one.windows ?? [], other.windows ?? []];
   const isSame = first.length === second.length && first.every(({ tokens }, i) => tokens === second[i]?.tokens);
@@ -194,12 +193,12 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const run = flags.data === undefined ? await runOf(directory) : undefined;
     const { kind, corpus } = await findCorpus("evaluate", run, flags, split);
-    // Text that the run keeps in its folder has the name that its user gave.
+    // The run's folder may hold a copy of the text; show the name that the user gave it.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const { whole, inWords, notice } = measuredPart(kind, name, flags);
     const models = other === null ? [lm] : [lm, other.lm];
-    // A run measures its text in the windows that it trains on: those of an adapter may be shorter than its model's context.
+    // Use the windows of the run's training: an adapter may train on shorter windows than its model's context length.
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
     const measured = `${inWords}${windowsInWords(kind, window)}`;
@@ -223,7 +222,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
-    // After all checks of the input, so that a mistake gives one line only.
+    // Printed after all checks of the input, so that a mistake prints only its own line.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
     for (const line of [remark, ...told, notice]) if (line !== undefined) writeNotice(line);
     if (against === null) {
@@ -250,40 +249,40 @@ export const declareEvaluate = (command: Command): void => {
   const withText = command
     .usage("<checkpoint> [flags]")
     .argument("<checkpoint>", modelPlaces, parsePath("<checkpoint>"))
-    .optionsGroup("Text: what to measure on")
+    .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules; or documents, of which the answers are measured: a .jsonl file or a folder of such (default: the run's own)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, whose answers are measured: a .jsonl file or a folder of .jsonl files (default: the run's text)",
       parsePath("--data", corpusNames),
     )
     .option(
       "--choices <file>",
-      'questions instead of a text: JSON lines like {"context": "2 + 2 =", "choices": [" 4", " 5"], "answer": 0} (default: none)',
+      'a file of questions to measure instead of a text: JSON lines such as {"context": "2 + 2 =", "choices": [" 4", " 5"], "answer": 0} (default: none)',
       parsePath("--choices"),
     )
     .option(
       "--val-fraction <x>",
-      "which last share of the text is val (default: the run's, or 0.1)",
+      "share of the text, at its end, that is val (default: the run's share, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--split <name>",
-      "which part to measure on: val, train or all (default: val; of documents in --data, all)",
+      "part to measure on: val, train or all (default: val; all for documents in --data)",
       parseChoice("--split", splitNames),
     )
     .option(
       "--context-length <n>",
-      "tokens of the windows that the text is cut into (default: of a run's own text those of its training; else the model's context length, which is the most)",
+      "tokens in each window of the text, at most the model's context length (default: for a run's text, the same as in training; otherwise the context length)",
       parseInteger("--context-length", 1),
     )
     .option(
       "--against <model>",
-      "another model, measured on the same windows: the difference of the losses with its 95% interval (default: none)",
+      "another model to measure on the same windows; shows the difference of the losses with its 95% confidence interval (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(
     addRunningFlags(addWeightsFlag(addUnknownFlag(withText, "text"))),
-    "; auto: that of the run, or what is fastest for a model of no run",
+    "; auto: the run's type, or the fastest one for a model that is not from a run",
   )
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
@@ -294,7 +293,7 @@ export const declareEvaluate = (command: Command): void => {
       if (idle) {
         throw new ConfigError({
           where: flagOf(idle),
-          must: "does not go with --choices",
+          must: "cannot be used with --choices",
           got: "both",
           hint: "one of them",
         });

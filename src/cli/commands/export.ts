@@ -41,24 +41,24 @@ Examples:
   $ npx foretoken export runs/notes --format gguf --dtype q8_0 --out models
   $ npx foretoken export model.gguf --format hf --dtype bf16 --out models/notes   a folder for transformers
   $ npx foretoken export runs/notes --format onnx --dtype int8        a folder for transformers.js in a page
-  $ npx foretoken export runs/letters --format gguf                   a run's adapter, merged into its model
+  $ npx foretoken export runs/letters --format gguf                   a run's LoRA adapter, merged into its model
   $ npx foretoken export runs/letters --format gguf --adapter-only    the adapter alone, for --lora of llama.cpp
-  $ npx foretoken verify runs/notes runs/notes-f32.gguf               how far the file is from the model
+  $ npx foretoken verify runs/notes runs/notes-f32.gguf               compares the file with the model
 
-Element types (--dtype): of hf f32 or bf16; of gguf all that quantize has, down to 4.5 bits for each weight; of
-onnx f32, or int8 (what transformers.js takes in a page). f32 keeps every bit.
+Element types (--dtype): for hf f32 or bf16; for gguf every type of foretoken quantize, down to 4.5 bits per weight; for
+onnx f32 or int8 (the type that transformers.js uses in a page). f32 keeps every bit.
 An adapter alone is in f32, as gguf also in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
-The file or folder is whole under its name, or not there. A folder with other files is never touched.`;
+The result appears under its name only when it is complete. A folder that has other files is never changed.`;
 
-/** What became of an adapter, in words. */
+/** One line about the adapter: merged or written alone. */
 const adapterInWords = ({ adapter, base }: Exported): string =>
   adapter === null
     ? ""
     : adapter === "merged"
-      ? `With the adapter merged into the model in ${printableName(base)}.\n`
-      : `The adapter alone: programs put it on the model in ${printableName(base)}, or a copy of that in their form.\n`;
+      ? `The adapter is merged into the model in ${printableName(base)}.\n`
+      : `Only the adapter was written. Programs apply it to the model in ${printableName(base)}, or to a copy of it in their own format.\n`;
 
-/** Any word: which are element types, the format tells. */
+/** Accepts any word; `dtypeOf` checks it once the format is known. */
 const parseDtype = expecting(
   (text: string): string => {
     checkValue("--dtype", text);
@@ -67,7 +67,7 @@ const parseDtype = expecting(
   { choices: exportDtypes },
 );
 
-/** The format: --format, or what the name of the result says. */
+/** The format from --format, or from the ending of --out. */
 const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
   const byName = /\.gguf$/iu.test(out) ? "gguf" : undefined;
   const found = format ?? byName;
@@ -80,10 +80,12 @@ const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
   });
 };
 
-/** The element type that was named. What there is follows from the format, which may come later on the line. */
+/**
+ * The element type from --dtype. The valid types depend on the format, whose flag may come later on the command line.
+ */
 const dtypeOf = (format: ExportFormatName, { dtype, adapterOnly }: ExportFlags): ExportDType | undefined => {
   if (dtype === undefined) return undefined;
-  // One of another format is refused where the formats are known.
+  // A valid type of another format is refused later, by the exporter of this format.
   const found = exportDtypes.find((name) => name === dtype);
   if (found !== undefined) return found;
   const { dtypes, adapter } = formats[format];
@@ -156,23 +158,27 @@ export const declareExport = (command: Command): void => {
   const flags = command
     .usage("<model> --format <name> [flags]")
     .argument("<model>", `${modelPlaces}; or a LoRA adapter`, parsePath("<model>"))
-    .optionsGroup("Result: its format, and where it goes")
+    .optionsGroup("Result: format and place")
     .option(
       "--format <name>",
       "hf: a folder for transformers; gguf: a file for llama.cpp, Ollama and LM Studio; onnx: a folder for transformers.js and ONNX Runtime (default: gguf where --out ends with .gguf)",
       parseChoice("--format", formatNames),
     )
-    .option("--dtype <name>", `element type of the matrices: ${exportDtypes.join(", ")} (default: f32)`, parseDtype)
+    .option(
+      "--dtype <name>",
+      `element type of the weight matrices: ${exportDtypes.join(", ")} (default: f32)`,
+      parseDtype,
+    )
     .option(
       "--out <path>",
-      "a new or empty folder for hf and onnx; for gguf a new file that ends with .gguf, or a folder for it (default: beside the model, with the format in its name)",
+      "for hf and onnx a new or empty folder; for gguf a new file whose name ends with .gguf, or a folder for the file (default: next to the model, with the format in its name)",
       parsePath("--out"),
     )
-    .option("--overwrite", "replace an earlier file, or an earlier model's folder, of that name")
-    .option("--adapter-only", "write the LoRA adapter alone (default: it is merged into its model)");
+    .option("--overwrite", "replace an existing GGUF file or model folder of this name")
+    .option("--adapter-only", "write only the LoRA adapter (default: merge it into its model)");
   addWeightsFlag(flags)
-    .optionsGroup("Output: a line for people, or JSON")
-    .option("--json", "write one JSON object instead")
+    .optionsGroup("Output: text or JSON")
+    .option("--json", "write one JSON object instead of text")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (model: string, given: ExportFlags) => {

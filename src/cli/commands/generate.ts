@@ -68,21 +68,21 @@ const examples = `
 Examples:
   $ npx foretoken generate runs/notes --prompt "ROMEO:"
   $ npx foretoken generate runs/notes --prompt "To be" --temperature 0              the likeliest text
-  $ npx foretoken generate runs/notes --weights last                             not those with the lowest loss
+  $ npx foretoken generate runs/notes --weights last                             the last weights instead of the best
   $ npx foretoken generate runs/notes --prompt "JULIET:\\n" --stop "\\n\\n" --seed 2   until the next speech
   $ npx foretoken generate runs/notes --max-new-tokens 50 --json | jq .text
   $ npx foretoken generate runs/notes --json-schema person.json                  JSON that fits a schema
-  $ npx foretoken generate runs/notes --show-probabilities                       where the model was not sure
-  $ npx foretoken generate runs/notes --interactive                              line by line; /help says how
-  $ npx foretoken generate runs/notes --interactive < prompts.txt                a prompt a line
-  $ npx foretoken generate runs/notes --prompts prompts.jsonl --out texts.jsonl  many at a time
+  $ npx foretoken generate runs/notes --show-probabilities                       shows where the model was unsure
+  $ npx foretoken generate runs/notes --interactive                              line by line; /help lists its commands
+  $ npx foretoken generate runs/notes --interactive < prompts.txt                one prompt on each line
+  $ npx foretoken generate runs/notes --prompts prompts.jsonl --out texts.jsonl  many texts at a time
 
-The model sees its context length: the last tokens of the prompt and of what it wrote itself.`;
+The model sees only the last tokens of the prompt and of its own text, as many as its context length.`;
 
-/** Candidates of a place in events for programs. */
+/** Number of candidates per token in JSON events. */
 const listedCandidates = 5;
 
-/** Says how probabilities are shown, where the text goes. */
+/** Prints the legend of the probabilities: to standard error without colours, else to standard output. */
 const writeLegend = (style: ProbabilityStyle): void => {
   const { stdout } = host;
   for (const line of probabilityLegend(style, terminalColumns(stdout))) {
@@ -91,7 +91,7 @@ const writeLegend = (style: ProbabilityStyle): void => {
   }
 };
 
-/** How a text is written with `--show-probabilities`, and the candidates to ask for. */
+/** How to show the text for `--show-probabilities`, and the number of candidates to ask for. */
 const probabilityView = (
   lm: WorkerModel,
   { json, showProbabilities }: GenerateFlags,
@@ -104,7 +104,10 @@ const probabilityView = (
   return { candidates: 1, textOf: (showSpecialTokens) => probabilityText(lm.tokenizer, showSpecialTokens, style) };
 };
 
-/** Where to go with a question, if the model was made to answer; a run on other texts has only kept the template. */
+/**
+ * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may have kept the template of
+ * its base model without being a chat model.
+ */
 const chatNotice = async (
   path: string,
   { chatTemplate }: WorkerModel,
@@ -117,7 +120,7 @@ const chatNotice = async (
   const parts = Object.entries({ weights, adapter, base }).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, value],
   );
-  return `the model is made for conversations: ${commandLine(["chat", path, ...parts])}`;
+  return `this model is made for conversations: ${commandLine(["chat", path, ...parts])}`;
 };
 
 const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> => {
@@ -180,9 +183,9 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     checkSlide(settings.slide, lm.config, "--slide");
     checkConstraint(constraint, flags, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
-    // Now, and not after the prompt has been printed.
+    // Checked before anything of the prompt is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
-    // After all checks of the input, so that a mistake gives one line only.
+    // Printed after all checks of the input, so that a mistake prints only its own line.
     tellChoices();
     const forChat = await chatNotice(path, lm, directory, flags);
     if (forChat !== undefined) writeNotice(forChat);
@@ -205,7 +208,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       return;
     }
     const { candidates, textOf } = probabilityView(lm, flags);
-    // A text in a given form stands alone where a program reads it.
+    // In a pipe, a text with a constraint is printed without its prompt, so that a program can parse it.
     const standsAlone = constraint !== undefined && !host.stdout.isTTY;
     if (json !== true && !standsAlone) writeOut(shownText(read.text));
     const events = lm.generate({
@@ -220,7 +223,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") host.exitCode = interrupt.status();
     if (constraint !== undefined && finishReason === "length") {
-      const cut = `the text was cut at ${formatPlural(settings.maxNewTokens, "token")}, so its form may be incomplete`;
+      const cut = `the text was cut off at ${formatPlural(settings.maxNewTokens, "token")}, so its form may be incomplete`;
       writeNotice(`${cut}: --max-new-tokens allows more`);
     }
   } finally {
@@ -229,10 +232,15 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   }
 };
 
-/** @throws ConfigError for a flag that does not go with `--prompts`, or needs it. */
+/** @throws ConfigError for a flag that excludes `--prompts`, or requires it. */
 const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFlags): void => {
   if (prompts === undefined && out !== undefined) {
-    throw new ConfigError({ where: "--out", must: "needs --prompts", got: "none", hint: "> FILE for a single text" });
+    throw new ConfigError({
+      where: "--out",
+      must: "needs --prompts",
+      got: "none",
+      hint: "> FILE to save a single text",
+    });
   }
   const isGiven = (name: string): boolean => command.getOptionValueSource(name) === "cli";
   const drawn = [
@@ -264,20 +272,20 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
     const where = idle === "cache" ? "--no-cache" : flagOf(idle);
     throw new ConfigError({
       where,
-      must: "does not go with --beams, which draws nothing",
+      must: "cannot be used with --beams, which draws no tokens at random",
       got: "both",
       hint: "one of them",
     });
   }
   if (isGiven("speculate") && isGiven("cache")) {
-    const must = "does not go with --speculate, which needs keys and values";
+    const must = "cannot be used with --speculate, which needs the cache of keys and values";
     throw new ConfigError({ where: "--no-cache", must, got: "both", hint: "one of them" });
   }
   if (prompts === undefined) return;
   const other = ["prompt", "interactive", "showProbabilities", "cache", "json"].find(isGiven);
   if (other === undefined) return;
   const where = other === "cache" ? "--no-cache" : flagOf(other);
-  throw new ConfigError({ where, must: "does not go with --prompts", got: "both", hint: "one of them" });
+  throw new ConfigError({ where, must: "cannot be used with --prompts", got: "both", hint: "one of them" });
 };
 
 /** `foretoken generate`. */
@@ -290,46 +298,49 @@ export const declareGenerate = (command: Command): void => {
   const withText = command
     .usage("<checkpoint> [flags]")
     .argument("<checkpoint>", modelPlaces, parsePath("<checkpoint>"))
-    .optionsGroup("Text: what to continue, and where to end")
+    .optionsGroup("Text: the prompt, and where the text ends")
     .addOption(
       new Option(
         "--prompt <text>",
-        "what to continue; \\n, \\t and \\\\ are interpreted (default: a line end; where the model knows none, what its run's samples continue; else its first token)",
+        "the text to continue; \\n, \\t and \\\\ are interpreted (default: a line end; if the model has no line end, the prompt of its run's samples, or else its first token)",
       ).argParser(parseText("--prompt")),
     )
-    .option("-i, --interactive", "take prompts line by line, from the terminal or a pipe")
+    .option("-i, --interactive", "read prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'a text for each line of a file, many at a time: JSON of a text, of token ids, or of {"prompt": …} with settings of its own (default: none)',
+      'write one text for each line of this file, many at a time; a line is JSON: a string, a list of token ids, or {"prompt": …} with settings of its own (default: none)',
       parsePath("--prompts"),
     )
     .option(
       "--out <file>",
-      "where the texts of --prompts go, a JSON line each; begun before, it is gone on with (default: standard output)",
+      "the file for the texts of --prompts, one JSON line each; an unfinished file is continued (default: standard output)",
       parsePath("--out"),
     )
-    .option("--max-new-tokens <n>", "tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
+    .option("--max-new-tokens <n>", "maximum number of tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
     .addOption(
-      new Option("--stop <text>", "end before this text, with \\n, \\t and \\\\; may be given again")
+      new Option("--stop <text>", "end before this text; \\n, \\t and \\\\ are interpreted; may be given several times")
         .default([], "none")
         .argParser(parseTexts("--stop")),
     )
-    .option("--show-special-tokens", "write special tokens, as the end of a text, by their names", false)
+    .option("--show-special-tokens", "show special tokens, such as the end of a text, by their names", false)
     .option(
       "--show-probabilities",
-      "shade each token by the model's own probability of it, or write it behind where there are no colours",
+      "colour each token by the probability that the model gave it; without colours, write the probability after the token",
       false,
     );
   addUnknownFlag(withText, "prompt");
   const filterFlags = filterNames.map((name) => flagOf(name).slice(2));
   addSamplingFlags(command, generateDefaults)
     .addOption(
-      new Option("--bad-words <text>", "never write this, with \\n, \\t and \\\\; may be given again")
+      new Option(
+        "--bad-words <text>",
+        "never write this text; \\n, \\t and \\\\ are interpreted; may be given several times",
+      )
         .default([], "none")
         .argParser(parseTexts("--bad-words")),
     )
     .addOption(
-      new Option("--samplers <names>", "the order in which the filters act, each named once")
+      new Option("--samplers <names>", "the order of the filters; each must be named once")
         .default(filterNames, filterFlags.join(", "))
         .argParser(
           expecting(
@@ -343,16 +354,16 @@ export const declareGenerate = (command: Command): void => {
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",
-      "past the context: drop so many tokens after the first 32 and go on, a multiple of 32; 0: compute the window again for each token",
+      "when the context is full: drop this number of tokens (a multiple of 32) after the first 32 and continue; 0: drop the oldest token for each new one, and compute the whole window again",
       parseNumber("--slide"),
       generateDefaults.slide,
     )
     .option(
       "--beams <n>",
-      "beam search: the n likeliest texts that it finds, each in a line after its score, nothing drawn (default: none)",
+      "beam search: show the n likeliest texts found, each on a line after its score; no token is drawn at random (default: none)",
       parseInteger("--beams", 1),
     )
-    .option("--no-cache", "compute every token from the start: same text, slower")
+    .option("--no-cache", "compute all keys and values again for each token: the same text, more slowly")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {

@@ -60,12 +60,15 @@ const describe = (backend: BackendDescription): string => {
 };
 
 const labelWidth = 12;
-/** Least columns of a value. */
+/** Minimum columns for a value. */
 const narrowest = 20;
 
 type Row = readonly [label: string, value: string];
 
-/** As docs/cluster.md has it: npx would prepare a clone on all ranks at once. */
+/**
+ * The command for MPI ranks, as in docs/cluster.md: not npx, because each rank's npx would run the clone's `prepare`
+ * script.
+ */
 export const onRanks = (): string => {
   const program = relative(process.cwd(), fileURLToPath(new URL("../main.js", import.meta.url)));
   return ["node", program, "train"].map(quoteWord).join(" ");
@@ -85,16 +88,19 @@ const machineRows = ({
   ["auto", `${auto.name}: ${auto.why}`],
   ["mpi", mpi.available ? `${mpi.library}: mpirun -n 2 ${onRanks()}` : mpi.reason],
   ["cache", folders.cache],
-  ["corpora", folders.corpora ?? "none (FORETOKEN_CORPORA names a folder that is looked in first)"],
+  [
+    "corpora",
+    folders.corpora ?? "none (the environment variable FORETOKEN_CORPORA names a folder that is searched first)",
+  ],
 ];
 
 const rowsText = (rows: readonly Row[]): string => {
   const { stdout } = host;
   const { unicode } = styleFor(stdout).symbols;
-  // In a pipe a line is a fact.
+  // In a pipe each fact is one line.
   const width = stdout.isTTY ? Math.max(narrowest, terminalColumns(stdout) - labelWidth) : Number.POSITIVE_INFINITY;
   const lines = rows.flatMap(([label, value]) =>
-    // Folders come from the environment, and may have any character in their names.
+    // Paths come from the environment and may contain any character.
     wrapText(printableName(value, unicode), width).map((line, i) => padRight(i === 0 ? label : "", labelWidth) + line),
   );
   return lines.map((line) => `${line}\n`).join("");
@@ -104,22 +110,22 @@ interface InfoFlags extends Pick<ModelParts, "adapter" | "base"> {
   readonly json?: true;
 }
 
-/** Fails for flags of a model without one. */
+/** @throws ConfigError for flags that need a model. */
 const checkAlone = (parts: object): void => {
   const [name] = Object.keys(parts).filter((key) => key !== "verbose");
   if (name === undefined) return;
-  throw new ConfigError({ where: `--${name}`, must: "must go with a model", got: "no model", hint: "info MODEL" });
+  throw new ConfigError({ where: `--${name}`, must: "works only with a model", got: "no model", hint: "info MODEL" });
 };
 
 /** `foretoken info`. */
 export const declareInfo = (command: Command): void => {
   command
     .usage("[model] [flags]")
-    .argument("[model]", `tell about a model instead: ${modelPlaces}`, parsePath("<model>"))
+    .argument("[model]", `a model to describe instead of the machine: ${modelPlaces}`, parsePath("<model>"))
     .optionsGroup("Model: its adapter");
   addAdapterFlags(command)
-    .optionsGroup("Output: lines for people, or JSON")
-    .option("--json", "write one JSON object instead")
+    .optionsGroup("Output: text or JSON")
+    .option("--json", "write one JSON object instead of text")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string | undefined, { json, ...parts }: InfoFlags) => {
@@ -131,7 +137,7 @@ export const declareInfo = (command: Command): void => {
         else writeOut(rowsText(machineRows(info)));
         return;
       }
-      // Loaded when needed: the machine's facts need nothing of models.
+      // Loaded only here: facts about the machine need no model code.
       const { readModelFacts } = await import("../model/model-facts.ts");
       const facts = await readModelFacts(path, parts, writeNotice);
       if (json === true) writeJson(facts);

@@ -20,11 +20,11 @@ const examples = `
 Examples:
   $ npx foretoken init page               a web page that trains a model, in foretoken-page
   $ npx foretoken init node ../my-model   a program for Node.js, in ../my-model
-  $ npx foretoken init page --js          the page in JavaScript, which needs no other package
+  $ npx foretoken init page --js          the page in JavaScript; it needs no other package
 
-It writes new files only. If one of them is there already, it writes nothing.`;
+Existing files are never changed: if one of the files exists already, nothing is written.`;
 
-/** The root of this package, in a clone as in the installed package. */
+/** Root of this package, both in a clone and when installed. */
 const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 interface NewFile {
@@ -32,7 +32,7 @@ interface NewFile {
   readonly contents: string;
 }
 
-/** Lines in an order of chance, the same each time: the end of the text, which is held out, is then like the rest. */
+/** Shuffles the lines with a fixed seed, so that the end of the text (the validation split) is like the rest. */
 const shuffled = (text: string): string => {
   const lines = text.trim().split("\n");
   const random = randomStream(randomKey(1, "batches"));
@@ -43,21 +43,23 @@ const shuffled = (text: string): string => {
   return `${lines.join("\n")}\n`;
 };
 
-/** A text for both starters: 1,717 first names, one a line. */
+/** The text of both starters: 1,717 first names, one per line. */
 const firstText = async (): Promise<NewFile> => ({
   name: "text.txt",
   contents: shuffled(await readFile(join(packageRoot, "examples/names.txt"), "utf8")),
 });
 
-/** Names that npm leaves out of packages, by their names in templates/. */
+/** Files that npm leaves out of packages: name in templates/ to name in the starter. */
 const hiddenNames: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
 
-/** How npm writes a dependency by its path. */
+/** npm's form of a dependency on a local path. */
 const specOf = (from: string): string => `file:${relative(from, packageRoot).split(sep).join("/")}`;
 
 /**
- * In templates/ the starters depend on the folder two above them; a copy depends on the same folder by its own path. The
- * scripts of a clone are not to run in another project's installation; npm counts that path from node_modules.
+ * In templates/ a starter depends on the folder two levels up; a copy needs the path from its own folder to the
+ * package.
+ * `allowScripts` keeps npm from running a clone's scripts when the starter is installed; npm resolves that path from
+ * node_modules.
  */
 const withDependency = (text: string, folder: string): string => {
   const json = JSON.parse(text) as Record<string, unknown>;
@@ -66,16 +68,22 @@ const withDependency = (text: string, folder: string): string => {
   return `${JSON.stringify({ ...json, dependencies, allowScripts }, null, 2)}\n`;
 };
 
-/** Files of the page that are the same in TypeScript and in JavaScript. */
+/** Files of the page that TypeScript and JavaScript share. */
 const isShared = (name: string): boolean => /\.(html|css|svg)$/.test(name);
 
 const moduleInTypeScript = '<script type="module" src="./main.ts"></script>';
 
-/** Vite finds the library in node_modules; without it the page names the file that its own server takes from there. */
+/**
+ * Vite finds the library in node_modules. Without Vite, the import map names the library's file, which the starter's
+ * own server takes from node_modules.
+ */
 const moduleInJavaScript = `<script type="importmap">{ "imports": { "foretoken/browser": "./foretoken.browser.js" } }</script>
     <script type="module" src="main.js"></script>`;
 
-/** Where the files of a starter lie. JavaScript is made from the TypeScript of templates/ by scripts/build/starters.mjs. */
+/**
+ * Paths of a starter's files. The JavaScript ones are made from the TypeScript in templates/ by
+ * scripts/build/starters.mjs.
+ */
 const sourcesOf = async (kind: Kind, form: Form): Promise<readonly string[]> => {
   const filesIn = async (folder: string): Promise<readonly string[]> =>
     (await readdir(join(packageRoot, folder))).sort().map((name) => join(packageRoot, folder, name));
@@ -85,7 +93,7 @@ const sourcesOf = async (kind: Kind, form: Form): Promise<readonly string[]> => 
   return [...template.filter(isShared), ...own.flat()];
 };
 
-/** The files of a starter for the folder `folder`. */
+/** The files of a starter, to be written to `folder`. */
 const filesOf = async (kind: Kind, form: Form, folder: string): Promise<readonly NewFile[]> => {
   const copied = (await sourcesOf(kind, form)).map(async (path): Promise<NewFile> => {
     const text = await readFile(path, "utf8");
@@ -97,7 +105,9 @@ const filesOf = async (kind: Kind, form: Form, folder: string): Promise<readonly
   return Promise.all([...copied, firstText()]);
 };
 
-/** `path` without links above its last name: npm counts the dependency's path from there. */
+/**
+ * Resolves symbolic links in `path` except in its last name: npm computes the dependency's path from the real folder.
+ */
 const realPath = async (path: string): Promise<string> => {
   const parent = dirname(path);
   if (parent === path) return path;
@@ -110,7 +120,7 @@ const realPath = async (path: string): Promise<string> => {
 
 type Found = "nothing" | "a folder" | "a link" | "a file";
 
-/** What is at `path`; a link is itself, not its target. */
+/** Kind of the file at `path`; symbolic links are not followed. */
 const kindAt = async (path: string): Promise<Found> => {
   const found = await lstat(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
@@ -121,24 +131,29 @@ const kindAt = async (path: string): Promise<Found> => {
   return found.isDirectory() ? "a folder" : "a file";
 };
 
-/** Fails unless all files can be new ones in `folder`. */
+/** @throws ConfigError if one of the files already exists in `folder`. */
 const checkFree = async (folder: string, at: Found, given: string, files: readonly NewFile[]): Promise<void> => {
   const where = `init: folder ${given}`;
   if (at === "a link" || at === "a file") {
-    throw new ConfigError({ where, must: "must be a folder, or not be there yet", got: at, hint: "another folder" });
+    throw new ConfigError({ where, must: "must be a folder, or not exist yet", got: at, hint: "another folder" });
   }
-  // npm would replace the package by a link to itself.
+  // Otherwise npm would replace the package by a link to itself.
   const way = relative(folder, packageRoot);
   if (!way.startsWith("..") && !isAbsolute(way)) {
-    const must = "must not be a folder that foretoken itself is in";
-    throw new ConfigError({ where, must, got: packageRoot, hint: "a folder beside it" });
+    const must = "must not be a folder that contains foretoken itself";
+    throw new ConfigError({ where, must, got: packageRoot, hint: "a folder next to it" });
   }
   if (at === "nothing") return;
   for (const { name } of files) {
     const taken = await kindAt(join(folder, name));
     if (taken === "nothing") continue;
     const got = taken === "a file" ? name : `${name}, ${taken}`;
-    throw new ConfigError({ where, must: "must have none of the new files", got, hint: "another folder" });
+    throw new ConfigError({
+      where,
+      must: "must not contain any of the files to be written",
+      got,
+      hint: "another folder",
+    });
   }
 };
 
@@ -149,11 +164,11 @@ const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<vo
   try {
     for (const { name, contents } of files) {
       written.push(join(folder, name));
-      // Fails for a file or a link that has come there meanwhile.
+      // Fails if a file or link with this name has appeared since the check.
       await writeFlushed(join(folder, name), contents);
     }
   } catch (error) {
-    // The last one is somebody else's.
+    // The last file was not written by us, so do not delete it.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);
@@ -161,14 +176,14 @@ const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<vo
   }
 };
 
-/** Does `work` on the folder; what the system refuses is one line. */
+/** Runs `work` and turns an error of the file system into a one-line ConfigError. */
 const inFolder = async <T>(given: string, work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
     const got = error instanceof Error ? oneLine(error.message) : "an error";
-    const must = "must be a folder that can be written";
+    const must = "must be a writable folder";
     throw new ConfigError({ where: `init: folder ${given}`, must, got, hint: "another folder", cause: error });
   }
 };
@@ -195,9 +210,9 @@ export const declareInit = (command: Command): void => {
     .usage("<kind> [folder]")
     .argument("<kind>", "page or node", parseChoice("kind", kinds))
     .argument("[folder]", "a new or existing folder (default: foretoken-<kind>)", parsePath("[folder]"))
-    .optionsGroup("Files: their language")
+    .optionsGroup("Files: the language")
     .option("--js", "JavaScript (default: TypeScript)")
-    .optionsGroup("Output: of errors and of help")
+    .optionsGroup("Output: errors and help")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (kind: Kind, folder: string | undefined, { js = false }: { readonly js?: boolean }) => {

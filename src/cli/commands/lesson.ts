@@ -38,26 +38,26 @@ const all = "all";
 type Part = LessonName | typeof all;
 const parts: readonly Part[] = [...lessonNames, all];
 
-/** Parts of the lesson as a page that have another name here. */
+/** Names of parts in the lesson's page (keys) that differ from the names here (values). */
 const partsOfThePage = { text: "pairs", training: "loss", writing: "generation" };
 
 const examples = `
 Examples:
-  $ npx foretoken lesson                                   all parts in turn
-  $ npx foretoken lesson pairs                             one of them
-  $ npx foretoken lesson pairs --text "To be or not"       with a line of your own
-  $ npx foretoken lesson all --data notes.txt --seed 2     on a text of your own
-  $ npx foretoken lesson all > lesson.txt                  plain, without pauses
+  $ npx foretoken lesson                                   all parts, one after the other
+  $ npx foretoken lesson pairs                             one part
+  $ npx foretoken lesson pairs --text "To be or not"       with your own line
+  $ npx foretoken lesson all --data notes.txt --seed 2     on your own text
+  $ npx foretoken lesson all > lesson.txt                  plain text, without pauses
 
 The parts:
 ${lessonNames.map((name) => `  ${name.padEnd(13)}${lessons[name].summary}`).join("\n")}
 
-On a terminal Enter or space goes on, and q ends. Every figure is computed while you read.`;
+In a terminal, Enter or space continues, and q ends the lesson. Every figure is computed while you read.`;
 
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
   const { stdin, stdout } = host;
   const keys = readKeys(stdin, {
-    // When keys are read one by one, the terminal sends no signals for them.
+    // While keys are read one by one, the terminal sends no signals.
     onInterrupt: () => host.emit("SIGINT", "SIGINT"),
     onSuspend: () => {
       if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");
@@ -100,7 +100,7 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
   else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(host.stdout)), styleFor(host.stdout));
 };
 
-/** The command for the part that follows this one, in lines; none after the last. */
+/** Lines that suggest the command for the next part; empty after the last part. */
 const nextPart = (part: Part, data: string | undefined): readonly string[] => {
   const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
   if (next === undefined) return [];
@@ -111,11 +111,11 @@ const nextPart = (part: Part, data: string | undefined): readonly string[] => {
   return nextLines([command], Math.min(widest, terminalColumns(host.stdout)), styleFor(host.stdout));
 };
 
-/** Said before a model learns a text that is too short for it. */
+/** Notice for a text that is too short to train on; undefined for a long enough text. */
 const shortNotice = (parts: readonly LessonName[], { name, train, val }: Corpus): string | undefined => {
   const length = countCharacters(train) + countCharacters(val);
   if (length >= shortText || !parts.some((part) => lessons[part].trains)) return undefined;
-  return `${name} is short, ${formatPlural(length, "character")}: the model will learn parts of it by heart; a text of ${formatCount(shortText)} or more shows more`;
+  return `${name} is short, ${formatPlural(length, "character")}: the model will memorise parts of it; a text of ${formatCount(shortText)} or more shows more`;
 };
 
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
@@ -129,7 +129,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const clock = (): number => performance.now();
     const { signal } = interrupt;
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
-    // After all checks of the input, so that a mistake gives one line only.
+    // Printed after all checks of the input, so that a mistake prints only its own line.
     const names = part === all ? lessonNames : [part];
     for (const notice of [corpus.notice, remark, shortNotice(names, corpus)]) {
       if (notice !== undefined) writeNotice(notice);
@@ -151,10 +151,10 @@ export const declareLesson = (command: Command): void => {
   command
     .usage("[part] [flags]")
     .argument("[part]", `${parts.slice(0, -1).join(", ")} or ${all}`, parseChoice("part", parts, partsOfThePage), all)
-    .optionsGroup("Text: what the lesson looks at")
+    .optionsGroup("Text: the text and the line that the lesson uses")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules (default: tiny-shakespeare)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped) (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -162,7 +162,7 @@ export const declareLesson = (command: Command): void => {
       "a line to look at; \\n, \\t and \\\\ are interpreted (default: a line of --data)",
       parseText("--text"),
     )
-    .option("--seed <n>", "decides all that is drawn: weights, batches, samples", parseInteger("--seed", 0), 1);
+    .option("--seed <n>", "seed of all random numbers: weights, batches, samples", parseInteger("--seed", 0), 1);
   addRunningFlags(command)
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

@@ -25,14 +25,14 @@ interface MergeFlags {
 
 const examples = `
 Examples:
-  $ npx foretoken merge runs/letters --out models/letters         a run that trained an adapter
+  $ npx foretoken merge runs/letters --out models/letters         the run trained a LoRA adapter
   $ npx foretoken merge adapter --base hf:org/name --out models/merged --dtype bfloat16
 
-The result is a directory for transformers, and for every command that takes a model. It needs no adapter any more.
-Opened in bfloat16, it is a little worse than the model with its adapter, whose small changes bfloat16 rounds away:
---dtype float32 keeps them.`;
+The result is a model directory for transformers and for every foretoken command; it does not need the adapter.
+In bfloat16 the merged model is slightly worse than the model with its adapter, because bfloat16 rounds away small changes.
+--dtype float32 keeps the changes.`;
 
-/** The adapter's folder. @throws ConfigError for a run that trained no adapter. */
+/** Folder of the adapter. @throws ConfigError for a run that trained no adapter. */
 const adapterDirectory = async (named: string): Promise<string> => {
   const directory = await modelDirectory(named);
   const run = await runOfModel(named);
@@ -40,16 +40,16 @@ const adapterDirectory = async (named: string): Promise<string> => {
   throw new ConfigError({
     where: named,
     must: "the run must have trained an adapter",
-    got: "a run that trained all weights: it is a whole model already",
-    hint: "the run itself, in place of a merged model",
+    got: "a run that trained all weights, which is a whole model already",
+    hint: "the run itself instead of a merged model",
   });
 };
 
-/** What rounding to bfloat16 takes from a merged model, and how to keep it. @param adapter its name, for people. */
+/** What rounding to bfloat16 costs a merged model, and how to avoid it. @param adapter its name in the message. */
 const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
   dtype === "float32"
-    ? `Opened in bfloat16, which --dtype auto takes where it is faster, it loses a part of what the adapter learned, by rounding: --dtype float32 keeps it, and so does ${adapter} itself, unmerged.`
-    : `Rounding to bfloat16 has removed a part of what the adapter learned: to keep it, merge to float32 and open that with --dtype float32, or open ${adapter} itself, unmerged.`;
+    ? `If you open the merged model in bfloat16 (--dtype auto chooses it where it is faster), rounding removes a part of what the adapter learned. To keep that part, open the model with --dtype float32, or use ${adapter} itself, unmerged.`
+    : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep that part, merge with --dtype float32 and open the result with --dtype float32, or use ${adapter} itself, unmerged.`;
 
 const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
   const out = newPlace(named, "-merged", "", rest.out);
@@ -83,22 +83,26 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
 export const declareMerge = (command: Command): void => {
   const adapter = command
     .usage("<adapter> [flags]")
-    .argument("<adapter>", "a LoRA adapter: a folder that PEFT wrote, a GGUF file, or a run's", parsePath("<adapter>"))
-    .optionsGroup("Model: what it is merged into, and where the result goes");
+    .argument(
+      "<adapter>",
+      "a LoRA adapter: a folder written by PEFT, a GGUF file, or a run's folder",
+      parsePath("<adapter>"),
+    )
+    .optionsGroup("Model: the model to merge into, and the result");
   baseCheckFlag(baseFlag(adapter))
     .option(
       "--out <dir>",
-      "a new or empty folder, or an earlier model to be replaced (default: the adapter's, with -merged at its end)",
+      "a new or empty folder, or a model folder to replace (default: the adapter's name with -merged at its end)",
       parsePath("--out"),
     )
     .option(
       "--dtype <name>",
-      `element type of its weights: ${dtypes.join(", ")}`,
+      `element type of the merged weights: ${dtypes.join(", ")}`,
       parseChoice("--dtype", dtypes),
       "float32",
     )
-    .optionsGroup("Output: a line for people, or JSON")
-    .option("--json", "write one JSON object instead")
+    .optionsGroup("Output: text or JSON")
+    .option("--json", "write one JSON object instead of text")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (adapter: string, flags: MergeFlags) => {

@@ -32,15 +32,15 @@ interface PlotFlags {
 const examples = `
 Examples:
   $ npx foretoken plot runs/notes                            writes notes.svg
-  $ npx foretoken plot runs/a runs/b --out compared.svg      with the differences of their configurations
+  $ npx foretoken plot runs/a runs/b --out compared.svg      also lists the differences of their configurations
   $ npx foretoken plot runs/notes --metric grad-norm --log
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
-An SVG file opens in any browser. It has light and dark colours, and no program in it. Training losses are smoothed; a band
-shows the lowest and the highest of them. Time is the sum of the steps' times, and an evaluation stands where its step ends:
-how long evaluations, samples and pauses took is not noted.`;
+Any browser opens an SVG file. It has light and dark colours and contains no script. Training losses are smoothed; a band
+shows the lowest and the highest loss. Time is the sum of the times of the steps: the time of evaluations, samples and pauses
+is not recorded, so each evaluation is drawn at the end of its step.`;
 
-/** The default file's name. */
+/** Default name of the output file. */
 const fileName = (runs: readonly ListedRun[], ending: string): string => {
   const name = basename(resolve(runs[0]?.path ?? "run"));
   return `${name}${runs.length > 1 ? `-and-${runs.length - 1}-more` : ""}.${ending}`;
@@ -48,7 +48,7 @@ const fileName = (runs: readonly ListedRun[], ending: string): string => {
 
 const pieceBytes = 2 ** 18;
 
-/** The text of a file, in pieces. */
+/** Reads a file as text, piece by piece. */
 async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   const buffer = Buffer.alloc(pieceBytes);
@@ -60,10 +60,13 @@ async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefin
   }
 }
 
-/** Bits of a file's mode: some user may write it. */
+/** Write permission bits of a file's mode, for owner, group and others. */
 const anyWrites = 0o222;
 
-/** Why `path` may not be written; undefined: nothing is there, an empty file, or one that `isOurs` recognises. */
+/**
+ * The reason why `path` must not be overwritten; undefined if there is no file, an empty file, or a file that `isOurs`
+ * accepts.
+ */
 const reasonAgainst = async (
   path: string,
   isOurs: (pieces: AsyncIterable<string>) => Promise<boolean>,
@@ -74,7 +77,8 @@ const reasonAgainst = async (
     try {
       const { mode, size } = await file.stat();
       if (size > 0 && !(await isOurs(piecesOf(file)))) return another;
-      // A new file in its place needs the folder's permission alone: whoever wants this one kept has said so by its mode.
+      // Replacing a file needs only write permission for the folder; a read-only mode still means that the file should
+      // be kept.
       return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();
@@ -86,12 +90,12 @@ const reasonAgainst = async (
   }
 };
 
-/** @throws ConfigError if another file has the name, or the system refuses. */
+/** @throws ConfigError if a file of another kind has this name, or if the file system refuses. */
 const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promise<void> => {
   const refused = (got: string, cause?: unknown): ConfigError =>
     new ConfigError({
       where: "--out",
-      must: `must be a new file, or one that plot${csv ? " --csv" : ""} wrote`,
+      must: `must be a new file, or a file written by plot${csv ? " --csv" : ""}`,
       got: `${quoteWord(path)}${got}`,
       hint: "another name, or - for standard output",
       cause,
@@ -110,7 +114,7 @@ const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promis
 const runPlot = async (paths: readonly string[], { out, csv, ...options }: PlotFlags): Promise<void> => {
   const { runs, drawn } = await openRuns("plot", paths);
   if (options.metric === "loss" && comparableRuns(runs).length > 1) {
-    writeNotice("these runs have different texts or tokenizers: their losses per token do not compare");
+    writeNotice("these runs have different texts or tokenizers, so their losses per token cannot be compared");
   }
   const text = csv ? runsCsv(drawn) : plotSvg(drawn, options);
   if (out === "-") {
@@ -134,7 +138,7 @@ export const declarePlot = (command: Command): void => {
   command
     .usage("<run...> [flags]")
     .argument("<run...>", `folders of runs, at most ${mostRuns}`, parseRuns)
-    .optionsGroup("Chart: what it shows")
+    .optionsGroup("Chart: curves and axes")
     .option(
       "--metric <name>",
       metricNames.join(", "),
@@ -143,18 +147,18 @@ export const declarePlot = (command: Command): void => {
     )
     .option(
       "--x <name>",
-      "what goes from left to right: steps, tokens that went through the model, or the time of the steps",
+      "horizontal axis: steps, tokens processed, or the time of the steps",
       parseChoice("--x", xNames),
       "steps",
     )
-    .option("--log", "a logarithmic vertical axis", false)
-    .optionsGroup("Output: the file that it writes")
+    .option("--log", "make the vertical axis logarithmic", false)
+    .optionsGroup("Output: the file to write")
     .option(
       "--out <file>",
-      "a new file, or one that plot wrote; - for standard output (default: the first run's name)",
+      "a new file, or a file written by plot; - for standard output (default: the first run's name)",
       parsePath("--out"),
     )
-    .option("--csv", "write the numbers, as a table in CSV, in place of a chart", false)
+    .option("--csv", "write the numbers as a CSV table instead of a chart", false)
     .addHelpText("after", notes(examples))
     .action(runPlot);
 };

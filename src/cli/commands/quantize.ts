@@ -43,12 +43,12 @@ interface QuantizeFlags extends RunningFlags {
 
 const examples = `
 Examples:
-  $ npx foretoken quantize runs/notes --to q8_0                      runs/notes-q8_0.gguf, a quarter of float32
+  $ npx foretoken quantize runs/notes --to q8_0                      runs/notes-q8_0.gguf, a quarter of the size in float32
   $ npx foretoken quantize model.gguf --to q4_k --out small.gguf
-  $ npx foretoken quantize hf:org/name --to q6_k --out models --data notes.txt   with the loss before and after
-  $ npx foretoken generate small.gguf --prompt "The "                every command takes the result
+  $ npx foretoken quantize hf:org/name --to q6_k --out models --data notes.txt   measures the loss before and after
+  $ npx foretoken generate small.gguf --prompt "The "                every command accepts the result
 
-Encodings, with the bits of a weight:
+Encodings, with bits per weight:
 
   f32   32
   f16   16
@@ -62,14 +62,14 @@ Encodings, with the bits of a weight:
   q4_0   4.5
   q4_1   5
 
-Vectors stay in float32. A head, and an embedding that is the head too, is in q6_k where the other matrices have fewer bits. Blocks of
-K types have 256 weights: a matrix whose rows do not divide into them is in q5_0 (for q4_k), q5_1 (q5_k) or q8_0 (q6_k) instead, and in
-f16 where they do not divide into 32 either. llama.cpp does the same. The file is whole under its name, or not there.`;
+Vectors stay in float32. The output head (also one that shares its weights with the embedding) gets q6_k when the other matrices have fewer bits.
+Blocks of K types have 256 weights. A matrix whose rows cannot be divided into such blocks gets q5_0 (for q4_k), q5_1 (for q5_k) or q8_0 (for q6_k)
+instead, and f16 if its rows cannot be divided into blocks of 32 either. llama.cpp does the same. The file appears under its name only when it is complete.`;
 
-/** Encodings that have lost something, of the tensors that were read. */
+/** The quantized encodings among the encodings of the tensors that were read. */
 const lossyOf = (from: readonly string[]): readonly string[] => from.filter((name) => name.startsWith("Q"));
 
-/** The losses of both models. */
+/** Losses before and after encoding. */
 interface Losses {
   readonly before: Evaluation;
   readonly after: Evaluation;
@@ -98,7 +98,10 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
   ].join("\n");
 };
 
-/** A text that losses are measured on, with weights widened to float32: other products would round away a part of the difference. */
+/**
+ * Opens the text and measures models on it, with weights widened to float32: products in another type would hide a part
+ * of the difference.
+ */
 const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
   const { data, threads, contextLength } = flags;
   if (data === undefined) return undefined;
@@ -107,7 +110,7 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
       where: "--data",
       must: "must be a text",
       got: "documents",
-      hint: "npx foretoken evaluate RESULT --against MODEL --data FILE, when the file is written",
+      hint: "writing the file without --data, then npx foretoken evaluate RESULT --against MODEL --data FILE",
     });
   }
   const { backend, remark } = await chooseBackend(flags);
@@ -130,7 +133,7 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
   return { measure, remark, measured };
 };
 
-/** Fails where the file could not be written: before its model is measured, which takes longer. */
+/** Checks that the file can be written, before the slow measurement of the model. */
 const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
   await checkFree(file, overwrite);
   const { close } = await openSource(model, {}, "saveGguf");
@@ -171,7 +174,7 @@ const runQuantize = async (named: string, flags: QuantizeFlags): Promise<void> =
     const losses = before === undefined || after === undefined ? undefined : { before, after };
     const lossy = lossyOf(saved.from);
     if (lossy.length > 0 && json !== true) {
-      notice(`${named}: has matrices in ${lossy.join(", ")} already: the result is no better than those`);
+      notice(`${named}: has matrices in ${lossy.join(", ")} already; encoding them again cannot improve them`);
     }
     if (json === true) {
       const { path: _, ...facts } = saved;
@@ -198,33 +201,33 @@ export const declareQuantize = (command: Command): void => {
     command
       .usage("<model> [flags]")
       .argument("<model>", modelPlaces, parsePath("<model>"))
-      .optionsGroup("File: its encoding, and where it goes")
+      .optionsGroup("File: encoding and place")
       .option(
         "--to <encoding>",
-        `encoding of the matrices: ${ggufEncodings.join(", ")}`,
+        `encoding of the weight matrices: ${ggufEncodings.join(", ")}`,
         parseChoice("--to", ggufEncodings),
         "q8_0",
       )
       .option(
         "--out <path>",
-        "a new file that ends with .gguf, or a folder for it (default: beside the model, with the encoding in its name)",
+        "a new file whose name ends with .gguf, or a folder for the file (default: next to the model, with the encoding in its name)",
         parsePath("--out"),
       )
       .option(
         "--embedding <encoding>",
-        "encoding of the token embedding and the head (default: the note below)",
+        "encoding of the token embedding and the output head (default: see below)",
         parseChoice("--embedding", ggufEncodings),
       )
-      .option("--overwrite", "replace a file of that name")
-      .optionsGroup("Loss: before and after, on a text")
+      .option("--overwrite", "replace an existing file of this name")
+      .optionsGroup("Loss: before and after encoding, on a text")
       .option(
         "--data <path>",
-        "a text whose last 10% is measured: a corpus by name, a UTF-8 file, or a folder of them (default: none)",
+        "a text whose last 10% is measured: a corpus's name, a UTF-8 file or a folder of such files (default: none)",
         parsePath("--data", corpusNames),
       )
       .option(
         "--context-length <n>",
-        "tokens of the windows that the text is cut into (default: the model's context length, which is the most)",
+        "tokens in each window of the text, at most the model's context length (default: the context length)",
         parseInteger("--context-length", 1),
       ),
   )
@@ -236,7 +239,7 @@ export const declareQuantize = (command: Command): void => {
       if (idle !== undefined && flags.data === undefined) {
         throw new ConfigError({
           where: flagOf(idle),
-          must: "must go with --data",
+          must: "works only with --data",
           got: "no --data",
           hint: "--data FILE",
         });

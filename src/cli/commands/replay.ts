@@ -20,17 +20,22 @@ Examples:
   $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --backend reference
   $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --json
 
-Makes a step again that train left out or stopped at, since its loss or gradient was not finite, or exploded: from the
-weights, the batch and the seed in the file. Nothing is changed. The status is 0 where the same comes out, else 2.`;
+Repeats a step that train skipped or stopped at because its loss or gradient was not finite, or exploded. It uses the
+weights, the batch and the seed in the file, and changes no file. The exit status is 0 if the result is the same, otherwise 2.`;
 
-/** The record's backend, if this machine has it. */
+/** Opens the record's backend if this machine has it, else the default backend. */
 const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backend> => {
   const { threads } = flags;
   let wanted = flags.backend;
   if (wanted === "auto") {
     const found = (await describeBackends()).backends.find(({ name }) => name === record.backend);
     if (found?.available === true) wanted = found.name;
-    else writeNotice(oneLine(`not on backend ${record.backend}, as then: ${found?.reason ?? "it is unknown"}`));
+    else
+      writeNotice(
+        oneLine(
+          `the step was recorded on backend ${record.backend}, which cannot be used here: ${found?.reason ?? "it is unknown"}`,
+        ),
+      );
   }
   const { backend } = await chooseBackend({ ...flags, backend: wanted });
   const { dtype } = record.config.train;
@@ -75,7 +80,7 @@ const runReplay = async (path: string, flags: RunningFlags): Promise<void> => {
     const { measured, tensor, reproduced, isSame } = result;
     if (!isSame) {
       writeNotice(
-        `computed on ${backend.name} (${backend.capabilities.instructionSet}), recorded on ${record.backend} (${record.instructionSet}): losses and norms may differ by 1%`,
+        `computed on ${backend.name} (${backend.capabilities.instructionSet}), recorded on ${record.backend} (${record.instructionSet}): losses and norms may differ by up to 1%`,
       );
     }
     if (flags.json === true) {
@@ -109,7 +114,7 @@ const runReplay = async (path: string, flags: RunningFlags): Promise<void> => {
 export const declareReplay = (command: Command): void => {
   command
     .usage("<file> [flags]")
-    .argument("<file>", "nonfinite-step-N.safetensors, which train left in its run's folder", parsePath("<file>"));
+    .argument("<file>", "nonfinite-step-N.safetensors, which train wrote to the run's folder", parsePath("<file>"));
   addRunningFlags(command)
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

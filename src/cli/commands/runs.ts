@@ -21,20 +21,20 @@ interface RunsFlags {
 const examples = `
 Examples:
   $ npx foretoken runs                        newest first
-  $ npx foretoken runs --sort loss            the lowest validation loss first, for each text
+  $ npx foretoken runs --sort loss            lowest validation loss first, for each text
   $ npx foretoken runs experiments --json | jq -r .name
 
-Losses are in nats per token on what was held out. They compare between runs of one text with one tokenizer:
---sort loss groups the runs by these. In JSON they are corpusSha256, config.tokenizer and vocabSize. Where the runs differ in
-them, bits per byte stand beside the losses: they compare between tokenizers, and nearly between texts of one kind.
-A run that ended with an error has failed; the error stands below the list. In JSON a run that is under way and one that
-was killed are both "unfinished".`;
+Losses are in nats per token on the validation split. Compare losses only between runs with the same text and the same tokenizer:
+--sort loss groups such runs. In JSON the fields corpusSha256, config.tokenizer and vocabSize identify the group. If the runs have different
+texts or tokenizers, bits per byte are shown next to the losses: compare them between tokenizers and, roughly, between similar texts.
+A run that ended with an error has failed; the error is shown below the list. In JSON both a running and a killed run
+are "unfinished".`;
 
-/** Runs without a loss come last; equal runs keep their order. */
+/** Sorts by loss; runs without a loss come last, and equal runs keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
   (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
 
-/** Runs that a process trains now: the others without an end were killed. */
+/** Paths of runs that a process is training. Other unfinished runs were killed. */
 const underWayOf = async (runs: readonly ListedRun[]): Promise<ReadonlySet<string>> => {
   const unfinished = runs.filter(({ state }) => state === "unfinished").map(({ path }) => path);
   const holders = await Promise.all(unfinished.map((path) => lockHolder(join(path, folderNames.lock))));
@@ -59,7 +59,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     const { stdout } = host;
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const style = styleFor(stdout);
-    // A program that reads the table gets nothing else.
+    // Suggestions are for people only: a program that reads the table gets only the table.
     const next = stdout.isTTY ? runsNextLines(runs, width, style) : [];
     const lines = [...groupedLines(groups, width, style, await underWayOf(runs)), ...next];
     writeOut(lines.map((line) => `${line}\n`).join(""));
@@ -75,15 +75,15 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
 export const declareRuns = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or a run's own (default: ${runsFolder})`, parsePath("[folder]"))
-    .optionsGroup("List: its order and its form")
+    .argument("[folder]", `a folder of runs, or the folder of one run (default: ${runsFolder})`, parsePath("[folder]"))
+    .optionsGroup("List: order and form")
     .option(
       "--sort <order>",
       "time (newest first) or loss (lowest first, by text and tokenizer)",
       parseChoice("--sort", orders),
       "time",
     )
-    .option("--json", "write nothing but JSON to standard output, one object a run")
+    .option("--json", "write only JSON to standard output, one object for each run")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (folder: string | undefined, flags: RunsFlags) => {

@@ -44,7 +44,7 @@ interface ServeFlags extends Omit<RunningFlags, "json">, DTypeFlag, Omit<ModelPa
   readonly log: string | false;
 }
 
-/** Values of flags that are not given. */
+/** Defaults of the flags. */
 export const serveDefaults = {
   host: "127.0.0.1",
   port: 8000,
@@ -57,7 +57,7 @@ export const serveDefaults = {
   grace: 30,
 } as const;
 
-/** A client that takes nothing of its answer for so long has gone. */
+/** Milliseconds after which a client that reads nothing of its answer is disconnected. */
 export const patienceMs = 30_000;
 
 const examples = `
@@ -67,14 +67,14 @@ Examples:
   $ npx foretoken serve SmolLM2-135M-Instruct --adapter poems=runs/poems
   $ npx foretoken serve runs/notes --host 0.0.0.0 --api-keys keys.txt
 
-The server speaks OpenAI's protocol, so its clients work with the address in the first line: completions, chat completions
-and responses, with streams, log-probabilities and seeds. /openapi.json describes it, /metrics is for Prometheus.
+The server has OpenAI's protocol: completions, chat completions and responses, with streams, log-probabilities and seeds.
+OpenAI clients work with the address that the server prints first. /openapi.json describes the server, and /metrics is for Prometheus.
 A request names a model by its id in /v1/models: the name of its folder or file, --name, or an adapter's name. The same
-request with the same seed has the same answer, whatever else is under way.
+request with the same seed gets the same answer, no matter which other requests are running.
 
-Only this machine can reach it, unless --host names another address; then requests need a key. Nothing is encrypted: put a
-reverse proxy with TLS in front of it. A run whose best weights are replaced is loaded again, and no request waits for that.
-SIGTERM and Ctrl-C let requests under way end, for --grace seconds.`;
+By default only this machine can reach the server. With another address in --host, requests need a key. Nothing is encrypted: put a
+reverse proxy with TLS in front of the server. When a run gets new best weights, the server loads them; no request waits for that.
+After SIGTERM or Ctrl-C, running requests may finish within --grace seconds.`;
 
 const collect = (parse: (text: string) => string) =>
   expecting((text: string, earlier: readonly string[] = []) => [...earlier, parse(text)], { repeats: true });
@@ -86,7 +86,7 @@ const parseWord =
     if (/^[\x21-\x7e]+$/u.test(text)) return text;
     throw new ConfigError({
       where: flag,
-      must: "must be characters of ASCII without spaces",
+      must: "must have only ASCII characters and no spaces",
       got: JSON.stringify(text),
     });
   };
@@ -98,7 +98,12 @@ const parseOrigin = (text: string): string => {
   const origin = URL.canParse(word) ? new URL(word).origin : "null";
   if (origin === word) return word;
   const hint = origin === "null" ? "https://example.com" : origin;
-  throw new ConfigError({ where: flag, must: "must be an origin, or *", got: JSON.stringify(text), hint });
+  throw new ConfigError({
+    where: flag,
+    must: "must be an origin (scheme, host and port), or *",
+    got: JSON.stringify(text),
+    hint,
+  });
 };
 
 const parseAdapter = expecting(
@@ -108,7 +113,7 @@ const parseAdapter = expecting(
     if (name === undefined || place === undefined) {
       throw new ConfigError({
         where: "--adapter",
-        must: "must be a name and a folder",
+        must: "must be NAME=FOLDER",
         got: JSON.stringify(text),
         hint: `poems=${text}`,
       });
@@ -120,12 +125,12 @@ const parseAdapter = expecting(
   { paths: true, repeats: true },
 );
 
-/** Keys of a file, one a line; empty lines and those that begin with # are none. */
+/** Reads API keys from a file, one per line; skips empty lines and lines that begin with #. */
 const keysOf = async (path: string): Promise<readonly string[]> => {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new ConfigError({
       where: `--api-keys ${path}`,
-      must: "must be a file with a key in each line",
+      must: "must be a file with one key on each line",
       got: systemErrorCode(cause) ?? String(cause),
       cause,
     });
@@ -135,7 +140,7 @@ const keysOf = async (path: string): Promise<readonly string[]> => {
   if (found.length > 0 && found.every((key) => /^[\x21-\x7e]+$/u.test(key))) return found;
   throw new ConfigError({
     where: `--api-keys ${path}`,
-    must: "must have keys of ASCII without spaces, one in each line",
+    must: "must have one key on each line, with only ASCII characters and no spaces",
     got: found.length === 0 ? "none" : "another line",
   });
 };
@@ -166,7 +171,7 @@ const runServe = async (places: readonly string[], flags: ServeFlags): Promise<v
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  writeNotice(`Ending: requests under way have ${flags.grace} s (Ctrl-C again quits at once)`);
+  writeNotice(`Ending: running requests have ${flags.grace} s to finish (Ctrl-C again quits at once)`);
   await server.close(flags.grace * 1000);
   host.exit();
 };
@@ -176,69 +181,74 @@ export const declareServe = (command: Command): void => {
   command
     .usage("<model...> [flags]")
     .argument("<model...>", `models: ${modelPlaces}`)
-    .optionsGroup("Model: its weights, and adapters")
+    .optionsGroup("Model: weights and adapters")
     .option("--name <id>", "the model's id in requests (default: the name of its folder or file)", parseWord("--name"))
     .option(
       "--adapter <name=dir>",
-      "a LoRA adapter that requests take by its name; may be given several times (default: none)",
+      "a LoRA adapter; requests use its name as the model id; may be given several times (default: none)",
       parseAdapter,
     )
     .addOption(weightsOption());
   baseCheckFlag(baseFlag(command))
-    .optionsGroup("Server: where it is, and who may ask")
+    .optionsGroup("Server: address and access")
     .option("--host <address>", "the address to listen at", parseWord("--host"), serveDefaults.host)
-    .option("--port <n>", "the port; 0: any free one", parseInteger("--port", 0, 65_535), serveDefaults.port)
+    .option("--port <n>", "the port; 0: any free port", parseInteger("--port", 0, 65_535), serveDefaults.port)
     .option(
       "--api-key <key>",
-      "a key that requests must have; others on this machine can see it in the list of processes; may be given several times (default: none is needed)",
+      "a key that requests must have; other users of this machine can see it in the list of processes; may be given several times (default: no key needed)",
       collect(parseWord("--api-key")),
     )
-    .option("--api-keys <file>", "a file with a key in each line (default: none)", parsePath("--api-keys"))
+    .option("--api-keys <file>", "a file with one key on each line (default: none)", parsePath("--api-keys"))
     .option(
       "--allow-origin <origin>",
-      "pages of this origin may ask, * for any; may be given several times (default: none may)",
+      "an origin whose web pages may send requests; *: any origin; may be given several times (default: none)",
       collect(parseOrigin),
     )
-    .optionsGroup("Limits: how much it takes at a time")
+    .optionsGroup("Limits: requests, memory and time")
     .option(
       "--parallel <n>",
-      "texts that a model writes at a time",
+      "maximum number of texts that a model writes at a time",
       parseInteger("--parallel", 1, 1024),
       serveDefaults.parallel,
     )
     .option(
       "--queue <n>",
-      "texts that may wait; more are refused with status 429",
+      "maximum number of waiting texts; further ones are refused with status 429",
       parseInteger("--queue", 0, 1e6),
       serveDefaults.queue,
     )
-    .option("--per-key <n>", "requests of a key at a time", parseInteger("--per-key", 1, 1e6), serveDefaults.perKey)
+    .option(
+      "--per-key <n>",
+      "maximum number of requests at a time for each key",
+      parseInteger("--per-key", 1, 1e6),
+      serveDefaults.perKey,
+    )
     .option(
       "--cache-mib <n>",
-      "memory for keys and values of each model, in MiB; one context fits in any case",
+      "memory for keys and values of each model, in MiB; at least one full context always fits",
       parseInteger("--cache-mib", 1, 2 ** 20),
       serveDefaults.cacheMib,
     )
     .option(
       "--time-limit <s>",
-      "seconds of a request",
+      "maximum number of seconds for a request",
       parseInteger("--time-limit", 1, 86_400),
       serveDefaults.timeLimit,
     )
     .option(
       "--connections <n>",
-      "connections at a time",
+      "maximum number of connections at a time",
       parseInteger("--connections", 1, 65_535),
       serveDefaults.connections,
     )
     .option(
       "--grace <s>",
-      "seconds that requests under way have at the end",
+      "seconds that running requests have to finish after SIGTERM or Ctrl-C",
       parseInteger("--grace", 0, 3600),
       serveDefaults.grace,
     )
-    .optionsGroup("Log: a line of JSON for each request, without prompts and texts")
-    .option("--log <file>", "a file to add the lines to; -: standard error", parsePath("--log"), "-")
+    .optionsGroup("Log: one line of JSON for each request, without prompts and texts")
+    .option("--log <file>", "a file to append the lines to; -: standard error", parsePath("--log"), "-")
     .option("--no-log", "no lines");
   addSpeculateFlag(addDTypeFlag(addComputingFlags(command)))
     .addHelpText("after", notes(examples))

@@ -38,18 +38,18 @@ interface StudioFlags extends Omit<RunningFlags, "json"> {
 const examples = `
 Examples:
   $ npx foretoken studio                              the runs in ${runsFolder}, on a page of this machine
-  $ npx foretoken studio --texts texts --open         new runs on the texts in a folder, in the browser
-  $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   a look inside another model, and a playground with it
+  $ npx foretoken studio --texts texts --open         offers the texts in a folder for new runs; opens the browser
+  $ npx foretoken studio --model hf:Qwen/Qwen3-0.6B   look inside another model, and try it
   $ npx foretoken studio experiments --port 8080
-  $ npx foretoken studio --serve runs/notes           other programs may ask this model, at http://127.0.0.1:8000/v1
+  $ npx foretoken studio --serve runs/notes           other programs can use this model, at http://127.0.0.1:8000/v1
 
-The page shows runs while they train, also those of other terminals, compares them, starts, stops and resumes runs, and
-writes text with their models. With --model the address that is printed, and --open, lead into the first model named: what
-it predicts after each layer, on a text to try. A run that was started there goes on when the page is closed. Ctrl-C saves it and ends the
-studio; train --resume or the page go on with it.
+The page shows runs while they train, including runs in other terminals. It compares, starts, stops and resumes runs, and
+writes text with their models. With --model, the printed address and --open show the first named model: its
+prediction after each layer, on a text that you can change. A run started in the page continues when the page is closed. Ctrl-C saves the run and ends the
+studio; train --resume or the page resumes it.
 
-Only this machine can reach the page, unless --host names another address. Then it needs the token in the address that is
-printed: who has it may start runs here and read their texts. Nothing is encrypted, so use it in a network that you trust.`;
+By default only this machine can reach the page. With another address in --host, the page needs the token in the printed
+address: anyone with the token can start runs on this machine and read their texts. Nothing is encrypted, so use it only in a network that you trust.`;
 
 const collect = (flag: string): ((text: string, earlier: readonly string[] | undefined) => readonly string[]) => {
   const parse = parsePath(flag);
@@ -65,9 +65,12 @@ const isMissing = async (path: string): Promise<boolean> =>
     () => true,
   );
 
-/** What can be known of a model without its weights is told here, not by the page. @throws ConfigError for a name that is mistyped. */
+/**
+ * Checks a model without reading its weights, so that mistakes are reported here and not in the page. @throws
+ * ConfigError for a misspelled name.
+ */
 const checkModel = async (model: string): Promise<void> => {
-  // It may have to be downloaded.
+  // A model of the hub may need a download, so only its name is checked.
   if (isHubName(model)) {
     parseName(model);
     return;
@@ -77,7 +80,7 @@ const checkModel = async (model: string): Promise<void> => {
     await checkHeader(model);
     return;
   }
-  const hint = /^[\w.-]+\/[\w.-]+$/u.test(model) ? `hf:${model} for a model of the hub` : modelPlaces;
+  const hint = /^[\w.-]+\/[\w.-]+$/u.test(model) ? `hf:${model} for a model on the hub` : modelPlaces;
   throw new ConfigError({ where: `--model ${model}`, must: "must be a model", got: "no such file or folder", hint });
 };
 
@@ -85,24 +88,24 @@ const parseHost = (text: string): string => {
   if (/^[\w.:-]+$/u.test(text) && !text.startsWith("-")) return text;
   throw new ConfigError({
     where: "--host",
-    must: "must be a name or an address of this machine",
+    must: "must be a host name or an IP address of this machine",
     got: JSON.stringify(text),
     hint: "127.0.0.1",
   });
 };
 
-/** What the printed address is, beside it: standard output has the address alone, for scripts. */
+/** Explains the printed address on standard error; standard output has only the address, for scripts. */
 const aboutPage = (opens: boolean): string =>
   [
     `The studio is the page at this address${opens ? ", which opens in the browser" : ""}.`,
-    "Ctrl-C ends it; a run that it trains is saved first.",
+    "Ctrl-C ends the studio; if it is training a run, it saves the run first.",
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
-/** Milliseconds that requests of other programs have at the end. */
+/** Milliseconds that other programs' requests have to finish when the studio ends. */
 const endingMs = 5000;
 
-/** A server for other programs, on this machine alone, as `serve` without flags starts it. */
+/** Starts a server for other programs on this machine, with the defaults of `serve`. */
 const serveModels = async (
   models: readonly string[],
   running: { readonly backend: BackendChoice; readonly threads: number | undefined },
@@ -126,16 +129,16 @@ const serveModels = async (
 
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
   const { texts, model: models, host: address, port, open, threads } = flags;
-  // The first run makes the default folder; another name may be a mistake.
+  // The default folder is created by the first run; any other missing folder may be a mistake.
   if (given !== undefined && (await isMissing(given)))
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
   const { backend, advice, remark } = await chooseBackend(flags);
   if (remark !== undefined) writeNotice(remark);
   for (const model of models ?? []) await checkModel(model);
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
-  // A run's own folder: the page shows it among the runs beside it.
+  // For the folder of one run, the page shows all runs in its parent folder.
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
-  // A run that could not be saved in its place tells here where it is: its folder may have no room for that.
+  // If a run could not be saved in its folder (which may be full), the line says where it was saved.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
   const server =
     flags.serve === undefined ? undefined : await serveModels(flags.serve, { backend, threads }, flags.servePort);
@@ -144,7 +147,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
   }).catch(async (error: unknown) => {
-    // It would keep the process alive.
+    // The server would keep the process alive.
     await server?.close(0);
     throw error;
   });
@@ -152,18 +155,18 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const { url, elsewhere } = studio.inside ?? studio;
   writeOut(`${url}\n`);
   writeNotice(aboutPage(open === true));
-  if (elsewhere.length > 0) writeNotice(`from other machines: ${elsewhere.join(" or ")}`);
+  if (elsewhere.length > 0) writeNotice(`address for other machines: ${elsewhere.join(" or ")}`);
   if (open === true) openPage(url);
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  writeNotice("Ending the studio; if it trains a run, that is saved first (Ctrl-C again quits at once)");
+  writeNotice("Ending the studio; if it is training a run, it saves the run first (Ctrl-C again quits at once)");
   const [saved] = await Promise.all([studio.close(), server?.close(endingMs)]);
   if (saved !== undefined) {
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);
-    writeNotice(`${saved} is saved; to go on: ${goOn}, or the studio`);
+    writeNotice(`${saved} is saved; to resume it: ${goOn}, or the studio`);
   }
-  // A thread may still read the text of a run that has not begun.
+  // A thread may still be reading the text of a run that has not started.
   host.exit();
 };
 
@@ -171,30 +174,30 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
 export const declareStudio = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or a run's own (default: ${runsFolder})`, parsePath("[folder]"))
-    .optionsGroup("Page: what it offers")
+    .argument("[folder]", `a folder of runs, or the folder of one run (default: ${runsFolder})`, parsePath("[folder]"))
+    .optionsGroup("Page: texts and models")
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(
       "--model <model>",
-      `a model to look into and to write with, besides those of the runs; the page opens on the first: ${modelPlaces}; may be given several times (default: none)`,
+      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens on the first one; may be given several times (default: none)`,
       collect("--model"),
     )
     .option("--open", "open the page in the browser")
     .option(
       "--serve <model>",
-      "answer other programs of this machine with this model, as `serve` does, and show what they ask; may be given several times (default: none)",
+      "let other programs on this machine use this model, as `serve` does, and show their requests; may be given several times (default: none)",
       collect("--serve"),
     )
-    .optionsGroup("Server: where the page is")
+    .optionsGroup("Server: addresses and ports")
     .option("--host <address>", "the address to listen at (default: 127.0.0.1)", parseHost)
     .option(
       "--port <n>",
-      `the port; 0: any free one (default: the first free one from ${defaultPort} on)`,
+      `the port; 0: any free port (default: the first free port from ${defaultPort} upwards)`,
       parseInteger("--port", 0, 65_535),
     )
     .option(
       "--serve-port <n>",
-      "the port for other programs; 0: any free one",
+      "the port for other programs; 0: any free port",
       parseInteger("--serve-port", 0, 65_535),
       8000,
     );

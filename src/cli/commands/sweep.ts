@@ -26,22 +26,24 @@ interface SweepFlags extends RunningFlags {
 
 const examples = `
 Examples:
-  $ npx foretoken sweep rates.json                 trains all settings, and names the best one
-  $ npx foretoken sweep rates.json                 again, after Ctrl-C or a crash: goes on
+  $ npx foretoken sweep rates.json                 trains all settings and names the best one
+  $ npx foretoken sweep rates.json                 the same command resumes after Ctrl-C or a crash
   $ npx foretoken sweep rates.json --jobs 2 --threads 1
-  $ npx foretoken train --data notes.txt --config rates/winner.json   a run of the best setting
+  $ npx foretoken train --data notes.txt --config rates/winner.json   a run with the best setting
 
-The file says what is tried, for example:
+The file lists the settings to try, for example:
   { "data": "notes.txt", "seeds": 3,
     "vary": { "train.learningRate": [0.006, 0.012],
               "model.nLayer": { "from": 2, "to": 6, "step": 2 } } }
 
-"$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete it. The first 80% of the text train, the next 10%
-choose, and the last 10% measure the winner once. With several seeds a setting ends early where a test finds another one better; the best
-one is stopped by that with a probability of at most 5%. "stop": { "kind": "halving" } saves more, without that promise.
-"budget": { "steps": 20000 } or { "minutes": 30 } lets fewer of the best settings go on.`;
+"$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete it. The settings train on the first 80% of the text; the next 10%
+choose the winner, and the last 10% measure the winner once. With several seeds, a setting is stopped early when a statistical test finds another setting better;
+the test stops the best setting with a probability of at most 5%. "stop": { "kind": "halving" } saves more steps, without that guarantee.
+With "budget": { "steps": 20000 } or { "minutes": 30 }, fewer settings are continued, so that the sweep fits the budget.`;
 
-/** The file's contents, with the place of its text from here; other faults are found later. */
+/**
+ * Reads the sweep's file and resolves the path of its text against the file's folder. Other mistakes are checked later.
+ */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {
   const json = await readJsonFile(path, path);
   if (!isRecord(json))
@@ -51,14 +53,16 @@ const readSweepFile = async (path: string): Promise<Record<string, unknown>> => 
   return { ...json, data: join(dirname(path), data) };
 };
 
-/** The table, and what to do with it. */
+/** Prints the table and the command to run next. */
 const report = (result: SweepResult, seeds: readonly number[], data: string, config: string | null): void => {
   const { stdout } = host;
   const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
   const shown = { ...result, settings: result.settings.map((one) => ({ ...one, name: printableName(one.name) })) };
   writeOut(`\n${sweepTable(shown, seeds, width)}`);
   if (config !== null)
-    writeOut(`To train it on all of the text: ${commandLine(["train", "--data", data, "--config", config])}\n`);
+    writeOut(
+      `To train the best setting on the whole text: ${commandLine(["train", "--data", data, "--config", config])}\n`,
+    );
 };
 
 const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
@@ -67,13 +71,13 @@ const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
   const parsed = parseSweep(contents, file);
   const out = flags.out ?? file.replace(/\.json$/u, "");
   if (out === file) {
-    const must = "must be given for a file that does not end in .json";
+    const must = "must be given if the name of the sweep's file does not end with .json";
     throw new ConfigError({ where: "--out", must, got: "nothing", hint: `--out ${file}-sweep` });
   }
   const { backend, remark } = await chooseBackend(flags);
   if (remark !== undefined) writeNotice(remark);
   const line = progressLine(json);
-  const interrupt = onInterrupt(() => writeNotice("Finishing the steps under way, and saving"));
+  const interrupt = onInterrupt(() => writeNotice("Finishing the current steps, then saving"));
   onOutputEnd(interrupt.abort);
   let seeds: readonly number[] = [];
   let [runs, done] = [0, 0];
@@ -118,7 +122,9 @@ const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
   } catch (error) {
     line.clear();
     if (!interrupt.signal.aborted) throw inFile(error, file);
-    writeNotice(`saved; to go on: ${commandLine(["sweep", file, ...(flags.out === undefined ? [] : ["--out", out])])}`);
+    writeNotice(
+      `saved; to resume: ${commandLine(["sweep", file, ...(flags.out === undefined ? [] : ["--out", out])])}`,
+    );
     host.exitCode = interrupt.status();
   } finally {
     line.clear();
@@ -126,7 +132,7 @@ const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
   }
 };
 
-/** An error about the configuration in words about its file. */
+/** Rewrites an error of the sweep's configuration so that it names the file. */
 const inFile = (error: unknown, file: string): unknown =>
   error instanceof ForetokenError &&
   /^(?:sweep: (?:vary|settings)|setting \d|budget|train\.)/u.test(error.details.where)
@@ -141,14 +147,19 @@ const inFile = (error: unknown, file: string): unknown =>
 export const declareSweep = (command: Command): void => {
   command
     .usage("<file> [flags]")
-    .argument("<file>", "JSON that says what is tried", parsePath("<file>"))
-    .optionsGroup("Sweep: its folder, and runs at a time")
+    .argument("<file>", "JSON file with the settings to try", parsePath("<file>"))
+    .optionsGroup("Sweep: folder, and number of runs at a time")
     .option(
       "--out <folder>",
-      "the sweep's folder: new, or that of this sweep, which goes on (default: the file without .json)",
+      "the sweep's folder: a new folder, or the folder of this sweep to resume it (default: the file's name without .json)",
       parsePath("--out"),
     )
-    .option("--jobs <n>", "runs that train at a time; --threads is of each", parseInteger("--jobs", 1, 256), 1);
+    .option(
+      "--jobs <n>",
+      "number of runs that train at the same time; each uses --threads threads",
+      parseInteger("--jobs", 1, 256),
+      1,
+    );
   addRunningFlags(command)
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

@@ -35,10 +35,10 @@ Examples:
   $ npx foretoken tokenizer inspect my-tokenizer "How does this split?"
   $ npx foretoken tokenizer inspect runs/notes --file notes.txt --json
 
-train learns byte-level BPE tokens and writes tokenizer.json and tokenizer_config.json. inspect takes any tokenizer.json, or
-a folder that has one: a tokenizer, a checkpoint, a run. Without a text it says what the tokenizer is.`;
+train learns byte-level BPE tokens and writes tokenizer.json and tokenizer_config.json. inspect reads any tokenizer.json, or
+a folder that contains one: a tokenizer, a checkpoint or a run. Without a text, inspect describes the tokenizer.`;
 
-/** Collects the values of a flag that may be repeated. */
+/** Parser of a flag that may be repeated; collects its values. */
 const collecting = (parse: (text: string) => string, names: readonly string[] = [], paths = false) =>
   expecting((text: string, earlier?: readonly string[]): readonly string[] => [...(earlier ?? []), parse(text)], {
     choices: names,
@@ -58,7 +58,7 @@ const runTrain = async (flags: TokenizerFlags): Promise<void> => {
   const { tokenizer, bytes, seconds } = await trainTokenizerFiles({ data, vocabSize, pattern, specialTokens, out });
   if (tokenizer.vocabSize < vocabSize) {
     writeNotice(
-      `the text has no more pairs that come twice: ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
+      `no pair of tokens occurs twice in the text any more: ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
     );
   }
   if (json === true) {
@@ -72,7 +72,7 @@ const runTrain = async (flags: TokenizerFlags): Promise<void> => {
 
 const textOf = async (text: string | undefined, file: string | undefined): Promise<string | undefined> => {
   if (text !== undefined && file !== undefined) {
-    const must = "a text must be given once";
+    const must = "must have one text";
     throw new ConfigError({ where: "tokenizer inspect", must, got: "a text and --file", hint: "one of them" });
   }
   return file === undefined ? text : (await readText(file)).text;
@@ -80,7 +80,7 @@ const textOf = async (text: string | undefined, file: string | undefined): Promi
 
 const runInspect = async (path: string | undefined, given: string | undefined, flags: TokenizerFlags) => {
   if (path === undefined) {
-    const must = "a tokenizer must be named";
+    const must = "must have a tokenizer";
     throw new ConfigError({
       where: "tokenizer inspect",
       must,
@@ -107,35 +107,35 @@ export const declareTokenizer = (command: Command): void => {
   command
     .usage("<train|inspect> [tokenizer] [text] [flags]")
     .argument("<action>", "train or inspect", parseChoice("<action>", actions))
-    .argument("[tokenizer]", "to inspect: a tokenizer.json, or a folder that has one", parsePath("[tokenizer]"))
-    .argument("[text]", "to split; \\n, \\t and \\\\ are interpreted", parseText("[text]"))
-    .optionsGroup("Of tokenizer train: what the tokens are learned from")
+    .argument("[tokenizer]", "for inspect: a tokenizer.json, or a folder that contains one", parsePath("[tokenizer]"))
+    .argument("[text]", "for inspect: the text to split; \\n, \\t and \\\\ are interpreted", parseText("[text]"))
+    .optionsGroup("Subcommand train: the texts to learn from, and the result")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them; may be repeated (default: none, training needs one)",
+      "a corpus's name, a UTF-8 file or a folder of such files; may be given several times (default: none; train needs one)",
       collecting(parsePath("--data", corpusNames), corpusNames, true),
     )
     .option(
       "--out <folder>",
-      "a new or empty folder for the tokenizer (default: none, training needs one)",
+      "a new or empty folder for the tokenizer (default: none; train needs one)",
       parsePath("--out"),
     )
-    .option("--vocab-size <n>", "number of tokens, special ones included", parseInteger("--vocab-size", 1), 2048)
+    .option("--vocab-size <n>", "number of tokens, including special tokens", parseInteger("--vocab-size", 1), 2048)
     .option(
       "--pattern <name>",
-      `how a text is split into pieces, which tokens never cross: ${splitPatterns.join(", ")}`,
+      `how a text is split into pieces before tokens are learned; no token crosses a piece: ${splitPatterns.join(", ")}`,
       parseChoice("--pattern", splitPatterns),
       "gpt2",
     )
     .option(
       "--special-token <name>",
-      "a special token, as <|endoftext|>; may be repeated (default: none)",
+      "a special token, such as <|endoftext|>; may be given several times (default: none)",
       collecting((text) => text),
     )
-    .optionsGroup("Of tokenizer inspect: the text, and how it is shown")
-    .option("--file <path>", "the text in a file (default: none)", parsePath("--file"))
-    .optionsGroup("Output: of both, of errors and of help")
-    .option("--json", "write nothing but JSON to standard output")
+    .optionsGroup("Subcommand inspect: the text to show")
+    .option("--file <path>", "read the text from this file (default: none)", parsePath("--file"))
+    .optionsGroup("Output: results, errors and help")
+    .option("--json", "write only JSON to standard output")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (action: Action, path: string | undefined, text: string | undefined, flags: TokenizerFlags) => {
@@ -143,7 +143,7 @@ export const declareTokenizer = (command: Command): void => {
       if (action === "inspect") await runInspect(path, text, flags);
       else if (path === undefined) await runTrain(flags);
       else {
-        const must = "takes flags only";
+        const must = "accepts only flags";
         const hint = `--data ${quoteWord(path)}`;
         throw new ConfigError({ where: "tokenizer train", must, got: JSON.stringify(path), hint });
       }

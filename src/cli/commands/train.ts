@@ -24,36 +24,36 @@ import { examples, shortHelp } from "../train/help.ts";
 import { runOptions } from "../train/options.ts";
 import { openTrainStudio, type TrainStudio } from "../train/studio.ts";
 
-/** @param out the run's folder, whichever of its checkpoints was named. */
+/** @param out the run's folder, even if the user named one of its checkpoints. */
 const chooseReporter = async (flags: TrainFlags, context: RunContext, out: string | null): Promise<TrainReporter> => {
   if (isFollower()) return silentReporter();
   if (flags.json === true) return jsonReporter();
-  // A launcher gives a rank a terminal of its own, wherever its output goes.
+  // A launcher may give each rank its own terminal, although the output goes elsewhere.
   if (hasLauncher() || !canRedraw(host.stdout)) return plainReporter(context);
   return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
 };
 
 const quits = (again: string, savedStep: number | undefined): string => {
   const left =
-    savedStep === undefined ? "with nothing saved yet" : `leaving the checkpoint of step ${formatCount(savedStep)}`;
+    savedStep === undefined ? "with nothing saved yet" : `keeping the checkpoint of step ${formatCount(savedStep)}`;
   return ` (${again} quits at once, ${left})`;
 };
 
-/** The effect of a second signal. Terminals that are closed send SIGHUP more than once. */
+/** What a second signal does. SIGHUP is left out: a closing terminal sends it more than once. */
 const secondSignal: Readonly<Partial<Record<EndingSignal, (savedStep: number | undefined) => string>>> = {
   SIGINT: (savedStep) => quits("Ctrl-C again", savedStep),
   SIGTERM: (savedStep) => quits("a second SIGTERM", savedStep),
 };
 
-/** What to do about a launcher that does not wait for a save. */
+/** Advice for a launcher that does not wait until the run is saved. */
 const soonEnded =
-  "mpirun may end the ranks in a second, before they have saved: --mca odls_base_sigkill_timeout 15 gives them 15";
+  "mpirun may kill the ranks after one second, before they have saved; --mca odls_base_sigkill_timeout 15 gives them 15 seconds";
 
 const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void> => {
   const tasks = separateTasks();
   if (tasks !== undefined) {
     writeNotice(
-      `srun has started ${tasks} tasks without MPI: each trains its own model (one model on all: srun --mpi=pmix)`,
+      `srun has started ${tasks} tasks without MPI: each trains its own model (to train one model on all tasks: srun --mpi=pmix)`,
     );
   }
   const { backend, why, advice, remark } = await chooseBackend(flags);
@@ -63,10 +63,10 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
     if (reporter === undefined) early.push(line);
     else reporter.notice(line);
   };
-  /** Step of the run's last checkpoint; undefined if there is none yet. */
+  /** Step of the last checkpoint; undefined before the first checkpoint. */
   let savedStep: number | undefined;
   const interrupt = onInterrupt((status, signal) => {
-    // Nothing has begun before the first event, so there is nothing to finish and save.
+    // Before the first event nothing has started, so there is nothing to finish and save.
     if (reporter === undefined) host.exit(status);
     reporter.interrupting();
     notice(`Finishing the step and saving${secondSignal[signal]?.(savedStep) ?? ""}`);
@@ -115,7 +115,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       if (event.type === "checkpoint") savedStep = event.step;
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
-      // Saving is enough if nobody reads the rest of the output. Ranks end together.
+      // If nobody reads the output any more, stop after the save. MPI ranks must end together, so they continue.
       const mayLeave = launchedRank() === null;
       if (outputEnded !== undefined && event.type === "checkpoint" && !complete && mayLeave) {
         interrupted = true;
@@ -136,12 +136,12 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   if (!interrupted) return;
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
   if (outputEnded === "failed" && toGoOn !== undefined)
-    suggestAfterFailure(`${toGoOn}, where there is room for its output`);
-  // A script must not take an interrupted run for a finished one.
+    suggestAfterFailure(`${toGoOn}, with its output on a disk that has room`);
+  // The status tells a script that the run was interrupted.
   const status = interrupt.status() ?? (outputEnded === "gone" ? exitStatus.readerGone : undefined);
   if (status === undefined) return;
   if ((flags.json === true || outputEnded === "gone") && toGoOn !== undefined)
-    reporter?.notice(`saved; to go on: ${toGoOn}`);
+    reporter?.notice(`saved; to resume: ${toGoOn}`);
   host.exitCode = status;
 };
 

@@ -38,30 +38,30 @@ Examples:
   $ npx foretoken verify runs/notes runs/notes-f32.gguf runs/notes-q8_0.gguf
   $ npx foretoken verify model.gguf models/notes --data notes.txt
   $ npx foretoken verify runs/notes runs/notes-onnx models/notes/onnx/model_quantized.onnx
-  $ npx foretoken verify runs/letters runs/letters-adapter-f32.gguf runs/letters-f32.gguf   an adapter alone, and merged
+  $ npx foretoken verify runs/letters runs/letters-adapter-f32.gguf runs/letters-f32.gguf   a LoRA adapter alone, and merged
 
-Every form is read by this program's own reader, its weights widened to float32; of a graph of ONNX, each node is computed. A graph with other
-operators than those that export writes is refused by name. MODEL continues each prompt with its most probable tokens;
-then MODEL and the form compute the logits of the same tokens. A margin is the distance between MODEL's two largest logits
-where the form chooses another token: a small one says that either may come. Prompts are from the text that is measured: the last
-10% of --data, or what a run held out. Without a text, prompts are tokens that are drawn at random. Tokenizers are compared, too: tokens by id,
-merges, ids of the prompts' texts, ids that end a text; and chat templates. The first difference has a line below the table, and the exit
-status is 1. A file that cannot be read gives one line, and the exit status 2.`;
+Foretoken's own reader reads every file and converts its weights to float32; an ONNX graph is computed node by node. A graph with an
+operator that export does not write is refused, and the error names the operator. MODEL continues each prompt with its most probable tokens;
+then MODEL and the file compute the logits of these tokens. The margin is the distance between MODEL's two largest logits
+where the file chooses another token: with a small margin, both tokens are nearly equally likely. Prompts come from the measured text: the last
+10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too (tokens by id,
+merges, ids of the prompts' texts, ids that end a text), and so are chat templates. If they differ, a line below the table shows the first difference, and the exit
+status is 1. For a file that cannot be read, one line says why, and the exit status is 2.`;
 
-/** A form that was measured, or the reason why not. */
+/** A measured file, or the reason why it could not be measured. */
 type Outcome = VerifiedForm | { readonly file: string; readonly error: ForetokenError };
 
-/** What all forms are compared on. */
+/** Settings and functions shared by the comparisons of all files. */
 interface Comparison {
   readonly signal: AbortSignal;
   readonly line: ProgressLine;
-  /** Loads a form; its caller closes it. */
+  /** Loads a model; the caller closes it. */
   readonly open: (place: string, options: LoadOptions) => Promise<LanguageModel>;
-  /** Tokens of the windows in which a model with this context is measured. */
+  /** Tokens per window for a model with this context length. */
   readonly windowOf: (context: number) => number;
-  /** Bits per byte of the text; null: there is none. */
+  /** Bits per byte of the text; null if there is no text. */
   readonly measure: (lm: LanguageModel, name: string) => Promise<number | null>;
-  /** The same of a graph of ONNX. */
+  /** Opens an ONNX graph; the caller closes it. */
   readonly openGraph: (path: string) => Promise<OpenedOnnx>;
   readonly measureGraph: (form: OpenedOnnx, name: string) => Promise<number | null>;
 }
@@ -90,7 +90,7 @@ const comparisonOf = async (
     ...{ signal, line, windowOf },
     open: (place, options) =>
       loadPretrained(place, {
-        // Other products would round away a part of the difference.
+        // Products in another type would hide a part of the difference.
         ...{ backend, threads, dtype: "float32", keepBlocks: false, baseCheck, onNotice: notice, ...options },
         onProgress: (bytes, all) =>
           line.update(`${place}: loading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`),
@@ -105,22 +105,22 @@ const comparisonOf = async (
   };
 };
 
-/** The model that the forms are compared with. */
+/** The model that the files are compared with. */
 interface Verified {
   readonly lm: LanguageModel;
   readonly prompts: readonly (string | readonly number[])[];
   readonly maxNewTokens: number;
-  /** The place of the model without its adapter: adapters alone are put on it. */
+  /** Path of the base model without its adapter; files with only an adapter are applied to it. */
   readonly base: () => Promise<string>;
 }
 
-/** A form as the user named it, and its graph of ONNX, if it is one. */
+/** A file as the user named it, and the path of its ONNX graph; null if it has none. */
 interface NamedForm {
   readonly file: string;
   readonly graph: string | null;
 }
 
-/** A folder with several graphs has a form for each. */
+/** Splits a folder with several ONNX graphs into one entry per graph. */
 const formsOf = async (file: string): Promise<readonly NamedForm[]> => {
   const graphs = await graphsOf(file);
   if (graphs === undefined) return [{ file, graph: null }];
@@ -157,13 +157,13 @@ const verifyForm = async (
   }
 };
 
-/** An error about two models in words about the file. */
+/** Makes an error of `compareModels` name the file. */
 const aboutFile = (file: string, error: unknown): unknown =>
   error instanceof ForetokenError && error.details.where === "compareModels"
     ? new ConfigError({ ...error.details, where: file, cause: error })
     : error;
 
-/** Forms one after the other: one that cannot be read leaves the others as they are. */
+/** Compares one file after the other; an error in one file does not stop the others. */
 const verifyForms = async (
   files: readonly string[],
   model: Verified,
@@ -251,19 +251,19 @@ export const declareVerify = (command: Command): void => {
       .argument("<model>", modelPlaces, parsePath("<model>"))
       .argument(
         "<file...>",
-        "forms of it that export or quantize wrote, or others: GGUF files, folders of hf, and of onnx or a .onnx file",
+        "files to compare with the model, from export, quantize or another program: a GGUF file, a folder of format hf or onnx, or a .onnx file",
       )
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",
-        "a text whose last 10% is measured, and gives the prompts: a corpus by name, a UTF-8 file, or a folder of them (default: the run's own)",
+        "a text whose last 10% is measured and gives the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
         parsePath("--data", corpusNames),
       )
       .option("--prompt-count <n>", "number of prompts, 1 to 1000", parseInteger("--prompt-count", 1, 1000), 10)
-      .option("--max-new-tokens <n>", "tokens to write after each", parseInteger("--max-new-tokens", 1), 50)
+      .option("--max-new-tokens <n>", "tokens to write after each prompt", parseInteger("--max-new-tokens", 1), 50)
       .option(
         "--context-length <n>",
-        "tokens of the windows that the text is cut into (default: of a run's own text those of its training; else the model's context length, which is the most)",
+        "tokens in each window of the text, at most the model's context length (default: for a run's text, the same as in training; otherwise the context length)",
         parseInteger("--context-length", 1),
       ),
   );

@@ -3,13 +3,13 @@ import type { VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A call that completes a value. */
+/** The shell function call that completes a value. */
 const valueCall = ({ choices, paths }: ExpectedValue): string => {
   if (choices.length === 0) return paths ? "_foretoken_paths" : "_foretoken_nothing";
   return `${paths ? "_foretoken_words_and_paths" : "_foretoken_words"} ${quoted(choices.join(" "))}`;
 };
 
-/** The cases of verbs whose flags take values: those with the same answer in one line. */
+/** Case branches for flags with values; flags with the same completion share one line. */
 const valueCases = ({ name, flags }: VerbWords): readonly string[] => {
   const byCall = new Map<string, string[]>();
   for (const { names, value } of flags) {
@@ -20,7 +20,7 @@ const valueCases = ({ name, flags }: VerbWords): readonly string[] => {
   return [...byCall].map(([call, patterns]) => `    ${patterns.join("|")}) ${call}; return ;;`);
 };
 
-/** Completion for bash (3.2 and later). */
+/** Completion script for bash 3.2 and later. */
 export const bashCompletion = (verbs: readonly VerbWords[]): string => {
   const flagCases = verbs.map(
     ({ name, flags }) =>
@@ -29,9 +29,9 @@ export const bashCompletion = (verbs: readonly VerbWords[]): string => {
   const argumentCases = verbs.map(
     ({ name, argument }) => `    ${name}) ${argument === undefined ? "_foretoken_nothing" : valueCall(argument)} ;;`,
   );
-  return `# Completion of foretoken for bash. To have it now:
+  return `# Completion of foretoken for bash. For the current shell:
 #   source <(npx foretoken completion bash)
-# For good: npx foretoken completion bash >> ~/.bashrc
+# Permanently: npx foretoken completion bash >> ~/.bashrc
 
 _foretoken_words() {
   COMPREPLY=($(compgen -W "$1" -- "$cur"))

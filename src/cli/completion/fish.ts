@@ -3,7 +3,7 @@ import type { FlagWord, VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replace(/['\\]/gu, (sign) => `\\${sign}`)}'`;
 
-/** Whether files may stand there, and which words. */
+/** Words and, if allowed, files that complete this position. */
 const valueFlags = ({ choices, paths }: ExpectedValue): string =>
   `${paths ? "-F" : "-f"}${choices.length === 0 ? "" : ` -a ${quoted(choices.join(" "))}`}`;
 
@@ -21,7 +21,7 @@ const verbLines = ({ name, flags, argument }: VerbWords): readonly string[] => {
   ];
 };
 
-/** Completion for fish. */
+/** Completion script for fish. */
 export const fishCompletion = (verbs: readonly VerbWords[]): string => {
   const first = "__fish_use_subcommand";
   const top: readonly (readonly [string, string])[] = [
@@ -29,9 +29,9 @@ export const fishCompletion = (verbs: readonly VerbWords[]): string => {
     ["help", "show the help"],
     ["version", "show the version"],
   ];
-  return `# Completion of foretoken for fish. To have it now:
+  return `# Completion of foretoken for fish. For the current shell:
 #   npx foretoken completion fish | source
-# For good: npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
+# Permanently: npx foretoken completion fish > ~/.config/fish/completions/foretoken.fish
 
 complete -c foretoken -f
 complete -c foretoken -n ${first} -l help -s h -d 'show the help'

@@ -2,27 +2,27 @@ import { type Argument, Command, type Option } from "commander";
 import { type ExpectedValue, expectedValue } from "../flags/flags.ts";
 import { declareVerb, type Verbs } from "../verb.ts";
 
-/** A flag as shells complete it. */
+/** A flag, as completion scripts need it. */
 export interface FlagWord {
-  /** `--flag`, and its short form where it has one. */
+  /** `--flag` and, if it exists, its short form. */
   readonly names: readonly string[];
   readonly summary: string;
-  /** The value that must follow; undefined for none. */
+  /** What completes its value; undefined for a flag without a value. */
   readonly value: ExpectedValue | undefined;
 }
 
-/** A verb as shells complete it. */
+/** A command, as completion scripts need it. */
 export interface VerbWords {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly FlagWord[];
-  /** Its one argument; undefined for none. */
+  /** What completes its argument; undefined for a command without an argument. */
   readonly argument: ExpectedValue | undefined;
 }
 
 const anything: ExpectedValue = { choices: [], paths: false, repeats: false };
 
-/** The first line of a description, shortened for a list of flags. */
+/** First line of a description, for lists of flags. */
 const brief = (description: string): string => (description.split("\n")[0] ?? "").trim();
 
 const flagWord = ({ long, short, description, required, optional, parseArg }: Option): FlagWord => ({
@@ -36,7 +36,7 @@ const argumentValue = (argument: Argument | undefined): ExpectedValue | undefine
 
 const helpFlag: FlagWord = { names: ["--help", "-h"], summary: "show this help", value: undefined };
 
-/** The words that can follow each verb, read from the commands themselves. */
+/** Reads the words that may follow each command from the declarations of the commands. */
 export const collectWords = (verbs: Verbs): Promise<readonly VerbWords[]> =>
   Promise.all(
     Object.entries(verbs).map(async ([name, verb]) => {

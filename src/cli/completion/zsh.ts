@@ -3,21 +3,21 @@ import type { FlagWord, VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Text inside a specification of _arguments or _describe, where some signs have a meaning. */
+/** Escapes text for a specification of _arguments or _describe, where some characters have a meaning. */
 const plain = (text: string): string => text.replace(/[\\:[\]]/gu, (sign) => `\\${sign}`);
 
 /** The action of _arguments that completes a value. */
 const action = ({ choices, paths }: ExpectedValue): string => {
   if (choices.length === 0) return paths ? "_files" : " ";
   const words = choices.map(plain).join(" ");
-  // A blank in front: _arguments then adds no arguments of its own.
+  // The leading space keeps _arguments from inserting arguments of its own.
   return paths ? ` _foretoken_names_and_files ${words}` : `(${words})`;
 };
 
 const flagSpecs = ({ names, summary, value }: FlagWord): readonly string[] =>
   names.map((name) => {
     const takes = value === undefined ? "" : `:value:${action(value)}`;
-    // "*": a flag may be given again.
+    // "*" allows the flag to be repeated.
     return quoted(`*${name}${value === undefined ? "" : "="}[${plain(summary)}]${takes}`);
   });
 
@@ -32,7 +32,7 @@ ${specs.map((spec) => `        ${spec}`).join(" \\\n")}
       ;;`;
 };
 
-/** Completion for zsh. */
+/** Completion script for zsh. */
 export const zshCompletion = (verbs: readonly VerbWords[]): string => {
   const described = [
     ...verbs.map(({ name, summary }) => [name, summary] as const),
@@ -40,9 +40,9 @@ export const zshCompletion = (verbs: readonly VerbWords[]): string => {
     ["version", "show the version"] as const,
   ].map(([name, summary]) => `    ${quoted(`${name}:${plain(summary)}`)}`);
   return `#compdef foretoken
-# Completion of foretoken for zsh. To have it now:
+# Completion of foretoken for zsh. For the current shell:
 #   source <(npx foretoken completion zsh)
-# For good, put this into ~/.zshrc after compinit, or save it as _foretoken in a folder of $fpath.
+# Permanently: put this into ~/.zshrc after compinit, or save it as _foretoken in a folder of $fpath.
 
 _foretoken_names_and_files() {
   _alternative "names:name:($*)" 'files:file:_files'

@@ -4,15 +4,15 @@ import type { RunningFlags } from "./flags.ts";
 
 export interface ChosenBackend {
   readonly backend: BackendChoice;
-  /** Reason for the choice, if the user left it to us. */
+  /** Reason for the choice; undefined if the user named the backend. */
   readonly why: string | undefined;
-  /** How to get native kernels, if this machine can have them. */
+  /** How to get native kernels; undefined if this machine has them or cannot have them. */
   readonly advice: string | undefined;
-  /** That advice as a line for standard error. */
+  /** The advice as a line for standard error. */
   readonly remark: string | undefined;
 }
 
-/** The backend of the flags, by name. @throws ConfigError for a number of threads that it does not have. */
+/** Chooses the backend from the flags. @throws ConfigError if the backend does not support this number of threads. */
 export const chooseBackend = async ({ backend, threads }: RunningFlags): Promise<ChosenBackend> => {
   if (backend === "reference" && threads !== undefined && threads > 1) {
     throw new ConfigError({

@@ -14,7 +14,7 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { dtypeNames } from "../suggestions/flags-of-others.ts";
 import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
 
-/** Fields that are set so often that they have a short flag too. */
+/** Fields that are set so often that they also have a short flag. */
 const shortFlags: Readonly<Record<string, string>> = {
   "--tokenizer": "tokenizer.kind",
   ...Object.fromEntries(
@@ -69,7 +69,7 @@ const valueAt = (config: unknown, path: readonly string[]): unknown =>
 const shown = (value: FieldDefault["value"]): string =>
   typeof value === "number" && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
 
-/** Whether the preset sets the field to another value than the default of the kind that it chooses. */
+/** Whether the preset sets the field to another value than the default that belongs to the preset's kind. */
 const setsOtherwise = (preset: PresetName, { path, defaults }: ConfigField): boolean => {
   const set = valueAt(presets[preset], path);
   const kind = valueAt(presets[preset], [...path.slice(0, -1), "kind"]);
@@ -85,14 +85,14 @@ const namesByValue = (pairs: readonly (readonly [value: unknown, name: string])[
 const eachWith = (values: ReadonlyMap<unknown, readonly string[]>): readonly string[] =>
   [...values].map(([value, names]) => `${shown(value as FieldDefault["value"])} with ${alternatives(names)}`);
 
-/** As "8 with llama3": of a field that presets leave as it is. */
+/** Such as "8 with llama3". For a field that presets do not change. */
 const ownDefault = ({ defaults }: ConfigField): string => {
   const values = [...new Set(defaults.map(({ value }) => value))];
   const kinds = defaults.flatMap(({ value, kind }) => (kind === undefined ? [] : [[value, kind] as const]));
   return values.length === 1 ? shown(values[0]) : eachWith(namesByValue(kinds)).join(", ");
 };
 
-/** As "1000; 3000 with book": of a field that presets set. */
+/** Such as "1000; 3000 with book". For a field that presets set. */
 const presetDefault = ({ path }: ConfigField): string => {
   const own = valueAt(presets[defaultPreset], path);
   const others = presetNames.map((name) => [valueAt(presets[name], path), name] as const);
@@ -101,14 +101,14 @@ const presetDefault = ({ path }: ConfigField): string => {
   return [own === undefined ? "" : shown(own as FieldDefault["value"]), told].filter((part) => part !== "").join("; ");
 };
 
-/** As " (default: 8 with llama3)"; empty for a field without any: its description says what it is then. */
+/** Such as " (default: 8 with llama3)". Empty for a field without a default; its description says what happens. */
 const defaultText = (field: ConfigField): string => {
   const isOwn = field.defaults.some(({ value }) => value !== undefined);
   const isPreset = presetNames.some((name) => setsOtherwise(name, field));
   const text = isPreset ? presetDefault(field) : isOwn ? ownDefault(field) : "";
   if (text === "") return "";
   const bySize = derivedFields({}).includes(field.path.join("."));
-  return ` (default: ${bySize ? `by the size of --data, else ${text}` : text})`;
+  return ` (default: ${bySize ? `derived from the size of --data, else ${text}` : text})`;
 };
 
 interface ConfigFlag {
@@ -117,7 +117,7 @@ interface ConfigFlag {
   readonly option: Option;
 }
 
-/** The flags of all fields of a configuration. */
+/** The flags for all fields of a configuration. */
 export type ConfigFlags = readonly ConfigFlag[];
 
 const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag => {
@@ -128,9 +128,9 @@ const configFlag = (flag: string, field: ConfigField, group: string): ConfigFlag
 };
 
 const groups: Readonly<Record<string, string>> = {
-  tokenizer: "Tokens: the pieces that a text is cut into",
-  model: "Model: its shape, for the whole run",
-  lora: "LoRA: adapters beside the weights of --init-from, which stay as they are",
+  tokenizer: "Tokens: how a text is split into tokens",
+  model: "Model: its shape, fixed for the whole run",
+  lora: "LoRA: adapters that are trained while the weights of --init-from stay frozen",
   train: "Training: batches, learning rate, optimizer, evaluations",
 };
 
@@ -138,9 +138,7 @@ const makeFlags = (): readonly ConfigFlag[] => {
   const fields = configFields(runConfigSchema);
   const short = Object.entries(shortFlags).flatMap(([flag, name]) => {
     const field = fields.find(({ path }) => path.join(".") === name);
-    return field === undefined
-      ? []
-      : [configFlag(flag, field, "Most used: fields of the configuration with a short flag")];
+    return field === undefined ? [] : [configFlag(flag, field, "Most used: configuration fields with a short flag")];
   });
   return [
     ...short,
@@ -148,21 +146,21 @@ const makeFlags = (): readonly ConfigFlag[] => {
   ];
 };
 
-/** Adds a flag for every field of a run's config; returns them for `changesFromFlags`. */
+/** Adds a flag for every field of a run's configuration; returns the flags for `changesFromFlags`. */
 export const addConfigFlags = (command: Command): ConfigFlags => {
   const flags = makeFlags();
   for (const { option } of flags) command.addOption(option);
   return flags;
 };
 
-/** Nested objects for the fields that the user set, and the flag of each. */
+/** The fields that the user set, as nested objects, and the flag that set each field. */
 export interface FlagChanges {
   readonly changes: Readonly<Record<string, unknown>>;
-  /** Key: the path joined with dots. */
+  /** Key: the field's path, joined with dots. */
   readonly setBy: ReadonlyMap<string, string>;
 }
 
-/** @throws ConfigError when the short and the long flag of a field disagree. */
+/** @throws ConfigError if the short and the long flag of a field have different values. */
 export const changesFromFlags = (command: Command, flags: ConfigFlags): FlagChanges => {
   const changes: Record<string, unknown> = {};
   const setBy = new Map<string, string>();
@@ -189,7 +187,7 @@ export const changesFromFlags = (command: Command, flags: ConfigFlags): FlagChan
   return { changes, setBy };
 };
 
-/** Fields below tokenizer, model, lora and train are checked after they are merged with the preset. */
+/** Fields in tokenizer, model, lora and train are checked after they are merged with the preset. */
 const configFileSchema = z.strictObject({
   preset: z.string().optional(),
   tokenizer: z.record(z.string(), z.unknown()).optional(),
@@ -199,7 +197,10 @@ const configFileSchema = z.strictObject({
 });
 export type ConfigFile = z.infer<typeof configFileSchema>;
 
-/** The contents of a JSON file. @param where its name in errors. @throws ConfigError for one that is missing, too large or no JSON */
+/**
+ * Reads a JSON file. @param where its name in errors. @throws ConfigError for a file that is missing, too large or not
+ * JSON.
+ */
 export const readJsonFile = async (path: string, where: string): Promise<unknown> => {
   let bytes: Uint8Array;
   try {
@@ -214,7 +215,10 @@ export const readJsonFile = async (path: string, where: string): Promise<unknown
   return parseJson(bytes, jsonLimits.config, (fault) => new ConfigError({ where, ...fault }));
 };
 
-/** Reads a `--config` file. @throws ConfigError for a file that is missing, too large or no JSON, or an unknown key. */
+/**
+ * Reads a `--config` file. @throws ConfigError for a file that is missing, too large or not JSON, or that has an
+ * unknown key.
+ */
 export const readConfigFile = async (path: string): Promise<ConfigFile> =>
   parseConfig(configFileSchema, await readJsonFile(path, `--config ${path}`), path);
 
@@ -227,7 +231,10 @@ const hasPath = (value: unknown, path: readonly string[]): boolean => {
   return true;
 };
 
-/** Names a field by its flag or that of a field in it, else by its place in the config file, else by its path. */
+/**
+ * Names a field in errors: by its flag; else by its place in the config file; else by the flag of a field inside it;
+ * else by its path.
+ */
 export const fieldNamer =
   ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>
   (path) => {

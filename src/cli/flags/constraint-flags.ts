@@ -8,7 +8,7 @@ import { asField } from "../../generate/constraint/fields.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { expecting, flagOf, parsePath } from "./flags.ts";
 
-/** The flags for what a text must be. */
+/** Flags for the form that a text must have. */
 export interface ConstraintFlags {
   readonly jsonSchema?: string;
   readonly anyJson?: true;
@@ -19,23 +19,23 @@ export interface ConstraintFlags {
 
 export const constraintFlagNames = ["jsonSchema", "anyJson", "regex", "choice", "grammar"] as const;
 
-/** @param group the heading of the flags in the help. */
-export const addConstraintFlags = (command: Command, group = "Form: what the text must be"): Command =>
+/** @param group heading of the flags in the help. */
+export const addConstraintFlags = (command: Command, group = "Form: the form that the text must have"): Command =>
   command
     .optionsGroup(group)
     .option(
       "--json-schema <file>",
-      "JSON that a JSON Schema allows; keywords without effect are refused (default: none)",
+      "JSON that fits the JSON Schema in this file; unsupported keywords are refused (default: none)",
       parsePath("--json-schema"),
     )
     .option("--any-json", "a JSON object or array")
     .option(
       "--regex <pattern>",
-      "a text that this JavaScript regular expression matches whole (default: none)",
+      "a text that fully matches this JavaScript regular expression (default: none)",
       expecting((text: string) => text, {}),
     )
     .addOption(
-      new Option("--choice <text>", "this text, or one of several; may be given again").default([], "none").argParser(
+      new Option("--choice <text>", "this text; given several times: one of these texts").default([], "none").argParser(
         expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, text], {
           repeats: true,
         }),
@@ -43,7 +43,7 @@ export const addConstraintFlags = (command: Command, group = "Form: what the tex
     )
     .option(
       "--grammar <file>",
-      "a text of this grammar in EBNF, from its rule root on (default: none)",
+      "a text that fits the EBNF grammar in this file, beginning with its rule root (default: none)",
       parsePath("--grammar"),
     );
 
@@ -51,7 +51,7 @@ const readFile = async (flag: string, path: string): Promise<Uint8Array> => {
   try {
     return await readRegularFile(path, { maxBytes: jsonLimits.config.maxBytes, followLinks: true });
   } catch (cause) {
-    const got = cause instanceof UnreadableFileError ? cause.message : "none that can be read";
+    const got = cause instanceof UnreadableFileError ? cause.message : "an unreadable file";
     throw new ConfigError({ where: flag, must: "must be a file of at most 1 MiB", got: `${path}: ${got}`, cause });
   }
 };
@@ -59,7 +59,7 @@ const readFile = async (flag: string, path: string): Promise<Uint8Array> => {
 export const givenConstraintFlags = (flags: ConstraintFlags) =>
   constraintFlagNames.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
 
-/** @throws ConfigError, with the flag, for a constraint that is not supported or that the vocabulary cannot write. */
+/** @throws ConfigError naming the flag, for a constraint that is not supported or that the vocabulary cannot write. */
 export const checkConstraint = (
   constraint: Constraint | undefined,
   flags: ConstraintFlags,
@@ -72,14 +72,14 @@ export const checkConstraint = (
   asField(`${flagOf(name)}${file}`, () => compileConstraint(constraint, tokenizer));
 };
 
-/** The constraint that flags ask for. @throws ConfigError for two at once, and for a file that cannot be read. */
+/** Reads the constraint from the flags. @throws ConfigError for two constraints at once, and for an unreadable file. */
 export const constraintOf = async (flags: ConstraintFlags): Promise<Constraint | undefined> => {
   const given = givenConstraintFlags(flags);
   if (given.length > 1) {
     const both = given.slice(0, 2).map(flagOf);
     throw new ConfigError({
       where: both.join(" and "),
-      must: "only one of them may say what the text must be",
+      must: "only one of them may set the form of the text",
       got: "both",
     });
   }

@@ -8,13 +8,13 @@ import { quoteWord } from "../../core/text/shell-word.ts";
 import { show, showWord } from "../../core/text/show.ts";
 import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-others.ts";
 
-/** The flag of a name: maxNewTokens is --max-new-tokens. */
+/** The flag for an option's name: maxNewTokens becomes --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** The values of a flag that a shell can complete. */
+/** What a shell can complete as a flag's value. */
 export interface ExpectedValue {
   readonly choices: readonly string[];
-  /** Whether files and folders are among them. */
+  /** Whether the value may be a file or a folder. */
   readonly paths: boolean;
   /** Whether the flag may be given several times. */
   readonly repeats: boolean;
@@ -24,7 +24,7 @@ type Parser = (text: string, earlier: never) => unknown;
 
 const expectedValues = new WeakMap<object, ExpectedValue>();
 
-/** Records the values that the parser of a flag or an argument expects; returns the parser. */
+/** Records the values that `parser` accepts, for completion; returns the parser. */
 export const expecting = <P extends Parser>(
   parser: P,
   { choices = [], paths = false, repeats = false }: Partial<ExpectedValue>,
@@ -33,10 +33,12 @@ export const expecting = <P extends Parser>(
   return parser;
 };
 
-/** The values that `parser` expects. */
+/** Values recorded for `parser`. */
 export const expectedValue = (parser: object): ExpectedValue | undefined => expectedValues.get(parser);
 
-/** Makes a second value of a flag an error, unless the flag may be repeated: the first would be lost without a word. */
+/**
+ * Makes it an error to give a flag twice, unless it may be repeated: otherwise the first value would be lost silently.
+ */
 export const refuseRepeats = (command: Command): void => {
   for (const option of command.options) {
     const { long, required, optional, parseArg } = option;
@@ -56,32 +58,32 @@ export const refuseRepeats = (command: Command): void => {
   }
 };
 
-/** Fails for a flag in the place of a value: the value was forgotten. */
+/** @throws ConfigError if `text` looks like a flag: the value was forgotten. */
 export const checkValue = (flag: string, text: string): void => {
   if (!/^--[a-z]/iu.test(text)) return;
-  throw new ConfigError({ where: flag, must: "a value must follow", got: `nothing before ${showWord(text)}` });
+  throw new ConfigError({ where: flag, must: "must have a value", got: `nothing before ${showWord(text)}` });
 };
 
 const plainNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
 
-/** Digits in groups of three, as 1,000 or 1.000.000 or 1 000, perhaps with decimals after the other sign. */
+/** Digits in groups of three, such as 1,000 or 1.000.000 or 1 000; decimals may follow after a different separator. */
 const grouped = /^([+-]?)([1-9]\d{0,2})((?:([,.'’_ \u00a0\u202f])\d{3})(?:\4\d{3})*)(?:([,.])(\d+))?$/u;
 
-/** How a number is written that has a comma, or signs between its thousands; undefined for other text. */
+/** How to write a number given with thousands separators or a decimal comma; undefined for other text. */
 const asNumber = (text: string): string | undefined => {
   const [, sign = "", first = "", rest = "", separator = "", point, decimals] = grouped.exec(text) ?? [];
   const withPoint = text.replace(",", ".");
   if (first === "" || point === separator) return plainNumber.test(withPoint) ? withPoint : undefined;
   const whole = `${sign}${first}${rest.replaceAll(separator, "")}`;
   if (decimals !== undefined) return `${whole}.${decimals}`;
-  // One comma may be either.
+  // A single comma may be a decimal comma or a thousands separator.
   return separator === "," && rest.length === 4 ? `${whole}, or ${withPoint} if the comma is a decimal point` : whole;
 };
 
 /**
- * A number as programs write one. Of commas and signs between thousands it is not known which is which, so they are
- * refused, with the number as it is to be written.
- * @throws ConfigError naming the flag for other text, such as "abc", "", "1,000", "0x10", "1e999".
+ * Parses a number as programs write it. A comma or a thousands separator is ambiguous, so it is refused; the error
+ * suggests the correct form.
+ * @throws ConfigError naming the flag, for text such as "abc", "", "1,000", "0x10" or "1e999".
  */
 export const parseNumber =
   (flag: string) =>
@@ -89,12 +91,14 @@ export const parseNumber =
     checkValue(flag, text);
     const value = plainNumber.test(text) ? Number(text) : Number.NaN;
     if (Number.isFinite(value)) return value;
-    const must = Number.isNaN(value) ? "must be a number" : "must be a number that a double can hold";
+    const must = Number.isNaN(value)
+      ? "must be a number"
+      : "must be within the range of a 64-bit floating-point number";
     const hint = Number.isNaN(value) ? asNumber(text) : undefined;
     throw new ConfigError({ where: flag, must, got: JSON.stringify(text), ...(hint === undefined ? {} : { hint }) });
   };
 
-/** A whole number from `lowest` to `highest`. */
+/** Parses a whole number from `lowest` to `highest`. */
 export const parseInteger =
   (flag: string, lowest: number, highest = Number.MAX_SAFE_INTEGER) =>
   (text: string): number => {
@@ -106,7 +110,7 @@ export const parseInteger =
     return value;
   };
 
-/** A share above 0 and below 1. */
+/** Parses a number above 0 and below 1. */
 export const parseFraction =
   (flag: string) =>
   (text: string): number => {
@@ -126,8 +130,8 @@ export const parseBoolean = (flag: string): ((text: string) => boolean) => {
 };
 
 /**
- * One of `choices`.
- * @param others hints for other names, in lower case.
+ * Parses one of `choices`.
+ * @param others hints for known wrong names, in lower case.
  */
 export const parseChoice = <Choice extends string>(
   flag: string,
@@ -148,24 +152,24 @@ export const parseChoice = <Choice extends string>(
   return expecting(parse, { choices });
 };
 
-/** Some of `choices`, separated by commas. */
+/** Parses a comma-separated list of `choices`. */
 export const parseWords = (flag: string, choices: readonly string[]): ((text: string) => readonly string[]) => {
   const one = parseChoice(flag, choices);
   return expecting((text: string) => text.split(",").map((word) => one(word.trim())), { choices });
 };
 
 /**
- * A path or a name; a flag in its place means that its value was forgotten.
- * @param names known names, to complete.
+ * Parses a path or a name. A flag instead of it means that the value was forgotten.
+ * @param names known names, for completion.
  */
 export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
   const parse = (text: string): string => {
     if (text !== "" && !text.startsWith("--")) return text;
     throw new ConfigError({
       where: flag,
-      must: "a name or a path must follow",
+      must: "must have a name or a path",
       got: JSON.stringify(text),
-      ...(text === "" ? {} : { hint: `./${text} where a file is called so` }),
+      ...(text === "" ? {} : { hint: `./${text} if this is the name of a file` }),
     });
   };
   return expecting(parse, { choices: names, paths: true });
@@ -173,7 +177,7 @@ export const parsePath = (flag: string, names: readonly string[] = []): ((text: 
 
 const escapes: Readonly<Record<string, string>> = { "\\n": "\n", "\\t": "\t", "\\\\": "\\" };
 
-/** Text with `\n`, `\t` and `\\` interpreted. @throws ConfigError naming any other backslash sequence. */
+/** Parses text and interprets `\n`, `\t` and `\\`. @throws ConfigError for any other backslash sequence. */
 export const parseText =
   (flag: string) =>
   (text: string): string =>
@@ -188,74 +192,76 @@ export const parseText =
       });
     });
 
-/** Text in the form that `parseText` reads. */
+/** Escapes text so that `parseText` reads it back. */
 export const escapeText = (text: string): string =>
   text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 
-/** Flags for how a command runs, not for its result. */
+/** Flags for how a command runs; they do not change its result. */
 export interface RunningFlags {
   readonly backend: BackendChoice;
   readonly threads?: number;
   readonly json?: true;
 }
 
-/** Flags for where a command computes. */
-export const addComputingFlags = (command: Command, group = "Running: where it computes"): Command =>
+/** Adds the flags for the backend and the threads. */
+export const addComputingFlags = (command: Command, group = "Running: backend and threads"): Command =>
   command
     .optionsGroup(group)
     .addOption(
-      new Option("--backend <name>", `where to compute: ${backendChoices.join(", ")}`)
+      new Option("--backend <name>", `backend that computes: ${backendChoices.join(", ")}`)
         .default("auto")
         .argParser(parseChoice("--backend", backendChoices, deviceNames)),
     )
     .option(
       "--threads <n>",
-      "threads to compute with, 1 to 256 (default: all cores)",
+      "number of threads that compute, 1 to 256 (default: one for each core)",
       parseInteger("--threads", 1, 256),
     );
 
 export const addRunningFlags = (command: Command): Command =>
-  addComputingFlags(command, "Running: where it computes, and how it tells its results").option(
+  addComputingFlags(command, "Running: backend, threads and output").option(
     "--json",
-    "write nothing but JSON to standard output, one object a line",
+    "write only JSON to standard output, one object on each line",
   );
 
-/** Flags for the dtype of a trained model. */
+/** Flags for the dtype of a model. */
 export interface DTypeFlag {
   readonly dtype: DTypeChoice;
   readonly widen?: true;
 }
 
-/** How weights are loaded. */
+/** Load options from the dtype flags. */
 export const weightsKept = ({ dtype, widen }: DTypeFlag) => ({ dtype, keepBlocks: widen !== true });
 
 export const addDTypeFlag = (command: Command, about = ""): Command =>
   command
     .addOption(
-      new Option("--dtype <name>", `what products are computed from: ${dtypeChoices.join(", ")}${about}`)
+      new Option("--dtype <name>", `number format of matrix products: ${dtypeChoices.join(", ")}${about}`)
         .default("auto")
         .argParser(parseChoice("--dtype", dtypeChoices, dtypeNames)),
     )
     .option(
       "--widen",
-      "turn weights of 4 to 8 bits, as in GGUF files, into the dtype: exact products, more memory, slower",
+      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype: exact products, but slower and with more memory",
     );
 
-/** The flag that a word without a flag is probably for. */
+/** Flag that a surplus word was probably meant for, by command. */
 const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", train: "--data", evaluate: "--data" };
 
-/** The command's flag for the words that follow its arguments; undefined if it has none, or it is given. */
+/**
+ * Suggests the flag for words after the arguments; undefined if the command has no such flag, or if the flag was given.
+ */
 const flagForWords = (command: Command, words: readonly string[]): string | undefined => {
   const option = command.options.find(({ long }) => long === flagForWord[command.name()]);
   if (option === undefined || isGiven(command, option) || command.opts().interactive === true) return undefined;
   const [first = ""] = words;
-  // nanoGPT's configurations are programs.
+  // nanoGPT's configurations are Python programs.
   if (command.name() === "train" && first.endsWith(".py")) return "--preset book, or --config FILE with a JSON file";
   if (command.name() === "train" && first.endsWith(".json")) return `--config ${quoteWord(first)}`;
   return `${option.long} ${quoteWord(words.join(" "))}`;
 };
 
-/** Fails for unknown words: commander would not name them. */
+/** @throws ConfigError for surplus words; commander's own error does not name them. */
 export const checkArguments = (command: Command): void => {
   const surplus = command.args[command.registeredArguments.length];
   if (surplus === undefined) return;
@@ -265,12 +271,12 @@ export const checkArguments = (command: Command): void => {
     .join(" ");
   throw new ConfigError({
     where: command.name(),
-    must: takes === "" ? "takes flags only" : `takes ${takes} and flags only`,
+    must: takes === "" ? "accepts only flags" : `accepts only ${takes} and flags`,
     got: JSON.stringify(surplus),
     hint: forWords ?? (takes === "" ? "--help" : "quotes around a value with spaces"),
   });
 };
 
-/** Whether the user gave the option, as opposed to a default. */
+/** Whether the user gave the option; false if it has its default. */
 export const isGiven = (command: Command, option: Option): boolean =>
   command.getOptionValueSource(option.attributeName()) === "cli";

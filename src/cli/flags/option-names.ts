@@ -13,23 +13,23 @@ const options = [
   "steps",
   "extend",
 ];
-/** Options that a flag of another name sets. */
+/** Option whose flag has a different name. */
 const renamed = /^keepBlocks$/u;
 const option = `(?:${options.join("|")})`;
-/** At the beginning only: the rest may be a path. */
+/** Matches only at the beginning, because the rest may contain a path. */
 const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
-/** Other errors begin with a path, which may be any word. */
+/** In other errors only these names are replaced: such an error may begin with a path, which can contain any word. */
 const resumed = /^(?:resume|initFrom)(?= )/u;
-/** A field of the configuration that is checked in the run alone, since it depends on the text or on weights. */
+/** A configuration field that only the run can check, because its range depends on the text or the weights. */
 const inConfig = /^config\.(?=(?:model|tokenizer|train)\.|lora(?:$|\.))/u;
-/** Config fields, and options with names that are not words; not as part of a flag or a path. */
+/** Configuration fields and option names, but not as part of a flag or a path. */
 const inHint =
   /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|initFrom|resume(?= \S)|steps(?= \d))/gu;
 
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** An error of the library in the words of the command line: flags instead of options. */
+/** Rewrites an error of the library for the command line: flags instead of option names. */
 export const inFlags = (error: unknown): unknown => {
   if (!(error instanceof ForetokenError)) return error;
   const { where, hint, ...rest } = error.details;

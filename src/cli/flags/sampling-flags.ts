@@ -2,12 +2,12 @@ import type { Command } from "commander";
 import { plainSampling, type Sampling } from "../../generate/sampling/settings.ts";
 import { parseNumber } from "./flags.ts";
 
-/** The flags for how the next token is drawn. */
+/** Flags for how the next token is drawn. */
 export interface SamplingFlags extends Sampling {
   readonly seed: number;
 }
 
-/** The settings among a command's flags. */
+/** The sampling settings among a command's flags. */
 export const samplingOf = (flags: SamplingFlags): SamplingFlags => {
   const { temperature, topK, topP, minP, typicalP, seed } = flags;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = flags;
@@ -15,7 +15,7 @@ export const samplingOf = (flags: SamplingFlags): SamplingFlags => {
   return { ...filters, repetitionPenalty, presencePenalty, frequencyPenalty, seed };
 };
 
-/** @param defaults the values of flags that are not given. */
+/** @param defaults default values of the flags. */
 export const addSamplingFlags = (
   command: Command,
   defaults: Pick<SamplingFlags, "temperature" | "topK" | "topP" | "minP" | "seed">,
@@ -27,36 +27,46 @@ export const addSamplingFlags = (
     .optionsGroup("Sampling: how the next token is drawn")
     .option(
       "--temperature <x>",
-      "divides the logits; 0 takes the likeliest token",
+      "divides the logits: lower is less random; 0: always the likeliest token",
       number("--temperature"),
       temperature,
     )
-    .option("--top-k <n>", "only the k likeliest tokens; 0: all", number("--top-k"), topK)
-    .option("--top-p <x>", "only the likeliest that together reach this probability; 1: all", number("--top-p"), topP)
-    .option("--min-p <x>", "none less likely than this times the likeliest; 0: all", number("--min-p"), minP)
+    .option("--top-k <n>", "keep only the k likeliest tokens; 0: all", number("--top-k"), topK)
+    .option(
+      "--top-p <x>",
+      "keep only the likeliest tokens that together reach this probability; 1: all",
+      number("--top-p"),
+      topP,
+    )
+    .option(
+      "--min-p <x>",
+      "drop tokens less likely than this times the likeliest token; 0: none",
+      number("--min-p"),
+      minP,
+    )
     .option(
       "--typical-p <x>",
-      "only tokens about as surprising as is expected, up to this probability; 1: all",
+      "typical sampling: keep only the tokens whose surprise is closest to the expected one, up to this total probability; 1: all",
       number("--typical-p"),
       typicalP,
     )
     .option(
       "--repetition-penalty <x>",
-      "divides logits of tokens that were there; 1: none",
+      "repetition penalty: divides the logits of tokens that are in the prompt or the text; 1: no penalty",
       number("--repetition-penalty"),
       repetitionPenalty,
     )
     .option(
       "--presence-penalty <x>",
-      "taken off the logits of tokens that were written; 0: none",
+      "subtracted once from the logit of each token that was already written; 0: no penalty",
       number("--presence-penalty"),
       presencePenalty,
     )
     .option(
       "--frequency-penalty <x>",
-      "the same for each time that they were written; 0: none",
+      "subtracted from a token's logit for each time that it was written; 0: no penalty",
       number("--frequency-penalty"),
       frequencyPenalty,
     )
-    .option("--seed <n>", "same seed, same text", number("--seed"), seed);
+    .option("--seed <n>", "seed of random draws: the same seed gives the same text", number("--seed"), seed);
 };

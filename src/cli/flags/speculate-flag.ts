@@ -3,20 +3,20 @@ import type { Speculate } from "../../generate/speculation/speculate.ts";
 import { modelDirectory } from "../model/checkpoint-path.ts";
 import { parsePath } from "./flags.ts";
 
-/** The flag for who guesses the next tokens. */
+/** Flag that chooses how to guess the next tokens. */
 export interface SpeculateFlag {
-  /** "ngram", or the place of a model; undefined: nobody does. */
+  /** "ngram", or the path of a draft model; undefined: no guesses. */
   readonly speculate?: string;
 }
 
 export const addSpeculateFlag = (command: Command): Command =>
   command.option(
     "--speculate <ngram|model>",
-    "guess the next tokens and check several at once: the same text, faster where guesses come true. ngram looks them up in the text, for code and what repeats; a much smaller model with the same tokenizer writes them (default: nobody guesses)",
+    "guess the next tokens and check several at once: the same text, but faster if the guesses are right. ngram takes guesses from earlier in the text (good for code and repetition); a model (much smaller, same tokenizer) computes them (default: no guesses)",
     parsePath("--speculate", ["ngram"]),
   );
 
-/** What the flag asks of a text, and the model to load for it. */
+/** Generation and load options for the flag. */
 export const speculationOf = async ({
   speculate,
 }: SpeculateFlag): Promise<{ readonly speculate: Speculate; readonly loading: { readonly draft?: string } }> => {

@@ -7,7 +7,7 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../../core/system/regular-file.node.ts";
 import { parsePath } from "./flags.ts";
 
-/** The flag for tools that a model may call. */
+/** Flag for tools that a model may call. */
 export interface ToolsFlag {
   readonly tools?: string;
 }
@@ -15,7 +15,7 @@ export interface ToolsFlag {
 export const addToolsFlag = (command: Command): Command =>
   command.option(
     "--tools <file>",
-    "tools that the model may call, as a list in JSON; it shows the calls and asks for their results (default: none)",
+    "JSON file with a list of tools that the model may call; chat shows each call and asks you for its result (default: none)",
     parsePath("--tools"),
   );
 
@@ -27,13 +27,13 @@ const wrapped = z.array(
   }),
 );
 
-/** Where a file has the schemas of its tools. */
+/** Names a tool's schema in errors. */
 export const toolFieldOf =
   (path: string): ToolField =>
   (index) =>
     `--tools ${path}: ${index}.parameters`;
 
-/** The tools of a file. @throws ConfigError for a file that has none. */
+/** Reads tools from a file. @throws ConfigError for a file without valid tools. */
 export const toolsOf = async ({ tools: path }: ToolsFlag): Promise<readonly Tool[] | undefined> => {
   if (path === undefined) return undefined;
   const where = `--tools ${path}`;
@@ -41,16 +41,16 @@ export const toolsOf = async ({ tools: path }: ToolsFlag): Promise<readonly Tool
   try {
     bytes = await readRegularFile(path, { maxBytes: jsonLimits.config.maxBytes, followLinks: true });
   } catch (cause) {
-    const got = cause instanceof UnreadableFileError ? cause.message : "none that can be read";
+    const got = cause instanceof UnreadableFileError ? cause.message : "an unreadable file";
     throw new ConfigError({ where: "--tools", must: "must be a file of at most 1 MiB", got: `${path}: ${got}`, cause });
   }
   const limits = { ...jsonLimits.config, anyKey: true };
   const json = parseJson(bytes, limits, (fault) => new ConfigError({ where, ...fault }));
   const inner = wrapped.safeParse(json);
-  // Every schema is kept to the letter, whether that is asked for or not.
+  // Every schema is enforced exactly, so `strict` has no effect.
   const own = inner.success ? inner.data.map(({ function: { strict: _, ...tool } }) => tool) : json;
   const tools = parseConfig(toolsSchema.min(1), own, where) as readonly Tool[];
-  // For the types of their parameters.
+  // Checks the types of the tools' parameters.
   templateTools(tools, toolFieldOf(path));
   return tools;
 };

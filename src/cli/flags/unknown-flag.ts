@@ -2,12 +2,12 @@ import { type Command, Option } from "commander";
 import { unknownChoices } from "../../tokenizer/unknown.ts";
 import { parseChoice } from "./flags.ts";
 
-/** The flag for characters of `text` that the model never saw. */
+/** Adds the flag for characters of `text` that the model does not know. */
 export const addUnknownFlag = (command: Command, text: string): Command =>
   command.addOption(
     new Option(
       "--unknown <error|skip>",
-      `characters of the ${text} that the model never saw: error refuses it, skip leaves them out and says which`,
+      `characters of the ${text} that are not in the model's vocabulary. error: refuse the text; skip: leave them out and list them`,
     )
       .default("error")
       .argParser(parseChoice("--unknown", unknownChoices)),

@@ -1,4 +1,4 @@
-/** Who answers in a conversation: a model of this process, or one of a server that speaks OpenAI's protocol. */
+/** Answers in a conversation: from a model in this process, or from a server with OpenAI's protocol. */
 import { z } from "zod";
 import { type ChatModel, conversationPrompt } from "../../chat/conversation.node.ts";
 import type { ToolMessage } from "../../chat/tools/tools.ts";
@@ -9,27 +9,27 @@ import { oneLine, shorten } from "../../core/text/one-line.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
 import type { Settings } from "./settings.ts";
 
-/** An answer that is asked for. */
+/** Request for an answer. */
 export interface AnswerRequest {
-  /** The conversation so far; the last message is the user's. */
+  /** The conversation; the last message is the user's. */
   readonly messages: readonly ToolMessage[];
   readonly settings: Settings;
   readonly seed: number;
-  /** Messages that are left out in any case: those that did not fit before. */
+  /** Number of oldest messages to leave out at least: they did not fit before. */
   readonly atLeast: number;
   readonly signal: AbortSignal;
 }
 
-/** An answer on its way. */
+/** An answer that is being generated. */
 export interface PartnersAnswer {
   readonly events: AsyncIterable<GenerateEvent>;
-  /** How many of the oldest messages were left out, after the last event. */
+  /** Number of oldest messages left out; valid after the last event. */
   dropped(): number;
-  /** The answer as a message, after the last event. Absent: the text of that event. */
+  /** The answer as a message; valid after the last event. Absent: the message is the text of the last event. */
   message?(): ToolMessage | undefined;
 }
 
-/** See the head of the file. */
+/** Answers messages of a conversation. */
 export interface ChatPartner {
   answer(request: AnswerRequest): Promise<PartnersAnswer>;
 }
@@ -45,9 +45,9 @@ export const modelPartner = (lm: ChatModel, where: string): ChatPartner => ({
   },
 });
 
-/** A server, and the model to talk with. */
+/** A server and the model to use there. */
 export interface ServerModel {
-  /** Where its protocol is: `http://127.0.0.1:8000/v1`. */
+  /** Base URL of the protocol, such as `http://127.0.0.1:8000/v1`. */
   readonly url: string;
   readonly model: string;
   readonly key: string | undefined;
@@ -58,16 +58,16 @@ const headersFor = (key: string | undefined): Record<string, string> => ({
   ...(key === undefined ? {} : { Authorization: `Bearer ${key}` }),
 });
 
-/** Bytes of an answer that is no stream, and of one event of a stream, at most. */
+/** Maximum bytes of a JSON answer, and of one event of a stream. */
 const mostBytes = 2 ** 20;
-/** Milliseconds without a byte, after which a server is given up. */
+/** Milliseconds without data after which the server is given up. */
 const silenceMs = 300_000;
 
-/** An answer that is not what the protocol says. */
+/** Error for an answer that breaks the protocol. */
 const strange = (where: string, got: string, cause?: unknown): DataError =>
-  new DataError({ where, must: "the server must answer in OpenAI's protocol", got: shorten(oneLine(got), 280), cause });
+  new DataError({ where, must: "the server must follow OpenAI's protocol", got: shorten(oneLine(got), 280), cause });
 
-/** The bytes of an answer as they come, with an end to waiting. @throws DataError for a server that says nothing any more. */
+/** Yields the bytes of an answer as they arrive. @throws DataError if the server sends nothing for `silenceMs`. */
 async function* bytesOf(
   where: string,
   body: ReadableStream<Uint8Array> | null,
@@ -89,7 +89,7 @@ async function* bytesOf(
   }
 }
 
-/** An answer that is no stream. @throws DataError for one that is too long, or no JSON. */
+/** Reads an answer that is not a stream. @throws DataError if it is too long or not JSON. */
 const jsonOf = async (where: string, response: Response): Promise<unknown> => {
   const decoder = new TextDecoder();
   let text = "";
@@ -100,11 +100,11 @@ const jsonOf = async (where: string, response: Response): Promise<unknown> => {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw strange(where, text === "" ? "an empty answer" : `no JSON: ${text.slice(0, 60)}`, cause);
+    throw strange(where, text === "" ? "an empty answer" : `not JSON: ${text.slice(0, 60)}`, cause);
   }
 };
 
-/** What a server says of an error, in one line; undefined: it says of none. */
+/** The error message in a server's answer, as one line; undefined if there is none. */
 const errorLine = (body: unknown): string | undefined => {
   const error = isRecord(body) ? body.error : undefined;
   if (error === undefined || error === null) return undefined;
@@ -126,12 +126,17 @@ const ask = async (url: string, key: string | undefined, init: RequestInit = {})
   const line = errorLine(await jsonOf(url, response).catch(() => undefined));
   const got = `status ${response.status}${line === undefined ? "" : `: ${line}`}`;
   const hint = response.status === 401 ? "--api-key" : undefined;
-  throw new ConfigError({ where: url, must: "the server must answer", got, ...(hint === undefined ? {} : { hint }) });
+  throw new ConfigError({
+    where: url,
+    must: "the server must accept the request",
+    got,
+    ...(hint === undefined ? {} : { hint }),
+  });
 };
 
 /**
- * The address of the protocol, and the model: the one that is named, or the only one of the server.
- * @throws ConfigError for a server that does not answer, or has several models.
+ * Finds the base URL and the model: the named model, or the server's only model.
+ * @throws ConfigError if the server does not answer, or if no model is named and the server does not have exactly one.
  */
 export const findServerModel = async (
   address: string,
@@ -148,26 +153,26 @@ export const findServerModel = async (
   if (model !== undefined && others.length === 0) return { url, model, key };
   throw new ConfigError({
     where: address,
-    must: "the server must have one model, or --model must name one",
+    must: "the server must have exactly one model, or --model must name one",
     got: names.length === 0 ? "none" : shorten(names.join(", "), 280),
     hint: `--model ${model ?? "ID"}`,
   });
 };
 
-/** The data of an event; undefined: it has none. */
+/** Data of one event; undefined if it has none. */
 const dataOf = (event: string): string | undefined => {
   const lines = event.split(/\r\n|\r|\n/u).filter((line) => line.startsWith("data:"));
   return lines.length === 0 ? undefined : lines.map((line) => line.slice("data:".length).replace(/^ /u, "")).join("\n");
 };
 
-/** The data of the events of a stream: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+/** Yields the data of each server-sent event: https://html.spec.whatwg.org/multipage/server-sent-events.html */
 async function* eventsOf(where: string, response: Response): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const piece of bytesOf(where, response.body)) {
     const from = Math.max(0, text.length - 3);
     text += decoder.decode(piece, { stream: true });
-    // What was there before has no end of an event.
+    // Earlier text contains no end of an event, so only the new end is searched.
     if (/(?:\r\n|\r|\n)(?:\r\n|\r|\n)/u.test(text.slice(from))) {
       const events = text.split(/(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)/u);
       text = events.pop() ?? "";
@@ -178,12 +183,12 @@ async function* eventsOf(where: string, response: Response): AsyncGenerator<stri
     }
     if (text.length > mostBytes) throw strange(where, `an event of more than ${mostBytes} bytes`);
   }
-  // Some servers leave the last line end out.
+  // Some servers omit the last line end.
   const data = dataOf(text);
   if (data !== undefined) yield data;
 }
 
-/** The settings as the protocol has them; those that OpenAI does not have only where they change something. */
+/** The request's body. Settings that OpenAI's protocol does not have are included only if they have an effect. */
 const bodyOf = ({ model }: ServerModel, { messages, settings, seed }: AnswerRequest): object => {
   const { temperature, topP, topK, minP, typicalP, maxNewTokens, stop } = settings;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = settings;
@@ -212,25 +217,29 @@ const chunkSchema = z.object({
   usage: z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish(),
 });
 
-/** A chunk of an answer. @throws DataError for what is none, and for an error of the server. */
+/** Parses a chunk of an answer. @throws DataError for an invalid chunk, or an error from the server. */
 const chunkOf = (where: string, data: string): z.output<typeof chunkSchema> => {
   let value: unknown;
   try {
     value = JSON.parse(data);
   } catch (cause) {
-    throw strange(where, `an event that is no JSON: ${data.slice(0, 60)}`, cause);
+    throw strange(where, `an event that is not JSON: ${data.slice(0, 60)}`, cause);
   }
   const line = errorLine(value);
-  if (line !== undefined) throw new DataError({ where, must: "the answer must come to its end", got: line });
+  if (line !== undefined) throw new DataError({ where, must: "the server must finish the answer", got: line });
   const read = chunkSchema.safeParse(value);
-  if (!read.success) throw strange(where, `an event of another form: ${data.slice(0, 60)}`);
+  if (!read.success) throw strange(where, `an event with an unexpected structure: ${data.slice(0, 60)}`);
   return read.data;
 };
 
 const reasonOf = (where: string, reason: string): "length" | "endOfText" => {
   if (reason === "length") return "length";
   if (reason === "stop") return "endOfText";
-  throw new DataError({ where, must: "the answer must come to its end", got: `finish_reason ${reason.slice(0, 40)}` });
+  throw new DataError({
+    where,
+    must: "the server must finish the answer",
+    got: `finish_reason ${reason.slice(0, 40)}`,
+  });
 };
 
 async function* answerEvents(
@@ -247,7 +256,8 @@ async function* answerEvents(
     const init = { method: "POST", body: JSON.stringify(bodyOf(server, request)), signal };
     const response = await ask(`${where}/chat/completions`, server.key, init);
     const type = response.headers.get("content-type") ?? "";
-    if (!type.startsWith("text/event-stream")) throw strange(where, `an answer of type ${type === "" ? "none" : type}`);
+    if (!type.startsWith("text/event-stream"))
+      throw strange(where, `content type ${type === "" ? "none" : type} instead of text/event-stream`);
     for await (const data of eventsOf(where, response)) {
       if (data === "[DONE]") break;
       const chunk = chunkOf(where, data);
@@ -257,15 +267,16 @@ async function* answerEvents(
       if (chunk.usage != null) usage = chunk.usage;
       if (added === "") continue;
       text += added;
-      // A piece may be a part of a character's text, so there may be some more than tokens.
-      if (index > 8 * settings.maxNewTokens + 64) throw strange(where, "an answer that goes on and on");
-      // A server tells no ids.
+      // A piece of text can be less than a token, so there may be more pieces than tokens.
+      if (index > 8 * settings.maxNewTokens + 64)
+        throw strange(where, "far more text than the requested number of tokens");
+      // The protocol has no token ids.
       yield { v: 1, type: "token", index: index++, id: -1, text: added };
     }
-    if (reason === undefined) throw strange(where, "an answer without an end");
+    if (reason === undefined) throw strange(where, "an answer without a finish_reason");
   } catch (error) {
     if (!signal.aborted) {
-      // A connection that was lost, as fetch says it.
+      // Otherwise it is fetch's error for a lost connection.
       throw error instanceof ForetokenError
         ? error
         : strange(where, error instanceof Error ? error.message : String(error), error);

@@ -9,20 +9,20 @@ import type { Request, Session } from "./session.ts";
 import { parseCommand, type Settings, sessionSettings, settingNames } from "./settings.ts";
 
 const otherCommands: Readonly<Record<string, string>> = {
-  "/system": "what the model is told before the conversation; shows it, or begins afresh with another",
-  "/again": "another answer to the last message, with the next seed",
-  "/reset": "a new conversation, with the settings as they were at the start",
-  "/help": "this page",
-  "/quit": "the end",
+  "/system": "show the system message; with a text: start a new conversation with this system message",
+  "/again": "answer the last message again, with the next seed",
+  "/reset": "start a new conversation with the initial settings",
+  "/help": "show this page",
+  "/quit": "end the program",
 };
 
 const about = [
-  "A line is a message; the model answers it, and remembers what was said.",
-  "While it answers, an empty line or Ctrl-C ends the answer; at the prompt Ctrl-C, like Ctrl-D, is the end.",
-  "In a line \\n is a line end, \\t a tab and \\\\ a backslash. A message that begins with / is written with //.",
+  "Each line is a message; the model answers it and remembers the conversation.",
+  "An empty line or Ctrl-C stops the model while it answers; at the prompt, Ctrl-C and Ctrl-D end the program.",
+  "In a line, \\n is a line end, \\t a tab and \\\\ a backslash. To begin a message with /, type //.",
 ];
 
-/** Settings of a conversation: a model with a chat template reads any character. */
+/** Settings that can be changed. `unknown` is left out: a model with a chat template can read any character. */
 const names = settingNames.filter((name) => name !== "unknown");
 
 const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
@@ -30,16 +30,16 @@ const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessag
   return last < 0 ? [] : messages.slice(0, last);
 };
 
-/** What a conversation begins with. */
+/** Start of a conversation. */
 export interface ChatStart {
   readonly settings: Settings;
-  /** The first message, of the system; undefined: the template decides. */
+  /** Text of the system message; undefined: the chat template decides. */
   readonly system: string | undefined;
 }
 
 /**
- * A session that is a conversation: each line is a message, which the model answers.
- * @param tell shows a line to the user, beside the answers.
+ * Creates a session in which each line is a message to the model.
+ * @param tell prints a line for the user, separate from the answers.
  * @param width columns for the lines of `/help`.
  */
 export const createChatSession = (
@@ -51,9 +51,9 @@ export const createChatSession = (
   const settings = sessionSettings(first, names, otherCommands);
   let system = firstSystem;
   let messages: readonly ToolMessage[] = [];
-  /** Calls whose results are not typed yet. */
+  /** Calls whose results the user has not typed yet. */
   let calls: readonly ToolCall[] = [];
-  /** Messages that no longer fit, as last told. */
+  /** Number of messages that no longer fit, as last reported to the user. */
   let told = 0;
 
   const begin = (): void => {
@@ -62,7 +62,7 @@ export const createChatSession = (
     told = 0;
   };
 
-  /** Answers the last of `said`, and remembers both once the answer has ended. */
+  /** Answers the last message of `said`; stores the message and the answer when the answer has ended. */
   const answer = (said: readonly ToolMessage[], seed: number, signal: AbortSignal): Request => {
     async function* answered(): AsyncGenerator<GenerateEvent, void, undefined> {
       const start: readonly ToolMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
@@ -77,7 +77,7 @@ export const createChatSession = (
       tellDropped();
       for await (const event of events) {
         if (event.type === "done") {
-          // An answer that was stopped is remembered as far as it came.
+          // A stopped answer is stored as far as it was generated.
           const own = message?.() ?? ({ role: "assistant", content: event.text } as const);
           messages = [...said, own];
           calls = "toolCalls" in own ? own.toolCalls : [];
@@ -88,21 +88,21 @@ export const createChatSession = (
       for (const line of askForResult()) tell(line);
     }
     const { showSpecialTokens, maxNewTokens } = settings.current();
-    const cut = `the answer was cut at ${formatPlural(maxNewTokens, "token")}: --max-new-tokens, or /max-new-tokens here, allows more`;
+    const cut = `the answer was cut off at ${formatPlural(maxNewTokens, "token")}: --max-new-tokens, or /max-new-tokens here, allows more`;
     return { kind: "write", prompt: "", events: answered(), showSpecialTokens, skipped: undefined, cut };
   };
 
   const askForResult = (): readonly string[] =>
-    calls.slice(0, 1).map(({ name }) => `the result of ${name}, in a line:`);
+    calls.slice(0, 1).map(({ name }) => `type the result of ${name} in one line:`);
 
-  /** Takes the result of the first call; after that of the last one the model goes on. */
+  /** Stores the result of the first open call; after the last result, the model continues. */
   const takeResult = ({ id }: ToolCall, content: string, signal: AbortSignal): Request => {
     messages = [...messages, { role: "tool", toolCallId: id, content }];
     calls = calls.slice(1);
     return calls.length > 0 ? { kind: "tell", lines: askForResult() } : answer(messages, seedNow(messages), signal);
   };
 
-  /** Each answer has its own seed. */
+  /** Each answer gets its own seed. */
   const seedNow = (said: readonly ToolMessage[]): number => settings.current().seed + Math.floor(said.length / 2);
 
   const runCommand = (line: string, signal: AbortSignal): Request => {
@@ -111,20 +111,21 @@ export const createChatSession = (
     const lines = settings.run(typed);
     if (lines !== undefined) return { kind: "tell", lines };
     if (command in otherCommands && command !== "/system" && argument !== "") {
-      throw new ConfigError({ where: command, must: "nothing may follow", got: JSON.stringify(argument) });
+      throw new ConfigError({ where: command, must: "must have no argument", got: JSON.stringify(argument) });
     }
     switch (command) {
       case "/system":
-        if (argument === "") return { kind: "tell", lines: [system === undefined ? "none of yours" : system] };
+        if (argument === "")
+          return { kind: "tell", lines: [system === undefined ? "no system message of yours" : system] };
         system = parseText("/system")(argument);
         begin();
-        return { kind: "tell", lines: ["a new conversation"] };
+        return { kind: "tell", lines: ["started a new conversation"] };
       case "/again": {
         const said = beforeLastAnswer(messages);
         if (said.length === 0) {
           throw new ConfigError({
             where: command,
-            must: "there must be an answer",
+            must: "needs an earlier answer",
             got: "none yet",
             hint: "a message",
           });
@@ -136,7 +137,7 @@ export const createChatSession = (
         settings.replace(first);
         system = firstSystem;
         begin();
-        return { kind: "tell", lines: ["a new conversation"] };
+        return { kind: "tell", lines: ["started a new conversation"] };
       case "/help":
         return { kind: "tell", lines: settings.help(about, width()) };
       case "/quit":

@@ -12,11 +12,11 @@ import { reflowIn, styleFor, terminalColumns } from "../process/terminal.ts";
 import { openResizable } from "./resize.ts";
 import type { Request, Session } from "./session.ts";
 
-/** How a session's texts are written. */
+/** How to write a session's texts. */
 export interface Writing {
   /** As events. */
   readonly json: boolean;
-  /** Makes another form of a text. Default: none. */
+  /** Formats the text of an event. Default: the text itself. */
   readonly textOf?: ((showSpecialTokens: boolean) => EventText) | undefined;
 }
 
@@ -30,7 +30,7 @@ const write = async (
   if (finishReason === "length" && cut !== undefined && !json) stderr.write(`${styleFor(stderr).colors.dim(cut)}\n`);
 };
 
-/** Does one line's request. A mistake is one line; returns whether it succeeded, or "quit". */
+/** Handles one line. Prints a mistake as one line. Returns whether it succeeded, or "quit". */
 const answer = async (
   session: Session,
   line: string,
@@ -58,14 +58,15 @@ const answer = async (
   }
 };
 
-/** The typed lines, and the interruptions of a generation. */
+/** Typed lines, and keys that interrupt a generation. */
 export interface Keyboard {
-  /** Whether it waits for a line. */
+  /** Whether it is waiting for a line. */
   isAsking(): boolean;
-  /** Shows the prompt and waits; undefined at the end. */
+  /** Shows the prompt and waits for a line; undefined at the end of input. */
   next(): Promise<string | undefined>;
   /**
-   * Runs `work`; an empty line, Ctrl-C and the end of input abort its signal. So does a line of text, which comes next.
+   * Runs `work`. An empty line, Ctrl-C and the end of input abort its signal. A line of text also aborts it, and is
+   * returned by `next`.
    */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
@@ -117,7 +118,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
 
 const onTerminal = async (about: readonly string[], session: Session, writing: Writing): Promise<void> => {
   const { stdin, stdout, stderr } = host;
-  // Typed text is not part of a result that goes elsewhere.
+  // Keep typed text out of a result that goes to a file or a program.
   const output = stdout.isTTY && !writing.json ? stdout : stderr;
   const style = styleFor(output);
   const open = (): Interface =>
@@ -143,10 +144,10 @@ const onTerminal = async (about: readonly string[], session: Session, writing: W
       if (outcome === "quit") break;
     }
   } finally {
-    // After an error too: an open keyboard would keep the process alive.
+    // Also after an error: an open keyboard would keep the process alive.
     readline.close();
   }
-  // The shell's prompt belongs on its own line.
+  // Put the shell's prompt on its own line.
   output.write("\n");
 };
 
@@ -163,27 +164,27 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
       if (line === "") continue;
       const outcome = await answer(session, line, interrupt.signal, writing, writeNotice);
       if (outcome === "quit") break;
-      // The rest is still done, but a script must learn of the error.
+      // The remaining lines are still handled, but the status reports the mistake.
       if (!outcome) host.exitCode = exitStatus.mistake;
     }
   } finally {
     readline.close();
     interrupt.release();
   }
-  // If the reader of standard output went away, an earlier mistake keeps its status.
+  // If standard output was closed by its reader, there is no signal, so the status of an earlier mistake stays.
   const status = interrupt.status();
   if (status !== undefined) host.exitCode = status;
 };
 
-/** What a terminal is told of a model at the start. */
+/** Facts about the model, shown on a terminal at the start. */
 export const aboutModel = ({ parameters, config }: Pick<WorkerModel, "parameters" | "config">): readonly string[] => [
   formatPlural(parameters, "parameter"),
   `context ${config.contextLength}`,
 ];
 
 /**
- * Takes prompts line by line, from a terminal until Ctrl-D or Ctrl-C, from a pipe to its end.
- * @param about what writes, and what to type: said at the start.
+ * Handles prompts line by line: from a terminal until Ctrl-D or Ctrl-C, from a pipe until its end.
+ * @param about facts about the model and what to type; shown at the start on a terminal.
  */
 export const runInteractive = (about: readonly string[], session: Session, writing: Writing): Promise<void> =>
   host.stdin.isTTY ? onTerminal(about, session, writing) : fromPipe(session, writing);

@@ -1,16 +1,16 @@
 import type { EventEmitter } from "node:events";
 import type { Interface } from "node:readline";
 
-/** An output whose size may change: a terminal. */
+/** A terminal whose size may change. */
 export type Resizable = Pick<EventEmitter, "listeners" | "on" | "off">;
 
 /**
- * Opens a line editor that is drawn again when the terminal's size has changed, only while it asks for a line. Node's own
- * way draws its prompt over a text that is being written, and counts the rows of the typed line as they were before: it
- * leaves a copy of the line behind, or erases rows above it.
+ * Opens a line editor that is redrawn after the terminal's size changed, but only while it waits for a line. Node's own
+ * redraw draws the prompt over text that is being written. It also counts the rows of the typed line for the old width,
+ * so it leaves a copy of the line behind or erases rows above it.
  * @param open opens the editor on `output`.
- * @param isAsking whether the editor waits for a line.
- * @param reflows whether the terminal wraps the cursor's line anew.
+ * @param isAsking whether the editor is waiting for a line.
+ * @param reflows whether the terminal rewraps the cursor's line.
  */
 export const openResizable = (
   output: Resizable,
@@ -25,7 +25,7 @@ export const openResizable = (
   }
   const redraw = (): void => {
     if (!isAsking()) return;
-    // The cursor is still in the same place of the line, which has other rows now.
+    // The cursor is still at the same character, but the line now has another number of rows.
     if (reflows) Object.assign(readline, { prevRows: readline.getCursorPos().rows });
     readline.prompt(true);
   };

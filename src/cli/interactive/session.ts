@@ -8,31 +8,31 @@ import { parseText } from "../flags/flags.ts";
 import { helpColumns } from "../help.ts";
 import { parseCommand, type Settings, sessionSettings, settingNames } from "./settings.ts";
 
-/** A model as a session uses it. */
+/** The parts of a model that a session needs. */
 export type Writer = Pick<WorkerModel, "config" | "tokenizer" | "generate">;
 
-/** The request of a line. */
+/** What to do for a typed line. */
 export type Request =
   | {
       readonly kind: "write";
       readonly prompt: string;
       readonly events: AsyncIterable<GenerateEvent>;
-      /** As in the options of the events. */
+      /** As in the options of `generate`. */
       readonly showSpecialTokens: boolean;
-      /** What was left out of the line. */
+      /** Characters of the line that were left out. */
       readonly skipped: SkippedText | undefined;
-      /** A line for people below a text that ended at its most tokens. Absent: such an end is as expected. */
+      /** Line printed if the text ends because of `maxNewTokens`. Absent: no line is printed. */
       readonly cut?: string;
     }
-  /** Lines to show. */
+  /** Lines to print. */
   | { readonly kind: "tell"; readonly lines: readonly string[] }
   | { readonly kind: "quit" };
 
-/** A session with a model, line by line. It remembers the text so far and the settings. */
+/** A line-by-line session with a model. It keeps the text so far and the settings. */
 export interface Session {
   /**
-   * The request of a line. `signal` interrupts the generation.
-   * @throws ForetokenError for a request that is not possible; the session is then as before.
+   * Handles a line. `signal` interrupts the generation.
+   * @throws ForetokenError for an impossible request; the session stays unchanged.
    */
   ask(line: string, signal: AbortSignal): Request;
   /** All commands, for completion. */
@@ -40,17 +40,17 @@ export interface Session {
 }
 
 const otherCommands: Readonly<Record<string, string>> = {
-  "/again": "the last prompt once more, with the next seed",
-  "/reset": "the settings as they were at the start, and no text",
-  "/help": "this page",
-  "/quit": "the end",
+  "/again": "run the last prompt again, with the next seed",
+  "/reset": "restore the initial settings and forget the text",
+  "/help": "show this page",
+  "/quit": "end the program",
 };
 
 const about = [
-  "A line is a prompt of its own: the model starts afresh with it and goes on.",
-  "An empty line lets the model go on with the text so far.",
-  "While it writes, an empty line or Ctrl-C stops it; at the prompt Ctrl-C, like Ctrl-D, is the end.",
-  "In a line \\n is a line end, \\t a tab and \\\\ a backslash. A text that begins with / is written with //.",
+  "Each line is a new prompt: the model continues it and forgets earlier text.",
+  "After an empty line, the model continues the text so far.",
+  "An empty line or Ctrl-C stops the model while it writes; at the prompt, Ctrl-C and Ctrl-D end the program.",
+  "In a line, \\n is a line end, \\t a tab and \\\\ a backslash. To begin a text with /, type //.",
 ];
 
 /**
@@ -66,16 +66,16 @@ export const createSession = (
   const { contextLength } = lm.config;
   const settings = sessionSettings(first, settingNames, otherCommands);
   let lastPrompt: string | undefined;
-  /** The text that an empty line continues: as much as the model sees. */
+  /** The text that an empty line continues: the last tokens, as many as the context holds. */
   let text = "";
-  /** Each continuation has its own seed, or it might repeat the one before. */
+  /** Number of continuations; each gets its own seed, so that it does not repeat the previous one. */
   let passages = 0;
 
   const tail = (ids: Int32Array): string =>
     lm.tokenizer.decode(fromWholeCharacter(lm.tokenizer, ids.slice(-contextLength)));
 
   const write = (prompt: string, seed: number, signal: AbortSignal): Extract<Request, { kind: "write" }> => {
-    // Now, before any of a prompt with an unknown character is shown.
+    // Checked before anything of the prompt is printed.
     const read = readPrompt(lm.tokenizer, prompt, settings.current().unknown, "prompt", "/unknown skip");
     const { skipped } = read;
     text = tail(read.ids);
@@ -98,7 +98,7 @@ export const createSession = (
   };
 
   const nothingYet = (command: string): ConfigError =>
-    new ConfigError({ where: command, must: "there must be a text to go on with", got: "none yet", hint: "a prompt" });
+    new ConfigError({ where: command, must: "needs a text to continue", got: "none yet", hint: "a prompt" });
 
   const runCommand = (line: string, signal: AbortSignal): Request => {
     const typed = parseCommand(line);
@@ -106,7 +106,7 @@ export const createSession = (
     const lines = settings.run(typed);
     if (lines !== undefined) return { kind: "tell", lines };
     if (command in otherCommands && argument !== "") {
-      throw new ConfigError({ where: command, must: "nothing may follow", got: JSON.stringify(argument) });
+      throw new ConfigError({ where: command, must: "must have no argument", got: JSON.stringify(argument) });
     }
     switch (command) {
       case "/again":
@@ -117,7 +117,7 @@ export const createSession = (
         settings.replace(first);
         text = "";
         lastPrompt = undefined;
-        return { kind: "tell", lines: ["as at the start"] };
+        return { kind: "tell", lines: ["restored the initial settings; the text is empty"] };
       case "/help":
         return { kind: "tell", lines: settings.help(about, width()) };
       case "/quit":

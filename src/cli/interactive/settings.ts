@@ -8,7 +8,7 @@ import { flagOf, parseChoice, parseNumber } from "../flags/flags.ts";
 import { type Entry, entryLines } from "../help.ts";
 import { leadOf } from "../suggestions/flags-of-others.ts";
 
-/** Settings that decide the text, besides the prompt. */
+/** Settings, in addition to the prompt, that determine the text. */
 export type Settings = Required<ReturnType<typeof generateSettingsSchema.parse>>;
 
 const parsers = {
@@ -24,7 +24,7 @@ const parsers = {
   seed: parseNumber,
   unknown: (command: string) => parseChoice(command, unknownChoices),
 } as const satisfies Partial<Record<keyof Settings, (command: string) => (text: string) => unknown>>;
-/** A setting that a command changes. */
+/** A setting that has a command. */
 export type SettingName = keyof typeof parsers;
 export const settingNames = Object.keys(parsers) as readonly SettingName[];
 
@@ -41,26 +41,26 @@ export const parseCommand = (line: string): TypedCommand => {
   return { command, argument: words.join(" ") };
 };
 
-/** The settings of a session, and the commands that show and change them. */
+/** Settings of a session, with the commands that show and change them. */
 export interface SessionSettings {
   current(): Settings;
   replace(settings: Settings): void;
   /** All commands of the session, for completion. */
   readonly commands: readonly string[];
   /**
-   * Shows or changes a setting; undefined if the command is none of a setting.
-   * @throws ConfigError for a value that it cannot have.
+   * Shows or changes a setting; undefined if the command is not for a setting.
+   * @throws ConfigError for an invalid value.
    */
   run(typed: TypedCommand): readonly string[] | undefined;
-  /** The error of a command that the session does not have. */
+  /** Error for an unknown command. */
   unknown(typed: TypedCommand): ConfigError;
-  /** The lines of `/help`: what a line does, and the commands. */
+  /** Lines of `/help`: `about`, and the commands. */
   help(about: readonly string[], width: number): readonly string[];
 }
 
 /**
- * @param names the settings that the session's commands change.
- * @param others its other commands, with what each does.
+ * @param names settings that get a command.
+ * @param others other commands, with their descriptions.
  */
 export const sessionSettings = (
   first: Settings,
@@ -71,7 +71,9 @@ export const sessionSettings = (
   const byCommand: ReadonlyMap<string, SettingName> = new Map(names.map((name) => [commandOf(name), name]));
   const commands = [...byCommand.keys(), ...Object.keys(others)];
 
-  /** The command that `given` may stand for: another program's name, the beginning of one of ours, or a mistyped one. */
+  /**
+   * Suggests a command for `given`, which may be another program's name, the start of a command, or a typing mistake.
+   */
   const hintFor = ({ command: given, argument }: TypedCommand): string => {
     const lead = leadOf("generate", given.slice(1));
     const led = lead !== undefined && "flag" in lead ? lead.flag.replace("--", "/") : undefined;
@@ -99,7 +101,7 @@ export const sessionSettings = (
     unknown: (typed) =>
       new ConfigError({
         where: "command",
-        must: "must be a known one",
+        must: "must be a known command",
         got: JSON.stringify(typed.command),
         hint: `${hintFor(typed)}, or // to begin a text with /`,
       }),

@@ -6,24 +6,24 @@ import { fitText, widthOf } from "./text.ts";
 
 type Curves = Extract<Piece, { kind: "curves" }>;
 
-/** Lines of the plot by default; two more are for the axis. */
+/** Default number of lines of the plot; the axis needs two more. */
 const usualRows = 8;
-/** Below so many columns the names go under the plot. */
+/** In a plot narrower than this, the names are below it. */
 const leastPlot = 30;
 const widestName = 30;
 
-/** A name at the right edge, as near as possible to its line. */
+/** A name at the right edge, as close as possible to its curve or level. */
 interface Label {
   readonly text: string;
   readonly loss: number;
   readonly row: number;
-  /** Index of its curve; undefined for a level. */
+  /** Index of the curve; undefined for a level. */
   readonly curve: number | undefined;
 }
 
 /**
- * Moves labels that would share a row downwards, the lower loss below, and up again from the bottom. With more labels
- * than rows, curves keep theirs.
+ * Moves labels that share a row downwards (lower losses below), then up again from the bottom. If there are more labels
+ * than rows, curves keep their labels first.
  */
 const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Label> => {
   const kept = [...labels].sort((a, b) => Number(a.curve === undefined) - Number(b.curve === undefined)).slice(0, rows);
@@ -36,10 +36,10 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
   return new Map(byLoss.map((label, i) => [places[i] ?? 0, label]));
 };
 
-/** Points of a curve: as many at any width, and few enough that a batch's luck does not show. */
+/** Points per curve: the same number at any width, and few enough that single batches do not show. */
 const means = 50;
 
-/** The first point, since a fall begins there, and then the mean of each stretch. */
+/** Keeps the first point, where the fall begins, and then the mean of each section. */
 const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurvePoint[] => {
   const stretches = new Map<number, CurvePoint[]>();
   for (const point of points) {
@@ -56,7 +56,7 @@ const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurveP
   ];
 };
 
-/** Curves over the steps on an axis of losses from 0, with levels to compare them with. */
+/** Draws curves over the steps on an axis from loss 0, with horizontal levels for comparison. */
 export const curveChart = (
   { curves, levels, steps, height: chartRows = usualRows }: Curves,
   width: number,
@@ -85,7 +85,7 @@ export const curveChart = (
       curve: undefined,
     })),
     ...drawable.flatMap(({ name, points, measured }, curve) => {
-      // One step has the loss of one batch: the mean of the last tenth shows where the curve is.
+      // A single step shows the loss of one batch; the mean of the last tenth is more stable.
       const newest = points.slice(measured ? -1 : -Math.max(1, Math.ceil(points.length / 10)));
       const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
       return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, loss, row: rowOf(loss), curve }];

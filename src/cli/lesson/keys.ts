@@ -1,18 +1,18 @@
 import type { ReadStream } from "node:tty";
 import { host } from "../process/host.ts";
 
-/** Meaning of a key. */
-export type Wish = "go on" | "end";
+/** Action of a key. */
+export type Wish = "continue" | "end";
 
-/** The keyboard during a lesson. Quitting and interrupting work at any time, continuing only when waited for. */
+/** The keyboard during a lesson. Quit and interrupt work at any time; continue works only while waited for. */
 export interface Keys {
-  /** Waits for a key with a meaning; "end" if nobody can press one any more. */
+  /** Waits for a key that has an action; "end" if input has ended. */
   next(): Promise<Wish>;
   /** Releases the keyboard. */
   close(): void;
 }
 
-/** Requests to the keyboard's owner: Ctrl-C does not arrive as a signal while keys are read one by one. */
+/** Callbacks: while keys are read one by one, Ctrl-C does not arrive as a signal. */
 export interface KeyHandlers {
   readonly onInterrupt: () => void;
   readonly onSuspend: () => void;
@@ -20,9 +20,9 @@ export interface KeyHandlers {
 }
 
 const meanings: Readonly<Record<string, Wish | "interrupt" | "suspend">> = {
-  "\r": "go on",
-  "\n": "go on",
-  " ": "go on",
+  "\r": "continue",
+  "\n": "continue",
+  " ": "continue",
   q: "end",
   Q: "end",
   "\u0004": "end",
@@ -51,12 +51,12 @@ export const readKeys = (
     settle("end");
   };
   const take = (data: Buffer | string): void => {
-    // A key of several bytes, such as an arrow, has no meaning here; several keys at once (a paste) have one each.
+    // A key of several bytes, such as an arrow, has no action. Several keys at once (a paste) are handled one by one.
     const text = String(data);
     for (const key of text.length > 1 && text.startsWith("\u001b") ? [] : text) {
       switch (meanings[key]) {
-        case "go on":
-          settle("go on");
+        case "continue":
+          settle("continue");
           break;
         case "end":
           end();

@@ -6,11 +6,11 @@ import { fitText, widestWord, widthOf, wrapped } from "./text.ts";
 
 type Of<K extends Piece["kind"]> = Extract<Piece, { kind: K }>;
 
-/** Longer lines of prose are hard to read. */
+/** Maximum width: longer lines of prose are hard to read. */
 const widestProse = 96;
 const indent = 2;
 const gap = 2;
-/** Most columns of a bar, with room for names and figures beside it. */
+/** Maximum columns of a bar, which leaves room for names and numbers. */
 const longestBar = 50;
 const shortestBar = 8;
 
@@ -27,12 +27,12 @@ const title = ({ part, text }: Of<"title">, width: number, style: Style): string
   );
 };
 
-/** A column that is narrower than this shows nothing. */
+/** Minimum width of a useful column. */
 const narrowestColumn = 3;
 
 /**
- * Columns as wide as their content; if there is no room for all, the widest shrink: first as far as their words stay whole,
- * then further.
+ * Column widths: as wide as their contents. If they do not all fit, the widest shrink, first while their words stay
+ * whole, then further.
  */
 const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
   const measure = (i: number, of: (text: Text, style: Style) => number): number =>
@@ -56,7 +56,7 @@ const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style
 const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   const { columns, rows } = piece;
   const widths = tableWidths(piece, width, style);
-  /** A row of cells, in as many lines as its longest cell takes. */
+  /** One row of cells, over as many lines as its tallest cell needs. */
   const linesOf = (cells: readonly Text[], mayCut = true): string[] => {
     const blocks = columns.map(({ align, cut }, i) => {
       const width = widths[i] ?? 0;
@@ -79,7 +79,7 @@ const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   return indented([...head, ...rows.flatMap((row) => linesOf(row))]);
 };
 
-/** Its share of `full` columns, in eighths of a column if the terminal has them. */
+/** A bar's share of `full` columns, in eighths of a column if the terminal can show them. */
 const bar = (share: number, full: number, { symbols }: Style): string => {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * full * 8);
   if (!symbols.unicode) return "#".repeat(share > 0 ? Math.max(1, Math.round(eighths / 8)) : 0);
@@ -117,7 +117,7 @@ const bars = ({ bars: all, maximum }: Of<"bars">, width: number, style: Style): 
   );
 };
 
-/** Rows of cells that stand below each other: as many cells as fit, then an ellipsis. */
+/** Rows of aligned cells: as many cells as fit, then an ellipsis. */
 const aligned = ({ rows }: Of<"aligned">, width: number, style: Style): string[] => {
   const nameWidth = Math.max(...rows.map(({ name }) => widthOf(name, style)));
   const cellWidth = Math.max(...rows.flatMap(({ cells }) => cells.map((cell) => widthOf(cell, style))));
@@ -135,10 +135,12 @@ const aligned = ({ rows }: Of<"aligned">, width: number, style: Style): string[]
   );
 };
 
-/** Most cells of a strip. */
+/** Maximum cells of a strip. */
 const longestStrip = 40;
 
-/** The shares as repeated cells, all of one width: each shows the share that a number in its middle falls into. */
+/**
+ * Shows shares as a strip of cells of equal width; each cell shows the share that the middle of the cell falls into.
+ */
 const strip = ({ shares, at, shown }: Of<"strip">, width: number, style: Style): string[] => {
   const cellsOf = (count: number): readonly string[] =>
     Array.from({ length: count }, (_, i) => {
@@ -185,7 +187,7 @@ const sideBySide = ({ columns }: Of<"columns">, width: number, style: Style): st
   ]);
 };
 
-/** A piece as lines of at most `width` columns, without the blank line before it. Nothing for a pause. */
+/** Formats a piece as lines of at most `width` columns, without a blank line before it. A pause has no lines. */
 export const renderPiece = (piece: Piece, width: number, style: Style): string[] => {
   switch (piece.kind) {
     case "title":

@@ -5,23 +5,23 @@ import type { Style } from "../process/terminal.ts";
 import type { Wish } from "./keys.ts";
 import { renderPiece } from "./render.ts";
 
-/** Lines of a width. */
+/** Lines for a given width. */
 type Lines = (width: number) => readonly string[];
 
-/** Lines that belong together on a screen: a piece under its heading. */
+/** Lines that stay together on a screen: a piece and its heading. */
 interface Block {
-  /** A blank line, where something stands above. */
+  /** The blank line before the block, if something is above it. */
   readonly above: readonly string[];
   readonly heading: Lines;
   readonly body: Lines;
 }
 
-/** Puts pieces below each other: a blank line between two, and a heading directly above its piece. */
+/** Stacks pieces with a blank line between them, and no blank line between a heading and its piece. */
 const composer = (style: Style) => {
   let atTop = true;
   let held: Lines[] = [];
   return {
-    /** Adds `piece`; undefined for a heading, which waits for its piece. */
+    /** Adds `piece` and returns its block; returns undefined for a heading, which becomes part of the next block. */
     add(piece: Piece): Block | undefined {
       const body: Lines = (width) => renderPiece(piece, width, style);
       if (piece.kind === "title") {
@@ -39,14 +39,14 @@ const composer = (style: Style) => {
       atTop = false;
       return block;
     },
-    /** The next piece is at the top of a screen. */
+    /** Starts a new screen: the next piece is at its top. */
     startScreen(): void {
       atTop = true;
     },
   };
 };
 
-/** Writes lines for a pipe or a file: no pauses, and of growing curves only the last. */
+/** Writes a lesson as lines for a pipe or a file: without pauses, and with only the final state of growing curves. */
 export const showPlain = async (
   lesson: Lesson,
   write: (text: string) => void,
@@ -63,51 +63,51 @@ export const showPlain = async (
   }
 };
 
-/** The terminal of a lesson. The user may change its size at any time. */
+/** Terminal of a lesson; its size may change at any time. */
 export interface Stage extends Screen {
-  /** Whether the line of the cursor is wrapped anew, too. */
+  /** Whether the terminal also rewraps the cursor's line. */
   readonly reflowsCursorLine: boolean;
-  /** Calls the listeners at once if the size has changed. */
+  /** Checks the size; if it has changed, calls the listeners at once. */
   checkSize(): void;
-  /** Calls `listener` whenever the size has changed; returns a function that ends it. */
+  /** Calls `listener` after each change of size; returns a function that stops this. */
   onResize(listener: () => void): () => void;
-  /** Waits for a key. */
+  /** Waits for a key with an action. */
   nextWish(): Promise<Wish>;
   /** Milliseconds. */
   now(): number;
 }
 
 const redrawMs = 100;
-/** Most columns of a lesson. */
+/** Maximum columns of a lesson. */
 export const widest = 120;
 const narrowest = 20;
-/** The pause's own line. */
+/** Rows of the pause's prompt. */
 const promptRows = 1;
-/** Rows for the piece under a heading and its prose; without them all goes to the next screen. */
+/** Minimum rows for a piece below a heading and its prose; with fewer rows, all of it moves to the next screen. */
 const leastSection = 5;
 
-/** A row of its own, and the cursor after it. */
+/** Prompt on its own row; the cursor stays after it. */
 const promptOf = ({ colors, symbols }: Style, width: number): string =>
-  colors.inverse(cutText(` Enter: go on ${symbols.dot} q: end `, width));
+  colors.inverse(cutText(` Enter: continue ${symbols.dot} q: end `, width));
 
-/** Takes the prompt away, also where the terminal has become too narrow for it. */
+/** Erases the prompt, also if the terminal has become too narrow for it. */
 const withoutPrompt = (prompt: string, { columns, reflowsCursorLine }: Stage): string => {
   const rows = reflowsCursorLine ? rowsOf(prompt, columns) : 1;
   return rows === 1 ? "\r\u001b[K" : `\r\u001b[${rows - 1}A\u001b[J`;
 };
 
-/** Shows a lesson screen by screen; returns when it is over or the user ends it. */
+/** Shows a lesson screen by screen; returns when it ends or the user quits. */
 export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style): Promise<void> => {
   const region = liveRegion(stage);
   const page = composer(style);
-  // One column less than the terminal's: a full last column makes some terminals wrap.
+  // Leave the last column free: some terminals wrap after it.
   const width = (): number => Math.max(narrowest, Math.min(widest, stage.columns - 1));
-  /** The blocks of this screen, and its lines. */
+  /** Blocks of the current screen, and their lines. */
   let blocks: Block[] = [];
   let shown: readonly string[] = [];
-  /** The chart that is redrawn in place. */
+  /** The chart that is being redrawn in place. */
   let live: { readonly id: string; readonly drawnAt: number } | undefined;
-  /** The prompt that waits for a key. */
+  /** The prompt that is shown while waiting for a key. */
   let prompt: string | undefined;
 
   const draw = (lines: readonly string[], unchanged: number): void => {
@@ -121,7 +121,7 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     ...body(width()),
   ];
 
-  /** The screen anew in its present size; of a screen that has become too small, the end. */
+  /** Redraws the screen at its new size; if it is too small, only its end. */
   const redraw = (): void => {
     const all = blocks.flatMap((block, i) => linesOf(block, i === 0));
     if (prompt !== undefined) stage.write(withoutPrompt(prompt, stage));
@@ -131,17 +131,17 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     stage.write(prompt);
   };
 
-  const goesOn = async (): Promise<boolean> => {
+  const waitsForContinue = async (): Promise<boolean> => {
     live = undefined;
     prompt = promptOf(style, width());
     stage.write(prompt);
     const wish = await stage.nextWish();
-    // The blank line is visible in scrolled text; it may leave the screen, so it takes none of the rows.
-    stage.write(withoutPrompt(prompt, stage) + (wish === "go on" ? "\n" : ""));
+    // The blank line may scroll off the screen, so it is not counted in the rows.
+    stage.write(withoutPrompt(prompt, stage) + (wish === "continue" ? "\n" : ""));
     prompt = undefined;
     region.settle();
     [blocks, shown] = [[], []];
-    return wish === "go on";
+    return wish === "continue";
   };
 
   const drawChart = (piece: Extract<Piece, { kind: "curves" }>): void => {
@@ -159,7 +159,7 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     for await (const piece of lesson) {
       stage.checkSize();
       if (piece.kind === "pause") {
-        if (!(await goesOn())) return;
+        if (!(await waitsForContinue())) return;
         page.startScreen();
         continue;
       }
@@ -172,7 +172,7 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
       const following = piece.kind === "prose" && block.heading(width()).length > 0 ? leastSection : 0;
       const rows = shown.length + linesOf(block, false).length + following;
       const isFull = shown.length > 0 && rows > stage.rows - promptRows;
-      if (isFull && live === undefined && !(await goesOn())) return;
+      if (isFull && live === undefined && !(await waitsForContinue())) return;
       draw([...shown, ...linesOf(block, shown.length === 0)], shown.length);
       blocks.push(block);
       if (piece.kind === "curves" && !piece.final) live = { id: piece.id, drawnAt: stage.now() };

@@ -2,13 +2,13 @@ import type { Span, Text } from "../../lesson/piece.ts";
 import { breakLines, graphemesOf, graphemeWidth } from "../display/texts/width.ts";
 import { printable, type Style } from "../process/terminal.ts";
 
-/** A character as readers count them, and its look. */
+/** A character as a reader sees it, and its emphasis. */
 interface Glyph {
   readonly character: string;
   readonly emphasis: Span["emphasis"];
 }
 
-/** ASCII characters for the signs of lessons, for terminals without Unicode. */
+/** ASCII replacements for the symbols of lessons, for terminals without Unicode. */
 const inAscii: Readonly<Record<string, string>> = {
   "−": "-",
   "–": "-",
@@ -68,7 +68,7 @@ const paint = (glyphs: readonly Glyph[], style: Style): string => {
 const widthOfGlyphs = (glyphs: readonly Glyph[]): number =>
   glyphs.reduce((sum, { character }) => sum + graphemeWidth(character), 0);
 
-/** The beginning of `glyphs` that fits into `width` columns. */
+/** The longest beginning of `glyphs` that fits into `width` columns. */
 const cut = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
   let used = 0;
   const end = glyphs.findIndex(({ character }) => {
@@ -78,10 +78,10 @@ const cut = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
   return end === -1 ? glyphs : glyphs.slice(0, end);
 };
 
-/** Most glyphs of a word that are dropped rather than cut in two. */
+/** Maximum number of glyphs of a cut word that are dropped to avoid showing half a word. */
 const longestCutWord = 12;
 
-/** The beginning of `glyphs` that fits into `width` columns, without half a word at its end. */
+/** The longest beginning of `glyphs` that fits into `width` columns, if possible without half a word at the end. */
 const cutAtWord = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
   const kept = cut(glyphs, width);
   if (kept.length === glyphs.length || glyphs[kept.length]?.character === " ") return kept;
@@ -89,10 +89,10 @@ const cutAtWord = (glyphs: readonly Glyph[], width: number): readonly Glyph[] =>
   return space > 0 && kept.length - space <= longestCutWord ? kept.slice(0, space + 1) : kept;
 };
 
-/** Columns that `text` takes. */
+/** Columns of `text`. */
 export const widthOf = (text: Text, style: Style): number => widthOfGlyphs(glyphsOf(text, style));
 
-/** Columns of the widest word of `text`: a narrower line breaks it. */
+/** Columns of the widest word of `text`; a narrower line would break this word. */
 export const widestWord = (text: Text, style: Style): number => {
   let widest = 0;
   let word = 0;
@@ -103,7 +103,7 @@ export const widestWord = (text: Text, style: Style): number => {
   return widest;
 };
 
-/** `text` in one line of exactly `width` columns; a longer text ends in an ellipsis. */
+/** Fits `text` into one line of exactly `width` columns; a longer text ends with an ellipsis. */
 export const fitText = (text: Text, width: number, align: "left" | "right", style: Style): string => {
   const whole = glyphsOf(text, style);
   const dots = glyphsOf("…", style);
@@ -115,7 +115,7 @@ export const fitText = (text: Text, width: number, align: "left" | "right", styl
   return align === "left" ? paint(shown, style) + space : space + paint(shown, style);
 };
 
-/** `text` in lines of at most `width` columns; its own line ends are kept. */
+/** Wraps `text` to lines of at most `width` columns; its own line ends are kept. */
 export const wrapped = (text: Text, width: number, style: Style): string[] => {
   const lines: Glyph[][] = [[]];
   for (const glyph of glyphsOf(text, style)) {

@@ -15,7 +15,7 @@ interface Steps {
   readonly best: unknown;
 }
 
-/** The progress in the last checkpoint of a run without manifests. */
+/** Reads the progress from the last checkpoint of a run without manifests. */
 const stepsOfState = async (run: string): Promise<Steps> => {
   const name = "trainer_state.json";
   const { files } = await readCheckpoint(join(run, folderNames.checkpoint), [name]);
@@ -24,7 +24,7 @@ const stepsOfState = async (run: string): Promise<Steps> => {
   return { last: progress.step, best: isRecord(progress.best) ? progress.best.step : undefined };
 };
 
-/** The steps of a run's last checkpoint and of its best weights. */
+/** Steps of a run's last checkpoint and of its best weights. */
 const stepsOf = async (run: string): Promise<Steps> => {
   const [last, best] = await Promise.all([
     readManifest(join(run, folderNames.checkpoint)),
@@ -33,37 +33,40 @@ const stepsOf = async (run: string): Promise<Steps> => {
   return last === null || best === null ? stepsOfState(run) : { last: last.run?.step, best: best.run?.step };
 };
 
-/** A line that says which weights of `run` are the best; undefined if they are the last ones. */
+/** Describes which weights of `run` are the best; undefined if they are the last ones. */
 export const bestWeightsNotice = async (run: string): Promise<string | undefined> => {
-  // Best effort: only this line depends on it.
+  // Best effort: only this message depends on it.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   const better = await bestStepOf(run);
-  // A kill came while they were moved; a kill after a better evaluation leaves later ones than the checkpoint knows of.
+  // The run was killed while the best weights were moved. (If it was killed after a better evaluation instead, best/
+  // has newer weights than the checkpoint knows of.)
   if (better !== undefined && better > best && best < last) {
     const command = `npx foretoken train --resume ${quoteWord(run)}`;
-    return `weights of step ${formatCount(best)}; the best ones, of step ${formatCount(better)}, are not in their place: ${command}`;
+    return `weights of step ${formatCount(best)}; the best weights, of step ${formatCount(better)}, are not in best/ because the run was killed; to repair the run: ${command}`;
   }
-  return `weights of step ${formatCount(best)}, the best evaluation (--weights last: those of step ${formatCount(last)})`;
+  return `weights of step ${formatCount(best)}, the step with the best evaluation (--weights last: weights of step ${formatCount(last)})`;
 };
 
 /**
- * A line that says that the last weights of `run` serve, since its best ones are gone; undefined if it had none, or the last
- * are the best.
+ * Says that the last weights of `run` are used because its best ones were deleted; undefined if the run has no best
+ * weights or the last ones are the best.
  */
 export const lostBestNotice = async (run: string): Promise<string | undefined> => {
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
-  return `weights of step ${formatCount(last)}, the last ones: the best, of step ${formatCount(best)}, are gone from the run's folder`;
+  return `weights of step ${formatCount(last)}, the last step: the best weights, of step ${formatCount(best)}, are no longer in the run's folder`;
 };
 
-/** The step of the best weights of `run`, as its last checkpoint knows it; undefined if there was no evaluation yet. */
+/** Step of the best weights of `run`, according to its last checkpoint; undefined before the first evaluation. */
 export const bestStepOf = async (run: string): Promise<number | undefined> => {
   const { best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   return typeof best === "number" ? best : undefined;
 };
 
-/** Whether `best/` in a run's folder has the weights of `step`. At once, since a summary is printed at once. */
+/**
+ * Whether `best/` in a run's folder has the weights of `step`. Synchronous, because a summary is printed synchronously.
+ */
 export const keepsBest = (run: string, step: number): boolean => {
   const best = join(run, folderNames.best);
   try {

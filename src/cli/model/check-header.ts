@@ -1,10 +1,13 @@
-/** Whether a path has a model, as far as its configuration, its tokenizer and the list of its tensors tell. */
+/** Checks that a path is a model, by its configuration, its tokenizer and the list of its tensors. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { isAdapterFolder, openAdapter } from "../../pretrained/adapter/open.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, modelDirectory } from "./checkpoint-path.ts";
 
-/** @throws CheckpointError naming the file and its fault. A run that has no weights yet may have some later. */
+/**
+ * @throws CheckpointError naming the file and its fault. A run without weights is accepted, because it may get some
+ * later.
+ */
 export const checkHeader = async (path: string): Promise<void> => {
   const directory = await modelDirectory(path).catch((error: unknown) => {
     if (error instanceof CheckpointError) return undefined;

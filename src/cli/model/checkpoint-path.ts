@@ -10,31 +10,32 @@ import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { bestStepOf, bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
 
-/** What a command takes for a model, in its help. */
-export const modelPlaces = "a run's folder, a model's directory, ours or Hugging Face's, a GGUF file, or hf:org/name";
+/** What a command accepts as a model, for its help. */
+export const modelPlaces =
+  "a run's folder, a model directory (of foretoken or Hugging Face), a GGUF file, or hf:org/name";
 
-/** Which weights of a run: the ones with the lowest validation loss, or the ones of its last checkpoint. */
+/** Weights of a run: `best` has the lowest validation loss, `last` is from the last checkpoint. */
 export const weightsNames = ["best", "last"] as const;
 export type WeightsName = (typeof weightsNames)[number];
 
-/** What belongs to a model besides its place. */
+/** Options that say how to load a model from its path. */
 export interface ModelParts {
-  /** Which weights of a run; undefined: the best, if there are any. */
+  /** Weights of a run; undefined: the best if they exist, else the last. */
   readonly weights?: WeightsName;
-  /** A LoRA adapter for the model: its folder, or a run's. */
+  /** Path of a LoRA adapter for the model: its folder, or a run's folder. */
   readonly adapter?: string;
-  /** The model, where an adapter is named in its place. */
+  /** Path of the base model, if the model's path names an adapter. */
   readonly base?: string;
-  /** false with --no-base-check: an adapter is put on any weights that fit. */
+  /** false with --no-base-check: the adapter is put on any weights of the right shape. */
   readonly baseCheck?: boolean;
 }
 
 /** A loaded model and its path. */
 export interface FoundModel {
   readonly lm: WorkerModel;
-  /** The directory that it was read from. */
+  /** Directory that the model was read from; for an adapter, the adapter's directory. */
   readonly directory: string;
-  /** Lines for people: which weights were taken, if the choice was ours, and that they are unchecked. */
+  /** Notices for the user: which weights were chosen automatically, and that files could not be checked. */
   readonly notices: readonly string[];
 }
 
@@ -47,18 +48,18 @@ const isFile = (path: string): Promise<boolean> =>
     },
   );
 
-/** Loaded when needed, since most commands find weights. */
+/** Loaded only for this error, because most commands find weights. */
 const noWeights = async (run: string): Promise<CheckpointError> =>
   (await import("../../runs/lost-weights.node.ts")).noWeights(run, run);
 
-/** Bytes of a model whose loading takes long enough to be shown. */
+/** Minimum bytes of a model whose loading progress is shown. */
 const shownFrom = 50 * 2 ** 20;
 
 const option = /^(?:loadPretrained|exportModel): (?=(?:adapter|base|adapterOnly|dtype)$)/u;
 const inKebab = (name: string): string => name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
 const asOption = /^base (?=\S)/u;
 
-/** An error about adapters, or the model that guesses, in the words of the command line: flags instead of options. */
+/** Rewrites an error about adapters or the draft model for the command line: flags instead of option names. */
 export const inModelFlags = (error: unknown): unknown => {
   if (!(error instanceof ForetokenError)) return error;
   const { where, hint = "" } = error.details;
@@ -84,7 +85,7 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
   };
   try {
     const lm = await loadInWorker(directory, { ...options, onNotice, onProgress });
-    // The text of a run is that of its adapter.
+    // The directory leads to the run and its text; with an adapter, the run is the one that trained the adapter.
     const { adapter = directory } = options;
     return { lm, directory: typeof adapter === "string" ? adapter : directory, notices };
   } catch (error) {
@@ -94,7 +95,7 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
   }
 };
 
-/** The best weights, unless they are damaged and the run has others. */
+/** Loads the best weights. If they are damaged and the run has last weights, loads those (unless `alone`). */
 const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean): Promise<FoundModel> => {
   const found = await load(join(run, folderNames.best), options).catch((error: unknown) => {
     if (alone || !(error instanceof CheckpointError)) throw error;
@@ -107,22 +108,22 @@ const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean)
   const last = await load(join(run, folderNames.checkpoint), options).catch(() => {
     throw found;
   });
-  const notice = `${found.message}; the weights of the last checkpoint serve instead`;
+  const notice = `${found.message}; using the weights of the last checkpoint instead`;
   return { ...last, notices: [notice, ...last.notices] };
 };
 
-/** The error for `--weights` of a model that has no others. */
+/** Error for `--weights` with a model that has only one set of weights. */
 const weightsOfNoRun = (path: string): ConfigError =>
   new ConfigError({
     where: "--weights",
-    must: "must go with a run's folder, which has more than one checkpoint",
-    got: `${path}, which is a checkpoint itself`,
+    must: "works only with a run's folder, which has several checkpoints",
+    got: `${path}, which is a single checkpoint`,
     hint: "the run's folder, or no --weights",
   });
 
 /**
- * Loads the user's model, from a checkpoint directory or from a run, and the adapter that was named.
- * @throws ConfigError for `weights` of a directory that is no run; CheckpointError for a run without weights yet.
+ * Loads the user's model, from a checkpoint directory or from a run, with the named adapter.
+ * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
  */
 export const loadNamed = async (
   path: string,
@@ -153,21 +154,22 @@ export const loadNamed = async (
     throw new CheckpointError({
       where: path,
       ...(lost === undefined
-        ? { must: "the run must have weights of an evaluation", got: "none yet" }
+        ? { must: "the run must have been evaluated at least once", got: "none yet" }
         : {
-            must: `the best weights, of step ${formatCount(lost)}, must be in the run's folder`,
-            got: "none there: they were deleted, or replaced before the run went back to an earlier checkpoint",
+            must: `the run's folder must contain the best weights, of step ${formatCount(lost)}`,
+            got: "none: they were deleted, or replaced before the run returned to an earlier checkpoint",
           }),
       hint: "--weights last",
     });
   }
   if (!hasBest) throw await noWeights(path);
   const must = "the run must have a checkpoint";
-  throw new CheckpointError({ where: path, must, got: "its best weights alone", hint: "--weights best" });
+  throw new CheckpointError({ where: path, must, got: "only its best weights", hint: "--weights best" });
 };
 
 /**
- * The place of a model that the user named: of a run, its best weights, or its last ones if there are no best yet.
+ * Directory of the model that the user named: for a run, its best weights, or its last ones if there are no best ones
+ * yet.
  * @throws CheckpointError for a run without weights yet.
  */
 export const modelDirectory = async (path: string): Promise<string> => {
@@ -179,8 +181,8 @@ export const modelDirectory = async (path: string): Promise<string> => {
 };
 
 /**
- * The place of a model of which the user may name the weights.
- * @throws ConfigError for `weights` of a directory that is no run; CheckpointError for a run without weights yet.
+ * Directory of the model that the user named, with a choice of weights.
+ * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
  */
 export const weightsDirectory = async (path: string, weights: WeightsName | undefined): Promise<string> => {
   const found = await modelDirectory(path);
@@ -189,7 +191,10 @@ export const weightsDirectory = async (path: string, weights: WeightsName | unde
   return join(path, weights === "best" ? folderNames.best : folderNames.checkpoint);
 };
 
-/** Description of the run whose folder, or a checkpoint of it, is `path`; undefined if there is none that can be read. */
+/**
+ * Description of the run at `path`, which is the run's folder or one of its checkpoints; undefined if there is no
+ * readable description.
+ */
 export const runOfModel = async (path: string): Promise<RunDescription | undefined> => {
   const isRun = await isFile(join(path, folderNames.description));
   return runOf(isRun ? join(path, folderNames.best) : path).catch((error: unknown) => {
@@ -198,11 +203,11 @@ export const runOfModel = async (path: string): Promise<RunDescription | undefin
   });
 };
 
-/** Description of the run that wrote the checkpoint `path`; undefined if it is in no run's folder. */
+/** Description of the run that wrote the checkpoint `path`; undefined if the checkpoint is not in a run's folder. */
 export const runOf = async (path: string): Promise<RunDescription | undefined> => {
   const folder = dirname(resolve(path));
   if (!(await isFile(join(folder, folderNames.description)))) return undefined;
-  // Loaded when needed: `generate` does not need it and begins sooner without.
+  // Loaded only if needed, so that `generate` starts faster.
   const { readRunDescription } = await import("../../runs/description.node.ts");
   return readRunDescription(folder);
 };

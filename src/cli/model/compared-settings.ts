@@ -1,18 +1,18 @@
-/** The settings that `compare` is given: which runs belong to each. */
+/** Groups the runs given to `compare` into settings. */
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { RunDescription } from "../../runs/description.ts";
 import { runOfModel } from "./checkpoint-path.ts";
 
-/** A run, or a model of no run. */
+/** A run, or a model that is not from a run. */
 export interface ComparedModel {
   readonly path: string;
-  /** undefined: it is of no run. */
+  /** undefined for a model that is not from a run. */
   readonly run: RunDescription | undefined;
 }
 
-/** Runs that differ in their seeds alone. */
+/** Runs that differ only in their seeds. */
 export interface ComparedSetting {
   readonly name: string;
   readonly models: readonly ComparedModel[];
@@ -24,14 +24,14 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The runs that a word names: `runs/a1,runs/a2`. A path with a comma in it is one. */
+/** Paths in an argument such as `runs/a1,runs/a2`. An existing path that contains a comma is one path. */
 const pathsOf = async (word: string): Promise<readonly string[]> => {
   const paths = (await exists(word)) ? [word] : word.split(",");
   const empty = paths.some((path) => path === "");
   if (!empty && new Set(paths).size === paths.length) return paths;
   throw new ConfigError({
     where: "<setting...>",
-    must: "must be a run or a model, or several runs with commas between them, each once",
+    must: "must be a run, a model, or several different runs separated by commas",
     got: JSON.stringify(word),
   });
 };
@@ -41,12 +41,12 @@ const nameOf = (models: readonly ComparedModel[]): string => {
   return others.length === 0 ? (first ?? "") : `${first} +${others.length}`;
 };
 
-/** Equal for runs that differ in their seeds alone. */
+/** A key that is equal for runs that differ only in their seeds. */
 const keyOf = ({ path, run }: ComparedModel): string => {
   if (run === undefined) {
     throw new ConfigError({
       where: "--group",
-      must: "must be given runs, whose folders say what their settings are",
+      must: "must have only runs, whose folders contain their settings",
       got: path,
       hint: `${basename(path)} without --group`,
     });
@@ -59,22 +59,22 @@ const keyOf = ({ path, run }: ComparedModel): string => {
   ]);
 };
 
-/** Whether no two of the runs have one seed. */
+/** Whether all runs have different seeds. */
 const isOneSetting = (models: readonly ComparedModel[]): boolean => {
   const seeds = models.flatMap(({ run }) => run?.config.train.seed ?? []);
   return new Set(seeds).size === seeds.length;
 };
 
-/** @throws ConfigError for a run or model that is named twice: its settings would not be independent. */
+/** @throws ConfigError for a run or model that is named twice: the settings would not be independent. */
 const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
   const seen = new Set<string>();
   for (const { path } of settings.flatMap(({ models }) => models)) {
     if (seen.has(resolve(path))) {
       throw new ConfigError({
         where: "<setting...>",
-        must: "must have each run or model once",
+        must: "must not contain a run or model twice",
         got: `${path} twice`,
-        hint: `${path} in one setting`,
+        hint: `${path} in only one setting`,
       });
     }
     seen.add(resolve(path));
@@ -82,9 +82,10 @@ const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
 };
 
 /**
- * The settings of the words on the command line.
- * @param group runs are put together by their configurations; else each word is a setting.
- * @throws ConfigError for fewer than two settings, a run that is named twice, or two runs of one setting with the same seed.
+ * Reads settings from the command line's arguments.
+ * @param group whether to group runs by their configurations; false: each argument is one setting.
+ * @throws ConfigError for fewer than two settings, a run that is named twice, or two runs of one setting with the same
+ * seed.
  */
 export const comparedSettings = async (
   words: readonly string[],
@@ -100,9 +101,11 @@ export const comparedSettings = async (
   if (settings.length < 2) {
     throw new ConfigError({
       where: "<setting...>",
-      must: group ? "must be runs of at least two settings" : "must be at least two settings",
+      must: group ? "the runs must have at least two different settings" : "must be at least two settings",
       got: `${settings.length === 0 ? "none" : `one, ${settings[0]?.name}`}`,
-      hint: group ? "commas between the runs of a setting, without --group" : "npx foretoken evaluate RUN for one",
+      hint: group
+        ? "separating the runs of a setting by commas, without --group"
+        : "npx foretoken evaluate RUN for a single run",
     });
   }
   checkEachOnce(settings);

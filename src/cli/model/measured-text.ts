@@ -1,4 +1,4 @@
-/** The text that commands measure models on, and how they load runs for it. */
+/** Finds the text that commands measure models on, and loads runs for this. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
@@ -11,20 +11,21 @@ import type { WorkerLoadOptions, WorkerModel } from "../../worker/model.node.ts"
 import { formatPlural } from "../display/texts/format.ts";
 import { runOfModel } from "./checkpoint-path.ts";
 
-/** A text, or documents, to measure on. */
+/** A text or documents to measure. */
 export type CorpusToMeasure =
   | { readonly kind: "text"; readonly corpus: Corpus }
   | { readonly kind: "documents"; readonly corpus: Awaited<ReturnType<typeof documentsToMeasure>> };
 
-/** Flags that name a text to measure on. */
+/** Flags that choose the text to measure. */
 export interface TextFlags {
   readonly data?: string;
   readonly valFraction?: number;
 }
 
 /**
- * @param where the command, for errors.
- * @param run the checkpoint's: its text or its documents serve where the flags name none.
+ * Loads the text or documents to measure.
+ * @param where the command's name, for errors.
+ * @param run the model's run; its text or documents are used if no flag names others.
  */
 export const findCorpus = async (
   where: string,
@@ -41,7 +42,7 @@ export const findCorpus = async (
   if (run === undefined) {
     throw new ConfigError({
       where,
-      must: "a text must be named for a model that lies in no run's folder",
+      must: "a model that is not in a run's folder needs a text",
       got: "no --data",
       hint: "--data FILE",
     });
@@ -51,9 +52,9 @@ export const findCorpus = async (
   if (run.data.valData !== null) {
     throw new ConfigError({
       where: "--val-fraction",
-      must: "must not be given for a run that had --val-data",
+      must: "cannot be used alone for a run with --val-data",
       got: String(valFraction),
-      hint: "--data as well",
+      hint: "adding --data",
     });
   }
   if (found.kind === "text") {
@@ -62,34 +63,37 @@ export const findCorpus = async (
   }
   throw new ConfigError({
     where: "--val-fraction",
-    must: "must go with --data for a run on documents",
+    must: "needs --data for a run on documents",
     got: String(valFraction),
-    hint: "--data as well",
+    hint: "adding --data",
   });
 };
 
-/** Tokens that are read at once, in words: losses in longer windows are lower, so figures compare in the same ones alone. */
+/**
+ * Describes the windows of a measurement. Longer windows give lower losses, so losses compare only between equal
+ * windows.
+ */
 export const windowsInWords = (kind: CorpusToMeasure["kind"], tokens: number): string =>
   `, in ${kind === "text" ? "windows of" : "pieces of at most"} ${formatPlural(tokens, "token")}`;
 
 const partInWords: Readonly<Record<SplitName, string>> = {
   val: "the part that was held out",
-  train: "the part to learn from",
+  train: "the training part",
   all: "all of it",
 };
 
-/** The part of a text, or of documents, that flags ask for. */
+/** The part of a text or of documents to measure. */
 export interface MeasuredPart {
   readonly part: SplitName;
-  /** The part of documents, where no flag names one: those that are named are all measured, a run's where they were held out. */
+  /** Default part of documents: all of the documents named by a flag, or the validation split of a run's documents. */
   readonly whole: "val" | "all";
-  /** As in a line of a table. */
+  /** Description for a line of a table. */
   readonly inWords: string;
-  /** Of another text only its end is measured, though it is mostly meant as a whole. */
+  /** Notice that only the end of a named text was measured, because the user may have meant the whole text. */
   readonly notice: string | undefined;
 }
 
-/** @param name the text's. */
+/** @param name name of the text. */
 export const measuredPart = (
   kind: CorpusToMeasure["kind"],
   name: string,
@@ -102,13 +106,15 @@ export const measuredPart = (
   return {
     ...{ part, whole },
     inWords: `${name}, ${isOnlyEnd ? `its ${lastShare}` : partInWords[part]}`,
-    notice: isOnlyEnd ? `${name}: only its ${lastShare} was measured; --split all measures all of it` : undefined,
+    notice: isOnlyEnd
+      ? `${name}: only its ${lastShare} was measured; to measure the whole text: --split all`
+      : undefined,
   };
 };
 
 /**
- * How a run's weights are loaded so that its losses come out again to the bit, in the windows of its training: in the run's
- * dtype, and as in training (adapters train beside frozen weights, or beside ones in blocks of 4 to 8 bits).
+ * Load options that reproduce a run's losses to the bit, in the windows of its training: the run's dtype, and the same
+ * computation as in training (adapters next to frozen weights, or next to weights in blocks of 4 to 8 bits).
  */
 export const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
   const run = await runOfModel(path);
@@ -121,7 +127,10 @@ export const asInRun = async (path: string, options: WorkerLoadOptions): Promise
 
 type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
-/** How `other` reads documents: if it has the tokens of `lm`, with the chat template of `lm`, so that both read the same. */
+/**
+ * Chooses how `other` reads documents: if it has the same tokenizer as `lm`, with the chat template of `lm`, so that
+ * both models read the same tokens.
+ */
 export const readerLike = (lm: Reader, other: Reader): Reader => {
   const isSame = lm === other || JSON.stringify(lm.tokenizer.toJSON()) === JSON.stringify(other.tokenizer.toJSON());
   return isSame ? lm : other;

@@ -13,27 +13,27 @@ import type { HubOptions } from "../../pretrained/files/hub.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
 
-/** Facts about a model, which is not loaded for them. */
+/** Facts about a model, read without loading its weights. */
 export interface ModelFacts {
   readonly path: string;
-  /** Its class in `transformers`. */
+  /** Class name in `transformers`. */
   readonly architecture: string;
   readonly config: ModelConfig;
-  /** Number of its weights. */
+  /** Number of parameters. */
   readonly parameters: number;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** null: it has none. */
+  /** null: the model has no tokenizer. */
   readonly tokenizer: { readonly kind: string; readonly vocabSize: number } | null;
   readonly endTokens: readonly number[];
   readonly chatTemplate: boolean;
-  /** Element types in its files. */
+  /** Element types in the files. */
   readonly dtypes: readonly string[];
-  /** Size of the files with its weights. */
+  /** Bytes of the files with weights. */
   readonly bytes: number;
-  /** Whether its files are compared with a manifest. */
+  /** Whether a manifest with checksums exists. */
   readonly checked: boolean;
-  /** Its LoRA adapter; null: it has none. */
+  /** The LoRA adapter; null if there is none. */
   readonly adapter: AdapterFacts | null;
 }
 
@@ -42,18 +42,20 @@ export interface AdapterFacts {
   readonly path: string;
   readonly rank: number;
   readonly alpha: number;
-  /** The layers that it changes. */
+  /** Names of the layers that it changes. */
   readonly targets: readonly string[];
-  /** Number of its weights, in its file. */
+  /** Number of parameters in the adapter's file. */
   readonly parameters: number;
-  /** Size of the file. */
+  /** Bytes of the file. */
   readonly bytes: number;
   readonly checked: boolean;
-  /** Whether the model has the weights that it was trained on, to the byte; null: the adapter does not say which. */
+  /**
+   * Whether the model has exactly the weights that the adapter was trained on; null if the adapter does not say which.
+   */
   readonly isBase: boolean | null;
 }
 
-/** Reads an adapter for a model; its numbers are checked, too. */
+/** Reads and checks an adapter, including its numbers. */
 const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): Promise<AdapterFacts> => {
   const { where, read, source, checked, baseHash } = adapter;
   const { config } = opened;
@@ -61,7 +63,7 @@ const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): P
   const { rank, alpha, targets = [] } = lora;
   return {
     ...{ path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked },
-    // Its manifest alone would not tell of damage.
+    // The manifest alone would not show damaged weights, so the files are checked, too.
     isBase:
       baseHash === null
         ? null
@@ -93,14 +95,16 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
   }
 };
 
-/** The model of an adapter: the weights that it was trained on or, where those are nowhere, the model that it names. */
+/**
+ * Opens an adapter's base model: the weights that it was trained on or, if they are not found, the model that it names.
+ */
 const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
   (base === undefined ? (await openWhole(adapter))?.opened : undefined) ??
   openPretrained(base === undefined ? await basePath(adapter) : await modelDirectory(base), options);
 
 /**
- * Facts about the model that `path` names: a run, a directory or `hf:org/name`; and about its adapter, if `path` names an
- * adapter or one is given.
+ * Facts about the model at `path` (a run, a directory or `hf:org/name`), and about its adapter if `path` is an adapter
+ * or one is given.
  * @throws CheckpointError naming the file and its fault.
  */
 export const readModelFacts = async (

@@ -1,21 +1,22 @@
-/** Names of files and folders that a command writes a model to. */
+/** Names for the files and folders that a command writes a model to. */
 import { basename, join, resolve } from "node:path";
 
-/** A model's path without an ending; of the hub, without its revision. */
+/** A model's path without its ending; for a model of the hub, its name without the revision. */
 const plainPath = (model: string): string => {
   const plain = model.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "");
   if (model.startsWith("hf:")) return basename(plain.replace(/@[^/@]*$/u, ""));
-  // "." and ".." are no names.
+  // "." and ".." are not usable as names.
   return /(^|[/\\])\.{1,2}$/u.test(plain) ? resolve(plain) : plain;
 };
 
-/** A model's name, for people. */
+/** Name of a model, for people. */
 export const nameOfModel = (model: string): string => basename(plainPath(model));
 
 /**
- * The place that a model is written to: `out`, or with the model's name in the folder `out`, or beside the model.
- * @param suffix what its name gets, such as "-q8_0".
- * @param ending of files, such as ".gguf"; "" for a folder, which `out` names itself.
+ * Path to write a model to: `out`, or a file with the model's name in the folder `out`, or by default next to the
+ * model.
+ * @param suffix added to the model's name, such as "-q8_0".
+ * @param ending of a file, such as ".gguf"; "" for a folder, where `out` is the folder itself.
  */
 export const newPlace = (model: string, suffix: string, ending: string, out: string | undefined): string => {
   const name = `${plainPath(model)}${suffix}${ending}`;

@@ -1,4 +1,4 @@
-/** Models that a server is to have, as they are named on the command line. */
+/** Models for a server, from the command line. */
 import { basename, dirname, join, resolve } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
@@ -8,15 +8,15 @@ import type { ModelSource } from "../../serve/openai/served-models.ts";
 import { loadInWorker, type WorkerLoadOptions } from "../../worker/model.node.ts";
 import { inModelFlags, loadNamed, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
 
-/** What belongs to the models besides their places. */
+/** Options that say how to load the models from their paths. */
 export interface ServedParts extends Omit<ModelParts, "adapter"> {
-  /** The id of the only model. Default: from its place. */
+  /** Id of the only model. Default: from its path. */
   readonly name?: string | undefined;
-  /** Adapters of the only model: places by ids. */
+  /** Adapters of the only model: id to path. */
   readonly adapters: Readonly<Record<string, string>>;
 }
 
-/** A model's id: the name of a run's folder, of a directory or of a file. */
+/** Id of a model: the name of its run's folder, its directory or its file. */
 export const nameOfPlace = (place: string): string => {
   if (isHubName(place)) return place.slice("hf:".length);
   const path = resolve(place);
@@ -33,7 +33,7 @@ const sourceOf = (
 ): ModelSource => {
   const places = Object.entries(adapters);
   const directories = async (): Promise<readonly string[]> => {
-    // The weights that a command takes, which a run may have others of later.
+    // Found anew at each call, because a run may have other best weights later.
     const own =
       parts.weights === undefined
         ? await modelDirectory(place)
@@ -55,7 +55,7 @@ const sourceOf = (
       const lm = await loadInWorker(own, { ...running, baseCheck, adapters: named, onNotice: tell }).catch((error) => {
         throw inModelFlags(error);
       });
-      // A request that names the model itself is for the model without them.
+      // A request with the model's own id uses the model without adapters.
       await lm.useAdapter(null);
       return lm;
     },
@@ -68,8 +68,9 @@ const sourceOf = (
 };
 
 /**
- * @param tell gets lines for people: which weights were taken, for example.
- * @throws ConfigError for two models of one name, or parts that belong to one model where there are several.
+ * Checks the command line's models and describes how to load each.
+ * @param tell gets notices for the user, for example which weights were chosen.
+ * @throws ConfigError for two models with the same name, or for options of a single model if there are several models.
  */
 export const servedSources = (
   places: readonly string[],
@@ -80,7 +81,7 @@ export const servedSources = (
   const forOne = { "--name": parts.name, "--adapter": Object.keys(parts.adapters)[0], "--base": parts.base };
   for (const [flag, value] of Object.entries(forOne)) {
     if (value === undefined || places.length === 1) continue;
-    throw new ConfigError({ where: flag, must: "must go with one model", got: `${places.length} models` });
+    throw new ConfigError({ where: flag, must: "works only with a single model", got: `${places.length} models` });
   }
   const sources = places.map((place) => sourceOf(place, parts, running, tell));
   const names = [...sources.map(({ name }) => name), ...Object.keys(parts.adapters)];

@@ -1,4 +1,4 @@
-/** The text that forms of a model are compared on, and prompts from it. */
+/** Finds the text for `verify`, and takes prompts from it. */
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { randomKey, randomStream } from "../../core/random.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
@@ -7,22 +7,23 @@ import { hasDocuments } from "../../data/documents.node.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 import { runOf } from "./checkpoint-path.ts";
 
-/** Most tokens of a prompt: what follows has room in a small context, too. */
+/** Maximum tokens of a prompt, so that its continuation fits into a small context. */
 const promptTokens = 32;
-/** Characters that have so many tokens in nearly any text. */
+/** A number of characters that has at least `promptTokens` tokens in nearly any text. */
 const promptCharacters = 200;
 
-/** A text to compare on. */
+/** A text to compare models on. */
 export interface TextToVerify {
   readonly corpus: Corpus;
-  /** Tokens of the windows of the run's training, of a run's own text. */
+  /** For a run's own text: tokens per window in its training. */
   readonly ownWindow?: number;
 }
 
 /**
- * The text to compare on: what the user named, else the one of the model's run.
- * @param place the model's.
- * @returns undefined where there is none: a model of no run, a run on documents, or a text that is no longer there.
+ * Loads the text to compare on: the one that the user named, else the text of the model's run.
+ * @param place path of the model.
+ * @returns undefined if there is no text: the model is not from a run, the run has documents, or its text no longer
+ * exists.
  */
 export const textToVerify = async (place: string, data: string | undefined): Promise<TextToVerify | undefined> => {
   if (data !== undefined) {
@@ -34,7 +35,7 @@ export const textToVerify = async (place: string, data: string | undefined): Pro
     throw error;
   });
   if (run === undefined) return undefined;
-  // Loaded when needed: most models that are compared are of no run.
+  // Loaded only if needed: most compared models are not from runs.
   const { loadRunCorpus } = await import("../../runs/resume/run-corpus.node.ts");
   const found = await loadRunCorpus(run.data).catch((error: unknown) => {
     if (error instanceof ForetokenError) return undefined;
@@ -44,7 +45,7 @@ export const textToVerify = async (place: string, data: string | undefined): Pro
   return { corpus: found.corpus, ownWindow: run.config.model.contextLength };
 };
 
-/** The beginning of a text that has at most `most` tokens, as a text; undefined if it is none. */
+/** Cuts a text to at most `most` tokens; undefined if nothing is left. */
 const cutTo = ({ tokenizer }: LanguageModel, text: string, most: number): string | undefined => {
   let cut = text;
   for (;;) {
@@ -54,13 +55,13 @@ const cutTo = ({ tokenizer }: LanguageModel, text: string, most: number): string
     const shorter = Array.from(cut)
       .slice(0, Math.floor((Array.from(cut).length * most) / length))
       .join("");
-    // At least one character: there may be more tokens than characters.
+    // A single character may have more than `most` tokens.
     if (shorter === "" || shorter === cut) return undefined;
     cut = shorter;
   }
 };
 
-/** A part of a text without halves of characters at its ends. */
+/** A part of a text without halves of surrogate pairs at its ends. */
 const wholeCharacters = (text: string, start: number, end: number): string => {
   const part = text.slice(start, end);
   const from = /^[\udc00-\udfff]/u.test(part) ? 1 : 0;
@@ -68,8 +69,8 @@ const wholeCharacters = (text: string, start: number, end: number): string => {
 };
 
 /**
- * Prompts: pieces of the held-out text, spread over it, or tokens drawn at random.
- * @throws DataError for a character of the text that the tokenizer lacks.
+ * Makes prompts: pieces spread over the held-out text, or random tokens.
+ * @throws DataError for a character that the tokenizer does not know.
  */
 export const promptsOf = (
   lm: LanguageModel,

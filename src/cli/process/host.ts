@@ -4,15 +4,15 @@ import type { ReadStream, WriteStream } from "node:tty";
 type HeardSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGTSTP" | "SIGCONT";
 
 /**
- * Where a command runs: its streams, its signals and its exit status, by the names that the process has for them. It is the
- * process, unless who calls a command hands in another one. Working directory and environment are always those of the process.
+ * Environment of a command: its streams, signals and exit status, with the names that `process` uses. It is `process`,
+ * unless a caller passes another one. The working directory and environment variables always come from the process.
  */
 export interface Host {
-  /** Streams, in Node's types: of a pipe or a file, `isTTY` and `columns` are missing. */
+  /** Streams with Node's types; for a pipe or a file, `isTTY` and `columns` are missing. */
   readonly stdin: ReadStream;
   readonly stdout: WriteStream & { readonly fd?: number };
   readonly stderr: WriteStream;
-  /** The status that the command ends with, unless an error ends it; undefined: success. */
+  /** Exit status if the command ends without an error; undefined: success. */
   exitCode?: number | string | null | undefined;
   /** Ends the command at once. */
   exit(status?: number): never;
@@ -20,14 +20,14 @@ export interface Host {
   on<Signal extends HeardSignal>(event: Signal, listener: (signal: Signal) => void): unknown;
   off(event: "exit", listener: () => void): unknown;
   off<Signal extends HeardSignal>(event: Signal, listener: (signal: Signal) => void): unknown;
-  /** As if the signal had come. */
+  /** Acts as if the signal had arrived. */
   emit(event: HeardSignal, signal: NodeJS.Signals): unknown;
 }
 
-/** Where the command of this moment runs: a process runs one at a time. */
+/** Host of the current command; a process runs one command at a time. */
 export let host: Host = process;
 
-/** Makes `given` the host of the next command. */
+/** Sets the host of the next command. */
 export const setHost = (given: Host): void => {
   host = given;
 };

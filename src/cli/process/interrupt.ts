@@ -1,29 +1,30 @@
 import { host } from "./host.ts";
 
-/** Ctrl-C, SIGTERM and a closed terminal as an AbortSignal. */
+/** Turns Ctrl-C, SIGTERM and a closed terminal into an AbortSignal. */
 export interface Interrupt {
   readonly signal: AbortSignal;
   /** Aborts without a signal. */
   readonly abort: () => void;
-  /** The exit status for the signal; undefined if there was none. */
+  /** Exit status for the received signal; undefined if there was none. */
   status(): number | undefined;
   /** Stops listening to the signals. */
   release(): void;
 }
 
-/** As shells count: 128 and the signal's number. */
+/** As in shells: 128 plus the signal's number. */
 const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export type EndingSignal = keyof typeof statusOf;
 
 /**
- * Milliseconds after the first signal in which another is no second wish: `timeout` sends a signal to the program and to its
- * group, and who ends a program may send it two different ones. Faster than anyone presses Ctrl-C again.
+ * Milliseconds after the first signal in which another signal is ignored: `timeout` sends a signal to the program and
+ * to its process group, and a caller may send two different signals. Nobody presses Ctrl-C twice this fast.
  */
 const sameWish = 300;
 
 /**
- * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with its exit status and its name. A second one ends the process at
- * once, except one that comes with the first, and SIGHUP: a terminal that is closed sends it more than once.
+ * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with the exit status and the signal's name. A second
+ * signal ends the process at once, unless it comes within `sameWish` ms or is SIGHUP, which a closing terminal sends
+ * more than once.
  */
 export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => void): Interrupt => {
   const controller = new AbortController();

@@ -2,19 +2,22 @@ import { spawn } from "node:child_process";
 
 const openers: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>>> = {
   darwin: ["open"],
-  // Its first word in quotes would be a title.
+  // `start` takes its first quoted word as a title, so an empty title is given.
   win32: ["cmd", "/c", "start", '""'],
 };
 
-/** On Windows "&" ends a command, but not between quotes. */
+/** On Windows "&" ends a command, except between quotes. */
 const wordOf = (url: string): string => (process.platform === "win32" ? `"${url}"` : url);
 
-/** Opens an address in the browser, as far as there is one: who starts a program far away sees the address alone. */
+/**
+ * Opens an address in the browser if there is one. Errors are ignored: on a remote machine, the user still sees the
+ * printed address.
+ */
 export const openPage = (url: string): void => {
   const [program, ...args] = openers[process.platform] ?? ["xdg-open"];
   const opener = spawn(program, [...args, wordOf(url)], {
     ...{ stdio: "ignore", detached: true },
-    // Node would quote the quotes.
+    // Otherwise Node would escape the quotes.
     windowsVerbatimArguments: true,
   });
   opener.on("error", () => {});

@@ -9,28 +9,31 @@ import { exitStatus } from "./exit-status.ts";
 import { type Host, host, setHost } from "./host.ts";
 
 /**
- * Standard output and error of the program. Standard output may end early in one of two ways:
+ * Standard output and standard error of the program. Standard output may end early in two ways:
  *
- * - its reader goes away (`| head`): nobody wants the rest, so nothing is said and the status is as it would be. Only an
- *   unfinished training saves, says how to resume and ends as SIGPIPE would end it;
- * - writing fails (the disk is full): the program says so at the end, with the status of a mistake.
+ * - The reader goes away (`| head`). The rest is not needed, so nothing is reported and the status does not change.
+ *   Only training that is not finished saves, prints how to resume, and ends with the status of SIGPIPE.
+ * - Writing fails (the disk is full). The program reports it at the end, with the status of a mistake.
  */
 
-/** System errors when the other end of a pipe or a socket is gone. */
+/** System errors for a pipe or socket whose other end is closed. */
 const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
 
-/** How standard output ended: its reader is gone, or it failed. */
+/** How standard output ended: its reader went away, or writing failed. */
 export type OutputEnd = "gone" | "failed";
 
-/** Standard output of one command. */
+/** Standard output of a command. */
 interface Standard {
   ended: boolean;
   failure: unknown;
   whenEnded: (how: OutputEnd) => void;
   wayOut: string;
-  /** Descriptor of a file or a device other than a terminal; null: it is neither; undefined: not looked at yet. */
+  /**
+   * Descriptor if the output is a file or a device other than a terminal; null if it is not; undefined if not checked
+   * yet.
+   */
   file: number | null | undefined;
-  /** What `writeLater` has to do. */
+  /** Resolves when `writeLater` has written everything. */
   written: Promise<void>;
 }
 
@@ -38,21 +41,19 @@ const unused = (): Standard => ({
   ended: false,
   failure: undefined,
   whenEnded: () => {},
-  wayOut: "another place for it, as a disk with more room",
+  wayOut: "another place for the output, such as a disk with more room",
   file: undefined,
   written: Promise.resolve(),
 });
 
 let standard = unused();
 
-/**
- * Called when standard output ends, so that no work is done for nothing. Later writes are dropped.
- */
+/** Sets the action for the end of standard output, so that the command can stop its work. Later writes are dropped. */
 export const onOutputEnd = (action: (how: OutputEnd) => void): void => {
   standard.whenEnded = action;
 };
 
-/** A hint for the user if standard output failed; the default suggests another place. */
+/** Sets the hint for the case that standard output fails; the default suggests another place. */
 export const suggestAfterFailure = (hint: string): void => {
   standard.wayOut = hint;
 };
@@ -65,30 +66,30 @@ const end = (output: Standard, error: unknown): void => {
   output.whenEnded(how);
 };
 
-/** The system's message, with its code first. */
+/** The system's message, beginning with its error code. */
 const saidBy = (error: unknown): string => {
   const message = error instanceof Error ? error.message : String(error);
   const code = systemErrorCode(error) ?? "";
   return message.startsWith(code) ? message.replace(/, write$/u, "") : code;
 };
 
-/** At the very end, so that no earlier status is taken for the last one. */
+/** Called at exit, when no other code sets the status any more. */
 const tellFailure = (): void => {
   const { failure, wayOut } = standard;
   if (failure === undefined) return;
   const error = new ConfigError({
     where: "standard output",
-    must: "must take what is written",
+    must: "must accept all output",
     got: saidBy(failure),
     hint: wayOut,
   });
   writeNotice(`foretoken: ${error.message}`);
   const status = Number(host.exitCode ?? exitStatus.success);
-  // The status of a signal, or of an error, says more.
+  // A status from a signal or an error is more specific, so it is kept.
   if (status === exitStatus.success) host.exitCode = exitStatus.mistake;
 };
 
-/** Makes `given` the place that the next command runs in. Call it before anything is written. */
+/** Sets the host of the next command. Call it before anything is written. */
 export const enterHost = (given: Host): void => {
   setHost(given);
   const output = unused();
@@ -98,7 +99,7 @@ export const enterHost = (given: Host): void => {
   given.on("exit", tellFailure);
 };
 
-/** The descriptor of standard output, if it is a file or a device other than a terminal. */
+/** Descriptor of standard output if it is a file or a device other than a terminal, else null. */
 const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
   if (fd === undefined) return null;
   try {
@@ -110,19 +111,22 @@ const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
   }
 };
 
-/** Node's own stream for a file takes a short write, as on a disk that just became full, for a whole one. */
+/**
+ * Writes the whole text. Node's own stream for a file takes a short write (as on a disk that becomes full) for a
+ * complete one.
+ */
 const writeWhole = (descriptor: number, text: string): void => {
   const bytes = Buffer.from(text);
   for (let offset = 0; offset < bytes.length; ) {
     const written = writeSync(descriptor, bytes, offset, bytes.length - offset);
-    if (written === 0) throw new Error("nothing of it was taken");
+    if (written === 0) throw new Error("no byte was written");
     offset += written;
   }
 };
 
 /**
- * Writes without waiting: a launcher that ends its ranks reads nothing from them meanwhile, and a rank that waited for it
- * could not save.
+ * Writes asynchronously. A launcher that is ending its ranks no longer reads their output, so a rank that waited for
+ * its write could not save.
  */
 const writeLater = (output: Standard, text: string): void => {
   output.written = output.written
@@ -135,7 +139,7 @@ const writeLater = (output: Standard, text: string): void => {
     .catch((error: unknown) => end(output, error));
 };
 
-/** Writes to standard output; without a reader the text is dropped. */
+/** Writes to standard output; the text is dropped if the output has ended. */
 export const writeOut = (text: string): void => {
   const output = standard;
   if (output.ended) return;
@@ -156,12 +160,14 @@ export const writeOut = (text: string): void => {
 };
 
 /**
- * A line for programs: JSON on standard output. JSON leaves most control characters as they are; escaped they mean the
- * same, and no terminal obeys them.
+ * Writes JSON as one line to standard output. Control characters that JSON allows are escaped as well: their meaning is
+ * the same, and no terminal executes them.
  */
 export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 
-/** A line for people that is not part of the result. Names in it may have any character: none moves a cursor. */
+/**
+ * Writes a line for people, which is not part of the result, to standard error. Control characters in it are escaped.
+ */
 export const writeNotice = (line: string): void => {
   host.stderr.write(`${oneLine(line)}\n`);
 };

@@ -2,18 +2,18 @@ import { cutText } from "../display/texts/width.ts";
 import { host } from "./host.ts";
 import { canRedraw, terminalColumns } from "./terminal.ts";
 
-/** A line that is rewritten in place. */
+/** A progress line that is rewritten in place. */
 export interface ProgressLine {
-  /** Shows a text in place of the one before, some times a second. */
+  /** Replaces the text, at most a few times a second. */
   update(text: string): void;
   /** Removes the line. */
   clear(): void;
 }
 
-/** Milliseconds between two texts. */
+/** Minimum milliseconds between two texts. */
 const updateEvery = 100;
 
-/** A line on standard error with the progress, where that is a terminal; nothing elsewhere. */
+/** Creates a progress line on standard error if it is a terminal; elsewhere nothing is shown. */
 export const progressLine = (hidden = false): ProgressLine => {
   const { stderr } = host;
   const isShown = !hidden && canRedraw(stderr);
@@ -24,7 +24,7 @@ export const progressLine = (hidden = false): ProgressLine => {
       if (!isShown || performance.now() - shownAt < updateEvery) return;
       shownAt = performance.now();
       isDrawn = true;
-      // In one row, which is what `clear` takes away.
+      // Cut to one row, because `clear` erases only one row.
       stderr.write(`\r\u001b[K${cutText(text, terminalColumns(stderr) - 1)}`);
     },
     clear() {

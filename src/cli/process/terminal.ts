@@ -5,7 +5,7 @@ import { host } from "./host.ts";
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
-/** Non-ASCII signs, or their ASCII stand-ins. */
+/** Non-ASCII symbols, or their ASCII replacements. */
 export interface Symbols {
   readonly unicode: boolean;
   readonly dot: string;
@@ -50,24 +50,24 @@ const asciiSymbols: Symbols = {
 
 export const symbolsFor = (unicode: boolean): Symbols => (unicode ? unicodeSymbols : asciiSymbols);
 
-/** How to write text: its signs and its colours. */
+/** Style of an output: its symbols and colours. */
 export interface Style {
   readonly symbols: Symbols;
   readonly colors: Colors;
 }
 
-/** Facts about the place that text is written to. */
+/** Facts about an output that decide its style. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** As Node calls it. */
+  /** Node's name of the platform. */
   readonly platform: string;
-  /** Whether it is a terminal, as opposed to a pipe or a file. */
+  /** Whether the output is a terminal, as opposed to a pipe or a file. */
   readonly isTerminal: boolean;
 }
 
 /**
- * Whether to write escape codes for colours. NO_COLOR (any text) refuses them everywhere, as no-color.org says; then
- * FORCE_COLOR asks for them everywhere ("0" and "false" refuse); else a terminal gets them, unless it is a dumb one.
+ * Whether to write colours. NO_COLOR (any text) turns them off everywhere, as in no-color.org. Otherwise FORCE_COLOR
+ * turns them on everywhere ("0" and "false" turn them off). Otherwise terminals get colours, except "dumb" ones.
  */
 export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   const { NO_COLOR, FORCE_COLOR, TERM } = env;
@@ -76,13 +76,13 @@ export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   return isTerminal && TERM !== "dumb";
 };
 
-/** Bits of a colour that a terminal is sure to know: 1 for none, 4 for sixteen colours, 8 for 256. */
+/** Bits per colour that the terminal supports for certain: 1 for none, 4 for 16 colours, 8 for 256. */
 export type ColorDepth = 1 | 4 | 8;
 
-/** Names of terminals with 256 colours or more, besides those that say so in TERM. */
+/** Names in TERM of terminals with at least 256 colours. */
 const rich = /256|direct|truecolor|kitty|alacritty|ghostty|wezterm|foot/iu;
 
-/** How many colours to write, by the variables that terminals set. */
+/** Colour depth, from the environment variables that terminals set. */
 export const colorDepth = (surroundings: Surroundings): ColorDepth => {
   if (!hasColor(surroundings)) return 1;
   const { TERM = "", COLORTERM = "", TERM_PROGRAM, WT_SESSION } = surroundings.env;
@@ -90,22 +90,22 @@ export const colorDepth = (surroundings: Surroundings): ColorDepth => {
   return isRich ? 8 : 4;
 };
 
-/** Terminals with few non-ASCII glyphs, whatever the locale says: none at all, and the Linux console. */
+/** Terminals without non-ASCII glyphs ("dumb"), or with only a few (the Linux console), for any locale. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
 /**
- * Whether non-ASCII signs (braille, arrows, boxes) can be shown: the locale's encoding is UTF-8, by the variables of
- * POSIX in their order, and the terminal has the glyphs.
+ * Whether non-ASCII symbols (braille, arrows, boxes) can be shown: the locale's encoding is UTF-8, according to the
+ * POSIX variables in their order, and the terminal has the glyphs.
  */
 export const hasUnicode = ({ env, platform, isTerminal }: Surroundings): boolean => {
   if (isTerminal && poorInGlyphs.test(env.TERM ?? "")) return false;
   const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== "");
   if (locale !== undefined) return /utf-?8/iu.test(locale);
-  // These are UTF-8 by default.
+  // These terminals use UTF-8 by default.
   return platform === "darwin" || (platform === "win32" && (env.WT_SESSION ?? env.TERM_PROGRAM) !== undefined);
 };
 
-/** How to write text to a place. */
+/** Style for the given facts. */
 export const styleIn = (surroundings: Surroundings): Style => ({
   symbols: symbolsFor(hasUnicode(surroundings)),
   colors: pc.createColors(hasColor(surroundings)),
@@ -117,40 +117,43 @@ const surroundingsOf = ({ isTTY }: Pick<WriteStream, "isTTY">): Surroundings => 
   isTerminal: isTTY === true,
 });
 
-/** How to write text to `stream`. */
+/** Style of `stream`. */
 export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(surroundingsOf(stream));
 
-/** How many colours to write to `stream`. */
+/** Colour depth of `stream`. */
 export const colorDepthFor = (stream: Pick<WriteStream, "isTTY">): ColorDepth => colorDepth(surroundingsOf(stream));
 
-/** For lines that programs read too: never an escape code, whatever the environment asks for. */
+/** Style for lines that programs also read: never with escape codes, even if the environment asks for colours. */
 export const plainStyle = (): Style => ({ ...styleFor(host.stdout), colors: pc.createColors(false) });
 
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";
 
-/** Columns to draw in: 80 for a pipe, and for a terminal of unknown width. */
+/** Columns to draw in: 80 for a pipe or an unknown width. */
 export const terminalColumns = ({ columns }: { readonly columns?: number | undefined }): number =>
   columns === undefined || columns < 1 ? 80 : columns;
 
-/** What a terminal does with lines that are wider than it has become. */
+/** What a terminal does with lines that are wider than its new width. */
 export interface Reflow {
-  /** Whether it wraps them anew, as most do; else it cuts them. */
+  /** Whether it rewraps lines, as most terminals do; false: it cuts them. */
   readonly lines: boolean;
-  /** The same for the line that the cursor is in. */
+  /** Whether it rewraps the line with the cursor. */
   readonly cursorLine: boolean;
 }
 
-/** By the variables that terminals set: xterm and GNU screen cut lines; VS Code's leaves the cursor's line to the program. */
+/**
+ * Reflow behaviour, from the environment variables that terminals set: xterm and GNU screen cut lines; VS Code leaves
+ * the cursor's line to the program.
+ */
 export const reflowIn = ({ TMUX, STY, XTERM_VERSION, TERM_PROGRAM }: Surroundings["env"]): Reflow => {
   const lines = TMUX !== undefined || (STY === undefined && XTERM_VERSION === undefined);
   return { lines, cursorLine: lines && TERM_PROGRAM !== "vscode" };
 };
 
 /**
- * Asks the system for the terminal's size; if it has changed, `stream` emits "resize" at once. Node asks only when the
- * signal for it comes, which a busy program sees late: until then rows would be counted for the old size. The method is
- * Node's own for that signal, and has no public name.
+ * Queries the terminal's size; if it has changed, `stream` emits "resize" at once. Node itself does this only on a
+ * signal, which a busy program sees late; until then rows would be computed for the old size. The method is Node's
+ * internal handler for this signal and has no public name.
  */
 export const checkSize = (stream: WriteStream): void => {
   const { _refreshSize: refresh } = stream as { readonly _refreshSize?: () => void };
@@ -166,10 +169,10 @@ const showControls = (text: string, kept: string, unicode: boolean): string =>
   });
 
 /**
- * A model's text for a terminal: control characters except line end and tab become visible.
- * @param unicode whether there are glyphs for them; else carets show them, as in ^[.
+ * Makes control characters in a model's text visible, except line end and tab.
+ * @param unicode whether to use Unicode symbols for them; false: carets, such as ^[.
  */
 export const printable = (text: string, unicode = true): string => showControls(text, "\n\t", unicode);
 
-/** The name of a file, a folder or a text for a terminal, in one line: names may have any character. */
+/** Makes a file's, folder's or text's name printable in one line: names may contain any character. */
 export const printableName = (name: string, unicode = true): string => showControls(name, "", unicode);

@@ -1,4 +1,7 @@
-/** A file of prompts: JSON lines, each a text, a list of token ids, or an object with a prompt and settings of its own. */
+/**
+ * Reads a file of prompts: each line is JSON, either a string, a list of token ids, or an object with a prompt and
+ * settings of its own.
+ */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
 import { nearest } from "../../core/text/nearest.ts";
@@ -12,16 +15,16 @@ import { checkAdapterName } from "../../pretrained/adapter/check.ts";
 import type { UnknownChoice } from "../../tokenizer/unknown.ts";
 import type { WorkerModel } from "../../worker/model.node.ts";
 
-/** A prompt, and what is written back beside its text. */
+/** A prompt of the file. */
 export interface FilePrompt {
-  /** Line of the file, from 1 on. */
+  /** Line number, from 1. */
   readonly line: number;
   readonly options: EngineGenerateOptions & { readonly prompt: string | readonly number[] };
-  /** Given in the line, for whoever reads the texts. */
+  /** Id from the line; copied to the output. */
   readonly id: string | number | undefined;
 }
 
-/** Settings that a line may have of its own. */
+/** Settings that a line may contain. */
 const ownSettings = [
   ...["maxNewTokens", "temperature", "topK", "topP", "minP", "typicalP", "repetitionPenalty", "presencePenalty"],
   ...[
@@ -42,11 +45,11 @@ const ownSettings = [
 const isPrompt = (value: unknown): value is string | readonly number[] =>
   typeof value === "string" || (Array.isArray(value) && value.every((id) => Number.isInteger(id)));
 
-/** What a line says. */
+/** Parses a line. */
 const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   const value = parseLine(text);
   if (isPrompt(value)) return { line, options: { prompt: value }, id: undefined };
-  const must = 'each line must be JSON: "a text", [1, 2, 3] or {"prompt": "a text", "seed": 2}';
+  const must = 'each line must be JSON, such as "a text", [1, 2, 3] or {"prompt": "a text", "seed": 2}';
   if (!isRecord(value) || !isPrompt(value.prompt)) {
     throw new DataError({
       where,
@@ -56,19 +59,19 @@ const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   }
   const { id, prompt, ...settings } = value;
   if (id !== undefined && typeof id !== "string" && !(typeof id === "number" && Number.isFinite(id))) {
-    throw new DataError({ where, must: "id must be a text or a number", got: oneLine(JSON.stringify(id)) });
+    throw new DataError({ where, must: "id must be a string or a number", got: oneLine(JSON.stringify(id)) });
   }
   const names: readonly string[] = ownSettings;
   const unknown = Object.keys(settings).find((name) => !names.includes(name));
   if (unknown !== undefined) {
     const hint = nearest(unknown, ["id", "prompt", ...names]);
-    const must = `a line may have prompt, id, ${ownSettings.join(", ")}`;
+    const must = `the keys of a line must be among prompt, id, ${ownSettings.join(", ")}`;
     throw new DataError({ where, must, got: oneLine(unknown), ...(hint === undefined ? {} : { hint }) });
   }
   return { line, options: { ...settings, prompt }, id };
 };
 
-/** Names the line in the error of `work`. */
+/** Runs `work`; an error names the line. */
 const inLine = (where: string, work: () => unknown): void => {
   try {
     work();
@@ -79,8 +82,8 @@ const inLine = (where: string, work: () => unknown): void => {
 };
 
 /**
- * The prompts of a file, all checked: empty lines are passed over.
- * @throws DataError or ConfigError, which name the line.
+ * Reads and checks all prompts of a file; empty lines are skipped.
+ * @throws DataError or ConfigError naming the line.
  */
 export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> => {
   const prompts: FilePrompt[] = [];
@@ -95,11 +98,11 @@ export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> 
     prompts.push(prompt);
   }
   if (prompts.length > 0) return prompts;
-  const got = line === 0 ? "no such file, or an empty one" : "empty lines";
-  throw new ConfigError({ where: "--prompts", must: "must be a file with a prompt in a line", got });
+  const got = line === 0 ? "no such file, or an empty file" : "empty lines";
+  throw new ConfigError({ where: "--prompts", must: "must be a file with one prompt on each line", got });
 };
 
-/** @throws DataError, with the line, for a prompt or a setting that does not go with the model. */
+/** @throws DataError naming the line, for a prompt or a setting that the model does not support. */
 export const checkReadable = (
   path: string,
   prompts: readonly FilePrompt[],

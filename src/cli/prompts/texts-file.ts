@@ -1,4 +1,4 @@
-/** The file that texts are written to, a line for each prompt in their order: what a killed command has left is gone on with. */
+/** Reads and writes the file of texts: one line per prompt, in order. A file left by a killed command is continued. */
 import { truncate } from "node:fs/promises";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
@@ -14,18 +14,18 @@ export interface TextLine extends Omit<ManyText, "ids" | "skipped"> {
   readonly prompt: string | readonly number[];
 }
 
-/** The line of a text. */
+/** Line of the file for a text. */
 export const textLine = (prompt: FilePrompt, index: number, text: Omit<ManyText, "index" | "ids">): TextLine => {
   const { finishReason, promptTokens, newTokens } = text;
   const id = prompt.id === undefined ? {} : { id: prompt.id };
   return { index, ...id, prompt: prompt.options.prompt, text: text.text, finishReason, promptTokens, newTokens };
 };
 
-/** What is in the file. */
+/** Contents of an existing file. */
 export interface WrittenTexts {
-  /** In the order of their prompts. */
+  /** In the order of the prompts. */
   readonly texts: readonly string[];
-  /** Bytes of its whole lines. */
+  /** Bytes of the complete lines. */
   readonly end: number;
 }
 
@@ -43,12 +43,12 @@ const belongs = (line: unknown, { id, options }: FilePrompt, index: number): lin
 const foreign = (path: string, line: number): ConfigError =>
   new ConfigError({
     where: "--out",
-    must: "must be a new file, or one with texts of these prompts to go on with",
-    got: `${path}, whose line ${line} is something else`,
+    must: "must be a new file, or an unfinished file with texts of these prompts",
+    got: `${path}, whose line ${line} is not a text of prompt ${line}`,
     hint: "another name",
   });
 
-/** The beginning of what follows the whole lines of a file. */
+/** The first bytes after the complete lines. */
 const tailOf = async (path: string, from: number): Promise<string> => {
   const file = await openRegularFile(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
@@ -64,8 +64,8 @@ const tailOf = async (path: string, from: number): Promise<string> => {
 };
 
 /**
- * The texts that a file holds: those of the first prompts. Half a line at its end does not count.
- * @throws ConfigError for a file with anything else; nothing is changed.
+ * Reads the texts of a file, which belong to the first prompts. An incomplete last line is ignored.
+ * @throws ConfigError if the file contains anything else; the file is not changed.
  */
 export const readTexts = async (path: string, prompts: readonly FilePrompt[]): Promise<WrittenTexts> => {
   const texts: string[] = [];
@@ -87,7 +87,7 @@ export const readTexts = async (path: string, prompts: readonly FilePrompt[]): P
   return { texts, end };
 };
 
-/** Opens the file to add texts after the ones that are there; half a line at its end is taken away. */
+/** Opens the file to append texts; an incomplete last line is removed. */
 export const openTexts = async (path: string, { end }: WrittenTexts): Promise<JsonLines> => {
   const lines = await openJsonLines(path);
   await truncate(path, end);

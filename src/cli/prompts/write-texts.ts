@@ -1,4 +1,4 @@
-/** `foretoken generate --prompts`: a text for each prompt of a file, many at a time. */
+/** `foretoken generate --prompts`: writes a text for each prompt of a file, many at a time. */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -15,21 +15,21 @@ import { progressLine } from "../process/progress-line.ts";
 import { checkReadable, type FilePrompt, readPrompts } from "./prompts-file.ts";
 import { openTexts, readTexts, textLine } from "./texts-file.ts";
 
-/** What the command is asked for. */
+/** Input of the command. */
 export interface WriteTextsRequest {
-  /** File of the prompts. */
+  /** Path of the prompts. */
   readonly prompts: string;
-  /** File for the texts; undefined: standard output. */
+  /** Path for the texts; undefined: standard output. */
   readonly out: string | undefined;
   readonly settings: Omit<GenerateManyOptions, "signal"> & { readonly unknown: UnknownChoice };
 }
 
-/** Texts of a file that are compared, at most. */
+/** Maximum number of existing texts that are generated again and compared. */
 const mostCompared = 4;
 
 /**
- * The texts that are there must be of this model with these settings, or the others would not go with them: some of them are
- * written again and compared.
+ * Checks that the existing texts come from this model and these settings, because the new texts must match them: some
+ * are generated again and compared.
  */
 const checkWritten = async (
   lm: WorkerModel,
@@ -45,14 +45,16 @@ const checkWritten = async (
     if (text === texts[place]) continue;
     throw new ConfigError({
       where: "--out",
-      must: "the texts in it must be of this model, with these settings",
-      got: `${out}, whose text ${place + 1} is another`,
-      hint: "the settings that it was begun with, or another name",
+      must: "the texts in this file must come from the same model with the same settings",
+      got: `${out}, whose text ${place + 1} differs`,
+      hint: "the settings that the file was begun with, or another name",
     });
   }
 };
 
-/** Says that texts will outgrow the context, where that is sure: each of their tokens then takes as long as reading a whole window. */
+/**
+ * Warns if texts will certainly exceed the context: each further token then takes as long as reading a whole window.
+ */
 const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["settings"]): void => {
   const { maxNewTokens = generateDefaults.maxNewTokens, slide = 0 } = settings;
   const { contextLength, position } = config;
@@ -60,11 +62,11 @@ const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["s
   const most = `--max-new-tokens ${Math.max(1, Math.floor(contextLength / 2))}`;
   const ways = position.kind === "rope" && contextLength >= 96 ? `--slide 32, or ${most}` : most;
   writeNotice(
-    `${formatCount(maxNewTokens)} new tokens go past the context of ${formatCount(contextLength)}, where each takes much longer: ${ways} is faster`,
+    `${formatCount(maxNewTokens)} new tokens do not fit into the context of ${formatCount(contextLength)}; each token beyond it takes much longer. ${ways} is faster`,
   );
 };
 
-/** Writes the texts that are missing, in the order of their prompts. Returns how many. */
+/** Writes the missing texts in the order of their prompts; returns how many. */
 const writeMissing = async (
   lm: WorkerModel,
   { settings }: WriteTextsRequest,
@@ -125,7 +127,7 @@ const toFile = async (
       return;
     }
     if (done > 0) {
-      writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: going on`);
+      writeNotice(`${out} has ${formatCount(done)} of ${formatPlural(prompts.length, "text")}: continuing`);
     }
     const lines = await openTexts(out, written);
     try {
@@ -133,7 +135,7 @@ const toFile = async (
       await lines.flush();
       if (done + count < prompts.length) {
         writeNotice(
-          `${out} has ${formatCount(done + count)} of ${formatPlural(prompts.length, "text")}; the same command goes on`,
+          `${out} has ${formatCount(done + count)} of ${formatPlural(prompts.length, "text")}; to continue, run the same command again`,
         );
       }
     } finally {
@@ -144,16 +146,16 @@ const toFile = async (
   }
 };
 
-/** @param open loads the model, once the file of prompts is known to be in order. */
+/** @param open loads the model; called after the file of prompts has been checked. */
 export const writeTexts = async (open: () => Promise<WorkerModel>, request: WriteTextsRequest): Promise<void> => {
   const prompts = await readPrompts(request.prompts);
-  // A file that is none of ours is refused before a model is loaded.
+  // Check the output file before loading the model.
   if (request.out !== undefined) {
     const folder = dirname(request.out);
     if (!existsSync(folder)) {
       throw new ConfigError({
         where: "--out",
-        must: "must be in a folder that is there",
+        must: "must be in an existing folder",
         got: request.out,
         hint: `mkdir -p ${folder}`,
       });
@@ -164,7 +166,7 @@ export const writeTexts = async (open: () => Promise<WorkerModel>, request: Writ
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
-    // Before the file for the texts is made.
+    // Checked before the output file is created.
     checkSlide(request.settings.slide ?? generateDefaults.slide, lm.config, "--slide");
     checkReadable(request.prompts, prompts, lm, request.settings.unknown);
     if (request.out !== undefined) await toFile(lm, request, prompts, request.out, interrupt);

@@ -1,10 +1,10 @@
-/** What people may call our commands, after other programs. */
+/** Commands of other programs, and the corresponding commands of this one. */
 import { ownValue, plainName } from "./flags-of-others.ts";
 
 export type CommandLead =
-  /** Words of ours; those that were given follow. */
+  /** Words of the corresponding command; the given arguments follow. */
   | { readonly words: readonly string[] }
-  /** It is not there. */
+  /** There is no such command; says why. */
   | { readonly absent: string; readonly hint: string };
 
 type CommandLeads = Readonly<Record<string, CommandLead>>;
@@ -38,31 +38,31 @@ const leads: CommandLeads = {
   ...to("significance ttest abtest versus vs", "compare"),
   ...isNot(
     "import load",
-    "nothing needs to be imported: commands take a Hugging Face directory, a GGUF file or hf:org/name as they are",
+    "no import is needed: commands read a Hugging Face directory, a GGUF file or hf:org/name directly",
     "npx foretoken info MODEL",
   ),
   ...isNot(
     "tokenize tokenise encode",
-    "a command of two words shows the tokens of a text",
+    "the command tokenizer inspect shows the tokens of a text",
     "npx foretoken tokenizer inspect MODEL",
   ),
   ...isNot(
     "decode detokenize detokenise",
-    "no command turns tokens into text: in the library, a model's tokenizer decodes",
+    "no command turns tokens into text; in the library, use decode of a model's tokenizer",
     "npx foretoken tokenizer inspect MODEL",
   ),
   ...isNot(
     "download pull fetch models",
-    "a model is downloaded where it is named, as hf:org/name",
+    "commands download a model when they are given hf:org/name",
     "npx foretoken info hf:HuggingFaceTB/SmolLM2-135M-Instruct",
   ),
   ...isNot(
     "push upload publish deploy",
-    "nothing is uploaded: best/ in a run's folder is a Hugging Face directory",
+    "foretoken uploads nothing; best/ in a run's folder is a Hugging Face directory",
     "npx foretoken runs",
   ),
   ...isNot("prepare preprocess", "a text needs no preparation", "npx foretoken train --data FILE"),
 };
 
-/** Where the command `name` of another program leads; undefined if it is not known. */
+/** The corresponding command for `name` of another program; undefined if unknown. */
 export const commandLeadOf = (name: string): CommandLead | undefined => ownValue(leads, plainName(name));

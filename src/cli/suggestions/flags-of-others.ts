@@ -1,34 +1,34 @@
 /**
- * What the flags of other programs are called here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
- * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has the same as tables.
+ * Flags of other programs and their counterparts here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
+ * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has them as tables.
  */
 
-/** Where a flag of another program leads. */
+/** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** Our flag. It gets the value that was given. */
+      /** The flag here; it gets the given value. */
       readonly flag: string;
-      /** Our values, for values with another name, in lower case. Others are taken as they are. */
+      /** Values here, by their lower-case names in other programs. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;
-      /** Our words for values that another flag is for here, in lower case; empty: nothing is needed. */
+      /** Words for values that need another flag here, by the lower-case value; empty: nothing is needed. */
       readonly instead?: Readonly<Record<string, string>>;
     }
-  /** Words of ours, for a flag that says yes or no. */
+  /** Words for a flag that has no value. */
   | { readonly words: string }
-  /** It is an argument here, which has no flag. */
+  /** Here it is an argument without a flag. */
   | { readonly argument: string }
-  /** It is not there. */
+  /** There is no such flag; says why. */
   | {
       readonly absent: string;
       readonly hint: string;
-      /** What is said in place of `absent` for some values, in lower case. */
+      /** Replaces `absent` for some values, in lower case. */
       readonly absentWith?: Readonly<Record<string, string>>;
     };
 
-/** Leads by a flag's name without dashes and underscores, in lower case. */
+/** Counterparts by the flag's name, without dashes and underscores, in lower case. */
 export type Leads = Readonly<Record<string, Lead>>;
 
-/** The value of a table's own key: `constructor` is none. */
+/** Own property of a table; inherited names such as `constructor` are ignored. */
 export const ownValue = <Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
 
@@ -44,32 +44,32 @@ const everywhere: Leads = {
   ...named("device", {
     absent: noGpu,
     hint: "the command without it",
-    absentWith: { cpu: "every backend computes on the CPU, so no device is named" },
+    absentWith: { cpu: "every backend computes on the CPU, so there is no device to choose" },
   }),
   ...isNot("cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice", noGpu, "the command without it"),
   ...means("cpu usecpu nocuda", "--backend auto"),
   ...to("t nthreads numthreads threadsbatch nprocs numproc jobs j", "--threads"),
   ...isNot(
     "compile torchcompile",
-    "a run compiles nothing: the kernels are compiled when the package is built",
+    "a run compiles nothing; kernels are compiled when the package is built",
     "npx foretoken info",
   ),
   ...means("fp32 float32", "--dtype float32"),
   ...means("bf16 bfloat16", "--dtype bfloat16"),
-  ...isNot("fp16 float16 half", "there is no float16: training in it needs a scaled loss", "--dtype bfloat16"),
+  ...isNot("fp16 float16 half", "there is no float16, because training in it needs loss scaling", "--dtype bfloat16"),
   ...to("torchdtype precision", "--dtype"),
 };
 
-/** Element types that have a short name, too. */
+/** Element types that also have a short name. */
 const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16" } as const;
 
-/** Our values of --dtype, under their other names. */
+/** Values of --dtype by their other names. */
 export const dtypeNames: Readonly<Record<string, string>> = {
   ...{ bf16: "bfloat16", fp16: "bfloat16, since there is no float16", float16: "bfloat16, since there is no float16" },
   ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
-/** Values of --dtype of export, under other names, those of each format. */
+/** Values of export's --dtype by their other names, for each format. */
 export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<Record<string, string>>>> = {
   hf: { ...longNames, fp16: "bf16", float16: "bf16", half: "bf16" },
   gguf: {
@@ -79,13 +79,13 @@ export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<
   onnx: { ...longNames, ...{ q8: "int8", uint8: "int8", quantized: "int8", q8_0: "int8" } },
 };
 
-/** Our values of --metric, under other names. */
+/** Values of --metric by their other names. */
 export const metricNamesOfOthers: Readonly<Record<string, string>> = {
   ...{ lr: "learning-rate", grad: "grad-norm", norm: "grad-norm", gradnorm: "grad-norm", speed: "tokens-per-second" },
   ...{ throughput: "tokens-per-second", val: "loss", val_loss: "loss", train_loss: "loss", perplexity: "loss --log" },
 };
 
-/** Our values of --backend, under the names of devices. */
+/** Values of --backend by device names. */
 export const deviceNames: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["cuda", "gpu", "mps", "metal", "rocm", "vulkan", "webgpu"].map((name) => [
@@ -93,7 +93,7 @@ export const deviceNames: Readonly<Record<string, string>> = {
       "auto, since there is no GPU backend (yet)",
     ]),
   ),
-  cpu: "auto, which is on the CPU",
+  cpu: "auto, which runs on the CPU",
 };
 
 const train: Leads = {
@@ -114,26 +114,26 @@ const train: Leads = {
   ...to("maxiters maxsteps iters iterations numiters niters nsteps numsteps totalsteps trainsteps", "--steps"),
   ...isNot(
     "epochs epoch numepochs nepochs numtrainepochs e",
-    "a run is counted in steps; an epoch has training tokens / (batchSize × contextLength) of them",
+    "a run is counted in steps; one epoch is training tokens / (batchSize × contextLength) steps",
     "--steps N",
   ),
   ...isNot(
     "evaliters",
-    "an evaluation covers the whole validation split, so there is no number of batches to set",
+    "an evaluation covers the whole validation split, so its number of batches cannot be set",
     "a smaller --val-fraction",
   ),
-  ...isNot("evalonly", "a model is evaluated by a command of its own", "npx foretoken evaluate DIR"),
+  ...isNot("evalonly", "a separate command evaluates a model", "npx foretoken evaluate DIR"),
   ...to("evalsteps evalfreq evalevery validationinterval valinterval", "--eval-interval"),
   ...to("savesteps saveinterval saveevery checkpointevery", "--checkpoint-interval"),
   ...to("savetotallimit", "--keep-last"),
   ...isNot(
     "loginterval logginginterval loggingsteps logevery",
-    "every step is in metrics.jsonl, and with --json on standard output",
+    "metrics.jsonl has every step; --json also writes it to standard output",
     "--json",
   ),
   ...isNot(
     "wandb wandblog wandbproject wandbrunname reportto tensorboard loggingdir mlflow",
-    "no tracking service is called: metrics.jsonl has every event, and --json writes them",
+    "no tracking service is used; metrics.jsonl has every event, and --json prints them",
     "--json",
   ),
   ...to("outdir outputdir output o rundir savedir checkpointdir loggingdirectory", "--out"),
@@ -143,7 +143,7 @@ const train: Leads = {
   ...to("valsplit validationsplit valratio testsize", "--val-fraction"),
   ...to("gradclip clip clipgrad gradientclip clipgradnorm maxnorm", "--train.maxGradNorm"),
   ...to("warmup warmupiters nwarmup", "--train.warmupSteps"),
-  ...isNot("warmupratio", "the warm-up is counted in steps", "--train.warmupSteps N"),
+  ...isNot("warmupratio", "the warm-up is given in steps", "--train.warmupSteps N"),
   ...to("minlr", "--train.schedule.minLearningRate"),
   ...to("decaylr", "--train.schedule.kind", { true: "cosine", false: "constant" }),
   ...to("lrschedule lrscheduler lrschedulertype scheduler", "--train.schedule.kind"),
@@ -151,7 +151,7 @@ const train: Leads = {
   ...to("optim opt optimizer", "--train.optimizer.kind", { adamw_torch: "adamw", adamw_torch_fused: "adamw" }),
   ...isNot(
     "bias",
-    "biases have three flags",
+    "three flags control biases",
     "--model.bias.qkv, --model.bias.projection or --model.bias.mlp with true or false",
   ),
   ...to("adambeta1", "--train.optimizer.beta1"),
@@ -172,43 +172,43 @@ const train: Leads = {
   ),
   ...isNot(
     "overwriteoutputdir force",
-    "a run's folder must be new or empty, so that nothing is lost",
+    "a run's folder must be new or empty, so that no file is lost",
     "--out another-folder",
   ),
   ...means("gradientcheckpointing activationcheckpointing", "--recompute-activations true"),
   ...isNot(
     "deepspeed fsdp ddp localrank nprocpernode worldsize distributed",
-    "processes are started by mpirun, and each keeps its part of the moments: docs/cluster.md",
+    "mpirun starts the processes, and each keeps a part of the optimizer's moments (docs/cluster.md)",
     "mpirun -n 2 node dist/cli/main.js train",
   ),
   ...to("lora lorar lorarank rank r", "--lora.rank"),
   ...to("loraalpha alpha", "--lora.alpha"),
   ...to("loradropout", "--lora.dropout"),
   ...to("loratarget loratargets loratargetmodules targetmodules", "--lora.targets"),
-  ...isNot("peft usepeft", "adapters are always in the form of PEFT", "--lora.rank 8"),
+  ...isNot("peft usepeft", "adapters are always written in PEFT's format", "--lora.rank 8"),
   ...isNot(
     "qlora loadin4bit loadin8bit",
-    "a GGUF file of 4 to 8 bits stays so beside adapters, and foretoken quantize writes one",
+    "adapters train on a GGUF file whose weights stay in 4 to 8 bits; foretoken quantize writes such a file",
     "--init-from model-q4_k.gguf --lora.rank 8",
   ),
   ...to("vocabsize nvocab", "--tokenizer.vocabSize"),
   ...isNot("labelsmoothing labelsmoothingfactor", "there is no label smoothing", "--model.dropout 0.1"),
   ...isNot(
     "pushtohub hubmodelid",
-    "nothing is uploaded: best/ in the run's folder is a Hugging Face directory",
+    "foretoken uploads nothing; best/ in the run's folder is a Hugging Face directory",
     "the command without it",
   ),
-  ...isNot("dataloadernumworkers numworkers", "batches are cut from memory, without workers", "--threads N"),
+  ...isNot("dataloadernumworkers numworkers", "batches are cut from a text in memory, without workers", "--threads N"),
 };
 
-const noSuchSampling = "only temperature, top-k, top-p and min-p shape the draw";
+const noSuchSampling = "only temperature, top-k, top-p and min-p control the sampling";
 const likeSampling = "--temperature, --top-k, --top-p or --min-p";
 
 const modelNamed: Leads = named("m model checkpoint ckpt modelpath modelnameorpath outdir rundir", {
-  argument: "the model is named without a flag",
+  argument: "the model is an argument without a flag",
 });
 
-/** Of all commands that take a model. */
+/** For all commands that take a model. */
 const adapterNamed: Leads = {
   ...to("lora lorapath loradir loramodules peft peftpath adapterpath adapterdir adaptername adapters", "--adapter"),
   ...to("basemodel basemodelname basemodelnameorpath", "--base"),
@@ -224,7 +224,7 @@ const generate: Leads = {
   ...to("r reverseprompt stopsequence stopstrings", "--stop"),
   ...to("s randomseed", "--seed"),
   ...means("interactivefirst", "--interactive"),
-  ...isNot("cnv conversation chat", "a conversation has a command of its own", "npx foretoken chat MODEL"),
+  ...isNot("cnv conversation chat", "a separate command is for conversations", "npx foretoken chat MODEL"),
   ...means("greedy", "--temperature 0"),
   ...to("repeatpenalty", "--repetition-penalty"),
   ...to("typical", "--typical-p"),
@@ -240,8 +240,8 @@ const generate: Leads = {
     "the command without it",
   ),
   ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
-  ...isNot("stream streaming", "text is written as it comes", "the command without it"),
-  ...isNot("repeatlastn norepeatngramsize", `penalties are of all that was written: ${noSuchSampling}`, likeSampling),
+  ...isNot("stream streaming", "text is always written as it is generated", "the command without it"),
+  ...isNot("repeatlastn norepeatngramsize", `penalties always count all of the text: ${noSuchSampling}`, likeSampling),
   ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias", noSuchSampling, likeSampling),
 };
 
@@ -250,14 +250,18 @@ const evaluate: Leads = {
   ...adapterNamed,
   ...to("dataset file f text textfile input validationfile", "--data"),
   ...to("valsplit validationsplit testsize", "--val-fraction"),
-  ...isNot("batch batchsize bs perdeviceevalbatchsize", "an evaluation chooses its batches", "the command without it"),
+  ...isNot(
+    "batch batchsize bs perdeviceevalbatchsize",
+    "an evaluation chooses its batches by itself",
+    "the command without it",
+  ),
   ...isNot("evaliters", "an evaluation covers the whole split", "--val-fraction with --split val"),
 };
 
 const lesson: Leads = { ...to("dataset file f", "--data"), ...to("line prompt", "--text") };
 
 const plot: Leads = {
-  ...named("logdir dir run runs folder", { argument: "the runs are named without a flag" }),
+  ...named("logdir dir run runs folder", { argument: "the runs are arguments without a flag" }),
   ...to("o output file", "--out"),
   ...to("y scalar", "--metric"),
   ...means("logy logscale", "--log"),
@@ -290,10 +294,10 @@ const leads: Readonly<Record<string, Leads>> = {
   },
 };
 
-/** The flag's name without dashes and underscores, in lower case: as people may remember it. */
+/** The flag's name without dashes and underscores, in lower case. */
 export const plainName = (flag: string): string => flag.toLowerCase().replace(/[-_]/gu, "");
 
-/** Where the flag `name` of another program leads in `command`; undefined if it is not known. */
+/** The counterpart of another program's flag in `command`; undefined if unknown. */
 export const leadOf = (command: string, name: string): Lead | undefined => {
   const plain = plainName(name);
   return ownValue(ownValue(leads, command) ?? {}, plain) ?? ownValue(everywhere, plain);

@@ -16,11 +16,11 @@ const isFlag = (word: string): boolean => /^-{1,2}[a-z]/iu.test(word);
 const isKnown = (command: Command, flag: string): boolean =>
   optionOf(command, flag) !== undefined || ["--help", "-h"].includes(flag);
 
-/** A flag of the command line with the value that may belong to it: after an equals sign, or as the next word. */
+/** A flag on the command line, with the value that may belong to it: after an equals sign, or the next word. */
 interface Given {
   readonly flag: string;
   readonly value: string | undefined;
-  /** Words that it takes, if the value belongs to it. */
+  /** Number of words that the flag and its value take. */
   readonly length: number;
 }
 
@@ -31,10 +31,10 @@ const givenAt = (words: readonly string[], index: number): Given => {
   return next === undefined || isFlag(next) ? { flag, value: undefined, length: 1 } : { flag, value: next, length: 2 };
 };
 
-/** Most flags that a hint lists. */
+/** Maximum number of flags in a hint. */
 const mostListed = 4;
 
-/** The flags of ours that differ from `given` only in dashes and capitals, or whose last part does. */
+/** Flags that differ from `given` only in dashes and capitals, or whose last part does. */
 const sameName = (given: string, command: Command): readonly string[] => {
   const known = namesOf(command);
   const like = (nameOf: (flag: string) => string): readonly string[] =>
@@ -46,13 +46,13 @@ const sameName = (given: string, command: Command): readonly string[] => {
 const yes = /^(true|yes|on|1)$/iu;
 const no = /^(false|no|off|0)$/iu;
 
-/** `flag` with the value that was given for it, as far as it takes one. */
+/** `flag` with the given value, if the flag takes one. */
 const withValue = (command: Command, flag: string, value: string | undefined): string => {
   const option = optionOf(command, flag);
   return value !== undefined && option?.required === true ? `${flag} ${quoteWord(value)}` : flag;
 };
 
-/** Our words for a flag of another program; undefined if there are none. */
+/** Counterpart of another program's flag as words; undefined if there is none. */
 const ourWords = (lead: Lead, command: Command, { value }: Given): string | undefined => {
   if ("words" in lead) return value !== undefined && no.test(value) ? undefined : lead.words;
   if (!("flag" in lead)) return undefined;
@@ -62,7 +62,7 @@ const ourWords = (lead: Lead, command: Command, { value }: Given): string | unde
   return withValue(command, lead.flag, ours);
 };
 
-/** Our words for the unknown flag, if only one thing can be meant. */
+/** Words that replace an unknown flag, if its meaning is unambiguous. */
 const translated = (given: Given, command: Command): string | undefined => {
   const same = sameName(given.flag, command);
   const [only] = same;
@@ -73,14 +73,14 @@ const translated = (given: Given, command: Command): string | undefined => {
   return same.length === 1 && only !== undefined ? withValue(command, only, given.value) : undefined;
 };
 
-/** The flag that chooses the kind of `given`: `--optimizer` is --train.optimizer.kind. */
+/** The flag that chooses a kind: `--optimizer` becomes --train.optimizer.kind. */
 const kindFlag = (given: string, command: Command): Option | undefined =>
   command.options.find(({ long }) => {
     const field = /^(.*)\.kind$/u.exec(long ?? "")?.[1];
     return field !== undefined && (field === given || plainName(field.split(".").at(-1) ?? "") === plainName(given));
   });
 
-/** A hint for an unknown flag that is not another program's: part of a name of ours, or mistyped. */
+/** Hint for an unknown flag that does not come from another program: part of a flag's name, or a typing mistake. */
 const partHint = ({ flag, value }: Given, command: Command): string => {
   const known = namesOf(command);
   const found = sameName(flag, command);
@@ -97,7 +97,7 @@ const partHint = ({ flag, value }: Given, command: Command): string => {
   return close === undefined ? `npx foretoken ${command.name()} --help` : withValue(command, close, value);
 };
 
-/** The unknown flags in `words`, in order. */
+/** Unknown flags in `words`, in order. */
 const unknownFlags = (words: readonly string[], command: Command): readonly Given[] => {
   const found: Given[] = [];
   for (let index = 0; index < words.length; index++) {
@@ -106,17 +106,17 @@ const unknownFlags = (words: readonly string[], command: Command): readonly Give
     if (!isFlag(word)) continue;
     const given = givenAt(words, index);
     if (isKnown(command, given.flag)) {
-      // Its value may look like a flag.
+      // Skip its value, which may look like a flag.
       if (optionOf(command, given.flag)?.required === true && !word.includes("=")) index++;
     } else found.push(given);
   }
   return found;
 };
 
-/** Most units of a hint: longer ones lose their middle in the error's line. */
+/** Maximum length of a hint; the error line would cut the middle of a longer one. */
 const longestHint = 140;
 
-/** `words`, with our names for the flags of other programs. */
+/** `words`, with the flags of other programs replaced. */
 const translateWords = (words: readonly string[], command: Command): readonly string[] => {
   const out: string[] = [];
   for (let index = 0; index < words.length; index++) {
@@ -138,8 +138,8 @@ const translateWords = (words: readonly string[], command: Command): readonly st
 };
 
 /**
- * The error for an unknown flag of `command`: it names ours, with the value that was given, or says what is not there. If
- * all unknown flags in `words` have names here, it names all of them.
+ * Error for an unknown flag of `command`: suggests the flag with the given value, or says why there is none. If all
+ * unknown flags in `words` have counterparts, it suggests all of them.
  */
 export const unknownFlagError = (
   where: string,
@@ -161,10 +161,10 @@ export const unknownFlagError = (
     const hint = first.value === undefined || whole.length > longestHint ? short : whole;
     return new ConfigError({ where, must: lead.argument, got, hint });
   }
-  const must = "every flag must be a known one";
+  const must = "every flag must be a known flag";
   const own = translated(first, command);
   if (own === undefined) return new ConfigError({ where, must, got: flag, hint: partHint(first, command) });
-  // Those that are not there get a line of their own, once these are mended.
+  // Flags without counterpart are reported after these are corrected.
   const known = all.filter((one) => translated(one, command) !== undefined);
   const ours = known.map((one) => translated(one, command)).filter((words) => words !== "");
   const whole = ours.length === 0 ? "the command without it" : ours.join(" ");
@@ -172,12 +172,12 @@ export const unknownFlagError = (
   return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
 };
 
-/** Commands that an error names: all of them would fill it. */
+/** Number of commands that an error names; all of them would be too long. */
 const namedCommands = 5;
 
 /**
- * The error for a command that is not there: it names ours, with the words that were given, or says what is not there.
- * @param declared makes a command with its flags.
+ * Error for an unknown command: suggests a command with the given arguments, or says why there is none.
+ * @param declared declares a command with its flags.
  */
 export const unknownCommandError = async (
   [name = "", ...rest]: readonly string[],
@@ -185,7 +185,7 @@ export const unknownCommandError = async (
   declared: (name: string) => Promise<Command>,
 ): Promise<ConfigError> => {
   const where = "command line";
-  const must = `the command must be ${names.slice(0, namedCommands).join(", ")} or another one of --help`;
+  const must = `the command must be ${names.slice(0, namedCommands).join(", ")} or another command in --help`;
   const got = JSON.stringify(name);
   const lead = commandLeadOf(name);
   if (lead !== undefined && "absent" in lead) {
@@ -199,7 +199,7 @@ export const unknownCommandError = async (
   }
   const [verb = "", ...flags] = lead.words;
   const words = translateWords(rest, await declared(verb));
-  // A flag that takes the folder comes before it, a switch after it.
+  // A flag with a value comes before the folder; a switch comes after it.
   const inOrder = verb === "train" ? [...flags, ...words] : [...words, ...flags];
   const whole = ["npx foretoken", verb, ...inOrder].join(" ");
   const hint = whole.length <= longestHint ? whole : `npx foretoken ${verb}`;

@@ -1,4 +1,4 @@
-/** The tokenizer of a file, a GGUF file, a checkpoint, a run or any folder with a tokenizer.json. */
+/** Finds the tokenizer of a file, a GGUF file, a checkpoint, a run, or any folder with a tokenizer.json. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { jsonLimits } from "../../core/checks/json.ts";
@@ -18,7 +18,7 @@ const kindAt = async (path: string): Promise<"file" | "folder" | undefined> =>
     () => undefined,
   );
 
-/** Places of the file in a folder: a checkpoint's or a tokenizer's own, then a run's best and last checkpoints. */
+/** Paths of the file in a folder: directly (a checkpoint or a tokenizer), or in a run's best or last checkpoint. */
 const placesIn = (folder: string): readonly string[] =>
   ["", "best", "checkpoint"].map((inner) => join(folder, inner, fileName));
 
@@ -28,13 +28,13 @@ const findFile = async (path: string): Promise<string> => {
   for (const place of placesIn(path)) if ((await kindAt(place)) === "file") return place;
   throw new DataError({
     where: path,
-    must: `must be a ${fileName}, a .gguf file, or a folder with a ${fileName}: a tokenizer, a checkpoint, a run`,
+    must: `must be a ${fileName}, a .gguf file, or a folder with a ${fileName}: a tokenizer, a checkpoint or a run`,
     got: kind === undefined ? "nothing there" : `a folder without ${fileName}`,
     hint: "foretoken tokenizer train --data FILE --out FOLDER",
   });
 };
 
-/** @throws DataError if there is none; CheckpointError if it is damaged. */
+/** @throws DataError if there is no tokenizer; CheckpointError if it is damaged. */
 export const findTokenizer = async (path: string): Promise<Tokenizer> => {
   if (isGgufName(path)) return openGgufTokenizer(path);
   const file = await findFile(path);

@@ -16,7 +16,7 @@ interface ShownToken {
   readonly bytes: readonly number[];
 }
 
-/** A text's tokens, and what they take on average. */
+/** Tokens of a text, and their average sizes. */
 export interface Inspection {
   readonly tokens: readonly ShownToken[];
   readonly count: number;
@@ -26,23 +26,23 @@ export interface Inspection {
   readonly bytesPerToken: number;
 }
 
-/** Tokens of a long text that are shown. */
+/** Maximum number of tokens shown. */
 const mostShown = 2000;
 
-/** Tokens of a text that are listed as JSON. */
+/** Maximum number of tokens in JSON output. */
 const mostListed = 1_000_000;
 
 /**
  * Encodes a text and measures its tokens.
- * @param all whether to list all tokens, or those that are shown.
- * @throws DataError for unknown characters, or too many tokens to list all.
+ * @param all whether to return all tokens; false: only those that are shown.
+ * @throws DataError for unknown characters, or for too many tokens to return all.
  */
 export const inspectText = (tokenizer: Tokenizer, text: string, where: string, all = false): Inspection => {
   const ids = tokenizer.encode(text, where);
   const { length: count } = ids;
   if (all && count > mostListed) {
-    const must = `must have at most ${mostListed} tokens, to list them all`;
-    throw new DataError({ where, must, got: String(count), hint: "a part of it, or no --json" });
+    const must = `must have at most ${mostListed} tokens to list all of them`;
+    throw new DataError({ where, must, got: String(count), hint: "a part of the text, or leaving out --json" });
   }
   const tokens = Array.from(ids.subarray(0, all ? count : mostShown), (id): ShownToken => {
     return { id, text: tokenizer.token(id), bytes: [...tokenizer.bytes(id)] };
@@ -61,13 +61,13 @@ export const inspectText = (tokenizer: Tokenizer, text: string, where: string, a
   };
 };
 
-/** A token in one line. */
+/** Shows a token in one line. */
 const tokenText = ({ text, bytes }: ShownToken, { symbols }: Style): string =>
   printableName(textAlone(text, Uint8Array.from(bytes)), symbols.unicode);
 
 /**
- * The tokens in rows of at most `width` columns. A rule stands between two tokens, so they can be told apart without
- * colours too; backgrounds alternate where there are colours. A row ends after a token with a line end.
+ * Shows tokens in rows of at most `width` columns. A rule separates two tokens, so that they are distinguishable
+ * without colours; with colours, backgrounds alternate. A row ends after a token with a line end.
  */
 export const tokenRows = (tokens: readonly ShownToken[], width: number, style: Style): readonly string[] => {
   const { rule } = style.symbols;
@@ -91,7 +91,7 @@ export const tokenRows = (tokens: readonly ShownToken[], width: number, style: S
   return used > 0 ? [...rows, row] : rows;
 };
 
-/** An inspection for people. */
+/** Formats an inspection for people. */
 export const inspectionText = (inspection: Inspection, width: number, style: Style): string => {
   const { tokens, count, characters, bytes, charactersPerToken, bytesPerToken } = inspection;
   const more = count > mostShown ? [`${style.symbols.ellipsis} and ${formatCount(count - mostShown)} more tokens`] : [];
@@ -121,7 +121,7 @@ export const tokenizerFacts = (tokenizer: Tokenizer) => ({
   ...(beginOf(tokenizer) === undefined ? {} : { beginOfText: tokenizer.beginOfText }),
 });
 
-/** Special tokens that are named to people: Llama 3 has 256. */
+/** Maximum number of special tokens shown to people (Llama 3 has 256). */
 const mostSpecial = 8;
 
 const specialText = (specialTokens: readonly SpecialToken[]): string => {
@@ -130,7 +130,7 @@ const specialText = (specialTokens: readonly SpecialToken[]): string => {
   return [...names, ...(more > 0 ? [`${formatCount(more)} more`] : [])].join(", ") || "none";
 };
 
-/** Facts about a tokenizer, for people. */
+/** Formats facts about a tokenizer for people. */
 export const tokenizerText = (tokenizer: Tokenizer, width: number): string => {
   const { kind, vocabSize, pattern, merges, specialTokens } = {
     pattern: undefined,

@@ -15,16 +15,16 @@ import { writeNotice } from "../process/output.ts";
 
 /** Settings of `foretoken tokenizer train`. */
 export interface TokenizerTraining {
-  /** Names of corpora, files and folders. */
+  /** Names of corpora, or paths of files and folders. */
   readonly data: readonly string[];
   readonly vocabSize: number;
   readonly pattern: SplitPattern;
   readonly specialTokens: readonly string[];
-  /** A new folder, or an empty one. */
+  /** A new or empty folder. */
   readonly out: string;
 }
 
-/** A trained tokenizer and facts about its training. */
+/** A trained tokenizer, with facts about its training. */
 export interface TrainedTokenizer {
   readonly tokenizer: BpeTokenizer;
   readonly bytes: number;
@@ -42,10 +42,10 @@ const textOf = async (data: string): Promise<string> => {
   return text;
 };
 
-/** Models of any context take it: the largest number that `transformers` reads as no limit. */
+/** `model_max_length` for "no limit", because any model may use the tokenizer: the number that `transformers` uses. */
 const noLimit = 1e30;
 
-/** @throws ConfigError unless `out` is a new or an empty folder. */
+/** @throws ConfigError unless `out` is a new or empty folder. */
 const checkOut = async (out: string): Promise<void> => {
   const at = await occupantOf(out);
   if (at === "nothing" || at === "an empty folder") return;
@@ -54,7 +54,7 @@ const checkOut = async (out: string): Promise<void> => {
     "a folder of somebody else": "a folder with other files",
   };
   const got = named[at] ?? at;
-  throw new ConfigError({ where: `--out ${out}`, must: "must be a new or an empty folder", got, hint: "another name" });
+  throw new ConfigError({ where: `--out ${out}`, must: "must be a new or empty folder", got, hint: "another name" });
 };
 
 /** Writes both files, or none. */
@@ -71,14 +71,14 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       await writeFlushed(join(out, name), `${JSON.stringify(contents, null, 1)}\n`);
     }
   } catch (error) {
-    // The last one is somebody else's.
+    // The last file was not written by us, so do not delete it.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);
     if (systemErrorCode(error) === undefined) throw error;
     throw new ConfigError({
       where: `--out ${out}`,
-      must: "must be a folder that can be written",
+      must: "must be a writable folder",
       got: error instanceof Error ? error.message : String(error),
       hint: "another folder, or more room on the disk",
       cause: error,
@@ -86,7 +86,9 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
   }
 };
 
-/** @throws ConfigError for a vocabulary that is too small, or a folder that is not empty; DataError for no text. */
+/**
+ * @throws ConfigError for a vocabulary that is too small, or a folder that is not empty; DataError if there is no text.
+ */
 export const trainTokenizerFiles = async (training: TokenizerTraining): Promise<TrainedTokenizer> => {
   const { data, out, ...options } = training;
   await checkOut(out);

@@ -1,4 +1,4 @@
-/** The flags of `foretoken train`. */
+/** Flags of `foretoken train`. */
 import { type Command, Option } from "commander";
 import { defaultPreset, type PresetName, presetNames } from "../../config/presets.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -34,79 +34,79 @@ export interface TrainFlags extends RunningFlags {
   readonly memoryCheck: boolean;
 }
 
-/** Adds all flags; returns those of the configuration's fields. */
+/** Adds all flags; returns the flags of configuration fields. */
 export const addTrainFlags = (command: Command): ConfigFlags => {
   command
-    .optionsGroup("Text: what the model learns from, and what it is measured on")
+    .optionsGroup("Text: training and validation")
     .option(
       "--data <text>",
-      "a corpus by name, a UTF-8 file, or a folder of them, without hidden files and node_modules; or documents, such as conversations: a .jsonl file or a folder of such (default: tiny-shakespeare)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, such as conversations: a .jsonl file or a folder of .jsonl files (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option(
       "--val-data <text>",
-      "a text, or documents, to validate on (default: the last part of --data, or drawn documents)",
+      "a text, or documents, to validate on (default: the end of --data, or randomly chosen documents)",
       parsePath("--val-data", corpusNames),
     )
     .option(
       "--val-fraction <x>",
-      "without --val-data: the share of the text, or of the documents, to validate on (default: 0.1)",
+      "without --val-data: share of the text or of the documents to validate on (default: 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--chat-template <file>",
-      "a template in Jinja that writes conversations out (default: the model's own)",
+      "a file with the Jinja template that turns conversations into text (default: the model's template)",
       parsePath("--chat-template"),
     )
-    .optionsGroup("Run: the plan, its folder, and a run to go on with")
+    .optionsGroup("Run: plan, folder, and a run to resume")
     .addOption(
       new Option(
         "--preset <name>",
-        `start from ${alternatives(presetNames)} (default: with --data or --init-from sizes that follow from the text, else ${defaultPreset})`,
+        `start from ${alternatives(presetNames)} (default: with --data or --init-from, sizes derived from the text; otherwise ${defaultPreset})`,
       ).argParser(parseChoice("--preset", presetNames)),
     )
     .option(
       "--config <file>",
-      'JSON with changes to it: { "preset", "tokenizer", "model", "lora", "train" } (default: none)',
+      'a JSON file that changes the preset: { "preset", "tokenizer", "model", "lora", "train" } (default: none)',
       parsePath("--config"),
     )
     .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<text>)", parsePath("--out"))
     .option(
       "--init-from <dir>",
-      "begin with the weights of a run (its best), a checkpoint or a model from elsewhere: a new run with their model and tokenizer (default: fresh weights)",
+      "begin a new run with the weights, model and tokenizer of a run (its best weights), a checkpoint or another model (default: random weights)",
       parsePath("--init-from"),
     )
     .option(
       "--widen",
-      "with --lora.rank and a GGUF file: turn its weights of 4 to 8 bits into the dtype (default: they stay as they are, in a fraction of the memory)",
+      "with --lora.rank and a GGUF file: convert its weights of 4 to 8 bits to the dtype (default: keep them, which needs much less memory)",
     )
     .option(
       "--resume <folder>",
-      "go on with the run in this folder, in place; with --steps to a new number of all steps (default: begin a new run)",
+      "resume the run in this folder; with --steps, train it to this total number of steps (default: begin a new run)",
       parsePath("--resume"),
     )
     .addOption(
       new Option(
         "--extend <how>",
-        `the learning rate of the added steps: ${extendKinds.join(", ")} (default: stretch)`,
+        `learning rate of the added steps: ${extendKinds.join(", ")} (default: stretch)`,
       ).argParser(parseChoice("--extend", extendKinds)),
     )
     .option(
       "--stop-at <n>",
-      "end at this step as Ctrl-C would (default: at the last step)",
+      "save and stop at this step, as Ctrl-C does (default: at the last step)",
       parseInteger("--stop-at", 1),
     )
     .option(
       "--keep-last <n>",
-      "checkpoints to keep: the last one and those before it (default: 1, or as the run began)",
+      "number of checkpoints to keep, newest first (default: 1, or as when the run began)",
       parseInteger("--keep-last", 1),
     )
-    .option("--profile", "time the kernels, and show at the end where the time went")
+    .option("--profile", "time the kernels, and show their times at the end")
     .option(
       "--studio",
-      "open the studio on this run: a page with its curves; in a terminal it stays after the run, until Ctrl-C",
+      "open the studio for this run: a page with its curves; in a terminal the page stays after the run, until Ctrl-C",
     )
-    .option("--no-memory-check", "run also where more memory is needed than is free");
+    .option("--no-memory-check", "start the run even if it needs more memory than is free");
   const configFlags = addConfigFlags(command);
   addRunningFlags(command);
   return configFlags;

@@ -8,43 +8,43 @@ import type { ShortHelp } from "../help.ts";
 
 const stepsOf = (preset: PresetName): string => formatCount(presets[preset].train.steps);
 
-/** Under the page with all flags. */
+/** Examples below the page with all flags. */
 export const examples = `
 Examples:
   $ npx foretoken train                                    preset ${defaultPreset}: a first model, ${stepsOf(defaultPreset)} steps
-  $ npx foretoken train --data notes.txt --out runs/notes  on a text (or a folder of texts) of your own
+  $ npx foretoken train --data notes.txt --out runs/notes  on your own text, or a folder of texts
   $ npx foretoken train --preset book                      the reference model, ${stepsOf("book")} steps
   $ npx foretoken train --model.nLayer 6 --model.dropout 0.1 --steps 2000 --patience 3
   $ npx foretoken train --config small.json --seed 2       { "preset": "book", "train": { "steps": 500 } }
-  $ npx foretoken train --resume runs/notes                go on where a run was stopped
-  $ npx foretoken train --resume runs/notes --steps 3000   train longer: 3,000 steps in all
-  $ npx foretoken train --init-from runs/notes --data letters.txt  a new run from its weights
+  $ npx foretoken train --resume runs/notes                resume a run that was stopped
+  $ npx foretoken train --resume runs/notes --steps 3000   train longer: 3,000 steps in total
+  $ npx foretoken train --init-from runs/notes --data letters.txt  a new run that starts with the weights of runs/notes
   $ npx foretoken train --init-from model.gguf --data chat.jsonl   on the answers of conversations
   $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
 
-With --resume and --steps the learning rate rises, over --train.warmupSteps, to that of a run of so many steps from
-its beginning, and follows it to the end (--extend stretch). --extend restart: it rises to the plan's rate and falls
-over the added steps, as in a new run. --extend constant: it stays as it was last. A constant rate stays in any case.
+--resume with --steps trains a run longer. --extend sets the learning rate of the added steps. stretch: over --train.warmupSteps, the rate rises to
+the rate of a run planned with this number of steps from the beginning, and then follows its schedule. restart: the rate rises to the plan's highest rate and falls
+over the added steps, as in a new run. constant: the rate stays at its last value. A constant rate stays constant with each of the three.
 
-A .jsonl file has documents, one on each line: {"messages": [{"role", "content"}, …]}, of which the loss counts the
-assistant's answers, {"prompt", "completion"}, or {"text"}. They do not see each other. --rows packed: as many of them in a
-row as fit into the context; --rows one: one document in a row.
+A .jsonl file has one document on each line: {"messages": [{"role", "content"}, …]}, where the loss counts only the
+assistant's answers, {"prompt", "completion"}, or {"text"}. Documents do not see each other. --rows packed puts as many documents into a
+row as fit into the context; --rows one puts one document into a row.
 
-A preset's fields, or those that follow from a text of your own, are changed first by --config, then by flags.
-Ctrl-C saves and says how to go on; a second Ctrl-C quits at once, and what was saved before stays whole.`;
+--config changes the fields of the preset (or the fields derived from your text), and flags change the result.
+Ctrl-C saves and prints the command that resumes the run; a second Ctrl-C quits at once, and earlier checkpoints stay whole.`;
 
-/** The page of `--help`: at most 40 lines of 80 columns. */
+/** Short help page of `--help`: at most 40 lines of 80 columns. */
 export const shortHelp: ShortHelp = {
   groups: {
-    "Run: its text, its plan and its folder": [
+    "Run: text, plan and folder": [
       ["--data <text>", "a file, a folder, .jsonl documents or a corpus's name"],
       ["--val-data <text>", "a text to validate on (default: the end of --data)"],
       ["--preset <name>", alternatives(presetNames)],
       ["--out <folder>", "the run's folder (default: a new one in runs/)"],
-      ["--resume <folder>", "go on with this run; with --steps: train it longer"],
-      ["--init-from <model>", "begin with the weights of a run or of another model"],
+      ["--resume <folder>", "resume this run; with --steps: train it longer"],
+      ["--init-from <model>", "start with the weights of a run or another model"],
     ],
-    "Model: its size (default: by the text, or of the preset)": [
+    "Model: size (default: from the text or the preset)": [
       ["--tokenizer <kind>", "char or bpe; hugging-face with --init-from"],
       ["--model.nLayer <n>", "transformer blocks"],
       ["--model.nHead <n>", "attention heads in each block"],
@@ -54,16 +54,16 @@ export const shortHelp: ShortHelp = {
     "Training: how long and how fast it learns": [
       ["--steps <n>", "optimizer updates"],
       ["--batch-size <n>", "windows of text in a step"],
-      ["--learning-rate <x>", "the highest, after a warm-up"],
-      ["--patience <n>", "stop after so many evaluations without a better loss"],
-      ["--seed <n>", "decides weights, batches and samples (default: 1)"],
+      ["--learning-rate <x>", "the highest rate, reached after a warm-up"],
+      ["--patience <n>", "stop after <n> evaluations without a better loss"],
+      ["--seed <n>", "seed of weights, batches and samples (default: 1)"],
     ],
-    "Running: where it computes, and how it tells its results": [
+    "Running: backend, threads and output": [
       ["--backend <name>", `${alternatives(backendChoices)} (default: auto)`],
-      ["--threads <n>", "threads to compute with (default: all cores)"],
+      ["--threads <n>", "number of threads (default: one for each core)"],
       ["--dtype <type>", "auto, float32 or bfloat16 (default: auto)"],
       ["--studio", "open a page with the run's curves"],
-      ["--json", "write events as JSON, one on a line"],
+      ["--json", "write events as JSON, one on each line"],
     ],
   },
   notes: `

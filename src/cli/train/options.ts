@@ -1,4 +1,4 @@
-/** The options of a run, from the flags of `foretoken train`. */
+/** Builds the options of a run from the flags of `foretoken train`. */
 import type { Command } from "commander";
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { merge, type PartialConfig } from "../../config/merge.ts";
@@ -21,7 +21,7 @@ import { isGiven, parseChoice } from "../flags/flags.ts";
 import { inFlags } from "../flags/option-names.ts";
 import type { TrainFlags } from "./flags.ts";
 
-/** Flags that may be given with --resume: none of them changes the results of the steps that are done. */
+/** Flags allowed with --resume: none changes the results of finished steps. */
 const allowedWithResume = [
   "--resume",
   "--steps",
@@ -49,16 +49,16 @@ const checkResume = (command: Command): void => {
   if (other === undefined) return;
   throw new ConfigError({
     where: "--resume",
-    must: "nothing that would change the run may be given with it",
+    must: "cannot be combined with flags that would change the run",
     got: other.long ?? other.flags,
-    hint: "a new run, or --resume with --steps, --extend, --data or a flag of how it runs, as --threads, --stop-at or --json",
+    hint: "a new run, or --resume with --steps, --extend, --data or a flag such as --threads, --stop-at or --json",
   });
 };
 
-/** @throws ConfigError for a file that is no template. */
+/** @throws ConfigError for a file that is not a template. */
 const readChatTemplate = async (path: string): Promise<string> => {
   const refuse = (got: string, cause?: unknown): never => {
-    const must = `must name a file with a template in Jinja, of at most ${mostTemplate} bytes`;
+    const must = `must be a file with a Jinja template, of at most ${mostTemplate} bytes`;
     throw new ConfigError({ where: `--chat-template ${path}`, must, got, ...(cause === undefined ? {} : { cause }) });
   };
   const bytes = await readRegularFile(path, { maxBytes: mostTemplate, followLinks: true }).catch((cause: unknown) =>
@@ -79,7 +79,7 @@ const resumedRunOptions = async (
   return { resume, data, valData, onNonfinite, steps, extend };
 };
 
-/** The changes that depend on no model. */
+/** Changes that do not depend on the model. */
 const ofTraining = ({ changes: { train = {}, lora } }: FlagChanges) => ({
   train,
   ...(lora === undefined ? {} : { lora }),
@@ -87,7 +87,7 @@ const ofTraining = ({ changes: { train = {}, lora } }: FlagChanges) => ({
 
 const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> => {
   if (flags.extend !== undefined) {
-    throw new ConfigError({ where: "--extend", must: "must go with --resume and --steps", got: "no --resume" });
+    throw new ConfigError({ where: "--extend", must: "works only with --resume and --steps", got: "no --resume" });
   }
   const changes = changesFromFlags(command, configFlags);
   const path = flags.config;
@@ -95,7 +95,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const named =
     flags.preset ??
     (contents.preset === undefined ? undefined : parseChoice(`${path}: preset`, presetNames)(contents.preset));
-  // Of a text of one's own, and of a given model, the defaults follow from their sizes.
+  // For the user's own text, and for a given model, the defaults are derived from their sizes.
   const own = flags.initFrom !== undefined || (flags.data !== undefined && !isCorpusName(flags.data));
   const preset = named ?? (own ? undefined : defaultPreset);
   const { tokenizer = {}, model = {}, train = {} } = contents;
@@ -106,7 +106,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const config = ((): PartialConfig<RunConfig> => {
     try {
       const name = fieldNamer(changes, file);
-      // The model of other weights is not read yet: the run checks its fields.
+      // The model to start from has not been read yet, so the run checks the model's fields.
       const known =
         initFrom === undefined
           ? [{ tokenizer, model, ...lora, train }, changes.changes]
@@ -115,7 +115,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
       if (preset !== undefined && initFrom === undefined) return expected;
       return preset === undefined ? asked() : { ...asked(), train: expected.train };
     } catch (error) {
-      // A fault in the file is mended in the file.
+      // A mistake in the config file is reported with the file's field names.
       const inFile = error instanceof ConfigError && path !== undefined && error.details.where.startsWith(`${path}: `);
       throw inFile ? error : inFlags(error);
     }
@@ -125,7 +125,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
     initFrom,
     keepBlocks: flags.widen === true ? false : undefined,
     config,
-    // Who asks for no texts gets none at the end either.
+    // If samples during the run are off, the final sample is off, too.
     ...(asked().train?.sampleTokens === 0 ? { finalSampleTokens: 0 } : {}),
     chatTemplate: flags.chatTemplate === undefined ? undefined : await readChatTemplate(flags.chatTemplate),
     data: flags.data,
@@ -135,7 +135,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   };
 };
 
-/** The options of the run that the command line asks for, without those of how it runs. */
+/** The run's options from the command line, without options for how it runs. */
 export const runOptions = (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> =>
   flags.resume === undefined
     ? newRunOptions(command, flags, configFlags)

@@ -1,4 +1,4 @@
-/** The studio of `train --studio`: a page on the run that the command trains. */
+/** The studio of `train --studio`: a page for the run that the command trains. */
 import { basename, dirname, resolve } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import type { StartEvent } from "../../runs/events.ts";
@@ -6,32 +6,32 @@ import { onInterrupt } from "../process/interrupt.ts";
 import { writeNotice } from "../process/output.ts";
 import { version } from "../version.ts";
 
-/** A studio on a run. */
+/** A studio that shows one run. */
 export interface TrainStudio {
   readonly url: string;
-  /** Wait for it before each event that is taken. */
+  /** Await it before each event of the run is read. */
   turn(): Promise<void>;
-  /** The run has ended. @param stays whether the page stays until Ctrl-C. */
+  /** Call when the run has ended. @param stays whether the page stays open until Ctrl-C. */
   end(stays: boolean): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface TrainStudioOptions {
   readonly backend: BackendChoice;
-  /** As `StudioOptions` has it. */
+  /** As in `StudioOptions`. */
   readonly advice: string | undefined;
   readonly threads: number | undefined;
   /** Asks the run to save and stop. */
   readonly stop: () => void;
 }
 
-/** @param run its folder. */
+/** @param run the run's folder. */
 export const openTrainStudio = async (
   run: string,
   start: StartEvent,
   { backend, advice, threads, stop }: TrainStudioOptions,
 ): Promise<TrainStudio> => {
-  // Loaded for it alone: a run without a page needs no server.
+  // Loaded only here: a run without a page needs no server.
   const { startStudio } = await import("../../serve/studio/start.ts");
   const path = resolve(run);
   const studio = await startStudio({ folder: dirname(path), backend, advice, threads, version: version() });

@@ -1,4 +1,4 @@
-/** Holds a backend's kernels against the reference in float64, element by element. */
+/** Compares a backend's kernels with the reference in float64, element by element. */
 import type { Backend, Storage, View } from "../../backend/backend.ts";
 import { kernelPlans } from "../../backend/calls/check.ts";
 import { multiplyingKernels } from "../../backend/implementations/reference/host-args.ts";
@@ -11,23 +11,23 @@ import { failed, ok, type Verdict } from "../check.ts";
 import { kernelCases } from "./cases.ts";
 import { type KernelCase, noise } from "./kernel-case.ts";
 
-/** Elements in front of and behind each buffer, which no kernel may touch. */
+/** Guard elements before and after each buffer, which no kernel may change. */
 const guard = 16;
-/** Lies in integer buffers where a kernel has no business. */
+/** Value in the guards of integer buffers: using it as an index would fail. */
 const wildIndex = 0x7fffffff;
 
-/** Times rounding's usual size that an element may be off. A wrong term is off by far more. */
+/** Tolerance as a multiple of the usual rounding error; a wrong term differs by far more. */
 const slack = 32;
 
 interface Buffer {
   readonly name: string;
   readonly length: number;
   readonly isActivation: boolean;
-  /** With the guards around it. */
+  /** Includes the guards. */
   readonly contents: Float32Array | Int32Array;
 }
 
-/** The buffers of a call, with contents that are the same at every call. */
+/** The buffers of a call, with the same contents for each call. */
 const buffersOf = ({ kernel, numbers, given }: KernelCase, narrow: boolean): readonly Buffer[] => {
   const { normals } = noise(2);
   const { buffers, lengths } = kernelPlans[kernel];
@@ -48,7 +48,7 @@ const buffersOf = ({ kernel, numbers, given }: KernelCase, narrow: boolean): rea
   });
 };
 
-/** What the buffers hold after a call. */
+/** Contents of the buffers after a call. */
 type After = ReadonlyMap<string, HostArray>;
 
 const call = async (backend: Backend, { kernel, numbers }: KernelCase, buffers: readonly Buffer[]): Promise<After> => {
@@ -74,18 +74,18 @@ const call = async (backend: Backend, { kernel, numbers }: KernelCase, buffers: 
   return after;
 };
 
-/** How far each element of a result may be off, in parts of its size. */
+/** Relative tolerance for each element of a result. */
 const relativeError = ({ kernel, terms }: KernelCase, isActivation: boolean, backend: Backend): number => {
   const { dtype, activations } = backend.capabilities;
   const isProduct = (multiplyingKernels as readonly KernelName[]).includes(kernel);
   const ofSums = slack * epsilon.float32 * Math.sqrt(terms);
-  // Intermediate results of a product are rounded to its operands' type, and one in many falls to the other side.
+  // A product rounds intermediate results to its operands' type; a tiny difference can change how a value is rounded.
   const ofOperands = dtype === "bfloat16" && isProduct ? 2 * epsilon.bfloat16 : 0;
   const ofStoring = isActivation && activations === "bfloat16" ? epsilon.bfloat16 : 0;
   return ofSums + ofOperands + ofStoring;
 };
 
-/** Root of the mean square of the numbers, without those that are none. */
+/** Root mean square of the finite numbers. */
 const sizeOfNumbers = (values: HostArray): number => {
   let sum = 0;
   let count = 0;
@@ -97,7 +97,7 @@ const sizeOfNumbers = (values: HostArray): number => {
   return count === 0 ? 0 : Math.sqrt(sum / count);
 };
 
-/** The first element that is off, in words; undefined: all are right. */
+/** Describes the first wrong element; undefined if all are right. */
 const faultIn = (
   one: KernelCase,
   { name, length, isActivation, contents }: Buffer,
@@ -116,10 +116,10 @@ const faultIn = (
     const [a, b] = [got[i] as number, wanted[i] as number];
     if (a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
     const at = i - guard;
-    if (at < 0 || at >= length) return say(`it wrote outside of ${name}, at ${at} of ${length}`);
-    // Written so that NaN is off, too.
+    if (at < 0 || at >= length) return say(`wrote outside ${name}, at ${at} of ${length}`);
+    // The negated condition also catches NaN.
     if (!(Math.abs(a - b) <= relative * (Math.abs(b) + usual)))
-      return say(`${name}[${at}] of ${length} is ${a}, and must be ${Number(b.toPrecision(8))}`);
+      return say(`${name}[${at}] of ${length} is ${a}, but must be ${Number(b.toPrecision(8))}`);
   }
   return undefined;
 };
@@ -129,7 +129,7 @@ interface Expected {
   readonly after: After;
 }
 
-/** What the reference says of all cases, computed once for all backends of a kind. */
+/** Results of the reference for all cases, computed once for each dtype. */
 const expectations = () => {
   const known = new Map<string, Expected>();
   return async (index: number, backend: Backend): Promise<Expected> => {
@@ -147,11 +147,11 @@ const expectations = () => {
   };
 };
 
-/** Checks backends, one after the other. */
+/** Creates a function that checks backends one after the other. */
 export const kernelChecker = () => {
   const expected = expectations();
   /**
-   * @param forms backends of one kind, by the words for what they compute with.
+   * @param forms ways of one backend to compute, each with its name and an opened backend.
    * @param advice what to do about wrong kernels.
    */
   return async (forms: readonly (readonly [words: string, backend: Backend])[], advice: string): Promise<Verdict> => {

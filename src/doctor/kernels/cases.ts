@@ -1,4 +1,6 @@
-/** The calls that `doctor` checks every kernel with. The tests' conformance suite has thousands; these take a second. */
+/**
+ * Calls that `doctor` checks every kernel with. The conformance suite has thousands of calls; these take one second.
+ */
 
 import { blocks } from "../../backend/implementations/reference/blocks.ts";
 import { blockForms, fileWords, panelWords, scalePlaces } from "../../backend/kernels/block-forms.ts";
@@ -80,7 +82,7 @@ const rows: readonly KernelCase[] = [
   kernelCase("rotaryForward", { ...rotarySizes, eps: 1e-6 }, 18, { gammaQ: null, gammaK: null }),
   kernelCase("rotaryBackward", rotarySizes, 40, { rstd: positives(rotaryStats) }),
   kernelCase("rotaryForward", { ...rotaryTogether, eps: 1e-6 }, 54),
-  // Heads with one norm have one scale.
+  // Heads that share a norm have the same scale.
   kernelCase("rotaryBackward", rotaryTogether, 70, { rstd: new Float32Array(rotaryStats).fill(0.8) }),
 ];
 
@@ -99,7 +101,7 @@ const linear: readonly KernelCase[] = products.flatMap(([m, n, k]) => [
   kernelCase("linearBackwardWeight", { m, n, k, add: 1 }, m),
 ]);
 
-/** Attention of dense queries, keys and values. */
+/** Sizes for attention with dense queries, keys and values. */
 const attentionSizes = (
   batch: number,
   queries: number,
@@ -125,7 +127,10 @@ const attentionSizes = (
   ...{ keyStride: keyHeads * dim, keyBatchStride: (start + queries) * keyHeads * dim },
 });
 const pageless = { pageCount: 0 };
-/** Two sequences in pages: 40 positions and two new ones, and a new one after 3. */
+/**
+ * Two sequences in pages: one has 40 cached positions and two new ones, the other has 3 cached positions and one new
+ * one.
+ */
 const paged = { ...attentionSizes(2, 2, 0, 4, 2, 17), rows: 3, keyRows: 128, pageCount: 3 };
 
 const attention: readonly KernelCase[] = [
@@ -161,7 +166,7 @@ const loss: readonly KernelCase[] = [
   ];
 });
 
-/** Rows of weights in blocks, as a file has them: any bits, with scales between 0.06 and 0.13. */
+/** Rows of weights in blocks, as stored in a file: random bits, with scales between 0.06 and 0.13. */
 const fileRows = (form: number, count: number, k: number): Int32Array => {
   const words = integers(fileWords(form, count, k), 2 ** 32);
   const view = new DataView(words.buffer);
@@ -184,7 +189,7 @@ const inBlocks: readonly KernelCase[] = blockForms.flatMap((_, form) => {
   ];
 });
 
-/** All of them, in the order of the kernel table's parts. */
+/** All cases, in the order of the kernel table's parts. */
 export const kernelCases: readonly KernelCase[] = [
   ...elementwise,
   ...rows,
@@ -194,5 +199,5 @@ export const kernelCases: readonly KernelCase[] = [
   ...inBlocks,
 ];
 
-/** The kernels that a model without blocks of few bits computes with. */
+/** All kernels that have a case. */
 export const checkedKernels: readonly KernelName[] = [...new Set(kernelCases.map(({ kernel }) => kernel))];

@@ -1,4 +1,4 @@
-/** Calls of kernels that a backend is checked with: small, and past the edges of vectors and blocks. */
+/** Kernel calls for checks: small sizes, but beyond the edges of vectors and blocks. */
 import type { KernelName, KernelTable } from "../../backend/kernels/kernels.ts";
 import { type RandomStream, randomKey, randomStream } from "../../core/random.ts";
 
@@ -6,24 +6,24 @@ type Numbers<K extends KernelName> = Readonly<
   Record<KernelTable[K]["ints"][number] | KernelTable[K]["floats"][number], number>
 >;
 
-/** Contents of a buffer of a call; null: the call is without the buffer. */
+/** Contents of a buffer; null: the call has no such buffer. */
 export type Given = Float32Array | Int32Array | null;
 
-/** One call of a kernel. */
+/** A call of a kernel. */
 export interface KernelCase {
   readonly kernel: KernelName;
-  /** Integers and reals. */
+  /** Integer and real arguments. */
   readonly numbers: Readonly<Record<string, number>>;
   /**
-   * Contents of buffers. Absent: normal numbers in a buffer of reals, NaN in one that is only written, and no buffer where the
-   * call can be without and it holds integers.
+   * Contents of buffers. Defaults: normal random numbers for buffers of reals; NaN for buffers that are only written;
+   * no buffer if it holds integers and is optional.
    */
   readonly given: Readonly<Record<string, Given>>;
-  /** Terms of the longest sum that an element of a result is made of: rounding grows with its root. */
+  /** Number of terms in the longest sum of a result element; rounding error grows with its square root. */
   readonly terms: number;
 }
 
-/** A call of kernel K, with the names of its own buffers and numbers. */
+/** Creates a call of kernel K, with typed names of its buffers and numbers. */
 export const kernelCase = <K extends KernelName>(
   kernel: K,
   numbers: Numbers<K>,
@@ -31,7 +31,7 @@ export const kernelCase = <K extends KernelName>(
   given: { readonly [N in keyof KernelTable[K]["buffers"]]?: Given } = {},
 ): KernelCase => ({ kernel, numbers, given: given as Readonly<Record<string, Given>>, terms });
 
-/** Random numbers, the same on every machine. */
+/** Random numbers that are the same on every machine. */
 export const noise = (seed: number) => {
   const stream: RandomStream = randomStream(randomKey(seed, "init"));
   return {

@@ -1,17 +1,17 @@
-/** What training with a preset takes, on the built-in text. */
+/** Memory and disk space for training with a preset on the built-in text. */
 import type { MemoryKind } from "../../backend/observers/counting.ts";
 import { type PresetName, presets } from "../../config/presets.ts";
 import { bytesPerElement } from "../../core/tensors/dtype.ts";
 import { estimateMemory } from "../../train/prepare/memory.ts";
 import { stateLayouts, stateLength } from "../../trainer/state.ts";
 
-/** The built-in text: different characters, tokens to train on, and tokens that are held out. */
+/** Built-in text: distinct characters, training tokens and validation tokens. */
 export const builtInText = { vocabSize: 65, trainTokens: 1_003_854, valTokens: 111_540 } as const;
 
-/** Node.js with this library, before it allocates anything for a model. */
+/** Memory of Node.js with this library, before a model is allocated. */
 const programBytes = 150 * 2 ** 20;
 
-/** Bytes of memory that a run of the preset takes at most. */
+/** Maximum bytes of memory of a run with this preset. */
 export const memoryOfPreset = async (name: PresetName, kind: MemoryKind): Promise<number> => {
   const config = presets[name];
   const { vocabSize, trainTokens, valTokens } = builtInText;
@@ -23,7 +23,7 @@ export const memoryOfPreset = async (name: PresetName, kind: MemoryKind): Promis
   return (await estimateMemory(config, needs)).total;
 };
 
-/** Bytes of files that a run of the preset has at most: the last checkpoint and the next one, and the best weights twice. */
+/** Maximum bytes of files of a run with this preset: the last checkpoint, the next one, and the best weights twice. */
 export const filesOfPreset = (name: PresetName): number => {
   const layouts = stateLayouts(presets[name], builtInText.vocabSize);
   const weights = layouts[0]?.layout.length ?? 0;

@@ -1,4 +1,4 @@
-/** The programs that Foretoken stands on: Node.js, its native kernels, and the compiler that builds those. */
+/** Checks the software that Foretoken needs: Node.js, the native kernels, and the compiler that builds them. */
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -9,10 +9,10 @@ import { UnsupportedKernelError } from "../../core/errors/errors.ts";
 import { formatPlural } from "../../core/text/format-numbers.ts";
 import { type Check, ok, skipped, type Verdict, warning } from "../check.ts";
 
-/** The lowest version of Node.js that package.json allows. */
+/** Minimum version of Node.js, as in package.json. */
 export const leastNode = 20;
 
-/** @param version as `process.version` has it. */
+/** @param version in the form of `process.version`. */
 export const nodeVerdict = (version: string): Verdict => {
   const major = Number(/^v?(\d+)/u.exec(version)?.[1] ?? 0);
   if (major >= leastNode) return ok(`${version} (${leastNode} or newer is needed)`);
@@ -23,12 +23,12 @@ export const nodeVerdict = (version: string): Verdict => {
   };
 };
 
-/** Whether nobody has asked to do without. */
+/** Whether the user has turned native kernels off. */
 const isHidden = ({ FORETOKEN_NO_NATIVE }: NodeJS.ProcessEnv): boolean => FORETOKEN_NO_NATIVE === "1";
 
-/** Why native kernels do not load, and how to get them. */
+/** Reason why native kernels cannot be loaded, and how to get them. */
 const missingNative = (reason: string): Verdict => {
-  const slower = "WebAssembly computes here, several times slower";
+  const slower = "WebAssembly is used instead, which is several times slower";
   try {
     probeNative();
   } catch (error) {
@@ -39,19 +39,19 @@ const missingNative = (reason: string): Verdict => {
   return warning(reason, slower);
 };
 
-/** Native kernels, by what `describeBackends` says of them. */
+/** Checks native kernels with the report of `describeBackends`. */
 export const nativeVerdict = ({ backends }: BackendReport): Verdict => {
   const native = backends.find(({ name }) => name === "native");
-  if (native === undefined || isHidden(process.env)) return skipped("hidden by FORETOKEN_NO_NATIVE=1");
+  if (native === undefined || isHidden(process.env)) return skipped("turned off by FORETOKEN_NO_NATIVE=1");
   if (!native.available) return missingNative(native.reason);
   const { instructionSet, notCompiled, threads } = native;
   const { FORETOKEN_ISA: asked = "" } = process.env;
   const fact = `${instructionSet}, ${formatPlural(threads, "thread")}`;
-  // The first one is the best. Lower sets are of no use where a higher one is there.
+  // The first set is the best one. Lower sets are useless if a higher one is available.
   const [best] = nativeInstructionSets.filter((set) => set === instructionSet || notCompiled.includes(set));
   if (best === undefined || best === instructionSet || asked !== "") return ok(fact);
   return warning(
-    `${fact}; this machine has ${best}, for which nothing was compiled`,
+    `${fact}; this machine supports ${best}, but the kernels were not compiled for it`,
     `FORETOKEN_BUILD_ISA=${best} ${buildCommand()}`,
   );
 };
@@ -66,8 +66,8 @@ const isProgram = (path: string): boolean => {
 };
 
 /**
- * The compiler that scripts/build/native.mjs takes: $CXX, which may hold arguments, or the first of three names on the path.
- * Undefined: there is none.
+ * The compiler that scripts/build/native.mjs uses: $CXX, which may contain arguments, or the first of three names on
+ * the path. Undefined if there is none.
  */
 export const findCompiler = ({ CXX, PATH }: NodeJS.ProcessEnv): readonly string[] | undefined => {
   const named = CXX?.trim();
@@ -77,7 +77,7 @@ export const findCompiler = ({ CXX, PATH }: NodeJS.ProcessEnv): readonly string[
   return found === undefined ? undefined : [found];
 };
 
-/** What a compiler says to an empty program in C++20; undefined: it compiles it. */
+/** First line of a compiler's error for an empty C++20 program; undefined if it compiles. */
 const complaintOf = ([program = "", ...args]: readonly string[]): Promise<string | undefined> =>
   new Promise((resolve) => {
     const child = spawn(program, [...args, "-std=c++20", "-x", "c++", "-fsyntax-only", "-"], {
@@ -95,20 +95,20 @@ const complaintOf = ([program = "", ...args]: readonly string[]): Promise<string
 
 const installCompiler = {
   darwin: "xcode-select --install",
-  linux: "install g++ or clang, as with apt install g++",
-  win32: "no compiler is needed: WebAssembly computes here",
+  linux: "install g++ or clang, for example with apt install g++",
+  win32: "no compiler is needed: WebAssembly is used on this system",
 } as const;
 
 /**
- * The compiler, which is needed only where native kernels must be built.
- * @param hasNative whether native kernels are there.
+ * Checks the compiler, which is needed only to build native kernels.
+ * @param hasNative whether native kernels are installed.
  */
 export const compilerVerdict = async (env: NodeJS.ProcessEnv, hasNative: boolean): Promise<Verdict> => {
   const compiler = findCompiler(env);
   const complaint = compiler === undefined ? "no c++, g++ or clang++ on the path" : await complaintOf(compiler);
   if (complaint === undefined && compiler !== undefined) return ok(`${compiler.join(" ")} compiles C++20`);
   const fact = `${compiler === undefined ? "" : `${compiler.join(" ")}: `}${complaint}`;
-  if (hasNative) return skipped(`${fact}; not needed, since native kernels are there`);
+  if (hasNative) return skipped(`${fact}; not needed, because native kernels are installed`);
   const { platform } = process;
   const how = platform in installCompiler ? installCompiler[platform as keyof typeof installCompiler] : undefined;
   return warning(fact, `${how ?? installCompiler.linux}; then ${buildCommand()}`);
@@ -118,7 +118,7 @@ export const softwareChecks = (report: BackendReport): readonly Check[] => {
   const hasNative = report.backends.some(({ name, available }) => name === "native" && available);
   const check = (name: string, run: () => Promise<Verdict>): Check => ({
     ...{ name, backend: null, run },
-    advice: "npx foretoken info shows the machine and its backends",
+    advice: "for facts about the machine and its backends: npx foretoken info",
   });
   return [
     check("node", async () => nodeVerdict(process.version)),

@@ -1,14 +1,17 @@
-/** Writing token by token with keys and values in memory gives the logits of a pass over the whole text, to the bit. */
+/**
+ * Checks that generating token by token with cached keys and values gives exactly the logits of one pass over the whole
+ * text.
+ */
 import { createSequenceEngine } from "../../engine/engine.ts";
 import type { Model } from "../../models/model.ts";
 import { failed, ok, type Verdict } from "../check.ts";
 import { type Form, withBackend } from "./forms.ts";
 import { firstDifference, logitsOf, shapes, smallModel, tokens, vocabSize } from "./small-models.ts";
 
-/** Lengths of a beginning that is computed in one pass. */
+/** Lengths of the prompt, which is computed in one pass. */
 const promptLengths = [1, 5, 33] as const;
 
-/** The first length at which the logits of an engine are others than those of `wanted`; undefined: none. */
+/** The first text length at which the engine's logits differ from `wanted`; undefined if all are equal. */
 const firstWrong = async (
   model: Model,
   ids: readonly number[],
@@ -41,19 +44,20 @@ export const checkDecoding = async (forms: readonly Form[], advice: string): Pro
       const fault = await withBackend(form, 1, async (backend) => {
         const model = smallModel(backend, shape);
         for (const promptLength of promptLengths) {
-          // Another text each time: a position that is forgotten must not find the right keys of the last one there.
+          // A different text each time: if a position is not written, the cache must not contain the right keys from
+          // the previous text.
           const ids = tokens(shape.config.contextLength, 100 + promptLength);
           const wanted = await logitsOf(model, ids);
           const wrong = await firstWrong(model, [...ids], promptLength, wanted);
           if (wrong !== undefined)
-            return `after ${wrong} tokens, ${promptLength} of them at once, the logits are others`;
+            return `after ${wrong} tokens (the first ${promptLength} in one pass), the logits differ`;
         }
         model.close();
         return undefined;
       });
       if (fault !== undefined)
-        return failed(`${fault} than without the cache, in ${shape.name} (${form.words})`, advice);
+        return failed(`${fault} from the logits without a cache, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("the cache changes no bit of a logit");
+  return ok("with and without the cache, the logits have the same bits");
 };

@@ -1,14 +1,14 @@
 import type { Backend } from "../../backend/backend.ts";
 
-/** A backend as a check opens it. */
+/** A way in which a backend computes. */
 export interface Form {
-  /** What it computes with, as "bfloat16". */
+  /** Description, such as "bfloat16". */
   readonly words: string;
-  /** Opens it; the check closes it. */
+  /** Opens the backend; the caller closes it. */
   open(threads: number): Promise<Backend>;
 }
 
-/** Opens one, uses it and closes it. */
+/** Opens a backend, uses it and closes it. */
 export const withBackend = async <T>(
   form: Form,
   threads: number,

@@ -1,6 +1,6 @@
 /**
- * Gradients from the tape against finite differences. The differences are of the loss that the reference computes in float64:
- * no backward pass and no kernel of the checked backend has a part in them.
+ * Compares gradients from the tape with finite differences of the loss. The reference computes this loss in float64,
+ * without a backward pass and without kernels of the checked backend.
  */
 import { backward, inferenceContext, withContext } from "../../autograd/context.ts";
 import { readScalar, readTensor } from "../../autograd/tensor.ts";
@@ -19,21 +19,26 @@ const time = 19;
 const inputs = tokens(rows * time, 3);
 const targets = tokens(rows * time, 4);
 
-/** A step along a direction. Truncation is of order h², rounding of order ε/h: both are far below the tolerance. */
+/**
+ * Step size. The truncation error is of order h² and the rounding error of order ε/h; both are far below the tolerance.
+ */
 const h = 1e-5;
 
-/** Of the length of a parameter's gradient: float32 reaches 1e-5 of it, and a wrong element of a hundred is 1e-1. */
+/** Relative to the norm of a parameter's gradient. float32 reaches 1e-5; one wrong element in a hundred gives 1e-1. */
 const relativeTolerance = 1e-3;
-/** Of the length of all gradients: some, as of biases of keys, are zero but for rounding. */
+/**
+ * Relative to the norm of all gradients, because some gradients (of key biases, for example) are zero except for
+ * rounding.
+ */
 const floor = 1e-6;
 
-/** A weight of 1 or −1 for each element: the sum of the gradient by these weights is compared. */
+/** A weight of 1 or −1 for each element: the check compares the sum of the gradient with these weights. */
 const signs = (seed: number, length: number): Int8Array => {
   const stream = randomStream(randomKey(seed, "sampling"));
   return Int8Array.from({ length }, () => (stream.integer(2) === 0 ? -1 : 1));
 };
 
-/** The loss's slope along the signs of each parameter, by differences. */
+/** Slope of the loss along the signs of each parameter, from finite differences. */
 const slopesOf = async (shape: Shape): Promise<ReadonlyMap<string, number>> => {
   const reference = await openReference({ real: "float64" });
   try {
@@ -70,11 +75,11 @@ const slopesOf = async (shape: Shape): Promise<ReadonlyMap<string, number>> => {
 interface Slope {
   readonly name: string;
   readonly slope: number;
-  /** Length of the parameter's gradient. */
+  /** Norm of the parameter's gradient. */
   readonly norm: number;
 }
 
-/** The same slopes from the gradients of the backend's own backward pass. */
+/** Slopes along the same signs, from the gradients of the backend's backward pass. */
 const slopesFrom = async (backend: Backend, shape: Shape): Promise<readonly Slope[]> => {
   const model = smallModel(backend, shape);
   const gradients = createGradients(model);
@@ -101,7 +106,7 @@ const slopesFrom = async (backend: Backend, shape: Shape): Promise<readonly Slop
   return slopes;
 };
 
-/** Checks backends, one after the other: the differences are computed once. */
+/** Creates a function that checks backends; finite differences are computed only once. */
 export const gradientChecker = () => {
   const known = new Map<Shape, Promise<ReadonlyMap<string, number>>>();
   const wantedOf = (shape: Shape): Promise<ReadonlyMap<string, number>> => {
@@ -126,7 +131,7 @@ export const gradientChecker = () => {
         const slope = first.slope.toPrecision(4);
         const difference = (wanted.get(first.name) ?? Number.NaN).toPrecision(4);
         return failed(
-          `${wrong.length} of ${slopes.length} parameters are wrong in ${shape.name}: along ${first.name} the loss changes by ${difference}, and its gradient says ${slope} (${form.words})`,
+          `${wrong.length} of ${slopes.length} parameters are wrong in ${shape.name}: along ${first.name} the slope of the loss is ${difference}, but the gradient gives ${slope} (${form.words})`,
           advice,
         );
       }

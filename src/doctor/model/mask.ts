@@ -1,9 +1,12 @@
-/** The causal mask: another token changes no logit before it, to the bit, and every logit from there on. */
+/**
+ * Checks the causal mask: changing a token must change no bit of earlier logits, and must change the logits at its own
+ * position.
+ */
 import { failed, ok, type Verdict } from "../check.ts";
 import { type Form, withBackend } from "./forms.ts";
 import { firstDifference, logitsOf, shapes, smallModel, tokens, vocabSize } from "./small-models.ts";
 
-/** Tokens that are changed, one at a time. */
+/** Positions of the tokens that are changed, one at a time. */
 const places = [1, 16, 32, 40] as const;
 
 export const checkMask = async (forms: readonly Form[], advice: string): Promise<Verdict> => {
@@ -27,5 +30,5 @@ export const checkMask = async (forms: readonly Form[], advice: string): Promise
       if (fault !== undefined) return failed(`${fault}, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("a later token changes no bit of a logit");
+  return ok("no token changes a bit of the logits before it");
 };

@@ -1,4 +1,7 @@
-/** Small models that between them have every layer: sizes are odd, so that no dimension but a head's fills a vector. */
+/**
+ * Small models that together contain every kind of layer. Sizes are odd, so that only the head dimension can fill a
+ * vector.
+ */
 import { inferenceContext, withContext } from "../../autograd/context.ts";
 import { readTensor } from "../../autograd/tensor.ts";
 import type { Backend } from "../../backend/backend.ts";
@@ -8,10 +11,10 @@ import type { ModelConfig } from "../../models/config.ts";
 import { forward } from "../../models/forward.ts";
 import { createModel, type Model } from "../../models/model.ts";
 
-/** Tokens that the small models know. */
+/** Vocabulary size of the small models. */
 export const vocabSize = 29;
 
-/** A shape by its name in facts. */
+/** A model's configuration, with its name in reports. */
 export interface Shape {
   readonly name: string;
   readonly config: ModelConfig;
@@ -51,7 +54,7 @@ const uniform = (name: number): (() => number) => {
   return () => 2 * stream.uniform() - 1;
 };
 
-/** A model with weights that are all different, and none zero. The caller closes it. */
+/** Creates a model whose weights are all different and not zero. The caller closes it. */
 export const smallModel = (backend: Backend, { config }: Shape): Model => {
   const real = backend.capabilities.real[0] ?? "float32";
   const model = createModel(backend, config, vocabSize, real);
@@ -67,19 +70,19 @@ export const smallModel = (backend: Backend, { config }: Shape): Model => {
   return model;
 };
 
-/** Token ids, the same on every machine. */
+/** Random token ids that are the same on every machine. */
 export const tokens = (length: number, seed: number): Int32Array => {
   const stream = randomStream(randomKey(seed, "batches"));
   return Int32Array.from({ length }, () => stream.integer(vocabSize));
 };
 
-/** Logits [T · V] of one text, from one pass without a cache. */
+/** Logits [T · V] of a text, from one pass without a cache. */
 export const logitsOf = (model: Model, ids: Int32Array): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) =>
     Float32Array.from(await readTensor(model.backend, forward(context, model, ids, 1, ids.length))),
   );
 
-/** The first place where two arrays have other bits; −1: none. */
+/** Index of the first element whose bits differ; −1 if there is none. */
 export const firstDifference = (a: Float32Array, b: Float32Array): number => {
   if (a.length !== b.length) return Math.min(a.length, b.length);
   const words = new Uint32Array(b.buffer, b.byteOffset, b.length);

@@ -1,4 +1,4 @@
-/** Steps of a training: as micro-batches and as one batch, twice, and with several threads. */
+/** Checks training steps: micro-batches against one batch, a second run, and several threads. */
 import type { Backend } from "../../backend/backend.ts";
 import type { TrainerConfig } from "../../config/config.ts";
 import { presets } from "../../config/presets.ts";
@@ -10,7 +10,7 @@ import { firstDifference, type Shape, shapes, tokens, vocabSize } from "./small-
 const batchSize = 8;
 const text = tokens(2000, 7);
 
-/** Windows in the order of the text, so that a batch and its micro-batches have the same. */
+/** The same windows for a batch and its micro-batches. */
 const configOf = (
   { config }: Shape,
   gradAccumSteps: number,
@@ -30,10 +30,10 @@ const gradientOf = async (backend: Backend, config: TrainerConfig): Promise<Floa
 
 const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
-/** Of the gradient's length: the order of a sum may differ, and nothing else. */
+/** Relative to the norm of the gradient: only the order of sums may differ. */
 const tolerance = 1e-5;
 
-/** The gradient of a batch is that of its micro-batches. */
+/** Checks that micro-batches give the gradient of one batch. */
 export const checkAccumulation = async (forms: readonly Form[], advice: string): Promise<Verdict> => {
   let worst = 0;
   for (const form of forms) {
@@ -50,17 +50,17 @@ export const checkAccumulation = async (forms: readonly Form[], advice: string):
       const difference = normOf(one.map((value, i) => value - (several[i] ?? Number.NaN))) / normOf(one);
       if (!(difference <= tolerance))
         return failed(
-          `the gradient of 4 micro-batches is ${difference.toExponential(1)} of its length away from the batch's, in ${shape.name} (${form.words})`,
+          `the gradient of 4 micro-batches differs from the batch's gradient by ${difference.toExponential(1)} of its norm, in ${shape.name} (${form.words})`,
           advice,
         );
       worst = Math.max(worst, difference);
     }
   }
-  const digits = worst === 0 ? "to the bit" : `to ${worst.toExponential(0)}`;
-  return ok(`4 micro-batches give one batch's gradient, ${digits}`);
+  const digits = worst === 0 ? "to the bit" : `within ${worst.toExponential(0)}`;
+  return ok(`4 micro-batches give the gradient of one batch, ${digits}`);
 };
 
-/** Updates of a run whose weights are compared. */
+/** Number of updates before weights are compared. */
 const steps = 3;
 
 const weightsAfter = async (form: Form, threads: number, shape: Shape): Promise<Float32Array> =>
@@ -72,7 +72,7 @@ const weightsAfter = async (form: Form, threads: number, shape: Shape): Promise<
     return weights;
   });
 
-/** A run has the same bits twice, and with other numbers of threads. */
+/** Checks that a second run, and runs with other numbers of threads, give the same bits. */
 export const checkDeterminism = async (
   forms: readonly Form[],
   threads: readonly number[],
@@ -84,14 +84,14 @@ export const checkDeterminism = async (
       for (const count of [1, ...threads]) {
         const again = await weightsAfter(form, count, shape);
         if (firstDifference(again, first) < 0) continue;
-        const what = count === 1 ? "a second run has" : `${count} threads have`;
+        const what = count === 1 ? "a second run gives" : `${count} threads give`;
         return failed(
-          `${what} other bits than the first run with 1 thread, after ${steps} steps in ${shape.name} (${form.words})`,
+          `${what} other weights than the first run with 1 thread, after ${steps} steps in ${shape.name} (${form.words})`,
           advice,
         );
       }
     }
   }
-  const others = threads.length === 0 ? "" : ` and with ${threads.join(" and ")} threads`;
-  return ok(`the same bits twice${others}`);
+  const others = threads.length === 0 ? "" : `, also with ${threads.join(" and ")} threads`;
+  return ok(`two runs give the same bits${others}`);
 };

@@ -1,4 +1,4 @@
-/** The speed to expect of training with each preset: measured where a step is short, else from the work of its kernels. */
+/** Expected training speed of each preset: measured if steps are short, else estimated from the work of the kernels. */
 import type { Backend } from "../../backend/backend.ts";
 import { kernelCost } from "../../backend/calls/cost.ts";
 import { type MemoryKind, openCounting } from "../../backend/observers/counting.ts";
@@ -13,21 +13,24 @@ import { ok, type Verdict, warning } from "../check.ts";
 import { builtInText, memoryOfPreset } from "../machine/needs.ts";
 import type { Rates } from "./rates.ts";
 
-/** The speed of training with a preset. */
+/** Training speed of a preset. */
 export interface PresetSpeed {
   readonly preset: PresetName;
   readonly secondsPerStep: number;
   readonly tokensPerSecond: number;
   readonly steps: number;
-  /** Whether steps were timed; false: computed from the rates of the kernels. */
+  /** Whether steps were timed; false: estimated from the rates of the kernels. */
   readonly measured: boolean;
-  /** The most memory that a run takes. */
+  /** Maximum memory of a run. */
   readonly memoryBytes: number;
 }
 
 const { vocabSize } = builtInText;
 
-/** Seconds of a step's kernels at these rates: each takes the time of its products, or of its bytes. */
+/**
+ * Estimated seconds of a step's kernels: for each, the longer of the time for its arithmetic and the time for its
+ * bytes.
+ */
 const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): Promise<number> => {
   const counting = openCounting(kind);
   let seconds = 0;
@@ -48,13 +51,13 @@ const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): 
   return seconds - before;
 };
 
-/** A longer step is not timed. */
+/** Maximum seconds of a step that is timed. */
 const longestTimed = 0.5;
-/** Timed steps: as many as this time has, of which the median counts. */
+/** Seconds for timed steps; the median of their times is used. */
 const timedSeconds = 0.6;
 const mostTimed = 5;
 
-/** Seconds of a real step, the first left out: it takes memory from the system. */
+/** Seconds of a real step. The first step is not counted, because it allocates memory. */
 const timeStep = async (backend: Backend, name: PresetName): Promise<number> => {
   const stream = randomStream(randomKey(1, "batches"));
   const text = Int32Array.from({ length: 20_000 }, () => stream.integer(vocabSize));
@@ -74,13 +77,16 @@ const timeStep = async (backend: Backend, name: PresetName): Promise<number> => 
   }
 };
 
-/** A real step takes so many times its kernels' time, where none was timed: small kernels do not reach the rates. */
+/**
+ * Usual ratio of a step's time to the estimated time of its kernels, if no step was timed: small kernels do not reach
+ * the measured rates.
+ */
 const usualRatio = 1.5;
 
 /**
- * The speed of each preset. Those with short steps are timed. The ratio of a step's time to the time of its kernels alone then
- * serves to estimate the others.
- * @param freeBytes memory that may be used for timed steps.
+ * Yields the speed of each preset. Presets with short steps are timed; the ratio of their time to the kernels'
+ * estimated time is then used to estimate the others.
+ * @param freeBytes memory available for timed steps.
  */
 export async function* presetSpeeds(
   backend: Backend,
@@ -117,7 +123,7 @@ const formatTime = (seconds: number): string => {
   return seconds < 9.95 ? formatSeconds(Number(seconds.toPrecision(2))) : `${Math.round(seconds)} s`;
 };
 
-/** A speed in words. */
+/** Describes a speed. */
 export const speedVerdict = (speed: PresetSpeed, freeBytes: number): Verdict => {
   const { secondsPerStep, tokensPerSecond, steps, measured, memoryBytes } = speed;
   const about = measured ? "" : "about ";
@@ -126,7 +132,7 @@ export const speedVerdict = (speed: PresetSpeed, freeBytes: number): Verdict => 
   const fact = `${about}${formatTime(secondsPerStep)} a step, ${formatCount(steps)} steps in ${all} (${tokens} tokens/s)`;
   if (memoryBytes <= freeBytes) return ok(fact);
   return warning(
-    `${fact}; takes ${formatBytes(memoryBytes)}, ${formatBytes(freeBytes)} free`,
-    "a smaller --batch-size, --model.contextLength or model",
+    `${fact}; needs ${formatBytes(memoryBytes)} of memory, but only ${formatBytes(freeBytes)} is free`,
+    "use a smaller --batch-size, --model.contextLength or model",
   );
 };

@@ -1,26 +1,26 @@
-/** How fast the kernels of this machine are: products of matrices, and bytes through memory. */
+/** Measures how fast kernels run on this machine: matrix products, and memory bandwidth. */
 import type { Backend, View } from "../../backend/backend.ts";
 import { kernelCost } from "../../backend/calls/cost.ts";
 import type { KernelArgs, KernelName } from "../../backend/kernels/kernels.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
 
-/** What kernels reach here. The machine's own limits, which no program passes, are higher. */
+/** Rates that kernels reach; the hardware's limits are higher. */
 export interface Rates {
-  /** Multiplications and additions of products in a second, of all threads. */
+  /** Floating-point operations per second in matrix products, for all threads together. */
   readonly flopsPerSecond: number;
-  /** Bytes that kernels read and write in a second, in arrays that no cache holds. */
+  /** Bytes per second that kernels read and write, for arrays larger than any cache. */
   readonly bytesPerSecond: number;
 }
 
-/** Seconds in which a kernel is called again and again; the fastest of three times counts. */
+/** Seconds of repeated calls per measurement; the fastest of three measurements is used. */
 const measured = 0.08;
 const repeats = 3;
 
-/** Sizes of the measured calls: what takes a compiled backend a millisecond takes the reference a second. */
+/** Sizes of the measured calls: the reference is about 1,000 times slower than a compiled backend. */
 const sizesFor = ({ name }: Backend) =>
   name === "reference" ? { m: 64, n: 96, k: 96, length: 2 ** 18 } : { m: 512, n: 768, k: 768, length: 2 ** 23 };
 
-/** Calls in a second, of a kernel that is called until a while has passed. */
+/** Calls per second of a kernel. */
 const callsPerSecond = async (call: () => void, finish: () => Promise<unknown>): Promise<number> => {
   call();
   await finish();
@@ -41,7 +41,7 @@ const callsPerSecond = async (call: () => void, finish: () => Promise<unknown>):
   return best;
 };
 
-/** Measures them in less than a second. */
+/** Measures both rates in less than a second. */
 export const measureRates = async (backend: Backend): Promise<Rates> => {
   const { m, n, k, length } = sizesFor(backend);
   const { activations } = backend.capabilities;
@@ -49,7 +49,7 @@ export const measureRates = async (backend: Backend): Promise<Rates> => {
   const room = (size: number, dtype = activations): View => {
     const storage = backend.alloc(dtype, size);
     storages.push(storage);
-    // Numbers below float32's normal range would be slower than any that a model has.
+    // Not subnormal numbers, which are slower than the numbers in a model.
     backend.write(storage, new Float32Array(size).fill(0.5));
     return { storage, offset: 0 };
   };

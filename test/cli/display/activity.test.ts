@@ -32,7 +32,7 @@ test("after each event it is what the run does next, besides steps", () => {
   expect(after(evaluated(0, "begin"))).toBeUndefined();
   expect(after(step(3), run(), true)).toBe("saving");
   const resumed = run({}, { step: 10 });
-  expect(after(resumed, resumed)).toBe("making up for the end");
+  expect(after(resumed, resumed)).toBe("running the missed evaluation");
 });
 
 test("from the last step to the end the display says it in place of the time that is left", () => {

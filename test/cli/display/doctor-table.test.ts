@@ -9,7 +9,7 @@ const plain = style(true);
 const bad: CheckResult = {
   ...{ name: "causal mask", backend: "reference", status: "failed", seconds: 1 },
   fact: "position 0 sees token 1, which comes after it, in GPT-2's shape (float32)",
-  advice: "install Foretoken again; if that is no help, test this machine's memory",
+  advice: "install Foretoken again; if the check still fails, test this machine's memory",
 };
 const right: CheckResult = { ...bad, name: "node", backend: null, status: "ok", fact: "v20.20.2", advice: null };
 
@@ -18,8 +18,8 @@ it("writes a check in a line, and what to do below it", () => {
   expect(checkLines(bad, 80, plain)).toEqual([
     "reference: causal mask failed  position 0 sees token 1, which comes after it, in",
     "                               GPT-2's shape (float32)",
-    "                               → install Foretoken again; if that is no help,",
-    "                                 test this machine's memory",
+    "                               → install Foretoken again; if the check still",
+    "                                 fails, test this machine's memory",
   ]);
 });
 

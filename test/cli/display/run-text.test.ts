@@ -19,8 +19,8 @@ const summary = (run: ToldRun): string => summaryLines(run, { why: "why" }, 200,
 
 it("a finished run that trained an adapter names the commands that merge and export it, and no other run does", () => {
   const lines = summary(told(withAdapter));
-  expect(lines).toContain("npx foretoken merge runs/a  # a model of its own, without an adapter");
-  expect(lines).toContain("npx foretoken export runs/a --format gguf  # such a model for llama.cpp and Ollama");
+  expect(lines).toContain("npx foretoken merge runs/a  # merge the adapter into its model");
+  expect(lines).toContain("npx foretoken export runs/a --format gguf  # the merged model for llama.cpp and Ollama");
   for (const run of [told(withAdapter, { reason: "interrupted" }), told(start)]) {
     expect(summary(run)).not.toMatch(/merge|export/u);
   }

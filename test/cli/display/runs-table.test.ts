@@ -48,7 +48,7 @@ describe("the list of runs", () => {
     );
     expect(second).toContain("4×128 ");
     for (const word of ["begun", "model", "text", "state"]) expect(titles[titles.indexOf(word) - 1]).toBe(" ");
-    expect(first.indexOf("finished")).toBe(second.indexOf("broken off"));
+    expect(first.indexOf("finished")).toBe(second.indexOf("unfinished"));
     expect(first.indexOf("finished")).toBe(titles.indexOf("state"));
   });
 
@@ -141,7 +141,7 @@ describe("the list of runs", () => {
   test("is a block for each elsewhere, which leaves out what is not known", () => {
     const lines = runsLines(runs, 80, style(false));
     expect(lines[1]).toBe("  1.556 nats/token at 800 - 800/800 steps - finished");
-    expect(lines[4]).toBe("  3/800 steps - broken off");
+    expect(lines[4]).toBe("  3/800 steps - unfinished");
     const others = runsLines(runs, 80, style(false), new Set(["runs/b"]));
     expect(others[4]).toBe("  3/800 steps - training");
     expect(others[1]).toBe(lines[1]);

@@ -32,12 +32,12 @@ test("steps of failed settings, and steps that the budget had no room for, are n
     setting(4, 100, { kind: "budget" }),
   ];
   const table = sweepTable(resultOf(settings, [3]), [1, 2], Number.POSITIVE_INFINITY);
-  expect(table).toContain("stopped after 1 seed: another is better (p = 0.010)");
+  expect(table).toContain("stopped after 1 seed: another setting is better (p = 0.010)");
   expect(table).toContain(
-    "420 steps of 800 were trained; 13% were saved; 23% are missing from settings that failed; 13% did not fit into the budget.",
+    "420 steps of 800 were trained; 13% were saved by early stops; 23% are missing because settings failed; 13% did not fit into the budget.",
   );
   const all = sweepTable(resultOf([finished, race(200, 2)], [3]), [1, 2], Number.POSITIVE_INFINITY);
-  expect(all).toContain("  another is better (p = 0.010)");
+  expect(all).toContain("  another setting is better (p = 0.010)");
   expect(all).not.toContain("stopped");
-  expect(all).toContain("400 steps of 400 were trained; 0% were saved.");
+  expect(all).toContain("400 steps of 400 were trained; 0% were saved by early stops.");
 });

@@ -19,19 +19,19 @@ describe("where the time went", () => {
 
   test("is a line a kernel, products by their arithmetic and the rest by bytes, then what is outside", () => {
     expect(profileLines(event, 100, style(true))).toEqual([
-      "Where 4.0 s went, of 20 steps with evaluations, samples and checkpoints:",
-      "kernel                time  share  calls         rate      bytes",
-      "linearForward        3.0 s  75.0%  1,200  200 GFLOP/s    2.0 GiB",
-      "add                 500 ms  12.5%     40     2.0 GB/s  953.7 MiB",
-      "outside of kernels  500 ms  12.5%",
+      "Time by kernel: 4.0 s in total, for 20 steps with evaluations, samples and checkpoints:",
+      "kernel             time  share  calls         rate      bytes",
+      "linearForward     3.0 s  75.0%  1,200  200 GFLOP/s    2.0 GiB",
+      "add              500 ms  12.5%     40     2.0 GB/s  953.7 MiB",
+      "outside kernels  500 ms  12.5%",
     ]);
   });
 
   test("counts the steps that were timed, and says which", () => {
     expect(profileLines({ ...event, step: 1020 }, 200, style(true))[0]).toBe(
-      "Where 4.0 s went, of 20 steps (1,001 to 1,020, since the run went on) with evaluations, samples and checkpoints:",
+      "Time by kernel: 4.0 s in total, for 20 steps (1,001 to 1,020, since the run was resumed) with evaluations, samples and checkpoints:",
     );
-    expect(profileLines({ ...event, timedSteps: 0 }, 100, style(true))[0]).toContain("of 0 steps with evaluations");
+    expect(profileLines({ ...event, timedSteps: 0 }, 100, style(true))[0]).toContain("for 0 steps with evaluations");
   });
 
   test.each([34, 42, 60])("leaves out columns where %i are too few", (width) => {
@@ -74,7 +74,7 @@ test("warnings of a run are lines that say what happened and what to do", () => 
     config: { ...book, model: { ...book.model, dropout }, train: { ...book.train, patience } },
   });
   const turning =
-    "step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/ keeps those weights; try more text";
+    "step 600   validation loss is rising: 2.310, after 1.780 at step 200; best/ keeps the weights of that step; try more text";
   expect(overfittingText(turned, begun(null, 0, 0))).toBe(
     `${turning}, --model.dropout 0.1, a smaller model or --patience 3`,
   );
@@ -83,10 +83,10 @@ test("warnings of a run are lines that say what happened and what to do", () => 
   expect(overfittingText(turned, begun("base", 0.4, 3))).toBe(`${turning} or a lower --learning-rate`);
   const bad = { v: 1, type: "nonfinite", step: 1041, loss: null, gradNorm: 1.5e9, tensor: "h.0.mlp.weight" } as const;
   expect(nonfiniteText({ ...bad, action: "skip", file: null })).toBe(
-    "step 1,041   not taken: loss is not finite, gradient norm 1.500e+9, first in h.0.mlp.weight; skipped",
+    "step 1,041   rejected: loss is not finite, gradient norm 1.500e+9, first in h.0.mlp.weight; skipped",
   );
   expect(nonfiniteText({ ...bad, loss: 2, gradNorm: null, action: "rollback", file: "runs/a/b c.json" })).toBe(
-    'step 1,041   not taken: loss 2.000, gradient norm is not finite, first in h.0.mlp.weight; back to the last checkpoint; to repeat it: npx foretoken replay "runs/a/b c.json"',
+    'step 1,041   rejected: loss 2.000, gradient norm is not finite, first in h.0.mlp.weight; back to the last checkpoint; to repeat it: npx foretoken replay "runs/a/b c.json"',
   );
 });
 
@@ -100,7 +100,7 @@ test("a warm-up that the run ends before is a row of the head", () => {
       style(true),
     );
   expect(headOf(25)).toContain(
-    "warm-up    100 steps, more than the run has · the learning rate rises to 0.001 and not to 0.004 · a shorter one: --train.warmupSteps",
+    "warm-up    100 steps, longer than the run · the learning rate rises only to 0.001, not to 0.004 · to shorten it: --train.warmupSteps",
   );
   expect(headOf(100).join("\n")).not.toContain("warm-up");
 });

@@ -23,7 +23,9 @@ describe("numbers", () => {
   );
 
   test.each(["1e999", "-1e999"])("%s is too large for one", (text) => {
-    expect(() => parseNumber("--x")(text)).toThrow(`--x: must be a number that a double can hold; got "${text}"`);
+    expect(() => parseNumber("--x")(text)).toThrow(
+      `--x: must be within the range of a 64-bit floating-point number; got "${text}"`,
+    );
   });
 
   test.each([

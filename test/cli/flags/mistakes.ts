@@ -143,7 +143,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       args: ["train", "--resume", "run", "--init-from", "run"],
       says: ["--resume", "got --init-from"],
     },
-    training("--extend without it", ["--extend", "restart"], "--extend: must go with --resume and --steps"),
+    training("--extend without it", ["--extend", "restart"], "--extend: works only with --resume and --steps"),
     {
       name: "a finished run",
       args: ["train", "--resume", "finished"],
@@ -332,13 +332,13 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "an empty path",
       args: ["compare", "run,", "half"],
-      says: ["<setting...>", "commas between them", '"run,"'],
+      says: ["<setting...>", "separated by commas", '"run,"'],
     },
-    { name: "a run twice", args: ["compare", "run,run", "half"], says: ["<setting...>", "each once"] },
+    { name: "a run twice", args: ["compare", "run,run", "half"], says: ["<setting...>", "several different runs"] },
     {
       name: "a run in two settings",
       args: ["compare", "run", "./run,half"],
-      says: ["<setting...>: must have each run or model once", "got ./run twice"],
+      says: ["<setting...>: must not contain a run or model twice", "got ./run twice"],
     },
     {
       name: "runs of one seed as one setting",
@@ -348,12 +348,12 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "runs of one setting",
       args: ["compare", "--group", "run", "half"],
-      says: ["runs of at least two settings", "got one, run +1"],
+      says: ["at least two different settings", "got one, run +1"],
     },
     {
       name: "a model of no run in a group",
       args: ["compare", "--group", "run", "nowhere"],
-      says: ["--group: must be given runs", "nowhere"],
+      says: ["--group: must have only runs", "nowhere"],
     },
     { name: "no such model", args: ["compare", "run", "nowhere"], says: ["nowhere", "no such file"] },
     {
@@ -374,13 +374,13 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "two files",
       args: ["sweep", "broken.json", "nonsense.json"],
-      says: ["sweep: takes <file>", '"nonsense.json"'],
+      says: ["sweep: accepts only <file>", '"nonsense.json"'],
     },
     { name: "no jobs", args: ["sweep", "broken.json", "--jobs", "0"], says: ["--jobs", "from 1 to 256", "got 0"] },
   ],
   doctor: [
     { name: "no such model", args: ["doctor", "nowhere"], says: ["nowhere", "must name a model", "no such file"] },
-    { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: takes [model]", '"half"'] },
+    { name: "two models", args: ["doctor", "run", "half"], says: ["doctor: accepts only [model]", '"half"'] },
     { name: "an unknown backend", args: ["doctor", "--backend", "cuda"], says: ["--backend", '"cuda"'] },
     {
       name: "threads of the reference",
@@ -393,7 +393,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     { name: "no folder of runs", args: ["runs", "nowhere"], says: ["nowhere", "no such folder"] },
     { name: "a file for runs", args: ["runs", "text.txt"], says: ["text.txt", "a file"] },
     { name: "an unknown order", args: ["runs", "--sort", "lss"], says: ["--sort", '"lss"', "try loss"] },
-    { name: "two folders of runs", args: ["runs", "run", "half"], says: ["runs: takes [folder]", '"half"'] },
+    { name: "two folders of runs", args: ["runs", "run", "half"], says: ["runs: accepts only [folder]", '"half"'] },
   ],
   words: [
     { name: "unknown command", args: ["trian"], says: ['"trian"', "try train"] },
@@ -421,15 +421,15 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     ].map(([flag = "", value = "", hint = ""]) => ({
       name: `part of a config flag, ${flag}`,
       args: ["train", flag, ...(value === "" ? [] : [value])],
-      says: [`every flag must be a known one; got ${flag.split("=")[0]}; try ${hint}\n`],
+      says: [`every flag must be a known flag; got ${flag.split("=")[0]}; try ${hint}\n`],
     })),
     ...["--model.tieEmbeddings", "--model.dropout", "--model.norm.kind", "--backend"].map((flag) => ({
       name: `a flag for a value of ${flag}`,
       args: ["train", flag, "--model.nLayer", "1"],
-      says: [`${flag}: a value must follow; got nothing before --model.nLayer\n`],
+      says: [`${flag}: must have a value; got nothing before --model.nLayer\n`],
     })),
     { name: "unknown flag of the program", args: ["--versoin"], says: ["--versoin", "try --version"] },
-    { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "value must follow"] },
+    { name: "forgotten value", args: ["train", "--steps"], says: ["--steps", "must have a value"] },
     { name: "a flag for a value", args: ["train", "--data", "--json"], says: ["--data", '"--json"'] },
     { name: "a word too many", args: ["train", "text.txt"], says: ["train", '"text.txt"', "try --data text.txt\n"] },
     {

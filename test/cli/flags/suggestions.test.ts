@@ -98,12 +98,12 @@ describe("a flag of another program leads to ours, with its value", () => {
 test.each([
   ["train --epochs 3", /counted in steps/u, "--epochs 3"],
   ["train --device cuda", /no GPU backend \(yet\).*CPU/u, "--device cuda"],
-  ["train --device cpu", /^every backend computes on the CPU, so no device is named$/u, "--device cpu"],
+  ["train --device cpu", /^every backend computes on the CPU, so there is no device to choose$/u, "--device cpu"],
   ["train --gpu", /no GPU backend \(yet\)/u, "--gpu"],
   ["train --fp16", /no float16/u, "--fp16"],
   ["train --wandb_log=True", /no tracking service/u, "--wandb_log True"],
   ["generate runs/a -ngl 99", /no GPU backend/u, "-ngl 99"],
-  ["generate runs/a --repeat-last-n 64", /penalties are of all that was written/u, "--repeat-last-n 64"],
+  ["generate runs/a --repeat-last-n 64", /penalties always count all of the text/u, "--repeat-last-n 64"],
 ])("%s says what is not there", (line, says, got) => {
   const details = answer(line);
   expect(details.must).toMatch(says);
@@ -150,7 +150,7 @@ describe("a command of another program leads to ours, with its words", () => {
 
   test.each([
     ["import model.gguf", /a GGUF file/u],
-    ["tokenize model.gguf", /two words/u],
+    ["tokenize model.gguf", /tokenizer inspect shows/u],
     ["download", /hf:org\/name/u],
   ])("%s says what is not there", async (line, says) => {
     const details = await answerTo(line);
@@ -218,7 +218,7 @@ describe("docs/from-nanogpt.md", () => {
           continue;
         }
         const { must, hint = "" } = unknownFlagError(command, flag, [command, flag, "1"], commandOf(command)).details;
-        if (here === "—") expect(must, `${flag} of ${command}`).not.toBe("every flag must be a known one");
+        if (here === "—") expect(must, `${flag} of ${command}`).not.toBe("every flag must be a known flag");
         else for (const ours of flagsIn(here)) expect(hint, `${flag} of ${command}`).toContain(ours);
       }
     }

@@ -85,7 +85,7 @@ describe("a session", () => {
       `The${await generated("The", { temperature: 0.5, topK: 3, seed: 8 })}`,
     );
     expect(told(session, "/help")).toContain("/seed 8");
-    expect(told(session, "/reset")).toBe("as at the start");
+    expect(told(session, "/reset")).toBe("restored the initial settings; the text is empty");
     expect(told(session, "/seed")).toBe("/seed 1");
     expect(() => session.ask("", signal)).toThrow(/none yet/u);
   });
@@ -110,13 +110,13 @@ describe("a session", () => {
   });
 
   test.each([
-    ["/temprature 1", /command: must be a known one; got "\/temprature"; try \/temperature/u],
+    ["/temprature 1", /command: must be a known command; got "\/temprature"; try \/temperature/u],
     ["/temperature hot", /\/temperature: must be a number; got "hot"/u],
     ["/temperature -1", /\/temperature: must be at least 0; got -1/u],
     ["/top-p 2", /\/top-p: must be at most 1; got 2/u],
     ["/max-new-tokens 0", /\/max-new-tokens: must be above 0; got 0/u],
     ["/seed 1 2", /\/seed: must be a number; got "1 2"/u],
-    ["/quit now", /\/quit: nothing may follow; got "now"/u],
+    ["/quit now", /\/quit: must have no argument; got "now"/u],
     ["/again", /none yet/u],
     ["The q", /prompt: every character .*"q".*column 5/u],
     ["//The", /prompt: every character .*"\/"/u],

@@ -127,7 +127,7 @@ test.skipIf(onWindows)(
     const files = tree(join(cwd, "slow", "checkpoint"));
     const before = files.map((file) => read("slow", "checkpoint", file));
     const second = await terminatedTwice(["--resume", "slow", "--backend", "reference"]);
-    expect(second).toMatchObject({ status: 143, told: expect.stringContaining("leaving the checkpoint of step 1)") });
+    expect(second).toMatchObject({ status: 143, told: expect.stringContaining("keeping the checkpoint of step 1)") });
     for (const [i, file] of files.entries()) {
       expect(read("slow", "checkpoint", file).equals(before[i] ?? Buffer.alloc(0)), file).toBe(true);
     }

@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-const told = /^foretoken: standard output: must take what is written; got ENOSPC[^\n]*; try [^\n]+\n$/u;
+const told = /^foretoken: standard output: must accept all output; got ENOSPC[^\n]*; try [^\n]+\n$/u;
 // Named, so that nothing is told of a better backend that is not here.
 const backend = "--backend reference";
 const full = { output: "/dev/full" };
@@ -119,7 +119,7 @@ test("a bug outside of a command's own flow is one line too, and its status is t
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(throwing)}` };
   const { status, stdout, stderr } = await cliProcess(["--version"], { cwd, env });
   expect({ status, version: stdout }).toEqual({ status: 1, version: expect.stringMatching(/^[\d.]+\n$/u) });
-  expect(stderr).toMatch(/^foretoken: a bug: lost\\n[^\n]*…[^\n]*; please report it with what --verbose adds\n$/u);
+  expect(stderr).toMatch(/^foretoken: a bug: lost\\n[^\n]*…[^\n]*; please report it with the output of --verbose\n$/u);
   expect(stderr.trimEnd().length).toBeLessThanOrEqual(300);
 });
 
@@ -129,6 +129,6 @@ test("a file of the program that is not there is no bug, but an installation tha
   const { status, stderr } = await cliProcess(["--version"], { cwd, env });
   expect(status).toBe(2);
   expect(stderr).toMatch(
-    /^foretoken: installation: every file of foretoken must be there; got no \S*gone\Ssmall\.js; try to install it again\n$/u,
+    /^foretoken: installation: every file of foretoken must be there; got no \S*gone\Ssmall\.js; try installing foretoken again\n$/u,
   );
 });

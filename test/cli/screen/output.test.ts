@@ -78,8 +78,8 @@ test("train --profile tells before the end where the time went, as lines and as 
   expect(lines).toMatchObject({ status: 0, stderr: "" });
   expect(lines.stdout).toMatch(/^kernel +time +share +calls +rate +bytes$/mu);
   expect(lines.stdout).toMatch(/^linearForward +[\d.]+ m?s +[\d.]+% +[\d,]+ +[\d.,]+ GFLOP\/s +[\d.]+ [KMG]iB$/mu);
-  expect(lines.stdout).toMatch(/^outside of kernels +[\d.]+ m?s +[\d.]+%$/mu);
-  expect(lines.stdout.indexOf("outside of kernels")).toBeLessThan(lines.stdout.indexOf("Done: 6 steps"));
+  expect(lines.stdout).toMatch(/^outside kernels +[\d.]+ m?s +[\d.]+%$/mu);
+  expect(lines.stdout.indexOf("outside kernels")).toBeLessThan(lines.stdout.indexOf("Done: 6 steps"));
   const types = jsonLines(events.stdout).map(({ type }) => type);
   expect(types.slice(-2)).toEqual(["profile", "done"]);
   expect(readFileSync(join(cwd, "profiled-json", "metrics.jsonl"), "utf8")).not.toContain(`"type":"profile"`);
@@ -167,7 +167,7 @@ describe("the pace of a text", () => {
 
   test("says how many guessed tokens came true", async () => {
     const { stderr } = await seen("30", "--speculate", "ngram", "--temperature", "0");
-    expect(stderr).toMatch(/ tokens\/s · \d+ of \d+ guessed tokens? came true/u);
+    expect(stderr).toMatch(/ tokens\/s · \d+ of \d+ guessed tokens? accepted/u);
   });
 
   test("is in the last event for programs", async () => {
@@ -233,7 +233,7 @@ test("evaluate says what it left out of a text, and that its figures count the r
   expect(lines).toMatchObject({ status: 0, stderr: "" });
   expect(lines.stdout).toMatch(/^tokens +20$/mu);
   expect(lines.stdout).toMatch(/^left out: 2 characters that the model never saw: "q", "é" \(U\+00E9\)$/mu);
-  expect(lines.stdout).toMatch(/^The figures count only what was read/mu);
+  expect(lines.stdout).toMatch(/^The figures are for the rest of the text/mu);
   expect(jsonLines(told.stdout)[0]).toMatchObject({ tokens: 20, skipped: { count: 2, characters: ["q", "é"] } });
 });
 
@@ -255,7 +255,7 @@ test("evaluate gives its five figures and the windows, on the run's own text unl
     "contextLength",
   ]);
   expect(named.stdout).toBe(own.stdout);
-  expect(named.stderr).toContain("text.txt: only its last 10% was measured; --split all measures all of it\n");
+  expect(named.stderr).toContain("text.txt: only its last 10% was measured; to measure the whole text: --split all\n");
   expect(figures[0]).toMatchObject({ tokens: 307 });
   expect(jsonLines(all.stdout)[0]).toMatchObject({ tokens: 3071 });
   expect(lines.stdout).toMatch(/bits per byte +\d\.\d{4}\n/u);
@@ -321,7 +321,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
       cwd,
     );
     // Not 0: a script must not take it for a run that has finished.
-    expect(stderr).toBe(`saved; to go on: npx foretoken train --resume piped${flags}\n`);
+    expect(stderr).toBe(`saved; to resume: npx foretoken train --resume piped${flags}\n`);
     expect(stdout.split("\n").slice(1)).toEqual(["141", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");
   });

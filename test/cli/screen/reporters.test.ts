@@ -50,13 +50,15 @@ const yellow = (text: string): string => `\u001b[33m${text}\u001b[39m`;
 test("a warning of a run is a line in a pipe, yellow on a terminal, and an event in JSON", async () => {
   const [plain, live, json] = await Promise.all([told("plain"), told("live"), told("json")]);
   for (const { status, stderr } of [plain, live, json]) expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  const turned = "step 600   validation loss has turned: 2.310, after 1.780 at step 200";
-  const bad = "step 601   not taken: loss is not finite, gradient norm is not finite, first in h.0.mlp.weight; skipped";
+  const turned = "step 600   validation loss is rising: 2.310, after 1.780 at step 200";
+  const bad = "step 601   rejected: loss is not finite, gradient norm is not finite, first in h.0.mlp.weight; skipped";
   const lines = plain.stdout.split("\n");
-  expect(lines.filter((line) => line.startsWith(`${turned}; best/ keeps those weights; try `))).toHaveLength(1);
+  expect(lines.filter((line) => line.startsWith(`${turned}; best/ keeps the weights of that step; try `))).toHaveLength(
+    1,
+  );
   expect(lines.filter((line) => line === bad)).toHaveLength(1);
   expect(plain.stdout).not.toContain("\u001b");
-  expect(live.stdout).toContain(yellow("step 600   validation loss has turned: 2.310, after 1.780 at step 200; best/"));
+  expect(live.stdout).toContain(yellow("step 600   validation loss is rising: 2.310, after 1.780 at step 200; best/"));
   expect(live.stdout).toMatch(/\[33mstep 601 {3}not taken: /u);
   expect(jsonLines(json.stdout).slice(1)).toEqual([overfitting, nonfinite]);
 });

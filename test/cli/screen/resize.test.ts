@@ -165,7 +165,7 @@ describe("a lesson", () => {
       },
       nextWish: async () => {
         atKey();
-        return "go on";
+        return "continue";
       },
       now: () => {
         time += 1000;
@@ -224,7 +224,7 @@ describe("a lesson", () => {
     };
     await show(screen, { atKey }, resized);
     expect(shown).toHaveLength(9);
-    expect(shown.at(-1)).toMatch(/^ ?Enter: go on/u);
+    expect(shown.at(-1)).toMatch(/^ ?Enter: continue/u);
     expect(shown.at(-2)).toMatch(/loss \d\.\d\d$/u);
   });
 });
@@ -346,7 +346,7 @@ describe.skipIf(!hasScript)(
       const { anew, end } = await resized(args, { ready: /q: end $/u, columns: 44, keys: "q" });
       const text = anew.slice(1);
       expect(text.filter((row) => row.includes("PAIRS"))).toHaveLength(1);
-      expect(text.at(-1)).toBe(" Enter: go on · q: end");
+      expect(text.at(-1)).toBe(" Enter: continue · q: end");
       for (const row of text) expect(row.length).toBeLessThan(44);
       expect(end.all().filter((row) => row.includes("Enter"))).toEqual([]);
     });

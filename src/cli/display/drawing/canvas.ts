@@ -1,4 +1,4 @@
-/** Curves in a grid of characters, each of them several dots. */
+/** Draws curves as dots in a grid of characters; a character holds several dots. */
 
 /** A loss in nats per token at a step. */
 export interface CurvePoint {
@@ -6,14 +6,16 @@ export interface CurvePoint {
   readonly loss: number;
 }
 
-/** How a character cell is divided into dots, and the character for each set of dots (row by row, bit 0 first). */
+/**
+ * How a character is divided into dots, and the character for each set of dots (bit 0 is the first dot, row by row).
+ */
 export interface Cell {
   readonly across: number;
   readonly down: number;
   readonly glyph: (bits: number) => string;
 }
 
-/** Unicode's braille patterns: their dots are numbered down the columns, the fourth row coming last. */
+/** Unicode numbers the dots of a braille pattern down the columns; the fourth row comes last. */
 const brailleBits = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
 const braille: Cell = {
   across: 2,
@@ -22,12 +24,12 @@ const braille: Cell = {
 };
 const ascii: Cell = { across: 1, down: 3, glyph: (bits) => [" ", "'", "-", ":", ".", ":", ":", "|"][bits] ?? "|" };
 
-/** The finest cells that a terminal shows. */
+/** The cells with the most dots that the terminal can show. */
 export const cellFor = (unicode: boolean): Cell => (unicode ? braille : ascii);
 
 export const isDrawable = ({ step, loss }: CurvePoint): boolean => Number.isFinite(step) && Number.isFinite(loss);
 
-/** The mean loss in each column of dots that has any. */
+/** Mean loss of each column of dots that has points. */
 export const meanByColumn = (points: readonly CurvePoint[], column: (step: number) => number): [number, number][] => {
   const means: [column: number, loss: number][] = [];
   let sum = 0;
@@ -44,7 +46,7 @@ export const meanByColumn = (points: readonly CurvePoint[], column: (step: numbe
   return means;
 };
 
-/** A grid of dots, seen as characters. */
+/** A grid of dots, read as characters. */
 export const createCanvas = (width: number, height: number, cell: Cell) => {
   const bits = new Uint8Array(width * height);
   const dot = (x: number, y: number): void => {
@@ -55,7 +57,7 @@ export const createCanvas = (width: number, height: number, cell: Cell) => {
     for (let y = Math.min(from, to); y <= Math.max(from, to); y++) dot(x, y);
   };
   return {
-    /** Connects the points (x rising) without gaps. */
+    /** Connects the points without gaps; x must rise. */
     line(points: readonly (readonly [x: number, y: number])[]): void {
       let [x, y] = points[0] ?? [0, 0];
       if (points.length > 0) dot(x, y);
@@ -65,7 +67,7 @@ export const createCanvas = (width: number, height: number, cell: Cell) => {
         while (x < toX) {
           x++;
           const nextY = Math.round(fromY + ((toY - fromY) * (x - fromX)) / (toX - fromX));
-          // Not the dot beside the last one again: lines stay thin.
+          // Start next to the previous dot's height, not at it: lines stay thin.
           vertical(x, y < nextY ? y + 1 : y > nextY ? y - 1 : y, nextY);
           y = nextY;
         }

@@ -5,18 +5,18 @@ import { writeOut } from "../../process/output.ts";
 const hideCursor = "\u001b[?25l";
 const showCursor = "\u001b[?25h";
 
-/** What a live display does when its terminal changes. */
+/** Callbacks for changes of the terminal. */
 export interface TerminalChanges {
-  /** The terminal has another size: it has broken the lines of the old width. */
+  /** The terminal's size has changed; lines of the old width may have wrapped. */
   resized(): void;
-  /** The program goes on after the shell had suspended it: other text may stand below the display. */
+  /** The shell resumed the suspended program; other text may be below the display. */
   resumed(): void;
 }
 
 /**
- * Hides the cursor of the terminal while a display is redrawn there. It is shown while the program is suspended, and in any
- * case when it ends.
- * @returns gives the terminal back; to be called once.
+ * Hides the terminal's cursor while a display is redrawn there. The cursor is shown while the program is suspended, and
+ * always when the program ends.
+ * @returns a function that restores the terminal; call it once.
  */
 export const holdTerminal = (stdout: WriteStream, { resized, resumed }: TerminalChanges): (() => void) => {
   const restore = (): void => writeOut(showCursor);

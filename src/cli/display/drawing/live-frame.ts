@@ -8,23 +8,23 @@ import { lossCurve, shownSteps } from "./loss-curve.ts";
 export interface LiveState {
   readonly step: number;
   readonly steps: number;
-  /** Of the newest step, and smoothed; undefined before the first. */
+  /** Loss of the newest step; undefined before the first step. */
   readonly loss: number | undefined;
   readonly smoothedLoss: number | undefined;
   readonly learningRate: number | undefined;
   readonly tokensPerSecond: number | undefined;
   readonly secondsLeft: number | undefined;
-  /** Other work than steps, such as "measuring". */
+  /** Work between steps, such as "measuring". */
   readonly activity: string | undefined;
   readonly train: readonly CurvePoint[];
   readonly validation: readonly CurvePoint[];
 }
 
-/** Screen lines for everything but the curve, including the prompt after the run. */
+/** Lines of the screen that the curve leaves free, for figures, progress and the shell's prompt after the run. */
 const otherLines = 8;
 const tallestCurve = 12;
 
-/** The progress without a bar; where even that is too long, without the time. */
+/** Progress without a bar; also without the time if the line would be too long. */
 const shortLine = ({ step, steps, secondsLeft }: LiveState, width: number, colors: Style["colors"]): string => {
   const place = `step ${formatCount(step)}/${formatCount(steps)}`;
   const time = secondsLeft === undefined ? "" : ` ${formatDuration(secondsLeft)} left`;
@@ -56,7 +56,7 @@ const figures = (state: LiveState, { symbols, colors }: Style): string[] => {
   ];
 };
 
-/** The display's lines, none wider than `width`, at most `rows` less the other lines. */
+/** Lines of the display: at most `width` columns wide, and at most `rows` minus `otherLines` lines for the curve. */
 export const liveFrame = (state: LiveState, width: number, rows: number, style: Style): string[] => {
   const { train, validation, step, steps } = state;
   const curve = lossCurve(

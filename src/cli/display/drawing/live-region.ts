@@ -1,25 +1,25 @@
 import { rowTexts } from "../texts/width.ts";
 
-/** Where a region is drawn: a terminal. */
+/** The terminal on which a region is drawn. */
 export interface Screen {
-  /** Columns of the real terminal: a longer line takes a second row. */
+  /** Columns of the terminal: a longer line takes a second row. */
   readonly columns: number;
   readonly rows: number;
-  /** Whether lines that are wider than it has become are wrapped anew; else they are cut. */
+  /** Whether the terminal rewraps lines when it becomes narrower; false: it cuts them. */
   readonly reflows: boolean;
   write(text: string): void;
 }
 
-/** Lines at the bottom of a terminal that are redrawn in place, with lasting lines above them. */
+/** Lines at the bottom of a terminal that are redrawn in place; permanent lines are above them. */
 export interface LiveRegion {
   /**
    * Replaces the region. Lines must not be wider than the screen.
-   * @param unchanged how many of the first lines stay as they are: they are not written again.
+   * @param unchanged number of lines at the top that have not changed; they are not written again.
    */
   draw(lines: readonly string[], unchanged?: number): void;
-  /** Puts lasting lines above the region. */
+  /** Writes permanent lines above the region. */
   print(lines: readonly string[]): void;
-  /** Makes the current content permanent. */
+  /** Keeps the current content permanently; the next `draw` starts a new region below it. */
   settle(): void;
 }
 
@@ -29,17 +29,20 @@ const up = (rows: number): string => (rows === 0 ? "" : `\u001b[${rows}A`);
 
 export const liveRegion = (screen: Screen): LiveRegion => {
   let shown: readonly string[] = [];
-  /** Rows of the region that left the screen when it became too small: they stand directly above what is shown. */
+  /** Rows that scrolled off the top when the screen became too small; they are directly above the visible rows. */
   let gone: readonly string[] = [];
   let rowsBefore = screen.rows;
 
-  /** Rows of the lines from `index` on, also where the screen has become narrower than they are. */
+  /** Terminal rows of the lines from `index` on, including rows that wrapped when the screen became narrower. */
   const rowsFrom = (index: number): readonly string[] => {
     const lines = shown.slice(index);
     return screen.reflows ? lines.flatMap((line) => rowTexts(line, screen.columns)) : lines;
   };
 
-  /** Moves to the line `index` of the region; to its first line, also over rows that a taller screen shows again. */
+  /**
+   * Escape code that moves the cursor to line `index`. For line 0 it also moves over rows that a taller screen shows
+   * again.
+   */
   const goBack = (index: number): string => {
     const rows = rowsFrom(index);
     const grown = Math.max(0, screen.rows - rowsBefore);
@@ -47,12 +50,12 @@ export const liveRegion = (screen: Screen): LiveRegion => {
     if (index > 0) return `\r${up(rows.length)}`;
     const kept = gone.slice(0, Math.max(0, gone.length - grown));
     const back = gone.length - kept.length;
-    // The cursor's own row is below the region.
+    // One row of the screen is for the cursor, below the region.
     gone = [...kept, ...rows.slice(0, Math.max(0, rows.length - (screen.rows - 1)))];
     return `\r${up(rows.length + back)}`;
   };
 
-  // One write that erases nothing before it is replaced: no flicker.
+  // One write, which erases only what it replaces, avoids flicker.
   const rewrite = (lasting: readonly string[], lines: readonly string[], unchanged = 0): void => {
     const text = [...lasting, ...lines.slice(unchanged)].map((line) => `${line}${eraseToLineEnd}\n`).join("");
     screen.write(`${goBack(unchanged)}${text}${eraseBelow}`);

@@ -3,27 +3,27 @@ import { formatCount } from "../texts/format.ts";
 import { type CurvePoint, cellFor, createCanvas, isDrawable, meanByColumn } from "./canvas.ts";
 
 export interface LossCurve {
-  /** By step, rising. */
+  /** Points sorted by step. */
   readonly train: readonly CurvePoint[];
   readonly validation: readonly CurvePoint[];
-  /** The step at the right edge. */
+  /** Step at the right edge. */
   readonly steps: number;
 }
 
 export interface CurveSize {
-  /** Columns in all. */
+  /** Total columns. */
   readonly width: number;
-  /** Lines of the plot; two more are for the axis. */
+  /** Lines of the plot; the axis needs two more. */
   readonly height: number;
 }
 
-/** A logarithmic axis, since most of the fall comes first; a loss of exactly 0 is drawn at the bottom. */
+/** The axis is logarithmic, because the loss falls most at the beginning. A loss of 0 is drawn at the bottom. */
 const smallestLoss = 1e-4;
 const height = (loss: number): number => Math.log(Math.max(loss, smallestLoss));
 
 const axisLabel = (loss: number): string => loss.toFixed(loss < 100 ? 2 : 0);
 
-/** `left`, `middle` and `right` in one line of `width`; without `middle` if there is no room. */
+/** Puts `left`, `middle` and `right` in a line of `width` columns; leaves `middle` out if it does not fit. */
 const spread = (left: string, middle: string, right: string, width: number, middleWidth: number): string => {
   const free = width - left.length - right.length;
   if (free < middleWidth + 4) return left + " ".repeat(Math.max(1, free)) + right;
@@ -32,8 +32,8 @@ const spread = (left: string, middle: string, right: string, width: number, midd
 };
 
 /**
- * The loss over the steps as lines of text: training drawn as a line of braille dots (ASCII where there is no
- * Unicode), validation as marks on it. Nothing if no point is finite or there is no room.
+ * Draws the loss over the steps as lines of text: training loss as a line of braille dots (ASCII without Unicode),
+ * validation loss as marks. Returns no lines if no point is finite or there is no room.
  */
 export const lossCurve = (
   { train, validation, steps }: LossCurve,
@@ -45,7 +45,7 @@ export const lossCurve = (
   const cell = cellFor(symbols.unicode);
   const columnIn = (dots: number) => (step: number) =>
     Math.min(dots - 1, Math.max(0, Math.round((step / Math.max(1, steps)) * (dots - 1))));
-  // The axis spans the drawn points, which are means: one lucky batch must not flatten the curve.
+  // The axis covers the drawn means, not single points: one batch with a low loss must not flatten the curve.
   const drawn = meanByColumn(learned, columnIn(Math.max(1, width * cell.across)));
   const heights = [...drawn.map(([, loss]) => height(loss)), ...measured.map(({ loss }) => height(loss))];
   if (heights.length === 0 || rows < 2) return [];
@@ -94,7 +94,10 @@ export const lossCurve = (
   return lines;
 };
 
-/** The right edge during a run: it doubles until it spans the plan, so that a young run is not a speck. */
+/**
+ * Step at the right edge during a run: doubles until it reaches the planned steps, so that a short curve fills the
+ * plot.
+ */
 export const shownSteps = (step: number, steps: number): number => {
   for (let halvings = 4; halvings > 0; halvings--) {
     const shown = Math.ceil(steps / 2 ** halvings);

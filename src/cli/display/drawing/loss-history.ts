@@ -1,15 +1,15 @@
 import type { CurvePoint } from "./canvas.ts";
 
-/** The losses of a run so far, in bounded memory: when there are too many points, neighbours become their mean. */
+/** Losses of a run in bounded memory: when there are too many points, neighbours are merged into their mean. */
 export interface LossHistory {
   add(step: number, loss: number): void;
   points(): readonly CurvePoint[];
 }
 
-/** Keeps at most `limit` points (even). */
+/** @param limit maximum number of points; even. */
 export const lossHistory = (limit = 4096): LossHistory => {
   let points: CurvePoint[] = [];
-  /** Steps per point. */
+  /** Steps that one point covers. */
   let stride = 1;
   let pending: CurvePoint[] = [];
 

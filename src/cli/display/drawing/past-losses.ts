@@ -6,15 +6,15 @@ import { folderNames } from "../../../runs/folder-names.ts";
 import type { CurvePoint } from "./canvas.ts";
 import { lossHistory } from "./loss-history.ts";
 
-/** Earlier losses for the curve of a resumed run. */
+/** Losses from before a run was resumed, for its curve. */
 export interface PastLosses {
-  /** Of every step. */
+  /** Training loss of every step. */
   readonly train: readonly CurvePoint[];
-  /** Of every evaluation. */
+  /** Validation loss of every evaluation. */
   readonly validation: readonly CurvePoint[];
 }
 
-/** The losses in a run's folder, thinned out if there are many. Best effort: unreadable ones are left out. */
+/** Reads the losses in a run's folder, thinned out if there are many. Best effort: unreadable ones are skipped. */
 export const pastLosses = async (folder: string): Promise<PastLosses> => {
   const train = lossHistory();
   const validation = lossHistory();

@@ -1,19 +1,19 @@
 import type { StartEvent, TrainEvent } from "../../../runs/events.ts";
 
-/** Other work than steps, in words. */
+/** Names of the work between steps. */
 const words = {
   measuring: "measuring on the held-out text",
   writing: "writing a sample",
   saving: "saving",
-  making: "making up for the end",
+  making: "running the missed evaluation",
 } as const;
 
-/** Whether the run saves after `step`: by its plan, or as it ends. */
+/** Whether the run saves after `step`: at a checkpoint interval, or at its end. */
 const savesAfter = ({ config: { train }, out }: StartEvent, step: number): boolean =>
   out !== null && (step >= train.steps || step % train.checkpointInterval === 0);
 
 /**
- * The work of a run after an event, other than its next step, as far as it is known beforehand; undefined: none is known.
+ * The known work after an event and before the next step; undefined if none is known.
  * @param stopping whether the run was asked to stop.
  */
 export const activityAfter = (start: StartEvent, event: TrainEvent, stopping: boolean): string | undefined => {

@@ -6,10 +6,10 @@ import type { PastLosses } from "../drawing/past-losses.ts";
 import { activityAfter } from "./activity.ts";
 import type { RunRecord } from "./run-record.ts";
 
-/** Share of the smoothed loss that remains at each step. */
+/** Share of the previous smoothed loss in the next one. */
 const smoothing = 0.95;
 
-/** Smoothed as Adam smooths: the first values weigh as much as they should. */
+/** Exponential moving average with Adam's bias correction, so the first values are not too small. */
 const smoother = () => {
   let sum = 0;
   let weight = 0;
@@ -20,19 +20,19 @@ const smoother = () => {
   };
 };
 
-/** Events of a run's work; others come between two of these. */
+/** Events that end a piece of work; other events may come between them. */
 const changesActivity: readonly TrainEvent["type"][] = ["start", "step", "eval", "sample", "checkpoint", "done"];
 
-/** The live display's content, as it follows from the events so far. */
+/** The live display's content, computed from the events so far. */
 export interface LiveFigures {
-  /** @param record of the run, with this event. */
+  /** @param record state of the run after this event. */
   take(event: TrainEvent, record: RunRecord): void;
-  /** The run was asked to stop. */
+  /** Call when the run was asked to stop. */
   interrupt(): void;
   stateOf(record: RunRecord): LiveState;
 }
 
-/** @param past of a resumed run: the curve begins with it. */
+/** @param past losses from before the run was resumed; the curve begins with them. */
 export const liveFigures = (past?: PastLosses): LiveFigures => {
   const smooth = smoother();
   const train = lossHistory();
@@ -72,7 +72,7 @@ export const liveFigures = (past?: PastLosses): LiveFigures => {
       smoothedLoss,
       learningRate,
       tokensPerSecond: pace.tokensPerSecond(),
-      // After the last step it is not known: the activity says what is left.
+      // After the last step the remaining time is unknown; the activity says what is left.
       secondsLeft: step < start.config.train.steps ? pace.secondsLeft() : undefined,
       activity,
       train: train.points(),

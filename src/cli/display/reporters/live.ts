@@ -15,18 +15,21 @@ import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
 const redrawMs = 100;
-/** Most columns of the display: more show nothing more, and all are redrawn ten times a second. */
+/** Maximum columns of the display. A wider one shows nothing more, and it is redrawn ten times a second. */
 const widest = 500;
 
-/** A warning in lines of this width. */
+/** Wraps a warning to `width` columns. */
 const warningLines = (line: string, width: number, { symbols, colors }: Style): readonly string[] =>
   wrapText(printableName(line, symbols.unicode), width).map((part) => colors.yellow(part));
 
-/** A display redrawn in place at most ten times a second: figures and the loss curve; lasting lines scroll above it. */
+/**
+ * Display with figures and the loss curve, redrawn in place at most ten times a second; permanent lines scroll above
+ * it.
+ */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = host;
   const style = styleFor(stdout);
-  // One column less than the terminal's: a full last column makes some terminals wrap.
+  // Leave the last column free: some terminals wrap after it.
   const width = (): number => Math.max(20, Math.min(widest, terminalColumns(stdout) - 1));
   const region = liveRegion({
     get columns(): number {

@@ -8,26 +8,26 @@ const keepRecent = (values: number[], value: number): void => {
   if (values.length > recent) values.shift();
 };
 
-/** Speed of a run and its remaining time, in seconds. */
+/** Speed of a run, and its remaining time in seconds. */
 export interface Pace {
-  /** An update was done at time `now`, with its own speed. */
+  /** Call after a step. @param now time in seconds. @param tokensPerSecond speed of this step. */
   step(step: number, tokensPerSecond: number, now: number): void;
-  /** An evaluation, or the sample after it, ended. */
+  /** Call after an evaluation, and after the sample that follows it. */
   measured(now: number): void;
-  /** Median of the recent steps. */
+  /** Median over recent steps. */
   tokensPerSecond(): number | undefined;
-  /** Remaining steps and evaluations; undefined while there is no measurement. */
+  /** Time for the remaining steps and evaluations; undefined before the first measurement. */
   secondsLeft(): number | undefined;
 }
 
-/** @param start the run, which may have been resumed. */
+/** @param start start event; its step is above 0 for a resumed run. */
 export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, startedAt: number): Pace => {
   const speeds: number[] = [];
   const stepTimes: number[] = [];
   const evalTimes: number[] = [];
   let done = firstStep;
   let last = startedAt;
-  /** Time of the evaluation since the last step, and of the sample after it. */
+  /** Seconds of the evaluation since the last step, including its sample. */
   let measuring = 0;
   return {
     step(step, tokensPerSecond, now) {

@@ -9,9 +9,9 @@ import { activityAfter } from "./activity.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
-/** Wide enough that no line is broken: files and programs have no width. */
+/** Wide enough for any line: a pipe or a file has no width. */
 const width = 400;
-/** Most seconds between two lines. */
+/** Maximum number of seconds between two lines. */
 const longestSilence = 5;
 
 /** Lines for a pipe or a file: no colours, nothing redrawn. */

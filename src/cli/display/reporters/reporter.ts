@@ -1,18 +1,18 @@
 import type { TrainEvent } from "../../../runs/events.ts";
 import { writeJson, writeNotice } from "../../process/output.ts";
 
-/** Shows the events of a run, in one of three ways: JSON, plain lines, or a display redrawn in place. */
+/** Shows the events of a run: as JSON, as plain lines, or in a display redrawn in place. */
 export interface TrainReporter {
   event(event: TrainEvent): void;
   /** Shows one line for the user. */
   notice(line: string): void;
-  /** The run has been told to stop. */
+  /** Call when the run was asked to stop. */
   interrupting(): void;
-  /** Restores the terminal. Safe to call twice. */
+  /** Restores the terminal. May be called twice. */
   close(): void;
 }
 
-/** The events as they are, one per line. */
+/** Writes each event as one line of JSON. */
 export const jsonReporter = (): TrainReporter => ({
   event: writeJson,
   notice: writeNotice,
@@ -20,7 +20,7 @@ export const jsonReporter = (): TrainReporter => ({
   close: () => {},
 });
 
-/** Shows nothing: for the ranks of a run that another one shows. */
+/** Shows nothing: for MPI ranks other than the one that reports. */
 export const silentReporter = (): TrainReporter => ({
   event: () => {},
   notice: () => {},

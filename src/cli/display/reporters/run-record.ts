@@ -3,19 +3,19 @@ import { keepsBest } from "../../model/best-weights.ts";
 import type { ToldRun } from "../texts/run-text.ts";
 import { createPace, type Pace } from "./pace.ts";
 
-/** A run as its events show it: the newest event of each kind, and its pace. */
+/** The newest event of each kind, and the pace of the run. */
 export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
-  /** Of the weights that the run began with; undefined if it drew its own, or was resumed. */
+  /** Evaluation of the initial weights; undefined for random weights or a resumed run. */
   before: EvalEvent | undefined;
   measured: EvalEvent | undefined;
-  /** Written, but not shown yet: the last one belongs in the summary. */
+  /** The newest sample, if it has not been shown yet: the last one is shown in the summary. */
   sample: SampleEvent | undefined;
   checkpoint: string | undefined;
 }
 
-/** The clock in seconds. */
+/** Current time in seconds. */
 export const now = (): number => performance.now() / 1000;
 
 export const createRecord = (start: StartEvent): RunRecord => ({
@@ -55,7 +55,7 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
   }
 };
 
-/** The sample that was held back, once: at the next step it is known not to be the last. */
+/** Returns the sample not shown yet, once: when the next step begins, it is known not to be the last. */
 export const takeSample = (record: RunRecord): SampleEvent | undefined => {
   const { sample } = record;
   record.sample = undefined;

@@ -3,20 +3,20 @@ import type { SettingDifference } from "../../../evaluate/compare-runs.ts";
 import { formatPlural } from "./format.ts";
 import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
-/** A setting as it was measured. */
+/** A measured setting. */
 export interface SettingRow {
   readonly name: string;
-  /** Number of its runs. */
+  /** Number of runs. */
   readonly runs: number;
   /** Mean over the runs. */
   readonly natsPerToken: number;
-  /** To the first setting; null: it is the first. */
+  /** Difference from the first setting; null for the first setting. */
   readonly difference: SettingDifference | null;
 }
 
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 
-/** A p-value in three decimals. */
+/** Formats a p-value with three decimals. */
 export const formatPValue = (value: number): string => (value < 0.001 ? "<0.001" : value.toFixed(3));
 
 const level = 0.05;
@@ -25,33 +25,33 @@ const verdictOf = ({ natsPerToken, adjustedPValue, seedsToSettle, runs, seedDevi
   if (adjustedPValue === null) return "text too short";
   if (adjustedPValue < level) return natsPerToken < 0 ? "better" : "worse";
   if (seedDeviation === null || natsPerToken === 0) return "no difference found";
-  if (seedsToSettle === null) return "no difference found; 100 seeds would not settle it";
+  if (seedsToSettle === null) return "no difference found; even 100 seeds would not be enough to find one";
   return seedsToSettle <= Math.min(...runs)
     ? "no difference found"
-    : `no difference found; about ${seedsToSettle} seeds would settle it`;
+    : `no difference found; about ${seedsToSettle} seeds per setting would be enough to decide`;
 };
 
-/** What the interval is for, by what it is made of. */
+/** Explains the interval: which uncertainty it covers. */
 const intervalText = (differences: readonly SettingDifference[]): string => {
   const [first] = differences;
   if (first === undefined) return "";
   const { windows, blocks } = first;
   const short =
     blocks < 8
-      ? `; ${formatPlural(windows, "window")} are too few to tell how much another text would differ, 8 are needed`
+      ? `; ${formatPlural(windows, "window")} are too few to estimate how much another text would change the difference: 8 are needed`
       : "";
   if (differences.every(({ seedDeviation }) => seedDeviation === null))
     return blocks < 8
-      ? `The text is too short for an interval: ${formatPlural(windows, "window")}, and 8 are needed; more text, or a smaller --context-length.`
-      : `± is half of the 95% interval of the difference of these models on more of such a text, from ${formatPlural(windows, "window")} in ${blocks} blocks. It says nothing of other seeds: name several runs of each setting.`;
+      ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
+      : `± is half the width of the 95% confidence interval of the difference between these models on such text, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks. It does not cover the effect of seeds: for that, name several runs of each setting.`;
   const [paired, others] = [true, false].map((kind) => differences.some((one) => one.paired === kind));
   const how =
     paired && others
-      ? "where they have the same seeds, paired by them"
+      ? "paired by seed where the seeds are the same"
       : paired
-        ? "paired by their seeds"
-        : "not paired, since they have other seeds";
-  return `± is half of the 95% interval of the difference, for other seeds and more of such a text. Runs are ${how}${short}.`;
+        ? "paired by seed"
+        : "not paired, because their seeds differ";
+  return `± is half the width of the 95% confidence interval of the difference, over seeds and over such text. Runs are ${how}${short}.`;
 };
 
 /** @param width columns of the terminal; infinite in a pipe. */
@@ -69,10 +69,10 @@ export const comparisonTable = (rows: readonly SettingRow[], measured: string, w
     difference === null || difference.adjustedPValue === null ? "" : formatPValue(difference.adjustedPValue),
     difference === null ? "" : verdictOf(difference),
   ]);
-  const titles = ["setting", "runs", "nats/token", "to the first", many ? "p (Holm)" : "p", ""];
+  const titles = ["setting", "runs", "nats/token", "difference", many ? "p (Holm)" : "p", ""];
   const all = [titles, ...cells];
   const widths = titles.map((_, i) => Math.max(...all.map((row) => columns(row[i] ?? ""))));
-  // Of a verdict that does not fit, the rest is below.
+  // A verdict that is too long continues on the next lines.
   const before = widths.slice(0, 5).reduce((sum, one) => sum + one + 2, 0);
   const beside = width - before >= 24;
   const lines = all.flatMap((row) => {
@@ -93,7 +93,7 @@ export const comparisonTable = (rows: readonly SettingRow[], measured: string, w
     ...wrapText(intervalText(differences), width),
     ...(corrected > 1
       ? wrapText(
-          `± is of each pair alone; p is corrected for ${corrected} comparisons. So an interval without 0 can have a p above 0.05.`,
+          `± is for each comparison alone, but p is corrected for ${corrected} comparisons. So p can be above 0.05 although the interval does not contain 0.`,
           width,
         )
       : []),

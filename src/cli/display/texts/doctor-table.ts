@@ -4,10 +4,10 @@ import { printableName, type Style } from "../../process/terminal.ts";
 import { formatDuration, formatPlural } from "./format.ts";
 import { columns, padRight, wrapText } from "./width.ts";
 
-/** Columns of the name and the status; a longer name moves what follows. */
+/** Columns for the name and the status; a longer name shifts the rest of its line. */
 const nameWidth = 21;
 const statusWidth = 8;
-/** A narrower terminal has the fact below its name. */
+/** In a terminal narrower than this, the fact is on a line below the name. */
 const narrow = 60;
 const indent = "  ";
 
@@ -15,7 +15,7 @@ const paint = ({ colors }: Style, status: CheckStatus): ((text: string) => strin
   ({ ok: colors.green, warning: colors.yellow, failed: colors.red, skipped: colors.dim })[status];
 
 /**
- * The line of a check, with what to do below it.
+ * The lines of a check, with its advice below.
  * @param width columns of the terminal; infinite in a pipe, where a check is one line.
  */
 export const checkLines = (result: CheckResult, width: number, style: Style): string[] => {
@@ -39,7 +39,7 @@ export const checkLines = (result: CheckResult, width: number, style: Style): st
   return [`${head}${word}${isNarrow ? "" : (facts[0] ?? "")}`.trimEnd(), ...below.map((line) => `${before}${line}`)];
 };
 
-/** The line below the table. */
+/** The last line, below the table. */
 export const summaryLine = ({ checks, seconds }: DoctorReport, style: Style): string => {
   const countOf = (status: CheckStatus): number => checks.filter((one) => one.status === status).length;
   const [bad, warned] = [countOf("failed"), countOf("warning")];

@@ -1,10 +1,10 @@
-/** Numbers and times as people read them. */
+/** Formats numbers, sizes and times for people. */
 import { columns, wrapText } from "./width.ts";
 
 export { formatBytes } from "../../../core/text/format-bytes.ts";
 export { formatCount, formatDuration, formatPlural, formatSeconds } from "../../../core/text/format-numbers.ts";
 
-/** As 980, 421k, 1.2M, 124M. */
+/** Short count, such as 980, 421k, 1.2M or 124M. */
 export const formatShort = (count: number): string => {
   const units = ["", "k", "M", "G", "T"];
   let value = count;
@@ -18,15 +18,15 @@ export const formatShort = (count: number): string => {
     : `${value < 9.95 ? value.toFixed(1) : Math.round(value)}${units[unit]}`;
 };
 
-/** Nats, bits: four digits. */
+/** Formats a loss in nats or bits with four digits. */
 export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 : 2);
 
 /** As 3.00e-4. */
 export const formatRate = (rate: number): string => rate.toExponential(2);
 
 /**
- * Puts `parts` into lines of at most `width` columns, `separator` between two; further lines begin with `indent`. A part
- * that is wider than a line is broken at its spaces.
+ * Joins `parts` with `separator` into lines of at most `width` columns; later lines begin with `indent`. A part wider
+ * than a line is broken at its spaces.
  */
 export const flow = (parts: readonly string[], separator: string, width: number, indent = ""): string[] => {
   const lines: string[] = [];

@@ -4,28 +4,33 @@ import { writeJson, writeOut } from "../../process/output.ts";
 import { printable, styleFor } from "../../process/terminal.ts";
 import { formatCount, formatPlural } from "./format.ts";
 
-/** A model's text for standard output: nothing in it moves a terminal's cursor; a pipe gets it unchanged. */
+/**
+ * A model's text for standard output. On a terminal, control characters are made visible, so that none moves the
+ * cursor; a pipe gets the text unchanged.
+ */
 export const shownText = (text: string): string =>
   host.stdout.isTTY ? printable(text, styleFor(host.stdout).symbols.unicode) : text;
 
-/** Most milliseconds that text waits for more: too short to be seen, and many tokens of a small model. */
+/**
+ * Maximum milliseconds that text waits before it is written: too short to notice, but enough to collect many tokens of
+ * a small model.
+ */
 const longestWait = 5;
 
-/** Another form of an event's text, in which nothing moves a terminal's cursor. */
+/** Formats an event's text for a terminal; the result must not contain control characters. */
 export type EventText = (event: GenerateEvent) => string;
 
-/** The text of an event. */
 const ownText: EventText = (event) => (event.type === "token" ? event.text : "\n");
 
-/** How fast a text was written. */
+/** Speed of writing a text. */
 export interface WritingPace {
-  /** From the request to the last token, reading of the prompt included. */
+  /** Seconds from the request to the last token, including the reading of the prompt. */
   readonly seconds: number;
-  /** From the first token on, so without reading of the prompt; null: there is only one token. */
+  /** Speed after the first token, so without reading the prompt; null if there is only one token. */
   readonly tokensPerSecond: number | null;
 }
 
-/** Times a text that is asked for now. */
+/** Measures the time of a text from now on. */
 const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: number) => WritingPace } => {
   const asked = performance.now();
   let first: number | undefined;
@@ -43,8 +48,8 @@ const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: numb
 };
 
 /**
- * Tells people the pace below the text, and how many guessed tokens came true. On standard error, and only on a terminal: a text in a
- * file stays the text alone.
+ * Prints the speed and the number of accepted guesses below the text. It goes to standard error and only to a terminal,
+ * so a file gets only the text.
  */
 const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }: WritingPace): void => {
   const { stderr } = host;
@@ -53,14 +58,14 @@ const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }
   const facts = [formatPlural(newTokens, "token")];
   if (tokensPerSecond !== null) facts.push(`${formatCount(tokensPerSecond)} tokens/s`);
   if (guesses !== undefined)
-    facts.push(`${formatCount(guesses.accepted)} of ${formatPlural(guesses.guessed, "guessed token")} came true`);
+    facts.push(`${formatCount(guesses.accepted)} of ${formatPlural(guesses.guessed, "guessed token")} accepted`);
   stderr.write(`${colors.dim(facts.join(` ${symbols.dot} `))}\n`);
 };
 
 /**
- * Writes a model's text to standard output as it comes, with a line end after it and its pace below, on a terminal; with
- * `json`, the events, and the pace in the last one.
- * @param textOf writes it in another form.
+ * Writes a model's text to standard output as it is generated, then a line end and, on a terminal, the speed. With
+ * `json` it writes the events; the last one contains the speed.
+ * @param textOf formats an event's text; default: the text itself.
  * @returns the finish reason.
  */
 export const writeGenerated = async (
@@ -86,7 +91,7 @@ export const writeGenerated = async (
       if (now - writtenAt < longestWait) continue;
       flush();
       writtenAt = now;
-      // Keys and signals are handled between two tokens.
+      // Lets keys and signals be handled between two tokens.
       await new Promise(setImmediate);
     }
   } finally {

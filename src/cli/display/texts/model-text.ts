@@ -9,25 +9,25 @@ const adapterRows = (adapter: AdapterFacts | null): readonly (readonly [label: s
   if (adapter === null) return [];
   const { path, rank, alpha, targets, parameters, bytes, isBase } = adapter;
   const base = {
-    true: "the weights that it was trained on",
-    false: "not the weights that it was trained on: others, or damaged",
+    true: "the same weights as in training",
+    false: "not the same weights as in training: another model, or a damaged one",
   };
   return [
     ["adapter", path],
     ["rank", `${rank}, alpha ${+alpha.toPrecision(6)}, on ${targets.join(", ")}`],
     ["its weights", `${formatCount(parameters)} parameters, ${formatBytes(bytes)}`],
-    ["its model", isBase === null ? "unknown: it has no SHA-256 of it" : base[`${isBase}`]],
+    ["its model", isBase === null ? "unknown: the adapter has no SHA-256 of its model" : base[`${isBase}`]],
   ];
 };
 
 const checkedText = ({ checked, path }: ModelFacts): string => {
-  if (checked) return "its files are compared with its manifest";
+  if (checked) return "files are compared with the manifest";
   return isGgufName(path)
-    ? "no: a GGUF file has no checksums, so damage to its weights would not be noticed"
-    : "no manifest: damage would not be noticed";
+    ? "no: a GGUF file has no checksums, so damaged weights are not noticed"
+    : "no manifest, so damaged weights are not noticed";
 };
 
-/** As "in each 6th layer". */
+/** Such as "in each 6th layer". */
 const inEach = (n: number): string => {
   const endings: Readonly<Record<number, string>> = { 1: "st", 2: "nd", 3: "rd" };
   const isTeen = Math.floor((n % 100) / 10) === 1;
@@ -36,12 +36,12 @@ const inEach = (n: number): string => {
 
 const positionsText = ({ position }: ModelConfig): string => {
   if (position.kind === "learned") return "learned";
-  return position.noneEvery === undefined ? "rotary" : `rotary, but none ${inEach(position.noneEvery)}`;
+  return position.noneEvery === undefined ? "rotary" : `rotary, but no positions ${inEach(position.noneEvery)}`;
 };
 
 const windowRows = ({ window }: ModelConfig): readonly (readonly [label: string, value: string])[] => {
   if (window === undefined) return [];
-  const all = window.fullEvery === undefined ? "" : `, but all ${inEach(window.fullEvery)}`;
+  const all = window.fullEvery === undefined ? "" : `, but all tokens ${inEach(window.fullEvery)}`;
   return [["attention", `sees the last ${plural(window.size, "token")}${all}`]];
 };
 
@@ -50,9 +50,9 @@ export const modelRows = (facts: ModelFacts): readonly (readonly [label: string,
   const { config, tokenizer, vocabSize } = facts;
   const { nLayer, nHead, nKvHead = nHead, headDim = config.nEmbd / nHead, nEmbd, contextLength } = config;
   const heads =
-    nKvHead === nHead ? plural(nHead, "head") : `${plural(nHead, "head")} of queries, ${nKvHead} of keys and values`;
+    nKvHead === nHead ? plural(nHead, "head") : `${plural(nHead, "head")} for queries, ${nKvHead} for keys and values`;
   const tokens =
-    tokenizer === null ? "none: token ids alone" : `${tokenizer.kind}, ${plural(tokenizer.vocabSize, "token")}`;
+    tokenizer === null ? "none: only token ids" : `${tokenizer.kind}, ${plural(tokenizer.vocabSize, "token")}`;
   return [
     ["model", facts.path],
     ["saved as", facts.architecture],

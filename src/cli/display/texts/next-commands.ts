@@ -10,13 +10,16 @@ export interface NextCommand {
   readonly purpose: string;
 }
 
-/** The studio on a folder of runs. The one in which it looks by itself needs no name. */
+/** The command that opens the studio on a folder of runs; the default folder is left out. */
 export const studioCommand = (folder: string): NextCommand => ({
   command: commandLine(["studio", ...(folder === runsFolder ? [] : [folder])]),
-  purpose: "all of it on a page: curves, and a model that writes",
+  purpose: "a page with curves, where you can write with the model",
 });
 
-/** The commands, each with its purpose: in one line where that fits. Empty if there are none. */
+/**
+ * Lines with the commands and their purposes; a command and its purpose share a line if they fit. Empty without
+ * commands.
+ */
 export const nextLines = (next: readonly NextCommand[], width: number, { colors }: Style): readonly string[] =>
   next.length === 0
     ? []

@@ -4,7 +4,7 @@ import type { Style } from "../../process/terminal.ts";
 import { formatBytes, formatCount, formatPlural, formatSeconds } from "./format.ts";
 import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
-/** Rate of arithmetic for products, of bytes for other kernels. */
+/** FLOP/s for matrix products, bytes/s for other kernels. */
 const rateText = ({ flops, bytes, seconds }: KernelProfile): string => {
   if (seconds === 0) return "";
   const [amount, unit] = flops > 0 ? [flops, "GFLOP/s"] : [bytes, "GB/s"];
@@ -22,7 +22,7 @@ interface Row {
 }
 
 const titles: Row = { name: "kernel", calls: "calls", time: "time", share: "share", rate: "rate", bytes: "bytes" };
-/** Columns in the order in which a narrow terminal drops them: the last first. */
+/** Columns from left to right; a narrow terminal drops the rightmost ones. */
 const order = ["name", "time", "share", "calls", "rate", "bytes"] as const satisfies readonly (keyof Row)[];
 
 const gap = "  ";
@@ -30,7 +30,7 @@ const gap = "  ";
 const shareText = (seconds: number, whole: number): string =>
   whole === 0 ? "" : `${((100 * seconds) / whole).toFixed(1)}%`;
 
-/** The time of a run per kernel: a line per kernel, then the time outside of kernels. */
+/** Table of the time per kernel, with the time outside kernels in the last row. */
 export const profileLines = (
   { kernels, seconds, step, timedSteps }: ProfileEvent,
   width: number,
@@ -49,7 +49,7 @@ export const profileLines = (
       bytes: formatBytes(kernel.bytes),
     })),
     {
-      name: "outside of kernels",
+      name: "outside kernels",
       calls: "",
       time: formatSeconds(outside),
       share: shareText(outside, seconds),
@@ -70,10 +70,10 @@ export const profileLines = (
       .trimEnd(),
   );
   const [head = "", ...body] = lines;
-  // A resumed run has timed its own steps alone.
-  const range = `${formatCount(step - timedSteps + 1)} to ${formatCount(step)}, since the run went on`;
+  // A resumed run has times only for the steps since it was resumed.
+  const range = `${formatCount(step - timedSteps + 1)} to ${formatCount(step)}, since the run was resumed`;
   const since = timedSteps === step || timedSteps === 0 ? "" : ` (${range})`;
   const timed = `${formatPlural(timedSteps, "step")}${since}`;
-  const headline = `Where ${formatSeconds(seconds)} went, of ${timed} with evaluations, samples and checkpoints:`;
+  const headline = `Time by kernel: ${formatSeconds(seconds)} in total, for ${timed} with evaluations, samples and checkpoints:`;
   return [...wrapText(headline, width).map((line) => colors.bold(line)), colors.dim(head), ...body];
 };

@@ -14,25 +14,25 @@ import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlura
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { padRight, wrapText } from "./width.ts";
 
-/** Facts about a run that the command line knows and its events do not. */
+/** Facts about a run that are not in its events. */
 export interface RunContext {
-  /** Reason for the backend; undefined if the user named it. */
+  /** Reason for the choice of the backend; undefined if the user chose it. */
   readonly why: string | undefined;
 }
 
 const labelWidth = 11;
 
-/** `label   parts · parts`, further lines indented below the first part. */
+/** Formats `label   parts · parts`; further lines are indented to the first part. */
 const row = (label: string, parts: readonly string[], width: number, { symbols, colors }: Style): string[] =>
   flow(parts, ` ${symbols.dot} `, width - labelWidth).map(
     (line, i) => (i === 0 ? colors.dim(padRight(label, labelWidth)) : " ".repeat(labelWidth)) + line,
   );
 
-/** As "12 passes over the text". */
+/** Such as "12 passes over the text". */
 const passesText = (passes: number, what: string): string =>
   `${passes < 10 ? passes.toFixed(1) : formatCount(Math.round(passes))} passes over the ${what}`;
 
-/** Sizes of the text, or of the documents. */
+/** Sizes of the text or of the documents. */
 const sizeParts = ({ trainTokens, valTokens, documents }: StartEvent): readonly string[] => {
   if (documents === undefined)
     return [`${formatCount(trainTokens)} tokens to learn from`, `${formatCount(valTokens)} held out`];
@@ -42,7 +42,7 @@ const sizeParts = ({ trainTokens, valTokens, documents }: StartEvent): readonly 
   return [part(train, "to learn from", trainTokens, trainTargets), part(val, "held out", valTokens, valTargets)];
 };
 
-/** How many passes the plan makes over the data. */
+/** Number of passes over the data in the planned steps. */
 const planPasses = ({ config: { model, train }, trainTokens, documents }: StartEvent): string => {
   const rows = train.steps * train.gradAccumSteps * train.batchSize;
   return documents === undefined
@@ -53,12 +53,12 @@ const planPasses = ({ config: { model, train }, trainTokens, documents }: StartE
 const valueAt = (config: unknown, path: string): unknown =>
   path.split(".").reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), config);
 
-/** Those fields that follow from the text's size and that no other row shows, and how to set one. */
+/** The fields that were derived from the text's size and are shown in no other row. */
 const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
   const shown = {
     "model.dropout": "dropout",
     "train.learningRate": "learning rate",
-    "train.evalInterval": "steps from one evaluation to the next",
+    "train.evalInterval": "steps between evaluations",
     "train.patience": "patience",
   };
   const units: Readonly<Record<string, string>> = { "train.patience": " evaluations" };
@@ -70,22 +70,22 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
     ...Object.entries(shown)
       .filter(([field]) => derived.includes(field))
       .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
-    "each has a flag: --help",
+    "each has a flag (see --help)",
   ];
 };
 
-/** A warm-up that the run ends before. */
+/** Warns about a warm-up that is longer than the run. */
 const warmupParts = ({ steps, warmupSteps, learningRate, extensions = [] }: TrainConfig): readonly string[] => {
   if (steps >= warmupSteps || extensions.length > 0) return [];
   const risen = Number(((learningRate * steps) / warmupSteps).toPrecision(3));
   return [
-    `${formatCount(warmupSteps)} steps, more than the run has`,
-    `the learning rate rises to ${risen} and not to ${learningRate}`,
-    "a shorter one: --train.warmupSteps",
+    `${formatCount(warmupSteps)} steps, longer than the run`,
+    `the learning rate rises only to ${risen}, not to ${learningRate}`,
+    "to shorten it: --train.warmupSteps",
   ];
 };
 
-/** The head of a run. */
+/** Lines at the start of a run: its text, model, plan and memory. */
 export const startLines = (event: StartEvent, context: RunContext, width: number, style: Style): string[] => {
   const { config, vocabSize } = event;
   const { model, train } = config;
@@ -114,7 +114,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         `${formatCount(event.parameters)} parameters`,
         formatPlural(model.nLayer, "layer"),
         formatPlural(model.nHead, "head"),
-        ...(model.nKvHead === undefined ? [] : [`${model.nKvHead} of keys and values`]),
+        ...(model.nKvHead === undefined ? [] : [`${model.nKvHead} for keys and values`]),
         formatPlural(model.nEmbd, "channel"),
         `context ${model.contextLength}`,
       ],
@@ -129,10 +129,10 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
       : row(
           "adapters",
           [
-            `${formatCount(event.adapterParameters ?? 0)} parameters, which are trained`,
+            `${formatCount(event.adapterParameters ?? 0)} trained parameters`,
             `rank ${config.lora.rank}`,
             `alpha ${config.lora.alpha}`,
-            config.lora.targets === undefined ? "beside all linear layers" : `beside ${config.lora.targets.join(", ")}`,
+            config.lora.targets === undefined ? "on all linear layers" : `on ${config.lora.targets.join(", ")}`,
           ],
           width,
           style,
@@ -153,10 +153,10 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
     ...row(
       "plan",
       [
-        ...(event.step === 0 ? [] : [`on from step ${formatCount(event.step)}`]),
+        ...(event.step === 0 ? [] : [`resumes at step ${formatCount(event.step)}`]),
         `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
         ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
-        ...(train.windows === "shuffled" ? ["each token once a pass"] : []),
+        ...(train.windows === "shuffled" ? ["each token once in a pass"] : []),
         planPasses(event),
         ...(event.initFrom === null
           ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]
@@ -180,14 +180,14 @@ const memoryParts = (memory: MemoryEstimate, available: number | null): readonly
   return [
     available === null ? formatBytes(total) : `${formatBytes(total)} of ${formatBytes(available)} free`,
     ...told.map(([name, bytes]) => `${name} ${formatBytes(bytes)}`),
-    // Shown if it decides the total.
+    // Shown only if reading the text needs more memory than training.
     ...(total === program + text + reading + loading && reading > 0 ? [`reading ${formatBytes(reading)}`] : []),
   ];
 };
 
 /**
- * How long the run will take.
- * @param speed tokens per second, as the lines of the steps tell it: tokens that fill up rows of documents do not count.
+ * Estimated time of the run.
+ * @param speed tokens per second, as in the lines of the steps: padding tokens in rows of documents are not counted.
  */
 export const estimateLines = (event: EstimateEvent, speed: number | undefined, width: number, style: Style): string[] =>
   row(
@@ -202,7 +202,7 @@ export const estimateLines = (event: EstimateEvent, speed: number | undefined, w
     style,
   );
 
-/** One evaluation in a line (or more on a narrow terminal). */
+/** An evaluation as one line, or as several on a narrow terminal. */
 export const evalLines = (event: EvalEvent, steps: number, width: number, { symbols, colors }: Style): string[] => {
   const label = `step ${formatCount(event.step).padStart(formatCount(steps).length)}`;
   return flow(
@@ -215,14 +215,14 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
     ],
     "   ",
     width,
-    // Below the first figure.
+    // Further lines are indented to the first figure.
     " ".repeat(label.length + 3),
   );
 };
 
-/** A sample, beside a rule; the prompt stands out. */
+/** A sample, with a vertical rule at its left and the prompt in bold. */
 export const sampleLines = (event: SampleEvent, width: number, { symbols, colors }: Style): string[] => {
-  // The columns of a tab depend on its place.
+  // The width of a tab depends on its position, so it is replaced by spaces.
   const visible = (text: string): string => printable(text, symbols.unicode).replaceAll("\t", "    ");
   const prompt = visible(event.prompt);
   const lines = wrapText(prompt + visible(event.text), Math.max(20, width - 2));
@@ -231,7 +231,7 @@ export const sampleLines = (event: SampleEvent, width: number, { symbols, colors
   return [shown, ...rest].map((line) => `${colors.dim(symbols.rule)} ${line}`);
 };
 
-/** The last evaluation in all its units; `step` is that of the run's end. */
+/** The last evaluation in all units. `step` is the last step of the run. */
 const resultRows = (
   measured: EvalEvent,
   step: number,
@@ -248,13 +248,13 @@ const resultRows = (
       `${formatLoss(measured.natsPerCharacter)} nats/character`,
       `${formatLoss(measured.bitsPerByte)} bits/byte`,
       `perplexity ${measured.perplexity.toFixed(2)}`,
-      `${formatCount(measured.tokens)} tokens, all that ${start.documents === undefined ? "was held out" : "count of what was held out"}`,
+      `${formatCount(measured.tokens)} tokens, ${start.documents === undefined ? "all that was held out" : "all held-out tokens in the loss"}`,
     ],
     width,
     style,
   ),
   ...(before === undefined
-    ? // A resumed run that began with other weights was never untrained, and does not measure those again.
+    ? // A resumed run does not measure its initial weights again. If it began with other weights, it was never untrained.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
@@ -279,13 +279,13 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
         ? `Done: ${formatCount(done.step)} steps in ${taken}`
         : `Done: ${formatCount(done.step)} steps, the last ${formatCount(done.step - start.step)} in ${taken}`;
     case "patience":
-      return `Stopped at step ${formatCount(done.step)}, after ${taken}: ${patience} evaluations without a better loss`;
+      return `Stopped at step ${formatCount(done.step)}, after ${taken}: no better loss in ${patience} evaluations`;
     case "interrupted":
-      return `Stopped at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved${done.valLoss === null ? ", not measured there" : ""}`;
+      return `Stopped at step ${formatCount(done.step)} of ${formatCount(steps)}, after ${taken}; saved${done.valLoss === null ? ", but not evaluated" : ""}`;
   }
 };
 
-/** Whether the validation loss was rising at the end: more steps would not help. */
+/** Whether the validation loss was rising at the end, so that more steps would not help. */
 const isRising = ({ start, done, measured }: ToldRun): boolean =>
   measured !== undefined &&
   done.bestStep !== null &&
@@ -300,13 +300,13 @@ const isRising = ({ start, done, measured }: ToldRun): boolean =>
 const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
   const run = done.out;
-  // One that the user has named: the last bits of a run depend on it.
+  // Repeat the backend that the user chose, because the run's last bits depend on it.
   const backend = why === undefined ? ["--backend", start.backend] : [];
   const next: NextCommand[] = [];
   if (run !== null && done.reason === "interrupted") {
-    next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "go on to the planned end" });
+    next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "continue to the planned end" });
   }
-  // The run's folder, not the checkpoint in it: so the commands take its best weights.
+  // The run's folder, not its last checkpoint, so that the commands load the best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
     next.push(
@@ -318,15 +318,15 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
       done.valLoss === null
         ? {
             command: commandLine(["evaluate", run, "--weights", "last"]),
-            purpose: `measure step ${formatCount(done.step)}`,
+            purpose: `evaluate step ${formatCount(done.step)}`,
           }
-        : { command: commandLine(["evaluate", run]), purpose: "measure it again" },
+        : { command: commandLine(["evaluate", run]), purpose: "evaluate the model again" },
     );
   }
   if (run !== null && checkpoint !== undefined && start.config.lora !== undefined && done.reason !== "interrupted") {
-    next.push({ command: commandLine(["merge", run]), purpose: "a model of its own, without an adapter" });
+    next.push({ command: commandLine(["merge", run]), purpose: "merge the adapter into its model" });
     const other = commandLine(["export", run, "--format", "gguf"]);
-    next.push({ command: other, purpose: "such a model for llama.cpp and Ollama" });
+    next.push({ command: other, purpose: "the merged model for llama.cpp and Ollama" });
   }
   const inVain = stepsInVain(start.config.train, done.step, done.bestStep) > 0;
   if (run !== null && done.reason === "finished" && !isRising(told) && !inVain) {
@@ -348,7 +348,7 @@ const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[
 export interface ToldRun {
   readonly start: StartEvent;
   readonly done: DoneEvent;
-  /** Of the weights that the run began with. */
+  /** Evaluation of the initial weights. */
   readonly before: EvalEvent | undefined;
   readonly measured: EvalEvent | undefined;
   readonly sample: SampleEvent | undefined;
@@ -359,7 +359,7 @@ export interface ToldRun {
   readonly seconds: number;
 }
 
-/** The summary of a run: figures, a sample, and commands to try next. */
+/** Summary of a run: figures, a sample, and commands to try next. */
 export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
   const { start, done, measured, sample } = told;
   const { colors } = style;
@@ -374,7 +374,7 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
             `${formatLoss(bestValLoss)} nats/token at step ${formatCount(bestStep)}`,
             told.keepsBest
               ? `kept in ${printableName(`${done.out}/best`, style.symbols.unicode)}`
-              : "whose weights are gone",
+              : "the weights were deleted",
           ],
           width,
           style,

@@ -7,7 +7,7 @@ import { flow, formatCount, formatLoss, formatShort } from "./format.ts";
 import { type NextCommand, nextLines, studioCommand } from "./next-commands.ts";
 import { columns, padLeft, padRight } from "./width.ts";
 
-/** As 2026-03-01 14:05, in local time. */
+/** Local time, such as 2026-03-01 14:05. */
 const formatTime = (iso: string): string => {
   const date = new Date(iso);
   const two = (n: number): string => String(n).padStart(2, "0");
@@ -15,16 +15,16 @@ const formatTime = (iso: string): string => {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`;
 };
 
-/** The preset's name, else layers and channels; and the number of parameters. */
+/** The preset's name, or layers × channels, and the number of parameters. */
 const modelText = ({ preset, config, parameters }: ListedRun, { symbols }: Style): string => {
   const { nLayer, nEmbd } = config.model;
   const shape = preset ?? `${nLayer}${symbols.times}${nEmbd}`;
   return parameters === null ? shape : `${shape} ${formatShort(parameters)}`;
 };
 
-/** How the losses of runs are shown. */
+/** How to show losses. */
 interface LossDisplay {
-  /** Whether bits per byte are shown beside losses, which do not compare between all of the runs. */
+  /** Whether to show bits per byte next to losses, because the losses of the runs cannot be compared. */
   readonly bitsPerByte: boolean;
 }
 
@@ -35,13 +35,13 @@ const bestText = ({ best }: ListedRun): string =>
 
 const stateText: Readonly<Record<RunState, string>> = {
   finished: "finished",
-  patience: "out of patience",
+  patience: "stopped early",
   interrupted: "stopped",
   failed: "failed",
-  unfinished: "broken off",
+  unfinished: "unfinished",
 };
 
-/** Runs that processes train now, by their paths: a folder's notes cannot tell, its lock can. */
+/** Paths of runs that a process is training, known from their locks. */
 export type UnderWay = ReadonlySet<string>;
 
 const stateOf = ({ state, path }: ListedRun, underWay: UnderWay): string =>
@@ -53,7 +53,7 @@ interface Column {
   readonly cell: (run: ListedRun) => string;
 }
 
-/** Paths and texts have names that people chose. */
+/** Users choose these names, so they may contain control characters. */
 const pathOf = ({ path }: ListedRun, { symbols }: Style): string => printableName(path, symbols.unicode);
 const corpusOf = ({ corpus }: ListedRun, { symbols }: Style): string => printableName(corpus, symbols.unicode);
 
@@ -70,7 +70,7 @@ const tableColumns = (style: Style, underWay: UnderWay, { bitsPerByte }: LossDis
 
 const gap = "  ";
 
-/** A line per run under a line of titles; undefined if that does not fit into `width` columns. */
+/** Table with one line per run; undefined if it does not fit into `width` columns. */
 const tableLines = (
   runs: readonly ListedRun[],
   width: number,
@@ -95,7 +95,7 @@ const tableLines = (
   return rows.map(({ run, line }) => (run === undefined ? colors.dim(line) : line));
 };
 
-/** Two or more lines per run, none wider than `width` as far as words allow. */
+/** Each run in two or more lines of at most `width` columns, if its words allow it. */
 const blockLines = (
   runs: readonly ListedRun[],
   width: number,
@@ -120,14 +120,14 @@ const blockLines = (
     ];
   });
 
-/** Whether the losses of two runs compare: they have one text and one tokenizer. */
+/** Whether the losses of two runs can be compared: they have the same text and the same tokenizer. */
 const compare = (one: ListedRun, other: ListedRun): boolean =>
   one.corpusSha256 === other.corpusSha256 &&
   one.config.tokenizer.kind === other.config.tokenizer.kind &&
-  // Unknown for a run that has noted nothing: it has no loss either.
+  // A run that has recorded nothing has no tokenizer here, but also no loss.
   (one.vocabSize ?? other.vocabSize) === (other.vocabSize ?? one.vocabSize);
 
-/** The runs in groups whose losses compare, both in the order in which they come. */
+/** Groups the runs whose losses can be compared; groups and runs keep their order. */
 export const comparableRuns = (runs: readonly ListedRun[]): readonly (readonly ListedRun[])[] => {
   const groups: ListedRun[][] = [];
   for (const run of runs) {
@@ -138,7 +138,7 @@ export const comparableRuns = (runs: readonly ListedRun[]): readonly (readonly L
   return groups;
 };
 
-/** The runs as lines of text: a table if it fits into `width` columns, else some lines for each. */
+/** The runs as a table, or as several lines per run if the table does not fit into `width` columns. */
 export const runsLines = (
   runs: readonly ListedRun[],
   width: number,
@@ -149,12 +149,12 @@ export const runsLines = (
   return tableLines(runs, width, style, underWay, losses) ?? blockLines(runs, width, style, underWay, losses);
 };
 
-/** Digits of a text's hash: enough to tell texts of one name apart. */
+/** Digits of a text's hash that are shown: enough to distinguish texts with the same name. */
 const shownDigits = 8;
 
 /**
- * The runs in groups of one text and one tokenizer, with a line for each group; without it if there is one group. All
- * groups are tables, or none is.
+ * The runs grouped by text and tokenizer, with a heading for each group if there are several. Either all groups are
+ * tables, or none.
  */
 export const groupedLines = (
   groups: readonly (readonly ListedRun[])[],
@@ -188,11 +188,11 @@ export const groupedLines = (
   });
 };
 
-/** Whether more steps would hardly help a finished run. */
+/** Whether a finished run would gain little from more steps. */
 const isSpent = ({ rising, config, step, best }: ListedRun): boolean =>
   rising || stepsInVain(config.train, step, best?.step) > 0;
 
-/** How to continue the newest runs that can be. */
+/** Commands that continue the newest runs that can be continued. */
 const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   const newest = (state: RunState): ListedRun | undefined =>
     runs.find((run) => run.state === state && run.checkpoint !== null && !(state === "finished" && isSpent(run)));
@@ -201,7 +201,7 @@ const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   return [
     ...(interrupted === undefined
       ? []
-      : [{ command: commandLine(["train", "--resume", interrupted.path]), purpose: "go on to the planned end" }]),
+      : [{ command: commandLine(["train", "--resume", interrupted.path]), purpose: "continue to the planned end" }]),
     ...(finished === undefined
       ? []
       : [
@@ -217,6 +217,6 @@ const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   ];
 };
 
-/** Commands to try with the runs, which come newest first; empty if there are none. */
+/** Commands to try next; `runs` must be sorted newest first. Empty if there are none. */
 export const runsNextLines = (runs: readonly ListedRun[], width: number, style: Style): readonly string[] =>
   nextLines(nextCommands(runs), width, style);

@@ -1,17 +1,17 @@
 import { columns } from "./width.ts";
 
-/** Words of a shell's line as they are written, quotes included. */
+/** Words of a shell command as written, including quotes. */
 const writtenWords = (line: string): readonly string[] =>
   line.match(/(?:\$'(?:\\.|[^'])*'|\\.|'[^']*'|"(?:\\.|[^"])*"|[^\s'"\\])+/gsu) ?? [];
 
-/** A flag with its value, and a redirection with its file, are not parted. */
+/** A flag stays with its value, and a redirection with its file. */
 const bindsNext = /^(?:-.*|[<>|]+)$/su;
 
-/** How far the further lines of a command are indented. */
+/** Indentation of continuation lines. */
 const furtherIndent = "  ";
 const lineGoesOn = " \\";
 
-/** Words that stay in one line of `width` columns, as far as they fit. */
+/** Fills lines of at most `width` columns with words. */
 const chunksOf = (command: string, width: number): readonly string[] => {
   const chunks: string[] = [];
   let bound = false;
@@ -26,8 +26,8 @@ const chunksOf = (command: string, width: number): readonly string[] => {
 };
 
 /**
- * A command in lines of at most `width` columns, as far as its words allow, with the backslashes that make one command of
- * them in a shell. No word is broken, nor a text in quotes.
+ * Breaks a command into lines of at most `width` columns, if its words allow it, with a backslash at each line end.
+ * Words and quoted texts stay whole.
  */
 export const wrapCommand = (command: string, width: number): readonly string[] => {
   if (columns(command) <= width) return [command];

@@ -7,26 +7,26 @@ import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
 const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
 
-/** @param seeds of the sweep: a setting that had all of them was not stopped. */
+/** @param seeds number of seeds in the sweep: a setting with all of them was not stopped. */
 const endingText = (ending: Ending, seeds: number): string => {
   switch (ending.kind) {
     case "finished":
       return "";
     case "race": {
       const p = formatPValue(ending.p);
-      const better = `another is better (p ${p.startsWith("<") ? p : `= ${p}`})`;
+      const better = `another setting is better (p ${p.startsWith("<") ? p : `= ${p}`})`;
       return ending.seeds < seeds ? `stopped after ${formatPlural(ending.seeds, "seed")}: ${better}` : better;
     }
     case "halving":
-      return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: not in the better half`;
+      return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: it was in the worse half`;
     case "budget":
-      return "stopped: the budget was too small for it";
+      return "stopped: it did not fit into the budget";
     case "failed":
       return `failed: ${ending.reason}`;
   }
 };
 
-/** The winner first, then by loss those that finished, then the others. */
+/** The order of the rows: the winner, other finished settings by loss, then the rest. */
 const inOrder = ({ settings }: SweepResult): readonly SweptSetting[] => {
   const lossOf = ({ natsPerCharacter }: SweptSetting): number => natsPerCharacter ?? Number.MAX_VALUE;
   const late = ({ ending }: SweptSetting): number => (ending.kind === "finished" ? 0 : 1);
@@ -40,7 +40,7 @@ const aboveText = ({ number, aboveWinner }: SweptSetting, winner: number | null)
   return `${signed(natsPerCharacter)}${halfWidth95 === null ? "" : ` ± ${halfWidth95.toFixed(4)}`}`;
 };
 
-/** How far the seeds are apart; nothing of one seed. */
+/** Range of the losses over seeds; empty for one seed. */
 const rangeText = ({ runs }: HeldOutLoss): string => {
   if (runs.length < 2) return "";
   const losses = runs.map(({ natsPerCharacter }) => natsPerCharacter);
@@ -48,7 +48,9 @@ const rangeText = ({ runs }: HeldOutLoss): string => {
   return ` (mean of ${runs.length} seeds; lowest ${lowest.toFixed(4)}, highest ${highest.toFixed(4)})`;
 };
 
-/** Steps that were trained, and why others were not: only an early end that a rule decided saves steps. */
+/**
+ * Number of trained steps, and why the others were not trained. Only steps cut by an early-stop rule count as saved.
+ */
 const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const shareOf = (isCounted: (kind: Ending["kind"]) => boolean): number =>
     settings
@@ -58,8 +60,8 @@ const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const failed = shareOf((kind) => kind === "failed");
   const left = shareOf((kind) => kind === "budget");
   const told = [
-    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} were saved`,
-    ...(failed > 0 ? [`${percent(failed)} are missing from settings that failed`] : []),
+    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} were saved by early stops`,
+    ...(failed > 0 ? [`${percent(failed)} are missing because settings failed`] : []),
     ...(left > 0 ? [`${percent(left)} did not fit into the budget`] : []),
   ];
   return `${formatCount(steps)} steps of ${formatCount(plannedSteps)} were trained; ${told.join("; ")}.`;
@@ -93,11 +95,11 @@ export const sweepTable = (result: SweepResult, seeds: readonly number[], width:
       : [start, ...wrapText(ending, width - 4).map((line) => `    ${line}`)];
   });
   const told = [
-    `Losses are the lowest ones of each run on the part of the text that chooses, as means over ${seeds.length === 1 ? "one seed" : "the seeds"}; ± is half of the 95% interval over seeds. The best was chosen by them, so its own is too low.`,
+    `Each loss is the run's lowest loss on the part of the text that chooses the winner, mean over ${seeds.length === 1 ? "one seed" : "the seeds"}; ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
     ...(heldOut === null
       ? ["No setting has finished."]
       : [
-          `Measured once on what was held out, the best has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)}, ${heldOut.bitsPerByte.toFixed(4)} bits per byte.`,
+          `On the held-out part, which was measured only once, the best setting has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)}, ${heldOut.bitsPerByte.toFixed(4)} bits per byte.`,
         ]),
     stepsText(result),
   ];

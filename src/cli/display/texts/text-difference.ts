@@ -1,4 +1,4 @@
-/** A difference of two models' tokenizers or chat templates in words. */
+/** Describes a difference between two models' tokenizers or chat templates. */
 import { show } from "../../../core/text/show.ts";
 import type { ComparedToken, TextDifference } from "../../../evaluate/compare-text.ts";
 
@@ -9,14 +9,14 @@ const orNone = (value: string | number | null): string => (value === null ? "non
 
 const idsText = (ids: readonly number[]): string => (ids.length === 0 ? "none" : ids.join(", "));
 
-/** A line about a form, after its name: what it has, and what the model has. */
+/** A line about a file, to follow its name: what the file has, and what the model has. */
 export const textDifferenceText = (difference: TextDifference): string => {
   const both = (what: string, form: string, model: string): string => `${what} is ${form}; in the model: ${model}`;
   switch (difference.kind) {
     case "tokenizer":
       return difference.tokenizer === "none"
-        ? "it has a tokenizer; the model has none that is read"
-        : "it has no tokenizer that is read; the model has one";
+        ? "it has a tokenizer; the model has no readable tokenizer"
+        : "it has no readable tokenizer; the model has one";
     case "token":
       return both(`token ${difference.id}`, tokenText(difference.otherToken), tokenText(difference.token));
     case "merge":

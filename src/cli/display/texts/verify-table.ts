@@ -1,39 +1,39 @@
-/** How far forms of a model are from it, as a table. */
+/** Table of the differences between files and the model they were made from. */
 import type { ModelsDifference } from "../../../evaluate/compare-models.ts";
 import { formatPlural } from "./format.ts";
 import { textDifferenceText } from "./text-difference.ts";
 import { columns, padRight } from "./width.ts";
 
-/** A form that was compared with its model. */
+/** A file that was compared with the model. */
 export interface VerifiedForm extends ModelsDifference {
   readonly file: string;
-  /** null: there was no text to measure. */
+  /** null if there was no text to measure. */
   readonly bitsPerByte: number | null;
-  /** Tokens of the windows that it was measured in. */
+  /** Tokens per window of the measurement. */
   readonly contextLength: number;
 }
 
-/** What the forms are compared with. */
+/** The model that the files were compared with. */
 export interface VerifiedModel {
   readonly model: string;
   readonly bitsPerByte: number | null;
-  /** Name of the text; undefined: there was none. */
+  /** Name of the text; undefined if there was none. */
   readonly measuredOn: string | undefined;
-  /** Tokens of the windows that it was measured in. */
+  /** Tokens per window of the measurement. */
   readonly contextLength: number;
 }
 
-/** Five digits, however small. */
+/** At most five characters of digits, also for tiny values. */
 const shown = (value: number): string =>
   value === 0 ? "0" : value >= 1e-3 ? value.toPrecision(4) : value.toExponential(1);
 
-/** The first greedy token that differs. */
+/** The first position where the file's greedy token differs. */
 const firstText = ({ differences: [first] }: VerifiedForm): string =>
   first === undefined ? "none" : `prompt ${first.prompt + 1}, token ${first.index + 1}: margin ${shown(first.margin)}`;
 
 const bitsText = (bits: number | null): string => (bits === null ? "" : bits.toFixed(4));
 
-/** @param nameOf shows a path. */
+/** @param nameOf formats a path for the terminal. */
 export const verifyTable = (
   { model, bitsPerByte, measuredOn, contextLength }: VerifiedModel,
   forms: readonly VerifiedForm[],
@@ -44,7 +44,7 @@ export const verifyTable = (
       "",
       "largest difference",
       "same tokens after",
-      "first other token",
+      "first differing token",
       measuredOn === undefined ? "" : "bits per byte",
     ],
     [nameOf(model), "", "", "", bitsText(bitsPerByte)],
@@ -65,13 +65,13 @@ export const verifyTable = (
       textDifference === null ? [] : [`${nameOf(file)}: ${textDifferenceText(textDifference)}`],
     ),
     measuredOn === undefined
-      ? "No text was measured: prompts are tokens drawn at random."
-      : `Measured on ${nameOf(measuredOn)}, its held-out end, in windows of ${formatPlural(contextLength, "token")}; prompts are from there.`,
+      ? "No text was measured: the prompts are random tokens."
+      : `Measured on the held-out end of ${nameOf(measuredOn)}, in windows of ${formatPlural(contextLength, "token")}; the prompts come from this part, too.`,
     ...(measuredOn === undefined ? [] : forms)
       .filter((form) => form.contextLength !== contextLength)
       .map(
         (form) =>
-          `${nameOf(form.file)}: has a shorter context, and was measured in windows of ${formatPlural(form.contextLength, "token")}: its bits per byte do not compare.`,
+          `${nameOf(form.file)}: has a shorter context and was measured in windows of ${formatPlural(form.contextLength, "token")}, so its bits per byte cannot be compared.`,
       ),
     "",
   ].join("\n");

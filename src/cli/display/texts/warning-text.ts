@@ -2,13 +2,13 @@ import { commandLine } from "../../../core/text/shell-word.ts";
 import type { NonfiniteEvent, OverfittingEvent, StartEvent } from "../../../runs/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
 
-/** What the advice follows from. */
+/** Start of the run, which the advice depends on. */
 type Begun = Pick<StartEvent, "initFrom" | "config">;
 
-/** Most dropout that is advised. */
+/** Maximum dropout that is suggested. */
 const mostDropout = 0.4;
 
-/** What a run can do about learning by heart that it does not do yet. */
+/** Remedies against overfitting that the run does not use yet. */
 const remedies = ({ initFrom, config: { model, train } }: Begun): string => {
   const dropout = Math.round((model.dropout + 0.1) * 100) / 100;
   const tried = [
@@ -20,10 +20,10 @@ const remedies = ({ initFrom, config: { model, train } }: Begun): string => {
   return `${tried.slice(0, -1).join(", ")} or ${tried.at(-1)}`;
 };
 
-/** Warning for a validation loss that has begun to rise. */
+/** Warning for a rising validation loss. */
 export const overfittingText = ({ step, valLoss, bestValLoss, bestStep }: OverfittingEvent, start: Begun): string =>
-  `step ${formatCount(step)}   validation loss has turned: ${formatLoss(valLoss)}, after ${formatLoss(bestValLoss)} ` +
-  `at step ${formatCount(bestStep)}; best/ keeps those weights; try ${remedies(start)}`;
+  `step ${formatCount(step)}   validation loss is rising: ${formatLoss(valLoss)}, after ${formatLoss(bestValLoss)} ` +
+  `at step ${formatCount(bestStep)}; best/ keeps the weights of that step; try ${remedies(start)}`;
 
 const actionText = { skip: "skipped", rollback: "back to the last checkpoint" } as const satisfies Record<
   NonfiniteEvent["action"],
@@ -33,10 +33,10 @@ const actionText = { skip: "skipped", rollback: "back to the last checkpoint" } 
 const figure = (name: string, value: number | null): string =>
   `${name} ${value === null ? "is not finite" : value.toPrecision(4)}`;
 
-/** Warning for a step that was left out. */
+/** Warning for a rejected step. */
 export const nonfiniteText = ({ step, loss, gradNorm, tensor, action, file }: NonfiniteEvent): string =>
   [
-    `step ${formatCount(step)}   not taken: ${figure("loss", loss)}, ${figure("gradient norm", gradNorm)}, first in ${tensor}`,
+    `step ${formatCount(step)}   rejected: ${figure("loss", loss)}, ${figure("gradient norm", gradNorm)}, first in ${tensor}`,
     actionText[action],
     ...(file === null ? [] : [`to repeat it: ${commandLine(["replay", file])}`]),
   ].join("; ");

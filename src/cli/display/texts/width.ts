@@ -1,14 +1,16 @@
 /**
- * Columns of text on a terminal. Terminals count by code points, as POSIX's wcwidth: two columns for East Asian wide and
- * fullwidth characters (Unicode Standard Annex 11), none for marks that combine with the character before; and, where they
- * know them, two for an emoji that is made of several code points.
+ * Columns of text on a terminal. Like POSIX's wcwidth, terminals count code points: two columns for East Asian wide and
+ * fullwidth characters (Unicode Standard Annex 11), none for marks that combine with the previous character. Some
+ * terminals also count two columns for an emoji of several code points.
  */
 
-/** Colours and other escape codes that we write. */
+/** Escape codes that the program writes, such as colours. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape codes begin with one
 const escapeCodes = /\u001b\[[0-9;?]*[A-Za-z]/gu;
 
-/** Ranges of wide and fullwidth code points, first and last, besides those with an emoji's look by default. */
+/**
+ * Ranges (first, last) of wide and fullwidth code points. Characters that are emoji by default are tested separately.
+ */
 const wideRanges: readonly (readonly [first: number, last: number])[] = [
   [0x1100, 0x115f],
   [0x2329, 0x232a],
@@ -32,7 +34,7 @@ const wideRanges: readonly (readonly [first: number, last: number])[] = [
   [0x30000, 0x3fffd],
 ];
 
-/** Characters that take a column each and join with none: most texts have no others. */
+/** Characters of one column that never combine with others; most texts have only these. */
 const plain =
   /^[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2190-\u2311\u2500-\u25fc\u2800-\u28ff]*$/u;
 
@@ -42,7 +44,7 @@ const emojiLook = /\p{Emoji_Presentation}|\ufe0f/u;
 const isWide = (codePoint: number): boolean =>
   wideRanges.some(([first, last]) => codePoint >= first && codePoint <= last);
 
-/** Made for the first text that needs it: making one takes milliseconds, as long as a tenth of `--help`. */
+/** Created on first use: creating a segmenter takes milliseconds, about a tenth of the time of `--help`. */
 let segmenter: Intl.Segmenter | undefined;
 
 const graphemesIn = (text: string): readonly string[] => {
@@ -50,7 +52,9 @@ const graphemesIn = (text: string): readonly string[] => {
   return Array.from(segmenter.segment(text), ({ segment }) => segment);
 };
 
-/** What a reader takes for one character, in the order of the text: a letter with its marks, a whole emoji. */
+/**
+ * Splits a text into graphemes: what a reader sees as one character, such as a letter with its marks or a whole emoji.
+ */
 export const graphemesOf = (text: string): readonly string[] => (plain.test(text) ? [...text] : graphemesIn(text));
 
 /** Columns of one grapheme. */
@@ -59,27 +63,27 @@ export const graphemeWidth = (grapheme: string): number => {
   if (emojiLook.test(grapheme)) return 2;
   let width = 0;
   for (const character of grapheme) {
-    // The soft hyphen is shown, though it is a format character.
+    // A soft hyphen is visible, although it is a format character.
     if (zeroWidth.test(character) && character !== "\u00ad") continue;
     width += isWide(character.codePointAt(0) ?? 0) ? 2 : 1;
   }
   return width;
 };
 
-/** Columns of `text`; none for escape codes. */
+/** Columns of `text`; escape codes take none. */
 export const columns = (text: string): number => {
   const bare = text.replace(escapeCodes, "");
   if (plain.test(bare)) return bare.length;
   return graphemesOf(bare).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
 };
 
-/** `text` with spaces after it, `width` columns in all; a wider text as it is. */
+/** Pads `text` with spaces at the end to `width` columns; a wider text is unchanged. */
 export const padRight = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - columns(text)));
 
-/** `text` with spaces before it, `width` columns in all; a wider text as it is. */
+/** Pads `text` with spaces at the start to `width` columns; a wider text is unchanged. */
 export const padLeft = (text: string, width: number): string => " ".repeat(Math.max(0, width - columns(text))) + text;
 
-/** A piece that stays whole: a grapheme, or an escape code, which takes no column. */
+/** A unit that is never broken: a grapheme, or an escape code, which takes no column. */
 const unitsOf = (line: string): readonly string[] => {
   const units: string[] = [];
   let from = 0;
@@ -92,7 +96,10 @@ const unitsOf = (line: string): readonly string[] => {
 
 const widthOfUnit = (unit: string): number => (unit.startsWith("\u001b") ? 0 : graphemeWidth(unit));
 
-/** The rows of `text` on a terminal of `width` columns: a wide character that does not fit goes to the next row. */
+/**
+ * Splits `text` into the rows that a terminal of `width` columns shows. A wide character that does not fit moves to the
+ * next row.
+ */
 export const rowTexts = (text: string, width: number): readonly string[] => {
   const rows: string[] = [];
   let row = "";
@@ -109,10 +116,10 @@ export const rowTexts = (text: string, width: number): readonly string[] => {
   return [...rows, row];
 };
 
-/** Number of `rowTexts`. */
+/** Number of rows that `rowTexts` returns. */
 export const rowsOf = (text: string, width: number): number => rowTexts(text, width).length;
 
-/** The beginning of `text` that fits into `width` columns. */
+/** The longest beginning of `text` that fits into `width` columns. */
 export const cutText = (text: string, width: number): string => {
   let used = 0;
   let cut = "";
@@ -125,9 +132,9 @@ export const cutText = (text: string, width: number): string => {
 };
 
 /**
- * Where to break units of these widths into lines of at most `width` columns: at spaces, which are dropped there; in a word
- * that is wider than a line, anywhere.
- * @returns the begin and the end of each line, as indices of units.
+ * Breaks units of the given widths into lines of at most `width` columns: at spaces, which are dropped, or anywhere in
+ * a word wider than a line.
+ * @returns start and end of each line, as indices of units.
  */
 export const breakLines = <Unit>(
   units: readonly Unit[],
@@ -137,9 +144,9 @@ export const breakLines = <Unit>(
   const lines: [number, number][] = [];
   let begin = 0;
   while (begin < units.length || lines.length === 0) {
-    /** End of the line and begin of the next, at the last place to break. */
+    /** Possible break: end of this line and start of the next. */
     let place: readonly [end: number, next: number] | undefined;
-    /** Where the first word begins. */
+    /** Index of the first word. */
     let word: number | undefined;
     let used = 0;
     let index = begin;
@@ -155,7 +162,7 @@ export const breakLines = <Unit>(
       else if (word !== undefined) place = [index, index + 1];
     }
     if (index < units.length && place === undefined && word !== undefined && word > begin) {
-      // Rather no indent than a broken word.
+      // Drop the indent if it would force a break inside a word.
       begin = word;
       continue;
     }
@@ -167,7 +174,7 @@ export const breakLines = <Unit>(
   return lines;
 };
 
-/** Text in lines of at most `width` columns, broken at spaces if there are any; line ends are kept. */
+/** Wraps text to lines of at most `width` columns, at spaces if possible; existing line ends are kept. */
 export const wrapText = (text: string, width: number): string[] =>
   text.split("\n").flatMap((line) => {
     if (columns(line) <= width) return [line];

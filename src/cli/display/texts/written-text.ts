@@ -1,8 +1,8 @@
-/** A model that was written, in lines for people. */
+/** Describes a written model in lines for people. */
 import type { GgufFallback } from "../../../pretrained/gguf/write/contents.ts";
 import { formatBytes, formatCount } from "./format.ts";
 
-/** Fallbacks of the same kind, in a line. */
+/** One line for each kind of fallback. */
 const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] => {
   const groups = new Map<string, GgufFallback[]>();
   for (const fallback of fallbacks) {
@@ -14,19 +14,19 @@ const fallbackLines = (fallbacks: readonly GgufFallback[]): readonly string[] =>
     const [first] = group;
     const one = group.length === 1;
     const what = one ? `${first?.tensor} is` : `${formatCount(group.length)} matrices are`;
-    const rows = `rows of ${first?.width} weights do not divide into blocks of ${first?.wanted}`;
-    return `${what} in ${first?.encoding} in place of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
+    const rows = `rows of ${first?.width} weights cannot be divided into blocks of ${first?.wanted}`;
+    return `${what} in ${first?.encoding} instead of ${first?.wanted}: ${one ? "its" : "their"} ${rows}`;
   });
 };
 
-/** What is told of a model that was written. */
+/** Facts about a written model. */
 interface WrittenModel {
   readonly bytes: number;
   readonly parameters: number;
   readonly fallbacks: readonly GgufFallback[];
 }
 
-/** @param place its file or folder. */
+/** @param place path of the written file or folder. */
 export const writtenText = (place: string, dtype: string, { bytes, parameters, fallbacks }: WrittenModel): string => {
   const share = Math.round((100 * bytes) / (4 * parameters));
   return [
