@@ -74,7 +74,7 @@ describe("compiler", () => {
       expect(software.nativeVerdict(await describeBackends())).toEqual({
         status: "warning",
         fact: expect.stringMatching(
-          /^it must be built for .*; got no such file\. WebAssembly is used instead, which is several times slower$/u,
+          /^the addon must be built for .*; got no such file\. WebAssembly is used instead, which is several times slower$/u,
         ),
         advice: expect.stringMatching(/^node .*native\.mjs with a C\+\+ compiler on the path$/u),
       });
