@@ -130,7 +130,7 @@ describe("constrained texts", () => {
     await refusal({ constraint, constrainedPrompt: constrainedPrompt + 1 }).toThrow(
       /^generate: constrainedPrompt: must be the beginning of a text that the constraint allows; got " " where/u,
     );
-    await refusal({ constraint, constrainedPrompt: 100 }).toThrow(/must be at most the tokens of the prompt/u);
+    await refusal({ constraint, constrainedPrompt: 100 }).toThrow(/must be at most the number of prompt tokens/u);
     await refusal({ constrainedPrompt: 1 }).toThrow(/and 0 without a constraint; got 1/u);
     await refusal({ constraint, constrainedPrompt: -1 }).toThrow(/generate\.constrainedPrompt/u);
   });
