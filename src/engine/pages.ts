@@ -10,13 +10,13 @@ export interface Pages {
   /** Number of pages that are in use or kept for later. */
   readonly used: number;
   /** Number of pages that are reserved and not yet taken. */
-  readonly promised: number;
+  readonly reserved: number;
   /** Reserves `count` pages. Returns false if fewer pages are neither in use nor reserved. */
-  promise(count: number): boolean;
+  reserve(count: number): boolean;
   /** Reserves a page for a sequence that has just given back a reserved page. This always succeeds. */
-  promiseAgain(): void;
+  reserveAgain(): void;
   /** Gives back `count` reservations. */
-  forgo(count: number): void;
+  unreserve(count: number): void;
   /**
    * Takes a reserved page; its contents are undefined. If no page is free, it removes the oldest unused prefix.
    * @throws ConfigError if there is not enough memory.
@@ -29,7 +29,7 @@ export interface Pages {
 export const createPages = (memory: PageMemory, limit: number): Pages => {
   const free: number[] = [];
   let fresh = 0;
-  let promised = 0;
+  let reserved = 0;
   const give = (page: number): void => {
     free.push(page);
   };
@@ -57,24 +57,24 @@ export const createPages = (memory: PageMemory, limit: number): Pages => {
     get used() {
       return used();
     },
-    get promised() {
-      return promised;
+    get reserved() {
+      return reserved;
     },
-    promise(count) {
-      if (promised + count > limit - used() + prefixes.idle) return false;
-      promised += count;
+    reserve(count) {
+      if (reserved + count > limit - used() + prefixes.idle) return false;
+      reserved += count;
       return true;
     },
-    promiseAgain() {
-      promised++;
+    reserveAgain() {
+      reserved++;
     },
-    forgo(count) {
-      promised -= count;
+    unreserve(count) {
+      reserved -= count;
     },
     take() {
       const page = free.pop() ?? takeFresh() ?? prefixes.takeOldest();
       if (page === undefined) throw new Error("a page must be reserved before it is taken");
-      promised--;
+      reserved--;
       return page;
     },
     give,

@@ -1,9 +1,9 @@
 /**
- * A prefix tree of texts: which pages hold the keys and values of which prefix. A node is a page; its tokens follow the
- * tokens of its parent. The root stands for the empty text. A sequence that uses a page holds its node and all nodes
- * above. Pages that no sequence holds are kept until memory is needed; the least recently used page is removed first. A
- * sequence with an attention window releases nodes above the nodes that it still holds. If such a node is removed, the
- * nodes below it can no longer be found.
+ * A prefix tree of texts. It finds the pages that hold the keys and values of a prefix. A node is a page; its tokens
+ * follow the tokens of its parent. The root stands for the empty text. A sequence that uses a page holds its node and
+ * all nodes above. Pages that no sequence holds are kept until memory is needed; the least recently used page is
+ * removed first. A sequence with an attention window releases nodes above the nodes that it still holds. If such a node
+ * is removed, the nodes below it can no longer be found.
  */
 import { pageRows } from "../backend/kernels/sizes.ts";
 

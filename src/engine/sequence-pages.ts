@@ -85,13 +85,13 @@ export const openSequencePages = (
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
   // With windows, a sequence may release a page and take another one while other sequences still read the released
   // page. So each sequence also reserves the shared pages that it reads.
-  let promised = window === null ? taken : Math.min(taken, window) + found.length;
+  let reserved = window === null ? taken : Math.min(taken, window) + found.length;
   // Held before pages are taken, so that these nodes are not removed to make room.
   const copied = part?.node == null ? [] : [part.node];
   prefixes.hold(found);
   prefixes.hold(copied);
-  const isPromised = pages.promise(promised);
-  if (!isPromised) {
+  const isReserved = pages.reserve(reserved);
+  if (!isReserved) {
     prefixes.release(copied);
     prefixes.release(found);
     // Pages that this sequence would copy or hold may be the ones that it needs: try again with fewer.
@@ -111,13 +111,13 @@ export const openSequencePages = (
   let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());
-    promised--;
+    reserved--;
   };
   const held = (): PrefixNode[] => path.slice(gone);
   const close = (): void => {
     for (const page of present(own.splice(0))) pages.give(page);
-    pages.forgo(promised);
-    promised = 0;
+    pages.unreserve(reserved);
+    reserved = 0;
     prefixes.release(held());
     prefixes.touch(path.slice(0, gone));
     path = [];
@@ -164,9 +164,9 @@ export const openSequencePages = (
     },
     unshare() {
       prefixes.release(held());
-      const reserved = Math.max(0, foundEnd - gone);
-      pages.forgo(reserved);
-      promised -= reserved;
+      const forFound = Math.max(0, foundEnd - gone);
+      pages.unreserve(forFound);
+      reserved -= forFound;
       path = [];
       own.splice(0, own.length, ...present(own));
       [gone, foundEnd] = [0, 0];
@@ -191,9 +191,9 @@ export const openSequencePages = (
           own[gone - path.length] = null;
         } else prefixes.release([node]);
         const isFound = gone < foundEnd;
-        if (isFound) pages.forgo(1);
-        else pages.promiseAgain();
-        promised += isFound ? -1 : 1;
+        if (isFound) pages.unreserve(1);
+        else pages.reserveAgain();
+        reserved += isFound ? -1 : 1;
       }
     },
     close,

@@ -1,4 +1,4 @@
-/** The addresses of the server, and what answers them. */
+/** The addresses of the server, and the functions that answer them. */
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
@@ -28,16 +28,16 @@ export interface ServerParts {
   readonly bodies: Bodies;
   readonly metrics: Metrics;
   readonly log: RequestLog;
-  /** Milliseconds of a request at most. */
+  /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
   readonly version: string;
-  /** Requests that are answered now, by what ends them. */
+  /** The abort controllers of all requests that are being answered. */
   readonly underWay: Set<AbortController>;
-  /** Whether the server ends. */
+  /** Whether the server is shutting down. */
   isEnding(): boolean;
 }
 
-/** A request: many prompts as token ids. */
+/** Limits of a request body: enough for many prompts as token ids. */
 const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
 
 type AppContext = Context<{ Bindings: HttpBindings }>;
@@ -68,7 +68,7 @@ const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
 const ending = (): ApiError =>
   new ApiError(503, "the server is ending; try again later", { code: "server_ending", retryAfter: 5 });
 
-/** What ends the work on a request before its answer. */
+/** Aborts the work on a request when it takes too long, or when the client leaves. */
 const watch = (parts: ServerParts, response: ServerResponse) => {
   const controller = new AbortController();
   let left = false;
@@ -96,7 +96,7 @@ const watch = (parts: ServerParts, response: ServerResponse) => {
   };
 };
 
-/** Answers one request, and notes it. */
+/** Answers one request, logs it and counts it. */
 const answer = async (c: AppContext, parts: ServerParts, path: string, work: Work): Promise<Response> => {
   const began = performance.now();
   const id = newId();
@@ -148,7 +148,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     }
     return send(jsonAnswer(answered.json));
   } catch (error) {
-    // What was aborted fails in many ways; why it was is what counts.
+    // Aborted work fails with many different errors, so the reason of the abort is reported instead.
     const why = watched.signal.aborted ? watched.signal.reason : error;
     facts.error = apiErrorOf(why).message;
     if (parts.isEnding()) headers = { ...headers, Connection: "close" };
@@ -161,7 +161,7 @@ const listed = ({ name, parent, created, contextLength }: ListedModel) => ({
   ...{ parent, root: parent ?? name, max_model_len: contextLength },
 });
 
-/** The server as a function from requests to answers. */
+/** Creates the server as a function from requests to answers. */
 export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   const { models } = parts;
@@ -186,7 +186,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
   app.get("/v1/models/:name{.+}", (c) =>
     answer(c, parts, "/v1/models/{model}", async () => ({ json: listed(models.lookUp(c.req.param("name"))) })),
   );
-  // Neither says anything of models or texts.
+  // Open to everyone: /health and /openapi.json reveal nothing about models or texts.
   app.get("/health", () => jsonAnswer({ status: parts.isEnding() ? "ending" : "ok" }, parts.isEnding() ? 503 : 200));
   app.get("/openapi.json", (c) => {
     const headers = parts.callers.pageHeaders(c.req.raw);
@@ -211,7 +211,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
         allow: method,
       });
     }
-    // As other requests: in the log, and for those alone who may ask.
+    // Handled like other requests: it is logged, and the caller is checked.
     return answer(c, parts, "other", async () => {
       const near = nearest(path, [...known]);
       throw new ApiError(

@@ -17,7 +17,7 @@ import type { Lease } from "./served-models.ts";
 import type { TextRequest } from "./texts.ts";
 import { chatToolField, chatToolFields, toldTools, turnOf } from "./tools.ts";
 
-/** Tokens named at a place at most. */
+/** Maximum number of candidate tokens at each position. */
 export const mostTopLogProbs = 20;
 
 export const chatFields = {
@@ -50,7 +50,7 @@ export const chatFields = {
 
 type ChatValues = Values<typeof chatFields>;
 
-/** The tokens of a conversation, up to the place of the answer. */
+/** The tokens of a conversation, up to the position where the answer begins. */
 export const conversationTokens = async (
   { signal }: Exchange,
   lease: Lease,
@@ -73,13 +73,13 @@ export const conversationTokens = async (
   return Array.from(await conversationIds(lm, templateMessages(messages, param), param, render, tools));
 };
 
-/** Most tokens of an answer: the fewest that are asked for, or up to the end of the context. */
+/** Maximum number of tokens of an answer: the smallest limit of the request, or the rest of the context. */
 export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
   const given = asked.filter((most) => most !== undefined);
   return given.length > 0 ? Math.min(...given) : Math.max(1, lm.config.contextLength - ids.length);
 };
 
-/** Without the token that ends the turn, which is no part of the answer. */
+/** Removes the token that ends the turn, which is not part of the answer. */
 export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readonly TokenPlace[] =>
   tokens.filter(({ id }) => !lm.endTokens.includes(id));
 
@@ -91,7 +91,7 @@ const checkTogether = (values: ChatValues): void => {
     throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
 };
 
-/** The requests of the texts. @param own the constraint that the request asks for. */
+/** The engine's requests for the texts. @param own the constraint that the request itself asks for. */
 const requestsOf = (
   values: ChatValues,
   lease: Lease,
@@ -117,7 +117,7 @@ const requestsOf = (
   }));
 };
 
-/** What a part adds to the message, as a stream has it. */
+/** The delta of a streamed message for a part of the answer. */
 const deltaOf = (part: AnswerPart): object => {
   if (part.kind === "text") return { content: part.text };
   const { index } = part;
@@ -142,7 +142,7 @@ const messageOf = ({ content, calls }: AnswerText): object => ({
       }),
 });
 
-/** Answers the request with the body `body`. */
+/** Answers a request with the parsed body `body`. */
 export const answerChat = async (exchange: Exchange, body: unknown): Promise<Answered> => {
   const values = readFields(chatFields, body);
   checkTogether(values);
@@ -192,7 +192,7 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
             const { answer } = textOf(text);
             const some = withoutEnd(lease, tokens);
             const deltas = answer.take(piece).map(deltaOf);
-            // Of a part of a character there is nothing to show, but a log-probability.
+            // A part of a character has no text to show yet, but it has a log-probability.
             if (deltas.length === 0 && logprobs && some.length > 0) deltas.push({ content: "" });
             for (const [i, delta] of deltas.entries())
               await events.write(chunk(text, delta, i === 0 ? told(some) : null, null));

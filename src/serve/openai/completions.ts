@@ -15,11 +15,11 @@ import { constraintOf, guidedFields } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece, TextRequest } from "./texts.ts";
 
-/** Prompts of one request at most. */
+/** Maximum number of prompts of one request. */
 const mostPrompts = 2048;
-/** Texts of one request at most. */
+/** Maximum number of texts of one request. */
 const mostTexts = 4096;
-/** Tokens named at a place at most. */
+/** Maximum number of candidate tokens at each position. */
 const mostLogProbs = 20;
 
 const tokenIds = z.array(whole(0)).min(1, "must not be empty");
@@ -50,20 +50,20 @@ export const completionFields = {
 
 type CompletionValues = Values<typeof completionFields>;
 
-/** As OpenAI names the end of a text. */
+/** OpenAI's name for a finish reason. */
 export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reason === "length" ? "length" : "stop");
 
-/** A prompt, and the text that it is. */
+/** A prompt as token ids and as text. */
 interface Prompt {
   readonly ids: readonly number[];
   readonly text: string;
-  /** Its first ids that are no part of the text: the token that a model's texts begin with. */
+  /** Number of first ids that are not part of the text: the token that every text of the model begins with (BOS). */
   readonly added: number;
 }
 
 /**
- * Reads the prompts. Between two of them others have their turn.
- * @throws ApiError for one that does not fit.
+ * Reads the prompts. It yields to other requests between prompts.
+ * @throws ApiError for a prompt that is empty, too long, or has ids outside the vocabulary.
  */
 const readPrompts = async (
   { signal }: Exchange,
@@ -89,7 +89,7 @@ const readPrompts = async (
 const countOf = (prompt: CompletionValues["prompt"]): number =>
   Array.isArray(prompt) && typeof prompt[0] !== "number" ? prompt.length : 1;
 
-/** A choice as it grows. */
+/** A choice that is being written. */
 const growingChoice = (
   tokenizer: Tokenizer,
   { logprobs, echo = false, max_tokens: maxTokens = 16 }: CompletionValues,
@@ -105,9 +105,9 @@ const growingChoice = (
   const listed = (some: readonly TokenPlace[]): ListedLogProbs | null =>
     logprobs === undefined ? null : listedLogProbs(tokenizer, some, logprobs, offsetOf);
   return {
-    /** Takes a piece; returns what it adds. */
+    /** Adds a piece and returns what to show of it. */
     take({ added, prompt: read, tokens, end }: TextPiece) {
-      // The token that had to be written for the prompt's probabilities.
+      // With `max_tokens: 0` one token was written only to get the prompt's log-probabilities: it is dropped.
       const [fresh, words] = maxTokens === 0 ? [[], ""] : [tokens, added];
       const more = [...(echo ? read.slice(unwritten) : []), ...fresh];
       const shown = `${echo && !isBegun ? promptText : ""}${words}`;
@@ -138,7 +138,7 @@ const growingChoice = (
 
 type Growing = ReturnType<typeof growingChoice>;
 
-/** What is asked of the engine: `each` texts for every prompt. */
+/** The engine's requests: `each` texts for every prompt. */
 const requestsOf = (
   values: CompletionValues,
   { lm, adapter }: Lease,
@@ -173,7 +173,7 @@ const checkTogether = (values: CompletionValues): void => {
     throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
 };
 
-/** Answers the request with the body `body`. */
+/** Answers a request with the parsed body `body`. */
 export const answerCompletion = async (exchange: Exchange, body: unknown): Promise<Answered> => {
   const values = readFields(completionFields, body);
   checkTogether(values);
@@ -212,7 +212,7 @@ export const answerCompletion = async (exchange: Exchange, body: unknown): Promi
           for await (const piece of pieces) {
             const choice = choices[piece.text] as Growing;
             const { shown, more } = choice.take(piece);
-            // Bytes of a character, say: nothing to show yet.
+            // Nothing to show yet, for example only some bytes of a character.
             if (shown === "" && more.length === 0 && piece.end === null) continue;
             const told = {
               text: shown,

@@ -1,14 +1,14 @@
-/** Messages of a conversation, in the forms that OpenAI's clients send. */
+/** Messages of a conversation in the forms that OpenAI's clients send. */
 import { z } from "zod";
 import { readArguments, shallowObject, type ToolCall, type ToolMessage, toolName } from "../../chat/tools/tools.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { invalid } from "./api-error.ts";
 import { known, promptText } from "./api-text.ts";
 
-/** Messages of one request at most. */
+/** Maximum number of messages of one request. */
 const mostMessages = 4096;
 
-/** Fields of an answer that clients send back with it, and that nothing depends on where they are empty. */
+/** Fields of an answer that clients send back with it. They are accepted only if they are empty. */
 const none = z.union([z.null(), z.array(z.never()).max(0)], { error: "is not supported" }).optional();
 
 const textPart = (types: readonly [string, ...string[]]) =>
@@ -16,7 +16,7 @@ const textPart = (types: readonly [string, ...string[]]) =>
     type: z.enum(types, { error: `must be ${types.join(" or ")}` }),
     text: promptText,
     annotations: none,
-    // As an answer has them: they were told, and change nothing.
+    // Clients send back log-probabilities of earlier answers; they change nothing.
     logprobs: z.unknown().optional(),
   });
 
@@ -32,7 +32,7 @@ const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 
 const callId = z.string({ error: "must be a text" }).min(1, "must not be empty");
 
-/** Arguments of a call as JSON, as answers have them. */
+/** Arguments of a tool call as a JSON text, as answers contain them. */
 const argumentsText = promptText.transform((json, context) => {
   const read = shallowObject.safeParse(readArguments(json));
   if (read.success) return read.data;
@@ -46,7 +46,7 @@ const toolCall = known({
   id: callId,
   type: z.literal("function", { error: "must be function" }),
   function: known({ name: toolName, arguments: argumentsText }),
-  // As a stream has it.
+  // Streamed answers have this field.
   index: z.int().nullish(),
 }).transform(({ id, function: { name, arguments: given } }): ToolCall => ({ id, name, arguments: given }));
 
@@ -122,7 +122,7 @@ const responseItem = z.union(
   },
 );
 
-/** Items of one answer as one message: its text, then its calls. */
+/** Joins an assistant message and the tool calls that follow it into one message. */
 const joined = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
   const all: ToolMessage[] = [];
   for (const message of messages) {
@@ -135,7 +135,7 @@ const joined = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
   return all;
 };
 
-/** The input of `/v1/responses`: a text, or messages, calls and their results. */
+/** The input of `/v1/responses`: a text, or messages, tool calls and their results. */
 export const responseInput = z.union(
   [
     promptText.transform((content): readonly ToolMessage[] => [{ role: "user", content }]),

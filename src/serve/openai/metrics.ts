@@ -1,4 +1,6 @@
-/** Counts of a server as Prometheus reads them: https://prometheus.io/docs/instrumenting/exposition_formats/ */
+/**
+ * Metrics of a server in the text format of Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
+ */
 import type { EngineCounts } from "../../engine/engine.ts";
 
 /** A request that has ended. */
@@ -6,45 +8,45 @@ export interface EndedRequest {
   readonly path: string;
   readonly status: number;
   readonly milliseconds: number;
-  /** To the first token; null: none was written. */
+  /** Milliseconds to the first token; null: no token was written. */
   readonly firstTokenMs: number | null;
   readonly promptTokens: number;
 }
 
-/** What a model does now. */
+/** Current state of a model. */
 export interface ModelState {
   readonly name: string;
   readonly texts: number;
   readonly counts: EngineCounts;
 }
 
-/** Milliseconds: half of the last requests took less, and 99 of a hundred. */
+/** Quantiles of recent times, in milliseconds. */
 export interface Quantiles {
   readonly p50: number;
   readonly p99: number;
 }
 
-/** What a server did of late. */
+/** Recent speed of a server. */
 export interface RecentWork {
-  /** Of all texts together, in the last seconds. */
+  /** Tokens per second of all texts together, over the last 5 seconds. */
   readonly tokensPerSecond: number;
-  /** Of the last requests; null: there was none. */
+  /** Quantiles over the last 200 requests with tokens; null: there was no such request. */
   readonly firstToken: Quantiles | null;
   readonly request: Quantiles | null;
-  /** Requests that have ended since the start. */
+  /** Number of requests that ended since the start. */
   readonly ended: number;
 }
 
 export interface Metrics {
-  /** Tokens were written just now. */
+  /** Call it with the number of tokens each time some were written. */
   wrote(tokens: number): void;
   note(request: EndedRequest): void;
   recent(): RecentWork;
-  /** @param underWay requests that are answered now. */
+  /** All metrics as text. @param underWay number of requests that are being answered. */
   text(models: readonly ModelState[], underWay: number): string;
 }
 
-/** Upper ends of the histograms' buckets, in seconds. */
+/** Upper limits of the histogram buckets, in seconds. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
 
 const histogram = () => {
@@ -68,7 +70,7 @@ const histogram = () => {
   };
 };
 
-/** Seconds over which tokens are counted, and requests whose times are kept. */
+/** Number of seconds for which tokens are counted, and number of requests whose times are kept. */
 const recentSeconds = 5;
 const recentRequests = 200;
 
@@ -108,7 +110,7 @@ const recentWork = () => {
     },
     recent(): RecentWork {
       forget();
-      // Without this second, which is not over.
+      // Leaves out the current second, which is not complete.
       const whole = written.filter(({ second }) => second < now());
       const tokensPerSecond = whole.reduce((sum, { tokens }) => sum + tokens, 0) / recentSeconds;
       return { tokensPerSecond, firstToken: quantilesOf(firsts), request: quantilesOf(totals), ended };

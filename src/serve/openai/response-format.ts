@@ -1,4 +1,4 @@
-/** The form that a request asks its texts to have, as a constraint of the engine. */
+/** The form that a request demands of its texts, as a constraint of the engine. */
 import { z } from "zod";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -34,7 +34,7 @@ export const responseFormat = z.discriminatedUnion(
   { error },
 );
 
-/** Fields of other servers for the same. */
+/** Fields with which other servers set the form of a text. */
 export const guidedFields = {
   guided_json: honoured(schema, "not of OpenAI: a JSON Schema that the text fits"),
   guided_regex: honoured(
@@ -62,20 +62,20 @@ const ofFormat = (format: Format): Constraint | undefined => {
   if (format.type === "text") return undefined;
   if (format.type === "json_object") return object;
   const own = "json_schema" in format ? format.json_schema : format;
-  // Every schema is kept to the letter, whether that is asked for or not.
+  // `strict` is not read: every schema is always followed exactly.
   return own.schema == null ? object : { kind: "jsonSchema", schema: own.schema };
 };
 
-/** The field that has the schema. */
+/** The field that contains the schema. */
 const schemaField = (format: Format, param: string): string => {
   if ("json_schema" in format) return `${param}.json_schema.schema`;
   return format.type === "json_schema" ? `${param}.schema` : param;
 };
 
 /**
- * The constraint of a request's texts, which its tokenizer can write.
- * @param param the field that has `format`.
- * @throws ApiError for a keyword that is not obeyed, and for two forms at once.
+ * The constraint of a request's texts. It is compiled here, so that errors appear before anything is written.
+ * @param param the field that contains `format`.
+ * @throws ApiError for an unsupported keyword, and for two forms in one request.
  */
 export const constraintOf = (
   tokenizer: Tokenizer,

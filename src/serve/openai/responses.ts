@@ -1,6 +1,6 @@
 /**
- * POST /v1/responses, as far as texts go: https://platform.openai.com/docs/api-reference/responses. Nothing is kept: a conversation
- * comes whole with each request.
+ * POST /v1/responses, for texts only: https://platform.openai.com/docs/api-reference/responses. The server stores
+ * nothing: each request contains the whole conversation.
  */
 import { z } from "zod";
 import { parametersOf, type Tool, type ToolChoice } from "../../chat/tools/tools.ts";
@@ -20,7 +20,7 @@ import type { TextPiece } from "./texts.ts";
 import { responseToolField, responseToolFields, toldTools, turnOf } from "./tools.ts";
 
 const { temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty } = samplingFields;
-/** What may be asked to be told besides. */
+/** Value of `include` that adds log-probabilities. */
 const logProbsIncluded = "message.output_text.logprobs";
 
 export const responseFields = {
@@ -40,7 +40,7 @@ export const responseFields = {
     "log-probabilities of the answer's tokens; there is no reasoning that could be included",
   ),
   stream_options: honoured(z.strictObject({ include_obfuscation: z.boolean().nullish() }), "lengths are not hidden"),
-  // Nothing is kept, whichever is asked for: no request can refer to another.
+  // Responses are never stored, for both values of `store`: no request can refer to an earlier one.
   store: unused("nothing is kept"),
   background: atDefault([false], "answers are waited for"),
   text: honoured(
@@ -72,7 +72,7 @@ const messagesOf = (values: ResponseValues) => {
   return instructions === undefined ? input : [{ role: "system" as const, content: instructions }, ...input];
 };
 
-/** A tool as an answer tells of it. */
+/** A tool as it appears in the response. */
 const toldTool = (tool: Tool): object => ({
   ...{ type: "function", name: tool.name, description: tool.description ?? null, parameters: parametersOf(tool) },
   strict: true,
@@ -81,7 +81,7 @@ const toldTool = (tool: Tool): object => ({
 const toldChoice = (choice: ToolChoice = "auto"): unknown =>
   typeof choice === "string" ? choice : { type: "function", name: choice.name };
 
-/** Writes what a response says, whichever its state. */
+/** Returns a function that makes the response object for any status. */
 const responseWriter = (exchange: Exchange, lease: Lease, values: ResponseValues, promptTokens: number) => {
   const created = now();
   return (status: string, output: readonly object[], newTokens: number | null) => ({
@@ -106,7 +106,7 @@ const responseWriter = (exchange: Exchange, lease: Lease, values: ResponseValues
   });
 };
 
-/** Answers the request with the body `body`. */
+/** Answers a request with the parsed body `body`. */
 export const answerResponse = async (exchange: Exchange, body: unknown): Promise<Answered> => {
   const values = readFields(responseFields, body);
   const messages = messagesOf(values);
@@ -143,7 +143,7 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
       return items.take(answer.take(piece), told(piece.tokens));
     };
     const status = (): string => (answer.reason() === "length" ? "incomplete" : "completed");
-    // Without tools an answer is a message in any case.
+    // Without tools the answer is always a message.
     const first = turn === undefined ? items.begin() : [];
     if (values.stream !== true) {
       for await (const piece of pieces) take(piece);

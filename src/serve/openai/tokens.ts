@@ -1,4 +1,4 @@
-/** Tokens of a text and back, and what a tokenizer is, at the addresses where evaluation harnesses look for them (vLLM's). */
+/** Encodes and decodes texts, and describes a tokenizer, at the addresses of vLLM, which evaluation tools use. */
 
 import { z } from "zod";
 import { beginOf, withBegin } from "../../tokenizer/begin.ts";
@@ -41,7 +41,7 @@ const withModel = async (
   }
 };
 
-/** Bytes of a text at most: encoding takes about a second for them, in which nothing else is done. */
+/** Maximum number of bytes of a text: encoding them takes about a second and blocks everything else. */
 const mostBytes = 2 ** 20;
 
 const checkText = (prompt: string): void => {
@@ -74,7 +74,7 @@ export const answerDetokenize = (exchange: Exchange, body: unknown): Promise<Ans
   });
 };
 
-/** What is known of the tokenizer of a model. */
+/** Describes the tokenizer of a model. */
 export const answerTokenizerInfo = (exchange: Exchange, name: string | undefined): Promise<Answered> =>
   withModel(exchange, name, async ({ lm }) => {
     const { tokenizer, chatTemplate, endTokens } = lm;

@@ -1,4 +1,4 @@
-/** Tools of a request: which there are, whether they must be called, and what follows for the text of the answer. */
+/** Tools of a request: which tools exist, whether one must be called, and the constraint on the answer's text. */
 import { z } from "zod";
 import { type Tool, type ToolChoice, type ToolField, templateTools, toolName } from "../../chat/tools/tools.ts";
 import { type ToolTurn, toolTurn } from "../../chat/tools/turn.ts";
@@ -10,7 +10,7 @@ import type { Exchange } from "./exchange.ts";
 import { honoured } from "./fields.ts";
 import type { Lease } from "./served-models.ts";
 
-/** Tools of one request at most. */
+/** Maximum number of tools of one request. */
 const mostTools = 128;
 
 const isTool = z.literal("function", { error: "must be function: no other tools are here" });
@@ -18,7 +18,7 @@ const described = {
   name: toolName,
   description: promptText.nullish(),
   parameters: z.record(z.string(), z.unknown(), { error: "must be a JSON Schema of an object" }).nullish(),
-  // Every schema is kept to the letter, whether that is asked for or not.
+  // `strict` is not read: every schema is always followed exactly.
   strict: z.boolean({ error: "must be true or false" }).nullish(),
 };
 const flat = known(described);
@@ -42,7 +42,7 @@ const about = {
 };
 const parallel = honoured(z.boolean({ error: "must be true or false" }), about.parallel);
 
-/** Fields of chat completions. */
+/** Tool fields of chat completions. */
 export const chatToolFields = {
   tools: honoured(
     listOf(known({ type: isTool, function: flat }).transform((one) => toolOf(one.function))),
@@ -58,7 +58,7 @@ export const chatToolFields = {
   parallel_tool_calls: parallel,
 } as const;
 
-/** Fields of responses. */
+/** Tool fields of responses. */
 export const responseToolFields = {
   tools: honoured(listOf(known({ type: isTool, ...described }).transform(toolOf)), about.tools),
   tool_choice: honoured(
@@ -68,22 +68,22 @@ export const responseToolFields = {
   parallel_tool_calls: parallel,
 } as const;
 
-/** The values of these fields. */
+/** The values of the tool fields. */
 export interface ToolValues {
   readonly tools?: readonly Tool[];
   readonly tool_choice?: ToolChoice;
   readonly parallel_tool_calls?: boolean;
 }
 
-/** Where each address has the schemas of tools. */
+/** The field with the schema of a tool, for each endpoint. */
 export const chatToolField: ToolField = (index) => `tools.${index}.function.parameters`;
 export const responseToolField: ToolField = (index) => `tools.${index}.parameters`;
 
-/** Tools that the template is told of. */
+/** Tools to give to the chat template. */
 export const toldTools = ({ tools = [], tool_choice: choice }: ToolValues, fieldOf: ToolField): readonly unknown[] =>
   choice === "none" ? [] : named("tools", () => templateTools(tools, fieldOf));
 
-/** @throws ApiError with the field, for an error of the library. */
+/** Turns an error of the library into an ApiError that names the field. */
 const named = <T>(field: string, work: () => T): T => {
   try {
     return work();
@@ -100,9 +100,9 @@ const refusal = (field: string, error: unknown): unknown => {
 };
 
 /**
- * The turn of a request with tools; undefined: there are none, or none may be called.
- * @param otherwise what an answer without calls must be.
- * @param fieldOf where the tools are, for errors.
+ * The turn of a request with tools; undefined: there are no tools, or none may be called.
+ * @param otherwise constraint on an answer without calls.
+ * @param fieldOf names the field of a tool's schema, for errors.
  * @throws ApiError for tools that this model cannot call.
  */
 export const turnOf = async (
