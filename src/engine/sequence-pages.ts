@@ -83,8 +83,7 @@ export const openSequencePages = (
   const { prefixes } = pages;
   const found = before.slice(goneBefore);
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
-  // With windows, a sequence may release a page and take another one while other sequences still read the released
-  // page. So each sequence also reserves the shared pages that it reads.
+  // With windows, a sequence may release a page that others still read, and take another: readers reserve pages too.
   let reserved = window === null ? taken : Math.min(taken, window) + found.length;
   // Held before pages are taken, so that these nodes are not removed to make room.
   const copied = part?.node == null ? [] : [part.node];

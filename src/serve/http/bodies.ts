@@ -51,13 +51,19 @@ const newResizable = (most: number): Resizable => {
 };
 
 const tooLarge = (most: number): HttpError =>
-  new HttpError(413, `the request must have at most ${most} bytes; got more; try a smaller text, or one of a folder`);
+  new HttpError(
+    413,
+    `the request must have at most ${most} bytes; got more; try a smaller text, or a text of the folder given by --texts`,
+  );
 
 const spent = (most: number): HttpError =>
-  new HttpError(503, `all requests together must have at most ${most} bytes; got more; try again in some seconds`);
+  new HttpError(
+    503,
+    `the bodies of all requests together must have at most ${most} bytes; got more; try again in some seconds`,
+  );
 
 const tooSlow = (bytes: number, { leastBytes, periodMs }: BodyLimits): HttpError => {
-  const must = `the body of a request must come with at least ${leastBytes} bytes in ${periodMs / 1000} s`;
+  const must = `the body of a request must arrive at a rate of at least ${leastBytes} bytes in ${periodMs / 1000} s`;
   return new HttpError(408, `${must}; got ${bytes}; try again`);
 };
 

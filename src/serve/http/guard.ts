@@ -109,26 +109,30 @@ const checkCaller = (request: Request, path: string, settings: GuardSettings): R
   const hosts = names.map((name) => withPort(name, port));
   if (!hosts.includes(host)) {
     const known = hosts.slice(0, 3).join(", ");
-    return refuse(403, `the address must be one of the server's own; got another host or port; try ${known}`);
+    return refuse(403, `the host and port must be the server's own; got others; try ${known}`);
   }
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== `http://${host}`)
-    return refuse(403, "requests must come from the server's own page; got another origin; try its address itself");
+    return refuse(
+      403,
+      "requests must come from the server's own page; got another origin; try opening the server's address directly",
+    );
   const site = request.headers.get("sec-fetch-site");
   const isOwn = site === null || site === "same-origin" || site === "none";
   if (!isOwn && !isNavigation(request, path, apiPath))
     return refuse(
       403,
-      "requests must come from the server's own page; got one of another site; try its address itself",
+      "requests must come from the server's own page; got a request from another site; try opening the server's address directly",
     );
   return undefined;
 };
 
 const checkKind = (request: Request): Refusal | undefined => {
   if (request.method === "GET" || request.method === "HEAD") return undefined;
-  if (request.method !== "POST") return refuse(405, "the method must be GET, HEAD or POST; got another one; try POST");
+  if (request.method !== "POST")
+    return refuse(405, "the method must be GET, HEAD or POST; got another method; try POST");
   if (request.headers.get("origin") === null)
-    return refuse(403, "requests that change something must name their origin; got none; try the header Origin");
+    return refuse(403, "a POST request must have the header Origin; got none; try adding it");
   const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
   if (type.trim().toLowerCase() !== "application/json")
     return refuse(
@@ -143,10 +147,7 @@ export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusa
   if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given !== "" && isSame(given, token)) return undefined;
-  return refuse(
-    401,
-    "the token must be the one in the address that was printed; got another or none; try that address",
-  );
+  return refuse(401, "the token must be right; got a wrong one or none; try the full address that the studio printed");
 };
 
 /** Why a request is refused; undefined: it is accepted. */

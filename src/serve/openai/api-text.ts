@@ -11,6 +11,6 @@ export const known = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: ({ code, keys }) =>
       code === "unrecognized_keys"
-        ? `must have known fields alone, not ${(keys ?? []).join(", ")}`
+        ? `must have only known fields, not ${(keys ?? []).join(", ")}`
         : "must be an object",
   });

@@ -53,7 +53,10 @@ const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   if (encoding !== "identity" || (charset !== undefined && !/^charset="?utf-?8"?$/u.test(charset))) {
-    throw new ApiError(415, "the body must be JSON in UTF-8, as it is; got another encoding; try it without");
+    throw new ApiError(
+      415,
+      "the body must be uncompressed JSON in UTF-8; got another encoding; try it without Content-Encoding and charset",
+    );
   }
   if (type.trim() !== "application/json") {
     throw new ApiError(
@@ -66,7 +69,7 @@ const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
 };
 
 const ending = (): ApiError =>
-  new ApiError(503, "the server is ending; try again later", { code: "server_ending", retryAfter: 5 });
+  new ApiError(503, "the server is shutting down; try again later", { code: "server_ending", retryAfter: 5 });
 
 /** Aborts the work on a request when it takes too long, or when the client leaves. */
 const watch = (parts: ServerParts, response: ServerResponse) => {
@@ -74,7 +77,7 @@ const watch = (parts: ServerParts, response: ServerResponse) => {
   let left = false;
   const timer = setTimeout(() => {
     controller.abort(
-      new ApiError(504, `a request may take ${parts.timeLimitMs / 1000} s; got no end; try fewer tokens`, {
+      new ApiError(504, `a request must end within ${parts.timeLimitMs / 1000} s; it did not; try fewer tokens`, {
         code: "timeout",
       }),
     );
@@ -216,7 +219,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
       const near = nearest(path, [...known]);
       throw new ApiError(
         404,
-        `the address must be one that /openapi.json lists; got ${shorten(path)}; try ${near ?? "/v1/models"}`,
+        `the path must be listed in /openapi.json; got ${shorten(path)}; try ${near ?? "/v1/models"}`,
         { code: "not_found" },
       );
     });

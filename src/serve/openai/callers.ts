@@ -67,7 +67,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
       if (!origins.includes("*") && !origins.includes(origin)) {
         throw new ApiError(
           403,
-          `pages of ${origin.slice(0, 100)} may not ask this server; try --allow-origin with their origin`,
+          `pages of ${origin.slice(0, 100)} may not use this server; try --allow-origin with this origin`,
           { code: "origin_not_allowed" },
         );
       }
@@ -84,27 +84,31 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
       if (known.length === 0) {
         const isForwarded = forwarded.some((name) => request.headers.has(name));
         if (isForwarded) {
-          throw new ApiError(403, "without a key a server answers no proxy; got a request of one; try --api-key", {
-            code: "host_not_allowed",
-          });
+          throw new ApiError(
+            403,
+            "a server without API keys must not be used through a proxy; got a request from a proxy; try --api-key",
+            {
+              code: "host_not_allowed",
+            },
+          );
         }
         if (ownHost.test(request.headers.get("host") ?? "")) return { id: null, release() {} };
         throw new ApiError(
           403,
-          "without a key the host must be localhost or 127.0.0.1; got another one; try --api-key, or that host",
+          "on a server without API keys the host must be localhost or 127.0.0.1; got another host; try --api-key, or localhost",
           { code: "host_not_allowed" },
         );
       }
       const id = keyOf(request);
       if (id === undefined) {
-        throw new ApiError(401, "the API key must be one of this server; got another one, or none", {
+        throw new ApiError(401, "the API key must be one of the keys of this server; got another key, or none", {
           code: "invalid_api_key",
         });
       }
       if (!counts) return { id, release() {} };
       const count = underWay.get(id) ?? 0;
       if (count >= perKey) {
-        throw new ApiError(429, `a key may have ${perKey} requests at a time; got one more; try again later`, {
+        throw new ApiError(429, `a key may have at most ${perKey} requests at a time; got one more; try again later`, {
           code: "rate_limit_exceeded",
           retryAfter: 1,
         });

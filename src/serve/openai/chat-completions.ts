@@ -24,28 +24,34 @@ export const chatFields = {
   ...samplingFields,
   ...unusedFields,
   model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
-  messages: honoured(chatMessages, "texts of system, developer, user, assistant and tool, and calls of tools"),
+  messages: honoured(
+    chatMessages,
+    "messages of system, developer, user, assistant and tool, with texts and tool calls",
+  ),
   max_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
-  max_completion_tokens: honoured(whole(1, 1_000_000), "the same; the smaller one counts"),
+  max_completion_tokens: honoured(whole(1, 1_000_000), "like `max_tokens`; the smaller one counts"),
   logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
-  top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token; default 0"),
-  store: atDefault([false], "nothing is kept"),
+  top_logprobs: honoured(
+    whole(0, mostTopLogProbs),
+    "number of most probable tokens to report for each token; default 0",
+  ),
+  store: atDefault([false], "nothing is stored"),
   response_format: honoured(
     chatFormat,
-    "`text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name; default `text`",
+    "`text`, `json_object`, or `json_schema`, every keyword of a schema is obeyed, or refused by name; default `text`",
   ),
   ...guidedFields,
   ...chatToolFields,
-  functions: atDefault([[]], "`tools` has them"),
-  function_call: atDefault(["none", "auto"], "`tool_choice` is for this"),
-  modalities: atDefault([["text"]], "answers are texts"),
-  audio: refused("answers are texts"),
-  prediction: refused("it would be ignored"),
-  reasoning_effort: refused("no model here has a setting for it"),
-  verbosity: atDefault(["medium"], "no model here has a setting for it"),
-  service_tier: atDefault(["auto", "default"], "there is one"),
-  web_search_options: refused("nothing is searched"),
-  moderation: refused("nothing is moderated"),
+  functions: atDefault([[]], "use `tools` instead"),
+  function_call: atDefault(["none", "auto"], "use `tool_choice` instead"),
+  modalities: atDefault([["text"]], "answers are only texts"),
+  audio: refused("answers are only texts"),
+  prediction: refused("the server would ignore it"),
+  reasoning_effort: refused("models here have no such setting"),
+  verbosity: atDefault(["medium"], "models here have no such setting"),
+  service_tier: atDefault(["auto", "default"], "there is only one tier"),
+  web_search_options: refused("there is no web search"),
+  moderation: refused("there is no moderation"),
 } as const;
 
 type ChatValues = Values<typeof chatFields>;
@@ -61,7 +67,7 @@ export const conversationTokens = async (
   const { lm, name, templates } = lease;
   if (lm.chatTemplate === null) {
     throw invalid(
-      `model: ${name} has no chat template, so it takes no conversations; try /v1/completions, or a model that was trained on conversations`,
+      `model: ${name} has no chat template, so it cannot answer conversations; try /v1/completions, or a model that was trained on conversations`,
       "model",
     );
   }
@@ -84,11 +90,11 @@ export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readon
   tokens.filter(({ id }) => !lm.endTokens.includes(id));
 
 const checkTogether = (values: ChatValues): void => {
-  if (values.messages === undefined) throw invalid("messages: must be there; got none", "messages");
+  if (values.messages === undefined) throw invalid("messages: must be given; got none", "messages");
   if (values.top_logprobs !== undefined && values.logprobs !== true)
-    throw invalid("top_logprobs: must go with logprobs: true; got no logprobs", "top_logprobs");
+    throw invalid("top_logprobs: needs logprobs: true; got no logprobs", "top_logprobs");
   if (values.stream_options !== undefined && values.stream !== true)
-    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+    throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
 /** The engine's requests for the texts. @param own the constraint that the request itself asks for. */

@@ -36,16 +36,19 @@ export const completionFields = {
         z.array(promptText).min(1).max(mostPrompts, `must be at most ${mostPrompts} prompts`),
         z.array(tokenIds).min(1).max(mostPrompts, `must be at most ${mostPrompts} prompts`),
       ],
-      { error: `must be a text, token ids, or a list of at most ${mostPrompts} of either` },
+      { error: `must be a text, token ids, or a list of at most ${mostPrompts} texts or lists of token ids` },
     ),
-    "a text, a list of texts, ids, or a list of ids",
+    "a text, token ids, or a list of texts or of lists of token ids",
   ),
   max_tokens: honoured(whole(0, 1_000_000), "default 16; 0 with `echo`"),
-  logprobs: honoured(whole(0, mostLogProbs), "so many likeliest tokens with each token; default: none"),
-  echo: honoured(z.boolean({ error: "must be true or false" }), "the prompt before each text; default false"),
-  best_of: honoured(whole(1, mostChoices), "so many texts, of which the `n` likeliest are told; default `n`"),
+  logprobs: honoured(whole(0, mostLogProbs), "number of most probable tokens to report for each token; default: none"),
+  echo: honoured(z.boolean({ error: "must be true or false" }), "true puts the prompt before each text; default false"),
+  best_of: honoured(
+    whole(1, mostChoices),
+    "number of texts to write; the `n` most probable ones are returned; default `n`",
+  ),
   ...guidedFields,
-  suffix: refused("no model here fills a gap"),
+  suffix: refused("models here cannot fill a gap before a suffix"),
 } as const;
 
 type CompletionValues = Values<typeof completionFields>;
@@ -162,15 +165,15 @@ const requestsOf = (
 
 const checkTogether = (values: CompletionValues): void => {
   const { n = 1, best_of: bestOf = n, max_tokens: maxTokens, echo = false, stream: streams = false, prompt } = values;
-  if (prompt === undefined) throw invalid("prompt: must be there; got none", "prompt");
+  if (prompt === undefined) throw invalid("prompt: must be given; got none", "prompt");
   const texts = countOf(prompt) * bestOf;
   if (texts > mostTexts)
-    throw invalid(`prompt: with n or best_of there must be at most ${mostTexts} texts; got ${texts}`, "prompt");
+    throw invalid(`prompt: prompts times n or best_of must be at most ${mostTexts} texts; got ${texts}`, "prompt");
   if (bestOf < n) throw invalid(`best_of: must be at least n, ${n}; got ${bestOf}`, "best_of");
-  if (bestOf > n && streams) throw invalid("best_of: must not be above n in a stream; got more", "best_of");
+  if (bestOf > n && streams) throw invalid("best_of: must not exceed n in a stream; got more", "best_of");
   if (maxTokens === 0 && !echo) throw invalid("max_tokens: must be at least 1 without echo; got 0", "max_tokens");
   if (values.stream_options !== undefined && !streams)
-    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+    throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
 /** Answers a request with the parsed body `body`. */

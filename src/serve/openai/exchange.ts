@@ -43,7 +43,7 @@ export const now = (): number => Math.floor(Date.now() / 1000);
 export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string): void => {
   const { contextLength } = lm.config;
   const { vocabSize } = lm.tokenizer;
-  if (ids.length === 0) throw invalid(`${param}: must have at least one token; got an empty one`, param);
+  if (ids.length === 0) throw invalid(`${param}: must have at least one token; got none`, param);
   if (ids.length > contextLength) {
     throw invalid(
       `${param}: must be at most ${contextLength} tokens, the model's context; got ${ids.length}`,

@@ -84,7 +84,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
       const near = nearest(name, Object.keys(table));
       const hint = near === undefined ? "" : `; try ${near}`;
       throw invalid(
-        `${shorten(name)}: must be a known field; got one that is not${hint}`,
+        `${shorten(name)}: must be a known field; got an unknown one${hint}`,
         shorten(name),
         "unknown_parameter",
       );
@@ -109,7 +109,8 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
     const read = field.schema.safeParse(value);
     if (!read.success) {
       const [issue] = read.error.issues;
-      const [line, place] = issue === undefined ? [`${name}: must be another value`, name] : lineOf(name, value, issue);
+      const [line, place] =
+        issue === undefined ? [`${name}: must have another value`, name] : lineOf(name, value, issue);
       throw invalid(line, place);
     }
     values[name] = read.data;

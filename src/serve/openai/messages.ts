@@ -37,7 +37,7 @@ const argumentsText = promptText.transform((json, context) => {
   const read = shallowObject.safeParse(readArguments(json));
   if (read.success) return read.data;
   const [issue] = read.error.issues;
-  const message = issue?.code === "custom" ? issue.message : "must be the JSON of an object";
+  const message = issue?.code === "custom" ? issue.message : "must be a JSON object as text";
   context.addIssue({ code: "custom", message });
   return z.NEVER;
 });
@@ -55,7 +55,7 @@ const unknownFields = { name: none, function_call: none, refusal: none, audio: n
 const chatMessage = known({
   role: z.enum([...roles, "tool"], { error: `must be ${roles.join(", ")} or tool` }),
   content: contentOf(["text"]).nullish(),
-  tool_calls: z.array(toolCall, { error: "must be a list of calls" }).nullish(),
+  tool_calls: z.array(toolCall, { error: "must be a list of tool calls" }).nullish(),
   tool_call_id: callId.nullish(),
   ...unknownFields,
 }).transform((message, context): ToolMessage => {
@@ -65,13 +65,13 @@ const chatMessage = known({
     return z.NEVER;
   };
   const toolCalls = calls ?? [];
-  if (toolCalls.length > 0 && given !== "assistant") return wrong("tool_calls", "must be of an assistant");
-  if (id != null && given !== "tool") return wrong("tool_call_id", "must be of a tool");
+  if (toolCalls.length > 0 && given !== "assistant") return wrong("tool_calls", "must be in an assistant message");
+  if (id != null && given !== "tool") return wrong("tool_call_id", "must be in a tool message");
   if (content == null && toolCalls.length === 0)
     return wrong("content", "must be a text, or a list of parts of type text");
   if (given === "tool") {
     return id == null
-      ? wrong("tool_call_id", "must be the id of a call")
+      ? wrong("tool_call_id", "must be the id of a tool call")
       : { role: "tool", toolCallId: id, content: content ?? "" };
   }
   if (given === "assistant" && toolCalls.length > 0) return { role: given, content: content ?? "", toolCalls };
@@ -117,7 +117,7 @@ const responseItem = z.union(
   {
     error: ({ input }) =>
       isRecord(input) && input.type === "item_reference"
-        ? "must be whole, and no item_reference: nothing is kept (in the AI SDK: the provider option store: false)"
+        ? "must be a whole item, not an item_reference, because nothing is stored (in the AI SDK set the provider option store: false)"
         : undefined,
   },
 );
@@ -151,5 +151,5 @@ export const responseInput = z.union(
 /** @throws ApiError for a conversation that the model cannot answer. */
 export const checkConversation = (messages: readonly ToolMessage[], param: string): void => {
   if (messages.at(-1)?.role === "assistant")
-    throw invalid(`${param}: the last message must not be the assistant's; got one`, param);
+    throw invalid(`${param}: the last message must not be from the assistant; got an assistant message`, param);
 };

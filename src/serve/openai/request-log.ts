@@ -39,7 +39,7 @@ const lastWordsMs = 2000;
  */
 export const checkLogFile = async (path: string): Promise<void> => {
   const refuse = (got: string, cause?: unknown): never => {
-    throw new ConfigError({ where: `--log ${path}`, must: "must be a file that lines can be added to", got, cause });
+    throw new ConfigError({ where: `--log ${path}`, must: "must be a file that lines can be appended to", got, cause });
   };
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) refuse("a folder");
@@ -72,7 +72,7 @@ export const createRequestLog = (to: string | Writable | null, tell: (line: stri
   return {
     note(request) {
       if (stream.destroyed) return;
-      if (stream.writableLength > mostWaiting) return lose("they are written too slowly");
+      if (stream.writableLength > mostWaiting) return lose("the disk or the reader is too slow");
       stream.write(`${JSON.stringify({ time: new Date().toISOString(), ...request })}\n`);
     },
     close: () =>

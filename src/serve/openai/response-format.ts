@@ -36,21 +36,21 @@ export const responseFormat = z.discriminatedUnion(
 
 /** Fields with which other servers set the form of a text. */
 export const guidedFields = {
-  guided_json: honoured(schema, "not of OpenAI: a JSON Schema that the text fits"),
+  guided_json: honoured(schema, "not in OpenAI's API: a JSON Schema that the text must meet"),
   guided_regex: honoured(
     z.string({ error: "must be a text" }),
-    "not of OpenAI: a regular expression that matches the whole text",
+    "not in OpenAI's API: a regular expression that must match the whole text",
   ),
   guided_choice: honoured(
     z
       .array(z.string({ error: "must be a text" }).min(1, "must not be empty"))
       .min(1)
       .max(10_000),
-    "not of OpenAI: the text is one of these",
+    "not in OpenAI's API: the text must be one of these",
   ),
   guided_grammar: honoured(
     z.string({ error: "must be a text" }).min(1, "must not be empty"),
-    "not of OpenAI: a grammar in EBNF, from its rule `root` on",
+    "not in OpenAI's API: a grammar in EBNF whose rule `root` describes the text",
   ),
 } as const;
 
@@ -94,7 +94,7 @@ export const constraintOf = (
   const [first, second] = given.filter(([, constraint]) => constraint !== undefined);
   if (first === undefined) return undefined;
   const [name, constraint] = first;
-  if (second !== undefined) throw invalid(`${name}: must be the only form of the text; got ${second[0]}, too`, name);
+  if (second !== undefined) throw invalid(`${name}: must be the only form of the text; got ${second[0]} too`, name);
   if (constraint === undefined) return undefined;
   const field = name === param && format !== undefined ? schemaField(format, param) : name;
   try {

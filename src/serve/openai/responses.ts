@@ -27,48 +27,54 @@ export const responseFields = {
   ...{ temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty },
   ...unusedFields,
   model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
-  input: honoured(responseInput, "a text, or messages whose parts are texts, calls of tools and their results"),
-  instructions: honoured(promptText, "what the model is told before the conversation"),
+  input: honoured(
+    responseInput,
+    "a text, or a list of messages, tool calls and their results; all parts must be texts",
+  ),
+  instructions: honoured(promptText, "system message before the conversation"),
   max_output_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
-  top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token"),
+  top_logprobs: honoured(whole(0, mostTopLogProbs), "number of most probable tokens to report for each token"),
   include: honoured(
     z.array(
       z.enum([logProbsIncluded, "reasoning.encrypted_content"], {
         error: `must be ${logProbsIncluded} or reasoning.encrypted_content`,
       }),
     ),
-    "log-probabilities of the answer's tokens; there is no reasoning that could be included",
+    "adds log-probabilities of the answer's tokens; reasoning is accepted, but there is none",
   ),
-  stream_options: honoured(z.strictObject({ include_obfuscation: z.boolean().nullish() }), "lengths are not hidden"),
+  stream_options: honoured(
+    z.strictObject({ include_obfuscation: z.boolean().nullish() }),
+    "accepted; lengths of events are not hidden",
+  ),
   // Responses are never stored, for both values of `store`: no request can refer to an earlier one.
-  store: unused("nothing is kept"),
-  background: atDefault([false], "answers are waited for"),
+  store: unused("nothing is stored"),
+  background: atDefault([false], "the client must wait for the answer"),
   text: honoured(
     z.strictObject({
       format: responseFormat.nullish(),
-      verbosity: z.literal("medium", { error: "must be medium: no model here has a setting for it" }).nullish(),
+      verbosity: z.literal("medium", { error: "must be medium: models here have no such setting" }).nullish(),
     }),
-    "`format`: `text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name",
+    "`format`: `text`, `json_object`, or `json_schema`, every keyword of a schema is obeyed, or refused by name",
   ),
-  truncation: atDefault(["disabled"], "nothing is left out"),
+  truncation: atDefault(["disabled"], "messages are never left out"),
   ...responseToolFields,
-  max_tool_calls: unused("it is about tools that a server runs, and there are none"),
-  service_tier: atDefault(["auto", "default"], "there is one"),
-  previous_response_id: refused("nothing is kept: send the whole conversation"),
-  conversation: refused("nothing is kept: send the whole conversation"),
-  prompt: refused("no prompts are kept"),
-  reasoning: refused("no model here has a setting for it"),
+  max_tool_calls: unused("it limits tools that the server runs, and there are none"),
+  service_tier: atDefault(["auto", "default"], "there is only one tier"),
+  previous_response_id: refused("nothing is stored: send the whole conversation"),
+  conversation: refused("nothing is stored: send the whole conversation"),
+  prompt: refused("no prompts are stored"),
+  reasoning: refused("models here have no such setting"),
 } as const;
 
 type ResponseValues = Values<typeof responseFields>;
 
 const messagesOf = (values: ResponseValues) => {
   const { input, instructions, stream: streams, stream_options: options, top_logprobs: top, include } = values;
-  if (input === undefined) throw invalid("input: must be there; got none", "input");
+  if (input === undefined) throw invalid("input: must be given; got none", "input");
   if (top !== undefined && include?.includes(logProbsIncluded) !== true)
-    throw invalid(`top_logprobs: must go with include: ["${logProbsIncluded}"]; got it alone`, "top_logprobs");
+    throw invalid(`top_logprobs: needs include: ["${logProbsIncluded}"]; got no such include`, "top_logprobs");
   if (options !== undefined && streams !== true)
-    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+    throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
   return instructions === undefined ? input : [{ role: "system" as const, content: instructions }, ...input];
 };
 

@@ -202,10 +202,9 @@ export const openServedModels = async (
     try {
       served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
-      // The files may still be incomplete: later calls try again, after longer and longer waits. Only the first failure
-      // is reported.
+      // The files may be incomplete: later calls try again, less and less often. Only the first failure is reported.
       if (served.failures === 0)
-        tell(`${source.name} was replaced, and cannot be loaded: ${error instanceof Error ? error.message : error}`);
+        tell(`${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`);
       served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
       return;
     }
@@ -213,7 +212,7 @@ export const openServedModels = async (
     served.failures = 0;
     before.replaced = true;
     if (before.uses === 0) close(before);
-    tell(`${source.name} was replaced, and loaded anew`);
+    tell(`${source.name} was replaced; the new files are loaded`);
   };
 
   return {

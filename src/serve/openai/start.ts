@@ -89,7 +89,7 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   });
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    errorHandler: () => errorAnswer(invalid("the request must be one of HTTP with a host; got another")),
+    errorHandler: () => errorAnswer(invalid("the request must be HTTP with the header Host; got another request")),
   });
   const server = createServer(
     { requestTimeout: requestMs, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs },
@@ -109,7 +109,7 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
     await end();
     throw new ConfigError({
       where: "serve",
-      must: `port ${options.port} of ${host} must be free, and allowed`,
+      must: `port ${options.port} of ${host} must be free, and usable by this user`,
       got: systemErrorCode(cause) ?? String(cause),
       hint: "another port",
       cause,
@@ -156,7 +156,9 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
         server.closeIdleConnections();
         await within(graceMs, idle());
         for (const controller of underWay) {
-          controller.abort(new ApiError(503, "the server is ending; try again later", { code: "server_ending" }));
+          controller.abort(
+            new ApiError(503, "the server is shutting down; try again later", { code: "server_ending" }),
+          );
         }
         await within(lastWordsMs, idle());
         server.closeAllConnections();

@@ -13,7 +13,7 @@ import type { Lease } from "./served-models.ts";
 /** Maximum number of tools of one request. */
 const mostTools = 128;
 
-const isTool = z.literal("function", { error: "must be function: no other tools are here" });
+const isTool = z.literal("function", { error: "must be function: other tools are not supported" });
 const described = {
   name: toolName,
   description: promptText.nullish(),
@@ -33,12 +33,12 @@ const listOf = <Schema extends z.ZodType>(schema: Schema) =>
   z.array(schema, { error: "must be a list of tools" }).max(mostTools, `must be at most ${mostTools} tools`);
 
 const words = z.enum(["none", "auto", "required"]);
-const choiceError = { error: "must be none, auto, required, or a function by its name" };
+const choiceError = { error: "must be none, auto, required, or a function with its name" };
 const about = {
   tools:
-    "functions; the model's chat template must take them; all keywords of their schemas are obeyed or refused by name",
+    "functions; the model's chat template must support tools; every keyword of their schemas is obeyed, or refused by name",
   choice: "`none`, `auto`, `required` or a function; default `auto`",
-  parallel: "whether an answer may have several calls; default true",
+  parallel: "whether an answer may have several tool calls; default true",
 };
 const parallel = honoured(z.boolean({ error: "must be true or false" }), about.parallel);
 
@@ -114,7 +114,7 @@ export const turnOf = async (
 ): Promise<ToolTurn | undefined> => {
   if (tools.length === 0) {
     if (choice === "auto" || choice === "none") return undefined;
-    throw invalid("tool_choice: must go with tools; got no tools", "tool_choice");
+    throw invalid("tool_choice: needs tools; got no tools", "tool_choice");
   }
   if (choice === "none" || lm.chatTemplate === null) return undefined;
   const template = lm.chatTemplate;

@@ -85,9 +85,9 @@ const ownLibrary = fileURLToPath(new URL("../../", import.meta.url));
 const cannotListen = (port: number, host: string, cause: unknown): ConfigError =>
   new ConfigError({
     where: "studio",
-    must: `port ${port} of ${host} must be free, and allowed`,
+    must: `port ${port} of ${host} must be free, and usable by this user`,
     got: systemErrorCode(cause) ?? String(cause),
-    hint: "another --port, or none",
+    hint: "another --port, or leaving it out",
     cause,
   });
 
@@ -149,7 +149,9 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     overrideGlobalObjects: false,
     // A request that is none, such as one without a host.
     errorHandler: () => {
-      const answer = failureAnswer(new HttpError(400, "the request must be one of HTTP with a host; got another"));
+      const answer = failureAnswer(
+        new HttpError(400, "the request must be HTTP with the header Host; got another request"),
+      );
       for (const [name, value] of Object.entries(guardHeaders)) answer.headers.set(name, value);
       return answer;
     },

@@ -145,7 +145,7 @@ describe("a request with tools", () => {
       "tool_choice",
       /must name one/u,
     ],
-    [{ tools: [], tool_choice: "required" }, "tool_choice", /must go with tools/u],
+    [{ tools: [], tool_choice: "required" }, "tool_choice", /needs tools/u],
     [{ tools: [{ type: "custom", custom: { name: "x" } }] }, "tools.0.type", /must be function/u],
     [{ tools: bad(undefined).concat(bad(undefined)) }, "tools", /names that differ/u],
     [{ messages: [{ role: "tool", tool_call_id: "a", content: "Hi" }] }, undefined, /must come after the message/u],
