@@ -29,7 +29,7 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
   if (chatTemplate !== null) return chatTemplate;
   throw new ConfigError({
     where,
-    must: "the model must have a chat template, as one that was trained on conversations has",
+    must: "the model must have a chat template, as models trained on conversations have",
     got: "none",
     hint: "`foretoken generate`, or an instruct or chat model",
   });

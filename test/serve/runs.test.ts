@@ -202,7 +202,7 @@ test("a run that cannot begin says why, and which field is wrong", async () => {
   expect(await page.post("plan", wrong)).toEqual({ status, body });
   expect(await page.post("runs", smallRun("first", 9))).toMatchObject({
     status: 409,
-    body: { field: "name", error: expect.stringContaining("name: must be a new one") },
+    body: { field: "name", error: expect.stringContaining("name: must be new") },
   });
   const { runs, skipped } = (await page.get<RunListAnswer>("runs")).body;
   expect(runs.map(({ name }) => name).sort()).toEqual(["first", "stopped"]);
