@@ -32,11 +32,7 @@ describe("a chat template", () => {
 
   it.each([
     ["refuses the messages", "{{ raise_exception('Roles must\nalternate') }}", /got Roles must\\nalternate/],
-    [
-      "cannot be read",
-      "{% for %}",
-      /model: the chat template must write the conversation out; got .+; try another model/,
-    ],
+    ["cannot be read", "{% for %}", /model: the chat template must render the conversation; got .+; try another model/],
     ["names what is not there", "{{ nothing() }}", /must write the conversation out/],
     ["has no end", "{% for i in range(1000000000) %}{% endfor %}", /must write the conversation out; got /],
     [

@@ -101,7 +101,7 @@ describe("the form of a template's calls", () => {
     [
       "no tools",
       chatMl,
-      /model: the model's chat template must write calls .*; got one that tells the model of no tools/u,
+      /model: the model's chat template must write calls .*; got a template that does not show tools to the model/u,
     ],
     [
       "arguments of another form",
