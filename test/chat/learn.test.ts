@@ -150,7 +150,7 @@ describe("a conversation to learn from", () => {
     [turns.replace("{{ message.content }}", "x"), /got the text of message 2 does not appear exactly once/u],
     [
       turns.replace("{{ message.content }}", "{{ message.content ~ message.content }}"),
-      /got message 2 is not in it once/u,
+      /got the text of message 2 does not appear exactly once/u,
     ],
     [
       `${turns}{% if add_generation_prompt %}?{% endif %}`,

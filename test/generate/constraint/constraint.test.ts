@@ -147,7 +147,7 @@ describe("a constraint", () => {
     [{ $ref: "#" }, "must not refer to itself"],
     [{ pattern: "(?=a)b" }, "#/pattern: must be a regular expression"],
     [{ pattern: "(a)\\1" }, "got \\1"],
-    [{ type: "array", items: {}, uniqueItems: true }, "#/uniqueItems: must be of an array"],
+    [{ type: "array", items: {}, uniqueItems: true }, "#/uniqueItems: must apply to an array"],
     [{ multipleOf: 0.01 }, "must be a whole number from 1 to 2000"],
     [{ else: {} }, '#/else: must come with an "if"'],
     [false, "must allow a value"],
@@ -191,7 +191,7 @@ describe("a constraint", () => {
 
   it.each([
     ['start ::= "a"', "must have a rule named root"],
-    ["root ::= other", "must name rules of the grammar"],
+    ["root ::= other", "must use only rules of the grammar"],
     ['root ::= root "a" | "a"', "left recursion"],
     ['root ::= "a', "line 1: must have rules"],
     ['root ::= ("a"', "a group must end"],
