@@ -33,7 +33,7 @@ export const generateSettingsSchema = samplingSchema.extend({
     .min(0)
     .multipleOf(32)
     .describe(
-      "tokens to drop, after the first 32, when the text outgrows the context (a multiple of 32); 0: compute the whole window again for each token",
+      "tokens to drop when the text outgrows the context: a multiple of 32, and the first 32 tokens always stay; 0: compute the whole window again for each token",
     ),
 });
 
@@ -128,8 +128,8 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
-   * Tokens to drop when the text outgrows the context, a multiple of 32, after the first 32; 0: compute the window
-   * again for each token. Whole number from 0. Default 0.
+   * Tokens to drop when the text outgrows the context: a multiple of 32, and the first 32 tokens always stay; 0:
+   * compute the whole window again for each token. Whole number from 0. Default 0.
    */
   readonly slide?: number | undefined;
   /**

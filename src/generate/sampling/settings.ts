@@ -29,27 +29,32 @@ export const samplingSchema = z.strictObject({
 // `node scripts/docs/config-docs.mjs` writes the docstrings of the fields from the schema, for editors.
 /** How a token is chosen from the logits. */
 export interface Sampling {
-  /** Divides the logits; 0 takes the likeliest token (greedy). Number from 0. Default 0.8. */
+  /** Divides the logits; 0 takes the most probable token (greedy). Number from 0. Default 0.8. */
   readonly temperature: number;
-  /** Keep only the k likeliest tokens; 0: all. Whole number from 0. Default 40. */
+  /** Keep only the k most probable tokens; 0: all. Whole number from 0. Default 40. */
   readonly topK: number;
-  /** Keep the likeliest tokens that together reach this probability; 1: all. Number above 0, at most 1. Default 1. */
+  /**
+   * Keep the most probable tokens that together reach this probability; 1: all. Number above 0, at most 1. Default 1.
+   */
   readonly topP: number;
-  /** Drop tokens less likely than this times the likeliest; 0: none. Number from 0 to 1. Default 0. */
+  /**
+   * Drop tokens whose probability is below this fraction of the highest probability; 0: none. Number from 0 to 1.
+   * Default 0.
+   */
   readonly minP: number;
   /**
-   * Keep the tokens whose surprise is nearest to the expected one, up to this probability; 1: all. Number above 0, at
+   * Keep the tokens whose −ln p is nearest to the entropy, up to this total probability; 1: all. Number above 0, at
    * most 1. Default 1.
    */
   readonly typicalP: number;
   /**
-   * Divides positive logits of tokens that were there, in the prompt too, and multiplies negative ones; 1: none. Number
-   * above 0. Default 1.
+   * Divides positive logits, and multiplies negative logits, of tokens that occurred in the prompt or the text; 1:
+   * none. Number above 0. Default 1.
    */
   readonly repetitionPenalty: number;
-  /** Taken off the logits of tokens that were written already; 0: none. Number. Default 0. */
+  /** Subtracted from the logits of tokens that were already written; 0: none. Number. Default 0. */
   readonly presencePenalty: number;
-  /** Taken off the logits of tokens once for each time that they were written; 0: none. Number. Default 0. */
+  /** Subtracted from the logit of a token once for each time that it was written; 0: none. Number. Default 0. */
   readonly frequencyPenalty: number;
 }
 
